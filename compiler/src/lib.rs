@@ -1,1 +1,68 @@
-//! Placeholder.
+//! Validated function bodies in, relocatable machine code out.
+//!
+//! A tier is an implementation of [`Compiler`]. All tiers share one calling convention, one frame discipline and one form of
+//! output ([`CompiledFunction`]), written down in `docs/vm-layout.md`. This crate knows nothing of stores, instances or
+//! executable memory.
+
+pub mod optimizing;
+
+use ampoule_core::artifact::CompiledFunction;
+use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::module::ModuleDescription;
+use ampoule_core::tunables::Tunables;
+use ampoule_core::types::FuncType;
+use ampoule_core::vm::VmLayout;
+
+/// One tier.
+pub trait Compiler: Send + Sync {
+    /// Compiles one function of a module.
+    ///
+    /// # Errors
+    /// [`CompileError`] where the back end refuses, for instance a function too large for it.
+    fn compile_function(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<CompiledFunction, CompileError>;
+
+    /// Compiles the thunk through which the host calls functions of this type.
+    ///
+    /// # Errors
+    /// See [`Compiler::compile_function`].
+    fn entry_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError>;
+
+    /// Compiles the thunk through which guests call host functions of this type.
+    ///
+    /// # Errors
+    /// See [`Compiler::compile_function`].
+    fn exit_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError>;
+
+    /// Target triple and CPU features the code depends on; equal text means that code made by one runs under the other.
+    fn target(&self) -> &str;
+}
+
+/// What a compiler needs of a module, whichever function it compiles.
+#[derive(Clone, Copy)]
+pub struct ModuleInput<'a> {
+    /// The description.
+    pub module: &'a ModuleDescription,
+    /// The shape of its instances.
+    pub layout: &'a VmLayout,
+    /// The module's bytes.
+    pub bytes: &'a [u8],
+    /// The choices shared with the runtime.
+    pub tunables: &'a Tunables,
+}
+
+/// How a thunk's host side holds values.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ValueShape {
+    /// `VmValRaw`, without kinds.
+    Raw,
+    /// `VmVal`, with kinds that the thunk checks. Only for signatures without references.
+    Checked,
+}
+
+/// Why a function could not be compiled.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot compile function: {message}")]
+pub struct CompileError {
+    /// What the back end said.
+    pub message: String,
+}

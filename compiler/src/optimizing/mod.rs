@@ -1,0 +1,1 @@
+//! The optimizing tier: WebAssembly to Cranelift's IR, one file per group of operators.

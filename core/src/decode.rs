@@ -1,0 +1,432 @@
+//! From bytes to a [`ModuleDescription`]: one pass of `wasmparser`, which also validates everything but the function
+//! bodies. Those are handed back, so that the caller can validate them on as many threads as it likes.
+
+use crate::const_expr::{ConstExpr, ConstOp};
+use crate::features::Features;
+use crate::index::*;
+use crate::module::*;
+use crate::types::*;
+use std::ops::Range;
+use wasmparser::{
+    BinaryReaderError, CompositeInnerType, ElementItems, ElementKind, ExternalKind, FuncToValidate,
+    FuncValidatorAllocations, FunctionBody, KnownCustom, NameSectionReader, Operator, Parser, Payload, TypeRef,
+    Validator, ValidatorResources, WasmFeatures,
+};
+
+/// Why bytes are not a module this engine runs.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes break a rule of the spec or need a feature that is off.
+    #[error("{message} (at offset {offset:#x})")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// Where in the bytes.
+        offset: u64,
+    },
+    /// The bytes are a component, not a core module.
+    #[error("expected a WebAssembly module but was given a component")]
+    Component,
+    /// The module is valid, but uses something the engine doesn't run, or is larger than it takes.
+    #[error("unsupported: {0}")]
+    Unsupported(String),
+}
+
+impl From<BinaryReaderError> for DecodeError {
+    fn from(error: BinaryReaderError) -> Self {
+        DecodeError::Invalid { message: error.message().to_string(), offset: error.offset() }
+    }
+}
+
+/// A module whose function bodies remain to be validated, each with [`validate_body`].
+pub struct Decoded<'a> {
+    /// The description.
+    pub module: ModuleDescription,
+    /// The bodies, in the order of their functions.
+    pub bodies: Vec<Body<'a>>,
+}
+
+/// A function body that has not been validated yet.
+pub struct Body<'a> {
+    check: FuncToValidate<ValidatorResources>,
+    body: FunctionBody<'a>,
+}
+
+/// Scratch space that [`validate_body`] uses again from body to body.
+#[derive(Default)]
+pub struct Scratch(FuncValidatorAllocations);
+
+/// Validates one function body.
+///
+/// # Errors
+/// [`DecodeError::Invalid`] with the offset of what is wrong.
+pub fn validate_body(body: Body<'_>, scratch: &mut Scratch) -> Result<(), DecodeError> {
+    let mut validator = body.check.into_validator(std::mem::take(&mut scratch.0));
+    let result = validator.validate(&body.body);
+    scratch.0 = validator.into_allocations();
+    Ok(result?)
+}
+
+/// Decodes a module and validates all of it but the function bodies.
+///
+/// # Errors
+/// See [`DecodeError`].
+pub fn decode<'a>(bytes: &'a [u8], features: &Features) -> Result<Decoded<'a>, DecodeError> {
+    let mut decoder = Decoder {
+        validator: Validator::new_with_features(features.for_validator()),
+        module: ModuleDescription { byte_len: bytes.len() as u64, ..Default::default() },
+        bodies: Vec::new(),
+    };
+    let mut parser = Parser::new(0);
+    parser.set_features(features.for_validator() | WasmFeatures::GC_TYPES);
+    for payload in parser.parse_all(bytes) {
+        decoder.payload(payload?)?;
+    }
+    decoder.finish()
+}
+
+struct Decoder<'a> {
+    validator: Validator,
+    module: ModuleDescription,
+    bodies: Vec<Body<'a>>,
+}
+
+impl<'a> Decoder<'a> {
+    fn payload(&mut self, payload: Payload<'a>) -> Result<(), DecodeError> {
+        match payload {
+            Payload::Version { encoding: wasmparser::Encoding::Component, .. } => return Err(DecodeError::Component),
+            Payload::Version { num, encoding, range } => self.validator.version(num, encoding, &range)?,
+            Payload::TypeSection(section) => {
+                self.validator.type_section(&section)?;
+                for group in section {
+                    for ty in group?.into_types() {
+                        self.module.types.push(func_type(&ty.composite_type.inner)?);
+                    }
+                }
+            }
+            Payload::ImportSection(section) => {
+                self.validator.import_section(&section)?;
+                for import in section.into_imports() {
+                    let import = import?;
+                    self.import(import)?;
+                }
+            }
+            Payload::FunctionSection(section) => {
+                self.validator.function_section(&section)?;
+                for ty in section {
+                    self.push_function(TypeIndex(ty?));
+                }
+            }
+            Payload::TableSection(section) => {
+                self.validator.table_section(&section)?;
+                for table in section {
+                    let table = table?;
+                    self.module.tables.push(table_type(&table.ty)?);
+                    let init = match table.init {
+                        wasmparser::TableInit::RefNull => TableInit::Null,
+                        wasmparser::TableInit::Expr(expr) => TableInit::Expr(self.const_expr(&expr)?),
+                    };
+                    self.module.table_inits.push(init);
+                }
+            }
+            Payload::MemorySection(section) => {
+                self.validator.memory_section(&section)?;
+                for ty in section {
+                    self.module.memories.push(memory_type(&ty?));
+                }
+            }
+            Payload::GlobalSection(section) => {
+                self.validator.global_section(&section)?;
+                for global in section {
+                    let global = global?;
+                    self.module.globals.push(global_type(&global.ty)?);
+                    let init = self.const_expr(&global.init_expr)?;
+                    self.module.global_inits.push(init);
+                }
+            }
+            Payload::ExportSection(section) => {
+                self.validator.export_section(&section)?;
+                for export in section {
+                    self.export(export?)?;
+                }
+            }
+            Payload::StartSection { func, range } => {
+                self.validator.start_section(func, &range)?;
+                self.module.start = Some(FuncIndex(func));
+                self.module.may_refer_to(FuncIndex(func));
+            }
+            Payload::ElementSection(section) => {
+                self.validator.element_section(&section)?;
+                for elem in section {
+                    self.elem(elem?)?;
+                }
+            }
+            Payload::DataCountSection { count, range } => self.validator.data_count_section(count, &range)?,
+            Payload::DataSection(section) => {
+                self.validator.data_section(&section)?;
+                for data in section {
+                    let data = data?;
+                    let end = data.range.end;
+                    let active = match data.kind {
+                        wasmparser::DataKind::Passive => None,
+                        wasmparser::DataKind::Active { memory_index, offset_expr } => {
+                            Some((MemoryIndex(memory_index), self.const_expr(&offset_expr)?))
+                        }
+                    };
+                    self.module.datas.push(DataSegment { active, bytes: end - data.data.len() as u64..end });
+                }
+            }
+            Payload::CodeSectionStart { count, unchecked_range, .. } => {
+                self.validator.code_section_start(&unchecked_range)?;
+                self.module.code_section = unchecked_range;
+                // The count is the guest's word, but the validator has compared it with the function section, whose
+                // bytes were there.
+                self.bodies.reserve(count as usize);
+            }
+            Payload::CodeSectionEntry(body) => {
+                let check = self.validator.code_section_entry(&body)?;
+                self.module.bodies.push(body.range());
+                self.bodies.push(Body { check, body });
+            }
+            Payload::CustomSection(section) => match section.as_known() {
+                KnownCustom::Name(names) => {
+                    self.module.name_section = Some(section.data_range());
+                    self.module.name = module_name(names);
+                }
+                _ if section.name().starts_with(".debug_") => {
+                    self.module.debug_sections.push((section.name().to_string(), section.data_range()));
+                }
+                _ => {}
+            },
+            Payload::End(offset) => {
+                self.validator.end(offset)?;
+            }
+            other => {
+                self.validator.payload(&other)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Decoded<'a>, DecodeError> {
+        Ok(Decoded { module: self.module, bodies: self.bodies })
+    }
+
+    fn push_function(&mut self, ty: TypeIndex) -> FuncIndex {
+        let index = FuncIndex(self.module.functions.len() as u32);
+        self.module.functions.push(ty);
+        self.module.func_ref_positions.push(u32::MAX);
+        index
+    }
+
+    fn import(&mut self, import: wasmparser::Import<'a>) -> Result<(), DecodeError> {
+        let module = &mut self.module;
+        let item = match import.ty {
+            TypeRef::Func(ty) => {
+                module.num_imported_functions += 1;
+                Item::Func(self.push_function(TypeIndex(ty)))
+            }
+            TypeRef::Table(ty) => {
+                module.num_imported_tables += 1;
+                module.tables.push(table_type(&ty)?);
+                Item::Table(TableIndex(module.tables.len() as u32 - 1))
+            }
+            TypeRef::Memory(ty) => {
+                module.num_imported_memories += 1;
+                module.memories.push(memory_type(&ty));
+                Item::Memory(MemoryIndex(module.memories.len() as u32 - 1))
+            }
+            TypeRef::Global(ty) => {
+                module.num_imported_globals += 1;
+                module.globals.push(global_type(&ty)?);
+                Item::Global(GlobalIndex(module.globals.len() as u32 - 1))
+            }
+            other => return Err(DecodeError::Unsupported(format!("an import of kind {other:?}"))),
+        };
+        self.module.imports.push(Import { module: import.module.to_string(), name: import.name.to_string(), item });
+        Ok(())
+    }
+
+    fn export(&mut self, export: wasmparser::Export<'a>) -> Result<(), DecodeError> {
+        let item = match export.kind {
+            ExternalKind::Func => {
+                self.module.may_refer_to(FuncIndex(export.index));
+                Item::Func(FuncIndex(export.index))
+            }
+            ExternalKind::Table => Item::Table(TableIndex(export.index)),
+            ExternalKind::Memory => Item::Memory(MemoryIndex(export.index)),
+            ExternalKind::Global => Item::Global(GlobalIndex(export.index)),
+            other => return Err(DecodeError::Unsupported(format!("an export of kind {other:?}"))),
+        };
+        let position = self.module.exports.len() as u32;
+        self.module.export_names.insert(export.name.to_string(), position);
+        self.module.exports.push(Export { name: export.name.to_string(), item });
+        Ok(())
+    }
+
+    fn elem(&mut self, elem: wasmparser::Element<'a>) -> Result<(), DecodeError> {
+        let mode = match elem.kind {
+            ElementKind::Passive => ElemMode::Passive,
+            ElementKind::Declared => ElemMode::Declared,
+            ElementKind::Active { table_index, offset_expr } => {
+                ElemMode::Active(TableIndex(table_index.unwrap_or(0)), self.const_expr(&offset_expr)?)
+            }
+        };
+        let (element, items) = match elem.items {
+            ElementItems::Functions(functions) => {
+                let items = functions
+                    .into_iter()
+                    .map(|index| Ok(FuncIndex(index?)))
+                    .collect::<Result<Box<[_]>, DecodeError>>()?;
+                items.iter().for_each(|&index| self.module.may_refer_to(index));
+                (RefType::Func, ElemItems::Funcs(items))
+            }
+            ElementItems::Expressions(ty, exprs) => {
+                let items = exprs.into_iter().map(|expr| self.const_expr(&expr?)).collect::<Result<Vec<_>, _>>()?;
+                (ref_type(ty)?, ElemItems::Exprs(items.into()))
+            }
+        };
+        self.module.elems.push(ElemSegment { mode, element, items });
+        Ok(())
+    }
+
+    fn const_expr(&mut self, expr: &wasmparser::ConstExpr<'a>) -> Result<ConstExpr, DecodeError> {
+        let mut ops = Vec::new();
+        for op in expr.get_operators_reader() {
+            ops.push(match op? {
+                Operator::I32Const { value } => ConstOp::I32(value),
+                Operator::I64Const { value } => ConstOp::I64(value),
+                Operator::F32Const { value } => ConstOp::F32(value.bits()),
+                Operator::F64Const { value } => ConstOp::F64(value.bits()),
+                Operator::V128Const { value } => ConstOp::V128(u128::from_le_bytes(*value.bytes())),
+                Operator::GlobalGet { global_index } => ConstOp::GlobalGet(GlobalIndex(global_index)),
+                Operator::RefNull { hty } => ConstOp::RefNull(heap_type(hty)?),
+                Operator::RefFunc { function_index } => {
+                    self.module.may_refer_to(FuncIndex(function_index));
+                    ConstOp::RefFunc(FuncIndex(function_index))
+                }
+                Operator::I32Add => ConstOp::I32Add,
+                Operator::I32Sub => ConstOp::I32Sub,
+                Operator::I32Mul => ConstOp::I32Mul,
+                Operator::I64Add => ConstOp::I64Add,
+                Operator::I64Sub => ConstOp::I64Sub,
+                Operator::I64Mul => ConstOp::I64Mul,
+                Operator::End => continue,
+                other => return Err(DecodeError::Unsupported(format!("{other:?} in a constant expression"))),
+            });
+        }
+        Ok(ConstExpr { ops: ops.into() })
+    }
+}
+
+fn func_type(ty: &CompositeInnerType) -> Result<FuncType, DecodeError> {
+    let CompositeInnerType::Func(ty) = ty else {
+        return Err(DecodeError::Unsupported("struct, array and continuation types".to_string()));
+    };
+    let list = |tys: &[wasmparser::ValType]| tys.iter().map(|&ty| val_type(ty)).collect::<Result<Vec<_>, _>>();
+    Ok(FuncType::new(list(ty.params())?, list(ty.results())?))
+}
+
+/// The type of a value, from the validator's terms.
+///
+/// # Errors
+/// [`DecodeError::Unsupported`] for the types of proposals the engine doesn't run.
+pub fn val_type(ty: wasmparser::ValType) -> Result<ValType, DecodeError> {
+    Ok(match ty {
+        wasmparser::ValType::I32 => ValType::I32,
+        wasmparser::ValType::I64 => ValType::I64,
+        wasmparser::ValType::F32 => ValType::F32,
+        wasmparser::ValType::F64 => ValType::F64,
+        wasmparser::ValType::V128 => ValType::V128,
+        wasmparser::ValType::Ref(ty) => ValType::Ref(ref_type(ty)?),
+    })
+}
+
+fn ref_type(ty: wasmparser::RefType) -> Result<RefType, DecodeError> {
+    match ty {
+        wasmparser::RefType::FUNCREF => Ok(RefType::Func),
+        wasmparser::RefType::EXTERNREF => Ok(RefType::Extern),
+        other => Err(DecodeError::Unsupported(format!("the reference type {other}"))),
+    }
+}
+
+/// The abstract heap type behind a nullable reference.
+///
+/// # Errors
+/// [`DecodeError::Unsupported`] for the heap types of proposals the engine doesn't run.
+pub fn heap_type(ty: wasmparser::HeapType) -> Result<RefType, DecodeError> {
+    match ty {
+        wasmparser::HeapType::FUNC => Ok(RefType::Func),
+        wasmparser::HeapType::EXTERN => Ok(RefType::Extern),
+        other => Err(DecodeError::Unsupported(format!("the heap type {other:?}"))),
+    }
+}
+
+fn table_type(ty: &wasmparser::TableType) -> Result<TableType, DecodeError> {
+    Ok(TableType { element: ref_type(ty.element_type)?, min: ty.initial, max: ty.maximum, is_64: ty.table64 })
+}
+
+fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
+    MemoryType {
+        min: ty.initial,
+        max: ty.maximum,
+        is_64: ty.memory64,
+        shared: ty.shared,
+        page_size_log2: ty.page_size_log2.unwrap_or(16) as u8,
+    }
+}
+
+fn global_type(ty: &wasmparser::GlobalType) -> Result<GlobalType, DecodeError> {
+    Ok(GlobalType { content: val_type(ty.content_type)?, mutable: ty.mutable })
+}
+
+/// The module's name. A malformed name section names nothing: custom sections never make a module invalid.
+fn module_name(names: NameSectionReader<'_>) -> Option<String> {
+    names.into_iter().find_map(|subsection| match subsection {
+        Ok(wasmparser::Name::Module { name, .. }) => Some(name.to_string()),
+        _ => None,
+    })
+}
+
+/// The operators and locals of a body, for a compiler to read. The body has been validated.
+pub fn body_reader<'a>(bytes: &'a [u8], range: &Range<u64>) -> FunctionBody<'a> {
+    let data = &bytes[range.start as usize..range.end as usize];
+    FunctionBody::new(wasmparser::BinaryReader::new(data, range.start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode_ok(bytes: &[u8]) -> ModuleDescription {
+        decode(bytes, &Features::default()).expect("a valid module").module
+    }
+
+    #[test]
+    fn the_empty_module_describes_nothing() {
+        let module = decode_ok(b"\0asm\x01\0\0\0");
+        assert!(module.types.is_empty() && module.imports.is_empty() && module.exports.is_empty());
+        assert_eq!(module.byte_len, 8);
+    }
+
+    #[test]
+    fn errors_tell_the_offset() {
+        let Err(DecodeError::Invalid { offset, .. }) = decode(b"\0asm\x01\0\0\0\x01", &Features::default()) else {
+            panic!("a truncated section is invalid");
+        };
+        assert_eq!(offset, 9);
+    }
+
+    #[test]
+    fn a_component_is_named_as_such() {
+        let error = decode(b"\0asm\x0d\0\x01\0", &Features::default()).err();
+        assert!(matches!(error, Some(DecodeError::Component)), "{error:?}");
+    }
+
+    #[test]
+    fn a_huge_function_count_does_not_reserve_memory_for_it() {
+        // A code section of six bytes that claims 2^32 - 1 functions.
+        let bytes = b"\0asm\x01\0\0\0\x0a\x06\xff\xff\xff\xff\x0f\0";
+        assert!(decode(bytes, &Features::default()).is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! Which WebAssembly proposals an engine accepts.
+
+use serde::{Deserialize, Serialize};
+use wasmparser::WasmFeatures;
+
+/// One switch per proposal. The default is what the 44.0.0 interface documents as its default.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Features {
+    /// References in tables, globals and locals.
+    pub reference_types: bool,
+    /// `memory.copy` and its siblings.
+    pub bulk_memory: bool,
+    /// Several results, and parameters of blocks.
+    pub multi_value: bool,
+    /// 128-bit vectors.
+    pub simd: bool,
+    /// Vector operations whose result may depend on the machine.
+    pub relaxed_simd: bool,
+    /// `return_call` and its siblings.
+    pub tail_call: bool,
+    /// More than one memory in a module.
+    pub multi_memory: bool,
+    /// 64-bit memories and tables.
+    pub memory64: bool,
+    /// Atomics and shared memories.
+    pub threads: bool,
+    /// Arithmetic in constant expressions.
+    pub extended_const: bool,
+    /// 128-bit arithmetic on pairs of `i64`.
+    pub wide_arithmetic: bool,
+    /// Memories whose pages are one byte.
+    pub custom_page_sizes: bool,
+    /// Typed function references. The engine has no support yet: a module that needs it is refused.
+    pub function_references: bool,
+    /// Structs and arrays. The engine has no support yet: a module that needs it is refused.
+    pub gc: bool,
+    /// Exceptions. The engine has no support yet: a module that needs it is refused.
+    pub exceptions: bool,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self {
+            reference_types: true,
+            bulk_memory: true,
+            multi_value: true,
+            simd: true,
+            relaxed_simd: true,
+            tail_call: true,
+            multi_memory: true,
+            memory64: true,
+            threads: true,
+            extended_const: true,
+            wide_arithmetic: false,
+            custom_page_sizes: false,
+            function_references: false,
+            gc: false,
+            exceptions: false,
+        }
+    }
+}
+
+impl Features {
+    /// The same choice in the validator's terms. Proposals the engine can't run yet are left out, so that the validator
+    /// refuses what needs them, with its offset and a clear reason.
+    pub fn for_validator(&self) -> WasmFeatures {
+        let mut set = WasmFeatures::MUTABLE_GLOBAL
+            | WasmFeatures::SATURATING_FLOAT_TO_INT
+            | WasmFeatures::SIGN_EXTENSION
+            | WasmFeatures::FLOATS
+            | WasmFeatures::GC_TYPES;
+        let mut put = |flag, on: bool| set.set(flag, on);
+        put(WasmFeatures::REFERENCE_TYPES, self.reference_types);
+        put(WasmFeatures::CALL_INDIRECT_OVERLONG, self.reference_types);
+        put(WasmFeatures::BULK_MEMORY, self.bulk_memory);
+        put(WasmFeatures::BULK_MEMORY_OPT, self.bulk_memory);
+        put(WasmFeatures::MULTI_VALUE, self.multi_value);
+        put(WasmFeatures::SIMD, self.simd);
+        put(WasmFeatures::RELAXED_SIMD, self.relaxed_simd);
+        put(WasmFeatures::TAIL_CALL, self.tail_call);
+        put(WasmFeatures::MULTI_MEMORY, self.multi_memory);
+        put(WasmFeatures::MEMORY64, self.memory64);
+        put(WasmFeatures::THREADS, self.threads);
+        put(WasmFeatures::EXTENDED_CONST, self.extended_const);
+        put(WasmFeatures::WIDE_ARITHMETIC, self.wide_arithmetic);
+        put(WasmFeatures::CUSTOM_PAGE_SIZES, self.custom_page_sizes);
+        set
+    }
+}

@@ -1,0 +1,208 @@
+//! The description of a module: everything the bytes say, decoded and validated, with function bodies and data left
+//! where they are.
+
+use crate::const_expr::ConstExpr;
+use crate::index::*;
+use crate::types::*;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// A decoded, validated module. Index spaces list imports first. Ranges are byte offsets into the module's bytes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ModuleDescription {
+    /// The name section's module name.
+    pub name: Option<String>,
+    /// The type section.
+    pub types: Vec<FuncType>,
+    /// Imports, in order.
+    pub imports: Vec<Import>,
+    /// Exports, in order.
+    pub exports: Vec<Export>,
+    /// Where each exported name is in `exports`.
+    pub export_names: HashMap<String, u32>,
+    /// The type of each function.
+    pub functions: Vec<TypeIndex>,
+    /// How many of the functions are imported.
+    pub num_imported_functions: usize,
+    /// The body of each defined function: its locals and operators, without the size before them.
+    pub bodies: Vec<Range<u64>>,
+    /// The type of each table.
+    pub tables: Vec<TableType>,
+    /// How many of the tables are imported.
+    pub num_imported_tables: usize,
+    /// The initial element of each defined table.
+    pub table_inits: Vec<TableInit>,
+    /// The type of each memory.
+    pub memories: Vec<MemoryType>,
+    /// How many of the memories are imported.
+    pub num_imported_memories: usize,
+    /// The type of each global.
+    pub globals: Vec<GlobalType>,
+    /// How many of the globals are imported.
+    pub num_imported_globals: usize,
+    /// The initial value of each defined global.
+    pub global_inits: Vec<ConstExpr>,
+    /// The start function.
+    pub start: Option<FuncIndex>,
+    /// Element segments.
+    pub elems: Vec<ElemSegment>,
+    /// Data segments.
+    pub datas: Vec<DataSegment>,
+    /// The functions that a reference may be made to, in the order of their [`FuncRefIndex`].
+    pub func_refs: Vec<FuncIndex>,
+    /// For each function its position in `func_refs`, or `u32::MAX`.
+    pub func_ref_positions: Vec<u32>,
+    /// The content of the name section, to be read when a name is asked for.
+    pub name_section: Option<Range<u64>>,
+    /// DWARF sections (`.debug_…`): name and content.
+    pub debug_sections: Vec<(String, Range<u64>)>,
+    /// The code section's content; DWARF addresses count from its start.
+    pub code_section: Range<u64>,
+    /// Bytes of the whole module.
+    pub byte_len: u64,
+}
+
+/// One import.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Import {
+    /// First name.
+    pub module: String,
+    /// Second name.
+    pub name: String,
+    /// What is imported; the index is its place in its index space.
+    pub item: Item,
+}
+
+/// One export.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Export {
+    /// The name.
+    pub name: String,
+    /// What is exported.
+    pub item: Item,
+}
+
+/// Something with a place in one of the index spaces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Item {
+    /// A function.
+    Func(FuncIndex),
+    /// A table.
+    Table(TableIndex),
+    /// A memory.
+    Memory(MemoryIndex),
+    /// A global.
+    Global(GlobalIndex),
+}
+
+/// The initial element of a table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum TableInit {
+    /// Null.
+    Null,
+    /// The value of an expression.
+    Expr(ConstExpr),
+}
+
+/// An element segment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ElemSegment {
+    /// What happens to it at instantiation.
+    pub mode: ElemMode,
+    /// The type of its elements.
+    pub element: RefType,
+    /// The elements.
+    pub items: ElemItems,
+}
+
+/// What instantiation does with an element segment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ElemMode {
+    /// Copied into a table, then dropped.
+    Active(TableIndex, ConstExpr),
+    /// Left for `table.init`.
+    Passive,
+    /// Dropped; it only declared references.
+    Declared,
+}
+
+/// The elements of a segment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ElemItems {
+    /// References to these functions.
+    Funcs(Box<[FuncIndex]>),
+    /// The values of these expressions.
+    Exprs(Box<[ConstExpr]>),
+}
+
+impl ElemItems {
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        match self {
+            ElemItems::Funcs(items) => items.len(),
+            ElemItems::Exprs(items) => items.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A data segment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DataSegment {
+    /// The memory and offset it is copied to at instantiation, or `None` for a passive one.
+    pub active: Option<(MemoryIndex, ConstExpr)>,
+    /// Its bytes.
+    pub bytes: Range<u64>,
+}
+
+impl ModuleDescription {
+    /// The type of a function.
+    pub fn func_type(&self, index: FuncIndex) -> &FuncType {
+        &self.types[self.functions[index.index()].index()]
+    }
+
+    /// The function's position among the module's own, or `None` for an import.
+    pub fn defined_func(&self, index: FuncIndex) -> Option<DefinedFuncIndex> {
+        index.index().checked_sub(self.num_imported_functions).map(|own| DefinedFuncIndex(own as u32))
+    }
+
+    /// The place of one of the module's own functions in the function index space.
+    pub fn func_index(&self, index: DefinedFuncIndex) -> FuncIndex {
+        FuncIndex(index.0 + self.num_imported_functions as u32)
+    }
+
+    /// The function's place among those that can be referred to.
+    pub fn func_ref(&self, index: FuncIndex) -> Option<FuncRefIndex> {
+        let position = self.func_ref_positions[index.index()];
+        (position != u32::MAX).then_some(FuncRefIndex(position))
+    }
+
+    /// The export of this name.
+    pub fn export(&self, name: &str) -> Option<&Export> {
+        self.export_names.get(name).map(|&position| &self.exports[position as usize])
+    }
+
+    /// The type of an item.
+    pub fn item_type(&self, item: Item) -> ExternType {
+        match item {
+            Item::Func(index) => ExternType::Func(self.func_type(index).clone()),
+            Item::Table(index) => ExternType::Table(self.tables[index.index()]),
+            Item::Memory(index) => ExternType::Memory(self.memories[index.index()]),
+            Item::Global(index) => ExternType::Global(self.globals[index.index()]),
+        }
+    }
+
+    /// Notes that references to this function may be made.
+    pub(crate) fn may_refer_to(&mut self, index: FuncIndex) {
+        let position = &mut self.func_ref_positions[index.index()];
+        if *position == u32::MAX {
+            *position = self.func_refs.len() as u32;
+            self.func_refs.push(index);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What machine code sees of a store.
+
+use super::VmContext;
+use std::ffi::c_void;
+use std::sync::atomic::AtomicU64;
+
+/// The block of a store that machine code reads and writes. It is the first field of the runtime's `Store`, so a pointer
+/// to one is a pointer to the other.
+#[repr(C)]
+#[derive(Debug)]
+pub struct VmStoreContext {
+    /// Function prologues trap with `StackOverflow` when the stack pointer, after the frame was made, is below this.
+    /// Set by the runtime at the outermost entry.
+    pub stack_limit: usize,
+    /// Fuel spent, counted up from minus the fuel that was set: the guest may go on while this is negative. Machine code
+    /// keeps it in a register and writes it back before calls and returns; see `docs/vm-layout.md`.
+    pub fuel: i64,
+    /// Guest code is interrupted when the engine's epoch has reached this.
+    pub epoch_deadline: u64,
+    /// The engine's epoch counter; outlives the store.
+    pub epoch: *const AtomicU64,
+    /// Frame pointer of the innermost entry frame (see [`super`]), null when no guest code is active.
+    pub entry_fp: usize,
+    /// Frame pointer of the frame through which the guest last left to the host (an exit thunk or a builtin's
+    /// trampoline). `[exit_fp]` is the guest frame's frame pointer, `[exit_fp + 8]` the guest's program counter.
+    pub exit_fp: usize,
+    /// Non-zero when the running builtin asks its trampoline to unwind to `entry_fp` instead of returning.
+    pub unwinding: u32,
+    /// Keeps the layout explicit.
+    pub _pad: u32,
+    /// The instance that last called an import, or through a reference or table. Exit thunks read it: it is the
+    /// caller whose exports the host may ask for.
+    pub caller: *mut VmContext,
+    /// The store's id, unique in the process and never zero; handles given to C carry it.
+    pub id: u64,
+    /// Whatever the runtime wants to find from here; machine code never reads it.
+    pub runtime: *mut c_void,
+}

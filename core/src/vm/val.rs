@@ -1,0 +1,71 @@
+//! Values as they cross between host and guest. The layouts are the C interface's.
+
+use std::ffi::c_void;
+
+/// `wasmtime_val_raw_t`: one value without its kind.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union VmValRaw {
+    /// `i32`.
+    pub i32: i32,
+    /// `i64`.
+    pub i64: i64,
+    /// Bits of an `f32`.
+    pub f32: u32,
+    /// Bits of an `f64`.
+    pub f64: u64,
+    /// `v128`, little-endian.
+    pub v128: [u8; 16],
+    /// Raw `externref`; zero is null.
+    pub externref: u32,
+    /// `*mut VmFuncRef`; zero is null.
+    pub funcref: *mut c_void,
+}
+
+/// The payload of [`VmVal`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union VmValUnion {
+    /// `i32`.
+    pub i32: i32,
+    /// `i64`.
+    pub i64: i64,
+    /// Bits of an `f32`.
+    pub f32: u32,
+    /// Bits of an `f64`.
+    pub f64: u64,
+    /// `v128`, little-endian.
+    pub v128: [u8; 16],
+    /// References and whatever else the C interface keeps here.
+    pub words: [u64; 3],
+}
+
+/// `wasmtime_val_t`: a value with its kind.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct VmVal {
+    /// One of the `KIND_…` constants.
+    pub kind: u8,
+    /// The value.
+    pub of: VmValUnion,
+}
+
+impl VmVal {
+    /// `WASMTIME_I32`.
+    pub const KIND_I32: u8 = 0;
+    /// `WASMTIME_I64`.
+    pub const KIND_I64: u8 = 1;
+    /// `WASMTIME_F32`.
+    pub const KIND_F32: u8 = 2;
+    /// `WASMTIME_F64`.
+    pub const KIND_F64: u8 = 3;
+    /// `WASMTIME_V128`.
+    pub const KIND_V128: u8 = 4;
+    /// `WASMTIME_FUNCREF`.
+    pub const KIND_FUNCREF: u8 = 5;
+    /// `WASMTIME_EXTERNREF`.
+    pub const KIND_EXTERNREF: u8 = 6;
+}
+
+const _: () = assert!(size_of::<VmValRaw>() == 16 && align_of::<VmValRaw>() == 8);
+const _: () = assert!(size_of::<VmVal>() == 32 && std::mem::offset_of!(VmVal, of) == 8);
