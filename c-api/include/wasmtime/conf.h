@@ -1,0 +1,50 @@
+/**
+ * \file wasmtime/conf.h
+ *
+ * \brief Which parts of the API this library has.
+ *
+ * A part that is missing has its line as a comment, and the declarations behind
+ * that macro are then absent. The macros have no value: test with `#ifdef`.
+ */
+
+#ifndef WASMTIME_CONF_H
+#define WASMTIME_CONF_H
+
+/// The text format: `wasmtime/wat.h`.
+#define WASMTIME_FEATURE_WAT
+/// Compilation on several threads.
+#define WASMTIME_FEATURE_PARALLEL_COMPILATION
+/// WASI: `wasi.h` and what takes its configuration.
+#define WASMTIME_FEATURE_WASI
+/// File names and line numbers in backtraces.
+#define WASMTIME_FEATURE_ADDR2LINE
+/// Readable C++ and Rust names in backtraces.
+#define WASMTIME_FEATURE_DEMANGLE
+/// The threads proposal, with shared memories.
+#define WASMTIME_FEATURE_THREADS
+/// The optimizing compiler.
+#define WASMTIME_FEATURE_CRANELIFT
+
+// #define WASMTIME_FEATURE_ALL_ARCH
+// #define WASMTIME_FEATURE_ASYNC
+// #define WASMTIME_FEATURE_CACHE
+// #define WASMTIME_FEATURE_COMPONENT_MODEL
+// #define WASMTIME_FEATURE_COREDUMP
+// #define WASMTIME_FEATURE_DEBUG_BUILTINS
+// #define WASMTIME_FEATURE_DISABLE_LOGGING
+// #define WASMTIME_FEATURE_GC
+// #define WASMTIME_FEATURE_GC_DRC
+// #define WASMTIME_FEATURE_GC_NULL
+// #define WASMTIME_FEATURE_LOGGING
+// #define WASMTIME_FEATURE_POOLING_ALLOCATOR
+// #define WASMTIME_FEATURE_PROFILING
+// #define WASMTIME_FEATURE_PULLEY
+// #define WASMTIME_FEATURE_WASI_HTTP
+// #define WASMTIME_FEATURE_WINCH
+
+#if defined(WASMTIME_FEATURE_CRANELIFT) || defined(WASMTIME_FEATURE_WINCH)
+/// Modules can be compiled here, by whichever compiler.
+#define WASMTIME_FEATURE_COMPILER
+#endif
+
+#endif // WASMTIME_CONF_H

@@ -1,0 +1,78 @@
+/**
+ * \file wasmtime/exn.h
+ *
+ * \brief Exceptions: making, throwing and catching them in the host.
+ */
+
+#ifndef WASMTIME_EXN_H
+#define WASMTIME_EXN_H
+
+#include <wasmtime/conf.h>
+
+#ifdef WASMTIME_FEATURE_GC
+
+#include <wasm.h>
+#include <wasmtime/error.h>
+#include <wasmtime/store.h>
+#include <wasmtime/tag.h>
+#include <wasmtime/val.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// \brief An exception of a store: a tag with its fields.
+///
+/// Owned by whoever received it, and freed with `wasmtime_exn_delete` before
+/// the store.
+typedef struct wasmtime_exn wasmtime_exn_t;
+
+/// Frees this handle to an exception.
+WASM_API_EXTERN void wasmtime_exn_delete(wasmtime_exn_t *exn);
+
+/// Sets `*exn_ret` to a new exception, owned by the caller, with `tag` and the
+/// `nfields` values `fields` (borrowed). An error when they do not match the
+/// tag's type or are of another store.
+WASM_API_EXTERN wasmtime_error_t *wasmtime_exn_new(
+    wasmtime_context_t *store, const wasmtime_tag_t *tag,
+    const wasmtime_val_t *fields, size_t nfields, wasmtime_exn_t **exn_ret);
+
+/// Sets `*tag_ret` to the tag of the exception.
+WASM_API_EXTERN wasmtime_error_t *wasmtime_exn_tag(
+    wasmtime_context_t *store, const wasmtime_exn_t *exn,
+    wasmtime_tag_t *tag_ret);
+
+/// The number of fields.
+WASM_API_EXTERN size_t wasmtime_exn_field_count(
+    wasmtime_context_t *store, const wasmtime_exn_t *exn);
+
+/// Makes `*val_ret` the field number `index`, owned by the caller. An error
+/// past the last.
+WASM_API_EXTERN wasmtime_error_t *wasmtime_exn_field(
+    wasmtime_context_t *store, const wasmtime_exn_t *exn, size_t index,
+    wasmtime_val_t *val_ret);
+
+/// Makes `exn` (taken over) the pending exception of the store, and returns a
+/// trap, owned by the caller, for a host function to return: the guest then
+/// sees the exception thrown.
+WASM_API_EXTERN wasm_trap_t *wasmtime_context_set_exception(
+    wasmtime_context_t *store, wasmtime_exn_t *exn);
+
+/// Sets `*exn_ret` to the pending exception, owned by the caller, which is then
+/// pending no more; false when there is none.
+///
+/// After a call that returned a trap, this tells whether an exception that no
+/// guest caught was the reason.
+WASM_API_EXTERN bool wasmtime_context_take_exception(
+    wasmtime_context_t *store, wasmtime_exn_t **exn_ret);
+
+/// Whether the store has a pending exception.
+WASM_API_EXTERN bool wasmtime_context_has_exception(wasmtime_context_t *store);
+
+#ifdef __cplusplus
+} // extern "C"
+#endif
+
+#endif // WASMTIME_FEATURE_GC
+
+#endif // WASMTIME_EXN_H
