@@ -1,0 +1,123 @@
+"""Builds what the benchmarks need into `.cache/bench`: the driver for each library, the kernels, a module of data."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHES = Path(__file__).resolve().parent
+ROOT = BENCHES.parent
+CACHE = ROOT / ".cache" / "bench"
+
+DRIVER_FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall"]
+# The same optimizations on both sides: no fused multiply-add, which would change results, and sqrt as an instruction.
+KERNEL_FLAGS = ["-O2", "-ffp-contract=off", "-fno-math-errno"]
+WASM_FLAGS = ["-target", "wasm32-freestanding", "-Wl,--no-entry", "-Wl,--export=run", "-s"]
+NATIVE_FLAGS = ["-mcpu=baseline", "-fPIC", "-shared", "-s"]
+
+
+class BuildError(Exception):
+    pass
+
+
+def run(command, **options):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise BuildError(f"{' '.join(str(part) for part in command)}\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def build_driver(side, library):
+    """The driver linked with `library`. `side` keeps the two apart, since both may carry the same soname."""
+    library = Path(library).resolve()
+    if not library.is_file():
+        raise BuildError(f"no such library: {library}")
+    folder = CACHE / side
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    driver = folder / "driver"
+    command = [os.environ.get("CC", "cc"), *DRIVER_FLAGS, "-I", ROOT / "c-api" / "include", "-o", driver,
+               *sorted((BENCHES / "driver").glob("*.c"))]
+    if library.suffix == ".a":
+        command += [library, "-lpthread", "-ldl", "-lm"]
+    else:
+        # The loader looks for the soname, which need not be the file's name.
+        found = re.search(r"SONAME.*\[(.*)\]", run(["readelf", "-d", library]))
+        link = folder / (found.group(1) if found else library.name)
+        link.symlink_to(library)
+        command += [link, f"-Wl,-rpath,{folder}", "-ldl"]
+    run(command)
+    return driver
+
+
+def find_zig(given=None):
+    """The command of zig, which has a C compiler for WebAssembly: given, installed by `cargo xtask guests`, or on the
+    path."""
+    if given:
+        return given.split()
+    for python in (ROOT / ".cache" / "venv" / "bin" / "python", Path(sys.executable)):
+        if python.exists() and subprocess.run([python, "-c", "import ziglang"], capture_output=True).returncode == 0:
+            return [str(python), "-m", "ziglang"]
+    zig = shutil.which("zig")
+    if zig:
+        return [zig]
+    raise BuildError("zig is needed to compile the kernels: run `cargo xtask guests`, or `pip install ziglang`, "
+                     "or name a command with --zig")
+
+
+class Kernel:
+    """One source under kernels/, with the two files made of it."""
+
+    def __init__(self, source):
+        text = source.read_text()
+        self.name = source.stem
+        self.source = source
+        self.n = int(re.search(r"^// n: (\d+)", text, re.M).group(1))
+        flags = re.search(r"^// wasm-flags: (.*)", text, re.M)
+        self.wasm_flags = flags.group(1).split() if flags else []
+        self.wasm = CACHE / "kernels" / f"{self.name}.wasm"
+        self.native = CACHE / "kernels" / f"{self.name}.so"
+
+    def build(self, zig):
+        zig_cache = CACHE / "zig"
+        environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(zig_cache), "ZIG_LOCAL_CACHE_DIR": str(zig_cache)}
+        for output, flags in ((self.wasm, WASM_FLAGS + self.wasm_flags), (self.native, NATIVE_FLAGS)):
+            command = [*zig, "cc", *KERNEL_FLAGS, *flags, "-o", str(output), str(self.source)]
+            inputs = " ".join(command).encode() + self.source.read_bytes() + (self.source.parent / "kernel.h").read_bytes()
+            digest = hashlib.sha256(inputs).hexdigest()
+            stamp = output.with_suffix(output.suffix + ".stamp")
+            if output.exists() and stamp.exists() and stamp.read_text() == digest:
+                continue
+            output.parent.mkdir(parents=True, exist_ok=True)
+            run(command, env=environment)
+            stamp.write_text(digest)
+
+
+def kernels():
+    return [Kernel(source) for source in sorted((BENCHES / "kernels").glob("*.c"))]
+
+
+def leb128(value):
+    out = b""
+    while value >= 0x80:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def build_data_module():
+    """A module of 32 pages of memory and one active segment of 1 MiB, no byte of it zero."""
+    path = CACHE / "data.wasm"
+    data = bytes(1 + i % 255 for i in range(1 << 20))
+
+    def section(number, body):
+        return bytes([number]) + leb128(len(body)) + body
+
+    memory = section(5, b"\x01\x00" + leb128(32))
+    segment = b"\x01\x00\x41" + b"\x80\x80\x04" + b"\x0b" + leb128(len(data)) + data  # i32.const 65536
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\0asm\x01\0\0\0" + memory + section(11, segment))
+    return path

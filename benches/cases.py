@@ -1,0 +1,136 @@
+"""What is measured, and what each figure owes.
+
+`owed` is what the present state of the project must reach, `budget` what the design wants in the end. Both are ratios
+of our figure to the peer's, except for the cost of metering, where they bound our own metered-to-unmetered ratio.
+"""
+
+from dataclasses import dataclass
+
+MICRO, MODULE, STARTUP = "micro", "module", "startup"
+
+GUESTS = ("python", "graphviz", "resvg")
+
+
+@dataclass(frozen=True)
+class Case:
+    group: str
+    name: str
+    title: str
+    command: tuple
+    owed: float | None = None
+    budget: float | None = None
+    kind: str = MICRO
+    """MICRO: many turns in a process. MODULE: seconds a turn, so fewer rounds. STARTUP: timed from outside."""
+    figure: str = "median_ns"
+    """The key of the driver's answer that is compared."""
+    guest: str | None = None
+    """The real program that the case needs."""
+
+    @property
+    def unit(self):
+        return "bytes" if self.figure == "bytes" else "ns"
+
+
+def trap(name, title, **bounds):
+    return Case("traps", f"trap_{name}", title, ("trap", name), **bounds)
+
+
+def instance(name, title, module, mode, **bounds):
+    return Case("stores and instances", f"instance_{name}", title, ("instance", module, mode), **bounds)
+
+
+def footprint(name, title, module, mode, **bounds):
+    command = ("footprint", module, mode)
+    return Case("memory per live instance", f"footprint_{name}", title, command, figure="bytes", **bounds)
+
+
+def module_new(guest, title, **bounds):
+    command = ("module_new", "{" + guest + "}")
+    return Case("modules", f"module_new_{guest}", f"module_new, {title}", command, kind=MODULE, guest=guest, **bounds)
+
+
+def wasi(name, title, **bounds):
+    return Case("WASI calls", f"wasi_{name}", title, ("wasi", name), **bounds)
+
+
+def bulk(name, title, export, length, **bounds):
+    return Case("bulk memory", f"bulk_{name}", title, ("bulk", export, str(length)), **bounds)
+
+
+def accessor(name, title, **bounds):
+    return Case("accessors", name, title, (name,), **bounds)
+
+
+# `{data}` is a module with 1 MiB of data that build.py writes; `{python}` and the like are the real programs.
+CASES = [
+    Case("calls", "call_checked", "host→guest (i32,i32)→i32, checked", ("call_checked",), owed=0.15, budget=0.07),
+    Case("calls", "call_unchecked", "host→guest (i32,i32)→i32, unchecked", ("call_unchecked",), owed=0.5, budget=0.28),
+    Case("calls", "call_nothing", "host→guest ()→(), checked", ("call_nothing",)),
+    Case("calls", "call_wide", "host→guest, 8 arguments, 2 results, checked", ("call_wide",)),
+    Case("calls", "host_checked", "guest→host (i32,i32)→i32, checked", ("host_checked",), owed=0.25, budget=0.11),
+    Case("calls", "host_unchecked", "guest→host (i32,i32)→i32, unchecked", ("host_unchecked",), owed=0.8, budget=0.71),
+    Case("calls", "host_nothing", "guest→host ()→(), checked", ("host_nothing",)),
+    accessor("caller_memory", "caller_export_get + memory_data", budget=0.09),
+    accessor("export_get", "instance_export_get"),
+    accessor("memory_data", "memory_data"),
+    accessor("memory_data_size", "memory_data_size"),
+    accessor("memory_size", "memory_size"),
+    accessor("global_get", "global_get", budget=0.2),
+    accessor("global_set", "global_set", budget=0.2),
+    accessor("table_get", "table_get", budget=0.1),
+    accessor("table_set", "table_set", budget=0.1),
+    accessor("table_size", "table_size"),
+    trap("unreachable", "unreachable", owed=0.1, budget=0.04),
+    Case("traps", "trap_message", "unreachable, its message read", ("trap_message",)),
+    trap("deep_unreachable", "unreachable, 50 frames deep"),
+    trap("out_of_bounds", "memory out of bounds", budget=0.85),
+    trap("division_by_zero", "division by zero"),
+    trap("integer_overflow", "integer overflow"),
+    trap("table_out_of_bounds", "table out of bounds"),
+    trap("call_null", "call_indirect of null"),
+    trap("bad_signature", "call_indirect with a bad signature"),
+    trap("stack_overflow", "stack overflow", budget=0.01),
+    trap("host_message", "host function fails with a message"),
+    trap("host_code", "host function fails with a code"),
+    Case("traps", "trap_fuel", "out of fuel", ("trap_fuel",)),
+    Case("traps", "trap_epoch", "epoch reached", ("trap_epoch",)),
+    Case("stores and instances", "store", "store new + delete", ("store",), budget=0.4),
+    instance("trivial", "trivial instance", "instance_trivial.wat", "PLAIN", owed=0.4, budget=0.24),
+    instance("pre", "trivial instance by instance_pre", "instance_trivial.wat", "PRE"),
+    instance("memory", "instance with a memory", "instance_memory.wat", "PLAIN", owed=0.25, budget=0.12),
+    instance("data", "instance with 1 MiB of data", "{data}", "PLAIN"),
+    instance("touch", "instance that touches 16 pages", "instance_memory.wat", "TOUCH"),
+    module_new("python", "CPython", owed=0.03, budget=0.02),
+    module_new("graphviz", "Graphviz"),
+    module_new("resvg", "resvg"),
+    Case("modules", "deserialize_graphviz", "deserialize_file, Graphviz", ("deserialize", "{graphviz}"), kind=MODULE,
+         guest="graphviz"),
+    Case("modules", "python_print", "process start to CPython's print(1)", ("python", "{python}", "print(1)"),
+         owed=0.5, budget=0.07, kind=STARTUP, guest="python"),
+    footprint("trivial", "trivial instance", "instance_trivial.wat", "PLAIN", budget=0.33),
+    footprint("memory", "instance with a memory", "instance_memory.wat", "PLAIN"),
+    footprint("touch", "instance that touched 16 pages", "instance_memory.wat", "TOUCH"),
+    wasi("fd_read", "fd_read of 4 KiB", owed=0.05, budget=0.03),
+    wasi("fd_write", "fd_write of 4 KiB", budget=0.03),
+    wasi("path_open", "path_open + fd_close", budget=0.11),
+    wasi("path_filestat", "path_filestat_get", budget=0.05),
+    wasi("fd_filestat", "fd_filestat_get"),
+    wasi("clock", "clock_time_get"),
+    wasi("random", "random_get of 16 bytes"),
+    bulk("copy_16", "memory.copy of 16 bytes", "copy", 16, budget=0.11),
+    bulk("copy_64", "memory.copy of 64 bytes", "copy", 64),
+    bulk("copy_known", "memory.copy of a constant 16 bytes", "copy_16", 0),
+    bulk("copy_4096", "memory.copy of 4 KiB", "copy", 4096),
+    bulk("fill_16", "memory.fill of 16 bytes", "fill", 16, budget=0.13),
+    bulk("fill_64", "memory.fill of 64 bytes", "fill", 64),
+    bulk("grow_0", "memory.grow of 0 pages", "grow", 0),
+]
+
+KERNELS_OWED, KERNELS_BUDGET = 0.97, 0.84
+
+# Metered over unmetered time, geometric mean over the kernels.
+METERINGS = {
+    "fuel": ("fuel", 1.12, 1.08),
+    "epoch": ("epochs", 1.12, 1.05),
+    "both": ("fuel and epochs", None, 1.10),
+}

@@ -1,0 +1,142 @@
+/* Calls between host and guest, checked (`wasmtime_val_t`) and unchecked (`wasmtime_val_raw_t`), both ways. */
+#include "bench.h"
+
+typedef struct {
+  wasmtime_context_t *context;
+  wasmtime_func_t func;
+} call_t;
+
+/* --- Host functions --- */
+
+static wasm_trap_t *add_checked(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)nargs, (void)nresults;
+  results[0].kind = WASMTIME_I32;
+  results[0].of.i32 = (int32_t)((uint32_t)args[0].of.i32 + (uint32_t)args[1].of.i32);
+  return NULL;
+}
+
+static wasm_trap_t *add_unchecked(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count) {
+  (void)env, (void)caller, (void)count;
+  values[0].i32 = (int32_t)((uint32_t)values[0].i32 + (uint32_t)values[1].i32);
+  return NULL;
+}
+
+static wasm_trap_t *nothing_checked(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                    wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)args, (void)nargs, (void)results, (void)nresults;
+  return NULL;
+}
+
+static wasm_trap_t *nothing_unchecked(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count) {
+  (void)env, (void)caller, (void)values, (void)count;
+  return NULL;
+}
+
+/* An instance of calls.wat over these, and one of its functions. */
+static call_t prepare(const char *name, bool checked) {
+  world_t world = world_new(NULL);
+  wasm_functype_t *pair = functype_of_i32(2, 1), *nothing = functype_of_i32(0, 0);
+  wasmtime_func_t host_add, host_nothing;
+  if (checked) {
+    wasmtime_func_new(world.context, pair, add_checked, NULL, NULL, &host_add);
+    wasmtime_func_new(world.context, nothing, nothing_checked, NULL, NULL, &host_nothing);
+  } else {
+    wasmtime_func_new_unchecked(world.context, pair, add_unchecked, NULL, NULL, &host_add);
+    wasmtime_func_new_unchecked(world.context, nothing, nothing_unchecked, NULL, NULL, &host_nothing);
+  }
+  wasm_functype_delete(pair);
+  wasm_functype_delete(nothing);
+  wasmtime_extern_t imports[2] = {extern_of_func(host_add), extern_of_func(host_nothing)};
+  wasmtime_instance_t instance = instantiate(&world, load_module(world.engine, "calls.wat"), imports, 2);
+  call_t call = {world.context, find_func(world.context, &instance, name)};
+  return call;
+}
+
+/* --- Host to guest --- */
+
+static void call_checked(void *env, uint64_t turns) {
+  call_t *call = env;
+  wasmtime_val_t args[2] = {val_i32(0), val_i32(3)}, result;
+  for (uint64_t i = 0; i < turns; i++) {
+    wasm_trap_t *trap = NULL;
+    args[0].of.i32 = (int32_t)i;
+    wasmtime_error_t *error = wasmtime_func_call(call->context, &call->func, args, 2, &result, 1, &trap);
+    if (error || trap || result.of.i32 != (int32_t)i + 3) fail("add went wrong");
+  }
+}
+
+static void call_unchecked(void *env, uint64_t turns) {
+  call_t *call = env;
+  wasmtime_val_raw_t values[2];
+  for (uint64_t i = 0; i < turns; i++) {
+    wasm_trap_t *trap = NULL;
+    values[0].i32 = (int32_t)i;
+    values[1].i32 = 3;
+    wasmtime_error_t *error = wasmtime_func_call_unchecked(call->context, &call->func, values, 2, &trap);
+    if (error || trap || values[0].i32 != (int32_t)i + 3) fail("add went wrong");
+  }
+}
+
+static void call_nothing(void *env, uint64_t turns) {
+  call_t *call = env;
+  for (uint64_t i = 0; i < turns; i++) {
+    wasm_trap_t *trap = NULL;
+    if (wasmtime_func_call(call->context, &call->func, NULL, 0, NULL, 0, &trap) || trap) fail("nothing went wrong");
+  }
+}
+
+static void call_wide(void *env, uint64_t turns) {
+  call_t *call = env;
+  wasmtime_val_t args[8], results[2];
+  for (int i = 0; i < 8; i++) {
+    args[i].kind = i < 4 ? WASMTIME_I64 : WASMTIME_F64;
+    if (i < 4)
+      args[i].of.i64 = i;
+    else
+      args[i].of.f64 = i;
+  }
+  for (uint64_t i = 0; i < turns; i++) {
+    wasm_trap_t *trap = NULL;
+    args[0].of.i64 = (int64_t)i;
+    wasmtime_error_t *error = wasmtime_func_call(call->context, &call->func, args, 8, results, 2, &trap);
+    if (error || trap || results[0].of.i64 != (int64_t)i + 3 || results[1].of.f64 != 11) fail("wide went wrong");
+  }
+}
+
+/* --- Guest to host: the loop is in the guest, one call into it per batch --- */
+
+static void call_guest_loop(void *env, uint64_t turns) {
+  call_t *call = env;
+  wasmtime_val_t args[1] = {val_i32((int32_t)turns)}, result;
+  wasm_trap_t *trap = NULL;
+  check(wasmtime_func_call(call->context, &call->func, args, 1, &result, 1, &trap), trap, "guest loop");
+}
+
+static void call_guest_sum(void *env, uint64_t turns) {
+  call_t *call = env;
+  wasmtime_val_t args[1] = {val_i32((int32_t)turns)}, result;
+  wasm_trap_t *trap = NULL;
+  check(wasmtime_func_call(call->context, &call->func, args, 1, &result, 1, &trap), trap, "guest loop");
+  if ((uint32_t)result.of.i32 != (uint32_t)(turns * (turns + 1) / 2)) fail("the host's sums went wrong");
+}
+
+static void run_with(const char *export_name, bool checked, loop_t loop) {
+  call_t call = prepare(export_name, checked);
+  measure(loop, &call);
+}
+
+static void case_call_checked(char **a) { (void)a, run_with("add", true, call_checked); }
+static void case_call_unchecked(char **a) { (void)a, run_with("add", true, call_unchecked); }
+static void case_call_nothing(char **a) { (void)a, run_with("nothing", true, call_nothing); }
+static void case_call_wide(char **a) { (void)a, run_with("wide", true, call_wide); }
+static void case_host_checked(char **a) { (void)a, run_with("call_host", true, call_guest_sum); }
+static void case_host_unchecked(char **a) { (void)a, run_with("call_host", false, call_guest_sum); }
+static void case_host_nothing(char **a) { (void)a, run_with("call_host_nothing", true, call_guest_loop); }
+
+const case_t call_cases[] = {
+    {"call_checked", 0, case_call_checked},     {"call_unchecked", 0, case_call_unchecked},
+    {"call_nothing", 0, case_call_nothing},     {"call_wide", 0, case_call_wide},
+    {"host_checked", 0, case_host_checked},     {"host_unchecked", 0, case_host_unchecked},
+    {"host_nothing", 0, case_host_nothing},     {NULL, 0, NULL},
+};

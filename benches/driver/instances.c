@@ -1,0 +1,87 @@
+/* Stores and instances, made and dropped; and what a live one weighs. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+typedef struct {
+  wasm_engine_t *engine;
+  wasmtime_module_t *module;
+  wasmtime_instance_pre_t *pre;
+  bool touch;
+} life_t;
+
+static void store_life(void *env, uint64_t turns) {
+  life_t *life = env;
+  for (uint64_t i = 0; i < turns; i++) wasmtime_store_delete(wasmtime_store_new(life->engine, NULL, NULL));
+}
+
+/* A store, an instance in it, optionally one call that touches memory. The caller deletes the store. */
+static wasmtime_store_t *live(life_t *life) {
+  wasmtime_store_t *store = wasmtime_store_new(life->engine, NULL, NULL);
+  wasmtime_context_t *context = wasmtime_store_context(store);
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  wasmtime_error_t *error =
+      life->pre ? wasmtime_instance_pre_instantiate(life->pre, context, &instance, &trap)
+                : wasmtime_instance_new(context, life->module, NULL, 0, &instance, &trap);
+  check(error, trap, "instantiation");
+  if (life->touch) {
+    wasmtime_func_t touch = find_func(context, &instance, "touch");
+    check(wasmtime_func_call(context, &touch, NULL, 0, NULL, 0, &trap), trap, "touch");
+  }
+  return store;
+}
+
+static void instance_life(void *env, uint64_t turns) {
+  for (uint64_t i = 0; i < turns; i++) wasmtime_store_delete(live(env));
+}
+
+static void case_store(char **arguments) {
+  (void)arguments;
+  life_t life = {.engine = wasm_engine_new()};
+  measure(store_life, &life);
+}
+
+/* MODULE PLAIN|PRE|TOUCH */
+static life_t life_of(char **arguments) {
+  life_t life = {.engine = wasm_engine_new(), .touch = strcmp(arguments[1], "TOUCH") == 0};
+  life.module = load_module(life.engine, arguments[0]);
+  if (strcmp(arguments[1], "PRE") == 0) {
+    wasmtime_linker_t *linker = wasmtime_linker_new(life.engine);
+    check(wasmtime_linker_instantiate_pre(linker, life.module, &life.pre), NULL, "instantiate_pre");
+    wasmtime_linker_delete(linker);
+  }
+  return life;
+}
+
+static void case_instance(char **arguments) {
+  life_t life = life_of(arguments);
+  measure(instance_life, &life);
+}
+
+static long resident_bytes(void) {
+  long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (!file || fscanf(file, "%*d %ld", &pages) != 1) fail("cannot read /proc/self/statm");
+  fclose(file);
+  return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* Resident memory of one of a thousand live stores with an instance each, after the first has warmed things up. */
+static void case_footprint(char **arguments) {
+  enum { COUNT = 1000 };
+  life_t life = life_of(arguments);
+  wasmtime_store_delete(live(&life));
+  long before = resident_bytes();
+  for (int i = 0; i < COUNT; i++) live(&life);
+  printf("{\"bytes\": %ld}\n", (resident_bytes() - before) / COUNT);
+}
+
+const case_t instance_cases[] = {
+    {"store", 0, case_store},
+    {"instance", 2, case_instance},
+    {"footprint", 2, case_footprint},
+    {NULL, 0, NULL},
+};

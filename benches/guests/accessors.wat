@@ -1,0 +1,15 @@
+;; One of each thing the host can reach into, among enough exports that finding one by name is a real search.
+(module
+  (import "host" "visit" (func $visit))
+  (memory (export "memory") 1)
+  (table (export "table") 8 funcref)
+  (global (export "counter") (mut i64) (i64.const 7))
+  (elem (i32.const 0) $visit_host)
+  (func $visit_host (export "visit") (call $visit))
+  (func (export "malloc") (param i32) (result i32) (i32.const 0))
+  (func (export "free") (param i32))
+  (func (export "realloc") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "_initialize"))
+  (func (export "on_event") (param i32))
+  (func (export "version") (result i32) (i32.const 1))
+)

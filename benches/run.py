@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""Measures two libraries with the same C ABI side by side: `run.py --lib OURS --peer PEER`. See README.md.
+
+Every case runs in a process of its own, ours and the peer's in turn, for several rounds. A process reports the median
+of its batches; a case's figure is the least of its rounds', which is what the machine can do when nothing disturbs it.
+"""
+
+import argparse
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import build
+import cases
+import report
+
+SIDES = ("ours", "peer")
+
+
+class Failure(Exception):
+    """A case that could not be measured; the text says why."""
+
+
+class Bench:
+    def __init__(self, options, drivers, scratch):
+        self.drivers = drivers
+        self.milliseconds = options.ms or (20 if options.quick else 60)
+        self.rounds = options.rounds or (2 if options.quick else 5)
+        self.slow_rounds = min(self.rounds, 1 if options.quick else 3)
+        self.timeout = options.timeout
+        self.scratch = scratch
+        self.guests = {name: Path(options.guests) / f"{name}.wasm" for name in cases.GUESTS}
+
+    def command(self, side, arguments):
+        return [str(self.drivers[side]), "--ms", str(self.milliseconds), "--guests", str(build.BENCHES / "guests"),
+                "--scratch", str(self.scratch), *arguments]
+
+    def drive(self, side, arguments):
+        """One process of the driver; its answer."""
+        try:
+            done = subprocess.run(self.command(side, arguments), capture_output=True, text=True, timeout=self.timeout,
+                                  stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{side}: no answer in {self.timeout} s")
+        if done.returncode != 0:
+            how = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
+            lines = done.stderr.strip().splitlines()
+            raise Failure(f"{side}: {' / '.join(line.strip() for line in lines[:3]) if lines else how}")
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            raise Failure(f"{side}: no figures in {done.stdout[:80]!r}")
+
+    def drive_startup(self, side, arguments):
+        """Nanoseconds from before the process exists until its first line of output is here."""
+        command = self.command(side, arguments)
+        start = time.perf_counter_ns()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+            line = os.read(process.stdout.fileno(), 64)
+            spent = time.perf_counter_ns() - start
+            try:
+                _, errors = process.communicate(timeout=self.timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise Failure(f"{side}: no end in {self.timeout} s")
+        if process.returncode != 0 or line.strip() != b"1":
+            raise Failure(f"{side}: printed {line!r}, status {process.returncode}: {errors.decode(errors='replace').strip()[:200]}")
+        return {"median_ns": spent}
+
+    def measure(self, case, data_module):
+        """The figures of every round, per side."""
+        if case.guest and not self.guests[case.guest].is_file():
+            raise Failure(f"{self.guests[case.guest]} is missing: run `cargo xtask guests`")
+        paths = {name: str(path) for name, path in self.guests.items()} | {"data": str(data_module)}
+        arguments = [re.sub(r"^\{(\w+)\}$", lambda found: paths[found.group(1)], part) for part in case.command]
+        drive = self.drive_startup if case.kind == cases.STARTUP else self.drive
+        rounds = self.rounds if case.kind == cases.MICRO else self.slow_rounds
+        figures = {side: [] for side in SIDES}
+        for turn in range(rounds):
+            for side in alternate(turn):
+                figures[side].append(drive(side, arguments)[case.figure])
+        return figures
+
+    def measure_kernel(self, kernel):
+        """The least times of one kernel: natively, and on each side under each metering."""
+        native = self.drive("ours", ["native", str(kernel.native), str(kernel.n)])
+        times = {side: [] for side in SIDES}
+        for turn in range(self.slow_rounds):
+            for side in alternate(turn):
+                times[side].append(self.drive(side, ["kernel", str(kernel.wasm), str(kernel.n), native["checksum"], "4"]))
+            native["ns"] = min(native["ns"], self.drive("ours", ["native", str(kernel.native), str(kernel.n)])["ns"])
+        return native["ns"], times
+
+
+def alternate(turn):
+    """Neither library always goes first."""
+    return SIDES if turn % 2 == 0 else SIDES[::-1]
+
+
+def spread(values):
+    """How far the rounds are apart, as a part of the least."""
+    return (max(values) - min(values)) / min(values) if min(values) > 0 else 0.0
+
+
+def row_of(group, name, title, unit, figures, owed, budget, owed_of="ratio"):
+    ours, peer = min(figures["ours"]), min(figures["peer"])
+    ratio = ours / peer if peer > 0 else None
+    held = ratio if owed_of == "ratio" else ours
+    return {
+        "group": group, "name": name, "title": title, "unit": unit, "peer": peer, "ours": ours, "ratio": ratio,
+        "owed": owed, "owed_of": owed_of, "budget": budget, "met": held <= owed if owed and held is not None else None,
+        "spread": {side: spread(figures[side]) for side in SIDES}, "failure": None,
+    }
+
+
+def failed_row(group, name, title, unit, owed, budget, failure):
+    return {
+        "group": group, "name": name, "title": title, "unit": unit, "peer": None, "ours": None, "ratio": None,
+        "owed": owed, "owed_of": "ratio", "budget": budget, "met": False if owed else None, "spread": {},
+        "failure": str(failure),
+    }
+
+
+def kernel_row(name, native, times):
+    least = {side: {metering: min(run[metering] for run in times[side]) for metering in times[side][0]} for side in SIDES}
+    return {
+        "name": name, "native": native, "ours": least["ours"], "peer": least["peer"],
+        "ratio": least["ours"]["plain"] / least["peer"]["plain"], "to_native": least["ours"]["plain"] / native,
+        "spread": {side: spread([run["plain"] for run in times[side]]) for side in SIDES}, "failure": None,
+    }
+
+
+def geometric_mean(values):
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def kernel_summary(kernels, expected):
+    """The rows that sum up the kernels: speed against the peer and natively, and what metering costs.
+
+    A kernel that failed on a side is in no mean, and no bound is met while one is missing."""
+    good = [row for row in kernels if not row["failure"]]
+    if not good:
+        return []
+
+    def sides(figure):
+        return {side: [geometric_mean([figure(row[side], row) for row in good])] for side in SIDES}
+
+    group = "kernels"
+    count = f"{len(good)} kernels"
+    rows = [
+        row_of(group, "kernels", f"time, mean of {count}", "ns", sides(lambda side, row: side["plain"]),
+               cases.KERNELS_OWED, cases.KERNELS_BUDGET),
+        row_of(group, "kernels_native", "time over native", "x", sides(lambda side, row: side["plain"] / row["native"]),
+               None, None),
+    ]
+    for metering, (title, owed, budget) in cases.METERINGS.items():
+        figures = sides(lambda side, row: side[metering] / side["plain"])
+        rows.append(row_of(group, f"metering_{metering}", f"cost of {title} (bound on ours)", "x", figures, owed, budget, "ours"))
+    if len(good) < expected:
+        for row in rows:
+            row["met"] = False if row["owed"] else None
+    return rows
+
+
+def say(text):
+    """Progress, on a terminal only."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def run_all(options, bench):
+    wanted = re.compile(options.only or "")
+    chosen = [case for case in cases.CASES if wanted.search(case.name) or wanted.search(case.group)]
+    kernels = [kernel for kernel in build.kernels() if wanted.search(f"kernel_{kernel.name}") or wanted.search("kernels")]
+    if not chosen and not kernels:
+        raise SystemExit(f"no case matches {options.only!r}")
+    data_module = build.build_data_module()
+
+    rows = []
+    for case in chosen:
+        say(case.name)
+        try:
+            figures = bench.measure(case, data_module)
+            rows.append(row_of(case.group, case.name, case.title, case.unit, figures, case.owed, case.budget))
+        except Failure as failure:
+            rows.append(failed_row(case.group, case.name, case.title, case.unit, case.owed, case.budget, failure))
+
+    kernel_rows = []
+    if kernels:
+        zig = build.find_zig(options.zig)
+        for kernel in kernels:
+            say(f"building {kernel.name}")
+            kernel.build(zig)
+    for kernel in kernels:
+        say(kernel.name)
+        try:
+            kernel_rows.append(kernel_row(kernel.name, *bench.measure_kernel(kernel)))
+        except Failure as failure:
+            kernel_rows.append({"name": kernel.name, "native": None, "ours": None, "peer": None, "ratio": None,
+                                "to_native": None, "spread": {}, "failure": str(failure)})
+    say("")
+    return rows + kernel_summary(kernel_rows, len(kernels)), kernel_rows
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Measures a library against a peer with the same C ABI.")
+    parser.add_argument("--lib", required=True, help="our library, .so or .a")
+    parser.add_argument("--peer", required=True, help="the library to compare with")
+    parser.add_argument("--json", metavar="OUT", help="write all figures here")
+    parser.add_argument("--svg", metavar="OUT", help="write the chart here")
+    parser.add_argument("--only", metavar="REGEX", help="only cases, groups and kernels (`kernel_…`) that match")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a look, not a measurement")
+    parser.add_argument("--ms", type=float, help="milliseconds per measurement (60)")
+    parser.add_argument("--rounds", type=int, help="processes per case and side (5; 3 for the slow ones)")
+    parser.add_argument("--timeout", type=float, default=120, help="seconds one process may take (120)")
+    parser.add_argument("--guests", default=str(build.ROOT / ".cache" / "guests"), help="folder of python.wasm and the like")
+    parser.add_argument("--zig", help="the command of zig, when it isn't found by itself")
+    parser.add_argument("--names", nargs=2, metavar=("OURS", "PEER"), default=("ours", "the peer"), help="for the chart")
+    parser.add_argument("--check", action="store_true", help="exit with 2 when a bound that is owed isn't met")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    try:
+        drivers = {"ours": build.build_driver("ours", options.lib), "peer": build.build_driver("peer", options.peer)}
+        load = os.getloadavg()[0]
+        if load > 0.5:
+            print(f"note: the load average is {load:.1f}; figures will be noisy", file=sys.stderr)
+        with tempfile.TemporaryDirectory(prefix="bench-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as scratch:
+            bench = Bench(options, drivers, scratch)
+            rows, kernels = run_all(options, bench)
+    except build.BuildError as error:
+        raise SystemExit(f"run.py: {error}")
+    results = {
+        "ours_name": options.names[0], "peer_name": options.names[1], "lib": options.lib, "peer": options.peer,
+        "quick": options.quick, "milliseconds": bench.milliseconds, "rounds": bench.rounds, "load_average": load,
+        "rows": rows, "kernels": kernels,
+    }
+    report.print_results(results)
+    if options.json:
+        Path(options.json).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    if options.svg:
+        Path(options.svg).write_text(report.svg_chart(results))
+    if any(row["failure"] for row in rows + kernels):
+        return 1
+    if options.check and any(row["met"] is False for row in rows):
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
