@@ -1,0 +1,9 @@
+/* Loops for ever, without a call in the loop: only the engine can end it. */
+#include <stdio.h>
+
+int main(void) {
+  puts("spinning");
+  fflush(stdout);
+  volatile unsigned turns = 0;
+  for (;;) turns++;
+}
