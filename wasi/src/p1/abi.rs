@@ -1,0 +1,162 @@
+//! The functions of preview 1, as one table: name, type and code of each.
+//!
+//! A call costs one indirect call: arguments are read where the caller's thunk left them, and nothing is allocated on
+//! the way.
+
+use super::memory::GuestMemory;
+use super::types::Error;
+use super::{args, clock, fd, path, poll, proc, random, sock};
+use crate::ctx::WasiCtx;
+use std::marker::PhantomData;
+
+/// The module that guests import these functions from.
+pub const MODULE: &str = "wasi_snapshot_preview1";
+
+/// The name of the memory that a caller must export for its pointers to mean something.
+pub const MEMORY_EXPORT: &str = "memory";
+
+/// The message of the trap when it doesn't. Clients match on it.
+pub const MISSING_MEMORY: &str = "missing required memory export";
+
+/// The types that parameters have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The names of core types.
+pub enum ValType {
+    I32,
+    I64,
+}
+use ValType::{I32, I64};
+
+/// The code of a function. `Ok` stands for the error number 0.
+pub type Call = fn(&mut WasiCtx, GuestMemory<'_>, Args<'_>) -> Result<(), Error>;
+
+/// One function of preview 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// Its name in [`MODULE`].
+    pub name: &'static str,
+    /// The types of its parameters. Results proper go to addresses that are among these.
+    pub params: &'static [ValType],
+    /// The types of its results: an error number, or nothing where the function doesn't return.
+    pub results: &'static [ValType],
+    /// Its code. The arguments must be as many as `params`.
+    pub call: Call,
+}
+
+/// The arguments of one call, in the slots that the engine passes raw values in: 16 bytes each, the value in the first
+/// four or eight.
+///
+/// 1. `slots` starts `count` slots, readable for `'a`, whose first four (i32) or eight (i64) bytes are initialised.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a> {
+    slots: *const [u64; 2],
+    count: usize,
+    lifetime: PhantomData<&'a ()>,
+}
+
+impl<'a> Args<'a> {
+    /// Views `count` slots at `slots`, which must be aligned to 8 bytes.
+    ///
+    /// # Safety
+    /// The slots must stay readable until `'a` ends, and hold the values that the function's [`Function::params`] name.
+    pub unsafe fn new(slots: *const u8, count: usize) -> Self {
+        debug_assert!(slots.addr().is_multiple_of(8));
+        Self { slots: slots.cast(), count, lifetime: PhantomData }
+    }
+
+    /// Argument `index`, an i32.
+    pub fn u32(self, index: usize) -> u32 {
+        assert!(index < self.count, "a function reads only its own parameters");
+        // SAFETY: in bounds by the line above and (1), which also says that these four bytes are initialised.
+        unsafe { self.slots.add(index).cast::<u32>().read() }
+    }
+
+    /// Argument `index`, an i64.
+    pub fn u64(self, index: usize) -> u64 {
+        assert!(index < self.count, "a function reads only its own parameters");
+        // SAFETY: in bounds by the line above and (1), which also says that these eight bytes are initialised.
+        unsafe { self.slots.add(index).cast::<u64>().read() }
+    }
+}
+
+const fn function(name: &'static str, params: &'static [ValType], call: Call) -> Function {
+    Function { name, params, results: &[I32], call }
+}
+
+/// Every function of preview 1, in the order of the witx text.
+#[rustfmt::skip] // One function, one line.
+pub const FUNCTIONS: [Function; 46] = [
+    function("args_get", &[I32, I32], args::args_get),
+    function("args_sizes_get", &[I32, I32], args::args_sizes_get),
+    function("environ_get", &[I32, I32], args::environ_get),
+    function("environ_sizes_get", &[I32, I32], args::environ_sizes_get),
+    function("clock_res_get", &[I32, I32], clock::clock_res_get),
+    function("clock_time_get", &[I32, I64, I32], clock::clock_time_get),
+    function("fd_advise", &[I32, I64, I64, I32], fd::fd_advise),
+    function("fd_allocate", &[I32, I64, I64], fd::fd_allocate),
+    function("fd_close", &[I32], fd::fd_close),
+    function("fd_datasync", &[I32], fd::fd_datasync),
+    function("fd_fdstat_get", &[I32, I32], fd::fd_fdstat_get),
+    function("fd_fdstat_set_flags", &[I32, I32], fd::fd_fdstat_set_flags),
+    function("fd_fdstat_set_rights", &[I32, I64, I64], fd::fd_fdstat_set_rights),
+    function("fd_filestat_get", &[I32, I32], fd::fd_filestat_get),
+    function("fd_filestat_set_size", &[I32, I64], fd::fd_filestat_set_size),
+    function("fd_filestat_set_times", &[I32, I64, I64, I32], fd::fd_filestat_set_times),
+    function("fd_pread", &[I32, I32, I32, I64, I32], fd::fd_pread),
+    function("fd_prestat_get", &[I32, I32], fd::fd_prestat_get),
+    function("fd_prestat_dir_name", &[I32, I32, I32], fd::fd_prestat_dir_name),
+    function("fd_pwrite", &[I32, I32, I32, I64, I32], fd::fd_pwrite),
+    function("fd_read", &[I32, I32, I32, I32], fd::fd_read),
+    function("fd_readdir", &[I32, I32, I32, I64, I32], fd::fd_readdir),
+    function("fd_renumber", &[I32, I32], fd::fd_renumber),
+    function("fd_seek", &[I32, I64, I32, I32], fd::fd_seek),
+    function("fd_sync", &[I32], fd::fd_sync),
+    function("fd_tell", &[I32, I32], fd::fd_tell),
+    function("fd_write", &[I32, I32, I32, I32], fd::fd_write),
+    function("path_create_directory", &[I32, I32, I32], path::path_create_directory),
+    function("path_filestat_get", &[I32, I32, I32, I32, I32], path::path_filestat_get),
+    function("path_filestat_set_times", &[I32, I32, I32, I32, I64, I64, I32], path::path_filestat_set_times),
+    function("path_link", &[I32, I32, I32, I32, I32, I32, I32], path::path_link),
+    function("path_open", &[I32, I32, I32, I32, I32, I64, I64, I32, I32], path::path_open),
+    function("path_readlink", &[I32, I32, I32, I32, I32, I32], path::path_readlink),
+    function("path_remove_directory", &[I32, I32, I32], path::path_remove_directory),
+    function("path_rename", &[I32, I32, I32, I32, I32, I32], path::path_rename),
+    function("path_symlink", &[I32, I32, I32, I32, I32], path::path_symlink),
+    function("path_unlink_file", &[I32, I32, I32], path::path_unlink_file),
+    function("poll_oneoff", &[I32, I32, I32, I32], poll::poll_oneoff),
+    Function { name: "proc_exit", params: &[I32], results: &[], call: proc::proc_exit },
+    function("proc_raise", &[I32], proc::proc_raise),
+    function("sched_yield", &[], proc::sched_yield),
+    function("random_get", &[I32, I32], random::random_get),
+    function("sock_accept", &[I32, I32, I32], sock::sock_accept),
+    function("sock_recv", &[I32, I32, I32, I32, I32, I32], sock::sock_recv),
+    function("sock_send", &[I32, I32, I32, I32, I32], sock::sock_send),
+    function("sock_shutdown", &[I32, I32], sock::sock_shutdown),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_in_the_table_once() {
+        let mut names = FUNCTIONS.map(|function| function.name);
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn only_the_exit_has_no_result() {
+        for function in FUNCTIONS {
+            assert_eq!(function.results.is_empty(), function.name == "proc_exit");
+        }
+    }
+
+    #[test]
+    fn arguments_are_read_from_their_slots() {
+        let slots = [[0xffff_ffff_0000_0005_u64, 9], [u64::MAX - 1, 9]];
+        // SAFETY: two initialised slots, alive to the end of the test.
+        let args = unsafe { Args::new(slots.as_ptr().cast(), 2) };
+        assert_eq!((args.u32(0), args.u64(1)), (5, u64::MAX - 1));
+    }
+}

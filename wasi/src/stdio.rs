@@ -1,0 +1,235 @@
+//! Standard input, output and error of a guest.
+//!
+//! They live in the context, outside of the descriptor table: a guest that closes or renumbers a descriptor gives up
+//! its way to the stream, while the stream (and an embedder's callback) ends with the context.
+
+use crate::files;
+use crate::p1::memory::IoVecs;
+use crate::p1::types::{Errno, Error, FileType};
+use crate::wait::Waiter;
+use rustix::fd::{AsFd, BorrowedFd};
+use std::fs::File;
+
+/// A host descriptor that a standard stream reads or writes at its own offset.
+#[derive(Debug)]
+pub struct HostStream {
+    fd: HostFd,
+    /// A regular file: reading or writing it never waits.
+    regular: bool,
+}
+
+#[derive(Debug)]
+enum HostFd {
+    Owned(File),
+    /// The host process's own, which stays open as long as the process.
+    Process(BorrowedFd<'static>),
+}
+
+impl HostStream {
+    /// The stream of a file.
+    pub fn file(file: File) -> Self {
+        Self::new(HostFd::Owned(file))
+    }
+
+    /// The host process's standard input.
+    pub fn stdin() -> Self {
+        Self::new(HostFd::Process(rustix::stdio::stdin()))
+    }
+
+    /// The host process's standard output.
+    pub fn stdout() -> Self {
+        Self::new(HostFd::Process(rustix::stdio::stdout()))
+    }
+
+    /// The host process's standard error.
+    pub fn stderr() -> Self {
+        Self::new(HostFd::Process(rustix::stdio::stderr()))
+    }
+
+    fn new(fd: HostFd) -> Self {
+        let mut stream = Self { fd, regular: false };
+        stream.regular = files::filestat(stream.as_fd()).is_ok_and(|stat| stat.filetype == FileType::RegularFile);
+        stream
+    }
+
+    fn filetype(&self) -> FileType {
+        if rustix::termios::isatty(self.as_fd()) { FileType::CharacterDevice } else { FileType::Unknown }
+    }
+}
+
+impl AsFd for HostStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.fd {
+            HostFd::Owned(file) => file.as_fd(),
+            HostFd::Process(fd) => *fd,
+        }
+    }
+}
+
+/// Where standard input comes from.
+#[derive(Debug, Default)]
+pub enum Stdin {
+    /// Nothing: every read meets the end.
+    #[default]
+    Empty,
+    /// These bytes, from the position on.
+    Bytes {
+        /// What there is to read.
+        bytes: Vec<u8>,
+        /// How much of it has been read; at most its length.
+        position: usize,
+    },
+    /// A file, or the host process's own standard input.
+    Host(HostStream),
+}
+
+impl Stdin {
+    /// Reads into `buffers`; 0 at the end.
+    ///
+    /// # Errors
+    /// What the host's read says, or an interruption while waiting for input.
+    pub fn read(&mut self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
+        match self {
+            Self::Empty => Ok(0),
+            Self::Bytes { bytes, position } => {
+                let count = buffers.copy_in(&bytes[*position..]);
+                *position += count;
+                Ok(count)
+            }
+            Self::Host(stream) if stream.regular => Ok(rustix::io::readv(stream, buffers.for_read())?),
+            Self::Host(stream) => files::read_waiting(stream.as_fd(), buffers, false, waiter),
+        }
+    }
+
+    /// What this is, for `isatty`.
+    pub fn filetype(&self) -> FileType {
+        match self {
+            Self::Host(stream) => stream.filetype(),
+            _ => FileType::Unknown,
+        }
+    }
+
+    /// What `poll_oneoff` waits for before a read.
+    pub fn readiness(&self) -> Readiness<'_> {
+        match self {
+            Self::Empty => Readiness::Now(0),
+            Self::Bytes { bytes, position } => Readiness::Now((bytes.len() - position) as u64),
+            Self::Host(stream) => Readiness::When(stream.as_fd()),
+        }
+    }
+}
+
+/// When a stream can be read or written without waiting.
+#[derive(Debug)]
+pub enum Readiness<'a> {
+    /// Now, and this many bytes.
+    Now(u64),
+    /// When `poll(2)` says so for this descriptor.
+    When(BorrowedFd<'a>),
+}
+
+/// Receives what a guest writes: returns how many of the bytes were taken, at least one, or a negative host error
+/// number. The bytes are lent for the call; there are at most [`CALLBACK_BYTES`].
+pub type OutputCallback = Box<dyn FnMut(&[u8]) -> isize + Send>;
+
+/// The most bytes a callback is given at once.
+pub const CALLBACK_BYTES: usize = 4096;
+
+/// Where standard output or error goes.
+#[derive(Default)]
+pub enum Output {
+    /// Nowhere: every write succeeds.
+    #[default]
+    Discard,
+    /// A file, or one of the host process's own streams.
+    Host(HostStream),
+    /// A function of the embedder's.
+    Callback(OutputCallback),
+}
+
+impl Output {
+    /// Writes `buffers` and returns how many bytes were taken.
+    ///
+    /// # Errors
+    /// What the host's write or the callback says when nothing was taken before, or an interruption.
+    pub fn write(&mut self, buffers: &IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
+        match self {
+            Self::Discard => Ok(buffers.byte_len()),
+            Self::Host(stream) if stream.regular => Ok(rustix::io::writev(stream, buffers.for_write())?),
+            Self::Host(stream) => files::write_waiting(stream.as_fd(), buffers, false, waiter),
+            Self::Callback(callback) => write_to_callback(callback, buffers, waiter),
+        }
+    }
+
+    /// What this is, for `isatty`.
+    pub fn filetype(&self) -> FileType {
+        match self {
+            Self::Host(stream) => stream.filetype(),
+            _ => FileType::Unknown,
+        }
+    }
+
+    /// What `poll_oneoff` waits for before a write.
+    pub fn readiness(&self) -> Readiness<'_> {
+        match self {
+            // How much a callback takes, nobody knows; something.
+            Self::Discard | Self::Callback(_) => Readiness::Now(1),
+            Self::Host(stream) => Readiness::When(stream.as_fd()),
+        }
+    }
+}
+
+/// Hands `buffers` to `callback` in pieces. The bytes are copied: a callback holds a reference to them, and other guest
+/// threads may be writing to the originals.
+fn write_to_callback(callback: &mut OutputCallback, buffers: &IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
+    let mut piece = [0; CALLBACK_BYTES];
+    let mut written = 0;
+    loop {
+        let len = buffers.copy_out(written, &mut piece);
+        if len == 0 {
+            return Ok(written);
+        }
+        match taken(callback(&piece[..len]), len) {
+            Ok(count) => written += count,
+            // What was taken before is told now; the error will come again.
+            Err(_) if written > 0 => return Ok(written),
+            Err(errno) => return Err(errno.into()),
+        }
+        // A callback that takes little may be called often.
+        waiter.check()?;
+    }
+}
+
+/// What a callback's answer to `len` bytes means.
+fn taken(answer: isize, len: usize) -> Result<usize, Errno> {
+    match usize::try_from(answer) {
+        // Taking nothing for ever would be a hang, and more than there is is nonsense.
+        Ok(count) if count == 0 || count > len => Err(Errno::Io),
+        Ok(count) => Ok(count),
+        Err(_) => match i32::try_from(answer.unsigned_abs()) {
+            Ok(number @ 1..4096) => Err(rustix::io::Errno::from_raw_os_error(number).into()),
+            _ => Err(Errno::Io),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callback_takes_some_all_or_none() {
+        assert_eq!(taken(1, 5), Ok(1));
+        assert_eq!(taken(5, 5), Ok(5));
+        assert_eq!(taken(0, 5), Err(Errno::Io));
+        assert_eq!(taken(6, 5), Err(Errno::Io));
+    }
+
+    #[test]
+    fn a_negative_answer_is_a_host_error_number() {
+        assert_eq!(taken(-32, 5), Err(Errno::Pipe));
+        assert_eq!(taken(-4095, 5), Err(Errno::Io));
+        assert_eq!(taken(-4096, 5), Err(Errno::Io));
+        assert_eq!(taken(isize::MIN, 5), Err(Errno::Io));
+    }
+}

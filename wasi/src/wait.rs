@@ -1,0 +1,103 @@
+//! The one place where a call of a guest's sleeps.
+//!
+//! An embedder may hand in a check that ends the sleep: it is asked before sleeping and then at least every
+//! [`SLICE`]. Without one, a call sleeps exactly as long as the guest asked.
+
+use crate::p1::types::Error;
+use rustix::event::{PollFd, Timespec, poll};
+use std::time::{Duration, Instant};
+
+/// Tells whether the sleeping guest is to be interrupted.
+pub type InterruptCheck = Box<dyn FnMut() -> bool + Send>;
+
+/// The longest time between two questions to the interrupt check.
+pub const SLICE: Duration = Duration::from_millis(10);
+
+/// How calls of one context sleep.
+#[derive(Default)]
+pub struct Waiter {
+    check: Option<InterruptCheck>,
+}
+
+impl Waiter {
+    /// Sets or removes the interrupt check.
+    pub fn set_check(&mut self, check: Option<InterruptCheck>) {
+        self.check = check;
+    }
+
+    /// Whether a sleep could be interrupted, so that it is worth waiting here rather than in a blocking system call.
+    pub fn is_interruptible(&self) -> bool {
+        self.check.is_some()
+    }
+
+    /// Asks the interrupt check.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when it says so.
+    pub fn check(&mut self) -> Result<(), Error> {
+        let interrupted = self.check.as_mut().is_some_and(|check| check());
+        if interrupted { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Sleeps until one of `fds` is ready or `timeout` is over; without either, until interrupted. Returns how many
+    /// are ready: `PollFd::revents` says which.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], or what `poll(2)` says.
+    pub fn poll(&mut self, fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize, Error> {
+        // A timeout past the end of the host's clock is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            self.check()?;
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let slice = match (left, self.is_interruptible()) {
+                (Some(left), true) => Some(left.min(SLICE)),
+                (None, true) => Some(SLICE),
+                (left, false) => left,
+            };
+            let ready = match poll(fds, slice.and_then(|slice| Timespec::try_from(slice).ok()).as_ref()) {
+                Ok(ready) => ready,
+                // A signal of the embedder's: its handler may have changed what the check says.
+                Err(rustix::io::Errno::INTR) => 0,
+                Err(error) => return Err(error.into()),
+            };
+            if ready > 0 || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(ready);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sleeps_as_long_as_asked() {
+        let start = Instant::now();
+        assert_eq!(Waiter::default().poll(&mut [], Some(Duration::from_millis(15))), Ok(0));
+        assert!(start.elapsed() >= Duration::from_millis(15));
+    }
+
+    #[test]
+    fn a_check_shortens_the_sleep() {
+        let mut waiter = Waiter::default();
+        let mut questions = 0;
+        waiter.set_check(Some(Box::new(move || {
+            questions += 1;
+            questions > 2
+        })));
+        let start = Instant::now();
+        assert_eq!(waiter.poll(&mut [], None), Err(Error::Interrupted));
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_check_that_says_no_changes_nothing() {
+        let mut waiter = Waiter::default();
+        waiter.set_check(Some(Box::new(|| false)));
+        let start = Instant::now();
+        assert_eq!(waiter.poll(&mut [], Some(Duration::from_millis(35))), Ok(0));
+        assert!(start.elapsed() >= Duration::from_millis(35));
+    }
+}
