@@ -1,1 +1,78 @@
-//! Placeholder.
+//! The engine and its Rust embedding API.
+//!
+//! An [`Engine`] holds what its [`Config`] decided and everything stores share. A [`Module`] is validated code; a [`Store`] is
+//! one isolated world of instances, memories and values; an [`Instance`] is a module brought to life in a store, by hand
+//! ([`Instance::new`]) or through a [`Linker`].
+//!
+//! ```
+//! use ampoule::{Engine, Instance, Module, Store, Val};
+//!
+//! # fn main() -> Result<(), ampoule::Error> {
+//! let engine = Engine::default();
+//! let module = Module::new(&engine, br#"(module (func (export "add") (param i32 i32) (result i32)
+//!     local.get 0 local.get 1 i32.add))"#)?;
+//! let mut store = Store::new(&engine);
+//! let instance = Instance::new(&mut store, &module, &[])?;
+//! let add = instance.get_func(&store, "add").expect("the module exports it");
+//! let mut results = [Val::I32(0)];
+//! add.call(&mut store, &[Val::I32(2), Val::I32(3)], &mut results)?;
+//! assert_eq!(results[0], Val::I32(5));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is deliberately not here: the C ABI (`c-api`), WASI (`wasi`), how machine code is made (`compiler`).
+//!
+//! Invariant: handles ([`Func`], [`Memory`], …) carry their store's id, and every use checks it. A handle of another store is
+//! reported, never followed.
+
+pub mod config;
+pub mod engine;
+pub mod type_registry;
+pub mod error;
+pub mod backtrace;
+pub mod val;
+pub mod module;
+pub mod store;
+pub mod instance;
+pub mod instantiate;
+pub mod linker;
+pub mod func;
+pub mod host_func;
+pub mod caller;
+pub mod memory;
+pub mod linear_memory;
+pub mod memory_image;
+pub mod memory_cache;
+pub mod shared_memory;
+pub mod parking;
+pub mod table;
+pub mod global;
+pub mod external;
+pub mod gc;
+mod builtins;
+pub mod code;
+pub mod symbols;
+pub mod sys;
+
+pub use ampoule_core::features::Features;
+pub use ampoule_core::trap::TrapCode;
+pub use ampoule_core::types::{ExternType, FuncType, GlobalType, MemoryType, RefType, TableType, ValType};
+pub use ampoule_core::vm::{VmVal, VmValRaw};
+pub use backtrace::{Backtrace, Frame};
+pub use caller::Caller;
+pub use config::{Config, Strategy};
+pub use engine::Engine;
+pub use error::{Error, LinkError};
+pub use external::Extern;
+pub use func::Func;
+pub use gc::externref::ExternRef;
+pub use global::Global;
+pub use instance::Instance;
+pub use linker::{InstancePre, Linker};
+pub use memory::Memory;
+pub use module::Module;
+pub use shared_memory::SharedMemory;
+pub use store::Store;
+pub use table::Table;
+pub use val::Val;

@@ -1,0 +1,89 @@
+//! What an embedder chooses before an engine is made.
+
+use ampoule_core::features::Features;
+use ampoule_core::tunables::{OptLevel, Tunables};
+
+/// The choices for an [`crate::Engine`]. Plain data: nothing is checked until the engine is made.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which proposals are accepted.
+    pub features: Features,
+    /// What machine code and the runtime share.
+    pub tunables: Tunables,
+    /// When functions are compiled.
+    pub strategy: Strategy,
+    /// Compile on all cores where a whole module is compiled.
+    pub parallel_compilation: bool,
+    /// Stack that guest code may use, in bytes.
+    pub max_wasm_stack: usize,
+    /// Map a module's initial memory copy-on-write instead of copying it.
+    pub memory_init_cow: bool,
+    /// Address space reserved beyond what a moved memory needs, in bytes.
+    pub memory_reservation_for_growth: u64,
+    /// Whether the host may create shared memories.
+    pub shared_memory: bool,
+    /// Extra flags for the optimizing back end: name, and value unless the flag is a switch.
+    pub cranelift_flags: Vec<(String, Option<String>)>,
+    /// The target triple to compile for, where it is not the host's.
+    pub target: Option<String>,
+    /// Emit native unwind information beside the code.
+    pub native_unwind_info: bool,
+}
+
+/// When functions are compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strategy {
+    /// Each function at its first call.
+    Auto,
+    /// The whole module when it is created.
+    Eager,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            features: Features::default(),
+            tunables: Tunables::default(),
+            strategy: Strategy::Auto,
+            parallel_compilation: true,
+            max_wasm_stack: 512 << 10,
+            memory_init_cow: true,
+            memory_reservation_for_growth: 2 << 30,
+            shared_memory: false,
+            cranelift_flags: Vec::new(),
+            target: None,
+            native_unwind_info: true,
+        }
+    }
+}
+
+impl Config {
+    /// The default choices.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how hard the optimizing compiler works.
+    pub fn opt_level(&mut self, level: OptLevel) -> &mut Self {
+        self.tunables.opt_level = level;
+        self
+    }
+
+    /// Counts fuel; see [`crate::Store::set_fuel`].
+    pub fn consume_fuel(&mut self, on: bool) -> &mut Self {
+        self.tunables.consume_fuel = on;
+        self
+    }
+
+    /// Checks epoch deadlines; see [`crate::Store::set_epoch_deadline`].
+    pub fn epoch_interruption(&mut self, on: bool) -> &mut Self {
+        self.tunables.epoch_interruption = on;
+        self
+    }
+
+    /// Chooses when functions are compiled.
+    pub fn strategy(&mut self, strategy: Strategy) -> &mut Self {
+        self.strategy = strategy;
+        self
+    }
+}

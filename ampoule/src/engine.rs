@@ -1,0 +1,141 @@
+//! An engine: what stores share. Cheap to clone; every clone is the same engine.
+
+use crate::code::table::ThunkCode;
+use crate::config::{Config, Strategy};
+use crate::error::{Error, ErrorKind};
+use crate::memory_cache::MemoryCache;
+use crate::sys;
+use crate::type_registry::{Signature, Thunk, TypeRegistry};
+#[cfg(feature = "compiler")]
+use ampoule_compiler::{Compiler, ValueShape, optimizing::OptimizingCompiler};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// An engine. Threads may share it.
+#[derive(Clone)]
+pub struct Engine(Arc<EngineInner>);
+
+pub(crate) struct EngineInner {
+    config: Config,
+    types: Arc<TypeRegistry>,
+    epoch: AtomicU64,
+    memories: MemoryCache,
+    thunks: Mutex<Thunks>,
+    #[cfg(feature = "compiler")]
+    compiler: Arc<OptimizingCompiler>,
+}
+
+#[derive(Default)]
+struct Thunks {
+    code: Option<ThunkCode>,
+    /// Kept for the engine's life, so that a type that comes and goes is not compiled again and again.
+    made: HashMap<(ampoule_core::types::FuncType, u8), usize>,
+}
+
+impl Engine {
+    /// An engine of this configuration.
+    ///
+    /// # Errors
+    /// Where the configuration can't be had: an unknown flag of the back end, a target that is not the host's.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        if config.max_wasm_stack == 0 {
+            return Err(Error::new(ErrorKind::Config("max_wasm_stack size cannot be zero".to_string())));
+        }
+        #[cfg(feature = "compiler")]
+        let compiler =
+            OptimizingCompiler::new(&config.tunables, &config.cranelift_flags, config.target.as_deref())
+                .map_err(|error| Error::new(ErrorKind::Config(error.message)))?;
+        if config.tunables.signals_based_traps {
+            sys::signals::install().map_err(|error| Error::new(ErrorKind::System("installing signal handlers", error)))?;
+        }
+        Ok(Engine(Arc::new(EngineInner {
+            config: config.clone(),
+            types: Arc::new(TypeRegistry::default()),
+            epoch: AtomicU64::new(0),
+            memories: MemoryCache::new(),
+            thunks: Mutex::default(),
+            #[cfg(feature = "compiler")]
+            compiler: Arc::new(compiler),
+        })))
+    }
+
+    /// The choices it was made with.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Whether two handles are the same engine.
+    pub fn same(&self, other: &Engine) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Moves the epoch on by one. May be called from any thread and from a signal handler.
+    pub fn increment_epoch(&self) {
+        self.0.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn epoch(&self) -> &AtomicU64 {
+        &self.0.epoch
+    }
+
+    pub(crate) fn types(&self) -> &Arc<TypeRegistry> {
+        &self.0.types
+    }
+
+    pub(crate) fn memories(&self) -> &MemoryCache {
+        &self.0.memories
+    }
+
+    pub(crate) fn compiles_eagerly(&self) -> bool {
+        self.0.config.strategy == Strategy::Eager
+    }
+
+    #[cfg(feature = "compiler")]
+    pub(crate) fn compiler(&self) -> &Arc<OptimizingCompiler> {
+        &self.0.compiler
+    }
+
+    /// Target and CPU features of the code this engine runs, as text that artifacts are compared by.
+    #[cfg(feature = "compiler")]
+    pub fn target(&self) -> &str {
+        self.0.compiler.target()
+    }
+
+    /// A thunk of this signature, compiled when first needed.
+    #[inline]
+    pub(crate) fn thunk(&self, signature: &Signature, which: Thunk) -> Result<*const u8, Error> {
+        signature.thunk(which, |ty| self.make_thunk(ty, which))
+    }
+
+    #[cfg(feature = "compiler")]
+    #[cold]
+    fn make_thunk(&self, ty: &ampoule_core::types::FuncType, which: Thunk) -> Result<*const u8, Error> {
+        let mut thunks = self.0.thunks.lock().unwrap_or_else(|poison| poison.into_inner());
+        let key = (ty.clone(), which as u8);
+        if let Some(&code) = thunks.made.get(&key) {
+            return Ok(code as *const u8);
+        }
+        let compiler = &self.0.compiler;
+        let compiled = match which {
+            Thunk::EntryRaw => compiler.entry_thunk(ty, ValueShape::Raw),
+            Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
+            Thunk::ExitRaw => compiler.exit_thunk(ty, ValueShape::Raw),
+            Thunk::ExitChecked => compiler.exit_thunk(ty, ValueShape::Checked),
+        }
+        .map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))?;
+        if thunks.code.is_none() {
+            thunks.code = Some(ThunkCode::new()?);
+        }
+        let code = thunks.code.as_mut().expect("made above").place(&compiled)?;
+        thunks.made.insert(key, code as usize);
+        Ok(code)
+    }
+}
+
+impl Default for Engine {
+    /// An engine of the default configuration.
+    fn default() -> Self {
+        Engine::new(&Config::default()).expect("the default configuration can be had on every supported machine")
+    }
+}

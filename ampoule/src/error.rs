@@ -1,0 +1,236 @@
+//! Everything that can go wrong, told apart: the guest did something wrong (a trap), the embedder asked for something
+//! impossible, or the guest asked to exit.
+
+use crate::backtrace::Backtrace;
+use ampoule_core::decode::DecodeError;
+use ampoule_core::trap::TrapCode;
+use ampoule_core::types::{ExternType, FuncType};
+use std::fmt;
+
+/// An error of the engine; one word, so that results stay small.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    backtrace: Option<Backtrace>,
+}
+
+/// What an [`Error`] is about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The guest was stopped by the engine.
+    #[error("wasm trap: {0}")]
+    Trap(TrapCode),
+    /// The guest was stopped by a host function, with these words.
+    #[error("{0}")]
+    HostTrap(String),
+    /// The guest asked to exit (`proc_exit`) with this status.
+    #[error("Exited with i32 exit status {0}")]
+    Exit(i32),
+    /// The bytes are not a module, or not one that this engine runs.
+    #[error("{0}")]
+    Decode(#[from] DecodeError),
+    /// Text that is not a module.
+    #[error("{0}")]
+    Text(String),
+    /// The compiler refused.
+    #[error("{0}")]
+    Compile(String),
+    /// An import or definition doesn't fit.
+    #[error("{0}")]
+    Link(#[from] LinkError),
+    /// A configuration that can't be had.
+    #[error("{0}")]
+    Config(String),
+    /// An artifact that is not ours, or not for this engine.
+    #[error("{0}")]
+    Artifact(String),
+    /// A handle was used with a store it doesn't belong to.
+    #[error("object used with the wrong store")]
+    WrongStore,
+    /// Arguments or results that don't fit a function's type.
+    #[error("{0}")]
+    Type(String),
+    /// A limit of the store, or of the engine.
+    #[error("{0}")]
+    Limit(String),
+    /// The store has no fuel accounting.
+    #[error("fuel is not configured in this store")]
+    FuelDisabled,
+    /// The operating system refused.
+    #[error("{0}: {1}")]
+    System(&'static str, std::io::Error),
+    /// Something else, in words; what `wasmtime_error_new` makes.
+    #[error("{0}")]
+    Message(String),
+}
+
+/// Why a module could not be linked.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// Nothing of this name was defined.
+    #[error("unknown import: `{module}::{name}` has not been defined")]
+    Missing {
+        /// First name.
+        module: String,
+        /// Second name.
+        name: String,
+    },
+    /// What was given for this import is of another type.
+    #[error("incompatible import type for `{module}::{name}`\n\nCaused by:\n    {reason}")]
+    Mismatch {
+        /// First name.
+        module: String,
+        /// Second name.
+        name: String,
+        /// Which types clash.
+        reason: String,
+    },
+    /// The number of imports given is not the number the module has.
+    #[error("expected {expected} imports, found {found}")]
+    Count {
+        /// The module's imports.
+        expected: usize,
+        /// Given.
+        found: usize,
+    },
+    /// The name is defined already, and shadowing is off.
+    #[error("import of `{module}::{name}` defined twice")]
+    Duplicate {
+        /// First name.
+        module: String,
+        /// Second name.
+        name: String,
+    },
+    /// A module or item belongs to another engine.
+    #[error("{what} belongs to another engine")]
+    WrongEngine {
+        /// Which.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// An error of this kind, without a backtrace.
+    pub fn new(kind: impl Into<ErrorKind>) -> Self {
+        Error(Box::new(Inner { kind: kind.into(), backtrace: None }))
+    }
+
+    /// An error in words.
+    pub fn message(text: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Message(text.into()))
+    }
+
+    /// What a host function returns to stop the guest, in words.
+    pub fn host_trap(text: impl Into<String>) -> Self {
+        Error::new(ErrorKind::HostTrap(text.into()))
+    }
+
+    /// The guest's wish to exit.
+    pub fn exit(status: i32) -> Self {
+        Error::new(ErrorKind::Exit(status))
+    }
+
+    /// What it is about.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The code, where a guest was stopped by the engine.
+    pub fn trap_code(&self) -> Option<TrapCode> {
+        match self.0.kind {
+            ErrorKind::Trap(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Whether the guest was stopped, by the engine or by a host function's trap.
+    pub fn is_trap(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Trap(_) | ErrorKind::HostTrap(_))
+    }
+
+    /// The status, where the guest asked to exit.
+    pub fn exit_status(&self) -> Option<i32> {
+        match self.0.kind {
+            ErrorKind::Exit(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The guest's frames when it was stopped, innermost first; absent where no guest was running.
+    pub fn backtrace(&self) -> Option<&Backtrace> {
+        self.0.backtrace.as_ref()
+    }
+
+    /// Attaches the guest's frames, unless there are some: the innermost capture is the one that tells most.
+    pub(crate) fn set_backtrace(&mut self, backtrace: Backtrace) {
+        if !backtrace.is_empty() {
+            self.0.backtrace.get_or_insert(backtrace);
+        }
+    }
+
+    /// A trap with this code.
+    pub fn trap(code: TrapCode) -> Self {
+        Error::new(ErrorKind::Trap(code))
+    }
+
+    pub(crate) fn params_mismatch(ty: &FuncType, given: usize) -> Self {
+        Error::new(ErrorKind::Type(format!("expected {} arguments, got {given}", ty.params().len())))
+    }
+
+    pub(crate) fn results_mismatch(ty: &FuncType, given: usize) -> Self {
+        Error::new(ErrorKind::Type(format!("expected {} results, got {given}", ty.results().len())))
+    }
+
+    pub(crate) fn kind_mismatch(expected: &dyn fmt::Display, found: &dyn fmt::Display) -> Self {
+        Error::new(ErrorKind::Type(format!("type mismatch: expected {expected}, found {found}")))
+    }
+}
+
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Self {
+        Error::new(error)
+    }
+}
+
+impl From<LinkError> for Error {
+    fn from(error: LinkError) -> Self {
+        Error::new(error)
+    }
+}
+
+impl From<TrapCode> for Error {
+    fn from(code: TrapCode) -> Self {
+        Error::trap(code)
+    }
+}
+
+/// The words alone, without the backtrace.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.kind.fmt(f)
+    }
+}
+
+/// The words and, where there is one, the backtrace: what C clients get as a trap's message.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.backtrace {
+            Some(backtrace) => write!(f, "{backtrace}\n\nCaused by:\n    {}", self.0.kind),
+            None => self.0.kind.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Says what kind of item a type is, for messages.
+pub(crate) fn extern_kind(ty: &ExternType) -> &'static str {
+    match ty {
+        ExternType::Func(_) => "func",
+        ExternType::Table(_) => "table",
+        ExternType::Memory(_) => "memory",
+        ExternType::Global(_) => "global",
+    }
+}

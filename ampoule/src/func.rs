@@ -1,0 +1,204 @@
+//! Functions, and the way from the host into the guest.
+
+use crate::error::{Error, ErrorKind};
+use crate::host_func::HostFunc;
+use crate::store::Store;
+use crate::sys;
+use crate::type_registry::{Signature, Thunk};
+use crate::val::Val;
+use crate::Caller;
+use ampoule_core::types::FuncType;
+use ampoule_core::vm::{VmFuncRef, VmVal, VmValRaw};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// A function of a store. The layout is `wasmtime_func_t`'s.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Func {
+    store_id: u64,
+    func_ref: NonNull<VmFuncRef>,
+}
+
+// SAFETY: the pointer is only followed with the owning store at hand, after the id was compared.
+unsafe impl Send for Func {}
+// SAFETY: as above; a `Func` itself is plain data.
+unsafe impl Sync for Func {}
+
+/// What became of a call whose values were given with their kinds.
+#[derive(Debug)]
+pub enum CallOutcome {
+    /// The results were written.
+    Done,
+    /// The signature has no checked thunk, or an argument is of another kind: nothing ran; see [`Func::call`].
+    Unfit,
+}
+
+impl Func {
+    /// A function of the host, from a Rust closure.
+    ///
+    /// The closure gets the arguments, of the declared types, and fills in the results, of the declared types; an error
+    /// stops the guest and comes out of the call that entered it.
+    pub fn new(
+        store: &mut Store, ty: &FuncType,
+        func: impl Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<Func, Error> {
+        let host = HostFunc::new(&store.engine, ty, func)?;
+        Ok(Func::from_host(store, &Arc::new(host)))
+    }
+
+    /// This store's copy of a host function.
+    pub fn from_host(store: &mut Store, host: &Arc<HostFunc>) -> Func {
+        let func_ref = crate::host_func::place(store, host);
+        Func { store_id: store.id(), func_ref }
+    }
+
+    /// The function a raw reference stands for, or `None` for null.
+    ///
+    /// # Safety
+    /// `raw` is null or a `VmFuncRef` of this store.
+    pub unsafe fn from_raw(store: &Store, raw: *mut VmFuncRef) -> Option<Func> {
+        Some(Func { store_id: store.id(), func_ref: NonNull::new(raw)? })
+    }
+
+    /// The raw reference.
+    ///
+    /// # Errors
+    /// Where the function is of another store.
+    pub fn to_raw(&self, store: &Store) -> Result<*mut VmFuncRef, Error> {
+        store.check_owner(self.store_id)?;
+        Ok(self.func_ref.as_ptr())
+    }
+
+    /// The type.
+    ///
+    /// # Errors
+    /// Where the function is of another store.
+    pub fn ty(&self, store: &Store) -> Result<FuncType, Error> {
+        Ok(self.signature(store)?.ty().clone())
+    }
+
+    #[inline]
+    pub(crate) fn signature<'a>(&self, store: &'a Store) -> Result<&'a Signature, Error> {
+        store.check_owner(self.store_id)?;
+        // SAFETY: the reference is of this store (just compared), made (handles are only made of made references), and its
+        // signature lives as long as the module or host function it came from, which the store keeps.
+        Ok(unsafe { &*self.func_ref.as_ref().signature.cast::<Signature>() })
+    }
+
+    /// Calls the function.
+    ///
+    /// # Errors
+    /// Where arguments or results don't fit the type or belong to another store, nothing runs. A trap, a host function's
+    /// error or the guest's exit otherwise; the store stays usable.
+    pub fn call(&self, store: &mut Store, args: &[Val], results: &mut [Val]) -> Result<(), Error> {
+        let ty = self.signature(store)?.ty().clone();
+        if args.len() != ty.params().len() {
+            return Err(Error::params_mismatch(&ty, args.len()));
+        }
+        if results.len() != ty.results().len() {
+            return Err(Error::results_mismatch(&ty, results.len()));
+        }
+        let mut raw = vec![VmValRaw { v128: [0; 16] }; args.len().max(results.len())];
+        for ((slot, arg), &expected) in raw.iter_mut().zip(args).zip(ty.params()) {
+            arg.check_type(expected)?;
+            *slot = arg.to_raw(store)?;
+        }
+        // SAFETY: there is a slot for each argument and result, and the arguments were just checked.
+        unsafe { self.call_raw(store, raw.as_mut_ptr())? };
+        for ((slot, result), &ty) in raw.iter().zip(results).zip(ty.results()) {
+            // SAFETY: the guest returned values of its result types, of this store.
+            *result = unsafe { Val::from_raw(store, slot, ty) };
+        }
+        Ok(())
+    }
+
+    /// Calls the function with arguments as guest code holds them; results replace them.
+    ///
+    /// # Errors
+    /// See [`Func::call`].
+    ///
+    /// # Safety
+    /// `values` has room for the larger number of parameters and results, and holds arguments of the parameter types, all
+    /// of this store.
+    #[inline]
+    pub unsafe fn call_raw(&self, store: &mut Store, values: *mut VmValRaw) -> Result<(), Error> {
+        let engine = &store.engine;
+        let thunk = engine.thunk(self.signature(store)?, Thunk::EntryRaw)?;
+        // SAFETY: the thunk was compiled for this signature; values by the caller.
+        unsafe { self.enter(store, thunk, values.cast(), values.cast()) }.map(|_| ())
+    }
+
+    /// Calls the function with arguments as the C interface holds them, compared with the parameters' kinds by compiled
+    /// code.
+    ///
+    /// # Errors
+    /// See [`Func::call`].
+    ///
+    /// # Safety
+    /// `args` and `results` point to as many values as the lengths say; they may be null where those are zero.
+    #[inline]
+    pub unsafe fn call_vals(
+        &self, store: &mut Store, args: *const VmVal, num_args: usize, results: *mut VmVal, num_results: usize,
+    ) -> Result<CallOutcome, Error> {
+        let signature = self.signature(store)?;
+        let ty = signature.ty();
+        if num_args != ty.params().len() {
+            return Err(Error::params_mismatch(ty, num_args));
+        }
+        if num_results != ty.results().len() {
+            return Err(Error::results_mismatch(ty, num_results));
+        }
+        if signature.has_refs() {
+            return Ok(CallOutcome::Unfit);
+        }
+        let thunk = store.engine.thunk(signature, Thunk::EntryChecked)?;
+        // SAFETY: the thunk was compiled for this signature, whose numbers of values were just compared.
+        let kinds_fit = unsafe { self.enter(store, thunk, args.cast_mut().cast(), results.cast()) }?;
+        Ok(if kinds_fit { CallOutcome::Done } else { CallOutcome::Unfit })
+    }
+
+    /// Enters guest code through a thunk. False: the thunk refused the arguments' kinds.
+    ///
+    /// # Safety
+    /// The thunk was compiled for this function's signature, and `args` and `results` are what it expects.
+    #[inline]
+    unsafe fn enter(&self, store: &mut Store, thunk: *const u8, args: *mut u8, results: *mut u8) -> Result<bool, Error> {
+        let outermost = store.vm.entry_fp == 0;
+        if outermost {
+            store.vm.stack_limit = store.stack.limit_for(store.engine.config().max_wasm_stack);
+        } else {
+            store.check_host_stack()?;
+        }
+        let vm: *mut Store = store;
+        // SAFETY: `vm` is the store and its context (store invariants 1 and 2); it is not touched through `store` until
+        // this returns (3). The reference belongs to this store, which the public callers compared.
+        let outcome = unsafe { sys::entry::enter(vm.cast(), thunk, self.func_ref.as_ptr(), args, results) };
+        match outcome {
+            sys::entry::RETURNED => Ok(true),
+            sys::entry::REFUSED => Ok(false),
+            _ => Err(store.pending.take().unwrap_or_else(|| Error::message("the guest was unwound for no reason"))),
+        }
+    }
+
+    /// Calls a function without parameters and results.
+    pub(crate) fn call_start(&self, store: &mut Store) -> Result<(), Error> {
+        let mut none = [VmValRaw { v128: [0; 16] }; 1];
+        if !self.signature(store)?.ty().params().is_empty() || !self.signature(store)?.ty().results().is_empty() {
+            return Err(Error::new(ErrorKind::Type("a start function takes and returns nothing".to_string())));
+        }
+        // SAFETY: there are no arguments and no results.
+        unsafe { self.call_raw(store, none.as_mut_ptr()) }
+    }
+}
+
+impl Store {
+    /// Refuses a nested call when the stack is used up: host functions that call back into the guest recurse on the same
+    /// stack, and only guest code checks the limit by itself.
+    fn check_host_stack(&mut self) -> Result<(), Error> {
+        if sys::stack::stack_pointer() < self.vm.stack_limit {
+            return Err(Error::trap(ampoule_core::trap::TrapCode::StackOverflow));
+        }
+        Ok(())
+    }
+}

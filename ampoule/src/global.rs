@@ -1,0 +1,104 @@
+//! Globals.
+
+use crate::error::{Error, ErrorKind};
+use crate::store::Store;
+use crate::val::Val;
+use ampoule_core::index::GlobalIndex;
+use ampoule_core::types::GlobalType;
+use ampoule_core::vm::{VmGlobal, VmValRaw};
+
+/// A global of a store. The layout is `wasmtime_global_t`'s.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Global {
+    store_id: u64,
+    /// The instance it was exported from, or [`HOST`].
+    instance: u32,
+    index: u32,
+    unused: u32,
+}
+
+/// In place of an instance: the global was made by the host.
+const HOST: u32 = u32::MAX;
+
+/// A global made by the host.
+pub(crate) struct HostGlobal {
+    vm: VmGlobal,
+    ty: GlobalType,
+}
+
+impl Global {
+    /// A new global of the host.
+    ///
+    /// # Errors
+    /// Where the value is of another type or store.
+    pub fn new(store: &mut Store, ty: GlobalType, value: &Val) -> Result<Global, Error> {
+        value.check_type(ty.content)?;
+        let raw = value.to_raw(store)?;
+        let mut global = Box::new(HostGlobal { vm: VmGlobal::default(), ty });
+        // SAFETY: the cell is ours alone, and the value was checked.
+        unsafe { (&raw mut global.vm).cast::<VmValRaw>().write(raw) };
+        store.instances.globals.push(global);
+        let index = store.instances.globals.len() as u32 - 1;
+        Ok(Global { store_id: store.id(), instance: HOST, index, unused: 0 })
+    }
+
+    pub(crate) fn of_instance(store: &Store, instance: u32, index: GlobalIndex) -> Global {
+        Global { store_id: store.id(), instance, index: index.0, unused: 0 }
+    }
+
+    /// The type.
+    ///
+    /// # Errors
+    /// Where the global is of another store.
+    pub fn ty(&self, store: &Store) -> Result<GlobalType, Error> {
+        Ok(self.resolve(store)?.1)
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// Where the global is of another store.
+    pub fn get(&self, store: &mut Store) -> Result<Val, Error> {
+        let (cell, ty) = self.resolve(store)?;
+        // SAFETY: the cell is a live global of this store (`resolve`), so it holds a value of its type, of this store.
+        Ok(unsafe { Val::from_raw(store, &*cell.cast::<VmValRaw>(), ty.content) })
+    }
+
+    /// Changes the value.
+    ///
+    /// # Errors
+    /// Where the global is immutable, or it or the value is of another store, or the value of another type; nothing changes.
+    pub fn set(&self, store: &mut Store, value: &Val) -> Result<(), Error> {
+        let (cell, ty) = self.resolve(store)?;
+        if !ty.mutable {
+            return Err(Error::new(ErrorKind::Type("immutable global cannot be set".to_string())));
+        }
+        value.check_type(ty.content)?;
+        let raw = value.to_raw(store)?;
+        // SAFETY: the cell is a live global of this store, sixteen bytes wide as the raw value is.
+        unsafe { cell.cast::<VmValRaw>().write(raw) };
+        Ok(())
+    }
+
+    /// The cell, which lives as long as the store, and the type.
+    pub(crate) fn resolve(&self, store: &Store) -> Result<(*mut VmGlobal, GlobalType), Error> {
+        store.check_owner(self.store_id)?;
+        let unknown = || Error::new(ErrorKind::WrongStore);
+        if self.instance == HOST {
+            let global = store.instances.globals.get(self.index as usize).ok_or_else(unknown)?;
+            return Ok(((&raw const global.vm).cast_mut(), global.ty));
+        }
+        let instance = store.instances.list.get(self.instance as usize).ok_or_else(unknown)?;
+        let ty = *instance.module().description().globals.get(self.index as usize).ok_or_else(unknown)?;
+        Ok((instance.global(GlobalIndex(self.index)), ty))
+    }
+}
+
+impl HostGlobal {
+    /// The raw reference inside, where the global holds an `externref`.
+    pub(crate) fn externref(&self) -> Option<u32> {
+        let [a, b, c, d, ..] = self.vm.bytes;
+        (self.ty.content == ampoule_core::types::ValType::EXTERNREF).then_some(u32::from_le_bytes([a, b, c, d]))
+    }
+}

@@ -1,0 +1,212 @@
+//! Functions of the host: defined once for an engine, placed in each store that uses them.
+
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::store::Store;
+use crate::type_registry::{Signature, Thunk};
+use crate::val::Val;
+use ampoule_core::types::{FuncType, RefType, ValType};
+use ampoule_core::vm::{VmCaller, VmFuncRef, VmHostFunc, VmVal, VmValRaw};
+use std::any::Any;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// The C function behind a host function that takes raw values. An error it answers is a `Box<Error>` as a raw pointer, or
+/// null.
+pub type RawCallback =
+    unsafe extern "C" fn(env: *mut c_void, caller: *mut VmCaller, values: *mut VmValRaw, len: usize) -> *mut c_void;
+
+/// The C function behind a host function that takes values with kinds; see [`RawCallback`].
+pub type CheckedCallback = unsafe extern "C" fn(
+    env: *mut c_void, caller: *mut VmCaller, args: *const VmVal, num_args: usize, results: *mut VmVal, num_results: usize,
+) -> *mut c_void;
+
+/// A host function, for any store of its engine. Its owner's value is dropped with the last use.
+pub struct HostFunc {
+    signature: Arc<Signature>,
+    /// The exit thunk.
+    code: *const u8,
+    callback: *const c_void,
+    env: *mut c_void,
+    /// What `env` points into, or what must be dropped when the function is.
+    _owner: Box<dyn Any + Send + Sync>,
+}
+
+// SAFETY: the pointers are constants: code, a function, and `env`, which the constructors require to be usable from any
+// thread.
+unsafe impl Send for HostFunc {}
+// SAFETY: as above.
+unsafe impl Sync for HostFunc {}
+
+/// A store's copy of a host function; keeps the function alive.
+pub(crate) struct StoreHostFunc {
+    pub(crate) vm: VmHostFunc,
+    _host: Arc<HostFunc>,
+}
+
+type Closure = Box<dyn Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync>;
+
+struct ClosureEnv {
+    func: Closure,
+    ty: FuncType,
+}
+
+impl HostFunc {
+    /// A host function from a Rust closure; see [`crate::Func::new`].
+    pub fn new(
+        engine: &Engine, ty: &FuncType,
+        func: impl Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let env = Box::new(ClosureEnv { func: Box::new(func), ty: ty.clone() });
+        let pointer: *const ClosureEnv = &*env;
+        let signature = engine.types().intern(ty);
+        let code = engine.thunk(&signature, Thunk::ExitRaw)?;
+        Ok(Self { signature, code, callback: call_closure as RawCallback as *const c_void, env: pointer.cast_mut().cast(), _owner: env })
+    }
+
+    /// A host function from a C function that takes raw values.
+    ///
+    /// # Errors
+    /// Where the thunk can't be compiled; `owner` is dropped.
+    ///
+    /// # Safety
+    /// `callback` may be called with `env` from any thread while `owner` lives, and keeps to [`RawCallback`]: it writes
+    /// results of the result types, of the running store.
+    pub unsafe fn raw(
+        engine: &Engine, ty: &FuncType, callback: RawCallback, env: *mut c_void, owner: Box<dyn Any + Send + Sync>,
+    ) -> Result<Self, Error> {
+        let signature = engine.types().intern(ty);
+        let code = engine.thunk(&signature, Thunk::ExitRaw)?;
+        if !ty.params().contains(&ValType::EXTERNREF) {
+            return Ok(Self { signature, code, callback: callback as *const c_void, env, _owner: owner });
+        }
+        // Raw references are kept alive for the length of the call.
+        let wrapper = Box::new(RootingEnv { callback, env, ty: ty.clone(), _owner: owner });
+        let pointer: *const RootingEnv = &*wrapper;
+        let callback = call_rooting as RawCallback as *const c_void;
+        Ok(Self { signature, code, callback, env: pointer.cast_mut().cast(), _owner: wrapper })
+    }
+
+    /// A host function from a C function that takes values with kinds. Only for types without references.
+    ///
+    /// # Errors
+    /// See [`HostFunc::raw`].
+    ///
+    /// # Safety
+    /// `callback` may be called with `env` from any thread while `owner` lives, and keeps to [`CheckedCallback`].
+    ///
+    /// # Panics
+    /// Where the type has references.
+    pub unsafe fn checked(
+        engine: &Engine, ty: &FuncType, callback: CheckedCallback, env: *mut c_void, owner: Box<dyn Any + Send + Sync>,
+    ) -> Result<Self, Error> {
+        assert!(!ty.has_refs(), "references cross through `HostFunc::new` or `HostFunc::raw`");
+        let signature = engine.types().intern(ty);
+        let code = engine.thunk(&signature, Thunk::ExitChecked)?;
+        Ok(Self { signature, code, callback: callback as *const c_void, env, _owner: owner })
+    }
+
+    /// The type.
+    pub fn ty(&self) -> &FuncType {
+        self.signature.ty()
+    }
+}
+
+/// Puts a host function into a store and gives the reference to it, which lives as long as the store.
+pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>) -> NonNull<VmFuncRef> {
+    let mut func = Box::new(StoreHostFunc {
+        vm: VmHostFunc {
+            func_ref: VmFuncRef { code: host.code, vmctx: std::ptr::null_mut(), signature: host.signature.as_word() },
+            store: &mut store.vm,
+            callback: host.callback,
+            env: host.env,
+        },
+        _host: host.clone(),
+    });
+    let vm: *mut VmHostFunc = &mut func.vm;
+    func.vm.func_ref.vmctx = vm.cast();
+    store.instances.host_funcs.push(func);
+    // SAFETY: `vm` points into the box just kept, and the reference is its first field.
+    unsafe { NonNull::new_unchecked(vm.cast::<VmFuncRef>()) }
+}
+
+/// The raw callback of every Rust closure.
+unsafe extern "C" fn call_closure(env: *mut c_void, caller: *mut VmCaller, values: *mut VmValRaw, _len: usize) -> *mut c_void {
+    // SAFETY: `env` is what `HostFunc::new` gave, alive with the function; `caller` is the exit thunk's.
+    let (env, caller) = unsafe { (&*env.cast::<ClosureEnv>(), Caller::from_vm(caller)) };
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the exit thunk gives room for the larger number of parameters and results, arguments filled in.
+        unsafe { run_closure(env, caller, values) }
+    }));
+    error_out(result.unwrap_or_else(|_| Err(Error::message("a host function panicked"))))
+}
+
+/// # Safety
+/// `values` has room for the larger number of parameters and results and holds the arguments.
+unsafe fn run_closure(env: &ClosureEnv, mut caller: Caller<'_>, values: *mut VmValRaw) -> Result<(), Error> {
+    let (params, results) = (env.ty.params(), env.ty.results());
+    let mut vals = Vec::with_capacity(params.len() + results.len());
+    for (position, &ty) in params.iter().enumerate() {
+        // SAFETY: the guest passed values of its parameter types, of this store.
+        vals.push(unsafe { Val::from_raw(caller.store(), &*values.add(position), ty) });
+    }
+    vals.extend(results.iter().map(|&ty| Val::default_for(ty)));
+    let (args, answers) = vals.split_at_mut(params.len());
+    (env.func)(caller.reborrow(), args, answers)?;
+    for (position, (answer, &ty)) in answers.iter().zip(results).enumerate() {
+        answer.check_type(ty).map_err(|_| result_mismatch())?;
+        let raw = answer.to_raw(caller.store())?;
+        // SAFETY: there is room for every result.
+        unsafe { *values.add(position) = raw };
+    }
+    Ok(())
+}
+
+/// What a host function's wrong result is reported as.
+pub(crate) fn result_mismatch() -> Error {
+    Error::new(ErrorKind::Type("function attempted to return an incompatible value".to_string()))
+}
+
+struct RootingEnv {
+    callback: RawCallback,
+    env: *mut c_void,
+    ty: FuncType,
+    _owner: Box<dyn Any + Send + Sync>,
+}
+
+// SAFETY: as for `HostFunc`, whose pointers these are.
+unsafe impl Send for RootingEnv {}
+// SAFETY: as for `HostFunc`.
+unsafe impl Sync for RootingEnv {}
+
+/// Calls a raw callback whose parameters have `externref`s, keeping those alive until it returns.
+unsafe extern "C" fn call_rooting(env: *mut c_void, caller: *mut VmCaller, values: *mut VmValRaw, len: usize) -> *mut c_void {
+    // SAFETY: `env` is what `HostFunc::raw` gave; `caller` and `values` are the exit thunk's. The store is used through
+    // one reference at a time: ours ends before the callback runs and is made again afterwards.
+    unsafe {
+        let env = &*env.cast::<RootingEnv>();
+        let vm = (*caller).store;
+        let roots = &mut Store::from_vm(vm).roots;
+        let before = roots.in_flight();
+        for (position, &ty) in env.ty.params().iter().enumerate() {
+            let raw = (*values.add(position)).externref;
+            if ty == ValType::Ref(RefType::Extern) && raw != 0 {
+                roots.push_in_flight(raw);
+            }
+        }
+        let error = (env.callback)(env.env, caller, values, len);
+        Store::from_vm(vm).roots.release_in_flight(before);
+        error
+    }
+}
+
+/// A result as callbacks answer it.
+pub fn error_out(result: Result<(), Error>) -> *mut c_void {
+    match result {
+        Ok(()) => std::ptr::null_mut(),
+        Err(error) => Box::into_raw(Box::new(error)).cast(),
+    }
+}

@@ -1,0 +1,177 @@
+//! Linear memories of a store, as the embedder holds them. The mechanism is in [`crate::linear_memory`].
+
+use crate::error::{Error, ErrorKind};
+use crate::linear_memory::LinearMemory;
+use crate::store::Store;
+use ampoule_core::tunables::MemoryPlan;
+use ampoule_core::types::MemoryType;
+use ampoule_core::vm::VmMemory;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A memory of a store. The layout is `wasmtime_memory_t`'s.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Memory {
+    id: Id,
+    unused: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Id {
+    store: u64,
+    position: u32,
+}
+
+/// A memory and where machine code looks for it.
+pub(crate) struct MemoryData {
+    pub(crate) memory: LinearMemory,
+    pub(crate) ty: MemoryType,
+    /// In an instance's block, or in `own`. Lives as long as the store.
+    pub(crate) definition: *mut VmMemory,
+    /// The definition of a memory made by the host.
+    own: Option<Box<VmMemory>>,
+}
+
+impl Memory {
+    /// A new memory of the host.
+    ///
+    /// # Errors
+    /// Where a limit or the system refuses.
+    pub fn new(store: &mut Store, ty: &MemoryType) -> Result<Memory, Error> {
+        if ty.shared {
+            return Err(Error::new(ErrorKind::Type("shared memories must be created through `SharedMemory`".to_string())));
+        }
+        crate::store::limits::Limits::check_count("memory", store.instances.memories.len(), 1, store.limits.memories)?;
+        let position = allocate(store, ty, None, std::ptr::null_mut())?;
+        Ok(Memory::at(store, position))
+    }
+
+    pub(crate) fn at(store: &Store, position: u32) -> Memory {
+        Memory { id: Id { store: store.id(), position }, unused: 0 }
+    }
+
+    /// The position in the store's arena.
+    pub(crate) fn position(&self, store: &Store) -> Result<u32, Error> {
+        store.check_owner(self.id.store)?;
+        if self.id.position as usize >= store.instances.memories.len() {
+            return Err(Error::new(ErrorKind::WrongStore));
+        }
+        Ok(self.id.position)
+    }
+
+    #[inline]
+    fn data_of<'a>(&self, store: &'a Store) -> Result<&'a MemoryData, Error> {
+        store.check_owner(self.id.store)?;
+        store.instances.memories.get(self.id.position as usize).ok_or_else(|| Error::new(ErrorKind::WrongStore))
+    }
+
+    /// The type, with the current size as its minimum.
+    ///
+    /// # Errors
+    /// Where the memory is of another store, as for all functions here.
+    pub fn ty(&self, store: &Store) -> Result<MemoryType, Error> {
+        let data = self.data_of(store)?;
+        Ok(MemoryType { min: data.memory.byte_len() as u64 >> data.ty.page_size_log2, ..data.ty })
+    }
+
+    /// Base and length in bytes. Valid until the guest runs again or the memory grows.
+    ///
+    /// # Errors
+    /// See [`Memory::ty`].
+    #[inline]
+    pub fn data(&self, store: &Store) -> Result<(*mut u8, usize), Error> {
+        let data = self.data_of(store)?;
+        // SAFETY: the definition lives as long as the store.
+        let definition = unsafe { &*data.definition };
+        Ok((definition.base, definition.byte_len.load(Ordering::Relaxed)))
+    }
+
+    /// The bytes, to read.
+    ///
+    /// # Errors
+    /// See [`Memory::ty`].
+    pub fn bytes<'a>(&self, store: &'a Store) -> Result<&'a [u8], Error> {
+        let (base, len) = self.data(store)?;
+        // SAFETY: base and length are a live memory's; it isn't shared, and no guest runs while the store is borrowed.
+        Ok(unsafe { std::slice::from_raw_parts(base, len) })
+    }
+
+    /// The bytes, to write.
+    ///
+    /// # Errors
+    /// See [`Memory::ty`].
+    pub fn bytes_mut<'a>(&self, store: &'a mut Store) -> Result<&'a mut [u8], Error> {
+        let (base, len) = self.data(store)?;
+        // SAFETY: as in `bytes`, and the store is borrowed exclusively.
+        Ok(unsafe { std::slice::from_raw_parts_mut(base, len) })
+    }
+
+    /// Pages.
+    ///
+    /// # Errors
+    /// See [`Memory::ty`].
+    pub fn size(&self, store: &Store) -> Result<u64, Error> {
+        let data = self.data_of(store)?;
+        Ok(data.memory.byte_len() as u64 >> data.ty.page_size_log2)
+    }
+
+    /// Bytes in a page, as a binary logarithm.
+    ///
+    /// # Errors
+    /// See [`Memory::ty`].
+    pub fn page_size_log2(&self, store: &Store) -> Result<u8, Error> {
+        Ok(self.data_of(store)?.ty.page_size_log2)
+    }
+
+    /// Grows by `delta` pages and gives the pages before. Pointers into the memory are stale afterwards.
+    ///
+    /// # Errors
+    /// Where the type's maximum, the store's limits or the system refuse; nothing changes.
+    pub fn grow(&self, store: &mut Store, delta: u64) -> Result<u64, Error> {
+        let position = self.position(store)?;
+        grow(store, position, delta)
+            .ok_or_else(|| Error::new(ErrorKind::Limit(format!("failed to grow memory by `{delta}`"))))
+    }
+}
+
+/// Makes a memory and gives its position. `definition` is its place in an instance's block, or null for the host's.
+pub(crate) fn allocate(
+    store: &mut Store, ty: &MemoryType, image: Option<&std::sync::Arc<crate::memory_image::MemoryImage>>, definition: *mut VmMemory,
+) -> Result<u32, Error> {
+    let plan = MemoryPlan::new(ty, &store.engine.config().tunables);
+    let min = ty.min_byte_len().filter(|&len| store.limits.allow_memory(len)).ok_or_else(|| {
+        Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
+    })?;
+    debug_assert!(min <= ty.max_byte_len());
+    let memory = LinearMemory::new(ty, plan, image, store.engine.memories())
+        .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))?;
+    let vm = VmMemory { base: memory.base(), byte_len: AtomicUsize::new(memory.byte_len()) };
+    let (definition, own) = if definition.is_null() {
+        let mut own = Box::new(vm);
+        ((&raw mut *own), Some(own))
+    } else {
+        // SAFETY: the caller gives a place in an instance's block, which lives as long as the store.
+        unsafe { definition.write(vm) };
+        (definition, None)
+    };
+    store.instances.memories.push(MemoryData { memory, ty: *ty, definition, own });
+    Ok(store.instances.memories.len() as u32 - 1)
+}
+
+/// Grows a memory; `None` where it can't, and nothing changed.
+pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Option<u64> {
+    let data = &mut store.instances.memories[position as usize];
+    let new_len = delta.checked_mul(data.ty.page_size())?.checked_add(data.memory.byte_len() as u64)?;
+    if !store.limits.allow_memory(new_len) {
+        return None;
+    }
+    let before = data.memory.grow(delta).ok()?;
+    debug_assert!(data.own.as_deref().is_none_or(|own| std::ptr::eq(own, data.definition)));
+    // SAFETY: the definition lives as long as the store, and no guest code runs on another thread: it isn't shared.
+    unsafe {
+        (*data.definition).base = data.memory.base();
+        (*data.definition).byte_len.store(data.memory.byte_len(), Ordering::Relaxed);
+    }
+    Some(before)
+}

@@ -1,0 +1,348 @@
+//! Modules: validated code, ready to be instantiated any number of times.
+
+use crate::code::table::ModuleCode;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::memory_image::MemoryImage;
+use crate::symbols::Symbols;
+use crate::table::LazyImage;
+use crate::type_registry::Signature;
+use ampoule_core::const_expr::{ConstExpr, ConstOp};
+use ampoule_core::decode;
+use ampoule_core::index::*;
+use ampoule_core::module::{ElemItems, ElemMode, Export, Import, Item, ModuleDescription, TableInit};
+use ampoule_core::types::ExternType;
+use ampoule_core::vm::VmLayout;
+use hashbrown::HashMap;
+use std::ffi::c_void;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+/// A module. Cheap to clone; threads and stores may share it.
+#[derive(Clone)]
+pub struct Module(Arc<ModuleInner>);
+
+struct ModuleInner {
+    engine: Engine,
+    description: Arc<ModuleDescription>,
+    layout: Arc<VmLayout>,
+    bytes: ModuleBytes,
+    signatures: Box<[Arc<Signature>]>,
+    /// The same, as `VmContext::signatures` wants them.
+    signature_words: Box<[*const c_void]>,
+    code: Arc<ModuleCode>,
+    exports: ExportIndex,
+    /// What instantiation can take ready-made, worked out at the first one.
+    plan: OnceLock<InstantiationPlan>,
+    symbols: OnceLock<Symbols>,
+}
+
+// SAFETY: the signature words are addresses of the records beside them, only compared.
+unsafe impl Send for ModuleInner {}
+// SAFETY: as above.
+unsafe impl Sync for ModuleInner {}
+
+/// The bytes that a module's description points into.
+#[derive(Clone)]
+pub(crate) enum ModuleBytes {
+    /// The whole module.
+    Whole(Arc<[u8]>),
+    /// What an artifact keeps of it.
+    Kept(Arc<crate::code::serialize::KeptBytes>),
+}
+
+impl ModuleBytes {
+    /// The bytes of a range of the module; empty where an artifact doesn't keep it.
+    pub(crate) fn range(&self, range: &Range<u64>) -> &[u8] {
+        match self {
+            ModuleBytes::Whole(bytes) => &bytes[range.start as usize..range.end as usize],
+            ModuleBytes::Kept(kept) => kept.range(range),
+        }
+    }
+}
+
+/// What every instantiation of a module has in common.
+pub(crate) struct InstantiationPlan {
+    /// For each memory of the module's own, its initial content where that can be mapped.
+    pub(crate) images: Box<[Option<Arc<MemoryImage>>]>,
+    /// Data segments before this one are in the images.
+    pub(crate) first_data: usize,
+    /// For each table of the module's own, what its lazy elements stand for.
+    pub(crate) tables: Box<[Option<LazyImage>]>,
+    /// Element segments before this one are in the tables.
+    pub(crate) first_elem: usize,
+}
+
+/// From names to exports. Few names are compared one after another; many are hashed.
+enum ExportIndex {
+    Few,
+    Many(HashMap<Box<str>, u32>),
+}
+
+const FEW: usize = 8;
+
+impl Module {
+    /// Compiles a module from its binary or text form. By default each function is compiled when it is first called.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] or [`ErrorKind::Text`] with the place and the reason.
+    #[cfg(feature = "compiler")]
+    pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
+        if bytes.starts_with(b"\0asm") {
+            return Module::from_binary(engine, bytes);
+        }
+        let binary = wat::parse_bytes(bytes).map_err(|error| Error::new(ErrorKind::Text(error.to_string())))?;
+        Module::from_binary(engine, &binary)
+    }
+
+    /// Compiles a module from its binary form; see [`Module::new`].
+    ///
+    /// # Errors
+    /// See [`Module::new`].
+    #[cfg(feature = "compiler")]
+    pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
+        let description = Arc::new(validated(engine, bytes)?);
+        let bytes: Arc<[u8]> = bytes.into();
+        let layout = Arc::new(VmLayout::new(&description));
+        let code = {
+            let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
+            let (compiler, tunables) = (engine.compiler().clone(), engine.config().tunables);
+            ModuleCode::lazy(description.clone(), move |func| {
+                use ampoule_compiler::{Compiler, ModuleInput};
+                let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables: &tunables };
+                compiler.compile_function(&input, func).map_err(|error| error.to_string())
+            })?
+        };
+        let module = Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code);
+        if engine.compiles_eagerly() {
+            module.compile_all()?;
+        }
+        Ok(module)
+    }
+
+    /// Whether bytes are a valid module for this engine.
+    ///
+    /// # Errors
+    /// See [`Module::new`].
+    pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<(), Error> {
+        validated(engine, bytes).map(|_| ())
+    }
+
+    /// Compiles every function now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compile`] where the back end refuses a function.
+    #[cfg(feature = "compiler")]
+    pub fn compile_all(&self) -> Result<(), Error> {
+        self.0.code.compile_all(self.0.engine.config().parallel_compilation)
+    }
+
+    pub(crate) fn assemble(
+        engine: &Engine, description: Arc<ModuleDescription>, layout: Arc<VmLayout>, bytes: ModuleBytes, code: Arc<ModuleCode>,
+    ) -> Module {
+        let signatures: Box<[_]> = description.types.iter().map(|ty| engine.types().intern(ty)).collect();
+        Module(Arc::new(ModuleInner {
+            engine: engine.clone(),
+            signature_words: signatures.iter().map(Signature::as_word).collect(),
+            signatures,
+            exports: ExportIndex::new(&description.exports),
+            description,
+            layout,
+            bytes,
+            code,
+            plan: OnceLock::new(),
+            symbols: OnceLock::new(),
+        }))
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// The name the module gives itself.
+    pub fn name(&self) -> Option<&str> {
+        self.0.description.name.as_deref()
+    }
+
+    /// Everything the module's bytes say.
+    pub fn description(&self) -> &Arc<ModuleDescription> {
+        &self.0.description
+    }
+
+    /// The imports, in order: names and type.
+    pub fn imports(&self) -> impl Iterator<Item = (&Import, ExternType)> {
+        self.0.description.imports.iter().map(|import| (import, self.0.description.item_type(import.item)))
+    }
+
+    /// The exports, in order: name and type.
+    pub fn exports(&self) -> impl Iterator<Item = (&Export, ExternType)> {
+        self.0.description.exports.iter().map(|export| (export, self.0.description.item_type(export.item)))
+    }
+
+    /// The bounds of the module's machine code in this process, an address range that may be larger than the code made so
+    /// far.
+    pub fn image_range(&self) -> Range<usize> {
+        self.0.code.range()
+    }
+
+    pub(crate) fn layout(&self) -> &Arc<VmLayout> {
+        &self.0.layout
+    }
+
+    pub(crate) fn bytes(&self) -> &ModuleBytes {
+        &self.0.bytes
+    }
+
+    pub(crate) fn code(&self) -> &Arc<ModuleCode> {
+        &self.0.code
+    }
+
+    pub(crate) fn signature_words(&self) -> *const *const c_void {
+        self.0.signature_words.as_ptr()
+    }
+
+    pub(crate) fn signature_word(&self, ty: TypeIndex) -> *const c_void {
+        self.0.signature_words[ty.index()]
+    }
+
+    pub(crate) fn signature(&self, func: FuncIndex) -> &Arc<Signature> {
+        &self.0.signatures[self.0.description.functions[func.index()].index()]
+    }
+
+    #[inline]
+    pub(crate) fn export_item(&self, name: &str) -> Option<Item> {
+        let exports = &self.0.description.exports;
+        match &self.0.exports {
+            ExportIndex::Few => exports.iter().find(|export| export.name == name).map(|export| export.item),
+            ExportIndex::Many(positions) => positions.get(name).map(|&position| exports[position as usize].item),
+        }
+    }
+
+    /// Names and source positions, for backtraces.
+    pub(crate) fn symbols(&self) -> &Symbols {
+        self.0.symbols.get_or_init(|| Symbols::new(&self.0.description, &self.0.bytes))
+    }
+
+    pub(crate) fn plan(&self) -> &InstantiationPlan {
+        self.0.plan.get_or_init(|| {
+            let module = &*self.0.description;
+            let (images, first_data) = if self.0.engine.config().memory_init_cow {
+                memory_images(module, &self.0.bytes)
+            } else {
+                (module.memories[module.num_imported_memories..].iter().map(|_| None).collect(), 0)
+            };
+            let (tables, first_elem) = table_images(module);
+            InstantiationPlan { images, first_data, tables, first_elem }
+        })
+    }
+
+    pub(crate) fn ptr_eq(&self, other: &Module) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl ExportIndex {
+    fn new(exports: &[Export]) -> Self {
+        if exports.len() <= FEW {
+            return ExportIndex::Few;
+        }
+        ExportIndex::Many(exports.iter().enumerate().map(|(at, export)| (export.name.as_str().into(), at as u32)).collect())
+    }
+}
+
+/// Decodes and validates, the bodies on all cores where that pays.
+fn validated(engine: &Engine, bytes: &[u8]) -> Result<ModuleDescription, Error> {
+    let decode::Decoded { module, bodies } = decode::decode(bytes, &engine.config().features)?;
+    #[cfg(feature = "compiler")]
+    if engine.config().parallel_compilation && bodies.len() > 64 {
+        use rayon::prelude::*;
+        bodies
+            .into_par_iter()
+            .with_min_len(32)
+            .try_for_each_init(decode::Scratch::default, |scratch, body| decode::validate_body(body, scratch))?;
+        return Ok(module);
+    }
+    let mut scratch = decode::Scratch::default();
+    bodies.into_iter().try_for_each(|body| decode::validate_body(body, &mut scratch))?;
+    Ok(module)
+}
+
+/// The initial content of each own memory, where the leading data segments tell it without running anything.
+fn memory_images(module: &ModuleDescription, bytes: &ModuleBytes) -> (Box<[Option<Arc<MemoryImage>>]>, usize) {
+    let own = &module.memories[module.num_imported_memories..];
+    let mut pieces: Vec<Vec<(u64, &[u8])>> = vec![Vec::new(); own.len()];
+    let mut first_data = module.datas.len();
+    for (position, data) in module.datas.iter().enumerate() {
+        let Some((memory, offset)) = &data.active else { continue };
+        let content = bytes.range(&data.bytes);
+        let place = memory.index().checked_sub(module.num_imported_memories).zip(offset.constant_offset()).filter(|&(own_index, at)| {
+            let ty = &own[own_index];
+            let len = ty.min_byte_len().unwrap_or(0);
+            !ty.shared && ty.page_size_log2 == 16 && at.checked_add(content.len() as u64).is_some_and(|end| end <= len)
+        });
+        let Some((own_index, at)) = place else {
+            first_data = position;
+            break;
+        };
+        pieces[own_index].push((at, content));
+    }
+    let images: Option<Vec<_>> = pieces
+        .iter()
+        .map(|pieces| if pieces.is_empty() { Some(None) } else { MemoryImage::new(pieces).map(|image| Some(Arc::new(image))) })
+        .collect();
+    match images {
+        Some(images) => (images.into(), first_data),
+        // An image that doesn't pay for one memory: every segment is copied, in order.
+        None => (own.iter().map(|_| None).collect(), 0),
+    }
+}
+
+/// Elements a lazy table image may have: larger tables are written by their segments.
+const MAX_LAZY_ELEMENTS: u64 = 1 << 20;
+
+/// What each own table's elements stand for, where the leading element segments tell it without running anything.
+fn table_images(module: &ModuleDescription) -> (Box<[Option<LazyImage>]>, usize) {
+    let own = &module.tables[module.num_imported_tables..];
+    let mut images: Vec<Option<Vec<Option<FuncIndex>>>> = vec![None; own.len()];
+    let mut first_elem = module.elems.len();
+    for (position, elem) in module.elems.iter().enumerate() {
+        let ElemMode::Active(table, offset) = &elem.mode else { continue };
+        let place = table.index().checked_sub(module.num_imported_tables).zip(offset.constant_offset()).zip(functions_of(&elem.items));
+        let fitting = place.filter(|&((own_index, at), ref items)| {
+            let end = at.checked_add(items.len() as u64);
+            matches!(module.table_inits[own_index], TableInit::Null)
+                && end.is_some_and(|end| end <= own[own_index].min.min(MAX_LAZY_ELEMENTS))
+        });
+        let Some(((own_index, at), items)) = fitting else {
+            first_elem = position;
+            break;
+        };
+        let image = images[own_index].get_or_insert_default();
+        let end = at as usize + items.len();
+        if image.len() < end {
+            image.resize(end, None);
+        }
+        image[at as usize..end].copy_from_slice(&items);
+    }
+    (images.into_iter().map(|image| image.map(Arc::from)).collect(), first_elem)
+}
+
+/// The elements of a segment, where each is a function or null.
+fn functions_of(items: &ElemItems) -> Option<Vec<Option<FuncIndex>>> {
+    let of_expr = |expr: &ConstExpr| match *expr.ops {
+        [ConstOp::RefFunc(func)] => Some(Some(func)),
+        [ConstOp::RefNull(ampoule_core::types::RefType::Func)] => Some(None),
+        _ => None,
+    };
+    match items {
+        ElemItems::Funcs(funcs) => Some(funcs.iter().copied().map(Some).collect()),
+        ElemItems::Exprs(exprs) => exprs.iter().map(of_expr).collect(),
+    }
+}

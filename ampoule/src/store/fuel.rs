@@ -1,0 +1,91 @@
+//! Fuel: how much the guest may still do.
+//!
+//! The counter that machine code sees ([`VmStoreContext::fuel`]) counts up from minus the remaining fuel, so that one sign test
+//! tells whether there is any. Fuel beyond what an `i64` holds waits in `reserve`.
+
+use crate::error::{Error, ErrorKind};
+use ampoule_core::vm::VmStoreContext;
+
+pub(crate) struct Fuel {
+    enabled: bool,
+    reserve: u64,
+}
+
+impl Fuel {
+    pub(crate) fn new(enabled: bool) -> Self {
+        Self { enabled, reserve: 0 }
+    }
+
+    pub(crate) fn set(&mut self, vm: &mut VmStoreContext, fuel: u64) -> Result<(), Error> {
+        self.check()?;
+        let active = fuel.min(i64::MAX as u64);
+        vm.fuel = -(active as i64);
+        self.reserve = fuel - active;
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, vm: &VmStoreContext) -> Result<u64, Error> {
+        self.check()?;
+        // Positive: a block's cost was taken in one go beyond what was left.
+        let active = if vm.fuel < 0 { vm.fuel.unsigned_abs() } else { 0 };
+        Ok(active.saturating_add(self.reserve))
+    }
+
+    /// Moves what waits in reserve to the counter. False where there is nothing left.
+    pub(crate) fn refill(&mut self, vm: &mut VmStoreContext) -> bool {
+        let overdrawn = vm.fuel.max(0).unsigned_abs();
+        let available = self.reserve.saturating_sub(overdrawn);
+        if available == 0 {
+            return false;
+        }
+        let active = available.min(i64::MAX as u64);
+        vm.fuel = -(active as i64);
+        self.reserve = available - active;
+        true
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.enabled { Ok(()) } else { Err(Error::new(ErrorKind::FuelDisabled)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, Engine, Store};
+
+    fn store() -> Box<Store> {
+        let mut config = Config::new();
+        config.consume_fuel(true);
+        Store::new(&Engine::new(&config).unwrap())
+    }
+
+    #[test]
+    fn every_amount_reads_back() {
+        let mut store = store();
+        assert_eq!(store.fuel().unwrap(), 0);
+        for fuel in [0, 1, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX] {
+            store.set_fuel(fuel).unwrap();
+            assert_eq!(store.fuel().unwrap(), fuel);
+        }
+    }
+
+    #[test]
+    fn an_overdraft_reads_as_nothing_left_and_comes_out_of_the_reserve() {
+        let mut store = store();
+        store.set_fuel(10).unwrap();
+        store.vm.fuel = 5;
+        assert_eq!(store.fuel().unwrap(), 0);
+        let store = &mut *store;
+        assert!(!store.fuel.refill(&mut store.vm));
+        store.set_fuel(u64::MAX).unwrap();
+        store.vm.fuel = 5;
+        assert!(store.fuel.refill(&mut store.vm));
+        assert_eq!(store.fuel().unwrap(), u64::MAX - i64::MAX as u64 - 5);
+    }
+
+    #[test]
+    fn without_the_config_both_are_errors() {
+        let mut store = Store::new(&Engine::default());
+        assert!(store.set_fuel(1).is_err() && store.fuel().is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! The store: one isolated world of instances, memories and values. Each concern is one field with one file.
+//!
+//! What is not here: how guest code is entered ([`crate::func`]), how instances are made ([`crate::instantiate`]).
+//!
+//! Invariants of [`Store`], cited by the `unsafe` blocks of this crate:
+//!
+//! 1. A store is boxed at creation and never moves, so pointers into it stay valid until it is dropped.
+//! 2. `vm` is the first field: a `*mut VmStoreContext` that came from a store is a `*mut Store`.
+//! 3. At most one thread uses a store at a time (`&mut Store`), and while guest code runs, the `&mut Store` that entered
+//!    it is suspended: host functions and builtins use the store through the pointer in `vm`, one at a time.
+//! 4. Everything a store's guest code can point to (instances' blocks, memories, tables, function references) is owned by
+//!    the store and freed only when it is dropped.
+
+pub mod data;
+pub mod limits;
+pub mod fuel;
+pub mod epoch;
+pub mod instances;
+pub mod roots;
+pub mod slots;
+
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::gc::externref::ExternRefs;
+use crate::sys::stack::StackBounds;
+use ampoule_core::trap::TrapCode;
+use ampoule_core::vm::VmStoreContext;
+use data::Data;
+use epoch::Epoch;
+use fuel::Fuel;
+use instances::Instances;
+use limits::Limits;
+use roots::Roots;
+use slots::Slots;
+use std::any::Any;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Everything one guest world owns. Threads may hand a store on, but only one uses it at a time.
+#[repr(C)]
+pub struct Store {
+    /// The words machine code reads and writes. First: see invariant 2.
+    pub(crate) vm: VmStoreContext,
+    pub(crate) engine: Engine,
+    /// Instances, and the memories, tables, globals and functions that the host made.
+    pub(crate) instances: Instances,
+    /// Whether fuel is on; the counter itself is in `vm`.
+    pub(crate) fuel: Fuel,
+    /// What happens when the deadline passes; the deadline itself is in `vm`.
+    pub(crate) epoch: Epoch,
+    pub(crate) limits: Limits,
+    /// The host values that `externref`s stand for.
+    pub(crate) externrefs: ExternRefs,
+    /// References that the host holds.
+    pub(crate) roots: Roots,
+    /// The embedder's value.
+    data: Data,
+    /// State of the host's other libraries, one value per type.
+    slots: Slots,
+    /// Why the guest is being unwound; taken by whoever entered it.
+    pub(crate) pending: Option<Error>,
+    /// The stack of the thread that last entered.
+    pub(crate) stack: StackBounds,
+}
+
+// SAFETY: the raw pointers in a store lead to what the store itself owns (invariant 4) or to the engine, which is shared
+// safely; the embedder's values are `Send` by the bounds of `set_data` and `Slots`.
+unsafe impl Send for Store {}
+// SAFETY: `&Store` only reads, and nothing in a store has interior mutability that isn't atomic.
+unsafe impl Sync for Store {}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Store {
+    /// An empty store. It starts with no fuel and with its epoch deadline at the engine's current epoch.
+    pub fn new(engine: &Engine) -> Box<Store> {
+        Box::new(Store {
+            vm: VmStoreContext {
+                stack_limit: 0,
+                fuel: 0,
+                epoch_deadline: engine.epoch().load(Ordering::Relaxed),
+                epoch: engine.epoch(),
+                entry_fp: 0,
+                exit_fp: 0,
+                unwinding: 0,
+                _pad: 0,
+                caller: ptr::null_mut(),
+                id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+                runtime: ptr::null_mut(),
+            },
+            fuel: Fuel::new(engine.config().tunables.consume_fuel),
+            epoch: Epoch::default(),
+            limits: Limits::default(),
+            instances: Instances::default(),
+            externrefs: ExternRefs::default(),
+            roots: Roots::default(),
+            data: Data::default(),
+            slots: Slots::default(),
+            pending: None,
+            stack: StackBounds::default(),
+            engine: engine.clone(),
+        })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The store's id: unique in the process, never zero. Handles carry it.
+    pub fn id(&self) -> u64 {
+        self.vm.id
+    }
+
+    /// The embedder's value.
+    pub fn data(&self) -> &(dyn Any + Send + Sync) {
+        self.data.get()
+    }
+
+    /// The embedder's value, to change it.
+    pub fn data_mut(&mut self) -> &mut (dyn Any + Send + Sync) {
+        self.data.get_mut()
+    }
+
+    /// Replaces the embedder's value; the old one is dropped.
+    pub fn set_data(&mut self, data: Box<dyn Any + Send + Sync>) {
+        self.data.set(data);
+    }
+
+    /// Typed state of the host's libraries, such as a WASI context.
+    pub fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// Typed state of the host's libraries, to change it.
+    pub fn slots_mut(&mut self) -> &mut Slots {
+        &mut self.slots
+    }
+
+    /// Limits on what instances in this store may have; see [`Limits`].
+    pub fn limits_mut(&mut self) -> &mut Limits {
+        &mut self.limits
+    }
+
+    /// Replaces the remaining fuel with `fuel` units; one unit is about one wasm instruction.
+    ///
+    /// # Errors
+    /// [`ErrorKind::FuelDisabled`] unless the engine was configured with [`crate::Config::consume_fuel`]; nothing changes.
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
+        self.fuel.set(&mut self.vm, fuel)
+    }
+
+    /// The remaining fuel. After a call that returned it is exact; after a trap, what was spent since the last call or loop
+    /// head of the trapping function may be missing.
+    ///
+    /// # Errors
+    /// See [`Store::set_fuel`].
+    pub fn fuel(&self) -> Result<u64, Error> {
+        self.fuel.get(&self.vm)
+    }
+
+    /// Puts the deadline `ticks` beyond the engine's current epoch.
+    pub fn set_epoch_deadline(&mut self, ticks: u64) {
+        let now = self.engine.epoch().load(Ordering::Relaxed);
+        self.vm.epoch_deadline = now.saturating_add(ticks);
+    }
+
+    /// What happens when the deadline passes; without a callback the guest traps with [`TrapCode::Interrupt`].
+    pub fn epoch_deadline_callback(&mut self, callback: Option<epoch::Callback>) {
+        self.epoch.callback = callback;
+    }
+
+    /// Collects the `externref`s that neither the host, nor a frame, nor anything reachable refers to, dropping their
+    /// values.
+    pub fn gc(&mut self) {
+        crate::gc::externref::collect(self);
+    }
+
+    /// The store behind the pointer that machine code and thunks carry.
+    ///
+    /// # Safety
+    /// `vm` came from a store that is alive, and no other reference to the store is used while the result is
+    /// (invariant 3).
+    #[inline]
+    pub(crate) unsafe fn from_vm<'a>(vm: *mut VmStoreContext) -> &'a mut Store {
+        // SAFETY: the cast by (2), validity and uniqueness by the caller.
+        unsafe { &mut *vm.cast::<Store>() }
+    }
+
+    /// Notes why the guest is to be unwound, with its frames; the trampoline that called us unwinds.
+    #[cold]
+    pub(crate) fn unwind_with(&mut self, mut error: Error) {
+        error.set_backtrace(crate::backtrace::Backtrace::capture(self));
+        self.pending = Some(error);
+        self.vm.unwinding = 1;
+    }
+
+    /// Refuses a handle of another store.
+    #[inline]
+    pub(crate) fn check_owner(&self, store_id: u64) -> Result<(), Error> {
+        if store_id == self.vm.id { Ok(()) } else { Err(Error::new(ErrorKind::WrongStore)) }
+    }
+
+    /// The end of a builtin that may have failed.
+    #[inline]
+    pub(crate) fn or_unwind<T>(&mut self, result: Result<T, TrapCode>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(code) => {
+                self.unwind_with(Error::trap(code));
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // The embedder's value outlives what may still refer to it through host functions' finalizers, as the C
+        // interface's order of destruction is: first what the store holds, then the data. Field order does the rest.
+        debug_assert_eq!(self.vm.entry_fp, 0, "a store can't be dropped while its guest code runs");
+    }
+}

@@ -1,0 +1,52 @@
+//! State of the host's libraries: one value per type. The engine knows none of them; WASI keeps its context here.
+
+use std::any::{Any, TypeId};
+
+/// At most one value of each type. A handful at most, so a list serves.
+#[derive(Default)]
+pub struct Slots(Vec<(TypeId, Box<dyn Any + Send + Sync>)>);
+
+impl Slots {
+    /// Puts a value, and gives back the one it replaces.
+    pub fn insert<T: Any + Send + Sync>(&mut self, value: T) -> Option<Box<T>> {
+        let old = self.remove::<T>();
+        self.0.push((TypeId::of::<T>(), Box::new(value)));
+        old
+    }
+
+    /// The value of this type.
+    #[inline]
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?.1.downcast_ref()
+    }
+
+    /// The value of this type, to change it.
+    #[inline]
+    pub fn get_mut<T: Any>(&mut self) -> Option<&mut T> {
+        self.0.iter_mut().find(|(id, _)| *id == TypeId::of::<T>())?.1.downcast_mut()
+    }
+
+    /// Takes the value of this type out.
+    pub fn remove<T: Any>(&mut self) -> Option<Box<T>> {
+        let at = self.0.iter().position(|(id, _)| *id == TypeId::of::<T>())?;
+        self.0.swap_remove(at).1.downcast().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_per_type() {
+        let mut slots = Slots::default();
+        assert!(slots.insert(1u8).is_none());
+        assert!(slots.insert("text").is_none());
+        assert_eq!(slots.insert(2u8).as_deref(), Some(&1));
+        assert_eq!(slots.get::<u8>(), Some(&2));
+        *slots.get_mut::<u8>().unwrap() = 3;
+        assert_eq!(slots.remove::<u8>().as_deref(), Some(&3));
+        assert!(slots.get::<u8>().is_none());
+        assert_eq!(slots.get::<&str>(), Some(&"text"));
+    }
+}

@@ -1,0 +1,300 @@
+//! Tables.
+
+use crate::error::{Error, ErrorKind};
+use crate::instance::InstanceData;
+use crate::store::Store;
+use crate::store::limits::Limits;
+use crate::val::Val;
+use ampoule_core::index::FuncIndex;
+use ampoule_core::trap::TrapCode;
+use ampoule_core::types::{RefType, TableType, ValType};
+use ampoule_core::vm::{TABLE_ELEMENT_LAZY, TABLE_ELEMENT_NULL, VmTable, VmValRaw};
+use std::sync::Arc;
+
+/// A table of a store. The layout is `wasmtime_table_t`'s.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Table {
+    id: Id,
+    unused: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Id {
+    store: u64,
+    position: u32,
+}
+
+/// Elements a table may have at most, whatever its type says: a gigabyte of them.
+const MAX_ELEMENTS: u64 = 1 << 27;
+
+/// A table and where machine code looks for it.
+pub(crate) struct TableData {
+    /// `definition.base` and `len` always tell where these are.
+    elements: Vec<u64>,
+    ty: TableType,
+    /// In an instance's block, or in `own`. Lives as long as the store.
+    pub(crate) definition: *mut VmTable,
+    own: Option<Box<VmTable>>,
+    /// What the lazy elements stand for: the instance whose functions they are, and which.
+    lazy: Option<(u32, Arc<[Option<FuncIndex>]>)>,
+}
+
+impl Table {
+    /// A new table of the host, each element `init`.
+    ///
+    /// # Errors
+    /// Where the value is of another type or store, or a limit refuses.
+    pub fn new(store: &mut Store, ty: &TableType, init: &Val) -> Result<Table, Error> {
+        let init = element_in(store, ty.element, init)?;
+        Limits::check_count("table", store.instances.tables.len(), 1, store.limits.tables)?;
+        let position = allocate(store, ty, init, std::ptr::null_mut())?;
+        Ok(Table::at(store, position))
+    }
+
+    pub(crate) fn at(store: &Store, position: u32) -> Table {
+        Table { id: Id { store: store.id(), position }, unused: 0 }
+    }
+
+    /// The position in the store's arena.
+    pub(crate) fn position(&self, store: &Store) -> Result<u32, Error> {
+        store.check_owner(self.id.store)?;
+        if self.id.position as usize >= store.instances.tables.len() {
+            return Err(Error::new(ErrorKind::WrongStore));
+        }
+        Ok(self.id.position)
+    }
+
+    fn data<'a>(&self, store: &'a Store) -> Result<&'a TableData, Error> {
+        Ok(&store.instances.tables[self.position(store)? as usize])
+    }
+
+    /// The type, with the current size as its minimum.
+    ///
+    /// # Errors
+    /// Where the table is of another store, as for all functions here.
+    pub fn ty(&self, store: &Store) -> Result<TableType, Error> {
+        let data = self.data(store)?;
+        Ok(TableType { min: data.elements.len() as u64, ..data.ty })
+    }
+
+    /// Elements.
+    ///
+    /// # Errors
+    /// See [`Table::ty`].
+    pub fn size(&self, store: &Store) -> Result<u64, Error> {
+        Ok(self.data(store)?.elements.len() as u64)
+    }
+
+    /// An element, or `None` out of bounds.
+    ///
+    /// # Errors
+    /// See [`Table::ty`].
+    pub fn get(&self, store: &mut Store, index: u64) -> Result<Option<Val>, Error> {
+        let position = self.position(store)?;
+        let element = store.instances.tables[position as usize].ty.element;
+        let Some(word) = read(store, position, index) else { return Ok(None) };
+        // SAFETY: the element is a raw reference of the table's type, of this store.
+        Ok(Some(unsafe { Val::from_raw(store, &raw_of(element, word), ValType::Ref(element)) }))
+    }
+
+    /// Changes an element.
+    ///
+    /// # Errors
+    /// Out of bounds, or where the value is of another type or store; nothing changes.
+    pub fn set(&self, store: &mut Store, index: u64, value: &Val) -> Result<(), Error> {
+        let position = self.position(store)?;
+        let word = element_in(store, store.instances.tables[position as usize].ty.element, value)?;
+        fill(store, position, index, word, 1)
+            .map_err(|_| Error::new(ErrorKind::Type("table element index out of bounds".to_string())))
+    }
+
+    /// Grows by `delta` elements, each `init`, and gives the elements before.
+    ///
+    /// # Errors
+    /// Where the type's maximum or a limit refuses, or the value doesn't fit; nothing changes.
+    pub fn grow(&self, store: &mut Store, delta: u64, init: &Val) -> Result<u64, Error> {
+        let position = self.position(store)?;
+        let word = element_in(store, store.instances.tables[position as usize].ty.element, init)?;
+        grow(store, position, delta, word)
+            .ok_or_else(|| Error::new(ErrorKind::Limit(format!("failed to grow table by `{delta}`"))))
+    }
+}
+
+/// A value as guest code holds it, 64 bits wide; null is zero.
+fn element_in(store: &Store, element: RefType, value: &Val) -> Result<u64, Error> {
+    value.check_type(ValType::Ref(element))?;
+    let raw = value.to_raw(store)?;
+    // SAFETY: the type was just compared.
+    Ok(unsafe { word_of(element, &raw) })
+}
+
+/// # Safety
+/// `raw` holds a reference of this type.
+pub(crate) unsafe fn word_of(element: RefType, raw: &VmValRaw) -> u64 {
+    // SAFETY: by the caller.
+    unsafe {
+        match element {
+            RefType::Func => raw.funcref as u64,
+            RefType::Extern => u64::from(raw.externref),
+        }
+    }
+}
+
+fn raw_of(element: RefType, word: u64) -> VmValRaw {
+    match element {
+        RefType::Func => VmValRaw { funcref: word as *mut _ },
+        RefType::Extern => VmValRaw { externref: word as u32 },
+    }
+}
+
+/// Makes a table and gives its position; every element starts as the guest value `init`. `definition` is its place in an
+/// instance's block, or null for the host's.
+pub(crate) fn allocate(store: &mut Store, ty: &TableType, init: u64, definition: *mut VmTable) -> Result<u32, Error> {
+    let too_large =
+        || Error::new(ErrorKind::Limit(format!("table minimum size of {} elements exceeds table limits", ty.min)));
+    if !store.limits.allow_table(ty.min) || ty.min > MAX_ELEMENTS {
+        return Err(too_large());
+    }
+    let mut elements = Vec::new();
+    elements.try_reserve_exact(ty.min as usize).map_err(|_| too_large())?;
+    // A lazy element with nothing behind it is null, and zeroed memory costs nothing until it is touched.
+    elements.resize(ty.min as usize, init);
+    let vm = VmTable { base: elements.as_mut_ptr(), len: elements.len() };
+    let (definition, own) = if definition.is_null() {
+        let mut own = Box::new(vm);
+        ((&raw mut *own), Some(own))
+    } else {
+        // SAFETY: the caller gives a place in an instance's block, which lives as long as the store.
+        unsafe { definition.write(vm) };
+        (definition, None)
+    };
+    store.instances.tables.push(TableData { elements, ty: *ty, definition, own, lazy: None });
+    Ok(store.instances.tables.len() as u32 - 1)
+}
+
+/// Says what the lazy elements of a new table stand for.
+pub(crate) fn set_lazy(store: &mut Store, position: u32, instance: u32, image: Arc<[Option<FuncIndex>]>) {
+    store.instances.tables[position as usize].lazy = Some((instance, image));
+}
+
+/// An element as guest code holds it (null is zero), or `None` out of bounds.
+pub(crate) fn read(store: &mut Store, position: u32, index: u64) -> Option<u64> {
+    let table = &store.instances.tables[position as usize];
+    let word = *table.elements.get(usize::try_from(index).ok()?)?;
+    if table.ty.element == RefType::Extern || word > TABLE_ELEMENT_NULL {
+        return Some(word);
+    }
+    if word == TABLE_ELEMENT_NULL {
+        return Some(0);
+    }
+    let func = table.lazy.as_ref().and_then(|(instance, image)| Some((*instance, (*image.get(index as usize)?)?)));
+    let made = match func {
+        Some((instance, func)) => store.instances.list[instance as usize].func_ref(func).as_ptr() as u64,
+        None => 0,
+    };
+    let table = &mut store.instances.tables[position as usize];
+    table.elements[index as usize] = if made == 0 { TABLE_ELEMENT_NULL } else { made };
+    Some(made)
+}
+
+/// Writes `len` elements, each the guest value `word`.
+pub(crate) fn fill(store: &mut Store, position: u32, index: u64, word: u64, len: u64) -> Result<(), TrapCode> {
+    let table = &mut store.instances.tables[position as usize];
+    let range = range_in(table.elements.len(), index, len)?;
+    let stored = stored_form(table.ty.element, word);
+    table.elements[range].fill(stored);
+    Ok(())
+}
+
+/// Grows by `delta` elements, each the guest value `word`; `None` where it can't, and nothing changed.
+pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> Option<u64> {
+    let table = &mut store.instances.tables[position as usize];
+    let before = table.elements.len();
+    let after = (before as u64).checked_add(delta)?;
+    let width = if table.ty.is_64 { u64::MAX } else { u64::from(u32::MAX) };
+    if after > table.ty.max.unwrap_or(width).min(width).min(MAX_ELEMENTS) || !store.limits.allow_table(after) {
+        return None;
+    }
+    table.elements.try_reserve(delta as usize).ok()?;
+    table.elements.resize(after as usize, stored_form(table.ty.element, word));
+    debug_assert!(table.own.as_deref().is_none_or(|own| std::ptr::eq(own, table.definition)));
+    // SAFETY: the definition lives as long as the store, and this thread is the only one in it.
+    unsafe { table.definition.write(VmTable { base: table.elements.as_mut_ptr(), len: table.elements.len() }) };
+    Some(before as u64)
+}
+
+/// Copies elements between or within tables, as if through a buffer.
+pub(crate) fn copy(
+    store: &mut Store, to: u32, from: u32, to_index: u64, from_index: u64, len: u64,
+) -> Result<(), TrapCode> {
+    let tables = &store.instances.tables;
+    let source = range_in(tables[from as usize].elements.len(), from_index, len)?;
+    let target = range_in(tables[to as usize].elements.len(), to_index, len)?;
+    // A lazy element means something only in its own place.
+    if tables[from as usize].lazy.is_some() {
+        for index in source.clone() {
+            read(store, from, index as u64);
+        }
+    }
+    if to == from {
+        store.instances.tables[to as usize].elements.copy_within(source, target.start);
+    } else {
+        let [to, from] = store
+            .instances
+            .tables
+            .get_disjoint_mut([to as usize, from as usize])
+            .expect("both exist, and they differ");
+        to.elements[target.clone()].copy_from_slice(&from.elements[source]);
+        // The other table may have had lazy elements that stand for null; in this one they could stand for a function.
+        if to.lazy.is_some() {
+            for element in &mut to.elements[target] {
+                *element = if *element == TABLE_ELEMENT_LAZY { TABLE_ELEMENT_NULL } else { *element };
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes guest values one after another.
+pub(crate) fn write_all(store: &mut Store, position: u32, index: u64, words: &[u64]) -> Result<(), TrapCode> {
+    let table = &mut store.instances.tables[position as usize];
+    let range = range_in(table.elements.len(), index, words.len() as u64)?;
+    let element = table.ty.element;
+    for (slot, &word) in table.elements[range].iter_mut().zip(words) {
+        *slot = stored_form(element, word);
+    }
+    Ok(())
+}
+
+/// The range of `len` elements from `index` on.
+pub(crate) fn range_in(table_len: usize, index: u64, len: u64) -> Result<std::ops::Range<usize>, TrapCode> {
+    let end = index.checked_add(len).filter(|&end| end <= table_len as u64).ok_or(TrapCode::TableOutOfBounds)?;
+    Ok(index as usize..end as usize)
+}
+
+fn stored_form(element: RefType, word: u64) -> u64 {
+    if element == RefType::Func && word == 0 { TABLE_ELEMENT_NULL } else { word }
+}
+
+impl TableData {
+    /// The raw references inside, where the table holds `externref`s.
+    pub(crate) fn externrefs(&self) -> impl Iterator<Item = u32> {
+        let elements = if self.ty.element == RefType::Extern { &self.elements[..] } else { &[] };
+        elements.iter().map(|&word| word as u32)
+    }
+
+    /// The declared type.
+    pub(crate) fn declared_type(&self) -> &TableType {
+        &self.ty
+    }
+}
+
+/// The functions that active segments put into a table, where they are known before instantiation.
+pub(crate) type LazyImage = Arc<[Option<FuncIndex>]>;
+
+/// A reference to one of an instance's functions, as a guest value.
+pub(crate) fn func_word(instance: &InstanceData, func: FuncIndex) -> u64 {
+    instance.func_ref(func).as_ptr() as u64
+}

@@ -1,0 +1,118 @@
+//! Canonical function types: equal types of one engine are one [`Signature`], whichever module or host function they come
+//! from, so that checking a type while code runs is a pointer compare.
+
+use crate::error::Error;
+use ampoule_core::types::FuncType;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+/// One canonical type, with the thunks of its functions once they were needed.
+///
+/// Kept alive by the modules and host functions that use it; its address is what `VmFuncRef::signature` holds, so it must
+/// not die before them.
+pub struct Signature {
+    ty: FuncType,
+    has_refs: bool,
+    registry: Weak<TypeRegistry>,
+    thunks: [AtomicPtr<u8>; 4],
+}
+
+/// Which thunk of a [`Signature`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Thunk {
+    /// Host calls guest, values without kinds.
+    EntryRaw,
+    /// Host calls guest, values with kinds.
+    EntryChecked,
+    /// Guest calls host, values without kinds.
+    ExitRaw,
+    /// Guest calls host, values with kinds.
+    ExitChecked,
+}
+
+impl Signature {
+    /// The type.
+    pub fn ty(&self) -> &FuncType {
+        &self.ty
+    }
+
+    /// Whether a reference crosses in either direction: such a signature has no checked thunks.
+    pub fn has_refs(&self) -> bool {
+        self.has_refs
+    }
+
+    /// The thunk's code, compiled when first asked for.
+    #[inline]
+    pub(crate) fn thunk(
+        &self, which: Thunk, compile: impl FnOnce(&FuncType) -> Result<*const u8, Error>,
+    ) -> Result<*const u8, Error> {
+        let slot = &self.thunks[which as usize];
+        // Acquire pairs with the release below: the code was written before its address was published.
+        let code = slot.load(Ordering::Acquire);
+        if !code.is_null() {
+            return Ok(code);
+        }
+        let code = compile(&self.ty)?;
+        slot.store(code.cast_mut(), Ordering::Release);
+        Ok(code)
+    }
+
+    /// The word that stands for this type in `VmFuncRef::signature`.
+    pub(crate) fn as_word(self: &Arc<Self>) -> *const c_void {
+        Arc::as_ptr(self).cast()
+    }
+}
+
+impl Drop for Signature {
+    fn drop(&mut self) {
+        let Some(registry) = self.registry.upgrade() else { return };
+        let mut types = registry.types.lock().unwrap_or_else(|poison| poison.into_inner());
+        // Another thread may have put a new record under the same type since this one's count fell to zero.
+        if types.get(&self.ty).is_some_and(|weak| weak.strong_count() == 0) {
+            types.remove(&self.ty);
+        }
+    }
+}
+
+/// The canonical types of one engine.
+#[derive(Default)]
+pub struct TypeRegistry {
+    types: Mutex<HashMap<FuncType, Weak<Signature>>>,
+}
+
+impl TypeRegistry {
+    /// The canonical record of a type.
+    pub fn intern(self: &Arc<Self>, ty: &FuncType) -> Arc<Signature> {
+        let mut types = self.types.lock().unwrap_or_else(|poison| poison.into_inner());
+        if let Some(signature) = types.get(ty).and_then(Weak::upgrade) {
+            return signature;
+        }
+        let signature = Arc::new(Signature {
+            ty: ty.clone(),
+            has_refs: ty.has_refs(),
+            registry: Arc::downgrade(self),
+            thunks: Default::default(),
+        });
+        types.insert(ty.clone(), Arc::downgrade(&signature));
+        signature
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ampoule_core::types::ValType;
+
+    #[test]
+    fn equal_types_are_one_record_and_leave_nothing_behind() {
+        let registry = Arc::new(TypeRegistry::default());
+        let ty = FuncType::new([ValType::I32], []);
+        let (a, b) = (registry.intern(&ty), registry.intern(&ty.clone()));
+        assert!(Arc::ptr_eq(&a, &b));
+        assert!(!Arc::ptr_eq(&a, &registry.intern(&FuncType::new([ValType::I64], []))));
+        drop((a, b));
+        assert!(registry.types.lock().unwrap().is_empty());
+    }
+}
