@@ -65,7 +65,8 @@ def find_zig(given=None):
     if zig:
         return [zig]
     raise BuildError("zig is needed to compile the kernels: run `cargo xtask guests`, or `pip install ziglang`, "
-                     "or name a command with --zig")
+                     "or name a command with --zig; "
+                     "`--only` a group does without")
 
 
 class Kernel:

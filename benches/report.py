@@ -36,7 +36,7 @@ def met_text(met):
 
 
 def spread_text(row):
-    noisy = [f"{side} ±{spread:.0%}" for side, spread in row["spread"].items() if spread > SPREAD_WORTH_TELLING]
+    noisy = [f"{side} +{spread:.0%}" for side, spread in row["spread"].items() if spread > SPREAD_WORTH_TELLING]
     return ", ".join(noisy)
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures two libraries with the same C ABI side by side: `run.py --lib OURS --peer PEER`. See README.md.
 
-Every case runs in a process of its own, ours and the peer's in turn, for several rounds. A process reports the median
-of its batches; a case's figure is the least of its rounds', which is what the machine can do when nothing disturbs it.
+Every case runs in a process of its own, ours and the peer's in turn, for several rounds. A case's figure is the least
+of its rounds', which is what the machine can do when nothing disturbs it; file calls are the exception, see cases.py.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,8 +31,8 @@ class Failure(Exception):
 class Bench:
     def __init__(self, options, drivers, scratch):
         self.drivers = drivers
-        self.milliseconds = options.ms or (20 if options.quick else 60)
-        self.rounds = options.rounds or (2 if options.quick else 5)
+        self.milliseconds = options.ms or (20 if options.quick else 40)
+        self.rounds = options.rounds or (2 if options.quick else 7)
         self.slow_rounds = min(self.rounds, 1 if options.quick else 3)
         self.timeout = options.timeout
         self.scratch = scratch
@@ -71,31 +72,56 @@ class Bench:
                 raise Failure(f"{side}: no end in {self.timeout} s")
         if process.returncode != 0 or line.strip() != b"1":
             raise Failure(f"{side}: printed {line!r}, status {process.returncode}: {errors.decode(errors='replace').strip()[:200]}")
-        return {"median_ns": spent}
+        return {"ns": spent}
 
-    def measure(self, case, data_module):
-        """The figures of every round, per side."""
-        if case.guest and not self.guests[case.guest].is_file():
-            raise Failure(f"{self.guests[case.guest]} is missing: run `cargo xtask guests`")
-        paths = {name: str(path) for name, path in self.guests.items()} | {"data": str(data_module)}
-        arguments = [re.sub(r"^\{(\w+)\}$", lambda found: paths[found.group(1)], part) for part in case.command]
-        drive = self.drive_startup if case.kind == cases.STARTUP else self.drive
-        rounds = self.rounds if case.kind == cases.MICRO else self.slow_rounds
-        figures = {side: [] for side in SIDES}
-        for turn in range(rounds):
-            for side in alternate(turn):
-                figures[side].append(drive(side, arguments)[case.figure])
-        return figures
 
-    def measure_kernel(self, kernel):
-        """The least times of one kernel: natively, and on each side under each metering."""
-        native = self.drive("ours", ["native", str(kernel.native), str(kernel.n)])
-        times = {side: [] for side in SIDES}
-        for turn in range(self.slow_rounds):
-            for side in alternate(turn):
-                times[side].append(self.drive(side, ["kernel", str(kernel.wasm), str(kernel.n), native["checksum"], "4"]))
-            native["ns"] = min(native["ns"], self.drive("ours", ["native", str(kernel.native), str(kernel.n)])["ns"])
-        return native["ns"], times
+class CaseJob:
+    """One case on its way: the figures of its rounds, or why there are none."""
+
+    def __init__(self, bench, case, data_module):
+        self.bench, self.case, self.name, self.failure = bench, case, case.name, None
+        self.rounds = bench.rounds if case.kind == cases.MICRO else bench.slow_rounds
+        self.figures = {side: [] for side in SIDES}
+        if case.guest and not bench.guests[case.guest].is_file():
+            self.failure = f"{bench.guests[case.guest]} is missing: run `cargo xtask guests`"
+        paths = {name: str(path) for name, path in bench.guests.items()} | {"data": str(data_module)}
+        self.arguments = [re.sub(r"^\{(\w+)\}$", lambda found: paths[found.group(1)], part) for part in case.command]
+
+    def round(self, turn):
+        drive = self.bench.drive_startup if self.case.kind == cases.STARTUP else self.bench.drive
+        for side in alternate(turn):
+            self.figures[side].append(drive(side, self.arguments)[self.case.figure])
+
+    def row(self):
+        case = self.case
+        if self.failure:
+            return failed_row(case.group, case.name, case.title, case.unit, case.owed, case.budget, self.failure)
+        choose = statistics.median if case.typical else min
+        return row_of(case.group, case.name, case.title, case.unit, self.figures, case.owed, case.budget, choose=choose)
+
+
+class KernelJob:
+    """One kernel on its way: its native times, and each side's times under each metering."""
+
+    def __init__(self, bench, kernel):
+        self.bench, self.kernel, self.name, self.failure = bench, kernel, kernel.name, None
+        self.rounds = bench.rounds
+        self.native = []
+        self.times = {side: [] for side in SIDES}
+
+    def round(self, turn):
+        kernel = self.kernel
+        native = self.bench.drive("ours", ["native", str(kernel.native), str(kernel.n)])
+        self.native.append(native["ns"])
+        for side in alternate(turn):
+            answer = self.bench.drive(side, ["kernel", str(kernel.wasm), str(kernel.n), native["checksum"], "4"])
+            self.times[side].append(answer)
+
+    def row(self):
+        if self.failure:
+            return {"name": self.name, "native": None, "ours": None, "peer": None, "ratio": None, "to_native": None,
+                    "spread": {}, "failure": self.failure}
+        return kernel_row(self.name, min(self.native), self.times)
 
 
 def alternate(turn):
@@ -104,12 +130,12 @@ def alternate(turn):
 
 
 def spread(values):
-    """How far the rounds are apart, as a part of the least."""
-    return (max(values) - min(values)) / min(values) if min(values) > 0 else 0.0
+    """How far the median round is from the least, as a part of the least."""
+    return (statistics.median(values) - min(values)) / min(values) if min(values) > 0 else 0.0
 
 
-def row_of(group, name, title, unit, figures, owed, budget, owed_of="ratio"):
-    ours, peer = min(figures["ours"]), min(figures["peer"])
+def row_of(group, name, title, unit, figures, owed, budget, owed_of="ratio", choose=min):
+    ours, peer = choose(figures["ours"]), choose(figures["peer"])
     ratio = ours / peer if peer > 0 else None
     held = ratio if owed_of == "ratio" else ours
     return {
@@ -123,7 +149,7 @@ def failed_row(group, name, title, unit, owed, budget, failure):
     return {
         "group": group, "name": name, "title": title, "unit": unit, "peer": None, "ours": None, "ratio": None,
         "owed": owed, "owed_of": "ratio", "budget": budget, "met": False if owed else None, "spread": {},
-        "failure": str(failure),
+        "failure": failure,
     }
 
 
@@ -181,31 +207,28 @@ def run_all(options, bench):
     if not chosen and not kernels:
         raise SystemExit(f"no case matches {options.only!r}")
     data_module = build.build_data_module()
-
-    rows = []
-    for case in chosen:
-        say(case.name)
-        try:
-            figures = bench.measure(case, data_module)
-            rows.append(row_of(case.group, case.name, case.title, case.unit, figures, case.owed, case.budget))
-        except Failure as failure:
-            rows.append(failed_row(case.group, case.name, case.title, case.unit, case.owed, case.budget, failure))
-
-    kernel_rows = []
     if kernels:
         zig = build.find_zig(options.zig)
         for kernel in kernels:
             say(f"building {kernel.name}")
             kernel.build(zig)
-    for kernel in kernels:
-        say(kernel.name)
-        try:
-            kernel_rows.append(kernel_row(kernel.name, *bench.measure_kernel(kernel)))
-        except Failure as failure:
-            kernel_rows.append({"name": kernel.name, "native": None, "ours": None, "peer": None, "ratio": None,
-                                "to_native": None, "spread": {}, "failure": str(failure)})
+
+    # A round goes once through everything, so that a busy minute of the machine spoils one round of many cases and
+    # not all rounds of one.
+    case_jobs = [CaseJob(bench, case, data_module) for case in chosen]
+    kernel_jobs = [KernelJob(bench, kernel) for kernel in kernels]
+    for turn in range(bench.rounds):
+        for job in case_jobs + kernel_jobs:
+            if job.failure or turn >= job.rounds:
+                continue
+            say(f"round {turn + 1} of {bench.rounds}: {job.name}")
+            try:
+                job.round(turn)
+            except Failure as failure:
+                job.failure = str(failure)
     say("")
-    return rows + kernel_summary(kernel_rows, len(kernels)), kernel_rows
+    kernel_rows = [job.row() for job in kernel_jobs]
+    return [job.row() for job in case_jobs] + kernel_summary(kernel_rows, len(kernels)), kernel_rows
 
 
 def arguments():
@@ -216,8 +239,8 @@ def arguments():
     parser.add_argument("--svg", metavar="OUT", help="write the chart here")
     parser.add_argument("--only", metavar="REGEX", help="only cases, groups and kernels (`kernel_…`) that match")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a look, not a measurement")
-    parser.add_argument("--ms", type=float, help="milliseconds per measurement (60)")
-    parser.add_argument("--rounds", type=int, help="processes per case and side (5; 3 for the slow ones)")
+    parser.add_argument("--ms", type=float, help="milliseconds per measurement (40)")
+    parser.add_argument("--rounds", type=int, help="processes per case and side (7; 3 for the slow ones)")
     parser.add_argument("--timeout", type=float, default=120, help="seconds one process may take (120)")
     parser.add_argument("--guests", default=str(build.ROOT / ".cache" / "guests"), help="folder of python.wasm and the like")
     parser.add_argument("--zig", help="the command of zig, when it isn't found by itself")

@@ -8,7 +8,7 @@
 
 #include "bench.h"
 
-options_t options = {.milliseconds = 60, .guests = "benches/guests", .scratch = NULL};
+options_t options = {.milliseconds = 40, .guests = "benches/guests", .scratch = NULL};
 
 static const case_t *const all_cases[] = {call_cases,   accessor_cases, trap_cases,  instance_cases,
                                           module_cases, wasi_cases,     kernel_cases};
