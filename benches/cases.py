@@ -112,7 +112,7 @@ CASES = [
     module_new("graphviz", "Graphviz"),
     module_new("resvg", "resvg"),
     Case("modules", "deserialize_graphviz", "deserialize_file, Graphviz", ("deserialize", "{graphviz}"), kind=MODULE,
-         figure="median_ns", guest="graphviz"),
+         guest="graphviz"),
     Case("modules", "python_print", "process start to CPython's print(1)", ("python", "{python}", "print(1)"),
          owed=0.5, budget=0.07, kind=STARTUP, guest="python"),
     footprint("trivial", "trivial instance", "instance_trivial.wat", "PLAIN", budget=0.33),
