@@ -1,2 +1,56 @@
-//! Placeholder.
-fn main() {}
+//! The project's own commands, reached as `cargo xtask COMMAND`.
+//!
+//! One file per command ([`demo`], [`guests`], [`install`], [`bench`], and the folder [`test`]); what they share is in
+//! [`project`] (where things are), [`process`] (running programs), [`library`] (the C library, and C programs that use
+//! it), [`python`] (the local virtual environment, packages from PyPI) and [`tools`] (programs that a bare machine
+//! lacks). Whatever is downloaded or built goes to `target/` and `.cache/`; nothing outside of the clone changes, except
+//! that the system's package manager is asked for valgrind and for Python's venv module, where we may do so.
+
+mod bench;
+mod demo;
+mod guests;
+mod install;
+mod library;
+mod process;
+mod project;
+mod python;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The commands of this project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    /// Build the library and a C host, and run CPython in stores that limit, meter and interrupt it.
+    Demo(demo::Options),
+    /// Run every test, and print one line of totals at the end.
+    Test(test::Options),
+    /// Install the library, its headers, its pkg-config files and the `ampoule` command.
+    Install(install::Options),
+    /// Measure the library against the one named by AMPOULE_PEER_LIB.
+    Bench(bench::Options),
+    /// Fetch and compile the guest programs of tests, demo and benchmarks into `.cache/guests`.
+    Guests,
+}
+
+fn main() -> ExitCode {
+    let result = match Command::parse() {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Install(options) => install::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Guests => guests::run().map(drop),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the backtrace that `Debug` adds: these errors speak to the user of a command.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

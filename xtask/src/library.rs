@@ -1,0 +1,158 @@
+//! The C library, and C programs that use it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::{process, project};
+
+/// What a program needs beside `libampoule.a`, which names no libraries itself.
+const SYSTEM_LIBRARIES: [&str; 4] = ["-lpthread", "-ldl", "-lm", "-lrt"];
+
+/// A built library, under the names that programs look for.
+pub struct Library {
+    /// Holds `libampoule.so` and `libampoule.a`, as links to what cargo built.
+    pub folder: PathBuf,
+    /// The `ampoule` command of the same build.
+    pub command: Option<PathBuf>,
+}
+
+/// How a program takes the library in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Linkage {
+    Shared,
+    Static,
+}
+
+impl Linkage {
+    /// The library's file name.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Linkage::Shared => "libampoule.so",
+            Linkage::Static => "libampoule.a",
+        }
+    }
+}
+
+/// One line of what `cargo build --message-format=json` prints.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    target: Option<Target>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+impl Library {
+    /// Builds the library and the command with a cargo profile (`dev`, `release`).
+    pub fn build(profile: &str) -> Result<Library> {
+        let mut build = process::cargo();
+        build.args(["build", "--package", "ampoule-c-api", "--package", "ampoule-cli", "--profile", profile]);
+        build.args(["--message-format", "json-render-diagnostics"]);
+        let output = build.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+        ensure!(output.status.success(), "the library does not build");
+        let (mut shared, mut archive, mut command) = (None, None, None);
+        for line in String::from_utf8(output.stdout)?.lines() {
+            let message: Message = serde_json::from_str(line).context("cargo prints JSON")?;
+            let name = message.target.map(|target| target.name).unwrap_or_default();
+            if message.reason != "compiler-artifact" {
+                continue;
+            }
+            if name == "ampoule_c" {
+                let find = |extension: &str| {
+                    message.filenames.iter().find(|path| path.extension().is_some_and(|e| e == extension)).cloned()
+                };
+                shared = find("so");
+                archive = find("a");
+            } else if name == "ampoule" && message.executable.is_some() {
+                command = message.executable;
+            }
+        }
+        let (shared, archive) =
+            (shared.context("no shared library came out")?, archive.context("no archive came out")?);
+        let folder = shared.with_file_name("xtask").join("lib");
+        link(&shared, &folder, Linkage::Shared.file_name())?;
+        link(&archive, &folder, Linkage::Static.file_name())?;
+        Ok(Library { folder, command })
+    }
+
+    /// Another shared library with the same interface, to stand in for ours.
+    pub fn stand_in(shared: &Path) -> Result<Library> {
+        let shared = shared.canonicalize().with_context(|| format!("no library at {}", shared.display()))?;
+        let folder = target_folder()?.join("xtask/against");
+        link(&shared, &folder, Linkage::Shared.file_name())?;
+        // The name that is asked for when the program runs, if the library has one of its own.
+        link(&shared, &folder, "libwasmtime.so")?;
+        Ok(Library { folder, command: None })
+    }
+
+    /// The file of one linkage.
+    pub fn file(&self, linkage: Linkage) -> PathBuf {
+        self.folder.join(linkage.file_name())
+    }
+
+    /// Compiles a C or C++ program against our headers, links it with this library, and returns the executable.
+    pub fn compile(&self, source: &Path, linkage: Linkage) -> Result<PathBuf> {
+        let programs = self.folder.with_file_name("programs");
+        fs::create_dir_all(&programs)?;
+        let suffix = if linkage == Linkage::Shared { "shared" } else { "static" };
+        let executable = programs.join(format!("{}-{suffix}", project::stem(source)));
+        let mut compile = compiler_of(source);
+        compile.args(["-g", "-Wall", "-Wextra", "-Werror", "-I"]).arg(project::include()).arg(source);
+        match linkage {
+            Linkage::Shared => {
+                compile.arg("-L").arg(&self.folder).arg("-lampoule");
+                compile.arg(format!("-Wl,-rpath,{}", self.folder.display()));
+                compile.args(["-lpthread", "-lm"]);
+            }
+            Linkage::Static => {
+                compile.arg("-Wl,--gc-sections").arg(self.file(linkage)).args(SYSTEM_LIBRARIES);
+            }
+        }
+        process::capture(compile.arg("-o").arg(&executable))
+            .with_context(|| format!("{} does not compile", project::short(source)))?;
+        Ok(executable)
+    }
+}
+
+/// The system's compiler for C11, or for C++17 when the source ends in `.cpp`; CC and CXX choose another one.
+pub fn compiler_of(source: &Path) -> Command {
+    let plus_plus = source.extension().is_some_and(|extension| extension == "cpp");
+    let (variable, default, standard) = if plus_plus { ("CXX", "c++", "-std=c++17") } else { ("CC", "cc", "-std=c11") };
+    let mut command = Command::new(std::env::var_os(variable).unwrap_or_else(|| default.into()));
+    command.arg(standard);
+    command
+}
+
+/// The folder in which cargo builds.
+pub fn target_folder() -> Result<PathBuf> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        target_directory: PathBuf,
+    }
+    let json = process::capture(process::cargo().args(["metadata", "--format-version", "1", "--no-deps"]))?;
+    Ok(serde_json::from_str::<Metadata>(&json)?.target_directory)
+}
+
+/// Makes `folder/name` a link to `target`, whatever was there before.
+fn link(target: &Path, folder: &Path, name: &str) -> Result<()> {
+    if !target.is_file() {
+        bail!("{} is missing", target.display());
+    }
+    fs::create_dir_all(folder)?;
+    let path = folder.join(name);
+    if path.symlink_metadata().is_ok() {
+        fs::remove_file(&path)?;
+    }
+    symlink(target, &path).with_context(|| format!("cannot make {}", path.display()))
+}

@@ -1,0 +1,88 @@
+//! `cargo xtask test`: every test of the project, and one line of totals.
+//!
+//! A test that fails does not stop the others. What cannot be run here (no valgrind and no right to install it, say) is
+//! listed as skipped, with the reason.
+
+mod abi;
+mod c;
+mod guests;
+mod installed;
+mod rust;
+mod tally;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use self::tally::Tally;
+use crate::library::Library;
+
+#[derive(Args)]
+pub struct Options {
+    /// Leave out valgrind and the real programs.
+    #[arg(long)]
+    quick: bool,
+    /// Run the C tests and the guests' drivers against another shared library with the same interface, and nothing else.
+    #[arg(long, value_name = "LIB")]
+    against: Option<PathBuf>,
+    /// Run only tests whose name contains one of these.
+    filters: Vec<String>,
+}
+
+impl Options {
+    /// Whether the filters let a test of this name through.
+    fn wants(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter.as_str()))
+    }
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let mut tally = Tally::default();
+    match &options.against {
+        Some(shared) => against(shared.clone(), options, &mut tally)?,
+        None => everything(options, &mut tally),
+    }
+    tally.print();
+    if tally.failed > 0 {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+/// Each part reports an error of its own making as a failed test, so that the other parts still run.
+fn everything(options: &Options, tally: &mut Tally) {
+    tally.part("guest programs");
+    let guests = crate::guests::run();
+    tally.check("guests: fetched and compiled", guests.as_ref().map(drop).map_err(|error| format!("{error:#}")));
+
+    tally.part("Rust tests");
+    rust::run(options, tally);
+
+    tally.part("the C library");
+    let library = Library::build("dev");
+    tally.check("library: builds", library.as_ref().map(drop).map_err(|error| format!("{error:#}")));
+    let Ok(library) = library else { return };
+
+    tally.part("C tests");
+    c::run(&library, options, tally);
+    tally.part("the ABI");
+    abi::run(&library, options, tally);
+    tally.part("an installed library");
+    installed::run(&library, options, tally);
+    tally.part("guests, through the C API");
+    guests::run(&library, options, tally);
+}
+
+fn against(shared: PathBuf, options: &Options, tally: &mut Tally) -> Result<()> {
+    let library = Library::stand_in(&shared)?;
+    crate::guests::run()?;
+    tally.part("C tests");
+    c::run_shared(&library, options, tally);
+    tally.part("guests, through the C API");
+    guests::run(&library, options, tally);
+    if tally.passed + tally.failed == 0 {
+        bail!("no test matches");
+    }
+    Ok(())
+}

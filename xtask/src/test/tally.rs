@@ -1,0 +1,118 @@
+//! What passed, what failed, and what could not be run.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::process::{self, Ending};
+
+#[derive(Default)]
+pub struct Tally {
+    pub passed: u64,
+    pub failed: u64,
+    failures: Vec<String>,
+    skipped: Vec<String>,
+}
+
+impl Tally {
+    /// Begins a part of the run.
+    pub fn part(&mut self, title: &str) {
+        println!("\n== {title}");
+    }
+
+    /// Counts one test, and shows its name.
+    pub fn check(&mut self, name: &str, result: Result<(), String>) {
+        match result {
+            Ok(()) => {
+                println!("ok    {name}");
+                self.passed += 1;
+            }
+            Err(reason) => {
+                println!("FAIL  {name}\n      {}", reason.trim_end().replace('\n', "\n      "));
+                self.failures.push(name.to_owned());
+                self.failed += 1;
+            }
+        }
+    }
+
+    /// Runs a test program for at most `limit`. What it says goes to a file in `logs`, and is shown when it fails.
+    pub fn check_program(&mut self, name: &str, command: &mut Command, logs: &Path, limit: Duration) {
+        let log = logs.join(format!("{}.log", name.replace(['/', ' '], "-")));
+        let started = Instant::now();
+        let ending = process::run_logged(command, &log, limit);
+        let said = || {
+            let text =
+                std::fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            last_lines(&text, 60)
+        };
+        match ending {
+            Ok(Ending::Exited(status)) if status.success() => {
+                self.check(&format!("{name} ({:.1} s)", started.elapsed().as_secs_f64()), Ok(()));
+            }
+            Ok(Ending::Exited(status)) => self.check(name, Err(format!("{status}\n{}", said()))),
+            Ok(Ending::TimedOut(limit)) => {
+                self.check(name, Err(format!("still running after {} s\n{}", limit.as_secs(), said())));
+            }
+            Err(error) => self.check(name, Err(format!("{error:#}"))),
+        }
+    }
+
+    /// Adds what another test runner counted.
+    pub fn add(&mut self, passed: u64, failed: u64, name: &str) {
+        self.passed += passed;
+        self.failed += failed;
+        if failed > 0 {
+            self.failures.push(format!("{name}: {failed} of them, see above"));
+        }
+    }
+
+    /// Records what is left out here.
+    pub fn skip(&mut self, name: &str, reason: &str) {
+        println!("skip  {name}: {reason}");
+        self.skipped.push(format!("{name}: {reason}"));
+    }
+
+    /// The summary; its last line is the totals.
+    pub fn print(&self) {
+        println!("\n== summary");
+        for skipped in &self.skipped {
+            println!("skipped: {skipped}");
+        }
+        for failure in &self.failures {
+            println!("failed: {failure}");
+        }
+        println!("{} passed, {} failed", self.passed, self.failed);
+    }
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let hidden = lines.len().saturating_sub(count);
+    let mut shown = lines[hidden..].join("\n");
+    if hidden > 0 {
+        shown.insert_str(0, &format!("({hidden} lines before these)\n"));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_end_of_a_long_text_is_shown() {
+        assert_eq!(last_lines("a\nb\nc\n", 3), "a\nb\nc");
+        assert_eq!(last_lines("a\nb\nc\n", 2), "(1 lines before these)\nb\nc");
+        assert_eq!(last_lines("", 2), "");
+    }
+
+    #[test]
+    fn a_failure_is_counted_and_named() {
+        let mut tally = Tally::default();
+        tally.check("one", Ok(()));
+        tally.check("two", Err("why".to_owned()));
+        tally.add(3, 1, "three");
+        assert_eq!((tally.passed, tally.failed), (4, 2));
+        assert_eq!(tally.failures, ["two", "three: 1 of them, see above"]);
+    }
+}
