@@ -66,3 +66,16 @@ pub struct CompileError {
     /// What the back end said.
     pub message: String,
 }
+
+impl CompileError {
+    /// An error with this message.
+    pub(crate) fn new(message: impl ToString) -> Self {
+        Self { message: message.to_string() }
+    }
+}
+
+impl From<wasmparser::BinaryReaderError> for CompileError {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        Self::new(error)
+    }
+}

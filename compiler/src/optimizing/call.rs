@@ -1,0 +1,123 @@
+//! Calls.
+
+use super::func::{FuncTranslator, NAMESPACE_FUNC, Region};
+use super::signature::guest_signature;
+use ampoule_core::index::{FuncIndex, TableIndex, TypeIndex};
+use ampoule_core::trap::TrapCode;
+use ampoule_core::vm::{VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, Value, types};
+use smallvec::SmallVec;
+use std::mem::offset_of;
+use wasmparser::Operator;
+
+/// What a call goes to.
+enum Callee {
+    Direct(ir::FuncRef),
+    Indirect(ir::SigRef, Value),
+}
+
+impl FuncTranslator<'_> {
+    /// Translates calls and tail calls.
+    pub(super) fn call_operator(&mut self, op: &Operator<'_>) -> bool {
+        match *op {
+            Operator::Call { function_index } => self.call_function(FuncIndex(function_index), false),
+            Operator::ReturnCall { function_index } => self.call_function(FuncIndex(function_index), true),
+            Operator::CallIndirect { type_index, table_index } => {
+                self.call_through_table(TypeIndex(type_index), TableIndex(table_index), false);
+            }
+            Operator::ReturnCallIndirect { type_index, table_index } => {
+                self.call_through_table(TypeIndex(type_index), TableIndex(table_index), true);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn call_function(&mut self, function: FuncIndex, tail: bool) {
+        let ty = self.input.module.functions[function.index()];
+        if self.input.module.defined_func(function).is_some() {
+            let callee = self.function(function);
+            return self.emit_call(Callee::Direct(callee), self.vmctx, ty, tail);
+        }
+        let import = self.input.layout.imported_function(function) as i32;
+        let code = self.load_constant(self.vmctx, import + offset_of!(VmFuncImport, code) as i32);
+        let context = self.load_constant(self.vmctx, import + offset_of!(VmFuncImport, vmctx) as i32);
+        self.store_caller();
+        let signature = self.signature(ty);
+        self.emit_call(Callee::Indirect(signature, code), context, ty, tail);
+    }
+
+    fn call_through_table(&mut self, ty: TypeIndex, table: TableIndex, tail: bool) {
+        let index = self.pop();
+        let index = self.widen(index, self.table_type(table).is_64);
+        let element = self.load_element(table, index);
+        let reference = self.func_ref_of_element(table, index, element, true);
+        let flags = self.trusted(Region::FuncRefs);
+        let found =
+            self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, signature) as i32);
+        let signatures = self.load_constant(self.vmctx, VmLayout::SIGNATURES);
+        let expected = self.load_constant(signatures, ty.0 as i32 * 8);
+        let differs = self.builder.ins().icmp(IntCC::NotEqual, found, expected);
+        self.trap_if(differs, TrapCode::BadSignature);
+        let code = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, code) as i32);
+        let context = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, vmctx) as i32);
+        self.store_caller();
+        let signature = self.signature(ty);
+        self.emit_call(Callee::Indirect(signature, code), context, ty, tail);
+    }
+
+    /// Notes this instance as the one that calls, for host functions to ask.
+    fn store_caller(&mut self) {
+        let store = self.store_context();
+        let flags = self.trusted(Region::Store);
+        self.builder.ins().store(flags, self.vmctx, store, offset_of!(VmStoreContext, caller) as i32);
+    }
+
+    fn emit_call(&mut self, callee: Callee, context: Value, ty: TypeIndex, tail: bool) {
+        let ty = &self.input.module.types[ty.index()];
+        let first = self.stack.len() - ty.params().len();
+        let args: SmallVec<[Value; 8]> = std::iter::once(context).chain(self.stack.drain(first..)).collect();
+        self.leave_metering();
+        if tail {
+            match callee {
+                Callee::Direct(callee) => self.builder.ins().return_call(callee, &args),
+                Callee::Indirect(signature, code) => self.builder.ins().return_call_indirect(signature, code, &args),
+            };
+            self.stop();
+            return;
+        }
+        let call = match callee {
+            Callee::Direct(callee) => self.builder.ins().call(callee, &args),
+            Callee::Indirect(signature, code) => self.builder.ins().call_indirect(signature, code, &args),
+        };
+        for (position, &ty) in ty.results().iter().enumerate() {
+            let result = self.builder.inst_results(call)[position];
+            self.push_typed(result, ty);
+        }
+        self.return_metering();
+    }
+
+    /// One of the module's own functions.
+    fn function(&mut self, function: FuncIndex) -> ir::FuncRef {
+        if let Some(&known) = self.functions.get(&function) {
+            return known;
+        }
+        let signature = self.signature(self.input.module.functions[function.index()]);
+        let name = ir::UserExternalName::new(NAMESPACE_FUNC, function.0);
+        let name = ir::ExternalName::user(self.builder.func.declare_imported_user_function(name));
+        let data = ir::ExtFuncData { name, signature, colocated: true, patchable: false };
+        let callee = self.builder.import_function(data);
+        self.functions.insert(function, callee);
+        callee
+    }
+
+    fn signature(&mut self, ty: TypeIndex) -> ir::SigRef {
+        if let Some(&known) = self.signatures.get(&ty) {
+            return known;
+        }
+        let signature = self.builder.import_signature(guest_signature(&self.input.module.types[ty.index()]));
+        self.signatures.insert(ty, signature);
+        signature
+    }
+}

@@ -1,0 +1,260 @@
+//! Blocks, branches, and what is unreachable.
+
+use super::func::FuncTranslator;
+use super::signature::clif_type;
+use crate::CompileError;
+use ampoule_core::decode::val_type;
+use ampoule_core::trap::TrapCode;
+use ampoule_core::types::ValType;
+use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Value};
+use smallvec::SmallVec;
+use wasmparser::{BlockType, Operator};
+
+/// One of the enclosing blocks of the operator being translated.
+pub(super) struct ControlFrame {
+    kind: FrameKind,
+    /// Where control goes on behind the frame's `end`. Its parameters are the frame's results.
+    end: Block,
+    /// The operand stack's height without the frame's parameters.
+    height: usize,
+    results: SmallVec<[ValType; 2]>,
+    /// Whether the frame's beginning could be reached.
+    entered: bool,
+    /// Whether anything leads to `end`.
+    end_used: bool,
+}
+
+enum FrameKind {
+    /// The function itself, or a `block`.
+    Block,
+    /// A `loop`: branches lead to the header, which has this many parameters.
+    Loop { header: Block, params: usize },
+    /// An `if` up to its `else`: the block of the other arm, and the parameters it begins with.
+    If { otherwise: Block, params: SmallVec<[Value; 2]> },
+}
+
+type Args = SmallVec<[BlockArg; 4]>;
+
+impl FuncTranslator<'_> {
+    /// The frame of the function's body, to whose end `return` and the last `end` lead.
+    pub(super) fn push_function_frame(&mut self) {
+        let results = self.func_type.results().iter().copied().collect();
+        self.push_frame(FrameKind::Block, results, 0);
+    }
+
+    /// Translates `block`, `br` and their kin, and operators without effect on anything but the stack.
+    pub(super) fn control_operator(&mut self, op: &Operator<'_>) -> Result<bool, CompileError> {
+        match op {
+            Operator::Nop => {}
+            Operator::Unreachable => self.trap(TrapCode::Unreachable),
+            Operator::Block { blockty } => {
+                let (params, results) = self.block_type(blockty)?;
+                self.push_frame(FrameKind::Block, results, params.len());
+            }
+            Operator::Loop { blockty } => self.enter_loop(blockty)?,
+            Operator::If { blockty } => self.enter_if(blockty)?,
+            Operator::Else => self.enter_else(),
+            Operator::End => self.end(),
+            Operator::Br { relative_depth } => {
+                self.settle_metering();
+                let (target, args) = self.branch_target(*relative_depth);
+                self.builder.ins().jump(target, &args);
+                self.stop();
+            }
+            Operator::BrIf { relative_depth } => {
+                let condition = self.pop();
+                self.settle_metering();
+                let (target, args) = self.branch_target(*relative_depth);
+                let next = self.builder.create_block();
+                self.builder.ins().brif(condition, target, &args, next, &[]);
+                self.builder.seal_block(next);
+                self.builder.switch_to_block(next);
+            }
+            Operator::BrTable { targets } => self.branch_table(targets)?,
+            Operator::Return => self.return_results(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Follows the nesting of code that can't be reached.
+    pub(super) fn unreachable_operator(&mut self, op: &Operator<'_>) -> Result<(), CompileError> {
+        match op {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                let end = self.builder.create_block();
+                let height = self.stack.len();
+                self.control.push(ControlFrame {
+                    kind: FrameKind::Block,
+                    end,
+                    height,
+                    results: SmallVec::new(),
+                    entered: false,
+                    end_used: false,
+                });
+            }
+            Operator::Else => self.enter_else(),
+            Operator::End => self.end(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Leaves the function with the results on the stack.
+    pub(super) fn return_results(&mut self) {
+        self.leave_metering();
+        let first = self.stack.len() - self.func_type.results().len();
+        self.builder.ins().return_(&self.stack[first..]);
+        self.stop();
+    }
+
+    /// What follows can't be reached.
+    pub(super) fn stop(&mut self) {
+        self.reachable = false;
+    }
+
+    /// Parameter and result types of a block.
+    fn block_type(&self, ty: &BlockType) -> Result<(SmallVec<[ValType; 2]>, SmallVec<[ValType; 2]>), CompileError> {
+        Ok(match *ty {
+            BlockType::Empty => (SmallVec::new(), SmallVec::new()),
+            BlockType::Type(ty) => (SmallVec::new(), [val_type(ty).map_err(CompileError::new)?].into_iter().collect()),
+            BlockType::FuncType(index) => {
+                let ty = &self.input.module.types[index as usize];
+                (ty.params().iter().copied().collect(), ty.results().iter().copied().collect())
+            }
+        })
+    }
+
+    fn push_frame(&mut self, kind: FrameKind, results: SmallVec<[ValType; 2]>, params: usize) {
+        let end = self.block_with(&results);
+        let height = self.stack.len() - params;
+        self.control.push(ControlFrame { kind, end, height, results, entered: true, end_used: false });
+    }
+
+    /// A block with parameters of these types.
+    fn block_with(&mut self, tys: &[ValType]) -> Block {
+        let block = self.builder.create_block();
+        for &ty in tys {
+            let param = self.builder.append_block_param(block, clif_type(ty));
+            self.note_type(param, ty);
+        }
+        block
+    }
+
+    fn enter_loop(&mut self, ty: &BlockType) -> Result<(), CompileError> {
+        let (params, results) = self.block_type(ty)?;
+        self.settle_metering();
+        let header = self.block_with(&params);
+        let args = self.args(params.len());
+        self.builder.ins().jump(header, &args);
+        self.push_frame(FrameKind::Loop { header, params: params.len() }, results, params.len());
+        self.builder.switch_to_block(header);
+        let height = self.stack.len() - params.len();
+        self.stack.truncate(height);
+        self.stack.extend_from_slice(self.builder.block_params(header));
+        self.check_metering();
+        Ok(())
+    }
+
+    fn enter_if(&mut self, ty: &BlockType) -> Result<(), CompileError> {
+        let condition = self.pop();
+        let (params, results) = self.block_type(ty)?;
+        self.settle_metering();
+        let then = self.builder.create_block();
+        let otherwise = self.builder.create_block();
+        self.builder.ins().brif(condition, then, &[], otherwise, &[]);
+        self.builder.seal_block(then);
+        self.builder.seal_block(otherwise);
+        let saved = self.stack[self.stack.len() - params.len()..].iter().copied().collect();
+        self.push_frame(FrameKind::If { otherwise, params: saved }, results, params.len());
+        self.builder.switch_to_block(then);
+        Ok(())
+    }
+
+    fn enter_else(&mut self) {
+        self.fall_through();
+        let frame = self.control.last_mut().expect("validation matched the blocks");
+        if let FrameKind::If { otherwise, params } = std::mem::replace(&mut frame.kind, FrameKind::Block) {
+            self.stack.truncate(frame.height);
+            self.stack.extend(params);
+            self.reachable = true;
+            self.builder.switch_to_block(otherwise);
+        }
+    }
+
+    fn end(&mut self) {
+        self.fall_through();
+        // The other arm of an `if` without `else` hands the parameters on.
+        if let Some(ControlFrame { kind: FrameKind::If { .. }, .. }) = self.control.last() {
+            self.enter_else();
+            self.fall_through();
+        }
+        let frame = self.control.pop().expect("validation matched the blocks");
+        self.stack.truncate(frame.height);
+        if let FrameKind::Loop { header, .. } = frame.kind {
+            self.builder.seal_block(header);
+        }
+        self.reachable = frame.end_used;
+        if !frame.end_used {
+            return;
+        }
+        self.builder.seal_block(frame.end);
+        self.builder.switch_to_block(frame.end);
+        self.stack.extend_from_slice(self.builder.block_params(frame.end));
+        if self.control.is_empty() {
+            self.return_results();
+        }
+    }
+
+    /// Leads from the end of an arm or body to the end of its frame.
+    fn fall_through(&mut self) {
+        if !self.reachable {
+            return;
+        }
+        self.settle_metering();
+        let frame = self.control.last_mut().expect("validation matched the blocks");
+        debug_assert!(frame.entered);
+        frame.end_used = true;
+        let (end, count) = (frame.end, frame.results.len());
+        let args = self.args(count);
+        self.builder.ins().jump(end, &args);
+        self.reachable = false;
+    }
+
+    /// The uppermost operands, which stay on the stack.
+    fn args(&self, count: usize) -> Args {
+        self.stack[self.stack.len() - count..].iter().map(|&value| BlockArg::from(value)).collect()
+    }
+
+    /// Where a branch out of that many blocks leads, and what it takes along.
+    fn branch_target(&mut self, depth: u32) -> (Block, Args) {
+        let position = self.control.len() - 1 - depth as usize;
+        let frame = &mut self.control[position];
+        let (target, count) = match frame.kind {
+            FrameKind::Loop { header, params } => (header, params),
+            _ => {
+                frame.end_used = true;
+                (frame.end, frame.results.len())
+            }
+        };
+        (target, self.args(count))
+    }
+
+    fn branch_table(&mut self, targets: &wasmparser::BrTable<'_>) -> Result<(), CompileError> {
+        let index = self.pop();
+        self.settle_metering();
+        let mut calls = Vec::with_capacity(targets.len() as usize);
+        for depth in targets.targets() {
+            calls.push(self.block_call(depth?));
+        }
+        let default = self.block_call(targets.default());
+        let table = self.builder.create_jump_table(JumpTableData::new(default, &calls));
+        self.builder.ins().br_table(index, table);
+        self.stop();
+        Ok(())
+    }
+
+    fn block_call(&mut self, depth: u32) -> BlockCall {
+        let (target, args) = self.branch_target(depth);
+        self.builder.func.dfg.block_call(target, &args)
+    }
+}

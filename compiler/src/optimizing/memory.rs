@@ -1,0 +1,363 @@
+//! Linear memory: the one routine that makes addresses, loads and stores, and the bulk operators.
+
+use super::func::{FuncTranslator, Region, constant_flags};
+use super::traps::clif_trap;
+use ampoule_core::builtins::Builtin;
+use ampoule_core::index::MemoryIndex;
+use ampoule_core::trap::TrapCode;
+use ampoule_core::tunables::{Bounds, MemoryPlan};
+use ampoule_core::types::MemoryType;
+use ampoule_core::vm::{MemorySlot, VmMemory};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Opcode, Type, Value, types};
+use std::mem::offset_of;
+use wasmparser::{MemArg, MemArgTarget, Operator};
+
+/// Where an access goes: all three are for the load or store.
+#[derive(Clone, Copy)]
+pub(super) struct Address {
+    /// The host address, without `offset`.
+    pub base: Value,
+    /// Trap code, alias region and endianness of an access to linear memory.
+    pub flags: MemFlagsData,
+    /// What the instruction adds to `base`.
+    pub offset: i32,
+}
+
+/// The longest `memory.copy` and `memory.fill` of constant length that is made of loads and stores.
+const INLINE_BULK_MAX: u64 = 128;
+
+impl FuncTranslator<'_> {
+    /// Pops an address and makes it one that the host can access `access_size` bytes at, or that faults, or stops the guest.
+    ///
+    /// Every access to linear memory goes through here.
+    pub fn address(&mut self, memarg: &MemArg, access_size: u32) -> Address {
+        let index = self.pop();
+        self.address_of(index, memory_index(memarg), memarg.offset, u64::from(access_size))
+    }
+
+    /// The address operand plus the constant offset as an `i64`, as builtins want it. Stops the guest where the sum
+    /// doesn't fit: no memory is that long.
+    pub fn wide_address(&mut self, memarg: &MemArg) -> Value {
+        let index = self.pop();
+        let ty = self.memory_type(memory_index(memarg));
+        let index = self.widen(index, ty.is_64);
+        if memarg.offset == 0 {
+            return index;
+        }
+        let offset = self.builder.ins().iconst(types::I64, memarg.offset as i64);
+        let sum = self.builder.ins().iadd(index, offset);
+        if ty.is_64 {
+            let wrapped = self.builder.ins().icmp(IntCC::UnsignedLessThan, sum, offset);
+            self.trap_if(wrapped, TrapCode::MemoryOutOfBounds);
+        }
+        sum
+    }
+
+    /// Zero-extends an index or length of a 32-bit memory or table.
+    pub(super) fn widen(&mut self, value: Value, is_64: bool) -> Value {
+        if is_64 { value } else { self.builder.ins().uextend(types::I64, value) }
+    }
+
+    /// The address of `index + offset`, for `size` bytes.
+    fn address_of(&mut self, index: Value, memory: MemoryIndex, offset: u64, size: u64) -> Address {
+        let ty = self.memory_type(memory);
+        let plan = MemoryPlan::new(&ty, self.tunables());
+        let min = ty.min_byte_len().unwrap_or(u64::MAX);
+        let region = self.region(Region::Heap);
+        let flags = MemFlagsData::new().with_endianness(Endianness::Little).with_alias_region(Some(region));
+        let may_fault = flags.with_trap_code(Some(clif_trap(TrapCode::MemoryOutOfBounds)));
+        let base = self.memory_base(memory, &plan);
+        let constant = self.constant(index);
+        let index = self.widen(index, ty.is_64);
+
+        // A constant address within the initial length always stays accessible: memories only grow.
+        let last = constant.and_then(|index| index.checked_add(offset)?.checked_add(size));
+        if last.is_some_and(|last| last <= min) {
+            return self.displaced(base, index, offset, flags.with_notrap());
+        }
+        // Reservation and guard absorb index and offset together.
+        let reach = offset.saturating_add(size);
+        if plan.bounds == Bounds::Guarded && reach <= plan.guard {
+            return self.displaced(base, index, offset, may_fault);
+        }
+
+        let out_of_bounds = self.out_of_bounds(index, memory, &ty, reach);
+        // A clamped address is the null page's, which faults; so the clamp is the check where faults are ours to take.
+        let clamp = self.tunables().spectre_mitigation;
+        let clamp_is_check = clamp && self.tunables().signals_based_traps;
+        if !clamp_is_check {
+            self.trap_if(out_of_bounds, TrapCode::MemoryOutOfBounds);
+        }
+        if !clamp {
+            return self.displaced(base, index, offset, flags.with_notrap());
+        }
+        let sum = self.builder.ins().iadd(base, index);
+        let sum = self.add_constant(sum, offset);
+        let null = self.builder.ins().iconst(types::I64, 0);
+        let base = self.builder.ins().select_spectre_guard(out_of_bounds, null, sum);
+        Address { base, flags: if clamp_is_check { may_fault } else { flags.with_notrap() }, offset: 0 }
+    }
+
+    /// `base + index + offset`, with as much as possible left to the instruction.
+    fn displaced(&mut self, base: Value, index: Value, offset: u64, flags: MemFlagsData) -> Address {
+        let sum = self.builder.ins().iadd(base, index);
+        match i32::try_from(offset) {
+            Ok(offset) => Address { base: sum, flags, offset },
+            Err(_) => Address { base: self.add_constant(sum, offset), flags, offset: 0 },
+        }
+    }
+
+    fn add_constant(&mut self, value: Value, constant: u64) -> Value {
+        if constant == 0 {
+            return value;
+        }
+        let constant = self.builder.ins().iconst(types::I64, constant as i64);
+        self.builder.ins().iadd(value, constant)
+    }
+
+    /// Whether `index + reach` (a 64-bit index, and a constant) is behind the memory's end.
+    fn out_of_bounds(&mut self, index: Value, memory: MemoryIndex, ty: &MemoryType, reach: u64) -> Value {
+        let len = self.memory_len(memory);
+        if reach <= ty.min_byte_len().unwrap_or(u64::MAX) {
+            // The length is at least `reach`, so this can't wrap; and it can be computed outside of loops.
+            let reach = self.builder.ins().iconst(types::I64, reach as i64);
+            let last = self.builder.ins().isub(len, reach);
+            return self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, last);
+        }
+        let reach_value = self.builder.ins().iconst(types::I64, reach as i64);
+        let end = self.builder.ins().iadd(index, reach_value);
+        let beyond = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, len);
+        if !ty.is_64 && reach <= u64::MAX - u64::from(u32::MAX) {
+            return beyond;
+        }
+        // `reach` saturates: then every sum but that with index zero wraps, and no memory has 2^64 - 1 bytes.
+        let wrapped = self.builder.ins().icmp(IntCC::UnsignedLessThan, end, reach_value);
+        self.builder.ins().bor(beyond, wrapped)
+    }
+
+    pub(super) fn memory_type(&self, memory: MemoryIndex) -> MemoryType {
+        self.input.module.memories[memory.index()]
+    }
+
+    /// The memory's first byte.
+    fn memory_base(&mut self, memory: MemoryIndex, plan: &MemoryPlan) -> Value {
+        let (definition, offset) = self.definition(self.input.layout.memory(memory));
+        let flags = if plan.may_move { self.trusted(Region::Definitions) } else { constant_flags() };
+        self.builder.ins().load(types::I64, flags, definition, offset + offset_of!(VmMemory, base) as i32)
+    }
+
+    /// The memory's length in bytes.
+    fn memory_len(&mut self, memory: MemoryIndex) -> Value {
+        let ty = self.memory_type(memory);
+        if let Some(min) = ty.min_byte_len()
+            && min == ty.max_byte_len()
+        {
+            // It can't grow, and an imported one has the limits that its import declares at least.
+            return self.builder.ins().iconst(types::I64, min as i64);
+        }
+        let (definition, offset) = self.definition(self.input.layout.memory(memory));
+        let flags = self.trusted(Region::Definitions);
+        self.builder.ins().load(types::I64, flags, definition, offset + offset_of!(VmMemory, byte_len) as i32)
+    }
+
+    /// Base and offset of something the context holds, or points to with a pointer that never changes.
+    pub(super) fn definition(&mut self, slot: MemorySlot) -> (Value, i32) {
+        match slot {
+            MemorySlot::Own(offset) => (self.vmctx, offset as i32),
+            MemorySlot::Pointer(offset) => (self.load_constant(self.vmctx, offset as i32), 0),
+        }
+    }
+
+    /// Translates loads, stores and the bulk operators.
+    pub(super) fn memory_operator(&mut self, op: &Operator<'_>) -> bool {
+        use Operator as O;
+        match op {
+            O::I32Load { memarg } => self.load(memarg, Opcode::Load, types::I32, 4),
+            O::I64Load { memarg } => self.load(memarg, Opcode::Load, types::I64, 8),
+            O::F32Load { memarg } => self.load(memarg, Opcode::Load, types::F32, 4),
+            O::F64Load { memarg } => self.load(memarg, Opcode::Load, types::F64, 8),
+            O::I32Load8S { memarg } => self.load(memarg, Opcode::Sload8, types::I32, 1),
+            O::I32Load8U { memarg } => self.load(memarg, Opcode::Uload8, types::I32, 1),
+            O::I32Load16S { memarg } => self.load(memarg, Opcode::Sload16, types::I32, 2),
+            O::I32Load16U { memarg } => self.load(memarg, Opcode::Uload16, types::I32, 2),
+            O::I64Load8S { memarg } => self.load(memarg, Opcode::Sload8, types::I64, 1),
+            O::I64Load8U { memarg } => self.load(memarg, Opcode::Uload8, types::I64, 1),
+            O::I64Load16S { memarg } => self.load(memarg, Opcode::Sload16, types::I64, 2),
+            O::I64Load16U { memarg } => self.load(memarg, Opcode::Uload16, types::I64, 2),
+            O::I64Load32S { memarg } => self.load(memarg, Opcode::Sload32, types::I64, 4),
+            O::I64Load32U { memarg } => self.load(memarg, Opcode::Uload32, types::I64, 4),
+            O::I32Store { memarg } | O::F32Store { memarg } => self.store(memarg, Opcode::Store, 4),
+            O::I64Store { memarg } | O::F64Store { memarg } => self.store(memarg, Opcode::Store, 8),
+            O::I32Store8 { memarg } | O::I64Store8 { memarg } => self.store(memarg, Opcode::Istore8, 1),
+            O::I32Store16 { memarg } | O::I64Store16 { memarg } => self.store(memarg, Opcode::Istore16, 2),
+            O::I64Store32 { memarg } => self.store(memarg, Opcode::Istore32, 4),
+            O::MemorySize { mem } => self.memory_size(MemoryIndex(*mem)),
+            O::MemoryGrow { mem } => self.memory_grow(MemoryIndex(*mem)),
+            O::MemoryFill { mem } => self.memory_fill(MemoryIndex(*mem)),
+            O::MemoryCopy { dst_mem, src_mem } => self.memory_copy(MemoryIndex(*dst_mem), MemoryIndex(*src_mem)),
+            O::MemoryInit { data_index, mem } => self.memory_init(*data_index, MemoryIndex(*mem)),
+            O::DataDrop { data_index } => {
+                let segment = self.builder.ins().iconst(types::I32, i64::from(*data_index));
+                self.call_builtin(Builtin::DataDrop, &[self.vmctx, segment]);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn load(&mut self, memarg: &MemArg, opcode: Opcode, ty: Type, size: u32) {
+        let Address { base, flags, offset } = self.address(memarg, size);
+        let ins = self.builder.ins();
+        let value = match opcode {
+            Opcode::Sload8 => ins.sload8(ty, flags, base, offset),
+            Opcode::Uload8 => ins.uload8(ty, flags, base, offset),
+            Opcode::Sload16 => ins.sload16(ty, flags, base, offset),
+            Opcode::Uload16 => ins.uload16(ty, flags, base, offset),
+            Opcode::Sload32 => ins.sload32(flags, base, offset),
+            Opcode::Uload32 => ins.uload32(flags, base, offset),
+            _ => ins.load(ty, flags, base, offset),
+        };
+        self.push(value);
+    }
+
+    fn store(&mut self, memarg: &MemArg, opcode: Opcode, size: u32) {
+        let value = self.pop();
+        let Address { base, flags, offset } = self.address(memarg, size);
+        let ins = self.builder.ins();
+        match opcode {
+            Opcode::Istore8 => ins.istore8(flags, value, base, offset),
+            Opcode::Istore16 => ins.istore16(flags, value, base, offset),
+            Opcode::Istore32 => ins.istore32(flags, value, base, offset),
+            _ => ins.store(flags, value, base, offset),
+        };
+    }
+
+    fn memory_size(&mut self, memory: MemoryIndex) {
+        let ty = self.memory_type(memory);
+        let bytes = self.memory_len(memory);
+        let log2 = self.builder.ins().iconst(types::I64, i64::from(ty.page_size_log2));
+        let pages = self.builder.ins().ushr(bytes, log2);
+        let pages = self.narrow(pages, ty.is_64);
+        self.push(pages);
+    }
+
+    /// What a builtin answers in 64 bits, in the width of the memory or table.
+    pub(super) fn narrow(&mut self, value: Value, is_64: bool) -> Value {
+        if is_64 { value } else { self.builder.ins().ireduce(types::I32, value) }
+    }
+
+    /// An index, as builtins want it.
+    pub(super) fn number(&mut self, index: u32) -> Value {
+        self.builder.ins().iconst(types::I32, i64::from(index))
+    }
+
+    fn memory_grow(&mut self, memory: MemoryIndex) {
+        let is_64 = self.memory_type(memory).is_64;
+        let delta = self.pop();
+        let delta = self.widen(delta, is_64);
+        let number = self.number(memory.0);
+        let before = self.call_builtin(Builtin::MemoryGrow, &[self.vmctx, number, delta]);
+        let before = self.narrow(before.expect("it answers"), is_64);
+        self.push(before);
+    }
+
+    fn memory_fill(&mut self, memory: MemoryIndex) {
+        let is_64 = self.memory_type(memory).is_64;
+        let (to, byte, len) = self.pop3();
+        if let Some(len @ 1..=INLINE_BULK_MAX) = self.constant(len) {
+            let to = self.address_of(to, memory, 0, len);
+            for (at, ty) in chunks(len) {
+                let value = self.repeat_byte(byte, ty);
+                self.builder.ins().store(to.flags, value, to.base, to.offset + at);
+            }
+            return;
+        }
+        let (to, len) = (self.widen(to, is_64), self.widen(len, is_64));
+        let number = self.number(memory.0);
+        self.call_builtin(Builtin::MemoryFill, &[self.vmctx, number, to, byte, len]);
+    }
+
+    fn memory_copy(&mut self, to_memory: MemoryIndex, from_memory: MemoryIndex) {
+        let (to_64, from_64) = (self.memory_type(to_memory).is_64, self.memory_type(from_memory).is_64);
+        let (to, from, len) = self.pop3();
+        if let Some(len @ 1..=INLINE_BULK_MAX) = self.constant(len) {
+            let to = self.address_of(to, to_memory, 0, len);
+            let from = self.address_of(from, from_memory, 0, len);
+            // All is read before anything is written: the ranges may overlap.
+            let read: Vec<_> = chunks(len)
+                .map(|(at, ty)| (at, self.builder.ins().load(ty, from.flags, from.base, from.offset + at)))
+                .collect();
+            for (at, value) in read {
+                self.builder.ins().store(to.flags, value, to.base, to.offset + at);
+            }
+            return;
+        }
+        let (to, from) = (self.widen(to, to_64), self.widen(from, from_64));
+        // The length has the narrower of the two widths.
+        let len = self.widen(len, to_64 && from_64);
+        let (to_number, from_number) = (self.number(to_memory.0), self.number(from_memory.0));
+        self.call_builtin(Builtin::MemoryCopy, &[self.vmctx, to_number, from_number, to, from, len]);
+    }
+
+    fn memory_init(&mut self, segment: u32, memory: MemoryIndex) {
+        let (to, from, len) = self.pop3();
+        let to = self.widen(to, self.memory_type(memory).is_64);
+        let (from, len) = (self.widen(from, false), self.widen(len, false));
+        let (memory, segment) = (self.number(memory.0), self.number(segment));
+        self.call_builtin(Builtin::MemoryInit, &[self.vmctx, memory, segment, to, from, len]);
+    }
+
+    /// A value of this type that consists of one byte, again and again.
+    fn repeat_byte(&mut self, byte: Value, ty: Type) -> Value {
+        if ty == types::I8 || ty == types::I8X16 {
+            let byte = self.builder.ins().ireduce(types::I8, byte);
+            return if ty == types::I8 { byte } else { self.builder.ins().splat(ty, byte) };
+        }
+        let byte = self.builder.ins().ireduce(types::I8, byte);
+        let byte = self.builder.ins().uextend(ty, byte);
+        let ones = self.builder.ins().iconst(ty, (0x0101_0101_0101_0101_u64 & (u64::MAX >> (64 - ty.bits()))) as i64);
+        self.builder.ins().imul(byte, ones)
+    }
+}
+
+/// The memory that an access names.
+pub(super) fn memory_index(memarg: &MemArg) -> MemoryIndex {
+    match memarg.target {
+        MemArgTarget::Memory(index) => MemoryIndex(index),
+        MemArgTarget::Array(_) => unreachable!("the validator refuses the proposal that this belongs to"),
+    }
+}
+
+/// Loads or stores that make up `len` bytes, not zero: offset and type, overlapping where that saves one. The first one
+/// reaches the last byte, so that it faults before anything is written if any of them does.
+fn chunks(len: u64) -> impl Iterator<Item = (i32, Type)> {
+    let ty = match len {
+        16.. => types::I8X16,
+        8.. => types::I64,
+        4.. => types::I32,
+        2.. => types::I16,
+        _ => types::I8,
+    };
+    let step = u64::from(ty.bytes());
+    let last = std::iter::once(len - step);
+    last.chain((0..len / step).map(move |chunk| chunk * step).filter(move |&at| at + step <= len && at != len - step))
+        .map(move |at| (at as i32, ty))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_every_byte_and_begin_at_the_end() {
+        for len in 1..=INLINE_BULK_MAX {
+            let chunks: Vec<_> = chunks(len).map(|(at, ty)| (at as u64, u64::from(ty.bytes()))).collect();
+            assert_eq!(chunks[0].0 + chunks[0].1, len);
+            for byte in 0..len {
+                assert!(chunks.iter().any(|&(at, size)| (at..at + size).contains(&byte)), "byte {byte} of {len}");
+            }
+            assert!(chunks.iter().all(|&(at, size)| at + size <= len));
+        }
+    }
+}

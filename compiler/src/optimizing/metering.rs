@@ -1,0 +1,151 @@
+//! Fuel and epochs: what a function keeps in variables, and when it looks at it.
+
+use super::func::{FuncTranslator, Region};
+use ampoule_core::builtins::Builtin;
+use ampoule_core::vm::VmStoreContext;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, types};
+use cranelift_frontend::Variable;
+use std::mem::offset_of;
+use wasmparser::Operator;
+
+/// What a function keeps of fuel and epoch.
+#[derive(Default)]
+pub(super) struct Metering {
+    /// The fuel counter, without `pending`.
+    fuel: Option<Variable>,
+    /// Units spent since the counter was last brought up to date: known to the translator, added at the block's end.
+    pending: i64,
+    /// The epoch deadline.
+    deadline: Option<Variable>,
+}
+
+impl FuncTranslator<'_> {
+    /// At the function's entry.
+    pub(super) fn enter_metering(&mut self) {
+        if self.tunables().consume_fuel {
+            self.metering.fuel = Some(self.builder.declare_var(types::I64));
+        }
+        if self.tunables().epoch_interruption {
+            self.metering.deadline = Some(self.builder.declare_var(types::I64));
+        }
+        self.return_metering();
+        self.check_metering();
+        // The unit of the entry itself; whoever has one unit may enter.
+        self.metering.pending = 1;
+    }
+
+    /// Counts an operator that is about to be translated.
+    pub(super) fn count(&mut self, op: &Operator<'_>) {
+        if self.metering.fuel.is_none() {
+            return;
+        }
+        self.metering.pending += match op {
+            Operator::Nop
+            | Operator::Drop
+            | Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::Unreachable
+            | Operator::Return
+            | Operator::Else
+            | Operator::End => 0,
+            _ => 1,
+        };
+    }
+
+    /// Brings the counter up to date, before the block ends.
+    pub(super) fn settle_metering(&mut self) {
+        let Some(fuel) = self.metering.fuel else { return };
+        let pending = std::mem::take(&mut self.metering.pending);
+        if pending != 0 {
+            let before = self.builder.use_var(fuel);
+            let spent = self.builder.ins().iconst(types::I64, pending);
+            let after = self.builder.ins().iadd(before, spent);
+            self.builder.def_var(fuel, after);
+        }
+    }
+
+    /// Writes the counter to the store on the way to a trap; what follows elsewhere is not touched.
+    pub(super) fn write_metering(&mut self) {
+        let Some(fuel) = self.metering.fuel else { return };
+        let before = self.builder.use_var(fuel);
+        let spent = self.builder.ins().iconst(types::I64, self.metering.pending);
+        let after = self.builder.ins().iadd(before, spent);
+        let store = self.store_context();
+        let flags = self.trusted(Region::Store);
+        self.builder.ins().store(flags, after, store, offset_of!(VmStoreContext, fuel) as i32);
+    }
+
+    /// Before a call or return: brings the counter up to date and writes it to the store.
+    pub(super) fn leave_metering(&mut self) {
+        self.settle_metering();
+        self.write_metering();
+    }
+
+    /// After a call: reads again what the callee may have changed.
+    pub(super) fn return_metering(&mut self) {
+        if let Some(fuel) = self.metering.fuel {
+            let store = self.store_context();
+            let flags = self.trusted(Region::Store);
+            let value = self.builder.ins().load(types::I64, flags, store, offset_of!(VmStoreContext, fuel) as i32);
+            self.builder.def_var(fuel, value);
+        }
+        if let Some(deadline) = self.metering.deadline {
+            let store = self.store_context();
+            let flags = self.trusted(Region::Store);
+            let offset = offset_of!(VmStoreContext, epoch_deadline) as i32;
+            let value = self.builder.ins().load(types::I64, flags, store, offset);
+            self.builder.def_var(deadline, value);
+        }
+    }
+
+    /// At function entries and loop heads, where nothing is pending.
+    pub(super) fn check_metering(&mut self) {
+        debug_assert_eq!(self.metering.pending, 0);
+        if let Some(fuel) = self.metering.fuel {
+            let value = self.builder.use_var(fuel);
+            let zero = self.builder.ins().iconst(types::I64, 0);
+            let exhausted = self.builder.ins().icmp(IntCC::SignedGreaterThanOrEqual, value, zero);
+            let (cold, next) = self.branch_cold_and_back(exhausted);
+            self.builder.switch_to_block(cold);
+            self.write_metering();
+            self.interrupt(Builtin::FuelExhausted, next);
+        }
+        if let Some(deadline) = self.metering.deadline {
+            let store = self.store_context();
+            let epoch = self.load_constant(store, offset_of!(VmStoreContext, epoch) as i32);
+            // Another thread writes the epoch. The load is made at every turn of a loop nevertheless, because the cold
+            // block's call, which may have written anything, leads back into the loop.
+            let now = self.builder.ins().load(types::I64, MemFlagsData::trusted(), epoch, 0);
+            let deadline = self.builder.use_var(deadline);
+            let reached = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, now, deadline);
+            let (cold, next) = self.branch_cold_and_back(reached);
+            self.builder.switch_to_block(cold);
+            self.write_metering();
+            self.interrupt(Builtin::EpochReached, next);
+        }
+    }
+
+    /// Calls a builtin that keeps all registers, reads metering again, and goes on in `next`.
+    fn interrupt(&mut self, builtin: Builtin, next: cranelift_codegen::ir::Block) {
+        let vmctx = self.vmctx;
+        self.call_builtin_unmetered(builtin, &[vmctx]);
+        self.return_metering();
+        self.builder.ins().jump(next, &[]);
+        self.builder.switch_to_block(next);
+        self.builder.seal_block(next);
+    }
+
+    /// As `branch_cold`, with the second block left open for the cold one to lead to.
+    fn branch_cold_and_back(
+        &mut self,
+        condition: cranelift_codegen::ir::Value,
+    ) -> (cranelift_codegen::ir::Block, cranelift_codegen::ir::Block) {
+        let cold = self.builder.create_block();
+        let next = self.builder.create_block();
+        self.builder.set_cold_block(cold);
+        self.builder.ins().brif(condition, cold, &[], next, &[]);
+        self.builder.seal_block(cold);
+        (cold, next)
+    }
+}

@@ -1,0 +1,48 @@
+//! Types and signatures in Cranelift's terms.
+
+use super::func::V128;
+use ampoule_core::builtins::{Builtin, BuiltinType, Convention};
+use ampoule_core::types::{FuncType, ValType};
+use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
+use cranelift_codegen::isa::{CallConv, TargetIsa};
+
+/// The type that carries values of a WebAssembly type.
+pub(super) fn clif_type(ty: ValType) -> Type {
+    match ty {
+        ValType::I32 | ValType::EXTERNREF => types::I32,
+        ValType::I64 | ValType::FUNCREF => types::I64,
+        ValType::F32 => types::F32,
+        ValType::F64 => types::F64,
+        ValType::V128 => V128,
+    }
+}
+
+/// The guest convention: the callee's context, then the parameters.
+pub(super) fn guest_signature(ty: &FuncType) -> Signature {
+    let mut signature = Signature::new(CallConv::Tail);
+    signature.params.push(AbiParam::new(types::I64));
+    signature.params.extend(ty.params().iter().map(|&ty| AbiParam::new(clif_type(ty))));
+    signature.returns.extend(ty.results().iter().map(|&ty| AbiParam::new(clif_type(ty))));
+    signature
+}
+
+/// The convention of a builtin, as its entry in the list says.
+pub(super) fn builtin_signature(isa: &dyn TargetIsa, builtin: Builtin) -> Signature {
+    let convention = match builtin.convention() {
+        Convention::C | Convention::NoReturn => isa.default_call_conv(),
+        Convention::PreserveAll => CallConv::PreserveAll,
+    };
+    let mut signature = Signature::new(convention);
+    signature.params.extend(builtin.params().iter().map(|&ty| AbiParam::new(builtin_type(ty))));
+    signature.returns.extend(builtin.result().map(|ty| AbiParam::new(builtin_type(ty))));
+    signature
+}
+
+fn builtin_type(ty: BuiltinType) -> Type {
+    match ty {
+        BuiltinType::I32 => types::I32,
+        BuiltinType::I64 | BuiltinType::Pointer => types::I64,
+        BuiltinType::F32 => types::F32,
+        BuiltinType::F64 => types::F64,
+    }
+}

@@ -1,0 +1,45 @@
+//! Stopping the guest: cold blocks that call the builtin `trap`.
+
+use super::func::FuncTranslator;
+use ampoule_core::builtins::Builtin;
+use ampoule_core::trap::TrapCode;
+use cranelift_codegen::ir::{self, InstBuilder, Value, types};
+
+/// The code's number in Cranelift's terms, which have no zero.
+pub(super) fn clif_trap(code: TrapCode) -> ir::TrapCode {
+    ir::TrapCode::unwrap_user(code as u8 + 1)
+}
+
+impl FuncTranslator<'_> {
+    /// Stops the guest. Nothing can follow in this block; the operators up to the next block end are unreachable.
+    pub fn trap(&mut self, code: TrapCode) {
+        self.trap_here(code);
+        self.reachable = false;
+    }
+
+    /// Stops the guest where a condition (an integer, true when not zero) holds.
+    pub fn trap_if(&mut self, condition: Value, code: TrapCode) {
+        match self.constant(condition) {
+            Some(0) => return,
+            // The check stays in the code, so that what follows can be translated as if it were reachable.
+            Some(_) | None => {}
+        }
+        let (cold, next) = self.branch_cold(condition);
+        self.builder.switch_to_block(cold);
+        self.trap_here(code);
+        self.builder.switch_to_block(next);
+    }
+
+    /// The call that stops the guest, and the block's end.
+    fn trap_here(&mut self, code: TrapCode) {
+        self.write_metering();
+        let number = self.builder.ins().iconst(types::I32, i64::from(code as u8));
+        self.call_builtin_unmetered(Builtin::Trap, &[number]);
+        self.never();
+    }
+
+    /// Ends a block behind a call that doesn't return.
+    pub(super) fn never(&mut self) {
+        self.builder.ins().trap(clif_trap(TrapCode::Unreachable));
+    }
+}
