@@ -166,7 +166,7 @@ impl Func {
     unsafe fn enter(&self, store: &mut Store, thunk: *const u8, args: *mut u8, results: *mut u8) -> Result<bool, Error> {
         let outermost = store.vm.entry_fp == 0;
         if outermost {
-            store.vm.stack_limit = store.stack.limit_for(store.engine.config().max_wasm_stack);
+            store.vm.stack_limit = store.stack.limit_for(sys::stack::stack_pointer(), store.engine.config().max_wasm_stack);
         } else {
             store.check_host_stack()?;
         }

@@ -94,6 +94,11 @@ impl InstanceData {
         self.at(self.module.layout().imported_function(index))
     }
 
+    /// The instance's place in its store.
+    pub(crate) fn position(&self) -> u32 {
+        self.position
+    }
+
     /// The cell of any global.
     pub(crate) fn global(&self, index: GlobalIndex) -> *mut VmGlobal {
         match self.module.layout().global(index) {

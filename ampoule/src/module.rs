@@ -3,6 +3,7 @@
 use crate::code::table::ModuleCode;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
+use crate::memory_cache::MemoryCache;
 use crate::memory_image::MemoryImage;
 use crate::symbols::Symbols;
 use crate::table::LazyImage;
@@ -228,7 +229,7 @@ impl Module {
         self.0.plan.get_or_init(|| {
             let module = &*self.0.description;
             let (images, first_data) = if self.0.engine.config().memory_init_cow {
-                memory_images(module, &self.0.bytes)
+                memory_images(module, &self.0.bytes, self.0.engine.memories())
             } else {
                 (module.memories[module.num_imported_memories..].iter().map(|_| None).collect(), 0)
             };
@@ -275,7 +276,9 @@ fn validated(engine: &Engine, bytes: &[u8]) -> Result<ModuleDescription, Error> 
 }
 
 /// The initial content of each own memory, where the leading data segments tell it without running anything.
-fn memory_images(module: &ModuleDescription, bytes: &ModuleBytes) -> (Box<[Option<Arc<MemoryImage>>]>, usize) {
+fn memory_images(
+    module: &ModuleDescription, bytes: &ModuleBytes, cache: &MemoryCache,
+) -> (Box<[Option<Arc<MemoryImage>>]>, usize) {
     let own = &module.memories[module.num_imported_memories..];
     let mut pieces: Vec<Vec<(u64, &[u8])>> = vec![Vec::new(); own.len()];
     let mut first_data = module.datas.len();
@@ -293,9 +296,17 @@ fn memory_images(module: &ModuleDescription, bytes: &ModuleBytes) -> (Box<[Optio
         };
         pieces[own_index].push((at, content));
     }
+    // Where the system has no file for an image, copying still works.
     let images: Option<Vec<_>> = pieces
         .iter()
-        .map(|pieces| if pieces.is_empty() { Some(None) } else { MemoryImage::new(pieces).map(|image| Some(Arc::new(image))) })
+        .zip(own)
+        .map(|(pieces, ty)| {
+            if pieces.is_empty() {
+                return Some(None);
+            }
+            let len = usize::try_from(ty.min_byte_len()?).ok()?;
+            MemoryImage::new(len, pieces, cache).ok().flatten().map(Some)
+        })
         .collect();
     match images {
         Some(images) => (images.into(), first_data),

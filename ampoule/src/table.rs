@@ -285,9 +285,9 @@ impl TableData {
         elements.iter().map(|&word| word as u32)
     }
 
-    /// The declared type.
-    pub(crate) fn declared_type(&self) -> &TableType {
-        &self.ty
+    /// Elements.
+    pub(crate) fn len(&self) -> usize {
+        self.elements.len()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::instance::InstanceData;
 use crate::store::Store;
 use crate::store::roots::Root;
-use crate::sys::entry;
+use crate::sys::entry::{self, GuestFrames};
 use ampoule_core::index::GlobalIndex;
 use ampoule_core::types::ValType;
 use std::any::Any;
@@ -190,9 +190,14 @@ fn instance_globals(instance: &InstanceData) -> impl Iterator<Item = u32> {
 
 /// The references in the guest's frames, by their stack maps.
 fn frames(store: &Store, live: &mut Vec<u32>) {
-    for frame in entry::frames(store) {
-        let Some(code) = crate::code::registry::lookup(frame.pc) else { continue };
-        let Some(map) = code.stack_map(frame.pc) else { continue };
+    if store.vm.entry_fp == 0 {
+        return;
+    }
+    // SAFETY: a collection runs in the host, which the guest has called through the exit that `exit_fp` tells of.
+    for frame in unsafe { entry::all_frames(GuestFrames::below_exit(store.vm.exit_fp)) } {
+        // Thunks keep no references across calls.
+        let Some(module) = store.code_at(frame.pc) else { continue };
+        let Some(map) = module.code().stack_map(frame.pc) else { continue };
         let stack_pointer = frame.fp - map.frame_size as usize;
         for &slot in &map.slots {
             // SAFETY: the frame is suspended at this call, and the compiler says that the slot holds a reference.

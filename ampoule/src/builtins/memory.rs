@@ -1,0 +1,211 @@
+//! Operations on memories that are not a few instructions.
+//!
+//! Memories may be shared with other threads, so bytes are moved through raw pointers, never through slices.
+
+use super::running;
+use crate::instance::{InstanceData, MemoryLink};
+use crate::parking::WaitOutcome;
+use crate::shared_memory::SharedMemory;
+use ampoule_core::index::{DataIndex, MemoryIndex};
+use ampoule_core::trap::TrapCode;
+use ampoule_core::vm::{VmContext, VmMemory};
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Pages before, or -1.
+///
+/// # Safety
+/// See the module above.
+pub(crate) unsafe extern "C" fn memory_grow(vmctx: *mut VmContext, memory: u32, delta: u64) -> u64 {
+    // SAFETY: as above.
+    let (store, instance) = unsafe { running(vmctx) };
+    // SAFETY: the record is live, and nothing here adds an instance.
+    let link = unsafe { &(&(*instance).memories)[memory as usize] };
+    let before = match link {
+        MemoryLink::Store(position) => crate::memory::grow(store, *position, delta),
+        MemoryLink::Shared(memory) => {
+            let new_len = delta.checked_mul(memory.ty().page_size()).and_then(|more| more.checked_add(memory.byte_len() as u64));
+            new_len.filter(|&len| store.limits.allow_memory(len)).and_then(|_| memory.grow(delta).ok())
+        }
+    };
+    // A 32-bit memory's answer is truncated by the code that asked: -1 stays -1.
+    before.unwrap_or(u64::MAX)
+}
+
+/// # Safety
+/// See the module above.
+pub(crate) unsafe extern "C" fn memory_fill(vmctx: *mut VmContext, memory: u32, address: u64, byte: u32, len: u64) {
+    // SAFETY: as above; the range is checked.
+    unsafe {
+        let (store, instance) = running(vmctx);
+        if let Some(at) = store.or_unwind(place(instance, memory, address, len)) {
+            ptr::write_bytes(at, byte as u8, len as usize);
+        }
+    }
+}
+
+/// # Safety
+/// See the module above.
+pub(crate) unsafe extern "C" fn memory_copy(
+    vmctx: *mut VmContext, to_memory: u32, from_memory: u32, to: u64, from: u64, len: u64,
+) {
+    // SAFETY: as above; both ranges are checked.
+    unsafe {
+        let (store, instance) = running(vmctx);
+        let places = place(instance, from_memory, from, len).and_then(|from| Ok((from, place(instance, to_memory, to, len)?)));
+        if let Some((from, to)) = store.or_unwind(places) {
+            ptr::copy(from, to, len as usize);
+        }
+    }
+}
+
+/// # Safety
+/// See the module above.
+pub(crate) unsafe extern "C" fn memory_init(
+    vmctx: *mut VmContext, memory: u32, segment: u32, to: u64, from: u64, len: u64,
+) {
+    // SAFETY: as above.
+    unsafe {
+        let (store, instance) = running(vmctx);
+        store.or_unwind(init(instance, memory, DataIndex(segment), to, from, len));
+    }
+}
+
+/// `memory.init`, for instantiation too.
+///
+/// # Safety
+/// `instance` is a live record whose memories are linked.
+pub(crate) unsafe fn init(
+    instance: *const InstanceData, memory: u32, segment: DataIndex, to: u64, from: u64, len: u64,
+) -> Result<(), TrapCode> {
+    // SAFETY: by the caller; both ranges are checked.
+    unsafe {
+        let record = &*instance;
+        let bytes = if record.dropped_datas[segment.index()] {
+            &[]
+        } else {
+            record.module().bytes().range(&record.module().description().datas[segment.index()].bytes)
+        };
+        let end = from.checked_add(len).filter(|&end| end <= bytes.len() as u64).ok_or(TrapCode::MemoryOutOfBounds)?;
+        let to = place(instance, memory, to, len)?;
+        let source = &bytes[from as usize..end as usize];
+        ptr::copy_nonoverlapping(source.as_ptr(), to, source.len());
+        Ok(())
+    }
+}
+
+/// # Safety
+/// See the module above.
+pub(crate) unsafe extern "C" fn data_drop(vmctx: *mut VmContext, segment: u32) {
+    // SAFETY: as above.
+    unsafe {
+        let (_, instance) = running(vmctx);
+        (&mut (*instance).dropped_datas)[segment as usize] = true;
+    }
+}
+
+/// The number of threads woken.
+///
+/// # Safety
+/// See the module above.
+pub(crate) unsafe extern "C" fn memory_atomic_notify(vmctx: *mut VmContext, memory: u32, address: u64, count: u32) -> u32 {
+    // SAFETY: as above.
+    unsafe {
+        let (store, instance) = running(vmctx);
+        let answer = match &(&(*instance).memories)[memory as usize] {
+            // Nobody can wait on a memory that isn't shared.
+            MemoryLink::Store(_) => check_atomic(instance, memory, address, 4).map(|()| 0),
+            MemoryLink::Shared(memory) => memory.notify(address, count),
+        };
+        store.or_unwind(answer).unwrap_or(0)
+    }
+}
+
+/// # Safety
+/// See the module above.
+pub(crate) unsafe extern "C" fn memory_atomic_wait32(
+    vmctx: *mut VmContext, memory: u32, address: u64, expected: u32, timeout_ns: i64,
+) -> u32 {
+    // SAFETY: as above.
+    unsafe {
+        wait(vmctx, memory, address, 4, timeout_ns, |memory, timeout, stop| memory.wait32(address, expected, timeout, stop))
+    }
+}
+
+/// # Safety
+/// See the module above.
+pub(crate) unsafe extern "C" fn memory_atomic_wait64(
+    vmctx: *mut VmContext, memory: u32, address: u64, expected: u64, timeout_ns: i64,
+) -> u32 {
+    // SAFETY: as above.
+    unsafe {
+        wait(vmctx, memory, address, 8, timeout_ns, |memory, timeout, stop| memory.wait64(address, expected, timeout, stop))
+    }
+}
+
+type ShouldStop<'a> = Option<&'a mut dyn FnMut() -> bool>;
+
+/// Sleeps as `sleep` does, and deals with an epoch deadline that passes meanwhile as guest code would.
+unsafe fn wait(
+    vmctx: *mut VmContext, memory: u32, address: u64, size: u64, timeout_ns: i64,
+    sleep: impl Fn(&SharedMemory, i64, ShouldStop<'_>) -> Result<WaitOutcome, TrapCode>,
+) -> u32 {
+    // SAFETY: by the callers.
+    let (store, instance) = unsafe { running(vmctx) };
+    // SAFETY: by the callers.
+    let memory = match unsafe { &(&(*instance).memories)[memory as usize] } {
+        MemoryLink::Store(_) => {
+            // SAFETY: by the callers.
+            let checked = unsafe { check_atomic(instance, memory, address, size) };
+            store.or_unwind(checked.and(Err::<(), _>(TrapCode::AtomicWaitNonSharedMemory)));
+            return 0;
+        }
+        MemoryLink::Shared(memory) => memory.clone(),
+    };
+    let interruptible = store.engine.config().tunables.epoch_interruption;
+    let start = Instant::now();
+    loop {
+        let elapsed = i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        let left = if timeout_ns < 0 { timeout_ns } else { (timeout_ns - elapsed.min(timeout_ns)).max(0) };
+        let engine = store.engine.clone();
+        let deadline = store.vm.epoch_deadline;
+        let mut reached = || engine.epoch().load(Ordering::Relaxed) >= deadline;
+        let stop: ShouldStop<'_> = if interruptible { Some(&mut reached) } else { None };
+        match sleep(&memory, left, stop) {
+            Ok(WaitOutcome::Interrupted) => {
+                // SAFETY: by the callers; `store` is not used until it returns.
+                unsafe { super::epoch_reached(vmctx) };
+                if store.vm.unwinding != 0 {
+                    return 0;
+                }
+            }
+            answer => return store.or_unwind(answer).map_or(0, |outcome| outcome as u32),
+        }
+    }
+}
+
+/// The `VmMemory` of a memory.
+unsafe fn definition(instance: *const InstanceData, memory: u32) -> *const VmMemory {
+    // SAFETY: by the callers the record is live and linked; the slot of every memory holds its definition.
+    unsafe { *(*instance).at::<*const VmMemory>((*instance).module().layout().memory_definition(MemoryIndex(memory))) }
+}
+
+/// A checked range of a memory.
+unsafe fn place(instance: *const InstanceData, memory: u32, address: u64, len: u64) -> Result<*mut u8, TrapCode> {
+    // SAFETY: by the callers; a definition lives as long as its store.
+    unsafe {
+        let definition = &*definition(instance, memory);
+        let byte_len = definition.byte_len.load(Ordering::Relaxed) as u64;
+        let inside = address.checked_add(len).is_some_and(|end| end <= byte_len);
+        if inside { Ok(definition.base.add(address as usize)) } else { Err(TrapCode::MemoryOutOfBounds) }
+    }
+}
+
+unsafe fn check_atomic(instance: *const InstanceData, memory: u32, address: u64, size: u64) -> Result<(), TrapCode> {
+    if !address.is_multiple_of(size) {
+        return Err(TrapCode::HeapMisaligned);
+    }
+    // SAFETY: by the callers.
+    unsafe { place(instance, memory, address, size).map(|_| ()) }
+}

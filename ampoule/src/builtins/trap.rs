@@ -1,0 +1,84 @@
+//! Stopping the guest.
+
+use super::running;
+use crate::backtrace::Backtrace;
+use crate::error::{Error, ErrorKind};
+use crate::host_func::result_mismatch;
+use crate::store::Store;
+use crate::sys::entry::{GuestFrame, GuestFrames};
+use ampoule_core::trap::TrapCode;
+use ampoule_core::vm::{VmContext, VmHostFunc, VmStoreContext};
+use std::ffi::c_void;
+
+/// # Safety
+/// See the module above. `code` is a trap code.
+pub(crate) unsafe fn trap(store: *mut VmStoreContext, code: u32, pc: usize, fp: usize) {
+    // SAFETY: the guest at this frame has called us and waits.
+    unsafe {
+        let code = u8::try_from(code).ok().and_then(TrapCode::from_u8).expect("compilers pass trap codes only");
+        stop_at(store, Error::trap(code), GuestFrame { pc, fp, is_return_address: true });
+    }
+}
+
+/// # Safety
+/// See the module above.
+pub(crate) unsafe fn stack_overflow(vmctx: *mut VmContext, pc: usize, fp: usize) {
+    // SAFETY: the guest at this frame has called us and waits.
+    unsafe {
+        let frame = GuestFrame { pc, fp, is_return_address: true };
+        stop_at((*vmctx).store, Error::trap(TrapCode::StackOverflow), frame);
+    }
+}
+
+/// A hardware fault in guest code. One that no compiler announced is our own mistake, and going on could hide a hole in the
+/// sandbox.
+///
+/// # Safety
+/// See the module above. The guest at this frame was stopped by the signal and will not go on.
+pub(crate) unsafe fn fault(store: *mut VmStoreContext, pc: usize, fp: usize, address: usize, signal: i32) {
+    // SAFETY: as above.
+    unsafe {
+        let code = Store::from_vm(store).code_at(pc).and_then(|module| module.code().trap_at(pc));
+        let Some(code) = code else {
+            eprintln!("ampoule: signal {signal} at an unexpected place in guest code: pc {pc:#x}, address {address:#x}");
+            std::process::abort();
+        };
+        stop_at(store, Error::trap(code), GuestFrame { pc, fp, is_return_address: false });
+    }
+}
+
+/// # Safety
+/// See the module above. `error` is what a host function answered.
+pub(crate) unsafe extern "C" fn host_error(store: *mut VmStoreContext, error: *mut c_void) {
+    // SAFETY: by the contract of callbacks (`VmHostFunc`), which hands the error over.
+    unsafe { Store::from_vm(store).unwind_with(*Box::from_raw(error.cast::<Error>())) }
+}
+
+/// # Safety
+/// See the module above.
+pub(crate) unsafe extern "C" fn host_result_mismatch(store: *mut VmStoreContext, _host: *mut VmHostFunc, _position: u32) {
+    // SAFETY: as above.
+    unsafe { Store::from_vm(store).unwind_with(result_mismatch()) }
+}
+
+/// A function could not be compiled when it was first called.
+///
+/// # Safety
+/// See the module above.
+pub(crate) unsafe fn compile_failed(vmctx: *mut VmContext, message: String) {
+    // SAFETY: as above.
+    let (store, _) = unsafe { running(vmctx) };
+    store.unwind_with(Error::new(ErrorKind::Compile(message)));
+}
+
+/// # Safety
+/// The guest at this frame waits or will not go on.
+unsafe fn stop_at(store: *mut VmStoreContext, mut error: Error, frame: GuestFrame) {
+    // SAFETY: by the caller.
+    unsafe {
+        let store = Store::from_vm(store);
+        error.set_backtrace(Backtrace::from_frames(store, GuestFrames::from(frame)));
+        store.pending = Some(error);
+        store.vm.unwinding = 1;
+    }
+}

@@ -1,0 +1,326 @@
+//! Linkers: names for what modules import.
+
+use crate::engine::Engine;
+use crate::error::{Error, LinkError};
+use crate::external::Extern;
+use crate::func::Func;
+use crate::global::Global;
+use crate::host_func::HostFunc;
+use crate::instance::Instance;
+use crate::instantiate;
+use crate::memory::Memory;
+use crate::module::Module;
+use crate::shared_memory::SharedMemory;
+use crate::store::Store;
+use crate::table::Table;
+use crate::val::Val;
+use ampoule_core::module::Import;
+use ampoule_core::types::{ExternType, FuncType, ValType};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// Names for what modules import. Host functions defined by type serve every store of the engine; items serve the store they
+/// are of.
+#[derive(Clone)]
+pub struct Linker {
+    engine: Engine,
+    allow_shadowing: bool,
+    definitions: HashMap<Name, Definition>,
+}
+
+/// Two names; either may be any text, so they are kept apart.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Name {
+    module: Arc<str>,
+    name: Arc<str>,
+}
+
+#[derive(Clone)]
+enum Definition {
+    Host(Arc<HostFunc>),
+    Item(Extern),
+}
+
+/// A module whose imports have been found and checked: instantiating it only has to place them.
+#[derive(Clone)]
+pub struct InstancePre {
+    module: Module,
+    imports: Arc<[Definition]>,
+}
+
+/// What marks a module with life-cycle rules of WASI: run once, or initialized and kept.
+const COMMAND_START: &str = "_start";
+const REACTOR_START: &str = "_initialize";
+
+impl Linker {
+    /// An empty linker.
+    pub fn new(engine: &Engine) -> Self {
+        Self { engine: engine.clone(), allow_shadowing: false, definitions: HashMap::new() }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether a name may be defined again; off at first.
+    pub fn allow_shadowing(&mut self, allow: bool) -> &mut Self {
+        self.allow_shadowing = allow;
+        self
+    }
+
+    /// Gives an item a name. Only modules instantiated in the item's store can use it.
+    ///
+    /// # Errors
+    /// Where the name is taken and shadowing is off, or the item is of another store than `store`.
+    pub fn define(&mut self, store: &Store, module: &str, name: &str, item: Extern) -> Result<(), Error> {
+        self.check_engine(store)?;
+        item.ty(store)?;
+        self.insert(module, name, Definition::Item(item))
+    }
+
+    /// Gives a host function a name, for every store.
+    ///
+    /// # Errors
+    /// Where the name is taken and shadowing is off.
+    pub fn define_host(&mut self, module: &str, name: &str, host: HostFunc) -> Result<(), Error> {
+        self.insert(module, name, Definition::Host(Arc::new(host)))
+    }
+
+    /// Gives a Rust closure a name, for every store; see [`Func::new`].
+    ///
+    /// # Errors
+    /// Where the name is taken and shadowing is off.
+    pub fn func(
+        &mut self, module: &str, name: &str, ty: &FuncType,
+        func: impl Fn(crate::Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let host = HostFunc::new(&self.engine, ty, func)?;
+        self.define_host(module, name, host)
+    }
+
+    /// Gives every export of an instance a name, `module` being the first.
+    ///
+    /// # Errors
+    /// Where a name is taken and shadowing is off, or the instance is of another store.
+    pub fn define_instance(&mut self, store: &Store, module: &str, instance: Instance) -> Result<(), Error> {
+        self.check_engine(store)?;
+        let count = instance.module(store)?.description().exports.len();
+        for position in 0..count {
+            let (name, item) = instance.export_at(store, position).expect("the position is in range");
+            self.insert(module, name, Definition::Item(item))?;
+        }
+        Ok(())
+    }
+
+    /// Instantiates a module and names its exports, `name` being the first name. A command (a module with `_start`) is not
+    /// instantiated now, but anew each time its export is called; a reactor's `_initialize` runs now.
+    ///
+    /// # Errors
+    /// As [`Linker::instantiate`], and as [`Linker::define`].
+    pub fn module(&mut self, store: &mut Store, name: &str, module: &Module) -> Result<(), Error> {
+        let exports_func = |name: &str| {
+            let export = module.description().export(name)?;
+            let ExternType::Func(ty) = module.description().item_type(export.item) else { return None };
+            (ty.params().is_empty() && ty.results().is_empty()).then_some(())
+        };
+        if exports_func(COMMAND_START).is_some() {
+            return self.command(store, name, module);
+        }
+        let instance = self.instantiate(store, module)?;
+        if exports_func(REACTOR_START).is_some() {
+            let initialize = instance.get_func(store, REACTOR_START).expect("just looked up");
+            initialize.call(store, &[], &mut [])?;
+        }
+        self.define_instance(store, name, instance)
+    }
+
+    /// Names the functions of a command: each call runs a fresh instance.
+    fn command(&mut self, store: &mut Store, name: &str, module: &Module) -> Result<(), Error> {
+        // Imports are found now: a command sees what was defined before it.
+        let pre = self.instantiate_pre(module)?;
+        for (export, ty) in module.exports() {
+            // Only functions make sense without an instance at hand.
+            let ExternType::Func(ty) = ty else { continue };
+            let (pre, entry) = (pre.clone(), export.name.clone());
+            let func = Func::new(store, &ty, move |mut caller, args, results| {
+                let instance = pre.instantiate(caller.store())?;
+                let func = instance.get_func(caller.store(), &entry).expect("the module exports it");
+                func.call(caller.store(), args, results)
+            })?;
+            self.insert(name, &export.name, Definition::Item(Extern::Func(func)))?;
+        }
+        Ok(())
+    }
+
+    /// The function to run where a module of this name is to be run: its export of the empty name, else `_start`, else one that
+    /// does nothing.
+    ///
+    /// # Errors
+    /// Where what goes by that name is not a function.
+    pub fn get_default(&self, store: &mut Store, module: &str) -> Result<Func, Error> {
+        for name in ["", COMMAND_START] {
+            match self.get(store, module, name) {
+                Some(Extern::Func(func)) => return Ok(func),
+                Some(_) => {
+                    return Err(Error::message(format!("default export in '{module}' is not a function")));
+                }
+                None => {}
+            }
+        }
+        Func::new(store, &FuncType::new([], []), |_, _, _| Ok(()))
+    }
+
+    /// What goes by these names, for this store.
+    pub fn get(&self, store: &mut Store, module: &str, name: &str) -> Option<Extern> {
+        Some(self.definitions.get(&Name::new(module, name))?.place(store))
+    }
+
+    /// Defines every function that the module imports and nobody defined as one that traps when it is called.
+    ///
+    /// # Errors
+    /// Where a thunk can't be compiled.
+    pub fn define_unknown_imports_as_traps(&mut self, module: &Module) -> Result<(), Error> {
+        for (import, ty) in module.imports() {
+            let ExternType::Func(ty) = ty else { continue };
+            if self.definitions.contains_key(&Name::new(&import.module, &import.name)) {
+                continue;
+            }
+            let missing = LinkError::Missing { module: import.module.clone(), name: import.name.clone() }.to_string();
+            let host = HostFunc::new(&self.engine, &ty, move |_, _, _| Err(Error::host_trap(missing.clone())))?;
+            self.insert(&import.module, &import.name, Definition::Host(Arc::new(host)))?;
+        }
+        Ok(())
+    }
+
+    /// Defines everything that the module imports and nobody defined: functions answer zeros and nulls, globals hold them,
+    /// memories and tables are as small as their types allow.
+    ///
+    /// # Errors
+    /// Where something can't be made in this store.
+    pub fn define_unknown_imports_as_default_values(&mut self, store: &mut Store, module: &Module) -> Result<(), Error> {
+        for (import, ty) in module.imports() {
+            if self.definitions.contains_key(&Name::new(&import.module, &import.name)) {
+                continue;
+            }
+            let definition = match ty {
+                ExternType::Func(ty) => {
+                    // Results are zero and null before a host function sets them.
+                    Definition::Host(Arc::new(HostFunc::new(&self.engine, &ty, |_, _, _| Ok(()))?))
+                }
+                ExternType::Global(ty) => {
+                    Definition::Item(Extern::Global(Global::new(store, ty, &Val::default_for(ty.content))?))
+                }
+                ExternType::Table(ty) => {
+                    let null = Val::default_for(ValType::Ref(ty.element));
+                    Definition::Item(Extern::Table(Table::new(store, &ty, &null)?))
+                }
+                ExternType::Memory(ty) if ty.shared => {
+                    Definition::Item(Extern::SharedMemory(SharedMemory::new(&self.engine, &ty)?))
+                }
+                ExternType::Memory(ty) => Definition::Item(Extern::Memory(Memory::new(store, &ty)?)),
+            };
+            self.insert(&import.module, &import.name, definition)?;
+        }
+        Ok(())
+    }
+
+    /// Instantiates a module with what goes by the names it imports.
+    ///
+    /// # Errors
+    /// [`LinkError`] where a name is missing or of another type; otherwise as [`Instance::new`].
+    pub fn instantiate(&self, store: &mut Store, module: &Module) -> Result<Instance, Error> {
+        self.check_engine(store)?;
+        let imports = module
+            .description()
+            .imports
+            .iter()
+            .map(|import| Ok(self.find(import)?.place(store)))
+            .collect::<Result<Vec<_>, Error>>()?;
+        instantiate::instantiate(store, module, &imports)
+    }
+
+    /// Finds and checks what a module imports, once for any number of instances.
+    ///
+    /// # Errors
+    /// [`LinkError`] where a name is missing or of another type. Types of items of a store are checked when that store is at
+    /// hand.
+    pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre, Error> {
+        let imports = module
+            .description()
+            .imports
+            .iter()
+            .map(|import| {
+                let definition = self.find(import)?.clone();
+                if let Definition::Host(host) = &definition {
+                    let expected = module.description().item_type(import.item);
+                    let found = ExternType::Func(host.ty().clone());
+                    if expected != found {
+                        return Err(instantiate::mismatch(import, &expected, &found));
+                    }
+                }
+                Ok(definition)
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(InstancePre { module: module.clone(), imports })
+    }
+
+    fn find(&self, import: &Import) -> Result<&Definition, Error> {
+        let found = self.definitions.get(&Name::new(&import.module, &import.name));
+        found.ok_or_else(|| LinkError::Missing { module: import.module.clone(), name: import.name.clone() }.into())
+    }
+
+    fn insert(&mut self, module: &str, name: &str, definition: Definition) -> Result<(), Error> {
+        let key = Name::new(module, name);
+        if !self.allow_shadowing && self.definitions.contains_key(&key) {
+            return Err(LinkError::Duplicate { module: module.to_string(), name: name.to_string() }.into());
+        }
+        self.definitions.insert(key, definition);
+        Ok(())
+    }
+
+    fn check_engine(&self, store: &Store) -> Result<(), Error> {
+        if self.engine.same(store.engine()) { Ok(()) } else { Err(LinkError::WrongEngine { what: "store" }.into()) }
+    }
+}
+
+impl InstancePre {
+    /// Another instance.
+    ///
+    /// # Errors
+    /// As [`Instance::new`].
+    pub fn instantiate(&self, store: &mut Store) -> Result<Instance, Error> {
+        if !self.module.engine().same(store.engine()) {
+            return Err(LinkError::WrongEngine { what: "store" }.into());
+        }
+        let imports: Vec<Extern> = self.imports.iter().map(|definition| definition.place(store)).collect();
+        // Host functions were checked when they were found; items only make sense now.
+        for (import, (definition, given)) in self.module.description().imports.iter().zip(self.imports.iter().zip(&imports)) {
+            if let Definition::Item(_) = definition {
+                instantiate::check_import(store, &self.module, import, given)?;
+            }
+        }
+        instantiate::instantiate_checked(store, &self.module, &imports)
+    }
+
+    /// The module.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+}
+
+impl Definition {
+    /// The item, in this store.
+    fn place(&self, store: &mut Store) -> Extern {
+        match self {
+            Definition::Host(host) => Extern::Func(Func::from_host(store, host)),
+            Definition::Item(item) => item.clone(),
+        }
+    }
+}
+
+impl Name {
+    fn new(module: &str, name: &str) -> Self {
+        Self { module: module.into(), name: name.into() }
+    }
+}

@@ -1,0 +1,97 @@
+//! Names and source positions of a module, read when they are first asked for: the name section, and DWARF where the module
+//! carries it.
+
+use crate::module::ModuleBytes;
+use addr2line::Context;
+use addr2line::gimli::{self, EndianSlice, LittleEndian, SectionId};
+use ampoule_core::index::FuncIndex;
+use ampoule_core::module::ModuleDescription;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// What a module tells of its source.
+pub(crate) struct Symbols {
+    names: HashMap<u32, String>,
+    description: Arc<ModuleDescription>,
+    bytes: ModuleBytes,
+    /// Source positions already looked up: reading DWARF again for every frame would be slow.
+    sources: OnceLock<Mutex<HashMap<usize, Vec<Source>>>>,
+}
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The function, demangled.
+    pub function: Option<String>,
+    /// The file's path.
+    pub file: Option<String>,
+    /// The line, from 1.
+    pub line: Option<u32>,
+    /// The column, from 1.
+    pub column: Option<u32>,
+}
+
+impl Symbols {
+    pub(crate) fn new(description: &Arc<ModuleDescription>, bytes: &ModuleBytes) -> Self {
+        let names = description.name_section.as_ref().map(|range| ampoule_core::names::function_names(bytes.range(range)));
+        Self {
+            names: names.unwrap_or_default(),
+            description: description.clone(),
+            bytes: bytes.clone(),
+            sources: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn function_name(&self, func: FuncIndex) -> Option<&str> {
+        self.names.get(&func.0).map(String::as_str)
+    }
+
+    /// What DWARF tells of an offset in the module's bytes. Malformed DWARF tells nothing.
+    pub(crate) fn sources(&self, offset: usize) -> Vec<Source> {
+        if self.description.debug_sections.is_empty() {
+            return Vec::new();
+        }
+        let cache = self.sources.get_or_init(Mutex::default);
+        let mut cache = cache.lock().unwrap_or_else(|poison| poison.into_inner());
+        if let Some(found) = cache.get(&offset) {
+            return found.clone();
+        }
+        // DWARF counts from the start of the code section.
+        let probe = (offset as u64).saturating_sub(self.description.code_section.start);
+        let found = self.read_dwarf(probe).unwrap_or_default();
+        cache.insert(offset, found.clone());
+        found
+    }
+
+    fn read_dwarf(&self, probe: u64) -> Result<Vec<Source>, gimli::Error> {
+        let section = |id: SectionId| {
+            let range = self.description.debug_sections.iter().find(|(name, _)| name == id.name()).map(|(_, range)| range);
+            let bytes = range.map_or(&[][..], |range| self.bytes.range(range));
+            Ok::<_, gimli::Error>(EndianSlice::new(bytes, LittleEndian))
+        };
+        let context = Context::from_dwarf(gimli::Dwarf::load(section)?)?;
+        let mut frames = context.find_frames(probe).skip_all_loads()?;
+        let mut sources = Vec::new();
+        while let Some(frame) = frames.next()? {
+            let name = frame.function.as_ref().and_then(|function| function.raw_name().ok());
+            sources.push(Source {
+                function: name.map(|name| demangle(&name)),
+                file: frame.location.as_ref().and_then(|location| location.file).map(str::to_string),
+                line: frame.location.as_ref().and_then(|location| location.line),
+                column: frame.location.as_ref().and_then(|location| location.column),
+            });
+        }
+        Ok(sources)
+    }
+}
+
+/// A name as its source language writes it.
+pub(crate) fn demangle(name: &str) -> String {
+    if let Ok(name) = rustc_demangle::try_demangle(name) {
+        return format!("{name:#}");
+    }
+    cpp_demangle::Symbol::new(name)
+        .ok()
+        .and_then(|symbol| symbol.demangle().ok())
+        .unwrap_or_else(|| name.to_string())
+}
