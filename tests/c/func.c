@@ -67,7 +67,8 @@ static void a_host_function_is_called_by_the_guest(void) {
 }
 
 static void the_finalizer_runs_once_with_the_store(void) {
-  int finalized = 0;
+  static int finalized;
+  finalized = 0;
   host_func("", "", NULL, NULL, NULL); // never called
   wasmtime_func_t func = host_func("ii", "i", add, &finalized, count_finalized);
   wasmtime_instance_t instance = guest("(module (import \"\" \"\" (func (param i32 i32) (result i32))))", &func, 1);
@@ -97,7 +98,8 @@ static void every_kind_of_value_passes_through(void) {
             "    call $host))",
             &host, 1);
   wasmtime_func_t f = func_of(&instance, "f");
-  int finalized = 0;
+  static int finalized;
+  finalized = 0;
   wasmtime_val_t args[6], results[6];
   args[0] = i32_val(-1);
   args[1] = i64_val(INT64_MIN);
@@ -244,7 +246,8 @@ static wasm_trap_t *add_unchecked(void *env, wasmtime_caller_t *caller, wasmtime
 }
 
 static void unchecked_calls_go_both_ways(void) {
-  int finalized = 0;
+  static int finalized;
+  finalized = 0;
   wasm_functype_t *type = functype("ii", "i");
   wasmtime_func_t host;
   wasmtime_func_new_unchecked(ctx, type, add_unchecked, &finalized, count_finalized, &host);
@@ -300,7 +303,8 @@ static void raw_references_convert(void) {
                                              "  (func (export \"same\") (param funcref externref)"
                                              "    (result externref funcref) local.get 1 local.get 0))");
   wasmtime_func_t f = func_of(&instance, "f"), same = func_of(&instance, "same"), back;
-  int finalized = 0;
+  static int finalized;
+  finalized = 0;
   wasmtime_externref_t ref, ref_back;
   expect(wasmtime_externref_new(ctx, &finalized, count_finalized, &ref));
   wasmtime_val_raw_t vals[2];

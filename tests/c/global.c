@@ -110,7 +110,8 @@ static void guest_and_host_share_a_global(void) {
 }
 
 static void references_are_kept_and_given_back(void) {
-  int finalized = 0;
+  static int finalized;
+  finalized = 0;
   wasmtime_val_t val = null_externref_val(), got;
   expect(wasmtime_externref_new(ctx, &finalized, count_finalized, &val.of.externref));
   wasmtime_global_t global = new_global(WASM_VAR, val);

@@ -27,7 +27,8 @@ static void the_finalizer_runs_once_on_the_data_of_the_end(void) {
 }
 
 static void a_store_outlives_its_engine_handle(void) {
-  int finalized = 0;
+  static int finalized;
+  finalized = 0;
   wasm_engine_t *e = wasm_engine_new();
   wasmtime_store_t *s = wasmtime_store_new(e, &finalized, count_finalized);
   wasm_engine_delete(e);
@@ -407,7 +408,8 @@ static void fuel_and_deadline_end_a_guest_each_for_itself(void) {
 // -- Collection of host references
 
 static void an_unreachable_reference_is_finalized_by_gc(void) {
-  int finalized = 0;
+  static int finalized;
+  finalized = 0;
   wasmtime_externref_t ref;
   expect(wasmtime_externref_new(ctx, &finalized, count_finalized, &ref));
   expect_ok(wasmtime_context_gc(ctx));
@@ -418,7 +420,8 @@ static void an_unreachable_reference_is_finalized_by_gc(void) {
 }
 
 static void deleting_the_store_finalizes_every_reference_once(void) {
-  int finalized = 0;
+  static int finalized;
+  finalized = 0;
   wasmtime_externref_t ref;
   for (int i = 0; i < 10; i++) {
     expect(wasmtime_externref_new(ctx, &finalized, count_finalized, &ref));
@@ -434,7 +437,8 @@ static void a_reference_in_a_global_or_table_stays(void) {
                                              "  (table (export \"t\") 2 externref))");
   wasmtime_global_t global = export_of(&instance, "g").of.global;
   wasmtime_table_t table = export_of(&instance, "t").of.table;
-  int in_global = 0, in_table = 0;
+  static int in_global, in_table;
+  in_global = in_table = 0;
   wasmtime_val_t val = null_externref_val(), null = null_externref_val();
   expect(wasmtime_externref_new(ctx, &in_global, count_finalized, &val.of.externref));
   expect_ok(wasmtime_global_set(ctx, &global, &val));
@@ -471,7 +475,8 @@ static void a_reference_in_a_guests_local_stays_while_it_is_used(void) {
                                  "  (func (export \"f\") (param externref) (result externref) call $gc local.get 0))",
                     &import, 1);
   wasmtime_func_t f = func_of(&instance, "f");
-  int finalized = 0;
+  static int finalized;
+  finalized = 0;
   wasmtime_val_t arg = null_externref_val(), result;
   expect(wasmtime_externref_new(ctx, &finalized, count_finalized, &arg.of.externref));
   wasm_trap_t *trap = NULL;
@@ -584,7 +589,8 @@ static void *delete_elsewhere(void *of) {
 }
 
 static void a_store_may_be_deleted_by_another_thread(void) {
-  int finalized = 0;
+  static int finalized;
+  finalized = 0;
   wasmtime_externref_t ref;
   wasmtime_instance_t instance = instance_of(GROWING);
   wasmtime_func_t grow = func_of(&instance, "memory");

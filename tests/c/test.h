@@ -126,7 +126,7 @@ static inline bool test_expect_no_trap(wasm_trap_t *trap, const char *what, cons
 
 // -- Finalizers
 
-// Counts how often a finalizer ran: pass `&int` as data.
+// Counts how often a finalizer ran: pass `&int` as data. The count is static where its store outlives the claim.
 static inline void count_finalized(void *data) { ++*(int *)data; }
 
 // -- Short ways
