@@ -166,10 +166,17 @@ pub struct OpenDir {
 }
 
 /// A place in a directory's listing: the guest's cookie for it, and the host's offset.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct DirPosition {
     cookie: u64,
     offset: u64,
+}
+
+impl Default for DirPosition {
+    /// The host's start: the guest has already seen the directory itself and its parent there.
+    fn default() -> Self {
+        Self { cookie: 2, offset: 0 }
+    }
 }
 
 /// One entry of a directory, lent for the length of a callback.
@@ -202,6 +209,8 @@ impl OpenDir {
     }
 
     /// Hands the entries from `cookie` on to `take`, until it returns `false`, which leaves that entry for the next time.
+    /// The directory itself and its parent come first; the parent is shown as the directory itself, because what lies
+    /// above is none of the guest's business.
     ///
     /// Cookies count entries from 1, because C libraries keep them in 32 bits, where the host's offsets don't fit. The
     /// last place is kept with its host offset, so that listing on from there neither starts over nor holds entries in
@@ -215,7 +224,16 @@ impl OpenDir {
         waiter: &mut Waiter,
         mut take: impl FnMut(DirEntry<'_>) -> Result<bool, Error>,
     ) -> Result<(), Error> {
-        if cookie == 0 || cookie != self.position.cookie {
+        for (index, name) in [".", ".."].into_iter().enumerate() {
+            let next = index as u64 + 1;
+            if next > cookie {
+                let ino = filestat(self.file.as_fd())?.ino;
+                if !take(DirEntry { next, ino, filetype: FileType::Directory, name })? {
+                    return Ok(());
+                }
+            }
+        }
+        if cookie != self.position.cookie {
             self.position = DirPosition::default();
         }
         rustix::fs::seek(&self.file, SeekFrom::Start(self.position.offset))?;
@@ -223,14 +241,13 @@ impl OpenDir {
         let mut entries = RawDir::new(&self.file, &mut buffer);
         while let Some(entry) = entries.next() {
             let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                self.position.offset = entry.next_entry_cookie();
+                continue;
+            }
             let next = DirPosition { cookie: self.position.cookie + 1, offset: entry.next_entry_cookie() };
             if next.cookie > cookie {
-                let name = entry.file_name();
-                let ino = match name.to_bytes() {
-                    // The preopen's parent is none of the guest's business.
-                    b".." => filestat(self.file.as_fd())?.ino,
-                    _ => entry.ino(),
-                };
                 let filetype = match entry.file_type() {
                     rustix::fs::FileType::Unknown => {
                         let stat = rustix::fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW);
@@ -239,7 +256,7 @@ impl OpenDir {
                     known => known.into(),
                 };
                 let name = name.to_str().map_err(|_| Errno::Ilseq)?;
-                if !take(DirEntry { next: next.cookie, ino, filetype, name })? {
+                if !take(DirEntry { next: next.cookie, ino: entry.ino(), filetype, name })? {
                     return Ok(());
                 }
             }
@@ -459,12 +476,11 @@ mod tests {
         let mut dir = open_in(&root);
         let mut inos = Vec::new();
         let listed = dir.read_entries(0, &mut Waiter::default(), |entry| {
-            if entry.name.starts_with('.') {
-                inos.push(entry.ino);
-            }
-            Ok(true)
+            inos.push(entry.ino);
+            Ok(inos.len() < 2)
         });
         assert_eq!(listed, Ok(()));
-        assert!(inos.len() == 2 && inos[0] == inos[1]);
+        let own = filestat(dir.file.as_fd()).map(|stat| stat.ino);
+        assert_eq!(inos.into_iter().map(Ok).collect::<Vec<_>>(), [own, own]);
     }
 }

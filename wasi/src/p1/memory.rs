@@ -40,11 +40,14 @@ impl<'a> GuestMemory<'a> {
         Self { base, len, memory: PhantomData }
     }
 
-    /// The host address of `len` bytes at `address`.
+    /// The host address of `len` bytes at `address`. No bytes are at any address.
     ///
     /// # Errors
     /// `fault` when any of them is outside of the memory.
     pub fn check(self, address: u32, len: usize) -> Result<*mut u8, Errno> {
+        if len == 0 {
+            return Ok(self.base);
+        }
         let start = address as usize;
         let end = start.checked_add(len).ok_or(Errno::Fault)?;
         if end > self.len {
@@ -258,7 +261,7 @@ mod tests {
         assert_eq!(memory.array::<1>(15), Ok([7]));
         assert_eq!(memory.array::<1>(16), Err(Errno::Fault));
         assert_eq!(memory.array::<0>(16), Ok([]));
-        assert_eq!(memory.array::<0>(17), Err(Errno::Fault));
+        assert_eq!(memory.array::<0>(u32::MAX), Ok([]));
         assert_eq!(memory.array::<4>(u32::MAX), Err(Errno::Fault));
         assert_eq!(memory.write_u64(9, 1), Err(Errno::Fault));
     }
