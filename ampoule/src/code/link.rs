@@ -1,0 +1,220 @@
+//! How a code region is laid out, and how the calls in machine code are made to lead where they should.
+//!
+//! ```text
+//! region:  jumps to builtins, page 0 | addresses for them, page 1 | code …
+//! lazy:    jumps to builtins, page 0 | addresses for them, page 1 | stubs | addresses of functions | code …
+//! ```
+//!
+//! Code and addresses lie on pages of their own: a write next to running code would stall it.
+//!
+//! A jump to a builtin is `jmp [rip + its address]`. A stub is 16 bytes:
+//!
+//! ```text
+//! +0   jmp [rip + the function's address]   at first the address of the next instruction
+//! +6   mov eax, number of the function      eax carries no argument in the guest's convention
+//! +11  jmp to the shared half, at the head's end: mov r11, [rip + module]; jmp [rip + compile_function]
+//! ```
+
+use crate::sys::mmap::PAGE;
+use crate::sys::trampolines::trampoline;
+use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Relocation, RelocationTarget};
+use ampoule_core::builtins::Builtin;
+use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
+
+/// Bytes of a region's head.
+pub const HEAD_LEN: usize = 2 * PAGE;
+
+/// Bytes of a function's stub.
+pub const STUB_LEN: usize = 16;
+
+/// Bytes of a stub before its lazy half.
+pub const STUB_JUMP_LEN: usize = 6;
+
+/// The alignment every function gets at least.
+const FUNCTION_ALIGNMENT: usize = 16;
+
+const JUMP_LEN: usize = 8;
+const COMPILE_ON_CALL: usize = (Builtin::COUNT * JUMP_LEN).next_multiple_of(16);
+
+/// Where the head keeps the address of the `ModuleCode`.
+pub const MODULE_SLOT: usize = slot(Builtin::COUNT);
+
+const _: () = assert!(COMPILE_ON_CALL + 16 <= PAGE && MODULE_SLOT + 8 <= HEAD_LEN);
+
+/// Where the jump to a builtin is in a region.
+pub const fn builtin_jump(builtin: Builtin) -> usize {
+    builtin as usize * JUMP_LEN
+}
+
+const fn slot(index: usize) -> usize {
+    PAGE + index * 8
+}
+
+/// The head of a region, without the address of its `ModuleCode`.
+pub fn head() -> Vec<u8> {
+    let mut head = vec![0; HEAD_LEN];
+    for &builtin in Builtin::ALL {
+        let address = slot(builtin as usize);
+        jump_through(&mut head, builtin_jump(builtin), address);
+        head[address..address + 8].copy_from_slice(&(trampoline(builtin) as u64).to_le_bytes());
+    }
+    // mov r11, [rip + displacement]
+    head[COMPILE_ON_CALL..COMPILE_ON_CALL + 3].copy_from_slice(&[0x4c, 0x8b, 0x1d]);
+    displace(&mut head, COMPILE_ON_CALL + 3, MODULE_SLOT);
+    jump_through(&mut head, COMPILE_ON_CALL + 7, slot(Builtin::CompileFunction as usize));
+    head
+}
+
+/// The stubs of `count` functions, for a region where they start at `stubs` and the functions' addresses at `slots`.
+pub fn stubs(count: usize, stubs: usize, slots: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(count * STUB_LEN);
+    for number in 0..count {
+        let at = stubs + number * STUB_LEN;
+        let displacement = |target: usize, after: usize| (target.wrapping_sub(at + after) as u32).to_le_bytes();
+        bytes.extend_from_slice(&[0xff, 0x25]);
+        bytes.extend_from_slice(&displacement(slots + number * 8, STUB_JUMP_LEN));
+        bytes.push(0xb8);
+        bytes.extend_from_slice(&(number as u32).to_le_bytes());
+        bytes.push(0xe9);
+        bytes.extend_from_slice(&displacement(COMPILE_ON_CALL, STUB_LEN));
+    }
+    bytes
+}
+
+/// `jmp [rip + displacement]`, through the address at `through`.
+fn jump_through(bytes: &mut [u8], at: usize, through: usize) {
+    bytes[at..at + 2].copy_from_slice(&[0xff, 0x25]);
+    displace(bytes, at + 2, through);
+}
+
+/// Writes the displacement at `at` from its end to `target`.
+fn displace(bytes: &mut [u8], at: usize, target: usize) {
+    bytes[at..at + 4].copy_from_slice(&(target.wrapping_sub(at + 4) as u32).to_le_bytes());
+}
+
+/// The code of a function as it is to lie at `address`, with its calls resolved. A call to a place that 32 bits don't reach
+/// goes through a jump behind the code, with the full address.
+///
+/// # Panics
+/// Where a relocation lies outside of the code: a bug of the compiler.
+pub fn resolve(
+    code: &[u8],
+    relocations: &[Relocation],
+    address: usize,
+    target_of: impl Fn(RelocationTarget) -> usize,
+) -> Vec<u8> {
+    let mut bytes = code.to_vec();
+    for relocation in relocations {
+        let at = relocation.offset as usize;
+        let mut target = target_of(relocation.target);
+        let reached = |target: usize| i32::try_from(target.wrapping_sub(address + at + 4) as isize);
+        if reached(target).is_err() {
+            bytes.resize(bytes.len().next_multiple_of(8), 0xcc);
+            let far = address + bytes.len();
+            // jmp [rip + 2], a pause to align, the address.
+            bytes.extend_from_slice(&[0xff, 0x25, 2, 0, 0, 0, 0xcc, 0xcc]);
+            bytes.extend_from_slice(&(target as u64).to_le_bytes());
+            target = far;
+        }
+        let displacement = reached(target).expect("a function is much smaller than what 32 bits reach");
+        bytes[at..at + 4].copy_from_slice(&displacement.to_le_bytes());
+    }
+    bytes
+}
+
+/// Where the next function goes.
+pub fn align(offset: usize, function: &CompiledFunction) -> usize {
+    offset.next_multiple_of(FUNCTION_ALIGNMENT.max(function.alignment as usize))
+}
+
+/// The code of a whole module with its calls resolved, to lie behind the head of a region. Nothing in it depends on where the
+/// region is.
+#[derive(Clone, Debug, Default)]
+pub struct Text {
+    /// Machine code; a multiple of the page size.
+    pub bytes: Vec<u8>,
+    /// Start and length of each function in `bytes`, in the order of their numbers and of their starts.
+    pub spans: Vec<(u32, u32)>,
+    /// What is known of each function.
+    pub infos: Vec<FunctionInfo>,
+}
+
+impl Text {
+    /// Links all functions of a module, given in the order of their numbers; `imported` functions come before them in the
+    /// module's index space.
+    ///
+    /// # Errors
+    /// A module whose code is larger than a region.
+    pub fn link(functions: Vec<CompiledFunction>, imported: usize) -> Result<Self, super::CodeError> {
+        let mut spans = Vec::with_capacity(functions.len());
+        let mut end = 0;
+        for function in &functions {
+            let start = align(end, function);
+            end = start + function.code.len();
+            if end > super::memory::REGION_MAX - HEAD_LEN - PAGE {
+                return Err(super::CodeError::Compile("the module's machine code is larger than 2 GiB".to_string()));
+            }
+            spans.push((start as u32, function.code.len() as u32));
+        }
+        let mut bytes = vec![0xcc; end.next_multiple_of(PAGE)];
+        let mut infos = Vec::with_capacity(functions.len());
+        for (function, &(start, len)) in functions.into_iter().zip(&spans) {
+            let start = start as usize;
+            // Addresses count from the region's start here.
+            let code = resolve(&function.code, &function.relocations, HEAD_LEN + start, |target| match target {
+                RelocationTarget::Builtin(builtin) => builtin_jump(builtin),
+                RelocationTarget::Func(index) => HEAD_LEN + spans[defined(index, imported).index()].0 as usize,
+            });
+            bytes[start..start + len as usize].copy_from_slice(&code);
+            infos.push(function.info);
+        }
+        Ok(Text { bytes, spans, infos })
+    }
+}
+
+/// The function's position among the module's own.
+///
+/// # Panics
+/// For an import: code calls these through their `VmFuncImport`.
+pub fn defined(index: FuncIndex, imported: usize) -> DefinedFuncIndex {
+    let own = index.index().checked_sub(imported).expect("a relocation refers to a function of the module");
+    DefinedFuncIndex(own as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_lead_to_their_targets_near_and_far() {
+        let near = Relocation { offset: 1, target: RelocationTarget::Builtin(Builtin::Trap) };
+        let far = Relocation { offset: 6, target: RelocationTarget::Func(FuncIndex(0)) };
+        let code = resolve(&[0xe8, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0], &[near, far], 1 << 40, |target| match target {
+            RelocationTarget::Builtin(_) => (1 << 40) - 0x1000,
+            RelocationTarget::Func(_) => 0x1234_5678,
+        });
+        assert_eq!(i32::from_le_bytes(code[1..5].try_into().unwrap()), -0x1000 - 5);
+        let far_jump = 10 + i32::from_le_bytes(code[6..10].try_into().unwrap()) as usize;
+        assert_eq!(code[far_jump..far_jump + 2], [0xff, 0x25]);
+        let through = far_jump + 6 + i32::from_le_bytes(code[far_jump + 2..far_jump + 6].try_into().unwrap()) as usize;
+        assert_eq!(u64::from_le_bytes(code[through..through + 8].try_into().unwrap()), 0x1234_5678);
+    }
+
+    #[test]
+    fn linked_functions_call_each_other_and_builtins() {
+        let call = |target| CompiledFunction {
+            code: vec![0xe8, 0, 0, 0, 0],
+            alignment: 1,
+            relocations: vec![Relocation { offset: 1, target }],
+            info: FunctionInfo::default(),
+        };
+        let functions =
+            vec![call(RelocationTarget::Func(FuncIndex(4))), call(RelocationTarget::Builtin(Builtin::MemoryGrow))];
+        let text = Text::link(functions, 3).unwrap();
+        assert_eq!(text.spans, [(0, 5), (16, 5)]);
+        assert_eq!(text.bytes.len(), PAGE);
+        let displacement = |at: usize| i32::from_le_bytes(text.bytes[at..at + 4].try_into().unwrap());
+        assert_eq!(5 + displacement(1), 16);
+        assert_eq!(HEAD_LEN as i32 + 21 + displacement(17), builtin_jump(Builtin::MemoryGrow) as i32);
+    }
+}

@@ -1,0 +1,430 @@
+//! The code of one module: where each function is, and how it gets there.
+//!
+//! A module's code is made in one of two ways.
+//!
+//! * **Lazily** ([`ModuleCode::lazy`]): each function begins as a stub that compiles it at its first call. The function's address
+//!   is then stored in one word, through which the stub jumps from then on; no code is changed once it may run. Functions compiled
+//!   later call it directly.
+//! * **At once** ([`ModuleCode::linked`], and artifacts): everything is there, all calls are direct, and there are no stubs.
+//!
+//! The thunks of an engine are in a [`ThunkCode`].
+
+use super::link::{self, HEAD_LEN, MODULE_SLOT, STUB_JUMP_LEN, STUB_LEN, Text};
+use super::memory::Region;
+use super::{CodeError, registry};
+use crate::builtins;
+use crate::sys::mmap::PAGE;
+use crate::sys::stack;
+use ampoule_core::artifact::{CompiledFunction, FunctionInfo, RelocationTarget};
+use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::vm::VmContext;
+use std::any::Any;
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+/// Compiles one function; an error is in words.
+pub type CompileFn = dyn Fn(DefinedFuncIndex) -> Result<CompiledFunction, String> + Send + Sync;
+
+/// Reads what is known of a function, for code that came without it in memory.
+pub type ReadInfoFn = dyn Fn(DefinedFuncIndex) -> FunctionInfo + Send + Sync;
+
+/// Stack for a compilation.
+const COMPILER_STACK: usize = 1 << 20;
+
+/// The code of one module.
+///
+/// 1. The addresses given out ([`ModuleCode::entry`], and every pointer in machine code) are good as long as this value lives.
+/// 2. Its regions are registered from before their code can run until the value is dropped.
+/// 3. A function's address word and its `ready` cell are written once, together, by whoever compiled it.
+pub struct ModuleCode {
+    /// How many functions come before the module's own in its index space.
+    imported: usize,
+    region: Region,
+    functions: Functions,
+    owner: OnceLock<Weak<dyn Any + Send + Sync>>,
+    this: Weak<ModuleCode>,
+}
+
+enum Functions {
+    Lazy(Lazy),
+    Linked(Linked),
+}
+
+struct Lazy {
+    compile: Box<CompileFn>,
+    /// Where the words with the functions' addresses start in the region.
+    slots: usize,
+    ready: Box<[OnceLock<Box<Placed>>]>,
+    /// Functions that some thread is compiling; others that need one wait for it.
+    compiling: Mutex<HashSet<u32>>,
+    compiled: Condvar,
+    place: Mutex<Place>,
+}
+
+/// A function that can run.
+struct Placed {
+    address: usize,
+    info: Arc<FunctionInfo>,
+}
+
+/// Where the next function goes.
+struct Place {
+    /// Regions added when the first was full; the last one is in use.
+    more: Vec<Region>,
+    /// Offset in the region in use.
+    end: usize,
+    /// Functions by their start.
+    starts: BTreeMap<usize, (usize, DefinedFuncIndex)>,
+}
+
+struct Linked {
+    text_len: usize,
+    /// Start and length of each function behind the head, ascending.
+    spans: Box<[(u32, u32)]>,
+    infos: Box<[OnceLock<Arc<FunctionInfo>>]>,
+    read_info: Option<Box<ReadInfoFn>>,
+}
+
+impl ModuleCode {
+    /// Code of `count` functions that compiles each at its first call. `imported` functions come before them in the module's
+    /// index space. `capacity` is a guess, in bytes, of the room all code together needs: that many addresses are reserved, which
+    /// cost nothing, and more when they are used up.
+    ///
+    /// `compile` may be called from any thread that runs the module, several at a time, but once per function unless it fails.
+    ///
+    /// # Errors
+    /// Where code memory has run out.
+    pub fn lazy(
+        count: usize,
+        imported: usize,
+        capacity: usize,
+        compile: Box<CompileFn>,
+    ) -> Result<Arc<Self>, CodeError> {
+        let stubs = HEAD_LEN;
+        let slots = stubs + (count * STUB_LEN).next_multiple_of(PAGE);
+        let code = slots + (count * 8).next_multiple_of(PAGE);
+        let region = Region::new(code + capacity).map_err(no_memory)?;
+        let lazy_halves = (0..count).flat_map(|number| {
+            let address = region.exec_base() + stubs + number * STUB_LEN + STUB_JUMP_LEN;
+            (address as u64).to_le_bytes()
+        });
+        region.write(0, &link::head()).map_err(no_memory)?;
+        region.write(stubs, &link::stubs(count, stubs, slots)).map_err(no_memory)?;
+        region.write(slots, &lazy_halves.collect::<Vec<u8>>()).map_err(no_memory)?;
+        let functions = Functions::Lazy(Lazy {
+            compile,
+            slots,
+            ready: std::iter::repeat_with(OnceLock::new).take(count).collect(),
+            compiling: Mutex::default(),
+            compiled: Condvar::new(),
+            place: Mutex::new(Place { more: Vec::new(), end: code, starts: BTreeMap::new() }),
+        });
+        Ok(Self::registered(imported, region, functions))
+    }
+
+    /// The code of a module that was compiled and linked as a whole.
+    ///
+    /// # Errors
+    /// Where code memory has run out.
+    pub fn linked(text: Text, imported: usize) -> Result<Arc<Self>, CodeError> {
+        let region = Region::new(HEAD_LEN + text.bytes.len()).map_err(no_memory)?;
+        region.write(0, &link::head()).map_err(no_memory)?;
+        region.write(HEAD_LEN, &text.bytes).map_err(no_memory)?;
+        let linked = Linked {
+            text_len: text.bytes.len(),
+            spans: text.spans.into(),
+            infos: text.infos.into_iter().map(|info| OnceLock::from(Arc::new(info))).collect(),
+            read_info: None,
+        };
+        Ok(Self::registered(imported, region, Functions::Linked(linked)))
+    }
+
+    /// As [`ModuleCode::linked`], with the code put behind the region's head by `place`, and the rest read when asked for.
+    /// `spans` ascend and lie within `text_len`.
+    pub(super) fn linked_by(
+        text_len: usize,
+        spans: Box<[(u32, u32)]>,
+        imported: usize,
+        read_info: Box<ReadInfoFn>,
+        place: impl FnOnce(&Region) -> io::Result<()>,
+    ) -> Result<Arc<Self>, CodeError> {
+        let region = Region::new(HEAD_LEN + text_len).map_err(no_memory)?;
+        region.write(0, &link::head()).map_err(no_memory)?;
+        place(&region).map_err(no_memory)?;
+        let infos = std::iter::repeat_with(OnceLock::new).take(spans.len()).collect();
+        let linked = Linked { text_len, spans, infos, read_info: Some(read_info) };
+        Ok(Self::registered(imported, region, Functions::Linked(linked)))
+    }
+
+    fn registered(imported: usize, region: Region, functions: Functions) -> Arc<Self> {
+        let range = region.exec_range();
+        let code = Arc::new_cyclic(|this| ModuleCode {
+            imported,
+            region,
+            functions,
+            owner: OnceLock::new(),
+            this: this.clone(),
+        });
+        code.region.word(MODULE_SLOT).store(Arc::as_ptr(&code) as u64, Ordering::Release);
+        registry::register(range, Arc::downgrade(&code));
+        code
+    }
+
+    /// Notes what this code belongs to, for those who find it by a program counter. The first call counts.
+    pub fn set_owner(&self, owner: Weak<dyn Any + Send + Sync>) {
+        // A second owner would be a mistake of ours that costs a backtrace its names, nothing more.
+        let _ = self.owner.set(owner);
+    }
+
+    /// What this code belongs to, if it was told and is still there.
+    pub fn owner(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.owner.get()?.upgrade()
+    }
+
+    /// Where a function is called: its code, or its stub until that exists. Good for the life of the module's code.
+    pub fn entry(&self, func: DefinedFuncIndex) -> *const u8 {
+        let address = match &self.functions {
+            Functions::Lazy(lazy) => match lazy.ready[func.index()].get() {
+                Some(placed) => placed.address,
+                None => self.stub(func),
+            },
+            Functions::Linked(linked) => self.region.exec_base() + HEAD_LEN + linked.spans[func.index()].0 as usize,
+        };
+        address as *const u8
+    }
+
+    /// The function whose code lies at `pc`, and the offset in it.
+    pub fn find(&self, pc: usize) -> Option<(DefinedFuncIndex, u32)> {
+        match &self.functions {
+            Functions::Lazy(lazy) => {
+                let place = lock(&lazy.place);
+                let (&start, &(len, func)) = place.starts.range(..=pc).next_back()?;
+                (pc - start < len).then(|| (func, (pc - start) as u32))
+            }
+            Functions::Linked(linked) => {
+                let offset = pc.checked_sub(self.region.exec_base() + HEAD_LEN)?;
+                let after = linked.spans.partition_point(|&(start, _)| start as usize <= offset);
+                let func = after.checked_sub(1)?;
+                let (start, len) = linked.spans[func];
+                let offset = offset - start as usize;
+                (offset < len as usize).then_some((DefinedFuncIndex(func as u32), offset as u32))
+            }
+        }
+    }
+
+    /// What is known of a function's code; `None` while it has none.
+    pub fn info(&self, func: DefinedFuncIndex) -> Option<Arc<FunctionInfo>> {
+        match &self.functions {
+            Functions::Lazy(lazy) => lazy.ready[func.index()].get().map(|placed| placed.info.clone()),
+            Functions::Linked(linked) => Some(linked.info(func).clone()),
+        }
+    }
+
+    /// How many functions the module has of its own.
+    pub fn len(&self) -> usize {
+        match &self.functions {
+            Functions::Lazy(lazy) => lazy.ready.len(),
+            Functions::Linked(linked) => linked.spans.len(),
+        }
+    }
+
+    /// Whether the module has no functions of its own.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The code of the whole module, to be written to an artifact; `None` where it is compiled lazily (see [`compile_all`]).
+    pub fn text(&self) -> Option<Text> {
+        let Functions::Linked(linked) = &self.functions else { return None };
+        // SAFETY: linked code is never written again.
+        let bytes = unsafe { self.region.bytes(HEAD_LEN..HEAD_LEN + linked.text_len) }.to_vec();
+        let infos = (0..linked.spans.len()).map(|func| (**linked.info(DefinedFuncIndex(func as u32))).clone());
+        Some(Text { bytes, spans: linked.spans.to_vec(), infos: infos.collect() })
+    }
+
+    /// Makes sure that a function is compiled, and answers where its code is.
+    ///
+    /// When another thread is compiling it, waits for that one. Needs no more stack than a little.
+    ///
+    /// # Errors
+    /// What the compiler says, or that code memory has run out. A later call tries again.
+    pub fn compile(&self, func: DefinedFuncIndex) -> Result<usize, CodeError> {
+        let Functions::Lazy(lazy) = &self.functions else { return Ok(self.entry(func).addr()) };
+        let mut compiling = lock(&lazy.compiling);
+        loop {
+            if let Some(placed) = lazy.ready[func.index()].get() {
+                return Ok(placed.address);
+            }
+            if compiling.insert(func.0) {
+                break;
+            }
+            compiling = lazy.compiled.wait(compiling).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(compiling);
+        let result = stack::with_room(COMPILER_STACK, || self.compile_now(lazy, func));
+        lock(&lazy.compiling).remove(&func.0);
+        lazy.compiled.notify_all();
+        result
+    }
+
+    fn compile_now(&self, lazy: &Lazy, func: DefinedFuncIndex) -> Result<usize, CodeError> {
+        // A panic of the compiler must not cross the guest's frames, nor leave others waiting.
+        let function = catch_unwind(AssertUnwindSafe(|| (lazy.compile)(func)))
+            .unwrap_or_else(|panic| Err(format!("the compiler panicked: {}", panic_message(&*panic))))
+            .map_err(CodeError::Compile)?;
+        let address = self.place(lazy, func, &function).map_err(no_memory)?;
+        let placed = Box::new(Placed { address, info: Arc::new(function.info) });
+        assert!(lazy.ready[func.index()].set(placed).is_ok(), "a function is compiled by one thread at a time");
+        self.region.word(lazy.slots + func.index() * 8).store(address as u64, Ordering::Release);
+        Ok(address)
+    }
+
+    /// Writes a function's code to where there is room.
+    fn place(&self, lazy: &Lazy, func: DefinedFuncIndex, function: &CompiledFunction) -> io::Result<usize> {
+        let mut place = lock(&lazy.place);
+        loop {
+            let region = place.more.last().unwrap_or(&self.region);
+            let start = link::align(place.end, function);
+            let address = region.exec_base() + start;
+            let code = link::resolve(&function.code, &function.relocations, address, |target| match target {
+                RelocationTarget::Builtin(builtin) => region.exec_base() + link::builtin_jump(builtin),
+                RelocationTarget::Func(index) => self.entry(link::defined(index, self.imported)).addr(),
+            });
+            if start + code.len() <= region.len() {
+                region.write(start, &code)?;
+                place.end = start + code.len();
+                place.starts.insert(address, (code.len(), func));
+                return Ok(address);
+            }
+            // Room for the worst: every call a far one.
+            let needed = HEAD_LEN + function.alignment as usize + function.code.len() + function.relocations.len() * 24;
+            let region = Region::new(needed.max(self.region.len()))?;
+            region.write(0, &link::head())?;
+            registry::register(region.exec_range(), self.this.clone());
+            place.more.push(region);
+            place.end = HEAD_LEN;
+        }
+    }
+
+    fn stub(&self, func: DefinedFuncIndex) -> usize {
+        self.region.exec_base() + HEAD_LEN + func.index() * STUB_LEN
+    }
+}
+
+impl Drop for ModuleCode {
+    fn drop(&mut self) {
+        registry::unregister(self.region.exec_range());
+        if let Functions::Lazy(lazy) = &self.functions {
+            for region in &lock(&lazy.place).more {
+                registry::unregister(region.exec_range());
+            }
+        }
+    }
+}
+
+impl Linked {
+    fn info(&self, func: DefinedFuncIndex) -> &Arc<FunctionInfo> {
+        self.infos[func.index()].get_or_init(|| {
+            let read = self.read_info.as_ref().expect("code without a reader came with everything known");
+            Arc::new(read(func))
+        })
+    }
+}
+
+/// Compiles `count` functions, on all cores where `parallel`.
+///
+/// # Errors
+/// What the compiler says of the first function that it refuses.
+#[cfg(feature = "compiler")]
+pub fn compile_all(count: usize, parallel: bool, compile: &CompileFn) -> Result<Vec<CompiledFunction>, CodeError> {
+    use rayon::prelude::*;
+    let compile = |func: usize| compile(DefinedFuncIndex(func as u32)).map_err(CodeError::Compile);
+    if parallel { (0..count).into_par_iter().map(compile).collect() } else { (0..count).map(compile).collect() }
+}
+
+/// What a stub's call comes to: compiles the function and answers where to jump. On failure the error is noted in the store,
+/// and the answer is not used.
+///
+/// # Safety
+/// To be called by the trampoline of `Builtin::CompileFunction` only: the running instance is `vmctx`, and `code` is its module's.
+pub(crate) unsafe extern "C" fn compile_function(vmctx: *mut VmContext, code: *const ModuleCode, func: u32) -> usize {
+    // SAFETY: the running instance keeps its module's code alive.
+    match unsafe { &*code }.compile(DefinedFuncIndex(func)) {
+        Ok(address) => address,
+        Err(error) => {
+            // SAFETY: the caller's.
+            unsafe { builtins::compile_failed(vmctx, error.to_string()) };
+            0
+        }
+    }
+}
+
+/// The thunks of one engine. Dropping it frees them.
+pub struct ThunkCode {
+    /// The last one has room.
+    regions: Vec<Region>,
+    end: usize,
+}
+
+impl ThunkCode {
+    /// Addresses reserved at a time, in bytes.
+    const REGION_LEN: usize = 1 << 20;
+
+    /// Room for thunks.
+    ///
+    /// # Errors
+    /// Where code memory has run out.
+    pub fn new() -> Result<Self, CodeError> {
+        let mut thunks = ThunkCode { regions: Vec::new(), end: 0 };
+        thunks.add_region(0)?;
+        Ok(thunks)
+    }
+
+    /// Makes a thunk ready to run, for as long as this value lives.
+    ///
+    /// # Errors
+    /// Where code memory has run out.
+    ///
+    /// # Panics
+    /// Where the thunk calls a function of a module: a bug of the compiler.
+    pub fn place(&mut self, thunk: &CompiledFunction) -> Result<*const u8, CodeError> {
+        loop {
+            let region = self.regions.last().expect("made with one");
+            let start = link::align(self.end, thunk);
+            if start + thunk.code.len() <= region.len() {
+                let code = link::resolve(&thunk.code, &thunk.relocations, start, |target| match target {
+                    RelocationTarget::Builtin(builtin) => link::builtin_jump(builtin),
+                    RelocationTarget::Func(_) => unreachable!("a thunk calls through the reference it is given"),
+                });
+                region.write(start, &code).map_err(no_memory)?;
+                self.end = start + code.len();
+                return Ok((region.exec_base() + start) as *const u8);
+            }
+            self.add_region(HEAD_LEN + thunk.alignment as usize + thunk.code.len())?;
+        }
+    }
+
+    fn add_region(&mut self, needed: usize) -> Result<(), CodeError> {
+        let region = Region::new(needed.max(Self::REGION_LEN)).map_err(no_memory)?;
+        region.write(0, &link::head()).map_err(no_memory)?;
+        self.regions.push(region);
+        self.end = HEAD_LEN;
+        Ok(())
+    }
+}
+
+fn no_memory(error: io::Error) -> CodeError {
+    CodeError::System("placing machine code", error)
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,243 @@
+//! Entering guest code, leaving it early, and walking its frames.
+//!
+//! [`enter`] makes the entry frame, under which all guest frames of one activation lie:
+//!
+//! ```text
+//! fp + 8    return address into the host
+//! fp        the host's frame pointer          <- VmStoreContext::entry_fp
+//! fp - 8    rbx  \
+//! fp - 16   r12   |
+//! fp - 24   r13   | the host's, given back whichever way the guest ends
+//! fp - 32   r14   |
+//! fp - 40   r15  /
+//! fp - 48   the store's VmStoreContext
+//! fp - 56   its entry_fp  \
+//! fp - 64   its exit_fp    | as they were before: those of the activation outside, if any
+//! fp - 72   its caller    /
+//! fp - 80   unused, keeps the stack aligned
+//! fp - 88   return address into `enter`: what a walk knows the end of an activation by
+//! ```
+
+use ampoule_core::vm::{VmContext, VmFuncRef, VmStoreContext};
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+/// Where [`enter`] keeps what, from its frame pointer. The assembly and the readers below take offsets from here only.
+mod frame {
+    pub const R15: i32 = -40;
+    pub const STORE: i32 = -48;
+    pub const ENTRY_FP: i32 = -56;
+    pub const EXIT_FP: i32 = -64;
+    pub const CALLER: i32 = -72;
+}
+
+/// [`enter`]'s answer when the guest was unwound.
+pub const UNWOUND: u32 = 2;
+
+/// Calls an entry thunk. Answers what it answers (0: done; 1: an argument is of the wrong kind), or [`UNWOUND`].
+///
+/// `entry_fp`, `exit_fp` and `caller` of the store are the same afterwards as before.
+///
+/// # Safety
+/// `store` is live and may be written; `thunk` is an entry thunk of the type of `func_ref`, and the latter belongs to the store;
+/// `args` and `results` have as many values as that type says. `stack_limit` is set for the current stack. Everything the guest
+/// can reach of the store is live until this returns, and no Rust reference to any of it is used meanwhile.
+#[unsafe(naked)]
+pub unsafe extern "C" fn enter(
+    store: *mut VmStoreContext,
+    thunk: *const u8,
+    func_ref: *const VmFuncRef,
+    args: *mut u8,
+    results: *mut u8,
+) -> u32 {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "push rdi",
+        "push qword ptr [rdi + {store_entry_fp}]",
+        "push qword ptr [rdi + {store_exit_fp}]",
+        "push qword ptr [rdi + {store_caller}]",
+        "sub rsp, 8",
+        "mov qword ptr [rdi + {store_entry_fp}], rbp",
+        "mov rax, rsi",
+        "mov rdi, rdx",
+        "mov rsi, rcx",
+        "mov rdx, r8",
+        "call rax",
+        // The end of an activation, for walks. Hidden: each library that holds this code has its own.
+        ".globl ampoule_entry_return",
+        ".hidden ampoule_entry_return",
+        "ampoule_entry_return:",
+        "2:",
+        "mov rdi, qword ptr [rbp + {frame_store}]",
+        "mov rcx, qword ptr [rbp + {frame_entry_fp}]",
+        "mov qword ptr [rdi + {store_entry_fp}], rcx",
+        "mov rcx, qword ptr [rbp + {frame_exit_fp}]",
+        "mov qword ptr [rdi + {store_exit_fp}], rcx",
+        "mov rcx, qword ptr [rbp + {frame_caller}]",
+        "mov qword ptr [rdi + {store_caller}], rcx",
+        "lea rsp, [rbp + {frame_r15}]",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        // Where unwinding lands: rbp is the entry frame's, everything else is lost.
+        ".globl ampoule_entry_landing",
+        ".hidden ampoule_entry_landing",
+        "ampoule_entry_landing:",
+        "mov eax, {unwound}",
+        "jmp 2b",
+        store_entry_fp = const offset_of!(VmStoreContext, entry_fp),
+        store_exit_fp = const offset_of!(VmStoreContext, exit_fp),
+        store_caller = const offset_of!(VmStoreContext, caller),
+        frame_store = const frame::STORE,
+        frame_entry_fp = const frame::ENTRY_FP,
+        frame_exit_fp = const frame::EXIT_FP,
+        frame_caller = const frame::CALLER,
+        frame_r15 = const frame::R15,
+        unwound = const UNWOUND,
+    )
+}
+
+unsafe extern "C" {
+    /// Where a thunk returns to in [`enter`].
+    #[link_name = "ampoule_entry_return"]
+    static ENTRY_RETURN: u8;
+}
+
+/// Abandons every frame below the entry frame `entry_fp`: its [`enter`] returns [`UNWOUND`].
+///
+/// # Safety
+/// `entry_fp` is the frame pointer of an [`enter`] that is active on this stack, as `VmStoreContext::entry_fp` tells. No frame
+/// below it owns anything or is needed again.
+#[unsafe(naked)]
+pub unsafe extern "C" fn unwind(entry_fp: usize) -> ! {
+    naked_asm!("mov rbp, rdi", "jmp ampoule_entry_landing")
+}
+
+/// A place in guest code (thunks included) that is active on the stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GuestFrame {
+    /// The program counter.
+    pub pc: usize,
+    /// The frame pointer. The stack pointer at the call is this less the `frame_size` of the call's stack map.
+    pub fp: usize,
+    /// Whether `pc` is where a call returns to, so that its position is that of `pc - 1`; otherwise `pc` is the instruction itself.
+    pub is_return_address: bool,
+}
+
+/// The guest frames of one activation, innermost first, and then what its entry frame keeps.
+///
+/// Reads the stack through frame pointers, which guest code always has, so it takes no lock and allocates nothing.
+#[derive(Clone, Debug)]
+pub struct GuestFrames {
+    next: Option<GuestFrame>,
+    entry_fp: usize,
+}
+
+impl GuestFrames {
+    /// The frames below an exit: `exit_fp` as `VmStoreContext::exit_fp` tells.
+    ///
+    /// # Safety
+    /// `exit_fp` is the frame pointer of an exit thunk or builtin trampoline that is active, called from guest code. The walk must
+    /// end before the guest goes on.
+    pub unsafe fn below_exit(exit_fp: usize) -> Self {
+        // SAFETY: by the contract of exits, the two words at an exit's frame pointer are those of its caller.
+        let (fp, pc) = unsafe { ((exit_fp as *const usize).read(), (exit_fp as *const usize).add(1).read()) };
+        // SAFETY: the caller of an exit is guest code, active as long as the exit.
+        unsafe { Self::from(GuestFrame { pc, fp, is_return_address: true }) }
+    }
+
+    /// The frames from this one on.
+    ///
+    /// # Safety
+    /// `frame` is a frame of guest code that is active. The walk must end before the guest goes on.
+    pub unsafe fn from(frame: GuestFrame) -> Self {
+        Self { next: Some(frame), entry_fp: 0 }
+    }
+
+    /// Walks to the end, and answers what the entry frame keeps.
+    pub fn entry(mut self) -> EntryFrame {
+        while self.next().is_some() {}
+        EntryFrame { fp: self.entry_fp }
+    }
+}
+
+impl Iterator for GuestFrames {
+    type Item = GuestFrame;
+
+    fn next(&mut self) -> Option<GuestFrame> {
+        let frame = self.next?;
+        // SAFETY: `frame` is an active guest frame (the constructors' contract, kept by the lines below), and every guest frame
+        // starts with its caller's frame pointer and its return address.
+        let (fp, pc) = unsafe { ((frame.fp as *const usize).read(), (frame.fp as *const usize).add(1).read()) };
+        if pc == (&raw const ENTRY_RETURN).addr() {
+            self.next = None;
+            self.entry_fp = fp;
+        } else {
+            self.next = Some(GuestFrame { pc, fp, is_return_address: true });
+        }
+        Some(frame)
+    }
+}
+
+/// The frame of an active [`enter`].
+#[derive(Clone, Copy, Debug)]
+pub struct EntryFrame {
+    fp: usize,
+}
+
+impl EntryFrame {
+    /// The frame pointer.
+    pub fn fp(self) -> usize {
+        self.fp
+    }
+
+    /// The store that was entered.
+    pub fn store(self) -> *mut VmStoreContext {
+        self.word(frame::STORE) as *mut VmStoreContext
+    }
+
+    /// The store's `caller` before this activation.
+    pub fn caller(self) -> *mut VmContext {
+        self.word(frame::CALLER) as *mut VmContext
+    }
+
+    /// The frames of the activation of the same store outside of this one, whose guest called the host that entered here. `None`
+    /// where there is none.
+    pub fn outer(self) -> Option<GuestFrames> {
+        // A store that wasn't running had no entry frame, and its exit frame was stale.
+        // SAFETY: otherwise its guest was waiting in an exit, which is active as long as what it called, this activation.
+        (self.word(frame::ENTRY_FP) != 0).then(|| unsafe { GuestFrames::below_exit(self.word(frame::EXIT_FP)) })
+    }
+
+    fn word(self, offset: i32) -> usize {
+        // SAFETY: `fp` was found behind the return address into `enter`, so it is an active entry frame, laid out as above.
+        unsafe { (self.fp as *const usize).byte_offset(offset as isize).read() }
+    }
+}
+
+/// All guest frames of the store that runs, from this frame on through every activation, innermost first.
+///
+/// # Safety
+/// As [`GuestFrames::from`].
+pub unsafe fn all_frames(frames: GuestFrames) -> impl Iterator<Item = GuestFrame> {
+    let mut frames = Some(frames);
+    std::iter::from_fn(move || {
+        loop {
+            let current = frames.as_mut()?;
+            if let Some(frame) = current.next() {
+                return Some(frame);
+            }
+            frames = EntryFrame { fp: current.entry_fp }.outer();
+        }
+    })
+}

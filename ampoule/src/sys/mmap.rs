@@ -1,0 +1,329 @@
+//! Address space: reserving it, giving parts of it memory, taking the memory away again.
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::MemfdFlags;
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use std::io;
+use std::ops::Range;
+use std::ptr::NonNull;
+
+/// Bytes in a page.
+pub const PAGE: usize = 4096;
+
+/// What may be done with pages. There is deliberately no way to have both writable and executable pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Any access faults.
+    None,
+    /// Reading.
+    Read,
+    /// Reading and writing.
+    ReadWrite,
+    /// Reading and running.
+    ReadExec,
+}
+
+impl Access {
+    fn prot(self) -> ProtFlags {
+        match self {
+            Access::None => ProtFlags::empty(),
+            Access::Read => ProtFlags::READ,
+            Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+            Access::ReadExec => ProtFlags::READ | ProtFlags::EXEC,
+        }
+    }
+
+    fn mprotect(self) -> MprotectFlags {
+        match self {
+            Access::None => MprotectFlags::empty(),
+            Access::Read => MprotectFlags::READ,
+            Access::ReadWrite => MprotectFlags::READ | MprotectFlags::WRITE,
+            Access::ReadExec => MprotectFlags::READ | MprotectFlags::EXEC,
+        }
+    }
+}
+
+/// A range of address space.
+///
+/// 1. `base` starts `len` bytes that this value owns; `base` and `len` are multiples of [`PAGE`], and `len` is not zero.
+/// 2. Nothing else maps or unmaps anything in that range.
+/// 3. Dropping it unmaps the range.
+///
+/// The methods that change what lies in a range are unsafe because the value can't know who points into it; they check that the
+/// range lies inside and is page-aligned, and panic otherwise.
+#[derive(Debug)]
+pub struct Mapping {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a range of addresses belongs to no thread; every method that changes it is unsafe and says what callers owe.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; the safe methods only read the two fields.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Reserves `len` bytes, rounded up to pages, of which every access faults. Takes address space but no memory.
+    ///
+    /// # Errors
+    /// What the operating system says; `InvalidInput` for a length of zero or one that can't be rounded up.
+    pub fn reserve(len: usize) -> io::Result<Self> {
+        Self::anonymous(len, Access::None)
+    }
+
+    /// Maps `len` bytes, rounded up to pages, of zeros.
+    ///
+    /// # Errors
+    /// As [`Mapping::reserve`].
+    pub fn anonymous(len: usize, access: Access) -> io::Result<Self> {
+        let len = page_multiple(len)?;
+        // SAFETY: no address is asked for, so nothing that exists is replaced.
+        let base = unsafe {
+            rustix::mm::mmap_anonymous(
+                std::ptr::null_mut(),
+                len,
+                access.prot(),
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )?
+        };
+        Ok(Self::owning(base, len))
+    }
+
+    /// Maps the first `len` bytes of a file, rounded up to pages, shared with everyone who maps it.
+    ///
+    /// # Errors
+    /// As [`Mapping::reserve`].
+    pub fn shared_file(file: impl AsFd, len: usize, access: Access) -> io::Result<Self> {
+        let len = page_multiple(len)?;
+        // SAFETY: no address is asked for, so nothing that exists is replaced.
+        let base = unsafe {
+            rustix::mm::mmap(std::ptr::null_mut(), len, access.prot(), MapFlags::SHARED | MapFlags::NORESERVE, file, 0)?
+        };
+        Ok(Self::owning(base, len))
+    }
+
+    /// Maps the first `len` bytes of a file, rounded up to pages, so that writes stay private.
+    ///
+    /// The file must not be truncated while mapped: touching what is no longer there kills the process.
+    ///
+    /// # Errors
+    /// As [`Mapping::reserve`].
+    pub fn private_file(file: impl AsFd, len: usize, access: Access) -> io::Result<Self> {
+        let len = page_multiple(len)?;
+        // SAFETY: no address is asked for, so nothing that exists is replaced.
+        let base = unsafe { rustix::mm::mmap(std::ptr::null_mut(), len, access.prot(), MapFlags::PRIVATE, file, 0)? };
+        Ok(Self::owning(base, len))
+    }
+
+    fn owning(base: *mut std::ffi::c_void, len: usize) -> Self {
+        Self { base: NonNull::new(base.cast()).expect("the kernel never maps address zero unasked"), len }
+    }
+
+    /// The first byte.
+    pub fn base(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Never: a mapping has at least one page.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Changes what may be done with a range. Memory that a range already has keeps its content.
+    ///
+    /// # Errors
+    /// What the operating system says, for instance that memory or mappings have run out. Parts of the range may then have
+    /// changed.
+    ///
+    /// # Safety
+    /// No reference to bytes of the range may exist that the new access forbids.
+    pub unsafe fn protect(&self, range: Range<usize>, access: Access) -> io::Result<()> {
+        let (start, len) = self.checked(range);
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the range is ours by (1); the caller sees to references into it.
+        Ok(unsafe { rustix::mm::mprotect(start.cast(), len, access.mprotect())? })
+    }
+
+    /// Maps `file` from `file_offset` on over a range. Writes stay private.
+    ///
+    /// # Errors
+    /// What the operating system says; the range keeps what it had, or faults.
+    ///
+    /// # Safety
+    /// The range's content is replaced: no reference into it may exist. The file must not be truncated while mapped.
+    pub unsafe fn map_private(
+        &self,
+        range: Range<usize>,
+        file: impl AsFd,
+        file_offset: u64,
+        access: Access,
+    ) -> io::Result<()> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.map_over(range, file, file_offset, access, MapFlags::PRIVATE) }
+    }
+
+    /// As [`Mapping::map_private`], but writes reach the file and everyone who maps it.
+    ///
+    /// # Errors
+    /// As [`Mapping::map_private`].
+    ///
+    /// # Safety
+    /// As [`Mapping::map_private`].
+    pub unsafe fn map_shared(
+        &self,
+        range: Range<usize>,
+        file: impl AsFd,
+        file_offset: u64,
+        access: Access,
+    ) -> io::Result<()> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.map_over(range, file, file_offset, access, MapFlags::SHARED) }
+    }
+
+    unsafe fn map_over(
+        &self,
+        range: Range<usize>,
+        file: impl AsFd,
+        file_offset: u64,
+        access: Access,
+        share: MapFlags,
+    ) -> io::Result<()> {
+        let (start, len) = self.checked(range);
+        if len == 0 {
+            return Ok(());
+        }
+        let flags = share | MapFlags::FIXED | MapFlags::NORESERVE;
+        // SAFETY: what is replaced is ours by (1) and (2); the caller sees to references into it.
+        unsafe { rustix::mm::mmap(start.cast(), len, access.prot(), flags, file, file_offset)? };
+        Ok(())
+    }
+
+    /// Replaces a range by anonymous zeros with this access, whatever was mapped there.
+    ///
+    /// # Errors
+    /// What the operating system says; the range keeps what it had, or faults.
+    ///
+    /// # Safety
+    /// The range's content is replaced: no reference into it may exist.
+    pub unsafe fn map_anonymous(&self, range: Range<usize>, access: Access) -> io::Result<()> {
+        let (start, len) = self.checked(range);
+        if len == 0 {
+            return Ok(());
+        }
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        // SAFETY: what is replaced is ours by (1) and (2); the caller sees to references into it.
+        unsafe { rustix::mm::mmap_anonymous(start.cast(), len, access.prot(), flags)? };
+        Ok(())
+    }
+
+    /// Gives a range's memory back. Anonymous pages then read as zeros, private pages of a file as the file.
+    ///
+    /// # Errors
+    /// What the operating system says; the content is then unchanged, or partly so.
+    ///
+    /// # Safety
+    /// The range's content changes: no reference into it may exist.
+    pub unsafe fn reset(&self, range: Range<usize>) -> io::Result<()> {
+        let (start, len) = self.checked(range);
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the range is ours by (1); the caller sees to references into it.
+        Ok(unsafe { rustix::mm::madvise(start.cast(), len, Advice::LinuxDontNeed)? })
+    }
+
+    /// The start and length of a range that lies inside, at page boundaries.
+    fn checked(&self, range: Range<usize>) -> (*mut u8, usize) {
+        assert!(range.start <= range.end && range.end <= self.len, "{range:?} is not inside of {} bytes", self.len);
+        assert!(range.start % PAGE == 0 && range.end % PAGE == 0, "{range:?} is not at page boundaries");
+        (self.base.as_ptr().wrapping_add(range.start), range.len())
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is ours by (1), and whoever pointed into it was to be gone before this value.
+        let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
+        // It can fail where unmapping would split a mapping and their number is exhausted. Then the range stays mapped.
+        debug_assert!(unmapped.is_ok(), "unmapping failed: {unmapped:?}");
+    }
+}
+
+/// A file in memory of `len` zero bytes that take no memory until written.
+///
+/// # Errors
+/// What the operating system says.
+pub fn memory_file(name: &str, len: usize) -> io::Result<OwnedFd> {
+    let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?;
+    rustix::fs::ftruncate(&file, len as u64)?;
+    Ok(file)
+}
+
+/// Writes all of `bytes` to a file.
+///
+/// # Errors
+/// What the operating system says, such as a lack of memory for a file in memory; some bytes may have been written.
+pub fn write_at(file: impl AsFd, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(&file, bytes, offset))?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[written..];
+        offset += written as u64;
+    }
+    Ok(())
+}
+
+fn page_multiple(len: usize) -> io::Result<usize> {
+    len.checked_next_multiple_of(PAGE).filter(|&len| len != 0).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_reset_reads_as_zeros_and_the_rest_stays() {
+        let mapping = Mapping::reserve(3 * PAGE).unwrap();
+        // SAFETY: nothing points into the mapping; the accesses are to pages made writable.
+        unsafe {
+            mapping.protect(0..2 * PAGE, Access::ReadWrite).unwrap();
+            mapping.base().write(7);
+            mapping.base().add(PAGE).write(8);
+            mapping.reset(0..PAGE).unwrap();
+            assert_eq!(mapping.base().read(), 0);
+            assert_eq!(mapping.base().add(PAGE).read(), 8);
+        }
+    }
+
+    #[test]
+    fn private_writes_do_not_reach_the_file() {
+        let file = memory_file("test", PAGE).unwrap();
+        write_at(&file, b"file", 0).unwrap();
+        let mapping = Mapping::reserve(2 * PAGE).unwrap();
+        // SAFETY: nothing points into the mapping; the accesses are to the page mapped.
+        unsafe {
+            mapping.map_private(PAGE..2 * PAGE, &file, 0, Access::ReadWrite).unwrap();
+            assert_eq!(mapping.base().add(PAGE).read(), b'f');
+            mapping.base().add(PAGE).write(b'x');
+            mapping.reset(PAGE..2 * PAGE).unwrap();
+            assert_eq!(mapping.base().add(PAGE).read(), b'f');
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "is not inside")]
+    fn ranges_outside_are_refused() {
+        let mapping = Mapping::reserve(PAGE).unwrap();
+        // SAFETY: nothing points into the mapping.
+        let _ = unsafe { mapping.protect(0..2 * PAGE, Access::Read) };
+    }
+}

@@ -1,0 +1,211 @@
+//! How much stack guest code may use, and room on the stack for the engine's own work.
+//!
+//! Guest code checks its stack pointer against `VmStoreContext::stack_limit`, an address. It is the lower of what the embedder
+//! allows and what the stack has: `max_wasm_stack` below the stack pointer at the outermost entry, but never so low that less than
+//! the reserve stays above the stack's end. The reserve is for what runs below the deepest guest frame: leaf functions that
+//! don't check, builtins, host functions, signal handlers on threads without an alternate stack.
+
+use std::cell::Cell;
+use std::io::BufRead;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Stack kept for the engine and the host below the deepest guest frame.
+const RESERVE: usize = 32 << 10;
+
+/// The bounds of the stack that a store last ran on.
+///
+/// Finding a stack's bounds takes microseconds, so a store keeps them. They hold while the same thread enters with a stack
+/// pointer inside of them. Threads are told apart by a number that is never used twice: neither a thread's id nor the address of
+/// its control block would do, since both are reused, and the next thread's stack may end higher.
+#[derive(Clone, Debug, Default)]
+pub struct StackBounds {
+    thread: u64,
+    bounds: Range<usize>,
+}
+
+impl StackBounds {
+    /// The lowest stack pointer for guest code that is entered at `sp` (an address in the caller's frame) and may use `max`
+    /// bytes.
+    ///
+    /// The current stack may be the thread's own or a foreign one, such as a coroutine's: there the mapping around `sp` is
+    /// taken for the stack. Where `sp` already is in the reserve, the answer is above it: the first check stops the guest.
+    #[inline]
+    pub fn limit_for(&mut self, sp: usize, max: usize) -> usize {
+        if self.thread != this_thread() || !self.bounds.contains(&sp) {
+            self.find(sp);
+        }
+        let Range { start, end } = self.bounds;
+        // On a tiny stack the full reserve would leave the guest nothing.
+        let reserve = RESERVE.min((end - start) / 3);
+        sp.saturating_sub(max).max(start + reserve)
+    }
+
+    #[cold]
+    fn find(&mut self, sp: usize) {
+        let found = thread_stack().filter(|bounds| bounds.contains(&sp)).or_else(|| mapping_around(sp));
+        self.thread = this_thread();
+        // Without any knowledge, the page we are on is all that is certain.
+        self.bounds = found.unwrap_or(sp & !4095..sp + 1);
+    }
+}
+
+/// An address in the current frame, near enough to the stack pointer for [`StackBounds::limit_for`].
+#[inline(always)]
+pub fn stack_pointer() -> usize {
+    let sp;
+    // SAFETY: reads a register.
+    unsafe { std::arch::asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags)) }
+    sp
+}
+
+/// Runs `work` with at least `room` bytes of stack: here where there are as many, otherwise on a thread of its own, for which this
+/// one waits.
+///
+/// A panic in `work` goes on in the caller. Where no thread can be made, `work` runs here and takes its chances.
+pub fn with_room<R: Send>(room: usize, work: impl FnOnce() -> R + Send) -> R {
+    thread_local!(static BOUNDS: Cell<(usize, usize)> = const { Cell::new((0, 0)) });
+    let sp = stack_pointer();
+    let (start, end) = BOUNDS.get();
+    let mut bounds = start..end;
+    if !bounds.contains(&sp) {
+        let mut found = StackBounds::default();
+        found.find(sp);
+        bounds = found.bounds;
+        BOUNDS.set((bounds.start, bounds.end));
+    }
+    if sp - bounds.start >= room {
+        return work();
+    }
+    // The work moves to the thread only once it exists.
+    let mut work = Some(work);
+    let elsewhere = std::thread::scope(|scope| {
+        let work = &mut work;
+        let run = move || (work.take().expect("taken once"))();
+        let thread = std::thread::Builder::new().stack_size(2 * room).spawn_scoped(scope, run);
+        thread.ok().map(|thread| thread.join())
+    });
+    match (elsewhere, work) {
+        (Some(Ok(result)), _) => result,
+        (Some(Err(panic)), _) => std::panic::resume_unwind(panic),
+        (None, Some(work)) => work(),
+        (None, None) => unreachable!("a thread that was not made took the work"),
+    }
+}
+
+/// A number that no other thread of this process has or had.
+#[inline]
+fn this_thread() -> u64 {
+    thread_local!(static THREAD: Cell<u64> = const { Cell::new(0) });
+    let thread = THREAD.get();
+    if thread != 0 { thread } else { number_thread(&THREAD) }
+}
+
+#[cold]
+fn number_thread(slot: &'static std::thread::LocalKey<Cell<u64>>) -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    slot.set(number);
+    number
+}
+
+/// The current thread's own stack, without its guard pages. For the main thread, what it may grow to.
+fn thread_stack() -> Option<Range<usize>> {
+    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+    // SAFETY: writes the attributes of this thread, on success.
+    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    let (mut base, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
+    // SAFETY: the attributes were written above; they are given back here and not used again.
+    let found = unsafe {
+        let found = libc::pthread_attr_getstack(attributes.as_ptr(), &mut base, &mut size);
+        libc::pthread_attr_getguardsize(attributes.as_ptr(), &mut guard);
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        found
+    };
+    // Whether the guard lies inside or below depends on the C library and its version; counting it as inside is right for either.
+    // The stack starts where the guard ends.
+    let start = base.addr().checked_add(guard)?;
+    let end = base.addr().checked_add(size)?;
+    (found == 0 && start < end).then_some(start..end)
+}
+
+/// The readable and writable mapping around an address.
+fn mapping_around(address: usize) -> Option<Range<usize>> {
+    let maps = std::io::BufReader::new(std::fs::File::open("/proc/self/maps").ok()?);
+    maps.lines().map_while(Result::ok).find_map(|line| {
+        let (range, rest) = line.split_once(' ')?;
+        let (start, end) = range.split_once('-')?;
+        let range = usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
+        (range.contains(&address) && rest.starts_with("rw")).then_some(range)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_thread<R: Send>(stack: usize, f: impl FnOnce() -> R + Send) -> R {
+        std::thread::scope(|scope| {
+            std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, f).unwrap().join().unwrap()
+        })
+    }
+
+    #[test]
+    fn a_big_stack_gives_what_was_asked_for() {
+        on_thread(8 << 20, || {
+            let sp = stack_pointer();
+            assert_eq!(StackBounds::default().limit_for(sp, 1 << 20), sp - (1 << 20));
+        });
+    }
+
+    #[test]
+    fn a_small_stack_keeps_a_reserve() {
+        on_thread(64 << 10, || {
+            let sp = stack_pointer();
+            let mut stack = StackBounds::default();
+            let limit = stack.limit_for(sp, 1 << 20);
+            assert!(limit < sp, "something is left for the guest");
+            assert!(limit - stack.bounds.start >= 16 << 10, "and something for us");
+            // All of what is left can be touched.
+            for address in (stack.bounds.start..sp).step_by(4096) {
+                // SAFETY: reads bytes of this thread's own stack.
+                unsafe { (address as *const u8).read_volatile() };
+            }
+        });
+    }
+
+    #[test]
+    fn bounds_are_not_taken_for_those_of_another_thread() {
+        let mut stack = StackBounds::default();
+        // The second thread is likely to get the first one's addresses.
+        on_thread(8 << 20, || stack.limit_for(stack_pointer(), 1 << 20));
+        on_thread(64 << 10, || {
+            let limit = stack.limit_for(stack_pointer(), 1 << 20);
+            assert!(stack_pointer() - limit < 64 << 10);
+        });
+    }
+
+    #[test]
+    fn a_foreign_stack_is_the_mapping_around() {
+        let mapping = crate::sys::mmap::Mapping::reserve(1 << 20).unwrap();
+        // SAFETY: nothing points into it.
+        unsafe { mapping.protect(0x10000..0x50000, crate::sys::mmap::Access::ReadWrite).unwrap() };
+        let base = mapping.base().addr();
+        let mut stack = StackBounds::default();
+        let limit = stack.limit_for(base + 0x4ff00, 1 << 30);
+        assert_eq!(limit, base + 0x10000 + RESERVE);
+    }
+
+    #[test]
+    fn work_that_needs_room_gets_it() {
+        fn deep(levels: usize) -> usize {
+            let block = std::hint::black_box([levels as u8; 1024]);
+            if levels == 0 { 0 } else { deep(levels - 1) + usize::from(block[0] == levels as u8) }
+        }
+        assert_eq!(on_thread(64 << 10, || with_room(1 << 20, || deep(255))), 255);
+        assert!(on_thread(64 << 10, || std::panic::catch_unwind(|| with_room(1 << 20, || panic!("x")))).is_err());
+    }
+}

@@ -1,0 +1,356 @@
+//! From guest code into the functions of `crate::builtins`: one trampoline per builtin.
+//!
+//! A trampoline makes a frame, so that the guest's frames can be walked from it, and notes it in `VmStoreContext::exit_fp`. After
+//! the Rust function it looks at `VmStoreContext::unwinding`: a builtin that failed has set it, and the guest is unwound to
+//! `VmStoreContext::entry_fp` instead of returned to.
+//!
+//! | builtins | kept | store found by |
+//! |---|---|---|
+//! | C convention | what the convention keeps | the first argument, a `VmContext` |
+//! | `epoch_reached`, `fuel_exhausted` | every register | the first argument |
+//! | `compile_function` | every register but `r11` and `rax` | the callee's `VmContext` |
+//! | `trap` | nothing, it never returns | walking the frames |
+//! | roundings and `fma` | what the convention keeps | not needed: they can't fail and leave no frames to walk |
+
+use super::entry::{GuestFrame, GuestFrames, unwind};
+use crate::builtins;
+use crate::code::table::compile_function;
+use ampoule_core::builtins::Builtin;
+use ampoule_core::vm::{VmContext, VmStoreContext};
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+/// The address that machine code jumps to for a builtin.
+pub fn trampoline(builtin: Builtin) -> usize {
+    let code: unsafe extern "C" fn() = match builtin {
+        Builtin::Trap => trap,
+        Builtin::StackOverflow => stack_overflow,
+        Builtin::HostError => host_error,
+        Builtin::HostResultMismatch => host_result_mismatch,
+        Builtin::EpochReached => epoch_reached,
+        Builtin::FuelExhausted => fuel_exhausted,
+        Builtin::CompileFunction => compile_function_on_call,
+        Builtin::MemoryGrow => memory_grow,
+        Builtin::MemoryFill => memory_fill,
+        Builtin::MemoryCopy => memory_copy,
+        Builtin::MemoryInit => memory_init,
+        Builtin::DataDrop => data_drop,
+        Builtin::MemoryAtomicNotify => memory_atomic_notify,
+        Builtin::MemoryAtomicWait32 => memory_atomic_wait32,
+        Builtin::MemoryAtomicWait64 => memory_atomic_wait64,
+        Builtin::TableGrow => table_grow,
+        Builtin::TableFill => table_fill,
+        Builtin::TableCopy => table_copy,
+        Builtin::TableInit => table_init,
+        Builtin::ElemDrop => elem_drop,
+        Builtin::TableGetFuncRef => table_get_func_ref,
+        Builtin::RefFunc => ref_func,
+        Builtin::CeilF32 => ceil_f32,
+        Builtin::CeilF64 => ceil_f64,
+        Builtin::FloorF32 => floor_f32,
+        Builtin::FloorF64 => floor_f64,
+        Builtin::TruncF32 => trunc_f32,
+        Builtin::TruncF64 => trunc_f64,
+        Builtin::NearestF32 => nearest_f32,
+        Builtin::NearestF64 => nearest_f64,
+        Builtin::FmaF32 => fma_f32,
+        Builtin::FmaF64 => fma_f64,
+    };
+    code as usize
+}
+
+/// Trampolines in the C convention. The store's address waits at `rbp - 8` while the function runs.
+macro_rules! call {
+    ($($name:ident)*) => {
+        $(#[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                "push rbp",
+                "mov rbp, rsp",
+                "mov rax, qword ptr [rdi + {vmctx_store}]",
+                "push rax",
+                "sub rsp, 8",
+                "mov qword ptr [rax + {exit_fp}], rbp",
+                "call {function}",
+                "mov rcx, qword ptr [rbp - 8]",
+                "cmp dword ptr [rcx + {unwinding}], 0",
+                "jne {unwind_store}",
+                "mov rsp, rbp",
+                "pop rbp",
+                "ret",
+                vmctx_store = const offset_of!(VmContext, store),
+                exit_fp = const offset_of!(VmStoreContext, exit_fp),
+                unwinding = const offset_of!(VmStoreContext, unwinding),
+                unwind_store = sym unwind_store,
+                function = sym builtins::$name,
+            )
+        })*
+    };
+}
+
+call! {
+    memory_grow memory_fill memory_copy memory_init data_drop
+    memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
+    table_grow table_fill table_copy table_init elem_drop table_get_func_ref
+    ref_func
+}
+
+/// Trampolines that never return, for thunks: the first argument is the store.
+macro_rules! call_and_unwind {
+    ($($name:ident)*) => {
+        $(#[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                "push rbp",
+                "mov rbp, rsp",
+                "push rdi",
+                "sub rsp, 8",
+                "mov qword ptr [rdi + {exit_fp}], rbp",
+                "call {function}",
+                "mov rcx, qword ptr [rbp - 8]",
+                "jmp {unwind_store}",
+                exit_fp = const offset_of!(VmStoreContext, exit_fp),
+                unwind_store = sym unwind_store,
+                function = sym builtins::$name,
+            )
+        })*
+    };
+}
+
+call_and_unwind! { host_error host_result_mismatch }
+
+/// Trampolines that keep every register: the general ones that the C convention does not keep, and all vector registers. Guest
+/// code uses 128 bits of these; it has nothing above to lose.
+macro_rules! call_preserving_all {
+    ($($name:ident)*) => {
+        $(#[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                "push rbp",
+                "mov rbp, rsp",
+                save_registers!(),
+                "mov rax, qword ptr [rdi + {vmctx_store}]",
+                "mov qword ptr [rbp - 8], rax",
+                "mov qword ptr [rax + {exit_fp}], rbp",
+                "call {function}",
+                "mov rcx, qword ptr [rbp - 8]",
+                "cmp dword ptr [rcx + {unwinding}], 0",
+                "jne {unwind_store}",
+                restore_registers!(),
+                "mov rsp, rbp",
+                "pop rbp",
+                "ret",
+                vmctx_store = const offset_of!(VmContext, store),
+                exit_fp = const offset_of!(VmStoreContext, exit_fp),
+                unwinding = const offset_of!(VmStoreContext, unwinding),
+                unwind_store = sym unwind_store,
+                function = sym builtins::$name,
+            )
+        })*
+    };
+}
+
+/// Saves what the C convention does not keep, from `rbp - 16` down; `rbp - 8` is left for the store. Aligns the stack.
+macro_rules! save_registers {
+    () => {
+        "sub rsp, 336
+         mov qword ptr [rbp - 16], rax
+         mov qword ptr [rbp - 24], rcx
+         mov qword ptr [rbp - 32], rdx
+         mov qword ptr [rbp - 40], rsi
+         mov qword ptr [rbp - 48], rdi
+         mov qword ptr [rbp - 56], r8
+         mov qword ptr [rbp - 64], r9
+         mov qword ptr [rbp - 72], r10
+         mov qword ptr [rbp - 80], r11
+         movaps xmmword ptr [rbp - 96], xmm0
+         movaps xmmword ptr [rbp - 112], xmm1
+         movaps xmmword ptr [rbp - 128], xmm2
+         movaps xmmword ptr [rbp - 144], xmm3
+         movaps xmmword ptr [rbp - 160], xmm4
+         movaps xmmword ptr [rbp - 176], xmm5
+         movaps xmmword ptr [rbp - 192], xmm6
+         movaps xmmword ptr [rbp - 208], xmm7
+         movaps xmmword ptr [rbp - 224], xmm8
+         movaps xmmword ptr [rbp - 240], xmm9
+         movaps xmmword ptr [rbp - 256], xmm10
+         movaps xmmword ptr [rbp - 272], xmm11
+         movaps xmmword ptr [rbp - 288], xmm12
+         movaps xmmword ptr [rbp - 304], xmm13
+         movaps xmmword ptr [rbp - 320], xmm14
+         movaps xmmword ptr [rbp - 336], xmm15"
+    };
+}
+
+/// The reverse of `save_registers`, short of the stack pointer.
+macro_rules! restore_registers {
+    () => {
+        "mov rax, qword ptr [rbp - 16]
+         mov rcx, qword ptr [rbp - 24]
+         mov rdx, qword ptr [rbp - 32]
+         mov rsi, qword ptr [rbp - 40]
+         mov rdi, qword ptr [rbp - 48]
+         mov r8, qword ptr [rbp - 56]
+         mov r9, qword ptr [rbp - 64]
+         mov r10, qword ptr [rbp - 72]
+         mov r11, qword ptr [rbp - 80]
+         movaps xmm0, xmmword ptr [rbp - 96]
+         movaps xmm1, xmmword ptr [rbp - 112]
+         movaps xmm2, xmmword ptr [rbp - 128]
+         movaps xmm3, xmmword ptr [rbp - 144]
+         movaps xmm4, xmmword ptr [rbp - 160]
+         movaps xmm5, xmmword ptr [rbp - 176]
+         movaps xmm6, xmmword ptr [rbp - 192]
+         movaps xmm7, xmmword ptr [rbp - 208]
+         movaps xmm8, xmmword ptr [rbp - 224]
+         movaps xmm9, xmmword ptr [rbp - 240]
+         movaps xmm10, xmmword ptr [rbp - 256]
+         movaps xmm11, xmmword ptr [rbp - 272]
+         movaps xmm12, xmmword ptr [rbp - 288]
+         movaps xmm13, xmmword ptr [rbp - 304]
+         movaps xmm14, xmmword ptr [rbp - 320]
+         movaps xmm15, xmmword ptr [rbp - 336]"
+    };
+}
+
+call_preserving_all! { epoch_reached fuel_exhausted }
+
+/// Jumps, for functions that need nothing of the engine: the guest's call returns from them directly.
+macro_rules! plain {
+    ($($name:ident)*) => {
+        $(#[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!("jmp {function}", function = sym builtins::$name)
+        })*
+    };
+}
+
+plain! {
+    ceil_f32 ceil_f64 floor_f32 floor_f64 trunc_f32 trunc_f64 nearest_f32 nearest_f64
+    fma_f32 fma_f64
+}
+
+/// `(code)`.
+#[unsafe(naked)]
+unsafe extern "C" fn trap() {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "mov rsi, rbp",
+        "call {function}",
+        "mov rcx, rax",
+        "jmp {unwind_store}",
+        function = sym raise_trap,
+        unwind_store = sym unwind_store,
+    )
+}
+
+extern "C" fn raise_trap(code: u32, exit_fp: usize) -> *mut VmStoreContext {
+    // SAFETY: `exit_fp` is the trampoline's frame pointer, and guest code called the trampoline.
+    let mut frames = unsafe { GuestFrames::below_exit(exit_fp) };
+    let at = frames.next().expect("a walk starts with a frame");
+    let store = frames.entry().store();
+    // SAFETY: the store of an active entry frame is live, and the guest that has it to itself waits for us.
+    unsafe {
+        (*store).exit_fp = exit_fp;
+        builtins::trap(store, code, at.pc, at.fp);
+    }
+    store
+}
+
+/// `(vmctx)`.
+#[unsafe(naked)]
+unsafe extern "C" fn stack_overflow() {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "mov rsi, rbp",
+        "call {function}",
+        "mov rcx, rax",
+        "jmp {unwind_store}",
+        function = sym raise_stack_overflow,
+        unwind_store = sym unwind_store,
+    )
+}
+
+extern "C" fn raise_stack_overflow(vmctx: *mut VmContext, exit_fp: usize) -> *mut VmStoreContext {
+    // SAFETY: machine code passes its own context, whose store is live and waits for us; the words at a trampoline's frame
+    // pointer are its caller's.
+    unsafe {
+        let store = (*vmctx).store;
+        (*store).exit_fp = exit_fp;
+        let (fp, pc) = ((exit_fp as *const usize).read(), (exit_fp as *const usize).add(1).read());
+        builtins::stack_overflow(vmctx, pc, fp);
+        store
+    }
+}
+
+/// The store is in `rcx`: takes back its request to unwind, and unwinds.
+#[unsafe(naked)]
+unsafe extern "C" fn unwind_store() {
+    naked_asm!(
+        "mov dword ptr [rcx + {unwinding}], 0",
+        "mov rdi, qword ptr [rcx + {entry_fp}]",
+        "jmp {unwind}",
+        unwinding = const offset_of!(VmStoreContext, unwinding),
+        entry_fp = const offset_of!(VmStoreContext, entry_fp),
+        unwind = sym unwind,
+    )
+}
+
+/// Reached from the stub of a function that is not compiled yet, at the point of its call: the arguments are where the function
+/// expects them, `rdi` is its `VmContext`, `eax` its number and `r11` the `ModuleCode`. Jumps to the function with `rsp` and all
+/// registers but `rax` and `r11`, which carry no arguments, as they were.
+#[unsafe(naked)]
+unsafe extern "C" fn compile_function_on_call() {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        save_registers!(),
+        "mov rdx, qword ptr [rdi + {vmctx_store}]",
+        "mov qword ptr [rbp - 8], rdx",
+        "mov qword ptr [rdx + {exit_fp}], rbp",
+        "mov rsi, r11",
+        "mov edx, eax",
+        "call {function}",
+        "mov rcx, qword ptr [rbp - 8]",
+        "cmp dword ptr [rcx + {unwinding}], 0",
+        "jne {unwind_store}",
+        "mov qword ptr [rbp - 80], rax",
+        restore_registers!(),
+        "mov rsp, rbp",
+        "pop rbp",
+        "jmp r11",
+        vmctx_store = const offset_of!(VmContext, store),
+        exit_fp = const offset_of!(VmStoreContext, exit_fp),
+        unwinding = const offset_of!(VmStoreContext, unwinding),
+        unwind_store = sym unwind_store,
+        function = sym compile_function,
+    )
+}
+
+/// Where the signal handler sends a thread that faulted in guest code, with the program counter in `rdi`, the frame pointer in
+/// `rsi` and in `rbp`, the address accessed in `rdx`, the signal in `ecx`, and the stack aligned. It makes the faulting frame look
+/// like the caller, for debuggers.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn fault_landing() {
+    naked_asm!(
+        "push rdi",
+        "push rbp",
+        "mov rbp, rsp",
+        "call {function}",
+        "mov rcx, rax",
+        "jmp {unwind_store}",
+        function = sym raise_fault,
+        unwind_store = sym unwind_store,
+    )
+}
+
+extern "C" fn raise_fault(pc: usize, fp: usize, address: usize, signal: i32) -> *mut VmStoreContext {
+    // SAFETY: guest code at `pc` faulted after it made its frame, and will not go on.
+    let frames = unsafe { GuestFrames::from(GuestFrame { pc, fp, is_return_address: false }) };
+    let store = frames.entry().store();
+    // SAFETY: the store of an active entry frame is live, and the guest that has it to itself is stopped.
+    unsafe { builtins::fault(store, pc, fp, address, signal) };
+    store
+}

@@ -1,0 +1,156 @@
+//! Builtins that note how they were called in the [`Log`] of the store, and do what a test asks for.
+
+use crate::sys::entry::{GuestFrame, GuestFrames};
+use ampoule_core::vm::{VmContext, VmStoreContext};
+use std::arch::asm;
+use std::ffi::c_void;
+
+/// What builtins did on behalf of one store; `VmStoreContext::runtime` points to it.
+pub struct Log {
+    /// Why the guest was stopped.
+    pub stops: Vec<Stop>,
+    /// What `memory_grow` does.
+    pub grow: fn(*mut VmContext, u32, u64) -> u64,
+    /// What `epoch_reached` asks for.
+    pub epoch_unwinds: bool,
+    /// For tests to leave things.
+    pub notes: Vec<u64>,
+    /// Where they were left from.
+    pub frames: Vec<Vec<GuestFrame>>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Stop {
+    Trap { code: u32, pc: usize },
+    StackOverflow { pc: usize },
+    Fault { pc: usize, address: usize, signal: i32 },
+    HostError(usize),
+    Epoch,
+    CompileFailed(String),
+}
+
+impl Log {
+    /// The log of a store.
+    pub fn of<'a>(store: *mut VmStoreContext) -> &'a mut Log {
+        // SAFETY: tests' stores have a log, which lives as long, and use it from one thread.
+        unsafe { &mut *(*store).runtime.cast::<Log>() }
+    }
+}
+
+fn stop(store: *mut VmStoreContext, why: Stop) {
+    Log::of(store).stops.push(why);
+    // SAFETY: the guest waits for us.
+    unsafe { (*store).unwinding = 1 };
+}
+
+fn store_of(vmctx: *mut VmContext) -> *mut VmStoreContext {
+    // SAFETY: guest code passes its own context.
+    unsafe { (*vmctx).store }
+}
+
+/// Leaves nothing of what was in the registers that a C function may change.
+fn clobber_registers() {
+    // SAFETY: changes what it declares.
+    unsafe {
+        asm!(
+            ".irp r, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11",
+            "mov \\r, 0x5a5a5a5a",
+            ".endr",
+            ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+            "pcmpeqd xmm\\n, xmm\\n",
+            ".endr",
+            clobber_abi("C"),
+        )
+    }
+}
+
+pub unsafe fn trap(store: *mut VmStoreContext, code: u32, pc: usize, fp: usize) {
+    // SAFETY: the guest at this frame waits.
+    let frames = unsafe { GuestFrames::from(GuestFrame { pc, fp, is_return_address: true }) };
+    Log::of(store).frames.push(frames.collect());
+    stop(store, Stop::Trap { code, pc });
+}
+
+pub unsafe fn stack_overflow(vmctx: *mut VmContext, pc: usize, _fp: usize) {
+    stop(store_of(vmctx), Stop::StackOverflow { pc });
+}
+
+pub unsafe fn fault(store: *mut VmStoreContext, pc: usize, fp: usize, address: usize, signal: i32) {
+    // SAFETY: the guest at this frame will not go on.
+    let frames = unsafe { GuestFrames::from(GuestFrame { pc, fp, is_return_address: false }) };
+    Log::of(store).frames.push(frames.collect());
+    stop(store, Stop::Fault { pc, address, signal });
+}
+
+pub unsafe fn compile_failed(vmctx: *mut VmContext, message: String) {
+    stop(store_of(vmctx), Stop::CompileFailed(message));
+}
+
+pub unsafe extern "C" fn host_error(store: *mut VmStoreContext, error: *mut c_void) {
+    stop(store, Stop::HostError(error.addr()));
+}
+
+pub unsafe extern "C" fn host_result_mismatch(store: *mut VmStoreContext, _host: *mut c_void, position: u32) {
+    stop(store, Stop::HostError(position as usize));
+}
+
+pub unsafe extern "C" fn epoch_reached(vmctx: *mut VmContext) {
+    let store = store_of(vmctx);
+    Log::of(store).notes.push(0xe90c4);
+    if Log::of(store).epoch_unwinds {
+        stop(store, Stop::Epoch);
+    }
+    clobber_registers();
+}
+
+pub unsafe extern "C" fn fuel_exhausted(vmctx: *mut VmContext) {
+    Log::of(store_of(vmctx)).notes.push(0xf0e1);
+    clobber_registers();
+}
+
+pub unsafe extern "C" fn memory_grow(vmctx: *mut VmContext, memory: u32, delta: u64) -> u64 {
+    let log = Log::of(store_of(vmctx));
+    (log.grow)(vmctx, memory, delta)
+}
+
+/// The other builtins of six words or fewer: their arguments are noted.
+macro_rules! noted {
+    ($($name:ident)*) => {
+        $(pub unsafe extern "C" fn $name(vmctx: *mut VmContext, a: u64, b: u64, c: u64, d: u64, e: u64) -> u64 {
+            Log::of(store_of(vmctx)).notes.extend([a, b, c, d, e]);
+            a
+        })*
+    };
+}
+
+noted! {
+    memory_fill memory_copy memory_init data_drop memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
+    table_grow table_fill table_copy table_init elem_drop table_get_func_ref ref_func
+}
+
+macro_rules! rounding {
+    ($($name:ident: $ty:ty = $method:ident;)*) => {
+        $(pub extern "C" fn $name(value: $ty) -> $ty {
+            value.$method()
+        })*
+    };
+}
+
+rounding! {
+    ceil_f32: f32 = ceil;
+    ceil_f64: f64 = ceil;
+    floor_f32: f32 = floor;
+    floor_f64: f64 = floor;
+    trunc_f32: f32 = trunc;
+    trunc_f64: f64 = trunc;
+    nearest_f32: f32 = round_ties_even;
+    nearest_f64: f64 = round_ties_even;
+}
+
+pub extern "C" fn fma_f32(a: f32, b: f32, c: f32) -> f32 {
+    a.mul_add(b, c)
+}
+
+pub extern "C" fn fma_f64(a: f64, b: f64, c: f64) -> f64 {
+    a.mul_add(b, c)
+}

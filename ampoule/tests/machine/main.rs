@@ -1,0 +1,13 @@
+//! The machine layer by itself: `sys` and `code`, under builtins that only note how they were called, and with guest code written
+//! by hand. What a whole engine would hide can be seen here: registers across a stub, frames, what a fault leaves behind.
+
+#[path = "../../src/code/mod.rs"]
+#[allow(dead_code, missing_docs)]
+mod code;
+#[path = "../../src/sys/mod.rs"]
+#[allow(dead_code, missing_docs)]
+mod sys;
+
+mod builtins;
+mod entry;
+mod guest;
