@@ -96,7 +96,9 @@ impl MemoryPlan {
         // A 32-bit index reaches 4 GiB: a reservation of that size makes every index land in it or in the guard.
         let covers_every_index = !ty.is_64 && tunables.memory_reservation >= 4 << 30;
         let guarded = tunables.signals_based_traps && covers_every_index && ty.page_size_log2 == 16;
-        let reservation = tunables.memory_reservation.max(min.min(max).next_multiple_of(page));
+        // A minimum that no host can address leaves a reservation that no host can make: creation fails, with an error.
+        let minimum = min.min(max).checked_next_multiple_of(page).unwrap_or(u64::MAX);
+        let reservation = tunables.memory_reservation.max(minimum);
         // A shared memory can't move: other threads hold its base. Its declared maximum is reserved at once.
         let reservation = if ty.shared { reservation.max(max.min(4 << 30).max(min)) } else { reservation };
         let may_move = !ty.shared && tunables.memory_may_move && !(guarded || max <= reservation);
@@ -130,6 +132,14 @@ mod tests {
         assert_eq!(MemoryPlan::new(&memory(None, false), &small).bounds, Bounds::Explicit);
         assert_eq!(MemoryPlan::new(&memory(None, false), &no_signals).bounds, Bounds::Explicit);
         assert_eq!(MemoryPlan::new(&memory(None, true), &Tunables::default()).bounds, Bounds::Explicit);
+    }
+
+    #[test]
+    fn a_minimum_beyond_all_hosts_is_no_overflow() {
+        for min in [1 << 48, (1 << 48) - 1, u64::MAX] {
+            let ty = MemoryType { min, ..memory(None, true) };
+            assert!(MemoryPlan::new(&ty, &Tunables::default()).reservation >= u64::MAX - 0xffff);
+        }
     }
 
     #[test]
