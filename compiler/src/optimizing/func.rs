@@ -26,6 +26,9 @@ pub(super) const NAMESPACE_FUNC: u32 = 0;
 /// Namespace of builtins in Cranelift's external names.
 pub(super) const NAMESPACE_BUILTIN: u32 = 1;
 
+/// Namespace of the body that a separate entry leads to.
+pub(super) const NAMESPACE_BODY: u32 = 2;
+
 /// Parts of memory that never overlap, so that a store to one leaves what is known of the others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Region {
@@ -140,6 +143,38 @@ pub(super) fn translate_function(
     }
     t.builder.finalize(isa.frontend_config());
     Ok(())
+}
+
+/// Whether a body calls nothing, neither functions nor the runtime, but to stop.
+pub(super) fn is_leaf(body: &FunctionBody<'_>) -> Result<bool, CompileError> {
+    use Operator as O;
+    for op in body.get_operators_reader()? {
+        if matches!(
+            op?,
+            O::Call { .. }
+                | O::CallIndirect { .. }
+                | O::ReturnCall { .. }
+                | O::ReturnCallIndirect { .. }
+                | O::MemoryGrow { .. }
+                | O::MemoryFill { .. }
+                | O::MemoryCopy { .. }
+                | O::MemoryInit { .. }
+                | O::DataDrop { .. }
+                | O::MemoryAtomicNotify { .. }
+                | O::MemoryAtomicWait32 { .. }
+                | O::MemoryAtomicWait64 { .. }
+                | O::TableGet { .. }
+                | O::TableGrow { .. }
+                | O::TableFill { .. }
+                | O::TableCopy { .. }
+                | O::TableInit { .. }
+                | O::ElemDrop { .. }
+                | O::RefFunc { .. }
+        ) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl<'a> FuncTranslator<'a> {

@@ -43,3 +43,15 @@ impl FuncTranslator<'_> {
         self.builder.ins().trap(clif_trap(TrapCode::Unreachable));
     }
 }
+
+/// What a number in Cranelift's terms means: ours, or that of an instruction which Cranelift knows to trap.
+pub(super) fn trap_code(code: ir::TrapCode) -> Option<TrapCode> {
+    match code {
+        ir::TrapCode::STACK_OVERFLOW => Some(TrapCode::StackOverflow),
+        ir::TrapCode::HEAP_OUT_OF_BOUNDS => Some(TrapCode::MemoryOutOfBounds),
+        ir::TrapCode::INTEGER_OVERFLOW => Some(TrapCode::IntegerOverflow),
+        ir::TrapCode::INTEGER_DIVISION_BY_ZERO => Some(TrapCode::IntegerDivisionByZero),
+        ir::TrapCode::BAD_CONVERSION_TO_INTEGER => Some(TrapCode::BadConversionToInteger),
+        other => TrapCode::from_u8(other.as_raw().get() - 1),
+    }
+}

@@ -1,0 +1,148 @@
+//! From what Cranelift leaves of a function to what the runtime takes.
+
+use super::func::{NAMESPACE_BODY, NAMESPACE_BUILTIN, NAMESPACE_FUNC};
+use super::traps::trap_code;
+use crate::CompileError;
+use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Relocation, RelocationTarget, StackMap};
+use ampoule_core::builtins::Builtin;
+use ampoule_core::index::FuncIndex;
+use ampoule_core::trap::TrapCode;
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
+use cranelift_codegen::{CompiledCode, FinalizedRelocTarget, ir};
+
+/// Code, and what is only needed while it is put together.
+pub(super) struct Emitted {
+    pub function: CompiledFunction,
+    /// Bytes from the stack pointer to the frame pointer.
+    pub frame_size: u32,
+    /// Where jumps to the body are, in code that is the entry to one.
+    pub body_jumps: Vec<u32>,
+}
+
+/// Converts the code of `func`.
+pub(super) fn emit(code: &CompiledCode, func: &ir::Function) -> Result<Emitted, CompileError> {
+    let buffer = &code.buffer;
+    let mut body_jumps = Vec::new();
+    let mut relocations = Vec::new();
+    for reloc in buffer.relocs() {
+        if !matches!(reloc.kind, Reloc::X86CallPCRel4 | Reloc::X86PCRel4) || reloc.addend != -4 {
+            return Err(CompileError::new(format!("a relocation of kind {:?} can't be linked", reloc.kind)));
+        }
+        let FinalizedRelocTarget::ExternalName(name) = &reloc.target else {
+            return Err(CompileError::new("a relocation within the function can't be linked"));
+        };
+        match target(name, func)? {
+            Some(target) => relocations.push(Relocation { offset: reloc.offset, target }),
+            None => body_jumps.push(reloc.offset),
+        }
+    }
+    relocations.sort_by_key(|relocation| relocation.offset);
+    let frame_size = buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
+    let function = CompiledFunction {
+        code: buffer.data().to_vec(),
+        alignment: buffer.alignment.max(16),
+        relocations,
+        info: FunctionInfo { traps: traps(code), positions: positions(code), stack_maps: stack_maps(code) },
+    };
+    Ok(Emitted { function, frame_size, body_jumps })
+}
+
+/// Puts a function's entry before its body and links the two.
+pub(super) fn join(entry: Emitted, body: Emitted) -> Result<CompiledFunction, CompileError> {
+    let Emitted { mut function, body_jumps, .. } = entry;
+    let body = body.function;
+    function.alignment = function.alignment.max(body.alignment);
+    let start = u32::try_from(function.code.len().next_multiple_of(body.alignment as usize))
+        .map_err(|_| CompileError::new("the function's code is too large"))?;
+    function.code.resize(start as usize, 0x90);
+    function.code.extend_from_slice(&body.code);
+    for at in body_jumps {
+        let displacement = start - at - 4;
+        function.code[at as usize..at as usize + 4].copy_from_slice(&displacement.to_le_bytes());
+    }
+    let moved = |offset: u32| start + offset;
+    function.relocations.extend(body.relocations.iter().map(|r| Relocation { offset: moved(r.offset), ..*r }));
+    let (info, body) = (&mut function.info, body.info);
+    info.traps.extend(body.traps.into_iter().map(|(at, code)| (moved(at), code)));
+    info.positions.extend(body.positions.into_iter().map(|(at, position)| (moved(at), position)));
+    info.stack_maps.extend(body.stack_maps.into_iter().map(|(at, map)| (moved(at), map)));
+    Ok(function)
+}
+
+/// What a name stands for; `None` is the body of the function itself.
+fn target(name: &ExternalName, func: &ir::Function) -> Result<Option<RelocationTarget>, CompileError> {
+    Ok(Some(match name {
+        ExternalName::User(name) => {
+            let UserExternalName { namespace, index } = func.params.user_named_funcs()[*name];
+            match namespace {
+                NAMESPACE_FUNC => RelocationTarget::Func(FuncIndex(index)),
+                NAMESPACE_BUILTIN => RelocationTarget::Builtin(Builtin::ALL[index as usize]),
+                NAMESPACE_BODY => return Ok(None),
+                _ => unreachable!("no other namespace is used"),
+            }
+        }
+        ExternalName::LibCall(call) => RelocationTarget::Builtin(libcall(*call)?),
+        other => return Err(CompileError::new(format!("a relocation to {other:?} can't be linked"))),
+    }))
+}
+
+/// The builtin that does what Cranelift asks for where the CPU lacks an instruction.
+fn libcall(call: LibCall) -> Result<Builtin, CompileError> {
+    Ok(match call {
+        LibCall::CeilF32 => Builtin::CeilF32,
+        LibCall::CeilF64 => Builtin::CeilF64,
+        LibCall::FloorF32 => Builtin::FloorF32,
+        LibCall::FloorF64 => Builtin::FloorF64,
+        LibCall::TruncF32 => Builtin::TruncF32,
+        LibCall::TruncF64 => Builtin::TruncF64,
+        LibCall::NearestF32 => Builtin::NearestF32,
+        LibCall::NearestF64 => Builtin::NearestF64,
+        LibCall::FmaF32 => Builtin::FmaF32,
+        LibCall::FmaF64 => Builtin::FmaF64,
+        other => return Err(CompileError::new(format!("the CPU lacks what stands in for {other}"))),
+    })
+}
+
+/// Instructions that may fault. The trap instructions behind calls that don't return are not among them: were one
+/// reached, that would be no trap of the guest's.
+fn traps(code: &CompiledCode) -> Vec<(u32, u8)> {
+    let mut traps: Vec<_> = code
+        .buffer
+        .traps()
+        .iter()
+        .filter_map(|trap| Some((trap.offset, trap_code(trap.code)?)))
+        .filter(|&(_, code)| code != TrapCode::Unreachable)
+        .map(|(offset, code)| (offset, code as u8))
+        .collect();
+    traps.sort_unstable();
+    traps.dedup_by_key(|trap| trap.0);
+    traps
+}
+
+fn positions(code: &CompiledCode) -> Vec<(u32, u32)> {
+    let mut positions: Vec<(u32, u32)> = Vec::new();
+    let mut push = |at: u32, position: u32| match positions.last_mut() {
+        Some(last) if last.1 == position => {}
+        // A range that begins where the one before ended replaces the mark of that end.
+        Some(last) if last.0 == at => last.1 = position,
+        _ => positions.push((at, position)),
+    };
+    for range in code.buffer.get_srclocs_sorted() {
+        if range.start < range.end {
+            push(range.start, range.loc.bits());
+            push(range.end, u32::MAX);
+        }
+    }
+    positions.dedup_by_key(|entry| entry.1);
+    positions
+}
+
+fn stack_maps(code: &CompiledCode) -> Vec<(u32, StackMap)> {
+    let maps = code.buffer.user_stack_maps().iter();
+    maps.map(|(at, frame_size, map)| {
+        let slots = map.entries().map(|(_, offset)| offset).collect();
+        (*at, StackMap { frame_size: *frame_size, slots })
+    })
+    .collect()
+}

@@ -1,0 +1,305 @@
+//! The code between host and guest, compiled once per signature. `docs/vm-layout.md` says what each kind does.
+
+use super::func::{NAMESPACE_BODY, constant_flags, import_builtin};
+use super::signature::{clif_type, guest_signature};
+use super::traps::clif_trap;
+use crate::ValueShape;
+use ampoule_core::builtins::Builtin;
+use ampoule_core::trap::TrapCode;
+use ampoule_core::types::{FuncType, ValType};
+use ampoule_core::vm::{VmCaller, VmFuncRef, VmHostFunc, VmLayout, VmStoreContext, VmVal, VmValRaw};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    self, AbiParam, Endianness, InstBuilder, MemFlagsData, Signature, SourceLoc, StackSlotData, StackSlotKind, Value, types,
+};
+use cranelift_codegen::isa::{CallConv, TargetIsa};
+use cranelift_frontend::FunctionBuilder;
+use std::mem::{offset_of, size_of};
+
+/// Where the values of one shape lie in an array.
+#[derive(Clone, Copy)]
+struct Slots {
+    size: usize,
+    value: usize,
+}
+
+impl Slots {
+    fn of(shape: ValueShape) -> Self {
+        match shape {
+            ValueShape::Raw => Slots { size: size_of::<VmValRaw>(), value: 0 },
+            ValueShape::Checked => Slots { size: size_of::<VmVal>(), value: offset_of!(VmVal, of) },
+        }
+    }
+
+    fn value(self, position: usize) -> i32 {
+        (position * self.size + self.value) as i32
+    }
+
+    fn kind(self, position: usize) -> i32 {
+        (position * self.size + offset_of!(VmVal, kind)) as i32
+    }
+}
+
+/// Values in arrays of the host: eight bytes aligned, which is less than a vector may expect.
+fn value_flags() -> MemFlagsData {
+    MemFlagsData::new().with_notrap().with_endianness(Endianness::Little)
+}
+
+/// The number that stands for a type in `VmVal::kind`.
+fn kind(ty: ValType) -> u8 {
+    match ty {
+        ValType::I32 => VmVal::KIND_I32,
+        ValType::I64 => VmVal::KIND_I64,
+        ValType::F32 => VmVal::KIND_F32,
+        ValType::F64 => VmVal::KIND_F64,
+        ValType::V128 => VmVal::KIND_V128,
+        ValType::FUNCREF => VmVal::KIND_FUNCREF,
+        ValType::EXTERNREF => VmVal::KIND_EXTERNREF,
+    }
+}
+
+/// The signature of entry thunks, whatever they call.
+pub(super) fn entry_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::Tail);
+    signature.params.extend([AbiParam::new(types::I64); 3]);
+    signature.returns.push(AbiParam::new(types::I32));
+    signature
+}
+
+/// Builds the thunk through which the host calls functions of a type.
+pub(super) fn build_entry_thunk(mut builder: FunctionBuilder<'_>, isa: &dyn TargetIsa, ty: &FuncType, shape: ValueShape) {
+    let slots = Slots::of(shape);
+    let params = begin(&mut builder);
+    let (func_ref, args, results) = match shape {
+        ValueShape::Raw => (params[0], params[1], params[1]),
+        ValueShape::Checked => (params[0], params[1], params[2]),
+    };
+    if shape == ValueShape::Checked && !ty.params().is_empty() {
+        check_kinds(&mut builder, args, slots, ty);
+    }
+    let trusted = MemFlagsData::trusted();
+    let code = builder.ins().load(types::I64, trusted, func_ref, offset_of!(VmFuncRef, code) as i32);
+    let mut values = vec![builder.ins().load(types::I64, trusted, func_ref, offset_of!(VmFuncRef, vmctx) as i32)];
+    for (position, &ty) in ty.params().iter().enumerate() {
+        values.push(builder.ins().load(clif_type(ty), value_flags(), args, slots.value(position)));
+    }
+    let signature = builder.import_signature(guest_signature(ty));
+    let call = builder.ins().call_indirect(signature, code, &values);
+    for (position, &ty) in ty.results().iter().enumerate() {
+        let value = builder.inst_results(call)[position];
+        if shape == ValueShape::Checked {
+            store_kind(&mut builder, ty, results, slots.kind(position));
+        }
+        builder.ins().store(value_flags(), value, results, slots.value(position));
+    }
+    answer(&mut builder, 0);
+    builder.finalize(isa.frontend_config());
+}
+
+/// Answers 1 where an argument has another kind than its parameter.
+fn check_kinds(builder: &mut FunctionBuilder<'_>, args: Value, slots: Slots, ty: &FuncType) {
+    let mut difference = None;
+    for (position, &ty) in ty.params().iter().enumerate() {
+        let found = builder.ins().load(types::I8, value_flags(), args, slots.kind(position));
+        let expected = builder.ins().iconst(types::I8, i64::from(kind(ty)));
+        let differs = builder.ins().bxor(found, expected);
+        difference = Some(match difference {
+            Some(before) => builder.ins().bor(before, differs),
+            None => differs,
+        });
+    }
+    let Some(difference) = difference else { return };
+    let (cold, next) = branch_cold(builder, difference);
+    builder.switch_to_block(cold);
+    answer(builder, 1);
+    builder.switch_to_block(next);
+}
+
+fn answer(builder: &mut FunctionBuilder<'_>, number: i64) {
+    let number = builder.ins().iconst(types::I32, number);
+    builder.ins().return_(&[number]);
+}
+
+/// Builds the thunk through which guests call host functions of a type.
+pub(super) fn build_exit_thunk(mut builder: FunctionBuilder<'_>, isa: &dyn TargetIsa, ty: &FuncType, shape: ValueShape) {
+    let slots = Slots::of(shape);
+    let params = begin(&mut builder);
+    let host_func = params[0];
+    let store = builder.ins().load(types::I64, constant_flags(), host_func, offset_of!(VmHostFunc, store) as i32);
+    let trusted = MemFlagsData::trusted();
+    let frame = builder.ins().get_frame_pointer(types::I64);
+    builder.ins().store(trusted, frame, store, offset_of!(VmStoreContext, exit_fp) as i32);
+
+    let caller = stack_array(&mut builder, size_of::<VmCaller>());
+    let instance = builder.ins().load(types::I64, trusted, store, offset_of!(VmStoreContext, caller) as i32);
+    builder.ins().store(trusted, store, caller, offset_of!(VmCaller, store) as i32);
+    builder.ins().store(trusted, instance, caller, offset_of!(VmCaller, vmctx) as i32);
+
+    let (num_params, num_results) = (ty.params().len(), ty.results().len());
+    let (args, results) = match shape {
+        ValueShape::Raw => {
+            let both = stack_array(&mut builder, num_params.max(num_results) * slots.size);
+            (both, both)
+        }
+        ValueShape::Checked => {
+            let args = stack_array(&mut builder, num_params * slots.size);
+            (args, stack_array(&mut builder, num_results * slots.size))
+        }
+    };
+    for (position, &ty) in ty.params().iter().enumerate() {
+        if shape == ValueShape::Checked {
+            store_kind(&mut builder, ty, args, slots.kind(position));
+        }
+        builder.ins().store(value_flags(), params[position + 1], args, slots.value(position));
+    }
+    if shape == ValueShape::Checked {
+        for (position, &ty) in ty.results().iter().enumerate() {
+            store_kind(&mut builder, ty, results, slots.kind(position));
+            let zero = builder.ins().iconst(types::I64, 0);
+            builder.ins().store(value_flags(), zero, results, slots.value(position));
+            if ty == ValType::V128 {
+                builder.ins().store(value_flags(), zero, results, slots.value(position) + 8);
+            }
+        }
+    }
+
+    let error = call_host(&mut builder, isa, host_func, caller, shape, (args, num_params), (results, num_results));
+    let (failed, next) = branch_cold(&mut builder, error);
+    builder.switch_to_block(failed);
+    never(&mut builder, isa, Builtin::HostError, &[store, error]);
+    builder.switch_to_block(next);
+
+    let mut values = Vec::with_capacity(num_results);
+    for (position, &ty) in ty.results().iter().enumerate() {
+        if shape == ValueShape::Checked {
+            let found = builder.ins().load(types::I8, value_flags(), results, slots.kind(position));
+            let expected = builder.ins().iconst(types::I8, i64::from(kind(ty)));
+            let differs = builder.ins().icmp(IntCC::NotEqual, found, expected);
+            let (wrong, next) = branch_cold(&mut builder, differs);
+            builder.switch_to_block(wrong);
+            let number = builder.ins().iconst(types::I32, position as i64);
+            never(&mut builder, isa, Builtin::HostResultMismatch, &[store, host_func, number]);
+            builder.switch_to_block(next);
+        }
+        values.push(builder.ins().load(clif_type(ty), value_flags(), results, slots.value(position)));
+    }
+    builder.ins().return_(&values);
+    builder.finalize(isa.frontend_config());
+}
+
+/// Calls the host's C function and gives what it answers: an error, or null.
+fn call_host(
+    builder: &mut FunctionBuilder<'_>,
+    isa: &dyn TargetIsa,
+    host_func: Value,
+    caller: Value,
+    shape: ValueShape,
+    args: (Value, usize),
+    results: (Value, usize),
+) -> Value {
+    let trusted = MemFlagsData::trusted();
+    let callback = builder.ins().load(types::I64, trusted, host_func, offset_of!(VmHostFunc, callback) as i32);
+    let env = builder.ins().load(types::I64, trusted, host_func, offset_of!(VmHostFunc, env) as i32);
+    let mut values = vec![env, caller, args.0];
+    match shape {
+        ValueShape::Raw => values.push(builder.ins().iconst(types::I64, args.1.max(results.1) as i64)),
+        ValueShape::Checked => {
+            values.push(builder.ins().iconst(types::I64, args.1 as i64));
+            values.push(results.0);
+            values.push(builder.ins().iconst(types::I64, results.1 as i64));
+        }
+    }
+    let mut signature = Signature::new(isa.default_call_conv());
+    signature.params.extend(values.iter().map(|_| AbiParam::new(types::I64)));
+    signature.returns.push(AbiParam::new(types::I64));
+    let signature = builder.import_signature(signature);
+    let call = builder.ins().call_indirect(signature, callback, &values);
+    builder.inst_results(call)[0]
+}
+
+/// Whose context a function's first parameter is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Context {
+    /// A `VmContext`.
+    Instance,
+    /// A `VmHostFunc`.
+    HostFunc,
+}
+
+/// Builds the entry of a function whose frame has `frame_size` bytes, too many to be made before there is known to be room
+/// for it: checks the stack, then goes on in the body.
+pub(super) fn build_guard(
+    mut builder: FunctionBuilder<'_>,
+    isa: &dyn TargetIsa,
+    context: Context,
+    frame_size: u32,
+    position: SourceLoc,
+) {
+    builder.set_srcloc(position);
+    let params = begin(&mut builder);
+    let store_offset = match context {
+        Context::Instance => VmLayout::STORE,
+        Context::HostFunc => offset_of!(VmHostFunc, store) as i32,
+    };
+    let store = builder.ins().load(types::I64, constant_flags(), params[0], store_offset);
+    let trusted = MemFlagsData::trusted();
+    let limit = builder.ins().load(types::I64, trusted, store, offset_of!(VmStoreContext, stack_limit) as i32);
+    let frame_size = builder.ins().iconst(types::I64, i64::from(frame_size));
+    let needed = builder.ins().iadd(limit, frame_size);
+    let pointer = builder.ins().get_stack_pointer(types::I64);
+    let below = builder.ins().icmp(IntCC::UnsignedLessThan, pointer, needed);
+    let (cold, next) = branch_cold(&mut builder, below);
+    builder.switch_to_block(cold);
+    match context {
+        Context::Instance => never(&mut builder, isa, Builtin::StackOverflow, &[params[0]]),
+        Context::HostFunc => {
+            let code = builder.ins().iconst(types::I32, i64::from(TrapCode::StackOverflow as u8));
+            never(&mut builder, isa, Builtin::Trap, &[code]);
+        }
+    }
+    builder.switch_to_block(next);
+    let signature = builder.func.signature.clone();
+    let signature = builder.import_signature(signature);
+    let name = ir::UserExternalName::new(NAMESPACE_BODY, 0);
+    let name = ir::ExternalName::user(builder.func.declare_imported_user_function(name));
+    let body = builder.import_function(ir::ExtFuncData { name, signature, colocated: true, patchable: false });
+    builder.ins().return_call(body, &params);
+    builder.finalize(isa.frontend_config());
+}
+
+/// Opens the entry block and gives the parameters.
+fn begin(builder: &mut FunctionBuilder<'_>) -> Vec<Value> {
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    builder.switch_to_block(entry);
+    builder.seal_block(entry);
+    builder.block_params(entry).to_vec()
+}
+
+fn stack_array(builder: &mut FunctionBuilder<'_>, size: usize) -> Value {
+    let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, size as u32, 4);
+    let slot = builder.create_sized_stack_slot(slot);
+    builder.ins().stack_addr(types::I64, slot, 0)
+}
+
+fn store_kind(builder: &mut FunctionBuilder<'_>, ty: ValType, base: Value, offset: i32) {
+    let kind = builder.ins().iconst(types::I8, i64::from(kind(ty)));
+    builder.ins().store(value_flags(), kind, base, offset);
+}
+
+fn branch_cold(builder: &mut FunctionBuilder<'_>, condition: Value) -> (ir::Block, ir::Block) {
+    let cold = builder.create_block();
+    let next = builder.create_block();
+    builder.set_cold_block(cold);
+    builder.ins().brif(condition, cold, &[], next, &[]);
+    builder.seal_block(cold);
+    builder.seal_block(next);
+    (cold, next)
+}
+
+/// Calls a builtin that doesn't return.
+fn never(builder: &mut FunctionBuilder<'_>, isa: &dyn TargetIsa, builtin: Builtin, args: &[Value]) {
+    let callee = import_builtin(builder, isa, builtin);
+    builder.ins().call(callee, args);
+    builder.ins().trap(clif_trap(TrapCode::Unreachable));
+}
