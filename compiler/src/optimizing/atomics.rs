@@ -4,7 +4,6 @@
 
 use super::func::FuncTranslator;
 use super::memory::memory_index;
-use super::memory::memory_index;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
