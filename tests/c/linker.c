@@ -1,0 +1,337 @@
+// wasmtime/linker.h: finding imports by name.
+#include "test.h"
+
+static wasmtime_linker_t *linker;
+
+static wasmtime_error_t *define(const char *module, const char *name, const wasmtime_extern_t *item) {
+  return wasmtime_linker_define(linker, ctx, module, strlen(module), name, strlen(name), item);
+}
+
+static wasm_trap_t *answer(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                           wasmtime_val_t *results, size_t nresults) {
+  (void)caller, (void)args, (void)nargs, (void)nresults;
+  results[0] = i32_val(*(int *)env);
+  return NULL;
+}
+
+static wasm_trap_t *answer_unchecked(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t len) {
+  (void)caller, (void)len;
+  vals[0].i32 = *(int *)env;
+  return NULL;
+}
+
+static wasmtime_error_t *define_answer(const char *module, const char *name, int *value, void (*finalizer)(void *)) {
+  wasm_functype_t *type = wasm_functype_new_0_1(wasm_valtype_new_i32());
+  wasmtime_error_t *error =
+      wasmtime_linker_define_func(linker, module, strlen(module), name, strlen(name), type, answer, value, finalizer);
+  wasm_functype_delete(type);
+  return error;
+}
+
+static wasmtime_error_t *instantiate(const char *wat, wasmtime_instance_t *instance, wasm_trap_t **trap) {
+  wasmtime_module_t *module = module_of(wat);
+  *trap = NULL;
+  wasmtime_error_t *error = wasmtime_linker_instantiate(linker, ctx, module, instance, trap);
+  wasmtime_module_delete(module);
+  return error;
+}
+
+static wasmtime_error_t *add_module(const char *name, const char *wat) {
+  wasmtime_module_t *module = module_of(wat);
+  wasmtime_error_t *error = wasmtime_linker_module(linker, ctx, name, strlen(name), module);
+  wasmtime_module_delete(module);
+  return error;
+}
+
+// What the import `module`.`name` answers, through a guest.
+static int32_t ask(const char *module, const char *name) {
+  char wat[256];
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap;
+  snprintf(wat, sizeof wat,
+           "(module (import \"%s\" \"%s\" (func $f (result i32))) (func (export \"run\") (result i32) call $f))", module, name);
+  if (!expect_ok(instantiate(wat, &instance, &trap)) || !expect_no_trap(trap)) return -99;
+  wasmtime_func_t run = func_of(&instance, "run");
+  return call0(&run);
+}
+
+static void a_host_function_fits_every_store(void) {
+  int value = 42;
+  expect_ok(define_answer("env", "f", &value, NULL));
+  expect(ask("env", "f") == 42);
+  wasmtime_context_t *mine = ctx;
+  wasmtime_store_t *other = wasmtime_store_new(engine, NULL, NULL);
+  ctx = wasmtime_store_context(other);
+  expect(ask("env", "f") == 42);
+  ctx = mine;
+  wasmtime_store_delete(other);
+}
+
+static void an_unchecked_host_function_too(void) {
+  int value = 43;
+  wasm_functype_t *type = wasm_functype_new_0_1(wasm_valtype_new_i32());
+  expect_ok(wasmtime_linker_define_func_unchecked(linker, "e", 1, "f", 1, type, answer_unchecked, &value, NULL));
+  wasm_functype_delete(type);
+  expect(ask("e", "f") == 43);
+}
+
+static void finalizers_run_once_after_the_last_user(void) {
+  static int finalized;
+  finalized = 0;
+  expect_ok(define_answer("env", "f", &finalized, count_finalized));
+  expect(ask("env", "f") == 0);
+  wasmtime_linker_t *clone = wasmtime_linker_clone(linker);
+  wasmtime_linker_delete(linker);
+  expect(finalized == 0);
+  linker = clone;
+  expect(ask("env", "f") == 0);
+  wasmtime_linker_delete(linker);
+  linker = NULL;
+  wasmtime_store_delete(store);
+  store = NULL;
+  expect(finalized == 1);
+}
+
+static void a_refused_definition_is_finalized(void) {
+  static int first, second;
+  first = second = 0;
+  expect_ok(define_answer("env", "f", &first, count_finalized));
+  expect_error_says(define_answer("env", "f", &second, count_finalized), "import of `env::f` defined twice");
+  expect(first == 0 && second == 1);
+}
+
+static void a_name_is_defined_once_unless_shadowing_is_allowed(void) {
+  int first = 1, second = 2;
+  expect_ok(define_answer("env", "f", &first, NULL));
+  expect_error_says(define_answer("env", "f", &second, NULL), "import of `env::f` defined twice");
+  expect(ask("env", "f") == 1);
+  wasmtime_linker_allow_shadowing(linker, true);
+  expect_ok(define_answer("env", "f", &second, NULL));
+  expect(ask("env", "f") == 2);
+  wasmtime_linker_allow_shadowing(linker, false);
+  expect_error(define_answer("env", "f", &first, NULL));
+  expect(ask("env", "f") == 2);
+}
+
+static void any_item_can_be_defined_and_got(void) {
+  wasmtime_instance_t provider = instance_of("(module (memory (export \"m\") 1) (table (export \"t\") 1 funcref)"
+                                             "  (global (export \"g\") i32 (i32.const 3))"
+                                             "  (func (export \"f\") (result i32) i32.const 4))");
+  static const char *const names[] = {"m", "t", "g", "f"};
+  wasmtime_extern_t item, got;
+  for (size_t i = 0; i < 4; i++) {
+    item = export_of(&provider, names[i]);
+    expect_ok(define("env", names[i], &item));
+    expect(wasmtime_linker_get(linker, ctx, "env", 3, names[i], 1, &got) && got.kind == item.kind);
+  }
+  expect(!wasmtime_linker_get(linker, ctx, "env", 3, "x", 1, &got));
+  expect(!wasmtime_linker_get(linker, ctx, "en", 2, "m", 1, &got));
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap;
+  expect_ok(instantiate("(module (import \"env\" \"m\" (memory 1)) (import \"env\" \"t\" (table 1 funcref))"
+                        "  (import \"env\" \"g\" (global i32)) (import \"env\" \"f\" (func (result i32))))",
+                        &instance, &trap));
+  expect(ask("env", "f") == 4);
+}
+
+static void a_missing_import_is_an_error_that_names_it(void) {
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap;
+  expect_error_says(instantiate("(module (import \"env\" \"log\" (func)))", &instance, &trap),
+                    "unknown import: `env::log` has not been defined");
+  expect_no_trap(trap);
+}
+
+static void a_mismatch_is_an_error_that_names_the_import(void) {
+  int value = 1;
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap;
+  expect_ok(define_answer("env", "f", &value, NULL));
+  expect_error_says(instantiate("(module (import \"env\" \"f\" (func (param i32))))", &instance, &trap),
+                    "incompatible import type for `env::f`");
+  expect_error_says(instantiate("(module (import \"env\" \"f\" (memory 1)))", &instance, &trap),
+                    "incompatible import type for `env::f`");
+}
+
+static void an_instance_is_defined_with_all_its_exports(void) {
+  wasmtime_instance_t provider = instance_of("(module (func (export \"one\") (result i32) i32.const 1)"
+                                             "  (func (export \"two\") (result i32) i32.const 2))");
+  expect_ok(wasmtime_linker_define_instance(linker, ctx, "lib", 3, &provider));
+  expect(ask("lib", "one") == 1 && ask("lib", "two") == 2);
+  expect_error(wasmtime_linker_define_instance(linker, ctx, "lib", 3, &provider));
+  wasmtime_linker_allow_shadowing(linker, true);
+  expect_ok(wasmtime_linker_define_instance(linker, ctx, "lib", 3, &provider));
+}
+
+static void a_trap_of_the_start_function_comes_out(void) {
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap;
+  expect_ok(instantiate("(module (func $s unreachable) (start $s))", &instance, &trap));
+  expect_trap(trap, WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED);
+}
+
+// -- Commands and reactors
+
+static void a_reactor_is_instantiated_once_and_initialized(void) {
+  expect_ok(add_module("lib", "(module (global $g (mut i32) (i32.const 0))"
+                              "  (func (export \"_initialize\") (global.set $g (i32.const 10)))"
+                              "  (func (export \"next\") (result i32)"
+                              "    (global.set $g (i32.add (global.get $g) (i32.const 1))) (global.get $g)))"));
+  expect(ask("lib", "next") == 11);
+  expect(ask("lib", "next") == 12);
+}
+
+static void a_command_is_instantiated_for_every_call(void) {
+  expect_ok(add_module("cmd", "(module (global $g (mut i32) (i32.const 0)) (func (export \"_start\"))"
+                              "  (func (export \"next\") (result i32)"
+                              "    (global.set $g (i32.add (global.get $g) (i32.const 1))) (global.get $g)))"));
+  expect(ask("cmd", "next") == 1);
+  expect(ask("cmd", "next") == 1);
+}
+
+static void a_reactor_that_fails_to_initialize_is_an_error(void) {
+  expect_error_says(add_module("lib", "(module (func (export \"_initialize\") unreachable))"), "unreachable");
+  expect_error_says(add_module("lib", "(module (import \"x\" \"y\" (func)))"), "unknown import: `x::y` has not been defined");
+}
+
+static void the_default_is_the_empty_name_or_start_or_nothing(void) {
+  wasmtime_func_t func;
+  wasm_trap_t *trap;
+  expect_ok(add_module("starts", "(module (func (export \"_start\") unreachable))"));
+  expect_ok(wasmtime_linker_get_default(linker, ctx, "starts", 6, &func));
+  trap = call(&func);
+  expect_trap(trap, WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED);
+  expect_ok(add_module("empty", "(module (func (export \"\") unreachable))"));
+  expect_ok(wasmtime_linker_get_default(linker, ctx, "empty", 5, &func));
+  trap = call(&func);
+  expect_trap(trap, WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED);
+  expect_ok(add_module("neither", "(module (func (export \"f\") unreachable))"));
+  expect_ok(wasmtime_linker_get_default(linker, ctx, "neither", 7, &func));
+  expect_no_trap(call(&func));
+  expect_ok(wasmtime_linker_get_default(linker, ctx, "unknown", 7, &func));
+  expect_no_trap(call(&func));
+}
+
+static void a_default_that_is_no_function_is_an_error(void) {
+  wasmtime_func_t func;
+  expect_ok(add_module("m", "(module (memory (export \"\") 1))"));
+  expect_error(wasmtime_linker_get_default(linker, ctx, "m", 1, &func));
+}
+
+// -- Unknown imports
+
+static void unknown_functions_become_traps(void) {
+  wasmtime_module_t *module =
+      module_of("(module (import \"env\" \"known\" (func $known (result i32))) (import \"env\" \"log\" (func $log))"
+                "  (func (export \"known\") (result i32) call $known) (func (export \"log\") call $log))");
+  int value = 8;
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_ok(define_answer("env", "known", &value, NULL));
+  expect_ok(wasmtime_linker_define_unknown_imports_as_traps(linker, module));
+  expect_ok(wasmtime_linker_instantiate(linker, ctx, module, &instance, &trap));
+  wasmtime_func_t known = func_of(&instance, "known"), log = func_of(&instance, "log");
+  expect(call0(&known) == 8);
+  wasmtime_error_t *error = wasmtime_func_call(ctx, &log, NULL, 0, NULL, 0, &trap);
+  if (trap) expect_trap_says(trap, "unknown import: `env::log` has not been defined");
+  else expect_error_says(error, "unknown import: `env::log` has not been defined");
+  wasmtime_module_delete(module);
+}
+
+static void unknown_imports_get_default_values(void) {
+  wasmtime_module_t *module = module_of(
+      "(module (import \"a\" \"f\" (func $f (param i32) (result i32 i64 f32 f64 externref funcref)))"
+      "  (import \"a\" \"g\" (global $g i64)) (import \"a\" \"m\" (memory 2)) (import \"a\" \"t\" (table 3 funcref))"
+      "  (func (export \"run\") (result i32 i64 f32 f64 externref funcref) (call $f (i32.const 1)))"
+      "  (func (export \"size\") (result i32)"
+      "    (i32.add (memory.size) (i32.add (table.size) (i32.wrap_i64 (global.get $g))))))");
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_linker_define_unknown_imports_as_default_values(linker, ctx, module));
+  expect_ok(wasmtime_linker_instantiate(linker, ctx, module, &instance, &trap));
+  wasmtime_func_t run = func_of(&instance, "run"), size = func_of(&instance, "size");
+  wasmtime_val_t results[6];
+  expect_ok(wasmtime_func_call(ctx, &run, NULL, 0, results, 6, &trap));
+  expect(results[0].of.i32 == 0 && results[1].of.i64 == 0 && results[2].of.f32 == 0 && results[3].of.f64 == 0);
+  expect(wasmtime_externref_is_null(&results[4].of.externref) && wasmtime_funcref_is_null(&results[5].of.funcref));
+  expect(call0(&size) == 5);
+  wasmtime_module_delete(module);
+}
+
+// -- Prepared instances
+
+static void preparing_checks_the_imports(void) {
+  int value = 6;
+  wasmtime_module_t *module = module_of("(module (import \"env\" \"f\" (func $f (result i32)))"
+                                        "  (func (export \"run\") (result i32) call $f))");
+  wasmtime_instance_pre_t *pre = NULL;
+  expect_error_says(wasmtime_linker_instantiate_pre(linker, module, &pre), "unknown import: `env::f` has not been defined");
+  expect(pre == NULL);
+  expect_ok(define_answer("env", "f", &value, NULL));
+  expect_ok(wasmtime_linker_instantiate_pre(linker, module, &pre));
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_instance_pre_instantiate(pre, ctx, &instance, &trap));
+  wasmtime_func_t run = func_of(&instance, "run");
+  expect(call0(&run) == 6);
+  wasmtime_instance_pre_delete(pre);
+  wasmtime_module_delete(module);
+}
+
+static void names_may_hold_any_text(void) {
+  int value = 12;
+  wasmtime_extern_t got;
+  wasm_functype_t *type = wasm_functype_new_0_1(wasm_valtype_new_i32());
+  expect_ok(wasmtime_linker_define_func(linker, "", 0, "a\0b", 3, type, answer, &value, NULL));
+  expect_error(wasmtime_linker_define_func(linker, "\xff", 1, "f", 1, type, answer, &value, NULL));
+  wasm_functype_delete(type);
+  expect(wasmtime_linker_get(linker, ctx, "", 0, "a\0b", 3, &got));
+  expect(!wasmtime_linker_get(linker, ctx, "", 0, "a", 1, &got));
+  expect(call0(&got.of.func) == 12);
+}
+
+// -- WASI
+
+static void wasi_is_defined_once(void) {
+  wasmtime_extern_t got;
+  expect_ok(wasmtime_linker_define_wasi(linker));
+  expect(wasmtime_linker_get(linker, ctx, "wasi_snapshot_preview1", 22, "fd_write", 8, &got));
+  expect(got.kind == WASMTIME_EXTERN_FUNC);
+  expect_error_says(wasmtime_linker_define_wasi(linker), "defined twice");
+}
+
+// Each claim runs with an empty `linker`.
+#define RUN_LINKED(claim) (current = claim, test_run(#claim, linked, NULL))
+
+static void (*current)(void);
+
+static void linked(void) {
+  linker = wasmtime_linker_new(engine);
+  current();
+  if (linker) wasmtime_linker_delete(linker);
+  linker = NULL;
+}
+
+int main(void) {
+  RUN_LINKED(a_host_function_fits_every_store);
+  RUN_LINKED(an_unchecked_host_function_too);
+  RUN_LINKED(finalizers_run_once_after_the_last_user);
+  RUN_LINKED(a_refused_definition_is_finalized);
+  RUN_LINKED(a_name_is_defined_once_unless_shadowing_is_allowed);
+  RUN_LINKED(any_item_can_be_defined_and_got);
+  RUN_LINKED(a_missing_import_is_an_error_that_names_it);
+  RUN_LINKED(a_mismatch_is_an_error_that_names_the_import);
+  RUN_LINKED(an_instance_is_defined_with_all_its_exports);
+  RUN_LINKED(a_trap_of_the_start_function_comes_out);
+  RUN_LINKED(a_reactor_is_instantiated_once_and_initialized);
+  RUN_LINKED(a_command_is_instantiated_for_every_call);
+  RUN_LINKED(a_reactor_that_fails_to_initialize_is_an_error);
+  RUN_LINKED(the_default_is_the_empty_name_or_start_or_nothing);
+  RUN_LINKED(a_default_that_is_no_function_is_an_error);
+  RUN_LINKED(unknown_functions_become_traps);
+  RUN_LINKED(unknown_imports_get_default_values);
+  RUN_LINKED(preparing_checks_the_imports);
+  RUN_LINKED(names_may_hold_any_text);
+  RUN_LINKED(wasi_is_defined_once);
+  return test_summary();
+}
