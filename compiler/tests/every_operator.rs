@@ -1,0 +1,342 @@
+//! Every operator on numbers, vectors and atomics compiles, under every choice that changes what is made of it.
+//!
+//! The table below is checked against the decoder's list of operators, so that none can be missing.
+
+use ampoule_compiler::optimizing::OptimizingCompiler;
+use ampoule_compiler::{Compiler, ModuleInput};
+use ampoule_core::decode::{body_reader, decode, validate_body};
+use ampoule_core::features::Features;
+use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::tunables::{OptLevel, Tunables};
+use ampoule_core::vm::VmLayout;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Operators by signature; `addr` is the memory's index type. Immediates follow the name.
+const OPERATORS: &[(&str, &str)] = &[
+    ("-> i32", "i32.const 7"),
+    ("-> i64", "i64.const -7"),
+    ("-> f32", "f32.const nan:0x200000"),
+    ("-> f64", "f64.const -0x1p-1074"),
+    ("i32 -> i32", "i32.eqz, i32.clz, i32.ctz, i32.popcnt, i32.extend8_s, i32.extend16_s"),
+    ("i64 -> i64", "i64.clz, i64.ctz, i64.popcnt, i64.extend8_s, i64.extend16_s, i64.extend32_s"),
+    ("i64 -> i32", "i64.eqz, i32.wrap_i64"),
+    ("i32 -> i64", "i64.extend_i32_s, i64.extend_i32_u"),
+    (
+        "i32 i32 -> i32",
+        "i32.eq, i32.ne, i32.lt_s, i32.lt_u, i32.gt_s, i32.gt_u, i32.le_s, i32.le_u, i32.ge_s, i32.ge_u, i32.add, i32.sub, \
+         i32.mul, i32.div_s, i32.div_u, i32.rem_s, i32.rem_u, i32.and, i32.or, i32.xor, i32.shl, i32.shr_s, i32.shr_u, \
+         i32.rotl, i32.rotr",
+    ),
+    (
+        "i64 i64 -> i64",
+        "i64.add, i64.sub, i64.mul, i64.div_s, i64.div_u, i64.rem_s, i64.rem_u, i64.and, i64.or, i64.xor, i64.shl, \
+         i64.shr_s, i64.shr_u, i64.rotl, i64.rotr",
+    ),
+    (
+        "i64 i64 -> i32",
+        "i64.eq, i64.ne, i64.lt_s, i64.lt_u, i64.gt_s, i64.gt_u, i64.le_s, i64.le_u, i64.ge_s, i64.ge_u",
+    ),
+    ("f32 f32 -> i32", "f32.eq, f32.ne, f32.lt, f32.gt, f32.le, f32.ge"),
+    ("f64 f64 -> i32", "f64.eq, f64.ne, f64.lt, f64.gt, f64.le, f64.ge"),
+    ("f32 -> f32", "f32.abs, f32.neg, f32.ceil, f32.floor, f32.trunc, f32.nearest, f32.sqrt"),
+    ("f64 -> f64", "f64.abs, f64.neg, f64.ceil, f64.floor, f64.trunc, f64.nearest, f64.sqrt"),
+    ("f32 f32 -> f32", "f32.add, f32.sub, f32.mul, f32.div, f32.min, f32.max, f32.copysign"),
+    ("f64 f64 -> f64", "f64.add, f64.sub, f64.mul, f64.div, f64.min, f64.max, f64.copysign"),
+    ("f32 -> i32", "i32.trunc_f32_s, i32.trunc_f32_u, i32.trunc_sat_f32_s, i32.trunc_sat_f32_u, i32.reinterpret_f32"),
+    ("f64 -> i32", "i32.trunc_f64_s, i32.trunc_f64_u, i32.trunc_sat_f64_s, i32.trunc_sat_f64_u"),
+    ("f32 -> i64", "i64.trunc_f32_s, i64.trunc_f32_u, i64.trunc_sat_f32_s, i64.trunc_sat_f32_u"),
+    ("f64 -> i64", "i64.trunc_f64_s, i64.trunc_f64_u, i64.trunc_sat_f64_s, i64.trunc_sat_f64_u, i64.reinterpret_f64"),
+    ("i32 -> f32", "f32.convert_i32_s, f32.convert_i32_u, f32.reinterpret_i32"),
+    ("i64 -> f32", "f32.convert_i64_s, f32.convert_i64_u"),
+    ("i32 -> f64", "f64.convert_i32_s, f64.convert_i32_u"),
+    ("i64 -> f64", "f64.convert_i64_s, f64.convert_i64_u, f64.reinterpret_i64"),
+    ("f64 -> f32", "f32.demote_f64"),
+    ("f32 -> f64", "f64.promote_f32"),
+    ("i64 i64 i64 i64 -> i64 i64", "i64.add128, i64.sub128"),
+    ("i64 i64 -> i64 i64", "i64.mul_wide_s, i64.mul_wide_u"),
+    ("-> v128", "v128.const i64x2 0x0123456789abcdef 0xfedcba9876543210"),
+    (
+        "addr -> v128",
+        "v128.load, v128.load8x8_s, v128.load8x8_u, v128.load16x4_s, v128.load16x4_u, v128.load32x2_s, v128.load32x2_u, \
+         v128.load8_splat, v128.load16_splat, v128.load32_splat, v128.load64_splat, v128.load32_zero, v128.load64_zero, \
+         v128.load offset=65535, v128.load32_splat offset=0xfffffff0",
+    ),
+    ("addr v128 -> v128", "v128.load8_lane 15, v128.load16_lane 7, v128.load32_lane 3, v128.load64_lane 1"),
+    (
+        "addr v128 ->",
+        "v128.store, v128.store8_lane 0, v128.store8_lane 15, v128.store16_lane 7, v128.store32_lane 3, \
+         v128.store64_lane 1",
+    ),
+    ("i32 -> v128", "i8x16.splat, i16x8.splat, i32x4.splat"),
+    ("i64 -> v128", "i64x2.splat"),
+    ("f32 -> v128", "f32x4.splat"),
+    ("f64 -> v128", "f64x2.splat"),
+    (
+        "v128 -> i32",
+        "i8x16.extract_lane_s 0, i8x16.extract_lane_s 15, i8x16.extract_lane_u 14, i16x8.extract_lane_s 7, \
+         i16x8.extract_lane_u 0, i32x4.extract_lane 0, i32x4.extract_lane 3, v128.any_true, i8x16.all_true, \
+         i16x8.all_true, i32x4.all_true, i64x2.all_true, i8x16.bitmask, i16x8.bitmask, i32x4.bitmask, i64x2.bitmask",
+    ),
+    ("v128 -> i64", "i64x2.extract_lane 0, i64x2.extract_lane 1"),
+    ("v128 -> f32", "f32x4.extract_lane 0, f32x4.extract_lane 3"),
+    ("v128 -> f64", "f64x2.extract_lane 0, f64x2.extract_lane 1"),
+    (
+        "v128 i32 -> v128",
+        "i8x16.replace_lane 0, i8x16.replace_lane 15, i16x8.replace_lane 7, i32x4.replace_lane 3, i8x16.shl, i16x8.shl, \
+         i32x4.shl, i64x2.shl, i8x16.shr_s, i16x8.shr_s, i32x4.shr_s, i64x2.shr_s, i8x16.shr_u, i16x8.shr_u, \
+         i32x4.shr_u, i64x2.shr_u",
+    ),
+    ("v128 i64 -> v128", "i64x2.replace_lane 0, i64x2.replace_lane 1"),
+    ("v128 f32 -> v128", "f32x4.replace_lane 0, f32x4.replace_lane 3"),
+    ("v128 f64 -> v128", "f64x2.replace_lane 0, f64x2.replace_lane 1"),
+    (
+        "v128 -> v128",
+        "v128.not, i8x16.abs, i16x8.abs, i32x4.abs, i64x2.abs, i8x16.neg, i16x8.neg, i32x4.neg, i64x2.neg, i8x16.popcnt, \
+         i16x8.extadd_pairwise_i8x16_s, i16x8.extadd_pairwise_i8x16_u, i32x4.extadd_pairwise_i16x8_s, \
+         i32x4.extadd_pairwise_i16x8_u, i16x8.extend_low_i8x16_s, i16x8.extend_high_i8x16_s, i16x8.extend_low_i8x16_u, \
+         i16x8.extend_high_i8x16_u, i32x4.extend_low_i16x8_s, i32x4.extend_high_i16x8_s, i32x4.extend_low_i16x8_u, \
+         i32x4.extend_high_i16x8_u, i64x2.extend_low_i32x4_s, i64x2.extend_high_i32x4_s, i64x2.extend_low_i32x4_u, \
+         i64x2.extend_high_i32x4_u, f32x4.ceil, f32x4.floor, f32x4.trunc, f32x4.nearest, f32x4.abs, f32x4.neg, \
+         f32x4.sqrt, f64x2.ceil, f64x2.floor, f64x2.trunc, f64x2.nearest, f64x2.abs, f64x2.neg, f64x2.sqrt, \
+         i32x4.trunc_sat_f32x4_s, i32x4.trunc_sat_f32x4_u, f32x4.convert_i32x4_s, f32x4.convert_i32x4_u, \
+         i32x4.trunc_sat_f64x2_s_zero, i32x4.trunc_sat_f64x2_u_zero, f64x2.convert_low_i32x4_s, \
+         f64x2.convert_low_i32x4_u, f32x4.demote_f64x2_zero, f64x2.promote_low_f32x4, i32x4.relaxed_trunc_f32x4_s, \
+         i32x4.relaxed_trunc_f32x4_u, i32x4.relaxed_trunc_f64x2_s_zero, i32x4.relaxed_trunc_f64x2_u_zero",
+    ),
+    (
+        "v128 v128 -> v128",
+        "i8x16.shuffle 0 31 2 29 4 27 6 25 8 23 10 21 12 19 14 17, i8x16.shuffle 5 5 5 5 5 5 5 5 5 5 5 5 5 5 5 5, \
+         i8x16.shuffle 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18, i8x16.shuffle 0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23, \
+         i8x16.swizzle, i8x16.eq, i8x16.ne, i8x16.lt_s, i8x16.lt_u, i8x16.gt_s, i8x16.gt_u, i8x16.le_s, i8x16.le_u, \
+         i8x16.ge_s, i8x16.ge_u, i16x8.eq, i16x8.ne, i16x8.lt_s, i16x8.lt_u, i16x8.gt_s, i16x8.gt_u, i16x8.le_s, \
+         i16x8.le_u, i16x8.ge_s, i16x8.ge_u, i32x4.eq, i32x4.ne, i32x4.lt_s, i32x4.lt_u, i32x4.gt_s, i32x4.gt_u, \
+         i32x4.le_s, i32x4.le_u, i32x4.ge_s, i32x4.ge_u, i64x2.eq, i64x2.ne, i64x2.lt_s, i64x2.gt_s, i64x2.le_s, \
+         i64x2.ge_s, f32x4.eq, f32x4.ne, f32x4.lt, f32x4.gt, f32x4.le, f32x4.ge, f64x2.eq, f64x2.ne, f64x2.lt, f64x2.gt, \
+         f64x2.le, f64x2.ge, v128.and, v128.andnot, v128.or, v128.xor, i8x16.narrow_i16x8_s, i8x16.narrow_i16x8_u, \
+         i8x16.add, i8x16.add_sat_s, i8x16.add_sat_u, i8x16.sub, i8x16.sub_sat_s, i8x16.sub_sat_u, i8x16.min_s, \
+         i8x16.min_u, i8x16.max_s, i8x16.max_u, i8x16.avgr_u, i16x8.q15mulr_sat_s, i16x8.narrow_i32x4_s, \
+         i16x8.narrow_i32x4_u, i16x8.add, i16x8.add_sat_s, i16x8.add_sat_u, i16x8.sub, i16x8.sub_sat_s, \
+         i16x8.sub_sat_u, i16x8.mul, i16x8.min_s, i16x8.min_u, i16x8.max_s, i16x8.max_u, i16x8.avgr_u, \
+         i16x8.extmul_low_i8x16_s, i16x8.extmul_high_i8x16_s, i16x8.extmul_low_i8x16_u, i16x8.extmul_high_i8x16_u, \
+         i32x4.add, i32x4.sub, i32x4.mul, i32x4.min_s, i32x4.min_u, i32x4.max_s, i32x4.max_u, i32x4.dot_i16x8_s, \
+         i32x4.extmul_low_i16x8_s, i32x4.extmul_high_i16x8_s, i32x4.extmul_low_i16x8_u, i32x4.extmul_high_i16x8_u, \
+         i64x2.add, i64x2.sub, i64x2.mul, i64x2.extmul_low_i32x4_s, i64x2.extmul_high_i32x4_s, \
+         i64x2.extmul_low_i32x4_u, i64x2.extmul_high_i32x4_u, f32x4.add, f32x4.sub, f32x4.mul, f32x4.div, f32x4.min, \
+         f32x4.max, f32x4.pmin, f32x4.pmax, f64x2.add, f64x2.sub, f64x2.mul, f64x2.div, f64x2.min, f64x2.max, \
+         f64x2.pmin, f64x2.pmax, i8x16.relaxed_swizzle, f32x4.relaxed_min, f32x4.relaxed_max, f64x2.relaxed_min, \
+         f64x2.relaxed_max, i16x8.relaxed_q15mulr_s, i16x8.relaxed_dot_i8x16_i7x16_s",
+    ),
+    (
+        "v128 v128 v128 -> v128",
+        "v128.bitselect, f32x4.relaxed_madd, f32x4.relaxed_nmadd, f64x2.relaxed_madd, f64x2.relaxed_nmadd, \
+         i8x16.relaxed_laneselect, i16x8.relaxed_laneselect, i32x4.relaxed_laneselect, i64x2.relaxed_laneselect, \
+         i32x4.relaxed_dot_i8x16_i7x16_add_s",
+    ),
+    ("->", "atomic.fence"),
+    ("addr i32 -> i32", "memory.atomic.notify, memory.atomic.notify offset=4"),
+    ("addr i32 i64 -> i32", "memory.atomic.wait32, memory.atomic.wait32 offset=3"),
+    ("addr i64 i64 -> i32", "memory.atomic.wait64, memory.atomic.wait64 offset=0xffffffff"),
+    ("addr -> i32", "i32.atomic.load, i32.atomic.load8_u, i32.atomic.load16_u, i32.atomic.load offset=1"),
+    (
+        "addr -> i64",
+        "i64.atomic.load, i64.atomic.load8_u, i64.atomic.load16_u, i64.atomic.load32_u, \
+         i64.atomic.load offset=0xffffffff",
+    ),
+    ("addr i32 ->", "i32.atomic.store, i32.atomic.store8, i32.atomic.store16"),
+    ("addr i64 ->", "i64.atomic.store, i64.atomic.store8, i64.atomic.store16, i64.atomic.store32"),
+    (
+        "addr i32 -> i32",
+        "i32.atomic.rmw.add, i32.atomic.rmw8.add_u, i32.atomic.rmw16.add_u, i32.atomic.rmw.sub, i32.atomic.rmw8.sub_u, \
+         i32.atomic.rmw16.sub_u, i32.atomic.rmw.and, i32.atomic.rmw8.and_u, i32.atomic.rmw16.and_u, i32.atomic.rmw.or, \
+         i32.atomic.rmw8.or_u, i32.atomic.rmw16.or_u, i32.atomic.rmw.xor, i32.atomic.rmw8.xor_u, i32.atomic.rmw16.xor_u, \
+         i32.atomic.rmw.xchg, i32.atomic.rmw8.xchg_u, i32.atomic.rmw16.xchg_u",
+    ),
+    (
+        "addr i64 -> i64",
+        "i64.atomic.rmw.add, i64.atomic.rmw8.add_u, i64.atomic.rmw16.add_u, i64.atomic.rmw32.add_u, i64.atomic.rmw.sub, \
+         i64.atomic.rmw8.sub_u, i64.atomic.rmw16.sub_u, i64.atomic.rmw32.sub_u, i64.atomic.rmw.and, \
+         i64.atomic.rmw8.and_u, i64.atomic.rmw16.and_u, i64.atomic.rmw32.and_u, i64.atomic.rmw.or, i64.atomic.rmw8.or_u, \
+         i64.atomic.rmw16.or_u, i64.atomic.rmw32.or_u, i64.atomic.rmw.xor, i64.atomic.rmw8.xor_u, \
+         i64.atomic.rmw16.xor_u, i64.atomic.rmw32.xor_u, i64.atomic.rmw.xchg, i64.atomic.rmw8.xchg_u, \
+         i64.atomic.rmw16.xchg_u, i64.atomic.rmw32.xchg_u",
+    ),
+    ("addr i32 i32 -> i32", "i32.atomic.rmw.cmpxchg, i32.atomic.rmw8.cmpxchg_u, i32.atomic.rmw16.cmpxchg_u"),
+    (
+        "addr i64 i64 -> i64",
+        "i64.atomic.rmw.cmpxchg, i64.atomic.rmw8.cmpxchg_u, i64.atomic.rmw16.cmpxchg_u, i64.atomic.rmw32.cmpxchg_u",
+    ),
+];
+
+/// How the operands of the function around an operator come about.
+#[derive(Clone, Copy, Debug)]
+enum Operands {
+    Params,
+    /// Constants, which the compiler may compute with.
+    Constants(i64),
+}
+
+/// A module with one function for each operator of the table.
+fn module(memory: &str, addr: &str, operands: Operands) -> Vec<u8> {
+    let mut text = format!("(module (memory {memory})\n");
+    for (signature, operators) in OPERATORS {
+        let signature = signature.replace("addr", addr);
+        let (params, results) = signature.split_once("->").expect("every signature has an arrow");
+        let params: Vec<&str> = params.split_whitespace().collect();
+        for operator in operators.split(',') {
+            let mut body = String::new();
+            for (position, ty) in params.iter().enumerate() {
+                match operands {
+                    Operands::Params => write!(body, "local.get {position} "),
+                    Operands::Constants(value) if *ty == "v128" => write!(body, "v128.const i64x2 {value} {value} "),
+                    Operands::Constants(value) => write!(body, "{ty}.const {value} "),
+                }
+                .expect("writing to a string succeeds");
+            }
+            let params = params.join(" ");
+            writeln!(text, "(func (export \"{operator}\") (param {params}) (result {results}) {body} {operator})")
+                .expect("writing to a string succeeds");
+        }
+    }
+    text.push(')');
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn features() -> Features {
+    Features { wide_arithmetic: true, ..Features::default() }
+}
+
+/// Compiles every function of a module. Cranelift's verifier is on; a lowering that is missing panics.
+fn compile(compiler: &dyn Compiler, bytes: &[u8], tunables: &Tunables) {
+    let mut scratch = Default::default();
+    let decoded = decode(bytes, &features()).expect("the table's text is valid");
+    for body in decoded.bodies {
+        validate_body(body, &mut scratch).expect("the table's signatures are right");
+    }
+    let module = decoded.module;
+    let layout = VmLayout::new(&module);
+    let input = ModuleInput { module: &module, layout: &layout, bytes, tunables };
+    for (position, export) in module.exports.iter().enumerate() {
+        let function = compiler
+            .compile_function(&input, DefinedFuncIndex(position as u32))
+            .unwrap_or_else(|error| panic!("{}: {error}", export.name));
+        assert!(!function.code.is_empty(), "{}", export.name);
+    }
+}
+
+/// All shapes of the table under one choice of tunables and CPU.
+fn compile_all(missing: &[&str], tunables: Tunables) {
+    let tunables = Tunables { debug_verifier: true, ..tunables };
+    let flags: Vec<_> = missing.iter().map(|name| (name.to_string(), Some("false".to_string()))).collect();
+    let compiler = OptimizingCompiler::new(&tunables, &flags, None).expect("the flags exist");
+    for (memory, addr) in [("1", "i32"), ("1 65536 shared", "i32"), ("i64 1", "i64")] {
+        compile(&compiler, &module(memory, addr, Operands::Params), &tunables);
+    }
+    for value in [0, -1, 5] {
+        compile(&compiler, &module("1", "i32", Operands::Constants(value)), &tunables);
+    }
+}
+
+/// What an x86-64 may lack, in the order in which CPUs came to have it.
+const EXTENSIONS: &[&str] = &[
+    "has_sse3",
+    "has_ssse3",
+    "has_cmpxchg16b",
+    "has_sse41",
+    "has_sse42",
+    "has_popcnt",
+    "has_avx",
+    "has_avx2",
+    "has_fma",
+    "has_bmi1",
+    "has_bmi2",
+    "has_lzcnt",
+    "has_avx512f",
+    "has_avx512vl",
+    "has_avx512dq",
+    "has_avx512bitalg",
+    "has_avx512vbmi",
+    "has_avx512vnni",
+    "has_avx_vnni",
+];
+
+macro_rules! list_operators {
+    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($annotation:tt)*))*) => {
+        &[$((stringify!($proposal), stringify!($op))),*]
+    };
+}
+
+#[test]
+fn the_table_names_every_operator() {
+    let known: &[(&str, &str)] = wasmparser::for_each_operator!(list_operators);
+    let numeric = |op: &str| ["I32", "I64", "F32", "F64"].iter().any(|ty| op.starts_with(ty));
+    let expected: BTreeSet<String> = known
+        .iter()
+        .filter(|(proposal, op)| match *proposal {
+            "mvp" => numeric(op) && !op.contains("Load") && !op.contains("Store"),
+            "sign_extension" | "saturating_float_to_int" | "threads" | "simd" | "relaxed_simd" | "wide_arithmetic" => {
+                true
+            }
+            _ => false,
+        })
+        .map(|(_, op)| op.to_string())
+        .collect();
+    assert!(expected.len() > 400, "the decoder's list was read");
+
+    let bytes = module("1", "i32", Operands::Params);
+    let module = decode(&bytes, &features()).expect("the table's text is valid").module;
+    let mut found = BTreeSet::new();
+    for range in &module.bodies {
+        for op in body_reader(&bytes, range).get_operators_reader().expect("a body") {
+            let name = format!("{:?}", op.expect("an operator"));
+            found.insert(name.split([' ', '{']).next().expect("a name").to_string());
+        }
+    }
+    let missing: Vec<_> = expected.difference(&found).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_operator_compiles_by_default() {
+    compile_all(&[], Tunables::default());
+}
+
+#[test]
+fn every_operator_compiles_without_optimization() {
+    compile_all(&[], Tunables { opt_level: OptLevel::None, ..Tunables::default() });
+}
+
+#[test]
+fn every_operator_compiles_without_signals() {
+    compile_all(&[], Tunables { signals_based_traps: false, ..Tunables::default() });
+    compile_all(&[], Tunables { signals_based_traps: false, spectre_mitigation: false, ..Tunables::default() });
+}
+
+#[test]
+fn every_operator_compiles_deterministically() {
+    let tunables = Tunables { relaxed_simd_deterministic: true, nan_canonicalization: true, ..Tunables::default() };
+    compile_all(&[], tunables);
+}
+
+#[test]
+fn every_operator_compiles_with_metering() {
+    compile_all(&[], Tunables { consume_fuel: true, epoch_interruption: true, ..Tunables::default() });
+}
+
+#[test]
+fn every_operator_compiles_for_cpus_of_each_age() {
+    for oldest_missing in ["has_sse3", "has_ssse3", "has_sse41", "has_avx", "has_fma", "has_avx512f"] {
+        let at = EXTENSIONS.iter().position(|&name| name == oldest_missing).expect("it is listed");
+        compile_all(&EXTENSIONS[at..], Tunables::default());
+    }
+}
+
+#[test]
+fn every_operator_compiles_in_every_mode_for_the_oldest_x86_64() {
+    compile_all(EXTENSIONS, Tunables { opt_level: OptLevel::None, ..Tunables::default() });
+    compile_all(EXTENSIONS, Tunables { signals_based_traps: false, ..Tunables::default() });
+    compile_all(
+        EXTENSIONS,
+        Tunables { relaxed_simd_deterministic: true, nan_canonicalization: true, ..Tunables::default() },
+    );
+}
