@@ -57,7 +57,14 @@ impl Library {
     /// Builds the library and the command with a cargo profile (`dev`, `release`).
     pub fn build(profile: &str) -> Result<Library> {
         let mut build = process::cargo();
-        build.args(["build", "--package", "ampoule-c-api", "--package", "ampoule-cli", "--profile", profile]);
+        build.args(["build", "--profile", profile]);
+        if profile == "dev" {
+            // With the features that the whole workspace asks of its dependencies, as in the Rust tests: another
+            // selection would compile many of them again.
+            build.args(["--workspace", "--lib", "--bins"]);
+        } else {
+            build.args(["--package", "ampoule-c-api", "--package", "ampoule-cli"]);
+        }
         build.args(["--message-format", "json-render-diagnostics"]);
         let output = build.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
         ensure!(output.status.success(), "the library does not build");
@@ -80,7 +87,7 @@ impl Library {
         }
         let (shared, archive) =
             (shared.context("no shared library came out")?, archive.context("no archive came out")?);
-        let folder = shared.with_file_name("xtask").join("lib");
+        let folder = shared.with_file_name("c-library").join("lib");
         link(&shared, &folder, Linkage::Shared.file_name())?;
         link(&archive, &folder, Linkage::Static.file_name())?;
         Ok(Library { folder, command })
@@ -89,7 +96,7 @@ impl Library {
     /// Another shared library with the same interface, to stand in for ours.
     pub fn stand_in(shared: &Path) -> Result<Library> {
         let shared = shared.canonicalize().with_context(|| format!("no library at {}", shared.display()))?;
-        let folder = target_folder()?.join("xtask/against");
+        let folder = target_folder()?.join("against/lib");
         link(&shared, &folder, Linkage::Shared.file_name())?;
         // The name that is asked for when the program runs, if the library has one of its own.
         link(&shared, &folder, "libwasmtime.so")?;

@@ -18,11 +18,14 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs `command` and returns what it wrote to stdout. What it wrote to stderr is part of the error when it fails.
+/// Runs `command` and returns what it wrote to stdout. When it fails, the beginning of what it wrote to stderr, where
+/// compilers name the cause, is part of the error.
 pub fn capture(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot start {}", shown(command)))?;
     if !output.status.success() {
-        bail!("{} failed: {}\n{}", shown(command), output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let beginning: Vec<&str> = complaint.lines().take(20).collect();
+        bail!("{} failed: {}\n{}", shown(command), output.status, beginning.join("\n"));
     }
     String::from_utf8(output.stdout).with_context(|| format!("{} did not print UTF-8", shown(command)))
 }
