@@ -53,7 +53,7 @@ impl Engine {
             config: config.clone(),
             types: Arc::new(TypeRegistry::default()),
             epoch: AtomicU64::new(0),
-            memories: MemoryCache::new(),
+            memories: MemoryCache::with_limits(Default::default(), config.memory_reservation_for_growth),
             thunks: Mutex::default(),
             #[cfg(feature = "compiler")]
             compiler: Arc::new(compiler),
