@@ -937,13 +937,14 @@ typedef struct wasm_trap_t wasm_trap_t;
 WASM_API_EXTERN void wasm_trap_delete(own wasm_trap_t *trap);
 /// Returns a second handle to the same trap, owned by the caller.
 WASM_API_EXTERN own wasm_trap_t *wasm_trap_copy(const wasm_trap_t *trap);
-/// Whether both handles refer to the same trap.
+/// Whether both handles refer to the same trap. Not supported: ends the
+/// process.
 WASM_API_EXTERN bool wasm_trap_same(const wasm_trap_t *a, const wasm_trap_t *b);
-/// Always null: host information is kept by no object of this library.
+/// Always null: no object keeps host information.
 WASM_API_EXTERN void *wasm_trap_get_host_info(const wasm_trap_t *trap);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_trap_set_host_info(wasm_trap_t *trap, void *info);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_trap_set_host_info_with_finalizer(
     wasm_trap_t *trap, void *info, void (*finalizer)(void *));
 
@@ -984,15 +985,16 @@ WASM_API_EXTERN void wasm_foreign_delete(own wasm_foreign_t *foreign);
 /// Returns a second handle to the same foreign object, owned by the caller.
 WASM_API_EXTERN own wasm_foreign_t *wasm_foreign_copy(
     const wasm_foreign_t *foreign);
-/// Whether both handles refer to the same foreign object.
+/// Whether both handles refer to the same foreign object. Not supported: ends
+/// the process.
 WASM_API_EXTERN bool wasm_foreign_same(
     const wasm_foreign_t *a, const wasm_foreign_t *b);
-/// Always null: host information is kept by no object of this library.
+/// Always null: no object keeps host information.
 WASM_API_EXTERN void *wasm_foreign_get_host_info(const wasm_foreign_t *foreign);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_foreign_set_host_info(
     wasm_foreign_t *foreign, void *info);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_foreign_set_host_info_with_finalizer(
     wasm_foreign_t *foreign, void *info, void (*finalizer)(void *));
 
@@ -1022,15 +1024,16 @@ WASM_API_EXTERN void wasm_module_delete(own wasm_module_t *module);
 /// Returns a second handle to the same module, owned by the caller.
 WASM_API_EXTERN own wasm_module_t *wasm_module_copy(
     const wasm_module_t *module);
-/// Whether both handles refer to the same module.
+/// Whether both handles refer to the same module. Not supported: ends the
+/// process.
 WASM_API_EXTERN bool wasm_module_same(
     const wasm_module_t *a, const wasm_module_t *b);
-/// Always null: host information is kept by no object of this library.
+/// Always null: no object keeps host information.
 WASM_API_EXTERN void *wasm_module_get_host_info(const wasm_module_t *module);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_module_set_host_info(
     wasm_module_t *module, void *info);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_module_set_host_info_with_finalizer(
     wasm_module_t *module, void *info, void (*finalizer)(void *));
 
@@ -1093,13 +1096,14 @@ typedef struct wasm_func_t wasm_func_t;
 WASM_API_EXTERN void wasm_func_delete(own wasm_func_t *func);
 /// Returns a second handle to the same function, owned by the caller.
 WASM_API_EXTERN own wasm_func_t *wasm_func_copy(const wasm_func_t *func);
-/// Whether both handles refer to the same function.
+/// Whether both handles refer to the same function. Not supported: ends the
+/// process.
 WASM_API_EXTERN bool wasm_func_same(const wasm_func_t *a, const wasm_func_t *b);
-/// Always null: host information is kept by no object of this library.
+/// Always null: no object keeps host information.
 WASM_API_EXTERN void *wasm_func_get_host_info(const wasm_func_t *func);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_func_set_host_info(wasm_func_t *func, void *info);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_func_set_host_info_with_finalizer(
     wasm_func_t *func, void *info, void (*finalizer)(void *));
 
@@ -1162,15 +1166,16 @@ WASM_API_EXTERN void wasm_global_delete(own wasm_global_t *global);
 /// Returns a second handle to the same global, owned by the caller.
 WASM_API_EXTERN own wasm_global_t *wasm_global_copy(
     const wasm_global_t *global);
-/// Whether both handles refer to the same global.
+/// Whether both handles refer to the same global. Not supported: ends the
+/// process.
 WASM_API_EXTERN bool wasm_global_same(
     const wasm_global_t *a, const wasm_global_t *b);
-/// Always null: host information is kept by no object of this library.
+/// Always null: no object keeps host information.
 WASM_API_EXTERN void *wasm_global_get_host_info(const wasm_global_t *global);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_global_set_host_info(
     wasm_global_t *global, void *info);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_global_set_host_info_with_finalizer(
     wasm_global_t *global, void *info, void (*finalizer)(void *));
 
@@ -1211,14 +1216,15 @@ typedef struct wasm_table_t wasm_table_t;
 WASM_API_EXTERN void wasm_table_delete(own wasm_table_t *table);
 /// Returns a second handle to the same table, owned by the caller.
 WASM_API_EXTERN own wasm_table_t *wasm_table_copy(const wasm_table_t *table);
-/// Whether both handles refer to the same table.
+/// Whether both handles refer to the same table. Not supported: ends the
+/// process.
 WASM_API_EXTERN bool wasm_table_same(
     const wasm_table_t *a, const wasm_table_t *b);
-/// Always null: host information is kept by no object of this library.
+/// Always null: no object keeps host information.
 WASM_API_EXTERN void *wasm_table_get_host_info(const wasm_table_t *table);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_table_set_host_info(wasm_table_t *table, void *info);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_table_set_host_info_with_finalizer(
     wasm_table_t *table, void *info, void (*finalizer)(void *));
 
@@ -1270,15 +1276,16 @@ WASM_API_EXTERN void wasm_memory_delete(own wasm_memory_t *memory);
 /// Returns a second handle to the same memory, owned by the caller.
 WASM_API_EXTERN own wasm_memory_t *wasm_memory_copy(
     const wasm_memory_t *memory);
-/// Whether both handles refer to the same memory.
+/// Whether both handles refer to the same memory. Not supported: ends the
+/// process.
 WASM_API_EXTERN bool wasm_memory_same(
     const wasm_memory_t *a, const wasm_memory_t *b);
-/// Always null: host information is kept by no object of this library.
+/// Always null: no object keeps host information.
 WASM_API_EXTERN void *wasm_memory_get_host_info(const wasm_memory_t *memory);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_memory_set_host_info(
     wasm_memory_t *memory, void *info);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_memory_set_host_info_with_finalizer(
     wasm_memory_t *memory, void *info, void (*finalizer)(void *));
 
@@ -1332,14 +1339,15 @@ typedef struct wasm_extern_t wasm_extern_t;
 WASM_API_EXTERN void wasm_extern_delete(own wasm_extern_t *item);
 /// Returns a second handle to the same extern, owned by the caller.
 WASM_API_EXTERN own wasm_extern_t *wasm_extern_copy(const wasm_extern_t *item);
-/// Whether both handles refer to the same extern.
+/// Whether both handles refer to the same extern. Not supported: ends the
+/// process.
 WASM_API_EXTERN bool wasm_extern_same(
     const wasm_extern_t *a, const wasm_extern_t *b);
-/// Always null: host information is kept by no object of this library.
+/// Always null: no object keeps host information.
 WASM_API_EXTERN void *wasm_extern_get_host_info(const wasm_extern_t *item);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_extern_set_host_info(wasm_extern_t *item, void *info);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_extern_set_host_info_with_finalizer(
     wasm_extern_t *item, void *info, void (*finalizer)(void *));
 
@@ -1448,16 +1456,17 @@ WASM_API_EXTERN void wasm_instance_delete(own wasm_instance_t *instance);
 /// Returns a second handle to the same instance, owned by the caller.
 WASM_API_EXTERN own wasm_instance_t *wasm_instance_copy(
     const wasm_instance_t *instance);
-/// Whether both handles refer to the same instance.
+/// Whether both handles refer to the same instance. Not supported: ends the
+/// process.
 WASM_API_EXTERN bool wasm_instance_same(
     const wasm_instance_t *a, const wasm_instance_t *b);
-/// Always null: host information is kept by no object of this library.
+/// Always null: no object keeps host information.
 WASM_API_EXTERN void *wasm_instance_get_host_info(
     const wasm_instance_t *instance);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_instance_set_host_info(
     wasm_instance_t *instance, void *info);
-/// Not supported: ends the process. Keep such data beside the handle instead.
+/// Not supported: ends the process.
 WASM_API_EXTERN void wasm_instance_set_host_info_with_finalizer(
     wasm_instance_t *instance, void *info, void (*finalizer)(void *));
 

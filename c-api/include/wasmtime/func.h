@@ -71,7 +71,7 @@ WASM_API_EXTERN wasm_functype_t *wasmtime_func_type(
 /// arguments do not match the type, in number or kind, when `nresults` is not
 /// its number of results, when a value is of another store, or when the guest
 /// was ended by an error (an exit, for example). `results` is meaningful after
-/// success only, and may be the array of `args`.
+/// success only.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_func_call(
     wasmtime_context_t *store, const wasmtime_func_t *func,
     const wasmtime_val_t *args, size_t nargs, wasmtime_val_t *results,
@@ -97,8 +97,8 @@ WASM_API_EXTERN bool wasmtime_caller_export_get(
 WASM_API_EXTERN wasmtime_context_t *wasmtime_caller_context(
     wasmtime_caller_t *caller);
 
-/// Makes `*ret` the function that `raw` of a `wasmtime_val_raw_t` refers to;
-/// null for null.
+/// Makes `*ret` the function that `raw` of a `wasmtime_val_raw_t` refers to.
+/// `raw` must not be null.
 WASM_API_EXTERN void wasmtime_func_from_raw(
     wasmtime_context_t *context, void *raw, wasmtime_func_t *ret);
 

@@ -45,7 +45,7 @@ static inline bool wasmtime_eqref_is_null(const wasmtime_eqref_t *ref) {
 WASM_API_EXTERN void wasmtime_eqref_clone(
     const wasmtime_eqref_t *eqref, wasmtime_eqref_t *out);
 
-/// Frees the root, if `ref` is not null, and makes it null.
+/// Frees the root, if `ref` is not null; `*ref` is not to be used again.
 WASM_API_EXTERN void wasmtime_eqref_unroot(wasmtime_eqref_t *ref);
 
 /// Makes `*out` a root of type `any` for the same object; null for null.
@@ -146,7 +146,7 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_structref_new(
 WASM_API_EXTERN void wasmtime_structref_clone(
     const wasmtime_structref_t *structref, wasmtime_structref_t *out);
 
-/// Frees the root, if `ref` is not null, and makes it null.
+/// Frees the root, if `ref` is not null; `*ref` is not to be used again.
 WASM_API_EXTERN void wasmtime_structref_unroot(wasmtime_structref_t *ref);
 
 /// Makes `*out` a root of type `any` for the same struct; null for null.
@@ -238,7 +238,7 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_arrayref_new(
 WASM_API_EXTERN void wasmtime_arrayref_clone(
     const wasmtime_arrayref_t *arrayref, wasmtime_arrayref_t *out);
 
-/// Frees the root, if `ref` is not null, and makes it null.
+/// Frees the root, if `ref` is not null; `*ref` is not to be used again.
 WASM_API_EXTERN void wasmtime_arrayref_unroot(wasmtime_arrayref_t *ref);
 
 /// Makes `*out` a root of type `any` for the same array; null for null.

@@ -60,7 +60,7 @@ WASM_API_EXTERN bool wasmtime_anyref_to_eqref(
     wasmtime_context_t *context, const wasmtime_anyref_t *anyref,
     wasmtime_eqref_t *out);
 
-/// Frees the root, if `ref` is not null, and makes it null.
+/// Frees the root, if `ref` is not null; `*ref` is not to be used again.
 WASM_API_EXTERN void wasmtime_anyref_unroot(wasmtime_anyref_t *ref);
 
 /// Makes `*out` a root for the reference `raw` of a `wasmtime_val_raw_t`.
@@ -137,8 +137,8 @@ WASM_API_EXTERN void *wasmtime_externref_data(
 WASM_API_EXTERN void wasmtime_externref_clone(
     const wasmtime_externref_t *ref, wasmtime_externref_t *out);
 
-/// Frees the root, if `ref` is not null, and makes it null. The object lives as
-/// long as wasm or another root refers to it.
+/// Frees the root, if `ref` is not null; `*ref` is not to be used again. The
+/// object lives as long as wasm or another root refers to it.
 WASM_API_EXTERN void wasmtime_externref_unroot(wasmtime_externref_t *ref);
 
 /// Makes `*out` a root for the reference `raw` of a `wasmtime_val_raw_t`.
@@ -179,7 +179,7 @@ static inline bool wasmtime_exnref_is_null(const wasmtime_exnref_t *ref) {
 WASM_API_EXTERN void wasmtime_exnref_clone(
     const wasmtime_exnref_t *ref, wasmtime_exnref_t *out);
 
-/// Frees the root, if `ref` is not null, and makes it null.
+/// Frees the root, if `ref` is not null; `*ref` is not to be used again.
 WASM_API_EXTERN void wasmtime_exnref_unroot(wasmtime_exnref_t *ref);
 
 /// The kind of a value: one of the `WASMTIME_...` below.

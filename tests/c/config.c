@@ -1,0 +1,200 @@
+// wasmtime/config.h: what each setting turns on and off, and the defaults.
+#include "test.h"
+
+// A module for each proposal, and the function that switches it.
+static const struct proposal {
+  const char *name, *wat;
+  void (*set)(wasm_config_t *, bool);
+  bool by_default;
+} PROPOSALS[] = {
+    {"threads", "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))", wasmtime_config_wasm_threads_set, true},
+    {"tail calls", "(module (func $f (return_call $f)))", wasmtime_config_wasm_tail_call_set, true},
+    {"reference types", "(module (table 1 externref) (func (drop (table.get (i32.const 0)))))",
+     wasmtime_config_wasm_reference_types_set, true},
+    {"simd", "(module (func (drop (v128.const i64x2 0 0))))", wasmtime_config_wasm_simd_set, true},
+    {"relaxed simd", "(module (func (param v128) (drop (i32x4.relaxed_trunc_f32x4_s (local.get 0)))))",
+     wasmtime_config_wasm_relaxed_simd_set, true},
+    {"bulk memory", "(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))",
+     wasmtime_config_wasm_bulk_memory_set, true},
+    {"multi value", "(module (func (result i32 i32) i32.const 0 i32.const 0))", wasmtime_config_wasm_multi_value_set, true},
+    {"multi memory", "(module (memory 1) (memory 1))", wasmtime_config_wasm_multi_memory_set, true},
+    {"memory64", "(module (memory i64 1))", wasmtime_config_wasm_memory64_set, true},
+    {"wide arithmetic", "(module (func (param i64 i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 1))))",
+     wasmtime_config_wasm_wide_arithmetic_set, false},
+    {"custom page sizes", "(module (memory 1 (pagesize 1)))", wasmtime_config_wasm_custom_page_sizes_set, false},
+};
+
+static wasm_engine_t *engine_with(void (*set)(wasm_config_t *, bool), bool value) {
+  wasm_config_t *config = wasm_config_new();
+  if (set == wasmtime_config_wasm_simd_set && !value) wasmtime_config_wasm_relaxed_simd_set(config, false);
+  if (set == wasmtime_config_wasm_bulk_memory_set && !value) wasmtime_config_wasm_reference_types_set(config, false);
+  if (set) set(config, value);
+  return wasm_engine_new_with_config(config);
+}
+
+static void each_proposal_is_switched_by_its_setting(void) {
+  for (size_t i = 0; i < sizeof PROPOSALS / sizeof *PROPOSALS; i++) {
+    for (int on = 0; on < 2; on++) {
+      wasm_engine_t *e = engine_with(PROPOSALS[i].set, on);
+      wasmtime_error_t *error = module_error(e, PROPOSALS[i].wat);
+      if (!(on ? expect_ok(error) : expect_error(error))) printf("# %s %s\n", PROPOSALS[i].name, on ? "on" : "off");
+      wasm_engine_delete(e);
+    }
+  }
+}
+
+static void the_defaults_are_those_of_the_interface(void) {
+  for (size_t i = 0; i < sizeof PROPOSALS / sizeof *PROPOSALS; i++) {
+    wasmtime_error_t *error = module_error(engine, PROPOSALS[i].wat);
+    if (!(PROPOSALS[i].by_default ? expect_ok(error) : expect_error(error))) printf("# %s\n", PROPOSALS[i].name);
+  }
+}
+
+// These two have their settings in every library, whether or not it has the proposals.
+static void what_is_switched_off_is_refused(void) {
+  static const struct proposal off[] = {
+      {"gc", "(module (type (struct (field i32))))", wasmtime_config_wasm_gc_set, false},
+      {"exceptions", "(module (tag) (func (throw 0)))", wasmtime_config_wasm_exceptions_set, false},
+      {"function references", "(module (type $t (func)) (func (param (ref $t)) (call_ref $t (local.get 0))))",
+       wasmtime_config_wasm_function_references_set, false},
+  };
+  for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
+    wasm_config_t *config = wasm_config_new();
+    wasmtime_config_wasm_gc_set(config, false);
+    off[i].set(config, false);
+    wasm_engine_t *e = wasm_engine_new_with_config(config);
+    if (!expect_error(module_error(e, off[i].wat))) printf("# %s\n", off[i].name);
+    wasm_engine_delete(e);
+  }
+}
+
+static const char *const WORK = "(module (memory 1) (func (export \"f\") (param i32) (result i32) (local $i i32)"
+                                "  (loop (i32.store (local.get $i) (i32.add (i32.load (local.get $i)) (local.get 0)))"
+                                "    (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 4)))"
+                                "      (i32.const 400))))"
+                                "  (i32.load (i32.const 396))))";
+
+static void code_runs(void) {
+  wasmtime_instance_t instance = instance_of(WORK);
+  wasmtime_func_t f = func_of(&instance, "f");
+  expect(call1(&f, 21) == 21 && call1(&f, 21) == 42);
+}
+
+static void debug_info(wasm_config_t *c) { wasmtime_config_debug_info_set(c, true); }
+static void strategy_auto(wasm_config_t *c) { wasmtime_config_strategy_set(c, WASMTIME_STRATEGY_AUTO); }
+static void strategy_cranelift(wasm_config_t *c) { wasmtime_config_strategy_set(c, WASMTIME_STRATEGY_CRANELIFT); }
+static void opt_none(wasm_config_t *c) { wasmtime_config_cranelift_opt_level_set(c, WASMTIME_OPT_LEVEL_NONE); }
+static void opt_speed(wasm_config_t *c) { wasmtime_config_cranelift_opt_level_set(c, WASMTIME_OPT_LEVEL_SPEED); }
+static void opt_size(wasm_config_t *c) {
+  wasmtime_config_cranelift_opt_level_set(c, WASMTIME_OPT_LEVEL_SPEED_AND_SIZE);
+}
+static void sequential(wasm_config_t *c) { wasmtime_config_parallel_compilation_set(c, false); }
+static void verified(wasm_config_t *c) { wasmtime_config_cranelift_debug_verifier_set(c, true); }
+static void canonical_nans(wasm_config_t *c) { wasmtime_config_cranelift_nan_canonicalization_set(c, true); }
+static void not_profiled(wasm_config_t *c) { wasmtime_config_profiler_set(c, WASMTIME_PROFILING_STRATEGY_NONE); }
+static void no_unwind_info(wasm_config_t *c) { wasmtime_config_native_unwind_info_set(c, false); }
+static void mach_ports(wasm_config_t *c) { wasmtime_config_macos_use_mach_ports_set(c, false); }
+static void no_signals(wasm_config_t *c) { wasmtime_config_signals_based_traps_set(c, false); }
+static void no_images(wasm_config_t *c) { wasmtime_config_memory_init_cow_set(c, false); }
+static void small_stack(wasm_config_t *c) { wasmtime_config_max_wasm_stack_set(c, 32 * 1024); }
+static void small_memories(wasm_config_t *c) {
+  wasmtime_config_memory_reservation_set(c, 0);
+  wasmtime_config_memory_guard_size_set(c, 0);
+  wasmtime_config_memory_reservation_for_growth_set(c, 65536);
+  wasmtime_config_memory_may_move_set(c, true);
+}
+static void deterministic(wasm_config_t *c) { wasmtime_config_wasm_relaxed_simd_deterministic_set(c, true); }
+static void this_target(wasm_config_t *c) {
+#if defined(__x86_64__)
+  expect_ok(wasmtime_config_target_set(c, "x86_64-unknown-linux-gnu"));
+#else
+  (void)c;
+#endif
+}
+static void a_flag(wasm_config_t *c) { wasmtime_config_cranelift_flag_set(c, "opt_level", "speed"); }
+static void an_enabled_flag(wasm_config_t *c) { wasmtime_config_cranelift_flag_enable(c, "enable_nan_canonicalization"); }
+static void no_gc_support(wasm_config_t *c) {
+  wasmtime_config_wasm_gc_set(c, false);
+  wasmtime_config_wasm_function_references_set(c, false);
+  wasmtime_config_wasm_reference_types_set(c, false);
+  wasmtime_config_wasm_exceptions_set(c, false);
+  wasmtime_config_gc_support_set(c, false);
+}
+static void no_stack_switching(wasm_config_t *c) { wasmtime_config_wasm_stack_switching_set(c, false); }
+
+static void an_unknown_target_is_an_error(void) {
+  wasm_config_t *config = wasm_config_new();
+  expect_error(wasmtime_config_target_set(config, "no such machine"));
+  wasm_config_delete(config);
+}
+
+static int depth_of(wasm_engine_t *e) {
+  wasmtime_store_t *s = wasmtime_store_new(e, NULL, NULL);
+  wasmtime_context_t *c = wasmtime_store_context(s);
+  wasmtime_instance_t instance =
+      instance_with(c, e, "(module (global (export \"depth\") (mut i32) (i32.const 0))"
+                          "  (func $f (export \"f\") (global.set 0 (i32.add (global.get 0) (i32.const 1))) call $f))",
+                    NULL, 0);
+  wasmtime_func_t f = export_in(c, &instance, "f").of.func;
+  wasmtime_global_t depth = export_in(c, &instance, "depth").of.global;
+  wasmtime_val_t val;
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_func_call(c, &f, NULL, 0, NULL, 0, &trap));
+  expect_trap(trap, WASMTIME_TRAP_CODE_STACK_OVERFLOW);
+  wasmtime_global_get(c, &depth, &val);
+  wasmtime_store_delete(s);
+  return val.of.i32;
+}
+
+static void a_larger_stack_goes_deeper(void) {
+  int depths[2];
+  for (int i = 0; i < 2; i++) {
+    wasm_config_t *config = wasm_config_new();
+    wasmtime_config_max_wasm_stack_set(config, i ? 1024 * 1024 : 64 * 1024);
+    wasm_engine_t *e = wasm_engine_new_with_config(config);
+    depths[i] = depth_of(e);
+    wasm_engine_delete(e);
+  }
+  int by_default = depth_of(engine);
+  expect(depths[0] > 100 && by_default > 4 * depths[0] && depths[1] > depths[0] * 8);
+}
+
+static void nans_are_canonical(void) {
+  wasmtime_instance_t instance = instance_of("(module (func (export \"f\") (param i32) (result i32)"
+                                             "  (i32.reinterpret_f32 (f32.add (f32.reinterpret_i32 (local.get 0))"
+                                             "    (f32.const 1)))))");
+  wasmtime_func_t f = func_of(&instance, "f");
+  expect(call1(&f, 0x7fa12345) == 0x7fc00000);
+}
+
+int main(void) {
+  RUN(each_proposal_is_switched_by_its_setting);
+  RUN(the_defaults_are_those_of_the_interface);
+  RUN(what_is_switched_off_is_refused);
+  RUN_WITH(debug_info, code_runs);
+  RUN_WITH(strategy_auto, code_runs);
+  RUN_WITH(strategy_cranelift, code_runs);
+  RUN_WITH(opt_none, code_runs);
+  RUN_WITH(opt_speed, code_runs);
+  RUN_WITH(opt_size, code_runs);
+  RUN_WITH(sequential, code_runs);
+  RUN_WITH(verified, code_runs);
+  RUN_WITH(canonical_nans, code_runs);
+  RUN_WITH(not_profiled, code_runs);
+  RUN_WITH(no_unwind_info, code_runs);
+  RUN_WITH(mach_ports, code_runs);
+  RUN_WITH(no_signals, code_runs);
+  RUN_WITH(no_images, code_runs);
+  RUN_WITH(small_stack, code_runs);
+  RUN_WITH(small_memories, code_runs);
+  RUN_WITH(deterministic, code_runs);
+  RUN_WITH(this_target, code_runs);
+  RUN_WITH(a_flag, code_runs);
+  RUN_WITH(an_enabled_flag, code_runs);
+  RUN_WITH(no_gc_support, code_runs);
+  RUN_WITH(no_stack_switching, code_runs);
+  RUN(an_unknown_target_is_an_error);
+  RUN(a_larger_stack_goes_deeper);
+  RUN_WITH(canonical_nans, nans_are_canonical);
+  return test_summary();
+}

@@ -1,0 +1,651 @@
+// wasi.h: what a program is given, seen from inside, through the functions of WASI preview 1.
+#include "test.h"
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// -- A guest that exports every function of preview 1, so that claims can call them with the guest's memory
+
+// Names with their parameters (i for i32, l for i64); all return an errno except proc_exit, which does not return.
+static const char *const FUNCTIONS[][2] = {
+    {"args_get", "ii"},
+    {"args_sizes_get", "ii"},
+    {"environ_get", "ii"},
+    {"environ_sizes_get", "ii"},
+    {"clock_res_get", "ii"},
+    {"clock_time_get", "ili"},
+    {"fd_advise", "illi"},
+    {"fd_allocate", "ill"},
+    {"fd_close", "i"},
+    {"fd_datasync", "i"},
+    {"fd_fdstat_get", "ii"},
+    {"fd_fdstat_set_flags", "ii"},
+    {"fd_fdstat_set_rights", "ill"},
+    {"fd_filestat_get", "ii"},
+    {"fd_filestat_set_size", "il"},
+    {"fd_filestat_set_times", "illi"},
+    {"fd_pread", "iiili"},
+    {"fd_prestat_get", "ii"},
+    {"fd_prestat_dir_name", "iii"},
+    {"fd_pwrite", "iiili"},
+    {"fd_read", "iiii"},
+    {"fd_readdir", "iiili"},
+    {"fd_renumber", "ii"},
+    {"fd_seek", "ilii"},
+    {"fd_sync", "i"},
+    {"fd_tell", "ii"},
+    {"fd_write", "iiii"},
+    {"path_create_directory", "iii"},
+    {"path_filestat_get", "iiiii"},
+    {"path_filestat_set_times", "iiiilli"},
+    {"path_link", "iiiiiii"},
+    {"path_open", "iiiiillii"},
+    {"path_readlink", "iiiiii"},
+    {"path_remove_directory", "iii"},
+    {"path_rename", "iiiiii"},
+    {"path_symlink", "iiiii"},
+    {"path_unlink_file", "iii"},
+    {"poll_oneoff", "iiii"},
+    {"proc_exit", "i"},
+    {"proc_raise", "i"},
+    {"random_get", "ii"},
+    {"sched_yield", ""},
+    {"sock_accept", "iii"},
+    {"sock_recv", "iiiiii"},
+    {"sock_send", "iiiii"},
+    {"sock_shutdown", "ii"},
+};
+
+enum { N_FUNCTIONS = sizeof FUNCTIONS / sizeof *FUNCTIONS };
+
+enum { SUCCESS = 0, BADF = 8, FAULT = 21, INVAL = 28, NOENT = 44 };
+
+static wasmtime_instance_t program;
+static char dir[64]; // a fresh directory of the host's, for the claim that runs
+
+static const char *guest_wat(void) {
+  static char wat[32768];
+  char *at = wat;
+  at += sprintf(at, "(module");
+  for (size_t i = 0; i < N_FUNCTIONS; i++) {
+    at += sprintf(at, "(import \"wasi_snapshot_preview1\" \"%s\" (func $%s (param", FUNCTIONS[i][0], FUNCTIONS[i][0]);
+    for (const char *p = FUNCTIONS[i][1]; *p; p++) at += sprintf(at, *p == 'i' ? " i32" : " i64");
+    at += sprintf(at, strcmp(FUNCTIONS[i][0], "proc_exit") ? ") (result i32)))\n" : ")))\n");
+  }
+  at += sprintf(at, "(memory (export \"memory\") 2)\n");
+  for (size_t i = 0; i < N_FUNCTIONS; i++) {
+    at += sprintf(at, "(func (export \"%s\") (param", FUNCTIONS[i][0]);
+    for (const char *p = FUNCTIONS[i][1]; *p; p++) at += sprintf(at, *p == 'i' ? " i32" : " i64");
+    at += sprintf(at, strcmp(FUNCTIONS[i][0], "proc_exit") ? ") (result i32)" : ")");
+    for (size_t p = 0; p < strlen(FUNCTIONS[i][1]); p++) at += sprintf(at, " local.get %zu", p);
+    at += sprintf(at, " call $%s)\n", FUNCTIONS[i][0]);
+  }
+  sprintf(at, ")");
+  return wat;
+}
+
+// Starts the guest with what `config` grants.
+static void start(wasi_config_t *config) {
+  wasmtime_linker_t *linker = wasmtime_linker_new(engine);
+  wasmtime_module_t *module = module_of(guest_wat());
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_linker_define_wasi(linker));
+  expect_ok(wasmtime_context_set_wasi(ctx, config));
+  expect_ok(wasmtime_linker_instantiate(linker, ctx, module, &program, &trap));
+  expect_no_trap(trap);
+  wasmtime_module_delete(module);
+  wasmtime_linker_delete(linker);
+}
+
+static uint8_t *mem(uint32_t at) {
+  wasmtime_memory_t memory = export_of(&program, "memory").of.memory;
+  return wasmtime_memory_data(ctx, &memory) + at;
+}
+
+static uint32_t word(uint32_t at) {
+  uint32_t value;
+  memcpy(&value, mem(at), 4);
+  return value;
+}
+
+static uint64_t long_word(uint32_t at) {
+  uint64_t value;
+  memcpy(&value, mem(at), 8);
+  return value;
+}
+
+static void put_word(uint32_t at, uint32_t value) { memcpy(mem(at), &value, 4); }
+
+// Calls a function of preview 1; every argument is an int64_t here, whatever its type. -1 stands for a trap or error.
+static int32_t wasi(const char *name, ...) {
+  wasmtime_val_t args[9], result = i32_val(-1);
+  size_t nargs = 0;
+  va_list list;
+  va_start(list, name);
+  for (size_t i = 0; i < N_FUNCTIONS; i++) {
+    if (strcmp(FUNCTIONS[i][0], name)) continue;
+    for (const char *p = FUNCTIONS[i][1]; *p; p++, nargs++) {
+      int64_t arg = va_arg(list, int64_t);
+      args[nargs] = *p == 'i' ? i32_val((int32_t)arg) : i64_val(arg);
+    }
+  }
+  va_end(list);
+  wasmtime_func_t func = func_of(&program, name);
+  wasm_trap_t *trap = NULL;
+  wasmtime_error_t *error = wasmtime_func_call(ctx, &func, args, nargs, &result, 1, &trap);
+  if (!trap && !error) return result.of.i32;
+  if (trap) wasm_trap_delete(trap);
+  if (error) wasmtime_error_delete(error);
+  return -1;
+}
+
+#define L(value) ((int64_t)(value))
+
+// Writes text to a file descriptor: its errno. The vector is at 16, the count at 24, the text at 1024.
+static int32_t write_text(int fd, const char *text) {
+  put_word(16, 1024);
+  put_word(20, (uint32_t)strlen(text));
+  memcpy(mem(1024), text, strlen(text));
+  return wasi("fd_write", L(fd), L(16), L(1), L(24));
+}
+
+// Reads up to `len` bytes to 2048: how many, or minus the errno.
+static int32_t read_some(int fd, uint32_t len) {
+  put_word(16, 2048);
+  put_word(20, len);
+  int32_t error = wasi("fd_read", L(fd), L(16), L(1), L(24));
+  return error ? -error : (int32_t)word(24);
+}
+
+enum { READ_RIGHT = 2, WRITE_RIGHT = 64, ALL_RIGHTS = 0x1fffffff };
+enum { CREATE = 1, DIRECTORY = 2, EXCLUSIVE = 4, TRUNCATE = 8 };
+
+// Opens a path below a directory: the descriptor, or minus the errno.
+static int32_t open_path(int fd, const char *path, int how, int64_t rights) {
+  memcpy(mem(512), path, strlen(path));
+  int32_t error = wasi("path_open", L(fd), L(1), L(512), L(strlen(path)), L(how), rights, rights, L(0), L(24));
+  return error ? -error : (int32_t)word(24);
+}
+
+// -- Files of the host
+
+static const char *host_path(const char *name) {
+  static char path[2][256];
+  static int turn;
+  turn = !turn;
+  snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
+  return path[turn];
+}
+
+static void host_write(const char *name, const char *text) {
+  FILE *file = fopen(host_path(name), "w");
+  if (!expect(file != NULL)) return;
+  fputs(text, file);
+  fclose(file);
+}
+
+static const char *host_read(const char *name) {
+  static char text[1024];
+  FILE *file = fopen(host_path(name), "r");
+  text[file ? fread(text, 1, sizeof text - 1, file) : 0] = 0;
+  if (file) fclose(file);
+  return text;
+}
+
+// -- Arguments and environment
+
+static void a_program_gets_its_arguments(void) {
+  const char *argv[] = {"program", "", "h\xc3\xa9llo"};
+  wasi_config_t *config = wasi_config_new();
+  expect(wasi_config_set_argv(config, 3, argv));
+  start(config);
+  expect(wasi("args_sizes_get", L(0), L(4)) == SUCCESS);
+  expect(word(0) == 3 && word(4) == 8 + 1 + 7);
+  expect(wasi("args_get", L(64), L(256)) == SUCCESS);
+  expect(word(64) == 256 && word(68) == 264 && word(72) == 265);
+  expect(!memcmp(mem(256), "program\0\0h\xc3\xa9llo\0", 16));
+}
+
+static void a_program_gets_its_environment(void) {
+  const char *names[] = {"A", "EMPTY"}, *values[] = {"one=two", ""};
+  wasi_config_t *config = wasi_config_new();
+  expect(wasi_config_set_env(config, 2, names, values));
+  start(config);
+  expect(wasi("environ_sizes_get", L(0), L(4)) == SUCCESS);
+  expect(word(0) == 2 && word(4) == 10 + 7);
+  expect(wasi("environ_get", L(64), L(256)) == SUCCESS);
+  expect(!memcmp(mem(word(64)), "A=one=two\0", 10) && !memcmp(mem(word(68)), "EMPTY=\0", 7));
+}
+
+static void by_default_there_is_nothing(void) {
+  start(wasi_config_new());
+  expect(wasi("args_sizes_get", L(0), L(4)) == SUCCESS && word(0) == 0 && word(4) == 0);
+  expect(wasi("environ_sizes_get", L(0), L(4)) == SUCCESS && word(0) == 0 && word(4) == 0);
+  expect(read_some(0, 10) == 0);
+  expect(write_text(1, "thrown away") == SUCCESS && word(24) == 11);
+  expect(write_text(2, "thrown away") == SUCCESS);
+  expect(wasi("fd_prestat_get", L(3), L(0)) == BADF);
+  expect(write_text(3, "x") == BADF);
+}
+
+static void text_that_is_not_utf8_is_refused(void) {
+  const char *bad[] = {"\xff"}, *good[] = {"good"};
+  wasi_config_t *config = wasi_config_new();
+  expect(!wasi_config_set_argv(config, 1, bad));
+  expect(!wasi_config_set_env(config, 1, bad, good));
+  expect(!wasi_config_set_env(config, 1, good, bad));
+  wasi_config_delete(config);
+}
+
+static void arguments_and_environment_are_inherited(void) {
+  setenv("AMPOULE_TEST_VARIABLE", "inherited", 1);
+  wasi_config_t *config = wasi_config_new();
+  wasi_config_inherit_argv(config);
+  wasi_config_inherit_env(config);
+  start(config);
+  expect(wasi("args_sizes_get", L(0), L(4)) == SUCCESS && word(0) >= 1);
+  expect(wasi("environ_sizes_get", L(0), L(4)) == SUCCESS);
+  uint32_t count = word(0), found = 0;
+  if (!expect(count < 4096 && word(4) < 49152)) return;
+  expect(wasi("environ_get", L(65536), L(81920)) == SUCCESS);
+  for (uint32_t i = 0; i < count; i++)
+    found += !strcmp((const char *)mem(word(65536 + 4 * i)), "AMPOULE_TEST_VARIABLE=inherited");
+  expect(found == 1);
+}
+
+// -- Standard streams
+
+static void standard_input_may_be_bytes(void) {
+  wasm_byte_vec_t bytes;
+  wasm_byte_vec_new(&bytes, 11, "some\0input\n");
+  wasi_config_t *config = wasi_config_new();
+  wasi_config_set_stdin_bytes(config, &bytes);
+  start(config);
+  expect(read_some(0, 4) == 4 && !memcmp(mem(2048), "some", 4));
+  expect(read_some(0, 100) == 7 && !memcmp(mem(2048), "\0input\n", 7));
+  expect(read_some(0, 100) == 0);
+}
+
+static void standard_streams_may_be_files(void) {
+  host_write("in", "from a file");
+  wasi_config_t *config = wasi_config_new();
+  expect(wasi_config_set_stdin_file(config, host_path("in")));
+  expect(wasi_config_set_stdout_file(config, host_path("out")));
+  expect(wasi_config_set_stderr_file(config, host_path("err")));
+  start(config);
+  expect(read_some(0, 100) == 11 && !memcmp(mem(2048), "from a file", 11));
+  expect(write_text(1, "to ") == SUCCESS && write_text(1, "stdout") == SUCCESS);
+  expect(write_text(2, "to stderr") == SUCCESS);
+  wasmtime_store_delete(store);
+  store = NULL;
+  expect(!strcmp(host_read("out"), "to stdout"));
+  expect(!strcmp(host_read("err"), "to stderr"));
+}
+
+static void files_that_cannot_be_opened_are_refused(void) {
+  wasi_config_t *config = wasi_config_new();
+  expect(!wasi_config_set_stdin_file(config, host_path("missing")));
+  expect(!wasi_config_set_stdout_file(config, host_path("missing/out")));
+  expect(!wasi_config_set_stderr_file(config, host_path("missing/err")));
+  expect(!wasi_config_preopen_dir(config, host_path("missing"), "/", WASMTIME_WASI_DIR_PERMS_READ,
+                                  WASMTIME_WASI_FILE_PERMS_READ));
+  wasi_config_delete(config);
+}
+
+struct sink {
+  char text[256];
+  size_t len;
+  int finalized;
+};
+
+static ptrdiff_t collect(void *data, const unsigned char *bytes, size_t len) {
+  struct sink *sink = data;
+  if (sink->len + len > sizeof sink->text) return -1;
+  memcpy(sink->text + sink->len, bytes, len);
+  sink->len += len;
+  return (ptrdiff_t)len;
+}
+
+static void finalize_sink(void *data) { ((struct sink *)data)->finalized++; }
+
+static void outputs_may_be_callbacks(void) {
+  static struct sink out, err;
+  memset(&out, 0, sizeof out);
+  memset(&err, 0, sizeof err);
+  wasi_config_t *config = wasi_config_new();
+  wasi_config_set_stdout_custom(config, collect, &out, finalize_sink);
+  wasi_config_set_stderr_custom(config, collect, &err, finalize_sink);
+  start(config);
+  expect(write_text(1, "hello ") == SUCCESS && write_text(2, "warning") == SUCCESS && write_text(1, "world") == SUCCESS);
+  // Several vectors in one call.
+  put_word(32, 1024), put_word(36, 2), put_word(40, 1026), put_word(44, 3);
+  memcpy(mem(1024), "!?\n..", 5);
+  expect(wasi("fd_write", L(1), L(32), L(2), L(24)) == SUCCESS);
+  expect(word(24) >= 2);
+  wasmtime_store_delete(store);
+  store = NULL;
+  expect(out.len >= 13 && !memcmp(out.text, "hello world!?", 13));
+  expect(err.len == 7 && !memcmp(err.text, "warning", 7));
+  expect(out.finalized == 1 && err.finalized == 1);
+}
+
+static void an_unused_configuration_finalizes_its_callbacks(void) {
+  static struct sink out, replaced;
+  memset(&out, 0, sizeof out);
+  memset(&replaced, 0, sizeof replaced);
+  wasi_config_t *config = wasi_config_new();
+  wasi_config_set_stdout_custom(config, collect, &replaced, finalize_sink);
+  wasi_config_set_stdout_custom(config, collect, &out, finalize_sink);
+  expect(replaced.finalized == 1 && out.finalized == 0);
+  wasi_config_delete(config);
+  expect(replaced.finalized == 1 && out.finalized == 1);
+}
+
+static void streams_are_inherited(void) {
+  // Files take the place of this process's streams meanwhile.
+  host_write("in", "inherited input");
+  int kept[3], files[3] = {open(host_path("in"), O_RDONLY), open(host_path("out"), O_WRONLY | O_CREAT, 0600),
+                           open(host_path("err"), O_WRONLY | O_CREAT, 0600)};
+  wasi_config_t *config = wasi_config_new();
+  wasi_config_inherit_stdin(config);
+  wasi_config_inherit_stdout(config);
+  wasi_config_inherit_stderr(config);
+  start(config);
+  fflush(stdout);
+  for (int i = 0; i < 3; i++) kept[i] = dup(i), dup2(files[i], i), close(files[i]);
+  int32_t read = read_some(0, 100), out = write_text(1, "guest out"), err = write_text(2, "guest err");
+  wasmtime_store_delete(store);
+  store = NULL;
+  for (int i = 0; i < 3; i++) dup2(kept[i], i), close(kept[i]);
+  expect(read == 15 && out == SUCCESS && err == SUCCESS);
+  expect(!strcmp(host_read("out"), "guest out"));
+  expect(!strcmp(host_read("err"), "guest err"));
+}
+
+// -- Directories
+
+static void start_with_directory(size_t dir_perms, size_t file_perms) {
+  wasi_config_t *config = wasi_config_new();
+  expect(wasi_config_preopen_dir(config, dir, "/data", dir_perms, file_perms));
+  start(config);
+}
+
+enum { ALL = WASMTIME_WASI_DIR_PERMS_READ | WASMTIME_WASI_DIR_PERMS_WRITE };
+
+static void a_directory_is_the_descriptor_three(void) {
+  start_with_directory(ALL, ALL);
+  expect(wasi("fd_prestat_get", L(3), L(0)) == SUCCESS);
+  expect(*mem(0) == 0 && word(4) == 5);
+  expect(wasi("fd_prestat_dir_name", L(3), L(64), L(5)) == SUCCESS && !memcmp(mem(64), "/data", 5));
+  expect(wasi("fd_prestat_get", L(4), L(0)) == BADF);
+  expect(wasi("fd_fdstat_get", L(3), L(0)) == SUCCESS && *mem(0) == 3); // a directory
+}
+
+static void files_are_written_and_read(void) {
+  start_with_directory(ALL, ALL);
+  int32_t fd = open_path(3, "new", CREATE | EXCLUSIVE, READ_RIGHT | WRITE_RIGHT | 4 /* seek */ | 32 /* tell */);
+  if (!expect(fd > 3)) return;
+  expect(write_text(fd, "0123456789") == SUCCESS && word(24) == 10);
+  expect(wasi("fd_tell", L(fd), L(0)) == SUCCESS && long_word(0) == 10);
+  expect(wasi("fd_seek", L(fd), L(-7), L(2), L(0)) == SUCCESS && long_word(0) == 3);
+  expect(read_some(fd, 4) == 4 && !memcmp(mem(2048), "3456", 4));
+  put_word(16, 2048), put_word(20, 3);
+  expect(wasi("fd_pread", L(fd), L(16), L(1), L(1), L(24)) == SUCCESS && word(24) == 3 && !memcmp(mem(2048), "123", 3));
+  put_word(16, 1024), put_word(20, 2);
+  memcpy(mem(1024), "xy", 2);
+  expect(wasi("fd_pwrite", L(fd), L(16), L(1), L(8), L(24)) == SUCCESS && word(24) == 2);
+  expect(wasi("fd_tell", L(fd), L(0)) == SUCCESS && long_word(0) == 7);
+  expect(wasi("fd_filestat_get", L(fd), L(128)) == SUCCESS && *mem(128 + 16) == 4 && long_word(128 + 32) == 10);
+  expect(wasi("fd_filestat_set_size", L(fd), L(5)) == SUCCESS);
+  expect(wasi("fd_sync", L(fd)) == SUCCESS && wasi("fd_datasync", L(fd)) == SUCCESS);
+  expect(wasi("fd_close", L(fd)) == SUCCESS);
+  expect(wasi("fd_close", L(fd)) == BADF);
+  expect(!strcmp(host_read("new"), "01234"));
+  expect(open_path(3, "new", CREATE | EXCLUSIVE, READ_RIGHT) < 0);
+  fd = open_path(3, "new", TRUNCATE, WRITE_RIGHT);
+  expect(fd > 0 && !strcmp(host_read("new"), ""));
+}
+
+static void directories_and_names_change(void) {
+  start_with_directory(ALL, ALL);
+  memcpy(mem(512), "sub", 3), memcpy(mem(520), "file", 4), memcpy(mem(528), "sub/moved", 9), memcpy(mem(544), "link", 4);
+  expect(wasi("path_create_directory", L(3), L(512), L(3)) == SUCCESS);
+  expect(wasi("path_create_directory", L(3), L(512), L(3)) != SUCCESS);
+  host_write("file", "text");
+  expect(wasi("path_filestat_get", L(3), L(0), L(520), L(4), L(128)) == SUCCESS && long_word(128 + 32) == 4);
+  expect(wasi("path_rename", L(3), L(520), L(4), L(3), L(528), L(9)) == SUCCESS);
+  expect(!strcmp(host_read("sub/moved"), "text"));
+  expect(wasi("path_filestat_get", L(3), L(0), L(520), L(4), L(128)) == NOENT);
+  expect(wasi("path_symlink", L(528), L(9), L(3), L(544), L(4)) == SUCCESS);
+  expect(wasi("path_readlink", L(3), L(544), L(4), L(64), L(32), L(24)) == SUCCESS);
+  expect(word(24) == 9 && !memcmp(mem(64), "sub/moved", 9));
+  expect(open_path(3, "link", 0, READ_RIGHT) > 0); // a link inside is followed
+  memcpy(mem(512), "sub", 3), memcpy(mem(528), "sub/moved", 9), memcpy(mem(544), "link", 4);
+  expect(wasi("path_remove_directory", L(3), L(512), L(3)) != SUCCESS); // not empty
+  expect(wasi("path_unlink_file", L(3), L(528), L(9)) == SUCCESS);
+  expect(wasi("path_unlink_file", L(3), L(544), L(4)) == SUCCESS);
+  expect(wasi("path_remove_directory", L(3), L(512), L(3)) == SUCCESS);
+  expect(access(host_path("sub"), F_OK) != 0);
+}
+
+static void a_directory_lists_its_entries(void) {
+  host_write("alpha", "");
+  host_write("beta", "");
+  start_with_directory(ALL, ALL);
+  expect(wasi("fd_readdir", L(3), L(4096), L(4096), L(0), L(24)) == SUCCESS);
+  uint32_t used = word(24), entries = 0, known = 0;
+  for (uint32_t at = 4096; at + 24 <= 4096 + used; entries++) {
+    uint32_t len = word(at + 16);
+    known += len == 5 && !memcmp(mem(at + 24), "alpha", 5);
+    known += len == 4 && !memcmp(mem(at + 24), "beta", 4);
+    at += 24 + len;
+  }
+  expect(known == 2 && entries == 4); // with "." and ".."
+  // A short buffer is filled to its end; the guest then asks again.
+  expect(wasi("fd_readdir", L(3), L(4096), L(30), L(0), L(24)) == SUCCESS && word(24) == 30);
+}
+
+static void nothing_outside_can_be_reached(void) {
+  char outside[300], link[300];
+  snprintf(outside, sizeof outside, "%s.outside", dir);
+  FILE *file = fopen(outside, "w");
+  fputs("secret", file);
+  fclose(file);
+  snprintf(link, sizeof link, "%s/escape", dir);
+  expect(symlink(outside, link) == 0);
+  snprintf(link, sizeof link, "%s/up", dir);
+  expect(symlink("..", link) == 0);
+  mkdir(host_path("sub"), 0700);
+  start_with_directory(ALL, ALL);
+  const char *base = strrchr(outside, '/') + 1;
+  char path[6][600];
+  snprintf(path[0], sizeof path[0], "../%s", base);
+  snprintf(path[1], sizeof path[1], "sub/../../%s", base);
+  snprintf(path[2], sizeof path[2], "%s", outside);
+  snprintf(path[3], sizeof path[3], "escape");
+  snprintf(path[4], sizeof path[4], "up/%s", base);
+  snprintf(path[5], sizeof path[5], "..");
+  for (int i = 0; i < 6; i++) {
+    expect(open_path(3, path[i], 0, READ_RIGHT) < 0);
+    expect(open_path(3, path[i], CREATE, WRITE_RIGHT) < 0);
+    memcpy(mem(512), path[i], strlen(path[i]));
+    expect(wasi("path_filestat_get", L(3), L(1), L(512), L(strlen(path[i])), L(128)) != SUCCESS);
+    if (i == 3) continue; // the link itself is inside
+    expect(wasi("path_unlink_file", L(3), L(512), L(strlen(path[i]))) != SUCCESS);
+  }
+  // A link that leads outside cannot be made to work either.
+  memcpy(mem(512), outside, strlen(outside)), memcpy(mem(900), "fresh", 5);
+  wasi("path_symlink", L(512), L(strlen(outside)), L(3), L(900), L(5));
+  expect(open_path(3, "fresh", 0, READ_RIGHT) < 0);
+  expect(open_path(3, "sub/../sub", DIRECTORY, READ_RIGHT) > 0); // `..` inside is fine
+  unlink(outside);
+}
+
+static void permissions_hold(void) {
+  host_write("file", "text");
+  start_with_directory(WASMTIME_WASI_DIR_PERMS_READ, WASMTIME_WASI_FILE_PERMS_READ);
+  int32_t fd = open_path(3, "file", 0, READ_RIGHT);
+  if (expect(fd > 3)) expect(read_some(fd, 10) == 4);
+  expect(open_path(3, "file", 0, WRITE_RIGHT) < 0);
+  expect(open_path(3, "file", TRUNCATE, READ_RIGHT | WRITE_RIGHT) < 0);
+  expect(open_path(3, "new", CREATE, READ_RIGHT | WRITE_RIGHT) < 0);
+  memcpy(mem(512), "file", 4), memcpy(mem(520), "other", 5);
+  expect(wasi("path_unlink_file", L(3), L(512), L(4)) != SUCCESS);
+  expect(wasi("path_create_directory", L(3), L(520), L(5)) != SUCCESS);
+  expect(wasi("path_rename", L(3), L(512), L(4), L(3), L(520), L(5)) != SUCCESS);
+  expect(wasi("path_symlink", L(512), L(4), L(3), L(520), L(5)) != SUCCESS);
+  expect(!strcmp(host_read("file"), "text"));
+  expect(access(host_path("new"), F_OK) != 0 && access(host_path("other"), F_OK) != 0);
+}
+
+// -- Clocks, randomness, waiting
+
+static void clocks_tick(void) {
+  start(wasi_config_new());
+  expect(wasi("clock_time_get", L(0), L(1), L(0)) == SUCCESS && long_word(0) > UINT64_C(1600000000000000000));
+  expect(wasi("clock_time_get", L(1), L(1), L(0)) == SUCCESS);
+  uint64_t before = long_word(0);
+  expect(wasi("clock_time_get", L(1), L(1), L(0)) == SUCCESS && long_word(0) >= before);
+  expect(wasi("clock_res_get", L(0), L(0)) == SUCCESS && long_word(0) > 0);
+  expect(wasi("clock_res_get", L(1), L(0)) == SUCCESS && long_word(0) > 0);
+  expect(wasi("clock_time_get", L(77), L(1), L(0)) != SUCCESS);
+}
+
+static void random_bytes_differ(void) {
+  start(wasi_config_new());
+  expect(wasi("random_get", L(256), L(32)) == SUCCESS && wasi("random_get", L(512), L(32)) == SUCCESS);
+  expect(memcmp(mem(256), mem(512), 32) != 0);
+  expect(wasi("random_get", L(0), L(0)) == SUCCESS);
+}
+
+static void waiting_for_a_clock_takes_its_time(void) {
+  start(wasi_config_new());
+  uint64_t ms = 1000000, timeout = 20 * ms;
+  memset(mem(256), 0, 48);
+  memcpy(mem(256), "userdata", 8);
+  put_word(256 + 16, 1); // the monotonic clock
+  memcpy(mem(256 + 24), &timeout, 8);
+  expect(wasi("clock_time_get", L(1), L(1), L(0)) == SUCCESS);
+  uint64_t before = long_word(0);
+  expect(wasi("poll_oneoff", L(256), L(512), L(1), L(24)) == SUCCESS && word(24) == 1);
+  expect(!memcmp(mem(512), "userdata", 8) && mem(512)[8] == 0 && mem(512)[10] == 0);
+  expect(wasi("clock_time_get", L(1), L(1), L(0)) == SUCCESS);
+  expect(long_word(0) - before >= 20 * ms && long_word(0) - before < 5000 * ms);
+  expect(wasi("poll_oneoff", L(256), L(512), L(0), L(24)) == INVAL);
+}
+
+static void yielding_succeeds(void) {
+  start(wasi_config_new());
+  expect(wasi("sched_yield") == SUCCESS);
+}
+
+// -- Hostile guests
+
+// An address outside is an errno or a trap, never more.
+static void bad_pointers_are_refused(void) {
+  start_with_directory(ALL, ALL);
+  const int64_t beyond[] = {2 * 65536, 2 * 65536 - 3, -1, -4, 0x7fffffff};
+  for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
+    int64_t p = beyond[i];
+    expect(wasi("args_sizes_get", p, L(0)) != SUCCESS);
+    expect(wasi("fd_write", L(1), p, L(1), L(24)) != SUCCESS);
+    expect(wasi("fd_read", L(0), p, L(1), L(24)) != SUCCESS);
+    expect(wasi("fd_prestat_get", L(3), p) != SUCCESS);
+    expect(wasi("clock_time_get", L(0), L(1), p) != SUCCESS);
+    expect(wasi("random_get", p, L(8)) != SUCCESS);
+    expect(wasi("path_open", L(3), L(0), p, L(8), L(0), L(2), L(2), L(0), L(24)) != SUCCESS);
+    expect(wasi("poll_oneoff", p, L(512), L(1), L(24)) != SUCCESS);
+    put_word(16, (uint32_t)p), put_word(20, 100);
+    expect(wasi("fd_write", L(1), L(16), L(1), L(24)) != SUCCESS);
+  }
+  put_word(16, 0), put_word(20, UINT32_MAX);
+  expect(wasi("fd_write", L(1), L(16), L(1), L(24)) != SUCCESS);
+  expect(wasi("random_get", L(16), L(0xffffffff)) != SUCCESS);
+  expect(wasi("fd_write", L(1), L(16), L(0xffffffff), L(24)) != SUCCESS);
+}
+
+static void unknown_descriptors_are_refused(void) {
+  start(wasi_config_new());
+  const int64_t fds[] = {3, 4, 1000, -1, 0x7fffffff};
+  for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+    expect(wasi("fd_close", fds[i]) == BADF);
+    expect(write_text((int)fds[i], "x") == BADF);
+    expect(read_some((int)fds[i], 1) == -BADF);
+    expect(wasi("fd_fdstat_get", fds[i], L(0)) == BADF);
+    expect(wasi("fd_seek", fds[i], L(0), L(0), L(0)) == BADF);
+    expect(wasi("fd_renumber", fds[i], L(1)) == BADF);
+    expect(wasi("fd_readdir", fds[i], L(64), L(64), L(0), L(24)) == BADF);
+    expect(wasi("path_unlink_file", fds[i], L(512), L(1)) == BADF);
+  }
+}
+
+static void sockets_that_are_none_are_refused(void) {
+  start(wasi_config_new());
+  expect(wasi("sock_accept", L(9), L(0), L(0)) != SUCCESS);
+  expect(wasi("sock_shutdown", L(9), L(1)) != SUCCESS);
+  expect(wasi("sock_recv", L(9), L(16), L(1), L(0), L(24), L(28)) != SUCCESS);
+  expect(wasi("sock_send", L(9), L(16), L(1), L(0), L(24)) != SUCCESS);
+}
+
+static void a_program_without_memory_traps_or_fails(void) {
+  wasmtime_linker_t *linker = wasmtime_linker_new(engine);
+  wasmtime_module_t *module =
+      module_of("(module (import \"wasi_snapshot_preview1\" \"random_get\" (func $f (param i32 i32) (result i32)))"
+                "  (func (export \"run\") (drop (call $f (i32.const 0) (i32.const 8)))))");
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_linker_define_wasi(linker));
+  expect_ok(wasmtime_context_set_wasi(ctx, wasi_config_new()));
+  expect_ok(wasmtime_linker_instantiate(linker, ctx, module, &instance, &trap));
+  wasmtime_func_t run = func_of(&instance, "run");
+  wasmtime_error_t *error = wasmtime_func_call(ctx, &run, NULL, 0, NULL, 0, &trap);
+  expect((error != NULL) + (trap != NULL) == 1);
+  if (error) wasmtime_error_delete(error);
+  if (trap) wasm_trap_delete(trap);
+  wasmtime_module_delete(module);
+  wasmtime_linker_delete(linker);
+}
+
+// Each claim runs with an empty directory `dir`.
+#define RUN_WITH_DIR(claim) (current = claim, test_run(#claim, with_directory, NULL))
+
+static void (*current)(void);
+
+static void with_directory(void) {
+  char command[128];
+  strcpy(dir, "/tmp/ampoule-wasi-XXXXXX");
+  if (!expect(mkdtemp(dir) != NULL)) return;
+  current();
+  snprintf(command, sizeof command, "rm -rf '%s'", dir);
+  expect(system(command) == 0);
+}
+
+int main(void) {
+  RUN_WITH_DIR(a_program_gets_its_arguments);
+  RUN_WITH_DIR(a_program_gets_its_environment);
+  RUN_WITH_DIR(by_default_there_is_nothing);
+  RUN_WITH_DIR(text_that_is_not_utf8_is_refused);
+  RUN_WITH_DIR(arguments_and_environment_are_inherited);
+  RUN_WITH_DIR(standard_input_may_be_bytes);
+  RUN_WITH_DIR(standard_streams_may_be_files);
+  RUN_WITH_DIR(files_that_cannot_be_opened_are_refused);
+  RUN_WITH_DIR(outputs_may_be_callbacks);
+  RUN_WITH_DIR(an_unused_configuration_finalizes_its_callbacks);
+  RUN_WITH_DIR(streams_are_inherited);
+  RUN_WITH_DIR(a_directory_is_the_descriptor_three);
+  RUN_WITH_DIR(files_are_written_and_read);
+  RUN_WITH_DIR(directories_and_names_change);
+  RUN_WITH_DIR(a_directory_lists_its_entries);
+  RUN_WITH_DIR(nothing_outside_can_be_reached);
+  RUN_WITH_DIR(permissions_hold);
+  RUN_WITH_DIR(clocks_tick);
+  RUN_WITH_DIR(random_bytes_differ);
+  RUN_WITH_DIR(waiting_for_a_clock_takes_its_time);
+  RUN_WITH_DIR(yielding_succeeds);
+  RUN_WITH_DIR(bad_pointers_are_refused);
+  RUN_WITH_DIR(unknown_descriptors_are_refused);
+  RUN_WITH_DIR(sockets_that_are_none_are_refused);
+  RUN_WITH_DIR(a_program_without_memory_traps_or_fails);
+  return test_summary();
+}
