@@ -1,10 +1,10 @@
 //! The project's own commands, reached as `cargo xtask COMMAND`.
 //!
-//! One file per command ([`demo`], [`guests`], [`install`], [`bench`], and the folder [`test`]); what they share is in
-//! [`project`] (where things are), [`process`] (running programs), [`library`] (the C library, and C programs that use
-//! it), [`python`] (the local virtual environment, packages from PyPI) and [`tools`] (programs that a bare machine
-//! lacks). Whatever is downloaded or built goes to `target/` and `.cache/`; nothing outside of the clone changes, except
-//! that the system's package manager is asked for valgrind and for Python's venv module, where we may do so.
+//! One file per command (`demo`, `guests`, `install`, `bench`, and the folder `test`); what they share is in `project`
+//! (where things are), `process` (running programs), `library` (the C library, and C programs that use it), `python` (the
+//! local virtual environment, packages from PyPI) and `tools` (programs that a bare machine lacks). Whatever is
+//! downloaded or built goes to `target/` and `.cache/`; nothing outside of the clone changes, except that the system's
+//! package manager is asked for valgrind and for Python's venv module, where we may do so.
 
 mod bench;
 mod demo;
