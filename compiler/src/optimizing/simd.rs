@@ -697,7 +697,7 @@ fn dot(t: &mut FuncTranslator<'_>, x: Value, y: Value) -> Value {
 /// them as signed.
 fn relaxed_dot(t: &mut FuncTranslator<'_>, x: Value, y: Value) -> Value {
     if !t.tunables().relaxed_simd_deterministic && t.isa.has_x86_pmaddubsw_lowering() {
-        return t.builder.ins().x86_pmaddubsw(y, x);
+        return t.builder.ins().x86_pmaddubsw(x, y);
     }
     let wrapped = dot(t, x, y);
     // The sum saturates. One sum alone overflows, twice -128 * -128, and no other wraps to -32768.
