@@ -109,6 +109,7 @@ impl FuncTranslator<'_> {
 
     /// What follows can't be reached.
     pub(super) fn stop(&mut self) {
+        self.stop_metering();
         self.reachable = false;
     }
 

@@ -31,8 +31,15 @@ impl FuncTranslator<'_> {
         }
         self.return_metering();
         self.check_metering();
-        // The unit of the entry itself; whoever has one unit may enter.
-        self.metering.pending = 1;
+        if self.metering.fuel.is_some() {
+            // The unit of the entry itself; whoever has one unit may enter.
+            self.metering.pending = 1;
+        }
+    }
+
+    /// Forgets what is pending, where control has left.
+    pub(super) fn stop_metering(&mut self) {
+        self.metering.pending = 0;
     }
 
     /// Counts an operator that is about to be translated.

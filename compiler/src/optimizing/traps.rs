@@ -14,7 +14,7 @@ impl FuncTranslator<'_> {
     /// Stops the guest. Nothing can follow in this block; the operators up to the next block end are unreachable.
     pub fn trap(&mut self, code: TrapCode) {
         self.trap_here(code);
-        self.reachable = false;
+        self.stop();
     }
 
     /// Stops the guest where a condition (an integer, true when not zero) holds.
