@@ -34,11 +34,11 @@ impl Backtrace {
             return Backtrace::default();
         }
         // SAFETY: the store's guest has left through the exit that `exit_fp` tells of, and waits.
-        Self::from_frames(store, unsafe { GuestFrames::below_exit(store.vm.exit_fp) })
+        Self::from_frames(unsafe { GuestFrames::below_exit(store.vm.exit_fp) })
     }
 
-    /// All frames of the store from these on.
-    pub(crate) fn from_frames(store: &Store, frames: GuestFrames) -> Backtrace {
+    /// All guest frames from these on, through every activation of their store.
+    pub(crate) fn from_frames(frames: GuestFrames) -> Backtrace {
         let mut list = Vec::new();
         let mut module: Option<Module> = None;
         // SAFETY: the caller's frames are active, and the walk ends here.
@@ -48,12 +48,14 @@ impl Backtrace {
             }
             // The address a call returns to may belong to what follows the call.
             let pc = frame.pc - usize::from(frame.is_return_address);
-            if module.as_ref().is_none_or(|module| !module.code().range().contains(&pc)) {
-                module = store.code_at(pc).cloned();
+            if module.as_ref().is_none_or(|module| module.code().find(pc).is_none()) {
+                // Thunks belong to no module.
+                let Some(found) = Module::at(pc) else { continue };
+                module = Some(found);
             }
-            // Thunks belong to no module.
             let Some(module) = &module else { continue };
-            let Some((func, position)) = module.code().locate(pc) else { continue };
+            let Some((func, offset)) = module.code().find(pc) else { continue };
+            let position = module.code().info(func).and_then(|info| info.position_at(offset));
             let func = module.description().func_index(func);
             list.push(Frame { module: module.clone(), func, position });
         }

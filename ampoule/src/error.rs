@@ -2,6 +2,7 @@
 //! impossible, or the guest asked to exit.
 
 use crate::backtrace::Backtrace;
+use crate::code::CodeError;
 use ampoule_core::decode::DecodeError;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{ExternType, FuncType};
@@ -22,9 +23,6 @@ pub enum ErrorKind {
     /// The guest was stopped by the engine.
     #[error("wasm trap: {0}")]
     Trap(TrapCode),
-    /// The guest was stopped by a host function, with these words.
-    #[error("{0}")]
-    HostTrap(String),
     /// The guest asked to exit (`proc_exit`) with this status.
     #[error("Exited with i32 exit status {0}")]
     Exit(i32),
@@ -122,11 +120,6 @@ impl Error {
         Error::new(ErrorKind::Message(text.into()))
     }
 
-    /// What a host function returns to stop the guest, in words.
-    pub fn host_trap(text: impl Into<String>) -> Self {
-        Error::new(ErrorKind::HostTrap(text.into()))
-    }
-
     /// The guest's wish to exit.
     pub fn exit(status: i32) -> Self {
         Error::new(ErrorKind::Exit(status))
@@ -143,11 +136,6 @@ impl Error {
             ErrorKind::Trap(code) => Some(code),
             _ => None,
         }
-    }
-
-    /// Whether the guest was stopped, by the engine or by a host function's trap.
-    pub fn is_trap(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Trap(_) | ErrorKind::HostTrap(_))
     }
 
     /// The status, where the guest asked to exit.
@@ -197,6 +185,16 @@ impl From<DecodeError> for Error {
 impl From<LinkError> for Error {
     fn from(error: LinkError) -> Self {
         Error::new(error)
+    }
+}
+
+impl From<CodeError> for Error {
+    fn from(error: CodeError) -> Self {
+        Error::new(match error {
+            CodeError::Compile(message) => ErrorKind::Compile(message),
+            CodeError::System(what, error) => ErrorKind::System(what, error),
+            CodeError::Artifact(message) => ErrorKind::Artifact(message),
+        })
     }
 }
 

@@ -250,7 +250,7 @@ fn new_shared(store: &Store, ty: &MemoryType) -> Result<SharedMemory, Error> {
 pub(crate) unsafe fn evaluate(instance: &InstanceData, expr: &ConstExpr) -> VmValRaw {
     let mut stack: Vec<VmValRaw> = Vec::with_capacity(expr.ops.len());
     let zero = VmValRaw { v128: [0; 16] };
-    let mut pop = |stack: &mut Vec<VmValRaw>| stack.pop().expect("validation balanced the stack");
+    let pop = |stack: &mut Vec<VmValRaw>| stack.pop().expect("validation balanced the stack");
     for op in &expr.ops {
         let mut value = zero;
         // SAFETY: validation saw to the types; cells by the caller.

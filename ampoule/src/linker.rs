@@ -187,7 +187,7 @@ impl Linker {
                 continue;
             }
             let missing = LinkError::Missing { module: import.module.clone(), name: import.name.clone() }.to_string();
-            let host = HostFunc::new(&self.engine, &ty, move |_, _, _| Err(Error::host_trap(missing.clone())))?;
+            let host = HostFunc::new(&self.engine, &ty, move |_, _, _| Err(Error::message(missing.clone())))?;
             self.insert(&import.module, &import.name, Definition::Host(Arc::new(host)))?;
         }
         Ok(())

@@ -1,8 +1,13 @@
 //! Modules: validated code, ready to be instantiated any number of times.
 
+use crate::code::registry;
 use crate::code::table::ModuleCode;
+#[cfg(feature = "compiler")]
+use crate::code::{link::Text, table};
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+#[cfg(feature = "compiler")]
+use crate::error::ErrorKind;
 use crate::memory_cache::MemoryCache;
 use crate::memory_image::MemoryImage;
 use crate::symbols::Symbols;
@@ -17,7 +22,7 @@ use ampoule_core::vm::VmLayout;
 use hashbrown::HashMap;
 use std::ffi::c_void;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// A module. Cheap to clone; threads and stores may share it.
 #[derive(Clone)]
@@ -48,8 +53,6 @@ unsafe impl Sync for ModuleInner {}
 pub(crate) enum ModuleBytes {
     /// The whole module.
     Whole(Arc<[u8]>),
-    /// What an artifact keeps of it.
-    Kept(Arc<crate::code::serialize::KeptBytes>),
 }
 
 impl ModuleBytes {
@@ -57,7 +60,6 @@ impl ModuleBytes {
     pub(crate) fn range(&self, range: &Range<u64>) -> &[u8] {
         match self {
             ModuleBytes::Whole(bytes) => &bytes[range.start as usize..range.end as usize],
-            ModuleBytes::Kept(kept) => kept.range(range),
         }
     }
 }
@@ -105,20 +107,16 @@ impl Module {
         let description = Arc::new(validated(engine, bytes)?);
         let bytes: Arc<[u8]> = bytes.into();
         let layout = Arc::new(VmLayout::new(&description));
-        let code = {
-            let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
-            let (compiler, tunables) = (engine.compiler().clone(), engine.config().tunables);
-            ModuleCode::lazy(description.clone(), move |func| {
-                use ampoule_compiler::{Compiler, ModuleInput};
-                let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables: &tunables };
-                compiler.compile_function(&input, func).map_err(|error| error.to_string())
-            })?
+        let (count, imported) = (description.bodies.len(), description.num_imported_functions);
+        let code = if engine.compiles_eagerly() {
+            let compile = compile_fn(engine, &description, &layout, &bytes);
+            let functions = table::compile_all(count, engine.config().parallel_compilation, &*compile)?;
+            ModuleCode::linked(Text::link(functions, imported)?, imported)?
+        } else {
+            let compile = compile_fn(engine, &description, &layout, &bytes);
+            ModuleCode::lazy(count, imported, code_capacity(&description), compile)?
         };
-        let module = Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code);
-        if engine.compiles_eagerly() {
-            module.compile_all()?;
-        }
-        Ok(module)
+        Ok(Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code))
     }
 
     /// Whether bytes are a valid module for this engine.
@@ -129,20 +127,11 @@ impl Module {
         validated(engine, bytes).map(|_| ())
     }
 
-    /// Compiles every function now.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Compile`] where the back end refuses a function.
-    #[cfg(feature = "compiler")]
-    pub fn compile_all(&self) -> Result<(), Error> {
-        self.0.code.compile_all(self.0.engine.config().parallel_compilation)
-    }
-
     pub(crate) fn assemble(
         engine: &Engine, description: Arc<ModuleDescription>, layout: Arc<VmLayout>, bytes: ModuleBytes, code: Arc<ModuleCode>,
     ) -> Module {
         let signatures: Box<[_]> = description.types.iter().map(|ty| engine.types().intern(ty)).collect();
-        Module(Arc::new(ModuleInner {
+        let inner = Arc::new(ModuleInner {
             engine: engine.clone(),
             signature_words: signatures.iter().map(Signature::as_word).collect(),
             signatures,
@@ -153,7 +142,16 @@ impl Module {
             code,
             plan: OnceLock::new(),
             symbols: OnceLock::new(),
-        }))
+        });
+        let owner: Weak<ModuleInner> = Arc::downgrade(&inner);
+        inner.code.set_owner(owner);
+        Module(inner)
+    }
+
+    /// The module whose machine code is at this address.
+    pub(crate) fn at(pc: usize) -> Option<Module> {
+        let owner = registry::lookup(pc)?.owner()?;
+        owner.downcast::<ModuleInner>().ok().map(Module)
     }
 
     /// The engine.
@@ -181,7 +179,7 @@ impl Module {
         self.0.description.exports.iter().map(|export| (export, self.0.description.item_type(export.item)))
     }
 
-    /// The bounds of the module's machine code in this process, an address range that may be larger than the code made so
+    /// The addresses of the module's machine code in this process: what was reserved for it, which may be more than there is so
     /// far.
     pub fn image_range(&self) -> Range<usize> {
         self.0.code.range()
@@ -237,10 +235,6 @@ impl Module {
             InstantiationPlan { images, first_data, tables, first_elem }
         })
     }
-
-    pub(crate) fn ptr_eq(&self, other: &Module) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
 }
 
 impl std::fmt::Debug for Module {
@@ -256,6 +250,27 @@ impl ExportIndex {
         }
         ExportIndex::Many(exports.iter().enumerate().map(|(at, export)| (export.name.as_str().into(), at as u32)).collect())
     }
+}
+
+/// How functions of a module are compiled.
+#[cfg(feature = "compiler")]
+fn compile_fn(
+    engine: &Engine, description: &Arc<ModuleDescription>, layout: &Arc<VmLayout>, bytes: &Arc<[u8]>,
+) -> Box<table::CompileFn> {
+    let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
+    let (compiler, tunables) = (engine.compiler().clone(), engine.config().tunables);
+    Box::new(move |func| {
+        use ampoule_compiler::{Compiler, ModuleInput};
+        let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables: &tunables };
+        compiler.compile_function(&input, func).map_err(|error| error.to_string())
+    })
+}
+
+/// A guess of the machine code a module needs if all of it is compiled. Addresses cost nothing.
+#[cfg(feature = "compiler")]
+fn code_capacity(description: &ModuleDescription) -> usize {
+    let section = description.code_section.end - description.code_section.start;
+    (section as usize).saturating_mul(8).clamp(1 << 16, 1 << 30)
 }
 
 /// Decodes and validates, the bodies on all cores where that pays.

@@ -2,6 +2,7 @@
 
 use super::running;
 use crate::backtrace::Backtrace;
+use crate::code::registry;
 use crate::error::{Error, ErrorKind};
 use crate::host_func::result_mismatch;
 use crate::store::Store;
@@ -38,7 +39,10 @@ pub(crate) unsafe fn stack_overflow(vmctx: *mut VmContext, pc: usize, fp: usize)
 pub(crate) unsafe fn fault(store: *mut VmStoreContext, pc: usize, fp: usize, address: usize, signal: i32) {
     // SAFETY: as above.
     unsafe {
-        let code = Store::from_vm(store).code_at(pc).and_then(|module| module.code().trap_at(pc));
+        let code = registry::lookup(pc).and_then(|code| {
+            let (func, offset) = code.find(pc)?;
+            code.info(func)?.trap_at(offset)
+        });
         let Some(code) = code else {
             eprintln!("ampoule: signal {signal} at an unexpected place in guest code: pc {pc:#x}, address {address:#x}");
             std::process::abort();
@@ -77,7 +81,7 @@ unsafe fn stop_at(store: *mut VmStoreContext, mut error: Error, frame: GuestFram
     // SAFETY: by the caller.
     unsafe {
         let store = Store::from_vm(store);
-        error.set_backtrace(Backtrace::from_frames(store, GuestFrames::from(frame)));
+        error.set_backtrace(Backtrace::from_frames(GuestFrames::from(frame)));
         store.pending = Some(error);
         store.vm.unwinding = 1;
     }

@@ -305,7 +305,12 @@ fn lock() -> MutexGuard<'static, Option<Space>> {
 }
 
 /// What a fork in progress holds: the lock, and the child's file.
-struct Fork(UnsafeCell<Option<(MutexGuard<'static, Option<Space>>, io::Result<OwnedFd>)>>);
+struct Forking {
+    space: MutexGuard<'static, Option<Space>>,
+    copy: io::Result<OwnedFd>,
+}
+
+struct Fork(UnsafeCell<Option<Forking>>);
 
 // SAFETY: only the thread that forks uses it, in its three handlers; others wait for the lock in the first.
 unsafe impl Sync for Fork {}
@@ -327,7 +332,7 @@ unsafe extern "C" fn before_fork() {
         _ => Err(io::ErrorKind::NotFound.into()),
     };
     // SAFETY: this thread has the lock, so no other one is in here.
-    unsafe { *FORK.0.get() = Some((space, copy)) };
+    unsafe { *FORK.0.get() = Some(Forking { space, copy }) };
 }
 
 unsafe extern "C" fn after_fork_in_parent() {
@@ -338,7 +343,7 @@ unsafe extern "C" fn after_fork_in_parent() {
 
 unsafe extern "C" fn after_fork_in_child() {
     // SAFETY: this thread has had the lock since `before_fork`, and is the only one.
-    let Some((mut space, copy)) = (unsafe { (*FORK.0.get()).take() }) else { return };
+    let Some(Forking { mut space, copy }) = (unsafe { (*FORK.0.get()).take() }) else { return };
     if let Some(space) = space.as_mut()
         && !copy.is_ok_and(|copy| space.replace_file(copy).is_ok())
     {

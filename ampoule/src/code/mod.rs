@@ -9,6 +9,7 @@
 pub mod link;
 pub mod memory;
 pub mod registry;
+pub mod serialize;
 pub mod table;
 
 use std::io;

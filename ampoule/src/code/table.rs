@@ -10,7 +10,7 @@
 //! The thunks of an engine are in a [`ThunkCode`].
 
 use super::link::{self, HEAD_LEN, MODULE_SLOT, STUB_JUMP_LEN, STUB_LEN, Text};
-use super::memory::Region;
+use super::memory::{REGION_MAX, Region};
 use super::{CodeError, registry};
 use crate::builtins;
 use crate::sys::mmap::PAGE;
@@ -21,6 +21,7 @@ use ampoule_core::vm::VmContext;
 use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -106,7 +107,7 @@ impl ModuleCode {
         let stubs = HEAD_LEN;
         let slots = stubs + (count * STUB_LEN).next_multiple_of(PAGE);
         let code = slots + (count * 8).next_multiple_of(PAGE);
-        let region = Region::new(code + capacity).map_err(no_memory)?;
+        let region = Region::new(code.saturating_add(capacity).min(REGION_MAX)).map_err(no_memory)?;
         let lazy_halves = (0..count).flat_map(|number| {
             let address = region.exec_base() + stubs + number * STUB_LEN + STUB_JUMP_LEN;
             (address as u64).to_le_bytes()
@@ -215,6 +216,21 @@ impl ModuleCode {
         }
     }
 
+    /// Whether `pc` is in one of the regions this code lies in.
+    pub fn contains(&self, pc: usize) -> bool {
+        let more = || match &self.functions {
+            Functions::Lazy(lazy) => lock(&lazy.place).more.iter().any(|region| region.exec_range().contains(&pc)),
+            Functions::Linked(_) => false,
+        };
+        self.region.exec_range().contains(&pc) || more()
+    }
+
+    /// The addresses of the first region. A lazily compiled module whose machine code is unusually large may have more, which only
+    /// [`ModuleCode::contains`] knows.
+    pub fn range(&self) -> Range<usize> {
+        self.region.exec_range()
+    }
+
     /// What is known of a function's code; `None` while it has none.
     pub fn info(&self, func: DefinedFuncIndex) -> Option<Arc<FunctionInfo>> {
         match &self.functions {
@@ -236,18 +252,27 @@ impl ModuleCode {
         self.len() == 0
     }
 
-    /// The code of the whole module, to be written to an artifact; `None` where it is compiled lazily (see [`compile_all`]).
-    pub fn text(&self) -> Option<Text> {
-        let Functions::Linked(linked) = &self.functions else { return None };
-        // SAFETY: linked code is never written again.
-        let bytes = unsafe { self.region.bytes(HEAD_LEN..HEAD_LEN + linked.text_len) }.to_vec();
-        let infos = (0..linked.spans.len()).map(|func| (**linked.info(DefinedFuncIndex(func as u32))).clone());
-        Some(Text { bytes, spans: linked.spans.to_vec(), infos: infos.collect() })
+    /// The code of the whole module as an artifact keeps it. A module that is compiled lazily is compiled as a whole for this, on
+    /// all cores where `parallel`.
+    ///
+    /// # Errors
+    /// What the compiler says of a function that it refuses.
+    pub fn text(&self, parallel: bool) -> Result<Text, CodeError> {
+        match &self.functions {
+            Functions::Lazy(lazy) => Text::link(compile_all(self.len(), parallel, &*lazy.compile)?, self.imported),
+            Functions::Linked(linked) => {
+                // SAFETY: linked code is never written again.
+                let bytes = unsafe { self.region.bytes(HEAD_LEN..HEAD_LEN + linked.text_len) }.to_vec();
+                let all = (0..self.len() as u32).map(DefinedFuncIndex);
+                let infos = all.map(|func| FunctionInfo::clone(linked.info(func))).collect();
+                Ok(Text { bytes, spans: linked.spans.to_vec(), infos })
+            }
+        }
     }
 
     /// Makes sure that a function is compiled, and answers where its code is.
     ///
-    /// When another thread is compiling it, waits for that one. Needs no more stack than a little.
+    /// When another thread is compiling it, waits for that one. May be called where little stack is left.
     ///
     /// # Errors
     /// What the compiler says, or that code memory has run out. A later call tries again.
@@ -264,20 +289,11 @@ impl ModuleCode {
             compiling = lazy.compiled.wait(compiling).unwrap_or_else(PoisonError::into_inner);
         }
         drop(compiling);
-        let result = stack::with_room(COMPILER_STACK, || self.compile_now(lazy, func));
-        lock(&lazy.compiling).remove(&func.0);
-        lazy.compiled.notify_all();
-        result
-    }
-
-    fn compile_now(&self, lazy: &Lazy, func: DefinedFuncIndex) -> Result<usize, CodeError> {
-        // A panic of the compiler must not cross the guest's frames, nor leave others waiting.
-        let function = catch_unwind(AssertUnwindSafe(|| (lazy.compile)(func)))
-            .unwrap_or_else(|panic| Err(format!("the compiler panicked: {}", panic_message(&*panic))))
-            .map_err(CodeError::Compile)?;
+        let _claim = Claim { lazy, func };
+        let function = compile_one(func, &*lazy.compile)?;
         let address = self.place(lazy, func, &function).map_err(no_memory)?;
         let placed = Box::new(Placed { address, info: Arc::new(function.info) });
-        assert!(lazy.ready[func.index()].set(placed).is_ok(), "a function is compiled by one thread at a time");
+        assert!(lazy.ready[func.index()].set(placed).is_ok(), "a function is compiled by who claimed it");
         self.region.word(lazy.slots + func.index() * 8).store(address as u64, Ordering::Release);
         Ok(address)
     }
@@ -291,7 +307,10 @@ impl ModuleCode {
             let address = region.exec_base() + start;
             let code = link::resolve(&function.code, &function.relocations, address, |target| match target {
                 RelocationTarget::Builtin(builtin) => region.exec_base() + link::builtin_jump(builtin),
-                RelocationTarget::Func(index) => self.entry(link::defined(index, self.imported)).addr(),
+                RelocationTarget::Func(index) => match link::defined(index, self.imported) {
+                    this if this == func => address,
+                    other => self.entry(other).addr(),
+                },
             });
             if start + code.len() <= region.len() {
                 region.write(start, &code)?;
@@ -334,15 +353,39 @@ impl Linked {
     }
 }
 
+/// A function that this thread alone compiles, until this value is dropped; then those who waited look again.
+struct Claim<'a> {
+    lazy: &'a Lazy,
+    func: DefinedFuncIndex,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        lock(&self.lazy.compiling).remove(&self.func.0);
+        self.lazy.compiled.notify_all();
+    }
+}
+
 /// Compiles `count` functions, on all cores where `parallel`.
 ///
 /// # Errors
-/// What the compiler says of the first function that it refuses.
-#[cfg(feature = "compiler")]
+/// What the compiler says of a function that it refuses.
 pub fn compile_all(count: usize, parallel: bool, compile: &CompileFn) -> Result<Vec<CompiledFunction>, CodeError> {
-    use rayon::prelude::*;
-    let compile = |func: usize| compile(DefinedFuncIndex(func as u32)).map_err(CodeError::Compile);
-    if parallel { (0..count).into_par_iter().map(compile).collect() } else { (0..count).map(compile).collect() }
+    let compile = |func: usize| compile_one(DefinedFuncIndex(func as u32), compile);
+    #[cfg(feature = "compiler")]
+    if parallel {
+        use rayon::prelude::*;
+        return (0..count).into_par_iter().map(compile).collect();
+    }
+    let _ = parallel;
+    (0..count).map(compile).collect()
+}
+
+fn compile_one(func: DefinedFuncIndex, compile: &CompileFn) -> Result<CompiledFunction, CodeError> {
+    // A panic of the compiler must not cross the guest's frames.
+    catch_unwind(AssertUnwindSafe(|| stack::with_room(COMPILER_STACK, || compile(func))))
+        .unwrap_or_else(|panic| Err(format!("the compiler panicked: {}", panic_message(&*panic))))
+        .map_err(CodeError::Compile)
 }
 
 /// What a stub's call comes to: compiles the function and answers where to jump. On failure the error is noted in the store,

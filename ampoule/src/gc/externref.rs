@@ -3,6 +3,7 @@
 //! A raw `externref` is a position in the store's table of host values, plus one. A value lives until no handle of the host, no
 //! global or table, and no frame of the guest refers to it; [`collect`] finds out by marking from all of those.
 
+use crate::code::registry;
 use crate::error::{Error, ErrorKind};
 use crate::instance::InstanceData;
 use crate::store::Store;
@@ -196,8 +197,10 @@ fn frames(store: &Store, live: &mut Vec<u32>) {
     // SAFETY: a collection runs in the host, which the guest has called through the exit that `exit_fp` tells of.
     for frame in unsafe { entry::all_frames(GuestFrames::below_exit(store.vm.exit_fp)) } {
         // Thunks keep no references across calls.
-        let Some(module) = store.code_at(frame.pc) else { continue };
-        let Some(map) = module.code().stack_map(frame.pc) else { continue };
+        let Some(code) = registry::lookup(frame.pc) else { continue };
+        let Some((func, offset)) = code.find(frame.pc) else { continue };
+        let Some(info) = code.info(func) else { continue };
+        let Some(map) = info.stack_map_at(offset) else { continue };
         let stack_pointer = frame.fp - map.frame_size as usize;
         for &slot in &map.slots {
             // SAFETY: the frame is suspended at this call, and the compiler says that the slot holds a reference.

@@ -201,11 +201,6 @@ impl Store {
         if store_id == self.vm.id { Ok(()) } else { Err(Error::new(ErrorKind::WrongStore)) }
     }
 
-    /// The module whose machine code is at `pc`. A store runs few modules, so a search serves.
-    pub(crate) fn code_at(&self, pc: usize) -> Option<&crate::module::Module> {
-        self.instances.list.iter().map(|instance| instance.module()).find(|module| module.code().range().contains(&pc))
-    }
-
     /// The end of a builtin that may have failed.
     #[inline]
     pub(crate) fn or_unwind<T>(&mut self, result: Result<T, TrapCode>) -> Option<T> {

@@ -31,10 +31,14 @@ mod frame {
     pub const CALLER: i32 = -72;
 }
 
+/// [`enter`]'s answer when the guest has returned.
+pub const RETURNED: u32 = 0;
+/// [`enter`]'s answer when the thunk refused the arguments' kinds, and no guest code ran.
+pub const REFUSED: u32 = 1;
 /// [`enter`]'s answer when the guest was unwound.
 pub const UNWOUND: u32 = 2;
 
-/// Calls an entry thunk. Answers what it answers (0: done; 1: an argument is of the wrong kind), or [`UNWOUND`].
+/// Calls an entry thunk. Answers what it answers, [`RETURNED`] or [`REFUSED`], or [`UNWOUND`].
 ///
 /// `entry_fp`, `exit_fp` and `caller` of the store are the same afterwards as before.
 ///

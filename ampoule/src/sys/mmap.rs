@@ -148,7 +148,8 @@ impl Mapping {
             return Ok(());
         }
         // SAFETY: the range is ours by (1); the caller sees to references into it.
-        Ok(unsafe { rustix::mm::mprotect(start.cast(), len, access.mprotect())? })
+        unsafe { rustix::mm::mprotect(start.cast(), len, access.mprotect())? };
+        Ok(())
     }
 
     /// Maps `file` from `file_offset` on over a range. Writes stay private.
@@ -236,13 +237,17 @@ impl Mapping {
             return Ok(());
         }
         // SAFETY: the range is ours by (1); the caller sees to references into it.
-        Ok(unsafe { rustix::mm::madvise(start.cast(), len, Advice::LinuxDontNeed)? })
+        unsafe { rustix::mm::madvise(start.cast(), len, Advice::LinuxDontNeed)? };
+        Ok(())
     }
 
     /// The start and length of a range that lies inside, at page boundaries.
     fn checked(&self, range: Range<usize>) -> (*mut u8, usize) {
         assert!(range.start <= range.end && range.end <= self.len, "{range:?} is not inside of {} bytes", self.len);
-        assert!(range.start % PAGE == 0 && range.end % PAGE == 0, "{range:?} is not at page boundaries");
+        assert!(
+            range.start.is_multiple_of(PAGE) && range.end.is_multiple_of(PAGE),
+            "{range:?} is not at page boundaries"
+        );
         (self.base.as_ptr().wrapping_add(range.start), range.len())
     }
 }

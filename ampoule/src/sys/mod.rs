@@ -14,6 +14,8 @@ compile_error!(
 
 pub mod entry;
 pub mod mmap;
+pub mod pagemap;
+pub mod reservation;
 pub mod signals;
 pub mod stack;
 pub mod trampolines;

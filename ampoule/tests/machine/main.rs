@@ -8,6 +8,10 @@ mod code;
 #[allow(dead_code, missing_docs)]
 mod sys;
 
+mod artifact;
 mod builtins;
 mod entry;
+mod faults;
+mod fork;
 mod guest;
+mod lazy;
