@@ -92,9 +92,10 @@ WASI_API_EXTERN void wasi_config_inherit_stdout(wasi_config_t *config);
 /// Hands the program's standard output to `callback`.
 ///
 /// `callback(data, bytes, len)` borrows `len` bytes and returns how many of
-/// them it took, or a negative `errno` value when writing fails. It may run on
-/// any thread, though never on two at once. `finalizer(data)` runs once, when
-/// the stream is gone; `finalizer` may be null.
+/// them it took, or a negative `errno` value when writing fails.
+/// `finalizer(data)` runs once, when the stream is gone; it may be null. Both
+/// may run on any thread, also after the store was deleted, though never on two
+/// at once.
 WASI_API_EXTERN void wasi_config_set_stdout_custom(
     wasi_config_t *config,
     ptrdiff_t (*callback)(void *, const unsigned char *, size_t), void *data,

@@ -337,13 +337,13 @@ int main(void) {
   RUN(growing_keeps_the_contents_and_adds_zeros);
   RUN_WITH(small_reservation, growing_keeps_the_contents_and_adds_zeros);
   RUN(the_type_is_told);
-  RUN(host_and_guest_see_the_same_bytes);
-  RUN_WITH(small_reservation, host_and_guest_see_the_same_bytes);
-  RUN_WITH(no_signals, host_and_guest_see_the_same_bytes);
-  RUN(a_64_bit_memory_has_64_bit_addresses);
-  RUN_WITH(small_reservation, a_64_bit_memory_has_64_bit_addresses);
-  RUN_WITH(no_signals, a_64_bit_memory_has_64_bit_addresses);
-  RUN_WITH(custom_page_sizes, a_memory_may_have_pages_of_one_byte);
+  RUN_FAULTING(host_and_guest_see_the_same_bytes);
+  RUN_FAULTING_WITH(small_reservation, host_and_guest_see_the_same_bytes);
+  RUN_FAULTING_WITH(no_signals, host_and_guest_see_the_same_bytes);
+  RUN_FAULTING(a_64_bit_memory_has_64_bit_addresses);
+  RUN_FAULTING_WITH(small_reservation, a_64_bit_memory_has_64_bit_addresses);
+  RUN_FAULTING_WITH(no_signals, a_64_bit_memory_has_64_bit_addresses);
+  RUN_FAULTING_WITH(custom_page_sizes, a_memory_may_have_pages_of_one_byte);
   RUN(a_module_may_have_many_memories);
   RUN(a_shared_type_does_not_make_an_unshared_memory);
   RUN_WITH(fixed, a_memory_that_may_not_move_stays_in_its_reservation);
@@ -351,7 +351,7 @@ int main(void) {
   RUN_WITH(no_images, data_segments_are_there_at_the_beginning);
   RUN(no_byte_of_a_dead_store_shows);
   RUN_WITH(no_images, no_byte_of_a_dead_store_shows);
-  RUN_WITH(host_memories, the_host_may_provide_the_memories);
-  RUN(the_creator_is_finalized_with_its_engine);
+  RUN_FAULTING_WITH(host_memories, the_host_may_provide_the_memories);
+  RUN_FAULTING(the_creator_is_finalized_with_its_engine); // the engine of the claim before
   return test_summary();
 }

@@ -504,7 +504,7 @@ static void many_stores_live_side_by_side(void) {
   enum { N = 200 };
   static wasmtime_store_t *stores[N];
   static wasmtime_func_t next[N];
-  wasmtime_module_t *module = module_of("(module (memory 1) (global $g (mut i32) (i32.const 0))"
+  wasmtime_module_t *module = module_of("(module (global $g (mut i32) (i32.const 0))"
                                         "  (func (export \"next\") (result i32)"
                                         "    (global.set $g (i32.add (global.get $g) (i32.const 1))) global.get $g))");
   for (int i = 0; i < N; i++) {

@@ -272,6 +272,10 @@ static inline bool name_is(const wasm_name_t *name, const char *text) {
 // The same with an engine of its own, whose configuration `configure(config)` changes.
 #define RUN_WITH(configure, claim) test_run(#claim, claim, configure)
 
+// Runs `claim` unless valgrind watches, which takes the hardware faults that guests run into for errors of ours.
+#define RUN_FAULTING(claim) (getenv("AMPOULE_VALGRIND") ? (void)0 : RUN(claim))
+#define RUN_FAULTING_WITH(configure, claim) (getenv("AMPOULE_VALGRIND") ? (void)0 : RUN_WITH(configure, claim))
+
 static inline void test_run(const char *name, void (*claim)(void), void (*configure)(wasm_config_t *)) {
   static wasm_engine_t *shared;
   if (!name) { // the end

@@ -1,4 +1,5 @@
 // wasmtime/trap.h, and the traps and frames of wasm.h: every way a guest can end, its code, its message, its backtrace.
+// valgrind: skip (the faults of guests are its subject)
 #include "test.h"
 
 // One export per kind of trap. Function 0 is the import-free `helper`, so that indices are not all the same.
