@@ -422,13 +422,15 @@ static void an_unreachable_reference_is_finalized_by_gc(void) {
 static void deleting_the_store_finalizes_every_reference_once(void) {
   static int finalized;
   finalized = 0;
-  wasmtime_externref_t ref;
+  wasmtime_externref_t refs[10];
   for (int i = 0; i < 10; i++) {
-    expect(wasmtime_externref_new(ctx, &finalized, count_finalized, &ref));
-    if (i % 2) wasmtime_externref_unroot(&ref);
+    expect(wasmtime_externref_new(ctx, &finalized, count_finalized, &refs[i]));
+    if (i % 2) wasmtime_externref_unroot(&refs[i]);
   }
   wasmtime_store_delete(store);
   store = NULL;
+  expect(finalized == 10);
+  for (int i = 0; i < 10; i += 2) wasmtime_externref_unroot(&refs[i]); // a root may outlive its store
   expect(finalized == 10);
 }
 
@@ -601,6 +603,7 @@ static void a_store_may_be_deleted_by_another_thread(void) {
   pthread_join(thread, NULL);
   store = NULL;
   expect(finalized == 1);
+  wasmtime_externref_unroot(&ref);
 }
 
 int main(void) {

@@ -24,8 +24,8 @@ typedef struct wasmtime_eqref wasmtime_eqref_t;
 /// alive.
 ///
 /// A `store_id` of 0 is null. Each root that a function has written is freed
-/// once, by `wasmtime_anyref_unroot` or by deleting its store; a plain copy of
-/// the struct is the same root, `wasmtime_anyref_clone` makes another.
+/// once, by `wasmtime_anyref_unroot`, also when its store is gone; a plain copy
+/// of the struct is the same root, `wasmtime_anyref_clone` makes another.
 typedef struct wasmtime_anyref {
   /// The store it belongs to, or 0.
   uint64_t store_id;
@@ -96,8 +96,9 @@ WASM_API_EXTERN bool wasmtime_anyref_i31_get_s(
 /// alive in a store.
 ///
 /// A `store_id` of 0 is null. Each root that a function has written is freed
-/// once, by `wasmtime_externref_unroot` or by deleting its store; a plain copy
-/// of the struct is the same root, `wasmtime_externref_clone` makes another.
+/// once, by `wasmtime_externref_unroot`, also when its store is gone; a plain
+/// copy of the struct is the same root, `wasmtime_externref_clone` makes
+/// another.
 typedef struct wasmtime_externref {
   /// The store it belongs to, or 0.
   uint64_t store_id;
