@@ -241,19 +241,13 @@ fn round(t: &mut FuncTranslator<'_>, builtin: Builtin, make: impl FnOnce(FuncIns
     t.push(result);
 }
 
-/// Calls a builtin that computes a float. Cranelift's canonicalization of NaNs knows nothing of calls, so it happens here.
+/// Calls a builtin that computes a float.
 pub(super) fn call_float_builtin(t: &mut FuncTranslator<'_>, builtin: Builtin, args: &[Value]) -> Value {
     let result = t.call_builtin(builtin, args).expect("builtins on floats have a result");
-    if !t.tunables().nan_canonicalization {
-        return result;
-    }
-    let canonical = if t.builder.func.dfg.value_type(result) == F32 {
-        t.builder.ins().f32const(Ieee32::NAN)
-    } else {
-        t.builder.ins().f64const(Ieee64::NAN)
-    };
-    let is_nan = t.builder.ins().fcmp(FloatCC::Unordered, result, result);
-    t.builder.ins().select(is_nan, canonical, result)
+    // Libraries round a signalling NaN to itself, where WebAssembly wants a quiet one. Adding -0 makes it quiet and leaves
+    // all else; and what Cranelift canonicalizes is the results of instructions, not of calls.
+    let minus_zero = float_const(t, t.builder.func.dfg.value_type(result), -0.0);
+    t.builder.ins().fadd(result, minus_zero)
 }
 
 /// Truncation that traps where the result does not fit.
