@@ -360,6 +360,8 @@ fn floats(t: &mut FuncTranslator<'_>, op: &Operator<'_>) -> bool {
 /// (core spec, appendix "Profiles"), otherwise it is what the CPU does in the fewest instructions.
 fn relaxed(t: &mut FuncTranslator<'_>, op: &Operator<'_>) -> bool {
     let free = !t.tunables().relaxed_simd_deterministic;
+    // The cheap minimum answers a NaN operand as it is.
+    let cheap_min = free && is_x64(t) && !t.tunables().nan_canonicalization;
     match op {
         Operator::I8x16RelaxedSwizzle => {
             let (x, selectors) = pop2(t, I8X16);
@@ -392,10 +394,10 @@ fn relaxed(t: &mut FuncTranslator<'_>, op: &Operator<'_>) -> bool {
         Operator::I16x8RelaxedLaneselect => laneselect(t, I16X8),
         Operator::I32x4RelaxedLaneselect => laneselect(t, I32X4),
         Operator::I64x2RelaxedLaneselect => laneselect(t, I64X2),
-        Operator::F32x4RelaxedMin if free && is_x64(t) => pseudo_min(t, F32X4),
-        Operator::F64x2RelaxedMin if free && is_x64(t) => pseudo_min(t, F64X2),
-        Operator::F32x4RelaxedMax if free && is_x64(t) => pseudo_max(t, F32X4),
-        Operator::F64x2RelaxedMax if free && is_x64(t) => pseudo_max(t, F64X2),
+        Operator::F32x4RelaxedMin if cheap_min => pseudo_min(t, F32X4),
+        Operator::F64x2RelaxedMin if cheap_min => pseudo_min(t, F64X2),
+        Operator::F32x4RelaxedMax if cheap_min => pseudo_max(t, F32X4),
+        Operator::F64x2RelaxedMax if cheap_min => pseudo_max(t, F64X2),
         Operator::F32x4RelaxedMin => binary(t, F32X4, |ins, x, y| ins.fmin(x, y)),
         Operator::F64x2RelaxedMin => binary(t, F64X2, |ins, x, y| ins.fmin(x, y)),
         Operator::F32x4RelaxedMax => binary(t, F32X4, |ins, x, y| ins.fmax(x, y)),
