@@ -937,8 +937,7 @@ typedef struct wasm_trap_t wasm_trap_t;
 WASM_API_EXTERN void wasm_trap_delete(own wasm_trap_t *trap);
 /// Returns a second handle to the same trap, owned by the caller.
 WASM_API_EXTERN own wasm_trap_t *wasm_trap_copy(const wasm_trap_t *trap);
-/// Whether both handles refer to the same trap. Not supported: ends the
-/// process.
+/// Whether both handles refer to the same trap.
 WASM_API_EXTERN bool wasm_trap_same(const wasm_trap_t *a, const wasm_trap_t *b);
 /// Always null: no object keeps host information.
 WASM_API_EXTERN void *wasm_trap_get_host_info(const wasm_trap_t *trap);

@@ -223,22 +223,6 @@ static void every_vector_of_types_works_alike(void) {
   VECTOR_CLAIM(externtype, wasm_memorytype_as_externtype(wasm_memorytype_new(&limits)));
 }
 
-static void values_of_the_portable_api_are_plain(void) {
-  wasm_val_t numbers[2] = {WASM_I32_VAL(1), WASM_F64_VAL(2.5)};
-  wasm_val_vec_t vec, copy;
-  wasm_val_vec_new(&vec, 2, numbers);
-  wasm_val_vec_copy(&copy, &vec);
-  wasm_val_vec_delete(&vec);
-  expect(copy.size == 2 && copy.data[0].of.i32 == 1 && copy.data[1].of.f64 == 2.5);
-  wasm_val_t val;
-  wasm_val_copy(&val, &copy.data[1]);
-  expect(val.kind == WASM_F64 && val.of.f64 == 2.5);
-  wasm_val_delete(&val);
-  wasm_val_vec_delete(&copy);
-  wasm_val_vec_new_empty(&vec);
-  wasm_val_vec_delete(&vec);
-}
-
 int main(void) {
   RUN(a_byte_vector_copies_what_it_is_given);
   RUN(names_come_from_strings);
@@ -253,6 +237,5 @@ int main(void) {
   RUN(an_import_type_takes_its_parts_over);
   RUN(an_export_type_takes_its_parts_over);
   RUN(every_vector_of_types_works_alike);
-  RUN(values_of_the_portable_api_are_plain);
   return test_summary();
 }
