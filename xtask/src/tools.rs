@@ -35,10 +35,11 @@ pub fn nextest() -> Result<PathBuf> {
     let folder = tools.join("bin");
     if !folder.join("cargo-nextest").is_file() {
         println!("installing cargo-nextest into {}", project::short(&tools));
-        // A debug build: compiling it is what takes long, and running it is not.
+        // Neither optimized nor with debug information: compiling it is what takes long, and running it is not.
         process::run(
             process::cargo()
                 .env_remove("CARGO_TARGET_DIR")
+                .env("CARGO_PROFILE_DEV_DEBUG", "0")
                 .args(["install", "cargo-nextest", "--locked", "--debug", "--quiet", "--root"])
                 .arg(&tools),
         )?;
