@@ -110,6 +110,17 @@ static void what_begins_beyond_a_limit_is_an_error(void) {
   expect_ok(instantiate("(module (memory 1) (table 5 funcref))"));
 }
 
+static void each_memory_and_table_has_the_limit_for_itself(void) {
+  wasmtime_store_limiter(store, 2 * 65536, 10, -1, -1, -1);
+  wasmtime_instance_t instance =
+      instance_of("(module (memory 2) (memory 1) (table 10 funcref) (table 9 funcref)"
+                  "  (func (export \"memory\") (param i32) (result i32) (memory.grow 1 (local.get 0)))"
+                  "  (func (export \"table\") (param i32) (result i32) (table.grow 1 (ref.null func) (local.get 0))))");
+  wasmtime_func_t memory = func_of(&instance, "memory"), table = func_of(&instance, "table");
+  expect(call1(&memory, 2) == -1 && call1(&memory, 1) == 1 && call1(&memory, 1) == -1);
+  expect(call1(&table, 2) == -1 && call1(&table, 1) == 9 && call1(&table, 1) == -1);
+}
+
 static void limits_leave_alone_what_exists(void) {
   wasmtime_instance_t instance = instance_of(GROWING);
   wasmtime_func_t grow = func_of(&instance, "memory");
@@ -614,6 +625,7 @@ int main(void) {
   RUN(a_table_grows_up_to_the_limit_in_elements);
   RUN(instances_tables_and_memories_are_counted);
   RUN(what_begins_beyond_a_limit_is_an_error);
+  RUN(each_memory_and_table_has_the_limit_for_itself);
   RUN(limits_leave_alone_what_exists);
   RUN(ten_thousand_instances_are_the_default);
   RUN_WITH(consume_fuel, fuel_is_counted_exactly);

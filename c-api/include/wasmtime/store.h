@@ -46,7 +46,8 @@ WASM_API_EXTERN wasmtime_context_t *wasmtime_store_context(
 ///
 /// A negative number keeps the default. Growth beyond a limit fails:
 /// `memory.grow` and `table.grow` answer -1, the host's growth functions return
-/// an error. Making or instantiating more than a limit allows is an error.
+/// an error. Instantiating a module, or making a memory or table, that would
+/// exceed a limit is an error; of what the host makes only the sizes count.
 ///
 /// \param store the store
 /// \param memory_size bytes of any one memory; unlimited by default
