@@ -21,6 +21,11 @@ impl<'a> Caller<'a> {
         Caller { vm, lent: PhantomData }
     }
 
+    /// The pointer that the exit thunk gave, to be handed on for the length of the call.
+    pub fn as_vm(&self) -> *mut VmCaller {
+        self.vm
+    }
+
     /// The store.
     pub fn store(&mut self) -> &mut Store {
         // SAFETY: the pointer is the running callback's (`from_vm`), and `&mut self` lends the store to one user at a time.

@@ -60,6 +60,18 @@ impl Engine {
         })))
     }
 
+    /// Refuses a target triple that this library can't compile for, and gives it back otherwise.
+    ///
+    /// # Errors
+    /// Where it isn't known, or not supported.
+    #[cfg(feature = "compiler")]
+    pub fn check_target(triple: &str) -> Result<String, Error> {
+        match OptimizingCompiler::new(&Config::default().tunables, &[], Some(triple)) {
+            Ok(_) => Ok(triple.to_string()),
+            Err(error) => Err(Error::new(ErrorKind::Config(error.message))),
+        }
+    }
+
     /// The choices it was made with.
     pub fn config(&self) -> &Config {
         &self.0.config

@@ -7,13 +7,15 @@ use ampoule_core::decode::DecodeError;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{ExternType, FuncType};
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
-/// An error of the engine; one word, so that results stay small.
-pub struct Error(Box<Inner>);
+/// An error of the engine; one word, so that results stay small. A clone is another handle to the same error.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
 
 struct Inner {
     kind: ErrorKind,
-    backtrace: Option<Backtrace>,
+    backtrace: OnceLock<Backtrace>,
 }
 
 /// What an [`Error`] is about.
@@ -112,7 +114,7 @@ pub enum LinkError {
 impl Error {
     /// An error of this kind, without a backtrace.
     pub fn new(kind: impl Into<ErrorKind>) -> Self {
-        Error(Box::new(Inner { kind: kind.into(), backtrace: None }))
+        Error(Arc::new(Inner { kind: kind.into(), backtrace: OnceLock::new() }))
     }
 
     /// An error in words.
@@ -138,6 +140,11 @@ impl Error {
         }
     }
 
+    /// Whether two handles are to the same error.
+    pub fn same(&self, other: &Error) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The status, where the guest asked to exit.
     pub fn exit_status(&self) -> Option<i32> {
         match self.0.kind {
@@ -148,13 +155,13 @@ impl Error {
 
     /// The guest's frames when it was stopped, innermost first; absent where no guest was running.
     pub fn backtrace(&self) -> Option<&Backtrace> {
-        self.0.backtrace.as_ref()
+        self.0.backtrace.get()
     }
 
     /// Attaches the guest's frames, unless there are some: the innermost capture is the one that tells most.
-    pub(crate) fn set_backtrace(&mut self, backtrace: Backtrace) {
+    pub(crate) fn set_backtrace(&self, backtrace: Backtrace) {
         if !backtrace.is_empty() {
-            self.0.backtrace.get_or_insert(backtrace);
+            self.0.backtrace.get_or_init(|| backtrace);
         }
     }
 
@@ -214,7 +221,7 @@ impl fmt::Display for Error {
 /// The words and, where there is one, the backtrace: what C clients get as a trap's message.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.backtrace {
+        match self.0.backtrace.get() {
             Some(backtrace) => write!(f, "{backtrace}\n\nCaused by:\n    {}", self.0.kind),
             None => self.0.kind.fmt(f),
         }

@@ -129,6 +129,26 @@ impl Func {
         unsafe { self.enter(store, thunk, values.cast(), values.cast()) }.map(|_| ())
     }
 
+    /// As [`Func::call_raw`], for an array whose length is checked.
+    ///
+    /// # Errors
+    /// See [`Func::call`].
+    ///
+    /// # Safety
+    /// `values` points to `len` values, the first of which are arguments of the parameter types, all of this store.
+    #[inline]
+    pub unsafe fn call_raw_in(&self, store: &mut Store, values: *mut VmValRaw, len: usize) -> Result<(), Error> {
+        let ty = self.signature(store)?.ty();
+        if len < ty.params().len() {
+            return Err(Error::params_mismatch(ty, len));
+        }
+        if len < ty.results().len() {
+            return Err(Error::results_mismatch(ty, len));
+        }
+        // SAFETY: there is room, as was just checked; arguments by the caller.
+        unsafe { self.call_raw(store, values) }
+    }
+
     /// Calls the function with arguments as the C interface holds them, compared with the parameters' kinds by compiled
     /// code.
     ///

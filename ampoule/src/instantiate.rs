@@ -352,12 +352,18 @@ impl SharedMemory {
     /// A new shared memory.
     ///
     /// # Errors
-    /// Where the type is not of a shared memory with a maximum, or the system refuses.
+    /// Where the engine's configuration has shared memories off, the type is not of a shared memory with a maximum, or the
+    /// system refuses.
     pub fn new(engine: &crate::Engine, ty: &MemoryType) -> Result<SharedMemory, Error> {
         use crate::error::ErrorKind;
-        if !ty.shared || ty.max.is_none() {
-            return Err(Error::new(ErrorKind::Type("shared memories must have the `shared` flag and a maximum size".to_string())));
+        if !engine.config().shared_memory {
+            return Err(Error::new(ErrorKind::Config("shared memory support is disabled for this engine".to_string())));
         }
+        if !ty.shared {
+            let reason = "shared memory must have the `shared` flag enabled on its memory type";
+            return Err(Error::new(ErrorKind::Type(reason.to_string())));
+        }
+        ty.check().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
         let plan = MemoryPlan::new(ty, &engine.config().tunables);
         SharedMemory::with_plan(ty, plan, engine.memories()).map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))
     }

@@ -1,6 +1,7 @@
 //! Modules: validated code, ready to be instantiated any number of times.
 
 use crate::code::registry;
+use crate::code::serialize;
 use crate::code::table::ModuleCode;
 #[cfg(feature = "compiler")]
 use crate::code::{link::Text, table};
@@ -53,6 +54,8 @@ unsafe impl Sync for ModuleInner {}
 pub(crate) enum ModuleBytes {
     /// The whole module.
     Whole(Arc<[u8]>),
+    /// What an artifact keeps of it.
+    Kept(Arc<serialize::KeptBytes>),
 }
 
 impl ModuleBytes {
@@ -60,6 +63,7 @@ impl ModuleBytes {
     pub(crate) fn range(&self, range: &Range<u64>) -> &[u8] {
         match self {
             ModuleBytes::Whole(bytes) => &bytes[range.start as usize..range.end as usize],
+            ModuleBytes::Kept(kept) => kept.range(range),
         }
     }
 }
@@ -98,6 +102,15 @@ impl Module {
         Module::from_binary(engine, &binary)
     }
 
+    /// The binary form of a module's text form. It may still be invalid as a module.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Text`] with the place and the reason.
+    #[cfg(feature = "compiler")]
+    pub fn binary_of_text(text: &str) -> Result<Vec<u8>, Error> {
+        wat::parse_str(text).map_err(|error| Error::new(ErrorKind::Text(error.to_string())))
+    }
+
     /// Compiles a module from its binary form; see [`Module::new`].
     ///
     /// # Errors
@@ -125,6 +138,49 @@ impl Module {
     /// See [`Module::new`].
     pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<(), Error> {
         validated(engine, bytes).map(|_| ())
+    }
+
+    /// The compiled module as bytes, for [`Module::deserialize`]. Compiles what hasn't been.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compile`] where the back end refuses a function.
+    #[cfg(feature = "compiler")]
+    pub fn serialize(&self) -> Result<Vec<u8>, Error> {
+        let text = self.0.code.text(self.0.engine.config().parallel_compilation)?;
+        let bytes = serialize::serialize(made_for(&self.0.engine), &self.0.description, |range| self.0.bytes.range(range), &text)?;
+        Ok(bytes)
+    }
+
+    /// The module that [`Module::serialize`] wrote.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Artifact`] where the bytes are damaged, or made by another version, for another machine or another
+    /// configuration.
+    ///
+    /// # Safety
+    /// The bytes are code, and what is checked only catches mistakes: they must be what [`Module::serialize`] wrote.
+    #[cfg(feature = "compiler")]
+    pub unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
+        Ok(Module::loaded(engine, serialize::load_bytes(bytes, made_for(engine))?))
+    }
+
+    /// As [`Module::deserialize`], from a file, which is mapped rather than read.
+    ///
+    /// # Errors
+    /// As [`Module::deserialize`], or where the file can't be opened or mapped.
+    ///
+    /// # Safety
+    /// As [`Module::deserialize`]; and the file must not change while the module lives.
+    #[cfg(feature = "compiler")]
+    pub unsafe fn deserialize_file(engine: &Engine, path: &std::path::Path) -> Result<Module, Error> {
+        let file = std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
+        Ok(Module::loaded(engine, serialize::load_file(&file, made_for(engine))?))
+    }
+
+    #[cfg(feature = "compiler")]
+    fn loaded(engine: &Engine, loaded: serialize::Loaded) -> Module {
+        let layout = Arc::new(VmLayout::new(&loaded.module));
+        Module::assemble(engine, Arc::new(loaded.module), layout, ModuleBytes::Kept(Arc::new(loaded.bytes)), loaded.code)
     }
 
     pub(crate) fn assemble(
@@ -271,6 +327,13 @@ fn compile_fn(
 fn code_capacity(description: &ModuleDescription) -> usize {
     let section = description.code_section.end - description.code_section.start;
     (section as usize).saturating_mul(8).clamp(1 << 16, 1 << 30)
+}
+
+/// What artifacts of this engine are made for, and must have been made for.
+#[cfg(feature = "compiler")]
+fn made_for(engine: &Engine) -> serialize::Expected<'_> {
+    let config = engine.config();
+    serialize::Expected { target: engine.target(), features: &config.features, tunables: &config.tunables }
 }
 
 /// Decodes and validates, the bodies on all cores where that pays.

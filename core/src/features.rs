@@ -32,10 +32,14 @@ pub struct Features {
     pub custom_page_sizes: bool,
     /// Typed function references. The engine has no support yet: a module that needs it is refused.
     pub function_references: bool,
+    /// References that are collected, `externref` among them.
+    pub gc_types: bool,
     /// Structs and arrays. The engine has no support yet: a module that needs it is refused.
     pub gc: bool,
     /// Exceptions. The engine has no support yet: a module that needs it is refused.
     pub exceptions: bool,
+    /// Continuations. The engine has no support yet: a module that needs it is refused.
+    pub stack_switching: bool,
 }
 
 impl Default for Features {
@@ -54,8 +58,10 @@ impl Default for Features {
             wide_arithmetic: false,
             custom_page_sizes: false,
             function_references: false,
+            gc_types: true,
             gc: false,
             exceptions: false,
+            stack_switching: false,
         }
     }
 }
@@ -67,9 +73,9 @@ impl Features {
         let mut set = WasmFeatures::MUTABLE_GLOBAL
             | WasmFeatures::SATURATING_FLOAT_TO_INT
             | WasmFeatures::SIGN_EXTENSION
-            | WasmFeatures::FLOATS
-            | WasmFeatures::GC_TYPES;
+            | WasmFeatures::FLOATS;
         let mut put = |flag, on: bool| set.set(flag, on);
+        put(WasmFeatures::GC_TYPES, self.gc_types);
         put(WasmFeatures::REFERENCE_TYPES, self.reference_types);
         put(WasmFeatures::CALL_INDIRECT_OVERLONG, self.reference_types);
         put(WasmFeatures::BULK_MEMORY, self.bulk_memory);

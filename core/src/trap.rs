@@ -68,6 +68,64 @@ trap_codes! {
     AllocationTooLarge = 15, "allocation size too large";
     /// A reference cast that does not hold.
     CastFailure = 16, "cast failure";
+    /// A call into a component instance that may not be entered now.
+    CannotEnterComponent = 17, "cannot enter component instance";
+    /// An async component function ended without a result.
+    NoAsyncResult = 18, "async-lifted export failed to produce a result";
+    /// A suspension that nobody handles.
+    UnhandledTag = 19, "unhandled tag";
+    /// A continuation resumed twice.
+    ContinuationAlreadyConsumed = 20, "continuation already consumed";
+    /// An instruction that the configuration has turned off.
+    DisabledOpcode = 21, "pulley opcode disabled at compile time was executed";
+    /// All tasks of an async component call wait.
+    AsyncDeadlock = 22, "deadlock detected: event loop cannot make further progress";
+    /// A call out of a component instance that may not be left now.
+    CannotLeaveComponent = 23, "cannot leave component instance";
+    /// A synchronous task would have to wait.
+    CannotBlockSyncTask = 24, "cannot block a synchronous task before returning";
+    /// A number that is no character.
+    InvalidChar = 25, "invalid `char` bit pattern";
+    /// A check: a string was not transcoded to its end.
+    StringEncodingFinished = 26, "should have finished string encoding";
+    /// A check: two counts of code units differ.
+    EqualCodeUnits = 27, "code units should be equal";
+    /// A check: a pointer is not aligned.
+    PointerAligned = 28, "pointer should be aligned";
+    /// A check: the upper bits of a 64-bit value are not zero.
+    UpperBitsUnset = 29, "upper bits should be unset";
+    /// A component's string beyond the end of its memory.
+    StringOutOfBounds = 30, "string content out-of-bounds";
+    /// A component's list beyond the end of its memory.
+    ListOutOfBounds = 31, "list content out-of-bounds";
+    /// A variant with an unknown case.
+    InvalidDiscriminant = 32, "invalid variant discriminant";
+    /// A component's pointer that is not aligned.
+    UnalignedPointer = 33, "unaligned pointer";
+    /// A task that nobody has cancelled answers that it is.
+    TaskCancelNotCancelled = 34, "`task.cancel` called by task which has not been cancelled";
+    /// A task that ends twice.
+    TaskCancelOrReturnTwice = 35, "`task.return` or `task.cancel` called more than once for current task";
+    /// A subtask cancelled after its end.
+    SubtaskCancelAfterTerminal = 36, "`subtask.cancel` called after terminal status delivered";
+    /// A task that returns by another type.
+    TaskReturnInvalid = 37, "invalid `task.return` signature and/or options for current task";
+    /// A waitable set dropped while a task waits on it.
+    WaitableSetDropHasWaiters = 38, "cannot drop waitable set with waiters";
+    /// A subtask dropped before it was resolved.
+    SubtaskDropNotResolved = 39, "cannot drop a subtask which has not yet resolved";
+    /// A thread of a function of another type.
+    ThreadNewIndirectInvalidType = 40, "start function does not match expected type (currently only `(i32) -> ()` is supported)";
+    /// A thread of a null function.
+    ThreadNewIndirectUninitialized = 41, "the start function index points to an uninitialized function";
+    /// A backpressure counter beyond its range.
+    BackpressureOverflow = 42, "backpressure counter overflow";
+    /// An answer of an async callback that means nothing.
+    UnsupportedCallbackCode = 43, "unsupported callback code";
+    /// A thread that can't be resumed.
+    CannotResumeThread = 44, "cannot resume thread which is not suspended";
+    /// A second operation on a future or stream.
+    ConcurrentFutureStreamOp = 45, "cannot have concurrent operations active on a future/stream";
 }
 
 impl fmt::Display for TrapCode {

@@ -159,6 +159,31 @@ impl MemoryType {
         u64::try_from(declared.min(width)).unwrap_or(u64::MAX)
     }
 
+    /// Refuses a type that no memory can have. Validation does the same for those that modules declare.
+    ///
+    /// # Errors
+    /// The reason, in words that embedders see.
+    pub fn check(&self) -> Result<(), String> {
+        if !matches!(self.page_size_log2, 0 | 16) {
+            return Err(format!("page size must be 2**16 or 2**0, but was given 2**{}", self.page_size_log2));
+        }
+        if self.shared && self.max.is_none() {
+            return Err("shared memories must have a maximum size".to_string());
+        }
+        if self.max.is_some_and(|max| max < self.min) {
+            return Err("maximum page size cannot be smaller than the minimum page size".to_string());
+        }
+        let width = if self.is_64 { 64 } else { 32 };
+        let most = 1u128 << (width - u32::from(self.page_size_log2));
+        if u128::from(self.min) > most {
+            return Err("minimum size is too large for this memory type's index type".to_string());
+        }
+        if self.max.is_some_and(|max| u128::from(max) > most) {
+            return Err("maximum size is too large for this memory type's index type".to_string());
+        }
+        Ok(())
+    }
+
     /// Bytes at creation, or `None` where that overflows.
     pub fn min_byte_len(&self) -> Option<u64> {
         self.min.checked_mul(self.page_size())

@@ -77,7 +77,7 @@ pub(crate) unsafe fn compile_failed(vmctx: *mut VmContext, message: String) {
 
 /// # Safety
 /// The guest at this frame waits or will not go on.
-unsafe fn stop_at(store: *mut VmStoreContext, mut error: Error, frame: GuestFrame) {
+unsafe fn stop_at(store: *mut VmStoreContext, error: Error, frame: GuestFrame) {
     // SAFETY: by the caller.
     unsafe {
         let store = Store::from_vm(store);

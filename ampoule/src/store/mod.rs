@@ -189,7 +189,7 @@ impl Store {
 
     /// Notes why the guest is to be unwound, with its frames; the trampoline that called us unwinds.
     #[cold]
-    pub(crate) fn unwind_with(&mut self, mut error: Error) {
+    pub(crate) fn unwind_with(&mut self, error: Error) {
         error.set_backtrace(crate::backtrace::Backtrace::capture(self));
         self.pending = Some(error);
         self.vm.unwinding = 1;

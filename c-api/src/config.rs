@@ -1,0 +1,242 @@
+//! `wasmtime/config.h`: the settings of an engine.
+
+use crate::boundary::{give_unit, misuse, string};
+use crate::error::wasmtime_error_t;
+use crate::wasm::config::wasm_config_t;
+use ampoule::{Engine, Error, Strategy};
+use ampoule_core::tunables::OptLevel;
+use std::ffi::c_char;
+
+/// How code is compiled.
+pub type wasmtime_strategy_t = u8;
+/// What the optimizing compiler aims at.
+pub type wasmtime_opt_level_t = u8;
+/// Which profiler is told about compiled code.
+pub type wasmtime_profiling_strategy_t = u8;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_debug_info_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.tunables.debug_info = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_consume_fuel_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.tunables.consume_fuel = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_epoch_interruption_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.tunables.epoch_interruption = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_max_wasm_stack_set(config: &mut wasm_config_t, size: usize) {
+    config.config.max_wasm_stack = size;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_threads_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.threads = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_shared_memory_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.shared_memory = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_tail_call_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.tail_call = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_reference_types_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.reference_types = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_function_references_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.function_references = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_gc_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.gc = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_gc_support_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.gc_types = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_simd_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.simd = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_relaxed_simd_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.relaxed_simd = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_relaxed_simd_deterministic_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.tunables.relaxed_simd_deterministic = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_bulk_memory_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.bulk_memory = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_multi_value_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.multi_value = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_multi_memory_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.multi_memory = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_memory64_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.memory64 = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_wide_arithmetic_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.wide_arithmetic = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_exceptions_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.exceptions = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_custom_page_sizes_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.custom_page_sizes = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_stack_switching_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.stack_switching = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_strategy_set(config: &mut wasm_config_t, strategy: wasmtime_strategy_t) {
+    config.config.strategy = match strategy {
+        0 => Strategy::Auto,
+        1 => Strategy::Eager,
+        _ => misuse("wasmtime_config_strategy_set", &format!("{strategy} is not a strategy")),
+    };
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_parallel_compilation_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.parallel_compilation = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_cranelift_debug_verifier_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.tunables.debug_verifier = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_cranelift_nan_canonicalization_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.tunables.nan_canonicalization = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_cranelift_opt_level_set(config: &mut wasm_config_t, level: wasmtime_opt_level_t) {
+    config.config.tunables.opt_level = match level {
+        0 => OptLevel::None,
+        1 => OptLevel::Speed,
+        2 => OptLevel::SpeedAndSize,
+        _ => misuse("wasmtime_config_cranelift_opt_level_set", &format!("{level} is not a level")),
+    };
+}
+
+/// Only none is here; an engine that should tell another is refused.
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_profiler_set(config: &mut wasm_config_t, profiler: wasmtime_profiling_strategy_t) {
+    config.refused = match profiler {
+        0 => None,
+        1..=3 => Some("this library was built without support for profilers".to_string()),
+        _ => misuse("wasmtime_config_profiler_set", &format!("{profiler} is not a profiler")),
+    };
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_memory_may_move_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.tunables.memory_may_move = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_memory_reservation_set(config: &mut wasm_config_t, size: u64) {
+    config.config.tunables.memory_reservation = size;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_memory_guard_size_set(config: &mut wasm_config_t, size: u64) {
+    config.config.tunables.memory_guard_size = size;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_memory_reservation_for_growth_set(config: &mut wasm_config_t, size: u64) {
+    config.config.memory_reservation_for_growth = size;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_native_unwind_info_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.native_unwind_info = enable;
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_config_target_set(
+    config: &mut wasm_config_t, target: *const c_char,
+) -> Option<Box<wasmtime_error_t>> {
+    // SAFETY: the caller passes a NUL-terminated string.
+    let target = unsafe { string(target) }.ok_or_else(|| Error::message("input was not valid utf-8"));
+    give_unit(target.and_then(Engine::check_target).map(|target| config.config.target = Some(target)))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_config_cranelift_flag_enable(config: &mut wasm_config_t, flag: *const c_char) {
+    // SAFETY: the caller passes a NUL-terminated string.
+    let flag = unsafe { setting(flag) };
+    config.config.cranelift_flags.push((flag, None));
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_config_cranelift_flag_set(
+    config: &mut wasm_config_t, key: *const c_char, value: *const c_char,
+) {
+    // SAFETY: the caller passes NUL-terminated strings.
+    let (key, value) = unsafe { (setting(key), setting(value)) };
+    config.config.cranelift_flags.push((key, Some(value)));
+}
+
+/// The name or value of a flag. What isn't UTF-8 is no flag, which shows when the engine is made.
+///
+/// # Safety
+/// `text` ends in a NUL.
+unsafe fn setting(text: *const c_char) -> String {
+    // SAFETY: by the caller.
+    unsafe { string(text) }.unwrap_or("\u{fffd}").to_string()
+}
+
+/// No effect: only macOS has Mach ports.
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_macos_use_mach_ports_set(_config: &mut wasm_config_t, _enable: bool) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_signals_based_traps_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.tunables.signals_based_traps = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_memory_init_cow_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.memory_init_cow = enable;
+}

@@ -1,0 +1,170 @@
+//! `wasmtime/func.h`: calling guests, and being called by them.
+//!
+//! The two hot paths have no Rust between C and compiled code beyond what is written here: a call hands C's array to the
+//! signature's entry thunk, and a host function *is* the C function, called by its signature's exit thunk. Only signatures with
+//! references are converted, because their handles must be made and rooted.
+
+use crate::boundary::{TrapOut, expect, give_trap_or_error, guarded, text};
+use crate::error::wasmtime_error_t;
+use crate::external::{need_func, wasmtime_extern_t, wasmtime_func_t};
+use crate::foreign::{Finalizer, Foreign};
+use crate::val::{from_c, into_c, wasmtime_val_raw_t, wasmtime_val_t};
+use crate::wasm::functype::wasm_functype_t;
+use crate::wasm::trap::wasm_trap_t;
+use ampoule::func::CallOutcome;
+use ampoule::host_func::{CheckedCallback, HostFunc, RawCallback};
+use ampoule::{Caller, Engine, Error, Func, FuncType, Store, Val};
+use ampoule_core::vm::VmCaller;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+/// Who called a host function. Lives on the exit thunk's stack.
+pub type wasmtime_caller_t = VmCaller;
+
+/// `wasmtime_func_callback_t`. The trap it returns is an `Error` in a box, as [`CheckedCallback`] wants it.
+pub type wasmtime_func_callback_t = CheckedCallback;
+
+/// `wasmtime_func_unchecked_callback_t`; see [`RawCallback`].
+pub type wasmtime_func_unchecked_callback_t = RawCallback;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_func_new(
+    store: &mut Store, ty: &wasm_functype_t, callback: wasmtime_func_callback_t, env: *mut c_void, finalizer: Finalizer,
+    ret: &mut MaybeUninit<wasmtime_func_t>,
+) {
+    let host = host_func(store.engine(), ty.ty(), callback, env, Foreign::new(env, finalizer));
+    ret.write(Func::from_host(store, &Arc::new(expect("wasmtime_func_new", host))).into());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_func_new_unchecked(
+    store: &mut Store, ty: &wasm_functype_t, callback: wasmtime_func_unchecked_callback_t, env: *mut c_void,
+    finalizer: Finalizer, ret: &mut MaybeUninit<wasmtime_func_t>,
+) {
+    let host = host_func_unchecked(store.engine(), ty.ty(), callback, env, Foreign::new(env, finalizer));
+    ret.write(Func::from_host(store, &Arc::new(expect("wasmtime_func_new_unchecked", host))).into());
+}
+
+/// The host function of a C callback.
+pub(crate) fn host_func(
+    engine: &Engine, ty: &FuncType, callback: wasmtime_func_callback_t, env: *mut c_void, owner: Foreign,
+) -> Result<HostFunc, Error> {
+    if !ty.has_refs() {
+        // SAFETY: the header's contract for callbacks is `CheckedCallback`'s, and the owner is what `env` points into.
+        return unsafe { HostFunc::checked(engine, ty, callback, env, Box::new(owner)) };
+    }
+    let results = ty.results().to_vec();
+    HostFunc::new(engine, ty, move |caller, args, answers| {
+        let args: Vec<wasmtime_val_t> = args.iter().map(|arg| into_c(arg.clone())).collect();
+        let mut given: Vec<wasmtime_val_t> = results.iter().map(|&ty| into_c(Val::default_for(ty))).collect();
+        // SAFETY: the header's contract; the arrays are as long as the type says, and `env` lives as long as its owner.
+        let trap = unsafe {
+            callback(owner.data(), caller.as_vm(), args.as_ptr(), args.len(), given.as_mut_ptr(), given.len())
+        };
+        // Arguments were lent, so they are taken back; results are given up, so they are taken over, also where they don't
+        // count.
+        args.into_iter().for_each(|arg| drop(crate::val::take_from_c(arg)));
+        let mut taken = given.into_iter().map(crate::val::take_from_c).collect::<Vec<_>>().into_iter();
+        if !trap.is_null() {
+            // SAFETY: a trap that a callback returns is one that the library made, given up.
+            return Err(unsafe { *Box::from_raw(trap.cast::<Error>()) });
+        }
+        answers.iter_mut().try_for_each(|answer| {
+            *answer = taken.next().expect("as many as there are results")?;
+            Ok(())
+        })
+    })
+}
+
+/// The host function of a C callback that takes raw values.
+pub(crate) fn host_func_unchecked(
+    engine: &Engine, ty: &FuncType, callback: wasmtime_func_unchecked_callback_t, env: *mut c_void, owner: Foreign,
+) -> Result<HostFunc, Error> {
+    // SAFETY: the header's contract for callbacks is `RawCallback`'s, and the owner is what `env` points into.
+    unsafe { HostFunc::raw(engine, ty, callback, env, Box::new(owner)) }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_func_type(store: &Store, func: &wasmtime_func_t) -> Box<wasm_functype_t> {
+    let func = need_func("wasmtime_func_type", func);
+    wasm_functype_t::new(expect("wasmtime_func_type", func.ty(store)))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_func_call(
+    store: &mut Store, func: &wasmtime_func_t, args: *const wasmtime_val_t, nargs: usize, results: *mut wasmtime_val_t,
+    nresults: usize, trap: TrapOut<'_>,
+) -> Option<Box<wasmtime_error_t>> {
+    // SAFETY: the caller passes as many values, and room for as many results, as it says.
+    let called = guarded(|| unsafe {
+        let func = func.need()?;
+        match func.call_vals(store, args, nargs, results, nresults)? {
+            CallOutcome::Done => Ok(()),
+            CallOutcome::Unfit => call_converted(store, func, args, nargs, results, nresults),
+        }
+    });
+    called.err().and_then(|error| give_trap_or_error(error, trap))
+}
+
+/// A call whose values need conversion, or are to be refused with the precise reason.
+///
+/// # Safety
+/// As for `wasmtime_func_call`.
+#[cold]
+unsafe fn call_converted(
+    store: &mut Store, func: &Func, args: *const wasmtime_val_t, nargs: usize, results: *mut wasmtime_val_t, nresults: usize,
+) -> Result<(), Error> {
+    // SAFETY: by the caller.
+    let args = (0..nargs).map(|index| from_c(unsafe { &*args.add(index) })).collect::<Result<Vec<_>, _>>()?;
+    let mut answers = vec![Val::I32(0); nresults];
+    func.call(store, &args, &mut answers)?;
+    for (index, answer) in answers.into_iter().enumerate() {
+        // SAFETY: by the caller.
+        unsafe { results.add(index).write(into_c(answer)) };
+    }
+    Ok(())
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_func_call_unchecked(
+    store: &mut Store, func: &wasmtime_func_t, args_and_results: *mut wasmtime_val_raw_t, args_and_results_len: usize,
+    trap: TrapOut<'_>,
+) -> Option<Box<wasmtime_error_t>> {
+    // SAFETY: the caller passes the arguments in an array of this length.
+    let called = guarded(|| unsafe { func.need()?.call_raw_in(store, args_and_results, args_and_results_len) });
+    called.err().and_then(|error| give_trap_or_error(error, trap))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_caller_export_get(
+    caller: *mut wasmtime_caller_t, name: *const u8, name_len: usize, item: &mut MaybeUninit<wasmtime_extern_t>,
+) -> bool {
+    // SAFETY: the caller is the running callback's, and the name is lent for this call. What isn't UTF-8 is no export's name.
+    let found = unsafe { text(name, name_len).ok().and_then(|name| Caller::from_vm(caller).export(name)) };
+    wasmtime_extern_t::give(found, item)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_caller_context(caller: *mut wasmtime_caller_t) -> *mut Store {
+    // SAFETY: the caller is the running callback's. A store begins with what the field points to.
+    unsafe { (*caller).store.cast() }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_func_from_raw(
+    context: &mut Store, raw: *mut c_void, ret: &mut MaybeUninit<wasmtime_func_t>,
+) {
+    // SAFETY: the caller passes a raw reference of this store.
+    let func = unsafe { Func::from_raw(context, raw.cast()) };
+    ret.write(func.map_or(wasmtime_func_t::NULL, Into::into));
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_func_to_raw(context: &mut Store, func: &wasmtime_func_t) -> *mut c_void {
+    let raw = func.get().map_or(Ok(std::ptr::null_mut()), |func| func.to_raw(context));
+    expect("wasmtime_func_to_raw", raw).cast()
+}
+
+// A trap that a callback returns crosses compiled code as the pointer it is.
+const _: () = assert!(size_of::<Box<wasm_trap_t>>() == size_of::<*mut c_void>());

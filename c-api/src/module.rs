@@ -1,0 +1,92 @@
+//! `wasmtime/module.h`: validated code.
+
+use crate::boundary::{bytes, give, give_unit, guarded, path};
+use crate::error::wasmtime_error_t;
+use crate::wasm::bytes::wasm_byte_vec_t;
+use crate::wasm::engine::wasm_engine_t;
+use crate::wasm::exporttype::{wasm_exporttype_t, wasm_exporttype_vec_t};
+use crate::wasm::importtype::{wasm_importtype_t, wasm_importtype_vec_t};
+use ampoule::Module;
+use std::ffi::{c_char, c_void};
+use std::mem::MaybeUninit;
+
+/// A handle to a module, one of possibly many to the same.
+#[derive(Clone)]
+pub struct wasmtime_module_t {
+    pub(crate) module: Module,
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_module_new(
+    engine: &wasm_engine_t, wasm: *const u8, wasm_len: usize, ret: &mut MaybeUninit<Box<wasmtime_module_t>>,
+) -> Option<Box<wasmtime_error_t>> {
+    // SAFETY: the bytes are lent for this call.
+    let wasm = unsafe { bytes(wasm, wasm_len) };
+    give(guarded(|| Ok(boxed(Module::from_binary(&engine.engine, wasm)?))), ret)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_module_delete(_m: Box<wasmtime_module_t>) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_module_clone(m: &wasmtime_module_t) -> Box<wasmtime_module_t> {
+    Box::new(m.clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_module_imports(module: &wasmtime_module_t, out: &mut MaybeUninit<wasm_importtype_vec_t>) {
+    let imports = module.module.imports();
+    let imports = imports.map(|(import, ty)| Some(wasm_importtype_t::new(&import.module, &import.name, ty.into())));
+    imports.collect::<wasm_importtype_vec_t>().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_module_exports(module: &wasmtime_module_t, out: &mut MaybeUninit<wasm_exporttype_vec_t>) {
+    let exports = module.module.exports().map(|(export, ty)| Some(wasm_exporttype_t::new(&export.name, ty.into())));
+    exports.collect::<wasm_exporttype_vec_t>().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_module_validate(
+    engine: &wasm_engine_t, wasm: *const u8, wasm_len: usize,
+) -> Option<Box<wasmtime_error_t>> {
+    // SAFETY: the bytes are lent for this call.
+    let wasm = unsafe { bytes(wasm, wasm_len) };
+    give_unit(guarded(|| Module::validate(&engine.engine, wasm)))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_module_serialize(
+    module: &wasmtime_module_t, ret: &mut MaybeUninit<wasm_byte_vec_t>,
+) -> Option<Box<wasmtime_error_t>> {
+    give(guarded(|| module.module.serialize()).map(Into::into), ret)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_module_deserialize(
+    engine: &wasm_engine_t, data: *const u8, data_len: usize, ret: &mut MaybeUninit<Box<wasmtime_module_t>>,
+) -> Option<Box<wasmtime_error_t>> {
+    // SAFETY: the bytes are lent for this call, and the header makes the caller answer for their origin.
+    give(guarded(|| Ok(boxed(unsafe { Module::deserialize(&engine.engine, bytes(data, data_len)) }?))), ret)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_module_deserialize_file(
+    engine: &wasm_engine_t, file: *const c_char, ret: &mut MaybeUninit<Box<wasmtime_module_t>>,
+) -> Option<Box<wasmtime_error_t>> {
+    // SAFETY: the path ends in a NUL, and the header makes the caller answer for the file.
+    give(guarded(|| Ok(boxed(unsafe { Module::deserialize_file(&engine.engine, path(file)) }?))), ret)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_module_image_range(
+    module: &wasmtime_module_t, start: &mut MaybeUninit<*mut c_void>, end: &mut MaybeUninit<*mut c_void>,
+) {
+    let range = module.module.image_range();
+    start.write(range.start as *mut c_void);
+    end.write(range.end as *mut c_void);
+}
+
+fn boxed(module: Module) -> Box<wasmtime_module_t> {
+    Box::new(wasmtime_module_t { module })
+}

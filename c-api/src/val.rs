@@ -1,0 +1,196 @@
+//! `wasmtime/val.h`: values that cross between host and guest.
+//!
+//! A `wasmtime_val_t` that C owns holds one count of each reference in it. [`from_c`] reads such a value without touching it,
+//! [`take_from_c`] takes it over, [`into_c`] gives one.
+
+use crate::boundary::expect;
+use crate::external::wasmtime_func_t;
+use crate::foreign::{Finalizer, Foreign};
+use ampoule::{Error, ExternRef, Func, Store, Val};
+use ampoule_core::vm::{VmVal, VmValRaw, VmValUnion};
+use std::ffi::c_void;
+use std::mem::{self, MaybeUninit};
+use std::ptr;
+
+/// A value with its kind.
+pub type wasmtime_val_t = VmVal;
+/// A value without its kind.
+pub type wasmtime_val_raw_t = VmValRaw;
+
+/// `WASMTIME_ANYREF`: only null is here.
+pub const WASMTIME_ANYREF: u8 = 7;
+/// `WASMTIME_EXNREF`: only null is here.
+pub const WASMTIME_EXNREF: u8 = 8;
+
+/// A reference to something of the host's, or null: an [`ExternRef`] in words.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wasmtime_externref_t {
+    store_id: u64,
+    private1: u32,
+    private2: u32,
+    private3: *const (),
+}
+
+const _: () = assert!(size_of::<wasmtime_externref_t>() == size_of::<[u64; 3]>());
+
+impl wasmtime_externref_t {
+    /// Null.
+    pub const NULL: Self = Self { store_id: 0, private1: 0, private2: 0, private3: ptr::null() };
+
+    fn is_null(&self) -> bool {
+        self.store_id == 0 || self.private3.is_null()
+    }
+
+    /// Another handle like this one, which stays C's.
+    fn get(&self) -> Option<ExternRef> {
+        // SAFETY: what isn't null was given by `from`, and C has not given it back.
+        (!self.is_null()).then(|| unsafe { ExternRef::clone_words(self.store_id, self.private3) })
+    }
+
+    /// This handle, which C gives up; null is left behind.
+    fn take(&mut self) -> Option<ExternRef> {
+        let taken = mem::replace(self, Self::NULL);
+        // SAFETY: as in `get`, and the words are forgotten.
+        (!taken.is_null()).then(|| unsafe { ExternRef::from_words(taken.store_id, taken.private3) })
+    }
+}
+
+impl From<Option<ExternRef>> for wasmtime_externref_t {
+    fn from(value: Option<ExternRef>) -> Self {
+        value.map_or(Self::NULL, |value| {
+            let (store_id, word) = value.into_words();
+            Self { store_id, private1: 0, private2: 0, private3: word }
+        })
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_externref_new(
+    context: &mut Store, data: *mut c_void, finalizer: Finalizer, out: &mut MaybeUninit<wasmtime_externref_t>,
+) -> bool {
+    let made = ExternRef::new(context, Box::new(Foreign::new(data, finalizer)));
+    made.map(|made| out.write(Some(made).into())).is_ok()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_externref_data(context: &mut Store, data: Option<&wasmtime_externref_t>) -> *mut c_void {
+    let Some(value) = data.and_then(wasmtime_externref_t::get) else { return ptr::null_mut() };
+    let value = expect("wasmtime_externref_data", value.data(context));
+    value.downcast_ref::<Foreign>().map_or(ptr::null_mut(), Foreign::data)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_externref_clone(
+    value: Option<&wasmtime_externref_t>, out: &mut MaybeUninit<wasmtime_externref_t>,
+) {
+    out.write(value.and_then(wasmtime_externref_t::get).into());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_externref_unroot(value: Option<&mut wasmtime_externref_t>) {
+    drop(value.and_then(wasmtime_externref_t::take));
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_externref_from_raw(
+    context: &mut Store, raw: u32, out: &mut MaybeUninit<wasmtime_externref_t>,
+) {
+    out.write(ExternRef::from_raw(context, raw).into());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_externref_to_raw(context: &mut Store, value: Option<&wasmtime_externref_t>) -> u32 {
+    let value = value.and_then(wasmtime_externref_t::get);
+    value.map_or(0, |value| expect("wasmtime_externref_to_raw", value.to_raw(context)))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_val_unroot(val: &mut wasmtime_val_t) {
+    if val.kind == VmVal::KIND_EXTERNREF {
+        drop(externref_in(val).take());
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_val_clone(src: &wasmtime_val_t, dst: &mut MaybeUninit<wasmtime_val_t>) {
+    let copy = dst.write(*src);
+    if src.kind == VmVal::KIND_EXTERNREF {
+        // The bits are the source's handle: another one takes their place.
+        let value = externref_in(copy);
+        *value = value.get().into();
+    }
+}
+
+/// The reference in a value of that kind.
+fn externref_in(val: &mut VmVal) -> &mut wasmtime_externref_t {
+    debug_assert_eq!(val.kind, VmVal::KIND_EXTERNREF);
+    // SAFETY: the payload is as large and as aligned, and holds such a reference.
+    unsafe { &mut *(&raw mut val.of).cast() }
+}
+
+/// A value that stays C's.
+///
+/// # Errors
+/// Where its kind is unknown, or one whose values don't exist here.
+pub fn from_c(val: &wasmtime_val_t) -> Result<Val, Error> {
+    // SAFETY: C says by the kind which member it has filled in; any bits are a value of the number types, and references
+    // check themselves.
+    unsafe {
+        Ok(match val.kind {
+            VmVal::KIND_I32 => Val::I32(val.of.i32),
+            VmVal::KIND_I64 => Val::I64(val.of.i64),
+            VmVal::KIND_F32 => Val::F32(val.of.f32),
+            VmVal::KIND_F64 => Val::F64(val.of.f64),
+            VmVal::KIND_V128 => Val::V128(u128::from_le_bytes(val.of.v128)),
+            VmVal::KIND_FUNCREF => Val::FuncRef(funcref_in(val)),
+            VmVal::KIND_EXTERNREF => Val::ExternRef((*(&raw const val.of).cast::<wasmtime_externref_t>()).get()),
+            WASMTIME_ANYREF | WASMTIME_EXNREF => return Err(Error::message("references of this kind are not supported")),
+            kind => return Err(Error::message(format!("{kind} is not the kind of a value"))),
+        })
+    }
+}
+
+/// A value that C gives up.
+///
+/// # Errors
+/// See [`from_c`].
+pub fn take_from_c(mut val: wasmtime_val_t) -> Result<Val, Error> {
+    match val.kind {
+        VmVal::KIND_EXTERNREF => Ok(Val::ExternRef(externref_in(&mut val).take())),
+        _ => from_c(&val),
+    }
+}
+
+/// The function in a value of that kind.
+fn funcref_in(val: &wasmtime_val_t) -> Option<Func> {
+    debug_assert_eq!(val.kind, VmVal::KIND_FUNCREF);
+    // SAFETY: the payload is as aligned as and larger than a function handle, and holds one.
+    unsafe { (*(&raw const val.of).cast::<wasmtime_func_t>()).get().copied() }
+}
+
+/// A value for C, which owns the reference in it.
+#[inline]
+pub fn into_c(val: Val) -> wasmtime_val_t {
+    let of = |kind, of| VmVal { kind, of };
+    match val {
+        Val::I32(i32) => of(VmVal::KIND_I32, VmValUnion { i32 }),
+        Val::I64(i64) => of(VmVal::KIND_I64, VmValUnion { i64 }),
+        Val::F32(f32) => of(VmVal::KIND_F32, VmValUnion { f32 }),
+        Val::F64(f64) => of(VmVal::KIND_F64, VmValUnion { f64 }),
+        Val::V128(bits) => of(VmVal::KIND_V128, VmValUnion { v128: bits.to_le_bytes() }),
+        Val::FuncRef(func) => {
+            let func = func.map_or(wasmtime_func_t::NULL, Into::into);
+            let mut words = VmValUnion { words: [0; 3] };
+            // SAFETY: the payload is as aligned and larger.
+            unsafe { (&raw mut words).cast::<wasmtime_func_t>().write(func) };
+            of(VmVal::KIND_FUNCREF, words)
+        }
+        Val::ExternRef(value) => {
+            let mut words = VmValUnion { words: [0; 3] };
+            // SAFETY: the payload is as aligned and as large.
+            unsafe { (&raw mut words).cast::<wasmtime_externref_t>().write(value.into()) };
+            of(VmVal::KIND_EXTERNREF, words)
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The settings of an engine. `crate::config` has the functions that change them.
+
+use ampoule::Config;
+
+/// A configuration that no engine has taken yet.
+#[derive(Default)]
+pub struct wasm_config_t {
+    pub(crate) config: Config,
+    /// Why no engine can have this configuration: what a setter without an error channel was asked in vain.
+    pub(crate) refused: Option<String>,
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_config_delete(_config: Box<wasm_config_t>) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_config_new() -> Box<wasm_config_t> {
+    Box::default()
+}

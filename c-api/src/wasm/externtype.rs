@@ -1,0 +1,185 @@
+//! Types of what is imported and exported.
+
+use super::functype::{FuncParts, wasm_functype_t};
+use super::globaltype::{GlobalParts, wasm_globaltype_t};
+use super::memorytype::{MemoryParts, wasm_memorytype_t};
+use super::tabletype::{TableParts, wasm_tabletype_t};
+use crate::own::Vector;
+use ampoule::ExternType;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// `wasm_externkind_t`: what an item is.
+pub type wasm_externkind_t = u8;
+
+/// A function.
+pub const WASM_EXTERN_FUNC: wasm_externkind_t = 0;
+/// A global.
+pub const WASM_EXTERN_GLOBAL: wasm_externkind_t = 1;
+/// A table.
+pub const WASM_EXTERN_TABLE: wasm_externkind_t = 2;
+/// A memory.
+pub const WASM_EXTERN_MEMORY: wasm_externkind_t = 3;
+
+/// The type of an item. The types of functions, globals, tables and memories are transparent wrappers of this, so that the
+/// conversions below are casts.
+#[derive(Clone)]
+pub struct wasm_externtype_t {
+    pub(crate) described: Described,
+}
+
+/// A type with its parts as C sees them.
+#[derive(Clone)]
+pub(crate) enum Described {
+    Func(FuncParts),
+    Global(GlobalParts),
+    Table(TableParts),
+    Memory(MemoryParts),
+}
+
+impl From<ExternType> for wasm_externtype_t {
+    fn from(ty: ExternType) -> Self {
+        let described = match ty {
+            ExternType::Func(ty) => Described::Func(FuncParts::new(ty)),
+            ExternType::Global(ty) => Described::Global(GlobalParts::new(ty)),
+            ExternType::Table(ty) => Described::Table(TableParts::new(ty)),
+            ExternType::Memory(ty) => Described::Memory(MemoryParts::new(ty)),
+        };
+        Self { described }
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_delete(_type: Box<wasm_externtype_t>) {}
+
+/// A vector of extern types.
+pub type wasm_externtype_vec_t = Vector<Option<Box<wasm_externtype_t>>>;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_vec_new_empty(out: &mut MaybeUninit<wasm_externtype_vec_t>) {
+    Vector::default().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_externtype_vec_t>, size: usize) {
+    Vector::of_defaults(size).give(out);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasm_externtype_vec_new(out: &mut MaybeUninit<wasm_externtype_vec_t>, size: usize, data: *const Option<Box<wasm_externtype_t>>) {
+    // SAFETY: the caller passes `size` elements and gives them up.
+    unsafe { Vector::moved_from(size, data) }.give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_vec_copy(out: &mut MaybeUninit<wasm_externtype_vec_t>, src: &wasm_externtype_vec_t) {
+    src.clone().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_vec_delete(vec: &mut wasm_externtype_vec_t) {
+    drop(vec.take());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_copy(ty: &wasm_externtype_t) -> Box<wasm_externtype_t> {
+    Box::new(ty.clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_kind(ty: &wasm_externtype_t) -> wasm_externkind_t {
+    match ty.described {
+        Described::Func(_) => WASM_EXTERN_FUNC,
+        Described::Global(_) => WASM_EXTERN_GLOBAL,
+        Described::Table(_) => WASM_EXTERN_TABLE,
+        Described::Memory(_) => WASM_EXTERN_MEMORY,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_functype_as_externtype(ty: &mut wasm_functype_t) -> &mut wasm_externtype_t {
+    &mut ty.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_as_externtype(ty: &mut wasm_globaltype_t) -> &mut wasm_externtype_t {
+    &mut ty.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_as_externtype(ty: &mut wasm_tabletype_t) -> &mut wasm_externtype_t {
+    &mut ty.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_memorytype_as_externtype(ty: &mut wasm_memorytype_t) -> &mut wasm_externtype_t {
+    &mut ty.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_as_functype(ty: &mut wasm_externtype_t) -> Option<&mut wasm_functype_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    matches!(ty.described, Described::Func(_)).then(|| unsafe { &mut *ptr::from_mut(ty).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_as_globaltype(ty: &mut wasm_externtype_t) -> Option<&mut wasm_globaltype_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    matches!(ty.described, Described::Global(_)).then(|| unsafe { &mut *ptr::from_mut(ty).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_as_tabletype(ty: &mut wasm_externtype_t) -> Option<&mut wasm_tabletype_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    matches!(ty.described, Described::Table(_)).then(|| unsafe { &mut *ptr::from_mut(ty).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_as_memorytype(ty: &mut wasm_externtype_t) -> Option<&mut wasm_memorytype_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    matches!(ty.described, Described::Memory(_)).then(|| unsafe { &mut *ptr::from_mut(ty).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_functype_as_externtype_const(ty: &wasm_functype_t) -> &wasm_externtype_t {
+    &ty.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_as_externtype_const(ty: &wasm_globaltype_t) -> &wasm_externtype_t {
+    &ty.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_as_externtype_const(ty: &wasm_tabletype_t) -> &wasm_externtype_t {
+    &ty.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_memorytype_as_externtype_const(ty: &wasm_memorytype_t) -> &wasm_externtype_t {
+    &ty.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_as_functype_const(ty: &wasm_externtype_t) -> Option<&wasm_functype_t> {
+    // SAFETY: the wrapper is transparent.
+    matches!(ty.described, Described::Func(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_as_globaltype_const(ty: &wasm_externtype_t) -> Option<&wasm_globaltype_t> {
+    // SAFETY: the wrapper is transparent.
+    matches!(ty.described, Described::Global(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_as_tabletype_const(ty: &wasm_externtype_t) -> Option<&wasm_tabletype_t> {
+    // SAFETY: the wrapper is transparent.
+    matches!(ty.described, Described::Table(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_as_memorytype_const(ty: &wasm_externtype_t) -> Option<&wasm_memorytype_t> {
+    // SAFETY: the wrapper is transparent.
+    matches!(ty.described, Described::Memory(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
+}

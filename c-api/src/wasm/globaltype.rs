@@ -1,0 +1,99 @@
+//! Types of globals.
+
+use super::externtype::{Described, wasm_externtype_t};
+use super::valtype::{WASM_CONST, WASM_VAR, wasm_mutability_t, wasm_valtype_t};
+use crate::boundary::misuse;
+use crate::own::Vector;
+use ampoule::{ExternType, GlobalType};
+use std::mem::MaybeUninit;
+
+/// The type of a global: a view of an extern type that is one.
+#[repr(transparent)]
+#[derive(Clone)]
+pub struct wasm_globaltype_t(pub(crate) wasm_externtype_t);
+
+/// A global type with its content type as C sees it.
+#[derive(Clone)]
+pub(crate) struct GlobalParts {
+    pub(crate) ty: GlobalType,
+    content: wasm_valtype_t,
+}
+
+impl GlobalParts {
+    pub(crate) fn new(ty: GlobalType) -> Self {
+        Self { ty, content: wasm_valtype_t { ty: ty.content } }
+    }
+}
+
+impl wasm_globaltype_t {
+    pub(crate) fn new(ty: GlobalType) -> Box<Self> {
+        Box::new(Self(ExternType::Global(ty).into()))
+    }
+
+    fn parts(&self) -> &GlobalParts {
+        let Described::Global(parts) = &self.0.described else { unreachable!("a global type is only ever made as one") };
+        parts
+    }
+
+    /// The type.
+    pub(crate) fn ty(&self) -> GlobalType {
+        self.parts().ty
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_delete(_type: Box<wasm_globaltype_t>) {}
+
+/// A vector of global types.
+pub type wasm_globaltype_vec_t = Vector<Option<Box<wasm_globaltype_t>>>;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_vec_new_empty(out: &mut MaybeUninit<wasm_globaltype_vec_t>) {
+    Vector::default().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_globaltype_vec_t>, size: usize) {
+    Vector::of_defaults(size).give(out);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasm_globaltype_vec_new(out: &mut MaybeUninit<wasm_globaltype_vec_t>, size: usize, data: *const Option<Box<wasm_globaltype_t>>) {
+    // SAFETY: the caller passes `size` elements and gives them up.
+    unsafe { Vector::moved_from(size, data) }.give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_vec_copy(out: &mut MaybeUninit<wasm_globaltype_vec_t>, src: &wasm_globaltype_vec_t) {
+    src.clone().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_vec_delete(vec: &mut wasm_globaltype_vec_t) {
+    drop(vec.take());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_copy(ty: &wasm_globaltype_t) -> Box<wasm_globaltype_t> {
+    Box::new(ty.clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_new(content: Box<wasm_valtype_t>, mutability: wasm_mutability_t) -> Box<wasm_globaltype_t> {
+    let mutable = match mutability {
+        WASM_CONST => false,
+        WASM_VAR => true,
+        _ => misuse("wasm_globaltype_new", &format!("{mutability} is not a mutability")),
+    };
+    wasm_globaltype_t::new(GlobalType { content: content.ty, mutable })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_content(ty: &wasm_globaltype_t) -> &wasm_valtype_t {
+    &ty.parts().content
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_globaltype_mutability(ty: &wasm_globaltype_t) -> wasm_mutability_t {
+    if ty.ty().mutable { WASM_VAR } else { WASM_CONST }
+}

@@ -1,0 +1,95 @@
+//! Types of tables.
+
+use super::externtype::{Described, wasm_externtype_t};
+use super::valtype::{wasm_limits_t, wasm_valtype_t};
+use crate::own::Vector;
+use ampoule::{ExternType, TableType, ValType};
+use std::mem::MaybeUninit;
+
+/// The type of a table: a view of an extern type that is one.
+#[repr(transparent)]
+#[derive(Clone)]
+pub struct wasm_tabletype_t(pub(crate) wasm_externtype_t);
+
+/// A table type with its parts as C sees them.
+#[derive(Clone)]
+pub(crate) struct TableParts {
+    pub(crate) ty: TableType,
+    element: wasm_valtype_t,
+    limits: wasm_limits_t,
+}
+
+impl TableParts {
+    pub(crate) fn new(ty: TableType) -> Self {
+        Self { ty, element: wasm_valtype_t { ty: ValType::Ref(ty.element) }, limits: wasm_limits_t::new(ty.min, ty.max) }
+    }
+}
+
+impl wasm_tabletype_t {
+    pub(crate) fn new(ty: TableType) -> Box<Self> {
+        Box::new(Self(ExternType::Table(ty).into()))
+    }
+
+    fn parts(&self) -> &TableParts {
+        let Described::Table(parts) = &self.0.described else { unreachable!("a table type is only ever made as one") };
+        parts
+    }
+
+    /// The type.
+    pub(crate) fn ty(&self) -> TableType {
+        self.parts().ty
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_delete(_type: Box<wasm_tabletype_t>) {}
+
+/// A vector of table types.
+pub type wasm_tabletype_vec_t = Vector<Option<Box<wasm_tabletype_t>>>;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_vec_new_empty(out: &mut MaybeUninit<wasm_tabletype_vec_t>) {
+    Vector::default().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_tabletype_vec_t>, size: usize) {
+    Vector::of_defaults(size).give(out);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasm_tabletype_vec_new(out: &mut MaybeUninit<wasm_tabletype_vec_t>, size: usize, data: *const Option<Box<wasm_tabletype_t>>) {
+    // SAFETY: the caller passes `size` elements and gives them up.
+    unsafe { Vector::moved_from(size, data) }.give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_vec_copy(out: &mut MaybeUninit<wasm_tabletype_vec_t>, src: &wasm_tabletype_vec_t) {
+    src.clone().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_vec_delete(vec: &mut wasm_tabletype_vec_t) {
+    drop(vec.take());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_copy(ty: &wasm_tabletype_t) -> Box<wasm_tabletype_t> {
+    Box::new(ty.clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_new(element: Box<wasm_valtype_t>, limits: &wasm_limits_t) -> Option<Box<wasm_tabletype_t>> {
+    let ValType::Ref(element) = element.ty else { return None };
+    Some(wasm_tabletype_t::new(TableType { element, min: limits.min.into(), max: limits.max(), is_64: false }))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_element(ty: &wasm_tabletype_t) -> &wasm_valtype_t {
+    &ty.parts().element
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tabletype_limits(ty: &wasm_tabletype_t) -> &wasm_limits_t {
+    &ty.parts().limits
+}
