@@ -1,12 +1,12 @@
 //! Calls.
 
 use super::func::{FuncTranslator, NAMESPACE_FUNC, Region};
-use super::signature::guest_signature;
+use super::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size};
 use ampoule_core::index::{FuncIndex, TableIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, InstBuilder, Value, types};
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
 use smallvec::SmallVec;
 use std::mem::offset_of;
 use wasmparser::Operator;
@@ -77,7 +77,14 @@ impl FuncTranslator<'_> {
     fn emit_call(&mut self, callee: Callee, context: Value, ty: TypeIndex, tail: bool) {
         let ty = &self.input.module.types[ty.index()];
         let first = self.stack.len() - ty.params().len();
-        let args: SmallVec<[Value; 8]> = std::iter::once(context).chain(self.stack.drain(first..)).collect();
+        let area_size = return_area_size(ty);
+        let area = match (area_size, tail) {
+            (0, _) => None,
+            // A tail call has the same results, for the same caller.
+            (_, true) => self.return_area,
+            (size, false) => Some(self.call_area(size)),
+        };
+        let args: SmallVec<[Value; 8]> = [context].into_iter().chain(area).chain(self.stack.drain(first..)).collect();
         self.leave_metering();
         if tail {
             match callee {
@@ -92,10 +99,30 @@ impl FuncTranslator<'_> {
             Callee::Indirect(signature, code) => self.builder.ins().call_indirect(signature, code, &args),
         };
         for (position, &ty) in ty.results().iter().enumerate() {
-            let result = self.builder.inst_results(call)[position];
+            let result = match area {
+                None => self.builder.inst_results(call)[position],
+                Some(area) => {
+                    let offset = position as i32 * RETURN_SLOT as i32;
+                    self.builder.ins().load(clif_type(ty), MemFlagsData::trusted(), area, offset)
+                }
+            };
             self.push_typed(result, ty);
         }
         self.return_metering();
+    }
+
+    /// The memory for results of calls, made large enough for these.
+    fn call_area(&mut self, size: u32) -> Value {
+        let slot = match self.call_area {
+            Some(slot) => slot,
+            None => {
+                let data = ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, size, RETURN_SLOT.ilog2() as u8);
+                *self.call_area.insert(self.builder.create_sized_stack_slot(data))
+            }
+        };
+        let data = &mut self.builder.func.sized_stack_slots[slot];
+        data.size = data.size.max(size);
+        self.builder.ins().stack_addr(types::I64, slot, 0)
     }
 
     /// One of the module's own functions.

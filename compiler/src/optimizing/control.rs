@@ -1,12 +1,12 @@
 //! Blocks, branches, and what is unreachable.
 
 use super::func::FuncTranslator;
-use super::signature::clif_type;
+use super::signature::{RETURN_SLOT, clif_type};
 use crate::CompileError;
 use ampoule_core::decode::val_type;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::ValType;
-use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Value};
+use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, MemFlagsData, Value};
 use smallvec::SmallVec;
 use wasmparser::{BlockType, Operator};
 
@@ -103,7 +103,15 @@ impl FuncTranslator<'_> {
     pub(super) fn return_results(&mut self) {
         self.leave_metering();
         let first = self.stack.len() - self.func_type.results().len();
-        self.builder.ins().return_(&self.stack[first..]);
+        if let Some(area) = self.return_area {
+            for (position, &result) in self.stack[first..].iter().enumerate() {
+                let offset = position as i32 * RETURN_SLOT as i32;
+                self.builder.ins().store(MemFlagsData::trusted(), result, area, offset);
+            }
+            self.builder.ins().return_(&[]);
+        } else {
+            self.builder.ins().return_(&self.stack[first..]);
+        }
         self.stop();
     }
 

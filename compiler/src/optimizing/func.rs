@@ -2,7 +2,7 @@
 
 use super::control::ControlFrame;
 use super::metering::Metering;
-use super::signature::{builtin_signature, clif_type};
+use super::signature::{builtin_signature, clif_type, return_area_size};
 use super::{atomics, numeric, simd};
 use crate::{CompileError, ModuleInput};
 use ampoule_core::builtins::Builtin;
@@ -75,6 +75,10 @@ pub(super) struct FuncTranslator<'a> {
     pub input: ModuleInput<'a>,
     /// The function's own context.
     pub vmctx: Value,
+    /// Where the function leaves its results, if registers don't do.
+    pub(super) return_area: Option<Value>,
+    /// Where the functions called leave theirs.
+    pub(super) call_area: Option<ir::StackSlot>,
     /// The operand stack. `v128` is always [`V128`], `funcref` an `i64`, `externref` an `i32`.
     pub(super) stack: Vec<Value>,
     /// The enclosing blocks, outermost first.
@@ -113,11 +117,14 @@ pub(super) fn translate_function(
     builder.switch_to_block(entry);
     builder.seal_block(entry);
     let vmctx = builder.block_params(entry)[0];
+    let return_area = (return_area_size(func_type) != 0).then(|| builder.block_params(entry)[1]);
     let mut t = FuncTranslator {
         builder,
         isa,
         input: *input,
         vmctx,
+        return_area,
+        call_area: None,
         stack: Vec::new(),
         control: Vec::new(),
         reachable: true,
@@ -298,9 +305,10 @@ impl<'a> FuncTranslator<'a> {
 
     /// Declares parameters and locals as variables.
     fn locals(&mut self, entry: ir::Block, body: &FunctionBody<'_>) -> Result<(), CompileError> {
+        let first = 1 + usize::from(self.return_area.is_some());
         for (position, &ty) in self.func_type.params().iter().enumerate() {
             let var = self.declare_local(ty);
-            let param = self.builder.block_params(entry)[position + 1];
+            let param = self.builder.block_params(entry)[first + position];
             self.note_type(param, ty);
             self.builder.def_var(var, param);
         }

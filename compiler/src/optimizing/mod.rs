@@ -47,7 +47,7 @@ use thunks::Context;
 pub const LEAF_FRAME_MAX: u32 = 1 << 10;
 
 /// The largest frame that a function makes before it looks at the stack limit, in bytes. Larger ones look first.
-pub const FRAME_MAX: u32 = 16 << 10;
+pub const FRAME_MAX: u32 = 8 << 10;
 
 /// The optimizing tier.
 pub struct OptimizingCompiler {
@@ -225,7 +225,8 @@ fn shared_flags(
     ];
     let fixed = [
         ("preserve_frame_pointers", "true"),
-        ("enable_multi_ret_implicit_sret", "true"),
+        // No signature of ours needs a return area that Cranelift would make.
+        ("enable_multi_ret_implicit_sret", "false"),
         ("enable_llvm_abi_extensions", "false"),
         ("enable_pinned_reg", "false"),
         ("enable_probestack", "false"),

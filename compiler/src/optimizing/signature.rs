@@ -17,14 +17,35 @@ pub(super) fn clif_type(ty: ValType) -> Type {
     }
 }
 
-/// The guest convention: the callee's context, then the parameters.
+/// The guest convention: the callee's context, the return area if there is one, then the parameters.
+///
+/// Cranelift would make a return area itself, but pass it before the context. Stubs and builtins find the context where the first
+/// parameter is, so the area comes second.
 pub(super) fn guest_signature(ty: &FuncType) -> Signature {
     let mut signature = Signature::new(CallConv::Tail);
     signature.params.push(AbiParam::new(types::I64));
+    let in_area = return_area_size(ty) != 0;
+    if in_area {
+        signature.params.push(AbiParam::new(types::I64));
+    } else {
+        signature.returns.extend(ty.results().iter().map(|&ty| AbiParam::new(clif_type(ty))));
+    }
     signature.params.extend(ty.params().iter().map(|&ty| AbiParam::new(clif_type(ty))));
-    signature.returns.extend(ty.results().iter().map(|&ty| AbiParam::new(clif_type(ty))));
     signature
 }
+
+/// Bytes of the memory in which a function leaves its results, [`RETURN_SLOT`] for each; zero where registers do.
+pub(super) fn return_area_size(ty: &FuncType) -> u32 {
+    let integers = ty.results().iter().filter(|&&ty| clif_type(ty).is_int()).count();
+    let others = ty.results().len() - integers;
+    if integers <= RETURN_REGISTERS && others <= RETURN_REGISTERS { 0 } else { ty.results().len() as u32 * RETURN_SLOT }
+}
+
+/// How many general registers, and how many vector registers, may carry results.
+const RETURN_REGISTERS: usize = 8;
+
+/// Bytes of a result in a return area.
+pub(super) const RETURN_SLOT: u32 = 16;
 
 /// The convention of a builtin, as its entry in the list says.
 pub(super) fn builtin_signature(isa: &dyn TargetIsa, builtin: Builtin) -> Signature {

@@ -1,7 +1,7 @@
 //! The code between host and guest, compiled once per signature. `docs/vm-layout.md` says what each kind does.
 
 use super::func::{NAMESPACE_BODY, constant_flags, import_builtin};
-use super::signature::{clif_type, guest_signature};
+use super::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size};
 use super::traps::clif_trap;
 use crate::ValueShape;
 use ampoule_core::builtins::Builtin;
@@ -80,13 +80,19 @@ pub(super) fn build_entry_thunk(mut builder: FunctionBuilder<'_>, isa: &dyn Targ
     let trusted = MemFlagsData::trusted();
     let code = builder.ins().load(types::I64, trusted, func_ref, offset_of!(VmFuncRef, code) as i32);
     let mut values = vec![builder.ins().load(types::I64, trusted, func_ref, offset_of!(VmFuncRef, vmctx) as i32)];
+    let area_size = return_area_size(ty);
+    let area = (area_size != 0).then(|| stack_array(&mut builder, area_size as usize));
+    values.extend(area);
     for (position, &ty) in ty.params().iter().enumerate() {
         values.push(builder.ins().load(clif_type(ty), value_flags(), args, slots.value(position)));
     }
     let signature = builder.import_signature(guest_signature(ty));
     let call = builder.ins().call_indirect(signature, code, &values);
     for (position, &ty) in ty.results().iter().enumerate() {
-        let value = builder.inst_results(call)[position];
+        let value = match area {
+            None => builder.inst_results(call)[position],
+            Some(area) => builder.ins().load(clif_type(ty), trusted, area, position as i32 * RETURN_SLOT as i32),
+        };
         if shape == ValueShape::Checked {
             store_kind(&mut builder, ty, results, slots.kind(position));
         }
@@ -125,6 +131,8 @@ pub(super) fn build_exit_thunk(mut builder: FunctionBuilder<'_>, isa: &dyn Targe
     let slots = Slots::of(shape);
     let params = begin(&mut builder);
     let host_func = params[0];
+    let area = (return_area_size(ty) != 0).then(|| params[1]);
+    let params = &params[1 + usize::from(area.is_some())..];
     let store = builder.ins().load(types::I64, constant_flags(), host_func, offset_of!(VmHostFunc, store) as i32);
     let trusted = MemFlagsData::trusted();
     let frame = builder.ins().get_frame_pointer(types::I64);
@@ -150,7 +158,7 @@ pub(super) fn build_exit_thunk(mut builder: FunctionBuilder<'_>, isa: &dyn Targe
         if shape == ValueShape::Checked {
             store_kind(&mut builder, ty, args, slots.kind(position));
         }
-        builder.ins().store(value_flags(), params[position + 1], args, slots.value(position));
+        builder.ins().store(value_flags(), params[position], args, slots.value(position));
     }
     if shape == ValueShape::Checked {
         for (position, &ty) in ty.results().iter().enumerate() {
@@ -182,6 +190,11 @@ pub(super) fn build_exit_thunk(mut builder: FunctionBuilder<'_>, isa: &dyn Targe
             builder.switch_to_block(next);
         }
         values.push(builder.ins().load(clif_type(ty), value_flags(), results, slots.value(position)));
+    }
+    if let Some(area) = area {
+        for (position, value) in values.drain(..).enumerate() {
+            builder.ins().store(trusted, value, area, position as i32 * RETURN_SLOT as i32);
+        }
     }
     builder.ins().return_(&values);
     builder.finalize(isa.frontend_config());
