@@ -130,7 +130,7 @@ pub enum Readiness<'a> {
 
 /// Receives what a guest writes: returns how many of the bytes were taken, at least one, or a negative host error
 /// number. The bytes are lent for the call; there are at most [`CALLBACK_BYTES`].
-pub type OutputCallback = Box<dyn FnMut(&[u8]) -> isize + Send>;
+pub type OutputCallback = Box<dyn FnMut(&[u8]) -> isize + Send + Sync>;
 
 /// The most bytes a callback is given at once.
 pub const CALLBACK_BYTES: usize = 4096;

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, Timespec, poll};
 use std::time::{Duration, Instant};
 
 /// Tells whether the sleeping guest is to be interrupted.
-pub type InterruptCheck = Box<dyn FnMut() -> bool + Send>;
+pub type InterruptCheck = Box<dyn FnMut() -> bool + Send + Sync>;
 
 /// The longest time between two questions to the interrupt check.
 pub const SLICE: Duration = Duration::from_millis(10);

@@ -59,7 +59,9 @@ fn files_stand_in_for_all_three() {
 }
 
 /// A guest whose standard output is given to `callback`, and every piece that it got.
-fn with_callback(mut callback: impl FnMut(usize) -> isize + Send + 'static) -> (Guest, Arc<Mutex<Vec<Vec<u8>>>>) {
+fn with_callback(
+    mut callback: impl FnMut(usize) -> isize + Send + Sync + 'static,
+) -> (Guest, Arc<Mutex<Vec<Vec<u8>>>>) {
     let pieces = Arc::new(Mutex::new(Vec::new()));
     let got = Arc::clone(&pieces);
     let mut config = WasiConfig::new();

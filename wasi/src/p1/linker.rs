@@ -1,0 +1,75 @@
+//! Preview 1 as imports: every row of [`FUNCTIONS`] as a host function of the engine.
+
+use super::abi::{Args, FUNCTIONS, Function, MEMORY_EXPORT, MISSING_MEMORY, MODULE, ValType};
+use super::memory::GuestMemory;
+use super::types::{Error, INVALID_EXIT_STATUS};
+use crate::ctx::WasiCtx;
+use ampoule::host_func::{HostFunc, error_out};
+use ampoule::{Caller, FuncType, Linker, TrapCode, VmValRaw};
+use ampoule_core::vm::VmCaller;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a call answers in a store that was never given a [`WasiCtx`].
+pub const MISSING_CONTEXT: &str = "the store has no WASI configuration";
+
+/// Defines all of preview 1. Each store that calls it keeps its [`WasiCtx`] in its slots.
+///
+/// # Errors
+/// A name that is taken, when the linker doesn't allow shadowing; or a thunk that can't be compiled.
+pub fn add_to_linker(linker: &mut Linker) -> Result<(), ampoule::Error> {
+    for function in &FUNCTIONS {
+        let ty = FuncType::new(core_types(function.params), core_types(function.results));
+        let env: *const Function = function;
+        // SAFETY: `call` keeps to the callback's contract, from any thread: it reads `env`, which is a static's row of
+        // this very type, and writes the one i32 that the type promises.
+        let host = unsafe { HostFunc::raw(linker.engine(), &ty, call, env.cast_mut().cast(), Box::new(()))? };
+        linker.define_host(MODULE, function.name, host)?;
+    }
+    Ok(())
+}
+
+fn core_types(types: &[ValType]) -> Vec<ampoule::ValType> {
+    let core_type = |ty: &ValType| match ty {
+        ValType::I32 => ampoule::ValType::I32,
+        ValType::I64 => ampoule::ValType::I64,
+    };
+    types.iter().map(core_type).collect()
+}
+
+/// The callback of every function of preview 1; `env` is its row.
+unsafe extern "C" fn call(env: *mut c_void, caller: *mut VmCaller, values: *mut VmValRaw, _len: usize) -> *mut c_void {
+    // SAFETY: `env` is what `add_to_linker` gave, a row of a static; `caller` is the exit thunk's, for this call.
+    let (function, caller) = unsafe { (&*env.cast::<Function>(), Caller::from_vm(caller)) };
+    // Only an embedder's callback can panic; it mustn't unwind into machine code.
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the exit thunk passes room for every parameter and for the result, with the arguments filled in.
+        unsafe { run(function, caller, values) }
+    }));
+    error_out(result.unwrap_or_else(|_| Err(ampoule::Error::message("a host function panicked"))))
+}
+
+/// # Safety
+/// `values` starts as many slots as the function has parameters and results, holding the arguments.
+unsafe fn run(function: &Function, mut caller: Caller<'_>, values: *mut VmValRaw) -> Result<(), ampoule::Error> {
+    let (base, len) = caller.memory(MEMORY_EXPORT).ok_or_else(|| ampoule::Error::message(MISSING_MEMORY))?;
+    let ctx = caller.store().slots_mut().get_mut::<WasiCtx>();
+    let ctx = ctx.ok_or_else(|| ampoule::Error::message(MISSING_CONTEXT))?;
+    // SAFETY: the caller's memory is mapped and doesn't move until the guest runs again or the host grows it, neither of
+    // which happens during this call; and the engine keeps no reference into it. The slots hold the arguments, by our
+    // own contract.
+    let (memory, args) = unsafe { (GuestMemory::new(base, len), Args::new(values.cast(), function.params.len())) };
+    let errno = match (function.call)(ctx, memory, args) {
+        Ok(()) => 0,
+        Err(Error::Errno(errno)) => errno as i32,
+        // Fits: statuses are below 126.
+        Err(Error::Exit(status)) => return Err(ampoule::Error::exit(status as i32)),
+        Err(Error::InvalidExitStatus) => return Err(ampoule::Error::message(INVALID_EXIT_STATUS)),
+        Err(Error::Interrupted) => return Err(ampoule::Error::trap(TrapCode::Interrupt)),
+    };
+    if !function.results.is_empty() {
+        // SAFETY: there is a slot for the result, by our own contract.
+        unsafe { (*values).i32 = errno };
+    }
+    Ok(())
+}

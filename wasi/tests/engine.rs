@@ -1,0 +1,113 @@
+//! Preview 1 as a guest meets it: imported by a module, in a store.
+
+use ampoule::{Engine, Error, Instance, Linker, Module, Store, TrapCode};
+use ampoule_wasi::p1::{FUNCTIONS, ValType, add_to_linker, linker::MISSING_CONTEXT};
+use ampoule_wasi::{WasiConfig, WasiCtx};
+use std::sync::{Arc, Mutex};
+
+/// Runs the exported `_start` of a module in a store with this configuration.
+fn run(wat: &str, config: Option<WasiConfig>) -> Result<(), Error> {
+    let engine = Engine::default();
+    let module = Module::new(&engine, wat.as_bytes())?;
+    let mut linker = Linker::new(&engine);
+    add_to_linker(&mut linker)?;
+    let mut store = Store::new(&engine);
+    if let Some(config) = config {
+        assert!(store.slots_mut().insert::<WasiCtx>(config.build()).is_none());
+    }
+    let instance: Instance = linker.instantiate(&mut store, &module)?;
+    let start = instance.get_func(&store, "_start").expect("exported");
+    start.call(&mut store, &[], &mut [])
+}
+
+#[test]
+fn a_guest_reads_its_input_and_writes_its_output() {
+    let echo = r#"(module
+        (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+            (i32.store (i32.const 0) (i32.const 100))
+            (i32.store (i32.const 4) (i32.const 1000))
+            (if (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 4)) (then unreachable))
+            (if (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))))"#;
+    let output = Arc::new(Mutex::new(Vec::new()));
+    let copy = Arc::clone(&output);
+    let mut config = WasiConfig::new();
+    config.stdin_bytes(b"through the guest".to_vec());
+    config.stdout_callback(Box::new(move |bytes| {
+        copy.lock().expect("not poisoned").extend_from_slice(bytes);
+        bytes.len() as isize
+    }));
+    run(echo, Some(config)).expect("ran");
+    assert_eq!(*output.lock().expect("not poisoned"), b"through the guest");
+}
+
+#[test]
+fn every_function_can_be_imported_with_its_type() {
+    let types = |types: &[ValType]| {
+        types.iter().map(|ty| if *ty == ValType::I32 { " i32" } else { " i64" }).collect::<String>()
+    };
+    let imports: String = FUNCTIONS
+        .iter()
+        .map(|function| {
+            let (params, results) = (types(function.params), types(function.results));
+            format!(r#"(import "wasi_snapshot_preview1" "{}" (func (param{params}) (result{results})))"#, function.name)
+        })
+        .collect();
+    run(&format!(r#"(module {imports} (func (export "_start")))"#), None).expect("linked");
+}
+
+#[test]
+fn an_exit_is_an_error_with_its_status() {
+    let exit = |status: u32| {
+        let wat = format!(
+            r#"(module
+                (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+                (memory (export "memory") 1)
+                (func (export "_start") (call $exit (i32.const {status})) unreachable))"#
+        );
+        run(&wat, Some(WasiConfig::new())).expect_err("exited")
+    };
+    assert_eq!(exit(0).exit_status(), Some(0));
+    assert_eq!(exit(42).exit_status(), Some(42));
+    let refused = exit(126);
+    assert_eq!(refused.exit_status(), None);
+    assert!(refused.to_string().contains("exit with invalid exit status outside of [0..126)"), "{refused}");
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let close = |memory: &str| {
+        format!(
+            r#"(module
+                (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+                {memory}
+                (func (export "_start") (drop (call $close (i32.const 9)))))"#
+        )
+    };
+    let error = run(&close(""), Some(WasiConfig::new())).expect_err("no memory");
+    assert!(error.to_string().contains("missing required memory export"), "{error}");
+    let error = run(&close(r#"(memory (export "memory") 1)"#), None).expect_err("no context");
+    assert!(error.to_string().contains(MISSING_CONTEXT), "{error}");
+    run(&close(r#"(memory (export "memory") 0)"#), Some(WasiConfig::new())).expect("an empty memory is one");
+}
+
+#[test]
+fn a_sleeping_guest_can_be_interrupted() {
+    let sleep = r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+            (i32.store (i32.const 16) (i32.const 1))
+            (i64.store (i32.const 24) (i64.const -1))
+            (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))))"#;
+    let mut config = WasiConfig::new();
+    let mut questions = 0;
+    config.interrupt_check(Box::new(move || {
+        questions += 1;
+        questions > 3
+    }));
+    let error = run(sleep, Some(config)).expect_err("interrupted");
+    assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
+}
