@@ -1,0 +1,208 @@
+//! `ampoule run`: runs a module, by default as a WASI command.
+
+use crate::module_file::{ModuleFile, base_config};
+use crate::units::{parse_bytes, parse_duration};
+use ampoule::{Engine, Error, Func, Instance, Linker, Store, Val, ValType};
+use ampoule_wasi::{DirPerms, FilePerms, WasiConfig};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// What a shell reports of a program that aborted.
+const TRAP_STATUS: u8 = 134;
+
+/// Runs a module. It reaches standard input and output, and of the rest what is given to it here.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Let the guest reach the directory HOST under the name GUEST (by default the same). May be repeated.
+    #[arg(long, value_name = "HOST::GUEST")]
+    dir: Vec<String>,
+    /// Set an environment variable of the guest's; `NAME` alone takes the host's value. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Stop the guest after so many instructions.
+    #[arg(long, value_name = "UNITS")]
+    fuel: Option<u64>,
+    /// Stop the guest after this time, such as 500ms, 2s or 1m.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// The most bytes that each memory may have, such as 256MiB.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    max_memory: Option<u64>,
+    /// Call this exported function with ARGS, and print its results.
+    #[arg(long, value_name = "FUNCTION")]
+    invoke: Option<String>,
+    /// A wasm or wat file, or one that `ampoule compile` made.
+    file: PathBuf,
+    /// Arguments of the guest.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+impl Args {
+    /// Runs the guest to its end.
+    ///
+    /// # Errors
+    /// Where the guest could not be started, or the host failed. How the guest ended is the exit status.
+    pub fn run(self) -> Result<ExitCode> {
+        let mut config = base_config();
+        config.consume_fuel(self.fuel.is_some()).epoch_interruption(self.timeout.is_some());
+        config.shared_memory = true;
+        let engine = Engine::new(&config)?;
+        let file = ModuleFile::read(&self.file)?;
+        let module = file.load(&engine)?;
+
+        let mut store = Store::new(&engine);
+        store.limits_mut().memory_size = self.max_memory;
+        if let Some(fuel) = self.fuel {
+            store.set_fuel(fuel)?;
+        }
+        let deadline = self.timeout.map(|timeout| Instant::now().checked_add(timeout));
+        let wasi = self.wasi(deadline.flatten())?;
+        store.slots_mut().insert(wasi.build());
+        if let Some(timeout) = self.timeout {
+            store.set_epoch_deadline(1);
+            // Not waited for: it ends with the process.
+            std::thread::spawn(move || {
+                std::thread::sleep(timeout);
+                engine.increment_epoch();
+            });
+        }
+        let mut linker = Linker::new(store.engine());
+        ampoule_wasi::p1::add_to_linker(&mut linker)?;
+
+        let result = linker.instantiate(&mut store, &module).map_err(anyhow::Error::from);
+        let result = result.and_then(|instance| match &self.invoke {
+            Some(name) => invoke(&mut store, &instance, name, &self.args),
+            None => run_command(&mut store, &instance),
+        });
+        match result {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => exit_code(&self.file, error),
+        }
+    }
+
+    fn wasi(&self, deadline: Option<Instant>) -> Result<WasiConfig> {
+        let mut wasi = WasiConfig::new();
+        wasi.inherit_stdin();
+        wasi.inherit_stdout();
+        wasi.inherit_stderr();
+        let program = self.file.to_string_lossy().into_owned();
+        let args: &[String] = if self.invoke.is_some() { &[] } else { &self.args };
+        wasi.set_args(std::iter::once(program).chain(args.iter().cloned()))?;
+        wasi.set_env(self.env.iter().map(|text| variable(text)).collect::<Result<Vec<_>>>()?)?;
+        for dir in &self.dir {
+            let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
+            ensure!(!host.is_empty() && !guest.is_empty(), "--dir {dir}: expected HOST::GUEST");
+            let preopened = wasi.preopen_dir(Path::new(host), guest, DirPerms::all(), FilePerms::all());
+            preopened.with_context(|| format!("--dir {dir}"))?;
+        }
+        if let Some(deadline) = deadline {
+            wasi.interrupt_check(Box::new(move || Instant::now() >= deadline));
+        }
+        Ok(wasi)
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String)> {
+    if let Some((name, value)) = text.split_once('=') {
+        return Ok((name.to_string(), value.to_string()));
+    }
+    let value = std::env::var(text).map_err(|error| anyhow!("--env {text}: {error}"))?;
+    Ok((text.to_string(), value))
+}
+
+/// A command's `_start`; a reactor's `_initialize`; of other modules, nothing but their start function, which has run.
+fn run_command(store: &mut Store, instance: &Instance) -> Result<()> {
+    let entry = instance.get_func(store, "_start").or_else(|| instance.get_func(store, "_initialize"));
+    if let Some(entry) = entry {
+        entry.call(store, &[], &mut [])?;
+    }
+    Ok(())
+}
+
+fn invoke(store: &mut Store, instance: &Instance, name: &str, args: &[String]) -> Result<()> {
+    if let Some(initialize) = instance.get_func(store, "_initialize") {
+        initialize.call(store, &[], &mut [])?;
+    }
+    let func: Func = instance.get_func(store, name).with_context(|| format!("the module exports no function `{name}`"))?;
+    let ty = func.ty(store)?;
+    let expected = ty.params().len();
+    ensure!(args.len() == expected, "`{name}` takes {expected} arguments, {} given", args.len());
+    let args = ty.params().iter().zip(args).map(|(&ty, text)| parse_value(ty, text)).collect::<Result<Vec<_>>>()?;
+    let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
+    func.call(store, &args, &mut results)?;
+    for result in &results {
+        println!("{}", show_value(result));
+    }
+    Ok(())
+}
+
+/// A number as wasm's text has it: decimal, or hexadecimal after `0x`; integers in the signed or unsigned range.
+fn parse_value(ty: ValType, text: &str) -> Result<Val> {
+    let wrong = || anyhow!("`{text}` is no {ty}");
+    let integer = |bits: u32| -> Result<i64> {
+        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+        let magnitude = match digits.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16),
+            None => digits.parse(),
+        };
+        let magnitude = i128::from(magnitude.map_err(|_| wrong())?);
+        let value = if negative { -magnitude } else { magnitude };
+        ensure!(-(1i128 << (bits - 1)) <= value && value < 1i128 << bits, "{}", wrong());
+        Ok(value as i64)
+    };
+    Ok(match ty {
+        ValType::I32 => Val::I32(integer(32)? as i32),
+        ValType::I64 => Val::I64(integer(64)?),
+        ValType::F32 => Val::F32(text.parse::<f32>().map_err(|_| wrong())?.to_bits()),
+        ValType::F64 => Val::F64(text.parse::<f64>().map_err(|_| wrong())?.to_bits()),
+        ValType::V128 | ValType::Ref(_) => bail!("arguments of type {ty} can't be given on a command line"),
+    })
+}
+
+fn show_value(value: &Val) -> String {
+    match value {
+        Val::I32(value) => value.to_string(),
+        Val::I64(value) => value.to_string(),
+        Val::F32(bits) => f32::from_bits(*bits).to_string(),
+        Val::F64(bits) => f64::from_bits(*bits).to_string(),
+        Val::V128(value) => format!("{value:#034x}"),
+        Val::FuncRef(None) | Val::ExternRef(None) => "null".to_string(),
+        Val::FuncRef(Some(_)) => "<funcref>".to_string(),
+        Val::ExternRef(Some(_)) => "<externref>".to_string(),
+    }
+}
+
+/// What the guest's end means for ours.
+fn exit_code(file: &Path, error: anyhow::Error) -> Result<ExitCode> {
+    let name = file.display();
+    let Some(of_engine) = error.downcast_ref::<Error>() else { return Err(error.context(format!("{name}"))) };
+    if let Some(status) = of_engine.exit_status() {
+        return Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)));
+    }
+    eprintln!("error: {name}: {of_engine}");
+    if let Some(backtrace) = of_engine.backtrace() {
+        eprintln!("{backtrace}");
+    }
+    Ok(if of_engine.is_trap() { ExitCode::from(TRAP_STATUS) } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_may_be_signed_or_unsigned() {
+        let i32 = |text| parse_value(ValType::I32, text).ok();
+        assert_eq!(i32("-1"), Some(Val::I32(-1)));
+        assert_eq!(i32("4294967295"), Some(Val::I32(-1)));
+        assert_eq!(i32("0x80000000"), Some(Val::I32(i32::MIN)));
+        assert_eq!(i32("-2147483648"), Some(Val::I32(i32::MIN)));
+        assert_eq!([i32("4294967296"), i32("-2147483649"), i32(""), i32("1.0"), i32("--1")], [const { None }; 5]);
+        let i64 = |text| parse_value(ValType::I64, text).ok();
+        assert_eq!(i64("18446744073709551615"), Some(Val::I64(-1)));
+        assert_eq!([i64("18446744073709551616"), i64("-9223372036854775809")], [const { None }; 2]);
+    }
+}

@@ -1,0 +1,40 @@
+//! `ampoule validate`: whether files are modules that Ampoule runs.
+
+use crate::module_file::{ModuleFile, base_config};
+use ampoule::{Engine, Module};
+use anyhow::Result;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Says whether files are valid modules; nothing is compiled.
+#[derive(clap::Args)]
+pub struct Args {
+    /// wasm or wat files.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+impl Args {
+    /// Validates every file, also behind one that isn't valid.
+    ///
+    /// # Errors
+    /// Where the engine can't be made. What is wrong with a file is printed, and is the exit status.
+    pub fn run(self) -> Result<ExitCode> {
+        let engine = Engine::new(&base_config())?;
+        let mut code = ExitCode::SUCCESS;
+        for path in &self.files {
+            if let Err(error) = validate(&engine, path) {
+                eprintln!("error: {error:#}");
+                code = ExitCode::FAILURE;
+            } else {
+                println!("{}: valid", path.display());
+            }
+        }
+        Ok(code)
+    }
+}
+
+fn validate(engine: &Engine, path: &std::path::Path) -> Result<()> {
+    let file = ModuleFile::read(path)?;
+    file.named(Module::validate(engine, file.binary()?))
+}

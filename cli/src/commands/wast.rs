@@ -1,0 +1,54 @@
+//! `ampoule wast`: runs test scripts.
+
+use crate::module_file::base_config;
+use ampoule::{Config, Engine};
+use ampoule_cli::wast::{self, Loading};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Runs test scripts in the form of WebAssembly's official test suite.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Scripts.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Serialize and deserialize every module before it is used.
+    #[arg(long)]
+    round_trip: bool,
+}
+
+impl Args {
+    /// Runs every script, also behind one that fails.
+    ///
+    /// # Errors
+    /// Where the engine can't be made. What fails in a script is printed, and is the exit status.
+    pub fn run(self) -> Result<ExitCode> {
+        let engine = Engine::new(&Config { shared_memory: true, ..base_config() })?;
+        let loading = if self.round_trip { Loading::RoundTrip } else { Loading::Compile };
+        let mut code = ExitCode::SUCCESS;
+        for path in &self.files {
+            match run_script(&engine, path, loading) {
+                Ok(true) => {}
+                Ok(false) => code = ExitCode::FAILURE,
+                Err(error) => {
+                    eprintln!("error: {error:#}");
+                    code = ExitCode::FAILURE;
+                }
+            }
+        }
+        Ok(code)
+    }
+}
+
+/// Whether all of the script passed.
+fn run_script(engine: &Engine, path: &Path, loading: Loading) -> Result<bool> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("{name}"))?;
+    let report = wast::run(engine, &text, loading).with_context(|| format!("{name}"))?;
+    for failure in &report.failures {
+        eprintln!("{name}:{}:{}: {}", failure.line, failure.column, failure.reason);
+    }
+    println!("{name}: {} passed, {} failed", report.passed, report.failures.len());
+    Ok(report.failures.is_empty())
+}

@@ -1,0 +1,94 @@
+//! Module files: read, told apart, and loaded; errors name the file.
+
+use ampoule::code::serialize::is_artifact;
+use ampoule::{Config, Engine, Features, Module};
+use anyhow::{Context, Result, anyhow};
+use std::path::{Path, PathBuf};
+
+/// A file's content, by its form.
+pub enum Form {
+    /// A binary module, also where the file held text.
+    Binary(Vec<u8>),
+    /// What `ampoule compile` wrote.
+    Artifact,
+}
+
+/// A module file that was read.
+pub struct ModuleFile {
+    path: PathBuf,
+    form: Form,
+}
+
+impl ModuleFile {
+    /// Reads a binary, text or compiled module.
+    ///
+    /// # Errors
+    /// Where the file can't be read, or holds text that is not a module, with line and column.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
+        let form = if is_artifact(&bytes) {
+            Form::Artifact
+        } else if bytes.starts_with(b"\0asm") {
+            Form::Binary(bytes)
+        } else {
+            Form::Binary(encode_text(path, &bytes)?)
+        };
+        Ok(Self { path: path.to_path_buf(), form })
+    }
+
+    /// What it holds.
+    pub fn form(&self) -> &Form {
+        &self.form
+    }
+
+    /// The module's bytes.
+    ///
+    /// # Errors
+    /// Where the file was compiled already.
+    pub fn binary(&self) -> Result<&[u8]> {
+        match &self.form {
+            Form::Binary(bytes) => Ok(bytes),
+            Form::Artifact => Err(anyhow!("{}: is compiled already; a wasm or wat file is needed", self.path.display())),
+        }
+    }
+
+    /// The module, ready to run.
+    ///
+    /// # Errors
+    /// Where it is invalid or not for this engine; names the file.
+    pub fn load(&self, engine: &Engine) -> Result<Module> {
+        let module = match &self.form {
+            Form::Binary(bytes) => Module::from_binary(engine, bytes),
+            // SAFETY: whoever names a compiled file on the command line vouches for it, as for any program they start. It is
+            // not expected to change while it runs, like other programs.
+            Form::Artifact => unsafe { Module::deserialize_file(engine, &self.path) },
+        };
+        self.named(module)
+    }
+
+    /// Puts the file's name before an error.
+    ///
+    /// # Errors
+    /// The error given.
+    pub fn named<T>(&self, result: Result<T, impl Into<anyhow::Error>>) -> Result<T> {
+        result.map_err(Into::into).with_context(|| format!("{}", self.path.display()))
+    }
+}
+
+/// The configuration that commands start from: every proposal the engine runs.
+pub fn base_config() -> Config {
+    let features = Features { wide_arithmetic: true, custom_page_sizes: true, ..Features::default() };
+    Config { features, ..Config::default() }
+}
+
+fn encode_text(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
+    // The error's text has the file's name already, with the line and the line's text.
+    let name_file = |mut error: wat::Error| {
+        error.set_path(path);
+        anyhow!("{error}")
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        anyhow!("{}: neither a wasm file nor text (at offset {:#x})", path.display(), error.valid_up_to())
+    })?;
+    wat::parse_str(text).map_err(name_file)
+}

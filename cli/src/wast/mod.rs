@@ -1,0 +1,472 @@
+//! Runs `.wast` scripts, the form of WebAssembly's official test suite.
+//!
+//! A script is a list of directives (spec repository, `interpreter/README.md`): modules to instantiate, functions to call, and
+//! assertions on what happens. Every directive counts as passed or failed on its own; a script goes on after a failure.
+//!
+//! What is deliberately not here: which scripts are known to fail. Tests keep that list.
+
+mod spectest;
+mod values;
+
+use ::wast::core::WastRetCore;
+use ::wast::parser::ParseBuffer;
+use ::wast::token::Id;
+use ::wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, WastRet, WastThread, Wat};
+use ampoule::{Engine, Extern, Linker, Module, Store, TrapCode, Val};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use std::collections::HashMap;
+use std::thread::{Scope, ScopedJoinHandle};
+
+/// What a script's run came to.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Directives that did what they should.
+    pub passed: usize,
+    /// Those that did not, in order.
+    pub failures: Vec<Failure>,
+}
+
+/// A directive that did not do what it should.
+#[derive(Debug)]
+pub struct Failure {
+    /// Line of the script, from 1.
+    pub line: usize,
+    /// Column in bytes, from 1.
+    pub column: usize,
+    /// What happened instead.
+    pub reason: String,
+}
+
+/// How modules become ready to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Loading {
+    /// Compiled from their bytes.
+    #[default]
+    Compile,
+    /// Compiled, serialized, and deserialized again.
+    RoundTrip,
+}
+
+/// Runs a script. Its modules see a store of the engine's, the module `spectest`, and what the script registers.
+///
+/// The engine must allow shared memories.
+///
+/// # Errors
+/// Where the text is not a script, with the place; or where `spectest` can't be made.
+pub fn run(engine: &Engine, text: &str, loading: Loading) -> Result<Report> {
+    let mut lexer = ::wast::lexer::Lexer::new(text);
+    // Test scripts for text parsing contain such characters on purpose.
+    lexer.allow_confusing_unicode(true);
+    let buffer = ParseBuffer::new_with_lexer(lexer)?;
+    let directives = ::wast::parser::parse::<Wast<'_>>(&buffer)?.directives;
+    let setting = Setting { engine, text, loading };
+    std::thread::scope(|threads| {
+        let mut script = Script::new(setting, threads)?;
+        script.run(directives);
+        Ok(script.report)
+    })
+}
+
+/// What all threads of a script share.
+#[derive(Clone, Copy)]
+struct Setting<'a> {
+    engine: &'a Engine,
+    text: &'a str,
+    loading: Loading,
+}
+
+/// One thread of a script, with a store of its own.
+struct Script<'scope, 'a: 'scope> {
+    setting: Setting<'a>,
+    store: Box<Store>,
+    /// What modules may import.
+    linker: Linker,
+    /// Modules of `(module definition …)`, by name.
+    definitions: HashMap<String, Module>,
+    last_definition: Option<Module>,
+    /// Instances by name.
+    instances: HashMap<String, Exports>,
+    /// The last instance.
+    current: Option<Exports>,
+    threads: HashMap<String, ScopedJoinHandle<'scope, Result<Report>>>,
+    scope: &'scope Scope<'scope, 'a>,
+    report: Report,
+}
+
+/// What an instance exports.
+type Exports = HashMap<String, Extern>;
+
+impl<'scope, 'a: 'scope> Script<'scope, 'a> {
+    fn new(setting: Setting<'a>, scope: &'scope Scope<'scope, 'a>) -> Result<Self> {
+        let mut store = Store::new(setting.engine);
+        let tunables = setting.engine.config().tunables;
+        if tunables.consume_fuel {
+            store.set_fuel(u64::MAX)?;
+        }
+        if tunables.epoch_interruption {
+            store.set_epoch_deadline(1 << 32);
+        }
+        let mut linker = Linker::new(setting.engine);
+        linker.allow_shadowing(true);
+        spectest::define(&mut linker, &mut store)?;
+        Ok(Self {
+            setting,
+            store,
+            linker,
+            definitions: HashMap::new(),
+            last_definition: None,
+            instances: HashMap::new(),
+            current: None,
+            threads: HashMap::new(),
+            scope,
+            report: Report::default(),
+        })
+    }
+
+    fn run(&mut self, directives: Vec<WastDirective<'a>>) {
+        for directive in directives {
+            let span = directive.span();
+            match self.directive(directive) {
+                Ok(()) => self.report.passed += 1,
+                Err(error) => {
+                    let (line, column) = span.linecol_in(self.setting.text);
+                    let reason = format!("{error:#}");
+                    self.report.failures.push(Failure { line: line + 1, column: column + 1, reason });
+                }
+            }
+        }
+    }
+
+    fn directive(&mut self, directive: WastDirective<'a>) -> Result<()> {
+        match directive {
+            WastDirective::Module(mut wat) => {
+                let name = wat.name();
+                self.current = None;
+                let module = self.compile(&mut wat)?;
+                self.instantiate(name, &module)
+            }
+            WastDirective::ModuleDefinition(mut wat) => {
+                let module = self.compile(&mut wat)?;
+                if let Some(name) = wat.name() {
+                    self.definitions.insert(name.name().to_string(), module.clone());
+                }
+                self.last_definition = Some(module);
+                Ok(())
+            }
+            WastDirective::ModuleInstance { instance, module, .. } => {
+                let definition = match module {
+                    Some(name) => self.definitions.get(name.name()),
+                    None => self.last_definition.as_ref(),
+                };
+                let module = definition.context("no such module definition")?.clone();
+                self.instantiate(instance, &module)
+            }
+            WastDirective::Register { name, module, .. } => {
+                let exports = self.exports(module)?.clone();
+                for (export, item) in exports {
+                    self.linker.define(&self.store, name, &export, item)?;
+                }
+                Ok(())
+            }
+            WastDirective::Invoke(invoke) => self.invoke(&invoke).map(|_| ()),
+            WastDirective::AssertReturn { exec, results, .. } => {
+                let values = self.execute(exec)?;
+                self.check_results(&values, &results)
+            }
+            WastDirective::AssertTrap { exec, message, .. } => check_trap(self.execute(exec), message),
+            WastDirective::AssertExhaustion { call, message, .. } => {
+                let result = self.invoke(&call);
+                ensure!(
+                    matches!(&result, Err(error) if trap_code(error) == Some(TrapCode::StackOverflow)),
+                    "expected `{message}`, got {}",
+                    outcome(&result)
+                );
+                Ok(())
+            }
+            WastDirective::AssertUnlinkable { mut module, message, .. } => {
+                let bytes = module.encode()?;
+                let module = self.load(&bytes)?;
+                let result = self.linker.instantiate(&mut self.store, &module).map(|_| Vec::new()).map_err(Into::into);
+                let text = outcome(&result);
+                ensure!(result.is_err() && text.contains(message), "expected `{message}`, got {text}");
+                Ok(())
+            }
+            WastDirective::AssertMalformed { module, message, .. }
+            | WastDirective::AssertInvalid { module, message, .. }
+            | WastDirective::AssertMalformedCustom { module, message, .. }
+            | WastDirective::AssertInvalidCustom { module, message, .. } => self.check_refused(module, message),
+            WastDirective::Thread(thread) => self.spawn(thread),
+            WastDirective::Wait { thread, .. } => self.join(thread.name()),
+            WastDirective::AssertException { .. } => bail!("exceptions are not supported"),
+            WastDirective::AssertSuspension { .. } => bail!("stack switching is not supported"),
+        }
+    }
+
+    fn compile(&self, wat: &mut QuoteWat<'_>) -> Result<Module> {
+        self.load(&wat.encode()?)
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<Module> {
+        let module = Module::from_binary(self.setting.engine, bytes)?;
+        match self.setting.loading {
+            Loading::Compile => Ok(module),
+            Loading::RoundTrip => Ok(round_trip(&module)?),
+        }
+    }
+
+    fn instantiate(&mut self, name: Option<Id<'_>>, module: &Module) -> Result<()> {
+        let instance = self.linker.instantiate(&mut self.store, module)?;
+        let mut exports = Exports::new();
+        while let Some((name, item)) = instance.export_at(&self.store, exports.len()) {
+            exports.insert(name.to_string(), item);
+        }
+        if let Some(name) = name {
+            self.instances.insert(name.name().to_string(), exports.clone());
+        }
+        self.current = Some(exports);
+        Ok(())
+    }
+
+    fn exports(&self, instance: Option<Id<'_>>) -> Result<&Exports> {
+        match instance {
+            Some(name) => self.instances.get(name.name()).with_context(|| format!("no instance `{}`", name.name())),
+            None => self.current.as_ref().context("no instance"),
+        }
+    }
+
+    fn export(&self, instance: Option<Id<'_>>, name: &str) -> Result<Extern> {
+        self.exports(instance)?.get(name).cloned().with_context(|| format!("no export `{name}`"))
+    }
+
+    fn execute(&mut self, exec: WastExecute<'_>) -> Result<Vec<Val>> {
+        match exec {
+            WastExecute::Invoke(invoke) => self.invoke(&invoke),
+            WastExecute::Wat(mut wat) => self.instantiate_unnamed(&mut wat).map(|()| Vec::new()),
+            WastExecute::Get { module, global, .. } => {
+                let item = self.export(module, global)?.into_global();
+                Ok(vec![item.with_context(|| format!("`{global}` is not a global"))?.get(&mut self.store)?])
+            }
+        }
+    }
+
+    fn instantiate_unnamed(&mut self, wat: &mut Wat<'_>) -> Result<()> {
+        let module = self.load(&wat.encode()?)?;
+        self.linker.instantiate(&mut self.store, &module)?;
+        Ok(())
+    }
+
+    fn invoke(&mut self, invoke: &WastInvoke<'_>) -> Result<Vec<Val>> {
+        let name = invoke.name;
+        let func = self.export(invoke.module, name)?.into_func();
+        let func = func.with_context(|| format!("`{name}` is not a function"))?;
+        let mut args = Vec::new();
+        for arg in &invoke.args {
+            match arg {
+                WastArg::Core(arg) => args.push(values::from_script(&mut self.store, arg)?),
+                other => bail!("{other:?} is no argument of a core function"),
+            }
+        }
+        let ty = func.ty(&self.store)?;
+        let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
+        func.call(&mut self.store, &args, &mut results)?;
+        Ok(results)
+    }
+
+    fn check_results(&self, values: &[Val], expected: &[WastRet<'_>]) -> Result<()> {
+        ensure!(values.len() == expected.len(), "expected {} results, got {}", expected.len(), values.len());
+        for (value, expected) in values.iter().zip(expected) {
+            let WastRet::Core(expected) = expected else { bail!("{expected:?} is no result of a core function") };
+            ensure!(self.matches(value, expected), "expected {expected:x?}, got {value:x?}");
+        }
+        Ok(())
+    }
+
+    fn matches(&self, value: &Val, expected: &WastRetCore<'_>) -> bool {
+        match expected {
+            WastRetCore::Either(choices) => choices.iter().any(|choice| self.matches(value, choice)),
+            one => values::matches(&self.store, value, one),
+        }
+    }
+
+    /// Whether the text parser or the validator refuses a module. Which of the two, and with which words, is theirs.
+    fn check_refused(&self, mut module: QuoteWat<'_>, message: &str) -> Result<()> {
+        let Ok(bytes) = module.encode() else { return Ok(()) };
+        ensure!(Module::validate(self.setting.engine, &bytes).is_err(), "accepted a module with `{message}`");
+        Ok(())
+    }
+
+    /// Starts a thread of the script: a store of its own, and the shared memories of one instance.
+    fn spawn(&mut self, thread: WastThread<'a>) -> Result<()> {
+        let (setting, scope) = (self.setting, self.scope);
+        let shared = match thread.shared_module {
+            Some(name) => {
+                let mut exports = self.exports(Some(name))?.clone();
+                exports.retain(|_, item| matches!(item, Extern::SharedMemory(_)));
+                Some((name.name().to_string(), exports))
+            }
+            None => None,
+        };
+        let directives = thread.directives;
+        let handle = scope.spawn(move || {
+            let mut script = Script::new(setting, scope)?;
+            script.instances.extend(shared);
+            script.run(directives);
+            Ok(script.report)
+        });
+        self.threads.insert(thread.name.name().to_string(), handle);
+        Ok(())
+    }
+
+    fn join(&mut self, name: &str) -> Result<()> {
+        let handle = self.threads.remove(name).with_context(|| format!("no thread `{name}`"))?;
+        let report = handle.join().map_err(|_| anyhow!("thread `{name}` panicked"))??;
+        self.report.passed += report.passed;
+        self.report.failures.extend(report.failures);
+        Ok(())
+    }
+}
+
+fn round_trip(module: &Module) -> Result<Module, ampoule::Error> {
+    let artifact = module.serialize()?;
+    // SAFETY: the artifact was just written by this very engine.
+    unsafe { Module::deserialize(module.engine(), &artifact) }
+}
+
+fn trap_code(error: &anyhow::Error) -> Option<TrapCode> {
+    error.downcast_ref::<ampoule::Error>()?.trap_code()
+}
+
+fn check_trap(result: Result<Vec<Val>>, message: &str) -> Result<()> {
+    let code = result.as_ref().err().and_then(trap_code);
+    ensure!(code.is_some_and(|code| trap_matches(code, message)), "expected `{message}`, got {}", outcome(&result));
+    Ok(())
+}
+
+/// Whether a trap is the one that a script means. Scripts shorten the words, or add which element it was.
+fn trap_matches(code: TrapCode, message: &str) -> bool {
+    code.message().contains(message)
+        || message.starts_with(code.message())
+        || (code == TrapCode::AtomicWaitNonSharedMemory && message == "expected shared memory")
+}
+
+fn outcome(result: &Result<Vec<Val>>) -> String {
+    match result {
+        Ok(values) => format!("{values:x?}"),
+        Err(error) => format!("`{error:#}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ampoule::Config;
+
+    fn run_script(text: &str) -> Report {
+        let engine = Engine::new(&Config { shared_memory: true, ..Config::default() }).unwrap();
+        run(&engine, text, Loading::Compile).unwrap()
+    }
+
+    /// Every line of a script that fails.
+    fn failing_lines(text: &str) -> Vec<usize> {
+        run_script(text).failures.iter().map(|failure| failure.line).collect()
+    }
+
+    const MODULE: &str = r#"(module
+        (func (export "one") (result i32) i32.const 1)
+        (func (export "nan") (result f32) f32.const nan:0x200000)
+        (func (export "quiet") (result f64) f64.const -nan)
+        (func (export "lanes") (result v128) v128.const f32x4 nan 1 2 3)
+        (func (export "null") (result funcref) ref.null func)
+        (func (export "same") (param externref) (result externref) local.get 0)
+        (func (export "trap") unreachable)
+        (func $again (export "again") call $again))"#;
+
+    #[test]
+    fn what_holds_passes() {
+        let report = run_script(&format!(
+            r#"{MODULE}
+            (assert_return (invoke "one") (i32.const 1))
+            (assert_return (invoke "one") (either (i32.const 2) (i32.const 1)))
+            (assert_return (invoke "quiet") (f64.const nan:canonical))
+            (assert_return (invoke "quiet") (f64.const nan:arithmetic))
+            (assert_return (invoke "lanes") (v128.const f32x4 nan:canonical 1 2 3))
+            (assert_return (invoke "null") (ref.null func))
+            (assert_return (invoke "null") (ref.null))
+            (assert_return (invoke "same" (ref.extern 7)) (ref.extern 7))
+            (assert_return (invoke "same" (ref.null extern)) (ref.null extern))
+            (assert_trap (invoke "trap") "unreachable")
+            (assert_exhaustion (invoke "again") "call stack exhausted")
+            (assert_invalid (module (func (result i32))) "type mismatch")
+            (assert_malformed (module quote "(func") "unexpected end")
+            (assert_malformed (module binary "\00asm\02\00\00\00") "unknown binary version")
+            (assert_unlinkable (module (import "no" "where" (func))) "unknown import")
+            (assert_trap (module (func unreachable) (start 0)) "unreachable")
+            (register "lib")
+            (module (import "lib" "one" (func $one (result i32))) (import "spectest" "global_i32" (global i32))
+                (export "one" (func $one)) (export "six" (global 0)))
+            (assert_return (invoke "one") (i32.const 1))
+            (assert_return (get "six") (i32.const 666))
+            (module definition $twice (global (export "g") (mut i32) (i32.const 5)))
+            (module instance $a $twice)
+            (module instance $b $twice)
+            (assert_return (get $a "g") (i32.const 5))"#
+        ));
+        assert_eq!((report.passed, report.failures.len()), (25, 0), "{:?}", report.failures);
+    }
+
+    #[test]
+    fn what_does_not_hold_fails() {
+        let script = [
+            "(module binary \"\\00asm\\01\\00\\00\\00\")",
+            &MODULE.replace('\n', " "),
+            r#"(assert_return (invoke "one") (i32.const 2))"#,
+            r#"(assert_return (invoke "one"))"#,
+            r#"(assert_return (invoke "one") (i64.const 1))"#,
+            r#"(assert_return (invoke "one") (either (i32.const 2) (i32.const 3)))"#,
+            r#"(assert_return (invoke "nan") (f32.const nan:canonical))"#,
+            r#"(assert_return (invoke "nan") (f32.const nan:arithmetic))"#,
+            r#"(assert_return (invoke "lanes") (v128.const f32x4 nan:canonical 1 2 4))"#,
+            r#"(assert_return (invoke "null") (ref.null extern))"#,
+            r#"(assert_return (invoke "null") (ref.func))"#,
+            r#"(assert_return (invoke "same" (ref.extern 7)) (ref.extern 8))"#,
+            r#"(assert_return (invoke "same" (ref.extern 7)) (ref.null extern))"#,
+            r#"(assert_return (invoke "trap"))"#,
+            r#"(assert_trap (invoke "one") "unreachable")"#,
+            r#"(assert_trap (invoke "trap") "integer overflow")"#,
+            r#"(assert_exhaustion (invoke "trap") "call stack exhausted")"#,
+            r#"(assert_invalid (module) "type mismatch")"#,
+            r#"(assert_malformed (module quote "(func)") "unexpected end")"#,
+            r#"(assert_unlinkable (module) "unknown import")"#,
+            r#"(assert_unlinkable (module (import "no" "where" (func))) "incompatible import type")"#,
+            r#"(invoke "nowhere")"#,
+            r#"(register "x" $nobody)"#,
+        ];
+        assert_eq!(failing_lines(&script.join("\n")), (3..=script.len()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn threads_share_a_memory_and_their_failures_count() {
+        let report = run_script(
+            r#"(module $mem (memory (export "shared") 1 1 shared))
+            (thread $t (shared (module $mem))
+              (register "mem" $mem)
+              (module (import "mem" "shared" (memory 1 1 shared))
+                (func (export "store") i32.const 8 i32.const 42 i32.store))
+              (invoke "store")
+              (assert_return (invoke "store") (i32.const 1)))
+            (wait $t)
+            (register "mem" $mem)
+            (module (import "mem" "shared" (memory 1 1 shared))
+              (func (export "load") (result i32) i32.const 8 i32.load))
+            (assert_return (invoke "load") (i32.const 42))"#,
+        );
+        assert_eq!(report.failures.iter().map(|failure| failure.line).collect::<Vec<_>>(), [7], "{report:?}");
+        assert_eq!(report.passed, 9);
+    }
+
+    #[test]
+    fn what_is_no_script_is_an_error() {
+        let error = run(&Engine::default(), "(module\n  (fnc))", Loading::Compile).unwrap_err();
+        assert!(error.to_string().contains("fnc"), "{error}");
+    }
+}

