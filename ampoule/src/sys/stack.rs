@@ -179,9 +179,8 @@ mod tests {
 
     #[test]
     fn bounds_are_not_taken_for_those_of_another_thread() {
-        let mut stack = StackBounds::default();
-        // The second thread is likely to get the first one's addresses.
-        on_thread(8 << 20, || stack.limit_for(stack_pointer(), 1 << 20));
+        // As if the other thread's stack had been where this one's is, and larger.
+        let mut stack = StackBounds { thread: on_thread(64 << 10, this_thread), bounds: 4096..usize::MAX };
         on_thread(64 << 10, || {
             let limit = stack.limit_for(stack_pointer(), 1 << 20);
             assert!(stack_pointer() - limit < 64 << 10);
