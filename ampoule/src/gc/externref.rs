@@ -198,9 +198,10 @@ fn frames(store: &Store, live: &mut Vec<u32>) {
     for frame in unsafe { entry::all_frames(GuestFrames::below_exit(store.vm.exit_fp)) } {
         // Thunks keep no references across calls.
         let Some(code) = registry::lookup(frame.pc) else { continue };
-        let Some((func, offset)) = code.find(frame.pc) else { continue };
+        // A call may be the last instruction of its function: the call is looked up, not where it returns to.
+        let Some((func, offset)) = code.find(frame.pc - 1) else { continue };
         let Some(info) = code.info(func) else { continue };
-        let Some(map) = info.stack_map_at(offset) else { continue };
+        let Some(map) = info.stack_map_at(offset + 1) else { continue };
         let stack_pointer = frame.fp - map.frame_size as usize;
         for &slot in &map.slots {
             // SAFETY: the frame is suspended at this call, and the compiler says that the slot holds a reference.
