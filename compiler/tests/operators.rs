@@ -106,6 +106,12 @@ fn control() {
           (func (result i32 i64 f32) (unreachable) (block (br 0) (if (then) (else)) (loop)) (nop) (br 0))
           (func (loop (result i32) (i32.const 0) (br_if 1 (i32.const 1))) (drop))
           (func (param i32) (result i32 i32)
+            (block (result i32 i32)
+              (block (result i32 i32)
+                (loop (result i32 i32)
+                  (br_table 1 2 1 3 2 1 (i32.const 7) (i32.const 8) (local.get 0)))))
+            (return))
+          (func (param i32) (result i32 i32)
             (i32.const 1) (i32.const 2)
             (loop (param i32 i32) (result i32 i32) (br_if 0 (local.get 0)))
             (block (param i32 i32) (result i32 i32) (br_if 0 (local.get 0)))))"#
@@ -310,6 +316,21 @@ fn a_live_externref_is_in_the_stack_map_of_a_call() {
     let maps = &functions[0].info.stack_maps;
     assert_eq!(maps.len(), 1);
     assert_eq!(maps[0].1.slots.len(), 1);
+}
+
+#[test]
+fn a_function_of_millions_of_values_is_refused() {
+    // Ten thousand branches of four bytes, each of which takes a thousand values along.
+    let results = "i32 ".repeat(1000);
+    let branches = "i32.const 0 br_if 0 ".repeat(10_000);
+    let wat = format!("(module (func $f (result {results}) call $f {branches}))");
+    let (bytes, module) = parse(&wat);
+    let layout = VmLayout::new(&module);
+    let tunables = Tunables::default();
+    let compiler = OptimizingCompiler::new(&tunables, &[], None).expect("this machine is supported");
+    let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables };
+    let error = compiler.compile_function(&input, DefinedFuncIndex(0)).expect_err("it is too large");
+    assert_eq!(error.message, "the function is too large");
 }
 
 #[test]

@@ -85,6 +85,7 @@ impl FuncTranslator<'_> {
             (size, false) => Some(self.call_area(size)),
         };
         let args: SmallVec<[Value; 8]> = [context].into_iter().chain(area).chain(self.stack.drain(first..)).collect();
+        self.args_passed += args.len();
         self.leave_metering();
         if tail {
             match callee {

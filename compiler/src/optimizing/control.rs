@@ -230,40 +230,65 @@ impl FuncTranslator<'_> {
     }
 
     /// The uppermost operands, which stay on the stack.
-    fn args(&self, count: usize) -> Args {
+    fn args(&mut self, count: usize) -> Args {
+        self.args_passed += count;
         self.stack[self.stack.len() - count..].iter().map(|&value| BlockArg::from(value)).collect()
     }
 
     /// Where a branch out of that many blocks leads, and what it takes along.
     fn branch_target(&mut self, depth: u32) -> (Block, Args) {
+        let (target, count) = self.branch_target_block(depth);
+        (target, self.args(count))
+    }
+
+    /// Where a branch out of that many blocks leads, and how many values it takes along.
+    fn branch_target_block(&mut self, depth: u32) -> (Block, usize) {
         let position = self.control.len() - 1 - depth as usize;
         let frame = &mut self.control[position];
-        let (target, count) = match frame.kind {
+        match frame.kind {
             FrameKind::Loop { header, params } => (header, params),
             _ => {
                 frame.end_used = true;
                 (frame.end, frame.results.len())
             }
-        };
-        (target, self.args(count))
+        }
     }
 
     fn branch_table(&mut self, targets: &wasmparser::BrTable<'_>) -> Result<(), CompileError> {
         let index = self.pop();
         self.settle_metering();
         let mut calls = Vec::with_capacity(targets.len() as usize);
+        // Branches that take values along do so in a block for each target, not in every entry of the table.
+        let mut steps = Vec::new();
         for depth in targets.targets() {
-            calls.push(self.block_call(depth?));
+            calls.push(self.table_entry(depth?, &mut steps));
         }
-        let default = self.block_call(targets.default());
+        let default = self.table_entry(targets.default(), &mut steps);
         let table = self.builder.create_jump_table(JumpTableData::new(default, &calls));
         self.builder.ins().br_table(index, table);
+        steps.sort_unstable_by_key(|&(_, step)| step);
+        for (depth, step) in steps {
+            self.builder.seal_block(step);
+            self.builder.switch_to_block(step);
+            let (target, args) = self.branch_target(depth);
+            self.builder.ins().jump(target, &args);
+        }
         self.stop();
         Ok(())
     }
 
-    fn block_call(&mut self, depth: u32) -> BlockCall {
-        let (target, args) = self.branch_target(depth);
-        self.builder.func.dfg.block_call(target, &args)
+    /// An entry of a branch table. `steps` has the blocks made for targets that take values, sorted by depth.
+    fn table_entry(&mut self, depth: u32, steps: &mut Vec<(u32, Block)>) -> BlockCall {
+        let (target, count) = self.branch_target_block(depth);
+        let target = match (count, steps.binary_search_by_key(&depth, |&(depth, _)| depth)) {
+            (0, _) => target,
+            (_, Ok(known)) => steps[known].1,
+            (_, Err(place)) => {
+                let step = self.builder.create_block();
+                steps.insert(place, (depth, step));
+                step
+            }
+        };
+        self.builder.func.dfg.block_call(target, &[])
     }
 }

@@ -79,6 +79,8 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) return_area: Option<Value>,
     /// Where the functions called leave theirs.
     pub(super) call_area: Option<ir::StackSlot>,
+    /// How many values calls and branches take along.
+    pub(super) args_passed: usize,
     /// The operand stack. `v128` is always [`V128`], `funcref` an `i64`, `externref` an `i32`.
     pub(super) stack: Vec<Value>,
     /// The enclosing blocks, outermost first.
@@ -125,6 +127,7 @@ pub(super) fn translate_function(
         vmctx,
         return_area,
         call_area: None,
+        args_passed: 0,
         stack: Vec::new(),
         control: Vec::new(),
         reachable: true,
@@ -147,6 +150,7 @@ pub(super) fn translate_function(
         let (op, position) = reader.read_with_offset()?;
         t.set_position(position)?;
         t.translate_operator(&op)?;
+        t.check_size()?;
     }
     t.builder.finalize(isa.frontend_config());
     Ok(())
@@ -366,6 +370,16 @@ impl<'a> FuncTranslator<'a> {
             .filter(|&position| position != u32::MAX)
             .ok_or_else(|| CompileError::new("the module is too large"))?;
         self.builder.set_srcloc(SourceLoc::new(position));
+        Ok(())
+    }
+
+    /// A few bytes of a body can stand for thousands of values, those of a call or branch. Functions whose translation would take
+    /// gigabytes are refused; the code generator's own limits are lower, but it would have to see the whole first.
+    fn check_size(&self) -> Result<(), CompileError> {
+        const VALUES_MAX: usize = 1 << 23;
+        if self.builder.func.dfg.num_values() + self.args_passed > VALUES_MAX {
+            return Err(CompileError::new("the function is too large"));
+        }
         Ok(())
     }
 
