@@ -48,7 +48,9 @@ impl ModuleFile {
     pub fn binary(&self) -> Result<&[u8]> {
         match &self.form {
             Form::Binary(bytes) => Ok(bytes),
-            Form::Artifact => Err(anyhow!("{}: is compiled already; a wasm or wat file is needed", self.path.display())),
+            Form::Artifact => {
+                Err(anyhow!("{}: is compiled already; a wasm or wat file is needed", self.path.display()))
+            }
         }
     }
 

@@ -16,7 +16,8 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     ];
     let unit = UNITS.iter().find(|(unit, _)| text.ends_with(unit));
     let (number, factor) = unit.map_or((text, 1), |(unit, factor)| (&text[..text.len() - unit.len()], *factor));
-    let number: u64 = number.trim().parse().map_err(|_| "expected a size such as 65536, 64KiB or 256MiB".to_string())?;
+    let number: u64 =
+        number.trim().parse().map_err(|_| "expected a size such as 65536, 64KiB or 256MiB".to_string())?;
     number.checked_mul(factor).ok_or_else(|| "the size is too large".to_string())
 }
 
@@ -45,7 +46,9 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        for (text, bytes) in [("0", 0), ("7", 7), ("7B", 7), ("64KiB", 65536), ("256 MiB", 256 << 20), ("2GB", 2_000_000_000)] {
+        for (text, bytes) in
+            [("0", 0), ("7", 7), ("7B", 7), ("64KiB", 65536), ("256 MiB", 256 << 20), ("2GB", 2_000_000_000)]
+        {
             assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
         }
         for text in ["", "MiB", "-1", "1.5MiB", "1XiB", "99999999999GiB"] {

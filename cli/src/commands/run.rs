@@ -126,7 +126,8 @@ fn invoke(store: &mut Store, instance: &Instance, name: &str, args: &[String]) -
     if let Some(initialize) = instance.get_func(store, "_initialize") {
         initialize.call(store, &[], &mut [])?;
     }
-    let func: Func = instance.get_func(store, name).with_context(|| format!("the module exports no function `{name}`"))?;
+    let func: Func =
+        instance.get_func(store, name).with_context(|| format!("the module exports no function `{name}`"))?;
     let ty = func.ty(store)?;
     let expected = ty.params().len();
     ensure!(args.len() == expected, "`{name}` takes {expected} arguments, {} given", args.len());

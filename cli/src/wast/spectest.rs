@@ -1,8 +1,8 @@
 //! The module `spectest`, which every script may import from (spec repository, `interpreter/README.md`).
 
 use ampoule::{
-    Extern, FuncType, Global, GlobalType, Linker, Memory, MemoryType, RefType, SharedMemory, Store, Table, TableType, Val,
-    ValType,
+    Extern, FuncType, Global, GlobalType, Linker, Memory, MemoryType, RefType, SharedMemory, Store, Table, TableType,
+    Val, ValType,
 };
 use anyhow::Result;
 
