@@ -19,7 +19,11 @@ pub trait Compiler: Send + Sync {
     ///
     /// # Errors
     /// [`CompileError`] where the back end refuses, for instance a function too large for it.
-    fn compile_function(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<CompiledFunction, CompileError>;
+    fn compile_function(
+        &self,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+    ) -> Result<CompiledFunction, CompileError>;
 
     /// Compiles the thunk through which the host calls functions of this type.
     ///

@@ -115,7 +115,10 @@ fn control() {
             (i32.const 1) (i32.const 2)
             (loop (param i32 i32) (result i32 i32) (br_if 0 (local.get 0)))
             (block (param i32 i32) (result i32 i32) (br_if 0 (local.get 0)))))"#
-            .replace("(br_table $out $again 2 $out (local.get 1) (local.get 0))", "(br_table $out $out (local.get 1) (local.get 0))")
+            .replace(
+                "(br_table $out $again 2 $out (local.get 1) (local.get 0))",
+                "(br_table $out $out (local.get 1) (local.get 0))",
+            )
             .as_str(),
     );
 }
@@ -215,11 +218,9 @@ fn accesses(memory: &str, index: &str, offsets: &[&str]) -> String {
             body += &format!("({store} offset={offset} (local.get 0) ({ty}.const 1))");
         }
     }
-    let bulk = format!(
-        "(drop (memory.size)) (drop (memory.grow (local.get 0)))
+    let bulk = "(drop (memory.size)) (drop (memory.grow (local.get 0)))
          (memory.fill (local.get 0) (i32.const 7) (local.get 0)) (memory.copy (local.get 0) (local.get 0) (local.get 0))
-         (memory.init 0 (local.get 0) (i32.const 0) (i32.const 1)) (data.drop 0)"
-    );
+         (memory.init 0 (local.get 0) (i32.const 0) (i32.const 1)) (data.drop 0)";
     let inline: String = [0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 64, 127, 128, 129]
         .iter()
         .map(|len| {
@@ -289,9 +290,8 @@ fn a_huge_frame_is_checked_before_it_is_made() {
     let locals = "v128 ".repeat(2000);
     let sets: String =
         (0..2000).map(|i| format!("(local.set {i} (v128.load offset={} (i32.const 0)))", i * 16)).collect();
-    let gets: String = (0..2000)
-        .map(|i| format!("(v128.store offset={} (i32.const 0) (local.get {i}))", 40000 - i * 16))
-        .collect();
+    let gets: String =
+        (0..2000).map(|i| format!("(v128.store offset={} (i32.const 0) (local.get {i}))", 40000 - i * 16)).collect();
     let wat = format!("(module (memory 1) (func $f (local {locals}) {sets} (call $f) {gets}))");
     for tunables in [Tunables::default(), Tunables { consume_fuel: true, ..Tunables::default() }] {
         let functions = compile(&wat, &tunables);
@@ -324,6 +324,20 @@ fn a_function_of_millions_of_values_is_refused() {
     let results = "i32 ".repeat(1000);
     let branches = "i32.const 0 br_if 0 ".repeat(10_000);
     let wat = format!("(module (func $f (result {results}) call $f {branches}))");
+    let (bytes, module) = parse(&wat);
+    let layout = VmLayout::new(&module);
+    let tunables = Tunables::default();
+    let compiler = OptimizingCompiler::new(&tunables, &[], None).expect("this machine is supported");
+    let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables };
+    let error = compiler.compile_function(&input, DefinedFuncIndex(0)).expect_err("it is too large");
+    assert_eq!(error.message, "the function is too large");
+}
+
+#[test]
+fn a_function_of_many_locals_and_blocks_is_refused() {
+    let blocks = "block end ".repeat(100_000);
+    let gets: String = (0..5000).map(|local| format!("local.get {local} drop ")).collect();
+    let wat = format!("(module (func (local {}) {blocks} {gets}))", "i32 ".repeat(5000));
     let (bytes, module) = parse(&wat);
     let layout = VmLayout::new(&module);
     let tunables = Tunables::default();

@@ -54,8 +54,7 @@ impl FuncTranslator<'_> {
         let element = self.load_element(table, index);
         let reference = self.func_ref_of_element(table, index, element, true);
         let flags = self.trusted(Region::FuncRefs);
-        let found =
-            self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, signature) as i32);
+        let found = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, signature) as i32);
         let signatures = self.load_constant(self.vmctx, VmLayout::SIGNATURES);
         let expected = self.load_constant(signatures, ty.0 as i32 * 8);
         let differs = self.builder.ins().icmp(IntCC::NotEqual, found, expected);

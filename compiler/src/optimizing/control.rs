@@ -17,7 +17,7 @@ pub(super) struct ControlFrame {
     end: Block,
     /// The operand stack's height without the frame's parameters.
     height: usize,
-    results: SmallVec<[ValType; 2]>,
+    results: Types,
     /// Whether the frame's beginning could be reached.
     entered: bool,
     /// Whether anything leads to `end`.
@@ -33,6 +33,7 @@ enum FrameKind {
     If { otherwise: Block, params: SmallVec<[Value; 2]> },
 }
 
+type Types = SmallVec<[ValType; 2]>;
 type Args = SmallVec<[BlockArg; 4]>;
 
 impl FuncTranslator<'_> {
@@ -122,7 +123,7 @@ impl FuncTranslator<'_> {
     }
 
     /// Parameter and result types of a block.
-    fn block_type(&self, ty: &BlockType) -> Result<(SmallVec<[ValType; 2]>, SmallVec<[ValType; 2]>), CompileError> {
+    fn block_type(&self, ty: &BlockType) -> Result<(Types, Types), CompileError> {
         Ok(match *ty {
             BlockType::Empty => (SmallVec::new(), SmallVec::new()),
             BlockType::Type(ty) => (SmallVec::new(), [val_type(ty).map_err(CompileError::new)?].into_iter().collect()),
@@ -133,7 +134,7 @@ impl FuncTranslator<'_> {
         })
     }
 
-    fn push_frame(&mut self, kind: FrameKind, results: SmallVec<[ValType; 2]>, params: usize) {
+    fn push_frame(&mut self, kind: FrameKind, results: Types, params: usize) {
         let end = self.block_with(&results);
         let height = self.stack.len() - params;
         self.control.push(ControlFrame { kind, end, height, results, entered: true, end_used: false });

@@ -81,6 +81,8 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) call_area: Option<ir::StackSlot>,
     /// How many values calls and branches take along.
     pub(super) args_passed: usize,
+    /// How many operators have named a local.
+    pub(super) local_uses: usize,
     /// The operand stack. `v128` is always [`V128`], `funcref` an `i64`, `externref` an `i32`.
     pub(super) stack: Vec<Value>,
     /// The enclosing blocks, outermost first.
@@ -128,6 +130,7 @@ pub(super) fn translate_function(
         return_area,
         call_area: None,
         args_passed: 0,
+        local_uses: 0,
         stack: Vec::new(),
         control: Vec::new(),
         reachable: true,
@@ -377,7 +380,11 @@ impl<'a> FuncTranslator<'a> {
     /// gigabytes are refused; the code generator's own limits are lower, but it would have to see the whole first.
     fn check_size(&self) -> Result<(), CompileError> {
         const VALUES_MAX: usize = 1 << 23;
-        if self.builder.func.dfg.num_values() + self.args_passed > VALUES_MAX {
+        // What is known of variables is kept in a table of four bytes for each block, for each variable that is used at all.
+        const DEFINITIONS_MAX: usize = 1 << 28;
+        let dfg = &self.builder.func.dfg;
+        let definitions = self.locals.len().min(self.local_uses).saturating_mul(dfg.num_blocks());
+        if dfg.num_values() + self.args_passed > VALUES_MAX || definitions > DEFINITIONS_MAX {
             return Err(CompileError::new("the function is too large"));
         }
         Ok(())

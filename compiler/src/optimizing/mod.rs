@@ -9,20 +9,20 @@
 //! Invariant: how code and runtime meet is written in `docs/vm-layout.md`; offsets come from the structs of
 //! `ampoule_core::vm`, nowhere else.
 
-mod func;
-mod control;
-mod variable;
-mod memory;
-mod table;
-mod call;
-mod numeric;
-mod simd;
 mod atomics;
-mod metering;
-mod traps;
-mod thunks;
-mod signature;
+mod call;
+mod control;
 mod emit;
+mod func;
+mod memory;
+mod metering;
+mod numeric;
+mod signature;
+mod simd;
+mod table;
+mod thunks;
+mod traps;
+mod variable;
 
 use crate::{CompileError, Compiler, ModuleInput, ValueShape};
 use ampoule_core::artifact::CompiledFunction;
@@ -77,8 +77,9 @@ impl OptimizingCompiler {
         target: Option<&str>,
     ) -> Result<Self, CompileError> {
         let mut isa = match target {
-            Some(triple) => isa::lookup_by_name(triple)
-                .map_err(|error| CompileError::new(format!("target `{triple}`: {error}")))?,
+            Some(triple) => {
+                isa::lookup(parse(triple)?).map_err(|error| CompileError::new(format!("target `{triple}`: {error}")))?
+            }
             None => cranelift_native::builder().map_err(CompileError::new)?,
         };
         let shared = shared_flags(tunables, flags, &mut isa)?;
@@ -123,6 +124,25 @@ impl OptimizingCompiler {
         }
     }
 
+    /// The machine code of one function as text, for people to read: Cranelift's listing, with virtual offsets and block labels.
+    ///
+    /// # Errors
+    /// See [`Compiler::compile_function`].
+    pub fn listing(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<String, CompileError> {
+        let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
+        let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
+        let check = if func::is_leaf(&body)? { StackCheck::No } else { StackCheck::Yes };
+        let mut context =
+            CraneliftContext::for_function(Function::with_name_signature(UserFuncName::default(), signature));
+        let mut scratch = FunctionBuilderContext::new();
+        let builder = FunctionBuilder::new(&mut context.func, &mut scratch);
+        func::translate_function(builder, &*self.isa, input, func, &body, check)?;
+        context.set_disasm(true);
+        self.finish(&mut context)?;
+        let code = context.compiled_code().expect("it was just compiled");
+        Ok(code.vcode.clone().unwrap_or_default())
+    }
+
     fn finish(&self, context: &mut CraneliftContext) -> Result<Emitted, CompileError> {
         if let Err(error) = context.compile(&*self.isa, &mut ControlPlane::default()) {
             return Err(CompileError::new(cranelift_codegen::print_errors::pretty_error(error.func, error.inner)));
@@ -156,7 +176,11 @@ impl OptimizingCompiler {
 }
 
 impl Compiler for OptimizingCompiler {
-    fn compile_function(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<CompiledFunction, CompileError> {
+    fn compile_function(
+        &self,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+    ) -> Result<CompiledFunction, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
         let compile = |stack_check| {
@@ -248,6 +272,11 @@ fn shared_flags(
     }
     set(&mut shared, &fixed)?;
     Ok(settings::Flags::new(shared))
+}
+
+/// A target triple; its type is only named by the crate that Cranelift takes it from.
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, CompileError> {
+    text.parse().map_err(|error| CompileError::new(format!("target `{text}`: {error}")))
 }
 
 /// Sets a shared flag, or one of the target's.

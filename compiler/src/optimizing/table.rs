@@ -24,7 +24,9 @@ impl FuncTranslator<'_> {
             }
             Operator::TableGrow { table } => self.table_grow(TableIndex(table)),
             Operator::TableFill { table } => self.table_fill(TableIndex(table)),
-            Operator::TableCopy { dst_table, src_table } => self.table_copy(TableIndex(dst_table), TableIndex(src_table)),
+            Operator::TableCopy { dst_table, src_table } => {
+                self.table_copy(TableIndex(dst_table), TableIndex(src_table))
+            }
             Operator::TableInit { elem_index, table } => self.table_init(elem_index, TableIndex(table)),
             Operator::ElemDrop { elem_index } => {
                 let segment = self.number(elem_index);
@@ -163,7 +165,13 @@ impl FuncTranslator<'_> {
     }
 
     /// The guest value of an element of a `funcref` table, which may be lazy. If `callable`, null stops the guest.
-    pub(super) fn func_ref_of_element(&mut self, table: TableIndex, index: Value, element: Value, callable: bool) -> Value {
+    pub(super) fn func_ref_of_element(
+        &mut self,
+        table: TableIndex,
+        index: Value,
+        element: Value,
+        callable: bool,
+    ) -> Value {
         let null = self.builder.ins().iconst(types::I64, TABLE_ELEMENT_NULL as i64);
         let unmade = self.builder.ins().icmp(IntCC::UnsignedLessThanOrEqual, element, null);
         let cold = self.builder.create_block();

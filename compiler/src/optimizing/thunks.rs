@@ -10,7 +10,8 @@ use ampoule_core::types::{FuncType, ValType};
 use ampoule_core::vm::{VmCaller, VmFuncRef, VmHostFunc, VmLayout, VmStoreContext, VmVal, VmValRaw};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    self, AbiParam, Endianness, InstBuilder, MemFlagsData, Signature, SourceLoc, StackSlotData, StackSlotKind, Value, types,
+    self, AbiParam, Endianness, InstBuilder, MemFlagsData, Signature, SourceLoc, StackSlotData, StackSlotKind, Value,
+    types,
 };
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::FunctionBuilder;
@@ -67,7 +68,12 @@ pub(super) fn entry_signature() -> Signature {
 }
 
 /// Builds the thunk through which the host calls functions of a type.
-pub(super) fn build_entry_thunk(mut builder: FunctionBuilder<'_>, isa: &dyn TargetIsa, ty: &FuncType, shape: ValueShape) {
+pub(super) fn build_entry_thunk(
+    mut builder: FunctionBuilder<'_>,
+    isa: &dyn TargetIsa,
+    ty: &FuncType,
+    shape: ValueShape,
+) {
     let slots = Slots::of(shape);
     let params = begin(&mut builder);
     let (func_ref, args, results) = match shape {
@@ -127,7 +133,12 @@ fn answer(builder: &mut FunctionBuilder<'_>, number: i64) {
 }
 
 /// Builds the thunk through which guests call host functions of a type.
-pub(super) fn build_exit_thunk(mut builder: FunctionBuilder<'_>, isa: &dyn TargetIsa, ty: &FuncType, shape: ValueShape) {
+pub(super) fn build_exit_thunk(
+    mut builder: FunctionBuilder<'_>,
+    isa: &dyn TargetIsa,
+    ty: &FuncType,
+    shape: ValueShape,
+) {
     let slots = Slots::of(shape);
     let params = begin(&mut builder);
     let host_func = params[0];

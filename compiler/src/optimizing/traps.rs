@@ -19,10 +19,9 @@ impl FuncTranslator<'_> {
 
     /// Stops the guest where a condition (an integer, true when not zero) holds.
     pub fn trap_if(&mut self, condition: Value, code: TrapCode) {
-        match self.constant(condition) {
-            Some(0) => return,
-            // The check stays in the code, so that what follows can be translated as if it were reachable.
-            Some(_) | None => {}
+        // A condition that always holds stays in the code, so that what follows can be translated as if it were reachable.
+        if self.constant(condition) == Some(0) {
+            return;
         }
         let (cold, next) = self.branch_cold(condition);
         self.builder.switch_to_block(cold);

@@ -8,6 +8,7 @@ use ampoule_core::types::ValType;
 use ampoule_core::vm::MemorySlot;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Value, types};
+use cranelift_frontend::Variable;
 use wasmparser::Operator;
 
 impl FuncTranslator<'_> {
@@ -15,16 +16,19 @@ impl FuncTranslator<'_> {
     pub(super) fn variable_operator(&mut self, op: &Operator<'_>) -> bool {
         match *op {
             Operator::LocalGet { local_index } => {
-                let value = self.builder.use_var(self.locals[local_index as usize]);
+                let var = self.local(local_index);
+                let value = self.builder.use_var(var);
                 self.push(value);
             }
             Operator::LocalSet { local_index } => {
                 let value = self.pop();
-                self.builder.def_var(self.locals[local_index as usize], value);
+                let var = self.local(local_index);
+                self.builder.def_var(var, value);
             }
             Operator::LocalTee { local_index } => {
                 let value = *self.stack.last().expect("validation counted the operands");
-                self.builder.def_var(self.locals[local_index as usize], value);
+                let var = self.local(local_index);
+                self.builder.def_var(var, value);
             }
             Operator::GlobalGet { global_index } => self.global_get(GlobalIndex(global_index)),
             Operator::GlobalSet { global_index } => self.global_set(GlobalIndex(global_index)),
@@ -59,6 +63,11 @@ impl FuncTranslator<'_> {
             _ => return false,
         }
         true
+    }
+
+    fn local(&mut self, index: u32) -> Variable {
+        self.local_uses += 1;
+        self.locals[index as usize]
     }
 
     fn select(&mut self) -> Value {

@@ -1,0 +1,54 @@
+//! The code made of a few small modules, for the default settings and the oldest x86-64 CPU: what is hot must stay as short as
+//! it is.
+//!
+//! Each `codegen/*.wat` has its code in the `.txt` beside it. With `AMPOULE_BLESS=1` the latter are written anew.
+
+use ampoule_compiler::ModuleInput;
+use ampoule_compiler::optimizing::OptimizingCompiler;
+use ampoule_core::decode::decode;
+use ampoule_core::features::Features;
+use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::tunables::Tunables;
+use ampoule_core::vm::VmLayout;
+use std::path::Path;
+
+fn listing(wat: &str, tunables: &Tunables) -> String {
+    let bytes = wat::parse_str(wat).expect("a well-formed module");
+    let module = decode(&bytes, &Features::default()).expect("a valid module").module;
+    let layout = VmLayout::new(&module);
+    let compiler =
+        OptimizingCompiler::new(tunables, &[], Some("x86_64-unknown-linux-gnu")).expect("a supported target");
+    let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables };
+    (0..module.bodies.len() as u32)
+        .map(|index| compiler.listing(&input, DefinedFuncIndex(index)).expect("it compiles") + "\n")
+        .collect()
+}
+
+#[test]
+fn code_is_what_it_was() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/codegen");
+    let bless = std::env::var_os("AMPOULE_BLESS").is_some();
+    let mut checked = 0;
+    for entry in std::fs::read_dir(&folder).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "wat") {
+            continue;
+        }
+        let wat = std::fs::read_to_string(&path).expect("a readable module");
+        let tunables = Tunables {
+            consume_fuel: wat.contains(";; fuel"),
+            epoch_interruption: wat.contains(";; epoch"),
+            ..Tunables::default()
+        };
+        let found = listing(&wat, &tunables);
+        let expected = path.with_extension("txt");
+        if bless {
+            std::fs::write(&expected, &found).expect("a writable folder");
+        } else {
+            let expected = std::fs::read_to_string(&expected).expect("a module with its code beside it");
+            assert!(found == expected, "{}: the code is now\n{found}", path.display());
+        }
+        checked += 1;
+    }
+    assert!(checked > 0, "there is something to check");
+}
