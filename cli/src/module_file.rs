@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
 
 /// A file's content, by its form.
-pub enum Form {
+enum Form {
     /// A binary module, also where the file held text.
     Binary(Vec<u8>),
     /// What `ampoule compile` wrote.
@@ -34,11 +34,6 @@ impl ModuleFile {
             Form::Binary(encode_text(path, &bytes)?)
         };
         Ok(Self { path: path.to_path_buf(), form })
-    }
-
-    /// What it holds.
-    pub fn form(&self) -> &Form {
-        &self.form
     }
 
     /// The module's bytes.

@@ -2,7 +2,7 @@
 
 use crate::module_file::{ModuleFile, base_config};
 use crate::units::show_bytes;
-use ampoule::{Engine, Module, Strategy};
+use ampoule::{Engine, Module};
 use ampoule_core::tunables::OptLevel;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -47,7 +47,7 @@ impl Args {
     /// Where the file is no module, or the output can't be written.
     pub fn run(self) -> Result<ExitCode> {
         let mut config = base_config();
-        config.strategy(Strategy::Eager).consume_fuel(self.fuel).epoch_interruption(self.timeout);
+        config.consume_fuel(self.fuel).epoch_interruption(self.timeout);
         config.opt_level(match self.opt_level {
             Level::None => OptLevel::None,
             Level::Speed => OptLevel::Speed,
@@ -55,30 +55,32 @@ impl Args {
         });
         let engine = Engine::new(&config)?;
         let file = ModuleFile::read(&self.file)?;
-        let binary = file.binary()?;
+        let module = file.named(Module::from_binary(&engine, file.binary()?))?;
         let output = self.output.unwrap_or_else(|| self.file.with_extension("ampoule"));
-        let artifact = with_progress(&format!("compiling {}", self.file.display()), || {
-            file.named(Module::from_binary(&engine, binary).and_then(|module| module.serialize()))
-        })?;
+        // Nothing of the module is compiled before this.
+        let artifact = file.named(with_progress(&module, || module.serialize()))?;
         std::fs::write(&output, &artifact).with_context(|| format!("{}", output.display()))?;
         println!("{}: {}", output.display(), show_bytes(artifact.len() as u64));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Shows on a terminal that `work` is going on, from its second second.
-fn with_progress<T>(message: &str, work: impl FnOnce() -> T) -> T {
+/// Shows on a terminal how far the compilation of a module is, from its second second.
+fn with_progress<T>(module: &Module, work: impl FnOnce() -> T) -> T {
     let (done, is_done) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            if is_done.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
+            let goes_on = |time| is_done.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+            if !goes_on(Duration::from_secs(1)) {
                 return;
             }
             // Draws nothing where standard error is no terminal.
-            let bar = ProgressBar::new_spinner().with_message(message.to_string());
-            bar.set_style(ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("the template is valid"));
-            bar.enable_steady_tick(Duration::from_millis(100));
-            let _ = is_done.recv();
+            let bar = ProgressBar::new(module.description().bodies.len() as u64);
+            let style = ProgressStyle::with_template("compiling {wide_bar} {pos}/{len} functions, {eta} left");
+            bar.set_style(style.expect("the template is valid"));
+            while goes_on(Duration::from_millis(100)) {
+                bar.set_position(module.engine().compiled_functions());
+            }
             bar.finish_and_clear();
         });
         let result = work();

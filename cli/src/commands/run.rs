@@ -95,7 +95,7 @@ impl Args {
         for dir in &self.dir {
             let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
             ensure!(!host.is_empty() && !guest.is_empty(), "--dir {dir}: expected HOST::GUEST");
-            let preopened = wasi.preopen_dir(Path::new(host), guest, DirPerms::all(), FilePerms::all());
+            let preopened = wasi.preopen_dir(Path::new(host), guest, DirPerms::ALL, FilePerms::ALL);
             preopened.with_context(|| format!("--dir {dir}"))?;
         }
         if let Some(deadline) = deadline {
@@ -187,7 +187,7 @@ fn exit_code(file: &Path, error: anyhow::Error) -> Result<ExitCode> {
     if let Some(backtrace) = of_engine.backtrace() {
         eprintln!("{backtrace}");
     }
-    Ok(if of_engine.is_trap() { ExitCode::from(TRAP_STATUS) } else { ExitCode::FAILURE })
+    Ok(if of_engine.trap_code().is_some() { ExitCode::from(TRAP_STATUS) } else { ExitCode::FAILURE })
 }
 
 #[cfg(test)]

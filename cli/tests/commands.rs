@@ -1,0 +1,385 @@
+//! The `ampoule` command as its users see it: output, errors, exit statuses.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A folder with files, in which commands run.
+struct Folder(TempDir);
+
+impl Folder {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        for (name, content) in files {
+            std::fs::write(folder.path(name), content).unwrap();
+        }
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn ampoule(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ampoule"));
+        command.current_dir(self.0.path()).args(args).env("FROM_HOST", "host value").output().unwrap()
+    }
+
+    /// Runs a command that succeeds; answers what it printed.
+    fn succeeds(&self, args: &[&str]) -> String {
+        let output = self.ampoule(args);
+        assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()), "{args:?}: {}", out(&output));
+        out(&output)
+    }
+
+    /// Runs a command that ends with this status; answers what it printed to standard error.
+    fn fails(&self, status: i32, args: &[&str]) -> String {
+        let output = self.ampoule(args);
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {}{}", out(&output), err(&output));
+        err(&output)
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn assert_contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+}
+
+/// Prints its arguments and environment, a line each.
+const ECHO: &str = r#"(module $echo
+    (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes_get (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes_get (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func $print (local $at i32) (local $end i32)
+        (local.set $end (i32.add (i32.const 4096) (i32.load (i32.const 4))))
+        (local.set $at (i32.const 4096))
+        (loop $next
+            (if (i32.lt_u (local.get $at) (local.get $end)) (then
+                (if (i32.eqz (i32.load8_u (local.get $at))) (then (i32.store8 (local.get $at) (i32.const 10))))
+                (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                (br $next))))
+        (i32.store (i32.const 8) (i32.const 4096))
+        (i32.store (i32.const 12) (i32.load (i32.const 4)))
+        (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16))))
+    (func (export "_start")
+        (drop (call $args_sizes_get (i32.const 0) (i32.const 4)))
+        (drop (call $args_get (i32.const 32) (i32.const 4096)))
+        (call $print)
+        (drop (call $environ_sizes_get (i32.const 0) (i32.const 4)))
+        (drop (call $environ_get (i32.const 32) (i32.const 4096)))
+        (call $print)))"#;
+
+const MATH: &str = r#"(module $math
+    (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+    (func (export "swap") (param i64 f64) (result f64 i64) (local.get 1) (local.get 0))
+    (func $boom (export "boom") unreachable)
+    (func (export "spin") (loop (br 0)))
+    (func $deep (export "deep") (call $deep))
+    (global (export "answer") i32 (i32.const 42)))"#;
+
+fn exits_with(status: i32) -> String {
+    format!(
+        r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1) (func (export "_start") (call $exit (i32.const {status}))))"#
+    )
+}
+
+#[test]
+fn run_gives_a_command_its_arguments_and_environment() {
+    let folder = Folder::with(&[("echo.wat", ECHO)]);
+    assert_eq!(folder.succeeds(&["run", "echo.wat"]), "echo.wat\n");
+    assert_eq!(folder.succeeds(&["run", "echo.wat", "a b", "--fuel", "--", "-x"]), "echo.wat\na b\n--fuel\n--\n-x\n");
+    let with_env = folder.succeeds(&["run", "--env", "K=V=W", "--env", "FROM_HOST", "echo.wat", "x"]);
+    assert_eq!(with_env, "echo.wat\nx\nK=V=W\nFROM_HOST=host value\n");
+}
+
+#[test]
+fn run_passes_the_guests_exit_status_on() {
+    for status in [0, 1, 7, 125] {
+        let folder = Folder::with(&[("exit.wat", &exits_with(status))]);
+        let output = folder.ampoule(&["run", "exit.wat"]);
+        assert_eq!((output.status.code(), err(&output)), (Some(status), String::new()));
+    }
+}
+
+#[test]
+fn run_invokes_functions_and_prints_their_results() {
+    let folder = Folder::with(&[("math.wat", MATH)]);
+    assert_eq!(folder.succeeds(&["run", "--invoke", "add", "math.wat", "2", "-3"]), "-1\n");
+    assert_eq!(folder.succeeds(&["run", "--invoke", "add", "math.wat", "0xffffffff", "2"]), "1\n");
+    assert_eq!(folder.succeeds(&["run", "--invoke", "swap", "math.wat", "-5", "2.5"]), "2.5\n-5\n");
+    assert_contains(
+        &folder.fails(1, &["run", "--invoke", "add", "math.wat", "1"]),
+        &["math.wat", "takes 2 arguments, 1 given"],
+    );
+    assert_contains(
+        &folder.fails(1, &["run", "--invoke", "add", "math.wat", "1", "x"]),
+        &["math.wat", "`x` is no i32"],
+    );
+    assert_contains(
+        &folder.fails(1, &["run", "--invoke", "sub", "math.wat"]),
+        &["math.wat", "exports no function `sub`"],
+    );
+    assert_contains(&folder.fails(1, &["run", "--invoke", "answer", "math.wat"]), &["exports no function `answer`"]);
+}
+
+#[test]
+fn a_trap_prints_its_backtrace_and_exits_134() {
+    let folder = Folder::with(&[("math.wat", MATH)]);
+    let error = folder.fails(134, &["run", "--invoke", "boom", "math.wat"]);
+    assert_contains(&error, &["math.wat", "wasm `unreachable` instruction executed", "math!boom"]);
+    assert_contains(&folder.fails(134, &["run", "--invoke", "deep", "math.wat"]), &["call stack exhausted"]);
+}
+
+#[test]
+fn a_trap_in_the_start_function_is_one_too() {
+    let folder = Folder::with(&[("start.wat", "(module $s (func $main unreachable) (start $main))")]);
+    assert_contains(&folder.fails(134, &["run", "start.wat"]), &["start.wat", "unreachable", "s!main"]);
+}
+
+#[test]
+fn fuel_stops_a_guest() {
+    let folder = Folder::with(&[("math.wat", MATH)]);
+    let error = folder.fails(134, &["run", "--fuel", "10000", "--invoke", "spin", "math.wat"]);
+    assert_contains(&error, &["all fuel consumed by WebAssembly"]);
+    assert_eq!(folder.succeeds(&["run", "--fuel", "10000", "--invoke", "add", "math.wat", "1", "2"]), "3\n");
+    assert_contains(&folder.fails(2, &["run", "--fuel", "many", "math.wat"]), &["--fuel"]);
+}
+
+#[test]
+fn a_timeout_stops_a_guest_that_runs() {
+    let folder = Folder::with(&[("math.wat", MATH)]);
+    let start = Instant::now();
+    let error = folder.fails(134, &["run", "--timeout", "200ms", "--invoke", "spin", "math.wat"]);
+    assert_contains(&error, &["wasm trap: interrupt", "math!<wasm function 3>"]);
+    assert!((Duration::from_millis(200)..Duration::from_secs(60)).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert_eq!(folder.succeeds(&["run", "--timeout", "1m", "--invoke", "add", "math.wat", "1", "2"]), "3\n");
+    assert_contains(&folder.fails(2, &["run", "--timeout", "soon", "math.wat"]), &["500ms, 2s or 1m"]);
+}
+
+#[test]
+fn a_timeout_stops_a_guest_that_sleeps() {
+    // Waits for a relative clock of an hour.
+    let sleep = r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+            (i32.store (i32.const 16) (i32.const 1))
+            (i64.store (i32.const 24) (i64.const 3600000000000))
+            (drop (call $poll (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 256)))))"#;
+    let folder = Folder::with(&[("sleep.wat", sleep)]);
+    assert_contains(&folder.fails(134, &["run", "--timeout", "200ms", "sleep.wat"]), &["interrupt"]);
+}
+
+#[test]
+fn max_memory_refuses_growth_and_large_modules() {
+    let grow = r#"(module (memory 1) (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"#;
+    let folder = Folder::with(&[("grow.wat", grow), ("large.wat", "(module (memory 100))")]);
+    let run = |pages| folder.succeeds(&["run", "--max-memory", "256KiB", "--invoke", "grow", "grow.wat", pages]);
+    assert_eq!((run("3").as_str(), run("4").as_str()), ("1\n", "-1\n"));
+    assert_contains(&folder.fails(1, &["run", "--max-memory", "1MiB", "large.wat"]), &["large.wat", "memory"]);
+    assert_contains(&folder.fails(2, &["run", "--max-memory", "lots", "large.wat"]), &["64KiB or 256MiB"]);
+}
+
+/// Opens `note.txt` beneath the first preopened directory and prints what is in it; exits with the error number.
+const CAT: &str = r#"(module
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 64) "note.txt")
+    (func (export "_start") (local $errno i32)
+        (local.set $errno (call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 8) (i32.const 0) (i64.const 2)
+            (i64.const 0) (i32.const 0) (i32.const 0)))
+        (if (local.get $errno) (then (call $exit (local.get $errno))))
+        (i32.store (i32.const 8) (i32.const 1024))
+        (i32.store (i32.const 12) (i32.const 1024))
+        (drop (call $read (i32.load (i32.const 0)) (i32.const 8) (i32.const 1) (i32.const 12)))
+        (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))))"#;
+
+#[test]
+fn a_guest_reaches_the_directories_it_is_given_and_no_others() {
+    let folder = Folder::with(&[("cat.wat", CAT), ("note.txt", "a note\n")]);
+    assert_eq!(folder.succeeds(&["run", "--dir", ".::/data", "cat.wat"]), "a note\n");
+    assert_eq!(folder.succeeds(&["run", "--dir", ".", "cat.wat"]), "a note\n");
+    // EBADF: there is no descriptor 3.
+    folder.fails(8, &["run", "cat.wat"]);
+    assert_contains(&folder.fails(1, &["run", "--dir", "nowhere::/x", "cat.wat"]), &["--dir nowhere::/x", "nowhere"]);
+    assert_contains(&folder.fails(1, &["run", "--dir", "::/x", "cat.wat"]), &["expected HOST::GUEST"]);
+}
+
+#[test]
+fn missing_imports_are_named() {
+    let folder = Folder::with(&[("import.wat", r#"(module (import "env" "log" (func)))"#)]);
+    assert_contains(
+        &folder.fails(1, &["run", "import.wat"]),
+        &["import.wat", "unknown import: `env::log` has not been defined"],
+    );
+}
+
+#[test]
+fn what_was_compiled_runs_the_same() {
+    let folder = Folder::with(&[("math.wat", MATH), ("echo.wat", ECHO)]);
+    assert_contains(&folder.succeeds(&["compile", "math.wat"]), &["math.ampoule: "]);
+    assert_eq!(folder.succeeds(&["run", "--invoke", "add", "math.ampoule", "2", "3"]), "5\n");
+    assert_contains(&folder.fails(134, &["run", "--invoke", "boom", "math.ampoule"]), &["math!boom"]);
+    for level in ["none", "speed", "speed-and-size"] {
+        folder.succeeds(&["compile", "-O", level, "-o", "out.bin", "echo.wat"]);
+        let output = folder.ampoule(&["run", "out.bin", "x"]);
+        if level == "speed" {
+            assert_eq!(out(&output), "out.bin\nx\n");
+        }
+    }
+}
+
+#[test]
+fn compiled_modules_say_which_configuration_they_were_made_for() {
+    let folder = Folder::with(&[("math.wat", MATH)]);
+    folder.succeeds(&["compile", "math.wat"]);
+    assert_contains(&folder.fails(1, &["run", "--fuel", "9", "math.ampoule"]), &["math.ampoule"]);
+    folder.succeeds(&["compile", "--fuel", "--timeout", "math.wat"]);
+    assert_contains(&folder.fails(1, &["run", "math.ampoule"]), &["math.ampoule"]);
+    let run = ["run", "--fuel", "1000", "--timeout", "1m", "--invoke", "spin", "math.ampoule"];
+    assert_contains(&folder.fails(134, &run), &["all fuel consumed"]);
+}
+
+#[test]
+fn broken_artifacts_are_refused() {
+    let folder = Folder::with(&[("math.wat", MATH)]);
+    folder.succeeds(&["compile", "math.wat"]);
+    let artifact = std::fs::read(folder.path("math.ampoule")).unwrap();
+    for len in [8, 20, 100, artifact.len() / 2, artifact.len() - 1] {
+        std::fs::write(folder.path("cut.ampoule"), &artifact[..len]).unwrap();
+        assert_contains(&folder.fails(1, &["run", "cut.ampoule"]), &["error: cut.ampoule: "]);
+    }
+}
+
+#[test]
+fn validate_names_file_offset_and_reason() {
+    let bad = r#"(module (func (result i32) i64.const 1))"#;
+    let folder = Folder::with(&[
+        ("good.wat", MATH),
+        ("bad.wat", bad),
+        ("text.wat", "(module\n  (fnc))"),
+        ("binary", "\0asm\x01"),
+    ]);
+    std::fs::write(folder.path("noise"), [0xff, 0xfe]).unwrap();
+    assert_eq!(folder.succeeds(&["validate", "good.wat"]), "good.wat: valid\n");
+    assert_contains(&folder.fails(1, &["validate", "bad.wat"]), &["error: bad.wat: ", "type mismatch", "at offset 0x"]);
+    assert_contains(&folder.fails(1, &["validate", "text.wat"]), &["text.wat:2:4", "(fnc)"]);
+    assert_contains(&folder.fails(1, &["validate", "binary"]), &["error: binary: ", "at offset 0x"]);
+    assert_contains(&folder.fails(1, &["validate", "noise"]), &["error: noise: ", "at offset 0x0"]);
+    assert_contains(&folder.fails(1, &["validate", "absent.wasm"]), &["error: absent.wasm: ", "No such file"]);
+    let both = folder.ampoule(&["validate", "bad.wat", "good.wat"]);
+    assert_eq!((both.status.code(), out(&both).as_str()), (Some(1), "good.wat: valid\n"));
+}
+
+#[test]
+fn every_command_names_a_file_that_is_missing() {
+    let folder = Folder::with(&[]);
+    for command in ["run", "compile", "validate", "inspect", "wast"] {
+        assert_contains(&folder.fails(1, &[command, "absent"]), &["error: absent: ", "No such file"]);
+        assert_contains(&folder.fails(2, &[command]), &["Usage"]);
+    }
+}
+
+const MIXED: &str = r#"(module $mixed
+    (import "env" "log" (func $log (param i32)))
+    (memory (export "memory") 2 4)
+    (table 3 funcref)
+    (global (mut i32) (i32.const 0))
+    (data (i32.const 0) "12345")
+    (func (export "swap") (param i32 i32) (result i32 i32) (local.get 1) (local.get 0))
+    (func (export "wide") (result v128) (v128.const i64x2 0 0)))"#;
+
+#[test]
+fn inspect_lists_what_a_module_has_and_needs() {
+    let folder = Folder::with(&[("mixed.wat", MIXED), ("plain.wat", "(module)")]);
+    let text = folder.succeeds(&["inspect", "mixed.wat"]);
+    let parts = [
+        "module mixed",
+        "imports (1)",
+        "env::log",
+        "(func (param i32))",
+        "exports (3)",
+        "memory",
+        "swap",
+        "in 2 functions",
+    ];
+    assert_contains(&text, &parts);
+    assert_contains(&text, &["data     5 B", "128.0 KiB to 256.0 KiB", "multi-value simd"]);
+    assert_contains(&folder.succeeds(&["inspect", "plain.wat"]), &["imports (0)", "features\n  none"]);
+}
+
+#[test]
+fn inspect_writes_json() {
+    let folder = Folder::with(&[("mixed.wat", MIXED)]);
+    let report: serde_json::Value =
+        serde_json::from_str(&folder.succeeds(&["inspect", "--json", "mixed.wat"])).unwrap();
+    assert_eq!(report["name"], "mixed");
+    assert_eq!(report["imports"], serde_json::json!([{"module": "env", "name": "log", "type": "(func (param i32))"}]));
+    assert_eq!(report["exports"][0], serde_json::json!({"name": "memory", "type": "(memory 2 4)"}));
+    assert_eq!((&report["sizes"]["functions"], &report["sizes"]["data_bytes"]), (&2.into(), &5.into()));
+    assert_eq!(report["features"], serde_json::json!(["multi-value", "simd"]));
+}
+
+#[test]
+fn wast_tells_what_fails_and_where() {
+    let good = r#"(module (func (export "f") (result i32) i32.const 1)) (assert_return (invoke "f") (i32.const 1))"#;
+    let folder = Folder::with(&[
+        ("good.wast", good),
+        ("bad.wast", &format!("{good}\n(assert_return (invoke \"f\") (i32.const 2))")),
+    ]);
+    assert_eq!(folder.succeeds(&["wast", "good.wast"]), "good.wast: 2 passed, 0 failed\n");
+    assert_eq!(folder.succeeds(&["wast", "--round-trip", "good.wast"]), "good.wast: 2 passed, 0 failed\n");
+    let both = folder.ampoule(&["wast", "bad.wast", "good.wast"]);
+    assert_eq!(both.status.code(), Some(1));
+    assert_eq!(out(&both), "bad.wast: 2 passed, 1 failed\ngood.wast: 2 passed, 0 failed\n");
+    assert_contains(&err(&both), &["bad.wast:2:", "expected I32(2), got I32(1)"]);
+}
+
+#[test]
+fn completions_are_written_for_every_shell() {
+    let folder = Folder::with(&[]);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        assert_contains(&folder.succeeds(&["completions", shell]), &["ampoule", "max-memory"]);
+    }
+    assert_contains(&folder.fails(2, &["completions", "tcl"]), &["tcl"]);
+}
+
+#[test]
+fn wrong_arguments_are_explained() {
+    let folder = Folder::with(&[("math.wat", MATH)]);
+    assert_contains(&folder.fails(2, &[]), &["Usage"]);
+    assert_contains(&folder.fails(2, &["walk"]), &["walk"]);
+    assert_contains(&folder.fails(2, &["inspect", "--yaml", "math.wat"]), &["--yaml"]);
+    assert_contains(&folder.fails(1, &["run", "--env", "SURELY_NOT_SET", "math.wat"]), &["--env SURELY_NOT_SET"]);
+    assert_contains(&folder.succeeds(&["--version"]), &["ampoule 0."]);
+    assert_contains(&folder.succeeds(&["run", "--help"]), &["--timeout <DURATION>", "--max-memory <BYTES>"]);
+}
+
+#[test]
+fn compile_says_what_it_cannot_do() {
+    let folder = Folder::with(&[("math.wat", MATH)]);
+    folder.succeeds(&["compile", "math.wat"]);
+    assert_contains(&folder.fails(1, &["compile", "math.ampoule"]), &["math.ampoule", "compiled already"]);
+    assert_contains(&folder.fails(1, &["inspect", "math.ampoule"]), &["math.ampoule", "compiled already"]);
+    let unwritable = Path::new("absent").join("out");
+    let error = folder.fails(1, &["compile", "-o", unwritable.to_str().unwrap(), "math.wat"]);
+    assert_contains(&error, &["absent/out", "No such file"]);
+}
