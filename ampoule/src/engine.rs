@@ -24,6 +24,9 @@ pub(crate) struct EngineInner {
     thunks: Mutex<Thunks>,
     #[cfg(feature = "compiler")]
     compiler: Arc<OptimizingCompiler>,
+    /// How many functions have been compiled; shared with the closures that compile.
+    #[cfg(feature = "compiler")]
+    compiled_functions: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -57,6 +60,8 @@ impl Engine {
             thunks: Mutex::default(),
             #[cfg(feature = "compiler")]
             compiler: Arc::new(compiler),
+            #[cfg(feature = "compiler")]
+            compiled_functions: Arc::default(),
         })))
     }
 
@@ -106,6 +111,17 @@ impl Engine {
     #[cfg(feature = "compiler")]
     pub(crate) fn compiler(&self) -> &Arc<OptimizingCompiler> {
         &self.0.compiler
+    }
+
+    /// How many functions of its modules this engine has compiled so far; grows while a module is compiled.
+    #[cfg(feature = "compiler")]
+    pub fn compiled_functions(&self) -> u64 {
+        self.0.compiled_functions.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "compiler")]
+    pub(crate) fn compiled_functions_counter(&self) -> &Arc<AtomicU64> {
+        &self.0.compiled_functions
     }
 
     /// Target and CPU features of the code this engine runs, as text that artifacts are compared by.

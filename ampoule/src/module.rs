@@ -24,6 +24,8 @@ use hashbrown::HashMap;
 use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock, Weak};
+#[cfg(feature = "compiler")]
+use std::sync::atomic::Ordering;
 
 /// A module. Cheap to clone; threads and stores may share it.
 #[derive(Clone)]
@@ -315,10 +317,13 @@ fn compile_fn(
 ) -> Box<table::CompileFn> {
     let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
     let (compiler, tunables) = (engine.compiler().clone(), engine.config().tunables);
+    let counter = engine.compiled_functions_counter().clone();
     Box::new(move |func| {
         use ampoule_compiler::{Compiler, ModuleInput};
         let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables: &tunables };
-        compiler.compile_function(&input, func).map_err(|error| error.to_string())
+        let compiled = compiler.compile_function(&input, func).map_err(|error| error.to_string());
+        counter.fetch_add(1, Ordering::Relaxed);
+        compiled
     })
 }
 
