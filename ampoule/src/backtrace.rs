@@ -10,7 +10,7 @@ use ampoule_core::index::FuncIndex;
 use std::fmt;
 
 /// Frames noted at most, the innermost ones: a guest that overflowed its stack has thousands that tell nothing new.
-const MAX_FRAMES: usize = 100;
+const MAX_FRAMES: usize = 20;
 
 /// The guest's frames, innermost first.
 #[derive(Clone, Default)]

@@ -15,6 +15,8 @@ pub struct Error(Arc<Inner>);
 
 struct Inner {
     kind: ErrorKind,
+    /// What was being done, where the kind alone doesn't tell.
+    doing: Option<&'static str>,
     backtrace: OnceLock<Backtrace>,
 }
 
@@ -78,7 +80,7 @@ pub enum LinkError {
         name: String,
     },
     /// What was given for this import is of another type.
-    #[error("incompatible import type for `{module}::{name}`\n\nCaused by:\n    {reason}")]
+    #[error("incompatible import type for `{module}::{name}`: {reason}")]
     Mismatch {
         /// First name.
         module: String,
@@ -103,8 +105,11 @@ pub enum LinkError {
         /// Second name.
         name: String,
     },
+    /// An import belongs to another store.
+    #[error("cross-`Store` instantiation is not currently supported")]
+    WrongStore,
     /// A module or item belongs to another engine.
-    #[error("{what} belongs to another engine")]
+    #[error("cross-`Engine` instantiation is not currently supported: the {what} is of another engine")]
     WrongEngine {
         /// Which.
         what: &'static str,
@@ -114,7 +119,15 @@ pub enum LinkError {
 impl Error {
     /// An error of this kind, without a backtrace.
     pub fn new(kind: impl Into<ErrorKind>) -> Self {
-        Error(Arc::new(Inner { kind: kind.into(), backtrace: OnceLock::new() }))
+        Error(Arc::new(Inner { kind: kind.into(), doing: None, backtrace: OnceLock::new() }))
+    }
+
+    /// Says what failed because of this error.
+    pub(crate) fn of(mut self, doing: &'static str) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.doing = Some(doing);
+        }
+        self
     }
 
     /// An error in words.
@@ -214,16 +227,43 @@ impl From<TrapCode> for Error {
 /// The words alone, without the backtrace.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.kind.fmt(f)
+        if let Some(doing) = self.0.doing {
+            write!(f, "{doing}: ")?;
+        }
+        fmt::Display::fmt(&self.0.kind, f)
     }
 }
 
-/// The words and, where there is one, the backtrace: what C clients get as a trap's message.
+/// What C clients get as a message: what happened and, below it, its causes. Where a guest was running, what happened is the
+/// backtrace.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.backtrace.get() {
-            Some(backtrace) => write!(f, "{backtrace}\n\nCaused by:\n    {}", self.0.kind),
-            None => self.0.kind.fmt(f),
+        let backtrace = self.0.backtrace.get().map(ToString::to_string);
+        let doing = self.0.doing.map(str::to_string);
+        let kind = self.0.kind.chain();
+        let mut chain = backtrace.into_iter().chain(doing).chain(kind);
+        f.write_str(&chain.next().expect("a kind has words"))?;
+        match &*chain.collect::<Vec<_>>() {
+            [] => Ok(()),
+            [cause] => write!(f, "\n\nCaused by:\n    {cause}\n"),
+            causes => {
+                write!(f, "\n\nCaused by:\n")?;
+                causes.iter().enumerate().try_for_each(|(number, cause)| writeln!(f, "    {number}: {cause}"))
+            }
+        }
+    }
+}
+
+impl ErrorKind {
+    /// What happened, followed by its causes.
+    fn chain(&self) -> Vec<String> {
+        match self {
+            ErrorKind::Link(LinkError::Mismatch { module, name, reason }) => {
+                vec![format!("incompatible import type for `{module}::{name}`"), reason.clone()]
+            }
+            ErrorKind::Decode(error) => vec!["failed to parse WebAssembly module".to_string(), error.to_string()],
+            ErrorKind::System(doing, error) => vec![doing.to_string(), error.to_string()],
+            kind => vec![kind.to_string()],
         }
     }
 }

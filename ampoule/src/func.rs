@@ -101,8 +101,9 @@ impl Func {
         }
         let mut raw = vec![VmValRaw { v128: [0; 16] }; args.len().max(results.len())];
         for ((slot, arg), &expected) in raw.iter_mut().zip(args).zip(ty.params()) {
-            arg.check_type(expected)?;
-            *slot = arg.to_raw(store)?;
+            let refused = |error: Error| error.of("argument type mismatch");
+            arg.check_type(expected).map_err(refused)?;
+            *slot = arg.to_raw(store).map_err(refused)?;
         }
         // SAFETY: there is a slot for each argument and result, and the arguments were just checked.
         unsafe { self.call_raw(store, raw.as_mut_ptr())? };

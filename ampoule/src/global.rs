@@ -33,8 +33,9 @@ impl Global {
     /// # Errors
     /// Where the value is of another type or store.
     pub fn new(store: &mut Store, ty: GlobalType, value: &Val) -> Result<Global, Error> {
-        value.check_type(ty.content)?;
-        let raw = value.to_raw(store)?;
+        let refused = |error: Error| error.of("type mismatch: initial value provided does not match the type of this global");
+        value.check_type(ty.content).map_err(refused)?;
+        let raw = value.to_raw(store).map_err(refused)?;
         let mut global = Box::new(HostGlobal { vm: VmGlobal::default(), ty });
         // SAFETY: the cell is ours alone, and the value was checked.
         unsafe { (&raw mut global.vm).cast::<VmValRaw>().write(raw) };
@@ -74,8 +75,9 @@ impl Global {
         if !ty.mutable {
             return Err(Error::new(ErrorKind::Type("immutable global cannot be set".to_string())));
         }
-        value.check_type(ty.content)?;
-        let raw = value.to_raw(store)?;
+        let refused = |error: Error| error.of("type mismatch: attempt to set global to value of wrong type");
+        value.check_type(ty.content).map_err(refused)?;
+        let raw = value.to_raw(store).map_err(refused)?;
         // SAFETY: the cell is a live global of this store, sixteen bytes wide as the raw value is.
         unsafe { cell.cast::<VmValRaw>().write(raw) };
         Ok(())

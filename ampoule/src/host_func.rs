@@ -157,7 +157,7 @@ unsafe fn run_closure(env: &ClosureEnv, mut caller: Caller<'_>, values: *mut VmV
     let (args, answers) = vals.split_at_mut(params.len());
     (env.func)(caller.reborrow(), args, answers)?;
     for (position, (answer, &ty)) in answers.iter().zip(results).enumerate() {
-        answer.check_type(ty).map_err(|_| result_mismatch())?;
+        answer.check_type(ty).map_err(|error| error.of(RESULT_MISMATCH))?;
         let raw = answer.to_raw(caller.store())?;
         // SAFETY: there is room for every result.
         unsafe { *values.add(position) = raw };
@@ -165,9 +165,11 @@ unsafe fn run_closure(env: &ClosureEnv, mut caller: Caller<'_>, values: *mut VmV
     Ok(())
 }
 
+const RESULT_MISMATCH: &str = "function attempted to return an incompatible value";
+
 /// What a host function's wrong result is reported as.
 pub(crate) fn result_mismatch() -> Error {
-    Error::new(ErrorKind::Type("function attempted to return an incompatible value".to_string()))
+    Error::new(ErrorKind::Type(RESULT_MISMATCH.to_string()))
 }
 
 struct RootingEnv {

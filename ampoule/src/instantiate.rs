@@ -1,7 +1,7 @@
 //! Instantiation (core spec, section 4.5.4): check imports, allocate, initialize, start.
 
 use crate::builtins;
-use crate::error::{Error, LinkError, extern_kind};
+use crate::error::{Error, ErrorKind, LinkError, extern_kind};
 use crate::external::Extern;
 use crate::func::Func;
 use crate::instance::{Instance, InstanceData, MemoryLink};
@@ -57,8 +57,14 @@ pub(crate) fn check_imports(store: &Store, module: &Module, imports: &[Extern]) 
     expected.iter().zip(imports).try_for_each(|(import, given)| check_import(store, module, import, given))
 }
 
+/// Says of an import, rather than of any object, that it is of another store.
+fn of_other_store(error: Error) -> Error {
+    if matches!(error.kind(), ErrorKind::WrongStore) { LinkError::WrongStore.into() } else { error }
+}
+
 /// Refuses one import that doesn't fit.
 pub(crate) fn check_import(store: &Store, module: &Module, import: &Import, given: &Extern) -> Result<(), Error> {
+    let found = given.ty(store).map_err(of_other_store)?;
     let description = module.description();
     let fits = match (import.item, given) {
         (Item::Func(index), Extern::Func(func)) => ptr::eq(func.signature(store)?, &**module.signature(index)),
@@ -73,7 +79,7 @@ pub(crate) fn check_import(store: &Store, module: &Module, import: &Import, give
         }
         _ => false,
     };
-    if fits { Ok(()) } else { Err(mismatch(import, &description.item_type(import.item), &given.ty(store)?)) }
+    if fits { Ok(()) } else { Err(mismatch(import, &description.item_type(import.item), &found)) }
 }
 
 /// The error of an import of another type than expected.
@@ -89,23 +95,56 @@ pub(crate) fn mismatch(import: &Import, expected: &ExternType, found: &ExternTyp
         (ExternType::Global(expected), ExternType::Global(found)) => {
             format!("global types incompatible: expected global of type `{}`, found global of type `{}`", expected.content, found.content)
         }
+        (ExternType::Table(expected), ExternType::Table(found)) if expected.element != found.element => {
+            let (expected, found) = (expected.element, found.element);
+            format!("table types incompatible: expected table of type `{expected}`, found table of type `{found}`")
+        }
+        (ExternType::Table(expected), ExternType::Table(found)) if expected.is_64 != found.is_64 => {
+            differ("table", width(expected.is_64), width(found.is_64))
+        }
         (ExternType::Table(expected), ExternType::Table(found)) => {
-            limits_reason("table", "limits", (expected.min, expected.max), (found.min, found.max))
+            limits_reason("table", (expected.min, expected.max), (found.min, found.max))
+        }
+        (ExternType::Memory(expected), ExternType::Memory(found)) if expected.shared != found.shared => {
+            let word = |shared| if shared { "shared" } else { "non-shared" };
+            differ("memory", word(expected.shared), word(found.shared))
+        }
+        (ExternType::Memory(expected), ExternType::Memory(found)) if expected.is_64 != found.is_64 => {
+            differ("memory", width(expected.is_64), width(found.is_64))
+        }
+        (ExternType::Memory(expected), ExternType::Memory(found)) if expected.page_size_log2 != found.page_size_log2 => {
+            let (expected, found) = (expected.page_size(), found.page_size());
+            format!("memory types incompatible: expected a memory page size of {expected}, found {found}")
         }
         (ExternType::Memory(expected), ExternType::Memory(found)) => {
-            limits_reason("memory", "limits", (expected.min, expected.max), (found.min, found.max))
+            limits_reason("memory", (expected.min, expected.max), (found.min, found.max))
         }
-        _ => format!("expected {}, found {}", extern_kind(expected), extern_kind(found)),
+        _ => {
+            let found = match extern_kind(found) {
+                "func" => "function",
+                kind => kind,
+            };
+            format!("expected {}, but found {found}", extern_kind(expected))
+        }
     };
     LinkError::Mismatch { module: import.module.clone(), name: import.name.clone(), reason }.into()
 }
 
-fn limits_reason(kind: &str, what: &str, expected: (u64, Option<u64>), found: (u64, Option<u64>)) -> String {
+fn differ(kind: &str, expected: &str, found: &str) -> String {
+    format!("{kind} types incompatible: expected {expected} {kind}, found {found} {kind}")
+}
+
+fn width(is_64: bool) -> &'static str {
+    if is_64 { "64-bit" } else { "32-bit" }
+}
+
+fn limits_reason(kind: &str, expected: (u64, Option<u64>), found: (u64, Option<u64>)) -> String {
     let show = |(min, max): (u64, Option<u64>)| {
         let max = max.map_or("none".to_string(), |max| max.to_string());
         format!("(min: {min}, max: {max})")
     };
-    format!("{kind} types incompatible: expected {kind} {what} {}, found {kind} {what} {}", show(expected), show(found))
+    let (expected, found) = (show(expected), show(found));
+    format!("{kind} types incompatible: expected {kind} limits {expected} doesn't match provided {kind} limits {found}")
 }
 
 fn limits_fit(found: (u64, Option<u64>), expected: (u64, Option<u64>)) -> bool {
@@ -235,7 +274,7 @@ unsafe fn fill_in(
 fn new_shared(store: &Store, ty: &MemoryType) -> Result<SharedMemory, Error> {
     let fits = ty.min_byte_len().is_some_and(|len| store.limits.allow_memory(len));
     if !fits {
-        return Err(Error::new(crate::error::ErrorKind::Limit(format!(
+        return Err(Error::new(ErrorKind::Limit(format!(
             "memory minimum size of {} pages exceeds memory limits",
             ty.min
         ))));
@@ -355,7 +394,6 @@ impl SharedMemory {
     /// Where the engine's configuration has shared memories off, the type is not of a shared memory with a maximum, or the
     /// system refuses.
     pub fn new(engine: &crate::Engine, ty: &MemoryType) -> Result<SharedMemory, Error> {
-        use crate::error::ErrorKind;
         if !engine.config().shared_memory {
             return Err(Error::new(ErrorKind::Config("shared memory support is disabled for this engine".to_string())));
         }

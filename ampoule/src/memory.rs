@@ -163,7 +163,8 @@ pub(crate) fn allocate(
 pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Option<u64> {
     let data = &mut store.instances.memories[position as usize];
     let new_len = delta.checked_mul(data.ty.page_size())?.checked_add(data.memory.byte_len() as u64)?;
-    if !store.limits.allow_memory(new_len) {
+    // Growing by nothing asks for the size, and is no growth that a limit could refuse.
+    if delta > 0 && !store.limits.allow_memory(new_len) {
         return None;
     }
     let before = data.memory.grow(delta).ok()?;

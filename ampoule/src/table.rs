@@ -107,7 +107,7 @@ impl Table {
         let position = self.position(store)?;
         let word = element_in(store, store.instances.tables[position as usize].ty.element, value)?;
         fill(store, position, index, word, 1)
-            .map_err(|_| Error::new(ErrorKind::Type("table element index out of bounds".to_string())))
+            .map_err(Error::trap)
     }
 
     /// Grows by `delta` elements, each `init`, and gives the elements before.
@@ -124,8 +124,9 @@ impl Table {
 
 /// A value as guest code holds it, 64 bits wide; null is zero.
 fn element_in(store: &Store, element: RefType, value: &Val) -> Result<u64, Error> {
-    value.check_type(ValType::Ref(element))?;
-    let raw = value.to_raw(store)?;
+    let refused = |error: Error| error.of("type mismatch: value does not match table element type");
+    value.check_type(ValType::Ref(element)).map_err(refused)?;
+    let raw = value.to_raw(store).map_err(refused)?;
     // SAFETY: the type was just compared.
     Ok(unsafe { word_of(element, &raw) })
 }
@@ -214,7 +215,7 @@ pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> O
     let before = table.elements.len();
     let after = (before as u64).checked_add(delta)?;
     let width = if table.ty.is_64 { u64::MAX } else { u64::from(u32::MAX) };
-    if after > table.ty.max.unwrap_or(width).min(width).min(MAX_ELEMENTS) || !store.limits.allow_table(after) {
+    if after > table.ty.max.unwrap_or(width).min(width).min(MAX_ELEMENTS) || (delta > 0 && !store.limits.allow_table(after)) {
         return None;
     }
     table.elements.try_reserve(delta as usize).ok()?;

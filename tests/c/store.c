@@ -351,7 +351,8 @@ static wasmtime_error_t *far_away(wasmtime_context_t *context, void *data, uint6
 }
 
 static void a_callback_moves_the_deadline_from_the_current_epoch(void) {
-  struct deadline deadline = {0, 0, 0, NULL};
+  static struct deadline deadline; // it outlives the claim: the store, and with it the finalizer, does
+  deadline = (struct deadline){0, 0, 0, NULL};
   wasmtime_store_epoch_deadline_callback(store, far_away, &deadline, finalize_deadline);
   wasmtime_instance_t instance = instance_of(LOOPING);
   wasmtime_func_t empty = func_of(&instance, "empty");
