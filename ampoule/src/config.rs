@@ -1,5 +1,6 @@
 //! What an embedder chooses before an engine is made.
 
+use crate::host_memory::HostMemories;
 use ampoule_core::features::Features;
 use ampoule_core::tunables::{OptLevel, Tunables};
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub memory_init_cow: bool,
     /// Address space reserved beyond what a moved memory needs, in bytes.
     pub memory_reservation_for_growth: u64,
+    /// Who provides memories that aren't shared, where it isn't the engine. Reservations, guards and images are then off.
+    pub host_memories: Option<HostMemories>,
     /// Whether the host may create shared memories.
     pub shared_memory: bool,
     /// Extra flags for the optimizing back end: name, and value unless the flag is a switch.
@@ -49,6 +52,7 @@ impl Default for Config {
             max_wasm_stack: 512 << 10,
             memory_init_cow: true,
             memory_reservation_for_growth: 2 << 30,
+            host_memories: None,
             shared_memory: false,
             cranelift_flags: Vec::new(),
             target: None,

@@ -45,6 +45,14 @@ impl Engine {
         if config.max_wasm_stack == 0 {
             return Err(Error::new(ErrorKind::Config("max_wasm_stack size cannot be zero".to_string())));
         }
+        let mut config = config.clone();
+        if config.host_memories.is_some() {
+            // Nothing is known of the address space around the embedder's memories.
+            config.tunables.memory_reservation = 0;
+            config.tunables.memory_guard_size = 0;
+            config.tunables.memory_may_move = true;
+            config.memory_init_cow = false;
+        }
         #[cfg(feature = "compiler")]
         let compiler =
             OptimizingCompiler::new(&config.tunables, &config.cranelift_flags, config.target.as_deref())
@@ -53,10 +61,10 @@ impl Engine {
             sys::signals::install().map_err(|error| Error::new(ErrorKind::System("installing signal handlers", error)))?;
         }
         Ok(Engine(Arc::new(EngineInner {
-            config: config.clone(),
             types: Arc::new(TypeRegistry::default()),
             epoch: AtomicU64::new(0),
             memories: MemoryCache::with_limits(Default::default(), config.memory_reservation_for_growth),
+            config,
             thunks: Mutex::default(),
             #[cfg(feature = "compiler")]
             compiler: Arc::new(compiler),

@@ -42,6 +42,7 @@ pub mod host_func;
 pub mod caller;
 pub mod memory;
 pub mod linear_memory;
+pub mod host_memory;
 pub mod memory_image;
 pub mod memory_cache;
 pub mod shared_memory;

@@ -1,6 +1,7 @@
 //! Linear memories of a store, as the embedder holds them. The mechanism is in [`crate::linear_memory`].
 
 use crate::error::{Error, ErrorKind};
+use crate::host_memory::HostLinearMemory;
 use crate::linear_memory::LinearMemory;
 use crate::store::Store;
 use ampoule_core::tunables::MemoryPlan;
@@ -25,12 +26,44 @@ struct Id {
 
 /// A memory and where machine code looks for it.
 pub(crate) struct MemoryData {
-    pub(crate) memory: LinearMemory,
+    memory: Bytes,
     pub(crate) ty: MemoryType,
     /// In an instance's block, or in `own`. Lives as long as the store.
     pub(crate) definition: *mut VmMemory,
     /// The definition of a memory made by the host.
     own: Option<Box<VmMemory>>,
+}
+
+/// Where a memory's bytes are.
+enum Bytes {
+    /// With the engine.
+    Engine(LinearMemory),
+    /// With the embedder.
+    Host(HostLinearMemory),
+}
+
+impl Bytes {
+    fn base(&self) -> *mut u8 {
+        match self {
+            Bytes::Engine(memory) => memory.base(),
+            Bytes::Host(memory) => memory.base(),
+        }
+    }
+
+    fn byte_len(&self) -> usize {
+        match self {
+            Bytes::Engine(memory) => memory.byte_len(),
+            Bytes::Host(memory) => memory.byte_len(),
+        }
+    }
+
+    /// Grows by `delta` pages and gives the pages before.
+    fn grow(&mut self, delta: u64) -> Option<u64> {
+        match self {
+            Bytes::Engine(memory) => memory.grow(delta).ok(),
+            Bytes::Host(memory) => memory.grow(delta),
+        }
+    }
 }
 
 impl Memory {
@@ -144,8 +177,12 @@ pub(crate) fn allocate(
         Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
     })?;
     debug_assert!(min <= ty.max_byte_len());
-    let memory = LinearMemory::new(ty, plan, image, store.engine.memories())
-        .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))?;
+    let memory = match &store.engine.config().host_memories {
+        Some(creator) => Bytes::Host(HostLinearMemory::new(creator, ty)?),
+        None => LinearMemory::new(ty, plan, image, store.engine.memories())
+            .map(Bytes::Engine)
+            .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))?,
+    };
     let vm = VmMemory { base: memory.base(), byte_len: AtomicUsize::new(memory.byte_len()) };
     let (definition, own) = if definition.is_null() {
         let mut own = Box::new(vm);
@@ -167,12 +204,12 @@ pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Option<u64> 
     if delta > 0 && !store.limits.allow_memory(new_len) {
         return None;
     }
-    let before = data.memory.grow(delta).ok()?;
+    let before = data.memory.grow(delta);
     debug_assert!(data.own.as_deref().is_none_or(|own| std::ptr::eq(own, data.definition)));
     // SAFETY: the definition lives as long as the store, and no guest code runs on another thread: it isn't shared.
     unsafe {
         (*data.definition).base = data.memory.base();
         (*data.definition).byte_len.store(data.memory.byte_len(), Ordering::Relaxed);
     }
-    Some(before)
+    before
 }

@@ -2,10 +2,15 @@
 
 use crate::boundary::{give_unit, misuse, string};
 use crate::error::wasmtime_error_t;
+use crate::foreign::{Finalizer, Foreign};
 use crate::wasm::config::wasm_config_t;
-use ampoule::{Engine, Error, Strategy};
+use crate::wasm::memorytype::wasm_memorytype_t;
+use ampoule::host_memory::{HostMemories, HostMemory, HostMemoryCreator};
+use ampoule::{Engine, Error, MemoryType, Strategy};
 use ampoule_core::tunables::OptLevel;
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
+use std::ptr;
+use std::sync::Arc;
 
 /// How code is compiled.
 pub type wasmtime_strategy_t = u8;
@@ -234,6 +239,84 @@ pub extern "C" fn wasmtime_config_macos_use_mach_ports_set(_config: &mut wasm_co
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_signals_based_traps_set(config: &mut wasm_config_t, enable: bool) {
     config.config.tunables.signals_based_traps = enable;
+}
+
+/// Tells where a memory of the host's is.
+pub type wasmtime_memory_get_callback_t =
+    extern "C" fn(env: *mut c_void, byte_size: &mut usize, byte_capacity: &mut usize) -> *mut u8;
+
+/// Grows a memory of the host's.
+pub type wasmtime_memory_grow_callback_t = extern "C" fn(env: *mut c_void, new_size: usize) -> Option<Box<wasmtime_error_t>>;
+
+/// A memory of the host's.
+#[repr(C)]
+pub struct wasmtime_linear_memory_t {
+    env: *mut c_void,
+    get_memory: Option<wasmtime_memory_get_callback_t>,
+    grow_memory: Option<wasmtime_memory_grow_callback_t>,
+    finalizer: Finalizer,
+}
+
+/// Makes a memory of the host's.
+pub type wasmtime_new_memory_callback_t = extern "C" fn(
+    env: *mut c_void, ty: &wasm_memorytype_t, minimum: usize, maximum: usize, reserved_size_in_bytes: usize,
+    guard_size_in_bytes: usize, memory_ret: &mut wasmtime_linear_memory_t,
+) -> Option<Box<wasmtime_error_t>>;
+
+/// Makes the memories of an engine.
+#[repr(C)]
+pub struct wasmtime_memory_creator_t {
+    env: *mut c_void,
+    new_memory: wasmtime_new_memory_callback_t,
+    finalizer: Finalizer,
+}
+
+/// A creator whose `env` was taken over.
+struct Creator {
+    env: Foreign,
+    new_memory: wasmtime_new_memory_callback_t,
+}
+
+/// A memory whose `env` was taken over.
+struct HostBytes {
+    env: Foreign,
+    get_memory: wasmtime_memory_get_callback_t,
+    grow_memory: wasmtime_memory_grow_callback_t,
+}
+
+impl HostMemoryCreator for Creator {
+    fn create(&self, ty: &MemoryType, minimum: usize, maximum: usize) -> Result<Box<dyn HostMemory>, Error> {
+        let ty = wasm_memorytype_t::new(*ty);
+        let mut made = wasmtime_linear_memory_t { env: ptr::null_mut(), get_memory: None, grow_memory: None, finalizer: None };
+        // Code checks every access, so neither a reservation nor a guard is asked for.
+        if let Some(error) = (self.new_memory)(self.env.data(), &ty, minimum, maximum, 0, 0, &mut made) {
+            return Err(error.0);
+        }
+        let env = Foreign::new(made.env, made.finalizer);
+        match (made.get_memory, made.grow_memory) {
+            (Some(get_memory), Some(grow_memory)) => Ok(Box::new(HostBytes { env, get_memory, grow_memory })),
+            _ => Err(Error::message("the host's memory lacks a function")),
+        }
+    }
+}
+
+// SAFETY: the header's contract is the trait's.
+unsafe impl HostMemory for HostBytes {
+    fn place(&mut self) -> (*mut u8, usize) {
+        let (mut size, mut capacity) = (0, 0);
+        let base = (self.get_memory)(self.env.data(), &mut size, &mut capacity);
+        (base, size)
+    }
+
+    fn grow(&mut self, byte_len: usize) -> Result<(), Error> {
+        (self.grow_memory)(self.env.data(), byte_len).map_or(Ok(()), |error| Err(error.0))
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_host_memory_creator_set(config: &mut wasm_config_t, creator: &wasmtime_memory_creator_t) {
+    let env = Foreign::new(creator.env, creator.finalizer);
+    config.config.host_memories = Some(HostMemories(Arc::new(Creator { env, new_memory: creator.new_memory })));
 }
 
 #[unsafe(no_mangle)]
