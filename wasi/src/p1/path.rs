@@ -19,8 +19,8 @@ use std::path::Path;
 
 /// `path_create_directory(fd, path)`
 pub fn path_create_directory(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
-    let path = memory.path(args.u32(1), args.u32(2))?;
     let dir = changeable(&ctx.table, args.u32(0), Rights::PATH_CREATE_DIRECTORY)?;
+    let path = memory.path(args.u32(1), args.u32(2))?;
     sandboxed::create_dir(&dir.file, path.as_ref(), &sandboxed::DirOptions::new())?;
     Ok(())
 }
@@ -28,8 +28,8 @@ pub fn path_create_directory(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: A
 /// `path_filestat_get(fd, flags, path, path_len) -> filestat`
 pub fn path_filestat_get(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
     let follow = follows(args.u32(1))?;
-    let path = memory.path(args.u32(2), args.u32(3))?;
     let dir = readable(&ctx.table, args.u32(0), Rights::PATH_FILESTAT_GET)?;
+    let path = memory.path(args.u32(2), args.u32(3))?;
     let stat = filestat_beneath(&dir.file, &path, follow)?;
     memory.write(args.u32(4), &stat.to_bytes())?;
     Ok(())
@@ -153,9 +153,9 @@ fn permits_open(dir: &OpenDir, oflags: OFlags, read: bool, write: bool) -> bool 
 
 /// `path_readlink(fd, path, path_len, buf, buf_len) -> size`
 pub fn path_readlink(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
+    let dir = readable(&ctx.table, args.u32(0), Rights::PATH_READLINK)?;
     let path = memory.path(args.u32(1), args.u32(2))?;
     let (buffer, buffer_len, result) = (args.u32(3), args.u32(4), args.u32(5));
-    let dir = readable(&ctx.table, args.u32(0), Rights::PATH_READLINK)?;
     memory.check(buffer, buffer_len as usize)?;
     memory.check(result, 4)?;
     let target = sandboxed::read_link(&dir.file, path.as_ref())?;
@@ -169,8 +169,8 @@ pub fn path_readlink(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>)
 
 /// `path_remove_directory(fd, path, path_len)`
 pub fn path_remove_directory(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
-    let path = memory.path(args.u32(1), args.u32(2))?;
     let dir = changeable(&ctx.table, args.u32(0), Rights::PATH_REMOVE_DIRECTORY)?;
+    let path = memory.path(args.u32(1), args.u32(2))?;
     // A slash at the end says that a directory is meant, which goes without saying; a link still isn't one.
     let name = if path.starts_with('/') { &path } else { path.trim_end_matches('/') };
     sandboxed::remove_dir(&dir.file, Path::new(name))?;
@@ -192,16 +192,16 @@ pub fn path_rename(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -
 /// to the guest, and might to another program.
 pub fn path_symlink(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
     let target = memory.path(args.u32(0), args.u32(1))?;
-    let path = memory.path(args.u32(3), args.u32(4))?;
     let dir = changeable(&ctx.table, args.u32(2), Rights::PATH_SYMLINK)?;
+    let path = memory.path(args.u32(3), args.u32(4))?;
     sandboxed::symlink(target.as_ref(), &dir.file, path.as_ref())?;
     Ok(())
 }
 
 /// `path_unlink_file(fd, path, path_len)`
 pub fn path_unlink_file(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
-    let path = memory.path(args.u32(1), args.u32(2))?;
     let dir = changeable(&ctx.table, args.u32(0), Rights::PATH_UNLINK_FILE)?;
+    let path = memory.path(args.u32(1), args.u32(2))?;
     sandboxed::remove_file(&dir.file, path.as_ref())?;
     Ok(())
 }
