@@ -100,6 +100,11 @@ impl Engine {
         self.0.epoch.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The current epoch.
+    pub fn epoch_now(&self) -> u64 {
+        self.0.epoch.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn epoch(&self) -> &AtomicU64 {
         &self.0.epoch
     }

@@ -1,9 +1,11 @@
 //! The one place where a call of a guest's sleeps.
 //!
-//! An embedder may hand in a check that ends the sleep: it is asked before sleeping and then at least every
-//! [`SLICE`]. Without one, a call sleeps exactly as long as the guest asked.
+//! A sleep ends early when the store's epoch deadline passes, or when a check says so that the embedder handed in. Both
+//! are looked at before sleeping and then at least every [`SLICE`]. Without them, a call sleeps exactly as long as the
+//! guest asked.
 
 use crate::p1::types::Error;
+use ampoule::Engine;
 use rustix::event::{PollFd, Timespec, poll};
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,9 @@ pub const SLICE: Duration = Duration::from_millis(10);
 #[derive(Default)]
 pub struct Waiter {
     check: Option<InterruptCheck>,
+    /// The engine whose epoch ends a sleep, and the epoch that does. Set for each call.
+    epoch: Option<Engine>,
+    deadline: Option<u64>,
 }
 
 impl Waiter {
@@ -25,17 +30,26 @@ impl Waiter {
         self.check = check;
     }
 
-    /// Whether a sleep could be interrupted, so that it is worth waiting here rather than in a blocking system call.
-    pub fn is_interruptible(&self) -> bool {
-        self.check.is_some()
+    /// Ends sleeps when the engine's epoch reaches `deadline`; `None` for never.
+    pub(crate) fn set_deadline(&mut self, engine: &Engine, deadline: Option<u64>) {
+        self.deadline = deadline;
+        if deadline.is_some() && self.epoch.is_none() {
+            self.epoch = Some(engine.clone());
+        }
     }
 
-    /// Asks the interrupt check.
+    /// Whether a sleep could be interrupted, so that it is worth waiting here rather than in a blocking system call.
+    pub fn is_interruptible(&self) -> bool {
+        self.check.is_some() || self.deadline.is_some()
+    }
+
+    /// Looks at the deadline, and asks the interrupt check.
     ///
     /// # Errors
     /// [`Error::Interrupted`] when it says so.
     pub fn check(&mut self) -> Result<(), Error> {
-        let interrupted = self.check.as_mut().is_some_and(|check| check());
+        let past = self.epoch.as_ref().zip(self.deadline).is_some_and(|(engine, deadline)| engine.epoch_now() >= deadline);
+        let interrupted = past || self.check.as_mut().is_some_and(|check| check());
         if interrupted { Err(Error::Interrupted) } else { Ok(()) }
     }
 

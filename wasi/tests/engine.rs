@@ -1,17 +1,23 @@
 //! Preview 1 as a guest meets it: imported by a module, in a store.
 
-use ampoule::{Engine, Error, Instance, Linker, Module, Store, TrapCode};
+use ampoule::{Config, Engine, Error, Instance, Linker, Module, Store, TrapCode};
 use ampoule_wasi::p1::{FUNCTIONS, ValType, add_to_linker, linker::MISSING_CONTEXT};
 use ampoule_wasi::{WasiConfig, WasiCtx};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Runs the exported `_start` of a module in a store with this configuration.
 fn run(wat: &str, config: Option<WasiConfig>) -> Result<(), Error> {
-    let engine = Engine::default();
-    let module = Module::new(&engine, wat.as_bytes())?;
-    let mut linker = Linker::new(&engine);
+    run_in(&Engine::default(), wat, config)
+}
+
+/// As [`run`], in a store of this engine, one tick from its epoch deadline.
+fn run_in(engine: &Engine, wat: &str, config: Option<WasiConfig>) -> Result<(), Error> {
+    let module = Module::new(engine, wat.as_bytes())?;
+    let mut linker = Linker::new(engine);
     add_to_linker(&mut linker)?;
-    let mut store = Store::new(&engine);
+    let mut store = Store::new(engine);
+    store.set_epoch_deadline(1);
     if let Some(config) = config {
         assert!(store.slots_mut().insert::<WasiCtx>(config.build()).is_none());
     }
@@ -93,21 +99,38 @@ fn what_is_missing_is_said() {
     run(&close(r#"(memory (export "memory") 0)"#), Some(WasiConfig::new())).expect("an empty memory is one");
 }
 
+/// Sleeps for centuries.
+const SLEEP: &str = r#"(module
+    (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.store (i32.const 16) (i32.const 1))
+        (i64.store (i32.const 24) (i64.const -1))
+        (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))))"#;
+
+#[test]
+fn an_epoch_deadline_ends_a_sleep() {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    let engine = Engine::new(&config).expect("an ordinary configuration");
+    let ticker = engine.clone();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(30));
+        ticker.increment_epoch();
+    });
+    let error = run_in(&engine, SLEEP, Some(WasiConfig::new())).expect_err("interrupted");
+    assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
+    thread.join().expect("it ticked");
+}
+
 #[test]
 fn a_sleeping_guest_can_be_interrupted() {
-    let sleep = r#"(module
-        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
-        (memory (export "memory") 1)
-        (func (export "_start")
-            (i32.store (i32.const 16) (i32.const 1))
-            (i64.store (i32.const 24) (i64.const -1))
-            (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))))"#;
     let mut config = WasiConfig::new();
     let mut questions = 0;
     config.interrupt_check(Box::new(move || {
         questions += 1;
         questions > 3
     }));
-    let error = run(sleep, Some(config)).expect_err("interrupted");
+    let error = run(SLEEP, Some(config)).expect_err("interrupted");
     assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
 }

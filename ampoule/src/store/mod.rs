@@ -137,6 +137,11 @@ impl Store {
         &mut self.slots
     }
 
+    /// The engine, and typed state of the host's libraries, to change it.
+    pub fn engine_and_slots_mut(&mut self) -> (&Engine, &mut Slots) {
+        (&self.engine, &mut self.slots)
+    }
+
     /// Limits on what instances in this store may have; see [`Limits`].
     pub fn limits_mut(&mut self) -> &mut Limits {
         &mut self.limits
@@ -163,6 +168,13 @@ impl Store {
     pub fn set_epoch_deadline(&mut self, ticks: u64) {
         let now = self.engine.epoch().load(Ordering::Relaxed);
         self.vm.epoch_deadline = now.saturating_add(ticks);
+    }
+
+    /// The epoch at which the guest is to be stopped, also in a host function that waits; `None` where it isn't, or where a
+    /// callback decides, which runs when the guest goes on.
+    pub fn interrupting_epoch(&self) -> Option<u64> {
+        let stops = self.engine.config().tunables.epoch_interruption && self.epoch.callback.is_none();
+        stops.then_some(self.vm.epoch_deadline)
     }
 
     /// What happens when the deadline passes; without a callback the guest traps with [`TrapCode::Interrupt`].

@@ -53,8 +53,11 @@ unsafe extern "C" fn call(env: *mut c_void, caller: *mut VmCaller, values: *mut 
 /// `values` starts as many slots as the function has parameters and results, holding the arguments.
 unsafe fn run(function: &Function, mut caller: Caller<'_>, values: *mut VmValRaw) -> Result<(), ampoule::Error> {
     let (base, len) = caller.memory(MEMORY_EXPORT).ok_or_else(|| ampoule::Error::message(MISSING_MEMORY))?;
-    let ctx = caller.store().slots_mut().get_mut::<WasiCtx>();
-    let ctx = ctx.ok_or_else(|| ampoule::Error::message(MISSING_CONTEXT))?;
+    let store = caller.store();
+    let deadline = store.interrupting_epoch();
+    let (engine, slots) = store.engine_and_slots_mut();
+    let ctx = slots.get_mut::<WasiCtx>().ok_or_else(|| ampoule::Error::message(MISSING_CONTEXT))?;
+    ctx.waiter.set_deadline(engine, deadline);
     // SAFETY: the caller's memory is mapped and doesn't move until the guest runs again or the host grows it, neither of
     // which happens during this call; and the engine keeps no reference into it. The slots hold the arguments, by our
     // own contract.
