@@ -111,6 +111,10 @@ pub unsafe extern "C" fn enter(
     )
 }
 
+/// Keeps [`enter`] in programs that never enter, such as the unit tests: others refer to labels in it.
+#[used]
+static KEPT: unsafe extern "C" fn(*mut VmStoreContext, *const u8, *const VmFuncRef, *mut u8, *mut u8) -> u32 = enter;
+
 unsafe extern "C" {
     /// Where a thunk returns to in [`enter`].
     #[link_name = "ampoule_entry_return"]
