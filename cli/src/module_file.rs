@@ -56,8 +56,8 @@ impl ModuleFile {
     pub fn load(&self, engine: &Engine) -> Result<Module> {
         let module = match &self.form {
             Form::Binary(bytes) => Module::from_binary(engine, bytes),
-            // SAFETY: whoever names a compiled file on the command line vouches for it, as for any program they start. It is
-            // not expected to change while it runs, like other programs.
+            // SAFETY: whoever names a compiled file on the command line vouches for it, as for any program they start:
+            // that it is what it claims to be, and stays as it is while it runs.
             Form::Artifact => unsafe { Module::deserialize_file(engine, &self.path) },
         };
         self.named(module)

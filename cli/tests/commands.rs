@@ -374,6 +374,16 @@ fn wrong_arguments_are_explained() {
 }
 
 #[test]
+fn a_closed_output_is_no_error() {
+    let folder = Folder::with(&[("mixed.wat", MIXED)]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ampoule"));
+    let output = command.current_dir(folder.0.path()).args(["inspect", "mixed.wat"]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()));
+}
+
+#[test]
 fn compile_says_what_it_cannot_do() {
     let folder = Folder::with(&[("math.wat", MATH)]);
     folder.succeeds(&["compile", "math.wat"]);

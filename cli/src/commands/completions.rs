@@ -1,6 +1,7 @@
 //! `ampoule completions`: a completion script for a shell.
 
 use super::Cli;
+use crate::print;
 use anyhow::Result;
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -17,9 +18,11 @@ impl Args {
     /// Prints it.
     ///
     /// # Errors
-    /// None.
+    /// Where it can't be printed.
     pub fn run(self) -> Result<ExitCode> {
-        clap_complete::generate(self.shell, &mut Cli::command(), "ampoule", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "ampoule", &mut script);
+        print(&String::from_utf8(script)?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

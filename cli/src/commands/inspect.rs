@@ -1,6 +1,7 @@
 //! `ampoule inspect`: what a module imports and exports, how large it is, and which proposals it needs.
 
 use crate::module_file::{ModuleFile, base_config};
+use crate::print;
 use crate::units::show_bytes;
 use ampoule::{Engine, Module};
 use ampoule_core::module::ModuleDescription;
@@ -62,9 +63,9 @@ impl Args {
         let module = file.load(&engine)?;
         let report = Report::new(&module, needed_features(binary));
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
         } else {
-            report.print();
+            print(&report.to_text())?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -91,21 +92,20 @@ impl Report {
         }
     }
 
-    fn print(&self) {
+    fn to_text(&self) -> String {
+        let mut text = String::new();
         if let Some(name) = &self.name {
-            println!("module {name}\n");
+            text += &format!("module {name}\n\n");
         }
         let names = |item: &Item| match &item.module {
             Some(module) => format!("{module}::{}", item.name),
             None => item.name.clone(),
         };
         for (title, items) in [("imports", &self.imports), ("exports", &self.exports)] {
-            println!("{title} ({})", items.len());
             let rows: Vec<_> = items.iter().map(|item| (names(item), item.ty.clone())).collect();
-            print_rows(&rows);
+            text += &table(&format!("{title} ({})", items.len()), &rows);
         }
         let sizes = &self.sizes;
-        println!("sizes");
         let mut rows = vec![
             ("module".to_string(), show_bytes(sizes.bytes)),
             ("code".to_string(), format!("{} in {} functions", show_bytes(sizes.code_bytes), sizes.functions)),
@@ -114,18 +114,17 @@ impl Report {
             ("tables".to_string(), sizes.tables.to_string()),
         ];
         rows.extend(sizes.memories.iter().map(|memory| ("memory".to_string(), memory.clone())));
-        print_rows(&rows);
-        println!("features\n  {}", if self.features.is_empty() { "none".to_string() } else { self.features.join(" ") });
+        text += &table("sizes", &rows);
+        let features = if self.features.is_empty() { "none".to_string() } else { self.features.join(" ") };
+        text + &format!("features\n  {features}\n")
     }
 }
 
-/// Two columns, and an empty line.
-fn print_rows(rows: &[(String, String)]) {
+/// A title, two columns, and an empty line.
+fn table(title: &str, rows: &[(String, String)]) -> String {
     let width = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or(0);
-    for (left, right) in rows {
-        println!("  {left:width$}  {right}");
-    }
-    println!();
+    let rows: String = rows.iter().map(|(left, right)| format!("  {left:width$}  {right}\n")).collect();
+    format!("{title}\n{rows}\n")
 }
 
 impl Sizes {

@@ -1,6 +1,7 @@
 //! `ampoule run`: runs a module, by default as a WASI command.
 
 use crate::module_file::{ModuleFile, base_config};
+use crate::print;
 use crate::units::{parse_bytes, parse_duration};
 use ampoule::{Engine, Error, Func, Instance, Linker, Store, Val, ValType};
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig};
@@ -135,7 +136,7 @@ fn invoke(store: &mut Store, instance: &Instance, name: &str, args: &[String]) -
     let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
     func.call(store, &args, &mut results)?;
     for result in &results {
-        println!("{}", show_value(result));
+        print(&format!("{}\n", show_value(result)))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `ampoule validate`: whether files are modules that Ampoule runs.
 
 use crate::module_file::{ModuleFile, base_config};
+use crate::print;
 use ampoule::{Engine, Module};
 use anyhow::Result;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ impl Args {
                 eprintln!("error: {error:#}");
                 code = ExitCode::FAILURE;
             } else {
-                println!("{}: valid", path.display());
+                print(&format!("{}: valid\n", path.display()))?;
             }
         }
         Ok(code)

@@ -1,6 +1,7 @@
 //! `ampoule wast`: runs test scripts.
 
 use crate::module_file::base_config;
+use crate::print;
 use ampoule::{Config, Engine};
 use ampoule_cli::wast::{self, Loading};
 use anyhow::{Context, Result};
@@ -49,6 +50,6 @@ fn run_script(engine: &Engine, path: &Path, loading: Loading) -> Result<bool> {
     for failure in &report.failures {
         eprintln!("{name}:{}:{}: {}", failure.line, failure.column, failure.reason);
     }
-    println!("{name}: {} passed, {} failed", report.passed, report.failures.len());
+    print(&format!("{name}: {} passed, {} failed\n", report.passed, report.failures.len()))?;
     Ok(report.failures.is_empty())
 }

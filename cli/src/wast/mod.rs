@@ -1,7 +1,7 @@
 //! Runs `.wast` scripts, the form of WebAssembly's official test suite.
 //!
-//! A script is a list of directives (spec repository, `interpreter/README.md`): modules to instantiate, functions to call, and
-//! assertions on what happens. Every directive counts as passed or failed on its own; a script goes on after a failure.
+//! A script is a list of directives (spec repository, `interpreter/README.md`): modules to instantiate, functions to
+//! call, and assertions on what happens. Every directive counts as passed or failed on its own; a script goes on after a failure.
 //!
 //! What is deliberately not here: which scripts are known to fail. Tests keep that list.
 
