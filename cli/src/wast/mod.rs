@@ -465,6 +465,26 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_waits_is_woken_by_another() {
+        let report = run_script(
+            r#"(module $mem (memory (export "shared") 1 1 shared))
+            (thread $t (shared (module $mem))
+              (register "mem" $mem)
+              (module (import "mem" "shared" (memory 1 1 shared))
+                (func (export "wait") (result i32)
+                  (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
+              (assert_return (invoke "wait") (i32.const 0)))
+            (register "mem" $mem)
+            (module (import "mem" "shared" (memory 1 1 shared))
+              (func (export "wake")
+                (loop $again (br_if $again (i32.eqz (memory.atomic.notify (i32.const 0) (i32.const 1)))))))
+            (invoke "wake")
+            (wait $t)"#,
+        );
+        assert_eq!((report.passed, report.failures.len()), (9, 0), "{report:?}");
+    }
+
+    #[test]
     fn what_is_no_script_is_an_error() {
         let error = run(&Engine::default(), "(module\n  (fnc))", Loading::Compile).unwrap_err();
         assert!(error.to_string().contains("fnc"), "{error}");
