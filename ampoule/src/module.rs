@@ -217,6 +217,11 @@ impl Module {
         &self.0.engine
     }
 
+    /// Whether two handles are the same module.
+    pub fn same(&self, other: &Module) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The name the module gives itself.
     pub fn name(&self) -> Option<&str> {
         self.0.description.name.as_deref()

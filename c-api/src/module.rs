@@ -6,7 +6,8 @@ use crate::wasm::bytes::wasm_byte_vec_t;
 use crate::wasm::engine::wasm_engine_t;
 use crate::wasm::exporttype::{wasm_exporttype_t, wasm_exporttype_vec_t};
 use crate::wasm::importtype::{wasm_importtype_t, wasm_importtype_vec_t};
-use ampoule::Module;
+use ampoule::{ExternType, Module};
+use ampoule_core::module::Import;
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
 
@@ -35,15 +36,23 @@ pub extern "C" fn wasmtime_module_clone(m: &wasmtime_module_t) -> Box<wasmtime_m
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_module_imports(module: &wasmtime_module_t, out: &mut MaybeUninit<wasm_importtype_vec_t>) {
-    let imports = module.module.imports();
-    let imports = imports.map(|(import, ty)| Some(wasm_importtype_t::new(&import.module, &import.name, ty.into())));
-    imports.collect::<wasm_importtype_vec_t>().give(out);
+    imports_of(&module.module).give(out);
+}
+
+/// The imports as C sees them.
+pub(crate) fn imports_of(module: &Module) -> wasm_importtype_vec_t {
+    let import = |(import, ty): (&Import, ExternType)| wasm_importtype_t::new(&import.module, &import.name, ty.into());
+    module.imports().map(import).map(Some).collect()
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_module_exports(module: &wasmtime_module_t, out: &mut MaybeUninit<wasm_exporttype_vec_t>) {
-    let exports = module.module.exports().map(|(export, ty)| Some(wasm_exporttype_t::new(&export.name, ty.into())));
-    exports.collect::<wasm_exporttype_vec_t>().give(out);
+    exports_of(&module.module).give(out);
+}
+
+/// The exports as C sees them.
+pub(crate) fn exports_of(module: &Module) -> wasm_exporttype_vec_t {
+    module.exports().map(|(export, ty)| wasm_exporttype_t::new(&export.name, ty.into())).map(Some).collect()
 }
 
 #[unsafe(no_mangle)]

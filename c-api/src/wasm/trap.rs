@@ -2,7 +2,10 @@
 
 use super::bytes::wasm_message_t;
 use super::frame::{wasm_frame_t, wasm_frame_vec_t};
+use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::store::wasm_store_t;
 use crate::boundary::{give_trap, misuse};
+use crate::foreign::Finalizer;
 use ampoule::Error;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -13,9 +16,6 @@ use std::ptr;
 #[repr(transparent)]
 #[derive(Clone)]
 pub struct wasm_trap_t(pub(crate) Error);
-
-/// Which a `wasm_store_t` is doesn't matter here.
-pub type AnyStore = c_void;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_trap_delete(_trap: Box<wasm_trap_t>) {}
@@ -36,7 +36,37 @@ pub extern "C" fn wasm_trap_get_host_info(_trap: &wasm_trap_t) -> *mut c_void {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_trap_new(_store: *mut AnyStore, message: &wasm_message_t) -> Box<wasm_trap_t> {
+pub extern "C" fn wasm_trap_set_host_info(_trap: &mut wasm_trap_t, _info: *mut c_void) {
+    no_host_info("wasm_trap_set_host_info")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_trap_set_host_info_with_finalizer(_trap: &mut wasm_trap_t, _info: *mut c_void, _finalizer: Finalizer) {
+    no_host_info("wasm_trap_set_host_info_with_finalizer")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_trap_as_ref(_trap: &mut wasm_trap_t) -> &mut wasm_ref_t {
+    no_view("wasm_trap_as_ref")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_ref_as_trap(_ref: &mut wasm_ref_t) -> &mut wasm_trap_t {
+    no_view("wasm_ref_as_trap")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_trap_as_ref_const(_trap: &wasm_trap_t) -> &wasm_ref_t {
+    no_view("wasm_trap_as_ref_const")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_ref_as_trap_const(_ref: &wasm_ref_t) -> &wasm_trap_t {
+    no_view("wasm_ref_as_trap_const")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_trap_new(_store: *const wasm_store_t, message: &wasm_message_t) -> Box<wasm_trap_t> {
     let Some((0, text)) = message.as_slice().split_last() else {
         misuse("wasm_trap_new", "the message must end in a NUL");
     };

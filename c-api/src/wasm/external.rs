@@ -1,0 +1,224 @@
+//! Externs of the portable API: functions, globals, tables and memories. (`extern` is a word of Rust's.)
+
+use super::externtype::{
+    WASM_EXTERN_FUNC, WASM_EXTERN_GLOBAL, WASM_EXTERN_MEMORY, WASM_EXTERN_TABLE, wasm_externkind_t, wasm_externtype_t,
+};
+use super::func::wasm_func_t;
+use super::global::wasm_global_t;
+use super::memory::wasm_memory_t;
+use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::store::StoreRef;
+use super::table::wasm_table_t;
+use crate::boundary::expect;
+use crate::foreign::Finalizer;
+use crate::own::Vector;
+use ampoule::Extern;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// An item and its store. Functions, globals, tables and memories are transparent wrappers of this, so that the conversions
+/// below are casts.
+#[derive(Clone)]
+pub struct wasm_extern_t {
+    pub(crate) store: StoreRef,
+    /// Never a shared memory, which the portable API doesn't know.
+    pub(crate) item: Extern,
+}
+
+impl wasm_extern_t {
+    pub(crate) fn new(store: &StoreRef, item: Extern) -> Self {
+        Self { store: store.clone(), item }
+    }
+
+    /// Whether both are the same item.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        match (&self.item, &other.item) {
+            (Extern::Func(a), Extern::Func(b)) => a == b,
+            (Extern::Global(a), Extern::Global(b)) => a == b,
+            (Extern::Table(a), Extern::Table(b)) => a == b,
+            (Extern::Memory(a), Extern::Memory(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_delete(_item: Box<wasm_extern_t>) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_copy(item: &wasm_extern_t) -> Box<wasm_extern_t> {
+    Box::new(item.clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_same(a: &wasm_extern_t, b: &wasm_extern_t) -> bool {
+    a.same(b)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_get_host_info(_item: &wasm_extern_t) -> *mut c_void {
+    ptr::null_mut()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_set_host_info(_item: &mut wasm_extern_t, _info: *mut c_void) {
+    no_host_info("wasm_extern_set_host_info")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_set_host_info_with_finalizer(_item: &mut wasm_extern_t, _info: *mut c_void, _finalizer: Finalizer) {
+    no_host_info("wasm_extern_set_host_info_with_finalizer")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_as_ref(_item: &mut wasm_extern_t) -> &mut wasm_ref_t {
+    no_view("wasm_extern_as_ref")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_ref_as_extern(_ref: &mut wasm_ref_t) -> &mut wasm_extern_t {
+    no_view("wasm_ref_as_extern")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_as_ref_const(_item: &wasm_extern_t) -> &wasm_ref_t {
+    no_view("wasm_extern_as_ref_const")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_ref_as_extern_const(_ref: &wasm_ref_t) -> &wasm_extern_t {
+    no_view("wasm_ref_as_extern_const")
+}
+
+/// A vector of externs.
+pub type wasm_extern_vec_t = Vector<Option<Box<wasm_extern_t>>>;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_vec_new_empty(out: &mut MaybeUninit<wasm_extern_vec_t>) {
+    Vector::default().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_vec_new_uninitialized(out: &mut MaybeUninit<wasm_extern_vec_t>, size: usize) {
+    Vector::of_defaults(size).give(out);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasm_extern_vec_new(out: &mut MaybeUninit<wasm_extern_vec_t>, size: usize, data: *const Option<Box<wasm_extern_t>>) {
+    // SAFETY: the caller passes `size` elements and gives them up.
+    unsafe { Vector::moved_from(size, data) }.give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_vec_copy(out: &mut MaybeUninit<wasm_extern_vec_t>, src: &wasm_extern_vec_t) {
+    src.clone().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_vec_delete(vec: &mut wasm_extern_vec_t) {
+    drop(vec.take());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_kind(item: &wasm_extern_t) -> wasm_externkind_t {
+    match item.item {
+        Extern::Func(_) => WASM_EXTERN_FUNC,
+        Extern::Global(_) => WASM_EXTERN_GLOBAL,
+        Extern::Table(_) => WASM_EXTERN_TABLE,
+        Extern::Memory(_) | Extern::SharedMemory(_) => WASM_EXTERN_MEMORY,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_type(item: &wasm_extern_t) -> Box<wasm_externtype_t> {
+    Box::new(expect("wasm_extern_type", item.item.ty(item.store.get())).into())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_as_extern(func: &mut wasm_func_t) -> &mut wasm_extern_t {
+    &mut func.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_as_extern(global: &mut wasm_global_t) -> &mut wasm_extern_t {
+    &mut global.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_as_extern(table: &mut wasm_table_t) -> &mut wasm_extern_t {
+    &mut table.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_memory_as_extern(memory: &mut wasm_memory_t) -> &mut wasm_extern_t {
+    &mut memory.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_as_func(item: &mut wasm_extern_t) -> Option<&mut wasm_func_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    matches!(item.item, Extern::Func(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_as_global(item: &mut wasm_extern_t) -> Option<&mut wasm_global_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    matches!(item.item, Extern::Global(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_as_table(item: &mut wasm_extern_t) -> Option<&mut wasm_table_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    matches!(item.item, Extern::Table(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_as_memory(item: &mut wasm_extern_t) -> Option<&mut wasm_memory_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    matches!(item.item, Extern::Memory(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_as_extern_const(func: &wasm_func_t) -> &wasm_extern_t {
+    &func.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_as_extern_const(global: &wasm_global_t) -> &wasm_extern_t {
+    &global.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_as_extern_const(table: &wasm_table_t) -> &wasm_extern_t {
+    &table.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_memory_as_extern_const(memory: &wasm_memory_t) -> &wasm_extern_t {
+    &memory.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_as_func_const(item: &wasm_extern_t) -> Option<&wasm_func_t> {
+    // SAFETY: the wrapper is transparent.
+    matches!(item.item, Extern::Func(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_as_global_const(item: &wasm_extern_t) -> Option<&wasm_global_t> {
+    // SAFETY: the wrapper is transparent.
+    matches!(item.item, Extern::Global(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_as_table_const(item: &wasm_extern_t) -> Option<&wasm_table_t> {
+    // SAFETY: the wrapper is transparent.
+    matches!(item.item, Extern::Table(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_extern_as_memory_const(item: &wasm_extern_t) -> Option<&wasm_memory_t> {
+    // SAFETY: the wrapper is transparent.
+    matches!(item.item, Extern::Memory(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
+}

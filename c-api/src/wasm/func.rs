@@ -1,0 +1,162 @@
+//! Functions of the portable API.
+
+use super::external::wasm_extern_t;
+use super::functype::wasm_functype_t;
+use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::store::{StoreRef, wasm_store_t};
+use super::trap::wasm_trap_t;
+use super::val::{wasm_val_t, wasm_val_vec_t};
+use crate::boundary::{expect, give_trap, guarded};
+use crate::foreign::{Finalizer, Foreign};
+use ampoule::{Error, Extern, Func, FuncType, Val};
+use std::ffi::c_void;
+use std::ptr;
+
+/// A function: a view of an extern that is one.
+#[repr(transparent)]
+#[derive(Clone)]
+pub struct wasm_func_t(pub(crate) wasm_extern_t);
+
+impl wasm_func_t {
+    pub(crate) fn new(store: &StoreRef, func: Func) -> Box<Self> {
+        Box::new(Self(wasm_extern_t::new(store, Extern::Func(func))))
+    }
+
+    /// The store and the func.
+    fn parts(&self) -> (&StoreRef, Func) {
+        let Extern::Func(func) = self.0.item else { unreachable!("a func is only ever made as one") };
+        (&self.0.store, func)
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_delete(_func: Box<wasm_func_t>) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_copy(func: &wasm_func_t) -> Box<wasm_func_t> {
+    Box::new(func.clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_same(a: &wasm_func_t, b: &wasm_func_t) -> bool {
+    a.0.same(&b.0)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_get_host_info(_func: &wasm_func_t) -> *mut c_void {
+    ptr::null_mut()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_set_host_info(_func: &mut wasm_func_t, _info: *mut c_void) {
+    no_host_info("wasm_func_set_host_info")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_set_host_info_with_finalizer(_func: &mut wasm_func_t, _info: *mut c_void, _finalizer: Finalizer) {
+    no_host_info("wasm_func_set_host_info_with_finalizer")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_as_ref(_func: &mut wasm_func_t) -> &mut wasm_ref_t {
+    no_view("wasm_func_as_ref")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_ref_as_func(_ref: &mut wasm_ref_t) -> &mut wasm_func_t {
+    no_view("wasm_ref_as_func")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_as_ref_const(_func: &wasm_func_t) -> &wasm_ref_t {
+    no_view("wasm_func_as_ref_const")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_ref_as_func_const(_ref: &wasm_ref_t) -> &wasm_func_t {
+    no_view("wasm_ref_as_func_const")
+}
+
+/// A host function.
+pub type wasm_func_callback_t =
+    extern "C" fn(args: &wasm_val_vec_t, results: &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>>;
+
+/// A host function with a pointer of its own.
+pub type wasm_func_callback_with_env_t =
+    extern "C" fn(env: *mut c_void, args: &wasm_val_vec_t, results: &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>>;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_new(
+    store: &wasm_store_t, ty: &wasm_functype_t, callback: wasm_func_callback_t,
+) -> Box<wasm_func_t> {
+    host_func("wasm_func_new", store, ty.ty(), move |args, results| callback(args, results))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_new_with_env(
+    store: &wasm_store_t, ty: &wasm_functype_t, callback: wasm_func_callback_with_env_t, env: *mut c_void,
+    finalizer: Finalizer,
+) -> Box<wasm_func_t> {
+    let owner = Foreign::new(env, finalizer);
+    host_func("wasm_func_new_with_env", store, ty.ty(), move |args, results| callback(owner.data(), args, results))
+}
+
+fn host_func(
+    function: &str, store: &wasm_store_t, ty: &FuncType,
+    callback: impl Fn(&wasm_val_vec_t, &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>> + Send + Sync + 'static,
+) -> Box<wasm_func_t> {
+    // The function is in its store, so it must not keep it alive.
+    let weak = store.store.downgrade();
+    let made = Func::new(store.store.get(), ty, move |_, args, results| {
+        let store = weak.upgrade().ok_or_else(|| Error::message("the store is being freed"))?;
+        let args = args.iter().map(|arg| wasm_val_t::new(&store, arg.clone())).collect::<Result<wasm_val_vec_t, _>>()?;
+        let mut answers = wasm_val_vec_t::of_defaults(results.len());
+        if let Some(trap) = callback(&args, &mut answers) {
+            return Err(trap.0);
+        }
+        for (result, answer) in results.iter_mut().zip(answers.as_slice()) {
+            *result = answer.get(&store)?;
+        }
+        Ok(())
+    });
+    wasm_func_t::new(&store.store, expect(function, made))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_type(func: &wasm_func_t) -> Box<wasm_functype_t> {
+    wasm_functype_t::new(type_of("wasm_func_type", func))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_param_arity(func: &wasm_func_t) -> usize {
+    type_of("wasm_func_param_arity", func).params().len()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_result_arity(func: &wasm_func_t) -> usize {
+    type_of("wasm_func_result_arity", func).results().len()
+}
+
+fn type_of(function: &str, func: &wasm_func_t) -> FuncType {
+    let (store, func) = func.parts();
+    expect(function, func.ty(store.get()))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_func_call(
+    func: &wasm_func_t, args: &wasm_val_vec_t, results: &mut wasm_val_vec_t,
+) -> Option<Box<wasm_trap_t>> {
+    let (store, func) = func.parts();
+    let called = guarded(|| {
+        let args = args.as_slice().iter().map(|arg| arg.get(store)).collect::<Result<Vec<_>, _>>()?;
+        let mut answers = vec![Val::I32(0); results.as_slice().len()];
+        func.call(store.get(), &args, &mut answers)?;
+        for (result, answer) in results.as_mut_slice().iter_mut().zip(answers) {
+            // What is in the vector counts as not filled in: it isn't dropped.
+            // SAFETY: the place is the vector's own.
+            unsafe { ptr::write(result, wasm_val_t::new(store, answer)?) };
+        }
+        Ok(())
+    });
+    called.err().map(give_trap)
+}

@@ -1,0 +1,106 @@
+//! Globals of the portable API.
+
+use super::external::wasm_extern_t;
+use super::globaltype::wasm_globaltype_t;
+use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::store::{StoreRef, wasm_store_t};
+use super::val::wasm_val_t;
+use crate::boundary::expect;
+use crate::foreign::Finalizer;
+use ampoule::{Extern, Global};
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// A global: a view of an extern that is one.
+#[repr(transparent)]
+#[derive(Clone)]
+pub struct wasm_global_t(pub(crate) wasm_extern_t);
+
+impl wasm_global_t {
+    pub(crate) fn new(store: &StoreRef, global: Global) -> Box<Self> {
+        Box::new(Self(wasm_extern_t::new(store, Extern::Global(global))))
+    }
+
+    /// The store and the global.
+    fn parts(&self) -> (&StoreRef, Global) {
+        let Extern::Global(global) = self.0.item else { unreachable!("a global is only ever made as one") };
+        (&self.0.store, global)
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_delete(_global: Box<wasm_global_t>) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_copy(global: &wasm_global_t) -> Box<wasm_global_t> {
+    Box::new(global.clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_same(a: &wasm_global_t, b: &wasm_global_t) -> bool {
+    a.0.same(&b.0)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_get_host_info(_global: &wasm_global_t) -> *mut c_void {
+    ptr::null_mut()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_set_host_info(_global: &mut wasm_global_t, _info: *mut c_void) {
+    no_host_info("wasm_global_set_host_info")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_set_host_info_with_finalizer(_global: &mut wasm_global_t, _info: *mut c_void, _finalizer: Finalizer) {
+    no_host_info("wasm_global_set_host_info_with_finalizer")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_as_ref(_global: &mut wasm_global_t) -> &mut wasm_ref_t {
+    no_view("wasm_global_as_ref")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_ref_as_global(_ref: &mut wasm_ref_t) -> &mut wasm_global_t {
+    no_view("wasm_ref_as_global")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_as_ref_const(_global: &wasm_global_t) -> &wasm_ref_t {
+    no_view("wasm_global_as_ref_const")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_ref_as_global_const(_ref: &wasm_ref_t) -> &wasm_global_t {
+    no_view("wasm_ref_as_global_const")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_new(
+    store: &wasm_store_t, ty: &wasm_globaltype_t, init: &wasm_val_t,
+) -> Option<Box<wasm_global_t>> {
+    let made = init.get(&store.store).and_then(|init| Global::new(store.store.get(), ty.ty(), &init));
+    made.ok().map(|global| wasm_global_t::new(&store.store, global))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_type(global: &wasm_global_t) -> Box<wasm_globaltype_t> {
+    let (store, global) = global.parts();
+    wasm_globaltype_t::new(expect("wasm_global_type", global.ty(store.get())))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_get(global: &wasm_global_t, out: &mut MaybeUninit<wasm_val_t>) {
+    let (store, global) = global.parts();
+    let val = global.get(store.get()).and_then(|val| wasm_val_t::new(store, val));
+    out.write(expect("wasm_global_get", val));
+}
+
+/// What doesn't fit changes nothing: there is no way to say so.
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_global_set(global: &mut wasm_global_t, val: &wasm_val_t) {
+    let (store, global) = global.parts();
+    let _ = val.get(store).and_then(|val| global.set(store.get(), &val));
+}

@@ -1,0 +1,127 @@
+//! Tables of the portable API.
+
+use super::external::wasm_extern_t;
+use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::store::{StoreRef, wasm_store_t};
+use super::tabletype::wasm_tabletype_t;
+use crate::boundary::expect;
+use crate::foreign::Finalizer;
+use ampoule::{Error, Extern, Table, TableType, Val, ValType};
+use std::ffi::c_void;
+use std::ptr;
+
+/// A table: a view of an extern that is one.
+#[repr(transparent)]
+#[derive(Clone)]
+pub struct wasm_table_t(pub(crate) wasm_extern_t);
+
+impl wasm_table_t {
+    pub(crate) fn new(store: &StoreRef, table: Table) -> Box<Self> {
+        Box::new(Self(wasm_extern_t::new(store, Extern::Table(table))))
+    }
+
+    /// The store and the table.
+    fn parts(&self) -> (&StoreRef, Table) {
+        let Extern::Table(table) = self.0.item else { unreachable!("a table is only ever made as one") };
+        (&self.0.store, table)
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_delete(_table: Box<wasm_table_t>) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_copy(table: &wasm_table_t) -> Box<wasm_table_t> {
+    Box::new(table.clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_same(a: &wasm_table_t, b: &wasm_table_t) -> bool {
+    a.0.same(&b.0)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_get_host_info(_table: &wasm_table_t) -> *mut c_void {
+    ptr::null_mut()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_set_host_info(_table: &mut wasm_table_t, _info: *mut c_void) {
+    no_host_info("wasm_table_set_host_info")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_set_host_info_with_finalizer(_table: &mut wasm_table_t, _info: *mut c_void, _finalizer: Finalizer) {
+    no_host_info("wasm_table_set_host_info_with_finalizer")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_as_ref(_table: &mut wasm_table_t) -> &mut wasm_ref_t {
+    no_view("wasm_table_as_ref")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_ref_as_table(_ref: &mut wasm_ref_t) -> &mut wasm_table_t {
+    no_view("wasm_ref_as_table")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_as_ref_const(_table: &wasm_table_t) -> &wasm_ref_t {
+    no_view("wasm_table_as_ref_const")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_ref_as_table_const(_ref: &wasm_ref_t) -> &wasm_table_t {
+    no_view("wasm_ref_as_table_const")
+}
+
+/// A number of elements.
+pub type wasm_table_size_t = u32;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_new(
+    store: &wasm_store_t, ty: &wasm_tabletype_t, init: Option<&wasm_ref_t>,
+) -> Option<Box<wasm_table_t>> {
+    let init = element(&store.store, &ty.ty(), init);
+    let made = init.and_then(|init| Table::new(store.store.get(), &ty.ty(), &init));
+    made.ok().map(|table| wasm_table_t::new(&store.store, table))
+}
+
+/// The element that a reference, or null, stands for.
+fn element(store: &StoreRef, ty: &TableType, value: Option<&wasm_ref_t>) -> Result<Val, Error> {
+    value.map_or_else(|| Ok(Val::default_for(ValType::Ref(ty.element))), |value| value.val_for(store))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_type(table: &wasm_table_t) -> Box<wasm_tabletype_t> {
+    let (store, table) = table.parts();
+    wasm_tabletype_t::new(expect("wasm_table_type", table.ty(store.get())))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_get(table: &wasm_table_t, index: wasm_table_size_t) -> Option<Box<wasm_ref_t>> {
+    let (store, table) = table.parts();
+    let element = expect("wasm_table_get", table.get(store.get(), index.into()));
+    element.and_then(|element| wasm_ref_t::new(store, element))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_set(table: &mut wasm_table_t, index: wasm_table_size_t, value: Option<&wasm_ref_t>) -> bool {
+    let (store, table) = table.parts();
+    let set = |store: &StoreRef| table.set(store.get(), index.into(), &element(store, &table.ty(store.get())?, value)?);
+    set(store).is_ok()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_size(table: &wasm_table_t) -> wasm_table_size_t {
+    let (store, table) = table.parts();
+    let size = expect("wasm_table_size", table.size(store.get()));
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_table_grow(table: &mut wasm_table_t, delta: wasm_table_size_t, init: Option<&wasm_ref_t>) -> bool {
+    let (store, table) = table.parts();
+    let grow = |store: &StoreRef| table.grow(store.get(), delta.into(), &element(store, &table.ty(store.get())?, init)?);
+    grow(store).is_ok()
+}
