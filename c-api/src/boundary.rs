@@ -70,7 +70,9 @@ pub type TrapOut<'a> = Option<&'a mut MaybeUninit<Box<wasm_trap_t>>>;
 /// Gives the outcome of what ran guest code: the value to `out`, or a trap to `trap`, or the error. A trap is what the engine
 /// stopped the guest for; whatever a host function said, its exit included, is an error.
 pub fn give_or_trap<T>(
-    result: Result<T, Error>, out: &mut MaybeUninit<T>, trap: TrapOut<'_>,
+    result: Result<T, Error>,
+    out: &mut MaybeUninit<T>,
+    trap: TrapOut<'_>,
 ) -> Option<Box<wasmtime_error_t>> {
     match result {
         Ok(value) => {
@@ -111,7 +113,8 @@ pub fn give_trap(error: Error) -> Box<wasm_trap_t> {
 pub fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     // What the panic leaves behind is a store that its owner can still delete; the engine's own state is behind locks that
     // see through poison.
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(Error::message("the engine panicked; this is a defect of it")))
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err(Error::message("the engine panicked; this is a defect of it")))
 }
 
 /// The answer of a function without an error channel. An error there is misuse: the process ends, and says why.

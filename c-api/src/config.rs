@@ -200,7 +200,8 @@ pub extern "C" fn wasmtime_config_native_unwind_info_set(config: &mut wasm_confi
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_config_target_set(
-    config: &mut wasm_config_t, target: *const c_char,
+    config: &mut wasm_config_t,
+    target: *const c_char,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the caller passes a NUL-terminated string.
     let target = unsafe { string(target) }.ok_or_else(|| Error::message("input was not valid utf-8"));
@@ -216,7 +217,9 @@ pub unsafe extern "C" fn wasmtime_config_cranelift_flag_enable(config: &mut wasm
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_config_cranelift_flag_set(
-    config: &mut wasm_config_t, key: *const c_char, value: *const c_char,
+    config: &mut wasm_config_t,
+    key: *const c_char,
+    value: *const c_char,
 ) {
     // SAFETY: the caller passes NUL-terminated strings.
     let (key, value) = unsafe { (setting(key), setting(value)) };
@@ -246,7 +249,8 @@ pub type wasmtime_memory_get_callback_t =
     extern "C" fn(env: *mut c_void, byte_size: &mut usize, byte_capacity: &mut usize) -> *mut u8;
 
 /// Grows a memory of the host's.
-pub type wasmtime_memory_grow_callback_t = extern "C" fn(env: *mut c_void, new_size: usize) -> Option<Box<wasmtime_error_t>>;
+pub type wasmtime_memory_grow_callback_t =
+    extern "C" fn(env: *mut c_void, new_size: usize) -> Option<Box<wasmtime_error_t>>;
 
 /// A memory of the host's.
 #[repr(C)]
@@ -259,8 +263,13 @@ pub struct wasmtime_linear_memory_t {
 
 /// Makes a memory of the host's.
 pub type wasmtime_new_memory_callback_t = extern "C" fn(
-    env: *mut c_void, ty: &wasm_memorytype_t, minimum: usize, maximum: usize, reserved_size_in_bytes: usize,
-    guard_size_in_bytes: usize, memory_ret: &mut wasmtime_linear_memory_t,
+    env: *mut c_void,
+    ty: &wasm_memorytype_t,
+    minimum: usize,
+    maximum: usize,
+    reserved_size_in_bytes: usize,
+    guard_size_in_bytes: usize,
+    memory_ret: &mut wasmtime_linear_memory_t,
 ) -> Option<Box<wasmtime_error_t>>;
 
 /// Makes the memories of an engine.
@@ -287,7 +296,8 @@ struct HostBytes {
 impl HostMemoryCreator for Creator {
     fn create(&self, ty: &MemoryType, minimum: usize, maximum: usize) -> Result<Box<dyn HostMemory>, Error> {
         let ty = wasm_memorytype_t::new(*ty);
-        let mut made = wasmtime_linear_memory_t { env: ptr::null_mut(), get_memory: None, grow_memory: None, finalizer: None };
+        let mut made =
+            wasmtime_linear_memory_t { env: ptr::null_mut(), get_memory: None, grow_memory: None, finalizer: None };
         // Code checks every access, so neither a reservation nor a guard is asked for.
         if let Some(error) = (self.new_memory)(self.env.data(), &ty, minimum, maximum, 0, 0, &mut made) {
             return Err(error.0);
@@ -314,7 +324,10 @@ unsafe impl HostMemory for HostBytes {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_config_host_memory_creator_set(config: &mut wasm_config_t, creator: &wasmtime_memory_creator_t) {
+pub extern "C" fn wasmtime_config_host_memory_creator_set(
+    config: &mut wasm_config_t,
+    creator: &wasmtime_memory_creator_t,
+) {
     let env = Foreign::new(creator.env, creator.finalizer);
     config.config.host_memories = Some(HostMemories(Arc::new(Creator { env, new_memory: creator.new_memory })));
 }

@@ -125,7 +125,9 @@ impl From<Extern> for wasmtime_extern_t {
     #[inline]
     fn from(item: Extern) -> Self {
         match item {
-            Extern::Func(func) => Self { kind: WASMTIME_EXTERN_FUNC, of: wasmtime_extern_union_t { func: func.into() } },
+            Extern::Func(func) => {
+                Self { kind: WASMTIME_EXTERN_FUNC, of: wasmtime_extern_union_t { func: func.into() } }
+            }
             Extern::Global(global) => Self { kind: WASMTIME_EXTERN_GLOBAL, of: wasmtime_extern_union_t { global } },
             Extern::Table(table) => Self { kind: WASMTIME_EXTERN_TABLE, of: wasmtime_extern_union_t { table } },
             Extern::Memory(memory) => Self { kind: WASMTIME_EXTERN_MEMORY, of: wasmtime_extern_union_t { memory } },

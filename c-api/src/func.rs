@@ -30,7 +30,11 @@ pub type wasmtime_func_unchecked_callback_t = RawCallback;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_func_new(
-    store: &mut Store, ty: &wasm_functype_t, callback: wasmtime_func_callback_t, env: *mut c_void, finalizer: Finalizer,
+    store: &mut Store,
+    ty: &wasm_functype_t,
+    callback: wasmtime_func_callback_t,
+    env: *mut c_void,
+    finalizer: Finalizer,
     ret: &mut MaybeUninit<wasmtime_func_t>,
 ) {
     let host = host_func(store.engine(), ty.ty(), callback, env, Foreign::new(env, finalizer));
@@ -39,8 +43,12 @@ pub extern "C" fn wasmtime_func_new(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_func_new_unchecked(
-    store: &mut Store, ty: &wasm_functype_t, callback: wasmtime_func_unchecked_callback_t, env: *mut c_void,
-    finalizer: Finalizer, ret: &mut MaybeUninit<wasmtime_func_t>,
+    store: &mut Store,
+    ty: &wasm_functype_t,
+    callback: wasmtime_func_unchecked_callback_t,
+    env: *mut c_void,
+    finalizer: Finalizer,
+    ret: &mut MaybeUninit<wasmtime_func_t>,
 ) {
     let host = host_func_unchecked(store.engine(), ty.ty(), callback, env, Foreign::new(env, finalizer));
     ret.write(Func::from_host(store, &Arc::new(expect("wasmtime_func_new_unchecked", host))).into());
@@ -48,7 +56,11 @@ pub extern "C" fn wasmtime_func_new_unchecked(
 
 /// The host function of a C callback.
 pub(crate) fn host_func(
-    engine: &Engine, ty: &FuncType, callback: wasmtime_func_callback_t, env: *mut c_void, owner: Foreign,
+    engine: &Engine,
+    ty: &FuncType,
+    callback: wasmtime_func_callback_t,
+    env: *mut c_void,
+    owner: Foreign,
 ) -> Result<HostFunc, Error> {
     if !ty.has_refs() {
         // SAFETY: the header's contract for callbacks is `CheckedCallback`'s, and the owner is what `env` points into.
@@ -79,7 +91,11 @@ pub(crate) fn host_func(
 
 /// The host function of a C callback that takes raw values.
 pub(crate) fn host_func_unchecked(
-    engine: &Engine, ty: &FuncType, callback: wasmtime_func_unchecked_callback_t, env: *mut c_void, owner: Foreign,
+    engine: &Engine,
+    ty: &FuncType,
+    callback: wasmtime_func_unchecked_callback_t,
+    env: *mut c_void,
+    owner: Foreign,
 ) -> Result<HostFunc, Error> {
     // SAFETY: the header's contract for callbacks is `RawCallback`'s, and the owner is what `env` points into.
     unsafe { HostFunc::raw(engine, ty, callback, env, Box::new(owner)) }
@@ -93,8 +109,13 @@ pub extern "C" fn wasmtime_func_type(store: &Store, func: &wasmtime_func_t) -> B
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_func_call(
-    store: &mut Store, func: &wasmtime_func_t, args: *const wasmtime_val_t, nargs: usize, results: *mut wasmtime_val_t,
-    nresults: usize, trap: TrapOut<'_>,
+    store: &mut Store,
+    func: &wasmtime_func_t,
+    args: *const wasmtime_val_t,
+    nargs: usize,
+    results: *mut wasmtime_val_t,
+    nresults: usize,
+    trap: TrapOut<'_>,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the caller passes as many values, and room for as many results, as it says.
     let called = guarded(|| unsafe {
@@ -113,7 +134,12 @@ pub unsafe extern "C" fn wasmtime_func_call(
 /// As for `wasmtime_func_call`.
 #[cold]
 unsafe fn call_converted(
-    store: &mut Store, func: &Func, args: *const wasmtime_val_t, nargs: usize, results: *mut wasmtime_val_t, nresults: usize,
+    store: &mut Store,
+    func: &Func,
+    args: *const wasmtime_val_t,
+    nargs: usize,
+    results: *mut wasmtime_val_t,
+    nresults: usize,
 ) -> Result<(), Error> {
     // SAFETY: by the caller.
     let args = (0..nargs).map(|index| from_c(unsafe { &*args.add(index) })).collect::<Result<Vec<_>, _>>()?;
@@ -128,7 +154,10 @@ unsafe fn call_converted(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_func_call_unchecked(
-    store: &mut Store, func: &wasmtime_func_t, args_and_results: *mut wasmtime_val_raw_t, args_and_results_len: usize,
+    store: &mut Store,
+    func: &wasmtime_func_t,
+    args_and_results: *mut wasmtime_val_raw_t,
+    args_and_results_len: usize,
     trap: TrapOut<'_>,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the caller passes the arguments in an array of this length.
@@ -138,7 +167,10 @@ pub unsafe extern "C" fn wasmtime_func_call_unchecked(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_caller_export_get(
-    caller: *mut wasmtime_caller_t, name: *const u8, name_len: usize, item: &mut MaybeUninit<wasmtime_extern_t>,
+    caller: *mut wasmtime_caller_t,
+    name: *const u8,
+    name_len: usize,
+    item: &mut MaybeUninit<wasmtime_extern_t>,
 ) -> bool {
     // SAFETY: the caller is the running callback's, and the name is lent for this call. What isn't UTF-8 is no export's name.
     let found = unsafe { text(name, name_len).ok().and_then(|name| Caller::from_vm(caller).export(name)) };
@@ -153,7 +185,9 @@ pub unsafe extern "C" fn wasmtime_caller_context(caller: *mut wasmtime_caller_t)
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_func_from_raw(
-    context: &mut Store, raw: *mut c_void, ret: &mut MaybeUninit<wasmtime_func_t>,
+    context: &mut Store,
+    raw: *mut c_void,
+    ret: &mut MaybeUninit<wasmtime_func_t>,
 ) {
     // SAFETY: the caller passes a raw reference of this store.
     let func = unsafe { Func::from_raw(context, raw.cast()) };

@@ -10,7 +10,10 @@ use std::mem::MaybeUninit;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_global_new(
-    store: &mut Store, ty: &wasm_globaltype_t, val: &wasmtime_val_t, ret: &mut MaybeUninit<wasmtime_global_t>,
+    store: &mut Store,
+    ty: &wasm_globaltype_t,
+    val: &wasmtime_val_t,
+    ret: &mut MaybeUninit<wasmtime_global_t>,
 ) -> Option<Box<wasmtime_error_t>> {
     give(from_c(val).and_then(|val| Global::new(store, ty.ty(), &val)), ret)
 }
@@ -22,14 +25,18 @@ pub extern "C" fn wasmtime_global_type(store: &Store, global: &wasmtime_global_t
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_global_get(
-    store: &mut Store, global: &wasmtime_global_t, out: &mut MaybeUninit<wasmtime_val_t>,
+    store: &mut Store,
+    global: &wasmtime_global_t,
+    out: &mut MaybeUninit<wasmtime_val_t>,
 ) {
     out.write(into_c(expect("wasmtime_global_get", global.get(store))));
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_global_set(
-    store: &mut Store, global: &wasmtime_global_t, val: &wasmtime_val_t,
+    store: &mut Store,
+    global: &wasmtime_global_t,
+    val: &wasmtime_val_t,
 ) -> Option<Box<wasmtime_error_t>> {
     give_unit(from_c(val).and_then(|val| global.set(store, &val)))
 }

@@ -13,8 +13,12 @@ pub type wasmtime_instance_t = Instance;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_instance_new(
-    store: &mut Store, module: &wasmtime_module_t, imports: *const wasmtime_extern_t, nimports: usize,
-    instance: &mut MaybeUninit<wasmtime_instance_t>, trap: TrapOut<'_>,
+    store: &mut Store,
+    module: &wasmtime_module_t,
+    imports: *const wasmtime_extern_t,
+    nimports: usize,
+    instance: &mut MaybeUninit<wasmtime_instance_t>,
+    trap: TrapOut<'_>,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the caller passes as many imports as it says.
     let imports = if nimports == 0 { &[] } else { unsafe { slice::from_raw_parts(imports, nimports) } };
@@ -27,7 +31,10 @@ pub unsafe extern "C" fn wasmtime_instance_new(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_instance_export_get(
-    store: &mut Store, instance: &wasmtime_instance_t, name: *const u8, name_len: usize,
+    store: &mut Store,
+    instance: &wasmtime_instance_t,
+    name: *const u8,
+    name_len: usize,
     item: &mut MaybeUninit<wasmtime_extern_t>,
 ) -> bool {
     // SAFETY: the name is lent for this call. What isn't UTF-8 is no export's name.
@@ -37,8 +44,12 @@ pub unsafe extern "C" fn wasmtime_instance_export_get(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_instance_export_nth(
-    store: &mut Store, instance: &wasmtime_instance_t, index: usize, name: &mut MaybeUninit<*const u8>,
-    name_len: &mut MaybeUninit<usize>, item: &mut MaybeUninit<wasmtime_extern_t>,
+    store: &mut Store,
+    instance: &wasmtime_instance_t,
+    index: usize,
+    name: &mut MaybeUninit<*const u8>,
+    name_len: &mut MaybeUninit<usize>,
+    item: &mut MaybeUninit<wasmtime_extern_t>,
 ) -> bool {
     let Some((export, found)) = instance.export_at(store, index) else { return false };
     name.write(export.as_ptr());
@@ -56,7 +67,9 @@ pub extern "C" fn wasmtime_instance_pre_delete(_instance_pre: Box<wasmtime_insta
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_instance_pre_instantiate(
-    instance_pre: &wasmtime_instance_pre_t, store: &mut Store, instance: &mut MaybeUninit<wasmtime_instance_t>,
+    instance_pre: &wasmtime_instance_pre_t,
+    store: &mut Store,
+    instance: &mut MaybeUninit<wasmtime_instance_t>,
     trap: TrapOut<'_>,
 ) -> Option<Box<wasmtime_error_t>> {
     give_or_trap(guarded(|| instance_pre.pre.instantiate(store)), instance, trap)

@@ -39,22 +39,30 @@ pub extern "C" fn wasmtime_linker_allow_shadowing(linker: &mut wasmtime_linker_t
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_linker_define_unknown_imports_as_traps(
-    linker: &mut wasmtime_linker_t, module: &wasmtime_module_t,
+    linker: &mut wasmtime_linker_t,
+    module: &wasmtime_module_t,
 ) -> Option<Box<wasmtime_error_t>> {
     give_unit(linker.linker.define_unknown_imports_as_traps(&module.module))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_linker_define_unknown_imports_as_default_values(
-    linker: &mut wasmtime_linker_t, store: &mut Store, module: &wasmtime_module_t,
+    linker: &mut wasmtime_linker_t,
+    store: &mut Store,
+    module: &wasmtime_module_t,
 ) -> Option<Box<wasmtime_error_t>> {
     give_unit(linker.linker.define_unknown_imports_as_default_values(store, &module.module))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_define(
-    linker: &mut wasmtime_linker_t, store: &mut Store, module: *const u8, module_len: usize, name: *const u8,
-    name_len: usize, item: &wasmtime_extern_t,
+    linker: &mut wasmtime_linker_t,
+    store: &mut Store,
+    module: *const u8,
+    module_len: usize,
+    name: *const u8,
+    name_len: usize,
+    item: &wasmtime_extern_t,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the names are lent for this call.
     let mut define = || unsafe {
@@ -66,8 +74,15 @@ pub unsafe extern "C" fn wasmtime_linker_define(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_define_func(
-    linker: &mut wasmtime_linker_t, module: *const u8, module_len: usize, name: *const u8, name_len: usize,
-    ty: &wasm_functype_t, cb: wasmtime_func_callback_t, data: *mut c_void, finalizer: Finalizer,
+    linker: &mut wasmtime_linker_t,
+    module: *const u8,
+    module_len: usize,
+    name: *const u8,
+    name_len: usize,
+    ty: &wasm_functype_t,
+    cb: wasmtime_func_callback_t,
+    data: *mut c_void,
+    finalizer: Finalizer,
 ) -> Option<Box<wasmtime_error_t>> {
     let owner = Foreign::new(data, finalizer);
     // SAFETY: the names are lent for this call.
@@ -81,8 +96,15 @@ pub unsafe extern "C" fn wasmtime_linker_define_func(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_define_func_unchecked(
-    linker: &mut wasmtime_linker_t, module: *const u8, module_len: usize, name: *const u8, name_len: usize,
-    ty: &wasm_functype_t, cb: wasmtime_func_unchecked_callback_t, data: *mut c_void, finalizer: Finalizer,
+    linker: &mut wasmtime_linker_t,
+    module: *const u8,
+    module_len: usize,
+    name: *const u8,
+    name_len: usize,
+    ty: &wasm_functype_t,
+    cb: wasmtime_func_unchecked_callback_t,
+    data: *mut c_void,
+    finalizer: Finalizer,
 ) -> Option<Box<wasmtime_error_t>> {
     let owner = Foreign::new(data, finalizer);
     // SAFETY: the names are lent for this call.
@@ -101,7 +123,11 @@ pub extern "C" fn wasmtime_linker_define_wasi(linker: &mut wasmtime_linker_t) ->
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_define_instance(
-    linker: &mut wasmtime_linker_t, store: &mut Store, name: *const u8, name_len: usize, instance: &wasmtime_instance_t,
+    linker: &mut wasmtime_linker_t,
+    store: &mut Store,
+    name: *const u8,
+    name_len: usize,
+    instance: &wasmtime_instance_t,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the name is lent for this call.
     let name = unsafe { text(name, name_len) };
@@ -110,15 +136,22 @@ pub unsafe extern "C" fn wasmtime_linker_define_instance(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_linker_instantiate(
-    linker: &wasmtime_linker_t, store: &mut Store, module: &wasmtime_module_t,
-    instance: &mut MaybeUninit<wasmtime_instance_t>, trap: TrapOut<'_>,
+    linker: &wasmtime_linker_t,
+    store: &mut Store,
+    module: &wasmtime_module_t,
+    instance: &mut MaybeUninit<wasmtime_instance_t>,
+    trap: TrapOut<'_>,
 ) -> Option<Box<wasmtime_error_t>> {
     give_or_trap(guarded(|| linker.linker.instantiate(store, &module.module)), instance, trap)
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_module(
-    linker: &mut wasmtime_linker_t, store: &mut Store, name: *const u8, name_len: usize, module: &wasmtime_module_t,
+    linker: &mut wasmtime_linker_t,
+    store: &mut Store,
+    name: *const u8,
+    name_len: usize,
+    module: &wasmtime_module_t,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the name is lent for this call.
     let name = unsafe { text(name, name_len) };
@@ -127,7 +160,10 @@ pub unsafe extern "C" fn wasmtime_linker_module(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_get_default(
-    linker: &wasmtime_linker_t, store: &mut Store, name: *const u8, name_len: usize,
+    linker: &wasmtime_linker_t,
+    store: &mut Store,
+    name: *const u8,
+    name_len: usize,
     func: &mut MaybeUninit<wasmtime_func_t>,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the name is lent for this call.
@@ -137,8 +173,13 @@ pub unsafe extern "C" fn wasmtime_linker_get_default(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_get(
-    linker: &wasmtime_linker_t, store: &mut Store, module: *const u8, module_len: usize, name: *const u8,
-    name_len: usize, item: &mut MaybeUninit<wasmtime_extern_t>,
+    linker: &wasmtime_linker_t,
+    store: &mut Store,
+    module: *const u8,
+    module_len: usize,
+    name: *const u8,
+    name_len: usize,
+    item: &mut MaybeUninit<wasmtime_extern_t>,
 ) -> bool {
     // SAFETY: the names are lent for this call. Nothing goes by a name that isn't UTF-8.
     let names = unsafe { text(module, module_len).ok().zip(text(name, name_len).ok()) };
@@ -147,7 +188,8 @@ pub unsafe extern "C" fn wasmtime_linker_get(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_linker_instantiate_pre(
-    linker: &wasmtime_linker_t, module: &wasmtime_module_t,
+    linker: &wasmtime_linker_t,
+    module: &wasmtime_module_t,
     instance_pre: &mut MaybeUninit<Box<wasmtime_instance_pre_t>>,
 ) -> Option<Box<wasmtime_error_t>> {
     let pre = linker.linker.instantiate_pre(&module.module);

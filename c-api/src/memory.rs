@@ -9,7 +9,12 @@ use std::mem::MaybeUninit;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_memorytype_new(
-    min: u64, max_present: bool, max: u64, is_64: bool, shared: bool, page_size_log2: u8,
+    min: u64,
+    max_present: bool,
+    max: u64,
+    is_64: bool,
+    shared: bool,
+    page_size_log2: u8,
     ret: &mut MaybeUninit<Box<wasm_memorytype_t>>,
 ) -> Option<Box<wasmtime_error_t>> {
     let ty = MemoryType { min, max: max_present.then_some(max), is_64, shared, page_size_log2 };
@@ -48,7 +53,9 @@ pub extern "C" fn wasmtime_memorytype_page_size_log2(ty: &wasm_memorytype_t) -> 
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_memory_new(
-    store: &mut Store, ty: &wasm_memorytype_t, ret: &mut MaybeUninit<wasmtime_memory_t>,
+    store: &mut Store,
+    ty: &wasm_memorytype_t,
+    ret: &mut MaybeUninit<wasmtime_memory_t>,
 ) -> Option<Box<wasmtime_error_t>> {
     give(Memory::new(store, &ty.ty()), ret)
 }
@@ -75,7 +82,10 @@ pub extern "C" fn wasmtime_memory_size(store: &Store, memory: &wasmtime_memory_t
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_memory_grow(
-    store: &mut Store, memory: &wasmtime_memory_t, delta: u64, prev_size: &mut MaybeUninit<u64>,
+    store: &mut Store,
+    memory: &wasmtime_memory_t,
+    delta: u64,
+    prev_size: &mut MaybeUninit<u64>,
 ) -> Option<Box<wasmtime_error_t>> {
     give(memory.grow(store, delta), prev_size)
 }

@@ -19,7 +19,10 @@ pub struct wasmtime_module_t {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_module_new(
-    engine: &wasm_engine_t, wasm: *const u8, wasm_len: usize, ret: &mut MaybeUninit<Box<wasmtime_module_t>>,
+    engine: &wasm_engine_t,
+    wasm: *const u8,
+    wasm_len: usize,
+    ret: &mut MaybeUninit<Box<wasmtime_module_t>>,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the bytes are lent for this call.
     let wasm = unsafe { bytes(wasm, wasm_len) };
@@ -57,7 +60,9 @@ pub(crate) fn exports_of(module: &Module) -> wasm_exporttype_vec_t {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_module_validate(
-    engine: &wasm_engine_t, wasm: *const u8, wasm_len: usize,
+    engine: &wasm_engine_t,
+    wasm: *const u8,
+    wasm_len: usize,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the bytes are lent for this call.
     let wasm = unsafe { bytes(wasm, wasm_len) };
@@ -66,14 +71,18 @@ pub unsafe extern "C" fn wasmtime_module_validate(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_module_serialize(
-    module: &wasmtime_module_t, ret: &mut MaybeUninit<wasm_byte_vec_t>,
+    module: &wasmtime_module_t,
+    ret: &mut MaybeUninit<wasm_byte_vec_t>,
 ) -> Option<Box<wasmtime_error_t>> {
     give(guarded(|| module.module.serialize()).map(Into::into), ret)
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_module_deserialize(
-    engine: &wasm_engine_t, data: *const u8, data_len: usize, ret: &mut MaybeUninit<Box<wasmtime_module_t>>,
+    engine: &wasm_engine_t,
+    data: *const u8,
+    data_len: usize,
+    ret: &mut MaybeUninit<Box<wasmtime_module_t>>,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the bytes are lent for this call, and the header makes the caller answer for their origin.
     give(guarded(|| Ok(boxed(unsafe { Module::deserialize(&engine.engine, bytes(data, data_len)) }?))), ret)
@@ -81,7 +90,9 @@ pub unsafe extern "C" fn wasmtime_module_deserialize(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_module_deserialize_file(
-    engine: &wasm_engine_t, file: *const c_char, ret: &mut MaybeUninit<Box<wasmtime_module_t>>,
+    engine: &wasm_engine_t,
+    file: *const c_char,
+    ret: &mut MaybeUninit<Box<wasmtime_module_t>>,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the path ends in a NUL, and the header makes the caller answer for the file.
     give(guarded(|| Ok(boxed(unsafe { Module::deserialize_file(&engine.engine, path(file)) }?))), ret)
@@ -89,7 +100,9 @@ pub unsafe extern "C" fn wasmtime_module_deserialize_file(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_module_image_range(
-    module: &wasmtime_module_t, start: &mut MaybeUninit<*mut c_void>, end: &mut MaybeUninit<*mut c_void>,
+    module: &wasmtime_module_t,
+    start: &mut MaybeUninit<*mut c_void>,
+    end: &mut MaybeUninit<*mut c_void>,
 ) {
     let range = module.module.image_range();
     start.write(range.start as *mut c_void);

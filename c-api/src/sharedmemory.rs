@@ -15,7 +15,9 @@ pub struct wasmtime_sharedmemory_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_sharedmemory_new(
-    engine: &wasm_engine_t, ty: &wasm_memorytype_t, ret: &mut MaybeUninit<Box<wasmtime_sharedmemory_t>>,
+    engine: &wasm_engine_t,
+    ty: &wasm_memorytype_t,
+    ret: &mut MaybeUninit<Box<wasmtime_sharedmemory_t>>,
 ) -> Option<Box<wasmtime_error_t>> {
     let made = SharedMemory::new(&engine.engine, &ty.ty());
     give(made.map(|memory| Box::new(wasmtime_sharedmemory_t { memory })), ret)
@@ -51,7 +53,9 @@ pub extern "C" fn wasmtime_sharedmemory_size(memory: &wasmtime_sharedmemory_t) -
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_sharedmemory_grow(
-    memory: &wasmtime_sharedmemory_t, delta: u64, prev_size: &mut MaybeUninit<u64>,
+    memory: &wasmtime_sharedmemory_t,
+    delta: u64,
+    prev_size: &mut MaybeUninit<u64>,
 ) -> Option<Box<wasmtime_error_t>> {
     let grown = memory.memory.grow(delta);
     give(grown.map_err(|_| Error::message(format!("failed to grow memory by `{delta}`"))), prev_size)

@@ -8,9 +8,9 @@ use crate::error::wasmtime_error_t;
 use crate::foreign::{Finalizer, Foreign};
 use crate::wasi::wasi_config_t;
 use crate::wasm::engine::wasm_engine_t;
+use ampoule::Store;
 use ampoule::store::epoch::UpdateDeadline;
 use ampoule::store::limits::Limits;
-use ampoule::Store;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -22,7 +22,9 @@ pub type wasmtime_context_t = Store;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_store_new(
-    engine: &wasm_engine_t, data: *mut c_void, finalizer: Finalizer,
+    engine: &wasm_engine_t,
+    data: *mut c_void,
+    finalizer: Finalizer,
 ) -> Box<wasmtime_store_t> {
     let mut store = Store::new(&engine.engine);
     store.set_data(Box::new(Foreign::new(data, finalizer)));
@@ -36,7 +38,12 @@ pub extern "C" fn wasmtime_store_context(store: &mut wasmtime_store_t) -> &mut w
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_store_limiter(
-    store: &mut wasmtime_store_t, memory_size: i64, table_elements: i64, instances: i64, tables: i64, memories: i64,
+    store: &mut wasmtime_store_t,
+    memory_size: i64,
+    table_elements: i64,
+    instances: i64,
+    tables: i64,
+    memories: i64,
 ) {
     let default = Limits::default();
     *store.limits_mut() = Limits {
@@ -76,20 +83,25 @@ pub extern "C" fn wasmtime_context_gc(context: &mut wasmtime_context_t) -> Optio
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_context_set_fuel(store: &mut wasmtime_context_t, fuel: u64) -> Option<Box<wasmtime_error_t>> {
+pub extern "C" fn wasmtime_context_set_fuel(
+    store: &mut wasmtime_context_t,
+    fuel: u64,
+) -> Option<Box<wasmtime_error_t>> {
     give_unit(store.set_fuel(fuel))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_context_get_fuel(
-    context: &wasmtime_context_t, fuel: &mut MaybeUninit<u64>,
+    context: &wasmtime_context_t,
+    fuel: &mut MaybeUninit<u64>,
 ) -> Option<Box<wasmtime_error_t>> {
     give(context.fuel(), fuel)
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_context_set_wasi(
-    context: &mut wasmtime_context_t, wasi: Box<wasi_config_t>,
+    context: &mut wasmtime_context_t,
+    wasi: Box<wasi_config_t>,
 ) -> Option<Box<wasmtime_error_t>> {
     give_unit(wasi.build().map(|wasi| drop(context.slots_mut().insert(wasi))))
 }
@@ -109,13 +121,18 @@ pub const WASMTIME_UPDATE_DEADLINE_YIELD: wasmtime_update_deadline_kind_t = 1;
 
 /// A deadline callback.
 pub type DeadlineCallback = extern "C" fn(
-    context: &mut wasmtime_context_t, data: *mut c_void, epoch_deadline_delta: &mut u64,
+    context: &mut wasmtime_context_t,
+    data: *mut c_void,
+    epoch_deadline_delta: &mut u64,
     update_kind: &mut wasmtime_update_deadline_kind_t,
 ) -> Option<Box<wasmtime_error_t>>;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_store_epoch_deadline_callback(
-    store: &mut wasmtime_store_t, func: DeadlineCallback, data: *mut c_void, finalizer: Finalizer,
+    store: &mut wasmtime_store_t,
+    func: DeadlineCallback,
+    data: *mut c_void,
+    finalizer: Finalizer,
 ) {
     let owner = Foreign::new(data, finalizer);
     store.epoch_deadline_callback(Some(Box::new(move |store| {

@@ -10,7 +10,10 @@ use std::mem::MaybeUninit;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_table_new(
-    store: &mut Store, ty: &wasm_tabletype_t, init: &wasmtime_val_t, table: &mut MaybeUninit<wasmtime_table_t>,
+    store: &mut Store,
+    ty: &wasm_tabletype_t,
+    init: &wasmtime_val_t,
+    table: &mut MaybeUninit<wasmtime_table_t>,
 ) -> Option<Box<wasmtime_error_t>> {
     give(from_c(init).and_then(|init| Table::new(store, &ty.ty(), &init)), table)
 }
@@ -22,7 +25,10 @@ pub extern "C" fn wasmtime_table_type(store: &Store, table: &wasmtime_table_t) -
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_table_get(
-    store: &mut Store, table: &wasmtime_table_t, index: u64, val: &mut MaybeUninit<wasmtime_val_t>,
+    store: &mut Store,
+    table: &wasmtime_table_t,
+    index: u64,
+    val: &mut MaybeUninit<wasmtime_val_t>,
 ) -> bool {
     let element = expect("wasmtime_table_get", table.get(store, index));
     element.map(|element| val.write(into_c(element))).is_some()
@@ -30,7 +36,10 @@ pub extern "C" fn wasmtime_table_get(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_table_set(
-    store: &mut Store, table: &wasmtime_table_t, index: u64, value: &wasmtime_val_t,
+    store: &mut Store,
+    table: &wasmtime_table_t,
+    index: u64,
+    value: &wasmtime_val_t,
 ) -> Option<Box<wasmtime_error_t>> {
     give_unit(from_c(value).and_then(|value| table.set(store, index, &value)))
 }
@@ -42,7 +51,11 @@ pub extern "C" fn wasmtime_table_size(store: &Store, table: &wasmtime_table_t) -
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_table_grow(
-    store: &mut Store, table: &wasmtime_table_t, delta: u64, init: &wasmtime_val_t, prev_size: &mut MaybeUninit<u64>,
+    store: &mut Store,
+    table: &wasmtime_table_t,
+    delta: u64,
+    init: &wasmtime_val_t,
+    prev_size: &mut MaybeUninit<u64>,
 ) -> Option<Box<wasmtime_error_t>> {
     give(from_c(init).and_then(|init| table.grow(store, delta, &init)), prev_size)
 }

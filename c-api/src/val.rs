@@ -17,10 +17,90 @@ pub type wasmtime_val_t = VmVal;
 /// A value without its kind.
 pub type wasmtime_val_raw_t = VmValRaw;
 
-/// `WASMTIME_ANYREF`: only null is here.
+/// `WASMTIME_ANYREF`. No type that the engine takes has such values.
 pub const WASMTIME_ANYREF: u8 = 7;
-/// `WASMTIME_EXNREF`: only null is here.
+/// `WASMTIME_EXNREF`; see [`WASMTIME_ANYREF`].
 pub const WASMTIME_EXNREF: u8 = 8;
+
+/// An `anyref`: null, or a 31-bit integer, which is the only value of this type that needs no collected heap.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wasmtime_anyref_t {
+    store_id: u64,
+    /// The reference as guest code holds it: an integer above a set lowest bit.
+    raw: u32,
+    private2: u32,
+    private3: *const (),
+}
+
+impl wasmtime_anyref_t {
+    /// Null.
+    pub const NULL: Self = Self { store_id: 0, raw: 0, private2: 0, private3: ptr::null() };
+
+    fn of_raw(store: &Store, raw: u32) -> Self {
+        if raw & 1 == 0 { Self::NULL } else { Self { store_id: store.id(), raw, ..Self::NULL } }
+    }
+
+    /// The reference as guest code holds it; zero for null.
+    fn raw(&self) -> u32 {
+        if self.store_id == 0 { 0 } else { self.raw }
+    }
+
+    /// The integer, sign-extended, where it is one.
+    fn i31(&self) -> Option<i32> {
+        (self.raw() & 1 == 1).then_some(self.raw().cast_signed() >> 1)
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_clone(anyref: Option<&wasmtime_anyref_t>, out: &mut MaybeUninit<wasmtime_anyref_t>) {
+    out.write(anyref.map_or(wasmtime_anyref_t::NULL, |anyref| *anyref));
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_unroot(value: Option<&mut wasmtime_anyref_t>) {
+    if let Some(value) = value {
+        *value = wasmtime_anyref_t::NULL;
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_from_raw(context: &mut Store, raw: u32, out: &mut MaybeUninit<wasmtime_anyref_t>) {
+    out.write(wasmtime_anyref_t::of_raw(context, raw));
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_to_raw(_context: &mut Store, value: Option<&wasmtime_anyref_t>) -> u32 {
+    value.map_or(0, wasmtime_anyref_t::raw)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_from_i31(context: &mut Store, i31val: u32, out: &mut MaybeUninit<wasmtime_anyref_t>) {
+    out.write(wasmtime_anyref_t::of_raw(context, i31val << 1 | 1));
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_is_i31(_context: &mut Store, anyref: Option<&wasmtime_anyref_t>) -> bool {
+    anyref.and_then(wasmtime_anyref_t::i31).is_some()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_i31_get_u(
+    _context: &mut Store,
+    anyref: Option<&wasmtime_anyref_t>,
+    dst: &mut MaybeUninit<u32>,
+) -> bool {
+    anyref.and_then(wasmtime_anyref_t::i31).map(|value| dst.write(value.cast_unsigned() & !(1 << 31))).is_some()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_i31_get_s(
+    _context: &mut Store,
+    anyref: Option<&wasmtime_anyref_t>,
+    dst: &mut MaybeUninit<i32>,
+) -> bool {
+    anyref.and_then(wasmtime_anyref_t::i31).map(|value| dst.write(value)).is_some()
+}
 
 /// A reference to something of the host's, or null: an [`ExternRef`] in words.
 #[repr(C)]
@@ -67,7 +147,10 @@ impl From<Option<ExternRef>> for wasmtime_externref_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_externref_new(
-    context: &mut Store, data: *mut c_void, finalizer: Finalizer, out: &mut MaybeUninit<wasmtime_externref_t>,
+    context: &mut Store,
+    data: *mut c_void,
+    finalizer: Finalizer,
+    out: &mut MaybeUninit<wasmtime_externref_t>,
 ) -> bool {
     let made = ExternRef::new(context, Box::new(Foreign::new(data, finalizer)));
     made.map(|made| out.write(Some(made).into())).is_ok()
@@ -82,7 +165,8 @@ pub extern "C" fn wasmtime_externref_data(context: &mut Store, data: Option<&was
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_externref_clone(
-    value: Option<&wasmtime_externref_t>, out: &mut MaybeUninit<wasmtime_externref_t>,
+    value: Option<&wasmtime_externref_t>,
+    out: &mut MaybeUninit<wasmtime_externref_t>,
 ) {
     out.write(value.and_then(wasmtime_externref_t::get).into());
 }
@@ -94,7 +178,9 @@ pub extern "C" fn wasmtime_externref_unroot(value: Option<&mut wasmtime_externre
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_externref_from_raw(
-    context: &mut Store, raw: u32, out: &mut MaybeUninit<wasmtime_externref_t>,
+    context: &mut Store,
+    raw: u32,
+    out: &mut MaybeUninit<wasmtime_externref_t>,
 ) {
     out.write(ExternRef::from_raw(context, raw).into());
 }
@@ -103,6 +189,33 @@ pub extern "C" fn wasmtime_externref_from_raw(
 pub extern "C" fn wasmtime_externref_to_raw(context: &mut Store, value: Option<&wasmtime_externref_t>) -> u32 {
     let value = value.and_then(wasmtime_externref_t::get);
     value.map_or(0, |value| expect("wasmtime_externref_to_raw", value.to_raw(context)))
+}
+
+/// An `exnref`: null, for there are no exceptions.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wasmtime_exnref_t {
+    store_id: u64,
+    private1: u32,
+    private2: u32,
+    private3: *const (),
+}
+
+impl wasmtime_exnref_t {
+    /// Null.
+    pub const NULL: Self = Self { store_id: 0, private1: 0, private2: 0, private3: ptr::null() };
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_exnref_clone(_exnref: Option<&wasmtime_exnref_t>, out: &mut MaybeUninit<wasmtime_exnref_t>) {
+    out.write(wasmtime_exnref_t::NULL);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_exnref_unroot(value: Option<&mut wasmtime_exnref_t>) {
+    if let Some(value) = value {
+        *value = wasmtime_exnref_t::NULL;
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -145,7 +258,9 @@ pub fn from_c(val: &wasmtime_val_t) -> Result<Val, Error> {
             VmVal::KIND_V128 => Val::V128(u128::from_le_bytes(val.of.v128)),
             VmVal::KIND_FUNCREF => Val::FuncRef(funcref_in(val)),
             VmVal::KIND_EXTERNREF => Val::ExternRef((*(&raw const val.of).cast::<wasmtime_externref_t>()).get()),
-            WASMTIME_ANYREF | WASMTIME_EXNREF => return Err(Error::message("references of this kind are not supported")),
+            WASMTIME_ANYREF | WASMTIME_EXNREF => {
+                return Err(Error::message("type mismatch: no type here has references of this kind"));
+            }
             kind => return Err(Error::message(format!("{kind} is not the kind of a value"))),
         })
     }

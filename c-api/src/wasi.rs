@@ -38,7 +38,11 @@ pub extern "C" fn wasi_config_new() -> Box<wasi_config_t> {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasi_config_set_argv(config: &mut wasi_config_t, argc: usize, argv: *const *const c_char) -> bool {
+pub unsafe extern "C" fn wasi_config_set_argv(
+    config: &mut wasi_config_t,
+    argc: usize,
+    argv: *const *const c_char,
+) -> bool {
     // SAFETY: the caller passes as many strings as it says.
     let Some(args) = (unsafe { strings(argc, argv) }) else { return false };
     config.inherits_args = false;
@@ -52,7 +56,10 @@ pub extern "C" fn wasi_config_inherit_argv(config: &mut wasi_config_t) {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasi_config_set_env(
-    config: &mut wasi_config_t, envc: usize, names: *const *const c_char, values: *const *const c_char,
+    config: &mut wasi_config_t,
+    envc: usize,
+    names: *const *const c_char,
+    values: *const *const c_char,
 ) -> bool {
     // SAFETY: the caller passes as many strings as it says.
     let Some((names, values)) = (unsafe { strings(envc, names).zip(strings(envc, values)) }) else { return false };
@@ -97,7 +104,10 @@ pub type WriteCallback = extern "C" fn(data: *mut c_void, bytes: *const u8, len:
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasi_config_set_stdout_custom(
-    config: &mut wasi_config_t, callback: WriteCallback, data: *mut c_void, finalizer: Finalizer,
+    config: &mut wasi_config_t,
+    callback: WriteCallback,
+    data: *mut c_void,
+    finalizer: Finalizer,
 ) {
     config.config.stdout_callback(output(callback, Foreign::new(data, finalizer)));
 }
@@ -115,7 +125,10 @@ pub extern "C" fn wasi_config_inherit_stderr(config: &mut wasi_config_t) {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasi_config_set_stderr_custom(
-    config: &mut wasi_config_t, callback: WriteCallback, data: *mut c_void, finalizer: Finalizer,
+    config: &mut wasi_config_t,
+    callback: WriteCallback,
+    data: *mut c_void,
+    finalizer: Finalizer,
 ) {
     config.config.stderr_callback(output(callback, Foreign::new(data, finalizer)));
 }
@@ -131,7 +144,10 @@ pub type wasi_file_perms = usize;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasi_config_preopen_dir(
-    config: &mut wasi_config_t, host_path: *const c_char, guest_path: *const c_char, dir_perms: wasi_dir_perms,
+    config: &mut wasi_config_t,
+    host_path: *const c_char,
+    guest_path: *const c_char,
+    dir_perms: wasi_dir_perms,
     file_perms: wasi_file_perms,
 ) -> bool {
     // SAFETY: the caller passes NUL-terminated strings.

@@ -8,7 +8,9 @@ use std::mem::MaybeUninit;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_wat2wasm(
-    wat: *const u8, wat_len: usize, ret: &mut MaybeUninit<wasm_byte_vec_t>,
+    wat: *const u8,
+    wat_len: usize,
+    ret: &mut MaybeUninit<wasm_byte_vec_t>,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the text is lent for this call.
     let text = unsafe { text(wat, wat_len) };

@@ -67,7 +67,11 @@ pub extern "C" fn wasm_extern_set_host_info(_item: &mut wasm_extern_t, _info: *m
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_set_host_info_with_finalizer(_item: &mut wasm_extern_t, _info: *mut c_void, _finalizer: Finalizer) {
+pub extern "C" fn wasm_extern_set_host_info_with_finalizer(
+    _item: &mut wasm_extern_t,
+    _info: *mut c_void,
+    _finalizer: Finalizer,
+) {
     no_host_info("wasm_extern_set_host_info_with_finalizer")
 }
 
@@ -105,7 +109,11 @@ pub extern "C" fn wasm_extern_vec_new_uninitialized(out: &mut MaybeUninit<wasm_e
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_extern_vec_new(out: &mut MaybeUninit<wasm_extern_vec_t>, size: usize, data: *const Option<Box<wasm_extern_t>>) {
+pub unsafe extern "C" fn wasm_extern_vec_new(
+    out: &mut MaybeUninit<wasm_extern_vec_t>,
+    size: usize,
+    data: *const Option<Box<wasm_extern_t>>,
+) {
     // SAFETY: the caller passes `size` elements and gives them up.
     unsafe { Vector::moved_from(size, data) }.give(out);
 }

@@ -66,7 +66,11 @@ pub extern "C" fn wasm_externtype_vec_new_uninitialized(out: &mut MaybeUninit<wa
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_externtype_vec_new(out: &mut MaybeUninit<wasm_externtype_vec_t>, size: usize, data: *const Option<Box<wasm_externtype_t>>) {
+pub unsafe extern "C" fn wasm_externtype_vec_new(
+    out: &mut MaybeUninit<wasm_externtype_vec_t>,
+    size: usize,
+    data: *const Option<Box<wasm_externtype_t>>,
+) {
     // SAFETY: the caller passes `size` elements and gives them up.
     unsafe { Vector::moved_from(size, data) }.give(out);
 }

@@ -37,7 +37,11 @@ pub extern "C" fn wasm_foreign_set_host_info(_foreign: &mut wasm_foreign_t, _inf
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_set_host_info_with_finalizer(_foreign: &mut wasm_foreign_t, _info: *mut c_void, _finalizer: Finalizer) {
+pub extern "C" fn wasm_foreign_set_host_info_with_finalizer(
+    _foreign: &mut wasm_foreign_t,
+    _info: *mut c_void,
+    _finalizer: Finalizer,
+) {
     no_host_info("wasm_foreign_set_host_info_with_finalizer")
 }
 

@@ -52,7 +52,11 @@ pub extern "C" fn wasm_frame_vec_new_uninitialized(out: &mut MaybeUninit<wasm_fr
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_frame_vec_new(out: &mut MaybeUninit<wasm_frame_vec_t>, size: usize, data: *const Option<Box<wasm_frame_t>>) {
+pub unsafe extern "C" fn wasm_frame_vec_new(
+    out: &mut MaybeUninit<wasm_frame_vec_t>,
+    size: usize,
+    data: *const Option<Box<wasm_frame_t>>,
+) {
     // SAFETY: the caller passes `size` elements and gives them up.
     unsafe { Vector::moved_from(size, data) }.give(out);
 }

@@ -53,7 +53,11 @@ pub extern "C" fn wasm_func_set_host_info(_func: &mut wasm_func_t, _info: *mut c
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_set_host_info_with_finalizer(_func: &mut wasm_func_t, _info: *mut c_void, _finalizer: Finalizer) {
+pub extern "C" fn wasm_func_set_host_info_with_finalizer(
+    _func: &mut wasm_func_t,
+    _info: *mut c_void,
+    _finalizer: Finalizer,
+) {
     no_host_info("wasm_func_set_host_info_with_finalizer")
 }
 
@@ -87,14 +91,19 @@ pub type wasm_func_callback_with_env_t =
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_func_new(
-    store: &wasm_store_t, ty: &wasm_functype_t, callback: wasm_func_callback_t,
+    store: &wasm_store_t,
+    ty: &wasm_functype_t,
+    callback: wasm_func_callback_t,
 ) -> Box<wasm_func_t> {
     host_func("wasm_func_new", store, ty.ty(), move |args, results| callback(args, results))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_func_new_with_env(
-    store: &wasm_store_t, ty: &wasm_functype_t, callback: wasm_func_callback_with_env_t, env: *mut c_void,
+    store: &wasm_store_t,
+    ty: &wasm_functype_t,
+    callback: wasm_func_callback_with_env_t,
+    env: *mut c_void,
     finalizer: Finalizer,
 ) -> Box<wasm_func_t> {
     let owner = Foreign::new(env, finalizer);
@@ -102,14 +111,17 @@ pub extern "C" fn wasm_func_new_with_env(
 }
 
 fn host_func(
-    function: &str, store: &wasm_store_t, ty: &FuncType,
+    function: &str,
+    store: &wasm_store_t,
+    ty: &FuncType,
     callback: impl Fn(&wasm_val_vec_t, &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>> + Send + Sync + 'static,
 ) -> Box<wasm_func_t> {
     // The function is in its store, so it must not keep it alive.
     let weak = store.store.downgrade();
     let made = Func::new(store.store.get(), ty, move |_, args, results| {
         let store = weak.upgrade().ok_or_else(|| Error::message("the store is being freed"))?;
-        let args = args.iter().map(|arg| wasm_val_t::new(&store, arg.clone())).collect::<Result<wasm_val_vec_t, _>>()?;
+        let args =
+            args.iter().map(|arg| wasm_val_t::new(&store, arg.clone())).collect::<Result<wasm_val_vec_t, _>>()?;
         let mut answers = wasm_val_vec_t::of_defaults(results.len());
         if let Some(trap) = callback(&args, &mut answers) {
             return Err(trap.0);
@@ -144,7 +156,9 @@ fn type_of(function: &str, func: &wasm_func_t) -> FuncType {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_func_call(
-    func: &wasm_func_t, args: &wasm_val_vec_t, results: &mut wasm_val_vec_t,
+    func: &wasm_func_t,
+    args: &wasm_val_vec_t,
+    results: &mut wasm_val_vec_t,
 ) -> Option<Box<wasm_trap_t>> {
     let (store, func) = func.parts();
     let called = guarded(|| {

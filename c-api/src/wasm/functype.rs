@@ -37,7 +37,9 @@ impl wasm_functype_t {
     }
 
     fn parts(&self) -> &FuncParts {
-        let Described::Func(parts) = &self.0.described else { unreachable!("a function type is only ever made as one") };
+        let Described::Func(parts) = &self.0.described else {
+            unreachable!("a function type is only ever made as one")
+        };
         parts
     }
 
@@ -64,7 +66,11 @@ pub extern "C" fn wasm_functype_vec_new_uninitialized(out: &mut MaybeUninit<wasm
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_functype_vec_new(out: &mut MaybeUninit<wasm_functype_vec_t>, size: usize, data: *const Option<Box<wasm_functype_t>>) {
+pub unsafe extern "C" fn wasm_functype_vec_new(
+    out: &mut MaybeUninit<wasm_functype_vec_t>,
+    size: usize,
+    data: *const Option<Box<wasm_functype_t>>,
+) {
     // SAFETY: the caller passes `size` elements and gives them up.
     unsafe { Vector::moved_from(size, data) }.give(out);
 }
@@ -86,7 +92,8 @@ pub extern "C" fn wasm_functype_copy(ty: &wasm_functype_t) -> Box<wasm_functype_
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_functype_new(
-    params: &mut wasm_valtype_vec_t, results: &mut wasm_valtype_vec_t,
+    params: &mut wasm_valtype_vec_t,
+    results: &mut wasm_valtype_vec_t,
 ) -> Box<wasm_functype_t> {
     wasm_functype_t::new(FuncType::new(params.take_types(), results.take_types()))
 }

@@ -53,7 +53,11 @@ pub extern "C" fn wasm_global_set_host_info(_global: &mut wasm_global_t, _info: 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_set_host_info_with_finalizer(_global: &mut wasm_global_t, _info: *mut c_void, _finalizer: Finalizer) {
+pub extern "C" fn wasm_global_set_host_info_with_finalizer(
+    _global: &mut wasm_global_t,
+    _info: *mut c_void,
+    _finalizer: Finalizer,
+) {
     no_host_info("wasm_global_set_host_info_with_finalizer")
 }
 
@@ -79,7 +83,9 @@ pub extern "C" fn wasm_ref_as_global_const(_ref: &wasm_ref_t) -> &wasm_global_t 
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_global_new(
-    store: &wasm_store_t, ty: &wasm_globaltype_t, init: &wasm_val_t,
+    store: &wasm_store_t,
+    ty: &wasm_globaltype_t,
+    init: &wasm_val_t,
 ) -> Option<Box<wasm_global_t>> {
     let made = init.get(&store.store).and_then(|init| Global::new(store.store.get(), ty.ty(), &init));
     made.ok().map(|global| wasm_global_t::new(&store.store, global))

@@ -31,7 +31,9 @@ impl wasm_globaltype_t {
     }
 
     fn parts(&self) -> &GlobalParts {
-        let Described::Global(parts) = &self.0.described else { unreachable!("a global type is only ever made as one") };
+        let Described::Global(parts) = &self.0.described else {
+            unreachable!("a global type is only ever made as one")
+        };
         parts
     }
 
@@ -58,7 +60,11 @@ pub extern "C" fn wasm_globaltype_vec_new_uninitialized(out: &mut MaybeUninit<wa
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_globaltype_vec_new(out: &mut MaybeUninit<wasm_globaltype_vec_t>, size: usize, data: *const Option<Box<wasm_globaltype_t>>) {
+pub unsafe extern "C" fn wasm_globaltype_vec_new(
+    out: &mut MaybeUninit<wasm_globaltype_vec_t>,
+    size: usize,
+    data: *const Option<Box<wasm_globaltype_t>>,
+) {
     // SAFETY: the caller passes `size` elements and gives them up.
     unsafe { Vector::moved_from(size, data) }.give(out);
 }
@@ -79,7 +85,10 @@ pub extern "C" fn wasm_globaltype_copy(ty: &wasm_globaltype_t) -> Box<wasm_globa
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_globaltype_new(content: Box<wasm_valtype_t>, mutability: wasm_mutability_t) -> Box<wasm_globaltype_t> {
+pub extern "C" fn wasm_globaltype_new(
+    content: Box<wasm_valtype_t>,
+    mutability: wasm_mutability_t,
+) -> Box<wasm_globaltype_t> {
     let mutable = match mutability {
         WASM_CONST => false,
         WASM_VAR => true,

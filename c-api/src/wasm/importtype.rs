@@ -36,7 +36,11 @@ pub extern "C" fn wasm_importtype_vec_new_uninitialized(out: &mut MaybeUninit<wa
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_importtype_vec_new(out: &mut MaybeUninit<wasm_importtype_vec_t>, size: usize, data: *const Option<Box<wasm_importtype_t>>) {
+pub unsafe extern "C" fn wasm_importtype_vec_new(
+    out: &mut MaybeUninit<wasm_importtype_vec_t>,
+    size: usize,
+    data: *const Option<Box<wasm_importtype_t>>,
+) {
     // SAFETY: the caller passes `size` elements and gives them up.
     unsafe { Vector::moved_from(size, data) }.give(out);
 }
@@ -58,7 +62,9 @@ pub extern "C" fn wasm_importtype_copy(ty: &wasm_importtype_t) -> Box<wasm_impor
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_importtype_new(
-    module: &mut wasm_name_t, name: &mut wasm_name_t, ty: Box<wasm_externtype_t>,
+    module: &mut wasm_name_t,
+    name: &mut wasm_name_t,
+    ty: Box<wasm_externtype_t>,
 ) -> Box<wasm_importtype_t> {
     Box::new(wasm_importtype_t { module: mem::take(module), name: mem::take(name), ty: *ty })
 }

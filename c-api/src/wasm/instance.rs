@@ -42,7 +42,11 @@ pub extern "C" fn wasm_instance_set_host_info(_instance: &mut wasm_instance_t, _
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_instance_set_host_info_with_finalizer(_instance: &mut wasm_instance_t, _info: *mut c_void, _finalizer: Finalizer) {
+pub extern "C" fn wasm_instance_set_host_info_with_finalizer(
+    _instance: &mut wasm_instance_t,
+    _info: *mut c_void,
+    _finalizer: Finalizer,
+) {
     no_host_info("wasm_instance_set_host_info_with_finalizer")
 }
 
@@ -68,7 +72,10 @@ pub extern "C" fn wasm_ref_as_instance_const(_ref: &wasm_ref_t) -> &wasm_instanc
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_instance_new(
-    store: &wasm_store_t, module: &wasm_module_t, imports: &wasm_extern_vec_t, trap: TrapOut<'_>,
+    store: &wasm_store_t,
+    module: &wasm_module_t,
+    imports: &wasm_extern_vec_t,
+    trap: TrapOut<'_>,
 ) -> Option<Box<wasm_instance_t>> {
     let store = &store.store;
     let made = guarded(|| {
@@ -90,9 +97,10 @@ pub extern "C" fn wasm_instance_new(
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_instance_exports(instance: &wasm_instance_t, out: &mut MaybeUninit<wasm_extern_vec_t>) {
     let store = instance.store.get();
-    let exports = (0..).map_while(|position| instance.instance.export_at(store, position)).map(|(_, item)| match item {
-        Extern::SharedMemory(_) => misuse("wasm_instance_exports", "the portable API has no shared memories"),
-        item => Some(Box::new(wasm_extern_t::new(&instance.store, item))),
-    });
+    let exports =
+        (0..).map_while(|position| instance.instance.export_at(store, position)).map(|(_, item)| match item {
+            Extern::SharedMemory(_) => misuse("wasm_instance_exports", "the portable API has no shared memories"),
+            item => Some(Box::new(wasm_extern_t::new(&instance.store, item))),
+        });
     exports.collect::<wasm_extern_vec_t>().give(out);
 }

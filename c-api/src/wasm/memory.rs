@@ -51,7 +51,11 @@ pub extern "C" fn wasm_memory_set_host_info(_memory: &mut wasm_memory_t, _info: 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_set_host_info_with_finalizer(_memory: &mut wasm_memory_t, _info: *mut c_void, _finalizer: Finalizer) {
+pub extern "C" fn wasm_memory_set_host_info_with_finalizer(
+    _memory: &mut wasm_memory_t,
+    _info: *mut c_void,
+    _finalizer: Finalizer,
+) {
     no_host_info("wasm_memory_set_host_info_with_finalizer")
 }
 

@@ -31,7 +31,9 @@ impl wasm_memorytype_t {
     }
 
     fn parts(&self) -> &MemoryParts {
-        let Described::Memory(parts) = &self.0.described else { unreachable!("a memory type is only ever made as one") };
+        let Described::Memory(parts) = &self.0.described else {
+            unreachable!("a memory type is only ever made as one")
+        };
         parts
     }
 
@@ -58,7 +60,11 @@ pub extern "C" fn wasm_memorytype_vec_new_uninitialized(out: &mut MaybeUninit<wa
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_memorytype_vec_new(out: &mut MaybeUninit<wasm_memorytype_vec_t>, size: usize, data: *const Option<Box<wasm_memorytype_t>>) {
+pub unsafe extern "C" fn wasm_memorytype_vec_new(
+    out: &mut MaybeUninit<wasm_memorytype_vec_t>,
+    size: usize,
+    data: *const Option<Box<wasm_memorytype_t>>,
+) {
     // SAFETY: the caller passes `size` elements and gives them up.
     unsafe { Vector::moved_from(size, data) }.give(out);
 }

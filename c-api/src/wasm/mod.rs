@@ -8,25 +8,25 @@ pub mod config;
 pub mod engine;
 pub mod store;
 
-pub mod valtype;
+pub mod exporttype;
+pub mod externtype;
 pub mod functype;
 pub mod globaltype;
-pub mod tabletype;
-pub mod memorytype;
-pub mod externtype;
 pub mod importtype;
-pub mod exporttype;
+pub mod memorytype;
+pub mod tabletype;
+pub mod valtype;
 
-pub mod val;
-pub mod reference;
-pub mod frame;
-pub mod trap;
 pub mod foreign;
+pub mod frame;
+pub mod reference;
+pub mod trap;
+pub mod val;
 
-pub mod module;
+pub mod external;
 pub mod func;
 pub mod global;
-pub mod table;
-pub mod memory;
-pub mod external;
 pub mod instance;
+pub mod memory;
+pub mod module;
+pub mod table;

@@ -45,7 +45,11 @@ pub extern "C" fn wasm_module_set_host_info(_module: &mut wasm_module_t, _info: 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_set_host_info_with_finalizer(_module: &mut wasm_module_t, _info: *mut c_void, _finalizer: Finalizer) {
+pub extern "C" fn wasm_module_set_host_info_with_finalizer(
+    _module: &mut wasm_module_t,
+    _info: *mut c_void,
+    _finalizer: Finalizer,
+) {
     no_host_info("wasm_module_set_host_info_with_finalizer")
 }
 
@@ -83,7 +87,10 @@ pub extern "C" fn wasm_module_share(module: &wasm_module_t) -> Box<wasm_shared_m
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_obtain(store: &wasm_store_t, shared: &wasm_shared_module_t) -> Option<Box<wasm_module_t>> {
+pub extern "C" fn wasm_module_obtain(
+    store: &wasm_store_t,
+    shared: &wasm_shared_module_t,
+) -> Option<Box<wasm_module_t>> {
     let same_engine = store.store.get().engine().same(shared.module.engine());
     same_engine.then(|| bound(store, shared.module.clone()))
 }
@@ -116,7 +123,10 @@ pub extern "C" fn wasm_module_serialize(module: &wasm_module_t, out: &mut MaybeU
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_module_deserialize(store: &wasm_store_t, bytes: &wasm_byte_vec_t) -> Option<Box<wasm_module_t>> {
+pub unsafe extern "C" fn wasm_module_deserialize(
+    store: &wasm_store_t,
+    bytes: &wasm_byte_vec_t,
+) -> Option<Box<wasm_module_t>> {
     // SAFETY: the header makes the caller answer for the bytes.
     let made = guarded(|| unsafe { Module::deserialize(store.store.get().engine(), bytes.as_slice()) });
     made.ok().map(|module| bound(store, module))

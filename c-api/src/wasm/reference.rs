@@ -30,7 +30,11 @@ impl wasm_ref_t {
     /// # Errors
     /// Where it is of another store.
     pub(crate) fn val_for(&self, store: &StoreRef) -> Result<Val, Error> {
-        if self.store.same(store) { Ok(self.val.clone()) } else { Err(Error::message("reference used with wrong store")) }
+        if self.store.same(store) {
+            Ok(self.val.clone())
+        } else {
+            Err(Error::message("reference used with wrong store"))
+        }
     }
 }
 
@@ -68,6 +72,10 @@ pub extern "C" fn wasm_ref_set_host_info(_ref: &mut wasm_ref_t, _info: *mut c_vo
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_set_host_info_with_finalizer(_ref: &mut wasm_ref_t, _info: *mut c_void, _finalizer: Finalizer) {
+pub extern "C" fn wasm_ref_set_host_info_with_finalizer(
+    _ref: &mut wasm_ref_t,
+    _info: *mut c_void,
+    _finalizer: Finalizer,
+) {
     no_host_info("wasm_ref_set_host_info_with_finalizer")
 }

@@ -51,7 +51,11 @@ pub extern "C" fn wasm_table_set_host_info(_table: &mut wasm_table_t, _info: *mu
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_set_host_info_with_finalizer(_table: &mut wasm_table_t, _info: *mut c_void, _finalizer: Finalizer) {
+pub extern "C" fn wasm_table_set_host_info_with_finalizer(
+    _table: &mut wasm_table_t,
+    _info: *mut c_void,
+    _finalizer: Finalizer,
+) {
     no_host_info("wasm_table_set_host_info_with_finalizer")
 }
 
@@ -80,7 +84,9 @@ pub type wasm_table_size_t = u32;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_table_new(
-    store: &wasm_store_t, ty: &wasm_tabletype_t, init: Option<&wasm_ref_t>,
+    store: &wasm_store_t,
+    ty: &wasm_tabletype_t,
+    init: Option<&wasm_ref_t>,
 ) -> Option<Box<wasm_table_t>> {
     let init = element(&store.store, &ty.ty(), init);
     let made = init.and_then(|init| Table::new(store.store.get(), &ty.ty(), &init));
@@ -106,7 +112,11 @@ pub extern "C" fn wasm_table_get(table: &wasm_table_t, index: wasm_table_size_t)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_set(table: &mut wasm_table_t, index: wasm_table_size_t, value: Option<&wasm_ref_t>) -> bool {
+pub extern "C" fn wasm_table_set(
+    table: &mut wasm_table_t,
+    index: wasm_table_size_t,
+    value: Option<&wasm_ref_t>,
+) -> bool {
     let (store, table) = table.parts();
     let set = |store: &StoreRef| table.set(store.get(), index.into(), &element(store, &table.ty(store.get())?, value)?);
     set(store).is_ok()
@@ -120,8 +130,13 @@ pub extern "C" fn wasm_table_size(table: &wasm_table_t) -> wasm_table_size_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_grow(table: &mut wasm_table_t, delta: wasm_table_size_t, init: Option<&wasm_ref_t>) -> bool {
+pub extern "C" fn wasm_table_grow(
+    table: &mut wasm_table_t,
+    delta: wasm_table_size_t,
+    init: Option<&wasm_ref_t>,
+) -> bool {
     let (store, table) = table.parts();
-    let grow = |store: &StoreRef| table.grow(store.get(), delta.into(), &element(store, &table.ty(store.get())?, init)?);
+    let grow =
+        |store: &StoreRef| table.grow(store.get(), delta.into(), &element(store, &table.ty(store.get())?, init)?);
     grow(store).is_ok()
 }

@@ -21,7 +21,11 @@ pub(crate) struct TableParts {
 
 impl TableParts {
     pub(crate) fn new(ty: TableType) -> Self {
-        Self { ty, element: wasm_valtype_t { ty: ValType::Ref(ty.element) }, limits: wasm_limits_t::new(ty.min, ty.max) }
+        Self {
+            ty,
+            element: wasm_valtype_t { ty: ValType::Ref(ty.element) },
+            limits: wasm_limits_t::new(ty.min, ty.max),
+        }
     }
 }
 
@@ -58,7 +62,11 @@ pub extern "C" fn wasm_tabletype_vec_new_uninitialized(out: &mut MaybeUninit<was
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_tabletype_vec_new(out: &mut MaybeUninit<wasm_tabletype_vec_t>, size: usize, data: *const Option<Box<wasm_tabletype_t>>) {
+pub unsafe extern "C" fn wasm_tabletype_vec_new(
+    out: &mut MaybeUninit<wasm_tabletype_vec_t>,
+    size: usize,
+    data: *const Option<Box<wasm_tabletype_t>>,
+) {
     // SAFETY: the caller passes `size` elements and gives them up.
     unsafe { Vector::moved_from(size, data) }.give(out);
 }
@@ -79,7 +87,10 @@ pub extern "C" fn wasm_tabletype_copy(ty: &wasm_tabletype_t) -> Box<wasm_tablety
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tabletype_new(element: Box<wasm_valtype_t>, limits: &wasm_limits_t) -> Option<Box<wasm_tabletype_t>> {
+pub extern "C" fn wasm_tabletype_new(
+    element: Box<wasm_valtype_t>,
+    limits: &wasm_limits_t,
+) -> Option<Box<wasm_tabletype_t>> {
     let ValType::Ref(element) = element.ty else { return None };
     Some(wasm_tabletype_t::new(TableType { element, min: limits.min.into(), max: limits.max(), is_64: false }))
 }

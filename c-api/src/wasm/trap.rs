@@ -41,7 +41,11 @@ pub extern "C" fn wasm_trap_set_host_info(_trap: &mut wasm_trap_t, _info: *mut c
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_trap_set_host_info_with_finalizer(_trap: &mut wasm_trap_t, _info: *mut c_void, _finalizer: Finalizer) {
+pub extern "C" fn wasm_trap_set_host_info_with_finalizer(
+    _trap: &mut wasm_trap_t,
+    _info: *mut c_void,
+    _finalizer: Finalizer,
+) {
     no_host_info("wasm_trap_set_host_info_with_finalizer")
 }
 

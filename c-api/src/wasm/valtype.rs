@@ -80,7 +80,11 @@ pub extern "C" fn wasm_valtype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasm_valtype_vec_new(out: &mut MaybeUninit<wasm_valtype_vec_t>, size: usize, data: *const Option<Box<wasm_valtype_t>>) {
+pub unsafe extern "C" fn wasm_valtype_vec_new(
+    out: &mut MaybeUninit<wasm_valtype_vec_t>,
+    size: usize,
+    data: *const Option<Box<wasm_valtype_t>>,
+) {
     // SAFETY: the caller passes `size` elements and gives them up.
     unsafe { Vector::moved_from(size, data) }.give(out);
 }
