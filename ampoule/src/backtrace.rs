@@ -43,7 +43,7 @@ impl Backtrace {
         let mut module: Option<Module> = None;
         // SAFETY: the caller's frames are active, and the walk ends here.
         for frame in unsafe { entry::all_frames(frames) } {
-            if list.len() == MAX_FRAMES {
+            if list.len() >= MAX_FRAMES {
                 break;
             }
             // The address a call returns to may belong to what follows the call.
@@ -54,10 +54,20 @@ impl Backtrace {
                 module = Some(found);
             }
             let Some(module) = &module else { continue };
-            let Some((func, offset)) = module.code().find(pc) else { continue };
-            let position = module.code().info(func).and_then(|info| info.position_at(offset));
-            let func = module.description().func_index(func);
-            list.push(Frame { module: module.clone(), func, position });
+            let Some((own, offset)) = module.code().find(pc) else { continue };
+            let func = module.description().func_index(own);
+            let mut frames = Vec::new();
+            if let Some(info) = module.code().info(own) {
+                // A function that was inlined has a frame of its own here, though it had none on the stack.
+                frames.extend(info.positions_at(offset).map(|position| {
+                    let func = module.description().func_at(position).unwrap_or(func);
+                    Frame { module: module.clone(), func, position: Some(position) }
+                }));
+            }
+            if frames.is_empty() {
+                frames.push(Frame { module: module.clone(), func, position: None });
+            }
+            list.extend(frames);
         }
         Backtrace { frames: list }
     }

@@ -54,11 +54,11 @@ impl Engine {
             config.memory_init_cow = false;
         }
         #[cfg(feature = "compiler")]
-        let compiler =
-            OptimizingCompiler::new(&config.tunables, &config.cranelift_flags, config.target.as_deref())
-                .map_err(|error| Error::new(ErrorKind::Config(error.message)))?;
+        let compiler = OptimizingCompiler::new(&config.tunables, &config.cranelift_flags, config.target.as_deref())
+            .map_err(|error| Error::new(ErrorKind::Config(error.message)))?;
         if config.tunables.signals_based_traps {
-            sys::signals::install().map_err(|error| Error::new(ErrorKind::System("installing signal handlers", error)))?;
+            sys::signals::install()
+                .map_err(|error| Error::new(ErrorKind::System("installing signal handlers", error)))?;
         }
         Ok(Engine(Arc::new(EngineInner {
             types: Arc::new(TypeRegistry::default()),

@@ -1,12 +1,12 @@
 //! Functions, and the way from the host into the guest.
 
+use crate::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::host_func::HostFunc;
 use crate::store::Store;
 use crate::sys;
 use crate::type_registry::{Signature, Thunk};
 use crate::val::Val;
-use crate::Caller;
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::{VmFuncRef, VmVal, VmValRaw};
 use std::ptr::NonNull;
@@ -40,7 +40,8 @@ impl Func {
     /// The closure gets the arguments, of the declared types, and fills in the results, of the declared types; an error
     /// stops the guest and comes out of the call that entered it.
     pub fn new(
-        store: &mut Store, ty: &FuncType,
+        store: &mut Store,
+        ty: &FuncType,
         func: impl Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<Func, Error> {
         let host = HostFunc::new(&store.engine, ty, func)?;
@@ -160,7 +161,12 @@ impl Func {
     /// `args` and `results` point to as many values as the lengths say; they may be null where those are zero.
     #[inline]
     pub unsafe fn call_vals(
-        &self, store: &mut Store, args: *const VmVal, num_args: usize, results: *mut VmVal, num_results: usize,
+        &self,
+        store: &mut Store,
+        args: *const VmVal,
+        num_args: usize,
+        results: *mut VmVal,
+        num_results: usize,
     ) -> Result<CallOutcome, Error> {
         let signature = self.signature(store)?;
         let ty = signature.ty();
@@ -184,10 +190,17 @@ impl Func {
     /// # Safety
     /// The thunk was compiled for this function's signature, and `args` and `results` are what it expects.
     #[inline]
-    unsafe fn enter(&self, store: &mut Store, thunk: *const u8, args: *mut u8, results: *mut u8) -> Result<bool, Error> {
+    unsafe fn enter(
+        &self,
+        store: &mut Store,
+        thunk: *const u8,
+        args: *mut u8,
+        results: *mut u8,
+    ) -> Result<bool, Error> {
         let outermost = store.vm.entry_fp == 0;
         if outermost {
-            store.vm.stack_limit = store.stack.limit_for(sys::stack::stack_pointer(), store.engine.config().max_wasm_stack);
+            store.vm.stack_limit =
+                store.stack.limit_for(sys::stack::stack_pointer(), store.engine.config().max_wasm_stack);
         } else {
             store.check_host_stack()?;
         }

@@ -33,7 +33,8 @@ impl Global {
     /// # Errors
     /// Where the value is of another type or store.
     pub fn new(store: &mut Store, ty: GlobalType, value: &Val) -> Result<Global, Error> {
-        let refused = |error: Error| error.of("type mismatch: initial value provided does not match the type of this global");
+        let refused =
+            |error: Error| error.of("type mismatch: initial value provided does not match the type of this global");
         value.check_type(ty.content).map_err(refused)?;
         let raw = value.to_raw(store).map_err(refused)?;
         let mut global = Box::new(HostGlobal { vm: VmGlobal::default(), ty });

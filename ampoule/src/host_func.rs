@@ -21,7 +21,12 @@ pub type RawCallback =
 
 /// The C function behind a host function that takes values with kinds; see [`RawCallback`].
 pub type CheckedCallback = unsafe extern "C" fn(
-    env: *mut c_void, caller: *mut VmCaller, args: *const VmVal, num_args: usize, results: *mut VmVal, num_results: usize,
+    env: *mut c_void,
+    caller: *mut VmCaller,
+    args: *const VmVal,
+    num_args: usize,
+    results: *mut VmVal,
+    num_results: usize,
 ) -> *mut c_void;
 
 /// A host function, for any store of its engine. Its owner's value is dropped with the last use.
@@ -57,14 +62,21 @@ struct ClosureEnv {
 impl HostFunc {
     /// A host function from a Rust closure; see [`crate::Func::new`].
     pub fn new(
-        engine: &Engine, ty: &FuncType,
+        engine: &Engine,
+        ty: &FuncType,
         func: impl Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let env = Box::new(ClosureEnv { func: Box::new(func), ty: ty.clone() });
         let pointer: *const ClosureEnv = &*env;
         let signature = engine.types().intern(ty);
         let code = engine.thunk(&signature, Thunk::ExitRaw)?;
-        Ok(Self { signature, code, callback: call_closure as RawCallback as *const c_void, env: pointer.cast_mut().cast(), _owner: env })
+        Ok(Self {
+            signature,
+            code,
+            callback: call_closure as RawCallback as *const c_void,
+            env: pointer.cast_mut().cast(),
+            _owner: env,
+        })
     }
 
     /// A host function from a C function that takes raw values.
@@ -76,7 +88,11 @@ impl HostFunc {
     /// `callback` may be called with `env` from any thread while `owner` lives, and keeps to [`RawCallback`]: it writes
     /// results of the result types, of the running store.
     pub unsafe fn raw(
-        engine: &Engine, ty: &FuncType, callback: RawCallback, env: *mut c_void, owner: Box<dyn Any + Send + Sync>,
+        engine: &Engine,
+        ty: &FuncType,
+        callback: RawCallback,
+        env: *mut c_void,
+        owner: Box<dyn Any + Send + Sync>,
     ) -> Result<Self, Error> {
         let signature = engine.types().intern(ty);
         let code = engine.thunk(&signature, Thunk::ExitRaw)?;
@@ -101,7 +117,11 @@ impl HostFunc {
     /// # Panics
     /// Where the type has references.
     pub unsafe fn checked(
-        engine: &Engine, ty: &FuncType, callback: CheckedCallback, env: *mut c_void, owner: Box<dyn Any + Send + Sync>,
+        engine: &Engine,
+        ty: &FuncType,
+        callback: CheckedCallback,
+        env: *mut c_void,
+        owner: Box<dyn Any + Send + Sync>,
     ) -> Result<Self, Error> {
         assert!(!ty.has_refs(), "references cross through `HostFunc::new` or `HostFunc::raw`");
         let signature = engine.types().intern(ty);
@@ -134,7 +154,12 @@ pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>) -> NonNull<VmFuncRe
 }
 
 /// The raw callback of every Rust closure.
-unsafe extern "C" fn call_closure(env: *mut c_void, caller: *mut VmCaller, values: *mut VmValRaw, _len: usize) -> *mut c_void {
+unsafe extern "C" fn call_closure(
+    env: *mut c_void,
+    caller: *mut VmCaller,
+    values: *mut VmValRaw,
+    _len: usize,
+) -> *mut c_void {
     // SAFETY: `env` is what `HostFunc::new` gave, alive with the function; `caller` is the exit thunk's.
     let (env, caller) = unsafe { (&*env.cast::<ClosureEnv>(), Caller::from_vm(caller)) };
     let result = catch_unwind(AssertUnwindSafe(|| {
@@ -185,7 +210,12 @@ unsafe impl Send for RootingEnv {}
 unsafe impl Sync for RootingEnv {}
 
 /// Calls a raw callback whose parameters have `externref`s, keeping those alive until it returns.
-unsafe extern "C" fn call_rooting(env: *mut c_void, caller: *mut VmCaller, values: *mut VmValRaw, len: usize) -> *mut c_void {
+unsafe extern "C" fn call_rooting(
+    env: *mut c_void,
+    caller: *mut VmCaller,
+    values: *mut VmValRaw,
+    len: usize,
+) -> *mut c_void {
     // SAFETY: `env` is what `HostFunc::raw` gave; `caller` and `values` are the exit thunk's. The store is used through
     // one reference at a time: ours ends before the callback runs and is made again afterwards.
     unsafe {

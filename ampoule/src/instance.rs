@@ -119,14 +119,21 @@ impl InstanceData {
         let func_ref = self.at::<VmFuncRef>(self.module.layout().func_ref(position));
         // SAFETY: the place is in the block; it is all zero or made. One thread at a time is in the store.
         unsafe {
-            if (*func_ref).signature.is_null() {
-                func_ref.write(VmFuncRef {
-                    code: self.module.code().entry(own),
-                    vmctx: self.vmctx(),
-                    signature: self.module.signature_word(module.functions[index.index()]),
-                });
-            }
+            // Also where it is made already: the function may have been compiled since, and its code is nearer than its stub.
+            func_ref.write(VmFuncRef {
+                code: self.module.code().entry(own),
+                vmctx: self.vmctx(),
+                signature: self.module.signature_word(module.functions[index.index()]),
+            });
             NonNull::new_unchecked(func_ref)
+        }
+    }
+
+    /// Compiles one of the module's own functions, so that references made from now on lead to its code and not to its stub.
+    pub(crate) fn compile(&self, index: FuncIndex) {
+        if let Some(own) = self.module.description().defined_func(index) {
+            // Where it can't be compiled, the stub says so when it is called.
+            let _ = self.module.code().compile(own);
         }
     }
 
@@ -134,7 +141,9 @@ impl InstanceData {
     pub(crate) fn item(&self, store: &Store, item: Item) -> Extern {
         match item {
             // SAFETY: the reference is of this store.
-            Item::Func(index) => Extern::Func(unsafe { Func::from_raw(store, self.func_ref(index).as_ptr()) }.expect("not null")),
+            Item::Func(index) => {
+                Extern::Func(unsafe { Func::from_raw(store, self.func_ref(index).as_ptr()) }.expect("not null"))
+            }
             Item::Table(index) => Extern::Table(Table::at(store, self.tables[index.index()])),
             Item::Memory(index) => match &self.memories[index.index()] {
                 MemoryLink::Store(position) => Extern::Memory(Memory::at(store, *position)),

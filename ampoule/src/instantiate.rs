@@ -90,10 +90,17 @@ pub(crate) fn mismatch(import: &Import, expected: &ExternType, found: &ExternTyp
         }
         (ExternType::Global(expected), ExternType::Global(found)) if expected.mutable != found.mutable => {
             let word = |mutable| if mutable { "mutable" } else { "immutable" };
-            format!("global types incompatible: expected {} global, found {} global", word(expected.mutable), word(found.mutable))
+            format!(
+                "global types incompatible: expected {} global, found {} global",
+                word(expected.mutable),
+                word(found.mutable)
+            )
         }
         (ExternType::Global(expected), ExternType::Global(found)) => {
-            format!("global types incompatible: expected global of type `{}`, found global of type `{}`", expected.content, found.content)
+            format!(
+                "global types incompatible: expected global of type `{}`, found global of type `{}`",
+                expected.content, found.content
+            )
         }
         (ExternType::Table(expected), ExternType::Table(found)) if expected.element != found.element => {
             let (expected, found) = (expected.element, found.element);
@@ -112,7 +119,9 @@ pub(crate) fn mismatch(import: &Import, expected: &ExternType, found: &ExternTyp
         (ExternType::Memory(expected), ExternType::Memory(found)) if expected.is_64 != found.is_64 => {
             differ("memory", width(expected.is_64), width(found.is_64))
         }
-        (ExternType::Memory(expected), ExternType::Memory(found)) if expected.page_size_log2 != found.page_size_log2 => {
+        (ExternType::Memory(expected), ExternType::Memory(found))
+            if expected.page_size_log2 != found.page_size_log2 =>
+        {
             let (expected, found) = (expected.page_size(), found.page_size());
             format!("memory types incompatible: expected a memory page size of {expected}, found {found}")
         }
@@ -196,7 +205,10 @@ fn allocate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<u3
 /// # Safety
 /// `instance` is a new record in the store's list; imports were checked.
 unsafe fn fill_in(
-    store: &mut Store, instance: *mut InstanceData, module: &Module, imports: &[Extern],
+    store: &mut Store,
+    instance: *mut InstanceData,
+    module: &Module,
+    imports: &[Extern],
 ) -> Result<(), Error> {
     // SAFETY: the record is live, and only this function uses it until it returns. Slots are where the module's layout puts
     // them, in the record's block.
@@ -403,6 +415,7 @@ impl SharedMemory {
         }
         ty.check().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
         let plan = MemoryPlan::new(ty, &engine.config().tunables);
-        SharedMemory::with_plan(ty, plan, engine.memories()).map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))
+        SharedMemory::with_plan(ty, plan, engine.memories())
+            .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))
     }
 }

@@ -26,35 +26,35 @@
 //! Invariant: handles ([`Func`], [`Memory`], …) carry their store's id, and every use checks it. A handle of another store is
 //! reported, never followed.
 
+pub mod backtrace;
+mod builtins;
+pub mod caller;
+pub mod code;
 pub mod config;
 pub mod engine;
-pub mod type_registry;
 pub mod error;
-pub mod backtrace;
-pub mod val;
-pub mod module;
-pub mod store;
+pub mod external;
+pub mod func;
+pub mod gc;
+pub mod global;
+pub mod host_func;
+pub mod host_memory;
 pub mod instance;
 pub mod instantiate;
-pub mod linker;
-pub mod func;
-pub mod host_func;
-pub mod caller;
-pub mod memory;
 pub mod linear_memory;
-pub mod host_memory;
-pub mod memory_image;
+pub mod linker;
+pub mod memory;
 pub mod memory_cache;
-pub mod shared_memory;
+pub mod memory_image;
+pub mod module;
 pub mod parking;
-pub mod table;
-pub mod global;
-pub mod external;
-pub mod gc;
-mod builtins;
-pub mod code;
+pub mod shared_memory;
+pub mod store;
 pub mod symbols;
 pub mod sys;
+pub mod table;
+pub mod type_registry;
+pub mod val;
 
 pub use ampoule_core::features::Features;
 pub use ampoule_core::trap::TrapCode;

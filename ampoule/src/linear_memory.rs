@@ -128,8 +128,8 @@ impl LinearMemory {
         let guard = self.space().reservation.guard();
         let generous = (byte_len as u64).saturating_add(self.growth_headroom).min(self.ty.max_byte_len());
         let generous = usize::try_from(generous).unwrap_or(usize::MAX).max(accessible);
-        let mut new = Space::unshared(generous, guard, accessible)
-            .or_else(|_| Space::unshared(accessible, guard, accessible))?;
+        let mut new =
+            Space::unshared(generous, guard, accessible).or_else(|_| Space::unshared(accessible, guard, accessible))?;
         let old = self.space.take().expect("there until drop");
         let image_range = self.image.as_ref().map_or(0..0, |image| image.range());
         new.reservation.take_contents(old.reservation, image_range);

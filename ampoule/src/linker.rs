@@ -92,7 +92,10 @@ impl Linker {
     /// # Errors
     /// Where the name is taken and shadowing is off.
     pub fn func(
-        &mut self, module: &str, name: &str, ty: &FuncType,
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: &FuncType,
         func: impl Fn(crate::Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<(), Error> {
         let host = HostFunc::new(&self.engine, ty, func)?;
@@ -198,7 +201,11 @@ impl Linker {
     ///
     /// # Errors
     /// Where something can't be made in this store.
-    pub fn define_unknown_imports_as_default_values(&mut self, store: &mut Store, module: &Module) -> Result<(), Error> {
+    pub fn define_unknown_imports_as_default_values(
+        &mut self,
+        store: &mut Store,
+        module: &Module,
+    ) -> Result<(), Error> {
         for (import, ty) in module.imports() {
             if self.definitions.contains_key(&Name::new(&import.module, &import.name)) {
                 continue;
@@ -295,7 +302,9 @@ impl InstancePre {
         }
         let imports: Vec<Extern> = self.imports.iter().map(|definition| definition.place(store)).collect();
         // Host functions were checked when they were found; items only make sense now.
-        for (import, (definition, given)) in self.module.description().imports.iter().zip(self.imports.iter().zip(&imports)) {
+        for (import, (definition, given)) in
+            self.module.description().imports.iter().zip(self.imports.iter().zip(&imports))
+        {
             if let Definition::Item(_) = definition {
                 instantiate::check_import(store, &self.module, import, given)?;
             }

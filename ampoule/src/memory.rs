@@ -73,7 +73,9 @@ impl Memory {
     /// Where a limit or the system refuses.
     pub fn new(store: &mut Store, ty: &MemoryType) -> Result<Memory, Error> {
         if ty.shared {
-            return Err(Error::new(ErrorKind::Type("shared memories must be created through `SharedMemory`".to_string())));
+            return Err(Error::new(ErrorKind::Type(
+                "shared memories must be created through `SharedMemory`".to_string(),
+            )));
         }
         crate::store::limits::Limits::check_count("memory", store.instances.memories.len(), 1, store.limits.memories)?;
         let position = allocate(store, ty, None, std::ptr::null_mut())?;
@@ -170,7 +172,10 @@ impl Memory {
 
 /// Makes a memory and gives its position. `definition` is its place in an instance's block, or null for the host's.
 pub(crate) fn allocate(
-    store: &mut Store, ty: &MemoryType, image: Option<&std::sync::Arc<crate::memory_image::MemoryImage>>, definition: *mut VmMemory,
+    store: &mut Store,
+    ty: &MemoryType,
+    image: Option<&std::sync::Arc<crate::memory_image::MemoryImage>>,
+    definition: *mut VmMemory,
 ) -> Result<u32, Error> {
     let plan = MemoryPlan::new(ty, &store.engine.config().tunables);
     let min = ty.min_byte_len().filter(|&len| store.limits.allow_memory(len)).ok_or_else(|| {

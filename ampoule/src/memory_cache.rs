@@ -333,12 +333,7 @@ impl<'a> SpaceRequest<'a> {
     /// The request for these sizes in bytes, rounded up to pages of the host. `None` where the host can't address as much.
     pub(crate) fn new(reserved: u64, guard: u64, byte_len: u64, image: Option<&'a MemoryImage>) -> Option<Self> {
         let pages = |len: u64| round_up_to_pages(usize::try_from(len).ok()?);
-        Some(Self {
-            reserved: pages(reserved)?.max(PAGE),
-            guard: pages(guard)?,
-            accessible: pages(byte_len)?,
-            image,
-        })
+        Some(Self { reserved: pages(reserved)?.max(PAGE), guard: pages(guard)?, accessible: pages(byte_len)?, image })
     }
 }
 
@@ -427,7 +422,10 @@ mod tests {
                             first.grow(50).unwrap();
                             bytes(&first).iter_mut().rev().step_by(5_003).for_each(|byte| *byte = 0xee);
                         }
-                        "read" => assert_ne!(bytes(&first).iter().step_by(1024).map(|&byte| u64::from(byte) + 1).sum::<u64>(), 0),
+                        "read" => assert_ne!(
+                            bytes(&first).iter().step_by(1024).map(|&byte| u64::from(byte) + 1).sum::<u64>(),
+                            0
+                        ),
                         _ => {}
                     }
                     let base = first.base();
@@ -453,7 +451,11 @@ mod tests {
         for round in 0..50 {
             let memory = memory(&cache, 16, Some(&image));
             assert!(bytes(&memory) == contents, "round {round}");
-            bytes(&memory).iter_mut().skip(round * 1000).step_by(4096 * (round % 5 + 1)).for_each(|byte| *byte = !*byte);
+            bytes(&memory)
+                .iter_mut()
+                .skip(round * 1000)
+                .step_by(4096 * (round % 5 + 1))
+                .for_each(|byte| *byte = !*byte);
         }
     }
 
@@ -462,7 +464,8 @@ mod tests {
         let cache = MemoryCache::new();
         let (image_a, _) = image(&cache, 1);
         let (image_b, _) = image(&cache, 2);
-        let memories = [memory(&cache, 16, Some(&image_a)), memory(&cache, 16, Some(&image_b)), memory(&cache, 16, None)];
+        let memories =
+            [memory(&cache, 16, Some(&image_a)), memory(&cache, 16, Some(&image_b)), memory(&cache, 16, None)];
         let bases: Vec<_> = memories.iter().map(LinearMemory::base).collect();
         drop(memories);
         let again = [memory(&cache, 16, None), memory(&cache, 16, Some(&image_a)), memory(&cache, 16, Some(&image_b))];

@@ -39,7 +39,11 @@ impl MemoryImage {
     ///
     /// # Errors
     /// [`MemoryError::System`] where the system has no memory or file descriptor for it; copying still works then.
-    pub fn new(byte_len: usize, pieces: &[(u64, &[u8])], cache: &MemoryCache) -> Result<Option<Arc<Self>>, MemoryError> {
+    pub fn new(
+        byte_len: usize,
+        pieces: &[(u64, &[u8])],
+        cache: &MemoryCache,
+    ) -> Result<Option<Arc<Self>>, MemoryError> {
         let Some(span) = worthwhile_span(byte_len, pieces) else { return Ok(None) };
         let file = rustix::fs::memfd_create("ampoule-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         rustix::fs::ftruncate(&file, span.len() as u64)?;

@@ -23,9 +23,9 @@ use ampoule_core::vm::VmLayout;
 use hashbrown::HashMap;
 use std::ffi::c_void;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock, Weak};
 #[cfg(feature = "compiler")]
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
 
 /// A module. Cheap to clone; threads and stores may share it.
 #[derive(Clone)]
@@ -149,7 +149,12 @@ impl Module {
     #[cfg(feature = "compiler")]
     pub fn serialize(&self) -> Result<Vec<u8>, Error> {
         let text = self.0.code.text(self.0.engine.config().parallel_compilation)?;
-        let bytes = serialize::serialize(made_for(&self.0.engine), &self.0.description, |range| self.0.bytes.range(range), &text)?;
+        let bytes = serialize::serialize(
+            made_for(&self.0.engine),
+            &self.0.description,
+            |range| self.0.bytes.range(range),
+            &text,
+        )?;
         Ok(bytes)
     }
 
@@ -175,18 +180,29 @@ impl Module {
     /// As [`Module::deserialize`]; and the file must not change while the module lives.
     #[cfg(feature = "compiler")]
     pub unsafe fn deserialize_file(engine: &Engine, path: &std::path::Path) -> Result<Module, Error> {
-        let file = std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
+        let file =
+            std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
         Ok(Module::loaded(engine, serialize::load_file(&file, made_for(engine))?))
     }
 
     #[cfg(feature = "compiler")]
     fn loaded(engine: &Engine, loaded: serialize::Loaded) -> Module {
         let layout = Arc::new(VmLayout::new(&loaded.module));
-        Module::assemble(engine, Arc::new(loaded.module), layout, ModuleBytes::Kept(Arc::new(loaded.bytes)), loaded.code)
+        Module::assemble(
+            engine,
+            Arc::new(loaded.module),
+            layout,
+            ModuleBytes::Kept(Arc::new(loaded.bytes)),
+            loaded.code,
+        )
     }
 
     pub(crate) fn assemble(
-        engine: &Engine, description: Arc<ModuleDescription>, layout: Arc<VmLayout>, bytes: ModuleBytes, code: Arc<ModuleCode>,
+        engine: &Engine,
+        description: Arc<ModuleDescription>,
+        layout: Arc<VmLayout>,
+        bytes: ModuleBytes,
+        code: Arc<ModuleCode>,
     ) -> Module {
         let signatures: Box<[_]> = description.types.iter().map(|ty| engine.types().intern(ty)).collect();
         let inner = Arc::new(ModuleInner {
@@ -311,14 +327,19 @@ impl ExportIndex {
         if exports.len() <= FEW {
             return ExportIndex::Few;
         }
-        ExportIndex::Many(exports.iter().enumerate().map(|(at, export)| (export.name.as_str().into(), at as u32)).collect())
+        ExportIndex::Many(
+            exports.iter().enumerate().map(|(at, export)| (export.name.as_str().into(), at as u32)).collect(),
+        )
     }
 }
 
 /// How functions of a module are compiled.
 #[cfg(feature = "compiler")]
 fn compile_fn(
-    engine: &Engine, description: &Arc<ModuleDescription>, layout: &Arc<VmLayout>, bytes: &Arc<[u8]>,
+    engine: &Engine,
+    description: &Arc<ModuleDescription>,
+    layout: &Arc<VmLayout>,
+    bytes: &Arc<[u8]>,
 ) -> Box<table::CompileFn> {
     let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
     let (compiler, tunables) = (engine.compiler().clone(), engine.config().tunables);
@@ -365,7 +386,9 @@ fn validated(engine: &Engine, bytes: &[u8]) -> Result<ModuleDescription, Error> 
 
 /// The initial content of each own memory, where the leading data segments tell it without running anything.
 fn memory_images(
-    module: &ModuleDescription, bytes: &ModuleBytes, cache: &MemoryCache,
+    module: &ModuleDescription,
+    bytes: &ModuleBytes,
+    cache: &MemoryCache,
 ) -> (Box<[Option<Arc<MemoryImage>>]>, usize) {
     let own = &module.memories[module.num_imported_memories..];
     let mut pieces: Vec<Vec<(u64, &[u8])>> = vec![Vec::new(); own.len()];
@@ -373,11 +396,15 @@ fn memory_images(
     for (position, data) in module.datas.iter().enumerate() {
         let Some((memory, offset)) = &data.active else { continue };
         let content = bytes.range(&data.bytes);
-        let place = memory.index().checked_sub(module.num_imported_memories).zip(offset.constant_offset()).filter(|&(own_index, at)| {
-            let ty = &own[own_index];
-            let len = ty.min_byte_len().unwrap_or(0);
-            !ty.shared && ty.page_size_log2 == 16 && at.checked_add(content.len() as u64).is_some_and(|end| end <= len)
-        });
+        let place = memory.index().checked_sub(module.num_imported_memories).zip(offset.constant_offset()).filter(
+            |&(own_index, at)| {
+                let ty = &own[own_index];
+                let len = ty.min_byte_len().unwrap_or(0);
+                !ty.shared
+                    && ty.page_size_log2 == 16
+                    && at.checked_add(content.len() as u64).is_some_and(|end| end <= len)
+            },
+        );
         let Some((own_index, at)) = place else {
             first_data = position;
             break;
@@ -413,7 +440,11 @@ fn table_images(module: &ModuleDescription) -> (Box<[Option<LazyImage>]>, usize)
     let mut first_elem = module.elems.len();
     for (position, elem) in module.elems.iter().enumerate() {
         let ElemMode::Active(table, offset) = &elem.mode else { continue };
-        let place = table.index().checked_sub(module.num_imported_tables).zip(offset.constant_offset()).zip(functions_of(&elem.items));
+        let place = table
+            .index()
+            .checked_sub(module.num_imported_tables)
+            .zip(offset.constant_offset())
+            .zip(functions_of(&elem.items));
         let fitting = place.filter(|&((own_index, at), ref items)| {
             let end = at.checked_add(items.len() as u64);
             matches!(module.table_inits[own_index], TableInit::Null)

@@ -72,7 +72,9 @@ impl ParkingLot {
             let nap = match (left, &should_stop) {
                 (None, None) => None,
                 (left, None) => left,
-                (left, Some(_)) => Some(left.map_or(INTERRUPT_CHECK_INTERVAL, |left| left.min(INTERRUPT_CHECK_INTERVAL))),
+                (left, Some(_)) => {
+                    Some(left.map_or(INTERRUPT_CHECK_INTERVAL, |left| left.min(INTERRUPT_CHECK_INTERVAL)))
+                }
             };
             sleepers = match nap {
                 None => sleeper.wake.wait(sleepers).unwrap_or_else(PoisonError::into_inner),

@@ -33,7 +33,8 @@ pub struct Source {
 
 impl Symbols {
     pub(crate) fn new(description: &Arc<ModuleDescription>, bytes: &ModuleBytes) -> Self {
-        let names = description.name_section.as_ref().map(|range| ampoule_core::names::function_names(bytes.range(range)));
+        let names =
+            description.name_section.as_ref().map(|range| ampoule_core::names::function_names(bytes.range(range)));
         Self {
             names: names.unwrap_or_default(),
             description: description.clone(),
@@ -65,7 +66,8 @@ impl Symbols {
 
     fn read_dwarf(&self, probe: u64) -> Result<Vec<Source>, gimli::Error> {
         let section = |id: SectionId| {
-            let range = self.description.debug_sections.iter().find(|(name, _)| name == id.name()).map(|(_, range)| range);
+            let range =
+                self.description.debug_sections.iter().find(|(name, _)| name == id.name()).map(|(_, range)| range);
             let bytes = range.map_or(&[][..], |range| self.bytes.range(range));
             Ok::<_, gimli::Error>(EndianSlice::new(bytes, LittleEndian))
         };
@@ -90,8 +92,5 @@ pub(crate) fn demangle(name: &str) -> String {
     if let Ok(name) = rustc_demangle::try_demangle(name) {
         return format!("{name:#}");
     }
-    cpp_demangle::Symbol::new(name)
-        .ok()
-        .and_then(|symbol| symbol.demangle().ok())
-        .unwrap_or_else(|| name.to_string())
+    cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok()).unwrap_or_else(|| name.to_string())
 }

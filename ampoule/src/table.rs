@@ -106,8 +106,7 @@ impl Table {
     pub fn set(&self, store: &mut Store, index: u64, value: &Val) -> Result<(), Error> {
         let position = self.position(store)?;
         let word = element_in(store, store.instances.tables[position as usize].ty.element, value)?;
-        fill(store, position, index, word, 1)
-            .map_err(Error::trap)
+        fill(store, position, index, word, 1).map_err(Error::trap)
     }
 
     /// Grows by `delta` elements, each `init`, and gives the elements before.
@@ -190,14 +189,24 @@ pub(crate) fn read(store: &mut Store, position: u32, index: u64) -> Option<u64> 
     if word == TABLE_ELEMENT_NULL {
         return Some(0);
     }
-    let func = table.lazy.as_ref().and_then(|(instance, image)| Some((*instance, (*image.get(index as usize)?)?)));
-    let made = match func {
-        Some((instance, func)) => store.instances.list[instance as usize].func_ref(func).as_ptr() as u64,
+    let made = match lazy_func(store, position, index) {
+        Some((instance, func)) => func_word(&store.instances.list[instance as usize], func),
         None => 0,
     };
     let table = &mut store.instances.tables[position as usize];
     table.elements[index as usize] = if made == 0 { TABLE_ELEMENT_NULL } else { made };
     Some(made)
+}
+
+/// The function that a lazy element stands for, and its instance; `None` for an element that isn't lazy, or is null.
+pub(crate) fn lazy_func(store: &Store, position: u32, index: u64) -> Option<(u32, FuncIndex)> {
+    let table = &store.instances.tables[position as usize];
+    let index = usize::try_from(index).ok()?;
+    if table.ty.element != RefType::Func || *table.elements.get(index)? != TABLE_ELEMENT_LAZY {
+        return None;
+    }
+    let (instance, image) = table.lazy.as_ref()?;
+    Some((*instance, (*image.get(index)?)?))
 }
 
 /// Writes `len` elements, each the guest value `word`.
@@ -215,7 +224,9 @@ pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> O
     let before = table.elements.len();
     let after = (before as u64).checked_add(delta)?;
     let width = if table.ty.is_64 { u64::MAX } else { u64::from(u32::MAX) };
-    if after > table.ty.max.unwrap_or(width).min(width).min(MAX_ELEMENTS) || (delta > 0 && !store.limits.allow_table(after)) {
+    if after > table.ty.max.unwrap_or(width).min(width).min(MAX_ELEMENTS)
+        || (delta > 0 && !store.limits.allow_table(after))
+    {
         return None;
     }
     table.elements.try_reserve(delta as usize).ok()?;
@@ -228,7 +239,12 @@ pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> O
 
 /// Copies elements between or within tables, as if through a buffer.
 pub(crate) fn copy(
-    store: &mut Store, to: u32, from: u32, to_index: u64, from_index: u64, len: u64,
+    store: &mut Store,
+    to: u32,
+    from: u32,
+    to_index: u64,
+    from_index: u64,
+    len: u64,
 ) -> Result<(), TrapCode> {
     let tables = &store.instances.tables;
     let source = range_in(tables[from as usize].elements.len(), from_index, len)?;
@@ -242,11 +258,8 @@ pub(crate) fn copy(
     if to == from {
         store.instances.tables[to as usize].elements.copy_within(source, target.start);
     } else {
-        let [to, from] = store
-            .instances
-            .tables
-            .get_disjoint_mut([to as usize, from as usize])
-            .expect("both exist, and they differ");
+        let [to, from] =
+            store.instances.tables.get_disjoint_mut([to as usize, from as usize]).expect("both exist, and they differ");
         to.elements[target.clone()].copy_from_slice(&from.elements[source]);
         // The other table may have had lazy elements that stand for null; in this one they could stand for a function.
         if to.lazy.is_some() {

@@ -46,7 +46,9 @@ impl Signature {
     /// The thunk's code, compiled when first asked for.
     #[inline]
     pub(crate) fn thunk(
-        &self, which: Thunk, compile: impl FnOnce(&FuncType) -> Result<*const u8, Error>,
+        &self,
+        which: Thunk,
+        compile: impl FnOnce(&FuncType) -> Result<*const u8, Error>,
     ) -> Result<*const u8, Error> {
         let slot = &self.thunks[which as usize];
         // Acquire pairs with the release below: the code was written before its address was published.

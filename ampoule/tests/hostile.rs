@@ -120,7 +120,8 @@ fn without_limits_a_huge_table_is_refused_and_not_made() {
     let mut store = Store::new(&engine);
     let module = Module::new(&engine, b"(module (table 4294967295 funcref))").unwrap();
     assert!(Instance::new(&mut store, &module, &[]).is_err());
-    let wat = "(module (table 1 externref) (func (export \"f\") (result i32) (table.grow (ref.null extern) (i32.const -2))))";
+    let wat =
+        "(module (table 1 externref) (func (export \"f\") (result i32) (table.grow (ref.null extern) (i32.const -2))))";
     let instance = start(&mut store, wat);
     assert_eq!(call(&mut store, instance, "f").unwrap(), [Val::I32(-1)]);
 }
@@ -159,7 +160,10 @@ fn many_threads_share_an_engine_and_a_module() {
                     let fib = instance.get_func(&store, "fib").unwrap();
                     fib.call(&mut store, &[Val::I32(15)], &mut results).unwrap();
                     assert_eq!(results, [Val::I32(610)]);
-                    assert_eq!(call(&mut store, instance, "bad").unwrap_err().trap_code(), Some(TrapCode::MemoryOutOfBounds));
+                    assert_eq!(
+                        call(&mut store, instance, "bad").unwrap_err().trap_code(),
+                        Some(TrapCode::MemoryOutOfBounds)
+                    );
                 }
             });
         }

@@ -1,6 +1,8 @@
 //! The engine from end to end, in small: what must work before anything else can.
 
-use ampoule::{Config, Engine, Extern, ExternRef, Func, FuncType, Instance, Module, Store, Strategy, TrapCode, Val, ValType};
+use ampoule::{
+    Config, Engine, Extern, ExternRef, Func, FuncType, Instance, Module, Store, Strategy, TrapCode, Val, ValType,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -68,6 +70,36 @@ fn a_backtrace_names_the_functions() {
     assert_eq!(frames[0].func_offset(), Some(1));
 }
 
+/// The second function is too large to be inlined, the first is inlined into it, and the third into nothing.
+#[test]
+fn inlined_functions_have_frames_and_count_their_fuel() {
+    let filler = "i32.const 1 drop ".repeat(60);
+    let wat = format!(
+        "(module (func $small (param i32) (result i32) (if (i32.eqz (local.get 0)) (then (return (i32.const 5))))
+            (i32.div_u (i32.const 10) (i32.sub (local.get 0) (i32.const 3))))
+        (func $middle (param i32) (result i32) (call $small (local.get 0)))
+        (func $large (export \"f\") (param i32) (result i32) {filler} (i32.add (call $middle (local.get 0)) (i32.const 1))))"
+    );
+    assert_eq!(call(&wat, &[Val::I32(0)]).unwrap(), [Val::I32(6)]);
+    assert_eq!(call(&wat, &[Val::I32(5)]).unwrap(), [Val::I32(6)]);
+    let error = call(&wat, &[Val::I32(3)]).unwrap_err();
+    assert_eq!(error.trap_code(), Some(TrapCode::IntegerDivisionByZero));
+    let names: Vec<_> = error.backtrace().unwrap().frames().iter().map(|frame| frame.func_name().unwrap()).collect();
+    assert_eq!(names, ["small", "middle", "large"]);
+
+    let mut config = Config::new();
+    config.consume_fuel(true);
+    let engine = Engine::new(&config).unwrap();
+    let module = Module::new(&engine, wat.as_bytes()).unwrap();
+    let mut store = Store::new(&engine);
+    store.set_fuel(1000).unwrap();
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let func = instance.get_func(&store, "f").unwrap();
+    func.call(&mut store, &[Val::I32(0)], &mut [Val::I32(0)]).unwrap();
+    // Entries 3; large: 60 constants, get, call, constant, add; middle: get, call; small: get, eqz, if, constant.
+    assert_eq!(1000 - store.fuel().unwrap(), 3 + 64 + 2 + 4);
+}
+
 #[test]
 fn host_functions_are_called_and_call_back() {
     let engine = Engine::default();
@@ -82,9 +114,13 @@ fn host_functions_are_called_and_call_back() {
         f.call(caller.store(), &[Val::I32(n)], results)
     })
     .unwrap();
-    let module = Module::new(&engine, br#"(module (import "" "h" (func $h (param i32) (result i32)))
+    let module = Module::new(
+        &engine,
+        br#"(module (import "" "h" (func $h (param i32) (result i32)))
         (func (export "f") (param i32) (result i32) local.get 0 call $h)
-        (func (export "g") (param i32) (result i32) local.get 0 i32.const 1 i32.add))"#).unwrap();
+        (func (export "g") (param i32) (result i32) local.get 0 i32.const 1 i32.add))"#,
+    )
+    .unwrap();
     let instance = Instance::new(&mut store, &module, &[Extern::Func(host)]).unwrap();
     let f = instance.get_func(&store, "f").unwrap();
     let mut results = [Val::I32(0)];
@@ -121,8 +157,10 @@ fn fuel_is_exact() {
     assert_eq!(fuel_of("(local i32) local.get 0 drop"), 2);
     assert_eq!(fuel_of("call $e call $e"), 5);
     assert_eq!(
-        fuel_of("(local i32) i32.const 10 local.set 0
-            (loop local.get 0 i32.const 1 i32.sub local.tee 0 br_if 0)"),
+        fuel_of(
+            "(local i32) i32.const 10 local.set 0
+            (loop local.get 0 i32.const 1 i32.sub local.tee 0 br_if 0)"
+        ),
         53
     );
 }
@@ -162,11 +200,15 @@ impl Drop for CountsDrops {
 #[test]
 fn externrefs_live_as_long_as_something_refers_to_them() {
     let engine = Engine::default();
-    let module = Module::new(&engine, br#"(module
+    let module = Module::new(
+        &engine,
+        br#"(module
         (import "" "gc" (func $gc)) (global $g (mut externref) (ref.null extern)) (table $t 1 externref)
         (func (export "global") (param externref) local.get 0 global.set $g)
         (func (export "table") (param externref) i32.const 0 local.get 0 table.set $t)
-        (func (export "frame") (param externref) (result externref) call $gc local.get 0))"#).unwrap();
+        (func (export "frame") (param externref) (result externref) call $gc local.get 0))"#,
+    )
+    .unwrap();
     let mut store = Store::new(&engine);
     let gc = Func::new(&mut store, &FuncType::new([], []), |mut caller, _, _| {
         caller.store().gc();

@@ -44,13 +44,20 @@ pub enum RelocationTarget {
 pub struct FunctionInfo {
     /// Instructions that may fault, and what the fault means: offset and [`TrapCode`] as a number.
     pub traps: Vec<(u32, u8)>,
-    /// From code offset to the offset in the module's bytes of the operator it was made from. An entry holds until the
-    /// next. `u32::MAX` stands for code made from no operator.
+    /// From code offset to the position of the operator it was made from. An entry holds until the next. `u32::MAX` stands
+    /// for code made from no operator. A position is an offset in the module's bytes or, from [`INLINED`] on, names an entry
+    /// of `inlined`.
     pub positions: Vec<(u32, u32)>,
+    /// Operators of functions that were inlined: the offset of each in the module's bytes, and the position of the call
+    /// that it was inlined for.
+    pub inlined: Vec<(u32, u32)>,
     /// For each return address with live references: the return address' offset, and the offsets from the stack pointer
     /// (at the call) of the 32-bit slots that hold them.
     pub stack_maps: Vec<(u32, StackMap)>,
 }
+
+/// Positions from this one on are, less it, places in [`FunctionInfo::inlined`].
+pub const INLINED: u32 = 1 << 31;
 
 /// The live references at one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,11 +75,21 @@ impl FunctionInfo {
         TrapCode::from_u8(self.traps[at].1)
     }
 
-    /// The offset in the module's bytes of the operator that the code at `offset` was made from.
-    pub fn position_at(&self, offset: u32) -> Option<u32> {
+    /// The offsets in the module's bytes of the operators that the code at `offset` was made from: the operator itself and, where
+    /// its function was inlined, the calls it was inlined for, innermost first. Empty where there are none.
+    pub fn positions_at(&self, offset: u32) -> impl Iterator<Item = u32> {
         let after = self.positions.partition_point(|&(at, _)| at <= offset);
-        let (_, position) = self.positions[after.checked_sub(1)?];
-        (position != u32::MAX).then_some(position)
+        let mut next = after.checked_sub(1).map_or(u32::MAX, |entry| self.positions[entry].1);
+        std::iter::from_fn(move || {
+            if next == u32::MAX || next < INLINED {
+                let position = std::mem::replace(&mut next, u32::MAX);
+                return (position != u32::MAX).then_some(position);
+            }
+            let (position, call) = *self.inlined.get((next - INLINED) as usize)?;
+            // A call was noted before what was inlined for it: this ends, whatever the numbers say.
+            next = if call < next || call < INLINED { call } else { u32::MAX };
+            Some(position)
+        })
     }
 
     /// The live references at the call that returns to this offset.
@@ -89,10 +106,23 @@ mod tests {
     #[test]
     fn a_position_holds_until_the_next() {
         let info = FunctionInfo { positions: vec![(4, 100), (9, 101), (12, u32::MAX)], ..Default::default() };
-        assert_eq!(info.position_at(3), None);
-        assert_eq!(info.position_at(4), Some(100));
-        assert_eq!(info.position_at(8), Some(100));
-        assert_eq!(info.position_at(9), Some(101));
-        assert_eq!(info.position_at(12), None);
+        let at = |offset| info.positions_at(offset).collect::<Vec<_>>();
+        assert_eq!(at(3), []);
+        assert_eq!(at(4), [100]);
+        assert_eq!(at(8), [100]);
+        assert_eq!(at(9), [101]);
+        assert_eq!(at(12), []);
+    }
+
+    #[test]
+    fn an_inlined_operator_is_followed_by_its_calls() {
+        let inlined = vec![(50, 100), (60, INLINED), (70, INLINED + 2)];
+        let positions = vec![(0, INLINED + 1), (8, INLINED), (16, INLINED + 2), (24, INLINED + 9)];
+        let info = FunctionInfo { positions, inlined, ..Default::default() };
+        let at = |offset| info.positions_at(offset).collect::<Vec<_>>();
+        assert_eq!(at(0), [60, 50, 100]);
+        assert_eq!(at(8), [50, 100]);
+        assert_eq!(at(16), [70], "an entry that leads to itself, as in a damaged artifact, ends the walk");
+        assert_eq!(at(24), [], "as does one that doesn't exist");
     }
 }

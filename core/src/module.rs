@@ -176,6 +176,13 @@ impl ModuleDescription {
         FuncIndex(index.0 + self.num_imported_functions as u32)
     }
 
+    /// The function whose body has the operator at this offset of the module's bytes.
+    pub fn func_at(&self, position: u32) -> Option<FuncIndex> {
+        let after = self.bodies.partition_point(|body| body.start <= u64::from(position));
+        let own = after.checked_sub(1)?;
+        (u64::from(position) < self.bodies[own].end).then(|| self.func_index(DefinedFuncIndex(own as u32)))
+    }
+
     /// The function's place among those that can be referred to.
     pub fn func_ref(&self, index: FuncIndex) -> Option<FuncRefIndex> {
         let position = self.func_ref_positions[index.index()];

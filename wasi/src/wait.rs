@@ -48,7 +48,8 @@ impl Waiter {
     /// # Errors
     /// [`Error::Interrupted`] when it says so.
     pub fn check(&mut self) -> Result<(), Error> {
-        let past = self.epoch.as_ref().zip(self.deadline).is_some_and(|(engine, deadline)| engine.epoch_now() >= deadline);
+        let past =
+            self.epoch.as_ref().zip(self.deadline).is_some_and(|(engine, deadline)| engine.epoch_now() >= deadline);
         let interrupted = past || self.check.as_mut().is_some_and(|check| check());
         if interrupted { Err(Error::Interrupted) } else { Ok(()) }
     }

@@ -25,7 +25,8 @@ pub(crate) unsafe extern "C" fn memory_grow(vmctx: *mut VmContext, memory: u32, 
     let before = match link {
         MemoryLink::Store(position) => crate::memory::grow(store, *position, delta),
         MemoryLink::Shared(memory) => {
-            let new_len = delta.checked_mul(memory.ty().page_size()).and_then(|more| more.checked_add(memory.byte_len() as u64));
+            let new_len =
+                delta.checked_mul(memory.ty().page_size()).and_then(|more| more.checked_add(memory.byte_len() as u64));
             new_len.filter(|&len| store.limits.allow_memory(len)).and_then(|_| memory.grow(delta).ok())
         }
     };
@@ -48,12 +49,18 @@ pub(crate) unsafe extern "C" fn memory_fill(vmctx: *mut VmContext, memory: u32, 
 /// # Safety
 /// See the module above.
 pub(crate) unsafe extern "C" fn memory_copy(
-    vmctx: *mut VmContext, to_memory: u32, from_memory: u32, to: u64, from: u64, len: u64,
+    vmctx: *mut VmContext,
+    to_memory: u32,
+    from_memory: u32,
+    to: u64,
+    from: u64,
+    len: u64,
 ) {
     // SAFETY: as above; both ranges are checked.
     unsafe {
         let (store, instance) = running(vmctx);
-        let places = place(instance, from_memory, from, len).and_then(|from| Ok((from, place(instance, to_memory, to, len)?)));
+        let places =
+            place(instance, from_memory, from, len).and_then(|from| Ok((from, place(instance, to_memory, to, len)?)));
         if let Some((from, to)) = store.or_unwind(places) {
             ptr::copy(from, to, len as usize);
         }
@@ -63,7 +70,12 @@ pub(crate) unsafe extern "C" fn memory_copy(
 /// # Safety
 /// See the module above.
 pub(crate) unsafe extern "C" fn memory_init(
-    vmctx: *mut VmContext, memory: u32, segment: u32, to: u64, from: u64, len: u64,
+    vmctx: *mut VmContext,
+    memory: u32,
+    segment: u32,
+    to: u64,
+    from: u64,
+    len: u64,
 ) {
     // SAFETY: as above.
     unsafe {
@@ -77,7 +89,12 @@ pub(crate) unsafe extern "C" fn memory_init(
 /// # Safety
 /// `instance` is a live record whose memories are linked.
 pub(crate) unsafe fn init(
-    instance: *const InstanceData, memory: u32, segment: DataIndex, to: u64, from: u64, len: u64,
+    instance: *const InstanceData,
+    memory: u32,
+    segment: DataIndex,
+    to: u64,
+    from: u64,
+    len: u64,
 ) -> Result<(), TrapCode> {
     // SAFETY: by the caller; both ranges are checked.
     unsafe {
@@ -109,7 +126,12 @@ pub(crate) unsafe extern "C" fn data_drop(vmctx: *mut VmContext, segment: u32) {
 ///
 /// # Safety
 /// See the module above.
-pub(crate) unsafe extern "C" fn memory_atomic_notify(vmctx: *mut VmContext, memory: u32, address: u64, count: u32) -> u32 {
+pub(crate) unsafe extern "C" fn memory_atomic_notify(
+    vmctx: *mut VmContext,
+    memory: u32,
+    address: u64,
+    count: u32,
+) -> u32 {
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
@@ -125,22 +147,34 @@ pub(crate) unsafe extern "C" fn memory_atomic_notify(vmctx: *mut VmContext, memo
 /// # Safety
 /// See the module above.
 pub(crate) unsafe extern "C" fn memory_atomic_wait32(
-    vmctx: *mut VmContext, memory: u32, address: u64, expected: u32, timeout_ns: i64,
+    vmctx: *mut VmContext,
+    memory: u32,
+    address: u64,
+    expected: u32,
+    timeout_ns: i64,
 ) -> u32 {
     // SAFETY: as above.
     unsafe {
-        wait(vmctx, memory, address, 4, timeout_ns, |memory, timeout, stop| memory.wait32(address, expected, timeout, stop))
+        wait(vmctx, memory, address, 4, timeout_ns, |memory, timeout, stop| {
+            memory.wait32(address, expected, timeout, stop)
+        })
     }
 }
 
 /// # Safety
 /// See the module above.
 pub(crate) unsafe extern "C" fn memory_atomic_wait64(
-    vmctx: *mut VmContext, memory: u32, address: u64, expected: u64, timeout_ns: i64,
+    vmctx: *mut VmContext,
+    memory: u32,
+    address: u64,
+    expected: u64,
+    timeout_ns: i64,
 ) -> u32 {
     // SAFETY: as above.
     unsafe {
-        wait(vmctx, memory, address, 8, timeout_ns, |memory, timeout, stop| memory.wait64(address, expected, timeout, stop))
+        wait(vmctx, memory, address, 8, timeout_ns, |memory, timeout, stop| {
+            memory.wait64(address, expected, timeout, stop)
+        })
     }
 }
 
@@ -148,7 +182,11 @@ type ShouldStop<'a> = Option<&'a mut dyn FnMut() -> bool>;
 
 /// Sleeps as `sleep` does, and deals with an epoch deadline that passes meanwhile as guest code would.
 unsafe fn wait(
-    vmctx: *mut VmContext, memory: u32, address: u64, size: u64, timeout_ns: i64,
+    vmctx: *mut VmContext,
+    memory: u32,
+    address: u64,
+    size: u64,
+    timeout_ns: i64,
     sleep: impl Fn(&SharedMemory, i64, ShouldStop<'_>) -> Result<WaitOutcome, TrapCode>,
 ) -> u32 {
     // SAFETY: by the callers.

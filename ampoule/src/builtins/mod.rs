@@ -6,17 +6,17 @@
 //! Invariants, by the trampolines: `vmctx` is the block of an instance whose code is running; no Rust reference to its store
 //! is in use (store invariant 3); index arguments were validated with the module; `exit_fp` of the store is up to date.
 
+mod float;
 mod interrupt;
 mod memory;
 mod table;
 mod trap;
-mod float;
 
 pub(crate) use float::*;
 pub(crate) use interrupt::*;
 pub(crate) use memory::{
-    data_drop, init as memory_init_segment, memory_atomic_notify, memory_atomic_wait32, memory_atomic_wait64, memory_copy,
-    memory_fill, memory_grow, memory_init,
+    data_drop, init as memory_init_segment, memory_atomic_notify, memory_atomic_wait32, memory_atomic_wait64,
+    memory_copy, memory_fill, memory_grow, memory_init,
 };
 pub(crate) use table::{
     elem_drop, init as table_init_segment, ref_func, table_copy, table_fill, table_get_func_ref, table_grow, table_init,

@@ -34,7 +34,14 @@ pub(crate) unsafe extern "C" fn table_fill(vmctx: *mut VmContext, table: u32, in
 
 /// # Safety
 /// See the module above.
-pub(crate) unsafe extern "C" fn table_copy(vmctx: *mut VmContext, to_table: u32, from_table: u32, to: u64, from: u64, len: u64) {
+pub(crate) unsafe extern "C" fn table_copy(
+    vmctx: *mut VmContext,
+    to_table: u32,
+    from_table: u32,
+    to: u64,
+    from: u64,
+    len: u64,
+) {
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
@@ -45,7 +52,14 @@ pub(crate) unsafe extern "C" fn table_copy(vmctx: *mut VmContext, to_table: u32,
 
 /// # Safety
 /// See the module above.
-pub(crate) unsafe extern "C" fn table_init(vmctx: *mut VmContext, table: u32, segment: u32, to: u64, from: u64, len: u64) {
+pub(crate) unsafe extern "C" fn table_init(
+    vmctx: *mut VmContext,
+    table: u32,
+    segment: u32,
+    to: u64,
+    from: u64,
+    len: u64,
+) {
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
@@ -59,7 +73,13 @@ pub(crate) unsafe extern "C" fn table_init(vmctx: *mut VmContext, table: u32, se
 /// # Safety
 /// `instance` is a live record of the store whose tables are linked.
 pub(crate) unsafe fn init(
-    store: &mut Store, instance: *const InstanceData, table: u32, segment: ElemIndex, to: u64, from: u64, len: u64,
+    store: &mut Store,
+    instance: *const InstanceData,
+    table: u32,
+    segment: ElemIndex,
+    to: u64,
+    from: u64,
+    len: u64,
 ) -> Result<(), TrapCode> {
     // SAFETY: by the caller.
     let record = unsafe { &*instance };
@@ -102,7 +122,12 @@ pub(crate) unsafe extern "C" fn table_get_func_ref(vmctx: *mut VmContext, table:
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
-        table::read(store, position(instance, table), index).unwrap_or(0) as *mut VmFuncRef
+        let position = position(instance, table);
+        // Code that asks is about to call, most likely.
+        if let Some((owner, func)) = table::lazy_func(store, position, index) {
+            store.instances.list[owner as usize].compile(func);
+        }
+        table::read(store, position, index).unwrap_or(0) as *mut VmFuncRef
     }
 }
 

@@ -44,7 +44,9 @@ pub(crate) unsafe fn fault(store: *mut VmStoreContext, pc: usize, fp: usize, add
             code.info(func)?.trap_at(offset)
         });
         let Some(code) = code else {
-            eprintln!("ampoule: signal {signal} at an unexpected place in guest code: pc {pc:#x}, address {address:#x}");
+            eprintln!(
+                "ampoule: signal {signal} at an unexpected place in guest code: pc {pc:#x}, address {address:#x}"
+            );
             std::process::abort();
         };
         stop_at(store, Error::trap(code), GuestFrame { pc, fp, is_return_address: false });
@@ -60,7 +62,11 @@ pub(crate) unsafe extern "C" fn host_error(store: *mut VmStoreContext, error: *m
 
 /// # Safety
 /// See the module above.
-pub(crate) unsafe extern "C" fn host_result_mismatch(store: *mut VmStoreContext, _host: *mut VmHostFunc, _position: u32) {
+pub(crate) unsafe extern "C" fn host_result_mismatch(
+    store: *mut VmStoreContext,
+    _host: *mut VmHostFunc,
+    _position: u32,
+) {
     // SAFETY: as above.
     unsafe { Store::from_vm(store).unwind_with(result_mismatch()) }
 }

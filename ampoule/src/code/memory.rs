@@ -83,6 +83,11 @@ impl Region {
             return Err(io::Error::other("code memory could not be copied when this process was forked"));
         }
         let start = space.take(len).ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        // SAFETY: nobody uses what was free.
+        if let Err(error) = unsafe { space.write.protect(start..start + len, Access::ReadWrite) } {
+            space.give_back(start, len);
+            return Err(error);
+        }
         Ok(Region { start, len, exec: space.exec.base().addr() + start, write: space.write.base().addr() + start })
     }
 
@@ -200,7 +205,9 @@ impl Space {
     fn of_size(size: usize) -> io::Result<Self> {
         let file = memory_file("ampoule-code", size)?;
         let exec = Mapping::shared_file(&file, size, Access::ReadExec)?;
-        let write = Mapping::shared_file(&file, size, Access::ReadWrite)?;
+        // Region by region, as they are made: a gigantic writable mapping is a gift to wild writes, and takes leak checkers
+        // for ever to search.
+        let write = Mapping::shared_file(&file, size, Access::None)?;
         let free = BTreeMap::from([(0, size)]);
         Ok(Space { file, exec, write, free, files: BTreeMap::new(), lost: false })
     }
@@ -243,6 +250,8 @@ impl Space {
             }
             self.files.remove(&at);
         }
+        // SAFETY: nothing uses a region that is given back. Where it fails, the range is writable for longer than it should be.
+        let _ = unsafe { self.write.protect(start..start + len, Access::None) };
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         self.lost || rustix::fs::fallocate(&self.file, flags, start as u64, len as u64).is_ok()
     }

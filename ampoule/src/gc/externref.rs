@@ -152,7 +152,9 @@ impl ExternRefs {
             match slot {
                 Slot::Used { marked, .. } if *marked => *marked = false,
                 Slot::Used { .. } => {
-                    let Slot::Used { value, .. } = std::mem::replace(slot, Slot::Free) else { unreachable!("just matched") };
+                    let Slot::Used { value, .. } = std::mem::replace(slot, Slot::Free) else {
+                        unreachable!("just matched")
+                    };
                     dead.push(value);
                     self.free.push(position as u32);
                 }

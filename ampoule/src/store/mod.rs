@@ -12,10 +12,10 @@
 //!    the store and freed only when it is dropped.
 
 pub mod data;
-pub mod limits;
-pub mod fuel;
 pub mod epoch;
+pub mod fuel;
 pub mod instances;
+pub mod limits;
 pub mod roots;
 pub mod slots;
 

@@ -48,7 +48,7 @@ fn check(loaded: &Loaded) {
     let mut world = World::new();
     world.log().grow = |_, memory, delta| u64::from(memory) * delta;
     assert_eq!(world.call(loaded.code.entry(DefinedFuncIndex(2)), 10), Some(32));
-    assert_eq!(loaded.code.info(DefinedFuncIndex(1)).unwrap().position_at(3), Some(101));
+    assert_eq!(loaded.code.info(DefinedFuncIndex(1)).unwrap().positions_at(3).next(), Some(101));
     assert_eq!(loaded.module.name.as_deref(), Some("three"));
     assert_eq!(loaded.bytes.range(&(12..15)), [12, 13, 14]);
     assert_eq!(loaded.bytes.range(&(25..30)), [25, 26, 27, 28, 29]);

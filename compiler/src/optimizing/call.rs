@@ -2,6 +2,7 @@
 
 use super::func::{FuncTranslator, NAMESPACE_FUNC, Region};
 use super::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size};
+use crate::CompileError;
 use ampoule_core::index::{FuncIndex, TableIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
@@ -19,9 +20,13 @@ enum Callee {
 
 impl FuncTranslator<'_> {
     /// Translates calls and tail calls.
-    pub(super) fn call_operator(&mut self, op: &Operator<'_>) -> bool {
+    pub(super) fn call_operator(&mut self, op: &Operator<'_>) -> Result<bool, CompileError> {
         match *op {
-            Operator::Call { function_index } => self.call_function(FuncIndex(function_index), false),
+            Operator::Call { function_index } => {
+                if !self.inline_call(FuncIndex(function_index))? {
+                    self.call_function(FuncIndex(function_index), false);
+                }
+            }
             Operator::ReturnCall { function_index } => self.call_function(FuncIndex(function_index), true),
             Operator::CallIndirect { type_index, table_index } => {
                 self.call_through_table(TypeIndex(type_index), TableIndex(table_index), false);
@@ -29,9 +34,9 @@ impl FuncTranslator<'_> {
             Operator::ReturnCallIndirect { type_index, table_index } => {
                 self.call_through_table(TypeIndex(type_index), TableIndex(table_index), true);
             }
-            _ => return false,
+            _ => return Ok(false),
         }
-        true
+        Ok(true)
     }
 
     fn call_function(&mut self, function: FuncIndex, tail: bool) {

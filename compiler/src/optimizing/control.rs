@@ -5,7 +5,7 @@ use super::signature::{RETURN_SLOT, clif_type};
 use crate::CompileError;
 use ampoule_core::decode::val_type;
 use ampoule_core::trap::TrapCode;
-use ampoule_core::types::ValType;
+use ampoule_core::types::{FuncType, ValType};
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, MemFlagsData, Value};
 use smallvec::SmallVec;
 use wasmparser::{BlockType, Operator};
@@ -37,10 +37,9 @@ type Types = SmallVec<[ValType; 2]>;
 type Args = SmallVec<[BlockArg; 4]>;
 
 impl FuncTranslator<'_> {
-    /// The frame of the function's body, to whose end `return` and the last `end` lead.
-    pub(super) fn push_function_frame(&mut self) {
-        let results = self.func_type.results().iter().copied().collect();
-        self.push_frame(FrameKind::Block, results, 0);
+    /// The frame of a function's body, to whose end `return` and the last `end` lead.
+    pub(super) fn push_body_frame(&mut self, ty: &FuncType) {
+        self.push_frame(FrameKind::Block, ty.results().iter().copied().collect(), 0);
     }
 
     /// Translates `block`, `br` and their kin, and operators without effect on anything but the stack.
@@ -56,12 +55,7 @@ impl FuncTranslator<'_> {
             Operator::If { blockty } => self.enter_if(blockty)?,
             Operator::Else => self.enter_else(),
             Operator::End => self.end(),
-            Operator::Br { relative_depth } => {
-                self.settle_metering();
-                let (target, args) = self.branch_target(*relative_depth);
-                self.builder.ins().jump(target, &args);
-                self.stop();
-            }
+            Operator::Br { relative_depth } => self.jump_out_of(*relative_depth),
             Operator::BrIf { relative_depth } => {
                 let condition = self.pop();
                 self.settle_metering();
@@ -72,10 +66,25 @@ impl FuncTranslator<'_> {
                 self.builder.switch_to_block(next);
             }
             Operator::BrTable { targets } => self.branch_table(targets)?,
-            Operator::Return => self.return_results(),
+            Operator::Return => match self.inlining.frame() {
+                Some(frame) => self.jump_to_end_of(frame),
+                None => self.return_results(),
+            },
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    fn jump_out_of(&mut self, depth: u32) {
+        self.settle_metering();
+        let (target, args) = self.branch_target(depth);
+        self.builder.ins().jump(target, &args);
+        self.stop();
+    }
+
+    /// Leaves the frame at this place among the enclosing ones.
+    fn jump_to_end_of(&mut self, frame: usize) {
+        self.jump_out_of((self.control.len() - 1 - frame) as u32);
     }
 
     /// Follows the nesting of code that can't be reached.

@@ -1,6 +1,7 @@
 //! From what Cranelift leaves of a function to what the runtime takes.
 
 use super::func::{NAMESPACE_BODY, NAMESPACE_BUILTIN, NAMESPACE_FUNC};
+use super::inline::InlinedPositions;
 use super::traps::trap_code;
 use crate::CompileError;
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Relocation, RelocationTarget, StackMap};
@@ -20,8 +21,12 @@ pub(super) struct Emitted {
     pub body_jumps: Vec<u32>,
 }
 
-/// Converts the code of `func`.
-pub(super) fn emit(code: &CompiledCode, func: &ir::Function) -> Result<Emitted, CompileError> {
+/// Converts the code of `func`; `inlined` is what its positions refer to.
+pub(super) fn emit(
+    code: &CompiledCode,
+    func: &ir::Function,
+    inlined: InlinedPositions,
+) -> Result<Emitted, CompileError> {
     let buffer = &code.buffer;
     let mut body_jumps = Vec::new();
     let mut relocations = Vec::new();
@@ -43,7 +48,7 @@ pub(super) fn emit(code: &CompiledCode, func: &ir::Function) -> Result<Emitted, 
         code: buffer.data().to_vec(),
         alignment: buffer.alignment.max(16),
         relocations,
-        info: FunctionInfo { traps: traps(code), positions: positions(code), stack_maps: stack_maps(code) },
+        info: FunctionInfo { traps: traps(code), positions: positions(code), inlined, stack_maps: stack_maps(code) },
     };
     Ok(Emitted { function, frame_size, body_jumps })
 }
@@ -64,6 +69,8 @@ pub(super) fn join(entry: Emitted, body: Emitted) -> Result<CompiledFunction, Co
     let moved = |offset: u32| start + offset;
     function.relocations.extend(body.relocations.iter().map(|r| Relocation { offset: moved(r.offset), ..*r }));
     let (info, body) = (&mut function.info, body.info);
+    // The entry has no operators of its own but the one that stands for the function.
+    info.inlined = body.inlined;
     info.traps.extend(body.traps.into_iter().map(|(at, code)| (moved(at), code)));
     info.positions.extend(body.positions.into_iter().map(|(at, position)| (moved(at), position)));
     info.stack_maps.extend(body.stack_maps.into_iter().map(|(at, map)| (moved(at), map)));

@@ -1,10 +1,12 @@
 //! One function body: the state of its translation, its prologue, and the dispatch of operators.
 
 use super::control::ControlFrame;
+use super::inline::{InlinedPositions, Inlining};
 use super::metering::Metering;
 use super::signature::{builtin_signature, clif_type, return_area_size};
 use super::{atomics, numeric, simd};
 use crate::{CompileError, ModuleInput};
+use ampoule_core::artifact::INLINED;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex, TypeIndex};
 use ampoule_core::tunables::Tunables;
@@ -16,7 +18,7 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
 use std::collections::HashMap;
 use std::mem::offset_of;
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::{FunctionBody, Operator, OperatorsReader};
 
 /// How values of `v128` travel on the translator's stack, in locals and in signatures.
 pub(super) const V128: Type = types::I8X16;
@@ -92,6 +94,8 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) locals: Vec<Variable>,
     pub(super) metering: Metering,
     pub(super) func_type: &'a FuncType,
+    /// What has been inlined so far, and where we are in it.
+    pub(super) inlining: Inlining,
     builtins: HashMap<Builtin, ir::FuncRef>,
     pub(super) functions: HashMap<FuncIndex, ir::FuncRef>,
     pub(super) signatures: HashMap<TypeIndex, ir::SigRef>,
@@ -114,7 +118,7 @@ pub(super) fn translate_function(
     func: DefinedFuncIndex,
     body: &FunctionBody<'_>,
     stack_check: StackCheck,
-) -> Result<(), CompileError> {
+) -> Result<InlinedPositions, CompileError> {
     let func_type = input.module.func_type(input.module.func_index(func));
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
@@ -137,26 +141,22 @@ pub(super) fn translate_function(
         locals: Vec::new(),
         metering: Metering::default(),
         func_type,
+        inlining: Inlining::new(func, body),
         builtins: HashMap::new(),
         functions: HashMap::new(),
         signatures: HashMap::new(),
     };
     t.locals(entry, body)?;
-    let mut reader = body.get_operators_reader()?;
+    let reader = body.get_operators_reader()?;
     t.set_position(reader.original_position())?;
     if stack_check == StackCheck::Yes {
         t.check_stack();
     }
     t.enter_metering();
-    t.push_function_frame();
-    while !reader.eof() {
-        let (op, position) = reader.read_with_offset()?;
-        t.set_position(position)?;
-        t.translate_operator(&op)?;
-        t.check_size()?;
-    }
+    t.push_body_frame(func_type);
+    t.operators(reader)?;
     t.builder.finalize(isa.frontend_config());
-    Ok(())
+    Ok(t.inlining.positions)
 }
 
 /// Whether a body calls nothing, neither functions nor the runtime, but to stop.
@@ -319,6 +319,11 @@ impl<'a> FuncTranslator<'a> {
             self.note_type(param, ty);
             self.builder.def_var(var, param);
         }
+        self.zeroed_locals(body)
+    }
+
+    /// Declares the locals that are no parameters.
+    pub(super) fn zeroed_locals(&mut self, body: &FunctionBody<'_>) -> Result<(), CompileError> {
         for group in body.get_locals_reader()? {
             let (count, ty) = group?;
             let ty = ampoule_core::decode::val_type(ty).map_err(CompileError::new)?;
@@ -331,7 +336,7 @@ impl<'a> FuncTranslator<'a> {
         Ok(())
     }
 
-    fn declare_local(&mut self, ty: ValType) -> Variable {
+    pub(super) fn declare_local(&mut self, ty: ValType) -> Variable {
         let var = self.builder.declare_var(clif_type(ty));
         if ty == ValType::EXTERNREF {
             self.builder.declare_var_needs_stack_map(var);
@@ -366,12 +371,24 @@ impl<'a> FuncTranslator<'a> {
         (cold, next)
     }
 
+    /// Translates the operators of a body.
+    pub(super) fn operators(&mut self, mut reader: OperatorsReader<'_>) -> Result<(), CompileError> {
+        while !reader.eof() {
+            let (op, position) = reader.read_with_offset()?;
+            self.set_position(position)?;
+            self.translate_operator(&op)?;
+            self.check_size()?;
+        }
+        Ok(())
+    }
+
     /// Makes what follows come from the operator at this offset of the module.
     fn set_position(&mut self, position: u64) -> Result<(), CompileError> {
         let position = u32::try_from(position)
             .ok()
-            .filter(|&position| position != u32::MAX)
+            .filter(|&position| position < INLINED)
             .ok_or_else(|| CompileError::new("the module is too large"))?;
+        let position = self.inlining.position(position);
         self.builder.set_srcloc(SourceLoc::new(position));
         Ok(())
     }
@@ -400,7 +417,7 @@ impl<'a> FuncTranslator<'a> {
             || self.variable_operator(op)
             || self.memory_operator(op)
             || self.control_operator(op)?
-            || self.call_operator(op)
+            || self.call_operator(op)?
             || self.table_operator(op)
             || simd::translate(self, op)
             || atomics::translate(self, op)

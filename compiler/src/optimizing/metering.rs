@@ -37,6 +37,13 @@ impl FuncTranslator<'_> {
         }
     }
 
+    /// At the entry of a function that is inlined: the caller has looked, and looks again.
+    pub(super) fn enter_inlined_metering(&mut self) {
+        if self.metering.fuel.is_some() {
+            self.metering.pending += 1;
+        }
+    }
+
     /// Forgets what is pending, where control has left.
     pub(super) fn stop_metering(&mut self) {
         self.metering.pending = 0;

@@ -1,7 +1,7 @@
 //! The optimizing tier: WebAssembly to Cranelift's IR, one file per group of operators.
 //!
 //! [`func`] translates one body: its state, the prologue, and the dispatch of operators to the files named after them.
-//! [`metering`] counts fuel and watches the epoch. [`traps`] makes the cold blocks that stop a guest. [`thunks`] makes the
+//! [`inline`] puts small functions in the place of their calls. [`metering`] counts fuel and watches the epoch. [`traps`] makes the cold blocks that stop a guest. [`thunks`] makes the
 //! code between host and guest. [`emit`] turns what Cranelift leaves into a `CompiledFunction`.
 //!
 //! What is deliberately not here: validation (bodies have been validated), placing code, knowledge of stores.
@@ -14,6 +14,7 @@ mod call;
 mod control;
 mod emit;
 mod func;
+mod inline;
 mod memory;
 mod metering;
 mod numeric;
@@ -38,6 +39,7 @@ use cranelift_codegen::{Context as CraneliftContext, isa::Builder};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use emit::Emitted;
 use func::StackCheck;
+use inline::InlinedPositions;
 use signature::guest_signature;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -100,15 +102,15 @@ impl OptimizingCompiler {
     fn compile(
         &self,
         signature: Signature,
-        build: impl FnOnce(FunctionBuilder<'_>) -> Result<(), CompileError>,
+        build: impl FnOnce(FunctionBuilder<'_>) -> Result<InlinedPositions, CompileError>,
     ) -> Result<Emitted, CompileError> {
         let mut scratch = self.take_scratch();
         let result = catch_unwind(AssertUnwindSafe(|| {
             let Scratch { context, builder } = &mut *scratch;
             context.clear();
             context.func = Function::with_name_signature(UserFuncName::default(), signature);
-            build(FunctionBuilder::new(&mut context.func, builder))?;
-            self.finish(context)
+            let inlined = build(FunctionBuilder::new(&mut context.func, builder))?;
+            self.finish(context, inlined)
         }));
         match result {
             Ok(Ok(emitted)) => {
@@ -136,19 +138,19 @@ impl OptimizingCompiler {
             CraneliftContext::for_function(Function::with_name_signature(UserFuncName::default(), signature));
         let mut scratch = FunctionBuilderContext::new();
         let builder = FunctionBuilder::new(&mut context.func, &mut scratch);
-        func::translate_function(builder, &*self.isa, input, func, &body, check)?;
+        let inlined = func::translate_function(builder, &*self.isa, input, func, &body, check)?;
         context.set_disasm(true);
-        self.finish(&mut context)?;
+        self.finish(&mut context, inlined)?;
         let code = context.compiled_code().expect("it was just compiled");
         Ok(code.vcode.clone().unwrap_or_default())
     }
 
-    fn finish(&self, context: &mut CraneliftContext) -> Result<Emitted, CompileError> {
+    fn finish(&self, context: &mut CraneliftContext, inlined: InlinedPositions) -> Result<Emitted, CompileError> {
         if let Err(error) = context.compile(&*self.isa, &mut ControlPlane::default()) {
             return Err(CompileError::new(cranelift_codegen::print_errors::pretty_error(error.func, error.inner)));
         }
         let code = context.compiled_code().expect("it was just compiled");
-        emit::emit(code, &context.func)
+        emit::emit(code, &context.func, inlined)
     }
 
     /// Compiles code whose frame may be too large to be made before the stack is checked.
@@ -162,7 +164,7 @@ impl OptimizingCompiler {
         let frame_size = body.frame_size;
         let entry = self.compile(signature.clone(), |builder| {
             thunks::build_guard(builder, &*self.isa, context, frame_size, position);
-            Ok(())
+            Ok(InlinedPositions::new())
         })?;
         emit::join(entry, body)
     }
@@ -204,7 +206,7 @@ impl Compiler for OptimizingCompiler {
     fn entry_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {
         let emitted = self.compile(thunks::entry_signature(), |builder| {
             thunks::build_entry_thunk(builder, &*self.isa, ty, shape);
-            Ok(())
+            Ok(InlinedPositions::new())
         })?;
         Ok(emitted.function)
     }
@@ -213,7 +215,7 @@ impl Compiler for OptimizingCompiler {
         let signature = guest_signature(ty);
         let emitted = self.compile(signature.clone(), |builder| {
             thunks::build_exit_thunk(builder, &*self.isa, ty, shape);
-            Ok(())
+            Ok(InlinedPositions::new())
         })?;
         if emitted.frame_size > FRAME_MAX {
             return self.compile_guarded(&signature, Context::HostFunc, SourceLoc::default(), emitted);
