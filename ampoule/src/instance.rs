@@ -140,9 +140,10 @@ impl InstanceData {
     /// One of the instance's items.
     pub(crate) fn item(&self, store: &Store, item: Item) -> Extern {
         match item {
-            // SAFETY: the reference is of this store.
             Item::Func(index) => {
-                Extern::Func(unsafe { Func::from_raw(store, self.func_ref(index).as_ptr()) }.expect("not null"))
+                let func_ref = self.func_ref(index).as_ptr();
+                // SAFETY: the reference is of this store.
+                Extern::Func(unsafe { Func::from_raw(store, func_ref) }.expect("not null"))
             }
             Item::Table(index) => Extern::Table(Table::at(store, self.tables[index.index()])),
             Item::Memory(index) => match &self.memories[index.index()] {

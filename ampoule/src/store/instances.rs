@@ -6,8 +6,10 @@ use crate::instance::InstanceData;
 use crate::memory::MemoryData;
 use crate::table::TableData;
 
-/// The arenas of a store. Nothing is removed before the store is dropped, so a position stays valid.
+/// The arenas of a store. What machine code points to is boxed: its address must not change when a list grows.
+/// Nothing is removed before the store is dropped, so a position stays valid.
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "machine code holds the addresses")]
 pub(crate) struct Instances {
     pub(crate) list: Vec<Box<InstanceData>>,
     pub(crate) memories: Vec<MemoryData>,
