@@ -70,6 +70,23 @@ fn a_backtrace_names_the_functions() {
     assert_eq!(frames[0].func_offset(), Some(1));
 }
 
+#[test]
+fn a_backtrace_tells_file_and_line_where_there_is_dwarf() {
+    let text = "(module (func $inner\n  unreachable)\n (func $outer (export \"f\")\n  call $inner\n  nop))";
+    let bytes = wat::Parser::new()
+        .generate_dwarf(wat::GenerateDwarf::Full)
+        .parse_str(Some(std::path::Path::new("/src/two.wat")), text)
+        .unwrap();
+    let engine = Engine::default();
+    let module = Module::new(&engine, &bytes).unwrap();
+    let mut store = Store::new(&engine);
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let error = instance.get_func(&store, "f").unwrap().call(&mut store, &[], &mut []).unwrap_err();
+    let lines: Vec<_> = error.backtrace().unwrap().frames().iter().map(|frame| frame.sources()[0].line).collect();
+    assert_eq!(lines, [Some(2), Some(4)]);
+    assert!(format!("{error:?}").contains("/src/two.wat:2"), "{error:?}");
+}
+
 /// The second function is too large to be inlined, the first is inlined into it, and the third into nothing.
 #[test]
 fn inlined_functions_have_frames_and_count_their_fuel() {
