@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind};
 use crate::host_memory::HostLinearMemory;
 use crate::linear_memory::LinearMemory;
 use crate::store::Store;
+use crate::store::instances::ItemId;
 use ampoule_core::tunables::MemoryPlan;
 use ampoule_core::types::MemoryType;
 use ampoule_core::vm::VmMemory;
@@ -13,15 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Memory {
-    id: Id,
+    id: ItemId,
     unused: u32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Id {
-    store: u64,
-    position: u32,
 }
 
 /// A memory and where machine code looks for it.
@@ -83,22 +77,17 @@ impl Memory {
     }
 
     pub(crate) fn at(store: &Store, position: u32) -> Memory {
-        Memory { id: Id { store: store.id(), position }, unused: 0 }
+        Memory { id: ItemId::new(store, position), unused: 0 }
     }
 
     /// The position in the store's arena.
     pub(crate) fn position(&self, store: &Store) -> Result<u32, Error> {
-        store.check_owner(self.id.store)?;
-        if self.id.position as usize >= store.instances.memories.len() {
-            return Err(Error::new(ErrorKind::WrongStore));
-        }
-        Ok(self.id.position)
+        self.id.position_in(store, store.instances.memories.len())
     }
 
     #[inline]
     fn data_of<'a>(&self, store: &'a Store) -> Result<&'a MemoryData, Error> {
-        store.check_owner(self.id.store)?;
-        store.instances.memories.get(self.id.position as usize).ok_or_else(|| Error::new(ErrorKind::WrongStore))
+        Ok(&store.instances.memories[self.position(store)? as usize])
     }
 
     /// The type, with the current size as its minimum.

@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind};
 use crate::instance::InstanceData;
 use crate::store::Store;
+use crate::store::instances::ItemId;
 use crate::store::limits::Limits;
 use crate::val::Val;
 use ampoule_core::index::FuncIndex;
@@ -15,15 +16,8 @@ use std::sync::Arc;
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Table {
-    id: Id,
+    id: ItemId,
     unused: u32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Id {
-    store: u64,
-    position: u32,
 }
 
 /// Elements a table may have at most, whatever its type says: a gigabyte of them.
@@ -54,16 +48,12 @@ impl Table {
     }
 
     pub(crate) fn at(store: &Store, position: u32) -> Table {
-        Table { id: Id { store: store.id(), position }, unused: 0 }
+        Table { id: ItemId::new(store, position), unused: 0 }
     }
 
     /// The position in the store's arena.
     pub(crate) fn position(&self, store: &Store) -> Result<u32, Error> {
-        store.check_owner(self.id.store)?;
-        if self.id.position as usize >= store.instances.tables.len() {
-            return Err(Error::new(ErrorKind::WrongStore));
-        }
-        Ok(self.id.position)
+        self.id.position_in(store, store.instances.tables.len())
     }
 
     fn data<'a>(&self, store: &'a Store) -> Result<&'a TableData, Error> {

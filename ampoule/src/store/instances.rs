@@ -1,5 +1,7 @@
 //! What lives in a store: instances, and the memories, tables, globals and functions, of instances and of the host.
 
+use super::Store;
+use crate::error::{Error, ErrorKind};
 use crate::global::HostGlobal;
 use crate::host_func::StoreHostFunc;
 use crate::instance::InstanceData;
@@ -18,4 +20,31 @@ pub(crate) struct Instances {
     pub(crate) globals: Vec<Box<HostGlobal>>,
     /// The store's copies of host functions.
     pub(crate) host_funcs: Vec<Box<StoreHostFunc>>,
+}
+
+/// What handles of memories and tables have in common: the store, and the place in its arena. C sees the same words.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ItemId {
+    store: u64,
+    position: u32,
+}
+
+impl ItemId {
+    pub(crate) fn new(store: &Store, position: u32) -> Self {
+        Self { store: store.id(), position }
+    }
+
+    /// The position, for the store it belongs to, where `len` things are.
+    ///
+    /// # Errors
+    /// Where the handle is of another store.
+    #[inline]
+    pub(crate) fn position_in(self, store: &Store, len: usize) -> Result<u32, Error> {
+        store.check_owner(self.store)?;
+        if self.position as usize >= len {
+            return Err(Error::new(ErrorKind::WrongStore));
+        }
+        Ok(self.position)
+    }
 }

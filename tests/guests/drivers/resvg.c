@@ -5,12 +5,12 @@ static struct program resvg;
 
 static const uint64_t EXPECTED_HASH = UINT64_C(0x3f4bdef2a09ffdc9);
 
-/* Runs `resvg <options> /work/<in> /work/<out>` where /work is `folder`. */
+/* Runs `resvg <options> /files/<in> /files/<out>` where /files is `folder`. */
 static struct ending render(struct life *life, const char *folder, const char *zoom, const char *in,
                             const char *out) {
   const char *argv[] = {"resvg", "--zoom", zoom, in, out, NULL};
   wasi_config_t *wasi = world(argv);
-  CLAIM(wasi_config_preopen_dir(wasi, folder, "/work",
+  CLAIM(wasi_config_preopen_dir(wasi, folder, "/files",
                                 WASMTIME_WASI_DIR_PERMS_READ | WASMTIME_WASI_DIR_PERMS_WRITE,
                                 WASMTIME_WASI_FILE_PERMS_READ | WASMTIME_WASI_FILE_PERMS_WRITE));
   begin(life, &resvg, wasi);
@@ -27,7 +27,7 @@ static void a_drawing_becomes_a_png(void) {
   char *folder = new_scratch();
   struct bytes svg = read_file(path_in(inputs_dir, "ampoule.svg"));
   write_file(path_in(folder, "in.svg"), svg.data);
-  struct ending ending = render(&life, folder, "2", "/work/in.svg", "/work/out.png");
+  struct ending ending = render(&life, folder, "2", "/files/in.svg", "/files/out.png");
   if (!CLAIM(ended_well(&ending))) printf("%s%s%s", ending.message, life.out.data, life.err.data);
   if (ended_well(&ending)) {
     struct bytes png = read_file(path_in(folder, "out.png"));
@@ -52,7 +52,7 @@ static void what_is_no_drawing_is_refused(void) {
   struct life life;
   char *folder = new_scratch();
   write_file(path_in(folder, "in.svg"), "<svg><unclosed");
-  struct ending ending = render(&life, folder, "1", "/work/in.svg", "/work/out.png");
+  struct ending ending = render(&life, folder, "1", "/files/in.svg", "/files/out.png");
   CLAIM(ending.exited && ending.status != 0);
   CLAIM(life.err.length != 0);
   CLAIM(access(path_in(folder, "out.png"), F_OK) != 0);
@@ -63,7 +63,7 @@ static void what_is_no_drawing_is_refused(void) {
 static void a_missing_file_is_an_error(void) {
   struct life life;
   char *folder = new_scratch();
-  struct ending ending = render(&life, folder, "1", "/work/missing.svg", "/work/out.png");
+  struct ending ending = render(&life, folder, "1", "/files/missing.svg", "/files/out.png");
   CLAIM(ending.exited && ending.status != 0);
   end(&life);
   remove_scratch(folder);
