@@ -1,6 +1,6 @@
 //! The guest's frames when it was stopped.
 //!
-//! Taking a backtrace only notes addresses and the modules they are in, as many as [`MAX_FRAMES`]; names and source positions
+//! Taking a backtrace only notes addresses and the modules they are in, as many as `MAX_FRAMES`; names and source positions
 //! are looked up when they are asked for.
 
 use crate::module::Module;

@@ -1,7 +1,7 @@
 //! `externref`: values of the host that pass through the guest.
 //!
 //! A raw `externref` is a position in the store's table of host values, plus one. A value lives until no handle of the host, no
-//! global or table, and no frame of the guest refers to it; [`collect`] finds out by marking from all of those.
+//! global or table, and no frame of the guest refers to it; `collect` finds out by marking from all of those.
 
 use crate::code::registry;
 use crate::error::{Error, ErrorKind};

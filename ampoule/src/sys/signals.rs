@@ -4,7 +4,7 @@
 //!
 //! * Guest code faulted: it moves the thread to `fault_landing`, below the guest's stack pointer, and returns. All real work
 //!   happens there, in ordinary context, with the signal mask as it was.
-//! * Anything else: it does what would have been done had we never been here, see [`chain`].
+//! * Anything else: it does what would have been done had we never been here, see `chain`.
 //!
 //! The handler takes no lock, allocates nothing, and touches no thread-local state (security checklist, rule 14). It is installed
 //! once per process and stays. Handlers installed before keep working; one installed later must pass on what it doesn't
