@@ -183,10 +183,18 @@ impl Error {
         Error::new(ErrorKind::Trap(code))
     }
 
+    /// A handle was used with a store it doesn't belong to.
+    #[cold]
+    pub(crate) fn wrong_store() -> Self {
+        Error::new(ErrorKind::WrongStore)
+    }
+
+    #[cold]
     pub(crate) fn params_mismatch(ty: &FuncType, given: usize) -> Self {
         Error::new(ErrorKind::Type(format!("expected {} arguments, got {given}", ty.params().len())))
     }
 
+    #[cold]
     pub(crate) fn results_mismatch(ty: &FuncType, given: usize) -> Self {
         Error::new(ErrorKind::Type(format!("expected {} results, got {given}", ty.results().len())))
     }

@@ -140,12 +140,11 @@ impl Func {
     /// `values` points to `len` values, the first of which are arguments of the parameter types, all of this store.
     #[inline]
     pub unsafe fn call_raw_in(&self, store: &mut Store, values: *mut VmValRaw, len: usize) -> Result<(), Error> {
-        let ty = self.signature(store)?.ty();
-        if len < ty.params().len() {
-            return Err(Error::params_mismatch(ty, len));
-        }
-        if len < ty.results().len() {
-            return Err(Error::results_mismatch(ty, len));
+        let signature = self.signature(store)?;
+        if len < signature.slots() {
+            let ty = signature.ty();
+            let few_args = len < ty.params().len();
+            return Err(if few_args { Error::params_mismatch(ty, len) } else { Error::results_mismatch(ty, len) });
         }
         // SAFETY: there is room, as was just checked; arguments by the caller.
         unsafe { self.call_raw(store, values) }
@@ -189,7 +188,7 @@ impl Func {
     ///
     /// # Safety
     /// The thunk was compiled for this function's signature, and `args` and `results` are what it expects.
-    #[inline]
+    #[inline(always)]
     unsafe fn enter(
         &self,
         store: &mut Store,
@@ -211,7 +210,7 @@ impl Func {
         match outcome {
             sys::entry::RETURNED => Ok(true),
             sys::entry::REFUSED => Ok(false),
-            _ => Err(store.pending.take().unwrap_or_else(|| Error::message("the guest was unwound for no reason"))),
+            _ => Err(store.take_pending()),
         }
     }
 
@@ -227,6 +226,12 @@ impl Func {
 }
 
 impl Store {
+    /// Why the guest was unwound.
+    #[cold]
+    fn take_pending(&mut self) -> Error {
+        self.pending.take().unwrap_or_else(|| Error::message("the guest was unwound for no reason"))
+    }
+
     /// Refuses a nested call when the stack is used up: host functions that call back into the guest recurse on the same
     /// stack, and only guest code checks the limit by itself.
     fn check_host_stack(&mut self) -> Result<(), Error> {

@@ -87,7 +87,7 @@ impl Global {
     /// The cell, which lives as long as the store, and the type.
     pub(crate) fn resolve(&self, store: &Store) -> Result<(*mut VmGlobal, GlobalType), Error> {
         store.check_owner(self.store_id)?;
-        let unknown = || Error::new(ErrorKind::WrongStore);
+        let unknown = || Error::wrong_store();
         if self.instance == HOST {
             let global = store.instances.globals.get(self.index as usize).ok_or_else(unknown)?;
             return Ok(((&raw const global.vm).cast_mut(), global.ty));

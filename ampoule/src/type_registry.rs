@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, Weak};
 pub struct Signature {
     ty: FuncType,
     has_refs: bool,
+    slots: usize,
     registry: Weak<TypeRegistry>,
     thunks: [AtomicPtr<u8>; 4],
 }
@@ -41,6 +42,11 @@ impl Signature {
     /// Whether a reference crosses in either direction: such a signature has no checked thunks.
     pub fn has_refs(&self) -> bool {
         self.has_refs
+    }
+
+    /// The larger number of parameters and results: the values that an array for both has room for.
+    pub fn slots(&self) -> usize {
+        self.slots
     }
 
     /// The thunk's code, compiled when first asked for.
@@ -94,6 +100,7 @@ impl TypeRegistry {
         let signature = Arc::new(Signature {
             ty: ty.clone(),
             has_refs: ty.has_refs(),
+            slots: ty.params().len().max(ty.results().len()),
             registry: Arc::downgrade(self),
             thunks: Default::default(),
         });

@@ -1,7 +1,7 @@
 //! What lives in a store: instances, and the memories, tables, globals and functions, of instances and of the host.
 
 use super::Store;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::global::HostGlobal;
 use crate::host_func::StoreHostFunc;
 use crate::instance::InstanceData;
@@ -43,7 +43,7 @@ impl ItemId {
     pub(crate) fn position_in(self, store: &Store, len: usize) -> Result<u32, Error> {
         store.check_owner(self.store)?;
         if self.position as usize >= len {
-            return Err(Error::new(ErrorKind::WrongStore));
+            return Err(Error::wrong_store());
         }
         Ok(self.position)
     }

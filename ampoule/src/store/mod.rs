@@ -20,7 +20,7 @@ pub mod roots;
 pub mod slots;
 
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::gc::externref::ExternRefs;
 use crate::sys::stack::StackBounds;
 use ampoule_core::trap::TrapCode;
@@ -150,7 +150,7 @@ impl Store {
     /// Replaces the remaining fuel with `fuel` units; one unit is about one wasm instruction.
     ///
     /// # Errors
-    /// [`ErrorKind::FuelDisabled`] unless the engine was configured with [`crate::Config::consume_fuel`]; nothing changes.
+    /// [`crate::error::ErrorKind::FuelDisabled`] unless the engine was configured with [`crate::Config::consume_fuel`]; nothing changes.
     pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
         self.fuel.set(&mut self.vm, fuel)
     }
@@ -210,7 +210,7 @@ impl Store {
     /// Refuses a handle of another store.
     #[inline]
     pub(crate) fn check_owner(&self, store_id: u64) -> Result<(), Error> {
-        if store_id == self.vm.id { Ok(()) } else { Err(Error::new(ErrorKind::WrongStore)) }
+        if store_id == self.vm.id { Ok(()) } else { Err(Error::wrong_store()) }
     }
 
     /// The end of a builtin that may have failed.
