@@ -9,19 +9,21 @@ use std::cell::Cell;
 use std::io::BufRead;
 use std::mem::MaybeUninit;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Stack kept for the engine and the host below the deepest guest frame.
 const RESERVE: usize = 32 << 10;
 
 /// The bounds of the stack that a store last ran on.
 ///
-/// Finding a stack's bounds takes microseconds, so a store keeps them. They hold while the same thread enters with a stack
-/// pointer inside of them. Threads are told apart by a number that is never used twice: neither a thread's id nor the address of
-/// its control block would do, since both are reused, and the next thread's stack may end higher.
+/// Finding a stack's bounds takes a while, so a store keeps them. They hold while the same thread enters with a stack pointer
+/// inside of them. A thread is told by the address of its control block, which costs one load without a call. That address is
+/// used again by later threads, whose stack may end higher; so bounds also count the threads that have ended since, of those
+/// whose bounds were ever found.
 #[derive(Clone, Debug, Default)]
 pub struct StackBounds {
-    thread: u64,
+    thread: usize,
+    ended: usize,
     bounds: Range<usize>,
 }
 
@@ -33,7 +35,8 @@ impl StackBounds {
     /// taken for the stack. Where `sp` already is in the reserve, the answer is above it: the first check stops the guest.
     #[inline]
     pub fn limit_for(&mut self, sp: usize, max: usize) -> usize {
-        if self.thread != this_thread() || !self.bounds.contains(&sp) {
+        let known = self.thread == this_thread() && self.ended == ENDED.load(Ordering::Relaxed);
+        if !known || !self.bounds.contains(&sp) {
             self.find(sp);
         }
         let Range { start, end } = self.bounds;
@@ -44,12 +47,31 @@ impl StackBounds {
 
     #[cold]
     fn find(&mut self, sp: usize) {
-        let found = thread_stack().filter(|bounds| bounds.contains(&sp)).or_else(|| mapping_around(sp));
-        self.thread = this_thread();
+        // Counted before the thread's bounds are taken: they are then at most as old as the count says.
+        self.ended = ENDED.load(Ordering::Relaxed);
+        let own = OWN.try_with(|own| own.0.clone());
+        // A thread whose values are being dropped will not be counted again, so its bounds are not kept.
+        self.thread = if own.is_ok() { this_thread() } else { 0 };
+        let own = own.unwrap_or_else(|_| thread_stack());
+        let found = own.filter(|bounds| bounds.contains(&sp)).or_else(|| mapping_around(sp));
         // Without any knowledge, the page we are on is all that is certain.
         self.bounds = found.unwrap_or(sp & !4095..sp + 1);
     }
 }
+
+/// How many threads have ended after their stack's bounds were found.
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+
+/// The bounds of this thread's own stack. Its end is counted: a thread's values are dropped while its stack is still there.
+struct OwnStack(Option<Range<usize>>);
+
+impl Drop for OwnStack {
+    fn drop(&mut self) {
+        ENDED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+thread_local!(static OWN: OwnStack = OwnStack(thread_stack()));
 
 /// An address in the current frame, near enough to the stack pointer for [`StackBounds::limit_for`].
 #[inline(always)]
@@ -94,20 +116,14 @@ pub fn with_room<R: Send>(room: usize, work: impl FnOnce() -> R + Send) -> R {
     }
 }
 
-/// A number that no other thread of this process has or had.
-#[inline]
-fn this_thread() -> u64 {
-    thread_local!(static THREAD: Cell<u64> = const { Cell::new(0) });
-    let thread = THREAD.get();
-    if thread != 0 { thread } else { number_thread(&THREAD) }
-}
-
-#[cold]
-fn number_thread(slot: &'static std::thread::LocalKey<Cell<u64>>) -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    slot.set(number);
-    number
+/// The address of this thread's control block, which no other thread has at the same time.
+#[inline(always)]
+fn this_thread() -> usize {
+    let thread;
+    // SAFETY: reads the word that the platform's convention for thread-local storage keeps at the start of every thread's control
+    // block: its own address.
+    unsafe { std::arch::asm!("mov {}, fs:0", out(reg) thread, options(readonly, nostack, preserves_flags)) }
+    thread
 }
 
 /// The current thread's own stack, without its guard pages. For the main thread, what it may grow to.
@@ -179,12 +195,26 @@ mod tests {
 
     #[test]
     fn bounds_are_not_taken_for_those_of_another_thread() {
-        // As if the other thread's stack had been where this one's is, and larger.
-        let mut stack = StackBounds { thread: on_thread(64 << 10, this_thread), bounds: 4096..usize::MAX };
+        let mut stack = StackBounds::default();
+        on_thread(64 << 10, || stack.limit_for(stack_pointer(), 1 << 20));
+        // As if a thread with the same control block had a larger stack, which has ended.
+        stack.bounds = 4096..usize::MAX;
         on_thread(64 << 10, || {
+            stack.thread = this_thread();
             let limit = stack.limit_for(stack_pointer(), 1 << 20);
             assert!(stack_pointer() - limit < 64 << 10);
         });
+    }
+
+    #[test]
+    fn bounds_hold_while_no_thread_ends() {
+        let mut stack = StackBounds::default();
+        let limit = stack.limit_for(stack_pointer() - 4096, 1 << 30);
+        let ended = ENDED.load(Ordering::Relaxed);
+        stack.bounds.start += 4096;
+        let again = stack.limit_for(stack_pointer() - 4096, 1 << 30);
+        // Where tests share a process, another's thread may have ended meanwhile.
+        assert_eq!(again, if ENDED.load(Ordering::Relaxed) == ended { limit + 4096 } else { limit });
     }
 
     #[test]
