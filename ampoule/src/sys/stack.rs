@@ -25,6 +25,8 @@ pub struct StackBounds {
     thread: usize,
     ended: usize,
     bounds: Range<usize>,
+    /// Where the reserve ends.
+    lowest: usize,
 }
 
 impl StackBounds {
@@ -39,10 +41,7 @@ impl StackBounds {
         if !known || !self.bounds.contains(&sp) {
             self.find(sp);
         }
-        let Range { start, end } = self.bounds;
-        // On a tiny stack the full reserve would leave the guest nothing.
-        let reserve = RESERVE.min((end - start) / 3);
-        sp.saturating_sub(max).max(start + reserve)
+        sp.saturating_sub(max).max(self.lowest)
     }
 
     #[cold]
@@ -56,6 +55,8 @@ impl StackBounds {
         let found = own.filter(|bounds| bounds.contains(&sp)).or_else(|| mapping_around(sp));
         // Without any knowledge, the page we are on is all that is certain.
         self.bounds = found.unwrap_or(sp & !4095..sp + 1);
+        // On a tiny stack the full reserve would leave the guest nothing.
+        self.lowest = self.bounds.start + RESERVE.min(self.bounds.len() / 3);
     }
 }
 
@@ -197,8 +198,8 @@ mod tests {
     fn bounds_are_not_taken_for_those_of_another_thread() {
         let mut stack = StackBounds::default();
         on_thread(64 << 10, || stack.limit_for(stack_pointer(), 1 << 20));
-        // As if a thread with the same control block had a larger stack, which has ended.
-        stack.bounds = 4096..usize::MAX;
+        // As if a thread with the same control block had a larger stack, and has ended.
+        (stack.bounds, stack.lowest) = (4096..usize::MAX, 4096);
         on_thread(64 << 10, || {
             stack.thread = this_thread();
             let limit = stack.limit_for(stack_pointer(), 1 << 20);
@@ -211,7 +212,7 @@ mod tests {
         let mut stack = StackBounds::default();
         let limit = stack.limit_for(stack_pointer() - 4096, 1 << 30);
         let ended = ENDED.load(Ordering::Relaxed);
-        stack.bounds.start += 4096;
+        stack.lowest += 4096;
         let again = stack.limit_for(stack_pointer() - 4096, 1 << 30);
         // Where tests share a process, another's thread may have ended meanwhile.
         assert_eq!(again, if ENDED.load(Ordering::Relaxed) == ended { limit + 4096 } else { limit });
