@@ -1,6 +1,7 @@
 //! `libampoule`: the C interface of Ampoule, binary-compatible with the Wasmtime 44.0.0 C API, and nothing else.
 //!
-//! Each header of `include/` has one file here, its functions in the header's order; [`wasm`] is `wasm.h`, split by noun. A
+//! Each header of `include/` has one file here, its functions in the header's order; [`wasm`] is `wasm.h`, split by noun, and
+//! [`mod@ampoule`] has the headers of our own. A
 //! function takes its arguments, calls `ampoule`, and gives the result: [`boundary`] has the conversions, [`own`] the vectors,
 //! [`foreign`] the host's `(data, finalizer)` pairs. The headers document every function; their comments are not repeated.
 //!
@@ -29,6 +30,8 @@ pub mod own;
 
 pub mod wasi;
 pub mod wasm;
+
+pub mod ampoule;
 
 pub mod config;
 pub mod engine;

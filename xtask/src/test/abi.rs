@@ -30,9 +30,12 @@ pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
 fn exported_names(shared: &Path) -> Result<()> {
     let listing = process::capture(Command::new("nm").args(["-D", "--defined-only", "-C"]).arg(shared))?;
     let names: Vec<&str> = listing.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+    let prefixes = ["wasm", "wasi", "ampoule_"];
     let (api, strangers): (Vec<&str>, Vec<&str>) =
-        names.into_iter().partition(|name| name.starts_with("wasm") || name.starts_with("wasi"));
-    println!("      {} wasm*, wasi* and wasmtime* symbols are exported", api.len());
+        names.into_iter().partition(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)));
+    let extensions = api.iter().filter(|name| name.starts_with("ampoule_")).count();
+    println!("      {} wasm*, wasi* and wasmtime* symbols are exported", api.len() - extensions);
+    println!("      {extensions} ampoule* symbols are exported");
     if api.is_empty() {
         bail!("no function of the C API is exported");
     }

@@ -1,0 +1,53 @@
+/**
+ * \file ampoule.h
+ *
+ * \brief What Ampoule offers beyond the interface it shares with Wasmtime.
+ *
+ * Everything here has the prefix `ampoule_`. Objects are those of the other
+ * headers, and the same rules of ownership, threads and errors hold.
+ *
+ * **Programs that also run on another library** with the same interface must
+ * not refer to these functions by name: a name that the library lacks would
+ * keep the program from starting. They ask at run time:
+ *
+ * \code
+ * typedef bool has_fn(const char *name);
+ * has_fn *has = (has_fn *)dlsym(RTLD_DEFAULT, "ampoule_has");
+ * if (has && has("native")) {
+ *   // dlsym finds every function of <ampoule/native.h>
+ * }
+ * \endcode
+ *
+ * With ELF a weak declaration does as well, and needs no `dlsym`: declare
+ * `ampoule_has` again with `__attribute__((weak))`, likewise each function that
+ * is used, and compare its address with null before the first call. Both are
+ * for shared libraries: an archive's functions come into a program that names
+ * them, and whoever links `libampoule.a` may do just that.
+ *
+ * | name | header | what it is |
+ * | --- | --- | --- |
+ *
+ * A name stays once it is here, and what it stands for keeps its meaning.
+ */
+
+#ifndef AMPOULE_H
+#define AMPOULE_H
+
+#include <wasmtime.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// \brief Whether this library has the extension of this name, one of the table
+/// above.
+///
+/// False for every other text and for null. A true answer holds for the life
+/// of the process. Any thread may ask.
+WASM_API_EXTERN bool ampoule_has(const char *name);
+
+#ifdef __cplusplus
+} // extern "C"
+#endif
+
+#endif // AMPOULE_H

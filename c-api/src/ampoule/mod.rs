@@ -1,0 +1,29 @@
+//! `ampoule.h` and `ampoule/*.h`: what goes beyond the shared interface, one file for each header.
+//!
+//! [`EXTENSIONS`] is the one list of the names that `ampoule_has` knows; the header's table documents them.
+
+use std::ffi::{CStr, c_char};
+
+/// The names of the extensions, one for each header in `include/ampoule/`. Programs rely on them: never take one away.
+const EXTENSIONS: &[&CStr] = &[];
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ampoule_has(name: *const c_char) -> bool {
+    // SAFETY: the caller passes null or a NUL-terminated string.
+    !name.is_null() && EXTENSIONS.contains(&unsafe { CStr::from_ptr(name) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_in_the_list_is_not_there() {
+        // SAFETY: null is allowed, and the others are strings.
+        unsafe {
+            assert!(!ampoule_has(std::ptr::null()));
+            assert!(!ampoule_has(c"".as_ptr()));
+            assert!(!ampoule_has(c"no such thing".as_ptr()));
+        }
+    }
+}
