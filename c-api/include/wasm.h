@@ -1015,7 +1015,8 @@ WASM_API_EXTERN own wasm_foreign_t *wasm_foreign_new(wasm_store_t *store);
  * Modules
  */
 
-/// \brief Compiled code, bound to a store of the portable API.
+/// \brief Compiled code, for stores of its engine. It does not keep the store it
+/// was made in.
 typedef struct wasm_module_t wasm_module_t;
 
 /// Frees this handle to a module, not what other handles refer to.

@@ -103,6 +103,11 @@ impl Library {
         Ok(Library { folder, command: None })
     }
 
+    /// Whether it is another library, in ours' place.
+    pub fn is_stand_in(&self) -> bool {
+        self.command.is_none()
+    }
+
     /// The file of one linkage.
     pub fn file(&self, linkage: Linkage) -> PathBuf {
         self.folder.join(linkage.file_name())

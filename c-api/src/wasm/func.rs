@@ -165,10 +165,13 @@ pub extern "C" fn wasm_func_call(
         let args = args.as_slice().iter().map(|arg| arg.get(store)).collect::<Result<Vec<_>, _>>()?;
         let mut answers = vec![Val::I32(0); results.as_slice().len()];
         func.call(store.get(), &args, &mut answers)?;
+        // All are made before the first is given, since those given are not taken back.
+        let answers =
+            answers.into_iter().map(|answer| wasm_val_t::new(store, answer)).collect::<Result<Vec<_>, _>>()?;
         for (result, answer) in results.as_mut_slice().iter_mut().zip(answers) {
             // What is in the vector counts as not filled in: it isn't dropped.
             // SAFETY: the place is the vector's own.
-            unsafe { ptr::write(result, wasm_val_t::new(store, answer)?) };
+            unsafe { ptr::write(result, answer) };
         }
         Ok(())
     });

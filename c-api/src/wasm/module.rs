@@ -1,10 +1,10 @@
-//! Modules of the portable API: bound to a store.
+//! Modules of the portable API: made in a store, but not kept by it, nor keeping it.
 
 use super::bytes::wasm_byte_vec_t;
 use super::exporttype::wasm_exporttype_vec_t;
 use super::importtype::wasm_importtype_vec_t;
 use super::reference::{no_host_info, no_view, wasm_ref_t};
-use super::store::{StoreRef, wasm_store_t};
+use super::store::wasm_store_t;
 use crate::boundary::guarded;
 use crate::foreign::Finalizer;
 use crate::module::{exports_of, imports_of};
@@ -13,12 +13,10 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// A module and the store it was made for.
+/// A module. It is the engine's: a program that keeps modules and drops stores gets the stores' finalizers.
 #[derive(Clone)]
 pub struct wasm_module_t {
     pub(crate) module: Module,
-    /// Kept alive like by every object of a store.
-    _store: StoreRef,
 }
 
 #[unsafe(no_mangle)]
@@ -92,13 +90,13 @@ pub extern "C" fn wasm_module_obtain(
     shared: &wasm_shared_module_t,
 ) -> Option<Box<wasm_module_t>> {
     let same_engine = store.store.get().engine().same(shared.module.engine());
-    same_engine.then(|| bound(store, shared.module.clone()))
+    same_engine.then(|| Box::new(wasm_module_t { module: shared.module.clone() }))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_new(store: &wasm_store_t, binary: &wasm_byte_vec_t) -> Option<Box<wasm_module_t>> {
     let made = guarded(|| Module::from_binary(store.store.get().engine(), binary.as_slice()));
-    made.ok().map(|module| bound(store, module))
+    made.ok().map(|module| Box::new(wasm_module_t { module }))
 }
 
 #[unsafe(no_mangle)]
@@ -129,9 +127,5 @@ pub unsafe extern "C" fn wasm_module_deserialize(
 ) -> Option<Box<wasm_module_t>> {
     // SAFETY: the header makes the caller answer for the bytes.
     let made = guarded(|| unsafe { Module::deserialize(store.store.get().engine(), bytes.as_slice()) });
-    made.ok().map(|module| bound(store, module))
-}
-
-fn bound(store: &wasm_store_t, module: Module) -> Box<wasm_module_t> {
-    Box::new(wasm_module_t { module, _store: store.store.clone() })
+    made.ok().map(|module| Box::new(wasm_module_t { module }))
 }
