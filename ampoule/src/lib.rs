@@ -47,6 +47,8 @@ pub mod memory;
 pub mod memory_cache;
 pub mod memory_image;
 pub mod module;
+#[cfg(feature = "compiler")]
+mod parallel;
 pub mod parking;
 pub mod shared_memory;
 pub mod store;

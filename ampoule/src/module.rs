@@ -373,10 +373,10 @@ fn validated(engine: &Engine, bytes: &[u8]) -> Result<ModuleDescription, Error> 
     #[cfg(feature = "compiler")]
     if engine.config().parallel_compilation && bodies.len() > 64 {
         use rayon::prelude::*;
-        bodies
-            .into_par_iter()
-            .with_min_len(32)
-            .try_for_each_init(decode::Scratch::default, |scratch, body| decode::validate_body(body, scratch))?;
+        crate::parallel::on_all_cores(|| {
+            let pieces = bodies.into_par_iter().with_min_len(32);
+            pieces.try_for_each_init(decode::Scratch::default, |scratch, body| decode::validate_body(body, scratch))
+        })?;
         return Ok(module);
     }
     let mut scratch = decode::Scratch::default();

@@ -300,7 +300,7 @@ static inline void test_run(const char *name, void (*claim)(void), void (*config
   if (store) wasmtime_store_delete(store);
   store = NULL;
   ctx = NULL;
-  if (configure) wasm_engine_delete(engine);
+  if (configure && engine) wasm_engine_delete(engine);
   engine = NULL;
   if (test_claim_holds) {
     test_passed++;

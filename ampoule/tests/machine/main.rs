@@ -4,6 +4,8 @@
 #[path = "../../src/code/mod.rs"]
 #[allow(dead_code, missing_docs)]
 mod code;
+#[path = "../../src/parallel.rs"]
+mod parallel;
 #[path = "../../src/sys/mod.rs"]
 #[allow(dead_code, missing_docs)]
 mod sys;
