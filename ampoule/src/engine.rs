@@ -1,16 +1,21 @@
 //! An engine: what stores share. Cheap to clone; every clone is the same engine.
 
 use crate::code::table::ThunkCode;
-use crate::config::{Config, Strategy};
+use crate::config::Config;
+#[cfg(feature = "compiler")]
+use crate::config::Strategy;
 use crate::error::{Error, ErrorKind};
 use crate::memory_cache::MemoryCache;
 use crate::sys;
+use crate::thunks::ArtifactThunks;
 use crate::type_registry::{Signature, Thunk, TypeRegistry};
 #[cfg(feature = "compiler")]
 use ampoule_compiler::{Compiler, ValueShape, optimizing::OptimizingCompiler};
+use ampoule_core::artifact::CompiledFunction;
+use ampoule_core::types::FuncType;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 /// An engine. Threads may share it.
 #[derive(Clone)]
@@ -33,7 +38,9 @@ pub(crate) struct EngineInner {
 struct Thunks {
     code: Option<ThunkCode>,
     /// Kept for the engine's life, so that a type that comes and goes is not compiled again and again.
-    made: HashMap<(ampoule_core::types::FuncType, u8), usize>,
+    made: HashMap<(FuncType, u8), usize>,
+    /// Those that loaded modules brought along.
+    loaded: Vec<Weak<ArtifactThunks>>,
 }
 
 impl Engine {
@@ -85,6 +92,15 @@ impl Engine {
         }
     }
 
+    /// Without a compiler every target is refused.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(feature = "compiler"))]
+    pub fn check_target(_: &str) -> Result<String, Error> {
+        Err(Error::no_compiler())
+    }
+
     /// The choices it was made with.
     pub fn config(&self) -> &Config {
         &self.0.config
@@ -117,6 +133,7 @@ impl Engine {
         &self.0.memories
     }
 
+    #[cfg(feature = "compiler")]
     pub(crate) fn compiles_eagerly(&self) -> bool {
         self.0.config.strategy == Strategy::Eager
     }
@@ -138,9 +155,12 @@ impl Engine {
     }
 
     /// Target and CPU features of the code this engine runs, as text that artifacts are compared by.
-    #[cfg(feature = "compiler")]
+    /// Empty without a compiler.
     pub fn target(&self) -> &str {
-        self.0.compiler.target()
+        #[cfg(feature = "compiler")]
+        return self.0.compiler.target();
+        #[cfg(not(feature = "compiler"))]
+        ""
     }
 
     /// A thunk of this signature, compiled when first needed.
@@ -149,28 +169,50 @@ impl Engine {
         signature.thunk(which, |ty| self.make_thunk(ty, which))
     }
 
-    #[cfg(feature = "compiler")]
+    /// Lets thunks be taken from a module's, for as long as that lives.
+    pub(crate) fn add_thunks(&self, thunks: &Arc<ArtifactThunks>) {
+        let mut known = self.0.thunks.lock().unwrap_or_else(|poison| poison.into_inner());
+        known.loaded.retain(|module| module.strong_count() > 0);
+        known.loaded.push(Arc::downgrade(thunks));
+    }
+
     #[cold]
-    fn make_thunk(&self, ty: &ampoule_core::types::FuncType, which: Thunk) -> Result<*const u8, Error> {
+    fn make_thunk(&self, ty: &FuncType, which: Thunk) -> Result<*const u8, Error> {
         let mut thunks = self.0.thunks.lock().unwrap_or_else(|poison| poison.into_inner());
         let key = (ty.clone(), which as u8);
         if let Some(&code) = thunks.made.get(&key) {
             return Ok(code as *const u8);
         }
-        let compiler = &self.0.compiler;
-        let compiled = match which {
-            Thunk::EntryRaw => compiler.entry_thunk(ty, ValueShape::Raw),
-            Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
-            Thunk::ExitRaw => compiler.exit_thunk(ty, ValueShape::Raw),
-            Thunk::ExitChecked => compiler.exit_thunk(ty, ValueShape::Checked),
-        }
-        .map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))?;
+        let loaded = thunks.loaded.iter().rev().filter_map(Weak::upgrade);
+        let compiled = match loaded.into_iter().find_map(|module| module.find(ty, which).cloned()) {
+            Some(compiled) => compiled,
+            None => self.compile_thunk(ty, which)?,
+        };
         if thunks.code.is_none() {
             thunks.code = Some(ThunkCode::new()?);
         }
         let code = thunks.code.as_mut().expect("made above").place(&compiled)?;
         thunks.made.insert(key, code as usize);
         Ok(code)
+    }
+
+    #[cfg(feature = "compiler")]
+    pub(crate) fn compile_thunk(&self, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
+        let compiler = &self.0.compiler;
+        match which {
+            Thunk::EntryRaw => compiler.entry_thunk(ty, ValueShape::Raw),
+            Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
+            Thunk::ExitRaw => compiler.exit_thunk(ty, ValueShape::Raw),
+            Thunk::ExitChecked => compiler.exit_thunk(ty, ValueShape::Checked),
+        }
+        .map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))
+    }
+
+    #[cfg(not(feature = "compiler"))]
+    fn compile_thunk(&self, ty: &FuncType, _: Thunk) -> Result<CompiledFunction, Error> {
+        Err(Error::new(ErrorKind::Compile(format!(
+            "functions of type {ty} can't be called: no module with such a type is loaded, and this library has no compiler"
+        ))))
     }
 }
 

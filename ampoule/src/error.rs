@@ -189,6 +189,12 @@ impl Error {
         Error::new(ErrorKind::WrongStore)
     }
 
+    /// Something needs a compiler, in a library built without.
+    #[cfg(not(feature = "compiler"))]
+    pub(crate) fn no_compiler() -> Self {
+        Error::new(ErrorKind::Compile("this library has no compiler: it runs compiled modules only".to_string()))
+    }
+
     #[cold]
     pub(crate) fn params_mismatch(ty: &FuncType, given: usize) -> Self {
         Error::new(ErrorKind::Type(format!("expected {} arguments, got {given}", ty.params().len())))

@@ -4,6 +4,7 @@ use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::store::Store;
+use crate::sys::trampolines::exit_thunk_on_call;
 use crate::type_registry::{Signature, Thunk};
 use crate::val::Val;
 use ampoule_core::types::{FuncType, RefType, ValType};
@@ -32,8 +33,7 @@ pub type CheckedCallback = unsafe extern "C" fn(
 /// A host function, for any store of its engine. Its owner's value is dropped with the last use.
 pub struct HostFunc {
     signature: Arc<Signature>,
-    /// The exit thunk.
-    code: *const u8,
+    which: Thunk,
     callback: *const c_void,
     env: *mut c_void,
     /// What `env` points into, or what must be dropped when the function is.
@@ -47,9 +47,10 @@ unsafe impl Send for HostFunc {}
 unsafe impl Sync for HostFunc {}
 
 /// A store's copy of a host function; keeps the function alive.
+#[repr(C)]
 pub(crate) struct StoreHostFunc {
     pub(crate) vm: VmHostFunc,
-    _host: Arc<HostFunc>,
+    host: Arc<HostFunc>,
 }
 
 type Closure = Box<dyn Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync>;
@@ -69,10 +70,10 @@ impl HostFunc {
         let env = Box::new(ClosureEnv { func: Box::new(func), ty: ty.clone() });
         let pointer: *const ClosureEnv = &*env;
         let signature = engine.types().intern(ty);
-        let code = engine.thunk(&signature, Thunk::ExitRaw)?;
+        check_thunk(engine, &signature, Thunk::ExitRaw)?;
         Ok(Self {
             signature,
-            code,
+            which: Thunk::ExitRaw,
             callback: call_closure as RawCallback as *const c_void,
             env: pointer.cast_mut().cast(),
             _owner: env,
@@ -95,15 +96,16 @@ impl HostFunc {
         owner: Box<dyn Any + Send + Sync>,
     ) -> Result<Self, Error> {
         let signature = engine.types().intern(ty);
-        let code = engine.thunk(&signature, Thunk::ExitRaw)?;
+        let which = Thunk::ExitRaw;
+        check_thunk(engine, &signature, which)?;
         if !ty.params().contains(&ValType::EXTERNREF) {
-            return Ok(Self { signature, code, callback: callback as *const c_void, env, _owner: owner });
+            return Ok(Self { signature, which, callback: callback as *const c_void, env, _owner: owner });
         }
         // Raw references are kept alive for the length of the call.
         let wrapper = Box::new(RootingEnv { callback, env, ty: ty.clone(), _owner: owner });
         let pointer: *const RootingEnv = &*wrapper;
         let callback = call_rooting as RawCallback as *const c_void;
-        Ok(Self { signature, code, callback, env: pointer.cast_mut().cast(), _owner: wrapper })
+        Ok(Self { signature, which, callback, env: pointer.cast_mut().cast(), _owner: wrapper })
     }
 
     /// A host function from a C function that takes values with kinds. Only for types without references.
@@ -125,8 +127,9 @@ impl HostFunc {
     ) -> Result<Self, Error> {
         assert!(!ty.has_refs(), "references cross through `HostFunc::new` or `HostFunc::raw`");
         let signature = engine.types().intern(ty);
-        let code = engine.thunk(&signature, Thunk::ExitChecked)?;
-        Ok(Self { signature, code, callback: callback as *const c_void, env, _owner: owner })
+        let which = Thunk::ExitChecked;
+        check_thunk(engine, &signature, which)?;
+        Ok(Self { signature, which, callback: callback as *const c_void, env, _owner: owner })
     }
 
     /// The type.
@@ -135,16 +138,41 @@ impl HostFunc {
     }
 }
 
+/// Compiles a thunk that a function will need, where there is a compiler. Where there is none, it comes with a module, which may be
+/// loaded later.
+fn check_thunk(engine: &Engine, signature: &Signature, which: Thunk) -> Result<(), Error> {
+    if cfg!(feature = "compiler") { engine.thunk(signature, which).map(drop) } else { Ok(()) }
+}
+
+/// The exit thunk of a placed function, which so far had none.
+///
+/// # Errors
+/// Where there still is none.
+///
+/// # Safety
+/// `func` is a [`StoreHostFunc`] of the store that it names, which nobody uses meanwhile.
+pub(crate) unsafe fn resolve(func: *mut VmHostFunc) -> Result<*const u8, Error> {
+    // SAFETY: by the caller; `vm` is a record's first field, so a pointer to one is a pointer to the other.
+    unsafe {
+        let record = &*func.cast::<StoreHostFunc>();
+        let store = Store::from_vm(record.vm.store);
+        let code = store.engine.thunk(&record.host.signature, record.host.which)?;
+        (*func).func_ref.code = code;
+        Ok(code)
+    }
+}
+
 /// Puts a host function into a store and gives the reference to it, which lives as long as the store.
 pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>) -> NonNull<VmFuncRef> {
+    let code = store.engine.thunk(&host.signature, host.which).unwrap_or(exit_thunk_on_call as *const u8);
     let mut func = Box::new(StoreHostFunc {
         vm: VmHostFunc {
-            func_ref: VmFuncRef { code: host.code, vmctx: std::ptr::null_mut(), signature: host.signature.as_word() },
+            func_ref: VmFuncRef { code, vmctx: std::ptr::null_mut(), signature: host.signature.as_word() },
             store: &mut store.vm,
             callback: host.callback,
             env: host.env,
         },
-        _host: host.clone(),
+        host: host.clone(),
     });
     let vm: *mut VmHostFunc = &mut func.vm;
     func.vm.func_ref.vmctx = vm.cast();

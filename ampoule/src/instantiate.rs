@@ -4,11 +4,13 @@ use crate::builtins;
 use crate::error::{Error, ErrorKind, LinkError, extern_kind};
 use crate::external::Extern;
 use crate::func::Func;
+use crate::host_func;
 use crate::instance::{Instance, InstanceData, MemoryLink};
 use crate::module::Module;
 use crate::shared_memory::SharedMemory;
 use crate::store::Store;
 use crate::store::limits::Limits;
+use crate::sys::trampolines::exit_thunk_on_call;
 use crate::{memory, table};
 use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::index::*;
@@ -226,7 +228,11 @@ unsafe fn fill_in(
             match (import.item, given) {
                 (Item::Func(index), Extern::Func(func)) => {
                     let func_ref: *mut VmFuncRef = func.to_raw(store)?;
-                    let VmFuncRef { code, vmctx, .. } = *func_ref;
+                    let VmFuncRef { mut code, vmctx, .. } = *func_ref;
+                    if code == exit_thunk_on_call as *const u8 {
+                        // A function of the host, made before any module brought a thunk for its type, as this one does.
+                        code = host_func::resolve(vmctx.cast())?;
+                    }
                     record.imported_function(index).write(VmFuncImport { code, vmctx, func_ref });
                 }
                 (Item::Global(index), Extern::Global(global)) => {

@@ -55,6 +55,7 @@ pub mod store;
 pub mod symbols;
 pub mod sys;
 pub mod table;
+mod thunks;
 pub mod type_registry;
 pub mod val;
 

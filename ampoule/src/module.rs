@@ -7,13 +7,17 @@ use crate::code::table::ModuleCode;
 use crate::code::{link::Text, table};
 use crate::engine::Engine;
 use crate::error::Error;
-#[cfg(feature = "compiler")]
 use crate::error::ErrorKind;
 use crate::memory_cache::MemoryCache;
 use crate::memory_image::MemoryImage;
 use crate::symbols::Symbols;
 use crate::table::LazyImage;
+use crate::thunks::ArtifactThunks;
+#[cfg(feature = "compiler")]
+use crate::thunks::StoredThunk;
 use crate::type_registry::Signature;
+#[cfg(feature = "compiler")]
+use crate::type_registry::Thunk;
 use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::decode;
 use ampoule_core::index::*;
@@ -55,17 +59,22 @@ unsafe impl Sync for ModuleInner {}
 #[derive(Clone)]
 pub(crate) enum ModuleBytes {
     /// The whole module.
+    #[cfg(feature = "compiler")]
     Whole(Arc<[u8]>),
-    /// What an artifact keeps of it.
-    Kept(Arc<serialize::KeptBytes>),
+    /// What an artifact keeps of it; and the thunks that came along, for the engine.
+    Kept(
+        Arc<serialize::KeptBytes>,
+        #[expect(dead_code, reason = "the engine has a weak reference")] Arc<ArtifactThunks>,
+    ),
 }
 
 impl ModuleBytes {
     /// The bytes of a range of the module; empty where an artifact doesn't keep it.
     pub(crate) fn range(&self, range: &Range<u64>) -> &[u8] {
         match self {
+            #[cfg(feature = "compiler")]
             ModuleBytes::Whole(bytes) => &bytes[range.start as usize..range.end as usize],
-            ModuleBytes::Kept(kept) => kept.range(range),
+            ModuleBytes::Kept(kept, _) => kept.range(range),
         }
     }
 }
@@ -134,6 +143,24 @@ impl Module {
         Ok(Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code))
     }
 
+    /// Without a compiler there are no modules but deserialized ones.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(feature = "compiler"))]
+    pub fn from_binary(_: &Engine, _: &[u8]) -> Result<Module, Error> {
+        Err(Error::no_compiler())
+    }
+
+    /// Without a compiler nothing is serialized.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(feature = "compiler"))]
+    pub fn serialize(&self) -> Result<Vec<u8>, Error> {
+        Err(Error::no_compiler())
+    }
+
     /// Whether bytes are a valid module for this engine.
     ///
     /// # Errors
@@ -154,8 +181,35 @@ impl Module {
             &self.0.description,
             |range| self.0.bytes.range(range),
             &text,
+            &self.thunks_to_keep()?,
         )?;
         Ok(bytes)
+    }
+
+    /// The thunks of all of the module's types: its functions may be called, and functions of the host may be called by it, through
+    /// references too.
+    #[cfg(feature = "compiler")]
+    fn thunks_to_keep(&self) -> Result<Vec<u8>, Error> {
+        use rayon::prelude::*;
+        let types = &self.0.description.types;
+        let wanted = types.iter().enumerate().flat_map(|(number, ty)| {
+            let has_refs = ty.has_refs();
+            Thunk::ALL
+                .into_iter()
+                .filter(move |which| which.takes_refs() || !has_refs)
+                .map(move |which| (number, which))
+        });
+        let compile = |(number, which): (usize, Thunk)| {
+            let compiled = self.0.engine.compile_thunk(&types[number], which)?;
+            Ok(StoredThunk::new(number as u32, which, compiled))
+        };
+        let wanted: Vec<_> = wanted.collect();
+        let stored: Result<Vec<_>, Error> = if self.0.engine.config().parallel_compilation {
+            wanted.into_par_iter().map(compile).collect()
+        } else {
+            wanted.into_iter().map(compile).collect()
+        };
+        Ok(ArtifactThunks::encode(&stored?)?)
     }
 
     /// The module that [`Module::serialize`] wrote.
@@ -166,7 +220,6 @@ impl Module {
     ///
     /// # Safety
     /// The bytes are code, and what is checked only catches mistakes: they must be what [`Module::serialize`] wrote.
-    #[cfg(feature = "compiler")]
     pub unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
         Ok(Module::loaded(engine, serialize::load_bytes(bytes, made_for(engine))?))
     }
@@ -178,23 +231,19 @@ impl Module {
     ///
     /// # Safety
     /// As [`Module::deserialize`]; and the file must not change while the module lives.
-    #[cfg(feature = "compiler")]
     pub unsafe fn deserialize_file(engine: &Engine, path: &std::path::Path) -> Result<Module, Error> {
         let file =
             std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
         Ok(Module::loaded(engine, serialize::load_file(&file, made_for(engine))?))
     }
 
-    #[cfg(feature = "compiler")]
     fn loaded(engine: &Engine, loaded: serialize::Loaded) -> Module {
         let layout = Arc::new(VmLayout::new(&loaded.module));
-        Module::assemble(
-            engine,
-            Arc::new(loaded.module),
-            layout,
-            ModuleBytes::Kept(Arc::new(loaded.bytes)),
-            loaded.code,
-        )
+        let description = Arc::new(loaded.module);
+        let thunks = Arc::new(ArtifactThunks::new(loaded.thunks, description.clone()));
+        engine.add_thunks(&thunks);
+        let kept = ModuleBytes::Kept(Arc::new(loaded.bytes), thunks);
+        Module::assemble(engine, description, layout, kept, loaded.code)
     }
 
     pub(crate) fn assemble(
@@ -361,7 +410,6 @@ fn code_capacity(description: &ModuleDescription) -> usize {
 }
 
 /// What artifacts of this engine are made for, and must have been made for.
-#[cfg(feature = "compiler")]
 fn made_for(engine: &Engine) -> serialize::Expected<'_> {
     let config = engine.config();
     serialize::Expected { target: engine.target(), features: &config.features, tunables: &config.tunables }

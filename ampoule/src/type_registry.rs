@@ -33,6 +33,18 @@ pub enum Thunk {
     ExitChecked,
 }
 
+impl Thunk {
+    /// All of them.
+    #[cfg(feature = "compiler")]
+    pub(crate) const ALL: [Thunk; 4] = [Thunk::EntryRaw, Thunk::EntryChecked, Thunk::ExitRaw, Thunk::ExitChecked];
+
+    /// Whether functions of a type with references have it.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn takes_refs(self) -> bool {
+        matches!(self, Thunk::EntryRaw | Thunk::ExitRaw)
+    }
+}
+
 impl Signature {
     /// The type.
     pub fn ty(&self) -> &FuncType {

@@ -5,8 +5,11 @@ use crate::error::wasmtime_error_t;
 use crate::foreign::{Finalizer, Foreign};
 use crate::wasm::config::wasm_config_t;
 use crate::wasm::memorytype::wasm_memorytype_t;
+#[cfg(feature = "compiler")]
+use ampoule::Strategy;
 use ampoule::host_memory::{HostMemories, HostMemory, HostMemoryCreator};
-use ampoule::{Engine, Error, MemoryType, Strategy};
+use ampoule::{Engine, Error, MemoryType};
+#[cfg(feature = "compiler")]
 use ampoule_core::tunables::OptLevel;
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -124,11 +127,13 @@ pub extern "C" fn wasmtime_config_wasm_custom_page_sizes_set(config: &mut wasm_c
     config.config.features.custom_page_sizes = enable;
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_wasm_stack_switching_set(config: &mut wasm_config_t, enable: bool) {
     config.config.features.stack_switching = enable;
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_strategy_set(config: &mut wasm_config_t, strategy: wasmtime_strategy_t) {
     config.config.strategy = match strategy {
@@ -138,21 +143,25 @@ pub extern "C" fn wasmtime_config_strategy_set(config: &mut wasm_config_t, strat
     };
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_parallel_compilation_set(config: &mut wasm_config_t, enable: bool) {
     config.config.parallel_compilation = enable;
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_cranelift_debug_verifier_set(config: &mut wasm_config_t, enable: bool) {
     config.config.tunables.debug_verifier = enable;
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_cranelift_nan_canonicalization_set(config: &mut wasm_config_t, enable: bool) {
     config.config.tunables.nan_canonicalization = enable;
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_cranelift_opt_level_set(config: &mut wasm_config_t, level: wasmtime_opt_level_t) {
     config.config.tunables.opt_level = match level {
@@ -208,6 +217,7 @@ pub unsafe extern "C" fn wasmtime_config_target_set(
     give_unit(target.and_then(Engine::check_target).map(|target| config.config.target = Some(target)))
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_config_cranelift_flag_enable(config: &mut wasm_config_t, flag: *const c_char) {
     // SAFETY: the caller passes a NUL-terminated string.
@@ -215,6 +225,7 @@ pub unsafe extern "C" fn wasmtime_config_cranelift_flag_enable(config: &mut wasm
     config.config.cranelift_flags.push((flag, None));
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_config_cranelift_flag_set(
     config: &mut wasm_config_t,
@@ -230,6 +241,7 @@ pub unsafe extern "C" fn wasmtime_config_cranelift_flag_set(
 ///
 /// # Safety
 /// `text` ends in a NUL.
+#[cfg(feature = "compiler")]
 unsafe fn setting(text: *const c_char) -> String {
     // SAFETY: by the caller.
     unsafe { string(text) }.unwrap_or("\u{fffd}").to_string()

@@ -48,4 +48,5 @@ pub mod store;
 pub mod table;
 pub mod trap;
 pub mod val;
+#[cfg(feature = "compiler")]
 pub mod wat;

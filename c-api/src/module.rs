@@ -1,7 +1,10 @@
 //! `wasmtime/module.h`: validated code.
 
-use crate::boundary::{bytes, give, give_unit, guarded, path};
+#[cfg(feature = "compiler")]
+use crate::boundary::give_unit;
+use crate::boundary::{bytes, give, guarded, path};
 use crate::error::wasmtime_error_t;
+#[cfg(feature = "compiler")]
 use crate::wasm::bytes::wasm_byte_vec_t;
 use crate::wasm::engine::wasm_engine_t;
 use crate::wasm::exporttype::{wasm_exporttype_t, wasm_exporttype_vec_t};
@@ -17,6 +20,7 @@ pub struct wasmtime_module_t {
     pub(crate) module: Module,
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_module_new(
     engine: &wasm_engine_t,
@@ -58,6 +62,7 @@ pub(crate) fn exports_of(module: &Module) -> wasm_exporttype_vec_t {
     module.exports().map(|(export, ty)| wasm_exporttype_t::new(&export.name, ty.into())).map(Some).collect()
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_module_validate(
     engine: &wasm_engine_t,
@@ -69,6 +74,7 @@ pub unsafe extern "C" fn wasmtime_module_validate(
     give_unit(guarded(|| Module::validate(&engine.engine, wasm)))
 }
 
+#[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_module_serialize(
     module: &wasmtime_module_t,

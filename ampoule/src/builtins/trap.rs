@@ -4,7 +4,7 @@ use super::running;
 use crate::backtrace::Backtrace;
 use crate::code::registry;
 use crate::error::{Error, ErrorKind};
-use crate::host_func::result_mismatch;
+use crate::host_func::{self, result_mismatch};
 use crate::store::Store;
 use crate::sys::entry::{GuestFrame, GuestFrames};
 use ampoule_core::trap::TrapCode;
@@ -69,6 +69,21 @@ pub(crate) unsafe extern "C" fn host_result_mismatch(
 ) {
     // SAFETY: as above.
     unsafe { Store::from_vm(store).unwind_with(result_mismatch()) }
+}
+
+/// Where the exit thunk of a host function is that had none when it was made.
+///
+/// # Safety
+/// See the module above. `host` is the function that is being called.
+pub(crate) unsafe extern "C" fn resolve_exit_thunk(host: *mut VmHostFunc) -> *const u8 {
+    // SAFETY: guest code passes a function of its store, which waits for us.
+    unsafe {
+        let store = (*host).store;
+        host_func::resolve(host).unwrap_or_else(|error| {
+            Store::from_vm(store).unwind_with(error);
+            std::ptr::null()
+        })
+    }
 }
 
 /// A function could not be compiled when it was first called.

@@ -3,7 +3,7 @@
 //! ```text
 //! header        see `Header`: ten 64-bit words, little-endian             \
 //! identity      version and target, then features, tunables, builtins      | covered by the first checksum,
-//! description   the `ModuleDescription`                                     | checked at every load
+//! description   the `ModuleDescription`, and thunks for its types           | checked at every load
 //! index         for each function five 32-bit words, see `IndexEntry`      /
 //! infos         what is known of each function, decoded when asked for     \
 //! kept bytes    the parts of the module that are still needed: data         | covered by the second checksum, checked
@@ -21,6 +21,7 @@ use super::CodeError;
 use super::link::{HEAD_LEN, Text};
 use super::memory::REGION_MAX;
 use super::table::ModuleCode;
+use crate::sys::cpu;
 use crate::sys::mmap::{Access, Mapping, PAGE};
 use ampoule_core::artifact::FunctionInfo;
 use ampoule_core::builtins::Builtin;
@@ -34,14 +35,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// The first bytes of every artifact. The last one counts layouts of the file.
-const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x01";
+const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x02";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What an artifact must have been made for.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    /// Target and CPU features, as `Compiler::target` tells.
+    /// Target and CPU features, as `Compiler::target` tells; empty where there is no compiler. Code for another target is accepted
+    /// where it runs on this machine.
     pub target: &'a str,
     /// The accepted proposals.
     pub features: &'a Features,
@@ -57,6 +59,8 @@ pub struct Loaded {
     pub bytes: KeptBytes,
     /// Its code.
     pub code: Arc<ModuleCode>,
+    /// What [`serialize`] was given as thunks.
+    pub thunks: Box<[u8]>,
 }
 
 /// Whether bytes claim to be an artifact, of whatever version.
@@ -64,7 +68,7 @@ pub fn is_artifact(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC[..7])
 }
 
-/// Makes an artifact. `bytes` answers any range of the module's bytes that its description tells.
+/// Makes an artifact. `bytes` answers any range of the module's bytes that its description tells; `thunks` are kept as they are.
 ///
 /// # Errors
 /// Where something is too large to be written down.
@@ -73,6 +77,7 @@ pub fn serialize<'a>(
     module: &ModuleDescription,
     bytes: impl Fn(&Range<u64>) -> &'a [u8],
     text: &Text,
+    thunks: &[u8],
 ) -> Result<Vec<u8>, CodeError> {
     assert!(
         text.bytes.len().is_multiple_of(PAGE) && text.spans.len() == module.bodies.len(),
@@ -83,6 +88,7 @@ pub fn serialize<'a>(
     append(&mut file, &(made_for.features, made_for.tunables, builtins_checksum()))?;
     let identity_end = file.len();
     append(&mut file, module)?;
+    file.extend_from_slice(thunks);
     let description_end = file.len();
     let mut infos = Vec::new();
     for (&(start, len), info) in text.spans.iter().zip(&text.infos) {
@@ -169,7 +175,8 @@ fn load(
     let bytes = storage.bytes();
     check_identity(&bytes[Header::LEN..header.identity_end as usize], expected)?;
     let description = &bytes[header.identity_end as usize..header.description_end as usize];
-    let module: ModuleDescription = postcard::from_bytes(description).map_err(unreadable)?;
+    let (module, thunks): (ModuleDescription, &[u8]) = postcard::take_from_bytes(description).map_err(unreadable)?;
+    let thunks = thunks.into();
     if header.functions != module.bodies.len() as u64 {
         return Err(damaged("its functions don't fit its description"));
     }
@@ -181,13 +188,15 @@ fn load(
     };
     let imported = module.num_imported_functions;
     let code = ModuleCode::linked_by(header.text().len(), spans, imported, Box::new(read_info), place)?;
-    Ok(Loaded { module, bytes: kept, code })
+    Ok(Loaded { module, bytes: kept, code, thunks })
 }
 
 fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<(), CodeError> {
     let ((version, target), rest): ((&str, &str), _) = postcard::take_from_bytes(identity).map_err(unreadable)?;
     expect("version", version, VERSION)?;
-    expect("target", target, expected.target)?;
+    if target != expected.target {
+        cpu::check(target).map_err(CodeError::Artifact)?;
+    }
     // Only now: another version may write other things.
     let ((features, tunables, builtins), _): ((Features, Tunables, u64), _) =
         postcard::take_from_bytes(rest).map_err(unreadable)?;

@@ -12,6 +12,7 @@ compile_error!(
     "this version of ampoule runs on Linux on x86_64 only: see ampoule/src/sys for what another platform needs"
 );
 
+pub mod cpu;
 pub mod entry;
 pub mod mmap;
 pub mod pagemap;

@@ -9,6 +9,7 @@
 //! | C convention | what the convention keeps | the first argument, a `VmContext` |
 //! | `epoch_reached`, `fuel_exhausted` | every register | the first argument |
 //! | `compile_function` | every register but `r11` and `rax` | the callee's `VmContext` |
+//! | `exit_thunk_on_call` | every register but `r11` | the callee's `VmHostFunc` |
 //! | `trap` | nothing, it never returns | walking the frames |
 //! | roundings and `fma` | what the convention keeps | not needed: they can't fail and leave no frames to walk |
 
@@ -16,7 +17,7 @@ use super::entry::{GuestFrame, GuestFrames, unwind};
 use crate::builtins;
 use crate::code::table::compile_function;
 use ampoule_core::builtins::Builtin;
-use ampoule_core::vm::{VmContext, VmStoreContext};
+use ampoule_core::vm::{VmContext, VmHostFunc, VmStoreContext};
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
@@ -326,6 +327,37 @@ unsafe extern "C" fn compile_function_on_call() {
         unwinding = const offset_of!(VmStoreContext, unwinding),
         unwind_store = sym unwind_store,
         function = sym compile_function,
+    )
+}
+
+/// Stands in for the exit thunk of a host function while there is none: without a compiler it comes with a module. Reached like
+/// the thunk, at the point of a call with `rdi` the `VmHostFunc`. Goes on to the thunk as [`compile_function_on_call`] does.
+///
+/// # Safety
+/// To be called by guest code only, as the code of a host function.
+#[unsafe(naked)]
+pub unsafe extern "C" fn exit_thunk_on_call() {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        save_registers!(),
+        "mov rdx, qword ptr [rdi + {host_func_store}]",
+        "mov qword ptr [rbp - 8], rdx",
+        "mov qword ptr [rdx + {exit_fp}], rbp",
+        "call {function}",
+        "mov rcx, qword ptr [rbp - 8]",
+        "cmp dword ptr [rcx + {unwinding}], 0",
+        "jne {unwind_store}",
+        "mov qword ptr [rbp - 80], rax",
+        restore_registers!(),
+        "mov rsp, rbp",
+        "pop rbp",
+        "jmp r11",
+        host_func_store = const offset_of!(VmHostFunc, store),
+        exit_fp = const offset_of!(VmStoreContext, exit_fp),
+        unwinding = const offset_of!(VmStoreContext, unwinding),
+        unwind_store = sym unwind_store,
+        function = sym builtins::resolve_exit_thunk,
     )
 }
 

@@ -37,7 +37,7 @@ fn artifact() -> Vec<u8> {
     let bytes: Vec<u8> = (0..100).collect();
     let text = Text::link(functions, 0).unwrap();
     let made_for = Expected { target: TARGET, features: &Features::default(), tunables: &Tunables::default() };
-    serialize(made_for, &module(), |range| &bytes[range.start as usize..range.end as usize], &text).unwrap()
+    serialize(made_for, &module(), |range| &bytes[range.start as usize..range.end as usize], &text, b"thunks").unwrap()
 }
 
 fn load(bytes: &[u8]) -> Result<Loaded, CodeError> {
@@ -50,6 +50,7 @@ fn check(loaded: &Loaded) {
     assert_eq!(world.call(loaded.code.entry(DefinedFuncIndex(2)), 10), Some(32));
     assert_eq!(loaded.code.info(DefinedFuncIndex(1)).unwrap().positions_at(3).next(), Some(101));
     assert_eq!(loaded.module.name.as_deref(), Some("three"));
+    assert_eq!(*loaded.thunks, *b"thunks");
     assert_eq!(loaded.bytes.range(&(12..15)), [12, 13, 14]);
     assert_eq!(loaded.bytes.range(&(25..30)), [25, 26, 27, 28, 29]);
     assert_eq!(loaded.bytes.range(&(40..44)), [40, 41, 42, 43]);
@@ -71,7 +72,7 @@ fn an_artifact_runs_as_what_it_was_made_from() {
     // A loaded module is written as it was.
     let again = load(&bytes).unwrap();
     let text = again.code.text(false).unwrap();
-    let written = serialize(expected, &again.module, |range| again.bytes.range(range), &text).unwrap();
+    let written = serialize(expected, &again.module, |range| again.bytes.range(range), &text, &again.thunks).unwrap();
     check(&load(&written).unwrap());
 }
 
@@ -83,7 +84,7 @@ fn what_was_made_for_another_engine_is_refused_by_name() {
         refused.err().expect("it doesn't fit").to_string()
     };
     let (features, tunables) = (Features::default(), Tunables::default());
-    assert!(refusal("other", &features, &tunables).contains(r#"target "x86_64 of this test""#));
+    assert!(refusal("other", &features, &tunables).contains("module was compiled for x86_64 of this test"));
     let fuel = refusal(TARGET, &features, &Tunables { consume_fuel: true, ..tunables });
     assert_eq!(fuel, "module was compiled with setting `consume_fuel` false, but this engine has true");
     assert!(refusal(TARGET, &Features { simd: false, ..features }, &tunables).contains("setting `simd` true"));
