@@ -29,7 +29,7 @@ pub struct Config {
     pub cranelift_flags: Vec<(String, Option<String>)>,
     /// The target triple to compile for, where it is not the host's.
     pub target: Option<String>,
-    /// Emit native unwind information beside the code.
+    /// Tell the system's unwinder how to walk through guest frames. Once one engine of the process did, it knows.
     pub native_unwind_info: bool,
 }
 

@@ -1,5 +1,6 @@
 //! An engine: what stores share. Cheap to clone; every clone is the same engine.
 
+use crate::code::memory;
 use crate::code::table::ThunkCode;
 use crate::config::Config;
 #[cfg(feature = "compiler")]
@@ -66,6 +67,9 @@ impl Engine {
         if config.tunables.signals_based_traps {
             sys::signals::install()
                 .map_err(|error| Error::new(ErrorKind::System("installing signal handlers", error)))?;
+        }
+        if config.native_unwind_info {
+            memory::describe_frames();
         }
         Ok(Engine(Arc::new(EngineInner {
             types: Arc::new(TypeRegistry::default()),

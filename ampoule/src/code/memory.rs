@@ -14,13 +14,14 @@
 //! made just before the fork, while no region can come or go.
 
 use crate::sys::mmap::{Access, Mapping, PAGE, memory_file, write_at};
+use crate::sys::unwind_info;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FallocateFlags, SeekFrom};
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// The most a region may have, so that 32-bit displacements reach from end to end.
@@ -35,6 +36,19 @@ static END: AtomicUsize = AtomicUsize::new(0);
 
 /// The code space, made for the first region. Never given back.
 static SPACE: Mutex<Option<Space>> = Mutex::new(None);
+
+/// Whether some engine wants unwinders to find their way through code.
+static DESCRIBED: AtomicBool = AtomicBool::new(false);
+
+/// Tells the system's unwinder how frames of guest code are walked, now or when there is a code space. For good: the code space
+/// stays as well.
+pub fn describe_frames() {
+    if !DESCRIBED.swap(true, Ordering::AcqRel)
+        && let Some(space) = &*lock()
+    {
+        space.describe_frames();
+    }
+}
 
 /// Whether a program counter is in the code space. May be called from a signal handler.
 pub fn contains(pc: usize) -> bool {
@@ -199,6 +213,9 @@ impl Space {
         // `END` last: until then the bounds are empty.
         START.store(start, Ordering::Release);
         END.store(start + space.exec.len(), Ordering::Release);
+        if DESCRIBED.load(Ordering::Acquire) {
+            space.describe_frames();
+        }
         Ok(space)
     }
 
@@ -210,6 +227,13 @@ impl Space {
         let write = Mapping::shared_file(&file, size, Access::None)?;
         let free = BTreeMap::from([(0, size)]);
         Ok(Space { file, exec, write, free, files: BTreeMap::new(), lost: false })
+    }
+
+    /// Under the lock, so that no fork comes between and leaves the child with an unwinder whose own lock is taken.
+    fn describe_frames(&self) {
+        let start = self.exec.base().addr();
+        // SAFETY: all code that compilers make keeps frame pointers (docs/vm-layout.md), and nothing else runs in the code space.
+        unsafe { unwind_info::register(start..start + self.exec.len()) };
     }
 
     /// The first free range that is large enough.

@@ -55,13 +55,18 @@ pub unsafe extern "C" fn enter(
     results: *mut u8,
 ) -> u32 {
     naked_asm!(
-        "push rbp",
-        "mov rbp, rsp",
+        // The canonical frame address is `fp + 16`; what follows is the picture above, for unwinders.
+        make_frame!(),
         "push rbx",
+        ".cfi_offset rbx, -24",
         "push r12",
+        ".cfi_offset r12, -32",
         "push r13",
+        ".cfi_offset r13, -40",
         "push r14",
+        ".cfi_offset r14, -48",
         "push r15",
+        ".cfi_offset r15, -56",
         "push rdi",
         "push qword ptr [rdi + {store_entry_fp}]",
         "push qword ptr [rdi + {store_exit_fp}]",
@@ -91,14 +96,18 @@ pub unsafe extern "C" fn enter(
         "pop r13",
         "pop r12",
         "pop rbx",
+        ".cfi_remember_state",
         "pop rbp",
+        ".cfi_def_cfa rsp, 8",
         "ret",
+        ".cfi_restore_state",
         // Where unwinding lands: rbp is the entry frame's, everything else is lost.
         ".globl ampoule_entry_landing",
         ".hidden ampoule_entry_landing",
         "ampoule_entry_landing:",
         "mov eax, {unwound}",
         "jmp 2b",
+        ".cfi_endproc",
         store_entry_fp = const offset_of!(VmStoreContext, entry_fp),
         store_exit_fp = const offset_of!(VmStoreContext, exit_fp),
         store_caller = const offset_of!(VmStoreContext, caller),
@@ -128,7 +137,7 @@ unsafe extern "C" {
 /// below it owns anything or is needed again.
 #[unsafe(naked)]
 pub unsafe extern "C" fn unwind(entry_fp: usize) -> ! {
-    naked_asm!("mov rbp, rdi", "jmp ampoule_entry_landing")
+    naked_asm!(".cfi_startproc", "mov rbp, rdi", frame_rules!(), "jmp ampoule_entry_landing", ".cfi_endproc")
 }
 
 /// A place in guest code (thunks included) that is active on the stack.

@@ -12,6 +12,35 @@ compile_error!(
     "this version of ampoule runs on Linux on x86_64 only: see ampoule/src/sys for what another platform needs"
 );
 
+/// What unwinders must know where a frame is made and `rbp` points to it.
+macro_rules! frame_rules {
+    () => {
+        ".cfi_def_cfa rbp, 16
+         .cfi_offset rbp, -16"
+    };
+}
+
+/// The start of an assembly function that has a frame. It ends in `.cfi_endproc`.
+macro_rules! make_frame {
+    () => {
+        ".cfi_startproc
+         push rbp
+         .cfi_def_cfa_offset 16
+         .cfi_offset rbp, -16
+         mov rbp, rsp
+         .cfi_def_cfa_register rbp"
+    };
+}
+
+/// The end of the frame that `make_frame` made.
+macro_rules! drop_frame {
+    () => {
+        "mov rsp, rbp
+         pop rbp
+         .cfi_def_cfa rsp, 8"
+    };
+}
+
 pub mod cpu;
 pub mod entry;
 pub mod mmap;
@@ -20,3 +49,4 @@ pub mod reservation;
 pub mod signals;
 pub mod stack;
 pub mod trampolines;
+pub mod unwind_info;

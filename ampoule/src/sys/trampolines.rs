@@ -66,8 +66,7 @@ macro_rules! call {
         $(#[unsafe(naked)]
         unsafe extern "C" fn $name() {
             naked_asm!(
-                "push rbp",
-                "mov rbp, rsp",
+                make_frame!(),
                 "mov rax, qword ptr [rdi + {vmctx_store}]",
                 "push rax",
                 "sub rsp, 8",
@@ -76,9 +75,9 @@ macro_rules! call {
                 "mov rcx, qword ptr [rbp - 8]",
                 "cmp dword ptr [rcx + {unwinding}], 0",
                 "jne {unwind_store}",
-                "mov rsp, rbp",
-                "pop rbp",
+                drop_frame!(),
                 "ret",
+                ".cfi_endproc",
                 vmctx_store = const offset_of!(VmContext, store),
                 exit_fp = const offset_of!(VmStoreContext, exit_fp),
                 unwinding = const offset_of!(VmStoreContext, unwinding),
@@ -102,14 +101,14 @@ macro_rules! call_and_unwind {
         $(#[unsafe(naked)]
         unsafe extern "C" fn $name() {
             naked_asm!(
-                "push rbp",
-                "mov rbp, rsp",
+                make_frame!(),
                 "push rdi",
                 "sub rsp, 8",
                 "mov qword ptr [rdi + {exit_fp}], rbp",
                 "call {function}",
                 "mov rcx, qword ptr [rbp - 8]",
                 "jmp {unwind_store}",
+                ".cfi_endproc",
                 exit_fp = const offset_of!(VmStoreContext, exit_fp),
                 unwind_store = sym unwind_store,
                 function = sym builtins::$name,
@@ -127,8 +126,7 @@ macro_rules! call_preserving_all {
         $(#[unsafe(naked)]
         unsafe extern "C" fn $name() {
             naked_asm!(
-                "push rbp",
-                "mov rbp, rsp",
+                make_frame!(),
                 save_registers!(),
                 "mov rax, qword ptr [rdi + {vmctx_store}]",
                 "mov qword ptr [rbp - 8], rax",
@@ -138,9 +136,9 @@ macro_rules! call_preserving_all {
                 "cmp dword ptr [rcx + {unwinding}], 0",
                 "jne {unwind_store}",
                 restore_registers!(),
-                "mov rsp, rbp",
-                "pop rbp",
+                drop_frame!(),
                 "ret",
+                ".cfi_endproc",
                 vmctx_store = const offset_of!(VmContext, store),
                 exit_fp = const offset_of!(VmStoreContext, exit_fp),
                 unwinding = const offset_of!(VmStoreContext, unwinding),
@@ -221,7 +219,7 @@ macro_rules! plain {
     ($($name:ident)*) => {
         $(#[unsafe(naked)]
         unsafe extern "C" fn $name() {
-            naked_asm!("jmp {function}", function = sym builtins::$name)
+            naked_asm!(".cfi_startproc", "jmp {function}", ".cfi_endproc", function = sym builtins::$name)
         })*
     };
 }
@@ -235,12 +233,12 @@ plain! {
 #[unsafe(naked)]
 unsafe extern "C" fn trap() {
     naked_asm!(
-        "push rbp",
-        "mov rbp, rsp",
+        make_frame!(),
         "mov rsi, rbp",
         "call {function}",
         "mov rcx, rax",
         "jmp {unwind_store}",
+        ".cfi_endproc",
         function = sym raise_trap,
         unwind_store = sym unwind_store,
     )
@@ -263,12 +261,12 @@ extern "C" fn raise_trap(code: u32, exit_fp: usize) -> *mut VmStoreContext {
 #[unsafe(naked)]
 unsafe extern "C" fn stack_overflow() {
     naked_asm!(
-        "push rbp",
-        "mov rbp, rsp",
+        make_frame!(),
         "mov rsi, rbp",
         "call {function}",
         "mov rcx, rax",
         "jmp {unwind_store}",
+        ".cfi_endproc",
         function = sym raise_stack_overflow,
         unwind_store = sym unwind_store,
     )
@@ -290,9 +288,13 @@ extern "C" fn raise_stack_overflow(vmctx: *mut VmContext, exit_fp: usize) -> *mu
 #[unsafe(naked)]
 unsafe extern "C" fn unwind_store() {
     naked_asm!(
+        // Its frame is the trampoline's.
+        ".cfi_startproc",
+        frame_rules!(),
         "mov dword ptr [rcx + {unwinding}], 0",
         "mov rdi, qword ptr [rcx + {entry_fp}]",
         "jmp {unwind}",
+        ".cfi_endproc",
         unwinding = const offset_of!(VmStoreContext, unwinding),
         entry_fp = const offset_of!(VmStoreContext, entry_fp),
         unwind = sym unwind,
@@ -305,8 +307,7 @@ unsafe extern "C" fn unwind_store() {
 #[unsafe(naked)]
 unsafe extern "C" fn compile_function_on_call() {
     naked_asm!(
-        "push rbp",
-        "mov rbp, rsp",
+        make_frame!(),
         save_registers!(),
         "mov rdx, qword ptr [rdi + {vmctx_store}]",
         "mov qword ptr [rbp - 8], rdx",
@@ -319,9 +320,9 @@ unsafe extern "C" fn compile_function_on_call() {
         "jne {unwind_store}",
         "mov qword ptr [rbp - 80], rax",
         restore_registers!(),
-        "mov rsp, rbp",
-        "pop rbp",
+        drop_frame!(),
         "jmp r11",
+        ".cfi_endproc",
         vmctx_store = const offset_of!(VmContext, store),
         exit_fp = const offset_of!(VmStoreContext, exit_fp),
         unwinding = const offset_of!(VmStoreContext, unwinding),
@@ -338,8 +339,7 @@ unsafe extern "C" fn compile_function_on_call() {
 #[unsafe(naked)]
 pub unsafe extern "C" fn exit_thunk_on_call() {
     naked_asm!(
-        "push rbp",
-        "mov rbp, rsp",
+        make_frame!(),
         save_registers!(),
         "mov rdx, qword ptr [rdi + {host_func_store}]",
         "mov qword ptr [rbp - 8], rdx",
@@ -350,9 +350,9 @@ pub unsafe extern "C" fn exit_thunk_on_call() {
         "jne {unwind_store}",
         "mov qword ptr [rbp - 80], rax",
         restore_registers!(),
-        "mov rsp, rbp",
-        "pop rbp",
+        drop_frame!(),
         "jmp r11",
+        ".cfi_endproc",
         host_func_store = const offset_of!(VmHostFunc, store),
         exit_fp = const offset_of!(VmStoreContext, exit_fp),
         unwinding = const offset_of!(VmStoreContext, unwinding),
@@ -367,12 +367,15 @@ pub unsafe extern "C" fn exit_thunk_on_call() {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn fault_landing() {
     naked_asm!(
+        ".cfi_startproc",
         "push rdi",
         "push rbp",
         "mov rbp, rsp",
+        frame_rules!(),
         "call {function}",
         "mov rcx, rax",
         "jmp {unwind_store}",
+        ".cfi_endproc",
         function = sym raise_fault,
         unwind_store = sym unwind_store,
     )
