@@ -85,6 +85,12 @@ impl Config {
         self
     }
 
+    /// Lets calls be cancelled and given a time limit; see [`crate::cancel`]. Epoch deadlines imply it.
+    pub fn cancellation(&mut self, on: bool) -> &mut Self {
+        self.tunables.cancellation = on;
+        self
+    }
+
     /// Chooses when functions are compiled.
     pub fn strategy(&mut self, strategy: Strategy) -> &mut Self {
         self.strategy = strategy;

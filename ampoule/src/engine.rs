@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::memory_cache::MemoryCache;
 use crate::sys;
 use crate::thunks::ArtifactThunks;
+use crate::timer::LazyTimer;
 use crate::type_registry::{Signature, Thunk, TypeRegistry};
 #[cfg(feature = "compiler")]
 use ampoule_compiler::{Compiler, ValueShape, optimizing::OptimizingCompiler};
@@ -27,6 +28,7 @@ pub(crate) struct EngineInner {
     types: Arc<TypeRegistry>,
     epoch: AtomicU64,
     memories: MemoryCache,
+    timer: LazyTimer,
     thunks: Mutex<Thunks>,
     #[cfg(feature = "compiler")]
     compiler: Arc<OptimizingCompiler>,
@@ -74,6 +76,7 @@ impl Engine {
         Ok(Engine(Arc::new(EngineInner {
             types: Arc::new(TypeRegistry::default()),
             epoch: AtomicU64::new(0),
+            timer: LazyTimer::default(),
             memories: MemoryCache::with_limits(Default::default(), config.memory_reservation_for_growth),
             config,
             thunks: Mutex::default(),
@@ -135,6 +138,11 @@ impl Engine {
 
     pub(crate) fn memories(&self) -> &MemoryCache {
         &self.0.memories
+    }
+
+    /// Watches the time limits of calls.
+    pub(crate) fn timer(&self) -> &LazyTimer {
+        &self.0.timer
     }
 
     #[cfg(feature = "compiler")]

@@ -2,6 +2,7 @@
 //! impossible, or the guest asked to exit.
 
 use crate::backtrace::Backtrace;
+use crate::cancel::CancelCause;
 use crate::code::CodeError;
 use ampoule_core::decode::DecodeError;
 use ampoule_core::trap::TrapCode;
@@ -27,6 +28,9 @@ pub enum ErrorKind {
     /// The guest was stopped by the engine.
     #[error("wasm trap: {0}")]
     Trap(TrapCode),
+    /// The guest was stopped because its call was cancelled: [`TrapCode::Interrupt`].
+    #[error("wasm trap: {}", TrapCode::Interrupt)]
+    Cancelled(CancelCause),
     /// The guest asked to exit (`proc_exit`) with this status.
     #[error("Exited with i32 exit status {0}")]
     Exit(i32),
@@ -149,6 +153,7 @@ impl Error {
     pub fn trap_code(&self) -> Option<TrapCode> {
         match self.0.kind {
             ErrorKind::Trap(code) => Some(code),
+            ErrorKind::Cancelled(_) => Some(TrapCode::Interrupt),
             _ => None,
         }
     }
@@ -181,6 +186,12 @@ impl Error {
     /// A trap with this code.
     pub fn trap(code: TrapCode) -> Self {
         Error::new(ErrorKind::Trap(code))
+    }
+
+    /// A call was cancelled.
+    #[cold]
+    pub(crate) fn cancelled(cause: CancelCause) -> Self {
+        Error::new(ErrorKind::Cancelled(cause))
     }
 
     /// A handle was used with a store it doesn't belong to.
@@ -276,6 +287,7 @@ impl ErrorKind {
                 vec![format!("incompatible import type for `{module}::{name}`"), reason.clone()]
             }
             ErrorKind::Decode(error) => vec!["failed to parse WebAssembly module".to_string(), error.to_string()],
+            ErrorKind::Cancelled(cause) => vec![cause.to_string(), self.to_string()],
             ErrorKind::System(doing, error) => vec![doing.to_string(), error.to_string()],
             kind => vec![kind.to_string()],
         }

@@ -196,10 +196,13 @@ impl Func {
         args: *mut u8,
         results: *mut u8,
     ) -> Result<bool, Error> {
-        let outermost = store.vm.entry_fp == 0;
-        if outermost {
-            store.vm.stack_limit =
-                store.stack.limit_for(sys::stack::stack_pointer(), store.engine.config().max_wasm_stack);
+        let mut watched = false;
+        if store.vm.entry_fp == 0 {
+            let sp = sys::stack::stack_pointer();
+            match store.stack.known_limit_for(sp, store.engine.config().max_wasm_stack) {
+                Some(limit) => store.vm.stack_limit = limit,
+                None => watched = store.begin_call(sp)?,
+            }
         } else {
             store.check_host_stack()?;
         }
@@ -207,6 +210,9 @@ impl Func {
         // SAFETY: `vm` is the store and its context (store invariants 1 and 2); it is not touched through `store` until
         // this returns (3). The reference belongs to this store, which the public callers compared.
         let outcome = unsafe { sys::entry::enter(vm.cast(), thunk, self.func_ref.as_ptr(), args, results) };
+        if watched {
+            store.end_call();
+        }
         match outcome {
             sys::entry::RETURNED => Ok(true),
             sys::entry::REFUSED => Ok(false),

@@ -29,6 +29,7 @@
 pub mod backtrace;
 mod builtins;
 pub mod caller;
+pub mod cancel;
 pub mod code;
 pub mod config;
 pub mod engine;
@@ -56,6 +57,7 @@ pub mod symbols;
 pub mod sys;
 pub mod table;
 mod thunks;
+mod timer;
 pub mod type_registry;
 pub mod val;
 
@@ -65,6 +67,7 @@ pub use ampoule_core::types::{ExternType, FuncType, GlobalType, MemoryType, RefT
 pub use ampoule_core::vm::{VmVal, VmValRaw};
 pub use backtrace::{Backtrace, Frame};
 pub use caller::Caller;
+pub use cancel::CancelToken;
 pub use config::{Config, Strategy};
 pub use engine::Engine;
 pub use error::{Error, LinkError};

@@ -38,6 +38,7 @@ fn code_is_what_it_was() {
         let tunables = Tunables {
             consume_fuel: wat.contains(";; fuel"),
             epoch_interruption: wat.contains(";; epoch"),
+            cancellation: wat.contains(";; cancellation"),
             ..Tunables::default()
         };
         let found = listing(&wat, &tunables);

@@ -13,6 +13,8 @@ pub struct Tunables {
     pub consume_fuel: bool,
     /// Check the epoch deadline at function entries and loop heads.
     pub epoch_interruption: bool,
+    /// Look at function entries and loop heads whether the call was cancelled; implied by `epoch_interruption`.
+    pub cancellation: bool,
     /// Give every NaN result the canonical bits.
     pub nan_canonicalization: bool,
     /// Give relaxed SIMD operations the results of the deterministic profile.
@@ -33,6 +35,13 @@ pub struct Tunables {
     pub memory_may_move: bool,
 }
 
+impl Tunables {
+    /// Whether code lets itself be interrupted: by a deadline of epochs, or only by a cancellation.
+    pub fn interruptible(&self) -> bool {
+        self.epoch_interruption || self.cancellation
+    }
+}
+
 /// How hard the optimizing compiler works.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum OptLevel {
@@ -50,6 +59,7 @@ impl Default for Tunables {
             opt_level: OptLevel::Speed,
             consume_fuel: false,
             epoch_interruption: false,
+            cancellation: false,
             nan_canonicalization: false,
             relaxed_simd_deterministic: false,
             signals_based_traps: true,

@@ -1,11 +1,12 @@
 //! The one place where a call of a guest's sleeps.
 //!
-//! A sleep ends early when the store's epoch deadline passes, or when a check says so that the embedder handed in. Both
-//! are looked at before sleeping and then at least every [`SLICE`]. Without them, a call sleeps exactly as long as the
-//! guest asked.
+//! A sleep ends early when the call is cancelled, when the store's epoch deadline passes, or when a check says so that the embedder
+//! handed in. All are looked at before sleeping and then at least every [`SLICE`]. Without them, a call sleeps exactly as
+//! long as the guest asked.
 
 use crate::p1::types::Error;
 use ampoule::Engine;
+use ampoule::cancel::CancelCheck;
 use rustix::event::{PollFd, Timespec, poll};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ pub struct Waiter {
     /// The engine whose epoch ends a sleep, and the epoch that does. Set for each call.
     epoch: Option<Engine>,
     deadline: Option<u64>,
+    /// Tells whether the call was cancelled. Set for each call.
+    cancel: Option<CancelCheck>,
 }
 
 impl Waiter {
@@ -30,27 +33,29 @@ impl Waiter {
         self.check = check;
     }
 
-    /// Ends sleeps when the engine's epoch reaches `deadline`; `None` for never.
-    pub(crate) fn set_deadline(&mut self, engine: &Engine, deadline: Option<u64>) {
-        self.deadline = deadline;
-        if deadline.is_some() && self.epoch.is_none() {
+    /// Ends the sleeps of a call when its store says so.
+    pub(crate) fn set_call(&mut self, engine: &Engine, epoch: Option<u64>, cancel: Option<CancelCheck>) {
+        self.deadline = epoch;
+        self.cancel = cancel;
+        if epoch.is_some() && self.epoch.is_none() {
             self.epoch = Some(engine.clone());
         }
     }
 
     /// Whether a sleep could be interrupted, so that it is worth waiting here rather than in a blocking system call.
     pub fn is_interruptible(&self) -> bool {
-        self.check.is_some() || self.deadline.is_some()
+        self.check.is_some() || self.deadline.is_some() || self.cancel.is_some()
     }
 
-    /// Looks at the deadline, and asks the interrupt check.
+    /// Looks for a cancellation and at the deadline, and asks the interrupt check.
     ///
     /// # Errors
     /// [`Error::Interrupted`] when it says so.
     pub fn check(&mut self) -> Result<(), Error> {
         let past =
             self.epoch.as_ref().zip(self.deadline).is_some_and(|(engine, deadline)| engine.epoch_now() >= deadline);
-        let interrupted = past || self.check.as_mut().is_some_and(|check| check());
+        let cancelled = self.cancel.as_ref().is_some_and(CancelCheck::is_cancelled);
+        let interrupted = cancelled || past || self.check.as_mut().is_some_and(|check| check());
         if interrupted { Err(Error::Interrupted) } else { Ok(()) }
     }
 

@@ -1,4 +1,4 @@
-//! Interruptions of the guest: the epoch deadline, and fuel.
+//! Interruptions of the guest: cancellation, the epoch deadline, and fuel.
 
 use super::running;
 use crate::error::Error;
@@ -11,6 +11,13 @@ use ampoule_core::vm::VmContext;
 pub(crate) unsafe extern "C" fn epoch_reached(vmctx: *mut VmContext) {
     // SAFETY: as above.
     let (store, _) = unsafe { running(vmctx) };
+    if let Some(error) = store.cancellation() {
+        return store.unwind_with(error);
+    }
+    if !store.epoch.is_over(&store.engine) {
+        // Somebody cancelled a call that was over by then.
+        return store.write_deadline();
+    }
     // The callback has the store while it runs, so it can't stay in it; and it may set another.
     let Some(mut callback) = store.epoch.callback.take() else {
         return store.unwind_with(Error::trap(TrapCode::Interrupt));

@@ -180,7 +180,7 @@ pub(crate) unsafe extern "C" fn memory_atomic_wait64(
 
 type ShouldStop<'a> = Option<&'a mut dyn FnMut() -> bool>;
 
-/// Sleeps as `sleep` does, and deals with an epoch deadline that passes meanwhile as guest code would.
+/// Sleeps as `sleep` does, and deals with a cancellation or an epoch deadline that passes meanwhile as guest code would.
 unsafe fn wait(
     vmctx: *mut VmContext,
     memory: u32,
@@ -201,14 +201,12 @@ unsafe fn wait(
         }
         MemoryLink::Shared(memory) => memory.clone(),
     };
-    let interruptible = store.engine.config().tunables.epoch_interruption;
     let start = Instant::now();
     loop {
         let elapsed = i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX);
         let left = if timeout_ns < 0 { timeout_ns } else { (timeout_ns - elapsed.min(timeout_ns)).max(0) };
-        let engine = store.engine.clone();
-        let deadline = store.vm.epoch_deadline;
-        let mut reached = || engine.epoch().load(Ordering::Relaxed) >= deadline;
+        let interruptible = store.engine.config().tunables.interruptible();
+        let mut reached = || store.is_cancelled() || store.epoch.is_over(&store.engine);
         let stop: ShouldStop<'_> = if interruptible { Some(&mut reached) } else { None };
         match sleep(&memory, left, stop) {
             Ok(WaitOutcome::Interrupted) => {

@@ -1,6 +1,7 @@
 //! Epoch deadlines: the embedder moves the engine's epoch on, and guests that reach their store's deadline are interrupted.
 
 use super::Store;
+use crate::engine::Engine;
 use crate::error::Error;
 
 /// Asked when the deadline passes: what to do with the guest.
@@ -16,8 +17,22 @@ pub enum UpdateDeadline {
     Yield(u64),
 }
 
-/// The callback, if any.
-#[derive(Default)]
+/// The deadline, and the callback, if any.
 pub(crate) struct Epoch {
+    /// The epoch at which the guest is interrupted; `u64::MAX` where the engine has no epochs.
+    pub(crate) deadline: u64,
     pub(crate) callback: Option<Callback>,
+}
+
+impl Epoch {
+    /// The deadline is now.
+    pub(crate) fn new(engine: &Engine) -> Self {
+        let on = engine.config().tunables.epoch_interruption;
+        Self { deadline: if on { engine.epoch_now() } else { u64::MAX }, callback: None }
+    }
+
+    /// Whether the deadline has passed.
+    pub(crate) fn is_over(&self, engine: &Engine) -> bool {
+        engine.config().tunables.epoch_interruption && engine.epoch_now() >= self.deadline
+    }
 }

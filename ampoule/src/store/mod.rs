@@ -11,6 +11,7 @@
 //! 4. Everything a store's guest code can point to (instances' blocks, memories, tables, function references) is owned by
 //!    the store and freed only when it is dropped.
 
+pub mod calls;
 pub mod data;
 pub mod epoch;
 pub mod fuel;
@@ -25,6 +26,7 @@ use crate::gc::externref::ExternRefs;
 use crate::sys::stack::StackBounds;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::VmStoreContext;
+use calls::Calls;
 use data::Data;
 use epoch::Epoch;
 use fuel::Fuel;
@@ -46,8 +48,10 @@ pub struct Store {
     pub(crate) instances: Instances,
     /// Whether fuel is on; the counter itself is in `vm`.
     pub(crate) fuel: Fuel,
-    /// What happens when the deadline passes; the deadline itself is in `vm`.
+    /// The deadline, which machine code sees in `vm`, and what happens when it passes.
     pub(crate) epoch: Epoch,
+    /// Who wants to know where calls begin and end.
+    pub(crate) calls: Calls,
     pub(crate) limits: Limits,
     /// The host values that `externref`s stand for.
     pub(crate) externrefs: ExternRefs,
@@ -74,11 +78,12 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 impl Store {
     /// An empty store. It starts with no fuel and with its epoch deadline at the engine's current epoch.
     pub fn new(engine: &Engine) -> Box<Store> {
+        let epoch = Epoch::new(engine);
         Box::new(Store {
             vm: VmStoreContext {
                 stack_limit: 0,
                 fuel: 0,
-                epoch_deadline: engine.epoch().load(Ordering::Relaxed),
+                epoch_deadline: epoch.deadline.into(),
                 epoch: engine.epoch(),
                 entry_fp: 0,
                 exit_fp: 0,
@@ -89,7 +94,8 @@ impl Store {
                 runtime: ptr::null_mut(),
             },
             fuel: Fuel::new(engine.config().tunables.consume_fuel),
-            epoch: Epoch::default(),
+            epoch,
+            calls: Calls::default(),
             limits: Limits::default(),
             instances: Instances::default(),
             externrefs: ExternRefs::default(),
@@ -164,17 +170,20 @@ impl Store {
         self.fuel.get(&self.vm)
     }
 
-    /// Puts the deadline `ticks` beyond the engine's current epoch.
+    /// Puts the deadline `ticks` beyond the engine's current epoch. No effect where the engine has no epochs.
     pub fn set_epoch_deadline(&mut self, ticks: u64) {
-        let now = self.engine.epoch().load(Ordering::Relaxed);
-        self.vm.epoch_deadline = now.saturating_add(ticks);
+        if self.engine.config().tunables.epoch_interruption {
+            let now = self.engine.epoch().load(Ordering::Relaxed);
+            self.epoch.deadline = now.saturating_add(ticks);
+            self.write_deadline();
+        }
     }
 
     /// The epoch at which the guest is to be stopped, also in a host function that waits; `None` where it isn't, or where a
     /// callback decides, which runs when the guest goes on.
     pub fn interrupting_epoch(&self) -> Option<u64> {
         let stops = self.engine.config().tunables.epoch_interruption && self.epoch.callback.is_none();
-        stops.then_some(self.vm.epoch_deadline)
+        stops.then_some(self.epoch.deadline)
     }
 
     /// What happens when the deadline passes; without a callback the guest traps with [`TrapCode::Interrupt`].

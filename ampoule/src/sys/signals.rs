@@ -40,6 +40,22 @@ pub fn install() -> io::Result<()> {
     Ok(())
 }
 
+/// Runs `work` with all signals blocked in this thread; a thread made in it has them blocked for good.
+pub fn with_all_blocked<R>(work: impl FnOnce() -> R) -> R {
+    let (mut all, mut before) = (MaybeUninit::<libc::sigset_t>::uninit(), MaybeUninit::<libc::sigset_t>::uninit());
+    // SAFETY: the first call fills the set that the second reads; the second fills the other, where it succeeds.
+    let blocked = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let result = work();
+    if blocked {
+        // SAFETY: `before` was filled.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), null_mut()) };
+    }
+    result
+}
+
 fn install_for(signal: c_int, previous: &AtomicPtr<sigaction>) -> io::Result<()> {
     let before = current_action(signal)?;
     // SAFETY: all zeros is a valid `sigaction`: default handler, no flags, empty mask.

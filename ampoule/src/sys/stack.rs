@@ -35,13 +35,24 @@ impl StackBounds {
     ///
     /// The current stack may be the thread's own or a foreign one, such as a coroutine's: there the mapping around `sp` is
     /// taken for the stack. Where `sp` already is in the reserve, the answer is above it: the first check stops the guest.
-    #[inline]
     pub fn limit_for(&mut self, sp: usize, max: usize) -> usize {
-        let known = self.thread == this_thread() && self.ended == ENDED.load(Ordering::Relaxed);
-        if !known || !self.bounds.contains(&sp) {
+        self.thread &= !ASKING;
+        self.known_limit_for(sp, max).unwrap_or_else(|| {
             self.find(sp);
-        }
-        sp.saturating_sub(max).max(self.lowest)
+            sp.saturating_sub(max).max(self.lowest)
+        })
+    }
+
+    /// As [`StackBounds::limit_for`], for a stack that is known already; `None` for another one.
+    #[inline]
+    pub fn known_limit_for(&self, sp: usize, max: usize) -> Option<usize> {
+        let known = self.thread == this_thread() && self.ended == ENDED.load(Ordering::Relaxed);
+        (known && self.bounds.contains(&sp)).then(|| sp.saturating_sub(max).max(self.lowest))
+    }
+
+    /// Lets [`StackBounds::known_limit_for`] answer `None` until [`StackBounds::limit_for`] is asked, without forgetting the bounds.
+    pub fn keep_asking(&mut self) {
+        self.thread |= ASKING;
     }
 
     #[cold]
@@ -59,6 +70,9 @@ impl StackBounds {
         self.lowest = self.bounds.start + RESERVE.min(self.bounds.len() / 3);
     }
 }
+
+/// A bit that no control block's address has.
+const ASKING: usize = 1;
 
 /// How many threads have ended after their stack's bounds were found.
 static ENDED: AtomicUsize = AtomicUsize::new(0);

@@ -90,7 +90,7 @@ impl World {
         let store = Box::into_raw(Box::new(VmStoreContext {
             stack_limit: 0,
             fuel: 0,
-            epoch_deadline: 0,
+            epoch_deadline: 0.into(),
             epoch: null(),
             entry_fp: 0,
             exit_fp: 0,

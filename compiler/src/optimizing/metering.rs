@@ -1,4 +1,4 @@
-//! Fuel and epochs: what a function keeps in variables, and when it looks at it.
+//! Fuel, epochs and cancellation: what a function keeps in variables, and when it looks.
 
 use super::func::{FuncTranslator, Region};
 use ampoule_core::builtins::Builtin;
@@ -9,15 +9,13 @@ use cranelift_frontend::Variable;
 use std::mem::offset_of;
 use wasmparser::Operator;
 
-/// What a function keeps of fuel and epoch.
+/// What a function keeps of fuel.
 #[derive(Default)]
 pub(super) struct Metering {
     /// The fuel counter, without `pending`.
     fuel: Option<Variable>,
     /// Units spent since the counter was last brought up to date: known to the translator, added at the block's end.
     pending: i64,
-    /// The epoch deadline.
-    deadline: Option<Variable>,
 }
 
 impl FuncTranslator<'_> {
@@ -25,9 +23,6 @@ impl FuncTranslator<'_> {
     pub(super) fn enter_metering(&mut self) {
         if self.tunables().consume_fuel {
             self.metering.fuel = Some(self.builder.declare_var(types::I64));
-        }
-        if self.tunables().epoch_interruption {
-            self.metering.deadline = Some(self.builder.declare_var(types::I64));
         }
         self.return_metering();
         self.check_metering();
@@ -104,13 +99,6 @@ impl FuncTranslator<'_> {
             let value = self.builder.ins().load(types::I64, flags, store, offset_of!(VmStoreContext, fuel) as i32);
             self.builder.def_var(fuel, value);
         }
-        if let Some(deadline) = self.metering.deadline {
-            let store = self.store_context();
-            let flags = self.trusted(Region::Store);
-            let offset = offset_of!(VmStoreContext, epoch_deadline) as i32;
-            let value = self.builder.ins().load(types::I64, flags, store, offset);
-            self.builder.def_var(deadline, value);
-        }
     }
 
     /// At function entries and loop heads, where nothing is pending.
@@ -125,14 +113,22 @@ impl FuncTranslator<'_> {
             self.write_metering();
             self.interrupt(Builtin::FuelExhausted, next);
         }
-        if let Some(deadline) = self.metering.deadline {
+        if self.tunables().interruptible() {
             let store = self.store_context();
-            let epoch = self.load_constant(store, offset_of!(VmStoreContext, epoch) as i32);
-            // Another thread writes the epoch. The load is made at every turn of a loop nevertheless, because the cold
-            // block's call, which may have written anything, leads back into the loop.
-            let now = self.builder.ins().load(types::I64, MemFlagsData::trusted(), epoch, 0);
-            let deadline = self.builder.use_var(deadline);
-            let reached = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, now, deadline);
+            // Other threads write the epoch and the deadline. The loads are made at every turn of a loop nevertheless, because
+            // the cold block's call, which may have written anything, leads back into the loop.
+            let trusted = MemFlagsData::trusted();
+            let deadline = offset_of!(VmStoreContext, epoch_deadline) as i32;
+            let reached = if self.tunables().epoch_interruption {
+                let epoch = self.load_constant(store, offset_of!(VmStoreContext, epoch) as i32);
+                let now = self.builder.ins().load(types::I64, trusted, epoch, 0);
+                let deadline = self.builder.ins().load(types::I64, trusted, store, deadline);
+                self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, now, deadline)
+            } else {
+                let deadline = self.builder.ins().load(types::I64, trusted, store, deadline);
+                let zero = self.builder.ins().iconst(types::I64, 0);
+                self.builder.ins().icmp(IntCC::Equal, deadline, zero)
+            };
             let (cold, next) = self.branch_cold_and_back(reached);
             self.builder.switch_to_block(cold);
             self.write_metering();

@@ -15,8 +15,9 @@ pub struct VmStoreContext {
     /// Fuel spent, counted up from minus the fuel that was set: the guest may go on while this is negative. Machine code
     /// keeps it in a register and writes it back before calls and returns; see `docs/vm-layout.md`.
     pub fuel: i64,
-    /// Guest code is interrupted when the engine's epoch has reached this.
-    pub epoch_deadline: u64,
+    /// Guest code is interrupted when the engine's epoch has reached this; code that is compiled without epochs, when this
+    /// is zero. Whoever cancels a call, on whatever thread, writes zero: machine code must read it at every look.
+    pub epoch_deadline: AtomicU64,
     /// The engine's epoch counter; outlives the store.
     pub epoch: *const AtomicU64,
     /// Frame pointer of the innermost entry frame (see [`super`]), null when no guest code is active.

@@ -5,7 +5,7 @@ use super::memory::GuestMemory;
 use super::types::{Error, INVALID_EXIT_STATUS};
 use crate::ctx::WasiCtx;
 use ampoule::host_func::{HostFunc, error_out};
-use ampoule::{Caller, FuncType, Linker, TrapCode, VmValRaw};
+use ampoule::{Caller, FuncType, Linker, VmValRaw};
 use ampoule_core::vm::VmCaller;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,10 +54,10 @@ unsafe extern "C" fn call(env: *mut c_void, caller: *mut VmCaller, values: *mut 
 unsafe fn run(function: &Function, mut caller: Caller<'_>, values: *mut VmValRaw) -> Result<(), ampoule::Error> {
     let (base, len) = caller.memory(MEMORY_EXPORT).ok_or_else(|| ampoule::Error::message(MISSING_MEMORY))?;
     let store = caller.store();
-    let deadline = store.interrupting_epoch();
+    let (epoch, cancel) = (store.interrupting_epoch(), store.cancel_check());
     let (engine, slots) = store.engine_and_slots_mut();
     let ctx = slots.get_mut::<WasiCtx>().ok_or_else(|| ampoule::Error::message(MISSING_CONTEXT))?;
-    ctx.waiter.set_deadline(engine, deadline);
+    ctx.waiter.set_call(engine, epoch, cancel);
     // SAFETY: the caller's memory is mapped and doesn't move until the guest runs again or the host grows it, neither of
     // which happens during this call; and the engine keeps no reference into it. The slots hold the arguments, by our
     // own contract.
@@ -68,7 +68,7 @@ unsafe fn run(function: &Function, mut caller: Caller<'_>, values: *mut VmValRaw
         // Fits: statuses are below 126.
         Err(Error::Exit(status)) => return Err(ampoule::Error::exit(status as i32)),
         Err(Error::InvalidExitStatus) => return Err(ampoule::Error::message(INVALID_EXIT_STATUS)),
-        Err(Error::Interrupted) => return Err(ampoule::Error::trap(TrapCode::Interrupt)),
+        Err(Error::Interrupted) => return Err(caller.store().interruption()),
     };
     if !function.results.is_empty() {
         // SAFETY: there is a slot for the result, by our own contract.

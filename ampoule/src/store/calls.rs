@@ -1,0 +1,123 @@
+//! What is done where calls begin and end, in stores whose calls can be cancelled.
+//!
+//! Other stores never come here: the way in compares the stack's bounds that the store knows with the stack pointer, and a store with
+//! something to do at the borders of calls pretends not to know them ([`crate::sys::stack::StackBounds::keep_asking`]). That is decided
+//! when a call begins, so a call that was running when a token was made has no generation.
+
+use super::Store;
+use crate::cancel::{CancelCheck, CancelToken, Cell};
+use crate::error::{Error, ErrorKind};
+use crate::timer::now_ns;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Who wants to know of calls.
+#[derive(Default)]
+pub(crate) struct Calls {
+    cancel: Option<Arc<Cell>>,
+    time_limit: Option<Duration>,
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        if let Some(cell) = &self.cancel {
+            cell.close();
+        }
+    }
+}
+
+impl Store {
+    /// The outermost call begins, entered at stack pointer `sp`, and the quick way in did not know the stack. Whether
+    /// [`Store::end_call`] is to be called after it.
+    ///
+    /// # Errors
+    /// Where the call was cancelled before it began, or its time limit can't be watched.
+    #[cold]
+    pub(crate) fn begin_call(&mut self, sp: usize) -> Result<bool, Error> {
+        self.vm.stack_limit = self.stack.limit_for(sp, self.engine.config().max_wasm_stack);
+        let Some(cell) = &self.calls.cancel else { return Ok(false) };
+        self.stack.keep_asking();
+        if let Some(limit) = self.calls.time_limit {
+            let at = now_ns().saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
+            cell.set_time_limit(at);
+            if let Err(error) = self.engine.timer().watch(cell, at) {
+                cell.set_time_limit(0);
+                return Err(error);
+            }
+        }
+        cell.begin()?;
+        self.write_deadline();
+        Ok(true)
+    }
+
+    /// The call that [`Store::begin_call`] wanted to know the end of is over.
+    #[cold]
+    pub(crate) fn end_call(&mut self) {
+        if let Some(cell) = &self.calls.cancel {
+            cell.end();
+        }
+    }
+
+    /// A token that cancels calls of this store.
+    ///
+    /// # Errors
+    /// Where the engine's code can't be interrupted (see [`crate::Config::cancellation`]), or a call is running.
+    pub fn cancel_token(&mut self) -> Result<CancelToken, Error> {
+        if self.vm.entry_fp != 0 && self.calls.cancel.is_none() {
+            return Err(Error::message("a store's first cancel token cannot be made while a call runs"));
+        }
+        self.cancel_cell().cloned().map(CancelToken::new)
+    }
+
+    /// Limits the time of each call that begins from now on, by the clock on the wall; `None` is no limit. A guest that is still running
+    /// then is stopped as if it were cancelled. Time counts that calls spend in the host, asleep, or suspended.
+    ///
+    /// The first limit in an engine starts a thread, which ends with the engine.
+    ///
+    /// # Errors
+    /// Where the engine's code can't be interrupted; see [`crate::Config::cancellation`].
+    pub fn set_call_time_limit(&mut self, limit: Option<Duration>) -> Result<(), Error> {
+        self.cancel_cell()?;
+        self.calls.time_limit = limit;
+        Ok(())
+    }
+
+    fn cancel_cell(&mut self) -> Result<&Arc<Cell>, Error> {
+        if !self.engine.config().tunables.interruptible() {
+            return Err(Error::new(ErrorKind::Config("cancellation is not configured in this engine".to_string())));
+        }
+        self.stack.keep_asking();
+        Ok(self.calls.cancel.get_or_insert_with(|| Arc::new(Cell::new(&self.vm.epoch_deadline))))
+    }
+
+    /// Whether the call that runs was cancelled. Host functions that take long may ask, and return.
+    pub fn is_cancelled(&self) -> bool {
+        self.calls.cancel.as_ref().is_some_and(|cell| cell.cause().is_some())
+    }
+
+    /// For a host function that waits: tells later whether the call was cancelled. `None` where nobody can.
+    pub fn cancel_check(&self) -> Option<CancelCheck> {
+        self.calls.cancel.clone().map(CancelCheck)
+    }
+
+    /// Why the guest is stopped that a host function let wait no longer.
+    pub fn interruption(&self) -> Error {
+        self.cancellation().unwrap_or_else(|| Error::trap(ampoule_core::trap::TrapCode::Interrupt))
+    }
+
+    /// The error of a call that was cancelled.
+    pub(crate) fn cancellation(&self) -> Option<Error> {
+        self.calls.cancel.as_ref()?.cause().map(Error::cancelled)
+    }
+
+    /// Tells machine code the deadline; or to look at once, where the call was cancelled.
+    pub(crate) fn write_deadline(&self) {
+        let machine = &self.vm.epoch_deadline;
+        machine.store(self.epoch.deadline, Ordering::SeqCst);
+        // In this order: see `crate::cancel`, invariant 2.
+        if self.is_cancelled() {
+            machine.store(0, Ordering::SeqCst);
+        }
+    }
+}
