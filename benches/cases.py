@@ -42,6 +42,10 @@ def instance(name, title, module, mode, **bounds):
     return Case("stores and instances", f"instance_{name}", title, ("instance", module, mode), **bounds)
 
 
+def pooled(name, title, module, mode, **bounds):
+    return Case("pooled instances", f"pooled_{name}", title, ("pooled", module, mode), **bounds)
+
+
 def footprint(name, title, module, mode, **bounds):
     command = ("footprint", module, mode)
     return Case("memory per live instance", f"footprint_{name}", title, command, figure="bytes", **bounds)
@@ -108,6 +112,12 @@ CASES = [
     instance("memory", "instance with a memory", "instance_memory.wat", "PLAIN", owed=0.25, budget=0.12),
     instance("data", "instance with 1 MiB of data", "{data}", "PLAIN"),
     instance("touch", "instance that touches 16 pages", "instance_memory.wat", "TOUCH"),
+    pooled("trivial", "trivial instance", "instance_trivial.wat", "PLAIN"),
+    pooled("memory", "instance with a memory", "instance_memory.wat", "PLAIN", owed=0.5, budget=0.35),
+    pooled("pre", "instance with a memory by instance_pre", "instance_memory.wat", "PRE", owed=0.5, budget=0.35),
+    pooled("touch", "instance that touches 16 pages", "instance_memory.wat", "TOUCH"),
+    Case("pooled instances", "pooled_threads", "instance with a memory, 4 threads at once",
+         ("pooled_threads", "instance_memory.wat", "PLAIN"), owed=0.5),
     module_new("python", "CPython", owed=0.03, budget=0.02),
     module_new("graphviz", "Graphviz"),
     module_new("resvg", "resvg"),

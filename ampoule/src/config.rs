@@ -1,6 +1,7 @@
 //! What an embedder chooses before an engine is made.
 
 use crate::host_memory::HostMemories;
+use crate::pool::PoolConfig;
 use ampoule_core::features::Features;
 use ampoule_core::tunables::{OptLevel, Tunables};
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub memory_reservation_for_growth: u64,
     /// Who provides memories that aren't shared, where it isn't the engine. Reservations, guards and images are then off.
     pub host_memories: Option<HostMemories>,
+    /// The bounds of what the engine's instances take, over all stores; `None`: only the stores' own limits.
+    pub pool: Option<PoolConfig>,
     /// Whether the host may create shared memories.
     pub shared_memory: bool,
     /// Extra flags for the optimizing back end: name, and value unless the flag is a switch.
@@ -53,6 +56,7 @@ impl Default for Config {
             memory_init_cow: true,
             memory_reservation_for_growth: 2 << 30,
             host_memories: None,
+            pool: None,
             shared_memory: false,
             cranelift_flags: Vec::new(),
             target: None,

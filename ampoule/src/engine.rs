@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::config::Strategy;
 use crate::error::{Error, ErrorKind};
 use crate::memory_cache::MemoryCache;
+use crate::pool::Pool;
 use crate::sys;
 use crate::thunks::ArtifactThunks;
 use crate::timer::LazyTimer;
@@ -14,6 +15,7 @@ use crate::type_registry::{Signature, Thunk, TypeRegistry};
 #[cfg(feature = "compiler")]
 use ampoule_compiler::{Compiler, ValueShape, optimizing::OptimizingCompiler};
 use ampoule_core::artifact::CompiledFunction;
+use ampoule_core::tunables::Tunables;
 use ampoule_core::types::FuncType;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +31,7 @@ pub(crate) struct EngineInner {
     epoch: AtomicU64,
     memories: MemoryCache,
     timer: LazyTimer,
+    pool: Option<Pool>,
     thunks: Mutex<Thunks>,
     #[cfg(feature = "compiler")]
     compiler: Arc<OptimizingCompiler>,
@@ -56,6 +59,9 @@ impl Engine {
             return Err(Error::new(ErrorKind::Config("max_wasm_stack size cannot be zero".to_string())));
         }
         let mut config = config.clone();
+        let pool = config.pool.as_ref();
+        let Tunables { memory_reservation, memory_guard_size, .. } = config.tunables;
+        let pool = pool.map(|pool| Pool::new(pool, memory_reservation, memory_guard_size)).transpose()?;
         if config.host_memories.is_some() {
             // Nothing is known of the address space around the embedder's memories.
             config.tunables.memory_reservation = 0;
@@ -78,6 +84,7 @@ impl Engine {
             epoch: AtomicU64::new(0),
             timer: LazyTimer::default(),
             memories: MemoryCache::with_limits(Default::default(), config.memory_reservation_for_growth),
+            pool,
             config,
             thunks: Mutex::default(),
             #[cfg(feature = "compiler")]
@@ -143,6 +150,17 @@ impl Engine {
     /// Watches the time limits of calls.
     pub(crate) fn timer(&self) -> &LazyTimer {
         &self.0.timer
+    }
+
+    /// The bounds over all stores, if there are any.
+    #[inline]
+    pub(crate) fn pool(&self) -> Option<&Pool> {
+        self.0.pool.as_ref()
+    }
+
+    /// Where the memories of instances come from.
+    pub(crate) fn instance_memories(&self) -> &MemoryCache {
+        self.0.pool.as_ref().map_or(&self.0.memories, Pool::memories)
     }
 
     #[cfg(feature = "compiler")]

@@ -6,12 +6,13 @@ use crate::func::Func;
 use crate::global::Global;
 use crate::memory::Memory;
 use crate::module::Module;
+use crate::pool::{Claim, Pool};
 use crate::shared_memory::SharedMemory;
 use crate::store::Store;
 use crate::table::Table;
 use ampoule_core::index::*;
 use ampoule_core::module::Item;
-use ampoule_core::vm::{MemorySlot, VmContext, VmFuncImport, VmFuncRef, VmGlobal};
+use ampoule_core::vm::{MemorySlot, VmContext, VmFuncImport, VmFuncRef, VmGlobal, VmLayout};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
@@ -39,6 +40,8 @@ pub(crate) struct InstanceData {
     pub(crate) dropped_datas: Box<[bool]>,
     /// The instance's place in its store.
     position: u32,
+    /// Held where the engine has a pool.
+    _claim: Option<Claim>,
 }
 
 /// Where an instance's memory is.
@@ -52,15 +55,24 @@ pub(crate) enum MemoryLink {
 
 const ALIGN: usize = 16;
 
+/// Bytes that an instance of this layout takes, without its memories, tables and what those hold.
+pub(crate) fn description_len(layout: &VmLayout) -> usize {
+    layout.size() + size_of::<InstanceData>()
+}
+
 impl InstanceData {
     /// A record with a zeroed block, not yet filled in.
-    pub(crate) fn new(module: &Module, position: u32) -> Box<Self> {
+    ///
+    /// # Errors
+    /// Where the engine's pool has no instance left.
+    pub(crate) fn new(module: &Module, position: u32) -> Result<Box<Self>, Error> {
+        let claim = module.engine().pool().map(Pool::claim_instance).transpose()?;
         let layout = Self::block_layout(module);
         // SAFETY: the size is not zero: a block has its head.
         let block = unsafe { alloc_zeroed(layout) };
         let vmctx = NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(layout));
         let description = module.description();
-        Box::new(Self {
+        Ok(Box::new(Self {
             vmctx,
             memories: Box::default(),
             tables: Box::default(),
@@ -68,7 +80,8 @@ impl InstanceData {
             dropped_datas: vec![false; description.datas.len()].into(),
             position,
             module: module.clone(),
-        })
+            _claim: claim,
+        }))
     }
 
     fn block_layout(module: &Module) -> Layout {

@@ -16,7 +16,7 @@ use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::index::*;
 use ampoule_core::module::{ElemMode, Import, Item, TableInit};
 use ampoule_core::tunables::MemoryPlan;
-use ampoule_core::types::{ExternType, MemoryType, TableType};
+use ampoule_core::types::{ExternType, MemoryType, RefType, TableType};
 use ampoule_core::vm::{MemorySlot, VmFuncImport, VmFuncRef, VmGlobal, VmMemory, VmTable, VmValRaw};
 use std::ptr;
 
@@ -33,6 +33,9 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
         return Err(LinkError::WrongEngine { what: "module" }.into());
     }
     check_limits(store, module)?;
+    if module.engine().pool().is_some() && holds_references(module) {
+        store.claim_gc_heap()?;
+    }
     let position = allocate(store, module, imports)?;
     let instance: *mut InstanceData = &mut *store.instances.list[position as usize];
     // SAFETY: the record is boxed and stays in the store (its invariant 3), linked by now.
@@ -186,11 +189,18 @@ fn check_limits(store: &Store, module: &Module) -> Result<(), Error> {
     Limits::check_count("table", instances.tables.len(), own_tables, limits.tables)
 }
 
+/// Whether instances have tables of references to host values.
+fn holds_references(module: &Module) -> bool {
+    let description = module.description();
+    let tables = &description.tables[description.num_imported_tables..];
+    tables.iter().any(|table| table.element == RefType::Extern)
+}
+
 /// Makes the record with its memories, tables and globals. On failure nothing of it stays.
 fn allocate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<u32, Error> {
     let position = store.instances.list.len() as u32;
     let (memories, tables) = (store.instances.memories.len(), store.instances.tables.len());
-    let mut data = InstanceData::new(module, position);
+    let mut data = InstanceData::new(module, position)?;
     let instance: *mut InstanceData = &mut *data;
     // First, so that what refers to the block never outlives it.
     store.instances.list.push(data);

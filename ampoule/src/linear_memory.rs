@@ -3,8 +3,9 @@
 //! Limits of a store are asked elsewhere, before a memory is made or grown. Shared memories are in
 //! [`crate::shared_memory`].
 
-use crate::memory_cache::{MemoryCache, Space, SpaceRequest};
+use crate::memory_cache::MemoryCache;
 use crate::memory_image::MemoryImage;
+use crate::memory_space::{Space, SpaceRequest};
 use crate::sys::reservation::round_up_to_pages;
 use ampoule_core::tunables::{Bounds, MemoryPlan};
 use ampoule_core::types::MemoryType;
@@ -21,6 +22,9 @@ pub enum MemoryError {
     /// The memory would have to move, and may not.
     #[error("memory cannot grow beyond its reservation")]
     CannotMove,
+    /// The engine's pool has so many memories, and all of them are in use.
+    #[error("maximum concurrent limit of {0} for memories reached")]
+    NoneLeft(u32),
     /// The operating system refused.
     #[error("{0}")]
     System(#[from] rustix::io::Errno),
@@ -49,6 +53,8 @@ pub struct LinearMemory {
     /// Where `space` goes at the end. None after a move: what it moved to has no shape that another memory would ask for.
     cache: Option<MemoryCache>,
     growth_headroom: u64,
+    /// What `cache` allows a memory.
+    max_byte_len: u64,
 }
 
 impl LinearMemory {
@@ -64,6 +70,9 @@ impl LinearMemory {
     ) -> Result<Self, MemoryError> {
         assert!(!ty.shared, "shared memories are `SharedMemory`s");
         let (request, byte_len) = checked_request(ty, &plan, image.map(|image| &**image))?;
+        if byte_len as u64 > cache.max_byte_len() {
+            return Err(MemoryError::TooLarge);
+        }
         let space = Some(cache.take(request)?);
         Ok(Self {
             space,
@@ -73,6 +82,7 @@ impl LinearMemory {
             image: image.cloned(),
             cache: Some(cache.clone()),
             growth_headroom: cache.growth_headroom(),
+            max_byte_len: cache.max_byte_len(),
         })
     }
 
@@ -108,6 +118,9 @@ impl LinearMemory {
     pub fn grow(&mut self, delta_pages: u64) -> Result<u64, MemoryError> {
         let old_pages = self.pages();
         let byte_len = grown_byte_len(&self.ty, self.byte_len, delta_pages)?;
+        if byte_len as u64 > self.max_byte_len {
+            return Err(MemoryError::TooLarge);
+        }
         let accessible = round_up_to_pages(byte_len).ok_or(MemoryError::TooLarge)?;
         let reservation = &mut self.space_mut().reservation;
         if accessible <= reservation.reserved() {
@@ -150,7 +163,7 @@ impl LinearMemory {
 impl Drop for LinearMemory {
     fn drop(&mut self) {
         if let (Some(space), Some(cache)) = (self.space.take(), &self.cache) {
-            cache.give_back(space, self.image.as_deref());
+            cache.give_back(space, self.image.take());
         }
     }
 }

@@ -171,11 +171,16 @@ pub(crate) fn allocate(
         Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
     })?;
     debug_assert!(min <= ty.max_byte_len());
+    let pooled = !definition.is_null() && store.engine.pool().is_some();
     let memory = match &store.engine.config().host_memories {
-        Some(creator) => Bytes::Host(HostLinearMemory::new(creator, ty)?),
-        None => LinearMemory::new(ty, plan, image, store.engine.memories())
-            .map(Bytes::Engine)
-            .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))?,
+        Some(creator) if !pooled => Bytes::Host(HostLinearMemory::new(creator, ty)?),
+        _ => {
+            // What the host makes for itself is not the pool's.
+            let source = if pooled { store.engine.instance_memories() } else { store.engine.memories() };
+            LinearMemory::new(ty, plan, image, source)
+                .map(Bytes::Engine)
+                .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))?
+        }
     };
     let vm = VmMemory { base: memory.base(), byte_len: AtomicUsize::new(memory.byte_len()) };
     let (definition, own) = if definition.is_null() {

@@ -3,19 +3,13 @@
 //! A space enters the cache clean: every byte of it reads as it would in a new reservation, or as in the image that is
 //! mapped in it. Bytes of a former owner are gone before anybody else can come by the space (security checklist, rule 11).
 //!
-//! Cleaning prefers to keep pages: on a virtual machine a page fault costs some 2 µs, overwriting a page 0.04 µs. So the
-//! pages that were written are overwritten, up to a bound, and only the others are given back to the system.
+//! An engine with a pool has one more of these, behind which is [`crate::pool::memories`].
 
 use crate::linear_memory::MemoryError;
-use crate::memory_image::MemoryImage;
-use crate::sys::mmap::PAGE;
-use crate::sys::pagemap;
-use crate::sys::reservation::{Reservation, round_up_to_pages};
-use std::ops::Range;
+use crate::memory_image::{ImagePolicy, MemoryImage};
+use crate::memory_space::{Space, SpaceRequest, SpaceSource};
+use crate::sys::reservation::Reservation;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-/// Up to this length a memory without an image is overwritten as a whole: cheaper than asking which pages were written.
-const OVERWRITTEN_BYTES: usize = 64 << 10;
 
 /// Of one space, so many bytes stay resident at most.
 const RESIDENT_BYTES_PER_SPACE: usize = 256 << 10;
@@ -39,7 +33,7 @@ impl Default for MemoryCacheLimits {
 
 /// The memories of an engine that wait for their next owner. Clones are the same cache.
 #[derive(Clone, Debug)]
-pub struct MemoryCache(Arc<Shared>);
+pub struct MemoryCache(Arc<dyn SpaceSource>);
 
 #[derive(Debug)]
 struct Shared {
@@ -56,32 +50,6 @@ struct Kept {
     resident_bytes: usize,
 }
 
-/// The address space of one memory.
-#[derive(Debug)]
-pub(crate) struct Space {
-    pub(crate) reservation: Reservation,
-    image: Option<MappedImage>,
-    /// Bytes that were left in physical memory when it was cleaned.
-    resident_bytes: usize,
-}
-
-/// An image that is mapped into a space: so much is known of it after the image itself is gone.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct MappedImage {
-    id: u64,
-    range: Range<usize>,
-}
-
-/// What a memory asks of its space.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SpaceRequest<'a> {
-    pub(crate) reserved: usize,
-    pub(crate) guard: usize,
-    /// Bytes to be accessible, a multiple of [`PAGE`].
-    pub(crate) accessible: usize,
-    pub(crate) image: Option<&'a MemoryImage>,
-}
-
 impl MemoryCache {
     /// A cache with default limits, for memories that reserve 2 GiB more than they need when they have to move.
     #[expect(clippy::new_without_default, reason = "an engine's cache is made once, on purpose")]
@@ -95,63 +63,108 @@ impl MemoryCache {
         Self(Arc::new(Shared { limits, growth_headroom, kept: Mutex::default() }))
     }
 
-    /// Bytes that a memory reserves for further growth when it has to move.
-    pub(crate) fn growth_headroom(&self) -> u64 {
-        self.0.growth_headroom
+    /// The same for spaces from elsewhere.
+    pub(crate) fn of(source: Arc<dyn SpaceSource>) -> Self {
+        Self(source)
     }
 
     /// Spaces and bytes of physical memory that are kept at present.
     pub fn kept(&self) -> (usize, usize) {
-        let kept = self.0.lock();
-        (kept.spaces.len(), kept.resident_bytes)
+        self.0.kept()
     }
 
     /// Gives everything that is kept back to the system.
     pub fn clear(&self) {
-        let spaces = {
-            let mut kept = self.0.lock();
-            std::mem::take(&mut *kept).spaces
-        };
-        drop(spaces);
+        self.0.clear();
     }
 
-    /// A space of exactly this shape, all zeros but for the image.
-    ///
-    /// # Errors
-    /// [`MemoryError::System`] where the system has no address space or no room for another mapping.
     pub(crate) fn take(&self, request: SpaceRequest<'_>) -> Result<Space, MemoryError> {
-        let kept = self.0.lock().take(&request);
+        self.0.take(request)
+    }
+
+    pub(crate) fn give_back(&self, space: Space, image: Option<Arc<MemoryImage>>) {
+        self.0.give_back(space, image);
+    }
+
+    pub(crate) fn max_byte_len(&self) -> u64 {
+        self.0.max_byte_len()
+    }
+
+    pub(crate) fn growth_headroom(&self) -> u64 {
+        self.0.growth_headroom()
+    }
+
+    pub(crate) fn image_policy(&self) -> ImagePolicy {
+        self.0.image_policy()
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakMemoryCache {
+        WeakMemoryCache(Arc::downgrade(&self.0))
+    }
+}
+
+impl SpaceSource for Shared {
+    fn take(&self, request: SpaceRequest<'_>) -> Result<Space, MemoryError> {
+        let kept = self.lock().take(&request);
         if let Some(mut space) = kept
             && space.prepare(&request).is_ok()
         {
             return Ok(space);
         }
-        self.create(&request).or_else(|_| {
+        let create = || {
+            let mut space = Space::new(Reservation::new(request.reserved, request.guard)?);
+            space.prepare(&request).map(|()| space)
+        };
+        create().or_else(|_| {
             // What the cache keeps may be what the system lacks.
             self.clear();
-            self.create(&request)
+            create()
         })
     }
 
-    fn create(&self, request: &SpaceRequest<'_>) -> Result<Space, MemoryError> {
-        let reservation = Reservation::new(request.reserved, request.guard)?;
-        let mut space = Space { reservation, image: None, resident_bytes: 0 };
-        space.prepare(request)?;
-        Ok(space)
-    }
-
-    /// Takes a space back from its owner, and cleans and keeps it if there is room. `image` is the one it was taken with.
-    pub(crate) fn give_back(&self, mut space: Space, image: Option<&MemoryImage>) {
-        let Some(resident_bytes) = self.0.room_for(&space) else { return };
-        match space.clean(image, resident_bytes) {
-            Ok(()) => self.0.keep(space),
+    /// Cleans the space and keeps it if there is room.
+    fn give_back(&self, mut space: Space, image: Option<Arc<MemoryImage>>) {
+        let Some(resident_bytes) = self.room_for(&space) else { return };
+        match space.clean(image.as_deref(), resident_bytes) {
+            Ok(()) => self.keep(space),
             // Dropping unmaps it, contents and all.
             Err(_) => drop(space),
         }
     }
 
-    pub(crate) fn downgrade(&self) -> WeakMemoryCache {
-        WeakMemoryCache(Arc::downgrade(&self.0))
+    fn forget_image(&self, id: u64) {
+        let mut forgotten = Vec::new();
+        let mut kept = self.lock();
+        while let Some(position) = kept.spaces.iter().rposition(|space| space.image_id() == id) {
+            forgotten.push(kept.remove(position));
+        }
+        drop(kept);
+        drop(forgotten);
+    }
+
+    fn kept(&self) -> (usize, usize) {
+        let kept = self.lock();
+        (kept.spaces.len(), kept.resident_bytes)
+    }
+
+    fn clear(&self) {
+        let spaces = {
+            let mut kept = self.lock();
+            std::mem::take(&mut *kept).spaces
+        };
+        drop(spaces);
+    }
+
+    fn max_byte_len(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn growth_headroom(&self) -> u64 {
+        self.growth_headroom
+    }
+
+    fn image_policy(&self) -> ImagePolicy {
+        ImagePolicy::KEPT_PAGES
     }
 }
 
@@ -177,7 +190,7 @@ impl Shared {
     fn is_full(&self, kept: &Kept, space: &Space) -> bool {
         kept.spaces.len() >= self.limits.spaces
             || kept.reserved_bytes + space.total_bytes() > self.limits.reserved_bytes
-            || kept.resident_bytes + space.resident_bytes > self.limits.resident_bytes
+            || kept.resident_bytes + space.resident_bytes() > self.limits.resident_bytes
     }
 
     fn keep(&self, space: Space) {
@@ -200,15 +213,14 @@ impl Shared {
 impl Kept {
     /// Takes the kept space that suits best: with the same image, and as long.
     fn take(&mut self, request: &SpaceRequest<'_>) -> Option<Space> {
-        let wanted_image = request.image.map(MappedImage::of);
         let mut best = None;
         for (position, space) in self.spaces.iter().enumerate().rev() {
             if space.reservation.reserved() != request.reserved || space.reservation.guard() != request.guard {
                 continue;
             }
-            let same_image = space.image == wanted_image;
+            let same_image = space.image_id() == request.image_id();
             let same_len = space.reservation.accessible() == request.accessible;
-            let score = 4 * u32::from(same_image) + 2 * u32::from(same_len) + u32::from(space.image.is_none());
+            let score = 4 * u32::from(same_image) + 2 * u32::from(same_len) + u32::from(space.image_id() == 0);
             if best.is_none_or(|(_, other)| other < score) {
                 best = Some((position, score));
             }
@@ -216,144 +228,33 @@ impl Kept {
                 break;
             }
         }
-        let mut space = best.map(|(position, _)| self.remove(position))?;
-        space.resident_bytes = 0;
-        Some(space)
+        best.map(|(position, _)| self.remove(position))
     }
 
     fn push(&mut self, space: Space) {
         self.reserved_bytes += space.total_bytes();
-        self.resident_bytes += space.resident_bytes;
+        self.resident_bytes += space.resident_bytes();
         self.spaces.push(space);
     }
 
     fn remove(&mut self, position: usize) -> Space {
         let space = self.spaces.remove(position);
         self.reserved_bytes -= space.total_bytes();
-        self.resident_bytes -= space.resident_bytes;
+        self.resident_bytes -= space.resident_bytes();
         space
-    }
-}
-
-impl Space {
-    /// A space with `accessible` bytes that no cache gave and no cache will get.
-    pub(crate) fn unshared(reserved: usize, guard: usize, accessible: usize) -> Result<Self, MemoryError> {
-        let mut reservation = Reservation::new(reserved, guard)?;
-        reservation.set_accessible(accessible)?;
-        Ok(Self { reservation, image: None, resident_bytes: 0 })
-    }
-
-    fn same_shape(&self, other: &Space) -> bool {
-        self.reservation.reserved() == other.reservation.reserved()
-            && self.reservation.guard() == other.reservation.guard()
-    }
-
-    fn total_bytes(&self) -> usize {
-        self.reservation.reserved() + self.reservation.guard()
-    }
-
-    /// Makes a clean space ready for its owner.
-    fn prepare(&mut self, request: &SpaceRequest<'_>) -> Result<(), MemoryError> {
-        let wanted_image = request.image.map(MappedImage::of);
-        if self.image != wanted_image
-            && let Some(mapped) = self.image.take()
-        {
-            self.reservation.map_zeros(mapped.range)?;
-        }
-        let accessible = self.reservation.accessible();
-        if accessible > request.accessible {
-            // Else pages would stay resident where nobody counts them.
-            self.reservation.discard(request.accessible..accessible)?;
-        }
-        self.reservation.set_accessible(request.accessible)?;
-        if self.image != wanted_image
-            && let Some(image) = request.image
-        {
-            self.reservation.map_file(image.range(), image.file())?;
-            self.image = wanted_image;
-        }
-        Ok(())
-    }
-
-    /// Makes every byte read as in a new space with the same image, leaving at most `resident_bytes` resident.
-    fn clean(&mut self, image: Option<&MemoryImage>, resident_bytes: usize) -> Result<(), MemoryError> {
-        debug_assert_eq!(self.image, image.map(MappedImage::of));
-        let accessible = self.reservation.accessible();
-        if image.is_none() && accessible <= OVERWRITTEN_BYTES.min(resident_bytes) {
-            // SAFETY: accessible bytes, and the memory's owner is gone.
-            unsafe { self.reservation.base().write_bytes(0, accessible) };
-            self.resident_bytes = accessible;
-            return Ok(());
-        }
-        self.resident_bytes = 0;
-        let base = self.reservation.base() as usize;
-        let max_pages = resident_bytes / PAGE;
-        let written = (max_pages > 0).then(|| pagemap::written_pages(base, base + accessible, max_pages)).flatten();
-        let Some(written) = written else {
-            self.reservation.discard(0..accessible)?;
-            return Ok(());
-        };
-        for range in written.ranges() {
-            self.resident_bytes += range.len();
-            // SAFETY: accessible bytes, and the memory's owner is gone.
-            unsafe { self.restore(range.start - base, range.end - base, image) };
-        }
-        let scanned = written.scanned_end() - base;
-        self.reservation.discard(scanned..accessible)?;
-        Ok(())
-    }
-
-    /// Overwrites `start..end` with zeros, or the image where it covers them.
-    ///
-    /// # Safety
-    /// The range is accessible, and nobody else uses it.
-    unsafe fn restore(&mut self, start: usize, end: usize, image: Option<&MemoryImage>) {
-        let covered = image.map_or(0..0, MemoryImage::range);
-        let from = covered.start.clamp(start, end);
-        let to = covered.end.clamp(from, end);
-        let base = self.reservation.base();
-        // SAFETY: by the caller; `start <= from <= to <= end`, and `from..to` is inside the image or empty.
-        unsafe {
-            base.add(start).write_bytes(0, from - start);
-            if let Some(image) = image.filter(|_| from < to) {
-                image.copy(from..to, base.add(from));
-            }
-            base.add(to).write_bytes(0, end - to);
-        }
-    }
-}
-
-impl MappedImage {
-    fn of(image: &MemoryImage) -> Self {
-        Self { id: image.id(), range: image.range() }
-    }
-}
-
-impl<'a> SpaceRequest<'a> {
-    /// The request for these sizes in bytes, rounded up to pages of the host. `None` where the host can't address as much.
-    pub(crate) fn new(reserved: u64, guard: u64, byte_len: u64, image: Option<&'a MemoryImage>) -> Option<Self> {
-        let pages = |len: u64| round_up_to_pages(usize::try_from(len).ok()?);
-        Some(Self { reserved: pages(reserved)?.max(PAGE), guard: pages(guard)?, accessible: pages(byte_len)?, image })
     }
 }
 
 /// A cache that may be gone.
 #[derive(Debug)]
-pub(crate) struct WeakMemoryCache(Weak<Shared>);
+pub(crate) struct WeakMemoryCache(Weak<dyn SpaceSource>);
 
 impl WeakMemoryCache {
     /// Gives the spaces that map this image back to the system, and the image's memory with them.
     pub(crate) fn forget_image(&self, id: u64) {
-        let Some(shared) = self.0.upgrade() else { return };
-        let mut forgotten = Vec::new();
-        let mut kept = shared.lock();
-        while let Some(position) =
-            kept.spaces.iter().rposition(|space| space.image.as_ref().is_some_and(|mapped| mapped.id == id))
-        {
-            forgotten.push(kept.remove(position));
+        if let Some(source) = self.0.upgrade() {
+            source.forget_image(id);
         }
-        drop(kept);
-        drop(forgotten);
     }
 }
 

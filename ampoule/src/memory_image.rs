@@ -10,11 +10,24 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Up to here, copying the data into each new memory is cheaper than the page faults and the file descriptor of an image.
-const COPIED_BYTES: usize = 16 << 10;
-
 /// An image spans at most this many times its data: a guest that reads the gaps makes the system fill them.
 const MAX_SPAN_PER_DATA: usize = 4;
+
+/// When an image pays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ImagePolicy {
+    /// Up to so many bytes of data are copied into each new memory.
+    pub(crate) copied_bytes: usize,
+    /// An image of up to this length may have gaps of any size.
+    pub(crate) sparse_bytes: usize,
+}
+
+impl ImagePolicy {
+    /// For memories whose pages stay: copying a little is cheaper than the page faults and the file descriptor of an image.
+    pub(crate) const KEPT_PAGES: Self = Self { copied_bytes: 16 << 10, sparse_bytes: 0 };
+    /// For memories that lose their pages: copying anything means a page fault for each owner, an image none.
+    pub(crate) const LOST_PAGES: Self = Self { copied_bytes: 0, sparse_bytes: 1 << 20 };
+}
 
 /// Contents of one memory at the time when its instance starts, all zeros around them.
 ///
@@ -44,7 +57,7 @@ impl MemoryImage {
         pieces: &[(u64, &[u8])],
         cache: &MemoryCache,
     ) -> Result<Option<Arc<Self>>, MemoryError> {
-        let Some(span) = worthwhile_span(byte_len, pieces) else { return Ok(None) };
+        let Some(span) = worthwhile_span(byte_len, pieces, cache.image_policy()) else { return Ok(None) };
         let file = rustix::fs::memfd_create("ampoule-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         rustix::fs::ftruncate(&file, span.len() as u64)?;
         for &(offset, bytes) in pieces {
@@ -91,7 +104,7 @@ impl Drop for MemoryImage {
 }
 
 /// The page-aligned range of an image of these pieces, if one is worth making.
-fn worthwhile_span(byte_len: usize, pieces: &[(u64, &[u8])]) -> Option<Range<usize>> {
+fn worthwhile_span(byte_len: usize, pieces: &[(u64, &[u8])], policy: ImagePolicy) -> Option<Range<usize>> {
     // Only whole pages can be mapped. (A memory with pages of one byte may end within one.)
     let mappable = byte_len - byte_len % PAGE;
     let (mut start, mut end, mut data_len) = (usize::MAX, 0, 0usize);
@@ -103,11 +116,11 @@ fn worthwhile_span(byte_len: usize, pieces: &[(u64, &[u8])]) -> Option<Range<usi
             data_len = data_len.checked_add(bytes.len())?;
         }
     }
-    if data_len <= COPIED_BYTES {
+    if data_len <= policy.copied_bytes {
         return None;
     }
     let span = start - start % PAGE..end.next_multiple_of(PAGE);
-    (span.len() / MAX_SPAN_PER_DATA <= data_len).then_some(span)
+    (span.len() <= policy.sparse_bytes || span.len() / MAX_SPAN_PER_DATA <= data_len).then_some(span)
 }
 
 #[cfg(test)]
@@ -117,7 +130,7 @@ mod tests {
     const BIG: &[u8] = &[0x11; 100 << 10];
 
     fn span(byte_len: usize, pieces: &[(u64, &[u8])]) -> Option<Range<usize>> {
-        worthwhile_span(byte_len, pieces)
+        worthwhile_span(byte_len, pieces, ImagePolicy::KEPT_PAGES)
     }
 
     #[test]
@@ -129,7 +142,16 @@ mod tests {
     #[test]
     fn little_data_makes_no_image() {
         assert_eq!(span(1 << 20, &[]), None);
-        assert_eq!(span(1 << 20, &[(0, &BIG[..COPIED_BYTES])]), None);
+        assert_eq!(span(1 << 20, &[(0, &BIG[..ImagePolicy::KEPT_PAGES.copied_bytes])]), None);
+    }
+
+    #[test]
+    fn where_pages_are_lost_little_data_makes_an_image() {
+        let span = |pieces: &[(u64, &[u8])]| worthwhile_span(1 << 32, pieces, ImagePolicy::LOST_PAGES);
+        assert_eq!(span(&[(5000, &[1])]), Some(4096..8192));
+        assert_eq!(span(&[(0, &[1]), ((1 << 20) - 1, &[1])]), Some(0..1 << 20));
+        assert_eq!(span(&[(0, &[1]), (1 << 20, &[1])]), None);
+        assert_eq!(span(&[]), None);
     }
 
     #[test]

@@ -131,6 +131,9 @@ impl Module {
         let description = Arc::new(validated(engine, bytes)?);
         let bytes: Arc<[u8]> = bytes.into();
         let layout = Arc::new(VmLayout::new(&description));
+        if let Some(pool) = engine.pool() {
+            pool.check_module(&description, &layout)?;
+        }
         let (count, imported) = (description.bodies.len(), description.num_imported_functions);
         let code = if engine.compiles_eagerly() {
             let compile = compile_fn(engine, &description, &layout, &bytes);
@@ -221,7 +224,7 @@ impl Module {
     /// # Safety
     /// The bytes are code, and what is checked only catches mistakes: they must be what [`Module::serialize`] wrote.
     pub unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
-        Ok(Module::loaded(engine, serialize::load_bytes(bytes, made_for(engine))?))
+        Module::loaded(engine, serialize::load_bytes(bytes, made_for(engine))?)
     }
 
     /// As [`Module::deserialize`], from a file, which is mapped rather than read.
@@ -234,16 +237,19 @@ impl Module {
     pub unsafe fn deserialize_file(engine: &Engine, path: &std::path::Path) -> Result<Module, Error> {
         let file =
             std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
-        Ok(Module::loaded(engine, serialize::load_file(&file, made_for(engine))?))
+        Module::loaded(engine, serialize::load_file(&file, made_for(engine))?)
     }
 
-    fn loaded(engine: &Engine, loaded: serialize::Loaded) -> Module {
+    fn loaded(engine: &Engine, loaded: serialize::Loaded) -> Result<Module, Error> {
         let layout = Arc::new(VmLayout::new(&loaded.module));
+        if let Some(pool) = engine.pool() {
+            pool.check_module(&loaded.module, &layout)?;
+        }
         let description = Arc::new(loaded.module);
         let thunks = Arc::new(ArtifactThunks::new(loaded.thunks, description.clone()));
         engine.add_thunks(&thunks);
         let kept = ModuleBytes::Kept(Arc::new(loaded.bytes), thunks);
-        Module::assemble(engine, description, layout, kept, loaded.code)
+        Ok(Module::assemble(engine, description, layout, kept, loaded.code))
     }
 
     pub(crate) fn assemble(
@@ -355,7 +361,7 @@ impl Module {
         self.0.plan.get_or_init(|| {
             let module = &*self.0.description;
             let (images, first_data) = if self.0.engine.config().memory_init_cow {
-                memory_images(module, &self.0.bytes, self.0.engine.memories())
+                memory_images(module, &self.0.bytes, self.0.engine.instance_memories())
             } else {
                 (module.memories[module.num_imported_memories..].iter().map(|_| None).collect(), 0)
             };

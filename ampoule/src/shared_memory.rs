@@ -1,7 +1,8 @@
 //! Linear memories that threads share (threads proposal), and sleeping on their addresses.
 
 use crate::linear_memory::{MemoryError, checked_request, grown_byte_len};
-use crate::memory_cache::{MemoryCache, Space};
+use crate::memory_cache::MemoryCache;
+use crate::memory_space::Space;
 use crate::parking::{ParkingLot, WaitOutcome};
 use crate::sys::reservation::round_up_to_pages;
 use ampoule_core::trap::TrapCode;

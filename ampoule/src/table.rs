@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::instance::InstanceData;
+use crate::pool::Claim;
 use crate::store::Store;
 use crate::store::instances::ItemId;
 use crate::store::limits::Limits;
@@ -33,6 +34,16 @@ pub(crate) struct TableData {
     own: Option<Box<VmTable>>,
     /// What the lazy elements stand for: the instance whose functions they are, and which.
     lazy: Option<(u32, Arc<[Option<FuncIndex>]>)>,
+    /// That of an instance's table, where the engine has a pool.
+    claim: Option<Claim>,
+}
+
+impl Drop for TableData {
+    fn drop(&mut self) {
+        if let Some(claim) = &self.claim {
+            claim.pool().give_back_elements(std::mem::take(&mut self.elements));
+        }
+    }
 }
 
 impl Table {
@@ -147,7 +158,10 @@ pub(crate) fn allocate(store: &mut Store, ty: &TableType, init: u64, definition:
     if !store.limits.allow_table(ty.min) || ty.min > MAX_ELEMENTS {
         return Err(too_large());
     }
-    let mut elements = Vec::new();
+    // What the host makes for itself is not the pool's.
+    let pool = store.engine.pool().filter(|_| !definition.is_null());
+    let claim = pool.map(|pool| pool.claim_table()).transpose()?;
+    let mut elements = pool.map_or_else(Vec::new, |pool| pool.take_elements());
     elements.try_reserve_exact(ty.min as usize).map_err(|_| too_large())?;
     // A lazy element with nothing behind it is null, and zeroed memory costs nothing until it is touched.
     elements.resize(ty.min as usize, init);
@@ -160,7 +174,7 @@ pub(crate) fn allocate(store: &mut Store, ty: &TableType, init: u64, definition:
         unsafe { definition.write(vm) };
         (definition, None)
     };
-    store.instances.tables.push(TableData { elements, ty: *ty, definition, own, lazy: None });
+    store.instances.tables.push(TableData { elements, ty: *ty, definition, own, lazy: None, claim });
     Ok(store.instances.tables.len() as u32 - 1)
 }
 
@@ -213,8 +227,9 @@ pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> O
     let table = &mut store.instances.tables[position as usize];
     let before = table.elements.len();
     let after = (before as u64).checked_add(delta)?;
+    let pooled = table.claim.as_ref().map_or(MAX_ELEMENTS, |claim| claim.pool().max_table_elements());
     let width = if table.ty.is_64 { u64::MAX } else { u64::from(u32::MAX) };
-    if after > table.ty.max.unwrap_or(width).min(width).min(MAX_ELEMENTS)
+    if after > table.ty.max.unwrap_or(width).min(width).min(MAX_ELEMENTS).min(pooled)
         || (delta > 0 && !store.limits.allow_table(after))
     {
         return None;

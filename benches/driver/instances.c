@@ -1,4 +1,5 @@
 /* Stores and instances, made and dropped; and what a live one weighs. */
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,8 +46,8 @@ static void case_store(char **arguments) {
 }
 
 /* MODULE PLAIN|PRE|TOUCH */
-static life_t life_of(char **arguments) {
-  life_t life = {.engine = wasm_engine_new(), .touch = strcmp(arguments[1], "TOUCH") == 0};
+static life_t life_in(wasm_engine_t *engine, char **arguments) {
+  life_t life = {.engine = engine, .touch = strcmp(arguments[1], "TOUCH") == 0};
   life.module = load_module(life.engine, arguments[0]);
   if (strcmp(arguments[1], "PRE") == 0) {
     wasmtime_linker_t *linker = wasmtime_linker_new(life.engine);
@@ -56,9 +57,50 @@ static life_t life_of(char **arguments) {
   return life;
 }
 
+static life_t life_of(char **arguments) { return life_in(wasm_engine_new(), arguments); }
+
+static life_t pooled_life_of(char **arguments) {
+  wasm_config_t *config = wasm_config_new();
+  wasmtime_pooling_allocation_config_t *pool = wasmtime_pooling_allocation_config_new();
+  wasmtime_pooling_allocation_strategy_set(config, pool);
+  wasmtime_pooling_allocation_config_delete(pool);
+  return life_in(wasm_engine_new_with_config(config), arguments);
+}
+
 static void case_instance(char **arguments) {
   life_t life = life_of(arguments);
   measure(instance_life, &life);
+}
+
+static void case_pooled(char **arguments) {
+  life_t life = pooled_life_of(arguments);
+  measure(instance_life, &life);
+}
+
+enum { THREADS = 4 };
+
+typedef struct {
+  life_t *life;
+  uint64_t turns;
+} share_t;
+
+static void *share_of_lives(void *env) {
+  share_t *share = env;
+  instance_life(share->life, share->turns);
+  return NULL;
+}
+
+static void instance_life_in_threads(void *env, uint64_t turns) {
+  share_t share = {env, turns / THREADS + 1};
+  pthread_t threads[THREADS];
+  for (int i = 0; i < THREADS; i++)
+    if (pthread_create(&threads[i], NULL, share_of_lives, &share) != 0) fail("cannot make a thread");
+  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+}
+
+static void case_pooled_threads(char **arguments) {
+  life_t life = pooled_life_of(arguments);
+  measure(instance_life_in_threads, &life);
 }
 
 static long resident_bytes(void) {
@@ -82,6 +124,8 @@ static void case_footprint(char **arguments) {
 const case_t instance_cases[] = {
     {"store", 0, case_store},
     {"instance", 2, case_instance},
+    {"pooled", 2, case_pooled},
+    {"pooled_threads", 2, case_pooled_threads},
     {"footprint", 2, case_footprint},
     {NULL, 0, NULL},
 };

@@ -43,6 +43,7 @@ pub mod instance;
 pub mod linker;
 pub mod memory;
 pub mod module;
+pub mod pooling;
 pub mod sharedmemory;
 pub mod store;
 pub mod table;

@@ -33,8 +33,9 @@ impl ExternRef {
     /// A new reference to `value`, which is dropped once nothing refers to it, or with the store.
     ///
     /// # Errors
-    /// Where the store holds 2^32 - 2 values already.
+    /// Where the store holds 2^32 - 2 values already, or the engine's pool allows no more stores with references.
     pub fn new(store: &mut Store, value: Box<dyn Any + Send + Sync>) -> Result<ExternRef, Error> {
+        store.claim_gc_heap()?;
         if store.externrefs.wants_collection() {
             collect(store);
         }

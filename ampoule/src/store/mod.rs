@@ -23,6 +23,7 @@ pub mod slots;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::gc::externref::ExternRefs;
+use crate::pool::{Claim, Pool};
 use crate::sys::stack::StackBounds;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::VmStoreContext;
@@ -55,6 +56,8 @@ pub struct Store {
     pub(crate) limits: Limits,
     /// The host values that `externref`s stand for.
     pub(crate) externrefs: ExternRefs,
+    /// Held from the first reference on, where the engine has a pool.
+    gc_heap: Option<Claim>,
     /// References that the host holds.
     pub(crate) roots: Roots,
     /// The embedder's value.
@@ -99,6 +102,7 @@ impl Store {
             limits: Limits::default(),
             instances: Instances::default(),
             externrefs: ExternRefs::default(),
+            gc_heap: None,
             roots: Roots::default(),
             data: Data::default(),
             slots: Slots::default(),
@@ -195,6 +199,18 @@ impl Store {
     /// values.
     pub fn gc(&mut self) {
         crate::gc::externref::collect(self);
+    }
+
+    /// Makes sure that the store may hold references to host values.
+    ///
+    /// # Errors
+    /// Where the engine's pool has no room for another store that does.
+    #[inline]
+    pub(crate) fn claim_gc_heap(&mut self) -> Result<(), Error> {
+        if self.gc_heap.is_none() {
+            self.gc_heap = self.engine.pool().map(Pool::claim_gc_heap).transpose()?;
+        }
+        Ok(())
     }
 
     /// The store behind the pointer that machine code and thunks carry.

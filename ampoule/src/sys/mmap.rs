@@ -115,6 +115,18 @@ impl Mapping {
         Ok(Self::owning(base, len))
     }
 
+    /// Makes two of one: the first `at` bytes, and the rest, which may be nothing.
+    ///
+    /// # Panics
+    /// Where `at` is zero, beyond the end, or no multiple of [`PAGE`].
+    pub fn split(self, at: usize) -> (Mapping, Option<Mapping>) {
+        let (rest, rest_len) = self.checked(at..self.len);
+        assert!(at > 0, "a mapping is not empty");
+        let first = Mapping { base: self.base, len: at };
+        std::mem::forget(self);
+        (first, (rest_len > 0).then(|| Self::owning(rest.cast(), rest_len)))
+    }
+
     fn owning(base: *mut std::ffi::c_void, len: usize) -> Self {
         Self { base: NonNull::new(base.cast()).expect("the kernel never maps address zero unasked"), len }
     }
@@ -321,6 +333,24 @@ mod tests {
             mapping.base().add(PAGE).write(b'x');
             mapping.reset(PAGE..2 * PAGE).unwrap();
             assert_eq!(mapping.base().add(PAGE).read(), b'f');
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_mapping_go_one_by_one() {
+        let (first, rest) = Mapping::anonymous(4 * PAGE, Access::ReadWrite).unwrap().split(PAGE);
+        let (second, rest) = rest.unwrap().split(PAGE);
+        let (third, none) = rest.unwrap().split(2 * PAGE);
+        assert_eq!((first.len(), second.len(), third.len(), none.is_none()), (PAGE, PAGE, 2 * PAGE, true));
+        assert_eq!(
+            (second.base() as usize, third.base() as usize),
+            (first.base() as usize + PAGE, first.base() as usize + 2 * PAGE)
+        );
+        drop(second);
+        // SAFETY: both are writable, and ours.
+        unsafe {
+            first.base().write(1);
+            third.base().write(3);
         }
     }
 

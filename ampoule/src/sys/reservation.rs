@@ -38,6 +38,18 @@ impl Reservation {
         Ok(Self { mapping: Mapping::reserve(total)?, reserved: reserved.max(PAGE), accessible: 0, intact: true })
     }
 
+    /// The reservation in a mapping of which nothing is accessible yet; what follows its first `reserved` bytes is the guard.
+    ///
+    /// # Panics
+    /// Where `reserved` is zero, beyond the mapping, or no multiple of [`PAGE`].
+    pub fn over(mapping: Mapping, reserved: usize) -> Self {
+        assert!(
+            reserved > 0 && reserved <= mapping.len() && reserved.is_multiple_of(PAGE),
+            "a mapping holds its parts"
+        );
+        Self { mapping, reserved, accessible: 0, intact: true }
+    }
+
     /// The first byte.
     pub fn base(&self) -> *mut u8 {
         self.mapping.base()

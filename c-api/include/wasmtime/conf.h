@@ -22,6 +22,8 @@
 #define WASMTIME_FEATURE_DEMANGLE
 /// The threads proposal, with shared memories.
 #define WASMTIME_FEATURE_THREADS
+/// Pooling allocation: bounds over all stores of an engine.
+#define WASMTIME_FEATURE_POOLING_ALLOCATOR
 /// The optimizing compiler.
 #define WASMTIME_FEATURE_CRANELIFT
 
@@ -36,7 +38,6 @@
 // #define WASMTIME_FEATURE_GC_DRC
 // #define WASMTIME_FEATURE_GC_NULL
 // #define WASMTIME_FEATURE_LOGGING
-// #define WASMTIME_FEATURE_POOLING_ALLOCATOR
 // #define WASMTIME_FEATURE_PROFILING
 // #define WASMTIME_FEATURE_PULLEY
 // #define WASMTIME_FEATURE_WASI_HTTP

@@ -315,8 +315,12 @@ WASM_API_EXTERN void wasmtime_config_memory_init_cow_set(
 /// \brief The dimensions of a pool from which instances, memories, tables and
 /// stacks are taken.
 ///
-/// All sizes are fixed when the engine is made; what does not fit is refused
-/// when it is instantiated.
+/// They bound what is alive at a time over all stores of an engine. A module
+/// that could not be instantiated within them is refused when it is made; one
+/// for which nothing is left, when it is instantiated. What ends with a store
+/// is free again for all. What the host makes by itself (`wasmtime_memory_new`,
+/// `wasmtime_table_new`, shared memories) is not counted, and modules that
+/// define shared memories are refused.
 typedef struct wasmtime_pooling_allocation_config_t
     wasmtime_pooling_allocation_config_t;
 
@@ -328,31 +332,33 @@ wasmtime_pooling_allocation_config_new(void);
 WASM_API_EXTERN void wasmtime_pooling_allocation_config_delete(
     wasmtime_pooling_allocation_config_t *pool);
 
-/// How many unused slots stay prepared for the module they last served.
+/// How many unused slots stay prepared for the module they last served before
+/// one of them is taken for another module. 100 by default.
 WASM_API_EXTERN void
 wasmtime_pooling_allocation_config_max_unused_warm_slots_set(
     wasmtime_pooling_allocation_config_t *pool, uint32_t count);
 
-/// How many freed slots are returned to the system at a time.
+/// How many freed memories are cleaned at a time; until then they are kept as
+/// they were. 1 by default, as is 0.
 WASM_API_EXTERN void wasmtime_pooling_allocation_config_decommit_batch_size_set(
     wasmtime_pooling_allocation_config_t *pool, size_t count);
 
 #ifdef WASMTIME_FEATURE_ASYNC
 /// How many bytes of a freed stack are zeroed in place rather than returned to
-/// the system.
+/// the system. None by default.
 WASM_API_EXTERN void
 wasmtime_pooling_allocation_config_async_stack_keep_resident_set(
     wasmtime_pooling_allocation_config_t *pool, size_t size);
 #endif // WASMTIME_FEATURE_ASYNC
 
 /// How many bytes of a freed memory are zeroed in place rather than returned to
-/// the system.
+/// the system. None by default.
 WASM_API_EXTERN void
 wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(
     wasmtime_pooling_allocation_config_t *pool, size_t size);
 
-/// How many bytes of a freed table are zeroed in place rather than returned to
-/// the system.
+/// Freed tables whose elements take up to this many bytes are kept for the next
+/// rather than returned to the system. None by default.
 WASM_API_EXTERN void wasmtime_pooling_allocation_config_table_keep_resident_set(
     wasmtime_pooling_allocation_config_t *pool, size_t size);
 
@@ -381,49 +387,54 @@ WASM_API_EXTERN void
 wasmtime_pooling_allocation_config_max_tables_per_component_set(
     wasmtime_pooling_allocation_config_t *pool, uint32_t count);
 
-/// How many memories may live at a time.
+/// How many memories of instances may live at a time; 1000 by default. Address
+/// space for all of them is reserved when the engine is made.
 WASM_API_EXTERN void wasmtime_pooling_allocation_config_total_memories_set(
     wasmtime_pooling_allocation_config_t *pool, uint32_t count);
 
-/// How many tables may live at a time.
+/// How many tables of instances may live at a time. 1000 by default.
 WASM_API_EXTERN void wasmtime_pooling_allocation_config_total_tables_set(
     wasmtime_pooling_allocation_config_t *pool, uint32_t count);
 
 #ifdef WASMTIME_FEATURE_ASYNC
-/// How many stacks may be in use at a time.
+/// How many stacks of async calls may be in use at a time. 1000 by default.
 WASM_API_EXTERN void wasmtime_pooling_allocation_config_total_stacks_set(
     wasmtime_pooling_allocation_config_t *pool, uint32_t count);
 #endif // WASMTIME_FEATURE_ASYNC
 
-/// How many core instances may live at a time.
+/// How many core instances may live at a time. 1000 by default.
 WASM_API_EXTERN void
 wasmtime_pooling_allocation_config_total_core_instances_set(
     wasmtime_pooling_allocation_config_t *pool, uint32_t count);
 
-/// How many bytes the description of one core instance may take.
+/// How many bytes the description of one core instance may take, which is what
+/// it needs beside its memories and elements. 1 MiB by default.
 WASM_API_EXTERN void
 wasmtime_pooling_allocation_config_max_core_instance_size_set(
     wasmtime_pooling_allocation_config_t *pool, size_t size);
 
-/// How many tables one module may define.
+/// How many tables one module may define. 1 by default.
 WASM_API_EXTERN void
 wasmtime_pooling_allocation_config_max_tables_per_module_set(
     wasmtime_pooling_allocation_config_t *pool, uint32_t count);
 
-/// How many elements one table may have.
+/// How many elements one table may have, also by growing. 20000 by default.
 WASM_API_EXTERN void wasmtime_pooling_allocation_config_table_elements_set(
     wasmtime_pooling_allocation_config_t *pool, size_t count);
 
-/// How many memories one module may define.
+/// How many memories one module may define. 1 by default.
 WASM_API_EXTERN void
 wasmtime_pooling_allocation_config_max_memories_per_module_set(
     wasmtime_pooling_allocation_config_t *pool, uint32_t count);
 
-/// How many bytes one memory may have.
+/// How many bytes one memory may have, also by growing. 4 GiB by default; it
+/// must not exceed what `wasmtime_config_memory_reservation_set` says, or no
+/// engine can be made.
 WASM_API_EXTERN void wasmtime_pooling_allocation_config_max_memory_size_set(
     wasmtime_pooling_allocation_config_t *pool, size_t size);
 
-/// How many garbage-collected heaps may live at a time.
+/// How many garbage-collected heaps may live at a time: stores that hold
+/// references to host values. 1000 by default.
 WASM_API_EXTERN void wasmtime_pooling_allocation_config_total_gc_heaps_set(
     wasmtime_pooling_allocation_config_t *pool, uint32_t count);
 
