@@ -26,6 +26,7 @@
  *
  * | name | header | what it is |
  * | --- | --- | --- |
+ * | `cancel` | ampoule/cancel.h | cancelling calls, deadlines |
  *
  * A name stays once it is here, and what it stands for keeps its meaning.
  */
@@ -33,6 +34,7 @@
 #ifndef AMPOULE_H
 #define AMPOULE_H
 
+#include <ampoule/cancel.h>
 #include <wasmtime.h>
 
 #ifdef __cplusplus

@@ -17,6 +17,8 @@ use std::time::Duration;
 pub(crate) struct Calls {
     cancel: Option<Arc<Cell>>,
     time_limit: Option<Duration>,
+    /// A call is running that [`Store::end_call`] will be told of.
+    running: bool,
 }
 
 impl Drop for Calls {
@@ -38,6 +40,10 @@ impl Store {
         self.vm.stack_limit = self.stack.limit_for(sp, self.engine.config().max_wasm_stack);
         let Some(cell) = &self.calls.cancel else { return Ok(false) };
         self.stack.keep_asking();
+        if self.calls.running {
+            // Entered on another stack, by a host function that waits for it: part of its call.
+            return Ok(false);
+        }
         if let Some(limit) = self.calls.time_limit {
             let at = now_ns().saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
             cell.set_time_limit(at);
@@ -47,6 +53,7 @@ impl Store {
             }
         }
         cell.begin()?;
+        self.calls.running = true;
         self.write_deadline();
         Ok(true)
     }
@@ -54,6 +61,7 @@ impl Store {
     /// The call that [`Store::begin_call`] wanted to know the end of is over.
     #[cold]
     pub(crate) fn end_call(&mut self) {
+        self.calls.running = false;
         if let Some(cell) = &self.calls.cancel {
             cell.end();
         }

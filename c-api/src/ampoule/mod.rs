@@ -2,10 +2,12 @@
 //!
 //! [`EXTENSIONS`] is the one list of the names that `ampoule_has` knows; the header's table documents them.
 
+pub mod cancel;
+
 use std::ffi::{CStr, c_char};
 
 /// The names of the extensions, one for each header in `include/ampoule/`. Programs rely on them: never take one away.
-const EXTENSIONS: &[&CStr] = &[];
+const EXTENSIONS: &[&CStr] = &[c"cancel"];
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ampoule_has(name: *const c_char) -> bool {
