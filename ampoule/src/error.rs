@@ -34,6 +34,9 @@ pub enum ErrorKind {
     /// The guest asked to exit (`proc_exit`) with this status.
     #[error("Exited with i32 exit status {0}")]
     Exit(i32),
+    /// An exception that nothing caught; the store holds it ([`crate::Store::take_exception`]).
+    #[error("thrown Wasm exception")]
+    Exception,
     /// The bytes are not a module, or not one that this engine runs.
     #[error("{0}")]
     Decode(#[from] DecodeError),
@@ -158,6 +161,11 @@ impl Error {
         }
     }
 
+    /// Whether the guest was stopped by the engine or by an exception, rather than by what a host function reported.
+    pub fn is_trap(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Trap(_) | ErrorKind::Exception)
+    }
+
     /// Whether two handles are to the same error.
     pub fn same(&self, other: &Error) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -178,7 +186,8 @@ impl Error {
 
     /// Attaches the guest's frames, unless there are some: the innermost capture is the one that tells most.
     pub(crate) fn set_backtrace(&self, backtrace: Backtrace) {
-        if !backtrace.is_empty() {
+        // An exception is no mistake: nobody asks where it came by.
+        if !backtrace.is_empty() && !matches!(self.0.kind, ErrorKind::Exception) {
             self.0.backtrace.get_or_init(|| backtrace);
         }
     }
@@ -303,5 +312,6 @@ pub(crate) fn extern_kind(ty: &ExternType) -> &'static str {
         ExternType::Table(_) => "table",
         ExternType::Memory(_) => "memory",
         ExternType::Global(_) => "global",
+        ExternType::Tag(_) => "tag",
     }
 }

@@ -7,6 +7,7 @@ use crate::memory::Memory;
 use crate::shared_memory::SharedMemory;
 use crate::store::Store;
 use crate::table::Table;
+use crate::tag::Tag;
 use ampoule_core::types::ExternType;
 
 /// An item of a store (or a shared memory, which belongs to none).
@@ -22,6 +23,8 @@ pub enum Extern {
     Memory(Memory),
     /// A memory that threads share.
     SharedMemory(SharedMemory),
+    /// A tag.
+    Tag(Tag),
 }
 
 impl Extern {
@@ -36,6 +39,7 @@ impl Extern {
             Extern::Table(table) => ExternType::Table(table.ty(store)?),
             Extern::Memory(memory) => ExternType::Memory(memory.ty(store)?),
             Extern::SharedMemory(memory) => ExternType::Memory(*memory.ty()),
+            Extern::Tag(tag) => ExternType::Tag(tag.ty(store)?.clone()),
         })
     }
 

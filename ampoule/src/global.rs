@@ -31,10 +31,11 @@ impl Global {
     /// A new global of the host.
     ///
     /// # Errors
-    /// Where the value is of another type or store.
+    /// Where the value is of another type or store, or guest code doesn't know the type.
     pub fn new(store: &mut Store, ty: GlobalType, value: &Val) -> Result<Global, Error> {
         let refused =
             |error: Error| error.of("type mismatch: initial value provided does not match the type of this global");
+        ty.content.check_runs().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
         value.check_type(ty.content).map_err(refused)?;
         let raw = value.to_raw(store).map_err(refused)?;
         let mut global = Box::new(HostGlobal { vm: VmGlobal::default(), ty });

@@ -69,7 +69,7 @@ impl HostFunc {
     ) -> Result<Self, Error> {
         let env = Box::new(ClosureEnv { func: Box::new(func), ty: ty.clone() });
         let pointer: *const ClosureEnv = &*env;
-        let signature = engine.types().intern(ty);
+        let signature = signature_of(engine, ty)?;
         check_thunk(engine, &signature, Thunk::ExitRaw)?;
         Ok(Self {
             signature,
@@ -95,7 +95,7 @@ impl HostFunc {
         env: *mut c_void,
         owner: Box<dyn Any + Send + Sync>,
     ) -> Result<Self, Error> {
-        let signature = engine.types().intern(ty);
+        let signature = signature_of(engine, ty)?;
         let which = Thunk::ExitRaw;
         check_thunk(engine, &signature, which)?;
         if !ty.params().contains(&ValType::EXTERNREF) {
@@ -126,7 +126,7 @@ impl HostFunc {
         owner: Box<dyn Any + Send + Sync>,
     ) -> Result<Self, Error> {
         assert!(!ty.has_refs(), "references cross through `HostFunc::new` or `HostFunc::raw`");
-        let signature = engine.types().intern(ty);
+        let signature = signature_of(engine, ty)?;
         let which = Thunk::ExitChecked;
         check_thunk(engine, &signature, which)?;
         Ok(Self { signature, which, callback: callback as *const c_void, env, _owner: owner })
@@ -160,6 +160,15 @@ pub(crate) unsafe fn resolve(func: *mut VmHostFunc) -> Result<*const u8, Error> 
         (*func).func_ref.code = code;
         Ok(code)
     }
+}
+
+/// The canonical type of a host function.
+///
+/// # Errors
+/// Where guest code doesn't know one of its types.
+fn signature_of(engine: &Engine, ty: &FuncType) -> Result<Arc<Signature>, Error> {
+    ty.check_runs().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
+    Ok(engine.types().intern(ty))
 }
 
 /// Puts a host function into a store and gives the reference to it, which lives as long as the store.

@@ -58,6 +58,7 @@ pub mod store;
 pub mod symbols;
 pub mod sys;
 pub mod table;
+pub mod tag;
 mod thunks;
 mod timer;
 pub mod type_registry;
@@ -65,7 +66,10 @@ pub mod val;
 
 pub use ampoule_core::features::Features;
 pub use ampoule_core::trap::TrapCode;
-pub use ampoule_core::types::{ExternType, FuncType, GlobalType, MemoryType, RefType, TableType, ValType};
+pub use ampoule_core::types::{
+    ArrayType, ExternType, FieldType, FuncType, GlobalType, MemoryType, RefType, StorageType, StructType, TableType,
+    TagType, ValType,
+};
 pub use ampoule_core::vm::{VmVal, VmValRaw};
 pub use backtrace::{Backtrace, Frame};
 pub use caller::Caller;
@@ -75,7 +79,9 @@ pub use engine::Engine;
 pub use error::{Error, LinkError};
 pub use external::Extern;
 pub use func::Func;
+pub use gc::exnref::ExnRef;
 pub use gc::externref::ExternRef;
+pub use gc::i31::I31;
 pub use global::Global;
 pub use instance::Instance;
 pub use linker::{InstancePre, Linker};
@@ -85,4 +91,5 @@ pub use pool::PoolConfig;
 pub use shared_memory::SharedMemory;
 pub use store::Store;
 pub use table::Table;
+pub use tag::Tag;
 pub use val::Val;

@@ -13,6 +13,7 @@ use crate::module::Module;
 use crate::shared_memory::SharedMemory;
 use crate::store::Store;
 use crate::table::Table;
+use crate::tag::Tag;
 use crate::val::Val;
 use ampoule_core::module::Import;
 use ampoule_core::types::{ExternType, FuncType, ValType};
@@ -226,6 +227,7 @@ impl Linker {
                     Definition::Item(Extern::SharedMemory(SharedMemory::new(&self.engine, &ty)?))
                 }
                 ExternType::Memory(ty) => Definition::Item(Extern::Memory(Memory::new(store, &ty)?)),
+                ExternType::Tag(ty) => Definition::Item(Extern::Tag(Tag::new(store, &ty)?)),
             };
             self.insert(&import.module, &import.name, definition)?;
         }

@@ -50,8 +50,9 @@ impl Table {
     /// A new table of the host, each element `init`.
     ///
     /// # Errors
-    /// Where the value is of another type or store, or a limit refuses.
+    /// Where the value is of another type or store, a limit refuses, or guest code doesn't know the elements' type.
     pub fn new(store: &mut Store, ty: &TableType, init: &Val) -> Result<Table, Error> {
+        ValType::Ref(ty.element).check_runs().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
         let init = element_in(store, ty.element, init)?;
         Limits::check_count("table", store.instances.tables.len(), 1, store.limits.tables)?;
         let position = allocate(store, ty, init, std::ptr::null_mut())?;
@@ -137,16 +138,16 @@ pub(crate) unsafe fn word_of(element: RefType, raw: &VmValRaw) -> u64 {
     // SAFETY: by the caller.
     unsafe {
         match element {
-            RefType::Func => raw.funcref as u64,
-            RefType::Extern => u64::from(raw.externref),
+            RefType::Func | RefType::NoFunc => raw.funcref as u64,
+            _ => u64::from(raw.externref),
         }
     }
 }
 
 fn raw_of(element: RefType, word: u64) -> VmValRaw {
     match element {
-        RefType::Func => VmValRaw { funcref: word as *mut _ },
-        RefType::Extern => VmValRaw { externref: word as u32 },
+        RefType::Func | RefType::NoFunc => VmValRaw { funcref: word as *mut _ },
+        _ => VmValRaw { externref: word as u32 },
     }
 }
 

@@ -148,6 +148,18 @@ WASI_API_EXTERN bool wasi_config_preopen_dir(
     wasi_config_t *config, const char *host_path, const char *guest_path,
     wasi_dir_perms dir_perms, wasi_file_perms file_perms);
 
+/// Lets the program use the network of this process. Not in 44.0.0.
+///
+/// Kept for programs that open sockets themselves, which takes preview 2; in
+/// preview 1 there is nothing that this allows.
+WASI_API_EXTERN void wasi_config_inherit_network(wasi_config_t *config);
+
+/// Whether the program may look up the addresses of host names; not allowed at
+/// first. Not in 44.0.0. As for `wasi_config_inherit_network`, this is about
+/// preview 2.
+WASI_API_EXTERN void wasi_config_allow_ip_name_lookup(
+    wasi_config_t *config, bool allow);
+
 #undef own
 
 #ifdef __cplusplus

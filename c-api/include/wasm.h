@@ -509,8 +509,8 @@ typedef struct wasm_tagtype_vec_t {
   wasm_tagtype_t **data;
 } wasm_tagtype_vec_t;
 
-// The five functions below are declared so that sources compile alike with
-// every 44.0.0 header; like there, no library exports them.
+// A library of version 44.0.0 declares the five functions below and does not
+// export them; this one does, and so do later versions.
 
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_tagtype_vec_new_empty(own wasm_tagtype_vec_t *out);

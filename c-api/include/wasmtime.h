@@ -71,6 +71,7 @@
 #include "wasmtime/table.h"
 #include "wasmtime/tag.h"
 #include "wasmtime/trap.h"
+#include "wasmtime/types.h"
 #include "wasmtime/val.h"
 #include "wasmtime/wat.h"
 

@@ -68,7 +68,7 @@ pub fn give<T>(result: Result<T, Error>, out: &mut MaybeUninit<T>) -> Option<Box
 pub type TrapOut<'a> = Option<&'a mut MaybeUninit<Box<wasm_trap_t>>>;
 
 /// Gives the outcome of what ran guest code: the value to `out`, or a trap to `trap`, or the error. A trap is what the engine
-/// stopped the guest for; whatever a host function said, its exit included, is an error.
+/// or an exception stopped the guest for; whatever a host function said, its exit included, is an error.
 pub fn give_or_trap<T>(
     result: Result<T, Error>,
     out: &mut MaybeUninit<T>,
@@ -87,7 +87,7 @@ pub fn give_or_trap<T>(
 #[cold]
 pub fn give_trap_or_error(error: Error, trap: TrapOut<'_>) -> Option<Box<wasmtime_error_t>> {
     match trap {
-        Some(trap) if error.trap_code().is_some() => {
+        Some(trap) if error.is_trap() => {
             trap.write(give_trap(error));
             None
         }

@@ -129,6 +129,16 @@ pub extern "C" fn wasmtime_config_wasm_custom_page_sizes_set(config: &mut wasm_c
 
 #[cfg(feature = "compiler")]
 #[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_compact_imports_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.compact_imports = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_branch_hinting_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.branch_hinting = enable;
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_wasm_stack_switching_set(config: &mut wasm_config_t, enable: bool) {
     config.config.features.stack_switching = enable;
 }
@@ -170,6 +180,22 @@ pub extern "C" fn wasmtime_config_cranelift_opt_level_set(config: &mut wasm_conf
         2 => OptLevel::SpeedAndSize,
         _ => misuse("wasmtime_config_cranelift_opt_level_set", &format!("{level} is not a level")),
     };
+}
+
+/// How registers are assigned.
+pub type wasmtime_regalloc_algorithm_t = u8;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_cranelift_regalloc_algorithm_set(
+    config: &mut wasm_config_t,
+    algorithm: wasmtime_regalloc_algorithm_t,
+) {
+    let algorithm = match algorithm {
+        0 => "backtracking",
+        1 => "single_pass",
+        _ => misuse("wasmtime_config_cranelift_regalloc_algorithm_set", &format!("{algorithm} is not an algorithm")),
+    };
+    config.config.cranelift_flags.push(("regalloc_algorithm".to_string(), Some(algorithm.to_string())));
 }
 
 /// Only none is here; an engine that should tell another is refused.

@@ -3,7 +3,7 @@
 use crate::boundary::{expect, misuse, null_func};
 use crate::sharedmemory::wasmtime_sharedmemory_t;
 use crate::wasm::externtype::wasm_externtype_t;
-use ampoule::{Error, Extern, Func, Global, Memory, Store, Table};
+use ampoule::{Error, Extern, Func, Global, Memory, Store, Table, Tag};
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
@@ -57,6 +57,8 @@ pub type wasmtime_table_t = Table;
 pub type wasmtime_memory_t = Memory;
 /// `wasmtime_global_t`.
 pub type wasmtime_global_t = Global;
+/// `wasmtime_tag_t`.
+pub type wasmtime_tag_t = Tag;
 
 /// What an extern is.
 pub type wasmtime_extern_kind_t = u8;
@@ -71,6 +73,8 @@ pub const WASMTIME_EXTERN_TABLE: wasmtime_extern_kind_t = 2;
 pub const WASMTIME_EXTERN_MEMORY: wasmtime_extern_kind_t = 3;
 /// A shared memory.
 pub const WASMTIME_EXTERN_SHAREDMEMORY: wasmtime_extern_kind_t = 4;
+/// A tag.
+pub const WASMTIME_EXTERN_TAG: wasmtime_extern_kind_t = 5;
 
 /// The item in an extern.
 #[repr(C)]
@@ -79,6 +83,7 @@ pub union wasmtime_extern_union_t {
     global: wasmtime_global_t,
     table: wasmtime_table_t,
     memory: wasmtime_memory_t,
+    tag: wasmtime_tag_t,
     sharedmemory: ManuallyDrop<Option<Box<wasmtime_sharedmemory_t>>>,
 }
 
@@ -109,6 +114,7 @@ impl wasmtime_extern_t {
                     Some(memory) => Extern::SharedMemory(memory.memory.clone()),
                     None => return Err(Error::message("a null shared memory was given")),
                 },
+                WASMTIME_EXTERN_TAG => Extern::Tag(self.of.tag),
                 kind => return Err(Error::message(format!("{kind} is not the kind of an extern here"))),
             })
         }
@@ -131,6 +137,7 @@ impl From<Extern> for wasmtime_extern_t {
             Extern::Global(global) => Self { kind: WASMTIME_EXTERN_GLOBAL, of: wasmtime_extern_union_t { global } },
             Extern::Table(table) => Self { kind: WASMTIME_EXTERN_TABLE, of: wasmtime_extern_union_t { table } },
             Extern::Memory(memory) => Self { kind: WASMTIME_EXTERN_MEMORY, of: wasmtime_extern_union_t { memory } },
+            Extern::Tag(tag) => Self { kind: WASMTIME_EXTERN_TAG, of: wasmtime_extern_union_t { tag } },
             Extern::SharedMemory(memory) => {
                 let memory = ManuallyDrop::new(Some(Box::new(wasmtime_sharedmemory_t { memory })));
                 Self { kind: WASMTIME_EXTERN_SHAREDMEMORY, of: wasmtime_extern_union_t { sharedmemory: memory } }

@@ -6,7 +6,7 @@
 use crate::boundary::expect;
 use crate::external::wasmtime_func_t;
 use crate::foreign::{Finalizer, Foreign};
-use ampoule::{Error, ExternRef, Func, Store, Val};
+use ampoule::{Error, ExnRef, ExternRef, I31, Store, Val};
 use ampoule_core::vm::{VmVal, VmValRaw, VmValUnion};
 use std::ffi::c_void;
 use std::mem::{self, MaybeUninit};
@@ -17,17 +17,12 @@ pub type wasmtime_val_t = VmVal;
 /// A value without its kind.
 pub type wasmtime_val_raw_t = VmValRaw;
 
-/// `WASMTIME_ANYREF`. No type that the engine takes has such values.
-pub const WASMTIME_ANYREF: u8 = 7;
-/// `WASMTIME_EXNREF`; see [`WASMTIME_ANYREF`].
-pub const WASMTIME_EXNREF: u8 = 8;
-
 /// An `anyref`: null, or a 31-bit integer, which is the only value of this type that needs no collected heap.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wasmtime_anyref_t {
     store_id: u64,
-    /// The reference as guest code holds it: an integer above a set lowest bit.
+    /// The reference as guest code holds it.
     raw: u32,
     private2: u32,
     private3: *const (),
@@ -37,18 +32,18 @@ impl wasmtime_anyref_t {
     /// Null.
     pub const NULL: Self = Self { store_id: 0, raw: 0, private2: 0, private3: ptr::null() };
 
-    fn of_raw(store: &Store, raw: u32) -> Self {
-        if raw & 1 == 0 { Self::NULL } else { Self { store_id: store.id(), raw, ..Self::NULL } }
-    }
+    /// In place of a store's id: integers are of every store.
+    const EVERY_STORE: u64 = u64::MAX;
 
-    /// The reference as guest code holds it; zero for null.
-    fn raw(&self) -> u32 {
-        if self.store_id == 0 { 0 } else { self.raw }
+    /// The integer; `None` for null.
+    pub(crate) fn get(&self) -> Option<I31> {
+        if self.store_id == 0 { None } else { I31::from_raw(self.raw) }
     }
+}
 
-    /// The integer, sign-extended, where it is one.
-    fn i31(&self) -> Option<i32> {
-        (self.raw() & 1 == 1).then_some(self.raw().cast_signed() >> 1)
+impl From<Option<I31>> for wasmtime_anyref_t {
+    fn from(value: Option<I31>) -> Self {
+        value.map_or(Self::NULL, |value| Self { store_id: Self::EVERY_STORE, raw: value.to_raw(), ..Self::NULL })
     }
 }
 
@@ -65,23 +60,27 @@ pub extern "C" fn wasmtime_anyref_unroot(value: Option<&mut wasmtime_anyref_t>) 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_from_raw(context: &mut Store, raw: u32, out: &mut MaybeUninit<wasmtime_anyref_t>) {
-    out.write(wasmtime_anyref_t::of_raw(context, raw));
+pub extern "C" fn wasmtime_anyref_from_raw(_context: &mut Store, raw: u32, out: &mut MaybeUninit<wasmtime_anyref_t>) {
+    out.write(I31::from_raw(raw).into());
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_to_raw(_context: &mut Store, value: Option<&wasmtime_anyref_t>) -> u32 {
-    value.map_or(0, wasmtime_anyref_t::raw)
+    value.and_then(wasmtime_anyref_t::get).map_or(0, I31::to_raw)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_from_i31(context: &mut Store, i31val: u32, out: &mut MaybeUninit<wasmtime_anyref_t>) {
-    out.write(wasmtime_anyref_t::of_raw(context, i31val << 1 | 1));
+pub extern "C" fn wasmtime_anyref_from_i31(
+    _context: &mut Store,
+    i31val: u32,
+    out: &mut MaybeUninit<wasmtime_anyref_t>,
+) {
+    out.write(Some(I31::wrapping(i31val)).into());
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_is_i31(_context: &mut Store, anyref: Option<&wasmtime_anyref_t>) -> bool {
-    anyref.and_then(wasmtime_anyref_t::i31).is_some()
+    anyref.and_then(wasmtime_anyref_t::get).is_some()
 }
 
 #[unsafe(no_mangle)]
@@ -90,7 +89,7 @@ pub extern "C" fn wasmtime_anyref_i31_get_u(
     anyref: Option<&wasmtime_anyref_t>,
     dst: &mut MaybeUninit<u32>,
 ) -> bool {
-    anyref.and_then(wasmtime_anyref_t::i31).map(|value| dst.write(value.cast_unsigned() & !(1 << 31))).is_some()
+    anyref.and_then(wasmtime_anyref_t::get).map(|value| dst.write(value.get_u())).is_some()
 }
 
 #[unsafe(no_mangle)]
@@ -99,7 +98,7 @@ pub extern "C" fn wasmtime_anyref_i31_get_s(
     anyref: Option<&wasmtime_anyref_t>,
     dst: &mut MaybeUninit<i32>,
 ) -> bool {
-    anyref.and_then(wasmtime_anyref_t::i31).map(|value| dst.write(value)).is_some()
+    anyref.and_then(wasmtime_anyref_t::get).map(|value| dst.write(value.get_s())).is_some()
 }
 
 /// A reference to something of the host's, or null: an [`ExternRef`] in words.
@@ -191,7 +190,7 @@ pub extern "C" fn wasmtime_externref_to_raw(context: &mut Store, value: Option<&
     value.map_or(0, |value| expect("wasmtime_externref_to_raw", value.to_raw(context)))
 }
 
-/// An `exnref`: null, for there are no exceptions.
+/// An exception, or null: an [`ExnRef`] in words.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wasmtime_exnref_t {
@@ -204,51 +203,121 @@ pub struct wasmtime_exnref_t {
 impl wasmtime_exnref_t {
     /// Null.
     pub const NULL: Self = Self { store_id: 0, private1: 0, private2: 0, private3: ptr::null() };
+
+    fn is_null(&self) -> bool {
+        self.store_id == 0 || self.private3.is_null()
+    }
+
+    /// Another handle like this one, which stays C's.
+    pub(crate) fn get(&self) -> Option<ExnRef> {
+        // SAFETY: what isn't null was given by `from`, and C has not given it back.
+        (!self.is_null()).then(|| unsafe { ExnRef::clone_words(self.store_id, self.private3) })
+    }
+
+    /// This handle, which C gives up; null is left behind.
+    fn take(&mut self) -> Option<ExnRef> {
+        let taken = mem::replace(self, Self::NULL);
+        // SAFETY: as in `get`, and the words are forgotten.
+        (!taken.is_null()).then(|| unsafe { ExnRef::from_words(taken.store_id, taken.private3) })
+    }
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_exnref_clone(_exnref: Option<&wasmtime_exnref_t>, out: &mut MaybeUninit<wasmtime_exnref_t>) {
-    out.write(wasmtime_exnref_t::NULL);
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_exnref_unroot(value: Option<&mut wasmtime_exnref_t>) {
-    if let Some(value) = value {
-        *value = wasmtime_exnref_t::NULL;
+impl From<Option<ExnRef>> for wasmtime_exnref_t {
+    fn from(value: Option<ExnRef>) -> Self {
+        value.map_or(Self::NULL, |value| {
+            let (store_id, word) = value.into_words();
+            Self { store_id, private1: 0, private2: 0, private3: word }
+        })
     }
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_exnref_clone(exnref: Option<&wasmtime_exnref_t>, out: &mut MaybeUninit<wasmtime_exnref_t>) {
+    out.write(exnref.and_then(wasmtime_exnref_t::get).into());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_exnref_unroot(value: Option<&mut wasmtime_exnref_t>) {
+    drop(value.and_then(wasmtime_exnref_t::take));
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_val_unroot(val: &mut wasmtime_val_t) {
-    if val.kind == VmVal::KIND_EXTERNREF {
-        drop(externref_in(val).take());
+    match val.kind {
+        VmVal::KIND_EXTERNREF => drop(payload_mut::<wasmtime_externref_t>(val).take()),
+        VmVal::KIND_EXNREF => drop(payload_mut::<wasmtime_exnref_t>(val).take()),
+        _ => {}
     }
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_val_clone(src: &wasmtime_val_t, dst: &mut MaybeUninit<wasmtime_val_t>) {
     let copy = dst.write(*src);
-    if src.kind == VmVal::KIND_EXTERNREF {
-        // The bits are the source's handle: another one takes their place.
-        let value = externref_in(copy);
-        *value = value.get().into();
+    // The bits are the source's handle: another one takes their place.
+    match src.kind {
+        VmVal::KIND_EXTERNREF => {
+            let value = payload_mut::<wasmtime_externref_t>(copy);
+            *value = value.get().into();
+        }
+        VmVal::KIND_EXNREF => {
+            let value = payload_mut::<wasmtime_exnref_t>(copy);
+            *value = value.get().into();
+        }
+        _ => {}
     }
 }
 
+/// What a value may hold beside numbers.
+trait Payload: Copy {
+    const KIND: u8;
+}
+
+impl Payload for wasmtime_func_t {
+    const KIND: u8 = VmVal::KIND_FUNCREF;
+}
+
+impl Payload for wasmtime_externref_t {
+    const KIND: u8 = VmVal::KIND_EXTERNREF;
+}
+
+impl Payload for wasmtime_anyref_t {
+    const KIND: u8 = VmVal::KIND_ANYREF;
+}
+
+impl Payload for wasmtime_exnref_t {
+    const KIND: u8 = VmVal::KIND_EXNREF;
+}
+
 /// The reference in a value of that kind.
-fn externref_in(val: &mut VmVal) -> &mut wasmtime_externref_t {
-    debug_assert_eq!(val.kind, VmVal::KIND_EXTERNREF);
-    // SAFETY: the payload is as large and as aligned, and holds such a reference.
+fn payload<T: Payload>(val: &VmVal) -> &T {
+    const { assert!(size_of::<T>() <= size_of::<VmValUnion>() && align_of::<T>() <= align_of::<VmValUnion>()) };
+    debug_assert_eq!(val.kind, T::KIND);
+    // SAFETY: the payload is as large and as aligned, and by its kind holds such a reference.
+    unsafe { &*(&raw const val.of).cast() }
+}
+
+/// As [`payload`], to change it.
+fn payload_mut<T: Payload>(val: &mut VmVal) -> &mut T {
+    const { assert!(size_of::<T>() <= size_of::<VmValUnion>() && align_of::<T>() <= align_of::<VmValUnion>()) };
+    debug_assert_eq!(val.kind, T::KIND);
+    // SAFETY: as in `payload`.
     unsafe { &mut *(&raw mut val.of).cast() }
+}
+
+/// A value with this reference.
+#[inline]
+fn of_payload<T: Payload>(reference: T) -> VmVal {
+    let mut val = VmVal { kind: T::KIND, of: VmValUnion { words: [0; 3] } };
+    *payload_mut(&mut val) = reference;
+    val
 }
 
 /// A value that stays C's.
 ///
 /// # Errors
-/// Where its kind is unknown, or one whose values don't exist here.
+/// Where its kind is unknown.
 pub fn from_c(val: &wasmtime_val_t) -> Result<Val, Error> {
-    // SAFETY: C says by the kind which member it has filled in; any bits are a value of the number types, and references
-    // check themselves.
+    // SAFETY: every bit pattern is a value of the number types; C says by the kind which member it has filled in.
     unsafe {
         Ok(match val.kind {
             VmVal::KIND_I32 => Val::I32(val.of.i32),
@@ -256,11 +325,10 @@ pub fn from_c(val: &wasmtime_val_t) -> Result<Val, Error> {
             VmVal::KIND_F32 => Val::F32(val.of.f32),
             VmVal::KIND_F64 => Val::F64(val.of.f64),
             VmVal::KIND_V128 => Val::V128(u128::from_le_bytes(val.of.v128)),
-            VmVal::KIND_FUNCREF => Val::FuncRef(funcref_in(val)),
-            VmVal::KIND_EXTERNREF => Val::ExternRef((*(&raw const val.of).cast::<wasmtime_externref_t>()).get()),
-            WASMTIME_ANYREF | WASMTIME_EXNREF => {
-                return Err(Error::message("type mismatch: no type here has references of this kind"));
-            }
+            VmVal::KIND_FUNCREF => Val::FuncRef(payload::<wasmtime_func_t>(val).get().copied()),
+            VmVal::KIND_EXTERNREF => Val::ExternRef(payload::<wasmtime_externref_t>(val).get()),
+            VmVal::KIND_ANYREF => Val::AnyRef(payload::<wasmtime_anyref_t>(val).get()),
+            VmVal::KIND_EXNREF => Val::ExnRef(payload::<wasmtime_exnref_t>(val).get()),
             kind => return Err(Error::message(format!("{kind} is not the kind of a value"))),
         })
     }
@@ -272,16 +340,10 @@ pub fn from_c(val: &wasmtime_val_t) -> Result<Val, Error> {
 /// See [`from_c`].
 pub fn take_from_c(mut val: wasmtime_val_t) -> Result<Val, Error> {
     match val.kind {
-        VmVal::KIND_EXTERNREF => Ok(Val::ExternRef(externref_in(&mut val).take())),
+        VmVal::KIND_EXTERNREF => Ok(Val::ExternRef(payload_mut::<wasmtime_externref_t>(&mut val).take())),
+        VmVal::KIND_EXNREF => Ok(Val::ExnRef(payload_mut::<wasmtime_exnref_t>(&mut val).take())),
         _ => from_c(&val),
     }
-}
-
-/// The function in a value of that kind.
-fn funcref_in(val: &wasmtime_val_t) -> Option<Func> {
-    debug_assert_eq!(val.kind, VmVal::KIND_FUNCREF);
-    // SAFETY: the payload is as aligned as and larger than a function handle, and holds one.
-    unsafe { (*(&raw const val.of).cast::<wasmtime_func_t>()).get().copied() }
 }
 
 /// A value for C, which owns the reference in it.
@@ -294,18 +356,9 @@ pub fn into_c(val: Val) -> wasmtime_val_t {
         Val::F32(f32) => of(VmVal::KIND_F32, VmValUnion { f32 }),
         Val::F64(f64) => of(VmVal::KIND_F64, VmValUnion { f64 }),
         Val::V128(bits) => of(VmVal::KIND_V128, VmValUnion { v128: bits.to_le_bytes() }),
-        Val::FuncRef(func) => {
-            let func = func.map_or(wasmtime_func_t::NULL, Into::into);
-            let mut words = VmValUnion { words: [0; 3] };
-            // SAFETY: the payload is as aligned and larger.
-            unsafe { (&raw mut words).cast::<wasmtime_func_t>().write(func) };
-            of(VmVal::KIND_FUNCREF, words)
-        }
-        Val::ExternRef(value) => {
-            let mut words = VmValUnion { words: [0; 3] };
-            // SAFETY: the payload is as aligned and as large.
-            unsafe { (&raw mut words).cast::<wasmtime_externref_t>().write(value.into()) };
-            of(VmVal::KIND_EXTERNREF, words)
-        }
+        Val::FuncRef(func) => of_payload(func.map_or(wasmtime_func_t::NULL, wasmtime_func_t::from)),
+        Val::ExternRef(value) => of_payload(wasmtime_externref_t::from(value)),
+        Val::AnyRef(value) => of_payload(wasmtime_anyref_t::from(value)),
+        Val::ExnRef(value) => of_payload(wasmtime_exnref_t::from(value)),
     }
 }

@@ -157,6 +157,16 @@ pub unsafe extern "C" fn wasi_config_preopen_dir(
     config.config.preopen_dir(host, guest, dir, file).is_ok()
 }
 
+#[unsafe(no_mangle)]
+pub extern "C" fn wasi_config_inherit_network(config: &mut wasi_config_t) {
+    config.config.inherit_network();
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasi_config_allow_ip_name_lookup(config: &mut wasi_config_t, allow: bool) {
+    config.config.allow_ip_name_lookup(allow);
+}
+
 /// The strings of a C array; `None` where one isn't UTF-8.
 ///
 /// # Safety

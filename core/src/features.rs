@@ -30,6 +30,10 @@ pub struct Features {
     pub wide_arithmetic: bool,
     /// Memories whose pages are one byte.
     pub custom_page_sizes: bool,
+    /// Several imports under one module name.
+    pub compact_imports: bool,
+    /// What a module says about how likely its branches are.
+    pub branch_hinting: bool,
     /// Typed function references. The engine has no support yet: a module that needs it is refused.
     pub function_references: bool,
     /// References that are collected, `externref` among them.
@@ -57,6 +61,8 @@ impl Default for Features {
             extended_const: true,
             wide_arithmetic: false,
             custom_page_sizes: false,
+            compact_imports: false,
+            branch_hinting: false,
             function_references: false,
             gc_types: true,
             gc: false,
@@ -90,6 +96,7 @@ impl Features {
         put(WasmFeatures::EXTENDED_CONST, self.extended_const);
         put(WasmFeatures::WIDE_ARITHMETIC, self.wide_arithmetic);
         put(WasmFeatures::CUSTOM_PAGE_SIZES, self.custom_page_sizes);
+        put(WasmFeatures::COMPACT_IMPORTS, self.compact_imports);
         set
     }
 }

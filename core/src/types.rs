@@ -24,12 +24,71 @@ pub enum ValType {
 }
 
 /// The type of a reference. Only nullable references to abstract heap types exist until typed function references do.
+///
+/// Guest code holds `funcref` and `externref` alone so far ([`RefType::runs`]); the others are for the host's own use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum RefType {
     /// `funcref`: null or a function.
     Func,
     /// `externref`: null or a value of the host.
     Extern,
+    /// `nullfuncref`: null alone.
+    NoFunc,
+    /// `nullexternref`: null alone.
+    NoExtern,
+    /// `anyref`: null, or whatever the guest's heap holds.
+    Any,
+    /// `eqref`: null, or what can be compared: structs, arrays and 31-bit integers.
+    Eq,
+    /// `i31ref`: null or a 31-bit integer.
+    I31,
+    /// `structref`: null or a struct.
+    Struct,
+    /// `arrayref`: null or an array.
+    Array,
+    /// `nullref`: null alone.
+    None,
+    /// `exnref`: null or an exception.
+    Exn,
+    /// `nullexnref`: null alone.
+    NoExn,
+}
+
+impl RefType {
+    /// The largest type with references of this kind: the top of its hierarchy.
+    pub fn top(self) -> RefType {
+        match self {
+            RefType::Func | RefType::NoFunc => RefType::Func,
+            RefType::Extern | RefType::NoExtern => RefType::Extern,
+            RefType::Any | RefType::Eq | RefType::I31 | RefType::Struct | RefType::Array | RefType::None => {
+                RefType::Any
+            }
+            RefType::Exn | RefType::NoExn => RefType::Exn,
+        }
+    }
+
+    /// The type with null alone: the bottom of its hierarchy.
+    pub fn bottom(self) -> RefType {
+        match self.top() {
+            RefType::Func => RefType::NoFunc,
+            RefType::Extern => RefType::NoExtern,
+            RefType::Exn => RefType::NoExn,
+            _ => RefType::None,
+        }
+    }
+
+    /// Whether every reference of this type is one of `other` (core spec, "matching").
+    pub fn matches(self, other: RefType) -> bool {
+        self == other
+            || self.top() == other
+            || (self.top() == other.top() && self == self.bottom())
+            || (other == RefType::Eq && matches!(self, RefType::I31 | RefType::Struct | RefType::Array))
+    }
+
+    /// Whether functions, globals and tables may have this type: whether guest code knows its references.
+    pub fn runs(self) -> bool {
+        matches!(self, RefType::Func | RefType::Extern)
+    }
 }
 
 impl ValType {
@@ -37,10 +96,33 @@ impl ValType {
     pub const FUNCREF: ValType = ValType::Ref(RefType::Func);
     /// `externref`.
     pub const EXTERNREF: ValType = ValType::Ref(RefType::Extern);
+    /// `anyref`.
+    pub const ANYREF: ValType = ValType::Ref(RefType::Any);
+    /// `exnref`.
+    pub const EXNREF: ValType = ValType::Ref(RefType::Exn);
 
     /// Whether values of this type are references.
     pub fn is_ref(self) -> bool {
         matches!(self, ValType::Ref(_))
+    }
+
+    /// Whether every value of this type is one of `other`.
+    pub fn matches(self, other: ValType) -> bool {
+        match (self, other) {
+            (ValType::Ref(ty), ValType::Ref(other)) => ty.matches(other),
+            _ => self == other,
+        }
+    }
+
+    /// Refuses the types that guest code doesn't know; see [`RefType::runs`].
+    ///
+    /// # Errors
+    /// The reason, in words that embedders see.
+    pub fn check_runs(self) -> Result<(), String> {
+        match self {
+            ValType::Ref(ty) if !ty.runs() => Err(format!("unsupported: the reference type {ty}")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -62,6 +144,16 @@ impl fmt::Display for RefType {
         f.write_str(match self {
             RefType::Func => "funcref",
             RefType::Extern => "externref",
+            RefType::NoFunc => "nullfuncref",
+            RefType::NoExtern => "nullexternref",
+            RefType::Any => "anyref",
+            RefType::Eq => "eqref",
+            RefType::I31 => "i31ref",
+            RefType::Struct => "structref",
+            RefType::Array => "arrayref",
+            RefType::None => "nullref",
+            RefType::Exn => "exnref",
+            RefType::NoExn => "nullexnref",
         })
     }
 }
@@ -93,6 +185,14 @@ impl FuncType {
     pub fn has_refs(&self) -> bool {
         self.params.iter().chain(&*self.results).any(|ty| ty.is_ref())
     }
+
+    /// Refuses a type with values that guest code doesn't know; see [`RefType::runs`].
+    ///
+    /// # Errors
+    /// The reason, in words that embedders see.
+    pub fn check_runs(&self) -> Result<(), String> {
+        self.params.iter().chain(&*self.results).try_for_each(|ty| ty.check_runs())
+    }
 }
 
 impl fmt::Display for FuncType {
@@ -107,6 +207,75 @@ impl fmt::Display for FuncType {
         }
         f.write_str(")")
     }
+}
+
+/// The type of a tag: the fields of its exceptions.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct TagType {
+    /// The function type whose parameters are the fields. Without results, or no exception can have it.
+    pub func: FuncType,
+}
+
+impl TagType {
+    /// The types of the fields.
+    pub fn fields(&self) -> &[ValType] {
+        self.func.params()
+    }
+
+    /// Refuses a type that no exception can have.
+    ///
+    /// # Errors
+    /// The reason, in words that embedders see.
+    pub fn check(&self) -> Result<(), String> {
+        if self.func.results().is_empty() {
+            return Ok(());
+        }
+        Err("Cannot create an exception type from a tag type with results in the signature".to_string())
+    }
+}
+
+/// What a field of a struct, or an element of an array, is kept as.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum StorageType {
+    /// The low 8 bits of an `i32`.
+    I8,
+    /// The low 16 bits of an `i32`.
+    I16,
+    /// A value as it is.
+    Val(ValType),
+}
+
+impl StorageType {
+    /// The type of the value that is put in and taken out.
+    pub fn unpacked(self) -> ValType {
+        match self {
+            StorageType::I8 | StorageType::I16 => ValType::I32,
+            StorageType::Val(ty) => ty,
+        }
+    }
+}
+
+/// The type of a field of a struct, or of the elements of an array.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct FieldType {
+    /// What it holds.
+    pub storage: StorageType,
+    /// Whether it may change.
+    pub mutable: bool,
+}
+
+/// The type of a struct.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct StructType {
+    /// The fields, in order.
+    pub fields: Box<[FieldType]>,
+}
+
+/// The type of an array.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct ArrayType {
+    /// The elements.
+    pub element: FieldType,
 }
 
 /// The type of a global.
@@ -201,6 +370,8 @@ pub enum ExternType {
     Memory(MemoryType),
     /// A global.
     Global(GlobalType),
+    /// A tag.
+    Tag(TagType),
 }
 
 impl fmt::Display for ExternType {
@@ -226,6 +397,65 @@ impl fmt::Display for ExternType {
             }
             ExternType::Global(ty) if ty.mutable => write!(f, "(global (mut {}))", ty.content),
             ExternType::Global(ty) => write!(f, "(global {})", ty.content),
+            ExternType::Tag(ty) => {
+                f.write_str("(tag")?;
+                if !ty.fields().is_empty() {
+                    f.write_str(" (param")?;
+                    ty.fields().iter().try_for_each(|field| write!(f, " {field}"))?;
+                    f.write_str(")")?;
+                }
+                f.write_str(")")
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [RefType; 12] = [
+        RefType::Func,
+        RefType::Extern,
+        RefType::NoFunc,
+        RefType::NoExtern,
+        RefType::Any,
+        RefType::Eq,
+        RefType::I31,
+        RefType::Struct,
+        RefType::Array,
+        RefType::None,
+        RefType::Exn,
+        RefType::NoExn,
+    ];
+
+    #[test]
+    fn matching_is_an_order_with_a_top_and_a_bottom_in_each_hierarchy() {
+        for a in ALL {
+            assert!(a.matches(a) && a.matches(a.top()) && a.bottom().matches(a), "{a}");
+            for b in ALL {
+                assert!(!(a.matches(b) && b.matches(a)) || a == b, "{a} and {b} match each other");
+                for c in ALL {
+                    assert!(!(a.matches(b) && b.matches(c)) || a.matches(c), "{a} {b} {c}");
+                }
+            }
+        }
+        assert!(RefType::I31.matches(RefType::Eq) && !RefType::I31.matches(RefType::Struct));
+        assert!(!RefType::Any.matches(RefType::Eq) && !RefType::None.matches(RefType::Func));
+    }
+
+    #[test]
+    fn what_guest_code_does_not_know_is_refused_by_name() {
+        let refused = FuncType::new([ValType::I32], [ValType::EXNREF]).check_runs();
+        assert_eq!(refused.unwrap_err(), "unsupported: the reference type exnref");
+        assert!(FuncType::new([ValType::FUNCREF, ValType::EXTERNREF], [ValType::V128]).check_runs().is_ok());
+    }
+
+    #[test]
+    fn a_tag_is_shown_with_its_fields_and_has_no_results() {
+        let tag = TagType { func: FuncType::new([ValType::I32, ValType::EXTERNREF], []) };
+        assert_eq!(ExternType::Tag(tag.clone()).to_string(), "(tag (param i32 externref))");
+        assert!(tag.check().is_ok());
+        assert!(TagType { func: FuncType::new([], [ValType::I32]) }.check().is_err());
     }
 }

@@ -85,6 +85,16 @@ pub struct WasiConfig {
     preopens: Vec<OpenDir>,
     max_fds: Option<usize>,
     interrupt: Option<InterruptCheck>,
+    network: Network,
+}
+
+/// What a guest may do with the host's network. Preview 1 has no calls that need it; it is kept for those that do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Network {
+    /// Whether sockets may be opened.
+    pub sockets: bool,
+    /// Whether addresses of host names may be looked up.
+    pub name_lookup: bool,
 }
 
 impl WasiConfig {
@@ -206,6 +216,16 @@ impl WasiConfig {
         Ok(())
     }
 
+    /// Lets the guest open sockets in the host's network; at first it may not.
+    pub fn inherit_network(&mut self) {
+        self.network.sockets = true;
+    }
+
+    /// Says whether the guest may look up addresses of host names; at first it may not.
+    pub fn allow_ip_name_lookup(&mut self, allow: bool) {
+        self.network.name_lookup = allow;
+    }
+
     /// Sets the budget of open descriptors. Standard streams and preopens count, and are always opened.
     pub fn max_fds(&mut self, max_fds: usize) {
         self.max_fds = Some(max_fds);
@@ -230,6 +250,7 @@ impl WasiConfig {
             stderr: self.stderr,
             clocks: Clocks::new(),
             waiter,
+            network: self.network,
         }
     }
 }
@@ -281,6 +302,8 @@ pub struct WasiCtx {
     pub clocks: Clocks,
     /// How its calls sleep.
     pub waiter: Waiter,
+    /// What it may do with the network.
+    pub network: Network,
 }
 
 #[cfg(test)]
@@ -293,6 +316,16 @@ mod tests {
         assert!(ctx.args.bytes().is_empty() && ctx.env.bytes().is_empty());
         assert!(ctx.table.get(2).is_ok());
         assert!(ctx.table.get(3).is_err());
+        assert_eq!(ctx.network, Network { sockets: false, name_lookup: false });
+    }
+
+    #[test]
+    fn the_network_is_allowed_part_by_part() {
+        let mut config = WasiConfig::new();
+        config.allow_ip_name_lookup(true);
+        config.inherit_network();
+        config.allow_ip_name_lookup(false);
+        assert_eq!(config.build().network, Network { sockets: true, name_lookup: false });
     }
 
     #[test]

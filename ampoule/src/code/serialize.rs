@@ -211,7 +211,8 @@ fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<(), CodeErr
     expect_fields!(
         Features, features, expected.features,
         reference_types bulk_memory multi_value simd relaxed_simd tail_call multi_memory memory64 threads extended_const
-        wide_arithmetic custom_page_sizes function_references gc_types gc exceptions stack_switching
+        wide_arithmetic custom_page_sizes compact_imports branch_hinting function_references gc_types gc exceptions
+        stack_switching
     );
     expect_fields!(
         Tunables, tunables, expected.tunables,

@@ -169,6 +169,8 @@ impl ExternRefs {
 
 /// Drops every host value that nothing refers to.
 pub(crate) fn collect(store: &mut Store) {
+    // First, for exceptions hold handles.
+    store.exceptions.prune();
     store.roots.prune();
     let mut live: Vec<u32> = store.roots.iter().collect();
     live.extend(store.instances.globals.iter().filter_map(|global| global.externref()));

@@ -2,4 +2,7 @@
 //!
 //! A reference is 32 bits wide in guest code, zero for null, so a corrupted one can't reach outside of its store.
 
+pub mod exnref;
 pub mod externref;
+pub mod i31;
+pub mod object;

@@ -7,6 +7,7 @@ use crate::host_func::StoreHostFunc;
 use crate::instance::InstanceData;
 use crate::memory::MemoryData;
 use crate::table::TableData;
+use crate::tag::TagData;
 
 /// The arenas of a store. What machine code points to is boxed: its address must not change when a list grows.
 /// Nothing is removed before the store is dropped, so a position stays valid.
@@ -18,6 +19,7 @@ pub(crate) struct Instances {
     pub(crate) tables: Vec<TableData>,
     /// Globals made by the host; an instance's own are in its block.
     pub(crate) globals: Vec<Box<HostGlobal>>,
+    pub(crate) tags: Vec<TagData>,
     /// The store's copies of host functions.
     pub(crate) host_funcs: Vec<Box<StoreHostFunc>>,
 }

@@ -14,6 +14,7 @@
 pub mod calls;
 pub mod data;
 pub mod epoch;
+pub mod exception;
 pub mod fuel;
 pub mod instances;
 pub mod limits;
@@ -30,6 +31,7 @@ use ampoule_core::vm::VmStoreContext;
 use calls::Calls;
 use data::Data;
 use epoch::Epoch;
+use exception::Exceptions;
 use fuel::Fuel;
 use instances::Instances;
 use limits::Limits;
@@ -58,6 +60,8 @@ pub struct Store {
     pub(crate) externrefs: ExternRefs,
     /// Held from the first reference on, where the engine has a pool.
     gc_heap: Option<Claim>,
+    /// The pending exception, and those that are alive.
+    pub(crate) exceptions: Exceptions,
     /// References that the host holds.
     pub(crate) roots: Roots,
     /// The embedder's value.
@@ -103,6 +107,7 @@ impl Store {
             instances: Instances::default(),
             externrefs: ExternRefs::default(),
             gc_heap: None,
+            exceptions: Exceptions::default(),
             roots: Roots::default(),
             data: Data::default(),
             slots: Slots::default(),

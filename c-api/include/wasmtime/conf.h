@@ -24,6 +24,8 @@
 #define WASMTIME_FEATURE_THREADS
 /// Pooling allocation: bounds over all stores of an engine.
 #define WASMTIME_FEATURE_POOLING_ALLOCATOR
+/// Roots for what is collected, tags and exceptions: `wasmtime/exn.h`.
+#define WASMTIME_FEATURE_GC
 /// The optimizing compiler.
 #define WASMTIME_FEATURE_CRANELIFT
 
@@ -34,7 +36,6 @@
 // #define WASMTIME_FEATURE_COREDUMP
 // #define WASMTIME_FEATURE_DEBUG_BUILTINS
 // #define WASMTIME_FEATURE_DISABLE_LOGGING
-// #define WASMTIME_FEATURE_GC
 // #define WASMTIME_FEATURE_GC_DRC
 // #define WASMTIME_FEATURE_GC_NULL
 // #define WASMTIME_FEATURE_LOGGING

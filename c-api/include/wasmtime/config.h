@@ -43,6 +43,18 @@ enum wasmtime_opt_level_enum {
   WASMTIME_OPT_LEVEL_SPEED_AND_SIZE,
 };
 
+/// How the optimizing compiler assigns registers: one of
+/// `wasmtime_regalloc_algorithm_enum`. Not in 44.0.0.
+typedef uint8_t wasmtime_regalloc_algorithm_t;
+
+/// The values of `wasmtime_regalloc_algorithm_t`.
+enum wasmtime_regalloc_algorithm_enum {
+  /// Better code.
+  WASMTIME_REGALLOC_BACKTRACKING,
+  /// Quicker compilation.
+  WASMTIME_REGALLOC_SINGLE_PASS,
+};
+
 /// Which profiler is told about compiled code: one of
 /// `wasmtime_profiling_strategy_enum`.
 typedef uint8_t wasmtime_profiling_strategy_t;
@@ -155,6 +167,17 @@ WASM_API_EXTERN void wasmtime_config_wasm_exceptions_set(
 WASM_API_EXTERN void wasmtime_config_wasm_custom_page_sizes_set(
     wasm_config_t *config, bool enable);
 
+/// Whether modules may list several imports under one module name. Off by
+/// default. Not in 44.0.0.
+WASM_API_EXTERN void wasmtime_config_wasm_compact_imports_set(
+    wasm_config_t *config, bool enable);
+
+/// Whether what modules say about how likely their branches are is used; it
+/// changes where code is placed, never what it does. Off by default. Not in
+/// 44.0.0.
+WASM_API_EXTERN void wasmtime_config_wasm_branch_hinting_set(
+    wasm_config_t *config, bool enable);
+
 #ifdef WASMTIME_FEATURE_COMPILER
 /// Whether modules may use stack switching. Off by default.
 WASM_API_EXTERN void wasmtime_config_wasm_stack_switching_set(
@@ -185,6 +208,11 @@ WASM_API_EXTERN void wasmtime_config_cranelift_nan_canonicalization_set(
 /// What the optimizing compiler aims at; `WASMTIME_OPT_LEVEL_SPEED` by default.
 WASM_API_EXTERN void wasmtime_config_cranelift_opt_level_set(
     wasm_config_t *config, wasmtime_opt_level_t level);
+
+/// How the optimizing compiler assigns registers;
+/// `WASMTIME_REGALLOC_BACKTRACKING` by default. Not in 44.0.0.
+WASM_API_EXTERN void wasmtime_config_cranelift_regalloc_algorithm_set(
+    wasm_config_t *config, wasmtime_regalloc_algorithm_t algorithm);
 #endif // WASMTIME_FEATURE_COMPILER
 
 /// Which profiler is told about compiled code;

@@ -2,6 +2,10 @@
  * \file wasmtime/exn.h
  *
  * \brief Exceptions: making, throwing and catching them in the host.
+ *
+ * So far guests of this engine can't throw or catch: an exception that a host
+ * function throws ends the guest, and the host finds it in the store. It then
+ * stays there until it is taken, or replaced by the next one.
  */
 
 #ifndef WASMTIME_EXN_H
@@ -52,9 +56,9 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_exn_field(
     wasmtime_context_t *store, const wasmtime_exn_t *exn, size_t index,
     wasmtime_val_t *val_ret);
 
-/// Makes `exn` (taken over) the pending exception of the store, and returns a
-/// trap, owned by the caller, for a host function to return: the guest then
-/// sees the exception thrown.
+/// Makes `exn` (taken over) the pending exception of the store, in place of any
+/// other, and returns a trap, owned by the caller, for a host function to
+/// return: the guest then sees the exception thrown.
 WASM_API_EXTERN wasm_trap_t *wasmtime_context_set_exception(
     wasmtime_context_t *store, wasmtime_exn_t *exn);
 
@@ -68,6 +72,43 @@ WASM_API_EXTERN bool wasmtime_context_take_exception(
 
 /// Whether the store has a pending exception.
 WASM_API_EXTERN bool wasmtime_context_has_exception(wasmtime_context_t *store);
+
+/// Makes `*out` a root for a new exception; otherwise as `wasmtime_exn_new`.
+///
+/// Not in 44.0.0, like the functions below: later versions of the interface
+/// have them in the place of `wasmtime_exn_t`.
+WASM_API_EXTERN wasmtime_error_t *wasmtime_exnref_new(
+    wasmtime_context_t *store, const wasmtime_tag_t *tag,
+    const wasmtime_val_t *fields, size_t nfields, wasmtime_exnref_t *out);
+
+/// Makes `*out` a root for the raw reference `raw`: null for 0, and for what is
+/// no exception of this store.
+WASM_API_EXTERN void wasmtime_exnref_from_raw(
+    wasmtime_context_t *context, uint32_t raw, wasmtime_exnref_t *out);
+
+/// Returns the raw reference, 0 for null. It is good for as long as a root, or
+/// something in the store, keeps the exception alive.
+WASM_API_EXTERN uint32_t wasmtime_exnref_to_raw(
+    wasmtime_context_t *context, const wasmtime_exnref_t *exnref);
+
+/// Sets `*tag_ret` to the tag of the exception. An error for null.
+WASM_API_EXTERN wasmtime_error_t *wasmtime_exnref_tag(
+    wasmtime_context_t *store, const wasmtime_exnref_t *exnref,
+    wasmtime_tag_t *tag_ret);
+
+/// The number of fields; 0 for null.
+WASM_API_EXTERN size_t wasmtime_exnref_field_count(
+    wasmtime_context_t *store, const wasmtime_exnref_t *exnref);
+
+/// Makes `*val_ret` the field number `index`, owned by the caller. An error for
+/// null and past the last.
+WASM_API_EXTERN wasmtime_error_t *wasmtime_exnref_field(
+    wasmtime_context_t *store, const wasmtime_exnref_t *exnref, size_t index,
+    wasmtime_val_t *val_ret);
+
+/// Returns the type of the exception, owned by the caller; null for null.
+WASM_API_EXTERN struct wasmtime_exn_type *wasmtime_exnref_type(
+    wasmtime_context_t *context, const wasmtime_exnref_t *exnref);
 
 #ifdef __cplusplus
 } // extern "C"

@@ -6,6 +6,13 @@
  * References form a hierarchy: structs, arrays and `i31` are `eq`, and `eq` is
  * `any`. Each handle here is a root, as described at `wasmtime_anyref_t` in
  * `val.h`; the conversions write new roots and leave the old ones.
+ *
+ * So far this engine has no heap for structs and arrays: their types can be
+ * made, `wasmtime_structref_new` and `wasmtime_arrayref_new` return an error,
+ * and references to them are all null. 31-bit integers need no heap.
+ *
+ * Functions marked so are not in 44.0.0: they came with later versions of the
+ * interface.
  */
 
 #ifndef WASMTIME_GC_H
@@ -70,6 +77,19 @@ WASM_API_EXTERN bool wasmtime_eqref_i31_get_u(
 WASM_API_EXTERN bool wasmtime_eqref_i31_get_s(
     wasmtime_context_t *context, const wasmtime_eqref_t *eqref, int32_t *dst);
 
+struct wasmtime_heaptype;
+
+/// Sets `*out` to the type of the object and returns true; false for null. What
+/// is written is freed with `wasmtime_heaptype_delete`. Not in 44.0.0.
+WASM_API_EXTERN bool wasmtime_eqref_type(
+    wasmtime_context_t *context, const wasmtime_eqref_t *eqref,
+    struct wasmtime_heaptype *out);
+
+/// As `wasmtime_eqref_type`. Not in 44.0.0.
+WASM_API_EXTERN bool wasmtime_anyref_type(
+    wasmtime_context_t *context, const wasmtime_anyref_t *anyref,
+    struct wasmtime_heaptype *out);
+
 /// What a field holds: a `wasmtime_valkind_t`, or one of the two packed kinds
 /// below.
 typedef uint8_t wasmtime_storage_kind_t;
@@ -87,6 +107,16 @@ typedef struct wasmtime_field_type {
   bool mutable_;
 } wasmtime_field_type_t;
 
+/// Makes `*out` a copy. Not in 44.0.0.
+///
+/// The struct is 44.0.0's: later versions of the interface have another one of
+/// this name, with a `wasmtime_storage_type_t` in it.
+WASM_API_EXTERN void wasmtime_field_type_clone(
+    const wasmtime_field_type_t *field, wasmtime_field_type_t *out);
+
+/// Does nothing: a field type owns nothing. Not in 44.0.0.
+WASM_API_EXTERN void wasmtime_field_type_delete(wasmtime_field_type_t *field);
+
 /// The type of a struct.
 typedef struct wasmtime_struct_type wasmtime_struct_type_t;
 
@@ -98,6 +128,19 @@ WASM_API_EXTERN wasmtime_struct_type_t *wasmtime_struct_type_new(
 
 /// Frees the type; structs of it live on.
 WASM_API_EXTERN void wasmtime_struct_type_delete(wasmtime_struct_type_t *ty);
+
+/// Returns a copy, owned by the caller. Not in 44.0.0.
+WASM_API_EXTERN wasmtime_struct_type_t *wasmtime_struct_type_copy(
+    const wasmtime_struct_type_t *ty);
+
+/// The number of fields. Not in 44.0.0.
+WASM_API_EXTERN size_t wasmtime_struct_type_num_fields(
+    const wasmtime_struct_type_t *ty);
+
+/// Sets `*out` to the type of the field number `index`; false, leaving it
+/// alone, past the last. Not in 44.0.0.
+WASM_API_EXTERN bool wasmtime_struct_type_field(
+    const wasmtime_struct_type_t *ty, size_t index, wasmtime_field_type_t *out);
 
 /// A struct type prepared for allocation in one store.
 typedef struct wasmtime_struct_ref_pre wasmtime_struct_ref_pre_t;
@@ -170,6 +213,11 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_structref_set_field(
     wasmtime_context_t *context, const wasmtime_structref_t *structref,
     size_t index, const wasmtime_val_t *val);
 
+/// Returns the type of the struct, owned by the caller; null for null. Not in
+/// 44.0.0.
+WASM_API_EXTERN wasmtime_struct_type_t *wasmtime_structref_type(
+    wasmtime_context_t *context, const wasmtime_structref_t *structref);
+
 /// Whether `eqref` is a struct.
 WASM_API_EXTERN bool wasmtime_eqref_is_struct(
     wasmtime_context_t *context, const wasmtime_eqref_t *eqref);
@@ -190,6 +238,14 @@ WASM_API_EXTERN wasmtime_array_type_t *wasmtime_array_type_new(
 
 /// Frees the type; arrays of it live on.
 WASM_API_EXTERN void wasmtime_array_type_delete(wasmtime_array_type_t *ty);
+
+/// Returns a copy, owned by the caller. Not in 44.0.0.
+WASM_API_EXTERN wasmtime_array_type_t *wasmtime_array_type_copy(
+    const wasmtime_array_type_t *ty);
+
+/// Sets `*out` to the type of the elements. Not in 44.0.0.
+WASM_API_EXTERN void wasmtime_array_type_element(
+    const wasmtime_array_type_t *ty, wasmtime_field_type_t *out);
 
 /// An array type prepared for allocation in one store.
 typedef struct wasmtime_array_ref_pre wasmtime_array_ref_pre_t;
@@ -266,6 +322,11 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_arrayref_set(
     wasmtime_context_t *context, const wasmtime_arrayref_t *arrayref,
     uint32_t index, const wasmtime_val_t *val);
 
+/// Returns the type of the array, owned by the caller; null for null. Not in
+/// 44.0.0.
+WASM_API_EXTERN wasmtime_array_type_t *wasmtime_arrayref_type(
+    wasmtime_context_t *context, const wasmtime_arrayref_t *arrayref);
+
 /// Whether `eqref` is an array.
 WASM_API_EXTERN bool wasmtime_eqref_is_array(
     wasmtime_context_t *context, const wasmtime_eqref_t *eqref);
@@ -305,6 +366,27 @@ WASM_API_EXTERN bool wasmtime_anyref_is_array(
 WASM_API_EXTERN bool wasmtime_anyref_as_array(
     wasmtime_context_t *context, const wasmtime_anyref_t *anyref,
     wasmtime_arrayref_t *out);
+
+/// The type of an exception: the types of its fields. Not in 44.0.0, like the
+/// functions about it.
+typedef struct wasmtime_exn_type wasmtime_exn_type_t;
+
+/// Sets `*out` to the type of exceptions with fields of the types `params`
+/// (borrowed), owned by the caller.
+WASM_API_EXTERN wasmtime_error_t *wasmtime_exn_type_new(
+    const wasm_engine_t *engine, const wasm_valtype_vec_t *params,
+    wasmtime_exn_type_t **out);
+
+/// Frees the type; exceptions of it live on.
+WASM_API_EXTERN void wasmtime_exn_type_delete(wasmtime_exn_type_t *ty);
+
+/// Returns a copy, owned by the caller.
+WASM_API_EXTERN wasmtime_exn_type_t *wasmtime_exn_type_copy(
+    const wasmtime_exn_type_t *ty);
+
+/// Returns the type of tags of such exceptions, owned by the caller.
+WASM_API_EXTERN wasm_tagtype_t *wasmtime_exn_type_tag_type(
+    const wasmtime_exn_type_t *ty);
 
 #ifdef __cplusplus
 } // extern "C"

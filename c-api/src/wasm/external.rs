@@ -1,7 +1,8 @@
 //! Externs of the portable API: functions, globals, tables and memories. (`extern` is a word of Rust's.)
 
 use super::externtype::{
-    WASM_EXTERN_FUNC, WASM_EXTERN_GLOBAL, WASM_EXTERN_MEMORY, WASM_EXTERN_TABLE, wasm_externkind_t, wasm_externtype_t,
+    WASM_EXTERN_FUNC, WASM_EXTERN_GLOBAL, WASM_EXTERN_MEMORY, WASM_EXTERN_TABLE, WASM_EXTERN_TAG, wasm_externkind_t,
+    wasm_externtype_t,
 };
 use super::func::wasm_func_t;
 use super::global::wasm_global_t;
@@ -38,6 +39,7 @@ impl wasm_extern_t {
             (Extern::Global(a), Extern::Global(b)) => a == b,
             (Extern::Table(a), Extern::Table(b)) => a == b,
             (Extern::Memory(a), Extern::Memory(b)) => a == b,
+            (Extern::Tag(a), Extern::Tag(b)) => a == b,
             _ => false,
         }
     }
@@ -135,6 +137,7 @@ pub extern "C" fn wasm_extern_kind(item: &wasm_extern_t) -> wasm_externkind_t {
         Extern::Global(_) => WASM_EXTERN_GLOBAL,
         Extern::Table(_) => WASM_EXTERN_TABLE,
         Extern::Memory(_) | Extern::SharedMemory(_) => WASM_EXTERN_MEMORY,
+        Extern::Tag(_) => WASM_EXTERN_TAG,
     }
 }
 

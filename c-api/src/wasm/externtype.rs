@@ -4,6 +4,7 @@ use super::functype::{FuncParts, wasm_functype_t};
 use super::globaltype::{GlobalParts, wasm_globaltype_t};
 use super::memorytype::{MemoryParts, wasm_memorytype_t};
 use super::tabletype::{TableParts, wasm_tabletype_t};
+use super::tagtype::{TagParts, wasm_tagtype_t};
 use crate::own::Vector;
 use ampoule::ExternType;
 use std::mem::MaybeUninit;
@@ -20,8 +21,10 @@ pub const WASM_EXTERN_GLOBAL: wasm_externkind_t = 1;
 pub const WASM_EXTERN_TABLE: wasm_externkind_t = 2;
 /// A memory.
 pub const WASM_EXTERN_MEMORY: wasm_externkind_t = 3;
+/// A tag.
+pub const WASM_EXTERN_TAG: wasm_externkind_t = 4;
 
-/// The type of an item. The types of functions, globals, tables and memories are transparent wrappers of this, so that the
+/// The type of an item. The types of functions, globals, tables, memories and tags are transparent wrappers of this, so that the
 /// conversions below are casts.
 #[derive(Clone)]
 pub struct wasm_externtype_t {
@@ -35,6 +38,7 @@ pub(crate) enum Described {
     Global(GlobalParts),
     Table(TableParts),
     Memory(MemoryParts),
+    Tag(TagParts),
 }
 
 impl From<ExternType> for wasm_externtype_t {
@@ -44,6 +48,7 @@ impl From<ExternType> for wasm_externtype_t {
             ExternType::Global(ty) => Described::Global(GlobalParts::new(ty)),
             ExternType::Table(ty) => Described::Table(TableParts::new(ty)),
             ExternType::Memory(ty) => Described::Memory(MemoryParts::new(ty)),
+            ExternType::Tag(ty) => Described::Tag(TagParts::new(ty)),
         };
         Self { described }
     }
@@ -97,6 +102,7 @@ pub extern "C" fn wasm_externtype_kind(ty: &wasm_externtype_t) -> wasm_externkin
         Described::Global(_) => WASM_EXTERN_GLOBAL,
         Described::Table(_) => WASM_EXTERN_TABLE,
         Described::Memory(_) => WASM_EXTERN_MEMORY,
+        Described::Tag(_) => WASM_EXTERN_TAG,
     }
 }
 
@@ -117,6 +123,11 @@ pub extern "C" fn wasm_tabletype_as_externtype(ty: &mut wasm_tabletype_t) -> &mu
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_memorytype_as_externtype(ty: &mut wasm_memorytype_t) -> &mut wasm_externtype_t {
+    &mut ty.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tagtype_as_externtype(ty: &mut wasm_tagtype_t) -> &mut wasm_externtype_t {
     &mut ty.0
 }
 
@@ -145,6 +156,12 @@ pub extern "C" fn wasm_externtype_as_memorytype(ty: &mut wasm_externtype_t) -> O
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_as_tagtype(ty: &mut wasm_externtype_t) -> Option<&mut wasm_tagtype_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    matches!(ty.described, Described::Tag(_)).then(|| unsafe { &mut *ptr::from_mut(ty).cast() })
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn wasm_functype_as_externtype_const(ty: &wasm_functype_t) -> &wasm_externtype_t {
     &ty.0
 }
@@ -161,6 +178,11 @@ pub extern "C" fn wasm_tabletype_as_externtype_const(ty: &wasm_tabletype_t) -> &
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_memorytype_as_externtype_const(ty: &wasm_memorytype_t) -> &wasm_externtype_t {
+    &ty.0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tagtype_as_externtype_const(ty: &wasm_tagtype_t) -> &wasm_externtype_t {
     &ty.0
 }
 
@@ -186,4 +208,10 @@ pub extern "C" fn wasm_externtype_as_tabletype_const(ty: &wasm_externtype_t) -> 
 pub extern "C" fn wasm_externtype_as_memorytype_const(ty: &wasm_externtype_t) -> Option<&wasm_memorytype_t> {
     // SAFETY: the wrapper is transparent.
     matches!(ty.described, Described::Memory(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_externtype_as_tagtype_const(ty: &wasm_externtype_t) -> Option<&wasm_tagtype_t> {
+    // SAFETY: the wrapper is transparent.
+    matches!(ty.described, Described::Tag(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
 }

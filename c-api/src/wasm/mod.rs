@@ -15,6 +15,7 @@ pub mod globaltype;
 pub mod importtype;
 pub mod memorytype;
 pub mod tabletype;
+pub mod tagtype;
 pub mod valtype;
 
 pub mod foreign;

@@ -64,6 +64,9 @@ impl wasm_val_t {
             Val::F64(f64) => (WASM_F64, wasm_val_union { f64 }),
             Val::FuncRef(_) => (WASM_FUNCREF, of_ref(wasm_ref_t::new(store, val))),
             Val::ExternRef(_) => (WASM_EXTERNREF, of_ref(wasm_ref_t::new(store, val))),
+            Val::AnyRef(_) | Val::ExnRef(_) => {
+                return Err(Error::message("the portable API has no references of this kind"));
+            }
             Val::V128(_) => return Err(Error::message("a vector doesn't fit a value of the portable API")),
         };
         Ok(Self { kind, of })

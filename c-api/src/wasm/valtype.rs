@@ -134,6 +134,7 @@ pub(crate) fn kind_of(ty: ValType) -> wasm_valkind_t {
         ValType::V128 => WASM_V128,
         ValType::EXTERNREF => WASM_EXTERNREF,
         ValType::FUNCREF => WASM_FUNCREF,
+        ValType::Ref(_) => misuse("wasm_valtype_kind", &format!("{ty} has no kind of its own")),
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn from_script(store: &mut Store, arg: &WastArgCore<'_>) -> Result<Va
         WastArgCore::RefNull(heap) => match null_type(heap) {
             Some(RefType::Func) => Val::FuncRef(None),
             Some(RefType::Extern) => Val::ExternRef(None),
-            None => bail!("references to {heap:?} are not supported"),
+            _ => bail!("references to {heap:?} are not supported"),
         },
         WastArgCore::RefExtern(number) => Val::ExternRef(Some(ExternRef::new(store, Box::new(*number))?)),
         WastArgCore::RefHost(_) => bail!("`anyref` is not supported"),

@@ -10,7 +10,7 @@ use ampoule_core::artifact::INLINED;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex, TypeIndex};
 use ampoule_core::tunables::Tunables;
-use ampoule_core::types::{FuncType, ValType};
+use ampoule_core::types::{FuncType, RefType, ValType};
 use ampoule_core::vm::{VmLayout, VmStoreContext};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AliasRegion, InstBuilder, MemFlagsData, SourceLoc, Type, Value, types};
@@ -299,8 +299,8 @@ impl<'a> FuncTranslator<'a> {
     pub(super) fn zero(&mut self, ty: ValType) -> Value {
         let ins = self.builder.ins();
         match ty {
-            ValType::I32 | ValType::EXTERNREF => ins.iconst(types::I32, 0),
-            ValType::I64 | ValType::FUNCREF => ins.iconst(types::I64, 0),
+            ValType::I64 | ValType::Ref(RefType::Func | RefType::NoFunc) => ins.iconst(types::I64, 0),
+            ValType::I32 | ValType::Ref(_) => ins.iconst(types::I32, 0),
             ValType::F32 => ins.f32const(0.0),
             ValType::F64 => ins.f64const(0.0),
             ValType::V128 => {

@@ -2,15 +2,16 @@
 
 use super::func::V128;
 use ampoule_core::builtins::{Builtin, BuiltinType, Convention};
-use ampoule_core::types::{FuncType, ValType};
+use ampoule_core::types::{FuncType, RefType, ValType};
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 
 /// The type that carries values of a WebAssembly type.
 pub(super) fn clif_type(ty: ValType) -> Type {
     match ty {
-        ValType::I32 | ValType::EXTERNREF => types::I32,
-        ValType::I64 | ValType::FUNCREF => types::I64,
+        ValType::I64 | ValType::Ref(RefType::Func | RefType::NoFunc) => types::I64,
+        // What may be collected is 32 bits wide.
+        ValType::I32 | ValType::Ref(_) => types::I32,
         ValType::F32 => types::F32,
         ValType::F64 => types::F64,
         ValType::V128 => V128,

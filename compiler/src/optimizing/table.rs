@@ -43,13 +43,13 @@ impl FuncTranslator<'_> {
         let index = self.widen(index, ty.is_64);
         let element = self.load_element(table, index);
         match ty.element {
-            RefType::Func => {
+            RefType::Func | RefType::NoFunc => {
                 let reference = self.func_ref_of_element(table, index, element, false);
                 self.push(reference);
             }
-            RefType::Extern => {
+            _ => {
                 let reference = self.builder.ins().ireduce(types::I32, element);
-                self.push_typed(reference, ValType::EXTERNREF);
+                self.push_typed(reference, ValType::Ref(ty.element));
             }
         }
     }
@@ -60,13 +60,13 @@ impl FuncTranslator<'_> {
         let index = self.widen(index, ty.is_64);
         let address = self.element_address(table, index);
         let element = match ty.element {
-            RefType::Extern => self.builder.ins().uextend(types::I64, value),
-            RefType::Func => {
+            RefType::Func | RefType::NoFunc => {
                 // A null reference is zero, which in a table stands for a lazy element. References are aligned, so that
                 // a maximum tells the two apart.
                 let null = self.builder.ins().iconst(types::I64, TABLE_ELEMENT_NULL as i64);
                 self.builder.ins().umax(value, null)
             }
+            _ => self.builder.ins().uextend(types::I64, value),
         };
         let flags = self.trusted(Region::Elements);
         self.builder.ins().store(flags, element, address, 0);

@@ -6,7 +6,7 @@ use super::traps::clif_trap;
 use crate::ValueShape;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
-use ampoule_core::types::{FuncType, ValType};
+use ampoule_core::types::{FuncType, RefType, ValType};
 use ampoule_core::vm::{VmCaller, VmFuncRef, VmHostFunc, VmLayout, VmStoreContext, VmVal, VmValRaw};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -54,8 +54,12 @@ fn kind(ty: ValType) -> u8 {
         ValType::F32 => VmVal::KIND_F32,
         ValType::F64 => VmVal::KIND_F64,
         ValType::V128 => VmVal::KIND_V128,
-        ValType::FUNCREF => VmVal::KIND_FUNCREF,
-        ValType::EXTERNREF => VmVal::KIND_EXTERNREF,
+        ValType::Ref(ty) => match ty.top() {
+            RefType::Func => VmVal::KIND_FUNCREF,
+            RefType::Extern => VmVal::KIND_EXTERNREF,
+            RefType::Exn => VmVal::KIND_EXNREF,
+            _ => VmVal::KIND_ANYREF,
+        },
     }
 }
 

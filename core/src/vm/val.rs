@@ -18,6 +18,10 @@ pub union VmValRaw {
     pub v128: [u8; 16],
     /// Raw `externref`; zero is null.
     pub externref: u32,
+    /// Raw `anyref`: zero is null, a 31-bit integer stands above a set lowest bit.
+    pub anyref: u32,
+    /// Raw `exnref`; zero is null.
+    pub exnref: u32,
     /// `*mut VmFuncRef`; zero is null.
     pub funcref: *mut c_void,
 }
@@ -65,6 +69,10 @@ impl VmVal {
     pub const KIND_FUNCREF: u8 = 5;
     /// `WASMTIME_EXTERNREF`.
     pub const KIND_EXTERNREF: u8 = 6;
+    /// `WASMTIME_ANYREF`.
+    pub const KIND_ANYREF: u8 = 7;
+    /// `WASMTIME_EXNREF`.
+    pub const KIND_EXNREF: u8 = 8;
 }
 
 const _: () = assert!(size_of::<VmValRaw>() == 16 && align_of::<VmValRaw>() == 8);

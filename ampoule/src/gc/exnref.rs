@@ -1,0 +1,203 @@
+//! `exnref`: exceptions, each a tag with its fields.
+//!
+//! An exception never changes, so handles share it. Its fields hold on to what they refer to for as long as it lives. A raw
+//! `exnref` is a position in the store's table ([`crate::store::exception`]), plus one.
+
+use crate::error::{Error, ErrorKind};
+use crate::store::Store;
+use crate::tag::Tag;
+use crate::val::Val;
+use std::sync::Arc;
+
+/// An exception held by the host; never null. Cloning makes another handle to the same exception. A handle may outlive its
+/// store, but is of no use then.
+#[derive(Clone, Debug)]
+pub struct ExnRef {
+    store_id: u64,
+    exn: Arc<Exception>,
+}
+
+/// A tag, and the values of its fields.
+#[derive(Debug)]
+pub(crate) struct Exception {
+    tag: Tag,
+    fields: Box<[Val]>,
+    raw: u32,
+}
+
+impl PartialEq for ExnRef {
+    /// Whether two handles are the same exception.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.exn, &other.exn)
+    }
+}
+
+impl ExnRef {
+    /// A new exception.
+    ///
+    /// # Errors
+    /// Where the fields are not as many as the tag's type says, or of another type, or anything is of another store.
+    pub fn new(store: &mut Store, tag: Tag, fields: &[Val]) -> Result<ExnRef, Error> {
+        let expected = tag.ty(store)?.fields();
+        if fields.len() != expected.len() {
+            let reason = format!("expected {} fields, got {}", expected.len(), fields.len());
+            return Err(Error::new(ErrorKind::Type(reason)));
+        }
+        for (field, &ty) in fields.iter().zip(expected) {
+            field.check_type(ty).map_err(|error| error.of("field type mismatch"))?;
+            field.to_raw(store)?;
+        }
+        let fields: Box<[Val]> = fields.into();
+        let exn = store.exceptions.insert(|raw| Exception { tag, fields, raw })?;
+        Ok(ExnRef { store_id: store.id(), exn })
+    }
+
+    /// The tag.
+    ///
+    /// # Errors
+    /// Where the handle is of another store, as for all functions here.
+    pub fn tag(&self, store: &Store) -> Result<Tag, Error> {
+        store.check_owner(self.store_id)?;
+        Ok(self.exn.tag)
+    }
+
+    /// The values of the fields.
+    ///
+    /// # Errors
+    /// See [`ExnRef::tag`].
+    pub fn fields(&self, store: &Store) -> Result<&[Val], Error> {
+        store.check_owner(self.store_id)?;
+        Ok(&self.exn.fields)
+    }
+
+    /// One field.
+    ///
+    /// # Errors
+    /// Past the last one; see also [`ExnRef::tag`].
+    pub fn field(&self, store: &Store, index: usize) -> Result<&Val, Error> {
+        let fields = self.fields(store)?;
+        fields
+            .get(index)
+            .ok_or_else(|| Error::message(format!("cannot access field {index}: exn only has {} fields", fields.len())))
+    }
+
+    /// The reference as guest code holds it. It stays valid while a handle, or anything in the store, keeps it alive.
+    ///
+    /// # Errors
+    /// See [`ExnRef::tag`].
+    pub fn to_raw(&self, store: &Store) -> Result<u32, Error> {
+        store.check_owner(self.store_id)?;
+        Ok(self.exn.raw)
+    }
+
+    /// A handle for a raw reference; `None` for null, and for what is no reference of this store.
+    pub fn from_raw(store: &Store, raw: u32) -> Option<ExnRef> {
+        Some(ExnRef { store_id: store.id(), exn: store.exceptions.get(raw)? })
+    }
+
+    /// The handle in two words, for C: the store's id and the handle's own.
+    pub fn into_words(self) -> (u64, *const ()) {
+        (self.store_id, Arc::into_raw(self.exn).cast())
+    }
+
+    /// The handle from its two words.
+    ///
+    /// # Safety
+    /// The words come from [`ExnRef::into_words`], and this is the only handle made from them.
+    pub unsafe fn from_words(store_id: u64, word: *const ()) -> ExnRef {
+        // SAFETY: by the caller.
+        ExnRef { store_id, exn: unsafe { Arc::from_raw(word.cast::<Exception>()) } }
+    }
+
+    /// Another handle like the one with these words, which stays as it is.
+    ///
+    /// # Safety
+    /// The words come from [`ExnRef::into_words`], and that handle was not taken back.
+    pub unsafe fn clone_words(store_id: u64, word: *const ()) -> ExnRef {
+        // SAFETY: the count is raised before the handle that will lower it is made.
+        unsafe {
+            Arc::increment_strong_count(word.cast::<Exception>());
+            ExnRef::from_words(store_id, word)
+        }
+    }
+}
+
+impl Store {
+    /// Makes an exception the pending one, in place of any other, and gives the error for a host function to return: the
+    /// caller then sees the exception thrown.
+    ///
+    /// # Errors
+    /// Where the exception is of another store; the pending one stays.
+    pub fn throw(&mut self, exn: ExnRef) -> Result<Error, Error> {
+        self.check_owner(exn.store_id)?;
+        self.exceptions.pending = Some(exn);
+        Ok(Error::new(ErrorKind::Exception))
+    }
+
+    /// Takes the pending exception, if there is one.
+    pub fn take_exception(&mut self) -> Option<ExnRef> {
+        self.exceptions.pending.take()
+    }
+
+    /// Whether there is a pending exception.
+    pub fn has_exception(&self) -> bool {
+        self.exceptions.pending.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Engine, ExternRef};
+    use ampoule_core::types::{FuncType, TagType, ValType};
+
+    fn tag(store: &mut Store, fields: &[ValType]) -> Tag {
+        Tag::new(store, &TagType { func: FuncType::new(fields.iter().copied(), []) }).unwrap()
+    }
+
+    #[test]
+    fn fields_must_fit_the_tag() {
+        let mut store = Store::new(&Engine::default());
+        let tag = tag(&mut store, &[ValType::I32, ValType::EXTERNREF]);
+        let none = ExnRef::new(&mut store, tag, &[]).unwrap_err();
+        assert_eq!(none.to_string(), "expected 2 fields, got 0");
+        let wrong = ExnRef::new(&mut store, tag, &[Val::I64(1), Val::ExternRef(None)]).unwrap_err();
+        assert_eq!(wrong.to_string(), "field type mismatch: type mismatch: expected i32, found i64");
+        let exn = ExnRef::new(&mut store, tag, &[Val::I32(1), Val::ExternRef(None)]).unwrap();
+        assert_eq!(exn.field(&store, 0).unwrap(), &Val::I32(1));
+        assert!(exn.field(&store, 2).is_err());
+        let mut other = Store::new(store.engine());
+        assert!(exn.tag(&other).is_err() && other.throw(exn.clone()).is_err() && !other.has_exception());
+        let foreign = ExternRef::new(&mut other, Box::new(1u8)).unwrap();
+        assert!(ExnRef::new(&mut store, tag, &[Val::I32(1), Val::ExternRef(Some(foreign))]).is_err());
+    }
+
+    #[test]
+    fn an_exception_keeps_its_fields_alive_and_no_longer() {
+        let mut store = Store::new(&Engine::default());
+        let tag = tag(&mut store, &[ValType::EXTERNREF]);
+        let alive = Arc::new(());
+        let value = ExternRef::new(&mut store, Box::new(alive.clone())).unwrap();
+        let exn = ExnRef::new(&mut store, tag, &[Val::ExternRef(Some(value))]).unwrap();
+        let raw = exn.to_raw(&store).unwrap();
+        store.gc();
+        assert_eq!(Arc::strong_count(&alive), 2);
+        assert!(ExnRef::from_raw(&store, raw).unwrap() == exn);
+        drop(exn);
+        store.gc();
+        assert_eq!(Arc::strong_count(&alive), 1);
+        assert!(ExnRef::from_raw(&store, raw).is_none());
+    }
+
+    #[test]
+    fn a_pending_exception_lives_until_it_is_taken() {
+        let mut store = Store::new(&Engine::default());
+        let tag = tag(&mut store, &[]);
+        let exn = ExnRef::new(&mut store, tag, &[]).unwrap();
+        assert!(!store.has_exception());
+        let error = store.throw(exn.clone()).unwrap();
+        assert_eq!(error.to_string(), "thrown Wasm exception");
+        store.gc();
+        assert!(store.has_exception() && store.take_exception() == Some(exn) && store.take_exception().is_none());
+    }
+}

@@ -1,0 +1,27 @@
+//! `wasmtime/tag.h`: the identities of exceptions.
+
+use crate::boundary::{expect, give};
+use crate::error::wasmtime_error_t;
+use crate::external::wasmtime_tag_t;
+use crate::wasm::tagtype::wasm_tagtype_t;
+use ampoule::{Store, Tag};
+use std::mem::MaybeUninit;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_tag_new(
+    store: &mut Store,
+    tt: &wasm_tagtype_t,
+    ret: &mut MaybeUninit<wasmtime_tag_t>,
+) -> Option<Box<wasmtime_error_t>> {
+    give(Tag::new(store, tt.ty()), ret)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_tag_type(store: &Store, tag: &wasmtime_tag_t) -> Box<wasm_tagtype_t> {
+    wasm_tagtype_t::new(expect("wasmtime_tag_type", tag.ty(store)).clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_tag_eq(_store: &Store, a: &wasmtime_tag_t, b: &wasmtime_tag_t) -> bool {
+    a == b
+}

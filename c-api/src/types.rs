@@ -1,0 +1,328 @@
+//! `wasmtime/types.h`: types in full, as `wasm_valtype_t` can't show them; and, for `wasmtime/gc.h`, the types of fields.
+//!
+//! All but `wasmtime_field_type_t` came after 44.0.0.
+
+use crate::boundary::misuse;
+use crate::gc::{wasmtime_array_type_t, wasmtime_exn_type_t, wasmtime_struct_type_t};
+use crate::wasm::engine::wasm_engine_t;
+use crate::wasm::functype::wasm_functype_t;
+use crate::wasm::valtype::wasm_valtype_t;
+use ampoule::{FieldType, RefType, StorageType, ValType};
+use ampoule_core::vm::VmVal;
+use std::ffi::c_void;
+use std::mem::{self, MaybeUninit};
+use std::ptr;
+
+/// What a heap type is.
+pub type wasmtime_heaptype_kind_t = u8;
+
+/// A function type of its own.
+const CONCRETE_FUNC: wasmtime_heaptype_kind_t = 3;
+/// An array type of its own.
+const CONCRETE_ARRAY: wasmtime_heaptype_kind_t = 10;
+/// A struct type of its own.
+const CONCRETE_STRUCT: wasmtime_heaptype_kind_t = 12;
+/// An exception type of its own.
+const CONCRETE_EXN: wasmtime_heaptype_kind_t = 14;
+
+/// The abstract heap types and their kinds.
+const ABSTRACT: [(RefType, wasmtime_heaptype_kind_t); 12] = [
+    (RefType::Extern, 0),
+    (RefType::NoExtern, 1),
+    (RefType::Func, 2),
+    (RefType::NoFunc, 4),
+    (RefType::Any, 5),
+    (RefType::None, 6),
+    (RefType::Eq, 7),
+    (RefType::I31, 8),
+    (RefType::Array, 9),
+    (RefType::Struct, 11),
+    (RefType::Exn, 13),
+    (RefType::NoExn, 15),
+];
+
+/// A heap type. Of a concrete kind it owns the type that `of` points to; else `of` means nothing.
+#[repr(C)]
+pub struct wasmtime_heaptype_t {
+    kind: wasmtime_heaptype_kind_t,
+    of: *mut c_void,
+}
+
+impl wasmtime_heaptype_t {
+    /// An abstract type.
+    pub(crate) fn of(ty: RefType) -> Self {
+        let (_, kind) = ABSTRACT.into_iter().find(|(of, _)| *of == ty).expect("the list has every type");
+        Self { kind, of: ptr::null_mut() }
+    }
+
+    /// The abstract type, if it is one.
+    fn get(&self) -> Option<RefType> {
+        ABSTRACT.into_iter().find(|(_, kind)| *kind == self.kind).map(|(ty, _)| ty)
+    }
+}
+
+impl Clone for wasmtime_heaptype_t {
+    fn clone(&self) -> Self {
+        // SAFETY: C says by the kind which type it owns, one that the library gave.
+        let of = unsafe {
+            match self.kind {
+                CONCRETE_FUNC => copy_of::<wasm_functype_t>(self.of),
+                CONCRETE_ARRAY => copy_of::<wasmtime_array_type_t>(self.of),
+                CONCRETE_STRUCT => copy_of::<wasmtime_struct_type_t>(self.of),
+                CONCRETE_EXN => copy_of::<wasmtime_exn_type_t>(self.of),
+                _ => ptr::null_mut(),
+            }
+        };
+        Self { kind: self.kind, of }
+    }
+}
+
+impl Drop for wasmtime_heaptype_t {
+    fn drop(&mut self) {
+        let of = mem::replace(&mut self.of, ptr::null_mut());
+        // SAFETY: as in `clone`, and it is forgotten.
+        unsafe {
+            match self.kind {
+                CONCRETE_FUNC => free::<wasm_functype_t>(of),
+                CONCRETE_ARRAY => free::<wasmtime_array_type_t>(of),
+                CONCRETE_STRUCT => free::<wasmtime_struct_type_t>(of),
+                CONCRETE_EXN => free::<wasmtime_exn_type_t>(of),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `of` is null or leads to a `T`.
+unsafe fn copy_of<T: Clone>(of: *mut c_void) -> *mut c_void {
+    // SAFETY: by the caller.
+    let of = unsafe { of.cast::<T>().as_ref() };
+    of.map_or(ptr::null_mut(), |of| Box::into_raw(Box::new(of.clone())).cast())
+}
+
+/// # Safety
+/// `of` is null or an owned `T` from a box.
+unsafe fn free<T>(of: *mut c_void) {
+    if !of.is_null() {
+        // SAFETY: by the caller.
+        drop(unsafe { Box::from_raw(of.cast::<T>()) });
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_heaptype_clone(ty: &wasmtime_heaptype_t, out: &mut MaybeUninit<wasmtime_heaptype_t>) {
+    out.write(ty.clone());
+}
+
+/// What C has freed is the abstract type without values.
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_heaptype_delete(ty: &mut wasmtime_heaptype_t) {
+    *ty = wasmtime_heaptype_t::of(RefType::None);
+}
+
+/// The type of a reference.
+#[repr(C)]
+#[derive(Clone)]
+pub struct wasmtime_reftype_t {
+    nullable: bool,
+    heaptype: wasmtime_heaptype_t,
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_reftype_clone(ty: &wasmtime_reftype_t, out: &mut MaybeUninit<wasmtime_reftype_t>) {
+    out.write(ty.clone());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_reftype_delete(ty: &mut wasmtime_reftype_t) {
+    wasmtime_heaptype_delete(&mut ty.heaptype);
+}
+
+/// What a value type is.
+pub type wasmtime_valtype_kind_t = u8;
+
+/// A reference; the kinds below it are numbers, in the order of `wasm_valkind_t`.
+const REF: wasmtime_valtype_kind_t = 5;
+
+/// The type of a value. The reference type is there for references; else it owns nothing.
+#[repr(C)]
+pub struct wasmtime_valtype_t {
+    kind: wasmtime_valtype_kind_t,
+    reftype: wasmtime_reftype_t,
+}
+
+impl wasmtime_valtype_t {
+    /// A type. Numbers have a reference type too, which says nothing and owns nothing.
+    fn new(ty: ValType) -> Self {
+        let reference = |ty| wasmtime_reftype_t { nullable: true, heaptype: wasmtime_heaptype_t::of(ty) };
+        let (kind, reftype) = match ty {
+            ValType::I32 => (0, reference(RefType::None)),
+            ValType::I64 => (1, reference(RefType::None)),
+            ValType::F32 => (2, reference(RefType::None)),
+            ValType::F64 => (3, reference(RefType::None)),
+            ValType::V128 => (4, reference(RefType::None)),
+            ValType::Ref(ty) => (REF, reference(ty)),
+        };
+        Self { kind, reftype }
+    }
+
+    /// The type, if `wasm_valtype_t` can be it.
+    fn get(&self) -> Option<ValType> {
+        match self.kind {
+            0 => Some(ValType::I32),
+            1 => Some(ValType::I64),
+            2 => Some(ValType::F32),
+            3 => Some(ValType::F64),
+            4 => Some(ValType::V128),
+            REF if self.reftype.nullable => self.reftype.heaptype.get().map(ValType::Ref),
+            REF => None,
+            kind => misuse("wasmtime_valtype_to_wasm", &format!("{kind} is not the kind of a value type")),
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_valtype_new(ty: &wasm_valtype_t, out: &mut MaybeUninit<wasmtime_valtype_t>) {
+    out.write(wasmtime_valtype_t::new(ty.ty));
+}
+
+/// The reference type of a number was perhaps never filled in, so it isn't looked at.
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_valtype_clone(ty: &wasmtime_valtype_t, out: &mut MaybeUninit<wasmtime_valtype_t>) {
+    let copy = match ty.kind {
+        REF => wasmtime_valtype_t { kind: REF, reftype: ty.reftype.clone() },
+        kind => wasmtime_valtype_t { kind, ..wasmtime_valtype_t::new(ValType::I32) },
+    };
+    out.write(copy);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_valtype_delete(ty: &mut wasmtime_valtype_t) {
+    if ty.kind == REF {
+        wasmtime_reftype_delete(&mut ty.reftype);
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_valtype_to_wasm(
+    _engine: &wasm_engine_t,
+    ty: &wasmtime_valtype_t,
+) -> Option<Box<wasm_valtype_t>> {
+    Some(Box::new(wasm_valtype_t { ty: ty.get()? }))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_wasm_valtype_v128() -> Box<wasm_valtype_t> {
+    Box::new(wasm_valtype_t { ty: ValType::V128 })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_wasm_valtype_equal(a: &wasm_valtype_t, b: &wasm_valtype_t) -> bool {
+    a.ty == b.ty
+}
+
+/// What is kept in a field, of `wasmtime_storage_type_t`.
+pub type wasmtime_storage_type_kind_t = u8;
+
+/// A value as it is; the kinds below are the packed ones.
+const STORAGE_VALTYPE: wasmtime_storage_type_kind_t = 2;
+
+/// What is kept in a field. It owns the value type, where it is one.
+#[repr(C)]
+pub struct wasmtime_storage_type_t {
+    kind: wasmtime_storage_type_kind_t,
+    valtype: Option<Box<wasm_valtype_t>>,
+}
+
+/// The value type of a packed kind was perhaps never filled in, so it isn't looked at.
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_storage_type_clone(
+    storage: &wasmtime_storage_type_t,
+    out: &mut MaybeUninit<wasmtime_storage_type_t>,
+) {
+    let valtype = if storage.kind == STORAGE_VALTYPE { storage.valtype.clone() } else { None };
+    out.write(wasmtime_storage_type_t { kind: storage.kind, valtype });
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_storage_type_delete(storage: &mut wasmtime_storage_type_t) {
+    if storage.kind == STORAGE_VALTYPE {
+        drop(storage.valtype.take());
+    }
+}
+
+/// What a field holds: the kind of a value, or one of the packed kinds.
+pub type wasmtime_storage_kind_t = u8;
+
+/// An integer of 8 bits.
+const STORAGE_KIND_I8: wasmtime_storage_kind_t = 9;
+/// An integer of 16 bits.
+const STORAGE_KIND_I16: wasmtime_storage_kind_t = 10;
+
+/// The type of a field, as 44.0.0 has it: it owns nothing.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wasmtime_field_type_t {
+    kind: wasmtime_storage_kind_t,
+    mutable: bool,
+}
+
+impl wasmtime_field_type_t {
+    /// The kind, known or not.
+    pub(crate) fn kind(&self) -> wasmtime_storage_kind_t {
+        self.kind
+    }
+
+    /// The type; `None` for unknown kinds.
+    pub(crate) fn get(&self) -> Option<FieldType> {
+        let storage = match self.kind {
+            VmVal::KIND_I32 => StorageType::Val(ValType::I32),
+            VmVal::KIND_I64 => StorageType::Val(ValType::I64),
+            VmVal::KIND_F32 => StorageType::Val(ValType::F32),
+            VmVal::KIND_F64 => StorageType::Val(ValType::F64),
+            VmVal::KIND_V128 => StorageType::Val(ValType::V128),
+            VmVal::KIND_FUNCREF => StorageType::Val(ValType::FUNCREF),
+            VmVal::KIND_EXTERNREF => StorageType::Val(ValType::EXTERNREF),
+            VmVal::KIND_ANYREF => StorageType::Val(ValType::ANYREF),
+            VmVal::KIND_EXNREF => StorageType::Val(ValType::EXNREF),
+            STORAGE_KIND_I8 => StorageType::I8,
+            STORAGE_KIND_I16 => StorageType::I16,
+            _ => return None,
+        };
+        Some(FieldType { storage, mutable: self.mutable })
+    }
+}
+
+impl From<FieldType> for wasmtime_field_type_t {
+    fn from(field: FieldType) -> Self {
+        let kind = match field.storage {
+            StorageType::I8 => STORAGE_KIND_I8,
+            StorageType::I16 => STORAGE_KIND_I16,
+            StorageType::Val(ValType::I32) => VmVal::KIND_I32,
+            StorageType::Val(ValType::I64) => VmVal::KIND_I64,
+            StorageType::Val(ValType::F32) => VmVal::KIND_F32,
+            StorageType::Val(ValType::F64) => VmVal::KIND_F64,
+            StorageType::Val(ValType::V128) => VmVal::KIND_V128,
+            StorageType::Val(ValType::Ref(ty)) => match ty.top() {
+                RefType::Func => VmVal::KIND_FUNCREF,
+                RefType::Extern => VmVal::KIND_EXTERNREF,
+                RefType::Exn => VmVal::KIND_EXNREF,
+                _ => VmVal::KIND_ANYREF,
+            },
+        };
+        Self { kind, mutable: field.mutable }
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_field_type_clone(
+    field: &wasmtime_field_type_t,
+    out: &mut MaybeUninit<wasmtime_field_type_t>,
+) {
+    out.write(*field);
+}
+
+/// A field type owns nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_field_type_delete(_field: &mut wasmtime_field_type_t) {}

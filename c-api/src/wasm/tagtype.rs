@@ -1,0 +1,92 @@
+//! Types of tags.
+
+use super::externtype::{Described, wasm_externtype_t};
+use super::functype::wasm_functype_t;
+use crate::own::Vector;
+use ampoule::{ExternType, TagType};
+use std::mem::MaybeUninit;
+
+/// The type of a tag: a view of an extern type that is one.
+#[repr(transparent)]
+#[derive(Clone)]
+pub struct wasm_tagtype_t(pub(crate) wasm_externtype_t);
+
+/// A tag type with its parts as C sees them.
+#[derive(Clone)]
+pub(crate) struct TagParts {
+    ty: TagType,
+    func: Box<wasm_functype_t>,
+}
+
+impl TagParts {
+    pub(crate) fn new(ty: TagType) -> Self {
+        Self { func: wasm_functype_t::new(ty.func.clone()), ty }
+    }
+}
+
+impl wasm_tagtype_t {
+    pub(crate) fn new(ty: TagType) -> Box<Self> {
+        Box::new(Self(ExternType::Tag(ty).into()))
+    }
+
+    fn parts(&self) -> &TagParts {
+        let Described::Tag(parts) = &self.0.described else { unreachable!("a tag type is only ever made as one") };
+        parts
+    }
+
+    /// The type.
+    pub(crate) fn ty(&self) -> &TagType {
+        &self.parts().ty
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tagtype_delete(_type: Box<wasm_tagtype_t>) {}
+
+/// A vector of tag types.
+pub type wasm_tagtype_vec_t = Vector<Option<Box<wasm_tagtype_t>>>;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tagtype_vec_new_empty(out: &mut MaybeUninit<wasm_tagtype_vec_t>) {
+    Vector::default().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tagtype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_tagtype_vec_t>, size: usize) {
+    Vector::of_defaults(size).give(out);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasm_tagtype_vec_new(
+    out: &mut MaybeUninit<wasm_tagtype_vec_t>,
+    size: usize,
+    data: *const Option<Box<wasm_tagtype_t>>,
+) {
+    // SAFETY: the caller passes `size` elements and gives them up.
+    unsafe { Vector::moved_from(size, data) }.give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tagtype_vec_copy(out: &mut MaybeUninit<wasm_tagtype_vec_t>, src: &wasm_tagtype_vec_t) {
+    src.clone().give(out);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tagtype_vec_delete(vec: &mut wasm_tagtype_vec_t) {
+    drop(vec.take());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tagtype_copy(ty: &wasm_tagtype_t) -> Box<wasm_tagtype_t> {
+    Box::new(ty.clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tagtype_new(functype: Box<wasm_functype_t>) -> Box<wasm_tagtype_t> {
+    wasm_tagtype_t::new(TagType { func: functype.ty().clone() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_tagtype_functype(ty: &wasm_tagtype_t) -> &wasm_functype_t {
+    &ty.parts().func
+}
