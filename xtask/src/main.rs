@@ -35,6 +35,8 @@ enum Command {
     Bench(bench::Options),
     /// Fetch and compile the guest programs of tests, demo and benchmarks into `.cache/guests`.
     Guests,
+    /// Note the names that the library exports in `c-api/symbols.txt`: from then on they are promised.
+    Symbols,
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Install(options) => install::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Guests => guests::run().map(drop),
+        Command::Symbols => test::note_symbols(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 
+pub use self::abi::note_symbols;
 use self::tally::Tally;
 use crate::library::Library;
 
