@@ -5,6 +5,7 @@
 
 mod abi;
 mod c;
+mod fuzz;
 mod guests;
 mod installed;
 mod rust;
@@ -27,6 +28,9 @@ pub struct Options {
     /// Run the C tests and the guests' drivers against another shared library with the same interface, and nothing else.
     #[arg(long, value_name = "LIB")]
     against: Option<PathBuf>,
+    /// How long the fuzzer of the C API and the stress of threads run together.
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
     /// Run only tests whose name contains one of these.
     filters: Vec<String>,
 }
@@ -67,6 +71,8 @@ fn everything(options: &Options, tally: &mut Tally) {
 
     tally.part("C tests");
     c::run(&library, options, tally);
+    tally.part("random use of the C API");
+    fuzz::run(&library, options, tally);
     tally.part("the ABI");
     abi::run(&library, options, tally);
     tally.part("an installed library");
