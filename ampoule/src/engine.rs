@@ -13,7 +13,7 @@ use crate::thunks::ArtifactThunks;
 use crate::timer::LazyTimer;
 use crate::type_registry::{Signature, Thunk, TypeRegistry};
 #[cfg(feature = "compiler")]
-use ampoule_compiler::{Compiler, ValueShape, optimizing::OptimizingCompiler};
+use ampoule_compiler::{Compiler, NativeShape, ValueShape, optimizing::OptimizingCompiler};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::tunables::Tunables;
 use ampoule_core::types::FuncType;
@@ -234,6 +234,10 @@ impl Engine {
             Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
             Thunk::ExitRaw => compiler.exit_thunk(ty, ValueShape::Raw),
             Thunk::ExitChecked => compiler.exit_thunk(ty, ValueShape::Checked),
+            Thunk::ExitNative => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: false }),
+            Thunk::ExitNativeEnv => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: false }),
+            Thunk::ExitNativeCaller => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: true }),
+            Thunk::ExitNativeEnvCaller => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: true }),
         }
         .map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))
     }

@@ -234,7 +234,7 @@ impl Func {
 impl Store {
     /// Why the guest was unwound.
     #[cold]
-    fn take_pending(&mut self) -> Error {
+    pub(crate) fn take_pending(&mut self) -> Error {
         self.pending.take().unwrap_or_else(|| Error::message("the guest was unwound for no reason"))
     }
 

@@ -30,6 +30,15 @@ pub type CheckedCallback = unsafe extern "C" fn(
     num_results: usize,
 ) -> *mut c_void;
 
+/// What a plain C function takes before its parameters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NativeTakes {
+    /// The host's pointer.
+    pub env: bool,
+    /// A [`VmCaller`].
+    pub caller: bool,
+}
+
 /// A host function, for any store of its engine. Its owner's value is dropped with the last use.
 pub struct HostFunc {
     signature: Arc<Signature>,
@@ -130,6 +139,40 @@ impl HostFunc {
         let which = Thunk::ExitChecked;
         check_thunk(engine, &signature, which)?;
         Ok(Self { signature, which, callback: callback as *const c_void, env, _owner: owner })
+    }
+
+    /// A host function from a plain C function of the same signature; see [`crate::native`]. It may take `env` and the caller
+    /// before its parameters, in this order.
+    ///
+    /// # Errors
+    /// Where the type has references or vectors, or the thunk can't be compiled; `owner` is dropped.
+    ///
+    /// # Safety
+    /// `callback` has the C signature of `ty`, behind what `takes` says, and may be called from any thread while `owner` lives.
+    pub unsafe fn native(
+        engine: &Engine,
+        ty: &FuncType,
+        callback: *const c_void,
+        takes: NativeTakes,
+        env: *mut c_void,
+        owner: Box<dyn Any + Send + Sync>,
+    ) -> Result<Self, Error> {
+        crate::native::check_numbers(ty)?;
+        if cfg!(not(feature = "compiler")) {
+            // Modules don't bring these thunks along.
+            return Err(Error::new(ErrorKind::Compile(
+                "a native import needs an adapter, and this library has no compiler".to_string(),
+            )));
+        }
+        let signature = engine.types().intern(ty);
+        let which = match (takes.env, takes.caller) {
+            (false, false) => Thunk::ExitNative,
+            (true, false) => Thunk::ExitNativeEnv,
+            (false, true) => Thunk::ExitNativeCaller,
+            (true, true) => Thunk::ExitNativeEnvCaller,
+        };
+        check_thunk(engine, &signature, which)?;
+        Ok(Self { signature, which, callback, env, _owner: owner })
     }
 
     /// The type.

@@ -49,6 +49,7 @@ pub mod memory_cache;
 pub mod memory_image;
 pub(crate) mod memory_space;
 pub mod module;
+pub mod native;
 #[cfg(feature = "compiler")]
 mod parallel;
 pub mod parking;

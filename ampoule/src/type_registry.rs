@@ -17,7 +17,7 @@ pub struct Signature {
     has_refs: bool,
     slots: usize,
     registry: Weak<TypeRegistry>,
-    thunks: [AtomicPtr<u8>; 4],
+    thunks: [AtomicPtr<u8>; Thunk::COUNT],
 }
 
 /// Which thunk of a [`Signature`].
@@ -31,10 +31,20 @@ pub enum Thunk {
     ExitRaw,
     /// Guest calls host, values with kinds.
     ExitChecked,
+    /// Guest calls a plain C function.
+    ExitNative,
+    /// The same, with the host's pointer before the arguments.
+    ExitNativeEnv,
+    /// Guest calls a plain C function, with the `VmCaller` before the arguments.
+    ExitNativeCaller,
+    /// The same, with the host's pointer before both.
+    ExitNativeEnvCaller,
 }
 
 impl Thunk {
-    /// All of them.
+    const COUNT: usize = Thunk::ExitNativeEnvCaller as usize + 1;
+
+    /// Those that modules bring along.
     #[cfg(feature = "compiler")]
     pub(crate) const ALL: [Thunk; 4] = [Thunk::EntryRaw, Thunk::EntryChecked, Thunk::ExitRaw, Thunk::ExitChecked];
 

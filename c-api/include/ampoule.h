@@ -27,6 +27,7 @@
  * | name | header | what it is |
  * | --- | --- | --- |
  * | `cancel` | ampoule/cancel.h | cancelling calls, deadlines |
+ * | `native` | ampoule/native.h | guest functions as C function pointers, C functions as imports |
  *
  * A name stays once it is here, and what it stands for keeps its meaning.
  */
@@ -35,6 +36,7 @@
 #define AMPOULE_H
 
 #include <ampoule/cancel.h>
+#include <ampoule/native.h>
 #include <wasmtime.h>
 
 #ifdef __cplusplus

@@ -16,7 +16,7 @@ use std::mem::MaybeUninit;
 /// Items under names.
 #[derive(Clone)]
 pub struct wasmtime_linker_t {
-    linker: Linker,
+    pub(crate) linker: Linker,
 }
 
 #[unsafe(no_mangle)]

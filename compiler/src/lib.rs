@@ -37,6 +37,12 @@ pub trait Compiler: Send + Sync {
     /// See [`Compiler::compile_function`].
     fn exit_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError>;
 
+    /// Compiles the thunk through which guests call plain C functions of this type, which has numbers only.
+    ///
+    /// # Errors
+    /// See [`Compiler::compile_function`].
+    fn native_exit_thunk(&self, ty: &FuncType, shape: NativeShape) -> Result<CompiledFunction, CompileError>;
+
     /// Target triple and CPU features the code depends on; equal text means that code made by one runs under the other.
     fn target(&self) -> &str;
 }
@@ -61,6 +67,15 @@ pub enum ValueShape {
     Raw,
     /// `VmVal`, with kinds that the thunk checks. Only for signatures without references.
     Checked,
+}
+
+/// What a plain C function takes before its parameters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct NativeShape {
+    /// `VmHostFunc::env`, first.
+    pub env: bool,
+    /// A `*mut VmCaller`.
+    pub caller: bool,
 }
 
 /// Why a function could not be compiled.

@@ -85,6 +85,8 @@ builtins! {
     /// `(store context, host function, result position)`: stops the guest because a host function answered a value of
     /// another kind than its type says.
     HostResultMismatch("host_result_mismatch"): NoReturn(Pointer, Pointer, I32);
+    /// `(store context)`: stops the guest with the error that a plain C function has left in the store.
+    HostRaised("host_raised"): NoReturn(Pointer);
     /// `(vmctx)`: the epoch deadline passed. Traps, or moves `VmStoreContext::epoch_deadline` and returns.
     EpochReached("epoch_reached"): PreserveAll(Pointer);
     /// `(vmctx)`: the fuel counter, just written to `VmStoreContext::fuel`, is not negative. Traps, or refills it and

@@ -8,6 +8,7 @@
 
 pub mod link;
 pub mod memory;
+pub mod native;
 pub mod registry;
 pub mod serialize;
 pub mod table;

@@ -18,6 +18,7 @@ pub mod exception;
 pub mod fuel;
 pub mod instances;
 pub mod limits;
+pub mod native;
 pub mod roots;
 pub mod slots;
 
@@ -35,6 +36,7 @@ use exception::Exceptions;
 use fuel::Fuel;
 use instances::Instances;
 use limits::Limits;
+use native::Native;
 use roots::Roots;
 use slots::Slots;
 use std::any::Any;
@@ -70,6 +72,8 @@ pub struct Store {
     slots: Slots,
     /// Why the guest is being unwound; taken by whoever entered it.
     pub(crate) pending: Option<Error>,
+    /// Entry points that are plain C functions, and what their calls leave.
+    pub(crate) native: Native,
     /// The stack of the thread that last entered.
     pub(crate) stack: StackBounds,
 }
@@ -112,6 +116,7 @@ impl Store {
             data: Data::default(),
             slots: Slots::default(),
             pending: None,
+            native: Native::new(engine.config().max_wasm_stack),
             stack: StackBounds::default(),
             engine: engine.clone(),
         })

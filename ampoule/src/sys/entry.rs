@@ -1,6 +1,7 @@
 //! Entering guest code, leaving it early, and walking its frames.
 //!
-//! [`enter`] makes the entry frame, under which all guest frames of one activation lie:
+//! [`enter`] makes the entry frame, under which all guest frames of one activation lie (so does [`super::native`], for plain C
+//! calls):
 //!
 //! ```text
 //! fp + 8    return address into the host
@@ -14,8 +15,8 @@
 //! fp - 56   its entry_fp  \
 //! fp - 64   its exit_fp    | as they were before: those of the activation outside, if any
 //! fp - 72   its caller    /
-//! fp - 80   unused, keeps the stack aligned
-//! fp - 88   return address into `enter`: what a walk knows the end of an activation by
+//! fp - 80   who made the frame: zero for `enter`, one for `native::enter_native`
+//! fp - 88   return address into either: what a walk knows the end of an activation by
 //! ```
 
 use ampoule_core::vm::{VmContext, VmFuncRef, VmStoreContext};
@@ -23,12 +24,13 @@ use std::arch::naked_asm;
 use std::mem::offset_of;
 
 /// Where [`enter`] keeps what, from its frame pointer. The assembly and the readers below take offsets from here only.
-mod frame {
+pub(super) mod frame {
     pub const R15: i32 = -40;
     pub const STORE: i32 = -48;
     pub const ENTRY_FP: i32 = -56;
     pub const EXIT_FP: i32 = -64;
     pub const CALLER: i32 = -72;
+    pub const NATIVE: i32 = -80;
 }
 
 /// [`enter`]'s answer when the guest has returned.
@@ -71,7 +73,7 @@ pub unsafe extern "C" fn enter(
         "push qword ptr [rdi + {store_entry_fp}]",
         "push qword ptr [rdi + {store_exit_fp}]",
         "push qword ptr [rdi + {store_caller}]",
-        "sub rsp, 8",
+        "push 0",
         "mov qword ptr [rdi + {store_entry_fp}], rbp",
         "mov rax, rsi",
         "mov rdi, rdx",
@@ -105,6 +107,8 @@ pub unsafe extern "C" fn enter(
         ".globl ampoule_entry_landing",
         ".hidden ampoule_entry_landing",
         "ampoule_entry_landing:",
+        "cmp qword ptr [rbp + {frame_native}], 0",
+        "jne {native_landing}",
         "mov eax, {unwound}",
         "jmp 2b",
         ".cfi_endproc",
@@ -116,6 +120,8 @@ pub unsafe extern "C" fn enter(
         frame_exit_fp = const frame::EXIT_FP,
         frame_caller = const frame::CALLER,
         frame_r15 = const frame::R15,
+        frame_native = const frame::NATIVE,
+        native_landing = sym super::native::landing,
         unwound = const UNWOUND,
     )
 }
@@ -128,12 +134,15 @@ unsafe extern "C" {
     /// Where a thunk returns to in [`enter`].
     #[link_name = "ampoule_entry_return"]
     static ENTRY_RETURN: u8;
+    /// Where a function returns to in [`super::native::enter_native`].
+    #[link_name = "ampoule_native_return"]
+    static NATIVE_RETURN: u8;
 }
 
-/// Abandons every frame below the entry frame `entry_fp`: its [`enter`] returns [`UNWOUND`].
+/// Abandons every frame below the entry frame `entry_fp`: its [`enter`] returns [`UNWOUND`], or its native call zeros.
 ///
 /// # Safety
-/// `entry_fp` is the frame pointer of an [`enter`] that is active on this stack, as `VmStoreContext::entry_fp` tells. No frame
+/// `entry_fp` is the frame pointer of an [`enter`] or `enter_native` that is active on this stack, as `VmStoreContext::entry_fp` tells. No frame
 /// below it owns anything or is needed again.
 #[unsafe(naked)]
 pub unsafe extern "C" fn unwind(entry_fp: usize) -> ! {
@@ -196,7 +205,7 @@ impl Iterator for GuestFrames {
         // SAFETY: `frame` is an active guest frame (the constructors' contract, kept by the lines below), and every guest frame
         // starts with its caller's frame pointer and its return address.
         let (fp, pc) = unsafe { ((frame.fp as *const usize).read(), (frame.fp as *const usize).add(1).read()) };
-        if pc == (&raw const ENTRY_RETURN).addr() {
+        if pc == (&raw const ENTRY_RETURN).addr() || pc == (&raw const NATIVE_RETURN).addr() {
             self.next = None;
             self.entry_fp = fp;
         } else {
@@ -206,7 +215,7 @@ impl Iterator for GuestFrames {
     }
 }
 
-/// The frame of an active [`enter`].
+/// The frame of an active [`enter`], or of an active native call.
 #[derive(Clone, Copy, Debug)]
 pub struct EntryFrame {
     fp: usize,

@@ -2,7 +2,7 @@
 //! control passes between host and guest.
 //!
 //! What is deliberately not here: stores, modules, values. These files know the structs of `core::vm`, and the functions of
-//! `crate::builtins` by name, and nothing else of the engine.
+//! `crate::builtins` by name, and nothing else of the engine; [`native`] also knows where a store keeps its stack's bounds.
 //!
 //! Invariant: guest frames between an entry frame and the point where the guest left own nothing. Everything here that
 //! abandons frames ([`entry::unwind`]) relies on it.
@@ -44,6 +44,7 @@ macro_rules! drop_frame {
 pub mod cpu;
 pub mod entry;
 pub mod mmap;
+pub mod native;
 pub mod pagemap;
 pub mod reservation;
 pub mod signals;

@@ -22,11 +22,12 @@ const RESERVE: usize = 32 << 10;
 /// whose bounds were ever found.
 #[derive(Clone, Debug, Default)]
 pub struct StackBounds {
-    thread: usize,
-    ended: usize,
-    bounds: Range<usize>,
+    // `super::native` reads these too.
+    pub(super) thread: usize,
+    pub(super) ended: usize,
+    pub(super) bounds: Range<usize>,
     /// Where the reserve ends.
-    lowest: usize,
+    pub(super) lowest: usize,
 }
 
 impl StackBounds {
@@ -75,7 +76,7 @@ impl StackBounds {
 const ASKING: usize = 1;
 
 /// How many threads have ended after their stack's bounds were found.
-static ENDED: AtomicUsize = AtomicUsize::new(0);
+pub(super) static ENDED: AtomicUsize = AtomicUsize::new(0);
 
 /// The bounds of this thread's own stack. Its end is counted: a thread's values are dropped while its stack is still there.
 struct OwnStack(Option<Range<usize>>);

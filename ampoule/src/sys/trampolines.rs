@@ -28,6 +28,7 @@ pub fn trampoline(builtin: Builtin) -> usize {
         Builtin::StackOverflow => stack_overflow,
         Builtin::HostError => host_error,
         Builtin::HostResultMismatch => host_result_mismatch,
+        Builtin::HostRaised => host_raised,
         Builtin::EpochReached => epoch_reached,
         Builtin::FuelExhausted => fuel_exhausted,
         Builtin::CompileFunction => compile_function_on_call,
@@ -118,6 +119,12 @@ macro_rules! call_and_unwind {
 }
 
 call_and_unwind! { host_error host_result_mismatch }
+
+/// `(store)`, from an exit thunk whose C function has noted an error and, with it, its frames.
+#[unsafe(naked)]
+unsafe extern "C" fn host_raised() {
+    naked_asm!("mov rcx, rdi", "jmp {unwind_store}", unwind_store = sym unwind_store)
+}
 
 /// Trampolines that keep every register: the general ones that the C convention does not keep, and all vector registers. Guest
 /// code uses 128 bits of these; it has nothing above to lose.

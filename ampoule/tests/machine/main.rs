@@ -17,3 +17,9 @@ mod faults;
 mod fork;
 mod guest;
 mod lazy;
+mod native;
+
+/// The store, as far as `sys` knows it.
+mod store {
+    pub use crate::native::Store;
+}

@@ -3,11 +3,12 @@
 //! [`EXTENSIONS`] is the one list of the names that `ampoule_has` knows; the header's table documents them.
 
 pub mod cancel;
+pub mod native;
 
 use std::ffi::{CStr, c_char};
 
 /// The names of the extensions, one for each header in `include/ampoule/`. Programs rely on them: never take one away.
-const EXTENSIONS: &[&CStr] = &[c"cancel"];
+const EXTENSIONS: &[&CStr] = &[c"cancel", c"native"];
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ampoule_has(name: *const c_char) -> bool {
@@ -18,6 +19,14 @@ pub unsafe extern "C" fn ampoule_has(name: *const c_char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_the_list_is_there() {
+        for name in EXTENSIONS {
+            // SAFETY: it is a string.
+            assert!(unsafe { ampoule_has(name.as_ptr()) });
+        }
+    }
 
     #[test]
     fn what_is_not_in_the_list_is_not_there() {

@@ -25,7 +25,7 @@ mod thunks;
 mod traps;
 mod variable;
 
-use crate::{CompileError, Compiler, ModuleInput, ValueShape};
+use crate::{CompileError, Compiler, ModuleInput, NativeShape, ValueShape};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::decode::body_reader;
 use ampoule_core::index::DefinedFuncIndex;
@@ -153,6 +153,23 @@ impl OptimizingCompiler {
         emit::emit(code, &context.func, inlined)
     }
 
+    /// Compiles an exit thunk.
+    fn compile_exit(
+        &self,
+        ty: &FuncType,
+        build: impl FnOnce(FunctionBuilder<'_>),
+    ) -> Result<CompiledFunction, CompileError> {
+        let signature = guest_signature(ty);
+        let emitted = self.compile(signature.clone(), |builder| {
+            build(builder);
+            Ok(InlinedPositions::new())
+        })?;
+        if emitted.frame_size > FRAME_MAX {
+            return self.compile_guarded(&signature, Context::HostFunc, SourceLoc::default(), emitted);
+        }
+        Ok(emitted.function)
+    }
+
     /// Compiles code whose frame may be too large to be made before the stack is checked.
     fn compile_guarded(
         &self,
@@ -212,15 +229,11 @@ impl Compiler for OptimizingCompiler {
     }
 
     fn exit_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {
-        let signature = guest_signature(ty);
-        let emitted = self.compile(signature.clone(), |builder| {
-            thunks::build_exit_thunk(builder, &*self.isa, ty, shape);
-            Ok(InlinedPositions::new())
-        })?;
-        if emitted.frame_size > FRAME_MAX {
-            return self.compile_guarded(&signature, Context::HostFunc, SourceLoc::default(), emitted);
-        }
-        Ok(emitted.function)
+        self.compile_exit(ty, |builder| thunks::build_exit_thunk(builder, &*self.isa, ty, shape))
+    }
+
+    fn native_exit_thunk(&self, ty: &FuncType, shape: NativeShape) -> Result<CompiledFunction, CompileError> {
+        self.compile_exit(ty, |builder| thunks::build_native_exit_thunk(builder, &*self.isa, ty, shape))
     }
 
     fn target(&self) -> &str {

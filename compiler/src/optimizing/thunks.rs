@@ -3,7 +3,7 @@
 use super::func::{NAMESPACE_BODY, constant_flags, import_builtin};
 use super::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size};
 use super::traps::clif_trap;
-use crate::ValueShape;
+use crate::{NativeShape, ValueShape};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{FuncType, RefType, ValType};
@@ -153,11 +153,7 @@ pub(super) fn build_exit_thunk(
     let frame = builder.ins().get_frame_pointer(types::I64);
     builder.ins().store(trusted, frame, store, offset_of!(VmStoreContext, exit_fp) as i32);
 
-    let caller = stack_array(&mut builder, size_of::<VmCaller>());
-    let instance = builder.ins().load(types::I64, trusted, store, offset_of!(VmStoreContext, caller) as i32);
-    builder.ins().store(trusted, store, caller, offset_of!(VmCaller, store) as i32);
-    builder.ins().store(trusted, instance, caller, offset_of!(VmCaller, vmctx) as i32);
-
+    let caller = make_caller(&mut builder, store);
     let (num_params, num_results) = (ty.params().len(), ty.results().len());
     let (args, results) = match shape {
         ValueShape::Raw => {
@@ -206,13 +202,18 @@ pub(super) fn build_exit_thunk(
         }
         values.push(builder.ins().load(clif_type(ty), value_flags(), results, slots.value(position)));
     }
-    if let Some(area) = area {
-        for (position, value) in values.drain(..).enumerate() {
-            builder.ins().store(trusted, value, area, position as i32 * RETURN_SLOT as i32);
-        }
-    }
-    builder.ins().return_(&values);
+    give_results(&mut builder, area, values);
     builder.finalize(isa.frontend_config());
+}
+
+/// Makes a `VmCaller` on the stack and gives its address.
+fn make_caller(builder: &mut FunctionBuilder<'_>, store: Value) -> Value {
+    let trusted = MemFlagsData::trusted();
+    let caller = stack_array(builder, size_of::<VmCaller>());
+    let instance = builder.ins().load(types::I64, trusted, store, offset_of!(VmStoreContext, caller) as i32);
+    builder.ins().store(trusted, store, caller, offset_of!(VmCaller, store) as i32);
+    builder.ins().store(trusted, instance, caller, offset_of!(VmCaller, vmctx) as i32);
+    caller
 }
 
 /// Calls the host's C function and gives what it answers: an error, or null.
@@ -243,6 +244,71 @@ fn call_host(
     let signature = builder.import_signature(signature);
     let call = builder.ins().call_indirect(signature, callback, &values);
     builder.inst_results(call)[0]
+}
+
+/// Builds the thunk through which guests call plain C functions of a type. Of several results, C returns the first and writes the
+/// others through pointers behind the parameters.
+pub(super) fn build_native_exit_thunk(
+    mut builder: FunctionBuilder<'_>,
+    isa: &dyn TargetIsa,
+    ty: &FuncType,
+    shape: NativeShape,
+) {
+    let params = begin(&mut builder);
+    let host_func = params[0];
+    let area = (return_area_size(ty) != 0).then(|| params[1]);
+    let params = &params[1 + usize::from(area.is_some())..];
+    let trusted = MemFlagsData::trusted();
+    let store = builder.ins().load(types::I64, constant_flags(), host_func, offset_of!(VmHostFunc, store) as i32);
+    let frame = builder.ins().get_frame_pointer(types::I64);
+    builder.ins().store(trusted, frame, store, offset_of!(VmStoreContext, exit_fp) as i32);
+
+    let mut signature = Signature::new(isa.default_call_conv());
+    let mut values = Vec::new();
+    if shape.env {
+        signature.params.push(AbiParam::new(types::I64));
+        values.push(builder.ins().load(types::I64, trusted, host_func, offset_of!(VmHostFunc, env) as i32));
+    }
+    if shape.caller {
+        signature.params.push(AbiParam::new(types::I64));
+        values.push(make_caller(&mut builder, store));
+    }
+    signature.params.extend(ty.params().iter().map(|&ty| AbiParam::new(clif_type(ty))));
+    values.extend(params);
+    let others = ty.results().get(1..).unwrap_or_default();
+    let outs: Vec<_> = others.iter().map(|_| stack_array(&mut builder, size_of::<u64>())).collect();
+    for &out in &outs {
+        // C code that raises an error, or forgets a result, leaves zero and not what was on the stack.
+        let zero = builder.ins().iconst(types::I64, 0);
+        builder.ins().store(value_flags(), zero, out, 0);
+        signature.params.push(AbiParam::new(types::I64));
+        values.push(out);
+    }
+    signature.returns.extend(ty.results().first().map(|&ty| AbiParam::new(clif_type(ty))));
+
+    let callback = builder.ins().load(types::I64, trusted, host_func, offset_of!(VmHostFunc, callback) as i32);
+    let signature = builder.import_signature(signature);
+    let call = builder.ins().call_indirect(signature, callback, &values);
+    let mut results = builder.inst_results(call).to_vec();
+    let raised = builder.ins().load(types::I32, trusted, store, offset_of!(VmStoreContext, unwinding) as i32);
+    let (failed, next) = branch_cold(&mut builder, raised);
+    builder.switch_to_block(failed);
+    never(&mut builder, isa, Builtin::HostRaised, &[store]);
+    builder.switch_to_block(next);
+
+    results.extend(others.iter().zip(outs).map(|(&ty, out)| builder.ins().load(clif_type(ty), value_flags(), out, 0)));
+    give_results(&mut builder, area, results);
+    builder.finalize(isa.frontend_config());
+}
+
+/// Returns from a function of the guest convention.
+fn give_results(builder: &mut FunctionBuilder<'_>, area: Option<Value>, mut values: Vec<Value>) {
+    if let Some(area) = area {
+        for (position, value) in values.drain(..).enumerate() {
+            builder.ins().store(MemFlagsData::trusted(), value, area, position as i32 * RETURN_SLOT as i32);
+        }
+    }
+    builder.ins().return_(&values);
 }
 
 /// Whose context a function's first parameter is.

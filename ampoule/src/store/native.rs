@@ -1,0 +1,56 @@
+//! The native entry points of a store, and the error of a native call until somebody asks for it.
+
+use crate::code::native::Stubs;
+use crate::error::Error;
+use std::collections::BTreeMap;
+
+/// A store's native entry points; see [`crate::native`].
+pub struct Native {
+    /// Stack that guest code may use. The assembly reads it. At most what no stack has, so that it can be subtracted.
+    pub(crate) max_stack: usize,
+    /// Whether an error is kept: one, or zero. The embedder may read it at any time.
+    failed: u32,
+    error: Option<Error>,
+    stubs: Stubs,
+    /// Entry points by the address of the function's `VmFuncRef`.
+    entries: BTreeMap<usize, usize>,
+}
+
+impl Native {
+    /// No entry points, and no error.
+    pub(crate) fn new(max_stack: usize) -> Self {
+        Native { max_stack, failed: 0, error: None, stubs: Stubs::default(), entries: BTreeMap::new() }
+    }
+
+    /// Keeps an error for the embedder, unless there is an earlier one: what went wrong first explains the rest.
+    #[cold]
+    pub(crate) fn keep(&mut self, error: Error) {
+        self.error.get_or_insert(error);
+        self.failed = 1;
+    }
+
+    /// The error of the first native call that failed since this was last asked for.
+    pub fn take_error(&mut self) -> Option<Error> {
+        self.failed = 0;
+        self.error.take()
+    }
+
+    /// A word that is not zero while an error is kept. It stays where it is as long as the store.
+    pub fn failed(&self) -> *const u32 {
+        &raw const self.failed
+    }
+
+    /// The entry point of a function, made by `make` when it is first asked for.
+    pub(crate) fn entry(
+        &mut self,
+        func_ref: usize,
+        make: impl FnOnce(&mut Stubs) -> Result<usize, Error>,
+    ) -> Result<usize, Error> {
+        if let Some(&entry) = self.entries.get(&func_ref) {
+            return Ok(entry);
+        }
+        let entry = make(&mut self.stubs)?;
+        self.entries.insert(func_ref, entry);
+        Ok(entry)
+    }
+}

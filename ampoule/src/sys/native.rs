@@ -1,0 +1,202 @@
+//! Plain C calls into guest code.
+//!
+//! The stub of a native entry point (`crate::code::native`) moves the arguments of a C call to where guest code expects them,
+//! puts the function's `VmFuncRef` into `r10` and the store into `r11`, and jumps to [`enter_native`]: that makes the same entry
+//! frame as [`super::entry::enter`], calls the function, and returns what it returned, which is where C expects it. When nothing
+//! about the call is known to be as usual, and for types whose arguments need memory, [`enter_slowly`] hands everything to Rust
+//! instead, which calls as any host does.
+
+use super::entry::frame;
+use super::stack::{ENDED, StackBounds};
+use crate::native::{SavedArgs, call_saved, keep_error};
+use crate::store::Store;
+use ampoule_core::vm::{VmFuncRef, VmStoreContext};
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+/// The frame of a native call, up to the host's registers, as the picture in [`super::entry`] has it; also for unwinders.
+macro_rules! native_frame {
+    () => {
+        "push rbp
+         .cfi_def_cfa_offset 16
+         .cfi_offset rbp, -16
+         mov rbp, rsp
+         .cfi_def_cfa_register rbp
+         push rbx
+         .cfi_offset rbx, -24
+         push r12
+         .cfi_offset r12, -32
+         push r13
+         .cfi_offset r13, -40
+         push r14
+         .cfi_offset r14, -48
+         push r15
+         .cfi_offset r15, -56"
+    };
+}
+
+/// Enters guest code, from a stub.
+///
+/// The outermost call takes the store's word for its stack's bounds if the thread is the one they were found on, no thread has
+/// ended since, and the stack has all the room that a guest may use. A nested call only looks at the limit that the outermost one
+/// has set. Anything else is slow.
+///
+/// # Safety
+/// To be jumped to from a stub, with `r10` and `r11` as above and the C call's return address on top of the stack. The function's
+/// parameters and results all travel in registers.
+#[unsafe(naked)]
+pub unsafe extern "C" fn enter_native() {
+    naked_asm!(
+        ".cfi_startproc",
+        "cmp qword ptr [r11 + {store_entry_fp}], 0",
+        "jne 3f",
+        "mov rax, qword ptr fs:[0]",
+        "cmp rax, qword ptr [r11 + {thread}]",
+        "jne {slowly}",
+        "mov rax, qword ptr [rip + {ended_now}]",
+        "cmp rax, qword ptr [r11 + {ended}]",
+        "jne {slowly}",
+        "cmp rsp, qword ptr [r11 + {stack_end}]",
+        "jae {slowly}",
+        "mov rax, rsp",
+        "sub rax, qword ptr [r11 + {max_stack}]",
+        "jb {slowly}",
+        "cmp rax, qword ptr [r11 + {lowest}]",
+        "jb {slowly}",
+        "mov qword ptr [r11 + {stack_limit}], rax",
+        ".cfi_remember_state",
+        native_frame!(),
+        "push r11",
+        // A store that isn't running has neither an entry frame nor a caller; its exit frame means nothing.
+        "push 0",
+        "push 0",
+        "push 0",
+        "2:",
+        "push 1",
+        "mov qword ptr [r11 + {store_entry_fp}], rbp",
+        "mov rdi, qword ptr [r10 + {vmctx}]",
+        "call qword ptr [r10 + {code}]",
+        ".globl ampoule_native_return",
+        ".hidden ampoule_native_return",
+        "ampoule_native_return:",
+        "mov r11, qword ptr [rbp + {frame_store}]",
+        "4:",
+        "mov rcx, qword ptr [rbp + {frame_entry_fp}]",
+        "mov qword ptr [r11 + {store_entry_fp}], rcx",
+        "mov rdx, qword ptr [rbp + {frame_caller}]",
+        "mov qword ptr [r11 + {store_caller}], rdx",
+        "test rcx, rcx",
+        "jne 5f",
+        "6:",
+        "mov r15, qword ptr [rbp - 40]",
+        "mov r14, qword ptr [rbp - 32]",
+        "mov r13, qword ptr [rbp - 24]",
+        "mov r12, qword ptr [rbp - 16]",
+        "mov rbx, qword ptr [rbp - 8]",
+        "leave",
+        ".cfi_restore_state",
+        "ret",
+        // A nested call.
+        "3:",
+        "cmp rsp, qword ptr [r11 + {stack_limit}]",
+        "jb {slowly}",
+        native_frame!(),
+        "push r11",
+        "push qword ptr [r11 + {store_entry_fp}]",
+        "push qword ptr [r11 + {store_exit_fp}]",
+        "push qword ptr [r11 + {store_caller}]",
+        "jmp 2b",
+        "5:",
+        "mov rcx, qword ptr [rbp + {frame_exit_fp}]",
+        "mov qword ptr [r11 + {store_exit_fp}], rcx",
+        "jmp 6b",
+        // Where unwinding ends, with zeros for whatever result the C function has.
+        ".globl ampoule_native_unwound",
+        ".hidden ampoule_native_unwound",
+        "ampoule_native_unwound:",
+        "mov r11, qword ptr [rbp + {frame_store}]",
+        "xor eax, eax",
+        "xorps xmm0, xmm0",
+        "jmp 4b",
+        ".cfi_endproc",
+        store_entry_fp = const offset_of!(VmStoreContext, entry_fp),
+        store_exit_fp = const offset_of!(VmStoreContext, exit_fp),
+        store_caller = const offset_of!(VmStoreContext, caller),
+        stack_limit = const offset_of!(VmStoreContext, stack_limit),
+        thread = const offset_of!(Store, stack) + offset_of!(StackBounds, thread),
+        ended = const offset_of!(Store, stack) + offset_of!(StackBounds, ended),
+        stack_end = const offset_of!(Store, stack) + offset_of!(StackBounds, bounds.end),
+        lowest = const offset_of!(Store, stack) + offset_of!(StackBounds, lowest),
+        max_stack = const offset_of!(Store, native.max_stack),
+        ended_now = sym ENDED,
+        vmctx = const offset_of!(VmFuncRef, vmctx),
+        code = const offset_of!(VmFuncRef, code),
+        frame_store = const frame::STORE,
+        frame_entry_fp = const frame::ENTRY_FP,
+        frame_exit_fp = const frame::EXIT_FP,
+        frame_caller = const frame::CALLER,
+        slowly = sym enter_slowly,
+    )
+}
+
+/// Hands a C call to [`call_saved`].
+///
+/// # Safety
+/// As for [`enter_native`], for any parameters and results.
+#[unsafe(naked)]
+pub unsafe extern "C" fn enter_slowly() {
+    naked_asm!(
+        make_frame!(),
+        "sub rsp, {saved_size}",
+        "mov qword ptr [rsp], rdi",
+        "mov qword ptr [rsp + 8], rsi",
+        "mov qword ptr [rsp + 16], rdx",
+        "mov qword ptr [rsp + 24], rcx",
+        "mov qword ptr [rsp + 32], r8",
+        "mov qword ptr [rsp + 40], r9",
+        "movsd qword ptr [rsp + {floats}], xmm0",
+        "movsd qword ptr [rsp + {floats} + 8], xmm1",
+        "movsd qword ptr [rsp + {floats} + 16], xmm2",
+        "movsd qword ptr [rsp + {floats} + 24], xmm3",
+        "movsd qword ptr [rsp + {floats} + 32], xmm4",
+        "movsd qword ptr [rsp + {floats} + 40], xmm5",
+        "movsd qword ptr [rsp + {floats} + 48], xmm6",
+        "movsd qword ptr [rsp + {floats} + 56], xmm7",
+        "mov rdi, r11",
+        "mov rsi, r10",
+        "mov rdx, rsp",
+        "lea rcx, [rbp + 16]",
+        "call {call_saved}",
+        "mov rax, qword ptr [rsp]",
+        "movsd xmm0, qword ptr [rsp + {floats}]",
+        drop_frame!(),
+        "ret",
+        ".cfi_endproc",
+        saved_size = const size_of::<SavedArgs>(),
+        floats = const offset_of!(SavedArgs, floats),
+        call_saved = sym call_saved,
+    )
+}
+
+const _: () = assert!(size_of::<SavedArgs>().is_multiple_of(16), "the stack stays aligned");
+
+/// Where unwinding lands in the frame of a native call: `rbp` is the frame's, everything else is lost.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn landing() {
+    naked_asm!(
+        ".cfi_startproc",
+        frame_rules!(),
+        "lea rsp, [rbp + {frame_native}]",
+        "mov rdi, qword ptr [rbp + {frame_store}]",
+        "call {keep_error}",
+        "jmp ampoule_native_unwound",
+        ".cfi_endproc",
+        frame_native = const frame::NATIVE,
+        frame_store = const frame::STORE,
+        keep_error = sym keep_error,
+    )
+}
+
+/// Keeps [`enter_native`] in programs that don't use it: others refer to labels in it.
+#[used]
+static KEPT: unsafe extern "C" fn() = enter_native;
