@@ -115,11 +115,16 @@ impl Library {
 
     /// Compiles a C or C++ program against our headers, links it with this library, and returns the executable.
     pub fn compile(&self, source: &Path, linkage: Linkage) -> Result<PathBuf> {
+        self.compile_as(source, linkage, standard_of(source))
+    }
+
+    /// The same in a given version of its language.
+    pub fn compile_as(&self, source: &Path, linkage: Linkage, standard: &str) -> Result<PathBuf> {
         let programs = self.folder.with_file_name("programs");
         fs::create_dir_all(&programs)?;
         let suffix = if linkage == Linkage::Shared { "shared" } else { "static" };
-        let executable = programs.join(format!("{}-{suffix}", project::stem(source)));
-        let mut compile = compiler_of(source);
+        let executable = programs.join(format!("{}-{standard}-{suffix}", project::stem(source)));
+        let mut compile = compiler(standard);
         compile.args(["-g", "-Wall", "-Wextra", "-Werror", "-I"]).arg(project::include()).arg(source);
         match linkage {
             Linkage::Shared => {
@@ -137,12 +142,22 @@ impl Library {
     }
 }
 
-/// The system's compiler for C11, or for C++17 when the source ends in `.cpp`; CC and CXX choose another one.
+/// The system's compiler for a source; CC and CXX choose another one.
 pub fn compiler_of(source: &Path) -> Command {
-    let plus_plus = source.extension().is_some_and(|extension| extension == "cpp");
-    let (variable, default, standard) = if plus_plus { ("CXX", "c++", "-std=c++17") } else { ("CC", "cc", "-std=c11") };
+    compiler(standard_of(source))
+}
+
+/// C11, or C++17 when the source ends in `.cc` or `.cpp`.
+fn standard_of(source: &Path) -> &'static str {
+    let plus_plus = source.extension().is_some_and(|extension| extension == "cc" || extension == "cpp");
+    if plus_plus { "c++17" } else { "c11" }
+}
+
+/// The system's compiler for a version of C or C++; CC and CXX choose another one.
+pub fn compiler(standard: &str) -> Command {
+    let (variable, default) = if standard.starts_with("c++") { ("CXX", "c++") } else { ("CC", "cc") };
     let mut command = Command::new(std::env::var_os(variable).unwrap_or_else(|| default.into()));
-    command.arg(standard);
+    command.arg(format!("-std={standard}"));
     command
 }
 

@@ -1,4 +1,5 @@
-//! The C tests: each file in `tests/c` is a program, run with the shared library, with the archive, and under valgrind.
+//! The C and C++ tests: each file in `tests/c` and `tests/cpp` is a program, run with the shared library, with the
+//! archive, and under valgrind.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,19 +16,43 @@ const LIMIT: Duration = Duration::from_secs(180);
 /// Valgrind runs a program some fifty times slower.
 const VALGRIND_LIMIT: Duration = Duration::from_secs(900);
 
-pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
-    let shared = run_with(library, Linkage::Shared, |_| true, options, tally);
-    run_with(library, Linkage::Static, |_| true, options, tally);
+/// A folder of programs in one language.
+pub struct Suite {
+    /// The folder's name under `tests`, with which the names of its tests begin.
+    folder: &'static str,
+    extension: &'static str,
+    /// The versions of the language that programs are run in with the shared library.
+    standards: &'static [&'static str],
+    /// The one for the archive and valgrind.
+    standard: &'static str,
+}
+
+pub const C: Suite = Suite { folder: "c", extension: "c", standards: &["c11"], standard: "c11" };
+
+pub const CPP: Suite = Suite { folder: "cpp", extension: "cc", standards: &["c++17", "c++20"], standard: "c++17" };
+
+pub fn run(suite: &Suite, library: &Library, options: &Options, tally: &mut Tally) {
+    let mut shared = Vec::new();
+    for standard in suite.standards {
+        let compiled = run_with(suite, library, Linkage::Shared, standard, |_| true, options, tally);
+        if *standard == suite.standard {
+            shared = compiled;
+        }
+    }
+    run_with(suite, library, Linkage::Static, suite.standard, |_| true, options, tally);
     if options.quick {
         tally.skip("valgrind", "--quick");
     } else {
-        under_valgrind(library, &shared, tally);
+        under_valgrind(suite, library, &shared, tally);
     }
 }
 
 /// The same programs with the shared library alone, one that need not be ours: without those that name our extensions.
-pub fn run_shared(library: &Library, options: &Options, tally: &mut Tally) {
-    run_with(library, Linkage::Shared, |source| !source.starts_with("ampoule_"), options, tally);
+pub fn run_shared(suite: &Suite, library: &Library, options: &Options, tally: &mut Tally) {
+    let portable = |source: &str| !source.starts_with("ampoule_");
+    for standard in suite.standards {
+        run_with(suite, library, Linkage::Shared, standard, portable, options, tally);
+    }
 }
 
 /// Where programs leave what they print.
@@ -39,26 +64,29 @@ pub fn logs(library: &Library) -> io::Result<PathBuf> {
 
 /// Compiles and runs each test whose file name is chosen; returns those that compiled, source and program.
 fn run_with(
+    suite: &Suite,
     library: &Library,
     linkage: Linkage,
+    standard: &str,
     chosen: impl Fn(&str) -> bool,
     options: &Options,
     tally: &mut Tally,
 ) -> Vec<(PathBuf, PathBuf)> {
-    let (sources, logs) = match sources().and_then(|sources| Ok((sources, logs(library)?))) {
+    let (sources, logs) = match sources(suite).and_then(|sources| Ok((sources, logs(library)?))) {
         Ok(found) => found,
         Err(error) => {
-            tally.check("c", Err(format!("{error:#}")));
+            tally.check(suite.folder, Err(format!("{error:#}")));
             return Vec::new();
         }
     };
     let mut compiled = Vec::new();
     for source in sources {
-        let name = format!("c/{} with {}", project::stem(&source), linkage.file_name());
+        let version = if suite.standards.len() > 1 { format!(" as {standard}") } else { String::new() };
+        let name = format!("{}/{}{version} with {}", suite.folder, project::stem(&source), linkage.file_name());
         if !options.wants(&name) || !chosen(&project::stem(&source)) {
             continue;
         }
-        match library.compile(&source, linkage) {
+        match library.compile_as(&source, linkage, standard) {
             Ok(program) => {
                 tally.check_program(&name, &mut test_command(library, &program), &logs, LIMIT);
                 compiled.push((source, program));
@@ -69,7 +97,7 @@ fn run_with(
     compiled
 }
 
-fn under_valgrind(library: &Library, programs: &[(PathBuf, PathBuf)], tally: &mut Tally) {
+fn under_valgrind(suite: &Suite, library: &Library, programs: &[(PathBuf, PathBuf)], tally: &mut Tally) {
     if programs.is_empty() {
         return;
     }
@@ -83,7 +111,7 @@ fn under_valgrind(library: &Library, programs: &[(PathBuf, PathBuf)], tally: &mu
     };
     let suppressions = project::root().join("tests/c/valgrind.supp");
     for (source, program) in programs {
-        let name = format!("c/{} under valgrind", project::stem(source));
+        let name = format!("{}/{} under valgrind", suite.folder, project::stem(source));
         match skip_reason(source) {
             Ok(None) => {}
             Ok(Some(reason)) => {
@@ -126,11 +154,8 @@ fn in_root(command: &mut Command) -> &mut Command {
     command.current_dir(project::root())
 }
 
-fn sources() -> Result<Vec<PathBuf>> {
-    let folder = project::root().join("tests/c");
-    let mut sources = project::files(&folder, "c")?;
-    sources.extend(project::files(&folder, "cpp")?);
-    Ok(sources)
+fn sources(suite: &Suite) -> Result<Vec<PathBuf>> {
+    project::files(&project::root().join("tests").join(suite.folder), suite.extension)
 }
 
 /// What stands after `valgrind: skip` in a comment among the first ten lines.

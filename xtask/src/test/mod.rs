@@ -7,6 +7,7 @@ mod abi;
 mod c;
 mod fuzz;
 mod guests;
+mod headers;
 mod installed;
 mod rust;
 mod tally;
@@ -70,7 +71,10 @@ fn everything(options: &Options, tally: &mut Tally) {
     let Ok(library) = library else { return };
 
     tally.part("C tests");
-    c::run(&library, options, tally);
+    c::run(&c::C, &library, options, tally);
+    tally.part("C++ tests");
+    headers::run(&library, options, tally);
+    c::run(&c::CPP, &library, options, tally);
     tally.part("random use of the C API");
     fuzz::run(&library, options, tally);
     tally.part("the ABI");
@@ -85,7 +89,9 @@ fn against(shared: PathBuf, options: &Options, tally: &mut Tally) -> Result<()> 
     let library = Library::stand_in(&shared)?;
     crate::guests::run()?;
     tally.part("C tests");
-    c::run_shared(&library, options, tally);
+    c::run_shared(&c::C, &library, options, tally);
+    tally.part("C++ tests");
+    c::run_shared(&c::CPP, &library, options, tally);
     tally.part("guests, through the C API");
     guests::run(&library, options, tally);
     if tally.passed + tally.failed == 0 {
