@@ -30,20 +30,29 @@ pub struct Frame {
 impl Backtrace {
     /// The frames below the host function or builtin that runs now.
     pub fn capture(store: &Store) -> Backtrace {
+        Self::capture_up_to(store, MAX_FRAMES)
+    }
+
+    /// The same with another number of frames at most.
+    pub(crate) fn capture_up_to(store: &Store, max_frames: usize) -> Backtrace {
         if store.vm.entry_fp == 0 || store.vm.exit_fp == 0 {
             return Backtrace::default();
         }
         // SAFETY: the store's guest has left through the exit that `exit_fp` tells of, and waits.
-        Self::from_frames(unsafe { GuestFrames::below_exit(store.vm.exit_fp) })
+        Self::from_frames_up_to(unsafe { GuestFrames::below_exit(store.vm.exit_fp) }, max_frames)
     }
 
     /// All guest frames from these on, through every activation of their store.
     pub(crate) fn from_frames(frames: GuestFrames) -> Backtrace {
+        Self::from_frames_up_to(frames, MAX_FRAMES)
+    }
+
+    fn from_frames_up_to(frames: GuestFrames, max_frames: usize) -> Backtrace {
         let mut list = Vec::new();
         let mut module: Option<Module> = None;
         // SAFETY: the caller's frames are active, and the walk ends here.
         for frame in unsafe { entry::all_frames(frames) } {
-            if list.len() >= MAX_FRAMES {
+            if list.len() >= max_frames {
                 break;
             }
             // The address a call returns to may belong to what follows the call.

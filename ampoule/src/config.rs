@@ -34,6 +34,21 @@ pub struct Config {
     pub target: Option<String>,
     /// Tell the system's unwinder how to walk through guest frames. Once one engine of the process did, it knows.
     pub native_unwind_info: bool,
+    /// Which profiler is told of machine code.
+    pub profiler: Profiler,
+}
+
+/// Which profiler is told of machine code as it is placed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Profiler {
+    /// None.
+    None,
+    /// What reads `/tmp/perf-PID.map`, such as Linux `perf`. The file belongs to the process, whose engines share it.
+    PerfMap,
+    /// Linux `perf`, through `jit-PID.dump` in the folder that is current when the process's first such engine is made.
+    JitDump,
+    /// Intel VTune. Without its collector nothing happens.
+    VTune,
 }
 
 /// When functions are compiled.
@@ -61,6 +76,7 @@ impl Default for Config {
             cranelift_flags: Vec::new(),
             target: None,
             native_unwind_info: true,
+            profiler: Profiler::None,
         }
     }
 }
@@ -92,6 +108,12 @@ impl Config {
     /// Lets calls be cancelled and given a time limit; see [`crate::cancel`]. Epoch deadlines imply it.
     pub fn cancellation(&mut self, on: bool) -> &mut Self {
         self.tunables.cancellation = on;
+        self
+    }
+
+    /// Chooses which profiler is told of machine code.
+    pub fn profiler(&mut self, profiler: Profiler) -> &mut Self {
+        self.profiler = profiler;
         self
     }
 

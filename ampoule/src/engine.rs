@@ -8,6 +8,7 @@ use crate::config::Strategy;
 use crate::error::{Error, ErrorKind};
 use crate::memory_cache::MemoryCache;
 use crate::pool::Pool;
+use crate::profiling::{self, Reporter};
 use crate::sys;
 use crate::thunks::ArtifactThunks;
 use crate::timer::LazyTimer;
@@ -32,6 +33,8 @@ pub(crate) struct EngineInner {
     memories: MemoryCache,
     timer: LazyTimer,
     pool: Option<Pool>,
+    /// Tells the profiler of thunks. Before them: it tells that they go before they do.
+    profiler: Option<Reporter>,
     thunks: Mutex<Thunks>,
     #[cfg(feature = "compiler")]
     compiler: Arc<OptimizingCompiler>,
@@ -76,6 +79,8 @@ impl Engine {
             sys::signals::install()
                 .map_err(|error| Error::new(ErrorKind::System("installing signal handlers", error)))?;
         }
+        let profiler = profiling::agent(config.profiler)
+            .map_err(|error| Error::new(ErrorKind::System("starting a profile", error)))?;
         if config.native_unwind_info {
             memory::describe_frames();
         }
@@ -86,6 +91,7 @@ impl Engine {
             memories: MemoryCache::with_limits(Default::default(), config.memory_reservation_for_growth),
             pool,
             config,
+            profiler: profiler.map(Reporter::new),
             thunks: Mutex::default(),
             #[cfg(feature = "compiler")]
             compiler: Arc::new(compiler),
@@ -193,6 +199,11 @@ impl Engine {
         ""
     }
 
+    /// The profiler that is told of code, if any.
+    pub(crate) fn profiler(&self) -> Option<&Reporter> {
+        self.0.profiler.as_ref()
+    }
+
     /// A thunk of this signature, compiled when first needed.
     #[inline]
     pub(crate) fn thunk(&self, signature: &Signature, which: Thunk) -> Result<*const u8, Error> {
@@ -221,7 +232,12 @@ impl Engine {
         if thunks.code.is_none() {
             thunks.code = Some(ThunkCode::new()?);
         }
-        let code = thunks.code.as_mut().expect("made above").place(&compiled)?;
+        let placed = thunks.code.as_mut().expect("made above");
+        let code = placed.place(&compiled)?;
+        if let Some(profiler) = &self.0.profiler {
+            let name = format!("ampoule::{which:?}{ty}");
+            profiler.report_own(&name, code.addr(), placed.bytes(code, compiled.code.len()), true);
+        }
         thunks.made.insert(key, code as usize);
         Ok(code)
     }

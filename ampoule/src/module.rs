@@ -274,6 +274,9 @@ impl Module {
         });
         let owner: Weak<ModuleInner> = Arc::downgrade(&inner);
         inner.code.set_owner(owner);
+        if let Some(profiler) = engine.profiler() {
+            inner.code.watch(Box::new(profiler.for_module(&inner.description, &inner.bytes)));
+        }
         Module(inner)
     }
 

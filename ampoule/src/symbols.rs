@@ -16,6 +16,22 @@ pub(crate) struct Symbols {
     bytes: ModuleBytes,
     /// Source positions already looked up: reading DWARF again for every frame would be slow.
     sources: OnceLock<Mutex<HashMap<usize, Vec<Source>>>>,
+    /// For profilers, which ask for every operator: all that DWARF tells of lines, ascending.
+    lines: OnceLock<Box<[LineStart]>>,
+}
+
+/// From an offset in the code section on, up to the next, code comes from one line; or from none that is known.
+struct LineStart {
+    offset: u64,
+    line: Option<LineOf>,
+}
+
+/// The line that an operator comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LineOf {
+    pub(crate) file: Arc<str>,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
 }
 
 /// A place in the source.
@@ -40,6 +56,7 @@ impl Symbols {
             description: description.clone(),
             bytes: bytes.clone(),
             sources: OnceLock::new(),
+            lines: OnceLock::new(),
         }
     }
 
@@ -64,14 +81,41 @@ impl Symbols {
         found
     }
 
+    /// Whether there is DWARF at all.
+    pub(crate) fn has_lines(&self) -> bool {
+        !self.description.debug_sections.is_empty()
+    }
+
+    /// The line of the operator at an offset in the module's bytes, where DWARF tells it. The first call reads all of it.
+    pub(crate) fn line_at(&self, offset: u32) -> Option<&LineOf> {
+        let lines = self.lines.get_or_init(|| self.read_lines().unwrap_or_default().into());
+        let probe = u64::from(offset).checked_sub(self.description.code_section.start)?;
+        let after = lines.partition_point(|start| start.offset <= probe);
+        lines[after.checked_sub(1)?].line.as_ref()
+    }
+
+    fn read_lines(&self) -> Result<Vec<LineStart>, gimli::Error> {
+        let context = self.dwarf()?;
+        let mut files: HashMap<&str, Arc<str>> = HashMap::new();
+        let mut lines: Vec<LineStart> = Vec::new();
+        let mut ranges: Vec<_> = context.find_location_range(0, u64::MAX)?.collect();
+        ranges.sort_by_key(|(start, ..)| *start);
+        for (start, len, location) in &ranges {
+            let (Some(file), Some(line)) = (location.file, location.line) else { continue };
+            // The end of the range before, unless this one starts there.
+            if lines.last().is_some_and(|end| end.line.is_none() && end.offset >= *start) {
+                lines.pop();
+            }
+            let file = files.entry(file).or_insert_with(|| file.into()).clone();
+            let column = location.column.unwrap_or(0);
+            lines.push(LineStart { offset: *start, line: Some(LineOf { file, line, column }) });
+            lines.push(LineStart { offset: start.saturating_add(*len), line: None });
+        }
+        Ok(lines)
+    }
+
     fn read_dwarf(&self, probe: u64) -> Result<Vec<Source>, gimli::Error> {
-        let section = |id: SectionId| {
-            let range =
-                self.description.debug_sections.iter().find(|(name, _)| name == id.name()).map(|(_, range)| range);
-            let bytes = range.map_or(&[][..], |range| self.bytes.range(range));
-            Ok::<_, gimli::Error>(EndianSlice::new(bytes, LittleEndian))
-        };
-        let context = Context::from_dwarf(gimli::Dwarf::load(section)?)?;
+        let context = self.dwarf()?;
         let mut frames = context.find_frames(probe).skip_all_loads()?;
         let mut sources = Vec::new();
         while let Some(frame) = frames.next()? {
@@ -84,6 +128,16 @@ impl Symbols {
             });
         }
         Ok(sources)
+    }
+
+    fn dwarf(&self) -> Result<Context<EndianSlice<'_, LittleEndian>>, gimli::Error> {
+        let section = |id: SectionId| {
+            let range =
+                self.description.debug_sections.iter().find(|(name, _)| name == id.name()).map(|(_, range)| range);
+            let bytes = range.map_or(&[][..], |range| self.bytes.range(range));
+            Ok::<_, gimli::Error>(EndianSlice::new(bytes, LittleEndian))
+        };
+        Context::from_dwarf(gimli::Dwarf::load(section)?)
     }
 }
 

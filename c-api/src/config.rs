@@ -8,7 +8,7 @@ use crate::wasm::memorytype::wasm_memorytype_t;
 #[cfg(feature = "compiler")]
 use ampoule::Strategy;
 use ampoule::host_memory::{HostMemories, HostMemory, HostMemoryCreator};
-use ampoule::{Engine, Error, MemoryType};
+use ampoule::{Engine, Error, MemoryType, Profiler};
 #[cfg(feature = "compiler")]
 use ampoule_core::tunables::OptLevel;
 use std::ffi::{c_char, c_void};
@@ -198,12 +198,13 @@ pub extern "C" fn wasmtime_config_cranelift_regalloc_algorithm_set(
     config.config.cranelift_flags.push(("regalloc_algorithm".to_string(), Some(algorithm.to_string())));
 }
 
-/// Only none is here; an engine that should tell another is refused.
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_profiler_set(config: &mut wasm_config_t, profiler: wasmtime_profiling_strategy_t) {
-    config.refused = match profiler {
-        0 => None,
-        1..=3 => Some("this library was built without support for profilers".to_string()),
+    config.config.profiler = match profiler {
+        0 => Profiler::None,
+        1 => Profiler::JitDump,
+        2 => Profiler::VTune,
+        3 => Profiler::PerfMap,
         _ => misuse("wasmtime_config_profiler_set", &format!("{profiler} is not a profiler")),
     };
 }

@@ -46,6 +46,7 @@ pub mod linker;
 pub mod memory;
 pub mod module;
 pub mod pooling;
+pub mod profiling;
 pub mod sharedmemory;
 pub mod store;
 pub mod table;

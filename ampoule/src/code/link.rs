@@ -36,10 +36,13 @@ const FUNCTION_ALIGNMENT: usize = 16;
 const JUMP_LEN: usize = 8;
 const COMPILE_ON_CALL: usize = (Builtin::COUNT * JUMP_LEN).next_multiple_of(16);
 
+/// Bytes of code at the start of a head.
+pub const JUMPS_LEN: usize = COMPILE_ON_CALL + 16;
+
 /// Where the head keeps the address of the `ModuleCode`.
 pub const MODULE_SLOT: usize = slot(Builtin::COUNT);
 
-const _: () = assert!(COMPILE_ON_CALL + 16 <= PAGE && MODULE_SLOT + 8 <= HEAD_LEN);
+const _: () = assert!(JUMPS_LEN <= PAGE && MODULE_SLOT + 8 <= HEAD_LEN);
 
 /// Where the jump to a builtin is in a region.
 pub const fn builtin_jump(builtin: Builtin) -> usize {

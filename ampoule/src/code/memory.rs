@@ -21,6 +21,7 @@ use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -50,6 +51,31 @@ pub fn describe_frames() {
     }
 }
 
+/// Whether code lies in anonymous memory where it runs, instead of in the file.
+static ANONYMOUS: AtomicBool = AtomicBool::new(false);
+
+/// Puts code that comes from now on into anonymous memory where it runs, at the price of whole pages for each piece: `perf` looks for
+/// the names in a map only where no file is mapped. No page is ever both writable and executable for that either: it is filled
+/// before it may run.
+pub fn use_anonymous_memory() {
+    ANONYMOUS.store(true, Ordering::Relaxed);
+}
+
+/// What the start of a piece of code must be a multiple of, beyond the code's own wishes.
+pub fn granularity() -> usize {
+    if ANONYMOUS.load(Ordering::Relaxed) { PAGE } else { 1 }
+}
+
+/// Does something while this process can't be forked, one thread at a time. It must not use code memory.
+pub fn without_fork<T>(act: impl FnOnce() -> T) -> T {
+    let mut space = lock();
+    if space.is_none() {
+        // The handlers of forks come with it. Without one nothing is compiled, so there is little that a fork could break.
+        *space = Space::new().ok();
+    }
+    act()
+}
+
 /// Whether a program counter is in the code space. May be called from a signal handler.
 pub fn contains(pc: usize) -> bool {
     START.load(Ordering::Acquire) <= pc && pc < END.load(Ordering::Acquire)
@@ -61,7 +87,7 @@ struct Space {
     write: Mapping,
     /// Free ranges, start to length; no two touch.
     free: BTreeMap<usize, usize>,
-    /// Ranges of `exec` over which files of others are mapped, start to length.
+    /// Ranges of `exec` over which files of others, or anonymous memory, are mapped, start to length.
     files: BTreeMap<usize, usize>,
     /// The child of a fork for which no copy could be made: its code is gone.
     lost: bool,
@@ -139,6 +165,35 @@ impl Region {
         let space = lock();
         let space = space.as_ref().expect("a region exists, so does the space");
         write_at(&space.file, bytes, (self.start + offset) as u64)
+    }
+
+    /// Tells that these pages were written for good, before anything runs there. A range that doesn't start at a page boundary has
+    /// its first page in common with other code, and is left as it is.
+    ///
+    /// # Errors
+    /// What the operating system says, where code is to lie in anonymous memory ([`use_anonymous_memory`]).
+    ///
+    /// # Panics
+    /// Where the range doesn't lie inside.
+    pub fn seal(&self, range: Range<usize>) -> io::Result<()> {
+        if granularity() == 1 || range.is_empty() || !range.start.is_multiple_of(PAGE) {
+            return Ok(());
+        }
+        let len = range.len().next_multiple_of(PAGE);
+        self.check(range.start, len);
+        let mut space = lock();
+        let space = space.as_mut().expect("a region exists, so does the space");
+        let in_space = self.start + range.start..self.start + range.start + len;
+        // SAFETY: by the caller nothing writes there any more.
+        let code = unsafe { self.bytes(range.start..range.start + len) }.to_vec();
+        // As for a file: replaced when the region is freed, and kept by a forked child.
+        space.files.insert(in_space.start, len);
+        // SAFETY: the range is ours by (1), and nothing runs there yet; it is writable while it is written.
+        unsafe {
+            space.exec.map_anonymous(in_space.clone(), Access::ReadWrite)?;
+            ptr::copy_nonoverlapping(code.as_ptr(), space.exec.base().add(in_space.start), len);
+            space.exec.protect(in_space, Access::ReadExec)
+        }
     }
 
     /// A word that the engine may write while code reads it. The word must have been written once by [`Region::write`].

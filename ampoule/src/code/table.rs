@@ -10,7 +10,7 @@
 //! The thunks of an engine are in a [`ThunkCode`].
 
 use super::link::{self, HEAD_LEN, MODULE_SLOT, STUB_JUMP_LEN, STUB_LEN, Text};
-use super::memory::{REGION_MAX, Region};
+use super::memory::{self, REGION_MAX, Region};
 use super::{CodeError, registry};
 use crate::builtins;
 use crate::sys::mmap::PAGE;
@@ -32,6 +32,23 @@ pub type CompileFn = dyn Fn(DefinedFuncIndex) -> Result<CompiledFunction, String
 /// Reads what is known of a function, for code that came without it in memory.
 pub type ReadInfoFn = dyn Fn(DefinedFuncIndex) -> FunctionInfo + Send + Sync;
 
+/// Is told of a module's code. Dropped while the code is still there.
+pub trait Watcher: Send + Sync {
+    /// A piece was placed at `address`, and runs after this.
+    fn placed(&self, piece: Piece, address: usize, bytes: &[u8], info: &dyn Fn() -> Arc<FunctionInfo>);
+}
+
+/// What a piece of a module's code is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece {
+    /// A function.
+    Func(DefinedFuncIndex),
+    /// Jumps to builtins, at the start of a region.
+    Jumps,
+    /// The stubs of functions that are compiled at their first call.
+    Stubs,
+}
+
 /// Stack for a compilation.
 const COMPILER_STACK: usize = 1 << 20;
 
@@ -43,6 +60,8 @@ const COMPILER_STACK: usize = 1 << 20;
 pub struct ModuleCode {
     /// How many functions come before the module's own in its index space.
     imported: usize,
+    /// Before the region, so that it is dropped first.
+    watcher: OnceLock<Box<dyn Watcher>>,
     region: Region,
     functions: Functions,
     owner: OnceLock<Weak<dyn Any + Send + Sync>>,
@@ -115,6 +134,8 @@ impl ModuleCode {
         region.write(0, &link::head()).map_err(no_memory)?;
         region.write(stubs, &link::stubs(count, stubs, slots)).map_err(no_memory)?;
         region.write(slots, &lazy_halves.collect::<Vec<u8>>()).map_err(no_memory)?;
+        region.seal(0..link::JUMPS_LEN).map_err(no_memory)?;
+        region.seal(stubs..slots).map_err(no_memory)?;
         let functions = Functions::Lazy(Lazy {
             compile,
             slots,
@@ -134,6 +155,8 @@ impl ModuleCode {
         let region = Region::new(HEAD_LEN + text.bytes.len()).map_err(no_memory)?;
         region.write(0, &link::head()).map_err(no_memory)?;
         region.write(HEAD_LEN, &text.bytes).map_err(no_memory)?;
+        region.seal(0..link::JUMPS_LEN).map_err(no_memory)?;
+        region.seal(HEAD_LEN..HEAD_LEN + text.bytes.len()).map_err(no_memory)?;
         let linked = Linked {
             text_len: text.bytes.len(),
             spans: text.spans.into(),
@@ -155,6 +178,8 @@ impl ModuleCode {
         let region = Region::new(HEAD_LEN + text_len).map_err(no_memory)?;
         region.write(0, &link::head()).map_err(no_memory)?;
         place(&region).map_err(no_memory)?;
+        region.seal(0..link::JUMPS_LEN).map_err(no_memory)?;
+        region.seal(HEAD_LEN..HEAD_LEN + text_len).map_err(no_memory)?;
         let infos = std::iter::repeat_with(OnceLock::new).take(spans.len()).collect();
         let linked = Linked { text_len, spans, infos, read_info: Some(read_info) };
         Ok(Self::registered(imported, region, Functions::Linked(linked)))
@@ -164,6 +189,7 @@ impl ModuleCode {
         let range = region.exec_range();
         let code = Arc::new_cyclic(|this| ModuleCode {
             imported,
+            watcher: OnceLock::new(),
             region,
             functions,
             owner: OnceLock::new(),
@@ -178,6 +204,31 @@ impl ModuleCode {
     pub fn set_owner(&self, owner: Weak<dyn Any + Send + Sync>) {
         // A second owner would be a mistake of ours that costs a backtrace its names, nothing more.
         let _ = self.owner.set(owner);
+    }
+
+    /// Lets someone be told of all code there is, and of what will come. To be called once, before the code is used.
+    pub fn watch(&self, watcher: Box<dyn Watcher>) {
+        let base = self.region.exec_base();
+        let no_info = || Arc::new(FunctionInfo::default());
+        // SAFETY: what is at these places is written before the code is given out, and never again.
+        let bytes = |range: Range<usize>| unsafe { self.region.bytes(range) };
+        watcher.placed(Piece::Jumps, base, bytes(0..link::JUMPS_LEN), &no_info);
+        match &self.functions {
+            Functions::Lazy(_) => {
+                let stubs = HEAD_LEN..HEAD_LEN + self.len() * STUB_LEN;
+                watcher.placed(Piece::Stubs, base + stubs.start, bytes(stubs), &no_info);
+            }
+            Functions::Linked(linked) => {
+                for (number, &(start, len)) in linked.spans.iter().enumerate() {
+                    let func = DefinedFuncIndex(number as u32);
+                    let (start, len) = (HEAD_LEN + start as usize, len as usize);
+                    let info = || linked.info(func).clone();
+                    watcher.placed(Piece::Func(func), base + start, bytes(start..start + len), &info);
+                }
+            }
+        }
+        // A second watcher would be a mistake of ours that costs a profile names, nothing more.
+        let _ = self.watcher.set(watcher);
     }
 
     /// What this code belongs to, if it was told and is still there.
@@ -291,19 +342,23 @@ impl ModuleCode {
         drop(compiling);
         let _claim = Claim { lazy, func };
         let function = compile_one(func, &*lazy.compile)?;
-        let address = self.place(lazy, func, &function).map_err(no_memory)?;
-        let placed = Box::new(Placed { address, info: Arc::new(function.info) });
+        let (address, bytes) = self.place(lazy, func, &function).map_err(no_memory)?;
+        let info = Arc::new(function.info);
+        if let Some(watcher) = self.watcher.get() {
+            watcher.placed(Piece::Func(func), address, &bytes, &|| info.clone());
+        }
+        let placed = Box::new(Placed { address, info });
         assert!(lazy.ready[func.index()].set(placed).is_ok(), "a function is compiled by who claimed it");
         self.region.word(lazy.slots + func.index() * 8).store(address as u64, Ordering::Release);
         Ok(address)
     }
 
-    /// Writes a function's code to where there is room.
-    fn place(&self, lazy: &Lazy, func: DefinedFuncIndex, function: &CompiledFunction) -> io::Result<usize> {
+    /// Writes a function's code to where there is room; answers its address, and what is there now.
+    fn place(&self, lazy: &Lazy, func: DefinedFuncIndex, function: &CompiledFunction) -> io::Result<(usize, Vec<u8>)> {
         let mut place = lock(&lazy.place);
         loop {
             let region = place.more.last().unwrap_or(&self.region);
-            let start = link::align(place.end, function);
+            let start = link::align(place.end.next_multiple_of(memory::granularity()), function);
             let address = region.exec_base() + start;
             let code = link::resolve(&function.code, &function.relocations, address, |target| match target {
                 RelocationTarget::Builtin(builtin) => region.exec_base() + link::builtin_jump(builtin),
@@ -314,15 +369,23 @@ impl ModuleCode {
             });
             if start + code.len() <= region.len() {
                 region.write(start, &code)?;
+                region.seal(start..start + code.len())?;
                 place.end = start + code.len();
                 place.starts.insert(address, (code.len(), func));
-                return Ok(address);
+                return Ok((address, code));
             }
             // Room for the worst: every call a far one.
-            let needed = HEAD_LEN + function.alignment as usize + function.code.len() + function.relocations.len() * 24;
+            let needed =
+                HEAD_LEN + PAGE + function.alignment as usize + function.code.len() + function.relocations.len() * 24;
             let region = Region::new(needed.max(self.region.len()))?;
             region.write(0, &link::head())?;
+            region.seal(0..link::JUMPS_LEN)?;
             registry::register(region.exec_range(), self.this.clone());
+            if let Some(watcher) = self.watcher.get() {
+                // SAFETY: the jumps were just written, and never are again.
+                let jumps = unsafe { region.bytes(0..link::JUMPS_LEN) };
+                watcher.placed(Piece::Jumps, region.exec_base(), jumps, &|| Arc::new(FunctionInfo::default()));
+            }
             place.more.push(region);
             place.end = HEAD_LEN;
         }
@@ -436,23 +499,37 @@ impl ThunkCode {
     pub fn place(&mut self, thunk: &CompiledFunction) -> Result<*const u8, CodeError> {
         loop {
             let region = self.regions.last().expect("made with one");
-            let start = link::align(self.end, thunk);
+            let start = link::align(self.end.next_multiple_of(memory::granularity()), thunk);
             if start + thunk.code.len() <= region.len() {
                 let code = link::resolve(&thunk.code, &thunk.relocations, start, |target| match target {
                     RelocationTarget::Builtin(builtin) => link::builtin_jump(builtin),
                     RelocationTarget::Func(_) => unreachable!("a thunk calls through the reference it is given"),
                 });
                 region.write(start, &code).map_err(no_memory)?;
+                region.seal(start..start + code.len()).map_err(no_memory)?;
                 self.end = start + code.len();
                 return Ok((region.exec_base() + start) as *const u8);
             }
-            self.add_region(HEAD_LEN + thunk.alignment as usize + thunk.code.len())?;
+            self.add_region(HEAD_LEN + PAGE + thunk.alignment as usize + thunk.code.len())?;
         }
+    }
+
+    /// The code of a thunk that was placed here, `len` bytes.
+    ///
+    /// # Panics
+    /// Where it wasn't.
+    pub fn bytes(&self, thunk: *const u8, len: usize) -> &[u8] {
+        let region = self.regions.iter().find(|region| region.exec_range().contains(&thunk.addr()));
+        let region = region.expect("thunks lie in these regions");
+        let start = thunk.addr() - region.exec_base();
+        // SAFETY: a thunk is never written again.
+        unsafe { region.bytes(start..start + len) }
     }
 
     fn add_region(&mut self, needed: usize) -> Result<(), CodeError> {
         let region = Region::new(needed.max(Self::REGION_LEN)).map_err(no_memory)?;
         region.write(0, &link::head()).map_err(no_memory)?;
+        region.seal(0..link::JUMPS_LEN).map_err(no_memory)?;
         self.regions.push(region);
         self.end = HEAD_LEN;
         Ok(())

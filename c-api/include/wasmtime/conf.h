@@ -26,6 +26,8 @@
 #define WASMTIME_FEATURE_POOLING_ALLOCATOR
 /// Roots for what is collected, tags and exceptions: `wasmtime/exn.h`.
 #define WASMTIME_FEATURE_GC
+/// Profiles of guests, `wasmtime/profiling.h`, and `wasmtime_config_profiler_set`.
+#define WASMTIME_FEATURE_PROFILING
 /// The optimizing compiler.
 #define WASMTIME_FEATURE_CRANELIFT
 
@@ -39,7 +41,6 @@
 // #define WASMTIME_FEATURE_GC_DRC
 // #define WASMTIME_FEATURE_GC_NULL
 // #define WASMTIME_FEATURE_LOGGING
-// #define WASMTIME_FEATURE_PROFILING
 // #define WASMTIME_FEATURE_PULLEY
 // #define WASMTIME_FEATURE_WASI_HTTP
 // #define WASMTIME_FEATURE_WINCH

@@ -217,6 +217,11 @@ WASM_API_EXTERN void wasmtime_config_cranelift_regalloc_algorithm_set(
 
 /// Which profiler is told about compiled code;
 /// `WASMTIME_PROFILING_STRATEGY_NONE` by default.
+///
+/// Functions, and what the engine puts around them, are told when their code is
+/// made or loaded, before it runs. The files belong to the process: engines
+/// share them, and a forked child starts its own. Where one can't be made, no
+/// engine is: `wasm_engine_new_with_config` returns NULL.
 WASM_API_EXTERN void wasmtime_config_profiler_set(
     wasm_config_t *config, wasmtime_profiling_strategy_t profiler);
 
@@ -240,8 +245,9 @@ WASM_API_EXTERN void wasmtime_config_memory_guard_size_set(
 WASM_API_EXTERN void wasmtime_config_memory_reservation_for_growth_set(
     wasm_config_t *config, uint64_t size);
 
-/// Whether tables for the platform's unwinder are made for compiled code. On by
-/// default.
+/// Whether the platform's unwinder is told how to walk through guest frames, for
+/// `backtrace`, exceptions and debuggers. On by default. Once one engine has
+/// told it, it knows as long as the process lives, for all engines.
 WASM_API_EXTERN void wasmtime_config_native_unwind_info_set(
     wasm_config_t *config, bool enable);
 

@@ -6,8 +6,6 @@ use ampoule::Config;
 #[derive(Default)]
 pub struct wasm_config_t {
     pub(crate) config: Config,
-    /// Why no engine can have this configuration: what a setter without an error channel was asked in vain.
-    pub(crate) refused: Option<String>,
 }
 
 #[unsafe(no_mangle)]

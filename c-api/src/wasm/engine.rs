@@ -20,11 +20,7 @@ pub extern "C" fn wasm_engine_new() -> Box<wasm_engine_t> {
 /// The reason of a refusal has no other way out than standard error.
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_engine_new_with_config(config: Box<wasm_config_t>) -> Option<Box<wasm_engine_t>> {
-    let made = match config.refused {
-        Some(reason) => Err(reason),
-        None => Engine::new(&config.config).map_err(|error| error.to_string()),
-    };
-    match made {
+    match Engine::new(&config.config) {
         Ok(engine) => Some(Box::new(wasm_engine_t { engine })),
         Err(reason) => {
             eprintln!("`wasm_engine_new_with_config`: {reason}");

@@ -1,0 +1,48 @@
+//! A file of which each process has its own.
+
+use crate::code::memory;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+/// A file, or what is known of one, that belongs to the process that opened it. Everything here is done while no fork can
+/// happen, so a child never finds the lock taken, nor half of what its parent wrote.
+pub(super) struct ProcessFile<T>(Mutex<Option<(u32, T)>>);
+
+impl<T> ProcessFile<T> {
+    pub(super) const fn new() -> Self {
+        ProcessFile(Mutex::new(None))
+    }
+
+    /// Does something with this process's file, after opening it where that is yet to be done: `open` gets the process's number.
+    ///
+    /// # Errors
+    /// What `open` says.
+    pub(super) fn with<R>(
+        &self,
+        open: impl FnOnce(u32) -> io::Result<T>,
+        act: impl FnOnce(&mut T) -> R,
+    ) -> io::Result<R> {
+        memory::without_fork(|| {
+            let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let process = std::process::id();
+            match &mut *file {
+                Some((owner, file)) if *owner == process => Ok(act(file)),
+                slot => Ok(act(&mut slot.insert((process, open(process)?)).1)),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_opened_once_and_again_after_a_failure() {
+        let file = ProcessFile::<Vec<u32>>::new();
+        assert!(file.with(|_| Err(io::ErrorKind::NotFound.into()), |_| ()).is_err());
+        file.with(|process| Ok(vec![process]), |list| list.push(1)).unwrap();
+        let list = file.with(|_| unreachable!("it is open"), |list| list.clone()).unwrap();
+        assert_eq!(list, [std::process::id(), 1]);
+    }
+}
