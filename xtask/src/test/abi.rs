@@ -43,6 +43,11 @@ fn exported_names(shared: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The functions of the C API that a library exports.
+pub fn exported(shared: &Path) -> Result<BTreeSet<String>> {
+    Ok(exports(shared)?.api)
+}
+
 /// What a library exports.
 struct Names {
     api: BTreeSet<String>,

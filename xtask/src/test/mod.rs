@@ -4,6 +4,7 @@
 //! listed as skipped, with the reason.
 
 mod abi;
+mod bindings;
 mod c;
 mod fuzz;
 mod guests;
@@ -79,6 +80,8 @@ fn everything(options: &Options, tally: &mut Tally) {
     fuzz::run(&library, options, tally);
     tally.part("the ABI");
     abi::run(&library, options, tally);
+    tally.part("a language binding");
+    bindings::run(&library, options, tally);
     tally.part("an installed library");
     installed::run(&library, options, tally);
     tally.part("guests, through the C API");

@@ -1,0 +1,130 @@
+//! A language binding on top of the library: the Python package `wasmtime` from PyPI, unchanged but for the library in it.
+//!
+//! The package looks every function of the whole interface up when it is imported. Those that our headers don't declare yet,
+//! because `conf.h` has their feature off, are lent to it by a small library that ends the process when one is called; every
+//! other must be ours.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Options, Tally, abi, c};
+use crate::library::{Library, Linkage, compiler_of};
+use crate::{process, project, python};
+
+const PACKAGE: &str = "wasmtime";
+/// The version whose interface is ours, and a later one.
+const VERSIONS: [&str; 2] = ["44.0.0", "50.0.1"];
+const LIMIT: Duration = Duration::from_secs(180);
+
+pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
+    for version in VERSIONS {
+        let name = format!("bindings: Python {version}");
+        if !options.wants(&name) {
+            continue;
+        }
+        if options.quick && options.filters.is_empty() {
+            tally.skip(&name, "--quick");
+            continue;
+        }
+        match prepare(library, version) {
+            Ok(mut command) => match c::logs(library) {
+                Ok(logs) => tally.check_program(&name, &mut command, &logs, LIMIT),
+                Err(error) => tally.check(&name, Err(error.to_string())),
+            },
+            Err(error) => tally.check(&name, Err(format!("{error:#}"))),
+        }
+    }
+}
+
+/// Puts a copy of the package together whose library is ours, and returns the command that runs the claims with it.
+fn prepare(library: &Library, version: &str) -> Result<Command> {
+    let package = python::package(PACKAGE, version)?.join(PACKAGE);
+    let root = library.folder.with_file_name("bindings").join(version);
+    if root.exists() {
+        fs::remove_dir_all(&root)?;
+    }
+    let copy = root.join(PACKAGE);
+    copy_sources(&package, &copy)?;
+    let lent = names_to_lend(library, &copy)?;
+    println!("      {version}: {} functions that our headers don't declare are lent", lent.len());
+    let folder = copy.join(format!("{}-{}", env::consts::OS, env::consts::ARCH));
+    fs::create_dir_all(&folder)?;
+    build(library, &lent, &root, &folder.join("_libwasmtime.so"))?;
+    let mut command = Command::new(python::venv()?);
+    command.arg(project::root().join("tests/bindings/core.py")).env("PYTHONPATH", &root);
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(command)
+}
+
+/// Copies Python files, in folders; no libraries.
+fn copy_sources(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("no folder {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_sources(&entry.path(), &target)?;
+        } else if entry.path().extension().is_some_and(|extension| extension == "py") {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The functions that the package looks up and the library lacks, all of which our headers leave out.
+fn names_to_lend(library: &Library, package: &Path) -> Result<BTreeSet<String>> {
+    let exported = abi::exported(&library.file(Linkage::Shared))?;
+    let missing: BTreeSet<String> = names_looked_up(package)?.difference(&exported).cloned().collect();
+    let declared = declared_names(package)?;
+    let ours: Vec<&str> = missing.iter().filter(|name| declared.contains(*name)).map(String::as_str).collect();
+    if !ours.is_empty() {
+        bail!("our headers declare what the library lacks: {}", ours.join(" "));
+    }
+    Ok(missing)
+}
+
+/// The names after `dll.` in the package's files.
+fn names_looked_up(package: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for file in project::files(package, "py")? {
+        let text = fs::read_to_string(&file)?;
+        names.extend(text.split("dll.").skip(1).map(first_word).filter(|name| name.starts_with("was")));
+    }
+    if names.is_empty() {
+        bail!("the package looks nothing up: it isn't what this test was written for");
+    }
+    Ok(names)
+}
+
+/// The words that our headers have left when the preprocessor is through with them.
+fn declared_names(scratch: &Path) -> Result<BTreeSet<String>> {
+    let source = scratch.with_file_name("headers.c");
+    fs::write(&source, "#include <wasmtime.h>\n")?;
+    let text = process::capture(compiler_of(&source).args(["-E", "-P", "-I"]).arg(project::include()).arg(&source))?;
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    Ok(words.filter(|word| word.starts_with("was")).map(str::to_owned).collect())
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+}
+
+/// A library that is ours, with the lent functions added.
+fn build(library: &Library, lent: &BTreeSet<String>, root: &Path, target: &Path) -> Result<()> {
+    let source: PathBuf = root.join("lent.c");
+    let functions: String = lent.iter().map(|name| format!("void {name}(void) {{ lent(\"{name}\"); }}\n")).collect();
+    let text = format!(
+        "#include <stdio.h>\n#include <stdlib.h>\n\
+         static void lent(const char *name) {{ fprintf(stderr, \"%s is not there yet\\n\", name); abort(); }}\n{functions}"
+    );
+    fs::write(&source, text)?;
+    let mut compile = compiler_of(&source);
+    compile.args(["-shared", "-fPIC"]).arg(&source).arg("-Wl,--no-as-needed").arg("-L").arg(&library.folder);
+    compile.arg("-lampoule").arg(format!("-Wl,-rpath,{}", library.folder.display())).arg("-o").arg(target);
+    process::capture(&mut compile).map(drop)
+}
