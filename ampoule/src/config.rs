@@ -2,6 +2,9 @@
 
 use crate::host_memory::HostMemories;
 use crate::pool::PoolConfig;
+use crate::stack_pool::HostStacks;
+use crate::sys::fiber::MIN_STACK;
+use crate::sys::mmap::PAGE;
 use ampoule_core::features::Features;
 use ampoule_core::tunables::{OptLevel, Tunables};
 
@@ -26,6 +29,13 @@ pub struct Config {
     pub host_memories: Option<HostMemories>,
     /// The bounds of what the engine's instances take, over all stores; `None`: only the stores' own limits.
     pub pool: Option<PoolConfig>,
+    /// The stack that an asynchronous call runs on, in bytes: for guest code and what it calls. `None` leaves room for the host
+    /// beside `max_wasm_stack`.
+    pub async_stack_size: Option<usize>,
+    /// Clear stacks of asynchronous calls before another store gets them.
+    pub async_stack_zeroing: bool,
+    /// Who provides such stacks, where it isn't the engine.
+    pub host_stacks: Option<HostStacks>,
     /// Whether the host may create shared memories.
     pub shared_memory: bool,
     /// Extra flags for the optimizing back end: name, and value unless the flag is a switch.
@@ -72,6 +82,9 @@ impl Default for Config {
             memory_reservation_for_growth: 2 << 30,
             host_memories: None,
             pool: None,
+            async_stack_size: None,
+            async_stack_zeroing: false,
+            host_stacks: None,
             shared_memory: false,
             cranelift_flags: Vec::new(),
             target: None,
@@ -85,6 +98,12 @@ impl Config {
     /// The default choices.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The size of stacks for asynchronous calls: whole pages, and never too few.
+    pub(crate) fn async_stack_bytes(&self) -> usize {
+        let size = self.async_stack_size.unwrap_or((2 << 20).max(self.max_wasm_stack.saturating_add(1 << 20)));
+        size.max(MIN_STACK).checked_next_multiple_of(PAGE).unwrap_or(usize::MAX & !(PAGE - 1))
     }
 
     /// Sets how hard the optimizing compiler works.

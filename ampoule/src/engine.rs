@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::memory_cache::MemoryCache;
 use crate::pool::Pool;
 use crate::profiling::{self, Reporter};
+use crate::stack_pool::StackPool;
 use crate::sys;
 use crate::thunks::ArtifactThunks;
 use crate::timer::LazyTimer;
@@ -35,6 +36,7 @@ pub(crate) struct EngineInner {
     pool: Option<Pool>,
     /// Tells the profiler of thunks. Before them: it tells that they go before they do.
     profiler: Option<Reporter>,
+    stacks: StackPool,
     thunks: Mutex<Thunks>,
     #[cfg(feature = "compiler")]
     compiler: Arc<OptimizingCompiler>,
@@ -60,6 +62,10 @@ impl Engine {
     pub fn new(config: &Config) -> Result<Self, Error> {
         if config.max_wasm_stack == 0 {
             return Err(Error::new(ErrorKind::Config("max_wasm_stack size cannot be zero".to_string())));
+        }
+        if config.async_stack_size.is_some_and(|size| config.max_wasm_stack > size) {
+            let message = "max_wasm_stack size cannot exceed the async_stack_size";
+            return Err(Error::new(ErrorKind::Config(message.to_string())));
         }
         let mut config = config.clone();
         let pool = config.pool.as_ref();
@@ -90,6 +96,7 @@ impl Engine {
             timer: LazyTimer::default(),
             memories: MemoryCache::with_limits(Default::default(), config.memory_reservation_for_growth),
             pool,
+            stacks: StackPool::new(&config),
             config,
             profiler: profiler.map(Reporter::new),
             thunks: Mutex::default(),
@@ -167,6 +174,10 @@ impl Engine {
     /// Where the memories of instances come from.
     pub(crate) fn instance_memories(&self) -> &MemoryCache {
         self.0.pool.as_ref().map_or(&self.0.memories, Pool::memories)
+    }
+
+    pub(crate) fn stacks(&self) -> &StackPool {
+        &self.0.stacks
     }
 
     #[cfg(feature = "compiler")]

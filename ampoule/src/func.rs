@@ -204,6 +204,7 @@ impl Func {
                 None => watched = store.begin_call(sp)?,
             }
         } else {
+            store.check_nested()?;
             store.check_host_stack()?;
         }
         let vm: *mut Store = store;

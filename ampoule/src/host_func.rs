@@ -45,6 +45,8 @@ pub struct HostFunc {
     which: Thunk,
     callback: *const c_void,
     env: *mut c_void,
+    /// Whether it may suspend its caller.
+    may_suspend: bool,
     /// What `env` points into, or what must be dropped when the function is.
     _owner: Box<dyn Any + Send + Sync>,
 }
@@ -85,6 +87,7 @@ impl HostFunc {
             which: Thunk::ExitRaw,
             callback: call_closure as RawCallback as *const c_void,
             env: pointer.cast_mut().cast(),
+            may_suspend: false,
             _owner: env,
         })
     }
@@ -108,13 +111,15 @@ impl HostFunc {
         let which = Thunk::ExitRaw;
         check_thunk(engine, &signature, which)?;
         if !ty.params().contains(&ValType::EXTERNREF) {
-            return Ok(Self { signature, which, callback: callback as *const c_void, env, _owner: owner });
+            let callback = callback as *const c_void;
+            return Ok(Self { signature, which, callback, env, may_suspend: false, _owner: owner });
         }
         // Raw references are kept alive for the length of the call.
         let wrapper = Box::new(RootingEnv { callback, env, ty: ty.clone(), _owner: owner });
         let pointer: *const RootingEnv = &*wrapper;
         let callback = call_rooting as RawCallback as *const c_void;
-        Ok(Self { signature, which, callback, env: pointer.cast_mut().cast(), _owner: wrapper })
+        let env = pointer.cast_mut().cast();
+        Ok(Self { signature, which, callback, env, may_suspend: false, _owner: wrapper })
     }
 
     /// A host function from a C function that takes values with kinds. Only for types without references.
@@ -138,7 +143,14 @@ impl HostFunc {
         let signature = signature_of(engine, ty)?;
         let which = Thunk::ExitChecked;
         check_thunk(engine, &signature, which)?;
-        Ok(Self { signature, which, callback: callback as *const c_void, env, _owner: owner })
+        let callback = callback as *const c_void;
+        Ok(Self { signature, which, callback, env, may_suspend: false, _owner: owner })
+    }
+
+    /// The same function, which may suspend its caller ([`Store::suspend`]): a store that it is placed in takes asynchronous calls
+    /// only.
+    pub fn suspending(self) -> Self {
+        Self { may_suspend: true, ..self }
     }
 
     /// A host function from a plain C function of the same signature; see [`crate::native`]. It may take `env` and the caller
@@ -172,7 +184,7 @@ impl HostFunc {
             (true, true) => Thunk::ExitNativeEnvCaller,
         };
         check_thunk(engine, &signature, which)?;
-        Ok(Self { signature, which, callback, env, _owner: owner })
+        Ok(Self { signature, which, callback, env, may_suspend: false, _owner: owner })
     }
 
     /// The type.
@@ -216,6 +228,9 @@ fn signature_of(engine: &Engine, ty: &FuncType) -> Result<Arc<Signature>, Error>
 
 /// Puts a host function into a store and gives the reference to it, which lives as long as the store.
 pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>) -> NonNull<VmFuncRef> {
+    if host.may_suspend {
+        store.require_async();
+    }
     let code = store.engine.thunk(&host.signature, host.which).unwrap_or(exit_thunk_on_call as *const u8);
     let mut func = Box::new(StoreHostFunc {
         vm: VmHostFunc {

@@ -32,6 +32,7 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
     if !module.engine().same(&store.engine) {
         return Err(LinkError::WrongEngine { what: "module" }.into());
     }
+    store.check_unreserved()?;
     check_limits(store, module)?;
     if module.engine().pool().is_some() && holds_references(module) {
         store.claim_gc_heap()?;

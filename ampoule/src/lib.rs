@@ -56,6 +56,7 @@ pub mod parking;
 pub mod pool;
 pub mod profiling;
 pub mod shared_memory;
+pub mod stack_pool;
 pub mod store;
 pub mod symbols;
 pub mod sys;

@@ -218,7 +218,7 @@ impl Store {
     /// # Errors
     /// Gives the error back where no guest is waiting for an import.
     pub fn raise(&mut self, error: Error) -> Result<(), Error> {
-        if self.vm.entry_fp == 0 {
+        if self.vm.entry_fp <= crate::sys::entry::RESERVED {
             return Err(error);
         }
         self.unwind_with(error);

@@ -133,7 +133,7 @@ pub unsafe extern "C" fn wasmtime_func_call(
 /// # Safety
 /// As for `wasmtime_func_call`.
 #[cold]
-unsafe fn call_converted(
+pub(crate) unsafe fn call_converted(
     store: &mut Store,
     func: &Func,
     args: *const wasmtime_val_t,

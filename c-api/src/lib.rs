@@ -33,6 +33,7 @@ pub mod wasm;
 
 pub mod ampoule;
 
+pub mod r#async;
 pub mod config;
 pub mod engine;
 pub mod error;

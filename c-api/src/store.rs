@@ -61,7 +61,11 @@ fn limit(number: i64) -> Option<u64> {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_store_delete(_store: Box<wasmtime_store_t>) {}
+pub extern "C" fn wasmtime_store_delete(store: Box<wasmtime_store_t>) {
+    if store.is_running() {
+        misuse("wasmtime_store_delete", "the store's guest is running");
+    }
+}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_context_get_data(context: &wasmtime_context_t) -> *mut c_void {

@@ -26,9 +26,16 @@ pub(crate) unsafe extern "C" fn epoch_reached(vmctx: *mut VmContext) {
     store.epoch.callback.get_or_insert(callback);
     match answer {
         Ok(UpdateDeadline::Continue(ticks)) => store.set_epoch_deadline(ticks),
-        Ok(UpdateDeadline::Yield(_)) => {
-            store.unwind_with(Error::message("cannot yield from an epoch callback: the call is not asynchronous"));
+        Ok(UpdateDeadline::Yield(_)) if !store.can_suspend() => {
+            store.unwind_with(Error::message(
+                "cannot use `UpdateDeadline::Yield` without using an async wasm entrypoint",
+            ));
         }
+        // Counted from when the guest goes on, which may be much later.
+        Ok(UpdateDeadline::Yield(ticks)) => match store.suspend() {
+            Ok(()) => store.set_epoch_deadline(ticks),
+            Err(error) => store.unwind_with(error),
+        },
         Err(error) => store.unwind_with(error),
     }
 }
@@ -40,5 +47,9 @@ pub(crate) unsafe extern "C" fn fuel_exhausted(vmctx: *mut VmContext) {
     let (store, _) = unsafe { running(vmctx) };
     if !store.fuel.refill(&mut store.vm) {
         store.unwind_with(Error::trap(TrapCode::OutOfFuel));
+    } else if store.fuel.yields()
+        && let Err(error) = store.suspend()
+    {
+        store.unwind_with(error);
     }
 }

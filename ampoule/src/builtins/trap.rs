@@ -96,6 +96,16 @@ pub(crate) unsafe fn compile_failed(vmctx: *mut VmContext, message: String) {
     store.unwind_with(Error::new(ErrorKind::Compile(message)));
 }
 
+/// A host function or builtin has returned to a guest that was given up meanwhile, and is unwound instead of going on. What the
+/// host function did with the error that told it so doesn't matter.
+///
+/// # Safety
+/// See the module above.
+pub(crate) unsafe fn given_up(store: *mut VmStoreContext) {
+    // SAFETY: as above.
+    unsafe { Store::from_vm(store).pending = Some(crate::store::fiber::given_up()) }
+}
+
 /// # Safety
 /// The guest at this frame waits or will not go on.
 unsafe fn stop_at(store: *mut VmStoreContext, error: Error, frame: GuestFrame) {

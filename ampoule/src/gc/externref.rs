@@ -196,11 +196,11 @@ fn instance_globals(instance: &InstanceData) -> impl Iterator<Item = u32> {
 
 /// The references in the guest's frames, by their stack maps.
 fn frames(store: &Store, live: &mut Vec<u32>) {
-    if store.vm.entry_fp == 0 {
-        return;
-    }
-    // SAFETY: a collection runs in the host, which the guest has called through the exit that `exit_fp` tells of.
-    for frame in unsafe { entry::all_frames(GuestFrames::below_exit(store.vm.exit_fp)) } {
+    // SAFETY: a collection runs in the host, which the guest, if one is running, has called through the exit that `exit_fp` tells of.
+    let running = (store.vm.entry_fp > entry::RESERVED).then(|| unsafe { GuestFrames::below_exit(store.vm.exit_fp) });
+    // SAFETY: those below an exit, and of tasks that wait, are suspended until the collection is over.
+    let walks = running.into_iter().chain(store.waiting_frames()).map(|frames| unsafe { entry::all_frames(frames) });
+    for frame in walks.flatten() {
         // Thunks keep no references across calls.
         let Some(code) = registry::lookup(frame.pc) else { continue };
         // A call may be the last instruction of its function: the call is looked up, not where it returns to.

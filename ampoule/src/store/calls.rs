@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// Where the engine's code can't be interrupted (see [`crate::Config::cancellation`]), or a call is running.
     pub fn cancel_token(&mut self) -> Result<CancelToken, Error> {
-        if self.vm.entry_fp != 0 && self.calls.cancel.is_none() {
+        if self.has_call() && self.calls.cancel.is_none() {
             return Err(Error::message("a store's first cancel token cannot be made while a call runs"));
         }
         self.cancel_cell().cloned().map(CancelToken::new)

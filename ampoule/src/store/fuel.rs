@@ -1,7 +1,8 @@
 //! Fuel: how much the guest may still do.
 //!
 //! The counter that machine code sees ([`VmStoreContext::fuel`]) counts up from minus the remaining fuel, so that one sign test
-//! tells whether there is any. Fuel beyond what an `i64` holds waits in `reserve`.
+//! tells whether there is any. Fuel beyond what an `i64` holds, and beyond the interval at which asynchronous calls yield, waits in
+//! `reserve`.
 
 use crate::error::{Error, ErrorKind};
 use ampoule_core::vm::VmStoreContext;
@@ -9,19 +10,41 @@ use ampoule_core::vm::VmStoreContext;
 pub(crate) struct Fuel {
     enabled: bool,
     reserve: u64,
+    /// What the counter holds at most.
+    portion: u64,
 }
+
+/// Without an interval.
+const ALL: u64 = i64::MAX as u64;
 
 impl Fuel {
     pub(crate) fn new(enabled: bool) -> Self {
-        Self { enabled, reserve: 0 }
+        Self { enabled, reserve: 0, portion: ALL }
     }
 
     pub(crate) fn set(&mut self, vm: &mut VmStoreContext, fuel: u64) -> Result<(), Error> {
         self.check()?;
-        let active = fuel.min(i64::MAX as u64);
+        self.divide(vm, fuel);
+        Ok(())
+    }
+
+    /// Sets how much is used between two yields; 0 for no yields.
+    pub(crate) fn set_interval(&mut self, vm: &mut VmStoreContext, interval: u64) -> Result<(), Error> {
+        let fuel = self.get(vm)?;
+        self.portion = if interval == 0 { ALL } else { interval.min(ALL) };
+        self.divide(vm, fuel);
+        Ok(())
+    }
+
+    /// Whether the counter runs out because it is time to yield.
+    pub(crate) fn yields(&self) -> bool {
+        self.portion != ALL
+    }
+
+    fn divide(&mut self, vm: &mut VmStoreContext, fuel: u64) {
+        let active = fuel.min(self.portion);
         vm.fuel = -(active as i64);
         self.reserve = fuel - active;
-        Ok(())
     }
 
     pub(crate) fn get(&self, vm: &VmStoreContext) -> Result<u64, Error> {
@@ -38,9 +61,7 @@ impl Fuel {
         if available == 0 {
             return false;
         }
-        let active = available.min(i64::MAX as u64);
-        vm.fuel = -(active as i64);
-        self.reserve = available - active;
+        self.divide(vm, available);
         true
     }
 
@@ -84,8 +105,23 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_hands_out_portions_and_hides_nothing() {
+        let mut store = store();
+        store.set_fuel(1000).unwrap();
+        store.set_fuel_yield_interval(300).unwrap();
+        assert_eq!((store.fuel().unwrap(), store.vm.fuel), (1000, -300));
+        let store = &mut *store;
+        store.vm.fuel = 7;
+        assert!(store.fuel.refill(&mut store.vm));
+        assert_eq!((store.fuel().unwrap(), store.vm.fuel), (693, -300));
+        store.set_fuel_yield_interval(0).unwrap();
+        assert_eq!((store.fuel().unwrap(), store.vm.fuel), (693, -693));
+        assert!(!store.fuel.yields());
+    }
+
+    #[test]
     fn without_the_config_both_are_errors() {
         let mut store = Store::new(&Engine::default());
-        assert!(store.set_fuel(1).is_err() && store.fuel().is_err());
+        assert!(store.set_fuel(1).is_err() && store.fuel().is_err() && store.set_fuel_yield_interval(0).is_err());
     }
 }

@@ -15,6 +15,7 @@ pub mod calls;
 pub mod data;
 pub mod epoch;
 pub mod exception;
+pub mod fiber;
 pub mod fuel;
 pub mod instances;
 pub mod limits;
@@ -33,6 +34,7 @@ use calls::Calls;
 use data::Data;
 use epoch::Epoch;
 use exception::Exceptions;
+use fiber::Fibers;
 use fuel::Fuel;
 use instances::Instances;
 use limits::Limits;
@@ -58,6 +60,8 @@ pub struct Store {
     /// Who wants to know where calls begin and end.
     pub(crate) calls: Calls,
     pub(crate) limits: Limits,
+    /// Asynchronous calls, and the stack for the next.
+    pub(crate) fibers: Fibers,
     /// The host values that `externref`s stand for.
     pub(crate) externrefs: ExternRefs,
     /// Held from the first reference on, where the engine has a pool.
@@ -108,6 +112,7 @@ impl Store {
             epoch,
             calls: Calls::default(),
             limits: Limits::default(),
+            fibers: Fibers::default(),
             instances: Instances::default(),
             externrefs: ExternRefs::default(),
             gc_heap: None,
@@ -184,6 +189,17 @@ impl Store {
         self.fuel.get(&self.vm)
     }
 
+    /// Makes asynchronous calls yield each time they have used `interval` units of fuel; 0 turns that off. The store takes
+    /// asynchronous calls only from then on.
+    ///
+    /// # Errors
+    /// See [`Store::set_fuel`].
+    pub fn set_fuel_yield_interval(&mut self, interval: u64) -> Result<(), Error> {
+        self.fuel.set_interval(&mut self.vm, interval)?;
+        self.require_async();
+        Ok(())
+    }
+
     /// Puts the deadline `ticks` beyond the engine's current epoch. No effect where the engine has no epochs.
     pub fn set_epoch_deadline(&mut self, ticks: u64) {
         if self.engine.config().tunables.epoch_interruption {
@@ -203,6 +219,13 @@ impl Store {
     /// What happens when the deadline passes; without a callback the guest traps with [`TrapCode::Interrupt`].
     pub fn epoch_deadline_callback(&mut self, callback: Option<epoch::Callback>) {
         self.epoch.callback = callback;
+    }
+
+    /// Makes asynchronous calls yield when the deadline passes, which is then put `ticks` beyond the epoch at which they go on.
+    /// The store takes asynchronous calls only from then on.
+    pub fn epoch_deadline_yield_and_update(&mut self, ticks: u64) {
+        self.epoch.callback = Some(Box::new(move |_| Ok(epoch::UpdateDeadline::Yield(ticks))));
+        self.require_async();
     }
 
     /// Collects the `externref`s that neither the host, nor a frame, nor anything reachable refers to, dropping their
@@ -263,8 +286,9 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        self.end_tasks();
         // The embedder's value outlives what may still refer to it through host functions' finalizers, as the C
         // interface's order of destruction is: first what the store holds, then the data. Field order does the rest.
-        debug_assert_eq!(self.vm.entry_fp, 0, "a store can't be dropped while its guest code runs");
+        debug_assert!(!self.is_running(), "a store can't be dropped while its guest code runs");
     }
 }

@@ -33,6 +33,10 @@ pub(super) mod frame {
     pub const NATIVE: i32 = -80;
 }
 
+/// What `VmStoreContext::entry_fp` is where no guest runs, and none may be entered without asking the store first: the store waits
+/// for a poll, or takes asynchronous calls only. No frame is there. Zero stands for the same without such a condition.
+pub const RESERVED: usize = 1;
+
 /// [`enter`]'s answer when the guest has returned.
 pub const RETURNED: u32 = 0;
 /// [`enter`]'s answer when the thunk refused the arguments' kinds, and no guest code ran.
@@ -240,9 +244,31 @@ impl EntryFrame {
     /// The frames of the activation of the same store outside of this one, whose guest called the host that entered here. `None`
     /// where there is none.
     pub fn outer(self) -> Option<GuestFrames> {
+        // SAFETY: that guest waits in an exit, which is active as long as what it called, this activation.
+        self.outer_exit_fp().map(|exit_fp| unsafe { GuestFrames::below_exit(exit_fp) })
+    }
+
+    /// The `exit_fp` of the guest whose host entered here; `None` where there is none.
+    pub fn outer_exit_fp(self) -> Option<usize> {
         // A store that wasn't running had no entry frame, and its exit frame was stale.
-        // SAFETY: otherwise its guest was waiting in an exit, which is active as long as what it called, this activation.
-        (self.word(frame::ENTRY_FP) != 0).then(|| unsafe { GuestFrames::below_exit(self.word(frame::EXIT_FP)) })
+        (self.word(frame::ENTRY_FP) > RESERVED).then(|| self.word(frame::EXIT_FP))
+    }
+
+    /// The entry frame of the guest whose host entered here, as `VmStoreContext::entry_fp` told it.
+    pub fn outer_entry_fp(self) -> usize {
+        self.word(frame::ENTRY_FP)
+    }
+
+    /// Changes what is outside of this activation: what the store's `entry_fp` and `exit_fp` will be when it ends.
+    ///
+    /// # Safety
+    /// `entry_fp` is zero or [`RESERVED`], or both are those of a guest of the same store that waits for this activation.
+    pub unsafe fn set_outer(self, entry_fp: usize, exit_fp: usize) {
+        // SAFETY: as in `word`; by the caller, walks go on to where they may.
+        unsafe {
+            (self.fp as *mut usize).byte_offset(frame::ENTRY_FP as isize).write(entry_fp);
+            (self.fp as *mut usize).byte_offset(frame::EXIT_FP as isize).write(exit_fp);
+        }
     }
 
     fn word(self, offset: i32) -> usize {

@@ -253,6 +253,12 @@ impl Mapping {
         Ok(())
     }
 
+    /// Asks that its memory be given page by page, where the system gives huge pages by itself. Only costs memory where refused.
+    pub fn refuse_huge_pages(&self) {
+        // SAFETY: the range is ours by (1), and its content stays.
+        let _ = unsafe { rustix::mm::madvise(self.base.as_ptr().cast(), self.len, Advice::LinuxNoHugepage) };
+    }
+
     /// The start and length of a range that lies inside, at page boundaries.
     fn checked(&self, range: Range<usize>) -> (*mut u8, usize) {
         assert!(range.start <= range.end && range.end <= self.len, "{range:?} is not inside of {} bytes", self.len);

@@ -43,6 +43,7 @@ macro_rules! drop_frame {
 
 pub mod cpu;
 pub mod entry;
+pub mod fiber;
 pub mod mmap;
 pub mod native;
 pub mod pagemap;

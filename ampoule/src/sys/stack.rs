@@ -5,6 +5,7 @@
 //! the reserve stays above the stack's end. The reserve is for what runs below the deepest guest frame: leaf functions that
 //! don't check, builtins, host functions, signal handlers on threads without an alternate stack.
 
+use super::fiber::stack_around;
 use std::cell::Cell;
 use std::io::BufRead;
 use std::mem::MaybeUninit;
@@ -31,6 +32,19 @@ pub struct StackBounds {
 }
 
 impl StackBounds {
+    /// Those of a fiber's stack. They hold on the current thread, see [`StackBounds::renew`].
+    pub fn of_fiber(bounds: Range<usize>) -> Self {
+        let lowest = lowest(&bounds);
+        Self { thread: this_thread(), ended: ENDED.load(Ordering::Relaxed), bounds, lowest }
+    }
+
+    /// Makes the bounds hold on the current thread, which is about to go on with the fiber on this stack.
+    #[inline]
+    pub fn renew(&mut self) {
+        self.ended = ENDED.load(Ordering::Relaxed);
+        self.thread = this_thread() | self.thread & ASKING;
+    }
+
     /// The lowest stack pointer for guest code that is entered at `sp` (an address in the caller's frame) and may use `max`
     /// bytes.
     ///
@@ -56,6 +70,11 @@ impl StackBounds {
         self.thread |= ASKING;
     }
 
+    /// Whether [`StackBounds::keep_asking`] is in force.
+    pub fn is_asking(&self) -> bool {
+        self.thread & ASKING != 0
+    }
+
     #[cold]
     fn find(&mut self, sp: usize) {
         // Counted before the thread's bounds are taken: they are then at most as old as the count says.
@@ -64,12 +83,18 @@ impl StackBounds {
         // A thread whose values are being dropped will not be counted again, so its bounds are not kept.
         self.thread = if own.is_ok() { this_thread() } else { 0 };
         let own = own.unwrap_or_else(|_| thread_stack());
-        let found = own.filter(|bounds| bounds.contains(&sp)).or_else(|| mapping_around(sp));
+        let own = own.filter(|bounds| bounds.contains(&sp));
+        let found = own.or_else(|| stack_around(sp)).or_else(|| mapping_around(sp));
         // Without any knowledge, the page we are on is all that is certain.
         self.bounds = found.unwrap_or(sp & !4095..sp + 1);
-        // On a tiny stack the full reserve would leave the guest nothing.
-        self.lowest = self.bounds.start + RESERVE.min(self.bounds.len() / 3);
+        self.lowest = lowest(&self.bounds);
     }
+}
+
+/// Where the reserve ends.
+fn lowest(bounds: &Range<usize>) -> usize {
+    // On a tiny stack the full reserve would leave the guest nothing.
+    bounds.start + RESERVE.min(bounds.len() / 3)
 }
 
 /// A bit that no control block's address has.
@@ -107,7 +132,10 @@ pub fn with_room<R: Send>(room: usize, work: impl FnOnce() -> R + Send) -> R {
     let sp = stack_pointer();
     let (start, end) = BOUNDS.get();
     let mut bounds = start..end;
-    if !bounds.contains(&sp) {
+    if let Some(fiber) = stack_around(sp) {
+        // Not remembered: another stack may take a fiber's place.
+        bounds = fiber;
+    } else if !bounds.contains(&sp) {
         let mut found = StackBounds::default();
         found.find(sp);
         bounds = found.bounds;

@@ -3,6 +3,7 @@
 use crate::builtins::{Log, Stop};
 use crate::guest::{World, call, machine_code};
 use crate::sys::entry::{GuestFrames, all_frames};
+use crate::sys::fiber::divert;
 use ampoule_core::artifact::RelocationTarget;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::vm::VmContext;
@@ -159,6 +160,38 @@ fn unwinding_ends_one_activation_and_walks_cross_all() {
     assert_eq!(world.log().frames[0].len(), 2 * 6, "a function and a thunk in each activation");
     assert_eq!(world.call(grow, 0), None);
     assert_eq!(world.log().frames[1].len(), 2);
+}
+
+/// As `nest`, but at the bottom the guest is given up. Each level answers as if nothing had happened.
+fn give_up(vmctx: *mut VmContext, _memory: u32, delta: u64) -> u64 {
+    // SAFETY: the guest that called waits.
+    let store = unsafe { (*vmctx).store };
+    let notes = &Log::of(store).notes;
+    let (code, thunk) = (notes[0] as *const u8, notes[1] as *const u8);
+    if delta == 0 {
+        // SAFETY: as above.
+        let outermost = unsafe { divert((*store).exit_fp) };
+        assert_eq!(outermost.outer_exit_fp(), None);
+    } else {
+        assert_eq!(call(store, vmctx, thunk, code, delta - 1), None);
+    }
+    7
+}
+
+#[test]
+fn a_guest_that_was_given_up_is_unwound_from_every_activation_whatever_the_host_answers() {
+    let mut world = World::new();
+    let grow = world.place(grow(), &[GROW]);
+    let thunk = world.thunk().addr() as u64;
+    world.log().grow = give_up;
+    for levels in [0, 5] {
+        world.log().notes = vec![grow.addr() as u64, thunk];
+        assert_eq!(world.call(grow, levels), None);
+        assert_eq!(world.log().notes[2..], vec![0x61fe; levels as usize + 1]);
+    }
+    world.log().grow = nest;
+    world.log().notes = vec![grow.addr() as u64, thunk];
+    assert_eq!(world.call(grow, 1), Some(1), "the store is as good as before");
 }
 
 #[test]

@@ -4,9 +4,19 @@
  * \brief Guests that pause: calls as futures, and host functions that finish
  * later.
  *
- * A future belongs to the store it runs in. Between two polls nothing else may
- * be done with that store, and everything passed by pointer when the future was
- * made must stay alive until the future is deleted.
+ * A future belongs to the store it runs in. From when it is made until it is
+ * done or deleted, no other guest may be called in that store: an attempt is an
+ * error. The store, its future and the polls may move between threads together,
+ * one thread at a time using them. The places for results, traps and errors
+ * must stay until the future is deleted; all else that was passed is copied.
+ *
+ * A guest yields (its poll returns false) at its epoch deadline, after an
+ * interval of fuel, and in a host function of this header that is not done.
+ *
+ * A store that was told to yield, or has such a host function in it, takes
+ * asynchronous calls only: `wasmtime_func_call` and the like give an error,
+ * except inside of an asynchronous call of the same store, where they wait as
+ * part of it.
  */
 
 #ifndef WASMTIME_ASYNC_H
@@ -26,36 +36,43 @@
 extern "C" {
 #endif
 
-/// The size, in bytes, of the stacks that async calls run on.
+/// The size, in bytes, of the stacks that async calls run on: for guest code,
+/// and the host functions it calls. At least `wasmtime_config_max_wasm_stack_set`
+/// says, or no engine can be made; rounded up to whole pages, and to 128 KiB.
+/// 2 MiB unless set, or 1 MiB more than what guests may use.
 WASM_API_EXTERN void wasmtime_config_async_stack_size_set(
     wasm_config_t *config, uint64_t size);
 
 /// Makes guests of this store yield each time they have used `interval` units
-/// of fuel; 0 turns that off. An error unless the engine was configured for
-/// fuel.
+/// of fuel; 0 turns that off. The fuel that remains is the same, and is read as
+/// before. The store takes asynchronous calls only from then on. An error, owned
+/// by the caller, unless the engine was configured for fuel.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_context_fuel_async_yield_interval(
     wasmtime_context_t *context, uint64_t interval);
 
 /// Makes guests of this store yield at their deadline, which then moves to
-/// `delta` ticks after the current epoch.
+/// `delta` ticks after the epoch at which they go on. Replaces a callback
+/// (`wasmtime_store_epoch_deadline_callback`), whose finalizer runs. The store
+/// takes asynchronous calls only from then on. Never fails: returns null.
 WASM_API_EXTERN wasmtime_error_t *
 wasmtime_context_epoch_deadline_async_yield_and_update(
     wasmtime_context_t *context, uint64_t delta);
 
 /// \brief Whether a host function that was pending is done.
 ///
-/// Called at each poll. Returns false to wait on; true once the results are
-/// written.
+/// Called as soon as the host function has returned, then at each poll, on the
+/// thread that polls, until it returns true: the results, or a trap, are then
+/// written. It must not use the store.
 typedef bool (*wasmtime_func_async_continuation_callback_t)(void *env);
 
 /// How a pending host function goes on.
 typedef struct wasmtime_async_continuation_t {
-  /// Asked at each poll.
+  /// Asked at each poll. Null: the host function is done already.
   wasmtime_func_async_continuation_callback_t callback;
   /// The host's pointer, passed to both functions.
   void *env;
   /// Runs once with `env` when the function is done or the call given up; may
-  /// be null.
+  /// be null. It must not use the store.
   void (*finalizer)(void *);
 } wasmtime_async_continuation_t;
 
@@ -64,7 +81,8 @@ typedef struct wasmtime_async_continuation_t {
 /// As `wasmtime_func_callback_t`, except that it fills `*continuation_ret`, and
 /// that `args`, `results` and `trap_ret` stay valid until the continuation has
 /// returned true. A trap is given up through `*trap_ret`, which is null at
-/// first.
+/// first. `*continuation_ret` is all zeros at first. Neither is used once the
+/// call was given up.
 typedef void (*wasmtime_func_async_callback_t)(
     void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args,
     size_t nargs, wasmtime_val_t *results, size_t nresults,
@@ -74,17 +92,29 @@ typedef void (*wasmtime_func_async_callback_t)(
 typedef struct wasmtime_call_future wasmtime_call_future_t;
 
 /// Runs the call until it is done (returns true, its results written) or yields
-/// (returns false; poll again). Not to be called after true.
+/// (returns false; poll again). To be called again after true, or by what the
+/// call itself runs, is a mistake that ends the process with a message.
+///
+/// A future made in a host function, of a guest of the same store, is polled
+/// there; elsewhere it fails with an error. After its store was deleted, a
+/// future gives an error.
 WASM_API_EXTERN bool wasmtime_call_future_poll(wasmtime_call_future_t *future);
 
-/// Frees the future. A call that is not done is given up, and its store must be
-/// deleted without further use.
+/// Frees the future. A call that is not done is given up: its guest runs no
+/// further, the host functions that it is in get an error from calls that they
+/// make (a function of this header is not continued, its finalizer runs), and
+/// when they return, the guest ends. All of that happens before this returns.
+/// The results are not written. The store can be used as after a trap.
+///
+/// To delete the future of a store that was deleted is fine. To delete one from
+/// what it runs is a mistake that ends the process with a message.
 WASM_API_EXTERN void wasmtime_call_future_delete(
     wasmtime_call_future_t *future);
 
 /// Begins to call `func`, as `wasmtime_func_call` would; nothing runs before
 /// the first poll. The future is owned by the caller. At the end `*trap_ret` or
-/// `*error_ret` may have been set, each owned by the caller.
+/// `*error_ret` may have been set, each owned by the caller; arguments that
+/// don't fit show there too. `args` are copied.
 WASM_API_EXTERN wasmtime_call_future_t *wasmtime_func_call_async(
     wasmtime_context_t *context, const wasmtime_func_t *func,
     const wasmtime_val_t *args, size_t nargs, wasmtime_val_t *results,
@@ -113,8 +143,9 @@ WASM_API_EXTERN wasmtime_call_future_t *wasmtime_instance_pre_instantiate_async(
 
 /// \brief Where a stack of the host's is.
 ///
-/// Returns its lowest byte and sets `*out_len` to its length in bytes, both
-/// multiples of the page size.
+/// Returns its upper end, the address behind its last byte, and sets `*out_len`
+/// to its length in bytes, both multiples of the page size. The length is at
+/// least what was asked for. Called once.
 typedef uint8_t *(*wasmtime_stack_memory_get_callback_t)(void *env,
                                                          size_t *out_len);
 
@@ -131,7 +162,9 @@ typedef struct {
 /// \brief Makes a stack of `size` bytes, a page without access below it.
 ///
 /// With `zeroed` its bytes must be zero. Returns null after filling
-/// `*stack_ret`, or an error (given up).
+/// `*stack_ret`, or an error (given up), which comes out of the asynchronous
+/// call. May run on several threads at once. A store keeps its stack for the
+/// next call.
 typedef wasmtime_error_t *(*wasmtime_new_stack_memory_callback_t)(
     void *env, size_t size, bool zeroed, wasmtime_stack_memory_t *stack_ret);
 

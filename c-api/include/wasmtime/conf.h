@@ -20,6 +20,8 @@
 #define WASMTIME_FEATURE_ADDR2LINE
 /// Readable C++ and Rust names in backtraces.
 #define WASMTIME_FEATURE_DEMANGLE
+/// Calls as futures: `wasmtime/async.h`.
+#define WASMTIME_FEATURE_ASYNC
 /// The threads proposal, with shared memories.
 #define WASMTIME_FEATURE_THREADS
 /// Pooling allocation: bounds over all stores of an engine.
@@ -32,7 +34,6 @@
 #define WASMTIME_FEATURE_CRANELIFT
 
 // #define WASMTIME_FEATURE_ALL_ARCH
-// #define WASMTIME_FEATURE_ASYNC
 // #define WASMTIME_FEATURE_CACHE
 // #define WASMTIME_FEATURE_COMPONENT_MODEL
 // #define WASMTIME_FEATURE_COREDUMP

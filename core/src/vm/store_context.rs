@@ -20,7 +20,8 @@ pub struct VmStoreContext {
     pub epoch_deadline: AtomicU64,
     /// The engine's epoch counter; outlives the store.
     pub epoch: *const AtomicU64,
-    /// Frame pointer of the innermost entry frame (see [`super`]), null when no guest code is active.
+    /// Frame pointer of the innermost entry frame (see [`super`]). Zero when no guest code is active, and one when in addition none
+    /// may be entered without asking the runtime. Machine code never reads it.
     pub entry_fp: usize,
     /// Frame pointer of the frame through which the guest last left to the host (an exit thunk or a builtin's
     /// trampoline). `[exit_fp]` is the guest frame's frame pointer, `[exit_fp + 8]` the guest's program counter.

@@ -1,0 +1,584 @@
+//! Asynchronous calls: work of a store that runs on a stack of its own, and may be suspended there.
+//!
+//! A [`Task`] is such a piece of work. Polling it runs it on a fiber until it is done or suspends itself ([`Store::suspend`]): at an
+//! epoch deadline, when an interval of fuel is used up, or in a host function that isn't ready.
+//!
+//! While a task waits for its next poll, nothing else is entered on its store: neither from outside, nor from the host function that
+//! made the task. The check costs the ordinary way into the guest nothing: `VmStoreContext::entry_fp` is [`RESERVED`] then, which
+//! sends [`crate::Func`] down the path for nested calls, and that asks here. Native entries look at the stack limit there, which is such
+//! that they ask, too. (Only between a task that a host function left behind and native entries from there is nothing detected; they
+//! are on different stacks, and don't touch each other.)
+//!
+//! A task that is dropped midway is resumed with [`Wake::GiveUp`]. [`Store::suspend`] then fails, then and ever after; no guest of the
+//! task goes on and none is entered ([`divert`]); host functions return one by one. Afterwards the store is as usable as after
+//! a trap.
+//!
+//! Invariants of a task's [`Core`], cited below:
+//!
+//! 1. A core doesn't move after it was made, and leaves its store's lists before it is dropped.
+//! 2. `store` is null, or leads to a live store: a store that is dropped first gives its tasks up.
+//! 3. A task that waits is in its store's list `waiting`; one that runs is in the chain that starts at `running`. The rest is in
+//!    neither and has no fiber.
+//! 4. While a task waits, `side` is what the store's words and stack bounds are to be when it runs; while it runs, what they are to
+//!    be afterwards.
+
+use super::Store;
+use crate::error::Error;
+use crate::sys::entry::{EntryFrame, GuestFrames, RESERVED};
+use crate::sys::fiber::{Fiber, FiberStack, Left, Suspender, Wake, divert};
+use crate::sys::stack::{StackBounds, stack_pointer};
+use ampoule_core::vm::VmContext;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::task::Poll;
+
+/// What a task does.
+pub trait Work: 'static {
+    /// Does it, on the task's own stack. Runs once.
+    ///
+    /// # Errors
+    /// What the poll that completes the task gives.
+    fn run(&mut self, store: &mut Store) -> Result<(), Error>;
+}
+
+/// A piece of work of one store that may be suspended.
+#[repr(C)]
+pub struct Task<W: Work> {
+    core: Core,
+    work: W,
+}
+
+/// What all tasks have, whatever they do.
+struct Core {
+    store: *mut Store,
+    state: State,
+    /// Whether nobody waits for the result any more.
+    given_up: bool,
+    /// `entry_fp` of the guest whose host function made the task; zero where it was made outside of any.
+    home: usize,
+    /// The next in the list of the store that this is in.
+    next: *mut Core,
+    fiber: Option<Fiber>,
+    /// Of the running fiber.
+    suspender: *const Suspender,
+    side: Side,
+    run: unsafe fn(*mut Core, &mut Store) -> Result<(), Error>,
+    outcome: Option<Result<(), Error>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Waiting,
+    Running,
+    /// The outcome is there, or was taken.
+    Done,
+}
+
+/// What of a store belongs to the stack that it runs on.
+#[derive(Default)]
+struct Side {
+    entry_fp: usize,
+    exit_fp: usize,
+    stack_limit: usize,
+    caller: usize,
+    stack: StackBounds,
+}
+
+/// A store's tasks.
+pub(crate) struct Fibers {
+    /// Whether the store takes asynchronous calls only.
+    async_only: bool,
+    /// The innermost task that runs; its `next` is the one whose host function polled it.
+    running: *mut Core,
+    /// The tasks that wait for a poll: one at most for each host function that made one, and one made outside.
+    waiting: *mut Core,
+    /// The stack that was used last.
+    spare: Option<FiberStack>,
+}
+
+impl Default for Fibers {
+    fn default() -> Self {
+        Self { async_only: false, running: ptr::null_mut(), waiting: ptr::null_mut(), spare: None }
+    }
+}
+
+const ASYNC_ONLY: &str = "store configuration requires that `*_async` functions are used instead";
+
+#[cold]
+fn busy() -> Error {
+    Error::message("the store has an asynchronous call that is not finished: poll or delete its future first")
+}
+
+/// The error of what was going on when a task was given up.
+#[cold]
+pub(crate) fn given_up() -> Error {
+    Error::message("the asynchronous call was given up")
+}
+
+impl Store {
+    /// Suspends the running task until it is polled again.
+    ///
+    /// # Errors
+    /// Where no task runs, or it was given up, or the call was cancelled meanwhile: what was going on has to end then.
+    pub fn suspend(&mut self) -> Result<(), Error> {
+        let core = self.fibers.running;
+        if core.is_null() {
+            return Err(Error::message(ASYNC_ONLY));
+        }
+        // SAFETY: a running task is alive (3), and its suspender is on the stack that we are on. The core is not borrowed while
+        // it is suspended.
+        unsafe {
+            if (*core).given_up {
+                return Err(given_up());
+            }
+            match (*(*core).suspender).suspend() {
+                Wake::Continue => self.cancellation().map_or(Ok(()), Err),
+                Wake::GiveUp => Err(given_up()),
+            }
+        }
+    }
+
+    /// Whether a task runs, so that [`Store::suspend`] can.
+    pub fn can_suspend(&self) -> bool {
+        !self.fibers.running.is_null()
+    }
+
+    /// Whether guest code of the store is active, or a task that polled its way here.
+    pub fn is_running(&self) -> bool {
+        self.vm.entry_fp > RESERVED || self.can_suspend()
+    }
+
+    /// Whether a call is going on: a guest runs, or an asynchronous call waits.
+    pub(crate) fn has_call(&self) -> bool {
+        self.is_running() || !self.fibers.waiting.is_null()
+    }
+
+    /// Makes the store take asynchronous calls only: something in it may have to wait.
+    pub(crate) fn require_async(&mut self) {
+        self.fibers.async_only = true;
+        if self.vm.entry_fp == 0 && self.fibers.running.is_null() {
+            self.reserve();
+        }
+    }
+
+    /// Sends every entry, native ones included, down the path where [`Store::check_nested`] is asked.
+    fn reserve(&mut self) {
+        self.vm.entry_fp = RESERVED;
+        self.vm.stack_limit = usize::MAX;
+    }
+
+    /// Refuses what would run beside a task that waits, and an ordinary call where only asynchronous ones are taken.
+    #[inline]
+    pub(crate) fn check_unreserved(&self) -> Result<(), Error> {
+        if self.vm.entry_fp == 0 { Ok(()) } else { self.check_nested() }
+    }
+
+    /// The same for an entry that isn't the outermost.
+    #[inline]
+    pub(crate) fn check_nested(&self) -> Result<(), Error> {
+        let fibers = &self.fibers;
+        let plain = self.vm.entry_fp != RESERVED && fibers.running.is_null() && fibers.waiting.is_null();
+        if plain { Ok(()) } else { self.check_tasks() }
+    }
+
+    #[cold]
+    fn check_tasks(&self) -> Result<(), Error> {
+        self.check_conflicts()?;
+        if self.vm.entry_fp == RESERVED { Err(Error::message(ASYNC_ONLY)) } else { Ok(()) }
+    }
+
+    /// Refuses what would run beside a task that waits, or in one that was given up.
+    fn check_conflicts(&self) -> Result<(), Error> {
+        self.check_not_given_up()?;
+        let home = self.home();
+        // SAFETY: a waiting task is alive (3).
+        let conflict = self.waiting_tasks().any(|core| unsafe { (*core).home } == home);
+        if conflict { Err(busy()) } else { Ok(()) }
+    }
+
+    fn check_not_given_up(&self) -> Result<(), Error> {
+        let running = self.fibers.running;
+        // SAFETY: a running task is alive (3).
+        if !running.is_null() && unsafe { (*running).given_up } { Err(given_up()) } else { Ok(()) }
+    }
+
+    /// The `entry_fp` of the guest whose host function is being asked, or zero outside of any.
+    fn home(&self) -> usize {
+        if self.vm.entry_fp == RESERVED { 0 } else { self.vm.entry_fp }
+    }
+
+    fn waiting_tasks(&self) -> impl Iterator<Item = *mut Core> {
+        let first = self.fibers.waiting;
+        // SAFETY: what is in the list is alive (3).
+        std::iter::successors((!first.is_null()).then_some(first), |&core| unsafe {
+            let next = (*core).next;
+            (!next.is_null()).then_some(next)
+        })
+    }
+
+    /// The guest frames of every task that waits. They must not be used once one of them goes on.
+    pub(crate) fn waiting_frames(&self) -> impl Iterator<Item = GuestFrames> {
+        self.waiting_tasks().filter_map(|core| {
+            // SAFETY: a waiting task is alive (3); where it has a guest, that waits below the exit that its side tells (4).
+            unsafe {
+                let side = &(*core).side;
+                (*core).has_guest().then(|| GuestFrames::below_exit(side.exit_fp))
+            }
+        })
+    }
+
+    /// A stack for a task.
+    fn take_stack(&mut self) -> Result<FiberStack, Error> {
+        self.fibers.spare.take().map_or_else(|| self.engine.stacks().take(), Ok)
+    }
+
+    fn give_stack(&mut self, stack: FiberStack) {
+        if self.fibers.spare.is_none() && self.engine.stacks().lends_for_long() {
+            self.fibers.spare = Some(stack);
+        } else {
+            self.engine.stacks().give(stack);
+        }
+    }
+
+    /// Gives up every task, before the store is dropped.
+    pub(super) fn end_tasks(&mut self) {
+        while !self.fibers.waiting.is_null() {
+            // SAFETY: what is in the list is alive and waits (3).
+            unsafe { Core::give_up(self.fibers.waiting) };
+        }
+        if let Some(stack) = self.fibers.spare.take() {
+            self.engine.stacks().give(stack);
+        }
+    }
+}
+
+impl<W: Work> Task<W> {
+    /// Work that begins with the first poll. Where the store has a task already, or it can't be told who would poll, the first
+    /// poll gives an error.
+    ///
+    /// # Safety
+    /// The store is used by one thread at a time, polls and the drop of the task included. The box is not moved out of.
+    pub unsafe fn new(store: &mut Store, work: W) -> Box<Self> {
+        /// # Safety
+        /// `core` is that of a `Task<W>` that nobody else uses but through the core.
+        unsafe fn run<W: Work>(core: *mut Core, store: &mut Store) -> Result<(), Error> {
+            // SAFETY: by the caller; the core is the first field.
+            unsafe { (*core.cast::<Task<W>>()).work.run(store) }
+        }
+        let core = Core {
+            store,
+            state: State::Waiting,
+            given_up: false,
+            home: store.home(),
+            next: ptr::null_mut(),
+            fiber: None,
+            suspender: ptr::null(),
+            side: Side::default(),
+            run: run::<W>,
+            outcome: None,
+        };
+        let mut task = Box::new(Task { core, work });
+        if let Err(error) = store.check_conflicts() {
+            task.core.store = ptr::null_mut();
+            task.core.state = State::Done;
+            task.core.outcome = Some(Err(error));
+            return task;
+        }
+        task.core.side.entry_fp = task.core.home;
+        if task.core.home == 0 {
+            store.reserve();
+        }
+        // SAFETY: it has just been made, and stays where it is (1).
+        unsafe { task.core.wait() };
+        task
+    }
+
+    /// Runs the work until it is done or suspends itself.
+    ///
+    /// # Safety
+    /// As for [`Task::new`]; and the pointers in the work are still good.
+    ///
+    /// # Panics
+    /// Where the outcome was given before, and where the task itself asks.
+    pub unsafe fn poll(&mut self) -> Poll<Result<(), Error>> {
+        match self.core.state {
+            State::Waiting => {
+                let core: *mut Core = &mut self.core;
+                // SAFETY: it waits, and by the caller.
+                unsafe { Core::poll(core) };
+            }
+            State::Running => panic!("the call that is running can't be polled by itself"),
+            State::Done => {}
+        }
+        if self.core.state != State::Done {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.core.outcome.take().expect("a future is not polled again after it was done"))
+    }
+
+    /// What it does, while it doesn't run.
+    pub fn work(&mut self) -> &mut W {
+        &mut self.work
+    }
+
+    /// Whether the outcome was given, so that polling makes no sense any more.
+    pub fn is_over(&self) -> bool {
+        self.core.state == State::Done && self.core.outcome.is_none()
+    }
+
+    /// Whether it is being polled, further out on this stack or on another's.
+    pub fn is_running(&self) -> bool {
+        self.core.state == State::Running
+    }
+}
+
+impl<W: Work> Drop for Task<W> {
+    fn drop(&mut self) {
+        match self.core.state {
+            // SAFETY: it waits, and the store is ours to use by the contract of `new`.
+            State::Waiting => unsafe { Core::give_up(&mut self.core) },
+            // Its frames are below ours, and they need it.
+            State::Running => {
+                eprintln!("ampoule: an asynchronous call was deleted by what it runs");
+                std::process::abort();
+            }
+            State::Done => {}
+        }
+    }
+}
+
+impl Core {
+    /// Puts the task into its store's list.
+    ///
+    /// # Safety
+    /// It is in none, and the store is alive.
+    unsafe fn wait(&mut self) {
+        self.state = State::Waiting;
+        // SAFETY: by the caller.
+        let fibers = unsafe { &mut (*self.store).fibers };
+        self.next = mem::replace(&mut fibers.waiting, self);
+    }
+
+    /// Takes the task out of its store's list.
+    ///
+    /// # Safety
+    /// It waits.
+    unsafe fn stop_waiting(core: *mut Core) {
+        // SAFETY: by the caller and (3), the list holds it, and all in the list are alive.
+        unsafe {
+            let mut link = &raw mut (*(*core).store).fibers.waiting;
+            while *link != core {
+                link = &raw mut (**link).next;
+            }
+            *link = (*core).next;
+        }
+    }
+
+    /// # Safety
+    /// The task waits; otherwise as [`Task::poll`].
+    unsafe fn poll(core: *mut Core) {
+        // SAFETY: by the caller, the task is alive, and so is its store (2). Neither is borrowed while the fiber runs.
+        unsafe {
+            let store = (*core).store;
+            let here = (*store).home();
+            if let Err(error) = (*store).check_not_given_up() {
+                // The task whose host function polls.
+                Core::give_up(core);
+                (*core).outcome = Some(Err(error));
+                return;
+            }
+            if (*core).home != here {
+                // The frames that it runs on top of are not the ones that it was made on.
+                Core::give_up(core);
+                let message = "a future made in a host function was polled elsewhere";
+                (*core).outcome = Some(Err(Error::message(message)));
+                return;
+            }
+            if (*core).fiber.is_none() {
+                match (*store).take_stack() {
+                    Ok(stack) => Core::start(core, stack),
+                    Err(error) => return Core::finish(core, Err(error)),
+                }
+            } else if (*core).home != 0
+                && let Some(entry) = Core::outermost(core)
+            {
+                entry.set_outer(here, (*store).vm.exit_fp);
+            }
+            if Core::resume(core, Wake::Continue) == Left::Suspended
+                && (*core).home != 0
+                && let Some(entry) = Core::outermost(core)
+            {
+                entry.set_outer(RESERVED, 0);
+            }
+        }
+    }
+
+    /// Makes the fiber.
+    ///
+    /// # Safety
+    /// The task waits.
+    unsafe fn start(core: *mut Core, stack: FiberStack) {
+        // SAFETY: by the caller, and (2).
+        unsafe {
+            let (vm, outside) = (&(*(*core).store).vm, &(*(*core).store).stack);
+            let side = &mut (*core).side;
+            side.exit_fp = vm.exit_fp;
+            side.caller = vm.caller.expose_provenance();
+            side.stack = StackBounds::of_fiber(stack.range());
+            if outside.is_asking() {
+                side.stack.keep_asking();
+            }
+            (*core).fiber = Some(Fiber::new(stack, move |suspender| Core::main(core, suspender)));
+        }
+    }
+
+    /// What runs on the fiber.
+    ///
+    /// # Safety
+    /// The task has just been started.
+    unsafe fn main(core: *mut Core, suspender: &Suspender) {
+        // SAFETY: the task is alive while its fiber isn't finished. The store is lent to the work; who polls doesn't use it.
+        unsafe {
+            (*core).suspender = suspender;
+            let store = &mut *(*core).store;
+            if (*core).home != 0 {
+                // An entry that isn't the outermost leaves the limit as it is.
+                let max = store.engine.config().max_wasm_stack;
+                store.vm.stack_limit = store.stack.limit_for(stack_pointer(), max);
+            }
+            let outcome = catch_unwind(AssertUnwindSafe(|| ((*core).run)(core, store)))
+                .unwrap_or_else(|_| Err(Error::message("the engine panicked; this is a defect of it")));
+            (*core).outcome = Some(outcome);
+        }
+    }
+
+    /// Runs the fiber.
+    ///
+    /// # Safety
+    /// The task waits and has a fiber.
+    unsafe fn resume(core: *mut Core, wake: Wake) -> Left {
+        // SAFETY: by the caller, (2) and (3); nothing is borrowed across the switch.
+        unsafe {
+            let store = (*core).store;
+            Core::stop_waiting(core);
+            (*core).state = State::Running;
+            (*core).next = mem::replace(&mut (*store).fibers.running, core);
+            (*core).side.exchange(store);
+            (*store).stack.renew();
+            let left = (*core).fiber.as_mut().expect("by the caller").resume(wake);
+            (*core).side.exchange(store);
+            (*store).fibers.running = (*core).next;
+            match left {
+                Left::Suspended => (*core).wait(),
+                Left::Finished => {
+                    let stack = (*core).fiber.take().expect("it ran").into_stack();
+                    (*store).give_stack(stack);
+                    Core::leave(core);
+                }
+            }
+            left
+        }
+    }
+
+    /// The end of a task that waits, with this outcome, before it has a fiber.
+    ///
+    /// # Safety
+    /// The task waits and has no fiber.
+    unsafe fn finish(core: *mut Core, outcome: Result<(), Error>) {
+        // SAFETY: by the caller.
+        unsafe {
+            Core::stop_waiting(core);
+            (*core).outcome = Some(outcome);
+            Core::leave(core);
+        }
+    }
+
+    /// Lets the store go, which is in none of whose lists any more.
+    ///
+    /// # Safety
+    /// The store is alive.
+    unsafe fn leave(core: *mut Core) {
+        // SAFETY: by the caller.
+        unsafe {
+            let store = mem::replace(&mut (*core).store, ptr::null_mut());
+            (*core).state = State::Done;
+            if (*core).home == 0 {
+                (*store).vm.entry_fp = 0;
+                if (*store).fibers.async_only {
+                    (*store).reserve();
+                }
+            }
+        }
+    }
+
+    /// Brings what the task does to an end, without a result that matters.
+    ///
+    /// # Safety
+    /// The task waits.
+    unsafe fn give_up(core: *mut Core) {
+        // SAFETY: by the caller.
+        unsafe {
+            (*core).given_up = true;
+            if (*core).fiber.is_none() {
+                return Core::finish(core, Err(given_up()));
+            }
+            if (*core).has_guest() {
+                // What is outside of the fiber may not be there any more. Nor may anything be entered after the outermost guest.
+                divert((*core).side.exit_fp).set_outer(RESERVED, 0);
+            } else {
+                (*core).side.entry_fp = RESERVED;
+            }
+            (*core).side.stack_limit = usize::MAX;
+            if Core::resume(core, Wake::GiveUp) == Left::Suspended {
+                unreachable!("a task that was given up does not suspend itself");
+            }
+            (*core).outcome = Some(Err(given_up()));
+        }
+    }
+
+    /// Whether guest code waits on the fiber of the task, which waits itself.
+    fn has_guest(&self) -> bool {
+        self.fiber.is_some() && self.side.entry_fp > RESERVED && self.side.entry_fp != self.home
+    }
+
+    /// The outermost entry frame on the fiber of a task that waits; `None` where no guest is on it.
+    ///
+    /// # Safety
+    /// The task waits.
+    unsafe fn outermost(core: *mut Core) -> Option<EntryFrame> {
+        // SAFETY: by the caller and (4): the guest waits below that exit.
+        unsafe {
+            if !(*core).has_guest() {
+                return None;
+            }
+            let mut entry = GuestFrames::below_exit((*core).side.exit_fp).entry();
+            while entry.outer_entry_fp() != (*core).home
+                && let Some(outer) = entry.outer()
+            {
+                entry = outer.entry();
+            }
+            Some(entry)
+        }
+    }
+}
+
+impl Side {
+    /// Exchanges the two sides.
+    ///
+    /// # Safety
+    /// The store is alive and not borrowed.
+    #[inline]
+    unsafe fn exchange(&mut self, store: *mut Store) {
+        // SAFETY: by the caller.
+        unsafe {
+            let store = &mut *store;
+            mem::swap(&mut store.vm.entry_fp, &mut self.entry_fp);
+            mem::swap(&mut store.vm.exit_fp, &mut self.exit_fp);
+            mem::swap(&mut store.vm.stack_limit, &mut self.stack_limit);
+            let caller = mem::replace(&mut self.caller, store.vm.caller.expose_provenance());
+            store.vm.caller = ptr::with_exposed_provenance_mut::<VmContext>(caller);
+            mem::swap(&mut store.stack, &mut self.stack);
+        }
+    }
+}

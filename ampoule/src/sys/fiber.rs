@@ -1,0 +1,244 @@
+//! Fibers: stacks of their own for work that may be suspended, switching to them, and turning back a guest that is not to go on.
+//!
+//! The switch itself is `corosensei`'s. A suspended fiber is never unwound by force, because guest frames have no tables for that:
+//! who gives it up resumes it with [`Wake::GiveUp`], and its frames return one by one ([`divert`] sees to those of the guest).
+
+use super::entry::{EntryFrame, GuestFrame, GuestFrames, unwind};
+use super::mmap::{Access, Mapping, PAGE};
+use crate::builtins;
+use corosensei::stack::valgrind::ValgrindStackRegistration;
+use corosensei::stack::{Stack, StackPointer};
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use std::arch::naked_asm;
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::sync::{PoisonError, RwLock};
+
+/// The least stack that a fiber gets, whatever was asked for: below that, the engine's own frames would not fit.
+pub const MIN_STACK: usize = 128 << 10;
+
+/// What a suspended fiber is told when it runs again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wake {
+    /// Go on.
+    Continue,
+    /// Come to an end: nobody waits for the result.
+    GiveUp,
+}
+
+/// Where a fiber is after it ran.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// It waits.
+    Suspended,
+    /// Its work has returned.
+    Finished,
+}
+
+/// A stack that the embedder provides. Dropping it gives it back.
+///
+/// # Safety
+/// [`HostStack::range`] always tells the same bytes, which are readable and writable and used by nobody else until this value is
+/// dropped. Below them is a page that faults.
+pub unsafe trait HostStack: Send + Sync {
+    /// The usable bytes, lowest first, at page boundaries.
+    fn range(&self) -> Range<usize>;
+}
+
+/// A stack for fibers. A page below it faults.
+///
+/// 1. `range` is readable and writable, at page boundaries, at least [`PAGE`] long, and nobody's but this value's, as long as
+///    `memory` lives.
+/// 2. It is in [`ALL`] under its end, from when it was made until it is dropped.
+pub struct FiberStack {
+    range: Range<usize>,
+    _valgrind: ValgrindStackRegistration,
+    memory: Memory,
+}
+
+enum Memory {
+    Own(Mapping),
+    Host(#[expect(dead_code, reason = "dropped with the stack")] Box<dyn HostStack>),
+}
+
+/// Every fiber's stack, by its end: where its start is. A stack's bounds can so be told from any address in it, on any thread.
+static ALL: RwLock<BTreeMap<usize, usize>> = RwLock::new(BTreeMap::new());
+
+/// The usable bytes of the fiber's stack that `address` is in.
+pub fn stack_around(address: usize) -> Option<Range<usize>> {
+    let all = ALL.read().unwrap_or_else(PoisonError::into_inner);
+    let (&end, &start) = all.range(address + 1..).next()?;
+    (start..end).contains(&address).then_some(start..end)
+}
+
+impl FiberStack {
+    /// A stack of `size` bytes, rounded up, of zeros.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn new(size: usize) -> io::Result<Self> {
+        let mapping = Mapping::reserve(size.max(MIN_STACK).saturating_add(PAGE))?;
+        // SAFETY: nothing points into a new mapping.
+        unsafe { mapping.protect(PAGE..mapping.len(), Access::ReadWrite)? };
+        // One touched page must not cost the whole stack, where huge pages are given unasked.
+        mapping.refuse_huge_pages();
+        let base = mapping.base().addr();
+        Ok(Self::over(base + PAGE..base + mapping.len(), Memory::Own(mapping)))
+    }
+
+    /// A stack over the embedder's bytes; `None` where they are too few or not at page boundaries.
+    pub fn of_host(stack: Box<dyn HostStack>) -> Option<Self> {
+        let range = stack.range();
+        let fits = range.start != 0
+            && range.start.is_multiple_of(PAGE)
+            && range.end.is_multiple_of(PAGE)
+            && range.end.checked_sub(range.start)? >= MIN_STACK;
+        fits.then(|| Self::over(range, Memory::Host(stack)))
+    }
+
+    fn over(range: Range<usize>, memory: Memory) -> Self {
+        ALL.write().unwrap_or_else(PoisonError::into_inner).insert(range.end, range.start);
+        let valgrind = ValgrindStackRegistration::new(range.start as *mut u8, range.len());
+        Self { range, _valgrind: valgrind, memory }
+    }
+
+    /// The usable bytes.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// Gives the memory of all but the uppermost `keep` bytes back; with `zero`, those are cleared.
+    pub fn reset(&mut self, keep: usize, zero: bool) {
+        let keep = keep.min(self.range.len()) & !(PAGE - 1);
+        if zero {
+            // SAFETY: (1), and no fiber is on the stack: it would own it.
+            unsafe { ((self.range.end - keep) as *mut u8).write_bytes(0, keep) };
+        }
+        if let Memory::Own(mapping) = &self.memory {
+            // It can't fail for a private anonymous mapping; if it did, the memory would stay, and be zeroed below.
+            // SAFETY: as above.
+            let done = unsafe { mapping.reset(PAGE..mapping.len() - keep) };
+            if done.is_ok() || !zero {
+                return;
+            }
+        }
+        if zero {
+            // SAFETY: as above.
+            unsafe { (self.range.start as *mut u8).write_bytes(0, self.range.len() - keep) };
+        }
+    }
+}
+
+impl Drop for FiberStack {
+    fn drop(&mut self) {
+        ALL.write().unwrap_or_else(PoisonError::into_inner).remove(&self.range.end);
+    }
+}
+
+// SAFETY: by (1), and where the library needs a page that faults below: `new` leaves one, `HostStack` promises one.
+unsafe impl Stack for FiberStack {
+    #[inline]
+    fn base(&self) -> StackPointer {
+        StackPointer::new(self.range.end).expect("the end of a range of bytes that exist")
+    }
+
+    #[inline]
+    fn limit(&self) -> StackPointer {
+        StackPointer::new(self.range.start).expect("the null page is no stack")
+    }
+}
+
+/// A fiber.
+pub struct Fiber(Coroutine<Wake, (), (), FiberStack>);
+
+/// The running fiber's way out; lives on its stack as long as it.
+pub struct Suspender(Yielder<Wake, ()>);
+
+impl Suspender {
+    /// Gives control to who resumed the fiber, until it is resumed again.
+    #[inline]
+    pub fn suspend(&self) -> Wake {
+        self.0.suspend(())
+    }
+}
+
+impl Fiber {
+    /// A fiber that will run `work` when it is first resumed.
+    ///
+    /// # Safety
+    /// What `work` borrows lives until the fiber has finished or is dropped unstarted. `work` does not unwind.
+    pub unsafe fn new(stack: FiberStack, work: impl FnOnce(&Suspender)) -> Self {
+        let run = move |yielder: &Yielder<Wake, ()>, _: Wake| {
+            // SAFETY: a suspender is nothing but a yielder, at the same address.
+            work(unsafe { &*std::ptr::from_ref(yielder).cast::<Suspender>() });
+        };
+        // SAFETY: by the caller.
+        Self(unsafe { Coroutine::with_stack_unchecked(stack, run) })
+    }
+
+    /// Runs the fiber until it suspends itself or has finished.
+    ///
+    /// # Safety
+    /// The fiber has not finished, and is not running. Nothing on its stack depends on the thread that resumed it before.
+    #[inline]
+    pub unsafe fn resume(&mut self, wake: Wake) -> Left {
+        match self.0.resume(wake) {
+            CoroutineResult::Yield(()) => Left::Suspended,
+            CoroutineResult::Return(()) => Left::Finished,
+        }
+    }
+
+    /// The stack of a fiber that has finished.
+    #[inline]
+    pub fn into_stack(self) -> FiberStack {
+        self.0.into_stack()
+    }
+}
+
+/// Makes the guest frames that wait below `exit_fp`, and those of every activation around it, end instead of going on: whatever
+/// the host function or builtin that each waits for returns, its activation is unwound, with an error that [`builtins::given_up`]
+/// notes. Gives the outermost entry frame.
+///
+/// # Safety
+/// `exit_fp` is that of a suspended guest, see [`GuestFrames::below_exit`], and so are those of the activations around it.
+pub unsafe fn divert(exit_fp: usize) -> EntryFrame {
+    let mut exit_fp = exit_fp;
+    loop {
+        // SAFETY: by the caller, for this exit and those around it. An exit's frame holds its return address into the guest above
+        // the frame pointer; the return address is the only thing that is changed, and where it leads needs nothing of the
+        // frame but the guest's frame pointer, which exits restore.
+        let entry = unsafe {
+            let entry = GuestFrames::below_exit(exit_fp).entry();
+            (exit_fp as *mut usize).add(1).write(turned_back as *const () as usize);
+            entry
+        };
+        match entry.outer_exit_fp() {
+            Some(outer) => exit_fp = outer,
+            None => return entry,
+        }
+    }
+}
+
+/// Where an exit returns to whose guest was given up. The frame pointer is the guest's; below it nothing is needed any more.
+#[unsafe(naked)]
+unsafe extern "C" fn turned_back() {
+    naked_asm!(
+        "mov rdi, rbp",
+        "and rsp, -16",
+        "call {turn_back}",
+        "mov rdi, rax",
+        "jmp {unwind}",
+        turn_back = sym turn_back,
+        unwind = sym unwind,
+    )
+}
+
+/// Notes the error, and gives the frame pointer of the entry frame.
+extern "C" fn turn_back(fp: usize) -> usize {
+    // SAFETY: `fp` is the frame of guest code that has just been returned to, past `divert`.
+    let entry = unsafe { GuestFrames::from(GuestFrame { pc: 0, fp, is_return_address: true }) }.entry();
+    // SAFETY: the store of an active entry frame is live, and its guest is not going on.
+    unsafe { builtins::given_up(entry.store()) };
+    entry.fp()
+}
