@@ -19,6 +19,37 @@ struct Inner {
     /// What was being done, where the kind alone doesn't tell.
     doing: Option<&'static str>,
     backtrace: OnceLock<Backtrace>,
+    memory_fault: Option<MemoryFault>,
+}
+
+/// An access that left a memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryFault {
+    /// The memory, in the index space of the module whose code made the access.
+    pub memory: u32,
+    /// The first byte of the access that lies outside.
+    pub address: u64,
+    /// The memory's length in bytes at the time.
+    pub byte_len: u64,
+    /// The CPU found it, not a comparison. Only then do messages tell of it: programs know them like this.
+    pub by_hardware: bool,
+}
+
+impl fmt::Display for MemoryFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MemoryFault { address, byte_len, .. } = self;
+        write!(f, "memory fault at wasm address {address:#x} in linear memory of size {byte_len:#x}")
+    }
+}
+
+impl From<MemoryFault> for Error {
+    fn from(fault: MemoryFault) -> Self {
+        let mut error = Error::trap(TrapCode::MemoryOutOfBounds);
+        if let Some(inner) = Arc::get_mut(&mut error.0) {
+            inner.memory_fault = Some(fault);
+        }
+        error
+    }
 }
 
 /// What an [`Error`] is about.
@@ -70,7 +101,10 @@ pub enum ErrorKind {
     /// The operating system refused.
     #[error("{0}: {1}")]
     System(&'static str, std::io::Error),
-    /// Something else, in words; what `wasmtime_error_new` makes.
+    /// What the host reports, in words.
+    #[error("{0}")]
+    Host(String),
+    /// Something else, in words.
     #[error("{0}")]
     Message(String),
 }
@@ -126,7 +160,7 @@ pub enum LinkError {
 impl Error {
     /// An error of this kind, without a backtrace.
     pub fn new(kind: impl Into<ErrorKind>) -> Self {
-        Error(Arc::new(Inner { kind: kind.into(), doing: None, backtrace: OnceLock::new() }))
+        Error(Arc::new(Inner { kind: kind.into(), doing: None, backtrace: OnceLock::new(), memory_fault: None }))
     }
 
     /// Says what failed because of this error.
@@ -140,6 +174,11 @@ impl Error {
     /// An error in words.
     pub fn message(text: impl Into<String>) -> Self {
         Error::new(ErrorKind::Message(text.into()))
+    }
+
+    /// What the host reports.
+    pub fn host(text: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Host(text.into()))
     }
 
     /// The guest's wish to exit.
@@ -163,7 +202,7 @@ impl Error {
 
     /// Whether the guest was stopped by the engine or by an exception, rather than by what a host function reported.
     pub fn is_trap(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Trap(_) | ErrorKind::Exception)
+        matches!(self.0.kind, ErrorKind::Trap(_) | ErrorKind::Cancelled(_) | ErrorKind::Exception)
     }
 
     /// Whether two handles are to the same error.
@@ -177,6 +216,11 @@ impl Error {
             ErrorKind::Exit(status) => Some(status),
             _ => None,
         }
+    }
+
+    /// The access that left a memory, where that is why the guest was stopped, and it is known.
+    pub fn memory_fault(&self) -> Option<&MemoryFault> {
+        self.0.memory_fault.as_ref()
     }
 
     /// The guest's frames when it was stopped, innermost first; absent where no guest was running.
@@ -275,7 +319,8 @@ impl fmt::Debug for Error {
         let backtrace = self.0.backtrace.get().map(ToString::to_string);
         let doing = self.0.doing.map(str::to_string);
         let kind = self.0.kind.chain();
-        let mut chain = backtrace.into_iter().chain(doing).chain(kind);
+        let fault = self.0.memory_fault.filter(|fault| fault.by_hardware).map(|fault| fault.to_string());
+        let mut chain = backtrace.into_iter().chain(doing).chain(fault).chain(kind);
         f.write_str(&chain.next().expect("a kind has words"))?;
         match &*chain.collect::<Vec<_>>() {
             [] => Ok(()),

@@ -28,8 +28,8 @@ typedef struct {
   void (*run)(char **arguments);
 } case_t;
 
-extern const case_t call_cases[], accessor_cases[], trap_cases[], instance_cases[], module_cases[], wasi_cases[],
-    kernel_cases[];
+extern const case_t call_cases[], native_cases[], accessor_cases[], trap_cases[], instance_cases[], module_cases[],
+    wasi_cases[], kernel_cases[];
 
 /* --- Time --- */
 

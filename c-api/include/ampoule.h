@@ -27,6 +27,7 @@
  * | name | header | what it is |
  * | --- | --- | --- |
  * | `cancel` | ampoule/cancel.h | cancelling calls, deadlines |
+ * | `error` | ampoule/error.h | what errors and traps are about, as numbers and names |
  * | `native` | ampoule/native.h | guest functions as C function pointers, C functions as imports |
  *
  * A name stays once it is here, and what it stands for keeps its meaning.
@@ -36,6 +37,7 @@
 #define AMPOULE_H
 
 #include <ampoule/cancel.h>
+#include <ampoule/error.h>
 #include <ampoule/native.h>
 #include <wasmtime.h>
 

@@ -15,7 +15,7 @@ pub struct wasmtime_error_t(pub(crate) Error);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_error_new(message: *const c_char) -> Box<wasmtime_error_t> {
     // SAFETY: the caller passes a NUL-terminated string.
-    give_error(Error::message(unsafe { CStr::from_ptr(message) }.to_string_lossy()))
+    give_error(Error::host(unsafe { CStr::from_ptr(message) }.to_string_lossy()))
 }
 
 #[unsafe(no_mangle)]

@@ -14,7 +14,7 @@ pub type wasmtime_trap_code_t = u8;
 pub unsafe extern "C" fn wasmtime_trap_new(msg: *const u8, msg_len: usize) -> Box<wasm_trap_t> {
     // SAFETY: the bytes are lent for this call.
     let message = unsafe { bytes(msg, msg_len) };
-    give_trap(Error::message(String::from_utf8_lossy(message)))
+    give_trap(Error::host(String::from_utf8_lossy(message)))
 }
 
 #[unsafe(no_mangle)]

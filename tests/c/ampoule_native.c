@@ -818,6 +818,29 @@ static void deadlines_hold(void) {
   }
 }
 
+static void with_cancellation(wasm_config_t *config) { ampoule_config_cancellation_set(config, true); }
+
+static void call_deadlines_hold(void) {
+  wasmtime_instance_t instance = instance_of(
+      "(module (func (export \"spin\") (loop br 0)) (func (export \"add\") (param i32) (result i32) local.get 0))");
+  void (*spin)(void) = (void (*)(void))native_export(&instance, "spin", "");
+  int32_t (*add)(int32_t) = (int32_t(*)(int32_t))native_export(&instance, "add", "i>i");
+  ampoule_cancel_token_t *token = NULL;
+  for (int round = 0; round < 3; round++) {
+    expect_ok(ampoule_context_set_call_deadline(ctx, 2000000));
+    spin();
+    expect_trap(taken_trap(), WASMTIME_TRAP_CODE_INTERRUPT);
+    expect_ok(ampoule_context_set_call_deadline(ctx, 0));
+    if (!token) expect_ok(ampoule_cancel_token_new(ctx, &token));
+    // Native calls are calls like others: each has its generation.
+    uint64_t generation = ampoule_cancel_token_generation(token);
+    expect(add(5) == 5 && add(6) == 6);
+    expect(ampoule_cancel_token_generation(token) == generation + 2);
+    expect(!ampoule_cancel(token, generation));
+  }
+  ampoule_cancel_token_delete(token);
+}
+
 int main(void) {
   RUN(a_function_is_called_by_its_c_signature);
   RUN(each_type_is_returned);
@@ -845,5 +868,6 @@ int main(void) {
   RUN(other_calls_nest_in_native_ones);
   RUN_WITH(with_fuel, fuel_is_used_up);
   RUN_WITH(with_epochs, deadlines_hold);
+  RUN_WITH(with_cancellation, call_deadlines_hold);
   return test_summary();
 }

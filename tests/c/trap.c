@@ -282,6 +282,17 @@ static void unoptimized(wasm_config_t *config) {
   wasmtime_config_cranelift_opt_level_set(config, WASMTIME_OPT_LEVEL_NONE);
 }
 
+static void a_memory_fault_tells_its_address(void) {
+  wasmtime_instance_t instance =
+      instance_of("(module (memory 1) (memory 0) (func (export \"a\") (drop (i32.load offset=3 (i32.const 65530))))"
+                  "  (func (export \"b\") (i32.store8 1 (i32.const 0) (i32.const 0))))");
+  wasmtime_func_t a = func_of(&instance, "a"), b = func_of(&instance, "b");
+  // The first byte that lies outside, not where the access began.
+  expect_trap_says(call(&a), "\n\nCaused by:\n    0: memory fault at wasm address 0x10000 in linear memory of size 0x10000\n"
+                             "    1: wasm trap: out of bounds memory access\n");
+  expect_trap_says(call(&b), "    0: memory fault at wasm address 0x0 in linear memory of size 0x0\n");
+}
+
 int main(void) {
   RUN(each_kind_has_its_code_and_message);
   RUN_WITH(explicit_checks, each_kind_has_its_code_and_message);
@@ -297,5 +308,6 @@ int main(void) {
   RUN(a_hosts_message_comes_out_as_an_error_with_the_guests_frames);
   RUN(a_hosts_code_reaches_the_caller);
   RUN(a_trap_of_the_portable_api_has_its_message);
+  RUN(a_memory_fault_tells_its_address);
   return test_summary();
 }

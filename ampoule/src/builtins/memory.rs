@@ -3,6 +3,7 @@
 //! Memories may be shared with other threads, so bytes are moved through raw pointers, never through slices.
 
 use super::running;
+use crate::error::{Error, MemoryFault};
 use crate::instance::{InstanceData, MemoryLink};
 use crate::parking::WaitOutcome;
 use crate::shared_memory::SharedMemory;
@@ -95,7 +96,7 @@ pub(crate) unsafe fn init(
     to: u64,
     from: u64,
     len: u64,
-) -> Result<(), TrapCode> {
+) -> Result<(), Error> {
     // SAFETY: by the caller; both ranges are checked.
     unsafe {
         let record = &*instance;
@@ -138,7 +139,7 @@ pub(crate) unsafe extern "C" fn memory_atomic_notify(
         let answer = match &(&(*instance).memories)[memory as usize] {
             // Nobody can wait on a memory that isn't shared.
             MemoryLink::Store(_) => check_atomic(instance, memory, address, 4).map(|()| 0),
-            MemoryLink::Shared(memory) => memory.notify(address, count),
+            MemoryLink::Shared(memory) => memory.notify(address, count).map_err(Error::from),
         };
         store.or_unwind(answer).unwrap_or(0)
     }
@@ -196,7 +197,7 @@ unsafe fn wait(
         MemoryLink::Store(_) => {
             // SAFETY: by the callers.
             let checked = unsafe { check_atomic(instance, memory, address, size) };
-            store.or_unwind(checked.and(Err::<(), _>(TrapCode::AtomicWaitNonSharedMemory)));
+            store.or_unwind(checked.and(Err::<(), _>(TrapCode::AtomicWaitNonSharedMemory.into())));
             return 0;
         }
         MemoryLink::Shared(memory) => memory.clone(),
@@ -222,26 +223,29 @@ unsafe fn wait(
 }
 
 /// The `VmMemory` of a memory.
-unsafe fn definition(instance: *const InstanceData, memory: u32) -> *const VmMemory {
+pub(super) unsafe fn definition(instance: *const InstanceData, memory: u32) -> *const VmMemory {
     // SAFETY: by the callers the record is live and linked; the slot of every memory holds its definition.
     unsafe { *(*instance).at::<*const VmMemory>((*instance).module().layout().memory_definition(MemoryIndex(memory))) }
 }
 
 /// A checked range of a memory.
-unsafe fn place(instance: *const InstanceData, memory: u32, address: u64, len: u64) -> Result<*mut u8, TrapCode> {
+unsafe fn place(instance: *const InstanceData, memory: u32, address: u64, len: u64) -> Result<*mut u8, MemoryFault> {
     // SAFETY: by the callers; a definition lives as long as its store.
     unsafe {
         let definition = &*definition(instance, memory);
         let byte_len = definition.byte_len.load(Ordering::Relaxed) as u64;
         let inside = address.checked_add(len).is_some_and(|end| end <= byte_len);
-        if inside { Ok(definition.base.add(address as usize)) } else { Err(TrapCode::MemoryOutOfBounds) }
+        if inside {
+            return Ok(definition.base.add(address as usize));
+        }
+        Err(MemoryFault { memory, address: address.max(byte_len), byte_len, by_hardware: false })
     }
 }
 
-unsafe fn check_atomic(instance: *const InstanceData, memory: u32, address: u64, size: u64) -> Result<(), TrapCode> {
+unsafe fn check_atomic(instance: *const InstanceData, memory: u32, address: u64, size: u64) -> Result<(), Error> {
     if !address.is_multiple_of(size) {
-        return Err(TrapCode::HeapMisaligned);
+        return Err(TrapCode::HeapMisaligned.into());
     }
     // SAFETY: by the callers.
-    unsafe { place(instance, memory, address, size).map(|_| ()) }
+    unsafe { Ok(place(instance, memory, address, size).map(|_| ())?) }
 }

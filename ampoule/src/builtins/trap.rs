@@ -1,15 +1,18 @@
 //! Stopping the guest.
 
+use super::memory::definition;
 use super::running;
 use crate::backtrace::Backtrace;
 use crate::code::registry;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, MemoryFault};
 use crate::host_func::{self, result_mismatch};
+use crate::module::Module;
 use crate::store::Store;
 use crate::sys::entry::{GuestFrame, GuestFrames};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmHostFunc, VmStoreContext};
 use std::ffi::c_void;
+use std::sync::atomic::Ordering;
 
 /// # Safety
 /// See the module above. `code` is a trap code.
@@ -49,8 +52,37 @@ pub(crate) unsafe fn fault(store: *mut VmStoreContext, pc: usize, fp: usize, add
             );
             std::process::abort();
         };
-        stop_at(store, Error::trap(code), GuestFrame { pc, fp, is_return_address: false });
+        let memory = if code == TrapCode::MemoryOutOfBounds { faulting_memory(store, pc, address) } else { None };
+        let error = memory.map_or_else(|| Error::trap(code), Error::from);
+        stop_at(store, error, GuestFrame { pc, fp, is_return_address: false });
     }
+}
+
+/// The memory that guest code at `pc` missed when it accessed `address`.
+///
+/// # Safety
+/// The store is live, and its guest is stopped.
+unsafe fn faulting_memory(store: *mut VmStoreContext, pc: usize, address: usize) -> Option<MemoryFault> {
+    // SAFETY: by the caller.
+    let store = unsafe { Store::from_vm(store) };
+    let module = Module::at(pc)?;
+    // An index and an offset of 32 bits each, and the width of the access: code with wider ones compares, and misses by no address.
+    const REACH: usize = (2 << 32) + 16;
+    let mut nearest: Option<(usize, MemoryFault)> = None;
+    for instance in store.instances.list.iter().filter(|instance| instance.module().same(&module)) {
+        for memory in 0..instance.memories.len() as u32 {
+            // SAFETY: an instance whose code runs is linked; a definition lives as long as its store.
+            let definition = unsafe { &*definition(&raw const **instance, memory) };
+            let (base, byte_len) = (definition.base.addr(), definition.byte_len.load(Ordering::Relaxed));
+            let reached = address.checked_sub(base).filter(|offset| (byte_len..REACH).contains(offset));
+            let Some(offset) = reached else { continue };
+            if nearest.is_none_or(|(other, _)| other < base) {
+                let (address, byte_len) = (offset as u64, byte_len as u64);
+                nearest = Some((base, MemoryFault { memory, address, byte_len, by_hardware: true }));
+            }
+        }
+    }
+    nearest.map(|(_, fault)| fault)
 }
 
 /// # Safety

@@ -28,7 +28,6 @@ use crate::error::Error;
 use crate::gc::externref::ExternRefs;
 use crate::pool::{Claim, Pool};
 use crate::sys::stack::StackBounds;
-use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::VmStoreContext;
 use calls::Calls;
 use data::Data;
@@ -216,7 +215,7 @@ impl Store {
         stops.then_some(self.epoch.deadline)
     }
 
-    /// What happens when the deadline passes; without a callback the guest traps with [`TrapCode::Interrupt`].
+    /// What happens when the deadline passes; without a callback the guest traps with [`crate::TrapCode::Interrupt`].
     pub fn epoch_deadline_callback(&mut self, callback: Option<epoch::Callback>) {
         self.epoch.callback = callback;
     }
@@ -273,11 +272,11 @@ impl Store {
 
     /// The end of a builtin that may have failed.
     #[inline]
-    pub(crate) fn or_unwind<T>(&mut self, result: Result<T, TrapCode>) -> Option<T> {
+    pub(crate) fn or_unwind<T>(&mut self, result: Result<T, impl Into<Error>>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            Err(code) => {
-                self.unwind_with(Error::trap(code));
+            Err(error) => {
+                self.unwind_with(error.into());
                 None
             }
         }

@@ -45,7 +45,7 @@ pub extern "C" fn ampoule_native_take_failure(
 ) -> bool {
     let Some(failure) = store.native_mut().take_error() else { return false };
     let mut found = MaybeUninit::zeroed();
-    let is_trap = failure.trap_code().is_some() && trap.is_some();
+    let is_trap = failure.is_trap() && trap.is_some();
     error.write(give_trap_or_error(failure, trap.is_some().then_some(&mut found)));
     if let Some(trap) = trap {
         // SAFETY: a trap was written where there is one.

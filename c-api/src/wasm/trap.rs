@@ -74,7 +74,7 @@ pub extern "C" fn wasm_trap_new(_store: *const wasm_store_t, message: &wasm_mess
     let Some((0, text)) = message.as_slice().split_last() else {
         misuse("wasm_trap_new", "the message must end in a NUL");
     };
-    give_trap(Error::message(String::from_utf8_lossy(text)))
+    give_trap(Error::host(String::from_utf8_lossy(text)))
 }
 
 #[unsafe(no_mangle)]
