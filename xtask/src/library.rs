@@ -126,6 +126,9 @@ impl Library {
         let executable = programs.join(format!("{}-{standard}-{suffix}", project::stem(source)));
         let mut compile = compiler(standard);
         compile.args(["-g", "-Wall", "-Wextra", "-Werror", "-I"]).arg(project::include()).arg(source);
+        if self.is_stand_in() {
+            compile.arg("-DAMPOULE_AGAINST");
+        }
         match linkage {
             Linkage::Shared => {
                 compile.arg("-L").arg(&self.folder).arg("-lampoule");

@@ -1,0 +1,203 @@
+// Mistakes that nothing can report end the process, with a message that names the function.
+// valgrind: skip (each mistake ends a forked child by abort)
+
+#include "test.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// Runs `mistake` in a child, which must end by abort and have said the function's name.
+static void ends_the_process(const char *function, void (*mistake)(void)) {
+  int pipes[2];
+  if (!expect(!pipe(pipes))) return;
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(pipes[1], 2);
+    alarm(20);
+    mistake();
+    _exit(0);
+  }
+  close(pipes[1]);
+  char said[4096] = {0};
+  size_t len = 0;
+  for (ssize_t more; (more = read(pipes[0], said + len, sizeof said - 1 - len)) > 0;) len += (size_t)more;
+  close(pipes[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  bool told = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strstr(said, function);
+  if (!told) printf("FAIL %s: %s: status 0x%x, says \"%s\"\n", test_claim, function, status, said);
+  if (!told) test_claim_holds = false;
+}
+
+#define MISTAKE(function, ...)                                                                                         \
+  static void mistake_with_##function(void) { __VA_ARGS__; }
+
+// -- Handles of another store
+
+static wasmtime_context_t *other; // a store that the handles are not of
+static wasmtime_extern_t func, global, table, memory;
+static wasmtime_externref_t ref;
+static wasmtime_val_t val;
+
+MISTAKE(wasmtime_func_type, wasmtime_func_type(other, &func.of.func))
+MISTAKE(wasmtime_func_to_raw, wasmtime_func_to_raw(other, &func.of.func))
+MISTAKE(wasmtime_global_type, wasmtime_global_type(other, &global.of.global))
+MISTAKE(wasmtime_global_get, wasmtime_global_get(other, &global.of.global, &val))
+MISTAKE(wasmtime_table_type, wasmtime_table_type(other, &table.of.table))
+MISTAKE(wasmtime_table_size, wasmtime_table_size(other, &table.of.table))
+MISTAKE(wasmtime_table_get, wasmtime_table_get(other, &table.of.table, 0, &val))
+MISTAKE(wasmtime_memory_type, wasmtime_memory_type(other, &memory.of.memory))
+MISTAKE(wasmtime_memory_data, wasmtime_memory_data(other, &memory.of.memory))
+MISTAKE(wasmtime_memory_data_size, wasmtime_memory_data_size(other, &memory.of.memory))
+MISTAKE(wasmtime_memory_size, wasmtime_memory_size(other, &memory.of.memory))
+MISTAKE(wasmtime_memory_page_size, wasmtime_memory_page_size(other, &memory.of.memory))
+MISTAKE(wasmtime_memory_page_size_log2, wasmtime_memory_page_size_log2(other, &memory.of.memory))
+MISTAKE(wasmtime_extern_type, wasmtime_extern_type(other, &memory))
+MISTAKE(wasmtime_externref_data, wasmtime_externref_data(other, &ref))
+MISTAKE(wasmtime_externref_to_raw, wasmtime_externref_to_raw(other, &ref))
+
+#define ENDS(function) ends_the_process(#function, mistake_with_##function)
+
+static void handles_of_another_store(void) {
+  wasmtime_instance_t instance = instance_of(
+      "(module (func (export \"f\")) (global (export \"g\") i32 (i32.const 0)) (table (export \"t\") 1 funcref)"
+      " (memory (export \"m\") 1))");
+  func = export_of(&instance, "f"), global = export_of(&instance, "g");
+  table = export_of(&instance, "t"), memory = export_of(&instance, "m");
+  expect(wasmtime_externref_new(ctx, NULL, NULL, &ref));
+  wasmtime_store_t *second = wasmtime_store_new(engine, NULL, NULL);
+  other = wasmtime_store_context(second);
+  ENDS(wasmtime_func_type);
+  ENDS(wasmtime_func_to_raw);
+  ENDS(wasmtime_global_type);
+  ENDS(wasmtime_global_get);
+  ENDS(wasmtime_table_type);
+  ENDS(wasmtime_table_size);
+  ENDS(wasmtime_table_get);
+  ENDS(wasmtime_memory_type);
+  ENDS(wasmtime_memory_data);
+  ENDS(wasmtime_memory_data_size);
+  ENDS(wasmtime_memory_size);
+  ENDS(wasmtime_memory_page_size);
+  ENDS(wasmtime_memory_page_size_log2);
+  ENDS(wasmtime_extern_type);
+  ENDS(wasmtime_externref_data);
+  ENDS(wasmtime_externref_to_raw);
+  wasmtime_externref_unroot(&ref);
+  wasmtime_store_delete(second);
+}
+
+// -- Numbers that mean nothing
+
+MISTAKE(wasmtime_config_strategy_set, wasmtime_config_strategy_set(wasm_config_new(), 99))
+MISTAKE(wasmtime_config_cranelift_opt_level_set, wasmtime_config_cranelift_opt_level_set(wasm_config_new(), 99))
+MISTAKE(wasmtime_config_profiler_set, wasmtime_config_profiler_set(wasm_config_new(), 99))
+MISTAKE(wasmtime_trap_new_code, wasmtime_trap_new_code(250))
+MISTAKE(wasm_valtype_new, wasm_valtype_new(77))
+
+static void numbers_that_mean_nothing(void) {
+  ENDS(wasmtime_config_strategy_set);
+  ENDS(wasmtime_config_cranelift_opt_level_set);
+  ENDS(wasmtime_config_profiler_set);
+  ENDS(wasmtime_trap_new_code);
+  ENDS(wasm_valtype_new);
+}
+
+// -- What the portable API declares and this library doesn't have: host information, and objects seen as references
+
+static void *object; // an object of the kind in question
+
+static void never(void *info) { (void)info; }
+
+// The functions of one kind of object.
+#define WITHOUT_REFERENCES(kind)                                                                                       \
+  MISTAKE(wasm_##kind##_set_host_info, wasm_##kind##_set_host_info(object, NULL))                                      \
+  MISTAKE(wasm_##kind##_set_host_info_with_finalizer,                                                                  \
+          wasm_##kind##_set_host_info_with_finalizer(object, NULL, never))                                             \
+  MISTAKE(wasm_##kind##_as_ref, wasm_##kind##_as_ref(object))                                                          \
+  MISTAKE(wasm_##kind##_as_ref_const, wasm_##kind##_as_ref_const(object))                                              \
+  MISTAKE(wasm_ref_as_##kind, wasm_ref_as_##kind(object))                                                              \
+  MISTAKE(wasm_ref_as_##kind##_const, wasm_ref_as_##kind##_const(object))                                              \
+  static void kind##_without_references(void *of) {                                                                    \
+    object = of;                                                                                                       \
+    expect(wasm_##kind##_get_host_info(object) == NULL);                                                               \
+    ENDS(wasm_##kind##_set_host_info);                                                                                 \
+    ENDS(wasm_##kind##_set_host_info_with_finalizer);                                                                  \
+    ENDS(wasm_##kind##_as_ref);                                                                                        \
+    ENDS(wasm_##kind##_as_ref_const);                                                                                  \
+    ENDS(wasm_ref_as_##kind);                                                                                          \
+    ENDS(wasm_ref_as_##kind##_const);                                                                                  \
+  }
+
+WITHOUT_REFERENCES(func)
+WITHOUT_REFERENCES(global)
+WITHOUT_REFERENCES(table)
+WITHOUT_REFERENCES(memory)
+WITHOUT_REFERENCES(extern)
+WITHOUT_REFERENCES(instance)
+WITHOUT_REFERENCES(module)
+WITHOUT_REFERENCES(trap)
+WITHOUT_REFERENCES(foreign)
+
+static wasm_store_t *objects;
+
+MISTAKE(wasm_ref_set_host_info, wasm_ref_set_host_info(object, NULL))
+MISTAKE(wasm_ref_set_host_info_with_finalizer, wasm_ref_set_host_info_with_finalizer(object, NULL, never))
+MISTAKE(wasm_ref_same, wasm_ref_same(object, object))
+MISTAKE(wasm_frame_instance, wasm_frame_instance(object))
+MISTAKE(wasm_foreign_new, wasm_foreign_new(objects))
+
+static void objects_are_no_references(void) {
+  objects = wasm_store_new(engine);
+  wasm_byte_vec_t binary;
+  static const char text[] = "(module (func $f (export \"f\") unreachable) (table (export \"t\") 1 funcref)"
+                             " (global (export \"g\") i32 (i32.const 0)) (memory (export \"m\") 1)"
+                             " (elem (i32.const 0) $f))";
+  expect_ok(wasmtime_wat2wasm(text, strlen(text), &binary));
+  wasm_module_t *module = wasm_module_new(objects, &binary);
+  wasm_byte_vec_delete(&binary);
+  wasm_extern_vec_t none = WASM_EMPTY_VEC, exports;
+  wasm_val_vec_t no_vals = WASM_EMPTY_VEC;
+  wasm_instance_t *instance = wasm_instance_new(objects, module, &none, NULL);
+  wasm_instance_exports(instance, &exports);
+  wasm_trap_t *trap = wasm_func_call(wasm_extern_as_func(exports.data[0]), &no_vals, &no_vals);
+  wasm_ref_t *element = wasm_table_get(wasm_extern_as_table(exports.data[1]), 0);
+  if (!expect(trap && element)) return;
+  func_without_references(wasm_extern_as_func(exports.data[0]));
+  table_without_references(wasm_extern_as_table(exports.data[1]));
+  global_without_references(wasm_extern_as_global(exports.data[2]));
+  memory_without_references(wasm_extern_as_memory(exports.data[3]));
+  extern_without_references(exports.data[0]);
+  instance_without_references(instance);
+  module_without_references(module);
+  trap_without_references(trap);
+  object = element;
+  expect(wasm_ref_get_host_info(element) == NULL);
+  ENDS(wasm_ref_set_host_info);
+  ENDS(wasm_ref_set_host_info_with_finalizer);
+  ENDS(wasm_ref_same);
+  object = wasm_trap_origin(trap);
+  ENDS(wasm_frame_instance);
+  wasm_frame_delete(object);
+  // There is no foreign object to ask; whatever stands for it isn't looked at.
+  ENDS(wasm_foreign_new);
+  foreign_without_references(element);
+  expect(wasm_foreign_same((wasm_foreign_t *)element, (wasm_foreign_t *)element));
+  wasm_ref_delete(element);
+  wasm_trap_delete(trap);
+  wasm_extern_vec_delete(&exports);
+  wasm_instance_delete(instance);
+  wasm_module_delete(module);
+  wasm_store_delete(objects);
+}
+
+int main(void) {
+  // The reference library ends the process too, without naming the function.
+  if (getenv("AMPOULE_AGAINST")) return test_summary();
+  RUN(handles_of_another_store);
+  RUN(numbers_that_mean_nothing);
+  RUN(objects_are_no_references);
+  return test_summary();
+}
