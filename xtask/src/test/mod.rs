@@ -6,6 +6,7 @@
 mod abi;
 mod bindings;
 mod c;
+mod coverage;
 mod fuzz;
 mod guests;
 mod headers;
@@ -73,6 +74,7 @@ fn everything(options: &Options, tally: &mut Tally) {
 
     tally.part("C tests");
     c::run(&c::C, &library, options, tally);
+    coverage::run(&library, options, tally);
     tally.part("C++ tests");
     headers::run(&library, options, tally);
     c::run(&c::CPP, &library, options, tally);

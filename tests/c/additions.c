@@ -1,0 +1,226 @@
+// What the interface has since 44.0.0: types that are told in full, roots for exceptions, and a few settings.
+
+#include "test.h"
+
+#ifdef AMPOULE_AGAINST
+int main(void) { return test_summary(); }
+#else
+
+#include <wasmtime/types.h>
+
+// -- Types
+
+static void value_types_go_both_ways(void) {
+  static const wasm_valkind_t kinds[] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64, WASM_EXTERNREF, WASM_FUNCREF};
+  static const uint8_t told[] = {WASMTIME_VALTYPE_KIND_I32, WASMTIME_VALTYPE_KIND_I64, WASMTIME_VALTYPE_KIND_F32,
+                                 WASMTIME_VALTYPE_KIND_F64, WASMTIME_VALTYPE_KIND_REF, WASMTIME_VALTYPE_KIND_REF};
+  for (size_t i = 0; i < 6; i++) {
+    wasm_valtype_t *type = wasm_valtype_new(kinds[i]);
+    wasmtime_valtype_t full, copy;
+    wasmtime_valtype_new(type, &full);
+    expect(full.kind == told[i]);
+    wasmtime_valtype_clone(&full, &copy);
+    wasmtime_valtype_delete(&full);
+    wasm_valtype_t *back = wasmtime_valtype_to_wasm(engine, &copy);
+    expect(back && wasmtime_wasm_valtype_equal(type, back));
+    if (copy.kind == WASMTIME_VALTYPE_KIND_REF) {
+      expect(copy.reftype.nullable);
+      expect(copy.reftype.heaptype.kind ==
+             (kinds[i] == WASM_FUNCREF ? WASMTIME_HEAPTYPE_KIND_FUNC : WASMTIME_HEAPTYPE_KIND_EXTERN));
+      wasmtime_reftype_t ref;
+      wasmtime_reftype_clone(&copy.reftype, &ref);
+      wasmtime_heaptype_t heap;
+      wasmtime_heaptype_clone(&ref.heaptype, &heap);
+      wasmtime_reftype_delete(&ref);
+      expect(heap.kind == copy.reftype.heaptype.kind);
+      wasmtime_heaptype_delete(&heap);
+      // What can't be null has no wasm_valtype_t.
+      copy.reftype.nullable = false;
+      expect(wasmtime_valtype_to_wasm(engine, &copy) == NULL);
+    }
+    wasmtime_valtype_delete(&copy);
+    wasm_valtype_delete(back);
+    wasm_valtype_delete(type);
+  }
+}
+
+static void vectors_have_a_type_too(void) {
+  wasm_valtype_t *v128 = wasmtime_wasm_valtype_v128(), *again = wasmtime_wasm_valtype_v128();
+  wasm_valtype_t *i64 = wasm_valtype_new(WASM_I64);
+  wasmtime_valtype_t full;
+  wasmtime_valtype_new(v128, &full);
+  expect(full.kind == WASMTIME_VALTYPE_KIND_V128);
+  wasmtime_valtype_delete(&full);
+  expect(wasmtime_wasm_valtype_equal(v128, again) && !wasmtime_wasm_valtype_equal(v128, i64));
+  wasmtime_storage_type_t storage = {.kind = WASMTIME_STORAGE_TYPE_KIND_VALTYPE, .valtype = v128}, copy;
+  wasmtime_storage_type_clone(&storage, &copy);
+  expect(copy.kind == WASMTIME_STORAGE_TYPE_KIND_VALTYPE && copy.valtype != v128);
+  expect(wasmtime_wasm_valtype_equal(copy.valtype, again));
+  wasmtime_storage_type_delete(&storage);
+  wasmtime_storage_type_delete(&copy);
+  wasm_valtype_delete(again);
+  wasm_valtype_delete(i64);
+}
+
+// A heap type of a concrete kind owns the type in it.
+static void concrete_heap_types_own_their_types(void) {
+  wasmtime_heaptype_t heap = {.kind = WASMTIME_HEAPTYPE_KIND_CONCRETE_FUNC}, copy;
+  heap.of.concrete_func = wasm_functype_new_1_0(wasm_valtype_new_i32());
+  wasmtime_heaptype_clone(&heap, &copy);
+  wasmtime_heaptype_delete(&heap);
+  expect(copy.kind == WASMTIME_HEAPTYPE_KIND_CONCRETE_FUNC);
+  expect(wasm_functype_params(copy.of.concrete_func)->size == 1);
+  wasmtime_heaptype_delete(&copy);
+}
+
+static void structs_and_arrays_tell_their_fields(void) {
+  wasmtime_field_type_t fields[2] = {{WASMTIME_STORAGE_KIND_I8, true}, {WASMTIME_I64, false}}, field;
+  wasmtime_struct_type_t *type = wasmtime_struct_type_new(engine, fields, 2);
+  wasmtime_struct_type_t *copy = wasmtime_struct_type_copy(type);
+  wasmtime_struct_type_delete(type);
+  expect(wasmtime_struct_type_num_fields(copy) == 2);
+  expect(wasmtime_struct_type_field(copy, 0, &field) && field.kind == WASMTIME_STORAGE_KIND_I8 && field.mutable_);
+  expect(wasmtime_struct_type_field(copy, 1, &field) && field.kind == WASMTIME_I64 && !field.mutable_);
+  field.kind = 77;
+  expect(!wasmtime_struct_type_field(copy, 2, &field) && field.kind == 77);
+  wasmtime_struct_type_delete(copy);
+  wasmtime_array_type_t *array = wasmtime_array_type_new(engine, &fields[0]), *second = wasmtime_array_type_copy(array);
+  wasmtime_array_type_delete(array);
+  wasmtime_array_type_element(second, &field);
+  expect(field.kind == WASMTIME_STORAGE_KIND_I8 && field.mutable_);
+  wasmtime_array_type_delete(second);
+  wasmtime_field_type_t cloned;
+  wasmtime_field_type_clone(&fields[1], &cloned);
+  expect(cloned.kind == WASMTIME_I64 && !cloned.mutable_);
+  wasmtime_field_type_delete(&cloned);
+}
+
+// -- References
+
+static void small_integers_tell_their_type(void) {
+  wasmtime_anyref_t any, copy, back;
+  wasmtime_eqref_t eq;
+  wasmtime_heaptype_t heap;
+  int32_t value = 0;
+  wasmtime_anyref_from_i31(ctx, 0x7fffffff, &any);
+  wasmtime_anyref_clone(&any, &copy);
+  wasmtime_anyref_unroot(&any);
+  expect(wasmtime_anyref_i31_get_s(ctx, &copy, &value) && value == -1);
+  expect(wasmtime_anyref_type(ctx, &copy, &heap) && heap.kind == WASMTIME_HEAPTYPE_KIND_I31);
+  wasmtime_heaptype_delete(&heap);
+  expect(wasmtime_anyref_as_eqref(ctx, &copy, &eq));
+  expect(wasmtime_eqref_type(ctx, &eq, &heap) && heap.kind == WASMTIME_HEAPTYPE_KIND_I31);
+  wasmtime_heaptype_delete(&heap);
+  wasmtime_eqref_unroot(&eq);
+  uint32_t raw = wasmtime_anyref_to_raw(ctx, &copy);
+  expect(raw != 0);
+  wasmtime_anyref_from_raw(ctx, raw, &back);
+  expect(wasmtime_anyref_i31_get_s(ctx, &back, &value) && value == -1);
+  wasmtime_anyref_unroot(&back);
+  wasmtime_anyref_unroot(&copy);
+}
+
+static void nulls_have_no_type(void) {
+  wasmtime_anyref_t any;
+  wasmtime_eqref_t eq;
+  wasmtime_structref_t structure;
+  wasmtime_arrayref_t array;
+  wasmtime_exnref_t exn;
+  wasmtime_heaptype_t heap;
+  wasmtime_val_t val;
+  wasmtime_tag_t tag;
+  wasmtime_anyref_set_null(&any);
+  wasmtime_eqref_set_null(&eq);
+  wasmtime_structref_set_null(&structure);
+  wasmtime_arrayref_set_null(&array);
+  wasmtime_exnref_set_null(&exn);
+  expect(!wasmtime_anyref_type(ctx, &any, &heap) && !wasmtime_eqref_type(ctx, &eq, &heap));
+  expect(wasmtime_structref_type(ctx, &structure) == NULL && wasmtime_arrayref_type(ctx, &array) == NULL);
+  expect(wasmtime_exnref_type(ctx, &exn) == NULL && wasmtime_exnref_field_count(ctx, &exn) == 0);
+  expect(wasmtime_anyref_to_raw(ctx, &any) == 0 && wasmtime_exnref_to_raw(ctx, &exn) == 0);
+  expect_error(wasmtime_exnref_tag(ctx, &exn, &tag));
+  expect_error(wasmtime_exnref_field(ctx, &exn, 0, &val));
+  memset(&any, 0xee, sizeof any);
+  wasmtime_anyref_from_raw(ctx, 0, &any);
+  expect(wasmtime_anyref_is_null(&any));
+  memset(&exn, 0xee, sizeof exn);
+  wasmtime_exnref_from_raw(ctx, 0, &exn);
+  expect(wasmtime_exnref_is_null(&exn));
+}
+
+// -- Exceptions
+
+static void exceptions_are_rooted(void) {
+  wasm_valtype_t *types[1] = {wasm_valtype_new_i64()};
+  wasm_valtype_vec_t params;
+  wasm_valtype_vec_new(&params, 1, types);
+  wasmtime_exn_type_t *type, *copy;
+  expect_ok(wasmtime_exn_type_new(engine, &params, &type));
+  wasm_valtype_vec_delete(&params);
+  copy = wasmtime_exn_type_copy(type);
+  wasmtime_exn_type_delete(type);
+  wasm_tagtype_t *tag_type = wasmtime_exn_type_tag_type(copy);
+  wasmtime_exn_type_delete(copy);
+  expect(wasm_functype_params(wasm_tagtype_functype(tag_type))->size == 1);
+  wasmtime_tag_t tag, found;
+  expect_ok(wasmtime_tag_new(ctx, tag_type, &tag));
+  wasm_tagtype_delete(tag_type);
+  wasmtime_val_t field = i64_val(41), got;
+  wasmtime_exnref_t exn, second, back;
+  expect_error(wasmtime_exnref_new(ctx, &tag, &field, 0, &exn));
+  expect_ok(wasmtime_exnref_new(ctx, &tag, &field, 1, &exn));
+  wasmtime_exnref_clone(&exn, &second);
+  wasmtime_exnref_unroot(&exn);
+  expect_ok(wasmtime_context_gc(ctx));
+  expect(wasmtime_exnref_field_count(ctx, &second) == 1);
+  expect_ok(wasmtime_exnref_field(ctx, &second, 0, &got));
+  expect(got.kind == WASMTIME_I64 && got.of.i64 == 41);
+  expect_error(wasmtime_exnref_field(ctx, &second, 1, &got));
+  expect_ok(wasmtime_exnref_tag(ctx, &second, &found));
+  expect(wasmtime_tag_eq(ctx, &tag, &found));
+  uint32_t raw = wasmtime_exnref_to_raw(ctx, &second);
+  expect(raw != 0);
+  wasmtime_exnref_from_raw(ctx, raw, &back);
+  expect(wasmtime_exnref_field_count(ctx, &back) == 1);
+  wasmtime_exnref_unroot(&back);
+  type = wasmtime_exnref_type(ctx, &second);
+  if (expect(type != NULL)) wasmtime_exn_type_delete(type);
+  wasmtime_exnref_unroot(&second);
+}
+
+// -- Settings
+
+static void with_all_settings(wasm_config_t *config) {
+  wasmtime_config_wasm_compact_imports_set(config, true);
+  wasmtime_config_wasm_branch_hinting_set(config, true);
+  wasmtime_config_cranelift_regalloc_algorithm_set(config, WASMTIME_REGALLOC_SINGLE_PASS);
+}
+
+static void settings_change_no_answer(void) {
+  wasmtime_instance_t instance = instance_of(
+      "(module (func (export \"f\") (param i32) (result i32)"
+      " (if (result i32) (local.get 0) (then (i32.const 5)) (else (i32.const 6)))))");
+  wasmtime_func_t f = func_of(&instance, "f");
+  expect(call1(&f, 1) == 5 && call1(&f, 0) == 6);
+}
+
+static void networks_are_for_preview_2(void) {
+  wasi_config_t *wasi = wasi_config_new();
+  wasi_config_inherit_network(wasi);
+  wasi_config_allow_ip_name_lookup(wasi, true);
+  expect_ok(wasmtime_context_set_wasi(ctx, wasi));
+}
+
+int main(void) {
+  RUN(value_types_go_both_ways);
+  RUN(vectors_have_a_type_too);
+  RUN(concrete_heap_types_own_their_types);
+  RUN(structs_and_arrays_tell_their_fields);
+  RUN(small_integers_tell_their_type);
+  RUN(nulls_have_no_type);
+  RUN(exceptions_are_rooted);
+  RUN_WITH(with_all_settings, settings_change_no_answer);
+  RUN(networks_are_for_preview_2);
+  return test_summary();
+}
+#endif
