@@ -146,5 +146,23 @@ pub(crate) fn demangle(name: &str) -> String {
     if let Ok(name) = rustc_demangle::try_demangle(name) {
         return format!("{name:#}");
     }
+    // The demangler takes names of types alone as well: to it, a function `a` is `signed char`.
+    if !name.trim_start_matches('_').starts_with('Z') || !name.starts_with('_') {
+        return name.to_string();
+    }
     cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok()).unwrap_or_else(|| name.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mangled_names_are_demangled() {
+        assert_eq!(demangle("_ZN4calc4spinEv"), "calc::spin()");
+        assert_eq!(demangle("_RNvCs1234_7mycrate3foo"), "mycrate::foo");
+        for name in ["a", "i", "Z3foov", "_start", "f<int>", ""] {
+            assert_eq!(demangle(name), name);
+        }
+    }
 }
