@@ -1,5 +1,6 @@
 //! What an embedder chooses before an engine is made.
 
+use crate::cache::Cache;
 use crate::host_memory::HostMemories;
 use crate::pool::PoolConfig;
 use crate::stack_pool::HostStacks;
@@ -36,6 +37,8 @@ pub struct Config {
     pub async_stack_zeroing: bool,
     /// Who provides such stacks, where it isn't the engine.
     pub host_stacks: Option<HostStacks>,
+    /// Where compiled modules are kept for other processes.
+    pub cache: Option<Cache>,
     /// Whether the host may create shared memories.
     pub shared_memory: bool,
     /// Extra flags for the optimizing back end: name, and value unless the flag is a switch.
@@ -85,6 +88,7 @@ impl Default for Config {
             async_stack_size: None,
             async_stack_zeroing: false,
             host_stacks: None,
+            cache: None,
             shared_memory: false,
             cranelift_flags: Vec::new(),
             target: None,

@@ -15,7 +15,7 @@ use crate::thunks::ArtifactThunks;
 use crate::timer::LazyTimer;
 use crate::type_registry::{Signature, Thunk, TypeRegistry};
 #[cfg(feature = "compiler")]
-use ampoule_compiler::{Compiler, NativeShape, ValueShape, optimizing::OptimizingCompiler};
+use ampoule_compiler::{Compiler, optimizing::OptimizingCompiler};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::tunables::Tunables;
 use ampoule_core::types::FuncType;
@@ -255,18 +255,7 @@ impl Engine {
 
     #[cfg(feature = "compiler")]
     pub(crate) fn compile_thunk(&self, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
-        let compiler = &self.0.compiler;
-        match which {
-            Thunk::EntryRaw => compiler.entry_thunk(ty, ValueShape::Raw),
-            Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
-            Thunk::ExitRaw => compiler.exit_thunk(ty, ValueShape::Raw),
-            Thunk::ExitChecked => compiler.exit_thunk(ty, ValueShape::Checked),
-            Thunk::ExitNative => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: false }),
-            Thunk::ExitNativeEnv => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: false }),
-            Thunk::ExitNativeCaller => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: true }),
-            Thunk::ExitNativeEnvCaller => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: true }),
-        }
-        .map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))
+        crate::compile::compile_thunk(&self.0.compiler, ty, which)
     }
 
     #[cfg(not(feature = "compiler"))]

@@ -28,9 +28,12 @@
 
 pub mod backtrace;
 mod builtins;
+pub mod cache;
 pub mod caller;
 pub mod cancel;
 pub mod code;
+#[cfg(feature = "compiler")]
+mod compile;
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -75,6 +78,8 @@ pub use ampoule_core::types::{
 };
 pub use ampoule_core::vm::{VmVal, VmValRaw};
 pub use backtrace::{Backtrace, Frame};
+pub use cache::config::CacheConfig;
+pub use cache::{Cache, CacheStatistics};
 pub use caller::Caller;
 pub use cancel::CancelToken;
 pub use config::{Config, Profiler, Strategy};

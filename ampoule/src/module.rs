@@ -1,10 +1,14 @@
 //! Modules: validated code, ready to be instantiated any number of times.
 
+#[cfg(feature = "compiler")]
+use crate::cache::Cache;
 use crate::code::registry;
 use crate::code::serialize;
 use crate::code::table::ModuleCode;
 #[cfg(feature = "compiler")]
 use crate::code::{link::Text, table};
+#[cfg(feature = "compiler")]
+use crate::compile::{ModuleCompiler, code_capacity};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -13,11 +17,7 @@ use crate::memory_image::MemoryImage;
 use crate::symbols::Symbols;
 use crate::table::LazyImage;
 use crate::thunks::ArtifactThunks;
-#[cfg(feature = "compiler")]
-use crate::thunks::StoredThunk;
 use crate::type_registry::Signature;
-#[cfg(feature = "compiler")]
-use crate::type_registry::Thunk;
 use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::decode;
 use ampoule_core::index::*;
@@ -27,8 +27,6 @@ use ampoule_core::vm::VmLayout;
 use hashbrown::HashMap;
 use std::ffi::c_void;
 use std::ops::Range;
-#[cfg(feature = "compiler")]
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 
 /// A module. Cheap to clone; threads and stores may share it.
@@ -128,6 +126,16 @@ impl Module {
     /// See [`Module::new`].
     #[cfg(feature = "compiler")]
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
+        let cached = match &engine.config().cache {
+            Some(cache) => Some((cache, Cache::key(made_for(engine), &engine.config().cranelift_flags, bytes)?)),
+            None => None,
+        };
+        // What is in the cache was valid when it came there, under the same key.
+        if let Some((cache, key)) = &cached
+            && let Some(loaded) = cache.load(key, made_for(engine))
+        {
+            return Module::loaded(engine, loaded);
+        }
         let description = Arc::new(validated(engine, bytes)?);
         let bytes: Arc<[u8]> = bytes.into();
         let layout = Arc::new(VmLayout::new(&description));
@@ -135,15 +143,22 @@ impl Module {
             pool.check_module(&description, &layout)?;
         }
         let (count, imported) = (description.bodies.len(), description.num_imported_functions);
+        let compiler = ModuleCompiler::of(engine);
+        let compile = compiler.compile_fn(&description, &layout, &bytes);
         let code = if engine.compiles_eagerly() {
-            let compile = compile_fn(engine, &description, &layout, &bytes);
             let functions = table::compile_all(count, engine.config().parallel_compilation, &*compile)?;
             ModuleCode::linked(Text::link(functions, imported)?, imported)?
         } else {
-            let compile = compile_fn(engine, &description, &layout, &bytes);
             ModuleCode::lazy(count, imported, code_capacity(&description), compile)?
         };
-        Ok(Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code))
+        if let Some((cache, key)) = cached.as_ref().filter(|_| !engine.compiles_eagerly()) {
+            compiler.compile_for(cache, *key, &description, &layout, &bytes);
+        }
+        let module = Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code);
+        if let Some((cache, key)) = cached.filter(|_| engine.compiles_eagerly()) {
+            cache.store(&key, &module.serialize()?);
+        }
+        Ok(module)
     }
 
     /// Without a compiler there are no modules but deserialized ones.
@@ -179,40 +194,7 @@ impl Module {
     #[cfg(feature = "compiler")]
     pub fn serialize(&self) -> Result<Vec<u8>, Error> {
         let text = self.0.code.text(self.0.engine.config().parallel_compilation)?;
-        let bytes = serialize::serialize(
-            made_for(&self.0.engine),
-            &self.0.description,
-            |range| self.0.bytes.range(range),
-            &text,
-            &self.thunks_to_keep()?,
-        )?;
-        Ok(bytes)
-    }
-
-    /// The thunks of all of the module's types: its functions may be called, and functions of the host may be called by it, through
-    /// references too.
-    #[cfg(feature = "compiler")]
-    fn thunks_to_keep(&self) -> Result<Vec<u8>, Error> {
-        use rayon::prelude::*;
-        let types = &self.0.description.types;
-        let wanted = types.iter().enumerate().flat_map(|(number, ty)| {
-            let has_refs = ty.has_refs();
-            Thunk::ALL
-                .into_iter()
-                .filter(move |which| which.takes_refs() || !has_refs)
-                .map(move |which| (number, which))
-        });
-        let compile = |(number, which): (usize, Thunk)| {
-            let compiled = self.0.engine.compile_thunk(&types[number], which)?;
-            Ok(StoredThunk::new(number as u32, which, compiled))
-        };
-        let wanted: Vec<_> = wanted.collect();
-        let stored: Result<Vec<_>, Error> = if self.0.engine.config().parallel_compilation {
-            wanted.into_par_iter().map(compile).collect()
-        } else {
-            wanted.into_iter().map(compile).collect()
-        };
-        Ok(ArtifactThunks::encode(&stored?)?)
+        ModuleCompiler::of(&self.0.engine).artifact(&self.0.description, &self.0.bytes, &text)
     }
 
     /// The module that [`Module::serialize`] wrote.
@@ -389,33 +371,6 @@ impl ExportIndex {
             exports.iter().enumerate().map(|(at, export)| (export.name.as_str().into(), at as u32)).collect(),
         )
     }
-}
-
-/// How functions of a module are compiled.
-#[cfg(feature = "compiler")]
-fn compile_fn(
-    engine: &Engine,
-    description: &Arc<ModuleDescription>,
-    layout: &Arc<VmLayout>,
-    bytes: &Arc<[u8]>,
-) -> Box<table::CompileFn> {
-    let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
-    let (compiler, tunables) = (engine.compiler().clone(), engine.config().tunables);
-    let counter = engine.compiled_functions_counter().clone();
-    Box::new(move |func| {
-        use ampoule_compiler::{Compiler, ModuleInput};
-        let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables: &tunables };
-        let compiled = compiler.compile_function(&input, func).map_err(|error| error.to_string());
-        counter.fetch_add(1, Ordering::Relaxed);
-        compiled
-    })
-}
-
-/// A guess of the machine code a module needs if all of it is compiled. Addresses cost nothing.
-#[cfg(feature = "compiler")]
-fn code_capacity(description: &ModuleDescription) -> usize {
-    let section = description.code_section.end - description.code_section.start;
-    (section as usize).saturating_mul(8).clamp(1 << 16, 1 << 30)
 }
 
 /// What artifacts of this engine are made for, and must have been made for.

@@ -8,10 +8,12 @@ use crate::wasm::memorytype::wasm_memorytype_t;
 #[cfg(feature = "compiler")]
 use ampoule::Strategy;
 use ampoule::host_memory::{HostMemories, HostMemory, HostMemoryCreator};
-use ampoule::{Engine, Error, MemoryType, Profiler};
+use ampoule::{Cache, CacheConfig, Engine, Error, MemoryType, Profiler};
 #[cfg(feature = "compiler")]
 use ampoule_core::tunables::OptLevel;
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, OsStr, c_char, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 
@@ -232,6 +234,20 @@ pub extern "C" fn wasmtime_config_memory_reservation_for_growth_set(config: &mut
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_native_unwind_info_set(config: &mut wasm_config_t, enable: bool) {
     config.config.native_unwind_info = enable;
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_config_cache_config_load(
+    config: &mut wasm_config_t,
+    path: *const c_char,
+) -> Option<Box<wasmtime_error_t>> {
+    let path = if path.is_null() {
+        None
+    } else {
+        // SAFETY: the caller passes a NUL-terminated string; a path need not be UTF-8.
+        Some(Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes())))
+    };
+    give_unit(CacheConfig::from_file(path).and_then(Cache::new).map(|cache| config.config.cache = Some(cache)))
 }
 
 #[unsafe(no_mangle)]

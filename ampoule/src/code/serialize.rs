@@ -84,8 +84,7 @@ pub fn serialize<'a>(
         "the text is this module's"
     );
     let mut file = vec![0; Header::LEN];
-    append(&mut file, &(VERSION, made_for.target))?;
-    append(&mut file, &(made_for.features, made_for.tunables, builtins_checksum()))?;
+    file.extend_from_slice(&identity(made_for)?);
     let identity_end = file.len();
     append(&mut file, module)?;
     file.extend_from_slice(thunks);
@@ -133,6 +132,17 @@ pub fn serialize<'a>(
     Ok(file)
 }
 
+/// What an artifact's engine is told by.
+///
+/// # Errors
+/// Where something is too large to be written down.
+pub fn identity(made_for: Expected<'_>) -> Result<Vec<u8>, CodeError> {
+    let mut identity = Vec::new();
+    append(&mut identity, &(VERSION, made_for.target))?;
+    append(&mut identity, &(made_for.features, made_for.tunables, builtins_checksum()))?;
+    Ok(identity)
+}
+
 /// Loads an artifact. The bytes are copied where they are needed.
 ///
 /// # Errors
@@ -156,7 +166,18 @@ pub fn load_bytes(bytes: &[u8], expected: Expected<'_>) -> Result<Loaded, CodeEr
 pub fn load_file(file: &File, expected: Expected<'_>) -> Result<Loaded, CodeError> {
     let unreadable = |error| CodeError::System("mapping a compiled module", error);
     let len = file.metadata().map_err(unreadable)?.len();
-    let len = usize::try_from(len).ok().filter(|&len| len >= Header::LEN).ok_or_else(|| damaged("it is too short"))?;
+    load_part_of_file(file, usize::try_from(len).map_err(|_| damaged("its length is wrong"))?, expected)
+}
+
+/// As [`load_file`], for an artifact that is the first `len` bytes of the file.
+///
+/// # Errors
+/// As [`load_file`].
+pub fn load_part_of_file(file: &File, len: usize, expected: Expected<'_>) -> Result<Loaded, CodeError> {
+    if len < Header::LEN {
+        return Err(damaged("it is too short"));
+    }
+    let unreadable = |error| CodeError::System("mapping a compiled module", error);
     let mapping = Mapping::private_file(file, len, Access::Read).map_err(unreadable)?;
     let storage = Storage::Mapped(mapping, len);
     let header = Header::check(storage.bytes())?;

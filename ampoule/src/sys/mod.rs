@@ -50,5 +50,6 @@ pub mod pagemap;
 pub mod reservation;
 pub mod signals;
 pub mod stack;
+pub mod thread;
 pub mod trampolines;
 pub mod unwind_info;

@@ -24,6 +24,8 @@
 #define WASMTIME_FEATURE_ASYNC
 /// The threads proposal, with shared memories.
 #define WASMTIME_FEATURE_THREADS
+/// A cache of compiled modules on disk.
+#define WASMTIME_FEATURE_CACHE
 /// Pooling allocation: bounds over all stores of an engine.
 #define WASMTIME_FEATURE_POOLING_ALLOCATOR
 /// Roots for what is collected, tags and exceptions: `wasmtime/exn.h`.
@@ -34,7 +36,6 @@
 #define WASMTIME_FEATURE_CRANELIFT
 
 // #define WASMTIME_FEATURE_ALL_ARCH
-// #define WASMTIME_FEATURE_CACHE
 // #define WASMTIME_FEATURE_COMPONENT_MODEL
 // #define WASMTIME_FEATURE_COREDUMP
 // #define WASMTIME_FEATURE_DEBUG_BUILTINS

@@ -252,9 +252,35 @@ WASM_API_EXTERN void wasmtime_config_native_unwind_info_set(
     wasm_config_t *config, bool enable);
 
 #ifdef WASMTIME_FEATURE_CACHE
-/// Turns on the cache of compiled modules, as described by the TOML file at the
-/// NUL-terminated `path`, or by the file in its default place when `path` is
-/// null. An error when the file cannot be read or is not understood.
+/// \brief Turns on the cache of compiled modules, as described by the TOML file
+/// at the NUL-terminated `path`.
+///
+/// When `path` is null the file is `ampoule/config.toml` in `$XDG_CONFIG_HOME`,
+/// or in `~/.config`, and need not exist. An error when the file cannot be read
+/// or is not understood, or when the folder it names cannot be made or may be
+/// written to by others: what lies there is code that will run.
+///
+/// The file has one section, `[cache]`, whose keys are all optional:
+///
+/// - `directory`, an absolute path; without it `ampoule` in `$XDG_CACHE_HOME`,
+///   or in `~/.cache`.
+/// - `file-count-soft-limit` and `files-total-size-soft-limit` (`"65536"` and
+///   `"512Mi"`): beyond either, the entries that were not used for longest are
+///   deleted until `file-count-limit-percent-if-deleting` and
+///   `files-total-size-limit-percent-if-deleting` (`"70%"`) of it are left. That
+///   happens when an entry was written and the last time was `cleanup-interval`
+///   (`"1h"`) ago.
+/// - `allowed-clock-drift-for-files-from-future` (`"1d"`): files from later than
+///   that count as the oldest. `optimizing-compression-task-timeout` (`"30m"`):
+///   unfinished files so old are deleted.
+/// - `worker-event-queue-size` (`"16"`): so many modules wait at most for being
+///   compiled for the cache. Modules are, under `WASMTIME_STRATEGY_AUTO`, by a
+///   thread of low priority while they run; a process that ends before has not
+///   stored them. Under `WASMTIME_STRATEGY_CRANELIFT` they are stored when they
+///   are made.
+/// - `baseline-compression-level`, `optimized-compression-level` and
+///   `optimized-compression-usage-counter-threshold` are checked and have no
+///   effect: entries are mapped into memory, so they are not compressed.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_config_cache_config_load(
     wasm_config_t *config, const char *path);
 #endif // WASMTIME_FEATURE_CACHE

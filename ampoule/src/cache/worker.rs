@@ -1,0 +1,81 @@
+//! The thread of a cache: runs jobs one by one, whenever the machine has nothing better to do.
+//!
+//! It is started by the first job, ends with the last one that waits, and is nobody's to wait for:
+//! a process that ends takes it along, and the entry it was about is then missing.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The niceness of the thread: the least urgent there is.
+const NICENESS: i32 = 19;
+
+/// See the module.
+pub(super) struct Worker {
+    capacity: usize,
+    queue: Arc<Mutex<Queue>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// The process whose thread is running; a forked child has none of its parent's.
+    running_in: Option<u32>,
+}
+
+impl Worker {
+    /// A worker for which at most `capacity` jobs wait.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, queue: Arc::default() }
+    }
+
+    /// Has a job run some time; dropped where too many wait already.
+    pub(super) fn run(&self, job: Job) {
+        let mut queue = lock(&self.queue);
+        if queue.running_in.is_some_and(|process| process != process::id()) {
+            *queue = Queue::default();
+        }
+        // The first one doesn't wait.
+        if queue.running_in.is_some() && queue.jobs.len() >= self.capacity {
+            return;
+        }
+        queue.jobs.push_back(job);
+        if queue.running_in.is_none() {
+            let shared = self.queue.clone();
+            let started = thread::Builder::new().name("ampoule-cache".to_string()).spawn(move || work(&shared));
+            match started {
+                Ok(_) => queue.running_in = Some(process::id()),
+                Err(error) => {
+                    log::warn!("no thread to compile for the cache: {error}");
+                    queue.jobs.clear();
+                }
+            }
+        }
+    }
+}
+
+fn work(queue: &Mutex<Queue>) {
+    // Without it the thread is merely less polite.
+    let _ = crate::sys::thread::set_niceness(NICENESS);
+    loop {
+        let job = {
+            let mut queue = lock(queue);
+            let Some(job) = queue.jobs.pop_front() else {
+                queue.running_in = None;
+                return;
+            };
+            job
+        };
+        if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            log::error!("compiling for the cache panicked");
+        }
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
