@@ -140,6 +140,12 @@ impl Config {
         self
     }
 
+    /// Counts host calls and guest time, at some 60 ns for each host call; see [`crate::store::statistics`].
+    pub fn statistics(&mut self, on: bool) -> &mut Self {
+        self.tunables.statistics = on;
+        self
+    }
+
     /// Chooses when functions are compiled.
     pub fn strategy(&mut self, strategy: Strategy) -> &mut Self {
         self.strategy = strategy;

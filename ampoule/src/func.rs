@@ -4,6 +4,7 @@ use crate::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::host_func::HostFunc;
 use crate::store::Store;
+use crate::store::calls::AtEnd;
 use crate::sys;
 use crate::type_registry::{Signature, Thunk};
 use crate::val::Val;
@@ -196,23 +197,24 @@ impl Func {
         args: *mut u8,
         results: *mut u8,
     ) -> Result<bool, Error> {
-        let mut watched = false;
+        let mut at_end = AtEnd::Nothing;
         if store.vm.entry_fp == 0 {
             let sp = sys::stack::stack_pointer();
             match store.stack.known_limit_for(sp, store.engine.config().max_wasm_stack) {
                 Some(limit) => store.vm.stack_limit = limit,
-                None => watched = store.begin_call(sp)?,
+                None => at_end = store.begin_call(sp)?,
             }
         } else {
             store.check_nested()?;
             store.check_host_stack()?;
+            at_end = store.begin_nested_call();
         }
         let vm: *mut Store = store;
         // SAFETY: `vm` is the store and its context (store invariants 1 and 2); it is not touched through `store` until
         // this returns (3). The reference belongs to this store, which the public callers compared.
         let outcome = unsafe { sys::entry::enter(vm.cast(), thunk, self.func_ref.as_ptr(), args, results) };
-        if watched {
-            store.end_call();
+        if at_end != AtEnd::Nothing {
+            store.end_call(at_end);
         }
         match outcome {
             sys::entry::RETURNED => Ok(true),
@@ -243,6 +245,7 @@ impl Store {
     /// stack, and only guest code checks the limit by itself.
     fn check_host_stack(&mut self) -> Result<(), Error> {
         if sys::stack::stack_pointer() < self.vm.stack_limit {
+            self.limiter.check_idle()?;
             return Err(Error::trap(ampoule_core::trap::TrapCode::StackOverflow));
         }
         Ok(())

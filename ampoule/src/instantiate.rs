@@ -9,6 +9,7 @@ use crate::instance::{Instance, InstanceData, MemoryLink};
 use crate::module::Module;
 use crate::shared_memory::SharedMemory;
 use crate::store::Store;
+use crate::store::limiter::{LimitRequest, Resource};
 use crate::store::limits::Limits;
 use crate::sys::trampolines::exit_thunk_on_call;
 use crate::{memory, table};
@@ -180,14 +181,23 @@ fn memory_fits(found: &MemoryType, expected: &MemoryType) -> bool {
 }
 
 /// Refuses an instance beyond the store's limits, before anything exists of it.
-fn check_limits(store: &Store, module: &Module) -> Result<(), Error> {
+fn check_limits(store: &mut Store, module: &Module) -> Result<(), Error> {
     let (limits, instances) = (&store.limits, &store.instances);
     let description = module.description();
     let own_memories = description.memories.len() - description.num_imported_memories;
     let own_tables = description.tables.len() - description.num_imported_tables;
     Limits::check_count("instance", instances.list.len(), 1, limits.instances)?;
     Limits::check_count("memory", instances.memories.len(), own_memories, limits.memories)?;
-    Limits::check_count("table", instances.tables.len(), own_tables, limits.tables)
+    Limits::check_count("table", instances.tables.len(), own_tables, limits.tables)?;
+    let current = instances.list.len() as u64;
+    let request =
+        LimitRequest { resource: Resource::Instance, grows: false, current, desired: current + 1, maximum: None };
+    if store.ask_limiter(&request)? {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Limit("the store's limiter refused another instance".to_string()));
+    store.tell_limiter(&request, &error);
+    Err(error)
 }
 
 /// Whether instances have tables of references to host values.
@@ -300,9 +310,10 @@ unsafe fn fill_in(
     }
 }
 
-fn new_shared(store: &Store, ty: &MemoryType) -> Result<SharedMemory, Error> {
-    let fits = ty.min_byte_len().is_some_and(|len| store.limits.allow_memory(len));
-    if !fits {
+fn new_shared(store: &mut Store, ty: &MemoryType) -> Result<SharedMemory, Error> {
+    if let Some(min) = ty.min_byte_len().filter(|&len| store.limits.allow_memory(len)) {
+        memory::ask_for_new(store, ty, min)?;
+    } else {
         return Err(Error::new(ErrorKind::Limit(format!(
             "memory minimum size of {} pages exceeds memory limits",
             ty.min

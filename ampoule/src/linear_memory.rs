@@ -96,6 +96,12 @@ impl LinearMemory {
         self.byte_len
     }
 
+    /// Bytes of address space, with the guard.
+    pub fn reserved_len(&self) -> usize {
+        let reservation = &self.space().reservation;
+        reservation.reserved() + reservation.guard()
+    }
+
     /// Length in pages of the memory's type.
     pub fn pages(&self) -> u64 {
         self.byte_len as u64 >> self.ty.page_size_log2

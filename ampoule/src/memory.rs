@@ -5,6 +5,7 @@ use crate::host_memory::HostLinearMemory;
 use crate::linear_memory::LinearMemory;
 use crate::store::Store;
 use crate::store::instances::ItemId;
+use crate::store::limiter::{LimitRequest, Resource};
 use ampoule_core::tunables::MemoryPlan;
 use ampoule_core::types::MemoryType;
 use ampoule_core::vm::VmMemory;
@@ -51,12 +52,32 @@ impl Bytes {
         }
     }
 
+    /// Bytes of address space.
+    fn reserved_len(&self) -> usize {
+        match self {
+            Bytes::Engine(memory) => memory.reserved_len(),
+            Bytes::Host(memory) => memory.byte_len(),
+        }
+    }
+
     /// Grows by `delta` pages and gives the pages before.
     fn grow(&mut self, delta: u64) -> Option<u64> {
         match self {
             Bytes::Engine(memory) => memory.grow(delta).ok(),
             Bytes::Host(memory) => memory.grow(delta),
         }
+    }
+}
+
+impl MemoryData {
+    /// Base and length in bytes.
+    pub(crate) fn place(&self) -> (*mut u8, usize) {
+        (self.memory.base(), self.memory.byte_len())
+    }
+
+    /// Bytes of address space, with guards.
+    pub(crate) fn reserved_len(&self) -> usize {
+        self.memory.reserved_len()
     }
 }
 
@@ -154,9 +175,16 @@ impl Memory {
     /// Where the type's maximum, the store's limits or the system refuse; nothing changes.
     pub fn grow(&self, store: &mut Store, delta: u64) -> Result<u64, Error> {
         let position = self.position(store)?;
-        grow(store, position, delta)
+        grow(store, position, delta)?
             .ok_or_else(|| Error::new(ErrorKind::Limit(format!("failed to grow memory by `{delta}`"))))
     }
+}
+
+/// Asks the limiter for a new memory of `min` bytes.
+pub(crate) fn ask_for_new(store: &mut Store, ty: &MemoryType, min: u64) -> Result<(), Error> {
+    store.ask_limiter_for(Resource::Memory, min, ty.max.map(|_| ty.max_byte_len()), || {
+        Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
+    })
 }
 
 /// Makes a memory and gives its position. `definition` is its place in an instance's block, or null for the host's.
@@ -171,6 +199,7 @@ pub(crate) fn allocate(
         Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
     })?;
     debug_assert!(min <= ty.max_byte_len());
+    ask_for_new(store, ty, min)?;
     let pooled = !definition.is_null() && store.engine.pool().is_some();
     let memory = match &store.engine.config().host_memories {
         Some(creator) if !pooled => Bytes::Host(HostLinearMemory::new(creator, ty)?),
@@ -196,13 +225,34 @@ pub(crate) fn allocate(
 }
 
 /// Grows a memory; `None` where it can't, and nothing changed.
-pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Option<u64> {
-    let data = &mut store.instances.memories[position as usize];
-    let new_len = delta.checked_mul(data.ty.page_size())?.checked_add(data.memory.byte_len() as u64)?;
-    // Growing by nothing asks for the size, and is no growth that a limit could refuse.
-    if delta > 0 && !store.limits.allow_memory(new_len) {
-        return None;
+///
+/// # Errors
+/// What the store's limiter says.
+pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Result<Option<u64>, Error> {
+    let data = &store.instances.memories[position as usize];
+    let current = data.memory.byte_len() as u64;
+    if delta == 0 {
+        // Asks for the size, and is no growth that a limit could refuse.
+        return Ok(Some(current >> data.ty.page_size_log2));
     }
+    let request = growth(&data.ty, current, delta);
+    let allowed = request.desired <= data.ty.max_byte_len() && store.limits.allow_memory(request.desired);
+    let grown = if allowed && store.ask_limiter(&request)? { enlarge(store, position, delta) } else { None };
+    if grown.is_none() {
+        store.growth_failed(&request);
+    }
+    Ok(grown)
+}
+
+/// What a limiter is asked before a memory of this type grows.
+pub(crate) fn growth(ty: &MemoryType, current: u64, delta: u64) -> LimitRequest {
+    let desired = delta.saturating_mul(ty.page_size()).saturating_add(current);
+    let maximum = ty.max.map(|_| ty.max_byte_len());
+    LimitRequest { resource: Resource::Memory, grows: true, current, desired, maximum }
+}
+
+fn enlarge(store: &mut Store, position: u32, delta: u64) -> Option<u64> {
+    let data = &mut store.instances.memories[position as usize];
     let before = data.memory.grow(delta);
     debug_assert!(data.own.as_deref().is_none_or(|own| std::ptr::eq(own, data.definition)));
     // SAFETY: the definition lives as long as the store, and no guest code runs on another thread: it isn't shared.

@@ -66,6 +66,13 @@ impl SharedMemory {
         self.0.vm.byte_len.load(Ordering::SeqCst)
     }
 
+    /// Bytes of address space, with the guard.
+    pub fn reserved_len(&self) -> usize {
+        let space = self.0.space.lock().unwrap_or_else(PoisonError::into_inner);
+        let reservation = &space.as_ref().expect("there until drop").reservation;
+        reservation.reserved() + reservation.guard()
+    }
+
     /// Length in pages of the memory's type.
     pub fn pages(&self) -> u64 {
         self.byte_len() as u64 >> self.0.ty.page_size_log2

@@ -5,6 +5,7 @@ use crate::instance::InstanceData;
 use crate::pool::Claim;
 use crate::store::Store;
 use crate::store::instances::ItemId;
+use crate::store::limiter::{LimitRequest, Resource};
 use crate::store::limits::Limits;
 use crate::val::Val;
 use ampoule_core::index::FuncIndex;
@@ -43,6 +44,13 @@ impl Drop for TableData {
         if let Some(claim) = &self.claim {
             claim.pool().give_back_elements(std::mem::take(&mut self.elements));
         }
+    }
+}
+
+impl TableData {
+    /// Bytes that its elements have room in.
+    pub(crate) fn capacity_bytes(&self) -> usize {
+        self.elements.capacity() * size_of::<u64>()
     }
 }
 
@@ -118,7 +126,7 @@ impl Table {
     pub fn grow(&self, store: &mut Store, delta: u64, init: &Val) -> Result<u64, Error> {
         let position = self.position(store)?;
         let word = element_in(store, store.instances.tables[position as usize].ty.element, init)?;
-        grow(store, position, delta, word)
+        grow(store, position, delta, word)?
             .ok_or_else(|| Error::new(ErrorKind::Limit(format!("failed to grow table by `{delta}`"))))
     }
 }
@@ -159,6 +167,7 @@ pub(crate) fn allocate(store: &mut Store, ty: &TableType, init: u64, definition:
     if !store.limits.allow_table(ty.min) || ty.min > MAX_ELEMENTS {
         return Err(too_large());
     }
+    store.ask_limiter_for(Resource::Table, ty.min, ty.max, too_large)?;
     // What the host makes for itself is not the pool's.
     let pool = store.engine.pool().filter(|_| !definition.is_null());
     let claim = pool.map(|pool| pool.claim_table()).transpose()?;
@@ -224,19 +233,34 @@ pub(crate) fn fill(store: &mut Store, position: u32, index: u64, word: u64, len:
 }
 
 /// Grows by `delta` elements, each the guest value `word`; `None` where it can't, and nothing changed.
-pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> Option<u64> {
-    let table = &mut store.instances.tables[position as usize];
-    let before = table.elements.len();
-    let after = (before as u64).checked_add(delta)?;
+///
+/// # Errors
+/// What the store's limiter says.
+pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> Result<Option<u64>, Error> {
+    let table = &store.instances.tables[position as usize];
+    let current = table.elements.len() as u64;
+    if delta == 0 {
+        // Asks for the size, and is no growth that a limit could refuse.
+        return Ok(Some(current));
+    }
+    let (desired, maximum) = (current.saturating_add(delta), table.ty.max);
     let pooled = table.claim.as_ref().map_or(MAX_ELEMENTS, |claim| claim.pool().max_table_elements());
     let width = if table.ty.is_64 { u64::MAX } else { u64::from(u32::MAX) };
-    if after > table.ty.max.unwrap_or(width).min(width).min(MAX_ELEMENTS).min(pooled)
-        || (delta > 0 && !store.limits.allow_table(after))
-    {
-        return None;
+    let most = maximum.unwrap_or(width).min(width).min(MAX_ELEMENTS).min(pooled);
+    let request = LimitRequest { resource: Resource::Table, grows: true, current, desired, maximum };
+    let allowed = desired <= most && store.limits.allow_table(desired) && store.ask_limiter(&request)?;
+    let grown = if allowed { enlarge(store, position, delta, word) } else { None };
+    if grown.is_none() {
+        store.growth_failed(&request);
     }
+    Ok(grown)
+}
+
+fn enlarge(store: &mut Store, position: u32, delta: u64, word: u64) -> Option<u64> {
+    let table = &mut store.instances.tables[position as usize];
+    let before = table.elements.len();
     table.elements.try_reserve(delta as usize).ok()?;
-    table.elements.resize(after as usize, stored_form(table.ty.element, word));
+    table.elements.resize(before + delta as usize, stored_form(table.ty.element, word));
     debug_assert!(table.own.as_deref().is_none_or(|own| std::ptr::eq(own, table.definition)));
     // SAFETY: the definition lives as long as the store, and this thread is the only one in it.
     unsafe { table.definition.write(VmTable { base: table.elements.as_mut_ptr(), len: table.elements.len() }) };

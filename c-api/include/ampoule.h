@@ -28,6 +28,7 @@
  * | --- | --- | --- |
  * | `cancel` | ampoule/cancel.h | cancelling calls, deadlines |
  * | `error` | ampoule/error.h | what errors and traps are about, as numbers and names |
+ * | `limits` | ampoule/limits.h | limit callbacks, statistics |
  * | `native` | ampoule/native.h | guest functions as C function pointers, C functions as imports |
  *
  * A name stays once it is here, and what it stands for keeps its meaning.
@@ -38,6 +39,7 @@
 
 #include <ampoule/cancel.h>
 #include <ampoule/error.h>
+#include <ampoule/limits.h>
 #include <ampoule/native.h>
 #include <wasmtime.h>
 

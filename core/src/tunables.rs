@@ -15,6 +15,8 @@ pub struct Tunables {
     pub epoch_interruption: bool,
     /// Look at function entries and loop heads whether the call was cancelled; implied by `epoch_interruption`.
     pub cancellation: bool,
+    /// Count host calls, and the time that guests take.
+    pub statistics: bool,
     /// Give every NaN result the canonical bits.
     pub nan_canonicalization: bool,
     /// Give relaxed SIMD operations the results of the deterministic profile.
@@ -60,6 +62,7 @@ impl Default for Tunables {
             consume_fuel: false,
             epoch_interruption: false,
             cancellation: false,
+            statistics: false,
             nan_canonicalization: false,
             relaxed_simd_deterministic: false,
             signals_based_traps: true,

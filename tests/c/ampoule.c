@@ -32,7 +32,7 @@ static void unknown_names_are_not_there(void) {
 }
 
 static void documented_names_are_there(void) {
-  static const char *const names[] = {"cancel", "error", "native", NULL};
+  static const char *const names[] = {"cancel", "error", "limits", "native", NULL};
   has_fn *has = find_has();
   if (!has) return;
   for (const char *const *name = names; *name; name++)

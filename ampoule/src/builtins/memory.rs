@@ -7,6 +7,7 @@ use crate::error::{Error, MemoryFault};
 use crate::instance::{InstanceData, MemoryLink};
 use crate::parking::WaitOutcome;
 use crate::shared_memory::SharedMemory;
+use crate::store::Store;
 use ampoule_core::index::{DataIndex, MemoryIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmMemory};
@@ -25,14 +26,24 @@ pub(crate) unsafe extern "C" fn memory_grow(vmctx: *mut VmContext, memory: u32, 
     let link = unsafe { &(&(*instance).memories)[memory as usize] };
     let before = match link {
         MemoryLink::Store(position) => crate::memory::grow(store, *position, delta),
-        MemoryLink::Shared(memory) => {
-            let new_len =
-                delta.checked_mul(memory.ty().page_size()).and_then(|more| more.checked_add(memory.byte_len() as u64));
-            new_len.filter(|&len| store.limits.allow_memory(len)).and_then(|_| memory.grow(delta).ok())
-        }
+        MemoryLink::Shared(memory) => grow_shared(store, &memory.clone(), delta),
     };
     // A 32-bit memory's answer is truncated by the code that asked: -1 stays -1.
-    before.unwrap_or(u64::MAX)
+    store.or_unwind(before).flatten().unwrap_or(u64::MAX)
+}
+
+/// As `crate::memory::grow`. Other threads may grow the memory meanwhile; limits are asked by the length that this one has seen.
+fn grow_shared(store: &mut Store, memory: &SharedMemory, delta: u64) -> Result<Option<u64>, Error> {
+    if delta == 0 {
+        return Ok(Some(memory.pages()));
+    }
+    let request = crate::memory::growth(memory.ty(), memory.byte_len() as u64, delta);
+    let allowed = request.desired <= memory.ty().max_byte_len() && store.limits.allow_memory(request.desired);
+    let grown = if allowed && store.ask_limiter(&request)? { memory.grow(delta).ok() } else { None };
+    if grown.is_none() {
+        store.growth_failed(&request);
+    }
+    Ok(grown)
 }
 
 /// # Safety

@@ -17,7 +17,8 @@ pub(crate) unsafe extern "C" fn table_grow(vmctx: *mut VmContext, table: u32, de
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
-        table::grow(store, position(instance, table), delta, init).unwrap_or(u64::MAX)
+        let before = table::grow(store, position(instance, table), delta, init);
+        store.or_unwind(before).flatten().unwrap_or(u64::MAX)
     }
 }
 

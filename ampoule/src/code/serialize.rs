@@ -237,7 +237,7 @@ fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<(), CodeErr
     );
     expect_fields!(
         Tunables, tunables, expected.tunables,
-        opt_level consume_fuel epoch_interruption cancellation nan_canonicalization relaxed_simd_deterministic
+        opt_level consume_fuel epoch_interruption cancellation statistics nan_canonicalization relaxed_simd_deterministic
         signals_based_traps spectre_mitigation debug_verifier debug_info memory_reservation memory_guard_size memory_may_move
     );
     Ok(())

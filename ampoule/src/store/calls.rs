@@ -1,4 +1,4 @@
-//! What is done where calls begin and end, in stores whose calls can be cancelled.
+//! What is done where calls begin and end, in stores whose calls can be cancelled, or where the guest's time is counted.
 //!
 //! Other stores never come here: the way in compares the stack's bounds that the store knows with the stack pointer, and a store with
 //! something to do at the borders of calls pretends not to know them ([`crate::sys::stack::StackBounds::keep_asking`]). That is decided
@@ -6,19 +6,47 @@
 
 use super::Store;
 use crate::cancel::{CancelCheck, CancelToken, Cell};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
+use crate::sys::stack::StackBounds;
 use crate::timer::now_ns;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Who wants to know of calls.
-#[derive(Default)]
 pub(crate) struct Calls {
     cancel: Option<Arc<Cell>>,
     time_limit: Option<Duration>,
     /// A call is running that [`Store::end_call`] will be told of.
     running: bool,
+    /// Guest time is counted.
+    timed: bool,
+}
+
+/// What is to be done when a call is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AtEnd {
+    Nothing,
+    /// The guest's clock is stopped.
+    StopClock,
+    /// And the call's generation is over.
+    EndGeneration,
+}
+
+impl Calls {
+    pub(crate) fn new(engine: &Engine) -> Self {
+        Self { cancel: None, time_limit: None, running: false, timed: engine.config().tunables.statistics }
+    }
+}
+
+/// The stack that a new store knows: none, and none it will take for known where the guest's time is counted.
+pub(crate) fn first_stack(engine: &Engine) -> StackBounds {
+    let mut stack = StackBounds::default();
+    if engine.config().tunables.statistics {
+        stack.keep_asking();
+    }
+    stack
 }
 
 impl Drop for Calls {
@@ -30,39 +58,59 @@ impl Drop for Calls {
 }
 
 impl Store {
-    /// The outermost call begins, entered at stack pointer `sp`, and the quick way in did not know the stack. Whether
-    /// [`Store::end_call`] is to be called after it.
+    /// The outermost call begins, entered at stack pointer `sp`, and the quick way in did not know the stack. What [`Store::end_call`]
+    /// is to be told after it.
     ///
     /// # Errors
     /// Where the call was cancelled before it began, or its time limit can't be watched.
     #[cold]
-    pub(crate) fn begin_call(&mut self, sp: usize) -> Result<bool, Error> {
+    pub(crate) fn begin_call(&mut self, sp: usize) -> Result<AtEnd, Error> {
+        self.limiter.check_idle()?;
         self.vm.stack_limit = self.stack.limit_for(sp, self.engine.config().max_wasm_stack);
-        let Some(cell) = &self.calls.cancel else { return Ok(false) };
+        let timed = self.begin_nested_call();
+        if timed != AtEnd::Nothing {
+            self.stack.keep_asking();
+        }
+        let Some(cell) = &self.calls.cancel else { return Ok(timed) };
         self.stack.keep_asking();
         if self.calls.running {
             // Entered on another stack, by a host function that waits for it: part of its call.
-            return Ok(false);
+            return Ok(timed);
         }
         if let Some(limit) = self.calls.time_limit {
             let at = now_ns().saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
             cell.set_time_limit(at);
             if let Err(error) = self.engine.timer().watch(cell, at) {
                 cell.set_time_limit(0);
+                self.counters.stop();
                 return Err(error);
             }
         }
-        cell.begin()?;
+        if let Err(error) = cell.begin() {
+            self.counters.stop();
+            return Err(error);
+        }
         self.calls.running = true;
         self.write_deadline();
-        Ok(true)
+        Ok(AtEnd::EndGeneration)
     }
 
-    /// The call that [`Store::begin_call`] wanted to know the end of is over.
+    /// A call in a call begins.
+    #[inline]
+    pub(crate) fn begin_nested_call(&mut self) -> AtEnd {
+        if !self.calls.timed {
+            return AtEnd::Nothing;
+        }
+        self.counters.start();
+        AtEnd::StopClock
+    }
+
+    /// A call is over that wanted to know it.
     #[cold]
-    pub(crate) fn end_call(&mut self) {
-        self.calls.running = false;
-        if let Some(cell) = &self.calls.cancel {
+    pub(crate) fn end_call(&mut self, what: AtEnd) {
+        self.counters.stop();
+        if let (AtEnd::EndGeneration, Some(cell)) = (what, &self.calls.cancel) {
+            self.calls.running = false;
             cell.end();
         }
     }

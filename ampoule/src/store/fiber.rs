@@ -132,7 +132,13 @@ impl Store {
             if (*core).given_up {
                 return Err(given_up());
             }
-            match (*(*core).suspender).suspend() {
+            // Whoever runs while the task waits, it is not this guest.
+            let guest_ran = self.counters.stop();
+            let wake = (*(*core).suspender).suspend();
+            if guest_ran {
+                self.counters.start();
+            }
+            match wake {
                 Wake::Continue => self.cancellation().map_or(Ok(()), Err),
                 Wake::GiveUp => Err(given_up()),
             }

@@ -12,6 +12,9 @@ pub(crate) struct Fuel {
     reserve: u64,
     /// What the counter holds at most.
     portion: u64,
+    /// What was set last, and what was used before.
+    given: u64,
+    used_before: u64,
 }
 
 /// Without an interval.
@@ -19,20 +22,27 @@ const ALL: u64 = i64::MAX as u64;
 
 impl Fuel {
     pub(crate) fn new(enabled: bool) -> Self {
-        Self { enabled, reserve: 0, portion: ALL }
+        Self { enabled, reserve: 0, portion: ALL, given: 0, used_before: 0 }
     }
 
     pub(crate) fn set(&mut self, vm: &mut VmStoreContext, fuel: u64) -> Result<(), Error> {
         self.check()?;
-        self.divide(vm, fuel);
+        self.give(vm, fuel);
         Ok(())
+    }
+
+    /// Makes this what is left.
+    fn give(&mut self, vm: &mut VmStoreContext, fuel: u64) {
+        self.used_before = self.used(vm);
+        self.given = fuel;
+        self.divide(vm, fuel);
     }
 
     /// Sets how much is used between two yields; 0 for no yields.
     pub(crate) fn set_interval(&mut self, vm: &mut VmStoreContext, interval: u64) -> Result<(), Error> {
         let fuel = self.get(vm)?;
         self.portion = if interval == 0 { ALL } else { interval.min(ALL) };
-        self.divide(vm, fuel);
+        self.give(vm, fuel);
         Ok(())
     }
 
@@ -52,6 +62,14 @@ impl Fuel {
         // Positive: a block's cost was taken in one go beyond what was left.
         let active = if vm.fuel < 0 { vm.fuel.unsigned_abs() } else { 0 };
         Ok(active.saturating_add(self.reserve))
+    }
+
+    /// What was used in all, since the store was made; also what was taken beyond what was left.
+    pub(crate) fn used(&self, vm: &VmStoreContext) -> u64 {
+        // What is left, or less than nothing: moving it between counter and reserve doesn't change the sum.
+        let left = i128::from(self.reserve) - i128::from(vm.fuel);
+        let used = u64::try_from(i128::from(self.given) - left).unwrap_or(0);
+        self.used_before.saturating_add(used)
     }
 
     /// Moves what waits in reserve to the counter. False where there is nothing left.
@@ -117,6 +135,25 @@ mod tests {
         store.set_fuel_yield_interval(0).unwrap();
         assert_eq!((store.fuel().unwrap(), store.vm.fuel), (693, -693));
         assert!(!store.fuel.yields());
+        assert_eq!(store.statistics().fuel_used, 307);
+    }
+
+    #[test]
+    fn what_was_used_adds_up_however_it_was_set() {
+        let mut store = store();
+        store.set_fuel(1000).unwrap();
+        store.vm.fuel += 300;
+        assert_eq!(store.statistics().fuel_used, 300);
+        store.set_fuel(u64::MAX).unwrap();
+        store.vm.fuel += i64::MAX;
+        store.vm.fuel += 7;
+        let store = &mut *store;
+        assert!(store.fuel.refill(&mut store.vm));
+        store.vm.fuel += 5;
+        assert_eq!(store.statistics().fuel_used, 300 + i64::MAX as u64 + 12);
+        store.set_fuel(0).unwrap();
+        store.vm.fuel = 3;
+        assert_eq!(store.statistics().fuel_used, 300 + i64::MAX as u64 + 15);
     }
 
     #[test]

@@ -18,10 +18,12 @@ pub mod exception;
 pub mod fiber;
 pub mod fuel;
 pub mod instances;
+pub mod limiter;
 pub mod limits;
 pub mod native;
 pub mod roots;
 pub mod slots;
+pub mod statistics;
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -36,10 +38,12 @@ use exception::Exceptions;
 use fiber::Fibers;
 use fuel::Fuel;
 use instances::Instances;
+use limiter::LimiterRoom;
 use limits::Limits;
 use native::Native;
 use roots::Roots;
 use slots::Slots;
+use statistics::Counters;
 use std::any::Any;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,9 +62,13 @@ pub struct Store {
     pub(crate) epoch: Epoch,
     /// Who wants to know where calls begin and end.
     pub(crate) calls: Calls,
+    /// Host calls and guest time, where they are counted.
+    pub(crate) counters: Counters,
     pub(crate) limits: Limits,
     /// Asynchronous calls, and the stack for the next.
     pub(crate) fibers: Fibers,
+    /// The embedder's limiter, asked beside `limits`.
+    pub(crate) limiter: LimiterRoom,
     /// The host values that `externref`s stand for.
     pub(crate) externrefs: ExternRefs,
     /// Held from the first reference on, where the engine has a pool.
@@ -105,13 +113,17 @@ impl Store {
                 _pad: 0,
                 caller: ptr::null_mut(),
                 id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+                leaving: statistics::leaving as *const _,
+                returning: statistics::returning as *const _,
                 runtime: ptr::null_mut(),
             },
             fuel: Fuel::new(engine.config().tunables.consume_fuel),
             epoch,
-            calls: Calls::default(),
+            calls: Calls::new(engine),
+            counters: Counters::default(),
             limits: Limits::default(),
             fibers: Fibers::default(),
+            limiter: LimiterRoom::default(),
             instances: Instances::default(),
             externrefs: ExternRefs::default(),
             gc_heap: None,
@@ -121,7 +133,7 @@ impl Store {
             slots: Slots::default(),
             pending: None,
             native: Native::new(engine.config().max_wasm_stack),
-            stack: StackBounds::default(),
+            stack: calls::first_stack(engine),
             engine: engine.clone(),
         })
     }

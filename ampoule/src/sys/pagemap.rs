@@ -43,6 +43,20 @@ pub fn written_pages(start: usize, end: usize, max_pages: usize) -> Option<Writt
     PAGE_MAP.get_or_init(PageMap::open).as_ref()?.scan(start, end, max_pages)
 }
 
+/// Bytes of the pages that have been written, among those of a range that starts where a page does; pages count as a whole, but not
+/// beyond the range. `None` as for [`written_pages`].
+pub fn written_bytes(start: usize, len: usize) -> Option<u64> {
+    let (mut at, end) = (start, start + len);
+    let mut sum = 0;
+    while at < end {
+        let found = written_pages(at, end.next_multiple_of(PAGE), usize::MAX / PAGE)?;
+        sum += found.ranges().map(|range| (range.end.min(end) - range.start) as u64).sum::<u64>();
+        // It always gets further; were that not so, nobody should wait for it.
+        at = Some(found.scanned_end()).filter(|&scanned| scanned > at)?;
+    }
+    Some(sum)
+}
+
 /// `/proc/self/pagemap`, opened once. The file stays that of the process which opened it: a forked child would read of its
 /// parent's pages.
 struct PageMap {

@@ -98,6 +98,8 @@ impl World {
             _pad: 0,
             caller: null_mut(),
             id: 1,
+            leaving: std::ptr::null(),
+            returning: std::ptr::null(),
             runtime: Box::into_raw(Box::new(log)).cast(),
         }));
         let vmctx = Box::into_raw(Box::new(VmContext { store, signatures: null(), instance: null_mut() }));

@@ -4,12 +4,13 @@
 
 pub mod cancel;
 pub mod error;
+pub mod limits;
 pub mod native;
 
 use std::ffi::{CStr, c_char};
 
 /// The names of the extensions, one for each header in `include/ampoule/`. Programs rely on them: never take one away.
-const EXTENSIONS: &[&CStr] = &[c"cancel", c"error", c"native"];
+const EXTENSIONS: &[&CStr] = &[c"cancel", c"error", c"limits", c"native"];
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ampoule_has(name: *const c_char) -> bool {

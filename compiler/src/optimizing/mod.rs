@@ -55,6 +55,8 @@ pub const FRAME_MAX: u32 = 8 << 10;
 pub struct OptimizingCompiler {
     isa: OwnedTargetIsa,
     target: String,
+    /// Exit thunks tell the runtime of host calls.
+    statistics: bool,
     /// Allocations to be used again.
     pool: Mutex<Vec<Box<Scratch>>>,
 }
@@ -91,7 +93,8 @@ impl OptimizingCompiler {
         }
         let features = isa.isa_flags().into_iter().filter(|flag| flag.as_bool() == Some(true)).map(|flag| flag.name);
         let target = format!("{} {}", isa.triple(), features.collect::<Vec<_>>().join(","));
-        Ok(Self { isa, target, pool: Mutex::new(Vec::new()) })
+        let statistics = tunables.statistics;
+        Ok(Self { isa, target, statistics, pool: Mutex::new(Vec::new()) })
     }
 
     /// Builds, optimizes and emits one piece of code.
@@ -229,11 +232,13 @@ impl Compiler for OptimizingCompiler {
     }
 
     fn exit_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {
-        self.compile_exit(ty, |builder| thunks::build_exit_thunk(builder, &*self.isa, ty, shape))
+        self.compile_exit(ty, |builder| thunks::build_exit_thunk(builder, &*self.isa, ty, shape, self.statistics))
     }
 
     fn native_exit_thunk(&self, ty: &FuncType, shape: NativeShape) -> Result<CompiledFunction, CompileError> {
-        self.compile_exit(ty, |builder| thunks::build_native_exit_thunk(builder, &*self.isa, ty, shape))
+        self.compile_exit(ty, |builder| {
+            thunks::build_native_exit_thunk(builder, &*self.isa, ty, shape, self.statistics)
+        })
     }
 
     fn target(&self) -> &str {

@@ -142,6 +142,7 @@ pub(super) fn build_exit_thunk(
     isa: &dyn TargetIsa,
     ty: &FuncType,
     shape: ValueShape,
+    statistics: bool,
 ) {
     let slots = Slots::of(shape);
     let params = begin(&mut builder);
@@ -182,7 +183,13 @@ pub(super) fn build_exit_thunk(
         }
     }
 
+    if statistics {
+        tell(&mut builder, isa, store, offset_of!(VmStoreContext, leaving));
+    }
     let error = call_host(&mut builder, isa, host_func, caller, shape, (args, num_params), (results, num_results));
+    if statistics {
+        tell(&mut builder, isa, store, offset_of!(VmStoreContext, returning));
+    }
     let (failed, next) = branch_cold(&mut builder, error);
     builder.switch_to_block(failed);
     never(&mut builder, isa, Builtin::HostError, &[store, error]);
@@ -214,6 +221,15 @@ fn make_caller(builder: &mut FunctionBuilder<'_>, store: Value) -> Value {
     builder.ins().store(trusted, store, caller, offset_of!(VmCaller, store) as i32);
     builder.ins().store(trusted, instance, caller, offset_of!(VmCaller, vmctx) as i32);
     caller
+}
+
+/// Calls one of the functions through which the runtime learns of host calls.
+fn tell(builder: &mut FunctionBuilder<'_>, isa: &dyn TargetIsa, store: Value, function: usize) {
+    let function = builder.ins().load(types::I64, MemFlagsData::trusted(), store, function as i32);
+    let mut signature = Signature::new(isa.default_call_conv());
+    signature.params.push(AbiParam::new(types::I64));
+    let signature = builder.import_signature(signature);
+    builder.ins().call_indirect(signature, function, &[store]);
 }
 
 /// Calls the host's C function and gives what it answers: an error, or null.
@@ -253,6 +269,7 @@ pub(super) fn build_native_exit_thunk(
     isa: &dyn TargetIsa,
     ty: &FuncType,
     shape: NativeShape,
+    statistics: bool,
 ) {
     let params = begin(&mut builder);
     let host_func = params[0];
@@ -286,10 +303,16 @@ pub(super) fn build_native_exit_thunk(
     }
     signature.returns.extend(ty.results().first().map(|&ty| AbiParam::new(clif_type(ty))));
 
+    if statistics {
+        tell(&mut builder, isa, store, offset_of!(VmStoreContext, leaving));
+    }
     let callback = builder.ins().load(types::I64, trusted, host_func, offset_of!(VmHostFunc, callback) as i32);
     let signature = builder.import_signature(signature);
     let call = builder.ins().call_indirect(signature, callback, &values);
     let mut results = builder.inst_results(call).to_vec();
+    if statistics {
+        tell(&mut builder, isa, store, offset_of!(VmStoreContext, returning));
+    }
     let raised = builder.ins().load(types::I32, trusted, store, offset_of!(VmStoreContext, unwinding) as i32);
     let (failed, next) = branch_cold(&mut builder, raised);
     builder.switch_to_block(failed);

@@ -35,6 +35,11 @@ pub struct VmStoreContext {
     pub caller: *mut VmContext,
     /// The store's id, unique in the process and never zero; handles given to C carry it.
     pub id: u64,
+    /// `extern "C" fn(*mut VmStoreContext)`, which exit thunks call before they call the host, where they are compiled with
+    /// [`crate::tunables::Tunables::statistics`].
+    pub leaving: *const c_void,
+    /// The same, after the host has returned.
+    pub returning: *const c_void,
     /// Whatever the runtime wants to find from here; machine code never reads it.
     pub runtime: *mut c_void,
 }

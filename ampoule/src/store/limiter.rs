@@ -1,0 +1,135 @@
+//! A limiter of the embedder's: asked before anything is made or grown, beside the fixed numbers in [`super::limits`].
+//!
+//! Both have to allow; the numbers are looked at first, and what they refuse the limiter is only told of. While the limiter runs the store
+//! is in the middle of something, so nobody may enter it or make and grow things in it: that is refused. The refusals cost
+//! nothing elsewhere: the limiter is not in its place then, the stack's bounds are as if unknown, and no stack pointer is
+//! above the limit for nested calls.
+
+use super::Store;
+use crate::error::{Error, ErrorKind};
+
+/// What is to be made or grown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resource {
+    /// A linear memory; sizes are in bytes. Also a shared one, where a guest of the store makes or grows it.
+    Memory,
+    /// A table; sizes are in elements.
+    Table,
+    /// Instances of the store; sizes are how many.
+    Instance,
+}
+
+/// What a limiter is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LimitRequest {
+    /// Of what.
+    pub resource: Resource,
+    /// Whether it is there already, and grows; it is made otherwise.
+    pub grows: bool,
+    /// The size now; zero for what is made.
+    pub current: u64,
+    /// The size wanted.
+    pub desired: u64,
+    /// What the type says is the most.
+    pub maximum: Option<u64>,
+}
+
+/// Decides what a store may have.
+pub trait Limiter: Send + Sync {
+    /// Whether the request is granted. Only requests that types and the store's fixed limits allow come here.
+    ///
+    /// # Errors
+    /// Ends the guest, or the host's call, that asked. A plain refusal lets `memory.grow` and `table.grow` answer -1.
+    fn allow(&mut self, request: &LimitRequest) -> Result<bool, Error>;
+
+    /// A request came to nothing: refused by its type, by the fixed limits, by [`Limiter::allow`] (unless that gave an error), or
+    /// by the system.
+    fn failed(&mut self, request: &LimitRequest, reason: &Error);
+}
+
+/// The embedder's limiter, if any.
+#[derive(Default)]
+pub(crate) struct LimiterRoom {
+    limiter: Option<Box<dyn Limiter>>,
+    /// It is running, and not in its place.
+    busy: bool,
+}
+
+impl LimiterRoom {
+    /// Refuses what must not happen while the limiter runs.
+    pub(crate) fn check_idle(&self) -> Result<(), Error> {
+        if self.busy { Err(busy()) } else { Ok(()) }
+    }
+}
+
+#[cold]
+fn busy() -> Error {
+    Error::message("a limiter cannot use the store that asks it")
+}
+
+impl Store {
+    /// Sets or removes the limiter. It holds for what is made and grown from then on.
+    ///
+    /// # Errors
+    /// While the limiter runs.
+    pub fn set_limiter(&mut self, limiter: Option<Box<dyn Limiter>>) -> Result<(), Error> {
+        self.limiter.check_idle()?;
+        self.limiter.limiter = limiter;
+        Ok(())
+    }
+
+    /// Whether the limiter grants a request.
+    #[inline]
+    pub(crate) fn ask_limiter(&mut self, request: &LimitRequest) -> Result<bool, Error> {
+        if self.limiter.limiter.is_none() && !self.limiter.busy {
+            return Ok(true);
+        }
+        self.with_limiter(|limiter| limiter.allow(request))?.unwrap_or(Ok(true))
+    }
+
+    /// As [`Store::ask_limiter`], for what is made: a refusal is an error.
+    #[inline]
+    pub(crate) fn ask_limiter_for(
+        &mut self,
+        resource: Resource,
+        desired: u64,
+        maximum: Option<u64>,
+        refused: impl FnOnce() -> Error,
+    ) -> Result<(), Error> {
+        let request = LimitRequest { resource, grows: false, current: 0, desired, maximum };
+        if self.ask_limiter(&request)? {
+            return Ok(());
+        }
+        let error = refused();
+        self.tell_limiter(&request, &error);
+        Err(error)
+    }
+
+    /// Tells the limiter of a request that failed.
+    pub(crate) fn tell_limiter(&mut self, request: &LimitRequest, reason: &Error) {
+        // It is the limiter's own request where it is busy, and that is told by an error.
+        let _ = self.with_limiter(|limiter| limiter.failed(request, reason));
+    }
+
+    /// Tells the limiter of a growth that failed, for a reason in words that are only made where there is a limiter.
+    pub(crate) fn growth_failed(&mut self, request: &LimitRequest) {
+        if self.limiter.limiter.is_some() {
+            let what = if request.resource == Resource::Memory { "memory" } else { "table" };
+            let (current, desired) = (request.current, request.desired);
+            let reason = format!("{what} cannot grow from {current} to {desired}");
+            self.tell_limiter(request, &Error::new(ErrorKind::Limit(reason)));
+        }
+    }
+
+    fn with_limiter<R>(&mut self, run: impl FnOnce(&mut dyn Limiter) -> R) -> Result<Option<R>, Error> {
+        self.limiter.check_idle()?;
+        let Some(mut limiter) = self.limiter.limiter.take() else { return Ok(None) };
+        self.limiter.busy = true;
+        self.stack.keep_asking();
+        let stack_limit = std::mem::replace(&mut self.vm.stack_limit, usize::MAX);
+        let answer = run(&mut *limiter);
+        self.vm.stack_limit = stack_limit;
+        self.limiter = LimiterRoom { limiter: Some(limiter), busy: false };
+        Ok(Some(answer))
+    }
+}

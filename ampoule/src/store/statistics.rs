@@ -1,0 +1,132 @@
+//! What a store takes, and what its guests did.
+//!
+//! Sizes are added up when somebody asks. Host calls and guest time are only counted where the engine was configured for it
+//! ([`crate::Config::statistics`]): exit thunks are then compiled with calls of [`leaving`] and [`returning`], and the way into the
+//! guest takes the time as it does what [`super::calls`] is for.
+
+use super::Store;
+use crate::instance::{MemoryLink, description_len};
+use crate::sys::pagemap;
+use crate::timer::now_ns;
+use ampoule_core::vm::VmStoreContext;
+
+/// Numbers of one store. Sizes are in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Statistics {
+    /// Instances in the store.
+    pub instances: u64,
+    /// Memories, made by instances and by the host; shared ones that instances use, once each.
+    pub memories: u64,
+    /// Tables, made by instances and by the host.
+    pub tables: u64,
+    /// Lengths of the memories.
+    pub memory_bytes: u64,
+    /// Of them, in pages that hold contents of their own; `None` where the system doesn't tell. Untouched pages, and those that are as
+    /// in the module, take no physical memory; those of a memory that was used before, and zeroed, do.
+    pub memory_resident_bytes: Option<u64>,
+    /// Address space that the memories occupy, with guards.
+    pub memory_reserved_bytes: u64,
+    /// Room for the elements of the tables.
+    pub table_bytes: u64,
+    /// Records of the instances.
+    pub instance_bytes: u64,
+    /// Fuel used since the store was made, however often it was set; zero where the engine has no fuel.
+    pub fuel_used: u64,
+    /// Calls of host functions by guests; zero where the engine doesn't count.
+    pub host_calls: u64,
+    /// Nanoseconds that guests ran, without host functions, but with what the engine did on their behalf: compiling, growing, waiting
+    /// for other threads. Zero where the engine doesn't count.
+    pub guest_time_ns: u64,
+}
+
+/// What is counted while guests run.
+#[derive(Default)]
+pub(crate) struct Counters {
+    host_calls: u64,
+    guest_ns: u64,
+    /// Since when the guest that runs does so; zero where none runs.
+    since: u64,
+}
+
+impl Counters {
+    /// A guest goes on.
+    pub(crate) fn start(&mut self) {
+        self.since = now_ns();
+    }
+
+    /// The guest that ran stops. Whether one ran.
+    pub(crate) fn stop(&mut self) -> bool {
+        let ran = self.since != 0;
+        if ran {
+            self.guest_ns += now_ns() - self.since;
+            self.since = 0;
+        }
+        ran
+    }
+}
+
+/// The guest is about to call the host.
+///
+/// # Safety
+/// Called by the running guest of the store.
+pub(crate) unsafe extern "C" fn leaving(vm: *mut VmStoreContext) {
+    // SAFETY: by the caller, no reference to the store is in use.
+    let counters = unsafe { &mut Store::from_vm(vm).counters };
+    counters.host_calls += 1;
+    counters.stop();
+}
+
+/// The host has returned to the guest.
+///
+/// # Safety
+/// As for [`leaving`].
+pub(crate) unsafe extern "C" fn returning(vm: *mut VmStoreContext) {
+    // SAFETY: as above.
+    unsafe { Store::from_vm(vm) }.counters.start();
+}
+
+impl Store {
+    /// The numbers at this moment. Host functions may ask too.
+    pub fn statistics(&self) -> Statistics {
+        let mut sum = Statistics {
+            instances: self.instances.list.len() as u64,
+            tables: self.instances.tables.len() as u64,
+            memory_resident_bytes: Some(0),
+            fuel_used: self.fuel.used(&self.vm),
+            host_calls: self.counters.host_calls,
+            guest_time_ns: self.counters.guest_ns,
+            ..Statistics::default()
+        };
+        if self.counters.since != 0 {
+            sum.guest_time_ns += now_ns() - self.counters.since;
+        }
+        for memory in &self.instances.memories {
+            let (base, len) = memory.place();
+            sum.add_memory(base, len, memory.reserved_len());
+        }
+        let links = self.instances.list.iter().flat_map(|instance| &instance.memories);
+        let mut shared = Vec::new();
+        for link in links {
+            if let MemoryLink::Shared(memory) = link
+                && !shared.contains(&memory.vm())
+            {
+                shared.push(memory.vm());
+                sum.add_memory(memory.base(), memory.byte_len(), memory.reserved_len());
+            }
+        }
+        sum.table_bytes = self.instances.tables.iter().map(|table| table.capacity_bytes() as u64).sum();
+        let records = self.instances.list.iter().map(|instance| description_len(instance.module().layout()) as u64);
+        sum.instance_bytes = records.sum();
+        sum
+    }
+}
+
+impl Statistics {
+    fn add_memory(&mut self, base: *const u8, len: usize, reserved: usize) {
+        self.memories += 1;
+        self.memory_bytes += len as u64;
+        self.memory_reserved_bytes += reserved as u64;
+        let written = pagemap::written_bytes(base.addr(), len);
+        self.memory_resident_bytes = self.memory_resident_bytes.zip(written).map(|(sum, more)| sum + more);
+    }
+}
