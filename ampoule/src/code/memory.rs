@@ -14,7 +14,7 @@
 //! made just before the fork, while no region can come or go.
 
 use crate::sys::mmap::{Access, Mapping, PAGE, memory_file, write_at};
-use crate::sys::unwind_info;
+use crate::sys::{debugger, unwind_info};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FallocateFlags, SeekFrom};
 use std::cell::UnsafeCell;
@@ -41,7 +41,7 @@ static SPACE: Mutex<Option<Space>> = Mutex::new(None);
 /// Whether some engine wants unwinders to find their way through code.
 static DESCRIBED: AtomicBool = AtomicBool::new(false);
 
-/// Tells the system's unwinder how frames of guest code are walked, now or when there is a code space. For good: the code space
+/// Tells the system's unwinder, and debuggers, how frames of guest code are walked, now or when there is a code space. For good: the code space
 /// stays as well.
 pub fn describe_frames() {
     if !DESCRIBED.swap(true, Ordering::AcqRel)
@@ -289,6 +289,7 @@ impl Space {
         let start = self.exec.base().addr();
         // SAFETY: all code that compilers make keeps frame pointers (docs/vm-layout.md), and nothing else runs in the code space.
         unsafe { unwind_info::register(start..start + self.exec.len()) };
+        debugger::register(start..start + self.exec.len());
     }
 
     /// The first free range that is large enough.

@@ -42,6 +42,7 @@ macro_rules! drop_frame {
 }
 
 pub mod cpu;
+pub mod debugger;
 pub mod entry;
 pub mod fiber;
 pub mod mmap;
