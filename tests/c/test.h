@@ -167,6 +167,8 @@ static inline wasmtime_val_t null_externref_val(void) {
   return val;
 }
 
+#ifdef WASMTIME_FEATURE_WAT // A library without a compiler has no text format either.
+
 // A new module from text, or NULL with a failed expectation.
 static inline wasmtime_module_t *module_in(wasm_engine_t *of, const char *wat) {
   wasm_byte_vec_t binary;
@@ -206,6 +208,8 @@ static inline wasmtime_instance_t instance_with(wasmtime_context_t *in, wasm_eng
 }
 
 static inline wasmtime_instance_t instance_of(const char *wat) { return instance_with(ctx, engine, wat, NULL, 0); }
+
+#endif // WASMTIME_FEATURE_WAT
 
 // An export that has to be there. Nothing to free unless it is a shared memory.
 static inline wasmtime_extern_t export_in(wasmtime_context_t *in, const wasmtime_instance_t *instance,

@@ -11,12 +11,16 @@ use serde::Deserialize;
 use crate::{process, project};
 
 /// What a program needs beside `libampoule.a`, which names no libraries itself.
-const SYSTEM_LIBRARIES: [&str; 4] = ["-lpthread", "-ldl", "-lm", "-lrt"];
+pub const SYSTEM_LIBRARIES: [&str; 4] = ["-lpthread", "-ldl", "-lm", "-lrt"];
 
 /// A built library, under the names that programs look for.
 pub struct Library {
-    /// Holds `libampoule.so` and `libampoule.a`, as links to what cargo built.
+    /// Holds `libampoule.so`, a link to what cargo built, and `libampoule.a`, made from it.
     pub folder: PathBuf,
+    /// The headers that programs are compiled with.
+    pub include: PathBuf,
+    /// Whether it has the compiler.
+    pub compiles: bool,
     /// The `ampoule` command of the same build.
     pub command: Option<PathBuf>,
 }
@@ -54,11 +58,14 @@ struct Target {
 }
 
 impl Library {
-    /// Builds the library and the command with a cargo profile (`dev`, `release`).
+    /// Builds the library and the command with a cargo profile: `dev`, `release`, or `min`, which is without compiler and command.
     pub fn build(profile: &str) -> Result<Library> {
         let mut build = process::cargo();
         build.args(["build", "--profile", profile]);
-        if profile == "dev" {
+        let compiles = profile != "min";
+        if !compiles {
+            build.args(["--package", "ampoule-c-api", "--no-default-features"]);
+        } else if profile == "dev" {
             // With the features that the whole workspace asks of its dependencies, as in the Rust tests: another
             // selection would compile many of them again.
             build.args(["--workspace", "--lib", "--bins"]);
@@ -89,8 +96,8 @@ impl Library {
             (shared.context("no shared library came out")?, archive.context("no archive came out")?);
         let folder = shared.with_file_name("c-library").join("lib");
         link(&shared, &folder, Linkage::Shared.file_name())?;
-        link(&archive, &folder, Linkage::Static.file_name())?;
-        Ok(Library { folder, command })
+        hide_strangers(&archive, &shared, &folder.join(Linkage::Static.file_name()))?;
+        Ok(Library { folder, include: project::include(), compiles, command })
     }
 
     /// Another shared library with the same interface, to stand in for ours.
@@ -100,7 +107,7 @@ impl Library {
         link(&shared, &folder, Linkage::Shared.file_name())?;
         // The name that is asked for when the program runs, if the library has one of its own.
         link(&shared, &folder, "libwasmtime.so")?;
-        Ok(Library { folder, command: None })
+        Ok(Library { folder, include: project::include(), compiles: true, command: None })
     }
 
     /// Whether it is another library, in ours' place.
@@ -125,7 +132,7 @@ impl Library {
         let suffix = if linkage == Linkage::Shared { "shared" } else { "static" };
         let executable = programs.join(format!("{}-{standard}-{suffix}", project::stem(source)));
         let mut compile = compiler(standard);
-        compile.args(["-g", "-Wall", "-Wextra", "-Werror", "-I"]).arg(project::include()).arg(source);
+        compile.args(["-g", "-Wall", "-Wextra", "-Werror", "-I"]).arg(&self.include).arg(source);
         if self.is_stand_in() {
             compile.arg("-DAMPOULE_AGAINST");
         }
@@ -172,6 +179,45 @@ pub fn target_folder() -> Result<PathBuf> {
     }
     let json = process::capture(process::cargo().args(["metadata", "--format-version", "1", "--no-deps"]))?;
     Ok(serde_json::from_str::<Metadata>(&json)?.target_directory)
+}
+
+/// Makes `to` an archive of the one object that all of `archive` is linked to, in which only what the shared library exports can be
+/// seen from outside. An embedder may then link other Rust libraries, or have functions of any name that we use inside.
+///
+/// Nothing is done where `to` is newer than both.
+fn hide_strangers(archive: &Path, shared: &Path, to: &Path) -> Result<()> {
+    let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
+    if let (Ok(made), true) = (changed(to), to.is_file() && !to.is_symlink())
+        && made > changed(archive)?.max(changed(shared)?)
+    {
+        return Ok(());
+    }
+    let (object, names) = (to.with_extension("o"), to.with_extension("names"));
+    let exported = exported_names(shared)?;
+    fs::write(&names, exported.join("\n"))?;
+    process::capture(Command::new("ld").args(["-r", "--whole-archive"]).arg(archive).arg("-o").arg(&object))?;
+    // The standard library's objects hold a second form of themselves, for link-time optimization, which doesn't bear being joined.
+    let mut hide = Command::new("objcopy");
+    hide.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd"]);
+    process::capture(hide.arg(format!("--keep-global-symbols={}", names.display())).arg(&object))?;
+    if to.symlink_metadata().is_ok() {
+        fs::remove_file(to)?;
+    }
+    process::capture(Command::new("ar").arg("crs").arg(to).arg(&object))?;
+    fs::remove_file(&object)?;
+    Ok(())
+}
+
+/// The names of the interface that a shared library exports.
+pub fn exported_names(shared: &Path) -> Result<Vec<String>> {
+    let listing = process::capture(Command::new("nm").args(["-D", "--defined-only"]).arg(shared))?;
+    let names = listing.lines().filter_map(|line| line.split(' ').nth(2));
+    Ok(names.filter(|name| is_ours(name)).map(str::to_owned).collect())
+}
+
+/// Whether a name is of the interface.
+pub fn is_ours(name: &str) -> bool {
+    ["wasm", "wasi", "ampoule_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Makes `folder/name` a link to `target`, whatever was there before.

@@ -214,37 +214,44 @@ fn load(
 
 fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<(), CodeError> {
     let ((version, target), rest): ((&str, &str), _) = postcard::take_from_bytes(identity).map_err(unreadable)?;
-    expect("version", version, VERSION)?;
+    expect("version", version, VERSION, version == VERSION)?;
     if target != expected.target {
         cpu::check(target).map_err(CodeError::Artifact)?;
     }
     // Only now: another version may write other things.
     let ((features, tunables, builtins), _): ((Features, Tunables, u64), _) =
         postcard::take_from_bytes(rest).map_err(unreadable)?;
-    expect("set of builtins", builtins, builtins_checksum())?;
-    /// Compares all fields of a struct; one that is left out doesn't compile.
+    expect("set of builtins", builtins, builtins_checksum(), builtins == builtins_checksum())?;
+    /// Goes through all fields of a struct; one that is left out doesn't compile.
     macro_rules! expect_fields {
-        ($type:ident, $found:expr, $expected:expr, $($field:ident)*) => {{
-            let $type { $($field),* } = $found;
-            $(expect(concat!("setting `", stringify!($field), "`"), $field, $expected.$field)?;)*
+        ($type:ident, $found:expr, $expected:expr, $fits:expr, $($field:ident)*, $($free:ident)*) => {{
+            let $type { $($field,)* $($free: _),* } = $found;
+            $(expect(concat!("setting `", stringify!($field), "`"), $field, $expected.$field, $fits($field, $expected.$field))?;)*
         }};
     }
+    // What was valid with fewer proposals is valid with more.
     expect_fields!(
-        Features, features, expected.features,
+        Features, features, expected.features, |found: bool, expected: bool| expected || !found,
         reference_types bulk_memory multi_value simd relaxed_simd tail_call multi_memory memory64 threads extended_const
         wide_arithmetic custom_page_sizes compact_imports branch_hinting function_references gc_types gc exceptions
-        stack_switching
+        stack_switching,
     );
+    // How the compiler worked doesn't matter to what its code expects.
     expect_fields!(
-        Tunables, tunables, expected.tunables,
-        opt_level consume_fuel epoch_interruption cancellation statistics nan_canonicalization relaxed_simd_deterministic
-        signals_based_traps spectre_mitigation debug_verifier debug_info memory_reservation memory_guard_size memory_may_move
+        Tunables, tunables, expected.tunables, same,
+        consume_fuel epoch_interruption cancellation statistics nan_canonicalization relaxed_simd_deterministic
+        signals_based_traps spectre_mitigation debug_info memory_reservation memory_guard_size memory_may_move,
+        opt_level debug_verifier
     );
     Ok(())
 }
 
-fn expect<T: PartialEq + Debug>(what: &str, found: T, expected: T) -> Result<(), CodeError> {
-    if found == expected {
+fn same<T: PartialEq>(found: T, expected: T) -> bool {
+    found == expected
+}
+
+fn expect<T: Debug>(what: &str, found: T, expected: T, fits: bool) -> Result<(), CodeError> {
+    if fits {
         return Ok(());
     }
     Err(CodeError::Artifact(format!("module was compiled with {what} {found:?}, but this engine has {expected:?}")))

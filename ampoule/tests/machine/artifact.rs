@@ -10,7 +10,7 @@ use crate::sys::mmap::{memory_file, write_at};
 use ampoule_core::features::Features;
 use ampoule_core::index::{DefinedFuncIndex, TypeIndex};
 use ampoule_core::module::{DataSegment, ModuleDescription};
-use ampoule_core::tunables::Tunables;
+use ampoule_core::tunables::{OptLevel, Tunables};
 use ampoule_core::types::FuncType;
 use std::fs::File;
 
@@ -88,6 +88,10 @@ fn what_was_made_for_another_engine_is_refused_by_name() {
     let fuel = refusal(TARGET, &features, &Tunables { consume_fuel: true, ..tunables });
     assert_eq!(fuel, "module was compiled with setting `consume_fuel` false, but this engine has true");
     assert!(refusal(TARGET, &Features { simd: false, ..features }, &tunables).contains("setting `simd` true"));
+    let more = Expected { target: TARGET, features: &Features { gc: true, ..features }, tunables: &tunables };
+    assert!(load_bytes(&bytes, more).is_ok(), "more proposals do no harm");
+    let slower = Tunables { opt_level: OptLevel::None, ..tunables };
+    assert!(load_bytes(&bytes, Expected { target: TARGET, features: &features, tunables: &slower }).is_ok());
 }
 
 #[test]

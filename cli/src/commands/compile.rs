@@ -3,7 +3,7 @@
 use crate::module_file::{ModuleFile, base_config};
 use crate::print;
 use crate::units::show_bytes;
-use ampoule::{Engine, Module};
+use ampoule::{Config, Engine, Module};
 use ampoule_core::tunables::OptLevel;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -47,7 +47,11 @@ impl Args {
     /// # Errors
     /// Where the file is no module, or the output can't be written.
     pub fn run(self) -> Result<ExitCode> {
-        let mut config = base_config();
+        let file = ModuleFile::read(&self.file)?;
+        // What is compiled with no more than the default proposals runs under more of them, and under every other engine of this
+        // version.
+        let validates = |config: &Config| file.binary().is_ok_and(|binary| valid_under(config, binary));
+        let mut config = Some(Config::new()).filter(validates).unwrap_or_else(base_config);
         config.consume_fuel(self.fuel).epoch_interruption(self.timeout);
         config.opt_level(match self.opt_level {
             Level::None => OptLevel::None,
@@ -55,7 +59,6 @@ impl Args {
             Level::SpeedAndSize => OptLevel::SpeedAndSize,
         });
         let engine = Engine::new(&config)?;
-        let file = ModuleFile::read(&self.file)?;
         let module = file.named(Module::from_binary(&engine, file.binary()?))?;
         let output = self.output.unwrap_or_else(|| self.file.with_extension("ampoule"));
         // Nothing of the module is compiled before this.
@@ -64,6 +67,10 @@ impl Args {
         print(&format!("{}: {}\n", output.display(), show_bytes(artifact.len() as u64)))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn valid_under(config: &Config, binary: &[u8]) -> bool {
+    Engine::new(config).is_ok_and(|engine| Module::validate(&engine, binary).is_ok())
 }
 
 /// Shows on a terminal how far the compilation of a module is, from its second second.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::{Options, Tally};
-use crate::library::{Library, Linkage};
+use crate::library::{self, Library, Linkage};
 use crate::{process, project};
 
 pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
@@ -58,9 +58,8 @@ fn exports(shared: &Path) -> Result<Names> {
     let listing = process::capture(Command::new("nm").args(["-D", "--defined-only", "-C"]).arg(shared))?;
     // Rust exports `rust_eh_personality` for its own panics.
     let names = listing.lines().filter_map(|line| line.split(' ').nth(2)).filter(|name| *name != "rust_eh_personality");
-    let prefixes = ["wasm", "wasi", "ampoule_"];
     let (api, strangers): (Vec<String>, Vec<String>) =
-        names.map(str::to_owned).partition(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)));
+        names.map(str::to_owned).partition(|name| library::is_ours(name));
     Ok(Names { api: api.into_iter().collect(), strangers })
 }
 

@@ -11,6 +11,7 @@ mod fuzz;
 mod guests;
 mod headers;
 mod installed;
+mod min;
 mod rust;
 mod tally;
 
@@ -86,6 +87,8 @@ fn everything(options: &Options, tally: &mut Tally) {
     bindings::run(&library, options, tally);
     tally.part("an installed library");
     installed::run(&library, options, tally);
+    tally.part("the library without the compiler");
+    min::run(&library, options, tally);
     tally.part("guests, through the C API");
     guests::run(&library, options, tally);
 }
