@@ -81,7 +81,7 @@ impl ModuleCompiler {
         let types = &description.types;
         let wanted = types.iter().enumerate().flat_map(|(number, ty)| {
             let has_refs = ty.has_refs();
-            Thunk::ALL
+            Thunk::KEPT
                 .into_iter()
                 .filter(move |which| which.takes_refs() || !has_refs)
                 .map(move |which| (number, which))

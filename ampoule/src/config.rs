@@ -1,5 +1,6 @@
 //! What an embedder chooses before an engine is made.
 
+#[cfg(feature = "compiler")]
 use crate::cache::Cache;
 use crate::host_memory::HostMemories;
 use crate::pool::PoolConfig;
@@ -38,6 +39,7 @@ pub struct Config {
     /// Who provides such stacks, where it isn't the engine.
     pub host_stacks: Option<HostStacks>,
     /// Where compiled modules are kept for other processes.
+    #[cfg(feature = "compiler")]
     pub cache: Option<Cache>,
     /// Whether the host may create shared memories.
     pub shared_memory: bool,
@@ -88,6 +90,7 @@ impl Default for Config {
             async_stack_size: None,
             async_stack_zeroing: false,
             host_stacks: None,
+            #[cfg(feature = "compiler")]
             cache: None,
             shared_memory: false,
             cranelift_flags: Vec::new(),

@@ -28,6 +28,7 @@
 
 pub mod backtrace;
 mod builtins;
+#[cfg(feature = "compiler")]
 pub mod cache;
 pub mod caller;
 pub mod cancel;
@@ -78,7 +79,9 @@ pub use ampoule_core::types::{
 };
 pub use ampoule_core::vm::{VmVal, VmValRaw};
 pub use backtrace::{Backtrace, Frame};
+#[cfg(feature = "compiler")]
 pub use cache::config::CacheConfig;
+#[cfg(feature = "compiler")]
 pub use cache::{Cache, CacheStatistics};
 pub use caller::Caller;
 pub use cancel::CancelToken;

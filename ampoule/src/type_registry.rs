@@ -46,7 +46,7 @@ impl Thunk {
 
     /// Those that modules bring along.
     #[cfg(feature = "compiler")]
-    pub(crate) const ALL: [Thunk; 4] = [Thunk::EntryRaw, Thunk::EntryChecked, Thunk::ExitRaw, Thunk::ExitChecked];
+    pub(crate) const KEPT: [Thunk; 4] = [Thunk::EntryRaw, Thunk::EntryChecked, Thunk::ExitRaw, Thunk::ExitChecked];
 
     /// Whether functions of a type with references have it.
     #[cfg(feature = "compiler")]
