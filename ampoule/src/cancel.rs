@@ -17,10 +17,11 @@
 //! 4. Cancelling takes no lock, allocates nothing and waits for nothing, so that signal handlers may.
 
 use crate::error::Error;
+use crate::sys::fork;
 use std::fmt;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 /// Who stopped a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +88,8 @@ pub(crate) struct Cell {
     limit: AtomicU64,
     /// When the timer will look here; zero for never.
     watched_at: AtomicU64,
+    /// Whose timer: that of a parent looks at the parent's cell.
+    watched_in: AtomicU32,
 }
 
 /// A call of the generation runs.
@@ -117,7 +120,8 @@ impl Cell {
     pub(crate) fn new(deadline: &AtomicU64) -> Self {
         let deadline = AtomicPtr::new(ptr::from_ref(deadline).cast_mut());
         let [limit, watched_at] = [0, 0].map(AtomicU64::new);
-        Self { state: AtomicU64::new(1 << FLAGS), pins: AtomicU32::new(0), deadline, limit, watched_at }
+        let [pins, watched_in] = [0, 0].map(AtomicU32::new);
+        Self { state: AtomicU64::new(1 << FLAGS), pins, deadline, limit, watched_at, watched_in }
     }
 
     /// A call begins.
@@ -173,11 +177,13 @@ impl Cell {
         }
     }
 
+    /// When this process's timer will look here; zero for never.
     pub(crate) fn watched_at(&self) -> u64 {
-        self.watched_at.load(SeqCst)
+        if self.watched_in.load(Relaxed) == fork::generation() { self.watched_at.load(SeqCst) } else { 0 }
     }
 
     pub(crate) fn set_watched_at(&self, at: u64) {
+        self.watched_in.store(fork::generation(), Relaxed);
         self.watched_at.store(at, SeqCst);
     }
 

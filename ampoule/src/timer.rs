@@ -9,7 +9,7 @@
 
 use crate::cancel::{CancelCause, Cell};
 use crate::error::{Error, ErrorKind};
-use crate::sys::signals;
+use crate::sys::{fork, signals};
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -124,12 +124,14 @@ impl Drop for LazyTimer {
 
 impl Timer {
     fn start() -> Result<Timer, Error> {
+        let failed = |error| Error::new(ErrorKind::System("starting the thread of time limits", error));
+        // A child must see that nobody watches its cells, whatever its parent wrote to them.
+        fork::count().map_err(failed)?;
         let shared = Arc::new(Shared::default());
         let of_thread = shared.clone();
         let builder = std::thread::Builder::new().name("ampoule-timer".to_string());
         // The host's signals are for the host's threads.
-        let thread = signals::with_all_blocked(|| builder.spawn(move || of_thread.run()))
-            .map_err(|error| Error::new(ErrorKind::System("starting the thread of time limits", error)))?;
+        let thread = signals::with_all_blocked(|| builder.spawn(move || of_thread.run())).map_err(failed)?;
         Ok(Timer { process: process::id(), shared, thread: Some(thread) })
     }
 }

@@ -246,6 +246,25 @@ static void a_deadline_stops_what_runs_into_it(void) {
   expect_counts(&count);
 }
 
+// The parent's timer still means to look at this store when the process forks; the child has to see to it itself.
+static void a_forked_child_watches_what_its_parent_watched(void) {
+  wasmtime_instance_t instance = instance_of(GUEST);
+  wasmtime_func_t spin = func_of(&instance, "spin"), count = func_of(&instance, "count");
+  expect_ok(ampoule_context_set_call_deadline(ctx, 200 * 1000000));
+  expect_counts(&count);
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    expect_trap(call(&spin), WASMTIME_TRAP_CODE_INTERRUPT);
+    fflush(stdout);
+    _exit(test_claim_holds ? 0 : 1);
+  }
+  int status = 0;
+  expect(waitpid(child, &status, 0) == child && status == 0);
+  expect_trap(call(&spin), WASMTIME_TRAP_CODE_INTERRUPT);
+}
+
 static void a_forked_child_has_deadlines(void) {
   wasmtime_instance_t instance = instance_of(GUEST);
   wasmtime_func_t spin = func_of(&instance, "spin");
@@ -389,6 +408,7 @@ int main(void) {
   RUN_WITH(cancellable, a_first_token_is_made_between_calls);
   RUN_WITH(cancellable, a_deadline_stops_what_runs_into_it);
   RUN_WITH(cancellable, a_forked_child_has_deadlines);
+  RUN_WITH(cancellable, a_forked_child_watches_what_its_parent_watched);
   RUN_WITH(with_epochs, an_epoch_callback_loses_no_cancellation);
   RUN_WITH(cancellable, in_a_storm_each_call_is_hit_by_its_own_cancellation);
   RUN_WITH(cancellable, a_sleep_in_wasi_is_cut_short);

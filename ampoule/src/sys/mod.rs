@@ -45,6 +45,7 @@ pub mod cpu;
 pub mod debugger;
 pub mod entry;
 pub mod fiber;
+pub mod fork;
 pub mod mmap;
 pub mod native;
 pub mod pagemap;
