@@ -818,6 +818,48 @@ static void deadlines_hold(void) {
   }
 }
 
+static int32_t calling_import(nest_t *nest, int32_t value) { return nest->inner(value) + 1; }
+
+static void asynchronous_calls_and_native_ones_know_of_each_other(void) {
+  nest_t nest = {NULL, true};
+  wasmtime_extern_t import =
+      func_extern(import_of((ampoule_native_t)calling_import, "i>i", AMPOULE_NATIVE_TAKES_ENV, &nest));
+  wasmtime_instance_t instance =
+      instance_with(ctx, engine,
+                    "(module (import \"\" \"\" (func $host (param i32) (result i32)))"
+                    "  (func (export \"outer\") (param i32) (result i32) local.get 0 call $host)"
+                    "  (func $deep (export \"inner\") (param i32) (result i32)"
+                    "    local.get 0 i32.const -1 i32.eq if i32.const -1 call $deep drop end"
+                    "    local.get 0 i32.const 2 i32.mul))",
+                    &import, 1);
+  wasmtime_func_t outer = func_of(&instance, "outer");
+  nest.inner = (int32_t(*)(int32_t))native_export(&instance, "inner", "i>i");
+  for (int round = 0; round < 3; round++) {
+    expect(nest.inner(1) == 2);
+    wasmtime_val_t arg = i32_val(20), result = i32_val(0);
+    wasm_trap_t *trap = NULL;
+    wasmtime_error_t *error = NULL;
+    wasmtime_call_future_t *future = wasmtime_func_call_async(ctx, &outer, &arg, 1, &result, 1, &trap, &error);
+    // Before it is done nothing else may run.
+    expect(nest.inner(1) == 0);
+    expect_error_says(taken_error(), "asynchronous call");
+    expect(wasmtime_call_future_poll(future));
+    wasmtime_call_future_delete(future);
+    expect_ok(error);
+    expect_no_trap(trap);
+    expect(result.of.i32 == 41);
+    expect(nest.inner(1) == 2 && *ampoule_native_failed(ctx) == 0);
+    // The stack of the future has its own end.
+    arg = i32_val(-1);
+    future = wasmtime_func_call_async(ctx, &outer, &arg, 1, &result, 1, &trap, &error);
+    expect(wasmtime_call_future_poll(future));
+    wasmtime_call_future_delete(future);
+    expect_ok(error);
+    expect(result.of.i32 == 1);
+    expect_trap(taken_trap(), WASMTIME_TRAP_CODE_STACK_OVERFLOW);
+  }
+}
+
 static void with_cancellation(wasm_config_t *config) { ampoule_config_cancellation_set(config, true); }
 
 static void call_deadlines_hold(void) {
@@ -866,6 +908,7 @@ int main(void) {
   RUN(an_import_can_end_the_guest);
   RUN(calls_nest);
   RUN(other_calls_nest_in_native_ones);
+  RUN(asynchronous_calls_and_native_ones_know_of_each_other);
   RUN_WITH(with_fuel, fuel_is_used_up);
   RUN_WITH(with_epochs, deadlines_hold);
   RUN_WITH(with_cancellation, call_deadlines_hold);
