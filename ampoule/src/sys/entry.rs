@@ -11,11 +11,11 @@
 //! fp - 24   r13   | the host's, given back whichever way the guest ends
 //! fp - 32   r14   |
 //! fp - 40   r15  /
-//! fp - 48   the store's VmStoreContext
+//! fp - 48   the store's VmStoreContext, plus who made the frame: see `frame`
 //! fp - 56   its entry_fp  \
 //! fp - 64   its exit_fp    | as they were before: those of the activation outside, if any
 //! fp - 72   its caller    /
-//! fp - 80   who made the frame: zero for `enter`, one for `native::enter_native`
+//! fp - 80   unused, keeps the stack aligned
 //! fp - 88   return address into either: what a walk knows the end of an activation by
 //! ```
 
@@ -30,7 +30,14 @@ pub(super) mod frame {
     pub const ENTRY_FP: i32 = -56;
     pub const EXIT_FP: i32 = -64;
     pub const CALLER: i32 = -72;
-    pub const NATIVE: i32 = -80;
+
+    // What is added to the store's address, which is a multiple of eight, where it isn't `enter` that made the frame.
+    /// Who made the frame.
+    pub const MAKER: usize = 7;
+    /// A native call outside of any other: nothing is at `ENTRY_FP`, `EXIT_FP` and `CALLER`, all of which were null.
+    pub const NATIVE_OUTERMOST: usize = 1;
+    /// Another native call.
+    pub const NATIVE: usize = 2;
 }
 
 /// What `VmStoreContext::entry_fp` is where no guest runs, and none may be entered without asking the store first: the store waits
@@ -77,7 +84,7 @@ pub unsafe extern "C" fn enter(
         "push qword ptr [rdi + {store_entry_fp}]",
         "push qword ptr [rdi + {store_exit_fp}]",
         "push qword ptr [rdi + {store_caller}]",
-        "push 0",
+        "sub rsp, 8",
         "mov qword ptr [rdi + {store_entry_fp}], rbp",
         "mov rax, rsi",
         "mov rdi, rdx",
@@ -111,7 +118,7 @@ pub unsafe extern "C" fn enter(
         ".globl ampoule_entry_landing",
         ".hidden ampoule_entry_landing",
         "ampoule_entry_landing:",
-        "cmp qword ptr [rbp + {frame_native}], 0",
+        "test byte ptr [rbp + {frame_store}], {maker}",
         "jne {native_landing}",
         "mov eax, {unwound}",
         "jmp 2b",
@@ -124,7 +131,7 @@ pub unsafe extern "C" fn enter(
         frame_exit_fp = const frame::EXIT_FP,
         frame_caller = const frame::CALLER,
         frame_r15 = const frame::R15,
-        frame_native = const frame::NATIVE,
+        maker = const frame::MAKER,
         native_landing = sym super::native::landing,
         unwound = const UNWOUND,
     )
@@ -233,12 +240,12 @@ impl EntryFrame {
 
     /// The store that was entered.
     pub fn store(self) -> *mut VmStoreContext {
-        self.word(frame::STORE) as *mut VmStoreContext
+        (self.word(frame::STORE) & !frame::MAKER) as *mut VmStoreContext
     }
 
     /// The store's `caller` before this activation.
     pub fn caller(self) -> *mut VmContext {
-        self.word(frame::CALLER) as *mut VmContext
+        self.kept(frame::CALLER) as *mut VmContext
     }
 
     /// The frames of the activation of the same store outside of this one, whose guest called the host that entered here. `None`
@@ -251,12 +258,12 @@ impl EntryFrame {
     /// The `exit_fp` of the guest whose host entered here; `None` where there is none.
     pub fn outer_exit_fp(self) -> Option<usize> {
         // A store that wasn't running had no entry frame, and its exit frame was stale.
-        (self.word(frame::ENTRY_FP) > RESERVED).then(|| self.word(frame::EXIT_FP))
+        (self.kept(frame::ENTRY_FP) > RESERVED).then(|| self.kept(frame::EXIT_FP))
     }
 
     /// The entry frame of the guest whose host entered here, as `VmStoreContext::entry_fp` told it.
     pub fn outer_entry_fp(self) -> usize {
-        self.word(frame::ENTRY_FP)
+        self.kept(frame::ENTRY_FP)
     }
 
     /// Changes what is outside of this activation: what the store's `entry_fp` and `exit_fp` will be when it ends.
@@ -266,9 +273,24 @@ impl EntryFrame {
     pub unsafe fn set_outer(self, entry_fp: usize, exit_fp: usize) {
         // SAFETY: as in `word`; by the caller, walks go on to where they may.
         unsafe {
+            if self.is_outermost_native() {
+                // From now on something is there.
+                let store = self.store().addr();
+                (self.fp as *mut usize).byte_offset(frame::CALLER as isize).write(0);
+                (self.fp as *mut usize).byte_offset(frame::STORE as isize).write(store + frame::NATIVE);
+            }
             (self.fp as *mut usize).byte_offset(frame::ENTRY_FP as isize).write(entry_fp);
             (self.fp as *mut usize).byte_offset(frame::EXIT_FP as isize).write(exit_fp);
         }
+    }
+
+    fn is_outermost_native(self) -> bool {
+        self.word(frame::STORE) & frame::MAKER == frame::NATIVE_OUTERMOST
+    }
+
+    /// A word of the store as it was before this activation.
+    fn kept(self, offset: i32) -> usize {
+        if self.is_outermost_native() { 0 } else { self.word(offset) }
     }
 
     fn word(self, offset: i32) -> usize {
