@@ -7,6 +7,7 @@ use crate::code::CodeError;
 use ampoule_core::decode::DecodeError;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{ExternType, FuncType};
+use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -19,6 +20,8 @@ struct Inner {
     /// What was being done, where the kind alone doesn't tell.
     doing: Option<&'static str>,
     backtrace: OnceLock<Backtrace>,
+    /// What a library above keeps with the error.
+    attached: OnceLock<Box<dyn Any + Send + Sync>>,
     memory_fault: Option<MemoryFault>,
 }
 
@@ -160,7 +163,13 @@ pub enum LinkError {
 impl Error {
     /// An error of this kind, without a backtrace.
     pub fn new(kind: impl Into<ErrorKind>) -> Self {
-        Error(Arc::new(Inner { kind: kind.into(), doing: None, backtrace: OnceLock::new(), memory_fault: None }))
+        Error(Arc::new(Inner {
+            kind: kind.into(),
+            doing: None,
+            backtrace: OnceLock::new(),
+            attached: OnceLock::new(),
+            memory_fault: None,
+        }))
     }
 
     /// Says what failed because of this error.
@@ -234,6 +243,15 @@ impl Error {
         if !backtrace.is_empty() && !matches!(self.0.kind, ErrorKind::Exception) {
             self.0.backtrace.get_or_init(|| backtrace);
         }
+    }
+
+    /// What a library above keeps with this error, for as long as there is a handle to it; made when first asked for.
+    ///
+    /// # Panics
+    /// Where it asks for one type and then for another.
+    pub fn attached<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &T {
+        let attached = self.0.attached.get_or_init(|| Box::new(make()));
+        attached.downcast_ref().expect("one library keeps things of one type")
     }
 
     /// A trap with this code.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// A function of a store. The layout is `wasmtime_func_t`'s.
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Func {
     store_id: u64,
     func_ref: NonNull<VmFuncRef>,

@@ -58,6 +58,14 @@ impl Global {
         Ok(self.resolve(store)?.1)
     }
 
+    /// What tells this global from others of its store, under whichever instance's name it goes: the address of its cell.
+    ///
+    /// # Errors
+    /// Where the global is of another store.
+    pub fn address(&self, store: &Store) -> Result<usize, Error> {
+        Ok(self.resolve(store)?.0 as usize)
+    }
+
     /// The value.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 
 /// An instance of a store. The layout is `wasmtime_instance_t`'s.
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Instance {
     store_id: u64,
     position: usize,

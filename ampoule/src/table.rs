@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// A table of a store. The layout is `wasmtime_table_t`'s.
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Table {
     id: ItemId,
     unused: u32,

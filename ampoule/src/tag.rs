@@ -7,7 +7,7 @@ use ampoule_core::types::TagType;
 
 /// A tag of a store. Two tags of one type are different. The layout is `wasmtime_tag_t`'s.
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Tag {
     id: ItemId,
     unused: u32,

@@ -845,10 +845,21 @@ WASM_API_EXTERN void wasm_val_vec_delete(own wasm_val_vec_t *vec);
 /* ----------------------------------------------------------------------------
  * References
  *
- * A reference is a handle to any object of a store. Host information (a
- * pointer kept with an object) and the view of objects as references are part
- * of the portable API; like 44.0.0, this library has neither: what asks for
- * them answers null, what needs them ends the process with a message.
+ * A reference is a handle to any object. A handle of another type and the
+ * reference that it can be viewed as are one and the same: the view lives as
+ * long as the handle, and is not freed by itself. A guest knows functions (as
+ * `funcref`) and foreign objects (as `externref`); where a reference is given
+ * to a guest, one to anything else does not fit.
+ *
+ * Host information is a pointer kept with an object, seen through every handle
+ * to it, with a finalizer that runs once: when the information is replaced, or
+ * the object is gone. What is in a store is gone with the store, which lives
+ * for as long as there is a handle to anything in it; a module or trap is gone
+ * with its last handle, a foreign object when neither a handle nor the guest
+ * refers to it and the store has collected. A finalizer must not use the store.
+ *
+ * 44.0.0 has neither: there, host information is always null, and setting it,
+ * comparing and viewing end the process.
  */
 
 /// \brief A handle to an object of a store, whatever its kind.
@@ -859,14 +870,13 @@ WASM_API_EXTERN void wasm_ref_delete(own wasm_ref_t *ref);
 /// Returns a second handle to the same object, owned by the caller; null for
 /// null.
 WASM_API_EXTERN own wasm_ref_t *wasm_ref_copy(const wasm_ref_t *ref);
-/// Whether both handles refer to the same object. Not supported: ends the
-/// process.
+/// Whether both handles refer to the same object.
 WASM_API_EXTERN bool wasm_ref_same(const wasm_ref_t *a, const wasm_ref_t *b);
-/// Always null: no object keeps host information.
+/// The host information of the object; null at first.
 WASM_API_EXTERN void *wasm_ref_get_host_info(const wasm_ref_t *ref);
-/// Not supported: ends the process.
+/// Replaces the host information by one without a finalizer.
 WASM_API_EXTERN void wasm_ref_set_host_info(wasm_ref_t *ref, void *info);
-/// Not supported: ends the process.
+/// Replaces the host information by one with a finalizer, which may be null.
 WASM_API_EXTERN void wasm_ref_set_host_info_with_finalizer(
     wasm_ref_t *ref, void *info, void (*finalizer)(void *));
 
@@ -939,17 +949,17 @@ WASM_API_EXTERN void wasm_trap_delete(own wasm_trap_t *trap);
 WASM_API_EXTERN own wasm_trap_t *wasm_trap_copy(const wasm_trap_t *trap);
 /// Whether both handles refer to the same trap.
 WASM_API_EXTERN bool wasm_trap_same(const wasm_trap_t *a, const wasm_trap_t *b);
-/// Always null: no object keeps host information.
+/// The host information of the object; null at first.
 WASM_API_EXTERN void *wasm_trap_get_host_info(const wasm_trap_t *trap);
-/// Not supported: ends the process.
+/// Replaces the host information by one without a finalizer.
 WASM_API_EXTERN void wasm_trap_set_host_info(wasm_trap_t *trap, void *info);
-/// Not supported: ends the process.
+/// Replaces the host information by one with a finalizer, which may be null.
 WASM_API_EXTERN void wasm_trap_set_host_info_with_finalizer(
     wasm_trap_t *trap, void *info, void (*finalizer)(void *));
 
-/// Views a trap as a reference. Not supported: ends the process.
+/// Views a trap as a reference.
 WASM_API_EXTERN wasm_ref_t *wasm_trap_as_ref(wasm_trap_t *trap);
-/// Views a reference as a trap. Not supported: ends the process.
+/// The trap that `ref` is, or null when it is null or of another kind.
 WASM_API_EXTERN wasm_trap_t *wasm_ref_as_trap(wasm_ref_t *ref);
 /// As `wasm_trap_as_ref`, for const.
 WASM_API_EXTERN const wasm_ref_t *wasm_trap_as_ref_const(
@@ -976,7 +986,8 @@ WASM_API_EXTERN void wasm_trap_trace(
  * Foreign objects
  */
 
-/// \brief An object of the host's, made for its host information.
+/// \brief An object of the host's, made for its host information. To guests it
+/// is an `externref`.
 typedef struct wasm_foreign_t wasm_foreign_t;
 
 /// Frees this handle to a foreign object, not what other handles refer to.
@@ -984,22 +995,21 @@ WASM_API_EXTERN void wasm_foreign_delete(own wasm_foreign_t *foreign);
 /// Returns a second handle to the same foreign object, owned by the caller.
 WASM_API_EXTERN own wasm_foreign_t *wasm_foreign_copy(
     const wasm_foreign_t *foreign);
-/// Whether both handles refer to the same foreign object. Not supported: ends
-/// the process.
+/// Whether both handles refer to the same foreign object.
 WASM_API_EXTERN bool wasm_foreign_same(
     const wasm_foreign_t *a, const wasm_foreign_t *b);
-/// Always null: no object keeps host information.
+/// The host information of the object; null at first.
 WASM_API_EXTERN void *wasm_foreign_get_host_info(const wasm_foreign_t *foreign);
-/// Not supported: ends the process.
+/// Replaces the host information by one without a finalizer.
 WASM_API_EXTERN void wasm_foreign_set_host_info(
     wasm_foreign_t *foreign, void *info);
-/// Not supported: ends the process.
+/// Replaces the host information by one with a finalizer, which may be null.
 WASM_API_EXTERN void wasm_foreign_set_host_info_with_finalizer(
     wasm_foreign_t *foreign, void *info, void (*finalizer)(void *));
 
-/// Views a foreign object as a reference. Not supported: ends the process.
+/// Views a foreign object as a reference.
 WASM_API_EXTERN wasm_ref_t *wasm_foreign_as_ref(wasm_foreign_t *foreign);
-/// Views a reference as a foreign object. Not supported: ends the process.
+/// The foreign object that `ref` is, or null when it is null or of another kind.
 WASM_API_EXTERN wasm_foreign_t *wasm_ref_as_foreign(wasm_ref_t *ref);
 /// As `wasm_foreign_as_ref`, for const.
 WASM_API_EXTERN const wasm_ref_t *wasm_foreign_as_ref_const(
@@ -1008,7 +1018,7 @@ WASM_API_EXTERN const wasm_ref_t *wasm_foreign_as_ref_const(
 WASM_API_EXTERN const wasm_foreign_t *wasm_ref_as_foreign_const(
     const wasm_ref_t *ref);
 
-/// Returns a new foreign object. Not supported: ends the process.
+/// Returns a new foreign object, owned by the caller.
 WASM_API_EXTERN own wasm_foreign_t *wasm_foreign_new(wasm_store_t *store);
 
 /* ----------------------------------------------------------------------------
@@ -1024,22 +1034,21 @@ WASM_API_EXTERN void wasm_module_delete(own wasm_module_t *module);
 /// Returns a second handle to the same module, owned by the caller.
 WASM_API_EXTERN own wasm_module_t *wasm_module_copy(
     const wasm_module_t *module);
-/// Whether both handles refer to the same module. Not supported: ends the
-/// process.
+/// Whether both handles refer to the same module.
 WASM_API_EXTERN bool wasm_module_same(
     const wasm_module_t *a, const wasm_module_t *b);
-/// Always null: no object keeps host information.
+/// The host information of the object; null at first.
 WASM_API_EXTERN void *wasm_module_get_host_info(const wasm_module_t *module);
-/// Not supported: ends the process.
+/// Replaces the host information by one without a finalizer.
 WASM_API_EXTERN void wasm_module_set_host_info(
     wasm_module_t *module, void *info);
-/// Not supported: ends the process.
+/// Replaces the host information by one with a finalizer, which may be null.
 WASM_API_EXTERN void wasm_module_set_host_info_with_finalizer(
     wasm_module_t *module, void *info, void (*finalizer)(void *));
 
-/// Views a module as a reference. Not supported: ends the process.
+/// Views a module as a reference.
 WASM_API_EXTERN wasm_ref_t *wasm_module_as_ref(wasm_module_t *module);
-/// Views a reference as a module. Not supported: ends the process.
+/// The module that `ref` is, or null when it is null or of another kind.
 WASM_API_EXTERN wasm_module_t *wasm_ref_as_module(wasm_ref_t *ref);
 /// As `wasm_module_as_ref`, for const.
 WASM_API_EXTERN const wasm_ref_t *wasm_module_as_ref_const(
@@ -1096,20 +1105,19 @@ typedef struct wasm_func_t wasm_func_t;
 WASM_API_EXTERN void wasm_func_delete(own wasm_func_t *func);
 /// Returns a second handle to the same function, owned by the caller.
 WASM_API_EXTERN own wasm_func_t *wasm_func_copy(const wasm_func_t *func);
-/// Whether both handles refer to the same function. Not supported: ends the
-/// process.
+/// Whether both handles refer to the same function.
 WASM_API_EXTERN bool wasm_func_same(const wasm_func_t *a, const wasm_func_t *b);
-/// Always null: no object keeps host information.
+/// The host information of the object; null at first.
 WASM_API_EXTERN void *wasm_func_get_host_info(const wasm_func_t *func);
-/// Not supported: ends the process.
+/// Replaces the host information by one without a finalizer.
 WASM_API_EXTERN void wasm_func_set_host_info(wasm_func_t *func, void *info);
-/// Not supported: ends the process.
+/// Replaces the host information by one with a finalizer, which may be null.
 WASM_API_EXTERN void wasm_func_set_host_info_with_finalizer(
     wasm_func_t *func, void *info, void (*finalizer)(void *));
 
-/// Views a function as a reference. Not supported: ends the process.
+/// Views a function as a reference.
 WASM_API_EXTERN wasm_ref_t *wasm_func_as_ref(wasm_func_t *func);
-/// Views a reference as a function. Not supported: ends the process.
+/// The function that `ref` is, or null when it is null or of another kind.
 WASM_API_EXTERN wasm_func_t *wasm_ref_as_func(wasm_ref_t *ref);
 /// As `wasm_func_as_ref`, for const.
 WASM_API_EXTERN const wasm_ref_t *wasm_func_as_ref_const(
@@ -1166,22 +1174,21 @@ WASM_API_EXTERN void wasm_global_delete(own wasm_global_t *global);
 /// Returns a second handle to the same global, owned by the caller.
 WASM_API_EXTERN own wasm_global_t *wasm_global_copy(
     const wasm_global_t *global);
-/// Whether both handles refer to the same global. Not supported: ends the
-/// process.
+/// Whether both handles refer to the same global.
 WASM_API_EXTERN bool wasm_global_same(
     const wasm_global_t *a, const wasm_global_t *b);
-/// Always null: no object keeps host information.
+/// The host information of the object; null at first.
 WASM_API_EXTERN void *wasm_global_get_host_info(const wasm_global_t *global);
-/// Not supported: ends the process.
+/// Replaces the host information by one without a finalizer.
 WASM_API_EXTERN void wasm_global_set_host_info(
     wasm_global_t *global, void *info);
-/// Not supported: ends the process.
+/// Replaces the host information by one with a finalizer, which may be null.
 WASM_API_EXTERN void wasm_global_set_host_info_with_finalizer(
     wasm_global_t *global, void *info, void (*finalizer)(void *));
 
-/// Views a global as a reference. Not supported: ends the process.
+/// Views a global as a reference.
 WASM_API_EXTERN wasm_ref_t *wasm_global_as_ref(wasm_global_t *global);
-/// Views a reference as a global. Not supported: ends the process.
+/// The global that `ref` is, or null when it is null or of another kind.
 WASM_API_EXTERN wasm_global_t *wasm_ref_as_global(wasm_ref_t *ref);
 /// As `wasm_global_as_ref`, for const.
 WASM_API_EXTERN const wasm_ref_t *wasm_global_as_ref_const(
@@ -1216,21 +1223,20 @@ typedef struct wasm_table_t wasm_table_t;
 WASM_API_EXTERN void wasm_table_delete(own wasm_table_t *table);
 /// Returns a second handle to the same table, owned by the caller.
 WASM_API_EXTERN own wasm_table_t *wasm_table_copy(const wasm_table_t *table);
-/// Whether both handles refer to the same table. Not supported: ends the
-/// process.
+/// Whether both handles refer to the same table.
 WASM_API_EXTERN bool wasm_table_same(
     const wasm_table_t *a, const wasm_table_t *b);
-/// Always null: no object keeps host information.
+/// The host information of the object; null at first.
 WASM_API_EXTERN void *wasm_table_get_host_info(const wasm_table_t *table);
-/// Not supported: ends the process.
+/// Replaces the host information by one without a finalizer.
 WASM_API_EXTERN void wasm_table_set_host_info(wasm_table_t *table, void *info);
-/// Not supported: ends the process.
+/// Replaces the host information by one with a finalizer, which may be null.
 WASM_API_EXTERN void wasm_table_set_host_info_with_finalizer(
     wasm_table_t *table, void *info, void (*finalizer)(void *));
 
-/// Views a table as a reference. Not supported: ends the process.
+/// Views a table as a reference.
 WASM_API_EXTERN wasm_ref_t *wasm_table_as_ref(wasm_table_t *table);
-/// Views a reference as a table. Not supported: ends the process.
+/// The table that `ref` is, or null when it is null or of another kind.
 WASM_API_EXTERN wasm_table_t *wasm_ref_as_table(wasm_ref_t *ref);
 /// As `wasm_table_as_ref`, for const.
 WASM_API_EXTERN const wasm_ref_t *wasm_table_as_ref_const(
@@ -1276,22 +1282,21 @@ WASM_API_EXTERN void wasm_memory_delete(own wasm_memory_t *memory);
 /// Returns a second handle to the same memory, owned by the caller.
 WASM_API_EXTERN own wasm_memory_t *wasm_memory_copy(
     const wasm_memory_t *memory);
-/// Whether both handles refer to the same memory. Not supported: ends the
-/// process.
+/// Whether both handles refer to the same memory.
 WASM_API_EXTERN bool wasm_memory_same(
     const wasm_memory_t *a, const wasm_memory_t *b);
-/// Always null: no object keeps host information.
+/// The host information of the object; null at first.
 WASM_API_EXTERN void *wasm_memory_get_host_info(const wasm_memory_t *memory);
-/// Not supported: ends the process.
+/// Replaces the host information by one without a finalizer.
 WASM_API_EXTERN void wasm_memory_set_host_info(
     wasm_memory_t *memory, void *info);
-/// Not supported: ends the process.
+/// Replaces the host information by one with a finalizer, which may be null.
 WASM_API_EXTERN void wasm_memory_set_host_info_with_finalizer(
     wasm_memory_t *memory, void *info, void (*finalizer)(void *));
 
-/// Views a memory as a reference. Not supported: ends the process.
+/// Views a memory as a reference.
 WASM_API_EXTERN wasm_ref_t *wasm_memory_as_ref(wasm_memory_t *memory);
-/// Views a reference as a memory. Not supported: ends the process.
+/// The memory that `ref` is, or null when it is null or of another kind.
 WASM_API_EXTERN wasm_memory_t *wasm_ref_as_memory(wasm_ref_t *ref);
 /// As `wasm_memory_as_ref`, for const.
 WASM_API_EXTERN const wasm_ref_t *wasm_memory_as_ref_const(
@@ -1339,21 +1344,20 @@ typedef struct wasm_extern_t wasm_extern_t;
 WASM_API_EXTERN void wasm_extern_delete(own wasm_extern_t *item);
 /// Returns a second handle to the same extern, owned by the caller.
 WASM_API_EXTERN own wasm_extern_t *wasm_extern_copy(const wasm_extern_t *item);
-/// Whether both handles refer to the same extern. Not supported: ends the
-/// process.
+/// Whether both handles refer to the same extern.
 WASM_API_EXTERN bool wasm_extern_same(
     const wasm_extern_t *a, const wasm_extern_t *b);
-/// Always null: no object keeps host information.
+/// The host information of the object; null at first.
 WASM_API_EXTERN void *wasm_extern_get_host_info(const wasm_extern_t *item);
-/// Not supported: ends the process.
+/// Replaces the host information by one without a finalizer.
 WASM_API_EXTERN void wasm_extern_set_host_info(wasm_extern_t *item, void *info);
-/// Not supported: ends the process.
+/// Replaces the host information by one with a finalizer, which may be null.
 WASM_API_EXTERN void wasm_extern_set_host_info_with_finalizer(
     wasm_extern_t *item, void *info, void (*finalizer)(void *));
 
-/// Views an extern as a reference. Not supported: ends the process.
+/// Views an extern as a reference.
 WASM_API_EXTERN wasm_ref_t *wasm_extern_as_ref(wasm_extern_t *item);
-/// Views a reference as an extern. Not supported: ends the process.
+/// The extern that `ref` is, or null when it is null or of another kind.
 WASM_API_EXTERN wasm_extern_t *wasm_ref_as_extern(wasm_ref_t *ref);
 /// As `wasm_extern_as_ref`, for const.
 WASM_API_EXTERN const wasm_ref_t *wasm_extern_as_ref_const(
@@ -1456,23 +1460,22 @@ WASM_API_EXTERN void wasm_instance_delete(own wasm_instance_t *instance);
 /// Returns a second handle to the same instance, owned by the caller.
 WASM_API_EXTERN own wasm_instance_t *wasm_instance_copy(
     const wasm_instance_t *instance);
-/// Whether both handles refer to the same instance. Not supported: ends the
-/// process.
+/// Whether both handles refer to the same instance.
 WASM_API_EXTERN bool wasm_instance_same(
     const wasm_instance_t *a, const wasm_instance_t *b);
-/// Always null: no object keeps host information.
+/// The host information of the object; null at first.
 WASM_API_EXTERN void *wasm_instance_get_host_info(
     const wasm_instance_t *instance);
-/// Not supported: ends the process.
+/// Replaces the host information by one without a finalizer.
 WASM_API_EXTERN void wasm_instance_set_host_info(
     wasm_instance_t *instance, void *info);
-/// Not supported: ends the process.
+/// Replaces the host information by one with a finalizer, which may be null.
 WASM_API_EXTERN void wasm_instance_set_host_info_with_finalizer(
     wasm_instance_t *instance, void *info, void (*finalizer)(void *));
 
-/// Views an instance as a reference. Not supported: ends the process.
+/// Views an instance as a reference.
 WASM_API_EXTERN wasm_ref_t *wasm_instance_as_ref(wasm_instance_t *instance);
-/// Views a reference as an instance. Not supported: ends the process.
+/// The instance that `ref` is, or null when it is null or of another kind.
 WASM_API_EXTERN wasm_instance_t *wasm_ref_as_instance(wasm_ref_t *ref);
 /// As `wasm_instance_as_ref`, for const.
 WASM_API_EXTERN const wasm_ref_t *wasm_instance_as_ref_const(

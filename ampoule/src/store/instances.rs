@@ -26,7 +26,7 @@ pub(crate) struct Instances {
 
 /// What handles of memories and tables have in common: the store, and the place in its arena. C sees the same words.
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ItemId {
     store: u64,
     position: u32,

@@ -7,7 +7,7 @@ use super::externtype::{
 use super::func::wasm_func_t;
 use super::global::wasm_global_t;
 use super::memory::wasm_memory_t;
-use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::reference::{Object, wasm_ref_t};
 use super::store::StoreRef;
 use super::table::wasm_table_t;
 use crate::boundary::expect;
@@ -18,30 +18,30 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// An item and its store. Functions, globals, tables and memories are transparent wrappers of this, so that the conversions
-/// below are casts.
+/// An item and its store: a view of a reference that is one. Functions, globals, tables and memories are transparent wrappers
+/// of this, so that the conversions below are casts.
+#[repr(transparent)]
 #[derive(Clone)]
-pub struct wasm_extern_t {
-    pub(crate) store: StoreRef,
-    /// Never a shared memory, which the portable API doesn't know.
-    pub(crate) item: Extern,
-}
+pub struct wasm_extern_t(pub(crate) wasm_ref_t);
 
 impl wasm_extern_t {
     pub(crate) fn new(store: &StoreRef, item: Extern) -> Self {
-        Self { store: store.clone(), item }
+        Self(wasm_ref_t { object: Object::Item { store: store.clone(), item } })
     }
 
-    /// Whether both are the same item.
-    pub(crate) fn same(&self, other: &Self) -> bool {
-        match (&self.item, &other.item) {
-            (Extern::Func(a), Extern::Func(b)) => a == b,
-            (Extern::Global(a), Extern::Global(b)) => a == b,
-            (Extern::Table(a), Extern::Table(b)) => a == b,
-            (Extern::Memory(a), Extern::Memory(b)) => a == b,
-            (Extern::Tag(a), Extern::Tag(b)) => a == b,
-            _ => false,
-        }
+    fn parts(&self) -> (&StoreRef, &Extern) {
+        let Object::Item { store, item } = &self.0.object else { unreachable!("an extern is only ever made as one") };
+        (store, item)
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &StoreRef {
+        self.parts().0
+    }
+
+    /// The item.
+    pub(crate) fn item(&self) -> &Extern {
+        self.parts().1
     }
 }
 
@@ -55,46 +55,48 @@ pub extern "C" fn wasm_extern_copy(item: &wasm_extern_t) -> Box<wasm_extern_t> {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_same(a: &wasm_extern_t, b: &wasm_extern_t) -> bool {
-    a.same(b)
+    a.0.same(&b.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_get_host_info(_item: &wasm_extern_t) -> *mut c_void {
-    ptr::null_mut()
+pub extern "C" fn wasm_extern_get_host_info(item: &wasm_extern_t) -> *mut c_void {
+    item.0.host_info()
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_set_host_info(_item: &mut wasm_extern_t, _info: *mut c_void) {
-    no_host_info("wasm_extern_set_host_info")
+pub extern "C" fn wasm_extern_set_host_info(item: &wasm_extern_t, info: *mut c_void) {
+    item.0.set_host_info(info, None);
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_set_host_info_with_finalizer(
-    _item: &mut wasm_extern_t,
-    _info: *mut c_void,
-    _finalizer: Finalizer,
+    item: &wasm_extern_t,
+    info: *mut c_void,
+    finalizer: Finalizer,
 ) {
-    no_host_info("wasm_extern_set_host_info_with_finalizer")
+    item.0.set_host_info(info, finalizer);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_ref(_item: &mut wasm_extern_t) -> &mut wasm_ref_t {
-    no_view("wasm_extern_as_ref")
+pub extern "C" fn wasm_extern_as_ref(item: &mut wasm_extern_t) -> &mut wasm_ref_t {
+    &mut item.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_extern(_ref: &mut wasm_ref_t) -> &mut wasm_extern_t {
-    no_view("wasm_ref_as_extern")
+pub extern "C" fn wasm_ref_as_extern(r: Option<&mut wasm_ref_t>) -> Option<&mut wasm_extern_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    r.filter(|r| matches!(r.object, Object::Item { .. })).map(|r| unsafe { &mut *ptr::from_mut(r).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_ref_const(_item: &wasm_extern_t) -> &wasm_ref_t {
-    no_view("wasm_extern_as_ref_const")
+pub extern "C" fn wasm_extern_as_ref_const(item: &wasm_extern_t) -> &wasm_ref_t {
+    &item.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_extern_const(_ref: &wasm_ref_t) -> &wasm_extern_t {
-    no_view("wasm_ref_as_extern_const")
+pub extern "C" fn wasm_ref_as_extern_const(r: Option<&wasm_ref_t>) -> Option<&wasm_extern_t> {
+    // SAFETY: the wrapper is transparent.
+    r.filter(|r| matches!(r.object, Object::Item { .. })).map(|r| unsafe { &*ptr::from_ref(r).cast() })
 }
 
 /// A vector of externs.
@@ -132,7 +134,7 @@ pub extern "C" fn wasm_extern_vec_delete(vec: &mut wasm_extern_vec_t) {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_kind(item: &wasm_extern_t) -> wasm_externkind_t {
-    match item.item {
+    match item.item() {
         Extern::Func(_) => WASM_EXTERN_FUNC,
         Extern::Global(_) => WASM_EXTERN_GLOBAL,
         Extern::Table(_) => WASM_EXTERN_TABLE,
@@ -143,7 +145,7 @@ pub extern "C" fn wasm_extern_kind(item: &wasm_extern_t) -> wasm_externkind_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_type(item: &wasm_extern_t) -> Box<wasm_externtype_t> {
-    Box::new(expect("wasm_extern_type", item.item.ty(item.store.get())).into())
+    Box::new(expect("wasm_extern_type", item.item().ty(item.store().get())).into())
 }
 
 #[unsafe(no_mangle)]
@@ -169,25 +171,25 @@ pub extern "C" fn wasm_memory_as_extern(memory: &mut wasm_memory_t) -> &mut wasm
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_as_func(item: &mut wasm_extern_t) -> Option<&mut wasm_func_t> {
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
-    matches!(item.item, Extern::Func(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
+    matches!(item.item(), Extern::Func(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_as_global(item: &mut wasm_extern_t) -> Option<&mut wasm_global_t> {
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
-    matches!(item.item, Extern::Global(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
+    matches!(item.item(), Extern::Global(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_as_table(item: &mut wasm_extern_t) -> Option<&mut wasm_table_t> {
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
-    matches!(item.item, Extern::Table(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
+    matches!(item.item(), Extern::Table(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_as_memory(item: &mut wasm_extern_t) -> Option<&mut wasm_memory_t> {
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
-    matches!(item.item, Extern::Memory(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
+    matches!(item.item(), Extern::Memory(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
 }
 
 #[unsafe(no_mangle)]
@@ -213,23 +215,23 @@ pub extern "C" fn wasm_memory_as_extern_const(memory: &wasm_memory_t) -> &wasm_e
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_as_func_const(item: &wasm_extern_t) -> Option<&wasm_func_t> {
     // SAFETY: the wrapper is transparent.
-    matches!(item.item, Extern::Func(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
+    matches!(item.item(), Extern::Func(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_as_global_const(item: &wasm_extern_t) -> Option<&wasm_global_t> {
     // SAFETY: the wrapper is transparent.
-    matches!(item.item, Extern::Global(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
+    matches!(item.item(), Extern::Global(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_as_table_const(item: &wasm_extern_t) -> Option<&wasm_table_t> {
     // SAFETY: the wrapper is transparent.
-    matches!(item.item, Extern::Table(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
+    matches!(item.item(), Extern::Table(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_as_memory_const(item: &wasm_extern_t) -> Option<&wasm_memory_t> {
     // SAFETY: the wrapper is transparent.
-    matches!(item.item, Extern::Memory(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
+    matches!(item.item(), Extern::Memory(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
 }

@@ -1,17 +1,18 @@
-//! Foreign objects, which there are none of: they are made for host information only.
+//! Foreign objects: objects of the host's, made for host information, that pass through guests as `externref`s.
 
-use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::hostinfo::HostInfo;
+use super::reference::{Object, wasm_ref_t};
 use super::store::wasm_store_t;
-use crate::boundary::misuse;
+use crate::boundary::expect;
 use crate::foreign::Finalizer;
+use ampoule::ExternRef;
 use std::ffi::c_void;
 use std::ptr;
 
-/// An object of the host's. None is ever made.
+/// A foreign object: a view of a reference that is one. In the store it is a [`HostInfo`].
+#[repr(transparent)]
 #[derive(Clone)]
-pub struct wasm_foreign_t {
-    _never_made: (),
-}
+pub struct wasm_foreign_t(wasm_ref_t);
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_foreign_delete(_foreign: Box<wasm_foreign_t>) {}
@@ -23,49 +24,53 @@ pub extern "C" fn wasm_foreign_copy(foreign: &wasm_foreign_t) -> Box<wasm_foreig
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_foreign_same(a: &wasm_foreign_t, b: &wasm_foreign_t) -> bool {
-    ptr::eq(a, b)
+    a.0.same(&b.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_get_host_info(_foreign: &wasm_foreign_t) -> *mut c_void {
-    ptr::null_mut()
+pub extern "C" fn wasm_foreign_get_host_info(foreign: &wasm_foreign_t) -> *mut c_void {
+    foreign.0.host_info()
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_set_host_info(_foreign: &mut wasm_foreign_t, _info: *mut c_void) {
-    no_host_info("wasm_foreign_set_host_info")
+pub extern "C" fn wasm_foreign_set_host_info(foreign: &wasm_foreign_t, info: *mut c_void) {
+    foreign.0.set_host_info(info, None);
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_foreign_set_host_info_with_finalizer(
-    _foreign: &mut wasm_foreign_t,
-    _info: *mut c_void,
-    _finalizer: Finalizer,
+    foreign: &wasm_foreign_t,
+    info: *mut c_void,
+    finalizer: Finalizer,
 ) {
-    no_host_info("wasm_foreign_set_host_info_with_finalizer")
+    foreign.0.set_host_info(info, finalizer);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_as_ref(_foreign: &mut wasm_foreign_t) -> &mut wasm_ref_t {
-    no_view("wasm_foreign_as_ref")
+pub extern "C" fn wasm_foreign_as_ref(foreign: &mut wasm_foreign_t) -> &mut wasm_ref_t {
+    &mut foreign.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_foreign(_ref: &mut wasm_ref_t) -> &mut wasm_foreign_t {
-    no_view("wasm_ref_as_foreign")
+pub extern "C" fn wasm_ref_as_foreign(r: Option<&mut wasm_ref_t>) -> Option<&mut wasm_foreign_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    r.filter(|r| matches!(r.object, Object::Foreign { .. })).map(|r| unsafe { &mut *ptr::from_mut(r).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_as_ref_const(_foreign: &wasm_foreign_t) -> &wasm_ref_t {
-    no_view("wasm_foreign_as_ref_const")
+pub extern "C" fn wasm_foreign_as_ref_const(foreign: &wasm_foreign_t) -> &wasm_ref_t {
+    &foreign.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_foreign_const(_ref: &wasm_ref_t) -> &wasm_foreign_t {
-    no_view("wasm_ref_as_foreign_const")
+pub extern "C" fn wasm_ref_as_foreign_const(r: Option<&wasm_ref_t>) -> Option<&wasm_foreign_t> {
+    // SAFETY: the wrapper is transparent.
+    r.filter(|r| matches!(r.object, Object::Foreign { .. })).map(|r| unsafe { &*ptr::from_ref(r).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_new(_store: &wasm_store_t) -> Box<wasm_foreign_t> {
-    misuse("wasm_foreign_new", "there are no foreign objects here")
+pub extern "C" fn wasm_foreign_new(store: &wasm_store_t) -> Box<wasm_foreign_t> {
+    let made = ExternRef::new(store.store.get(), Box::new(HostInfo::default()));
+    let value = expect("wasm_foreign_new", made);
+    Box::new(wasm_foreign_t(wasm_ref_t { object: Object::Foreign { store: store.store.clone(), value } }))
 }

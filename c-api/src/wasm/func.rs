@@ -2,7 +2,7 @@
 
 use super::external::wasm_extern_t;
 use super::functype::wasm_functype_t;
-use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::reference::{Object, wasm_ref_t};
 use super::store::{StoreRef, wasm_store_t};
 use super::trap::wasm_trap_t;
 use super::val::{wasm_val_t, wasm_val_vec_t};
@@ -24,8 +24,8 @@ impl wasm_func_t {
 
     /// The store and the func.
     fn parts(&self) -> (&StoreRef, Func) {
-        let Extern::Func(func) = self.0.item else { unreachable!("a func is only ever made as one") };
-        (&self.0.store, func)
+        let Extern::Func(func) = *self.0.item() else { unreachable!("a func is only ever made as one") };
+        (self.0.store(), func)
     }
 }
 
@@ -39,46 +39,46 @@ pub extern "C" fn wasm_func_copy(func: &wasm_func_t) -> Box<wasm_func_t> {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_func_same(a: &wasm_func_t, b: &wasm_func_t) -> bool {
-    a.0.same(&b.0)
+    a.0.0.same(&b.0.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_get_host_info(_func: &wasm_func_t) -> *mut c_void {
-    ptr::null_mut()
+pub extern "C" fn wasm_func_get_host_info(func: &wasm_func_t) -> *mut c_void {
+    func.0.0.host_info()
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_set_host_info(_func: &mut wasm_func_t, _info: *mut c_void) {
-    no_host_info("wasm_func_set_host_info")
+pub extern "C" fn wasm_func_set_host_info(func: &wasm_func_t, info: *mut c_void) {
+    func.0.0.set_host_info(info, None);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_set_host_info_with_finalizer(
-    _func: &mut wasm_func_t,
-    _info: *mut c_void,
-    _finalizer: Finalizer,
-) {
-    no_host_info("wasm_func_set_host_info_with_finalizer")
+pub extern "C" fn wasm_func_set_host_info_with_finalizer(func: &wasm_func_t, info: *mut c_void, finalizer: Finalizer) {
+    func.0.0.set_host_info(info, finalizer);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_as_ref(_func: &mut wasm_func_t) -> &mut wasm_ref_t {
-    no_view("wasm_func_as_ref")
+pub extern "C" fn wasm_func_as_ref(func: &mut wasm_func_t) -> &mut wasm_ref_t {
+    &mut func.0.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_func(_ref: &mut wasm_ref_t) -> &mut wasm_func_t {
-    no_view("wasm_ref_as_func")
+pub extern "C" fn wasm_ref_as_func(r: Option<&mut wasm_ref_t>) -> Option<&mut wasm_func_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    r.filter(|r| matches!(r.object, Object::Item { item: Extern::Func(_), .. }))
+        .map(|r| unsafe { &mut *ptr::from_mut(r).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_as_ref_const(_func: &wasm_func_t) -> &wasm_ref_t {
-    no_view("wasm_func_as_ref_const")
+pub extern "C" fn wasm_func_as_ref_const(func: &wasm_func_t) -> &wasm_ref_t {
+    &func.0.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_func_const(_ref: &wasm_ref_t) -> &wasm_func_t {
-    no_view("wasm_ref_as_func_const")
+pub extern "C" fn wasm_ref_as_func_const(r: Option<&wasm_ref_t>) -> Option<&wasm_func_t> {
+    // SAFETY: the wrapper is transparent.
+    r.filter(|r| matches!(r.object, Object::Item { item: Extern::Func(_), .. }))
+        .map(|r| unsafe { &*ptr::from_ref(r).cast() })
 }
 
 /// A host function.

@@ -2,7 +2,7 @@
 
 use super::external::wasm_extern_t;
 use super::globaltype::wasm_globaltype_t;
-use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::reference::{Object, wasm_ref_t};
 use super::store::{StoreRef, wasm_store_t};
 use super::val::wasm_val_t;
 use crate::boundary::expect;
@@ -24,8 +24,8 @@ impl wasm_global_t {
 
     /// The store and the global.
     fn parts(&self) -> (&StoreRef, Global) {
-        let Extern::Global(global) = self.0.item else { unreachable!("a global is only ever made as one") };
-        (&self.0.store, global)
+        let Extern::Global(global) = *self.0.item() else { unreachable!("a global is only ever made as one") };
+        (self.0.store(), global)
     }
 }
 
@@ -39,46 +39,50 @@ pub extern "C" fn wasm_global_copy(global: &wasm_global_t) -> Box<wasm_global_t>
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_global_same(a: &wasm_global_t, b: &wasm_global_t) -> bool {
-    a.0.same(&b.0)
+    a.0.0.same(&b.0.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_get_host_info(_global: &wasm_global_t) -> *mut c_void {
-    ptr::null_mut()
+pub extern "C" fn wasm_global_get_host_info(global: &wasm_global_t) -> *mut c_void {
+    global.0.0.host_info()
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_set_host_info(_global: &mut wasm_global_t, _info: *mut c_void) {
-    no_host_info("wasm_global_set_host_info")
+pub extern "C" fn wasm_global_set_host_info(global: &wasm_global_t, info: *mut c_void) {
+    global.0.0.set_host_info(info, None);
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_global_set_host_info_with_finalizer(
-    _global: &mut wasm_global_t,
-    _info: *mut c_void,
-    _finalizer: Finalizer,
+    global: &wasm_global_t,
+    info: *mut c_void,
+    finalizer: Finalizer,
 ) {
-    no_host_info("wasm_global_set_host_info_with_finalizer")
+    global.0.0.set_host_info(info, finalizer);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_as_ref(_global: &mut wasm_global_t) -> &mut wasm_ref_t {
-    no_view("wasm_global_as_ref")
+pub extern "C" fn wasm_global_as_ref(global: &mut wasm_global_t) -> &mut wasm_ref_t {
+    &mut global.0.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_global(_ref: &mut wasm_ref_t) -> &mut wasm_global_t {
-    no_view("wasm_ref_as_global")
+pub extern "C" fn wasm_ref_as_global(r: Option<&mut wasm_ref_t>) -> Option<&mut wasm_global_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    r.filter(|r| matches!(r.object, Object::Item { item: Extern::Global(_), .. }))
+        .map(|r| unsafe { &mut *ptr::from_mut(r).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_as_ref_const(_global: &wasm_global_t) -> &wasm_ref_t {
-    no_view("wasm_global_as_ref_const")
+pub extern "C" fn wasm_global_as_ref_const(global: &wasm_global_t) -> &wasm_ref_t {
+    &global.0.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_global_const(_ref: &wasm_ref_t) -> &wasm_global_t {
-    no_view("wasm_ref_as_global_const")
+pub extern "C" fn wasm_ref_as_global_const(r: Option<&wasm_ref_t>) -> Option<&wasm_global_t> {
+    // SAFETY: the wrapper is transparent.
+    r.filter(|r| matches!(r.object, Object::Item { item: Extern::Global(_), .. }))
+        .map(|r| unsafe { &*ptr::from_ref(r).cast() })
 }
 
 #[unsafe(no_mangle)]

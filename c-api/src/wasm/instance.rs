@@ -2,7 +2,7 @@
 
 use super::external::{wasm_extern_t, wasm_extern_vec_t};
 use super::module::wasm_module_t;
-use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::reference::{Object, wasm_ref_t};
 use super::store::{StoreRef, wasm_store_t};
 use crate::boundary::{TrapOut, give_trap, guarded, misuse};
 use crate::foreign::Finalizer;
@@ -11,11 +11,19 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// An instance and its store.
+/// An instance and its store: a view of a reference that is one.
+#[repr(transparent)]
 #[derive(Clone)]
-pub struct wasm_instance_t {
-    store: StoreRef,
-    instance: Instance,
+pub struct wasm_instance_t(wasm_ref_t);
+
+impl wasm_instance_t {
+    /// The store and the instance.
+    fn parts(&self) -> (&StoreRef, Instance) {
+        let Object::Instance { store, instance } = &self.0.object else {
+            unreachable!("an instance is only ever made as one")
+        };
+        (store, *instance)
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -28,46 +36,48 @@ pub extern "C" fn wasm_instance_copy(instance: &wasm_instance_t) -> Box<wasm_ins
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_instance_same(a: &wasm_instance_t, b: &wasm_instance_t) -> bool {
-    a.instance == b.instance
+    a.0.same(&b.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_instance_get_host_info(_instance: &wasm_instance_t) -> *mut c_void {
-    ptr::null_mut()
+pub extern "C" fn wasm_instance_get_host_info(instance: &wasm_instance_t) -> *mut c_void {
+    instance.0.host_info()
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_instance_set_host_info(_instance: &mut wasm_instance_t, _info: *mut c_void) {
-    no_host_info("wasm_instance_set_host_info")
+pub extern "C" fn wasm_instance_set_host_info(instance: &wasm_instance_t, info: *mut c_void) {
+    instance.0.set_host_info(info, None);
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_instance_set_host_info_with_finalizer(
-    _instance: &mut wasm_instance_t,
-    _info: *mut c_void,
-    _finalizer: Finalizer,
+    instance: &wasm_instance_t,
+    info: *mut c_void,
+    finalizer: Finalizer,
 ) {
-    no_host_info("wasm_instance_set_host_info_with_finalizer")
+    instance.0.set_host_info(info, finalizer);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_instance_as_ref(_instance: &mut wasm_instance_t) -> &mut wasm_ref_t {
-    no_view("wasm_instance_as_ref")
+pub extern "C" fn wasm_instance_as_ref(instance: &mut wasm_instance_t) -> &mut wasm_ref_t {
+    &mut instance.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_instance(_ref: &mut wasm_ref_t) -> &mut wasm_instance_t {
-    no_view("wasm_ref_as_instance")
+pub extern "C" fn wasm_ref_as_instance(r: Option<&mut wasm_ref_t>) -> Option<&mut wasm_instance_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    r.filter(|r| matches!(r.object, Object::Instance { .. })).map(|r| unsafe { &mut *ptr::from_mut(r).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_instance_as_ref_const(_instance: &wasm_instance_t) -> &wasm_ref_t {
-    no_view("wasm_instance_as_ref_const")
+pub extern "C" fn wasm_instance_as_ref_const(instance: &wasm_instance_t) -> &wasm_ref_t {
+    &instance.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_instance_const(_ref: &wasm_ref_t) -> &wasm_instance_t {
-    no_view("wasm_ref_as_instance_const")
+pub extern "C" fn wasm_ref_as_instance_const(r: Option<&wasm_ref_t>) -> Option<&wasm_instance_t> {
+    // SAFETY: the wrapper is transparent.
+    r.filter(|r| matches!(r.object, Object::Instance { .. })).map(|r| unsafe { &*ptr::from_ref(r).cast() })
 }
 
 #[unsafe(no_mangle)]
@@ -79,13 +89,15 @@ pub extern "C" fn wasm_instance_new(
 ) -> Option<Box<wasm_instance_t>> {
     let store = &store.store;
     let made = guarded(|| {
-        let item = |import: &Option<Box<wasm_extern_t>>| import.as_ref().map(|import| import.item.clone());
+        let item = |import: &Option<Box<wasm_extern_t>>| import.as_ref().map(|import| import.item().clone());
         let imports: Option<Vec<Extern>> = imports.as_slice().iter().map(item).collect();
         let imports = imports.ok_or_else(|| Error::message("an import is null"))?;
-        Instance::new(store.get(), &module.module, &imports)
+        Instance::new(store.get(), module.module(), &imports)
     });
     match made {
-        Ok(instance) => Some(Box::new(wasm_instance_t { store: store.clone(), instance })),
+        Ok(instance) => {
+            Some(Box::new(wasm_instance_t(wasm_ref_t { object: Object::Instance { store: store.clone(), instance } })))
+        }
         Err(error) => {
             // Here whatever went wrong is a trap.
             trap.map(|trap| trap.write(give_trap(error)));
@@ -96,11 +108,11 @@ pub extern "C" fn wasm_instance_new(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_instance_exports(instance: &wasm_instance_t, out: &mut MaybeUninit<wasm_extern_vec_t>) {
-    let store = instance.store.get();
-    let exports =
-        (0..).map_while(|position| instance.instance.export_at(store, position)).map(|(_, item)| match item {
-            Extern::SharedMemory(_) => misuse("wasm_instance_exports", "the portable API has no shared memories"),
-            item => Some(Box::new(wasm_extern_t::new(&instance.store, item))),
-        });
+    let (owner, instance) = instance.parts();
+    let store = owner.get();
+    let exports = (0..).map_while(|position| instance.export_at(store, position)).map(|(_, item)| match item {
+        Extern::SharedMemory(_) => misuse("wasm_instance_exports", "the portable API has no shared memories"),
+        item => Some(Box::new(wasm_extern_t::new(owner, item))),
+    });
     exports.collect::<wasm_extern_vec_t>().give(out);
 }

@@ -2,7 +2,7 @@
 
 use super::external::wasm_extern_t;
 use super::memorytype::wasm_memorytype_t;
-use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::reference::{Object, wasm_ref_t};
 use super::store::{StoreRef, wasm_store_t};
 use crate::boundary::expect;
 use crate::foreign::Finalizer;
@@ -22,8 +22,8 @@ impl wasm_memory_t {
 
     /// The store and the memory.
     fn parts(&self) -> (&StoreRef, Memory) {
-        let Extern::Memory(memory) = self.0.item else { unreachable!("a memory is only ever made as one") };
-        (&self.0.store, memory)
+        let Extern::Memory(memory) = *self.0.item() else { unreachable!("a memory is only ever made as one") };
+        (self.0.store(), memory)
     }
 }
 
@@ -37,46 +37,50 @@ pub extern "C" fn wasm_memory_copy(memory: &wasm_memory_t) -> Box<wasm_memory_t>
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_memory_same(a: &wasm_memory_t, b: &wasm_memory_t) -> bool {
-    a.0.same(&b.0)
+    a.0.0.same(&b.0.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_get_host_info(_memory: &wasm_memory_t) -> *mut c_void {
-    ptr::null_mut()
+pub extern "C" fn wasm_memory_get_host_info(memory: &wasm_memory_t) -> *mut c_void {
+    memory.0.0.host_info()
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_set_host_info(_memory: &mut wasm_memory_t, _info: *mut c_void) {
-    no_host_info("wasm_memory_set_host_info")
+pub extern "C" fn wasm_memory_set_host_info(memory: &wasm_memory_t, info: *mut c_void) {
+    memory.0.0.set_host_info(info, None);
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_memory_set_host_info_with_finalizer(
-    _memory: &mut wasm_memory_t,
-    _info: *mut c_void,
-    _finalizer: Finalizer,
+    memory: &wasm_memory_t,
+    info: *mut c_void,
+    finalizer: Finalizer,
 ) {
-    no_host_info("wasm_memory_set_host_info_with_finalizer")
+    memory.0.0.set_host_info(info, finalizer);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_as_ref(_memory: &mut wasm_memory_t) -> &mut wasm_ref_t {
-    no_view("wasm_memory_as_ref")
+pub extern "C" fn wasm_memory_as_ref(memory: &mut wasm_memory_t) -> &mut wasm_ref_t {
+    &mut memory.0.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_memory(_ref: &mut wasm_ref_t) -> &mut wasm_memory_t {
-    no_view("wasm_ref_as_memory")
+pub extern "C" fn wasm_ref_as_memory(r: Option<&mut wasm_ref_t>) -> Option<&mut wasm_memory_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    r.filter(|r| matches!(r.object, Object::Item { item: Extern::Memory(_), .. }))
+        .map(|r| unsafe { &mut *ptr::from_mut(r).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_as_ref_const(_memory: &wasm_memory_t) -> &wasm_ref_t {
-    no_view("wasm_memory_as_ref_const")
+pub extern "C" fn wasm_memory_as_ref_const(memory: &wasm_memory_t) -> &wasm_ref_t {
+    &memory.0.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_memory_const(_ref: &wasm_ref_t) -> &wasm_memory_t {
-    no_view("wasm_ref_as_memory_const")
+pub extern "C" fn wasm_ref_as_memory_const(r: Option<&wasm_ref_t>) -> Option<&wasm_memory_t> {
+    // SAFETY: the wrapper is transparent.
+    r.filter(|r| matches!(r.object, Object::Item { item: Extern::Memory(_), .. }))
+        .map(|r| unsafe { &*ptr::from_ref(r).cast() })
 }
 
 /// A number of pages.

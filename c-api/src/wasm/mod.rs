@@ -20,6 +20,7 @@ pub mod valtype;
 
 pub mod foreign;
 pub mod frame;
+mod hostinfo;
 pub mod reference;
 pub mod trap;
 pub mod val;

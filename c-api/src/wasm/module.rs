@@ -3,7 +3,7 @@
 use super::bytes::wasm_byte_vec_t;
 use super::exporttype::wasm_exporttype_vec_t;
 use super::importtype::wasm_importtype_vec_t;
-use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::reference::{Object, wasm_ref_t};
 use super::store::wasm_store_t;
 use crate::boundary::guarded;
 use crate::foreign::Finalizer;
@@ -12,11 +12,24 @@ use ampoule::Module;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::Arc;
 
-/// A module. It is the engine's: a program that keeps modules and drops stores gets the stores' finalizers.
+/// A module: a view of a reference that is one. It is the engine's: a program that keeps modules and drops stores gets the
+/// stores' finalizers.
+#[repr(transparent)]
 #[derive(Clone)]
-pub struct wasm_module_t {
-    pub(crate) module: Module,
+pub struct wasm_module_t(wasm_ref_t);
+
+impl wasm_module_t {
+    fn new(module: Module) -> Box<Self> {
+        Box::new(Self(wasm_ref_t { object: Object::Module { module, info: Arc::default() } }))
+    }
+
+    /// The module.
+    pub(crate) fn module(&self) -> &Module {
+        let Object::Module { module, .. } = &self.0.object else { unreachable!("a module is only ever made as one") };
+        module
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -29,46 +42,48 @@ pub extern "C" fn wasm_module_copy(module: &wasm_module_t) -> Box<wasm_module_t>
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_same(a: &wasm_module_t, b: &wasm_module_t) -> bool {
-    a.module.same(&b.module)
+    a.0.same(&b.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_get_host_info(_module: &wasm_module_t) -> *mut c_void {
-    ptr::null_mut()
+pub extern "C" fn wasm_module_get_host_info(module: &wasm_module_t) -> *mut c_void {
+    module.0.host_info()
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_set_host_info(_module: &mut wasm_module_t, _info: *mut c_void) {
-    no_host_info("wasm_module_set_host_info")
+pub extern "C" fn wasm_module_set_host_info(module: &wasm_module_t, info: *mut c_void) {
+    module.0.set_host_info(info, None);
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_set_host_info_with_finalizer(
-    _module: &mut wasm_module_t,
-    _info: *mut c_void,
-    _finalizer: Finalizer,
+    module: &wasm_module_t,
+    info: *mut c_void,
+    finalizer: Finalizer,
 ) {
-    no_host_info("wasm_module_set_host_info_with_finalizer")
+    module.0.set_host_info(info, finalizer);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_as_ref(_module: &mut wasm_module_t) -> &mut wasm_ref_t {
-    no_view("wasm_module_as_ref")
+pub extern "C" fn wasm_module_as_ref(module: &mut wasm_module_t) -> &mut wasm_ref_t {
+    &mut module.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_module(_ref: &mut wasm_ref_t) -> &mut wasm_module_t {
-    no_view("wasm_ref_as_module")
+pub extern "C" fn wasm_ref_as_module(r: Option<&mut wasm_ref_t>) -> Option<&mut wasm_module_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    r.filter(|r| matches!(r.object, Object::Module { .. })).map(|r| unsafe { &mut *ptr::from_mut(r).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_as_ref_const(_module: &wasm_module_t) -> &wasm_ref_t {
-    no_view("wasm_module_as_ref_const")
+pub extern "C" fn wasm_module_as_ref_const(module: &wasm_module_t) -> &wasm_ref_t {
+    &module.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_module_const(_ref: &wasm_ref_t) -> &wasm_module_t {
-    no_view("wasm_ref_as_module_const")
+pub extern "C" fn wasm_ref_as_module_const(r: Option<&wasm_ref_t>) -> Option<&wasm_module_t> {
+    // SAFETY: the wrapper is transparent.
+    r.filter(|r| matches!(r.object, Object::Module { .. })).map(|r| unsafe { &*ptr::from_ref(r).cast() })
 }
 
 /// A module apart from any store.
@@ -81,7 +96,7 @@ pub extern "C" fn wasm_shared_module_delete(_shared: Box<wasm_shared_module_t>) 
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_share(module: &wasm_module_t) -> Box<wasm_shared_module_t> {
-    Box::new(wasm_shared_module_t { module: module.module.clone() })
+    Box::new(wasm_shared_module_t { module: module.module().clone() })
 }
 
 #[unsafe(no_mangle)]
@@ -90,13 +105,13 @@ pub extern "C" fn wasm_module_obtain(
     shared: &wasm_shared_module_t,
 ) -> Option<Box<wasm_module_t>> {
     let same_engine = store.store.get().engine().same(shared.module.engine());
-    same_engine.then(|| Box::new(wasm_module_t { module: shared.module.clone() }))
+    same_engine.then(|| wasm_module_t::new(shared.module.clone()))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_new(store: &wasm_store_t, binary: &wasm_byte_vec_t) -> Option<Box<wasm_module_t>> {
     let made = guarded(|| Module::from_binary(store.store.get().engine(), binary.as_slice()));
-    made.ok().map(|module| Box::new(wasm_module_t { module }))
+    made.ok().map(wasm_module_t::new)
 }
 
 #[unsafe(no_mangle)]
@@ -106,17 +121,17 @@ pub extern "C" fn wasm_module_validate(store: &wasm_store_t, binary: &wasm_byte_
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_imports(module: &wasm_module_t, out: &mut MaybeUninit<wasm_importtype_vec_t>) {
-    imports_of(&module.module).give(out);
+    imports_of(module.module()).give(out);
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_exports(module: &wasm_module_t, out: &mut MaybeUninit<wasm_exporttype_vec_t>) {
-    exports_of(&module.module).give(out);
+    exports_of(module.module()).give(out);
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_serialize(module: &wasm_module_t, out: &mut MaybeUninit<wasm_byte_vec_t>) {
-    let bytes = guarded(|| module.module.serialize()).unwrap_or_default();
+    let bytes = guarded(|| module.module().serialize()).unwrap_or_default();
     wasm_byte_vec_t::from(bytes).give(out);
 }
 
@@ -127,5 +142,5 @@ pub unsafe extern "C" fn wasm_module_deserialize(
 ) -> Option<Box<wasm_module_t>> {
     // SAFETY: the header makes the caller answer for the bytes.
     let made = guarded(|| unsafe { Module::deserialize(store.store.get().engine(), bytes.as_slice()) });
-    made.ok().map(|module| Box::new(wasm_module_t { module }))
+    made.ok().map(wasm_module_t::new)
 }

@@ -1,51 +1,105 @@
-//! References to the objects of a store: functions, and values of the host. (`ref` is a word of Rust's.)
+//! References to objects: functions, globals, tables, memories, instances, modules, traps, and values of the host. (`ref` is a
+//! word of Rust's.)
 //!
-//! Neither host information nor views of other objects as references exist, as in the interface's first library: what asks
-//! for them answers null, what needs them ends the process.
+//! All of these but traps are one struct, and the types that C knows are transparent wrappers of it, so that seeing one as the
+//! other is a cast. [`super::hostinfo`] keeps the host's information.
 
+use super::hostinfo::{self, HostInfo};
 use super::store::StoreRef;
-use crate::boundary::misuse;
-use crate::foreign::Finalizer;
-use ampoule::{Error, Val};
+use super::trap::wasm_trap_t;
+use crate::foreign::{Finalizer, Foreign};
+use ampoule::{Error, Extern, ExternRef, Instance, Module, Val};
 use std::ffi::c_void;
-use std::ptr;
+use std::sync::Arc;
 
-/// A reference that isn't null.
+/// A handle to an object; never null.
 #[derive(Clone)]
 pub struct wasm_ref_t {
-    store: StoreRef,
-    /// A `FuncRef` or `ExternRef`.
-    val: Val,
+    pub(crate) object: Object,
 }
 
+/// What a handle refers to. What is in a store keeps that alive.
+#[derive(Clone)]
+pub(crate) enum Object {
+    /// A function, global, table, memory or tag; never a shared memory, which the portable API doesn't know.
+    Item { store: StoreRef, item: Extern },
+    /// A value of the host.
+    Foreign { store: StoreRef, value: ExternRef },
+    /// An instance.
+    Instance { store: StoreRef, instance: Instance },
+    /// A module, with the information that its copies share.
+    Module { module: Module, info: Arc<HostInfo> },
+    /// A trap. Traps themselves are other structs: this is what a view of one refers to.
+    Trap(wasm_trap_t),
+}
+
+// SAFETY: what isn't `Sync` by itself is the store's, which one thread at a time uses; see `StoreRef`.
+unsafe impl Send for wasm_ref_t {}
+// SAFETY: as above.
+unsafe impl Sync for wasm_ref_t {}
+
 impl wasm_ref_t {
-    /// A handle to a reference; `None` for null.
+    /// A handle to a reference that guest code knows; `None` for null, and for what is no reference.
     pub(crate) fn new(store: &StoreRef, val: Val) -> Option<Box<Self>> {
-        let null = matches!(val, Val::FuncRef(None) | Val::ExternRef(None));
-        (!null).then(|| Box::new(Self { store: store.clone(), val }))
+        let store = store.clone();
+        let object = match val {
+            Val::FuncRef(Some(func)) => Object::Item { store, item: Extern::Func(func) },
+            Val::ExternRef(Some(value)) => Object::Foreign { store, value },
+            _ => return None,
+        };
+        Some(Box::new(Self { object }))
     }
 
     /// The reference, for use in this store.
     ///
     /// # Errors
-    /// Where it is of another store.
+    /// Where it is of another store, or of a kind that guest code can't have.
     pub(crate) fn val_for(&self, store: &StoreRef) -> Result<Val, Error> {
-        if self.store.same(store) {
-            Ok(self.val.clone())
-        } else {
-            Err(Error::message("reference used with wrong store"))
+        let (owner, val) = match &self.object {
+            Object::Item { store, item: Extern::Func(func) } => (store, Val::FuncRef(Some(*func))),
+            Object::Foreign { store, value } => (store, Val::ExternRef(Some(value.clone()))),
+            _ => return Err(Error::message("only functions and foreign objects can be given to a guest")),
+        };
+        if owner.same(store) { Ok(val) } else { Err(Error::message("reference used with wrong store")) }
+    }
+
+    /// Whether both refer to the same object.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        match (&self.object, &other.object) {
+            (Object::Item { store, item: a }, Object::Item { store: other, item: b }) => {
+                store.same(other) && same_item(store, a, b)
+            }
+            (Object::Foreign { value: a, .. }, Object::Foreign { value: b, .. }) => a == b,
+            (Object::Instance { instance: a, .. }, Object::Instance { instance: b, .. }) => a == b,
+            (Object::Module { module: a, .. }, Object::Module { module: b, .. }) => a.same(b),
+            (Object::Trap(a), Object::Trap(b)) => a.0.same(&b.0),
+            _ => false,
         }
+    }
+
+    /// What the host keeps with the object.
+    pub(crate) fn host_info(&self) -> *mut c_void {
+        hostinfo::get(&self.object)
+    }
+
+    /// Replaces what the host keeps with the object; the finalizer of what was there runs.
+    pub(crate) fn set_host_info(&self, info: *mut c_void, finalizer: Finalizer) {
+        hostinfo::set(&self.object, Foreign::new(info, finalizer));
     }
 }
 
-/// Ends the process: host information is not kept.
-pub(crate) fn no_host_info(function: &str) -> ! {
-    misuse(function, "objects keep no host information here")
-}
-
-/// Ends the process: objects are not seen as references.
-pub(crate) fn no_view(function: &str) -> ! {
-    misuse(function, "objects can't be seen as references here")
+fn same_item(store: &StoreRef, a: &Extern, b: &Extern) -> bool {
+    match (a, b) {
+        (Extern::Func(a), Extern::Func(b)) => a == b,
+        (Extern::Global(a), Extern::Global(b)) => {
+            let store = store.get();
+            matches!((a.address(store), b.address(store)), (Ok(a), Ok(b)) if a == b)
+        }
+        (Extern::Table(a), Extern::Table(b)) => a == b,
+        (Extern::Memory(a), Extern::Memory(b)) => a == b,
+        (Extern::Tag(a), Extern::Tag(b)) => a == b,
+        _ => false,
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -56,26 +110,26 @@ pub extern "C" fn wasm_ref_copy(r: Option<&wasm_ref_t>) -> Option<Box<wasm_ref_t
     r.map(|r| Box::new(r.clone()))
 }
 
+/// Null is the same as null.
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_same(_a: &wasm_ref_t, _b: &wasm_ref_t) -> bool {
-    misuse("wasm_ref_same", "references can't be compared here")
+pub extern "C" fn wasm_ref_same(a: Option<&wasm_ref_t>, b: Option<&wasm_ref_t>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.same(b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_get_host_info(_ref: &wasm_ref_t) -> *mut c_void {
-    ptr::null_mut()
+pub extern "C" fn wasm_ref_get_host_info(r: &wasm_ref_t) -> *mut c_void {
+    r.host_info()
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_set_host_info(_ref: &mut wasm_ref_t, _info: *mut c_void) {
-    no_host_info("wasm_ref_set_host_info")
+pub extern "C" fn wasm_ref_set_host_info(r: &wasm_ref_t, info: *mut c_void) {
+    r.set_host_info(info, None);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_set_host_info_with_finalizer(
-    _ref: &mut wasm_ref_t,
-    _info: *mut c_void,
-    _finalizer: Finalizer,
-) {
-    no_host_info("wasm_ref_set_host_info_with_finalizer")
+pub extern "C" fn wasm_ref_set_host_info_with_finalizer(r: &wasm_ref_t, info: *mut c_void, finalizer: Finalizer) {
+    r.set_host_info(info, finalizer);
 }

@@ -1,7 +1,7 @@
 //! Tables of the portable API.
 
 use super::external::wasm_extern_t;
-use super::reference::{no_host_info, no_view, wasm_ref_t};
+use super::reference::{Object, wasm_ref_t};
 use super::store::{StoreRef, wasm_store_t};
 use super::tabletype::wasm_tabletype_t;
 use crate::boundary::expect;
@@ -22,8 +22,8 @@ impl wasm_table_t {
 
     /// The store and the table.
     fn parts(&self) -> (&StoreRef, Table) {
-        let Extern::Table(table) = self.0.item else { unreachable!("a table is only ever made as one") };
-        (&self.0.store, table)
+        let Extern::Table(table) = *self.0.item() else { unreachable!("a table is only ever made as one") };
+        (self.0.store(), table)
     }
 }
 
@@ -37,46 +37,50 @@ pub extern "C" fn wasm_table_copy(table: &wasm_table_t) -> Box<wasm_table_t> {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_table_same(a: &wasm_table_t, b: &wasm_table_t) -> bool {
-    a.0.same(&b.0)
+    a.0.0.same(&b.0.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_get_host_info(_table: &wasm_table_t) -> *mut c_void {
-    ptr::null_mut()
+pub extern "C" fn wasm_table_get_host_info(table: &wasm_table_t) -> *mut c_void {
+    table.0.0.host_info()
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_set_host_info(_table: &mut wasm_table_t, _info: *mut c_void) {
-    no_host_info("wasm_table_set_host_info")
+pub extern "C" fn wasm_table_set_host_info(table: &wasm_table_t, info: *mut c_void) {
+    table.0.0.set_host_info(info, None);
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_table_set_host_info_with_finalizer(
-    _table: &mut wasm_table_t,
-    _info: *mut c_void,
-    _finalizer: Finalizer,
+    table: &wasm_table_t,
+    info: *mut c_void,
+    finalizer: Finalizer,
 ) {
-    no_host_info("wasm_table_set_host_info_with_finalizer")
+    table.0.0.set_host_info(info, finalizer);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_as_ref(_table: &mut wasm_table_t) -> &mut wasm_ref_t {
-    no_view("wasm_table_as_ref")
+pub extern "C" fn wasm_table_as_ref(table: &mut wasm_table_t) -> &mut wasm_ref_t {
+    &mut table.0.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_table(_ref: &mut wasm_ref_t) -> &mut wasm_table_t {
-    no_view("wasm_ref_as_table")
+pub extern "C" fn wasm_ref_as_table(r: Option<&mut wasm_ref_t>) -> Option<&mut wasm_table_t> {
+    // SAFETY: the wrapper is transparent, and the borrow is handed on.
+    r.filter(|r| matches!(r.object, Object::Item { item: Extern::Table(_), .. }))
+        .map(|r| unsafe { &mut *ptr::from_mut(r).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_as_ref_const(_table: &wasm_table_t) -> &wasm_ref_t {
-    no_view("wasm_table_as_ref_const")
+pub extern "C" fn wasm_table_as_ref_const(table: &wasm_table_t) -> &wasm_ref_t {
+    &table.0.0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_ref_as_table_const(_ref: &wasm_ref_t) -> &wasm_table_t {
-    no_view("wasm_ref_as_table_const")
+pub extern "C" fn wasm_ref_as_table_const(r: Option<&wasm_ref_t>) -> Option<&wasm_table_t> {
+    // SAFETY: the wrapper is transparent.
+    r.filter(|r| matches!(r.object, Object::Item { item: Extern::Table(_), .. }))
+        .map(|r| unsafe { &*ptr::from_ref(r).cast() })
 }
 
 /// A number of elements.
