@@ -3,7 +3,7 @@
 use crate::boundary::{give_unit, misuse, string};
 use crate::error::wasmtime_error_t;
 use crate::wasm::config::wasm_config_t;
-use ampoule::{Cache, CacheConfig, Error, Strategy};
+use ampoule::{Cache, CacheConfig, Strategy};
 use ampoule_core::tunables::OptLevel;
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
