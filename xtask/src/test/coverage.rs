@@ -15,11 +15,9 @@ use crate::{process, project};
 const NAME: &str = "c: every function is called";
 
 /// Functions that no test can call, and why.
-const EXCUSED: [(&str, &str); 4] = [
+const EXCUSED: [(&str, &str); 2] = [
     ("wasm_foreign_copy", "there is no foreign object to copy"),
     ("wasm_foreign_delete", "there is no foreign object to delete"),
-    ("wasmtime_pooling_allocation_config_async_stack_keep_resident_set", "declared with async calls only"),
-    ("wasmtime_pooling_allocation_config_total_stacks_set", "declared with async calls only"),
 ];
 
 pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
