@@ -16,6 +16,7 @@
 use crate::code::native::MOVED_MAX;
 use crate::error::{Error, ErrorKind};
 use crate::func::Func;
+use crate::module::Module;
 use crate::store::Store;
 use crate::sys::native::{enter_native, enter_slowly};
 use crate::type_registry::Signature;
@@ -53,6 +54,16 @@ impl Func {
             ))));
         }
         check_numbers(ty)?;
+        // A function that is called like this is worth a direct way: it is compiled now, and its stub left out.
+        // SAFETY: the reference is of this store, which we have to ourselves; both addresses are good as long as the module.
+        unsafe {
+            let code = (*func_ref).code.addr();
+            if let Some(module) = Module::at(code)
+                && let Some(func) = module.code().func_of_stub(code)
+            {
+                (*func_ref).code = module.code().compile(func)? as *const u8;
+            }
+        }
         let vm: *mut VmStoreContext = &mut store.vm;
         let entry = store.native.entry(func_ref.addr(), |stubs| {
             let (moved, target) = match moved_registers(ty) {

@@ -391,6 +391,13 @@ impl ModuleCode {
         }
     }
 
+    /// The function whose stub is at this address; `None` where none is.
+    pub fn func_of_stub(&self, address: usize) -> Option<DefinedFuncIndex> {
+        let Functions::Lazy(lazy) = &self.functions else { return None };
+        let number = address.checked_sub(self.region.exec_base() + HEAD_LEN)? / STUB_LEN;
+        (number < lazy.ready.len()).then_some(DefinedFuncIndex(number as u32))
+    }
+
     fn stub(&self, func: DefinedFuncIndex) -> usize {
         self.region.exec_base() + HEAD_LEN + func.index() * STUB_LEN
     }

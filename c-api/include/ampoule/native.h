@@ -54,9 +54,10 @@ typedef void (*ampoule_native_t)(void);
 /// through pointers to further results), and the store keeps the reason until
 /// `ampoule_native_take_failure`. Pointers to further results may be null.
 ///
-/// Returns an error when the function is null, of another store or of another
-/// type, when the type has references or vectors, or when there is no memory for
-/// code; `*entry` is then untouched.
+/// The function is compiled now, if it was not yet. Returns an error when the
+/// function is null, of another store or of another type, when the type has
+/// references or vectors, when it cannot be compiled, or when there is no memory
+/// for code; `*entry` is then untouched.
 WASM_API_EXTERN wasmtime_error_t *ampoule_func_native(
     wasmtime_context_t *context, const wasmtime_func_t *func,
     const wasm_functype_t *type, ampoule_native_t *entry);
