@@ -35,10 +35,13 @@ pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
         return;
     }
     let hello = project::root().join("examples/c/hello.c");
+    let hello_in_cpp = project::root().join("examples/cpp/hello.cc");
     for package in ["ampoule", "wasmtime"] {
         for (how, linkage) in [("statically", Linkage::Static), ("dynamically", Linkage::Shared)] {
             let name = format!("install: a C program links {package} {how}, by pkg-config");
             check(&name, &|| link_and_run(&prefix, package, linkage, &hello));
+            let name = format!("install: a C++ program links {package} {how}, by pkg-config");
+            check(&name, &|| link_and_run(&prefix, package, linkage, &hello_in_cpp));
         }
         check(&format!("install: C and C++ programs link {package}, by CMake"), &|| cmake(&prefix, package, &hello));
     }
