@@ -1,0 +1,192 @@
+/**
+ * \file ampoule.hh
+ *
+ * \brief What Ampoule offers beyond the interface it shares with Wasmtime, in
+ * C++: `ampoule.h` over the classes of `wasmtime.hh`.
+ *
+ * A program that uses these needs Ampoule's library; `ampoule.h` tells how a
+ * program asks at run time which library it has.
+ */
+
+#ifndef AMPOULE_HH
+#define AMPOULE_HH
+
+#include <ampoule.h>
+#include <ampoule/cancel.h>
+#include <ampoule/error.h>
+#include <ampoule/limits.h>
+#include <ampoule/native.h>
+#include <chrono>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <wasmtime.hh>
+
+namespace ampoule {
+
+/// \brief Whether code that the engine compiles can be cancelled; off by
+/// default.
+inline void cancellation(wasmtime::Config &config, bool enable) {
+  ampoule_config_cancellation_set(config.capi(), enable);
+}
+
+/// Whether stores count what `statistics` tells; see `ampoule/limits.h`.
+inline void statistics(wasmtime::Config &config, bool enable) {
+  ampoule_config_statistics_set(config.capi(), enable);
+}
+
+namespace detail {
+struct CancelTokenHandle {
+  using Raw = ampoule_cancel_token_t;
+  static void destroy(Raw *raw) { ampoule_cancel_token_delete(raw); }
+  static Raw *copy(const Raw *raw) { return ampoule_cancel_token_clone(raw); }
+};
+} // namespace detail
+
+/// \brief Cancels calls of one store, from any thread, also after the store is
+/// gone. Copies are for the same store.
+class CancelToken : public wasmtime::detail::Shared<detail::CancelTokenHandle> {
+public:
+  /// Takes over a C token.
+  explicit CancelToken(ampoule_cancel_token_t *token) : Shared(token) {}
+
+  /// A token for a store. An error where the engine's code cannot be cancelled,
+  /// or where a call runs that has no generation.
+  static wasmtime::Result<CancelToken> create(wasmtime::Store::Context cx) {
+    ampoule_cancel_token_t *token = nullptr;
+    auto *error = ampoule_cancel_token_new(cx.capi(), &token);
+    if (error != nullptr) {
+      return wasmtime::Error(error);
+    }
+    return CancelToken(token);
+  }
+
+  /// The generation of the call that runs or, where none does, of the next one;
+  /// 0 once the store is deleted.
+  uint64_t generation() const { return ampoule_cancel_token_generation(capi()); }
+  /// Cancels the call of this generation; false where that is over, yet to
+  /// come, or the store is deleted. Any thread, and signal handlers.
+  bool cancel(uint64_t generation) const {
+    return ampoule_cancel(capi(), generation);
+  }
+};
+
+/// For host functions that take long: whether the call that runs was cancelled
+/// or has passed its deadline.
+inline bool cancelled(wasmtime::Store::Context cx) {
+  return ampoule_cancelled(cx.capi());
+}
+
+/// Limits the time of each call that begins from now on; zero is no limit. An
+/// error where the engine's code cannot be cancelled.
+inline wasmtime::Result<std::monostate>
+call_deadline(wasmtime::Store::Context cx, std::chrono::nanoseconds limit) {
+  return wasmtime::detail::check(ampoule_context_set_call_deadline(
+      cx.capi(), static_cast<uint64_t>(limit.count())));
+}
+
+/// What is known about an error; texts in it live as long as the error.
+inline ampoule_error_info_t info(const wasmtime::Error &error) {
+  ampoule_error_info_t info = {};
+  info.size = sizeof info;
+  ampoule_error_info(error.capi(), &info);
+  return info;
+}
+
+/// What is known about a trap; texts in it live as long as the trap.
+inline ampoule_error_info_t info(const wasmtime::Trap &trap) {
+  ampoule_error_info_t info = {};
+  info.size = sizeof info;
+  ampoule_trap_info(trap.capi(), &info);
+  return info;
+}
+
+/// What is known about whichever of the two it is.
+inline ampoule_error_info_t info(const wasmtime::TrapError &error) {
+  return std::visit([](const auto &cause) { return info(cause); }, error.data);
+}
+
+/// The numbers of a store.
+inline ampoule_statistics_t statistics(wasmtime::Store::Context cx) {
+  ampoule_statistics_t numbers = {};
+  numbers.size = sizeof numbers;
+  ampoule_context_statistics(cx.capi(), &numbers);
+  return numbers;
+}
+
+namespace detail {
+template <typename F>
+wasmtime_error_t *allow(void *env, const ampoule_limit_request_t *request,
+                        bool *allow) {
+  return wasmtime::detail::shielded(
+      [&]() -> wasmtime_error_t * {
+        wasmtime::Result<bool> answer = (*static_cast<F *>(env))(*request);
+        if (!answer) {
+          return answer.err().capi_release();
+        }
+        *allow = answer.ok();
+        return nullptr;
+      },
+      [](const char *message) { return wasmtime_error_new(message); });
+}
+} // namespace detail
+
+/// \brief Asks `f(const ampoule_limit_request_t &)` before something of the
+/// store is made or grows.
+///
+/// `f` returns whether that may be, or an `Error`, which ends the guest. An
+/// error when the store refuses the limiter.
+template <typename F>
+wasmtime::Result<std::monostate> limiter(wasmtime::Store &store, F f) {
+  return wasmtime::detail::check(ampoule_store_set_limiter(
+      store.capi(), detail::allow<F>, nullptr, new F(std::move(f)),
+      wasmtime::detail::finalize<F>));
+}
+
+/// \brief A guest function as a plain C function of the type `Signature`, such
+/// as `int32_t(int32_t, double)`; good until the store is deleted.
+///
+/// The function returns zero when the guest fails; `take_failure` then tells
+/// why. An error when the types do not match.
+template <typename Signature>
+wasmtime::Result<Signature *> native(wasmtime::Store::Context cx,
+                                     const wasmtime::Func &func) {
+  wasmtime::FuncType type =
+      wasmtime::detail::HostFunc<Signature *>::type();
+  ampoule_native_t entry = nullptr;
+  auto *error =
+      ampoule_func_native(cx.capi(), &func.capi(), type.capi(), &entry);
+  if (error != nullptr) {
+    return wasmtime::Error(error);
+  }
+  return reinterpret_cast<Signature *>(entry);
+}
+
+/// Takes the failure of a native call out of the store, if there is one.
+inline std::optional<wasmtime::TrapError>
+take_failure(wasmtime::Store::Context cx) {
+  wasmtime_error_t *error = nullptr;
+  wasm_trap_t *trap = nullptr;
+  if (!ampoule_native_take_failure(cx.capi(), &error, &trap)) {
+    return std::nullopt;
+  }
+  return wasmtime::detail::check(error, trap).err();
+}
+
+/// Gives a plain C function, which must not throw, a name in a linker. An error
+/// when the name is taken.
+template <typename R, typename... Args>
+wasmtime::Result<std::monostate>
+define_native(wasmtime::Linker &linker, std::string_view module,
+              std::string_view name, R (*import)(Args...)) {
+  wasmtime::FuncType type =
+      wasmtime::detail::HostFunc<R (*)(Args...)>::type();
+  return wasmtime::detail::check(ampoule_linker_define_native(
+      linker.capi(), module.data(), module.size(), name.data(), name.size(),
+      type.capi(), reinterpret_cast<ampoule_native_t>(import), 0, nullptr,
+      nullptr));
+}
+
+} // namespace ampoule
+
+#endif // AMPOULE_HH

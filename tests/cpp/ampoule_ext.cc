@@ -1,0 +1,88 @@
+// ampoule.hh: cancel tokens, native functions, structured errors, limits and numbers, in C++.
+#include <thread>
+#include <ampoule.hh>
+
+
+#include "test.hh"
+
+using namespace wasmtime;
+
+static World cancellable() {
+  Config config;
+  ampoule::cancellation(config, true);
+  ampoule::statistics(config, true);
+  return World(std::move(config));
+}
+
+static const char *const loop = "(module (func (export \"run\") (loop br 0)))";
+
+static void a_token_cancels_one_call() {
+  World world = cancellable();
+  Instance instance = world.instance(loop);
+  ampoule::CancelToken token = ampoule::CancelToken::create(world.store).unwrap(), copy(token);
+  uint64_t next = token.generation();
+  std::thread canceller([copy, next] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    expect(copy.cancel(next));
+  });
+  expect(!world.get<Func>(instance, "run").call(world.store, {}));
+  canceller.join();
+  expect(!token.cancel(next) && !ampoule::cancelled(world.store));
+  World without;
+  expect(!ampoule::CancelToken::create(without.store));
+}
+
+static void a_call_has_a_deadline() {
+  World world = cancellable();
+  Instance instance = world.instance(loop);
+  ampoule::call_deadline(world.store, std::chrono::milliseconds(20)).unwrap();
+  auto result = world.get<Func>(instance, "run").call(world.store, {});
+  expect(!result && ampoule::info(result.err()).kind == AMPOULE_ERROR_CANCELLED);
+}
+
+static void failures_have_a_kind() {
+  World world;
+  auto bad = Module::compile(world.engine, "(module (func i32.add))");
+  expect(ampoule::info(bad.err()).kind == AMPOULE_ERROR_INVALID_MODULE);
+  Trap trap(WASMTIME_TRAP_CODE_CAST_FAILURE);
+  expect(ampoule::info(trap).kind == AMPOULE_ERROR_TRAP);
+}
+
+static void the_host_decides_about_growth() {
+  World world = cancellable();
+  int asked = 0;
+  ampoule::limiter(world.store, [&](const ampoule_limit_request_t &request) -> Result<bool> {
+    if (request.kind == AMPOULE_LIMIT_MEMORY) asked++;
+    return request.kind != AMPOULE_LIMIT_MEMORY || request.desired <= 2 << 16;
+  }).unwrap();
+  Memory memory = Memory::create(world.store, MemoryType(1)).unwrap();
+  expect(memory.grow(world.store, 1) && !memory.grow(world.store, 1) && asked == 3);
+  expect(ampoule::statistics(world.store).memory_bytes == 2 << 16);
+}
+
+static double half(int32_t value) { return value / 2.0; }
+
+static void functions_are_native_both_ways() {
+  World world;
+  Linker linker(world.engine);
+  ampoule::define_native(linker, "host", "half", half).unwrap();
+  expect(!ampoule::define_native(linker, "host", "half", half));
+  Module module = world.module(R"((module (import "host" "half" (func $half (param i32) (result f64)))
+    (func (export "run") (param i32) (result f64) local.get 0 call $half) (func (export "trap") unreachable)))");
+  Instance instance = linker.instantiate(world.store, module).unwrap();
+  double (*run)(int32_t) = ampoule::native<double(int32_t)>(world.store, world.get<Func>(instance, "run")).unwrap();
+  expect(run(7) == 3.5 && !ampoule::take_failure(world.store));
+  expect(!ampoule::native<void(int32_t)>(world.store, world.get<Func>(instance, "run")));
+  if (std::getenv("AMPOULE_VALGRIND")) return;
+  ampoule::native<void()>(world.store, world.get<Func>(instance, "trap")).unwrap()();
+  expect(ampoule::take_failure(world.store));
+}
+
+int main() {
+  RUN(a_token_cancels_one_call);
+  RUN(a_call_has_a_deadline);
+  RUN(failures_have_a_kind);
+  RUN(the_host_decides_about_growth);
+  RUN(functions_are_native_both_ways);
+  return test_summary();
+}
