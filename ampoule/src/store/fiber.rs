@@ -588,3 +588,134 @@ impl Side {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Caller, Engine, Extern, Func, FuncType, Instance, Module, Val, ValType};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Work of a test.
+    struct Run<F>(F);
+
+    impl<F: FnMut(&mut Store) -> Result<(), Error> + 'static> Work for Run<F> {
+        fn run(&mut self, store: &mut Store) -> Result<(), Error> {
+            (self.0)(store)
+        }
+    }
+
+    fn task<F: FnMut(&mut Store) -> Result<(), Error> + 'static>(store: &mut Store, run: F) -> Box<Task<Run<F>>> {
+        // SAFETY: each test uses its store on one thread, and leaves the box where it is.
+        unsafe { Task::new(store, Run(run)) }
+    }
+
+    fn poll<W: Work>(task: &mut Task<W>) -> Poll<Result<(), Error>> {
+        // SAFETY: as above.
+        unsafe { task.poll() }
+    }
+
+    /// A guest that calls a host function over and over, until that fails. The host function counts, and suspends the guest.
+    fn guest(store: &mut Store, counter: &Arc<AtomicU32>, swallows: bool) -> Func {
+        let counter = counter.clone();
+        let host = Func::new(store, &FuncType::new([], []), move |mut caller: Caller<'_>, _, _| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let outcome = caller.store().suspend();
+            if swallows { Ok(()) } else { outcome }
+        });
+        let wat = br#"(module (import "" "" (func $host)) (func (export "run") (loop call $host br 0)))"#;
+        let module = Module::new(store.engine(), wat).unwrap();
+        let instance = Instance::new(store, &module, &[Extern::Func(host.unwrap())]).unwrap();
+        instance.get_func(store, "run").unwrap()
+    }
+
+    #[test]
+    fn work_outside_of_any_guest_can_be_suspended() {
+        let mut store = Store::new(&Engine::default());
+        let steps = Arc::new(AtomicU32::new(0));
+        let mut waiting = task(&mut store, {
+            let steps = steps.clone();
+            move |store| {
+                for _ in 0..3 {
+                    steps.fetch_add(1, Ordering::Relaxed);
+                    store.suspend()?;
+                }
+                Err(Error::message("the end"))
+            }
+        });
+        for step in 1..=3 {
+            assert!(poll(&mut waiting).is_pending());
+            assert_eq!(steps.load(Ordering::Relaxed), step);
+        }
+        let Poll::Ready(Err(error)) = poll(&mut waiting) else { panic!("it ends") };
+        assert_eq!(error.to_string(), "the end");
+        assert!(waiting.is_over() && store.suspend().is_err());
+    }
+
+    #[test]
+    fn a_dropped_task_ends_though_its_host_function_swallows_the_error() {
+        for swallows in [false, true] {
+            let mut store = Store::new(&Engine::default());
+            let counter = Arc::new(AtomicU32::new(0));
+            let run = guest(&mut store, &counter, swallows);
+            let mut waiting = task(&mut store, move |store| run.call(store, &[], &mut []));
+            for _ in 0..5 {
+                assert!(poll(&mut waiting).is_pending());
+            }
+            assert!(run.call(&mut store, &[], &mut []).unwrap_err().to_string().contains("is not finished"));
+            drop(waiting);
+            assert_eq!(counter.load(Ordering::Relaxed), 5);
+            // The store takes ordinary calls again, which can't be suspended.
+            if !swallows {
+                assert!(run.call(&mut store, &[], &mut []).is_err());
+                assert_eq!(counter.load(Ordering::Relaxed), 6);
+            }
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_dropped_first_gives_its_task_up() {
+        let mut store = Store::new(&Engine::default());
+        let counter = Arc::new(AtomicU32::new(0));
+        let run = guest(&mut store, &counter, true);
+        let mut waiting = task(&mut store, move |store| run.call(store, &[], &mut []));
+        assert!(poll(&mut waiting).is_pending());
+        drop(store);
+        let Poll::Ready(Err(error)) = poll(&mut waiting) else { panic!("it has ended") };
+        assert_eq!(error.to_string(), given_up().to_string());
+        assert_eq!(Arc::strong_count(&counter), 1, "the host function went with the store");
+    }
+
+    #[test]
+    fn a_panic_of_the_work_is_an_error() {
+        let mut store = Store::new(&Engine::default());
+        let mut panicking = task(&mut store, |_| panic!("on purpose"));
+        assert!(matches!(poll(&mut panicking), Poll::Ready(Err(_))));
+        let ty = FuncType::new([], [ValType::I32]);
+        let one = Func::new(&mut store, &ty, |_, _, results| {
+            results[0] = Val::I32(1);
+            Ok(())
+        });
+        let mut results = [Val::I32(0)];
+        one.unwrap().call(&mut store, &[], &mut results).unwrap();
+        assert_eq!(results[0], Val::I32(1));
+    }
+
+    #[test]
+    fn a_store_keeps_its_stack() {
+        let mut store = Store::new(&Engine::default());
+        for _ in 0..2 {
+            let mut first = task(&mut store, |store| store.suspend());
+            assert!(poll(&mut first).is_pending());
+            assert!(matches!(poll(&mut first), Poll::Ready(Ok(()))));
+        }
+        let range = store.fibers.spare.as_ref().expect("it was given back").range();
+        assert_eq!(crate::sys::fiber::stack_around(range.start + 5), Some(range.clone()));
+        let engine = store.engine().clone();
+        drop(store);
+        let again = engine.stacks().take().unwrap();
+        assert_eq!(again.range(), range, "the engine has it now");
+        drop(again);
+        assert_eq!(crate::sys::fiber::stack_around(range.start + 5), None);
+    }
+}
