@@ -170,6 +170,10 @@ impl Store {
     /// Tells machine code the deadline; or to look at once, where the call was cancelled.
     pub(crate) fn write_deadline(&self) {
         let machine = &self.vm.epoch_deadline;
+        if self.calls.cancel.is_none() {
+            // Nobody else writes it.
+            return machine.store(self.epoch.deadline, Ordering::Relaxed);
+        }
         machine.store(self.epoch.deadline, Ordering::SeqCst);
         // In this order: see `crate::cancel`, invariant 2.
         if self.is_cancelled() {

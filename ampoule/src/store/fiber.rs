@@ -121,6 +121,9 @@ impl Store {
     ///
     /// # Errors
     /// Where no task runs, or it was given up, or the call was cancelled meanwhile: what was going on has to end then.
+    // A switch of stacks spoils the processor's memory of where calls return to, so that every frame around it costs a
+    // mispredicted return. Hence the inlining, here and on the polling side.
+    #[inline(always)]
     pub fn suspend(&mut self) -> Result<(), Error> {
         let core = self.fibers.running;
         if core.is_null() {
@@ -307,6 +310,7 @@ impl<W: Work> Task<W> {
     ///
     /// # Panics
     /// Where the outcome was given before, and where the task itself asks.
+    #[inline(always)]
     pub unsafe fn poll(&mut self) -> Poll<Result<(), Error>> {
         match self.core.state {
             State::Waiting => {
@@ -383,6 +387,7 @@ impl Core {
 
     /// # Safety
     /// The task waits; otherwise as [`Task::poll`].
+    #[inline(always)]
     unsafe fn poll(core: *mut Core) {
         // SAFETY: by the caller, the task is alive, and so is its store (2). Neither is borrowed while the fiber runs.
         unsafe {
@@ -424,6 +429,7 @@ impl Core {
     ///
     /// # Safety
     /// The task waits.
+    #[inline]
     unsafe fn start(core: *mut Core, stack: FiberStack) {
         // SAFETY: by the caller, and (2).
         unsafe {
@@ -463,6 +469,7 @@ impl Core {
     ///
     /// # Safety
     /// The task waits and has a fiber.
+    #[inline(always)]
     unsafe fn resume(core: *mut Core, wake: Wake) -> Left {
         // SAFETY: by the caller, (2) and (3); nothing is borrowed across the switch.
         unsafe {
@@ -491,6 +498,7 @@ impl Core {
     ///
     /// # Safety
     /// The task waits and has no fiber.
+    #[cold]
     unsafe fn finish(core: *mut Core, outcome: Result<(), Error>) {
         // SAFETY: by the caller.
         unsafe {
@@ -522,6 +530,7 @@ impl Core {
     ///
     /// # Safety
     /// The task waits.
+    #[cold]
     unsafe fn give_up(core: *mut Core) {
         // SAFETY: by the caller.
         unsafe {
@@ -552,6 +561,7 @@ impl Core {
     ///
     /// # Safety
     /// The task waits.
+    #[cold]
     unsafe fn outermost(core: *mut Core) -> Option<EntryFrame> {
         // SAFETY: by the caller and (4): the guest waits below that exit.
         unsafe {

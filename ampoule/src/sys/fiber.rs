@@ -157,7 +157,7 @@ pub struct Suspender(Yielder<Wake, ()>);
 
 impl Suspender {
     /// Gives control to who resumed the fiber, until it is resumed again.
-    #[inline]
+    #[inline(always)]
     pub fn suspend(&self) -> Wake {
         self.0.suspend(())
     }
@@ -181,7 +181,7 @@ impl Fiber {
     ///
     /// # Safety
     /// The fiber has not finished, and is not running. Nothing on its stack depends on the thread that resumed it before.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn resume(&mut self, wake: Wake) -> Left {
         match self.0.resume(wake) {
             CoroutineResult::Yield(()) => Left::Suspended,
