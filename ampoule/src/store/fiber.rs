@@ -116,6 +116,13 @@ pub(crate) fn given_up() -> Error {
     Error::message("the asynchronous call was given up")
 }
 
+/// The store, for as long as somebody else uses it through the pointer in a task: the optimizer must not take a reference's word that
+/// nobody does.
+#[inline(always)]
+fn shared(store: &mut Store) -> *mut Store {
+    std::hint::black_box(ptr::from_mut(store))
+}
+
 impl Store {
     /// Suspends the running task until it is polled again.
     ///
@@ -125,13 +132,14 @@ impl Store {
     // mispredicted return. Hence the inlining, here and on the polling side.
     #[inline(always)]
     pub fn suspend(&mut self) -> Result<(), Error> {
-        let core = self.fibers.running;
-        if core.is_null() {
-            return Err(Error::message(ASYNC_ONLY));
-        }
-        // SAFETY: a running task is alive (3), and its suspender is on the stack that we are on. The core is not borrowed while
-        // it is suspended.
+        let store = shared(self);
+        // SAFETY: a running task is alive (3), and its suspender is on the stack that we are on. Neither the store nor the core is
+        // borrowed while it is suspended.
         unsafe {
+            let core = (*store).fibers.running;
+            if core.is_null() {
+                return Err(Error::message(ASYNC_ONLY));
+            }
             if (*core).given_up {
                 return Err(given_up());
             }
@@ -142,7 +150,7 @@ impl Store {
                 self.counters.start();
             }
             match wake {
-                Wake::Continue => self.cancellation().map_or(Ok(()), Err),
+                Wake::Continue => (*store).cancellation().map_or(Ok(()), Err),
                 Wake::GiveUp => Err(given_up()),
             }
         }
@@ -252,12 +260,16 @@ impl Store {
 
     /// Gives up every task, before the store is dropped.
     pub(super) fn end_tasks(&mut self) {
-        while !self.fibers.waiting.is_null() {
-            // SAFETY: what is in the list is alive and waits (3).
-            unsafe { Core::give_up(self.fibers.waiting) };
-        }
-        if let Some(stack) = self.fibers.spare.take() {
-            self.engine.stacks().give(stack);
+        let store = shared(self);
+        // SAFETY: the store is ours, and only used through this pointer and those in its tasks. What is in the list is alive and
+        // waits (3).
+        unsafe {
+            while !(*store).fibers.waiting.is_null() {
+                Core::give_up((*store).fibers.waiting);
+            }
+            if let Some(stack) = (*store).fibers.spare.take() {
+                (*store).engine.stacks().give(stack);
+            }
         }
     }
 }
