@@ -12,16 +12,18 @@
 //! 2. The mark comes before the write to the deadline. Whoever writes another deadline looks for a mark afterwards
 //!    (`Store::write_deadline`), so no order of the two loses a cancellation. A write that comes late only makes the
 //!    guest look, find nothing, and go on.
-//! 3. `deadline` points into a live store while `pins` is not zero: who cancels counts up before reading the pointer, and a store that
-//!    goes away clears the pointer, then waits until the count is zero.
-//! 4. Cancelling takes no lock, allocates nothing and waits for nothing, so that signal handlers may.
+//! 3. `deadline` points into a live store, and `sleeper` to a live word, while `pins` is not zero: who cancels counts up before reading
+//!    the pointers, and who takes one away clears it, then waits until the count is zero.
+//! 4. A sleeper is announced before it looks for a mark, and the mark comes before the look for a sleeper, so none is missed.
+//! 5. Cancelling takes no lock, allocates nothing and waits for nothing, so that signal handlers may.
 
 use crate::error::Error;
-use crate::sys::fork;
+use crate::sys::{fork, futex};
 use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::Duration;
 
 /// Who stopped a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +76,12 @@ impl CancelCheck {
     pub fn is_cancelled(&self) -> bool {
         self.0.cause().is_some()
     }
+
+    /// Sleeps for so long, or for ever, but no longer than until the call is cancelled. May return early for no reason. Only the
+    /// thread that uses the store may sleep like this.
+    pub fn sleep(&self, timeout: Option<Duration>) {
+        self.0.sleep(timeout);
+    }
 }
 
 /// What a store shares with those who cancel its calls; see the invariants above.
@@ -83,6 +91,8 @@ pub(crate) struct Cell {
     state: AtomicU64,
     pins: AtomicU32,
     deadline: AtomicPtr<AtomicU64>,
+    /// What the store's thread sleeps on, or null.
+    sleeper: AtomicPtr<AtomicU32>,
     /// When the call's time is over ([`crate::timer::now_ns`]); zero for never. Belongs to the generation that is running: written before
     /// it runs, cleared when it is over.
     limit: AtomicU64,
@@ -119,9 +129,10 @@ impl Cell {
     /// A cell for the store with this deadline, which no call runs in, or none that can be cancelled.
     pub(crate) fn new(deadline: &AtomicU64) -> Self {
         let deadline = AtomicPtr::new(ptr::from_ref(deadline).cast_mut());
+        let sleeper = AtomicPtr::default();
         let [limit, watched_at] = [0, 0].map(AtomicU64::new);
         let [pins, watched_in] = [0, 0].map(AtomicU32::new);
-        Self { state: AtomicU64::new(1 << FLAGS), pins, deadline, limit, watched_at, watched_in }
+        Self { state: AtomicU64::new(1 << FLAGS), pins, deadline, sleeper, limit, watched_at, watched_in }
     }
 
     /// A call begins.
@@ -149,9 +160,26 @@ impl Cell {
     pub(crate) fn close(&self) {
         self.state.store(CLOSED, SeqCst);
         self.deadline.store(ptr::null_mut(), SeqCst);
+        self.wait_unpinned();
+    }
+
+    /// Waits until nobody uses what a pointer that was just cleared led to.
+    fn wait_unpinned(&self) {
         while self.pins.load(SeqCst) != 0 {
             std::thread::yield_now();
         }
+    }
+
+    /// Sleeps for so long, or until the call is cancelled.
+    fn sleep(&self, timeout: Option<Duration>) {
+        let word = AtomicU32::new(0);
+        self.sleeper.store((&raw const word).cast_mut(), SeqCst);
+        // After the announcement, by (4).
+        if self.cause().is_none() {
+            futex::wait(&word, 0, timeout);
+        }
+        self.sleeper.store(ptr::null_mut(), SeqCst);
+        self.wait_unpinned();
     }
 
     /// Why the call that runs, or the next one, was cancelled, if it was.
@@ -209,6 +237,13 @@ impl Cell {
         if !deadline.is_null() {
             // SAFETY: the store is alive, by (3).
             unsafe { (*deadline).store(0, SeqCst) };
+        }
+        let sleeper = self.sleeper.load(SeqCst);
+        if !sleeper.is_null() {
+            // SAFETY: the word is alive, by (3).
+            let word = unsafe { &*sleeper };
+            word.store(1, SeqCst);
+            futex::wake(word);
         }
         self.pins.fetch_sub(1, SeqCst);
         true

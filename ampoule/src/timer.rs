@@ -27,6 +27,8 @@ struct Timer {
     process: u32,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// That of the process which this one was forked from, if it had one. Only kept so that leak checkers find it.
+    _parent: *const Timer,
 }
 
 #[derive(Debug, Default)]
@@ -101,7 +103,7 @@ impl LazyTimer {
             {
                 return Ok(timer);
             }
-            let made = Box::into_raw(Box::new(Timer::start()?));
+            let made = Box::into_raw(Box::new(Timer::start(current)?));
             // A parent's timer is left alone: its lock may be held for ever in this process, and its thread is not here.
             if self.0.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 // SAFETY: made above, and nobody saw it.
@@ -123,7 +125,7 @@ impl Drop for LazyTimer {
 }
 
 impl Timer {
-    fn start() -> Result<Timer, Error> {
+    fn start(parent: *const Timer) -> Result<Timer, Error> {
         let failed = |error| Error::new(ErrorKind::System("starting the thread of time limits", error));
         // A child must see that nobody watches its cells, whatever its parent wrote to them.
         fork::count().map_err(failed)?;
@@ -132,7 +134,7 @@ impl Timer {
         let builder = std::thread::Builder::new().name("ampoule-timer".to_string());
         // The host's signals are for the host's threads.
         let thread = signals::with_all_blocked(|| builder.spawn(move || of_thread.run())).map_err(failed)?;
-        Ok(Timer { process: process::id(), shared, thread: Some(thread) })
+        Ok(Timer { process: process::id(), shared, thread: Some(thread), _parent: parent })
     }
 }
 

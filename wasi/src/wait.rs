@@ -1,8 +1,8 @@
 //! The one place where a call of a guest's sleeps.
 //!
 //! A sleep ends early when the call is cancelled, when the store's epoch deadline passes, or when a check says so that the embedder
-//! handed in. All are looked at before sleeping and then at least every [`SLICE`]. Without them, a call sleeps exactly as
-//! long as the guest asked.
+//! handed in. All are looked at before sleeping and then at least every [`SLICE`]; only the cancellation of a sleep that is not for
+//! descriptors is told at once. Without them, a call sleeps exactly as long as the guest asked.
 
 use crate::p1::types::Error;
 use ampoule::Engine;
@@ -44,7 +44,12 @@ impl Waiter {
 
     /// Whether a sleep could be interrupted, so that it is worth waiting here rather than in a blocking system call.
     pub fn is_interruptible(&self) -> bool {
-        self.check.is_some() || self.deadline.is_some() || self.cancel.is_some()
+        self.must_ask() || self.cancel.is_some()
+    }
+
+    /// Whether there is something that doesn't end a sleep by itself.
+    fn must_ask(&self) -> bool {
+        self.check.is_some() || self.deadline.is_some()
     }
 
     /// Looks for a cancellation and at the deadline, and asks the interrupt check.
@@ -70,11 +75,21 @@ impl Waiter {
         loop {
             self.check()?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let slice = match (left, self.is_interruptible()) {
+            // A cancellation ends a sleep by itself, unless that is for descriptors.
+            let cancel = self.cancel.as_ref().filter(|_| fds.is_empty());
+            let asking = if cancel.is_some() { self.must_ask() } else { self.is_interruptible() };
+            let slice = match (left, asking) {
                 (Some(left), true) => Some(left.min(SLICE)),
                 (None, true) => Some(SLICE),
                 (left, false) => left,
             };
+            if let Some(cancel) = cancel {
+                cancel.sleep(slice);
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    return Ok(0);
+                }
+                continue;
+            }
             let ready = match poll(fds, slice.and_then(|slice| Timespec::try_from(slice).ok()).as_ref()) {
                 Ok(ready) => ready,
                 // A signal of the embedder's: its handler may have changed what the check says.

@@ -4,7 +4,7 @@ use ampoule::{Config, Engine, Error, Instance, Linker, Module, Store, TrapCode};
 use ampoule_wasi::p1::{FUNCTIONS, ValType, add_to_linker, linker::MISSING_CONTEXT};
 use ampoule_wasi::{WasiConfig, WasiCtx};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs the exported `_start` of a module in a store with this configuration.
 fn run(wat: &str, config: Option<WasiConfig>) -> Result<(), Error> {
@@ -121,6 +121,37 @@ fn an_epoch_deadline_ends_a_sleep() {
     let error = run_in(&engine, SLEEP, Some(WasiConfig::new())).expect_err("interrupted");
     assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
     thread.join().expect("it ticked");
+}
+
+#[test]
+fn a_cancellation_ends_a_sleep_at_once() {
+    let mut config = Config::new();
+    config.cancellation(true);
+    let engine = Engine::new(&config).expect("an ordinary configuration");
+    let module = Module::new(&engine, SLEEP.as_bytes()).expect("valid");
+    let mut linker = Linker::new(&engine);
+    add_to_linker(&mut linker).expect("an empty linker");
+    let mut store = Store::new(&engine);
+    store.slots_mut().insert::<WasiCtx>(WasiConfig::new().build());
+    let instance = linker.instantiate(&mut store, &module).expect("linked");
+    let start = instance.get_func(&store, "_start").expect("exported");
+    let token = store.cancel_token().expect("configured");
+    // The quickest of several: the machine may be busy.
+    let delays = (0..10).map(|_| {
+        let (token, generation) = (token.clone(), token.generation());
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(5));
+            let now = Instant::now();
+            assert!(token.cancel(generation));
+            now
+        });
+        let error = start.call(&mut store, &[], &mut []).expect_err("cancelled");
+        let end = Instant::now();
+        assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
+        end.duration_since(thread.join().expect("it cancelled"))
+    });
+    let quickest = delays.min().expect("there were some");
+    assert!(quickest < Duration::from_millis(3), "{quickest:?}");
 }
 
 #[test]

@@ -46,6 +46,7 @@ pub mod debugger;
 pub mod entry;
 pub mod fiber;
 pub mod fork;
+pub mod futex;
 pub mod mmap;
 pub mod native;
 pub mod pagemap;
