@@ -105,92 +105,20 @@ static void numbers_that_mean_nothing(void) {
   ENDS(wasm_valtype_new);
 }
 
-// -- What the portable API declares and this library doesn't have: host information, and objects seen as references
+// -- What the portable API declares and this library doesn't have
 
-static void *object; // an object of the kind in question
+static wasm_frame_t *frame;
 
-static void never(void *info) { (void)info; }
+MISTAKE(wasm_frame_instance, wasm_frame_instance(frame))
 
-// The functions of one kind of object.
-#define WITHOUT_REFERENCES(kind)                                                                                       \
-  MISTAKE(wasm_##kind##_set_host_info, wasm_##kind##_set_host_info(object, NULL))                                      \
-  MISTAKE(wasm_##kind##_set_host_info_with_finalizer,                                                                  \
-          wasm_##kind##_set_host_info_with_finalizer(object, NULL, never))                                             \
-  MISTAKE(wasm_##kind##_as_ref, wasm_##kind##_as_ref(object))                                                          \
-  MISTAKE(wasm_##kind##_as_ref_const, wasm_##kind##_as_ref_const(object))                                              \
-  MISTAKE(wasm_ref_as_##kind, wasm_ref_as_##kind(object))                                                              \
-  MISTAKE(wasm_ref_as_##kind##_const, wasm_ref_as_##kind##_const(object))                                              \
-  static void kind##_without_references(void *of) {                                                                    \
-    object = of;                                                                                                       \
-    expect(wasm_##kind##_get_host_info(object) == NULL);                                                               \
-    ENDS(wasm_##kind##_set_host_info);                                                                                 \
-    ENDS(wasm_##kind##_set_host_info_with_finalizer);                                                                  \
-    ENDS(wasm_##kind##_as_ref);                                                                                        \
-    ENDS(wasm_##kind##_as_ref_const);                                                                                  \
-    ENDS(wasm_ref_as_##kind);                                                                                          \
-    ENDS(wasm_ref_as_##kind##_const);                                                                                  \
-  }
-
-WITHOUT_REFERENCES(func)
-WITHOUT_REFERENCES(global)
-WITHOUT_REFERENCES(table)
-WITHOUT_REFERENCES(memory)
-WITHOUT_REFERENCES(extern)
-WITHOUT_REFERENCES(instance)
-WITHOUT_REFERENCES(module)
-WITHOUT_REFERENCES(trap)
-WITHOUT_REFERENCES(foreign)
-
-static wasm_store_t *objects;
-
-MISTAKE(wasm_ref_set_host_info, wasm_ref_set_host_info(object, NULL))
-MISTAKE(wasm_ref_set_host_info_with_finalizer, wasm_ref_set_host_info_with_finalizer(object, NULL, never))
-MISTAKE(wasm_ref_same, wasm_ref_same(object, object))
-MISTAKE(wasm_frame_instance, wasm_frame_instance(object))
-MISTAKE(wasm_foreign_new, wasm_foreign_new(objects))
-
-static void objects_are_no_references(void) {
-  objects = wasm_store_new(engine);
-  wasm_byte_vec_t binary;
-  static const char text[] = "(module (func $f (export \"f\") unreachable) (table (export \"t\") 1 funcref)"
-                             " (global (export \"g\") i32 (i32.const 0)) (memory (export \"m\") 1)"
-                             " (elem (i32.const 0) $f))";
-  expect_ok(wasmtime_wat2wasm(text, strlen(text), &binary));
-  wasm_module_t *module = wasm_module_new(objects, &binary);
-  wasm_byte_vec_delete(&binary);
-  wasm_extern_vec_t none = WASM_EMPTY_VEC, exports;
-  wasm_val_vec_t no_vals = WASM_EMPTY_VEC;
-  wasm_instance_t *instance = wasm_instance_new(objects, module, &none, NULL);
-  wasm_instance_exports(instance, &exports);
-  wasm_trap_t *trap = wasm_func_call(wasm_extern_as_func(exports.data[0]), &no_vals, &no_vals);
-  wasm_ref_t *element = wasm_table_get(wasm_extern_as_table(exports.data[1]), 0);
-  if (!expect(trap && element)) return;
-  func_without_references(wasm_extern_as_func(exports.data[0]));
-  table_without_references(wasm_extern_as_table(exports.data[1]));
-  global_without_references(wasm_extern_as_global(exports.data[2]));
-  memory_without_references(wasm_extern_as_memory(exports.data[3]));
-  extern_without_references(exports.data[0]);
-  instance_without_references(instance);
-  module_without_references(module);
-  trap_without_references(trap);
-  object = element;
-  expect(wasm_ref_get_host_info(element) == NULL);
-  ENDS(wasm_ref_set_host_info);
-  ENDS(wasm_ref_set_host_info_with_finalizer);
-  ENDS(wasm_ref_same);
-  object = wasm_trap_origin(trap);
-  ENDS(wasm_frame_instance);
-  wasm_frame_delete(object);
-  // There is no foreign object to ask; whatever stands for it isn't looked at.
-  ENDS(wasm_foreign_new);
-  foreign_without_references(element);
-  expect(wasm_foreign_same((wasm_foreign_t *)element, (wasm_foreign_t *)element));
-  wasm_ref_delete(element);
+static void frames_know_no_instance(void) {
+  wasmtime_instance_t instance = instance_of("(module (func (export \"f\") unreachable))");
+  wasmtime_func_t f = func_of(&instance, "f");
+  wasm_trap_t *trap = call(&f);
+  frame = wasm_trap_origin(trap);
+  if (expect(frame != NULL)) ENDS(wasm_frame_instance);
+  wasm_frame_delete(frame);
   wasm_trap_delete(trap);
-  wasm_extern_vec_delete(&exports);
-  wasm_instance_delete(instance);
-  wasm_module_delete(module);
-  wasm_store_delete(objects);
 }
 
 int main(void) {
@@ -198,6 +126,6 @@ int main(void) {
   if (getenv("AMPOULE_AGAINST")) return test_summary();
   RUN(handles_of_another_store);
   RUN(numbers_that_mean_nothing);
-  RUN(objects_are_no_references);
+  RUN(frames_know_no_instance);
   return test_summary();
 }

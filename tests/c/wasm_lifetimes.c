@@ -86,6 +86,28 @@ static void a_null_of_the_host_goes_through_as_null(void) {
   wasm_instance_delete(instance);
 }
 
+// Host information is the object's, whichever handle it is seen through.
+static void objects_keep_host_information(void) {
+  static int infos[3];
+  wasm_extern_vec_t exports;
+  wasm_instance_t *instance =
+      instance_of("(module (func (export \"f\")) (memory (export \"m\") 1))", &NO_EXTERNS, &exports);
+  wasm_memory_t *memory = wasm_extern_as_memory(exports.data[1]);
+  wasm_func_set_host_info(func_at(&exports, 0), &infos[0]);
+  wasm_memory_set_host_info(memory, &infos[1]);
+  wasm_instance_set_host_info(instance, &infos[2]);
+  wasm_func_t *copy = wasm_func_copy(func_at(&exports, 0));
+  expect(wasm_func_get_host_info(copy) == &infos[0] && wasm_memory_get_host_info(memory) == &infos[1]);
+  expect(wasm_instance_get_host_info(instance) == &infos[2]);
+  const wasm_ref_t *view = wasm_extern_as_ref_const(exports.data[0]);
+  expect(view && wasm_ref_get_host_info(view) == &infos[0]);
+  wasm_ref_set_host_info(wasm_func_as_ref(copy), &infos[1]);
+  expect(wasm_func_get_host_info(func_at(&exports, 0)) == &infos[1]);
+  wasm_func_delete(copy);
+  wasm_extern_vec_delete(&exports);
+  wasm_instance_delete(instance);
+}
+
 // -- finalize: what was given with a finalizer is finalized once, when nothing can reach it any more
 
 static wasm_func_t *answering(int *env) {
@@ -347,6 +369,7 @@ static void threads(void) {
 int main(void) {
   RUN(references_travel);
   RUN_HERE(a_null_of_the_host_goes_through_as_null);
+  RUN_HERE(objects_keep_host_information);
   RUN(finalize);
   RUN(finalizers_count_when_things_fail);
   RUN_HERE(results_are_all_given_or_none);

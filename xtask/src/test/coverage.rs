@@ -15,10 +15,7 @@ use crate::{process, project};
 const NAME: &str = "c: every function is called";
 
 /// Functions that no test can call, and why.
-const EXCUSED: [(&str, &str); 2] = [
-    ("wasm_foreign_copy", "there is no foreign object to copy"),
-    ("wasm_foreign_delete", "there is no foreign object to delete"),
-];
+const EXCUSED: [(&str, &str); 0] = [];
 
 pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
     if options.wants(NAME) {
