@@ -24,6 +24,38 @@ fn listing(wat: &str, tunables: &Tunables) -> String {
         .collect()
 }
 
+/// Hints change where code is placed.
+#[test]
+fn what_is_unlikely_is_placed_last() {
+    let place_of = |hint: &str, operator: &str| {
+        let text = format!(
+            r#"(module (memory 1)
+                 (func (param i32)
+                   (block
+                     local.get 0
+                     {hint}
+                     {operator}
+                     (i32.store (i32.const 0) (i32.const 1111)))
+                   (i32.store (i32.const 4) (i32.const 2222))))"#
+        );
+        let bytes = wat::parse_str(text).expect("a well-formed module");
+        let features = Features { branch_hinting: true, ..Features::default() };
+        let module = decode(&bytes, &features).expect("a valid module").module;
+        let layout = VmLayout::new(&module);
+        let tunables = Tunables::default();
+        let compiler =
+            OptimizingCompiler::new(&tunables, &[], Some("x86_64-unknown-linux-gnu")).expect("a supported target");
+        let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables };
+        let listing = compiler.listing(&input, DefinedFuncIndex(0)).expect("it compiles");
+        let at = |number: &str| listing.find(number).expect("the store's number is in the code");
+        at("0x457") < at("0x8ae")
+    };
+    let (likely, unlikely) = (r#"(@metadata.code.branch_hint "\01")"#, r#"(@metadata.code.branch_hint "\00")"#);
+    assert!(place_of("", "br_if 0"), "in the order of the text");
+    assert!(place_of(unlikely, "br_if 0"));
+    assert!(!place_of(likely, "br_if 0"), "the store that is mostly jumped over comes last");
+}
+
 #[test]
 fn code_is_what_it_was() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/codegen");

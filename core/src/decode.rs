@@ -76,6 +76,8 @@ pub fn decode<'a>(bytes: &'a [u8], features: &Features) -> Result<Decoded<'a>, D
         validator: Validator::new_with_features(features.for_validator()),
         module: ModuleDescription { byte_len: bytes.len() as u64, ..Default::default() },
         bodies: Vec::new(),
+        takes_hints: features.branch_hinting,
+        hints: Vec::new(),
     };
     let mut parser = Parser::new(0);
     parser.set_features(features.for_validator() | WasmFeatures::GC_TYPES);
@@ -89,6 +91,9 @@ struct Decoder<'a> {
     validator: Validator,
     module: ModuleDescription,
     bodies: Vec<Body<'a>>,
+    takes_hints: bool,
+    /// Function, offset in its body, and whether the branch there is likely.
+    hints: Vec<(u32, u32, bool)>,
 }
 
 impl<'a> Decoder<'a> {
@@ -193,6 +198,13 @@ impl<'a> Decoder<'a> {
                     self.module.name_section = Some(section.data_range());
                     self.module.name = module_name(names);
                 }
+                KnownCustom::BranchHints(hints) if self.takes_hints => {
+                    // What can't be read of a custom section is as if it weren't there.
+                    for of_function in hints.into_iter().map_while(Result::ok) {
+                        let hints = of_function.hints.into_iter().map_while(Result::ok);
+                        self.hints.extend(hints.map(|hint| (of_function.func, hint.func_offset, hint.taken)));
+                    }
+                }
                 _ if section.name().starts_with(".debug_") => {
                     self.module.debug_sections.push((section.name().to_string(), section.data_range()));
                 }
@@ -208,7 +220,14 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Decoded<'a>, DecodeError> {
+    fn finish(mut self) -> Result<Decoded<'a>, DecodeError> {
+        let imported = self.module.num_imported_functions;
+        let placed = self.hints.iter().filter_map(|&(func, offset, likely)| {
+            let body = self.module.bodies.get((func as usize).checked_sub(imported)?)?;
+            Some((body.start + u64::from(offset), likely))
+        });
+        self.module.branch_hints = placed.collect();
+        self.module.branch_hints.sort_by_key(|&(offset, _)| offset);
         Ok(Decoded { module: self.module, bodies: self.bodies })
     }
 

@@ -59,6 +59,9 @@ pub struct ModuleDescription {
     pub debug_sections: Vec<(String, Range<u64>)>,
     /// The code section's content; DWARF addresses count from its start.
     pub code_section: Range<u64>,
+    /// Branches that the module says are likely (true) or unlikely, by the offset of their operator in the module, ascending. Only
+    /// where the engine accepts branch hints.
+    pub branch_hints: Vec<(u64, bool)>,
     /// Bytes of the whole module.
     pub byte_len: u64,
 }

@@ -61,7 +61,23 @@ impl FuncTranslator<'_> {
                 self.settle_metering();
                 let (target, args) = self.branch_target(*relative_depth);
                 let next = self.builder.create_block();
-                self.builder.ins().brif(condition, target, &args, next, &[]);
+                match self.branch_hint() {
+                    // The target has other callers, so it is the way there that is made cold.
+                    Some(false) => {
+                        let cold = self.builder.create_block();
+                        self.builder.set_cold_block(cold);
+                        self.builder.ins().brif(condition, cold, &[], next, &[]);
+                        self.builder.seal_block(cold);
+                        self.builder.switch_to_block(cold);
+                        self.builder.ins().jump(target, &args);
+                    }
+                    hint => {
+                        if hint == Some(true) {
+                            self.builder.set_cold_block(next);
+                        }
+                        self.builder.ins().brif(condition, target, &args, next, &[]);
+                    }
+                }
                 self.builder.seal_block(next);
                 self.builder.switch_to_block(next);
             }
@@ -73,6 +89,13 @@ impl FuncTranslator<'_> {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// What the module says of the branch that is being translated: whether it is likely to be taken.
+    fn branch_hint(&self) -> Option<bool> {
+        let hints = &self.input.module.branch_hints;
+        let found = hints.binary_search_by_key(&self.operator_at, |&(offset, _)| offset).ok()?;
+        Some(hints[found].1)
     }
 
     fn jump_out_of(&mut self, depth: u32) {
@@ -180,6 +203,11 @@ impl FuncTranslator<'_> {
         self.settle_metering();
         let then = self.builder.create_block();
         let otherwise = self.builder.create_block();
+        match self.branch_hint() {
+            Some(true) => self.builder.set_cold_block(otherwise),
+            Some(false) => self.builder.set_cold_block(then),
+            None => {}
+        }
         self.builder.ins().brif(condition, then, &[], otherwise, &[]);
         self.builder.seal_block(then);
         self.builder.seal_block(otherwise);

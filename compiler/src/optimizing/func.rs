@@ -96,6 +96,8 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) func_type: &'a FuncType,
     /// What has been inlined so far, and where we are in it.
     pub(super) inlining: Inlining,
+    /// Where the operator that is being translated is in the module.
+    pub(super) operator_at: u64,
     builtins: HashMap<Builtin, ir::FuncRef>,
     pub(super) functions: HashMap<FuncIndex, ir::FuncRef>,
     pub(super) signatures: HashMap<TypeIndex, ir::SigRef>,
@@ -142,6 +144,7 @@ pub(super) fn translate_function(
         metering: Metering::default(),
         func_type,
         inlining: Inlining::new(func, body),
+        operator_at: 0,
         builtins: HashMap::new(),
         functions: HashMap::new(),
         signatures: HashMap::new(),
@@ -376,6 +379,7 @@ impl<'a> FuncTranslator<'a> {
         while !reader.eof() {
             let (op, position) = reader.read_with_offset()?;
             self.set_position(position)?;
+            self.operator_at = position;
             self.translate_operator(&op)?;
             self.check_size()?;
         }
