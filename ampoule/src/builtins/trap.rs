@@ -4,6 +4,7 @@ use super::memory::definition;
 use super::running;
 use crate::backtrace::Backtrace;
 use crate::code::registry;
+use crate::code::table::damaged;
 use crate::error::{Error, ErrorKind, MemoryFault};
 use crate::host_func::{self, result_mismatch};
 use crate::module::Module;
@@ -42,10 +43,14 @@ pub(crate) unsafe fn stack_overflow(vmctx: *mut VmContext, pc: usize, fp: usize)
 pub(crate) unsafe fn fault(store: *mut VmStoreContext, pc: usize, fp: usize, address: usize, signal: i32) {
     // SAFETY: as above.
     unsafe {
-        let code = registry::lookup(pc).and_then(|code| {
-            let (func, offset) = code.find(pc)?;
-            code.info(func)?.trap_at(offset)
-        });
+        let frame = GuestFrame { pc, fp, is_return_address: false };
+        let place = registry::lookup(pc).and_then(|code| Some((code.find(pc)?, code)));
+        let info = place.map(|((func, offset), code)| (code.info(func), offset));
+        if let Some((None, _)) = info {
+            // An artifact that was damaged since it was loaded: what was announced can't be told. The guest is over in any case.
+            return stop_at(store, Error::from(damaged()), frame);
+        }
+        let code = info.and_then(|(info, offset)| info?.trap_at(offset));
         let Some(code) = code else {
             eprintln!(
                 "ampoule: signal {signal} at an unexpected place in guest code: pc {pc:#x}, address {address:#x}"
@@ -54,7 +59,7 @@ pub(crate) unsafe fn fault(store: *mut VmStoreContext, pc: usize, fp: usize, add
         };
         let memory = if code == TrapCode::MemoryOutOfBounds { faulting_memory(store, pc, address) } else { None };
         let error = memory.map_or_else(|| Error::trap(code), Error::from);
-        stop_at(store, error, GuestFrame { pc, fp, is_return_address: false });
+        stop_at(store, error, frame);
     }
 }
 

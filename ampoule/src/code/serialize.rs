@@ -275,15 +275,16 @@ fn read_spans(header: &Header, file: &[u8]) -> Result<Box<[(u32, u32)]>, CodeErr
     Ok(spans.into())
 }
 
-/// # Panics
-/// Where the artifact was damaged since it was loaded. Going on without knowing where references are would be worse.
-fn read_info(header: &Header, file: &[u8], func: DefinedFuncIndex) -> FunctionInfo {
+/// What is known of a function; `None` where the artifact is damaged there.
+fn read_info(header: &Header, file: &[u8], func: DefinedFuncIndex) -> Option<FunctionInfo> {
     let at = header.description_end as usize + func.index() * IndexEntry::LEN;
     let entry = IndexEntry::read(&file[at..at + IndexEntry::LEN]);
     let start = header.checked_end as usize + entry.info_start as usize;
     let info = &file[start..start + entry.info_len as usize];
-    assert_eq!(checksum(info) as u32, entry.info_checksum, "a compiled module was damaged while in use");
-    postcard::from_bytes(info).expect("a compiled module has what its checksum covers")
+    if checksum(info) as u32 != entry.info_checksum {
+        return None;
+    }
+    postcard::from_bytes(info).ok()
 }
 
 /// The parts of a module's bytes that an artifact keeps.

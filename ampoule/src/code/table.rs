@@ -29,8 +29,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 /// Compiles one function; an error is in words.
 pub type CompileFn = dyn Fn(DefinedFuncIndex) -> Result<CompiledFunction, String> + Send + Sync;
 
-/// Reads what is known of a function, for code that came without it in memory.
-pub type ReadInfoFn = dyn Fn(DefinedFuncIndex) -> FunctionInfo + Send + Sync;
+/// Reads what is known of a function, for code that came without it in memory; `None` where it can't be read any more.
+pub type ReadInfoFn = dyn Fn(DefinedFuncIndex) -> Option<FunctionInfo> + Send + Sync;
 
 /// Is told of a module's code. Dropped while the code is still there.
 pub trait Watcher: Send + Sync {
@@ -104,7 +104,7 @@ struct Linked {
     text_len: usize,
     /// Start and length of each function behind the head, ascending.
     spans: Box<[(u32, u32)]>,
-    infos: Box<[OnceLock<Arc<FunctionInfo>>]>,
+    infos: Box<[OnceLock<Option<Arc<FunctionInfo>>>]>,
     read_info: Option<Box<ReadInfoFn>>,
 }
 
@@ -160,7 +160,7 @@ impl ModuleCode {
         let linked = Linked {
             text_len: text.bytes.len(),
             spans: text.spans.into(),
-            infos: text.infos.into_iter().map(|info| OnceLock::from(Arc::new(info))).collect(),
+            infos: text.infos.into_iter().map(|info| OnceLock::from(Some(Arc::new(info)))).collect(),
             read_info: None,
         };
         Ok(Self::registered(imported, region, Functions::Linked(linked)))
@@ -222,7 +222,7 @@ impl ModuleCode {
                 for (number, &(start, len)) in linked.spans.iter().enumerate() {
                     let func = DefinedFuncIndex(number as u32);
                     let (start, len) = (HEAD_LEN + start as usize, len as usize);
-                    let info = || linked.info(func).clone();
+                    let info = || linked.info(func).cloned().unwrap_or_default();
                     watcher.placed(Piece::Func(func), base + start, bytes(start..start + len), &info);
                 }
             }
@@ -282,11 +282,11 @@ impl ModuleCode {
         self.region.exec_range()
     }
 
-    /// What is known of a function's code; `None` while it has none.
+    /// What is known of a function's code; `None` while it has none, and where the artifact it came from was damaged.
     pub fn info(&self, func: DefinedFuncIndex) -> Option<Arc<FunctionInfo>> {
         match &self.functions {
             Functions::Lazy(lazy) => lazy.ready[func.index()].get().map(|placed| placed.info.clone()),
-            Functions::Linked(linked) => Some(linked.info(func).clone()),
+            Functions::Linked(linked) => linked.info(func).cloned(),
         }
     }
 
@@ -315,7 +315,8 @@ impl ModuleCode {
                 // SAFETY: linked code is never written again.
                 let bytes = unsafe { self.region.bytes(HEAD_LEN..HEAD_LEN + linked.text_len) }.to_vec();
                 let all = (0..self.len() as u32).map(DefinedFuncIndex);
-                let infos = all.map(|func| FunctionInfo::clone(linked.info(func))).collect();
+                let infos = all.map(|func| linked.info(func).map(|info| FunctionInfo::clone(info)));
+                let infos = infos.collect::<Option<_>>().ok_or_else(damaged)?;
                 Ok(Text { bytes, spans: linked.spans.to_vec(), infos })
             }
         }
@@ -415,11 +416,13 @@ impl Drop for ModuleCode {
 }
 
 impl Linked {
-    fn info(&self, func: DefinedFuncIndex) -> &Arc<FunctionInfo> {
-        self.infos[func.index()].get_or_init(|| {
+    /// `None` where the artifact it came from was damaged.
+    fn info(&self, func: DefinedFuncIndex) -> Option<&Arc<FunctionInfo>> {
+        let read = || {
             let read = self.read_info.as_ref().expect("code without a reader came with everything known");
-            Arc::new(read(func))
-        })
+            read(func).map(Arc::new)
+        };
+        self.infos[func.index()].get_or_init(read).as_ref()
     }
 }
 
@@ -541,6 +544,11 @@ impl ThunkCode {
         self.end = HEAD_LEN;
         Ok(())
     }
+}
+
+/// The words for an artifact that was whole where it was looked at when it was loaded.
+pub(crate) fn damaged() -> CodeError {
+    CodeError::Artifact("the compiled module is damaged: what is known of its functions can't be read".to_string())
 }
 
 fn no_memory(error: io::Error) -> CodeError {

@@ -178,7 +178,11 @@ pub(crate) fn collect(store: &mut Store) {
     for instance in &store.instances.list {
         live.extend(instance_globals(instance));
     }
-    frames(store, &mut live);
+    if frames(store, &mut live).is_none() {
+        // Where references are can't be told any more, so all values stay until the store ends.
+        store.externrefs.collect_at = store.externrefs.live() * 2;
+        return;
+    }
     live.into_iter().for_each(|raw| store.externrefs.mark(raw));
     // The values' own drop code runs last, when the store is whole again.
     drop(store.externrefs.sweep());
@@ -194,8 +198,8 @@ fn instance_globals(instance: &InstanceData) -> impl Iterator<Item = u32> {
     })
 }
 
-/// The references in the guest's frames, by their stack maps.
-fn frames(store: &Store, live: &mut Vec<u32>) {
+/// The references in the guest's frames, by their stack maps. `None` where those were in an artifact that is damaged by now.
+fn frames(store: &Store, live: &mut Vec<u32>) -> Option<()> {
     // SAFETY: a collection runs in the host, which the guest, if one is running, has called through the exit that `exit_fp` tells of.
     let running = (store.vm.entry_fp > entry::RESERVED).then(|| unsafe { GuestFrames::below_exit(store.vm.exit_fp) });
     // SAFETY: those below an exit, and of tasks that wait, are suspended until the collection is over.
@@ -205,7 +209,7 @@ fn frames(store: &Store, live: &mut Vec<u32>) {
         let Some(code) = registry::lookup(frame.pc) else { continue };
         // A call may be the last instruction of its function: the call is looked up, not where it returns to.
         let Some((func, offset)) = code.find(frame.pc - 1) else { continue };
-        let Some(info) = code.info(func) else { continue };
+        let info = code.info(func)?;
         let Some(map) = info.stack_map_at(offset + 1) else { continue };
         let stack_pointer = frame.fp - map.frame_size as usize;
         for &slot in &map.slots {
@@ -213,4 +217,5 @@ fn frames(store: &Store, live: &mut Vec<u32>) {
             live.push(unsafe { ((stack_pointer + slot as usize) as *const u32).read() });
         }
     }
+    Some(())
 }

@@ -117,6 +117,25 @@ fn every_damaged_artifact_is_refused() {
     assert!(load(&bytes).is_ok());
 }
 
+/// A file is not read beyond its checked part when it is loaded. What is found to be damaged later is an absence, and no panic.
+#[test]
+fn damage_that_is_found_late_is_told() {
+    let bytes = artifact();
+    let word = |number: usize| u64::from_le_bytes(bytes[number * 8..][..8].try_into().unwrap());
+    let expected = Expected { target: TARGET, features: &Features::default(), tunables: &Tunables::default() };
+    let infos = word(6)..word(7);
+    assert!(!infos.is_empty());
+    for at in infos {
+        let file = File::from(memory_file("artifact", bytes.len()).unwrap());
+        write_at(&file, &bytes, 0).unwrap();
+        write_at(&file, &[bytes[at as usize] ^ 0x80], at).unwrap();
+        let loaded = load_file(&file, expected).unwrap();
+        let told = (0..loaded.code.len() as u32).map(|func| loaded.code.info(DefinedFuncIndex(func)).is_some());
+        assert_eq!(told.filter(|told| !told).count(), 1, "byte {at} is one function's");
+        assert!(matches!(loaded.code.text(false), Err(CodeError::Artifact(_))));
+    }
+}
+
 /// Header fields that contradict each other, under a checksum that is right: what only a forger makes must not be followed
 /// out of bounds either.
 #[test]
