@@ -105,7 +105,7 @@ WASM_API_EXTERN void wasm_byte_vec_delete(own wasm_byte_vec_t *vec);
 /// A string in UTF-8. A vector of bytes under another name.
 typedef wasm_byte_vec_t wasm_name_t;
 
-// The functions of a name are those of a byte vector.
+/// The functions of a name are those of a byte vector.
 #define wasm_name wasm_byte_vec
 #define wasm_name_new wasm_byte_vec_new
 #define wasm_name_new_empty wasm_byte_vec_new_empty

@@ -34,8 +34,11 @@
 
 namespace wasm {
 
+/// A byte of a binary, a string or a memory.
 using byte_t = ::byte_t;
+/// An IEEE 754 number of 32 bits.
 using float32_t = ::float32_t;
+/// An IEEE 754 number of 64 bits.
 using float64_t = ::float64_t;
 
 /* ----------------------------------------------------------------------------
@@ -64,6 +67,7 @@ template <typename T> class vec {
         items(count == 0 || count == none ? nullptr : new T[count]()) {}
 
 public:
+  /// The type of the elements.
   using elem_type = T;
   /// The `size` of an invalid vector.
   static constexpr size_t invalid_size = none;
@@ -254,7 +258,12 @@ public:
  */
 
 /// Whether a global may change.
-enum class Mutability : uint8_t { CONST = WASM_CONST, VAR = WASM_VAR };
+enum class Mutability : uint8_t {
+  /// Fixed when it is made.
+  CONST = WASM_CONST,
+  /// Changeable by wasm and host.
+  VAR = WASM_VAR,
+};
 
 /// \brief The size limits of a memory (in pages) or a table (in elements).
 struct Limits {
@@ -263,18 +272,26 @@ struct Limits {
   /// The size that growth may reach; the greatest number for no limit.
   uint32_t max;
 
+  /// From `min` to `max`, or without a maximum.
   Limits(uint32_t min, uint32_t max = wasm_limits_max_default)
       : min(min), max(max) {}
 };
 
 /// The kind of a value type.
 enum class ValKind : uint8_t {
+  /// 32-bit integer.
   I32 = WASM_I32,
+  /// 64-bit integer.
   I64 = WASM_I64,
+  /// 32-bit float.
   F32 = WASM_F32,
+  /// 64-bit float.
   F64 = WASM_F64,
+  /// Nullable reference to something of the host's.
   EXTERNREF = WASM_EXTERNREF,
-  ANYREF = WASM_EXTERNREF, ///< its older name
+  /// The older name of `EXTERNREF`.
+  ANYREF = WASM_EXTERNREF,
+  /// Nullable reference to a function.
   FUNCREF = WASM_FUNCREF,
 };
 
@@ -298,6 +315,7 @@ public:
     return detail::wrap<ValType>(
         wasm_valtype_new(static_cast<wasm_valkind_t>(kind)));
   }
+  /// A copy.
   own<ValType> copy() const {
     return detail::wrap<ValType>(wasm_valtype_copy(raw.get()));
   }
@@ -305,15 +323,21 @@ public:
   ValKind kind() const {
     return static_cast<ValKind>(wasm_valtype_kind(raw.get()));
   }
+  /// Whether it is of a number.
   bool is_num() const { return wasm::is_num(kind()); }
+  /// Whether it is of a reference.
   bool is_ref() const { return wasm::is_ref(kind()); }
 };
 
 /// The kind of an item that can be imported or exported.
 enum class ExternKind : uint8_t {
+  /// A function.
   FUNC = WASM_EXTERN_FUNC,
+  /// A global.
   GLOBAL = WASM_EXTERN_GLOBAL,
+  /// A table.
   TABLE = WASM_EXTERN_TABLE,
+  /// A memory.
   MEMORY = WASM_EXTERN_MEMORY,
 };
 
@@ -336,18 +360,27 @@ public:
   ExternType(const ExternType &) = delete;
   virtual ~ExternType() = default;
 
+  /// A copy.
   own<ExternType> copy() const;
+  /// The kind of the item.
   ExternKind kind() const {
     return static_cast<ExternKind>(wasm_externtype_kind(raw.get()));
   }
   /// This as a type of its kind; null of the others.
   inline FuncType *func();
+  /// This as the type of a global; null where it is another.
   inline GlobalType *global();
+  /// This as the type of a table; null where it is another.
   inline TableType *table();
+  /// This as the type of a memory; null where it is another.
   inline MemoryType *memory();
+  /// This as the type of a function; null where it is another.
   inline const FuncType *func() const;
+  /// This as the type of a global; null where it is another.
   inline const GlobalType *global() const;
+  /// This as the type of a table; null where it is another.
   inline const TableType *table() const;
+  /// This as the type of a memory; null where it is another.
   inline const MemoryType *memory() const;
 };
 
@@ -379,11 +412,14 @@ public:
     return detail::wrap<FuncType>(
         wasm_functype_new(&param_list, &result_list));
   }
+  /// A copy.
   own<FuncType> copy() const {
     return detail::wrap<FuncType>(
         wasm_functype_copy(wasm_externtype_as_functype(capi())));
   }
+  /// The parameter types, in order; borrowed.
   const ownvec<ValType> &params() const { return param_types; }
+  /// The result types, in order; borrowed.
   const ownvec<ValType> &results() const { return result_types; }
 };
 
@@ -402,11 +438,15 @@ public:
       : ExternType(wasm_globaltype_as_externtype(raw)),
         content_type(detail::wrap<ValType>(
             wasm_valtype_copy(wasm_globaltype_content(raw)))) {}
+  /// The type of a global that holds a `content`.
   static own<GlobalType> make(own<ValType> &&content, Mutability mutability);
+  /// A copy.
   own<GlobalType> copy() const {
     return detail::wrap<GlobalType>(wasm_globaltype_copy(type()));
   }
+  /// The type of the value inside; borrowed.
   const ValType *content() const { return content_type.get(); }
+  /// Whether the global may change.
   Mutability mutability() const {
     return static_cast<Mutability>(wasm_globaltype_mutability(type()));
   }
@@ -426,12 +466,16 @@ public:
             wasm_valtype_copy(wasm_tabletype_element(raw)))),
         size_limits(wasm_tabletype_limits(raw)->min,
                     wasm_tabletype_limits(raw)->max) {}
+  /// The type of a table of `element`s.
   static own<TableType> make(own<ValType> &&element, Limits limits);
+  /// A copy.
   own<TableType> copy() const {
     return detail::wrap<TableType>(
         wasm_tabletype_copy(wasm_externtype_as_tabletype(capi())));
   }
+  /// The type of the elements; borrowed.
   const ValType *element() const { return element_type.get(); }
+  /// The size limits, in elements.
   const Limits &limits() const { return size_limits; }
 };
 
@@ -446,14 +490,17 @@ public:
       : ExternType(wasm_memorytype_as_externtype(raw)),
         size_limits(wasm_memorytype_limits(raw)->min,
                     wasm_memorytype_limits(raw)->max) {}
+  /// The type of a memory of such sizes, in pages.
   static own<MemoryType> make(Limits limits) {
     wasm_limits_t raw = {limits.min, limits.max};
     return detail::wrap<MemoryType>(wasm_memorytype_new(&raw));
   }
+  /// A copy.
   own<MemoryType> copy() const {
     return detail::wrap<MemoryType>(
         wasm_memorytype_copy(wasm_externtype_as_memorytype(capi())));
   }
+  /// The size limits, in pages.
   const Limits &limits() const { return size_limits; }
 };
 
@@ -468,16 +515,21 @@ class ImportType {
         item_type(std::move(type)) {}
 
 public:
+  /// The import of an item of this type.
   static own<ImportType> make(Name &&module, Name &&name,
                               own<ExternType> &&type) {
     return own<ImportType>(
         new ImportType(std::move(module), std::move(name), std::move(type)));
   }
+  /// A copy.
   own<ImportType> copy() const {
     return make(module_name.copy(), item_name.copy(), item_type->copy());
   }
+  /// The module that it is imported from; borrowed.
   const Name &module() const { return module_name; }
+  /// The name of the item; borrowed.
   const Name &name() const { return item_name; }
+  /// The type of the item; borrowed.
   const ExternType *type() const { return item_type.get(); }
 };
 
@@ -491,13 +543,17 @@ class ExportType {
       : item_name(std::move(name)), item_type(std::move(type)) {}
 
 public:
+  /// The export of an item of this type.
   static own<ExportType> make(Name &&name, own<ExternType> &&type) {
     return own<ExportType>(new ExportType(std::move(name), std::move(type)));
   }
+  /// A copy.
   own<ExportType> copy() const {
     return make(item_name.copy(), item_type->copy());
   }
+  /// The name of the item; borrowed.
   const Name &name() const { return item_name; }
+  /// The type of the item; borrowed.
   const ExternType *type() const { return item_type.get(); }
 };
 
@@ -563,9 +619,13 @@ class Val {
 public:
   /// The null reference.
   Val() : val_kind(ValKind::EXTERNREF), number{} {}
+  /// A number.
   Val(int32_t i32) : val_kind(ValKind::I32), number{} { number.i32 = i32; }
+  /// A number.
   Val(int64_t i64) : val_kind(ValKind::I64), number{} { number.i64 = i64; }
+  /// A number.
   Val(float32_t f32) : val_kind(ValKind::F32), number{} { number.f32 = f32; }
+  /// A number.
   Val(float64_t f64) : val_kind(ValKind::F64), number{} { number.f64 = f64; }
   /// A reference, perhaps null.
   Val(own<Ref> &&ref)
@@ -573,10 +633,15 @@ public:
   Val(Val &&) = default;
   Val &operator=(Val &&) = default;
 
+  /// A 32-bit integer as a value, or the value as one, whose kind it must be.
   static Val i32(int32_t value) { return Val(value); }
+  /// A 64-bit integer as a value, or the value as one, whose kind it must be.
   static Val i64(int64_t value) { return Val(value); }
+  /// A 32-bit float as a value, or the value as one, whose kind it must be.
   static Val f32(float32_t value) { return Val(value); }
+  /// A 64-bit float as a value, or the value as one, whose kind it must be.
   static Val f64(float64_t value) { return Val(value); }
+  /// A reference as a value, perhaps null.
   static Val ref(own<Ref> &&value) { return Val(std::move(value)); }
   /// An object of any class as a value.
   template <typename T> static Val make(T value) { return Val(std::move(value)); }
@@ -589,12 +654,19 @@ public:
     other.reset();
   }
 
+  /// The kind of the value.
   ValKind kind() const { return val_kind; }
+  /// Whether it is of a number.
   bool is_num() const { return wasm::is_num(val_kind); }
+  /// Whether it is of a reference.
   bool is_ref() const { return wasm::is_ref(val_kind); }
+  /// A 32-bit integer as a value, or the value as one, whose kind it must be.
   int32_t i32() const { return number.i32; }
+  /// A 64-bit integer as a value, or the value as one, whose kind it must be.
   int64_t i64() const { return number.i64; }
+  /// A 32-bit float as a value, or the value as one, whose kind it must be.
   float32_t f32() const { return number.f32; }
+  /// A 64-bit float as a value, or the value as one, whose kind it must be.
   float64_t f64() const { return number.f64; }
   /// The reference, or null.
   Ref *ref() const { return reference.get(); }
@@ -612,6 +684,7 @@ public:
       return static_cast<T>(number.i64);
     }
   }
+  /// Makes it another value.
   template <typename T> void set(T value) { *this = Val(std::move(value)); }
 
   /// Gives up the reference to the caller; this is the null reference then.
@@ -620,6 +693,7 @@ public:
     reset();
     return given;
   }
+  /// The same number, or another handle to the same object.
   Val copy() const {
     Val other;
     other.val_kind = val_kind;
@@ -655,6 +729,7 @@ public:
   /// Takes over a C frame.
   explicit inline Frame(wasm_frame_t *raw);
   inline ~Frame();
+  /// A copy.
   inline own<Frame> copy() const;
   /// The function's instance, which lives as long as the frame.
   inline Instance *instance() const;
@@ -678,9 +753,11 @@ public:
   explicit Trap(wasm_trap_t *raw) : raw(raw) {}
   /// A trap of the host's; the message need not end with a NUL.
   static own<Trap> make(Store *store, const Message &message);
+  /// Another handle to the same object.
   own<Trap> copy() const {
     return detail::wrap<Trap>(wasm_trap_copy(raw.get()));
   }
+  /// What went wrong, with a NUL at the end.
   Message message() const {
     wasm_byte_vec_t text;
     wasm_trap_message(raw.get(), &text);
@@ -715,15 +792,19 @@ public:
   static bool validate(Store *store, const vec<byte_t> &binary);
   /// Makes a module from its bytes; null when they are not valid.
   static own<Module> make(Store *store, const vec<byte_t> &binary);
+  /// Another handle to the same object.
   own<Module> copy() const {
     return detail::wrap<Module>(wasm_module_copy(raw.get()));
   }
+  /// What it needs, in the order in which an instance is given it.
   ownvec<ImportType> imports() const;
+  /// What it offers, in the order of an instance's exports.
   ownvec<ExportType> exports() const;
   /// The module for other stores, and other threads.
   own<Shared<Module>> share() const {
     return detail::wrap<Shared<Module>>(wasm_module_share(raw.get()));
   }
+  /// The module for `store`, which must be of the same engine.
   static own<Module> obtain(Store *store, const Shared<Module> *shared);
   /// The compiled module as bytes; invalid when there is none.
   vec<byte_t> serialize() const {
@@ -745,7 +826,9 @@ class Foreign : public Ref {
 public:
   /// Takes over a C object.
   explicit Foreign(wasm_foreign_t *raw) : raw(raw) {}
+  /// A new object with nothing in it but what the host notes.
   static own<Foreign> make(Store *store);
+  /// Another handle to the same object.
   own<Foreign> copy() const {
     return detail::wrap<Foreign>(wasm_foreign_copy(raw.get()));
   }
@@ -762,19 +845,29 @@ protected:
   wasm_extern_t *capi() const { return raw.get(); }
 
 public:
+  /// Another handle to the same object.
   own<Extern> copy() const;
+  /// The kind of the item.
   ExternKind kind() const {
     return static_cast<ExternKind>(wasm_extern_kind(raw.get()));
   }
+  /// The type of the item.
   own<ExternType> type() const;
   /// This as an item of its kind; null of the others.
   inline Func *func();
+  /// This as a global; null where it is something else.
   inline Global *global();
+  /// This as a table; null where it is something else.
   inline Table *table();
+  /// This as a memory; null where it is something else.
   inline Memory *memory();
+  /// This as a function; null where it is something else.
   inline const Func *func() const;
+  /// This as a global; null where it is something else.
   inline const Global *global() const;
+  /// This as a table; null where it is something else.
   inline const Table *table() const;
+  /// This as a memory; null where it is something else.
   inline const Memory *memory() const;
 };
 
@@ -792,16 +885,21 @@ public:
 
   /// Takes over a C function.
   explicit Func(wasm_func_t *raw) : Extern(wasm_func_as_extern(raw)) {}
+  /// A new host function of a type, which is copied.
   static own<Func> make(Store *store, const FuncType *type, callback call);
   /// `finalizer(env)` runs when the function is gone.
   static own<Func> make(Store *store, const FuncType *type,
                         callback_with_env call, void *env,
                         void (*finalizer)(void *) = nullptr);
+  /// Another handle to the same object.
   own<Func> copy() const { return detail::wrap<Func>(wasm_func_copy(raw())); }
+  /// The type of the function.
   own<FuncType> type() const {
     return detail::wrap<FuncType>(wasm_func_type(raw()));
   }
+  /// How many parameters it has.
   size_t param_arity() const { return wasm_func_param_arity(raw()); }
+  /// How many results it has.
   size_t result_arity() const { return wasm_func_result_arity(raw()); }
   /// Calls the function. `results` has room for all results. Returns null, or
   /// the trap.
@@ -822,15 +920,21 @@ class Global : public Extern {
 public:
   /// Takes over a C global.
   explicit Global(wasm_global_t *raw) : Extern(wasm_global_as_extern(raw)) {}
+  /// A new global that holds `init`; null where that is not of its type.
   static own<Global> make(Store *store, const GlobalType *type,
                           const Val &init);
+  /// Another handle to the same object.
   own<Global> copy() const {
     return detail::wrap<Global>(wasm_global_copy(raw()));
   }
+  /// The type of the global.
   own<GlobalType> type() const {
     return detail::wrap<GlobalType>(wasm_global_type(raw()));
   }
+  /// The value now.
   Val get() const;
+  /// Sets the value, which must be of its type. Does nothing to a global that
+  /// is fixed.
   void set(const Val &value);
 };
 
@@ -841,15 +945,19 @@ class Table : public Extern {
   wasm_ref_t *as_ref() const override { return wasm_table_as_ref(raw()); }
 
 public:
+  /// A number of elements.
   using size_t = wasm_table_size_t;
 
   /// Takes over a C table.
   explicit Table(wasm_table_t *raw) : Extern(wasm_table_as_extern(raw)) {}
+  /// A new table whose elements are all `init`.
   static own<Table> make(Store *store, const TableType *type,
                          const Ref *init = nullptr);
+  /// Another handle to the same object.
   own<Table> copy() const {
     return detail::wrap<Table>(wasm_table_copy(raw()));
   }
+  /// The type of the table.
   own<TableType> type() const {
     return detail::wrap<TableType>(wasm_table_type(raw()));
   }
@@ -859,6 +967,7 @@ public:
   }
   /// Sets element number `index`; false past the end.
   bool set(size_t index, const Ref *ref);
+  /// The number of elements.
   size_t size() const { return wasm_table_size(raw()); }
   /// Adds `delta` elements; false when that is too many.
   bool grow(size_t delta, const Ref *init = nullptr);
@@ -871,16 +980,20 @@ class Memory : public Extern {
   wasm_ref_t *as_ref() const override { return wasm_memory_as_ref(raw()); }
 
 public:
+  /// A number of pages.
   using pages_t = wasm_memory_pages_t;
   /// The bytes of a page.
   static constexpr size_t page_size = 0x10000;
 
   /// Takes over a C memory.
   explicit Memory(wasm_memory_t *raw) : Extern(wasm_memory_as_extern(raw)) {}
+  /// A new memory, all zeros.
   static own<Memory> make(Store *store, const MemoryType *type);
+  /// Another handle to the same object.
   own<Memory> copy() const {
     return detail::wrap<Memory>(wasm_memory_copy(raw()));
   }
+  /// The type of the memory.
   own<MemoryType> type() const {
     return detail::wrap<MemoryType>(wasm_memory_type(raw()));
   }
@@ -912,6 +1025,7 @@ public:
   static own<Instance> make(Store *store, const Module *module,
                             const vec<Extern *> &imports,
                             own<Trap> *trap = nullptr);
+  /// Another handle to the same object.
   own<Instance> copy() const {
     return detail::wrap<Instance>(wasm_instance_copy(raw.get()));
   }

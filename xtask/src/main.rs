@@ -1,6 +1,7 @@
 //! The project's own commands, reached as `cargo xtask COMMAND`.
 //!
-//! One file per command (`demo`, `guests`, `install`, `bench`, and the folder `test`); what they share is in `project`
+//! One file per command (`demo`, `guests`, `install`, `bench`, and the folders `docs` and
+//! `test`); what they share is in `project`
 //! (where things are), `process` (running programs), `library` (the C library, and C programs that use it), `python` (the
 //! local virtual environment, packages from PyPI) and `tools` (programs that a bare machine lacks). Whatever is
 //! downloaded or built goes to `target/` and `.cache/`; nothing outside of the clone changes, except that the system's
@@ -8,6 +9,7 @@
 
 mod bench;
 mod demo;
+mod docs;
 mod guests;
 mod install;
 mod library;
@@ -35,6 +37,8 @@ enum Command {
     Bench(bench::Options),
     /// Fetch and compile the guest programs of tests, demo and benchmarks into `.cache/guests`.
     Guests,
+    /// Make the reference of the headers and the guide, as HTML in `target/docs`.
+    Docs,
     /// Note the names that the library exports in `c-api/symbols.txt`: from then on they are promised.
     Symbols,
 }
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Command::Install(options) => install::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Guests => guests::run().map(drop),
+        Command::Docs => docs::run(),
         Command::Symbols => test::note_symbols(),
     };
     match result {

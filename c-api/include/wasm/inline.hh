@@ -2,6 +2,8 @@
  * \file wasm/inline.hh
  *
  * \brief The bodies of what `wasm.hh` declares, which includes this file.
+ *
+ * \internal
  */
 
 #include <wasm.hh>

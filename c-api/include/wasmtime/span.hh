@@ -57,12 +57,19 @@ template <typename T, std::size_t Extent> class Span {
       std::remove_pointer_t<decltype(std::data(std::declval<C &>()))>;
 
 public:
+  /// The type of the elements.
   using element_type = T;
+  /// The same without `const`.
   using value_type = std::remove_cv_t<T>;
+  /// A number of elements.
   using size_type = std::size_t;
+  /// Points to an element.
   using pointer = T *;
+  /// Refers to an element.
   using reference = T &;
+  /// Goes from element to element.
   using iterator = T *;
+  /// Goes the other way.
   using reverse_iterator = std::reverse_iterator<iterator>;
 
   /// The number of elements, when it is part of the type.
