@@ -7,6 +7,7 @@ use crate::code::table::{self, CompileFn};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::module::ModuleBytes;
+use crate::sys::fork;
 use crate::thunks::{ArtifactThunks, StoredThunk};
 use crate::type_registry::Thunk;
 use ampoule_compiler::optimizing::OptimizingCompiler;
@@ -28,6 +29,8 @@ pub(crate) struct ModuleCompiler {
     features: Features,
     tunables: Tunables,
     parallel: bool,
+    /// Compiles on a thread that the embedder doesn't know of, and may fork beside: each piece is either compiled or not begun in a child.
+    beside_forks: bool,
     compiled_functions: Arc<AtomicU64>,
 }
 
@@ -39,6 +42,7 @@ impl ModuleCompiler {
             features: config.features,
             tunables: config.tunables,
             parallel: config.parallel_compilation,
+            beside_forks: false,
             compiled_functions: engine.compiled_functions_counter().clone(),
         }
     }
@@ -51,13 +55,19 @@ impl ModuleCompiler {
         bytes: &Arc<[u8]>,
     ) -> Box<CompileFn> {
         let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
-        let (compiler, tunables, counter) = (self.compiler.clone(), self.tunables, self.compiled_functions.clone());
+        let this = self.clone();
         Box::new(move |func| {
-            let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables: &tunables };
-            let compiled = compiler.compile_function(&input, func).map_err(|error| error.to_string());
-            counter.fetch_add(1, Ordering::Relaxed);
+            let ModuleCompiler { compiler, tunables, compiled_functions, .. } = &this;
+            let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables };
+            let compiled = this.piece(|| compiler.compile_function(&input, func)).map_err(|error| error.to_string());
+            compiled_functions.fetch_add(1, Ordering::Relaxed);
             compiled
         })
+    }
+
+    /// Compiles one piece of code.
+    fn piece<R>(&self, compile: impl FnOnce() -> R) -> R {
+        if self.beside_forks { fork::hold_off(compile) } else { compile() }
     }
 
     /// A compiled module as bytes.
@@ -87,7 +97,7 @@ impl ModuleCompiler {
                 .map(move |which| (number, which))
         });
         let compile = |(number, which): (usize, Thunk)| {
-            let compiled = compile_thunk(&self.compiler, &types[number], which)?;
+            let compiled = self.piece(|| compile_thunk(&self.compiler, &types[number], which))?;
             Ok(StoredThunk::new(number as u32, which, compiled))
         };
         let wanted: Vec<_> = wanted.collect();
@@ -108,7 +118,7 @@ impl ModuleCompiler {
         layout: &Arc<VmLayout>,
         bytes: &Arc<[u8]>,
     ) {
-        let compiler = ModuleCompiler { parallel: false, ..self.clone() };
+        let compiler = ModuleCompiler { parallel: false, beside_forks: true, ..self.clone() };
         let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
         cache.store_later(key, move || {
             let compile = compiler.compile_fn(&description, &layout, &bytes);

@@ -128,7 +128,7 @@ impl Timer {
     fn start(parent: *const Timer) -> Result<Timer, Error> {
         let failed = |error| Error::new(ErrorKind::System("starting the thread of time limits", error));
         // A child must see that nobody watches its cells, whatever its parent wrote to them.
-        fork::count().map_err(failed)?;
+        fork::watch().map_err(failed)?;
         let shared = Arc::new(Shared::default());
         let of_thread = shared.clone();
         let builder = std::thread::Builder::new().name("ampoule-timer".to_string());

@@ -1,12 +1,14 @@
 // Forks of a host that has an engine: both processes go on with all they had, each with its own.
 // valgrind: skip (guests fault, in the children too)
 //
-// What is promised: a process may fork while no other thread is inside of the library. The child is the parent's copy,
+// What is promised: a process may fork while no other thread of its own is inside of the library. The child is the parent's copy,
 // with the forking thread alone.
 
+#define _XOPEN_SOURCE 700 // nftw
 #include "test.h"
 
 #include <dirent.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -339,6 +341,69 @@ static void other_threads_may_be_idle(void) {
   pthread_join(thread, NULL);
 }
 
+// -- The thread of a cache, of which the host doesn't know when it forks
+
+static char cache_folder[] = "/tmp/ampoule-fork-cache-XXXXXX";
+
+static void with_cache(wasm_config_t *config) {
+  char settings[64];
+  if (!expect(mkdtemp(cache_folder) != NULL)) return;
+  snprintf(settings, sizeof settings, "%s/cache.toml", cache_folder);
+  FILE *file = fopen(settings, "wb");
+  fprintf(file, "[cache]\ndirectory = \"%s\"\n", cache_folder);
+  fclose(file);
+  expect_ok(wasmtime_config_cache_config_load(config, settings));
+}
+
+// Many functions, of which none is called.
+static wasmtime_module_t *large_module(int functions) {
+  size_t room = 192 * (size_t)functions + 16, len = 0;
+  char *wat = malloc(room);
+  len += snprintf(wat, room, "(module");
+  for (int i = 0; i < functions; i++)
+    len += snprintf(wat + len, room - len,
+                    "(func (param i32) (result i32) (local.get 0) (loop (param i32) (result i32)"
+                    " (i32.mul (i32.const %d)) (br_if 0 (local.tee 0) (local.get 0))))",
+                    i);
+  snprintf(wat + len, room - len, ")");
+  wasmtime_module_t *module = module_of(wat);
+  free(wat);
+  return module;
+}
+
+// Entries have names of 64 characters; that of the large module is the only large one.
+static int find_large_entry(const char *file, const struct stat *status, int kind, struct FTW *place) {
+  return kind == FTW_F && strlen(file + place->base) == 64 && status->st_size > 100000;
+}
+
+static bool is_stored(void) { return nftw(cache_folder, find_large_entry, 8, FTW_PHYS) != 0; }
+
+static int delete_one(const char *file, const struct stat *status, int kind, struct FTW *place) {
+  (void)status, (void)kind, (void)place;
+  return remove(file);
+}
+
+static void compile_beside_the_parent(void) {
+  alarm(30); // rather than wait for ever for a lock of a thread that isn't here
+  use_fresh_module();
+  wasmtime_module_delete(large_module(3));
+}
+
+static void a_cache_may_be_compiling(void) {
+  wasmtime_module_t *large = large_module(3000);
+  for (int i = 0; i < 100 && !is_stored(); i++) in_child(compile_beside_the_parent);
+  // It goes on in the parent.
+  for (int i = 0; i < 6000 && !is_stored(); i++) usleep(10000);
+  expect(is_stored());
+  use_fresh_module();
+  wasmtime_module_delete(large);
+  wasmtime_store_delete(store);
+  store = NULL;
+  wasm_engine_delete(engine);
+  engine = NULL;
+  nftw(cache_folder, delete_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 // -- Epochs
 
 static void with_epochs(wasm_config_t *config) { wasmtime_config_epoch_interruption_set(config, true); }
@@ -374,6 +439,7 @@ int main(void) {
   RUN(children_exit_as_they_like);
   RUN(many_forks_leave_nothing_behind);
   RUN(other_threads_may_be_idle);
+  RUN_WITH(with_cache, a_cache_may_be_compiling);
   RUN_WITH(with_epochs, epochs_are_each_process_own);
   return test_summary();
 }

@@ -2,8 +2,13 @@
 //!
 //! It is started by the first job, ends with the last one that waits, and is nobody's to wait for:
 //! a process that ends takes it along, and the entry it was about is then missing.
+//!
+//! The embedder doesn't know of the thread, and forks whenever no thread of its own is in the library. So what takes locks
+//! that others use holds forks off ([`fork::hold_off`]): the queue here, and each function that a job compiles.
 
+use crate::sys::{fork, signals, thread as sys_thread};
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,10 +50,8 @@ impl Worker {
         }
         queue.jobs.push_back(job);
         if queue.running_in.is_none() {
-            let shared = self.queue.clone();
-            let started = thread::Builder::new().name("ampoule-cache".to_string()).spawn(move || work(&shared));
-            match started {
-                Ok(_) => queue.running_in = Some(process::id()),
+            match start(&self.queue) {
+                Ok(()) => queue.running_in = Some(process::id()),
                 Err(error) => {
                     log::warn!("no thread to compile for the cache: {error}");
                     queue.jobs.clear();
@@ -58,18 +61,27 @@ impl Worker {
     }
 }
 
+fn start(queue: &Arc<Mutex<Queue>>) -> io::Result<()> {
+    fork::watch()?;
+    let shared = queue.clone();
+    let builder = thread::Builder::new().name("ampoule-cache".to_string());
+    // The host's signals are for the host's threads.
+    signals::with_all_blocked(|| builder.spawn(move || work(&shared))).map(drop)
+}
+
 fn work(queue: &Mutex<Queue>) {
     // Without it the thread is merely less polite.
-    let _ = crate::sys::thread::set_niceness(NICENESS);
+    let _ = sys_thread::set_niceness(NICENESS);
     loop {
-        let job = {
+        let job = fork::hold_off(|| {
             let mut queue = lock(queue);
-            let Some(job) = queue.jobs.pop_front() else {
+            let job = queue.jobs.pop_front();
+            if job.is_none() {
                 queue.running_in = None;
-                return;
-            };
+            }
             job
-        };
+        });
+        let Some(job) = job else { return };
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             log::error!("compiling for the cache panicked");
         }
