@@ -4,6 +4,7 @@
 //
 // With an argument the guest runs under a profiler of the system instead: `./profile perfmap`, `jitdump` or `vtune`.
 
+#define _POSIX_C_SOURCE 200809L // for nanosleep and clock_gettime
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

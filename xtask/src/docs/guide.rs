@@ -21,7 +21,7 @@ pub struct Page {
 }
 
 /// The order in which a newcomer reads them; others follow by name.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 15] = [
     "hello",
     "linking",
     "cpp",
@@ -35,7 +35,6 @@ const ORDER: [&str; 16] = [
     "errors",
     "debugging",
     "profiling",
-    "native",
     "extensions",
     "moving",
 ];

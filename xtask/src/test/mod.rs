@@ -9,6 +9,7 @@ mod c;
 mod coverage;
 mod fuzz;
 mod guests;
+mod guide;
 mod headers;
 mod installed;
 mod min;
@@ -79,6 +80,8 @@ fn everything(options: &Options, tally: &mut Tally) {
     tally.part("C++ tests");
     headers::run(&library, options, tally);
     c::run(&c::CPP, &library, options, tally);
+    tally.part("the guide");
+    guide::run(&library, options, tally);
     tally.part("random use of the C API");
     fuzz::run(&library, options, tally);
     tally.part("the ABI");
