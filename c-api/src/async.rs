@@ -84,6 +84,8 @@ enum What {
 /// A call in progress: what it does, and where a failure goes.
 pub struct Job {
     what: What,
+    /// The arguments, where these are [`Args::Few`].
+    few: [MaybeUninit<VmVal>; FEW],
     trap_ret: *mut *mut wasm_trap_t,
     error_ret: *mut *mut wasmtime_error_t,
 }
@@ -93,7 +95,8 @@ pub type wasmtime_call_future_t = Task<Job>;
 
 /// The arguments of a call, copied when the future is made. Those without counted references are kept as they are.
 enum Args {
-    Few([MaybeUninit<VmVal>; FEW], usize),
+    /// So many, in [`Job::few`].
+    Few(usize),
     Many(Vec<VmVal>),
     Converted(Result<Vec<Val>, Error>),
 }
@@ -101,20 +104,18 @@ enum Args {
 const FEW: usize = 4;
 
 impl Args {
+    /// What becomes of these arguments; [`Args::Few`] are still to be copied.
+    ///
     /// # Safety
     /// `args` points to `nargs` values.
-    unsafe fn copy(args: *const wasmtime_val_t, nargs: usize) -> Self {
+    #[inline]
+    unsafe fn of(args: *const wasmtime_val_t, nargs: usize) -> Self {
         // SAFETY: by the caller.
         let args = if nargs == 0 { &[] } else { unsafe { std::slice::from_raw_parts(args, nargs) } };
         if args.iter().any(|arg| matches!(arg.kind, VmVal::KIND_EXTERNREF | VmVal::KIND_ANYREF | VmVal::KIND_EXNREF)) {
             return Args::Converted(args.iter().map(from_c).collect());
         }
-        if nargs > FEW {
-            return Args::Many(args.to_vec());
-        }
-        let mut few = [const { MaybeUninit::uninit() }; FEW];
-        few.iter_mut().zip(args).for_each(|(slot, arg)| _ = slot.write(*arg));
-        Args::Few(few, nargs)
+        if nargs > FEW { Args::Many(args.to_vec()) } else { Args::Few(nargs) }
     }
 }
 
@@ -124,7 +125,7 @@ impl Work for Job {
             What::Call { func, args, results, nresults } => {
                 let func = func.as_ref().map_err(Clone::clone)?;
                 let (args, nargs) = match args {
-                    Args::Few(args, nargs) => (args.as_ptr().cast::<VmVal>(), *nargs),
+                    Args::Few(nargs) => (self.few.as_ptr().cast::<VmVal>(), *nargs),
                     Args::Many(args) => (args.as_ptr(), args.len()),
                     Args::Converted(args) => {
                         let args = args.as_ref().map_err(Clone::clone)?;
@@ -156,6 +157,16 @@ impl Work for Job {
 }
 
 impl Job {
+    /// A job without arguments.
+    fn write(
+        slot: &mut MaybeUninit<Self>,
+        what: What,
+        trap_ret: *mut *mut wasm_trap_t,
+        error_ret: *mut *mut wasmtime_error_t,
+    ) {
+        slot.write(Job { what, few: [const { MaybeUninit::uninit() }; FEW], trap_ret, error_ret });
+    }
+
     /// Puts a failure where it goes: as `give_trap_or_error`, once the call is over.
     fn fail(&mut self, error: Error) {
         // SAFETY: by the header, both places are there until the future is deleted, or null.
@@ -201,11 +212,17 @@ pub unsafe extern "C" fn wasmtime_func_call_async(
     trap_ret: *mut *mut wasm_trap_t,
     error_ret: *mut *mut wasmtime_error_t,
 ) -> Box<wasmtime_call_future_t> {
-    // SAFETY: the caller passes as many values as it says.
-    let args = unsafe { Args::copy(args, nargs) };
-    let what = What::Call { func: func.need().copied(), args, results, nresults };
-    // SAFETY: the caller keeps the store to one thread at a time.
-    unsafe { Task::new(context, Job { what, trap_ret, error_ret }) }
+    // SAFETY: the caller passes as many values as it says, and keeps the store to one thread at a time. A value whose kind isn't
+    // counted is plain data.
+    unsafe {
+        Task::new(context, |slot| {
+            let what = What::Call { func: func.need().copied(), args: Args::of(args, nargs), results, nresults };
+            let job = slot.write(Job { what, few: [const { MaybeUninit::uninit() }; FEW], trap_ret, error_ret });
+            if let What::Call { args: Args::Few(nargs), .. } = job.what {
+                ptr::copy_nonoverlapping(args.cast::<VmVal>(), job.few.as_mut_ptr().cast(), nargs);
+            }
+        })
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -316,7 +333,7 @@ pub extern "C" fn wasmtime_linker_instantiate_async(
     // Imports are found now, so that neither the linker nor the module is needed later.
     let what = What::Instantiate { pre: linker.linker.instantiate_pre(&module.module), instance };
     // SAFETY: the caller keeps the store to one thread at a time.
-    unsafe { Task::new(store, Job { what, trap_ret, error_ret }) }
+    unsafe { Task::new(store, |slot| Job::write(slot, what, trap_ret, error_ret)) }
 }
 
 #[unsafe(no_mangle)]
@@ -329,7 +346,7 @@ pub extern "C" fn wasmtime_instance_pre_instantiate_async(
 ) -> Box<wasmtime_call_future_t> {
     let what = What::Instantiate { pre: Ok(instance_pre.pre.clone()), instance };
     // SAFETY: the caller keeps the store to one thread at a time.
-    unsafe { Task::new(store, Job { what, trap_ret, error_ret }) }
+    unsafe { Task::new(store, |slot| Job::write(slot, what, trap_ret, error_ret)) }
 }
 
 /// Tells where a stack of the host's ends, and how long it is.

@@ -19,16 +19,15 @@
 //! 2. `store` is null, or leads to a live store: a store that is dropped first gives its tasks up.
 //! 3. A task that waits is in its store's list `waiting`; one that runs is in the chain that starts at `running`. The rest is in
 //!    neither and has no fiber.
-//! 4. While a task waits, `side` is what the store's words and stack bounds are to be when it runs; while it runs, what they are to
-//!    be afterwards.
+//! 4. While a task waits, `side` is what the store's words are to be when it runs; while it runs, what they are to be afterwards.
 
 use super::Store;
 use crate::error::Error;
 use crate::sys::entry::{EntryFrame, GuestFrames, RESERVED};
-use crate::sys::fiber::{Fiber, FiberStack, Left, Suspender, Wake, divert};
+use crate::sys::fiber::{Fiber, Left, Suspender, Wake, divert};
 use crate::sys::stack::{StackBounds, stack_pointer};
 use ampoule_core::vm::VmContext;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::task::Poll;
@@ -59,10 +58,12 @@ struct Core {
     home: usize,
     /// The next in the list of the store that this is in.
     next: *mut Core,
-    fiber: Option<Fiber>,
+    fiber: Option<Box<Fiber>>,
     /// Of the running fiber.
     suspender: *const Suspender,
     side: Side,
+    /// From the first poll to the end, what the store knew of the stack outside.
+    outside: StackBounds,
     run: unsafe fn(*mut Core, &mut Store) -> Result<(), Error>,
     outcome: Option<Result<(), Error>>,
 }
@@ -82,7 +83,6 @@ struct Side {
     exit_fp: usize,
     stack_limit: usize,
     caller: usize,
-    stack: StackBounds,
 }
 
 /// A store's tasks.
@@ -93,8 +93,8 @@ pub(crate) struct Fibers {
     running: *mut Core,
     /// The tasks that wait for a poll: one at most for each host function that made one, and one made outside.
     waiting: *mut Core,
-    /// The stack that was used last.
-    spare: Option<FiberStack>,
+    /// The fiber that was used last, idle.
+    spare: Option<Box<Fiber>>,
 }
 
 impl Default for Fibers {
@@ -245,16 +245,18 @@ impl Store {
         })
     }
 
-    /// A stack for a task.
-    fn take_stack(&mut self) -> Result<FiberStack, Error> {
-        self.fibers.spare.take().map_or_else(|| self.engine.stacks().take(), Ok)
+    /// An idle fiber for a task.
+    #[inline]
+    fn take_fiber(&mut self) -> Result<Box<Fiber>, Error> {
+        self.fibers.spare.take().map_or_else(|| self.engine.stacks().take().map(Fiber::new), Ok)
     }
 
-    fn give_stack(&mut self, stack: FiberStack) {
+    #[inline]
+    fn give_fiber(&mut self, fiber: Box<Fiber>) {
         if self.fibers.spare.is_none() && self.engine.stacks().lends_for_long() {
-            self.fibers.spare = Some(stack);
+            self.fibers.spare = Some(fiber);
         } else {
-            self.engine.stacks().give(stack);
+            self.engine.stacks().give(fiber.end());
         }
     }
 
@@ -267,8 +269,8 @@ impl Store {
             while !(*store).fibers.waiting.is_null() {
                 Core::give_up((*store).fibers.waiting);
             }
-            if let Some(stack) = (*store).fibers.spare.take() {
-                (*store).engine.stacks().give(stack);
+            if let Some(fiber) = (*store).fibers.spare.take() {
+                (*store).engine.stacks().give(fiber.end());
             }
         }
     }
@@ -276,30 +278,39 @@ impl Store {
 
 impl<W: Work> Task<W> {
     /// Work that begins with the first poll. Where the store has a task already, or it can't be told who would poll, the first
-    /// poll gives an error.
+    /// poll gives an error. `make` writes the work to where it stays: moving it there would take longer than making it.
     ///
     /// # Safety
-    /// The store is used by one thread at a time, polls and the drop of the task included. The box is not moved out of.
-    pub unsafe fn new(store: &mut Store, work: W) -> Box<Self> {
+    /// The store is used by one thread at a time, polls and the drop of the task included. The box is not moved out of. `make`
+    /// writes.
+    #[inline(always)]
+    pub unsafe fn new(store: &mut Store, make: impl FnOnce(&mut MaybeUninit<W>)) -> Box<Self> {
         /// # Safety
         /// `core` is that of a `Task<W>` that nobody else uses but through the core.
         unsafe fn run<W: Work>(core: *mut Core, store: &mut Store) -> Result<(), Error> {
             // SAFETY: by the caller; the core is the first field.
             unsafe { (*core.cast::<Task<W>>()).work.run(store) }
         }
-        let core = Core {
-            store,
-            state: State::Waiting,
-            given_up: false,
-            home: store.home(),
-            next: ptr::null_mut(),
-            fiber: None,
-            suspender: ptr::null(),
-            side: Side::default(),
-            run: run::<W>,
-            outcome: None,
+        let mut task = Box::<Self>::new_uninit();
+        let at = task.as_mut_ptr();
+        // SAFETY: both fields lie in the box, and are written, `work` by the caller's promise.
+        let mut task = unsafe {
+            (&raw mut (*at).core).write(Core {
+                store,
+                state: State::Waiting,
+                given_up: false,
+                home: store.home(),
+                next: ptr::null_mut(),
+                fiber: None,
+                suspender: ptr::null(),
+                side: Side::default(),
+                outside: StackBounds::default(),
+                run: run::<W>,
+                outcome: None,
+            });
+            make(&mut *(&raw mut (*at).work).cast());
+            task.assume_init()
         };
-        let mut task = Box::new(Task { core, work });
         if let Err(error) = store.check_conflicts() {
             task.core.store = ptr::null_mut();
             task.core.state = State::Done;
@@ -419,8 +430,8 @@ impl Core {
                 return;
             }
             if (*core).fiber.is_none() {
-                match (*store).take_stack() {
-                    Ok(stack) => Core::start(core, stack),
+                match (*store).take_fiber() {
+                    Ok(fiber) => Core::start(core, fiber),
                     Err(error) => return Core::finish(core, Err(error)),
                 }
             } else if (*core).home != 0
@@ -437,31 +448,35 @@ impl Core {
         }
     }
 
-    /// Makes the fiber.
+    /// Gives the work to a fiber.
     ///
     /// # Safety
-    /// The task waits.
-    #[inline]
-    unsafe fn start(core: *mut Core, stack: FiberStack) {
-        // SAFETY: by the caller, and (2).
+    /// The task waits, and the fiber is idle.
+    #[inline(always)]
+    unsafe fn start(core: *mut Core, fiber: Box<Fiber>) {
+        // SAFETY: by the caller, and (2). The core stays where it is until the work is done (1).
         unsafe {
-            let (vm, outside) = (&(*(*core).store).vm, &(*(*core).store).stack);
+            let store = (*core).store;
             let side = &mut (*core).side;
-            side.exit_fp = vm.exit_fp;
-            side.caller = vm.caller.expose_provenance();
-            side.stack = StackBounds::of_fiber(stack.range());
-            if outside.is_asking() {
-                side.stack.keep_asking();
+            side.exit_fp = (*store).vm.exit_fp;
+            side.caller = (*store).vm.caller.expose_provenance();
+            // The store knows the fiber's stack until the end, whoever polls: nothing else is entered quickly meanwhile.
+            (*core).outside = mem::replace(&mut (*store).stack, fiber.bounds().clone());
+            (*store).stack.renew();
+            if (*core).outside.is_asking() {
+                (*store).stack.keep_asking();
             }
-            (*core).fiber = Some(Fiber::new(stack, move |suspender| Core::main(core, suspender)));
+            fiber.begin(Core::main, core.cast());
+            (*core).fiber = Some(fiber);
         }
     }
 
     /// What runs on the fiber.
     ///
     /// # Safety
-    /// The task has just been started.
-    unsafe fn main(core: *mut Core, suspender: &Suspender) {
+    /// `core` is that of a task that has just been started.
+    unsafe fn main(core: *mut (), suspender: &Suspender) {
+        let core: *mut Core = core.cast();
         // SAFETY: the task is alive while its fiber isn't finished. The store is lent to the work; who polls doesn't use it.
         unsafe {
             (*core).suspender = suspender;
@@ -490,15 +505,19 @@ impl Core {
             (*core).state = State::Running;
             (*core).next = mem::replace(&mut (*store).fibers.running, core);
             (*core).side.exchange(store);
-            (*store).stack.renew();
             let left = (*core).fiber.as_mut().expect("by the caller").resume(wake);
             (*core).side.exchange(store);
             (*store).fibers.running = (*core).next;
             match left {
                 Left::Suspended => (*core).wait(),
                 Left::Finished => {
-                    let stack = (*core).fiber.take().expect("it ran").into_stack();
-                    (*store).give_stack(stack);
+                    let asks = (*store).stack.is_asking();
+                    (*store).stack = (*core).outside.clone();
+                    if asks {
+                        (*store).stack.keep_asking();
+                    }
+                    let fiber = (*core).fiber.take().expect("it ran");
+                    (*store).give_fiber(fiber);
                     Core::leave(core);
                 }
             }
@@ -606,7 +625,6 @@ impl Side {
             mem::swap(&mut store.vm.stack_limit, &mut self.stack_limit);
             let caller = mem::replace(&mut self.caller, store.vm.caller.expose_provenance());
             store.vm.caller = ptr::with_exposed_provenance_mut::<VmContext>(caller);
-            mem::swap(&mut store.stack, &mut self.stack);
         }
     }
 }
@@ -629,7 +647,7 @@ mod tests {
 
     fn task<F: FnMut(&mut Store) -> Result<(), Error> + 'static>(store: &mut Store, run: F) -> Box<Task<Run<F>>> {
         // SAFETY: each test uses its store on one thread, and leaves the box where it is.
-        unsafe { Task::new(store, Run(run)) }
+        unsafe { Task::new(store, |slot| _ = slot.write(Run(run))) }
     }
 
     fn poll<W: Work>(task: &mut Task<W>) -> Poll<Result<(), Error>> {
@@ -731,7 +749,7 @@ mod tests {
             assert!(poll(&mut first).is_pending());
             assert!(matches!(poll(&mut first), Poll::Ready(Ok(()))));
         }
-        let range = store.fibers.spare.as_ref().expect("it was given back").range();
+        let range = store.fibers.spare.as_ref().expect("it was given back").bounds().range();
         assert_eq!(crate::sys::fiber::stack_around(range.start + 5), Some(range.clone()));
         let engine = store.engine().clone();
         drop(store);

@@ -5,14 +5,17 @@
 
 use super::entry::{EntryFrame, GuestFrame, GuestFrames, unwind};
 use super::mmap::{Access, Mapping, PAGE};
+use super::stack::StackBounds;
 use crate::builtins;
 use corosensei::stack::valgrind::ValgrindStackRegistration;
 use corosensei::stack::{Stack, StackPointer};
-use corosensei::{Coroutine, CoroutineResult, Yielder};
+use corosensei::{Coroutine, Yielder};
 use std::arch::naked_asm;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::{PoisonError, RwLock};
 
 /// The least stack that a fiber gets, whatever was asked for: below that, the engine's own frames would not fit.
@@ -32,7 +35,7 @@ pub enum Wake {
 pub enum Left {
     /// It waits.
     Suspended,
-    /// Its work has returned.
+    /// Its work has returned. It is idle.
     Finished,
 }
 
@@ -149,8 +152,22 @@ unsafe impl Stack for FiberStack {
     }
 }
 
-/// A fiber.
-pub struct Fiber(Coroutine<Wake, (), (), FiberStack>);
+/// A fiber, which does one piece of work after another: making one, and ending it, takes longer than many a piece of work.
+pub struct Fiber {
+    coroutine: Coroutine<Wake, (), (), FiberStack>,
+    work: Rc<NextWork>,
+    bounds: StackBounds,
+}
+
+/// What a fiber and who resumes it tell each other.
+struct NextWork {
+    /// What to do next, and with what.
+    run: Cell<(unsafe fn(*mut (), &Suspender), *mut ())>,
+    /// Whether it was done.
+    done: Cell<bool>,
+    /// Whether there will be no more.
+    last: Cell<bool>,
+}
 
 /// The running fiber's way out; lives on its stack as long as it.
 pub struct Suspender(Yielder<Wake, ()>);
@@ -164,37 +181,65 @@ impl Suspender {
 }
 
 impl Fiber {
-    /// A fiber that will run `work` when it is first resumed.
-    ///
-    /// # Safety
-    /// What `work` borrows lives until the fiber has finished or is dropped unstarted. `work` does not unwind.
-    pub unsafe fn new(stack: FiberStack, work: impl FnOnce(&Suspender)) -> Self {
+    /// An idle fiber.
+    pub fn new(stack: FiberStack) -> Box<Self> {
+        let work = Rc::new(NextWork {
+            run: Cell::new((nothing, std::ptr::null_mut())),
+            done: Cell::new(false),
+            last: Cell::new(false),
+        });
+        let bounds = StackBounds::of_fiber(stack.range());
+        let next = work.clone();
         let run = move |yielder: &Yielder<Wake, ()>, _: Wake| {
             // SAFETY: a suspender is nothing but a yielder, at the same address.
-            work(unsafe { &*std::ptr::from_ref(yielder).cast::<Suspender>() });
+            let suspender = unsafe { &*std::ptr::from_ref(yielder).cast::<Suspender>() };
+            while !next.last.get() {
+                let (run, with) = next.run.get();
+                // SAFETY: by the contract of `begin`.
+                unsafe { run(with, suspender) };
+                next.done.set(true);
+                suspender.suspend();
+            }
         };
-        // SAFETY: by the caller.
-        Self(unsafe { Coroutine::with_stack_unchecked(stack, run) })
+        Box::new(Self { coroutine: Coroutine::with_stack(stack, run), work, bounds })
     }
 
-    /// Runs the fiber until it suspends itself or has finished.
+    /// Gives an idle fiber work, which it will do when it is resumed next: it calls `run` with `with`.
     ///
     /// # Safety
-    /// The fiber has not finished, and is not running. Nothing on its stack depends on the thread that resumed it before.
+    /// The fiber is idle. `run` does not unwind, and may be called with `with` until the work is done.
     #[inline(always)]
-    pub unsafe fn resume(&mut self, wake: Wake) -> Left {
-        match self.0.resume(wake) {
-            CoroutineResult::Yield(()) => Left::Suspended,
-            CoroutineResult::Return(()) => Left::Finished,
-        }
+    pub unsafe fn begin(&self, run: unsafe fn(*mut (), &Suspender), with: *mut ()) {
+        self.work.run.set((run, with));
+        self.work.done.set(false);
     }
 
-    /// The stack of a fiber that has finished.
+    /// Runs the fiber until it suspends itself or its work is done.
+    ///
+    /// # Safety
+    /// The fiber has work, and is not running. Nothing on its stack depends on the thread that resumed it before.
+    #[inline(always)]
+    pub unsafe fn resume(&mut self, wake: Wake) -> Left {
+        self.coroutine.resume(wake);
+        if self.work.done.get() { Left::Finished } else { Left::Suspended }
+    }
+
+    /// The bounds of its stack.
     #[inline]
-    pub fn into_stack(self) -> FiberStack {
-        self.0.into_stack()
+    pub fn bounds(&self) -> &StackBounds {
+        &self.bounds
+    }
+
+    /// Ends an idle fiber, and gives its stack.
+    pub fn end(mut self: Box<Self>) -> FiberStack {
+        self.work.last.set(true);
+        self.coroutine.resume(Wake::Continue);
+        self.coroutine.into_stack()
     }
 }
+
+/// The work of a fiber that has none yet.
+unsafe fn nothing(_: *mut (), _: &Suspender) {}
 
 /// Makes the guest frames that wait below `exit_fp`, and those of every activation around it, end instead of going on: whatever
 /// the host function or builtin that each waits for returns, its activation is unwound, with an error that [`builtins::given_up`]

@@ -38,6 +38,11 @@ impl StackBounds {
         Self { thread: this_thread(), ended: ENDED.load(Ordering::Relaxed), bounds, lowest }
     }
 
+    /// The usable bytes.
+    pub fn range(&self) -> Range<usize> {
+        self.bounds.clone()
+    }
+
     /// Makes the bounds hold on the current thread, which is about to go on with the fiber on this stack.
     #[inline]
     pub fn renew(&mut self) {
