@@ -64,6 +64,7 @@ impl StackPool {
     }
 
     /// Whether a store may keep a stack that it doesn't need now.
+    #[inline]
     pub(crate) fn lends_for_long(&self) -> bool {
         self.limit.is_none() && !self.zeroing
     }

@@ -21,7 +21,7 @@ use ampoule::host_func::{HostFunc, error_out};
 use ampoule::stack_pool::{HostStackCreator, HostStacks};
 use ampoule::store::fiber::{Task, Work};
 use ampoule::sys::fiber::HostStack;
-use ampoule::{Caller, Engine, Error, Func, FuncType, InstancePre, Store, Val};
+use ampoule::{Caller, Engine, Error, FuncType, InstancePre, Store, Val};
 use ampoule_core::vm::VmVal;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -77,7 +77,7 @@ pub type wasmtime_func_async_callback_t = unsafe extern "C" fn(
 
 /// What a call in progress does.
 enum What {
-    Call { func: Result<Func, Error>, args: Args, results: *mut wasmtime_val_t, nresults: usize },
+    Call { func: wasmtime_func_t, args: Args, results: *mut wasmtime_val_t, nresults: usize },
     Instantiate { pre: Result<InstancePre, Error>, instance: *mut wasmtime_instance_t },
 }
 
@@ -123,7 +123,7 @@ impl Work for Job {
     fn run(&mut self, store: &mut Store) -> Result<(), Error> {
         match &mut self.what {
             What::Call { func, args, results, nresults } => {
-                let func = func.as_ref().map_err(Clone::clone)?;
+                let func = func.need()?;
                 let (args, nargs) = match args {
                     Args::Few(nargs) => (self.few.as_ptr().cast::<VmVal>(), *nargs),
                     Args::Many(args) => (args.as_ptr(), args.len()),
@@ -216,10 +216,11 @@ pub unsafe extern "C" fn wasmtime_func_call_async(
     // counted is plain data.
     unsafe {
         Task::new(context, |slot| {
-            let what = What::Call { func: func.need().copied(), args: Args::of(args, nargs), results, nresults };
+            let what = What::Call { func: *func, args: Args::of(args, nargs), results, nresults };
             let job = slot.write(Job { what, few: [const { MaybeUninit::uninit() }; FEW], trap_ret, error_ret });
             if let What::Call { args: Args::Few(nargs), .. } = job.what {
-                ptr::copy_nonoverlapping(args.cast::<VmVal>(), job.few.as_mut_ptr().cast(), nargs);
+                // One by one: a call of `memcpy` takes longer.
+                job.few.iter_mut().take(nargs).enumerate().for_each(|(index, slot)| _ = slot.write(*args.add(index)));
             }
         })
     }

@@ -163,6 +163,7 @@ impl Store {
     }
 
     /// The error of a call that was cancelled.
+    #[inline]
     pub(crate) fn cancellation(&self) -> Option<Error> {
         self.calls.cancel.as_ref()?.cause().map(Error::cancelled)
     }

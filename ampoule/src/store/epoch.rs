@@ -32,6 +32,7 @@ impl Epoch {
     }
 
     /// Whether the deadline has passed.
+    #[inline]
     pub(crate) fn is_over(&self, engine: &Engine) -> bool {
         engine.config().tunables.epoch_interruption && engine.epoch_now() >= self.deadline
     }

@@ -214,6 +214,7 @@ impl Store {
         if conflict { Err(busy()) } else { Ok(()) }
     }
 
+    #[inline]
     fn check_not_given_up(&self) -> Result<(), Error> {
         let running = self.fibers.running;
         // SAFETY: a running task is alive (3).
@@ -221,6 +222,7 @@ impl Store {
     }
 
     /// The `entry_fp` of the guest whose host function is being asked, or zero outside of any.
+    #[inline]
     fn home(&self) -> usize {
         if self.vm.entry_fp == RESERVED { 0 } else { self.vm.entry_fp }
     }
@@ -386,6 +388,7 @@ impl Core {
     ///
     /// # Safety
     /// It is in none, and the store is alive.
+    #[inline]
     unsafe fn wait(&mut self) {
         self.state = State::Waiting;
         // SAFETY: by the caller.
@@ -397,6 +400,7 @@ impl Core {
     ///
     /// # Safety
     /// It waits.
+    #[inline]
     unsafe fn stop_waiting(core: *mut Core) {
         // SAFETY: by the caller and (3), the list holds it, and all in the list are alive.
         unsafe {
@@ -543,6 +547,7 @@ impl Core {
     ///
     /// # Safety
     /// The store is alive.
+    #[inline]
     unsafe fn leave(core: *mut Core) {
         // SAFETY: by the caller.
         unsafe {
@@ -584,6 +589,7 @@ impl Core {
     }
 
     /// Whether guest code waits on the fiber of the task, which waits itself.
+    #[inline]
     fn has_guest(&self) -> bool {
         self.fiber.is_some() && self.side.entry_fp > RESERVED && self.side.entry_fp != self.home
     }

@@ -50,11 +50,13 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// A guest goes on.
+    #[inline]
     pub(crate) fn start(&mut self) {
         self.since = now_ns();
     }
 
     /// The guest that ran stops. Whether one ran.
+    #[inline]
     pub(crate) fn stop(&mut self) -> bool {
         let ran = self.since != 0;
         if ran {

@@ -128,6 +128,9 @@ unsafe extern "C" fn host_raised() {
 
 /// Trampolines that keep every register: the general ones that the C convention does not keep, and all vector registers. Guest
 /// code uses 128 bits of these; it has nothing above to lose.
+///
+/// They go back with a jump. A guest that was suspended meanwhile runs on a stack whose calls the processor does not remember, so
+/// that a return would be mispredicted; where a guest interrupted in a loop goes on, it knows.
 macro_rules! call_preserving_all {
     ($($name:ident)*) => {
         $(#[unsafe(naked)]
@@ -144,7 +147,8 @@ macro_rules! call_preserving_all {
                 "jne {unwind_store}",
                 restore_registers!(),
                 drop_frame!(),
-                "ret",
+                "add rsp, 8",
+                "jmp qword ptr [rsp - 8]",
                 ".cfi_endproc",
                 vmctx_store = const offset_of!(VmContext, store),
                 exit_fp = const offset_of!(VmStoreContext, exit_fp),
