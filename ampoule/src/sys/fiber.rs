@@ -159,10 +159,13 @@ pub struct Fiber {
     bounds: StackBounds,
 }
 
+/// A piece of work; called with what [`Fiber::begin`] was given.
+pub type Run = unsafe fn(*mut (), &Suspender);
+
 /// What a fiber and who resumes it tell each other.
 struct NextWork {
     /// What to do next, and with what.
-    run: Cell<(unsafe fn(*mut (), &Suspender), *mut ())>,
+    run: Cell<(Run, *mut ())>,
     /// Whether it was done.
     done: Cell<bool>,
     /// Whether there will be no more.
@@ -184,7 +187,7 @@ impl Fiber {
     /// An idle fiber.
     pub fn new(stack: FiberStack) -> Box<Self> {
         let work = Rc::new(NextWork {
-            run: Cell::new((nothing, std::ptr::null_mut())),
+            run: Cell::new((nothing as Run, std::ptr::null_mut())),
             done: Cell::new(false),
             last: Cell::new(false),
         });
@@ -209,7 +212,7 @@ impl Fiber {
     /// # Safety
     /// The fiber is idle. `run` does not unwind, and may be called with `with` until the work is done.
     #[inline(always)]
-    pub unsafe fn begin(&self, run: unsafe fn(*mut (), &Suspender), with: *mut ()) {
+    pub unsafe fn begin(&self, run: Run, with: *mut ()) {
         self.work.run.set((run, with));
         self.work.done.set(false);
     }
@@ -231,7 +234,7 @@ impl Fiber {
     }
 
     /// Ends an idle fiber, and gives its stack.
-    pub fn end(mut self: Box<Self>) -> FiberStack {
+    pub fn end(mut self) -> FiberStack {
         self.work.last.set(true);
         self.coroutine.resume(Wake::Continue);
         self.coroutine.into_stack()
