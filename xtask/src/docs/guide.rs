@@ -91,7 +91,7 @@ fn link(to: &str, from: &Path, folder: &Path, broken: &mut Vec<String>) -> Strin
     };
     let root = project::root().canonicalize().unwrap_or_default();
     let inside = path.strip_prefix(root).unwrap_or(&path);
-    if inside.starts_with("docs/guide") {
+    if inside.starts_with("docs/guide") && inside.extension().is_some_and(|extension| extension == "md") {
         return format!("{}{anchor}", page_of(&project::stem(&path)));
     }
     if let Ok(header) = inside.strip_prefix("c-api/include") {

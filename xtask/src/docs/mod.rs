@@ -1,10 +1,12 @@
 //! `cargo xtask docs`: the reference of the C and C++ headers, made from their comments, and the guide, as plain HTML in
 //! `target/docs`.
 //!
-//! Fails where a public item has no comment, and where a text names something that doesn't exist.
+//! Fails where a public item has no comment, where a text names something that doesn't exist, and where a link
+//! leads nowhere.
 
 mod declaration;
 mod guide;
+mod links;
 mod markup;
 mod names;
 mod page;
@@ -51,6 +53,7 @@ pub fn run() -> Result<()> {
     }
     let guide = guide::pages(&folder, &names, &mut problems)?;
     write(&folder, "index.html", &index(&guide, &headers, &names))?;
+    problems.extend(links::broken(&folder)?);
     if !problems.is_empty() {
         bail!("the documentation is incomplete:\n{}", problems.join("\n"));
     }
