@@ -13,11 +13,15 @@ use ampoule_core::vm::VmLayout;
 use std::path::Path;
 
 fn listing(wat: &str, tunables: &Tunables) -> String {
+    listing_with(wat, tunables, &[])
+}
+
+fn listing_with(wat: &str, tunables: &Tunables, flags: &[(String, Option<String>)]) -> String {
     let bytes = wat::parse_str(wat).expect("a well-formed module");
     let module = decode(&bytes, &Features::default()).expect("a valid module").module;
     let layout = VmLayout::new(&module);
     let compiler =
-        OptimizingCompiler::new(tunables, &[], Some("x86_64-unknown-linux-gnu")).expect("a supported target");
+        OptimizingCompiler::new(tunables, flags, Some("x86_64-unknown-linux-gnu")).expect("a supported target");
     let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables };
     (0..module.bodies.len() as u32)
         .map(|index| compiler.listing(&input, DefinedFuncIndex(index)).expect("it compiles") + "\n")
@@ -54,6 +58,41 @@ fn what_is_unlikely_is_placed_last() {
     assert!(place_of("", "br_if 0"), "in the order of the text");
     assert!(place_of(unlikely, "br_if 0"));
     assert!(!place_of(likely, "br_if 0"), "the store that is mostly jumped over comes last");
+}
+
+#[test]
+fn flags_change_the_code() {
+    let wat = "(module (func (param i32 i32) (result i32) (local i32)
+        (loop
+          (local.set 2 (i32.add (local.get 2) (i32.mul (local.get 0) (local.get 1))))
+          (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (i32.add (local.get 2) (local.get 1)))
+      (func (param f32) (result f32) (f32.add (local.get 0) (local.get 0))))";
+    let tunables = Tunables::default();
+    let with = |name: &str, value: Option<&str>| {
+        listing_with(wat, &tunables, &[(name.to_string(), value.map(str::to_string))])
+    };
+    let usual = listing(wat, &tunables);
+    assert_eq!(with("regalloc_algorithm", Some("backtracking")), usual);
+    assert_ne!(with("regalloc_algorithm", Some("single_pass")), usual);
+    assert_ne!(with("enable_nan_canonicalization", None), usual);
+    assert_ne!(with("opt_level", Some("none")), usual);
+    // What the runtime relies on can't be switched off.
+    assert_eq!(with("preserve_frame_pointers", Some("false")), usual);
+}
+
+#[test]
+fn flags_that_there_are_not_are_errors() {
+    let error = |name: &str, value: Option<&str>, target: &str| {
+        let flags = [(name.to_string(), value.map(str::to_string))];
+        OptimizingCompiler::new(&Tunables::default(), &flags, Some(target)).err().map(|error| error.to_string())
+    };
+    let here = "x86_64-unknown-linux-gnu";
+    assert_eq!(error("has_avx", None, here), None);
+    assert!(error("no_such_flag", None, here).is_some_and(|message| message.contains("no_such_flag")));
+    assert!(error("opt_level", Some("fastest"), here).is_some_and(|message| message.contains("opt_level")));
+    assert!(error("opt_level", Some("speed"), "no-such-target").is_some());
+    assert!(error("opt_level", Some("speed"), "riscv64-unknown-linux-gnu").is_some());
 }
 
 #[test]

@@ -204,6 +204,40 @@ static void settings_change_no_answer(void) {
   expect(call1(&f, 1) == 5 && call1(&f, 0) == 6);
 }
 
+// One group of imports with a type each, and one with a type for all.
+static void compact_imports_are_imports(void) {
+  const char *const wat = "(module (import \"a\" (item \"x\" (global i32)) (item \"y\" (global i64)))"
+                          " (import \"b\" (item \"x\") (item \"y\") (global i32))"
+                          " (func (export \"f\") (result i32)"
+                          "   (i32.sub (i32.add (global.get 0) (global.get 2)) (global.get 3))))";
+  wasmtime_module_t *module = module_of(wat);
+  if (!module) return;
+  static const char *const modules[] = {"a", "a", "b", "b"}, *const names[] = {"x", "y", "x", "y"};
+  wasm_importtype_vec_t imports;
+  wasmtime_module_imports(module, &imports);
+  wasmtime_extern_t globals[4];
+  if (!expect(imports.size == 4)) exit(1);
+  for (size_t i = 0; i < 4; i++) {
+    expect(name_is(wasm_importtype_module(imports.data[i]), modules[i]));
+    expect(name_is(wasm_importtype_name(imports.data[i]), names[i]));
+    const wasm_globaltype_t *type = wasm_externtype_as_globaltype_const(wasm_importtype_type(imports.data[i]));
+    expect(type && wasm_valtype_kind(wasm_globaltype_content(type)) == (i == 1 ? WASM_I64 : WASM_I32));
+    wasmtime_val_t value = i == 1 ? i64_val(0) : i32_val(10 * (int32_t)i + 5);
+    globals[i].kind = WASMTIME_EXTERN_GLOBAL;
+    expect_ok(wasmtime_global_new(ctx, type, &value, &globals[i].of.global));
+  }
+  wasm_importtype_vec_delete(&imports);
+  wasmtime_module_delete(module);
+  wasmtime_instance_t instance = instance_with(ctx, engine, wat, globals, 4);
+  wasmtime_func_t f = func_of(&instance, "f");
+  expect(call0(&f) == 5 + 25 - 35);
+}
+
+static void compact_imports_are_off_by_default(void) {
+  expect_error_says(module_error(engine, "(module (import \"a\" (item \"x\") (item \"y\") (global i32)))"),
+                    "compact imports");
+}
+
 static void networks_are_for_preview_2(void) {
   wasi_config_t *wasi = wasi_config_new();
   wasi_config_inherit_network(wasi);
@@ -220,6 +254,8 @@ int main(void) {
   RUN(nulls_have_no_type);
   RUN(exceptions_are_rooted);
   RUN_WITH(with_all_settings, settings_change_no_answer);
+  RUN_WITH(with_all_settings, compact_imports_are_imports);
+  RUN(compact_imports_are_off_by_default);
   RUN(networks_are_for_preview_2);
   return test_summary();
 }

@@ -196,5 +196,6 @@ int main(void) {
   RUN(an_unknown_target_is_an_error);
   RUN(a_larger_stack_goes_deeper);
   RUN_WITH(canonical_nans, nans_are_canonical);
+  RUN_WITH(an_enabled_flag, nans_are_canonical);
   return test_summary();
 }
