@@ -883,6 +883,35 @@ static void call_deadlines_hold(void) {
   ampoule_cancel_token_delete(token);
 }
 
+// A host function that is called natively has no guest around it; walks of the stack start and end there.
+static wasmtime_func_t inner_func;
+
+static wasm_trap_t *call_inner(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                               wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)args, (void)nargs, (void)results, (void)nresults;
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_func_call(wasmtime_caller_context(caller), &inner_func, NULL, 0, NULL, 0, &trap));
+  expect_ok(wasmtime_context_gc(wasmtime_caller_context(caller)));
+  return trap;
+}
+
+static void traps_and_collections_inside_of_a_host_function_end_at_its_native_call(void) {
+  wasmtime_instance_t instance = instance_of("(module (func (export \"fails\") unreachable))");
+  inner_func = func_of(&instance, "fails");
+  wasm_functype_t *type = wasm_functype_new_0_0();
+  wasmtime_func_t host;
+  wasmtime_func_new(ctx, type, call_inner, NULL, NULL, &host);
+  wasm_functype_delete(type);
+  native_of(&host, "")();
+  expect_trap(taken_trap(), WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED);
+  // The same where the guest has made way for its import.
+  wasmtime_extern_t import = func_extern(host);
+  wasmtime_instance_t outer = instance_with(
+      ctx, engine, "(module (import \"\" \"\" (func $host)) (func (export \"run\") (return_call $host)))", &import, 1);
+  native_export(&outer, "run", "")();
+  expect_trap(taken_trap(), WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED);
+}
+
 int main(void) {
   RUN(a_function_is_called_by_its_c_signature);
   RUN(each_type_is_returned);
@@ -908,6 +937,7 @@ int main(void) {
   RUN(an_import_can_end_the_guest);
   RUN(calls_nest);
   RUN(other_calls_nest_in_native_ones);
+  RUN(traps_and_collections_inside_of_a_host_function_end_at_its_native_call);
   RUN(asynchronous_calls_and_native_ones_know_of_each_other);
   RUN_WITH(with_fuel, fuel_is_used_up);
   RUN_WITH(with_epochs, deadlines_hold);

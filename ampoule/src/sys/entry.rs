@@ -181,15 +181,20 @@ pub struct GuestFrames {
 }
 
 impl GuestFrames {
-    /// The frames below an exit: `exit_fp` as `VmStoreContext::exit_fp` tells.
+    /// The frames below an exit: `exit_fp` as `VmStoreContext::exit_fp` tells. There are none where a native call is all that is
+    /// below it.
     ///
     /// # Safety
-    /// `exit_fp` is the frame pointer of an exit thunk or builtin trampoline that is active, called from guest code. The walk must
-    /// end before the guest goes on.
+    /// `exit_fp` is the frame pointer of an exit thunk or builtin trampoline that is active, called from guest code or by a native
+    /// call. The walk must end before the guest goes on.
     pub unsafe fn below_exit(exit_fp: usize) -> Self {
         // SAFETY: by the contract of exits, the two words at an exit's frame pointer are those of its caller.
         let (fp, pc) = unsafe { ((exit_fp as *const usize).read(), (exit_fp as *const usize).add(1).read()) };
-        // SAFETY: the caller of an exit is guest code, active as long as the exit.
+        // A native call of a host function, or of a guest function that made way for one by a tail call.
+        if pc == (&raw const NATIVE_RETURN).addr() {
+            return Self { next: None, entry_fp: fp };
+        }
+        // SAFETY: any other caller of an exit is guest code, active as long as the exit.
         unsafe { Self::from(GuestFrame { pc, fp, is_return_address: true }) }
     }
 
@@ -199,6 +204,11 @@ impl GuestFrames {
     /// `frame` is a frame of guest code that is active. The walk must end before the guest goes on.
     pub unsafe fn from(frame: GuestFrame) -> Self {
         Self { next: Some(frame), entry_fp: 0 }
+    }
+
+    /// Whether there are no more.
+    pub fn is_empty(&self) -> bool {
+        self.next.is_none()
     }
 
     /// Walks to the end, and answers what the entry frame keeps.

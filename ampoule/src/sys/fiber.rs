@@ -257,9 +257,12 @@ pub unsafe fn divert(exit_fp: usize) -> EntryFrame {
         // the frame pointer; the return address is the only thing that is changed, and where it leads needs nothing of the
         // frame but the guest's frame pointer, which exits restore.
         let entry = unsafe {
-            let entry = GuestFrames::below_exit(exit_fp).entry();
-            (exit_fp as *mut usize).add(1).write(turned_back as *const () as usize);
-            entry
+            let guest = GuestFrames::below_exit(exit_fp);
+            // Without a guest there is nobody to turn back: the exit returns to its native call.
+            if !guest.is_empty() {
+                (exit_fp as *mut usize).add(1).write(turned_back as *const () as usize);
+            }
+            guest.entry()
         };
         match entry.outer_exit_fp() {
             Some(outer) => exit_fp = outer,
