@@ -21,7 +21,7 @@ static int budget; // operations left, those of callbacks included
 
 static void some_op(int within);
 
-static unsigned instantiated, called, trapped, refused;
+static unsigned instantiated, called, trapped, refused, waited;
 
 static void note(const wasmtime_error_t *error, const wasm_trap_t *trap, unsigned *good) {
   ++*(error ? &refused : trap ? &trapped : good);
@@ -29,8 +29,14 @@ static void note(const wasmtime_error_t *error, const wasm_trap_t *trap, unsigne
 
 // -- Host functions
 
+static wasm_trap_t *throw_exception(int store); // in additions.h
+
 static wasm_trap_t *end_callback(int store, const uint8_t *kinds, wasmtime_val_t *results, size_t nresults) {
   if (once_in(10)) return wasmtime_trap_new("no", 2);
+  if (once_in(20)) {
+    wasm_trap_t *thrown = throw_exception(store);
+    if (thrown) return thrown;
+  }
   if (once_in(20)) return wasmtime_trap_new_code((wasmtime_trap_code_t)below(8));
   for (size_t i = 0; i < nresults; i++) {
     wasmtime_val_t val = some_val(store, kinds[i]);
@@ -86,14 +92,45 @@ static wasmtime_error_t *deadline(wasmtime_context_t *context, void *data, uint6
   callback_ops(store_of(context));
   if (once_in(4)) return wasmtime_error_new("late");
   *delta = size_or_edge(5);
-  *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
+  *kind = once_in(4) ? WASMTIME_UPDATE_DEADLINE_YIELD : WASMTIME_UPDATE_DEADLINE_CONTINUE;
   return NULL;
 }
 
 // -- Entering and leaving calls
 
-static void enter(int store) { stores[store].calls++, depth++; }
-static void leave(int store) { stores[store].calls--, depth--; }
+// Futures have stacks of their own, where a call may stay suspended. What it leaves there is its store's affair; but guests of
+// another store must not: the frames of one store nest across stacks only as long as none of them is left behind. So while there
+// are futures, the only store that is entered a second time is that of the innermost guest.
+
+static int innermost = -1;      // store
+static struct pending *current; // the future whose stack we are on
+static int current_store;       // its store
+
+static bool may_enter(int store) {
+  bool plain = true;
+  for (size_t i = 0; i < num_futures; i++) plain &= !futures[i].it->begun || futures[i].it->done;
+  return plain || !stores[store].active || innermost == store;
+}
+
+// What a use of a store found; those on the stack of the store's own future may never come back.
+struct entry {
+  bool counted;
+  int outer;
+};
+
+static struct entry enter(int store) {
+  struct entry entry = {!current || current_store != store, innermost};
+  if (entry.counted) stores[store].active++;
+  innermost = store;
+  depth++;
+  return entry;
+}
+
+static void leave(int store, struct entry entry) {
+  if (entry.counted) stores[store].active--;
+  innermost = entry.outer;
+  depth--;
+}
 
 // -- Operations. `s` is a store that is there.
 
@@ -104,7 +141,8 @@ static void new_store(int slot) {
   stores[slot].context = wasmtime_store_context(stores[slot].store);
   stores[slot].engine = engine;
   stores[slot].generation++;
-  stores[slot].calls = 0;
+  stores[slot].active = 0;
+  stores[slot].going = false;
   wasmtime_externref_t ref;
   check(wasmtime_externref_new(stores[slot].context, NULL, NULL, &ref));
   stores[slot].id = ref.store_id;
@@ -125,10 +163,24 @@ static void op_new_store(int s) {
     if (!stores[slot].store) return new_store(slot);
 }
 
-static void op_delete_store(int s) {
-  if (stores[s].calls || once_in(2)) return;
+// Calls that wait in it come to an end, so that their host functions run once more.
+static void delete_store(int s) {
+  for (size_t i = num_exns; i-- > 0;)
+    if (belongs(exns[i].origin, s)) drop_exn(&exns[i].it), remove_exns(i);
+  for (size_t i = num_natives; i-- > 0;)
+    if (belongs(natives[i].origin, s)) remove_natives(i);
+  struct pending *outer = current;
+  current = NULL;
+  stores[s].going = true;
+  struct entry entry = enter(s);
   wasmtime_store_delete(stores[s].store);
+  leave(s, entry);
+  current = outer;
   stores[s].store = NULL;
+}
+
+static void op_delete_store(int s) {
+  if (!stores[s].active && may_enter(s) && once_in(2)) delete_store(s);
 }
 
 static void op_store_settings(int s) {
@@ -161,10 +213,18 @@ static void op_wasi(int s) {
 
 static void op_gc(int s) { drop_error(wasmtime_context_gc(stores[s].context)); }
 
+static _Noreturn void refused_guest(int engine, int guest, const wasmtime_error_t *error) {
+  wasm_name_t message;
+  wasmtime_error_message(error, &message);
+  printf("guest %d in engine %d: %.*s\n", guest, engine, (int)message.size, message.data);
+  broken("a guest is refused");
+}
+
 static void op_new_module(int s) {
   int guest = (int)below(GUESTS);
   wasmtime_module_t *module = NULL;
   int in = once_in(4) ? (int)below(ENGINES) : stores[s].engine;
+  if (!takes_guest(in, guest)) return;
   wasm_engine_t *engine = engines[in];
   if (once_in(3)) {
     // Damaged. It may still be a module, but nobody knows what it would do.
@@ -187,7 +247,7 @@ static void op_new_module(int s) {
   }
   wasmtime_error_t *error =
       wasmtime_module_new(engine, (const uint8_t *)guests[guest].data, guests[guest].size, &module);
-  if (error) broken("a guest is refused");
+  if (error) refused_guest(in, guest, error);
   keep_modules(made_in(in), module);
 }
 
@@ -257,9 +317,10 @@ static void op_instantiate(int s) {
   if (!complete && !once_in(6)) return;
   wasmtime_instance_t instance;
   wasm_trap_t *trap = NULL;
-  enter(s);
+  if (!may_enter(s)) return;
+  struct entry entry = enter(s);
   wasmtime_error_t *error = wasmtime_instance_new(stores[s].context, modules[at].it, imports, count, &instance, &trap);
-  leave(s);
+  leave(s, entry);
   note(error, trap, &instantiated);
   if (!error && !trap) take_instance(s, &instance);
   drop_error(error);
@@ -299,6 +360,20 @@ static void op_new_func(int s) {
   keep_funcs(owner(func.store_id), func);
 }
 
+// The kinds that the function takes, and mostly how many go in and out. `kinds` has room for 16.
+static void kinds_of(int s, const wasmtime_func_t *func, uint8_t *kinds, size_t *nargs, size_t *nresults) {
+  wasm_functype_t *type = wasmtime_func_type(stores[s].context, func);
+  const wasm_valtype_vec_t *params = wasm_functype_params(type);
+  if (!once_in(12)) *nargs = params->size, *nresults = wasm_functype_results(type)->size;
+  check(params->size <= 16 && wasm_functype_results(type)->size <= 16);
+  for (size_t i = 0; i < params->size; i++) {
+    static const uint8_t of[] = {WASMTIME_I32, WASMTIME_I64, WASMTIME_F32, WASMTIME_F64};
+    wasm_valkind_t kind = wasm_valtype_kind(params->data[i]);
+    kinds[i] = kind < 4 ? of[kind] : kind == WASM_FUNCREF ? WASMTIME_FUNCREF : WASMTIME_EXTERNREF;
+  }
+  wasm_functype_delete(type);
+}
+
 static void op_call(int s) {
   int at = pick_funcs(s);
   if (at < 0) return;
@@ -306,27 +381,14 @@ static void op_call(int s) {
   wasmtime_val_t args[16], results[16];
   size_t nargs = below(4), nresults = below(3);
   uint8_t kinds[16] = {0};
-  if (belongs(funcs[at].origin, s)) {
-    wasm_functype_t *type = wasmtime_func_type(stores[s].context, &func);
-    const wasm_valtype_vec_t *params = wasm_functype_params(type);
-    bool vectors = false;
-    // The kinds have no name for vectors; the function with them takes none.
-    if (!once_in(12)) nargs = params->size, nresults = wasm_functype_results(type)->size;
-    check(params->size <= 16 && wasm_functype_results(type)->size <= 16);
-    for (size_t i = 0; i < params->size; i++) {
-      static const uint8_t of[] = {WASMTIME_I32, WASMTIME_I64, WASMTIME_F32, WASMTIME_F64};
-      wasm_valkind_t kind = wasm_valtype_kind(params->data[i]);
-      kinds[i] = kind < 4 ? of[kind] : kind == WASM_FUNCREF ? WASMTIME_FUNCREF : WASMTIME_EXTERNREF;
-    }
-    wasm_functype_delete(type);
-    if (vectors) return;
-  }
+  if (belongs(funcs[at].origin, s)) kinds_of(s, &func, kinds, &nargs, &nresults);
   for (size_t i = 0; i < nargs; i++) args[i] = some_val(s, kinds[i]);
   wasm_trap_t *trap = NULL;
-  enter(s);
+  if (!may_enter(s)) return;
+  struct entry entry = enter(s);
   wasmtime_error_t *error =
       wasmtime_func_call(stores[s].context, &func, args, nargs, results, nresults, once_in(20) ? NULL : &trap);
-  leave(s);
+  leave(s, entry);
   check(error || trap || func.store_id == stores[s].id);
   note(error, trap, &called);
   if (!error && !trap)
@@ -350,10 +412,11 @@ static void op_call_unchecked(int s) {
     wasm_functype_delete(type);
   }
   wasm_trap_t *trap = NULL;
-  enter(s);
+  if (!may_enter(s)) return;
+  struct entry entry = enter(s);
   wasmtime_error_t *error =
       wasmtime_func_call_unchecked(stores[s].context, &func, values, once_in(12) ? below(2) : 16, &trap);
-  leave(s);
+  leave(s, entry);
   drop_error(error);
   drop_trap(trap);
 }
@@ -590,7 +653,8 @@ static void op_linker(int s) {
   wasm_trap_t *trap = NULL;
   wasmtime_error_t *error = NULL;
   const char *name = some_name();
-  enter(s);
+  if (!may_enter(s)) return;
+  struct entry entry = enter(s);
   switch (below(9)) {
   case 0: error = wasmtime_linker_define_wasi(linker); break;
   case 1:
@@ -618,7 +682,7 @@ static void op_linker(int s) {
     error = wasmtime_linker_instantiate(linker, context, module, &instance, &trap);
     if (!error && !trap) take_instance(s, &instance);
   }
-  leave(s);
+  leave(s, entry);
   drop_error(error);
   drop_trap(trap);
 }
@@ -628,14 +692,18 @@ static void op_instantiate_pre(int s) {
   if (at < 0) return;
   wasmtime_instance_t instance;
   wasm_trap_t *trap = NULL;
-  enter(s);
+  if (!may_enter(s)) return;
+  struct entry entry = enter(s);
   wasmtime_error_t *error = wasmtime_instance_pre_instantiate(pres[at].it, stores[s].context, &instance, &trap);
-  leave(s);
+  leave(s, entry);
   if (!error && !trap) take_instance(s, &instance);
   drop_error(error);
   drop_trap(trap);
   if (once_in(4)) keep_modules(pres[at].origin, wasmtime_instance_pre_module(pres[at].it));
 }
+
+#include "additions.h"
+#include "futures.h"
 
 // -- What ends the process by contract, in a child: it says which function was misused
 
@@ -692,7 +760,9 @@ static const struct {
     OP(new_module, 6), OP(module, 3),       OP(instantiate, 20),   OP(exports, 8),       OP(new_func, 8),
     OP(call, 30),      OP(func, 2),         OP(call_unchecked, 8), OP(memory, 8),        OP(sharedmemory, 3),
     OP(table, 8),      OP(global, 8),       OP(externref, 8),      OP(extern_type, 1),   OP(linker_define, 10),
-    OP(linker, 14),    OP(misuse, 1),       OP(instantiate_pre, 4),
+    OP(linker, 14),    OP(misuse, 1),       OP(instantiate_pre, 4), OP(future, 24),      OP(yielding, 2),     OP(later, 4),
+    OP(cancel, 4),     OP(limiter, 2),      OP(exception, 6),    OP(integer, 2),       OP(native, 6),
+    OP(statistics, 1),
 };
 enum { NUM_KINDS = sizeof KINDS / sizeof *KINDS };
 
@@ -713,7 +783,7 @@ static void some_op(int within) {
 static void run_seed(uint64_t seed) {
   rng = seed * 0x2545f4914f6cdd1d + 1;
   memset(gifts, 0, sizeof gifts);
-  depth = 0;
+  depth = 0, innermost = -1, current = NULL;
   budget = OPS;
   for (int i = 0; i < STORES; i++) stores[i].store = NULL, stores[i].generation = 1;
   make_engines();
@@ -722,8 +792,10 @@ static void run_seed(uint64_t seed) {
     new_store(i);
     for (int guest = 0; guest < GUESTS; guest++) {
       wasmtime_module_t *module;
-      if (once_in(4)) continue;
-      check(!wasmtime_module_new(engines[i], (const uint8_t *)guests[guest].data, guests[guest].size, &module));
+      if (once_in(4) || !takes_guest(i, guest)) continue;
+      wasmtime_error_t *error =
+          wasmtime_module_new(engines[i], (const uint8_t *)guests[guest].data, guests[guest].size, &module);
+      if (error) refused_guest(i, guest, error);
       keep_modules(made_in(i), module);
     }
   }
@@ -735,12 +807,15 @@ static void run_seed(uint64_t seed) {
   for (int round = 0; round < 2; round++) {
     if (stores_first == (round == 0)) {
       for (int i = 0; i < STORES; i++)
-        if (stores[i].store) wasmtime_store_delete(stores[i].store);
+        if (stores[i].store) delete_store(i);
     } else {
+      end_futures();
       forget_pres(), forget_linkers(), forget_modules(), forget_shareds(), forget_externrefs();
+      forget_anyrefs(), forget_exnrefs(), forget_tokens(), forget_exns();
     }
   }
   forget_funcs(), forget_memories(), forget_tables(), forget_globals(), forget_instances();
+  forget_tags(), forget_natives();
   if (!engines_first)
     for (int i = 0; i < ENGINES; i++) wasm_engine_delete(engines[i]);
   for (int i = 0; i < GIFTS; i++) {
@@ -811,7 +886,7 @@ int main(int argc, char **argv) {
   make_guests();
   run_seed(seed);
   for (int i = 0; i < GUESTS; i++) wasm_byte_vec_delete(&guests[i]);
-  printf("seed %llu holds: %u instances made, %u calls came back, %u trapped, %u refused\n", (unsigned long long)seed,
-         instantiated, called, trapped, refused);
+  printf("seed %llu holds: %u instances made, %u calls came back, %u trapped, %u refused, %u polls waited\n",
+         (unsigned long long)seed, instantiated, called, trapped, refused, waited);
   return 0;
 }

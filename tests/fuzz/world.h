@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ampoule.h>
 #include <wasmtime.h>
 
 // -- Random numbers, the same for the same seed
@@ -48,9 +49,10 @@ static _Noreturn void broken(const char *what) {
 
 // -- What is counted: everything given with a finalizer
 
-enum { OF_STORE, OF_DEADLINE, OF_FUNC, OF_LINKER, OF_EXTERNREF, GIFTS };
+enum { OF_STORE, OF_DEADLINE, OF_FUNC, OF_LINKER, OF_EXTERNREF, OF_LIMITER, OF_LATER, GIFTS };
 
-static const char *const GIFT_NAMES[GIFTS] = {"stores' data", "deadline callbacks'", "functions'", "linkers'", "externrefs"};
+static const char *const GIFT_NAMES[GIFTS] = {"stores' data", "deadline callbacks'", "functions'", "linkers'",
+                                               "externrefs", "limiters'", "continuations'"};
 static struct gift {
   long given, finalized;
 } gifts[GIFTS];
@@ -69,11 +71,29 @@ static void *give_away(int kind) {
 
 // -- Engines
 
-enum { ENGINES = 3, STORES = 6, GUESTS = 14 };
+enum { ENGINES = 5, STORES = 6, GUESTS = 14 };
 
+// What the engines differ in: 1 meters, 2 checks everything in code, 3 can cancel, 4 has a pool.
 static wasm_engine_t *engines[ENGINES];
-static bool has_fuel(int engine) { return engine == 1; }
-static bool has_epochs(int engine) { return engine == 1; }
+static bool has_fuel(int engine) { return engine == 1 || engine == 3; }
+static bool has_epochs(int engine) { return engine == 1 || engine == 4; }
+static bool can_cancel(int engine) { return has_epochs(engine) || engine == 3; }
+
+// So small that it is often used up.
+static void set_pool(wasm_config_t *config) {
+  wasmtime_pooling_allocation_config_t *pool = wasmtime_pooling_allocation_config_new();
+  wasmtime_pooling_allocation_config_total_core_instances_set(pool, 16);
+  wasmtime_pooling_allocation_config_total_memories_set(pool, 12);
+  wasmtime_pooling_allocation_config_max_memory_size_set(pool, 8 << 20);
+  wasmtime_pooling_allocation_config_max_memories_per_module_set(pool, 2);
+  wasmtime_pooling_allocation_config_total_tables_set(pool, 12);
+  wasmtime_pooling_allocation_config_max_tables_per_module_set(pool, 2);
+  wasmtime_pooling_allocation_config_table_elements_set(pool, 60);
+  wasmtime_pooling_allocation_config_total_stacks_set(pool, 3);
+  wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, 4096);
+  wasmtime_pooling_allocation_strategy_set(config, pool);
+  wasmtime_pooling_allocation_config_delete(pool);
+}
 
 static void make_engines(void) {
   for (int i = 0; i < ENGINES; i++) {
@@ -91,6 +111,11 @@ static void make_engines(void) {
       wasmtime_config_memory_guard_size_set(config, 0);
       wasmtime_config_memory_init_cow_set(config, false);
     }
+    if (i == 3) {
+      ampoule_config_cancellation_set(config, true);
+      ampoule_config_statistics_set(config, true);
+    }
+    if (i == 4) set_pool(config);
     wasmtime_config_consume_fuel_set(config, has_fuel(i));
     wasmtime_config_epoch_interruption_set(config, has_epochs(i));
     engines[i] = wasm_engine_new_with_config(config);
@@ -106,7 +131,8 @@ static struct {
   int engine;
   unsigned generation;
   uint64_t id; // in the handles
-  int calls;   // that are running in it
+  int active;  // uses that nest, on the stack that runs: see `enter`
+  bool going;  // being deleted
 } stores[STORES];
 
 struct origin {
@@ -151,6 +177,22 @@ static int store_of(const wasmtime_context_t *context) {
 
 static int depth; // of calls
 
+// A future, where its results go, and whether it has been polled: what a call waits for.
+struct pending {
+  wasmtime_call_future_t *future;
+  bool instantiates, begun, running, done;
+  size_t nresults;
+  wasmtime_val_t results[16];
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap;
+  wasmtime_error_t *error;
+};
+
+struct native {
+  ampoule_native_t entry;
+  size_t signature; // 0 or 1
+};
+
 #define POOL(type, name, drop, suits)                                                                                         \
   enum { MAX_##name = 48 };                                                                                            \
   static struct {                                                                                                      \
@@ -168,7 +210,11 @@ static int depth; // of calls
     name[at].origin = origin;                                                                                          \
     name[at].it = it;                                                                                                  \
   }                                                                                                                    \
-  static void forget_##name(void) {                                                                                    \
+  static inline void remove_##name(size_t at) {                                                                        \
+    name[at] = name[--num_##name];                                                                                     \
+    memset(&name[num_##name], 0, sizeof name[0]);                                                                      \
+  }                                                                                                                    \
+  static inline void forget_##name(void) {                                                                                    \
     for (size_t i = 0; i < num_##name; i++) drop(&name[i].it);                                                         \
     memset(name, 0, sizeof name);                                                                                      \
     num_##name = 0;                                                                                                    \
@@ -186,6 +232,11 @@ static int depth; // of calls
 
 static void nothing_to_drop(void *it) { (void)it; }
 static void drop_externref(wasmtime_externref_t *ref) { wasmtime_externref_unroot(ref); }
+static void drop_anyref(wasmtime_anyref_t *ref) { wasmtime_anyref_unroot(ref); }
+static void drop_exnref(wasmtime_exnref_t *ref) { wasmtime_exnref_unroot(ref); }
+static void drop_exn(wasmtime_exn_t **exn) { wasmtime_exn_delete(*exn); }
+static void drop_token(ampoule_cancel_token_t **token) { ampoule_cancel_token_delete(*token); }
+static void drop_pending(struct pending **pending); // in futures.h
 static void drop_module(wasmtime_module_t **module) { wasmtime_module_delete(*module); }
 static void drop_linker(wasmtime_linker_t **linker) { wasmtime_linker_delete(*linker); }
 static void drop_pre(wasmtime_instance_pre_t **pre) { wasmtime_instance_pre_delete(*pre); }
@@ -197,6 +248,13 @@ POOL(wasmtime_table_t, tables, nothing_to_drop, belongs)
 POOL(wasmtime_global_t, globals, nothing_to_drop, belongs)
 POOL(wasmtime_instance_t, instances, nothing_to_drop, belongs)
 POOL(wasmtime_externref_t, externrefs, drop_externref, belongs)
+POOL(wasmtime_anyref_t, anyrefs, drop_anyref, belongs)
+POOL(wasmtime_exnref_t, exnrefs, drop_exnref, belongs)
+POOL(wasmtime_tag_t, tags, nothing_to_drop, belongs)
+POOL(wasmtime_exn_t *, exns, drop_exn, belongs)
+POOL(ampoule_cancel_token_t *, tokens, drop_token, belongs)
+POOL(struct native, natives, nothing_to_drop, belongs)
+POOL(struct pending *, futures, drop_pending, belongs)
 // These belong to engines.
 POOL(wasmtime_module_t *, modules, drop_module, of_engine)
 POOL(wasmtime_linker_t *, linkers, drop_linker, of_engine)
@@ -266,6 +324,9 @@ static const char *const GUEST_TEXTS[GUESTS] = {
     " (f32.const 4) (f64.const 5) (i32.const 6) (i32.const 7) (i32.const 8) (i32.const 9) (i32.const 10)))",
 };
 
+// A pool has no shared memories.
+static bool takes_guest(int engine, int guest) { return engine != 4 || !strstr(GUEST_TEXTS[guest], "shared)"); }
+
 static wasm_byte_vec_t guests[GUESTS];
 
 static void make_guests(void) {
@@ -316,6 +377,20 @@ static wasm_functype_t *new_functype(size_t signature) {
 
 // -- Outcomes
 
+// What the structure of an error says has to agree with itself, and with what the other functions say.
+static void check_info(const ampoule_error_info_t *info) {
+  check(info->size == sizeof *info && info->kind <= AMPOULE_ERROR_SYSTEM);
+  check((info->kind == AMPOULE_ERROR_TRAP) <= !!(info->has & AMPOULE_ERROR_HAS_TRAP_CODE));
+  check((info->kind == AMPOULE_ERROR_EXIT) == !!(info->has & AMPOULE_ERROR_HAS_EXIT_STATUS));
+  check((info->has & AMPOULE_ERROR_HAS_TRAP_CODE) || !info->trap_code);
+  check((info->has & AMPOULE_ERROR_HAS_FUNC) || (!info->func_index && !info->func_name));
+  check(!info->func_name_len || info->func_name);
+  check(!info->module_name_len || info->module_name);
+  if (info->has & AMPOULE_ERROR_HAS_FUNC) check(info->func_index < 100);
+  // What is inside of the memory is no access beyond it.
+  if (info->has & AMPOULE_ERROR_HAS_ADDRESS) check(info->memory_address >= info->memory_size || info->memory_size);
+}
+
 static void drop_error(wasmtime_error_t *error) {
   if (!error) return;
   wasm_name_t message;
@@ -323,7 +398,11 @@ static void drop_error(wasmtime_error_t *error) {
   check(message.size > 0);
   wasm_name_delete(&message);
   int status;
-  wasmtime_error_exit_status(error, &status);
+  bool exits = wasmtime_error_exit_status(error, &status);
+  ampoule_error_info_t info = {.size = sizeof info};
+  check(ampoule_error_info(error, &info));
+  check_info(&info);
+  check(exits == (info.kind == AMPOULE_ERROR_EXIT) && (!exits || status == info.exit_status));
   wasm_frame_vec_t trace;
   wasmtime_error_wasm_trace(error, &trace);
   wasm_frame_vec_delete(&trace);
@@ -336,6 +415,12 @@ static void drop_trap(wasm_trap_t *trap) {
   wasm_trap_message(trap, &message);
   check(message.size > 1 && message.data[message.size - 1] == 0);
   wasm_byte_vec_delete(&message);
+  ampoule_error_info_t info = {.size = sizeof info};
+  check(ampoule_trap_info(trap, &info));
+  check_info(&info);
+  wasmtime_trap_code_t code;
+  bool coded = wasmtime_trap_code(trap, &code);
+  check(coded == !!(info.has & AMPOULE_ERROR_HAS_TRAP_CODE) && (!coded || code == info.trap_code));
   wasm_frame_vec_t trace;
   wasm_trap_trace(trap, &trace);
   for (size_t i = 0; i < trace.size; i++) (void)wasm_frame_func_index(trace.data[i]);
@@ -349,7 +434,8 @@ static void drop_trap(wasm_trap_t *trap) {
 static wasmtime_val_t some_val(int store, uint8_t kind) {
   wasmtime_val_t val;
   memset(&val, 0, sizeof val);
-  if (once_in(24)) kind = (uint8_t[]){WASMTIME_I32, WASMTIME_I64, WASMTIME_FUNCREF, WASMTIME_EXTERNREF}[below(4)];
+  if (once_in(24)) kind = (uint8_t[]){WASMTIME_I32, WASMTIME_I64, WASMTIME_FUNCREF, WASMTIME_EXTERNREF,
+                                              WASMTIME_ANYREF, WASMTIME_EXNREF}[below(6)];
   val.kind = kind;
   int at;
   switch (kind) {
@@ -362,6 +448,14 @@ static wasmtime_val_t some_val(int store, uint8_t kind) {
   case WASMTIME_EXTERNREF:
     wasmtime_externref_set_null(&val.of.externref);
     if ((at = pick_externrefs(store)) >= 0 && !once_in(4)) val.of.externref = externrefs[at].it;
+    break;
+  case WASMTIME_ANYREF:
+    wasmtime_anyref_set_null(&val.of.anyref);
+    if ((at = pick_anyrefs(store)) >= 0) val.of.anyref = anyrefs[at].it;
+    break;
+  case WASMTIME_EXNREF:
+    wasmtime_exnref_set_null(&val.of.exnref);
+    if ((at = pick_exnrefs(store)) >= 0) val.of.exnref = exnrefs[at].it;
     break;
   default: val.of.i64 = (int64_t)rnd();
   }
