@@ -799,6 +799,8 @@ static void run_seed(uint64_t seed) {
       keep_modules(made_in(i), module);
     }
   }
+  for (int i = 0; i < ENGINES; i++)
+    if (stores[i].store && once_in(2)) prepare_waiting(i);
   while (budget > 0) some_op(-1);
   // The end, in an order of the seed's choice.
   bool stores_first = once_in(2), engines_first = once_in(2);

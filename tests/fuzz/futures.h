@@ -179,3 +179,47 @@ static void op_later(int s) {
                                                finalize));
   wasm_functype_delete(type);
 }
+
+// Something to wait for: a store that yields often, or whose guests have host functions that aren't ready.
+static void prepare_waiting(int s) {
+  int engine = stores[s].engine;
+  wasmtime_context_t *context = stores[s].context;
+  if (has_fuel(engine)) {
+    drop_error(wasmtime_context_set_fuel(context, 1000000));
+    drop_error(wasmtime_context_fuel_async_yield_interval(context, 1 + below(20)));
+  }
+  if (has_epochs(engine)) {
+    drop_error(wasmtime_context_epoch_deadline_async_yield_and_update(context, below(2)));
+    wasmtime_context_set_epoch_deadline(context, 0);
+  }
+  wasmtime_linker_t *linker = wasmtime_linker_new(engines[engine]);
+  wasmtime_linker_allow_shadowing(linker, true);
+  for (size_t signature = 0; signature < NUM_SIGNATURES; signature++) {
+    char name[3] = {'f', (char)('0' + signature), 0};
+    wasm_functype_t *type = new_functype(signature);
+    wasmtime_error_t *error =
+        signature < 2 && !once_in(3)
+            ? wasmtime_linker_define_async_func(linker, "env", 3, name, 2, type, async_callback, give_away(OF_LINKER), finalize)
+            : wasmtime_linker_define_func(linker, "env", 3, name, 2, type, callback, give_away(OF_LINKER), finalize);
+    check(!error);
+    wasm_functype_delete(type);
+  }
+  // Calls that wait: of imports f0 and f1, also by tail calls and in a start function, and a loop.
+  static const int waiting_guests[] = {4, 12, 6};
+  for (int i = 0; i < 3; i++) {
+    const wasm_byte_vec_t *bytes = &guests[waiting_guests[i]];
+    wasmtime_module_t *module;
+    check(!wasmtime_module_new(engines[engine], (const uint8_t *)bytes->data, bytes->size, &module));
+    struct pending *it = calloc(1, sizeof *it);
+    it->instantiates = true;
+    it->future = wasmtime_linker_instantiate_async(linker, context, module, &it->instance, &it->trap, &it->error);
+    keep_futures(origin_of(s), it);
+    while (!it->done) poll_future(origin_of(s), it);
+    wasmtime_call_future_delete(it->future);
+    for (size_t at = 0; at < num_futures; at++)
+      if (futures[at].it == it) remove_futures(at);
+    free(it);
+    keep_modules(made_in(engine), module);
+  }
+  keep_linkers(made_in(engine), linker);
+}
