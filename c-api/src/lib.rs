@@ -10,7 +10,7 @@
 //! * `const T*` and `T*` that are borrowed are `&T` and `&mut T`; where null is allowed, `Option<&T>`.
 //! * `own T*` is `Box<T>`; a result that may be null is `Option<Box<T>>`.
 //! * `T* out` is `&mut MaybeUninit<T>`: written on success, untouched on failure.
-//! * A `wasmtime_context_t` and a `wasmtime_store_t` are the [`ampoule::Store`] itself.
+//! * A `wasmtime_context_t` and a `wasmtime_store_t` are the [`Store`](::ampoule::Store) itself.
 //!
 //! What is deliberately not here: engine logic, and what `conf.h` says is off.
 //!
