@@ -13,6 +13,10 @@
  * A guest yields (its poll returns false) at its epoch deadline, after an
  * interval of fuel, and in a host function of this header that is not done.
  *
+ * One thing is not noticed: a guest that runs as part of another store's
+ * asynchronous call must not be left waiting there while its own store is
+ * entered from elsewhere.
+ *
  * A store that was told to yield, or has such a host function in it, takes
  * asynchronous calls only: `wasmtime_func_call` and the like give an error,
  * except inside of an asynchronous call of the same store, where they wait as
