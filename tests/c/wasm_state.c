@@ -282,6 +282,6 @@ int main(void) {
   RUN(global);
   RUN_FAULTING(table);
   RUN(a_table_keeps_the_host_functions_that_are_in_it);
-  RUN(memory);
+  RUN_FAULTING(memory);
   return test_summary();
 }
