@@ -43,7 +43,9 @@ pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
             let name = format!("install: a C++ program links {package} {how}, by pkg-config");
             check(&name, &|| link_and_run(&prefix, package, linkage, &hello_in_cpp));
         }
-        check(&format!("install: C and C++ programs link {package}, by CMake"), &|| cmake(&prefix, package, &hello));
+        check(&format!("install: C and C++ programs link {package}, by CMake"), &|| {
+            cmake(&prefix, package, &hello, &hello_in_cpp)
+        });
     }
     check("install: other names stay inside of the archive", &|| names_in(library));
     check("install: the archive and another Rust library in one program", &|| beside_rust(&prefix, &hello));
@@ -128,7 +130,7 @@ fn flags_in(text: &str, folder: &Path, linked_statically: bool) -> Vec<String> {
 }
 
 /// Builds a project of a C and a C++ program with both libraries, and runs them.
-fn cmake(prefix: &Path, package: &str, hello: &Path) -> Result<()> {
+fn cmake(prefix: &Path, package: &str, hello: &Path, hello_in_cpp: &Path) -> Result<()> {
     let cmake = match process::find("cmake") {
         Some(found) => found,
         None => python::venv_with("cmake", CMAKE)?.with_file_name("cmake"),
@@ -136,7 +138,7 @@ fn cmake(prefix: &Path, package: &str, hello: &Path) -> Result<()> {
     let (project, build) = (prefix.join(format!("project-{package}")), prefix.join(format!("build-{package}")));
     fs::create_dir_all(&project)?;
     fs::copy(hello, project.join("hello.c"))?;
-    fs::write(project.join("hello.cpp"), HELLO_PLUS_PLUS)?;
+    fs::copy(hello_in_cpp, project.join("hello.cc"))?;
     fs::write(project.join("CMakeLists.txt"), lists_of(package))?;
     let configure = |command: &mut Command| -> Result<()> {
         process::capture(command.arg("-S").arg(&project).arg("-B").arg(&build)).map(drop)
@@ -145,27 +147,6 @@ fn cmake(prefix: &Path, package: &str, hello: &Path) -> Result<()> {
     process::capture(Command::new(&cmake).arg("--build").arg(&build))?;
     ["shared", "static", "plus"].iter().try_for_each(|program| expect_hello(&build.join(program)))
 }
-
-/// Works with a type and a value of the library, in C++ without designated initializers.
-const HELLO_PLUS_PLUS: &str = "#include <cstdio>
-#include <wasmtime.h>
-int main() {
-  wasm_engine_t *engine = wasm_engine_new();
-  wasmtime_store_t *store = wasmtime_store_new(engine, nullptr, nullptr);
-  wasm_globaltype_t *type = wasm_globaltype_new(wasm_valtype_new(WASM_I32), WASM_CONST);
-  wasmtime_val_t value;
-  value.kind = WASMTIME_I32;
-  value.of.i32 = 42;
-  wasmtime_global_t global;
-  if (wasmtime_global_new(wasmtime_store_context(store), type, &value, &global) != nullptr) return 1;
-  value.of.i32 = 0;
-  wasmtime_global_get(wasmtime_store_context(store), &global, &value);
-  std::printf(\"7 * 6 = %d\\n\", value.of.i32);
-  wasm_globaltype_delete(type);
-  wasmtime_store_delete(store);
-  wasm_engine_delete(engine);
-}
-";
 
 fn lists_of(package: &str) -> String {
     let version = if package == "wasmtime" { "44.0" } else { "" };
@@ -177,7 +158,8 @@ add_executable(shared hello.c)
 target_link_libraries(shared PRIVATE {package}::{package})
 add_executable(static hello.c)
 target_link_libraries(static PRIVATE {package}::static)
-add_executable(plus hello.cpp)
+set(CMAKE_CXX_STANDARD 17)
+add_executable(plus hello.cc)
 target_link_libraries(plus PRIVATE {package}::{package})
 "
     )
