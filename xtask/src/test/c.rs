@@ -131,7 +131,8 @@ fn under_valgrind(suite: &Suite, library: &Library, programs: &[(PathBuf, PathBu
             "--show-leak-kinds=definite",
         ]);
         // Compiled code comes and goes at the same addresses.
-        command.args(["--error-exitcode=99", "--smc-check=all"]);
+        // Its threads take turns only when asked to; a guest that spins would keep them all waiting.
+        command.args(["--error-exitcode=99", "--smc-check=all", "--fair-sched=try"]);
         if suppressions.is_file() {
             command.arg(format!("--suppressions={}", suppressions.display()));
         }
