@@ -163,7 +163,12 @@ static void op_new_store(int s) {
     if (!stores[slot].store) return new_store(slot);
 }
 
-// Calls that wait in it come to an end, so that their host functions run once more.
+static void set_running(int s, bool running) {
+  for (size_t i = 0; i < num_futures; i++)
+    if (belongs(futures[i].origin, s)) futures[i].it->running = running;
+}
+
+// Calls that wait in it come to an end, so that their host functions run once more, and must leave those calls alone.
 static void delete_store(int s) {
   for (size_t i = num_exns; i-- > 0;)
     if (belongs(exns[i].origin, s)) drop_exn(&exns[i].it), remove_exns(i);
@@ -172,9 +177,11 @@ static void delete_store(int s) {
   struct pending *outer = current;
   current = NULL;
   stores[s].going = true;
+  set_running(s, true);
   struct entry entry = enter(s);
   wasmtime_store_delete(stores[s].store);
   leave(s, entry);
+  set_running(s, false);
   current = outer;
   stores[s].store = NULL;
 }
