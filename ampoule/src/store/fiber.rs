@@ -24,8 +24,9 @@
 use super::Store;
 use crate::error::Error;
 use crate::sys::entry::{EntryFrame, GuestFrames, RESERVED};
-use crate::sys::fiber::{Fiber, Left, Suspender, Wake, divert};
+use crate::sys::fiber::{Fiber, divert};
 use crate::sys::stack::{StackBounds, stack_pointer};
+use crate::sys::switch::{Left, Link, Wake};
 use ampoule_core::vm::VmContext;
 use std::mem::{self, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,8 +60,8 @@ struct Core {
     /// The next in the list of the store that this is in.
     next: *mut Core,
     fiber: Option<Box<Fiber>>,
-    /// Of the running fiber.
-    suspender: *const Suspender,
+    /// Of the fiber.
+    link: *const Link,
     side: Side,
     /// From the first poll to the end, what the store knew of the stack outside.
     outside: StackBounds,
@@ -128,31 +129,60 @@ impl Store {
     ///
     /// # Errors
     /// Where no task runs, or it was given up, or the call was cancelled meanwhile: what was going on has to end then.
-    // A switch of stacks spoils the processor's memory of where calls return to, so that every frame around it costs a
-    // mispredicted return. Hence the inlining, here and on the polling side.
+    // Inlined, like everything around the switch: see `sys::switch`.
     #[inline(always)]
     pub fn suspend(&mut self) -> Result<(), Error> {
+        let link = self.before_pause()?;
+        let guest_ran = self.counters.stop();
         let store = shared(self);
-        // SAFETY: a running task is alive (3), and its suspender is on the stack that we are on. Neither the store nor the core is
-        // borrowed while it is suspended.
-        unsafe {
-            let core = (*store).fibers.running;
-            if core.is_null() {
-                return Err(Error::message(ASYNC_ONLY));
-            }
-            if (*core).given_up {
-                return Err(given_up());
-            }
-            // Whoever runs while the task waits, it is not this guest.
-            let guest_ran = self.counters.stop();
-            let wake = (*(*core).suspender).suspend();
-            if guest_ran {
-                self.counters.start();
-            }
-            match wake {
-                Wake::Continue => (*store).cancellation().map_or(Ok(()), Err),
-                Wake::GiveUp => Err(given_up()),
-            }
+        // SAFETY: a running task's fiber is what we are on. Neither the store nor the core is borrowed while it is suspended.
+        let wake = unsafe { Link::leave(link, Left::Suspended) };
+        // SAFETY: the store is ours again.
+        let store = unsafe { &mut *store };
+        if guest_ran {
+            store.counters.start();
+        }
+        store.after_pause(wake)
+    }
+
+    /// For builtins, which leave the switch to their trampoline: what comes before it, and the fiber to be left.
+    ///
+    /// # Errors
+    /// As [`Store::suspend`].
+    #[inline]
+    pub(crate) fn pause_guest(&mut self) -> Result<*const Link, Error> {
+        let link = self.before_pause()?;
+        // Whoever runs while the task waits, it is not this guest.
+        self.counters.stop();
+        Ok(link)
+    }
+
+    /// What comes after it.
+    ///
+    /// # Errors
+    /// As [`Store::suspend`].
+    #[inline]
+    pub(crate) fn resume_guest(&mut self, wake: Wake) -> Result<(), Error> {
+        self.begin_nested_call();
+        self.after_pause(wake)
+    }
+
+    /// The fiber of the running task, if it may be suspended.
+    #[inline(always)]
+    fn before_pause(&mut self) -> Result<*const Link, Error> {
+        let core = self.fibers.running;
+        if core.is_null() {
+            return Err(Error::message(ASYNC_ONLY));
+        }
+        // SAFETY: a running task is alive (3).
+        unsafe { if (*core).given_up { Err(given_up()) } else { Ok((*core).link) } }
+    }
+
+    #[inline(always)]
+    fn after_pause(&mut self, wake: Wake) -> Result<(), Error> {
+        match wake {
+            Wake::Continue => self.cancellation().map_or(Ok(()), Err),
+            Wake::GiveUp => Err(given_up()),
         }
     }
 
@@ -304,7 +334,7 @@ impl<W: Work> Task<W> {
                 home: store.home(),
                 next: ptr::null_mut(),
                 fiber: None,
-                suspender: ptr::null(),
+                link: ptr::null(),
                 side: Side::default(),
                 outside: StackBounds::default(),
                 run: run::<W>,
@@ -470,7 +500,8 @@ impl Core {
             if (*core).outside.is_asking() {
                 (*store).stack.keep_asking();
             }
-            fiber.begin(Core::main, core.cast());
+            (*core).link = fiber.link();
+            (*(*core).link).begin(Core::main, core.cast());
             (*core).fiber = Some(fiber);
         }
     }
@@ -479,11 +510,10 @@ impl Core {
     ///
     /// # Safety
     /// `core` is that of a task that has just been started.
-    unsafe fn main(core: *mut (), suspender: &Suspender) {
+    unsafe fn main(core: *mut ()) {
         let core: *mut Core = core.cast();
         // SAFETY: the task is alive while its fiber isn't finished. The store is lent to the work; who polls doesn't use it.
         unsafe {
-            (*core).suspender = suspender;
             let store = &mut *(*core).store;
             if (*core).home != 0 {
                 // An entry that isn't the outermost leaves the limit as it is.
@@ -509,7 +539,7 @@ impl Core {
             (*core).state = State::Running;
             (*core).next = mem::replace(&mut (*store).fibers.running, core);
             (*core).side.exchange(store);
-            let left = (*core).fiber.as_mut().expect("by the caller").resume(wake);
+            let left = Link::resume((*core).link, wake);
             (*core).side.exchange(store);
             (*store).fibers.running = (*core).next;
             match left {

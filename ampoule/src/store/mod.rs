@@ -33,7 +33,7 @@ use crate::sys::stack::StackBounds;
 use ampoule_core::vm::VmStoreContext;
 use calls::Calls;
 use data::Data;
-use epoch::Epoch;
+use epoch::{AtDeadline, Epoch};
 use exception::Exceptions;
 use fiber::Fibers;
 use fuel::Fuel;
@@ -223,19 +223,19 @@ impl Store {
     /// The epoch at which the guest is to be stopped, also in a host function that waits; `None` where it isn't, or where a
     /// callback decides, which runs when the guest goes on.
     pub fn interrupting_epoch(&self) -> Option<u64> {
-        let stops = self.engine.config().tunables.epoch_interruption && self.epoch.callback.is_none();
+        let stops = self.engine.config().tunables.epoch_interruption && self.epoch.interrupts();
         stops.then_some(self.epoch.deadline)
     }
 
     /// What happens when the deadline passes; without a callback the guest traps with [`crate::TrapCode::Interrupt`].
     pub fn epoch_deadline_callback(&mut self, callback: Option<epoch::Callback>) {
-        self.epoch.callback = callback;
+        self.epoch.then = callback.map_or(AtDeadline::Interrupt, AtDeadline::Ask);
     }
 
     /// Makes asynchronous calls yield when the deadline passes, which is then put `ticks` beyond the epoch at which they go on.
     /// The store takes asynchronous calls only from then on.
     pub fn epoch_deadline_yield_and_update(&mut self, ticks: u64) {
-        self.epoch.callback = Some(Box::new(move |_| Ok(epoch::UpdateDeadline::Yield(ticks))));
+        self.epoch.then = AtDeadline::Yield(ticks);
         self.require_async();
     }
 

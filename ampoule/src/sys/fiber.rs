@@ -1,43 +1,24 @@
-//! Fibers: stacks of their own for work that may be suspended, switching to them, and turning back a guest that is not to go on.
+//! Fibers: stacks of their own for work that may be suspended, and turning back a guest that is not to go on.
 //!
-//! The switch itself is `corosensei`'s. A suspended fiber is never unwound by force, because guest frames have no tables for that:
-//! who gives it up resumes it with [`Wake::GiveUp`], and its frames return one by one ([`divert`] sees to those of the guest).
+//! [`super::switch`] is how they are resumed and left. A suspended fiber is never unwound by force, because guest frames have no tables
+//! for that: who gives it up resumes it with [`Wake::GiveUp`](super::switch::Wake), and its frames return one by one ([`divert`] sees to
+//! those of the guest).
 
 use super::entry::{EntryFrame, GuestFrame, GuestFrames, unwind};
 use super::mmap::{Access, Mapping, PAGE};
 use super::stack::StackBounds;
+use super::switch::Link;
+use super::valgrind::StackRegistration;
 use crate::builtins;
-use corosensei::stack::valgrind::ValgrindStackRegistration;
-use corosensei::stack::{Stack, StackPointer};
-use corosensei::{Coroutine, Yielder};
 use std::arch::naked_asm;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
-use std::rc::Rc;
+use std::ptr::NonNull;
 use std::sync::{PoisonError, RwLock};
 
 /// The least stack that a fiber gets, whatever was asked for: below that, the engine's own frames would not fit.
 pub const MIN_STACK: usize = 128 << 10;
-
-/// What a suspended fiber is told when it runs again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wake {
-    /// Go on.
-    Continue,
-    /// Come to an end: nobody waits for the result.
-    GiveUp,
-}
-
-/// Where a fiber is after it ran.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Left {
-    /// It waits.
-    Suspended,
-    /// Its work has returned. It is idle.
-    Finished,
-}
 
 /// A stack that the embedder provides. Dropping it gives it back.
 ///
@@ -56,7 +37,7 @@ pub unsafe trait HostStack: Send + Sync {
 /// 2. It is in [`ALL`] under its end, from when it was made until it is dropped.
 pub struct FiberStack {
     range: Range<usize>,
-    _valgrind: ValgrindStackRegistration,
+    _valgrind: StackRegistration,
     memory: Memory,
 }
 
@@ -102,7 +83,7 @@ impl FiberStack {
 
     fn over(range: Range<usize>, memory: Memory) -> Self {
         ALL.write().unwrap_or_else(PoisonError::into_inner).insert(range.end, range.start);
-        let valgrind = ValgrindStackRegistration::new(range.start as *mut u8, range.len());
+        let valgrind = StackRegistration::new(&range);
         Self { range, _valgrind: valgrind, memory }
     }
 
@@ -139,92 +120,30 @@ impl Drop for FiberStack {
     }
 }
 
-// SAFETY: by (1), and where the library needs a page that faults below: `new` leaves one, `HostStack` promises one.
-unsafe impl Stack for FiberStack {
-    #[inline]
-    fn base(&self) -> StackPointer {
-        StackPointer::new(self.range.end).expect("the end of a range of bytes that exist")
-    }
-
-    #[inline]
-    fn limit(&self) -> StackPointer {
-        StackPointer::new(self.range.start).expect("the null page is no stack")
-    }
-}
-
-/// A fiber, which does one piece of work after another: making one, and ending it, takes longer than many a piece of work.
+/// A fiber, which does one piece of work after another.
+///
+/// 1. `link` is the upper end of `stack`, and the fiber uses the rest.
 pub struct Fiber {
-    coroutine: Coroutine<Wake, (), (), FiberStack>,
-    work: Rc<NextWork>,
+    link: NonNull<Link>,
     bounds: StackBounds,
-}
-
-/// A piece of work; called with what [`Fiber::begin`] was given.
-pub type Run = unsafe fn(*mut (), &Suspender);
-
-/// What a fiber and who resumes it tell each other.
-struct NextWork {
-    /// What to do next, and with what.
-    run: Cell<(Run, *mut ())>,
-    /// Whether it was done.
-    done: Cell<bool>,
-    /// Whether there will be no more.
-    last: Cell<bool>,
-}
-
-/// The running fiber's way out; lives on its stack as long as it.
-pub struct Suspender(Yielder<Wake, ()>);
-
-impl Suspender {
-    /// Gives control to who resumed the fiber, until it is resumed again.
-    #[inline(always)]
-    pub fn suspend(&self) -> Wake {
-        self.0.suspend(())
-    }
+    stack: FiberStack,
 }
 
 impl Fiber {
     /// An idle fiber.
     pub fn new(stack: FiberStack) -> Box<Self> {
-        let work = Rc::new(NextWork {
-            run: Cell::new((nothing as Run, std::ptr::null_mut())),
-            done: Cell::new(false),
-            last: Cell::new(false),
-        });
-        let bounds = StackBounds::of_fiber(stack.range());
-        let next = work.clone();
-        let run = move |yielder: &Yielder<Wake, ()>, _: Wake| {
-            // SAFETY: a suspender is nothing but a yielder, at the same address.
-            let suspender = unsafe { &*std::ptr::from_ref(yielder).cast::<Suspender>() };
-            while !next.last.get() {
-                let (run, with) = next.run.get();
-                // SAFETY: by the contract of `begin`.
-                unsafe { run(with, suspender) };
-                next.done.set(true);
-                suspender.suspend();
-            }
-        };
-        Box::new(Self { coroutine: Coroutine::with_stack(stack, run), work, bounds })
+        let range = stack.range();
+        let at = range.end - size_of::<Link>();
+        let link = NonNull::new(at as *mut Link).expect("the end of a range of bytes that exist");
+        // SAFETY: the bytes are the stack's, which is ours; page boundaries are aligned enough.
+        unsafe { link.write(Link::new(at)) };
+        Box::new(Self { link, bounds: StackBounds::of_fiber(range), stack })
     }
 
-    /// Gives an idle fiber work, which it will do when it is resumed next: it calls `run` with `with`.
-    ///
-    /// # Safety
-    /// The fiber is idle. `run` does not unwind, and may be called with `with` until the work is done.
-    #[inline(always)]
-    pub unsafe fn begin(&self, run: Run, with: *mut ()) {
-        self.work.run.set((run, with));
-        self.work.done.set(false);
-    }
-
-    /// Runs the fiber until it suspends itself or its work is done.
-    ///
-    /// # Safety
-    /// The fiber has work, and is not running. Nothing on its stack depends on the thread that resumed it before.
-    #[inline(always)]
-    pub unsafe fn resume(&mut self, wake: Wake) -> Left {
-        self.coroutine.resume(wake);
-        if self.work.done.get() { Left::Finished } else { Left::Suspended }
+    /// What it is resumed, and left, by; good as long as the fiber. It is idle.
+    #[inline]
+    pub fn link(&self) -> *const Link {
+        self.link.as_ptr()
     }
 
     /// The bounds of its stack.
@@ -234,15 +153,10 @@ impl Fiber {
     }
 
     /// Ends an idle fiber, and gives its stack.
-    pub fn end(mut self) -> FiberStack {
-        self.work.last.set(true);
-        self.coroutine.resume(Wake::Continue);
-        self.coroutine.into_stack()
+    pub fn end(self) -> FiberStack {
+        self.stack
     }
 }
-
-/// The work of a fiber that has none yet.
-unsafe fn nothing(_: *mut (), _: &Suspender) {}
 
 /// Makes the guest frames that wait below `exit_fp`, and those of every activation around it, end instead of going on: whatever
 /// the host function or builtin that each waits for returns, its activation is unwound, with an error that [`builtins::given_up`]

@@ -53,6 +53,8 @@ pub mod pagemap;
 pub mod reservation;
 pub mod signals;
 pub mod stack;
+pub mod switch;
 pub mod thread;
 pub mod trampolines;
 pub mod unwind_info;
+pub mod valgrind;

@@ -14,6 +14,7 @@
 //! | roundings and `fma` | what the convention keeps | not needed: they can't fail and leave no frames to walk |
 
 use super::entry::{GuestFrame, GuestFrames, unwind};
+use super::switch::{Left, Link};
 use crate::builtins;
 use crate::code::table::compile_function;
 use ampoule_core::builtins::Builtin;
@@ -129,10 +130,11 @@ unsafe extern "C" fn host_raised() {
 /// Trampolines that keep every register: the general ones that the C convention does not keep, and all vector registers. Guest
 /// code uses 128 bits of these; it has nothing above to lose.
 ///
-/// They go back with a jump. A guest that was suspended meanwhile runs on a stack whose calls the processor does not remember, so
-/// that a return would be mispredicted; where a guest interrupted in a loop goes on, it knows.
+/// The builtin answers a [`Pause`]. With a link, the trampoline leaves the fiber, as [`Link::leave`] does, and calls `resumed(store, wake,
+/// ticks)` when it goes on. It leaves with a return, in place of the one to the guest, which the processor expects: see
+/// [`super::switch`]. Hence it goes back to the guest with a jump.
 macro_rules! call_preserving_all {
-    ($($name:ident)*) => {
+    ($($name:ident, $resumed:ident;)*) => {
         $(#[unsafe(naked)]
         unsafe extern "C" fn $name() {
             naked_asm!(
@@ -142,19 +144,58 @@ macro_rules! call_preserving_all {
                 "mov qword ptr [rbp - 8], rax",
                 "mov qword ptr [rax + {exit_fp}], rbp",
                 "call {function}",
+                "test rax, rax",
+                "jne 3f",
+                "2:",
                 "mov rcx, qword ptr [rbp - 8]",
                 "cmp dword ptr [rcx + {unwinding}], 0",
                 "jne {unwind_store}",
                 restore_registers!(),
+                ".cfi_remember_state",
                 drop_frame!(),
                 "add rsp, 8",
                 "jmp qword ptr [rsp - 8]",
+                ".cfi_restore_state",
+                // Pausing: what the C convention keeps is the guest's, too.
+                "3:",
+                "push rbx",
+                "push r12",
+                "push r13",
+                "push r14",
+                "push r15",
+                "push rdx",
+                "lea rcx, [rip + 4f]",
+                "mov qword ptr [rax + {link_pc}], rcx",
+                "mov qword ptr [rax + {link_sp}], rsp",
+                "mov rsp, qword ptr [rax + {link_outside}]",
+                "mov esi, {suspended}",
+                "pop rbp",
+                "ret",
+                // Going on.
+                "4:",
+                "lea rbp, [rsp + {paused_frame}]",
+                "pop rdx",
+                "pop r15",
+                "pop r14",
+                "pop r13",
+                "pop r12",
+                "pop rbx",
+                "mov rdi, qword ptr [rbp - 8]",
+                "call {resumed}",
+                "jmp 2b",
                 ".cfi_endproc",
                 vmctx_store = const offset_of!(VmContext, store),
                 exit_fp = const offset_of!(VmStoreContext, exit_fp),
                 unwinding = const offset_of!(VmStoreContext, unwinding),
+                link_pc = const offset_of!(Link, pc),
+                link_sp = const offset_of!(Link, sp),
+                link_outside = const offset_of!(Link, outside),
+                suspended = const Left::Suspended as u32,
+                // What `save_registers` takes, and six registers.
+                paused_frame = const 336 + 48,
                 unwind_store = sym unwind_store,
                 function = sym builtins::$name,
+                resumed = sym builtins::$resumed,
             )
         })*
     };
@@ -223,7 +264,10 @@ macro_rules! restore_registers {
     };
 }
 
-call_preserving_all! { epoch_reached fuel_exhausted }
+call_preserving_all! {
+    epoch_reached, epoch_resumed;
+    fuel_exhausted, fuel_resumed;
+}
 
 /// Jumps, for functions that need nothing of the engine: the guest's call returns from them directly.
 macro_rules! plain {

@@ -1,6 +1,7 @@
 //! Builtins that note how they were called in the [`Log`] of the store, and do what a test asks for.
 
 use crate::sys::entry::{GuestFrame, GuestFrames};
+use crate::sys::switch::{Link, Pause, Wake};
 use ampoule_core::vm::{VmContext, VmHostFunc, VmStoreContext};
 use std::arch::asm;
 use std::ffi::c_void;
@@ -13,6 +14,8 @@ pub struct Log {
     pub grow: fn(*mut VmContext, u32, u64) -> u64,
     /// What `epoch_reached` asks for.
     pub epoch_unwinds: bool,
+    /// The fiber that `epoch_reached` and `fuel_exhausted` pause, if any.
+    pub pauses_on: *const Link,
     /// For tests to leave things.
     pub notes: Vec<u64>,
     /// Where they were left from.
@@ -49,7 +52,7 @@ fn store_of(vmctx: *mut VmContext) -> *mut VmStoreContext {
 }
 
 /// Leaves nothing of what was in the registers that a C function may change.
-fn clobber_registers() {
+pub fn clobber_registers() {
     // SAFETY: changes what it declares.
     unsafe {
         asm!(
@@ -99,18 +102,38 @@ pub unsafe extern "C" fn host_result_mismatch(store: *mut VmStoreContext, _host:
     stop(store, Stop::HostError(position as usize));
 }
 
-pub unsafe extern "C" fn epoch_reached(vmctx: *mut VmContext) {
+pub unsafe extern "C" fn epoch_reached(vmctx: *mut VmContext) -> Pause {
     let store = store_of(vmctx);
-    Log::of(store).notes.push(0xe90c4);
-    if Log::of(store).epoch_unwinds {
+    let log = Log::of(store);
+    log.notes.push(0xe90c4);
+    if log.epoch_unwinds {
+        stop(store, Stop::Epoch);
+    }
+    let link = log.pauses_on;
+    clobber_registers();
+    Pause { link, ticks: 0x71c5 }
+}
+
+/// Notes what it was told, and does the rest of what is asked for.
+pub unsafe extern "C" fn epoch_resumed(store: *mut VmStoreContext, wake: Wake, ticks: u64) {
+    Log::of(store).notes.extend([wake as u64, ticks]);
+    if wake == Wake::GiveUp {
         stop(store, Stop::Epoch);
     }
     clobber_registers();
 }
 
-pub unsafe extern "C" fn fuel_exhausted(vmctx: *mut VmContext) {
-    Log::of(store_of(vmctx)).notes.push(0xf0e1);
+pub unsafe extern "C" fn fuel_exhausted(vmctx: *mut VmContext) -> Pause {
+    let log = Log::of(store_of(vmctx));
+    log.notes.push(0xf0e1);
+    let link = log.pauses_on;
     clobber_registers();
+    Pause { link, ticks: 0xf0e1 }
+}
+
+pub unsafe extern "C" fn fuel_resumed(store: *mut VmStoreContext, wake: Wake, ticks: u64) {
+    // SAFETY: as there.
+    unsafe { epoch_resumed(store, wake, ticks) }
 }
 
 pub unsafe extern "C" fn memory_grow(vmctx: *mut VmContext, memory: u32, delta: u64) -> u64 {

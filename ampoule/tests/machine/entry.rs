@@ -214,7 +214,7 @@ fn a_host_error_unwinds_from_a_thunk() {
 }
 
 /// Fills every register, calls target 0, and answers 1 if all are as they were. `rdi` keeps the context.
-fn keep_all_registers() -> &'static [u8] {
+pub fn keep_all_registers() -> &'static [u8] {
     machine_code!(
         "push rbp",
         "mov rbp, rsp",

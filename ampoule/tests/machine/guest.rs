@@ -85,8 +85,14 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         crate::sys::signals::install().unwrap();
-        let log =
-            Log { stops: Vec::new(), grow: |_, _, _| 0, epoch_unwinds: false, notes: Vec::new(), frames: Vec::new() };
+        let log = Log {
+            stops: Vec::new(),
+            grow: |_, _, _| 0,
+            epoch_unwinds: false,
+            pauses_on: null(),
+            notes: Vec::new(),
+            frames: Vec::new(),
+        };
         let store = Box::into_raw(Box::new(VmStoreContext {
             stack_limit: 0,
             fuel: 0,

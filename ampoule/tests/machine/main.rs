@@ -18,6 +18,7 @@ mod fork;
 mod guest;
 mod lazy;
 mod native;
+mod switch;
 
 /// The store, as far as `sys` knows it.
 mod store {
