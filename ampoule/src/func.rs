@@ -10,6 +10,7 @@ use crate::type_registry::{Signature, Thunk};
 use crate::val::Val;
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::{VmFuncRef, VmVal, VmValRaw};
+use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -25,6 +26,17 @@ pub struct Func {
 unsafe impl Send for Func {}
 // SAFETY: as above; a `Func` itself is plain data.
 unsafe impl Sync for Func {}
+
+/// What is left to do of a raw call, for a C function that begins with [`Func::call_raw_or`]: with `unwound`, to tell of a guest that was
+/// stopped ([`Store::end_of_raw_call`]), where of the other arguments only the store and `out` count; without, the whole call.
+pub type RestOfCall = unsafe extern "C" fn(
+    store: *mut Store,
+    func: *const Func,
+    values: *mut VmValRaw,
+    len: usize,
+    out: *mut c_void,
+    unwound: bool,
+) -> *mut c_void;
 
 /// What became of a call whose values were given with their kinds.
 #[derive(Debug)]
@@ -151,6 +163,29 @@ impl Func {
         unsafe { self.call_raw(store, values) }
     }
 
+    /// As [`Func::call_raw_in`], for C functions, which it takes least from: answers null where the function has returned, and otherwise
+    /// what `rest` makes of it.
+    ///
+    /// # Safety
+    /// As for [`Func::call_raw_in`]. `func` points to as many bytes as a function has, the first eight of which are the id of the store that
+    /// the next eight are a function of, or of no store.
+    #[inline(always)]
+    pub unsafe fn call_raw_or(
+        store: *mut Store,
+        func: *const Func,
+        values: *mut VmValRaw,
+        len: usize,
+        out: *mut c_void,
+        rest: RestOfCall,
+    ) -> *mut c_void {
+        // SAFETY: by the caller.
+        unsafe { sys::raw_call::call(store, func, values, len, out, rest) }
+    }
+
+    // For `sys::raw_call`.
+    pub(crate) const STORE_ID: usize = std::mem::offset_of!(Func, store_id);
+    pub(crate) const FUNC_REF: usize = std::mem::offset_of!(Func, func_ref);
+
     /// Calls the function with arguments as the C interface holds them, compared with the parameters' kinds by compiled
     /// code.
     ///
@@ -239,6 +274,12 @@ impl Store {
     #[cold]
     pub(crate) fn take_pending(&mut self) -> Error {
         self.pending.take().unwrap_or_else(|| Error::message("the guest was unwound for no reason"))
+    }
+
+    /// Why a raw call that began with [`Func::call_raw_or`] was unwound.
+    #[cold]
+    pub fn end_of_raw_call(&mut self) -> Error {
+        self.take_pending()
     }
 
     /// Refuses a nested call when the stack is used up: host functions that call back into the guest recurse on the same

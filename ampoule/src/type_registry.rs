@@ -5,6 +5,7 @@ use crate::error::Error;
 use ampoule_core::types::FuncType;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -56,6 +57,11 @@ impl Thunk {
 }
 
 impl Signature {
+    // For `sys::raw_call`.
+    pub(crate) const SLOTS: usize = offset_of!(Signature, slots);
+    pub(crate) const ENTRY_RAW: usize =
+        offset_of!(Signature, thunks) + Thunk::EntryRaw as usize * size_of::<AtomicPtr<u8>>();
+
     /// The type.
     pub fn ty(&self) -> &FuncType {
         &self.ty

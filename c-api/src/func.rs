@@ -17,6 +17,7 @@ use ampoule::{Caller, Engine, Error, Func, FuncType, Store, Val};
 use ampoule_core::vm::VmCaller;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::ptr;
 use std::sync::Arc;
 
 /// Who called a host function. Lives on the exit thunk's stack.
@@ -160,9 +161,41 @@ pub unsafe extern "C" fn wasmtime_func_call_unchecked(
     args_and_results_len: usize,
     trap: TrapOut<'_>,
 ) -> Option<Box<wasmtime_error_t>> {
-    // SAFETY: the caller passes the arguments in an array of this length.
-    let called = guarded(|| unsafe { func.need()?.call_raw_in(store, args_and_results, args_and_results_len) });
-    called.err().and_then(|error| give_trap_or_error(error, trap))
+    let trap = trap.map_or(ptr::null_mut(), ptr::from_mut).cast();
+    // SAFETY: the caller passes the arguments in an array of this length, and a function of a store, or null, which has the id of none. The
+    // answer is an error that `rest_of_unchecked_call` gives up.
+    unsafe {
+        let func = ptr::from_ref(func).cast();
+        let error =
+            Func::call_raw_or(store, func, args_and_results, args_and_results_len, trap, rest_of_unchecked_call);
+        (!error.is_null()).then(|| Box::from_raw(error.cast()))
+    }
+}
+
+/// A call that isn't as usual, or its end.
+///
+/// # Safety
+/// As [`ampoule::func::RestOfCall`] says of `wasmtime_func_call_unchecked`'s arguments.
+#[cold]
+unsafe extern "C" fn rest_of_unchecked_call(
+    store: *mut Store,
+    func: *const Func,
+    values: *mut wasmtime_val_raw_t,
+    len: usize,
+    trap: *mut c_void,
+    unwound: bool,
+) -> *mut c_void {
+    // SAFETY: by the caller; what C knows as a function may be null.
+    let called = guarded(|| unsafe {
+        if unwound {
+            return Err((*store).end_of_raw_call());
+        }
+        (*func.cast::<wasmtime_func_t>()).need()?.call_raw_in(&mut *store, values, len)
+    });
+    // SAFETY: C's place for a trap, or null.
+    let trap: TrapOut<'_> = unsafe { trap.cast::<MaybeUninit<Box<wasm_trap_t>>>().as_mut() };
+    let error = called.err().and_then(|error| give_trap_or_error(error, trap));
+    error.map_or(ptr::null_mut(), |error| Box::into_raw(error).cast())
 }
 
 #[unsafe(no_mangle)]

@@ -298,6 +298,136 @@ static void an_unchecked_host_function_traps(void) {
   expect_trap(call(&f), WASMTIME_TRAP_CODE_NULL_REFERENCE);
 }
 
+// Calls `inner` of the caller's instance; and where that answers once more, with zero, so that it traps.
+static wasm_trap_t *call_inner_unchecked(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t len) {
+  (void)env, (void)len;
+  wasmtime_context_t *in = wasmtime_caller_context(caller);
+  wasmtime_extern_t inner;
+  if (!expect(wasmtime_caller_export_get(caller, "inner", 5, &inner))) return NULL;
+  wasm_trap_t *trap = NULL;
+  wasmtime_val_raw_t args[1] = {vals[0]};
+  expect_ok(wasmtime_func_call_unchecked(in, &inner.of.func, args, 1, &trap));
+  if (trap) return trap;
+  // Afterwards the caller is the same, and a guest that trapped has left nothing behind.
+  expect(wasmtime_caller_export_get(caller, "inner", 5, &inner));
+  wasmtime_val_raw_t zero[1] = {{.i32 = 0}};
+  expect_ok(wasmtime_func_call_unchecked(in, &inner.of.func, zero, 1, &trap));
+  expect_trap(trap, WASMTIME_TRAP_CODE_INTEGER_DIVISION_BY_ZERO);
+  vals[0] = args[0];
+  return NULL;
+}
+
+static void unchecked_calls_nest(void) {
+  wasm_functype_t *type = functype("i", "i");
+  wasmtime_func_t host;
+  wasmtime_func_new_unchecked(ctx, type, call_inner_unchecked, NULL, NULL, &host);
+  wasm_functype_delete(type);
+  wasmtime_instance_t instance = guest("(module (import \"\" \"\" (func $host (param i32) (result i32)))"
+                                       "  (func (export \"inner\") (param i32) (result i32)"
+                                       "    (i32.div_u (i32.const 84) (local.get 0)))"
+                                       "  (func (export \"outer\") (param i32) (result i32)"
+                                       "    (i32.add (call $host (local.get 0)) (local.get 0))))",
+                                       &host, 1);
+  wasmtime_func_t outer = func_of(&instance, "outer");
+  for (int turn = 0; turn < 4; turn++) {
+    wasm_trap_t *trap = NULL;
+    wasmtime_val_raw_t vals[1] = {{.i32 = 2}};
+    expect_ok(wasmtime_func_call_unchecked(ctx, &outer, vals, 1, &trap));
+    expect_no_trap(trap);
+    expect(vals[0].i32 == 44);
+    vals[0].i32 = 0;
+    expect_ok(wasmtime_func_call_unchecked(ctx, &outer, vals, 1, &trap));
+    wasm_frame_vec_t frames;
+    if (expect(trap)) {
+      // The walk passes both calls.
+      wasm_trap_trace(trap, &frames);
+      expect(frames.size == 2 && wasm_frame_func_index(frames.data[0]) == 1 && wasm_frame_func_index(frames.data[1]) == 2);
+      wasm_frame_vec_delete(&frames);
+    }
+    expect_trap(trap, WASMTIME_TRAP_CODE_INTEGER_DIVISION_BY_ZERO);
+  }
+}
+
+static wasm_trap_t *collect_and_call(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t len) {
+  (void)env, (void)vals, (void)len;
+  wasmtime_context_t *in = wasmtime_caller_context(caller);
+  wasmtime_extern_t inner;
+  wasmtime_val_raw_t none[1];
+  wasm_trap_t *trap = NULL;
+  if (!vals[0].i32) {
+    expect_ok(wasmtime_context_gc(in));
+    return NULL;
+  }
+  expect(wasmtime_caller_export_get(caller, "collect", 7, &inner));
+  expect_ok(wasmtime_func_call_unchecked(in, &inner.of.func, none, 1, &trap));
+  return trap;
+}
+
+static void collections_see_the_frames_of_unchecked_calls(void) {
+  static int finalized;
+  finalized = 0;
+  wasm_functype_t *type = functype("i", "");
+  wasmtime_func_t host;
+  wasmtime_func_new_unchecked(ctx, type, collect_and_call, NULL, NULL, &host);
+  wasm_functype_delete(type);
+  wasmtime_instance_t instance = guest("(module (import \"\" \"\" (func $host (param i32)))"
+                                       "  (func (export \"collect\") (call $host (i32.const 0)))"
+                                       "  (func (export \"keep\") (param externref) (result externref)"
+                                       "    (call $host (i32.const 1)) (local.get 0)))",
+                                       &host, 1);
+  wasmtime_func_t keep = func_of(&instance, "keep");
+  for (int turn = 1; turn <= 3; turn++) {
+    wasmtime_externref_t ref;
+    expect(wasmtime_externref_new(ctx, &finalized, count_finalized, &ref));
+    wasmtime_val_raw_t vals[1];
+    vals[0].externref = wasmtime_externref_to_raw(ctx, &ref);
+    wasmtime_externref_unroot(&ref); // from now on it is in the outer guest's frame alone
+    wasm_trap_t *trap = NULL;
+    expect_ok(wasmtime_func_call_unchecked(ctx, &keep, vals, 1, &trap));
+    expect_no_trap(trap);
+    expect(finalized == turn - 1);
+    wasmtime_externref_from_raw(ctx, vals[0].externref, &ref);
+    expect(wasmtime_externref_data(ctx, &ref) == &finalized);
+    wasmtime_externref_unroot(&ref);
+    expect_ok(wasmtime_context_gc(ctx));
+    expect(finalized == turn);
+  }
+}
+
+static void unchecked_calls_stop_at_the_end_of_the_stack(void) {
+  wasmtime_instance_t instance = instance_of("(module (func $f (export \"f\") (result i32) (i32.add (call $f) (i32.const 1)))"
+                                             "  (func (export \"six\") (result i32) i32.const 6))");
+  wasmtime_func_t f = func_of(&instance, "f"), six = func_of(&instance, "six");
+  for (int turn = 0; turn < 3; turn++) {
+    wasmtime_val_raw_t vals[1];
+    wasm_trap_t *trap = NULL;
+    expect_ok(wasmtime_func_call_unchecked(ctx, &f, vals, 1, &trap));
+    expect_trap(trap, WASMTIME_TRAP_CODE_STACK_OVERFLOW);
+    expect_ok(wasmtime_func_call_unchecked(ctx, &six, vals, 1, &trap));
+    expect(vals[0].i32 == 6);
+  }
+}
+
+#ifndef AMPOULE_AGAINST // The reference library checks less.
+
+static void unchecked_calls_are_refused_where_that_costs_nothing(void) {
+  wasmtime_instance_t instance = instance_of("(module (func (export \"six\") (result i32) i32.const 6))");
+  wasmtime_func_t six = func_of(&instance, "six"), none = no_func();
+  wasmtime_store_t *other = wasmtime_store_new(engine, NULL, NULL);
+  for (int turn = 0; turn < 2; turn++) {
+    wasmtime_val_raw_t vals[1];
+    wasm_trap_t *trap = NULL;
+    expect_ok(wasmtime_func_call_unchecked(ctx, &six, vals, 1, &trap));
+    expect_error_says(wasmtime_func_call_unchecked(ctx, &six, vals, 0, &trap), "expected 1 results, got 0");
+    expect_error(wasmtime_func_call_unchecked(ctx, &none, vals, 1, &trap));
+    expect_error(wasmtime_func_call_unchecked(wasmtime_store_context(other), &six, vals, 1, &trap));
+    expect_no_trap(trap);
+  }
+  wasmtime_store_delete(other);
+}
+
+#endif
+
 static void raw_references_convert(void) {
   wasmtime_instance_t instance = instance_of("(module (func (export \"f\") (result i32) i32.const 6)"
                                              "  (func (export \"same\") (param funcref externref)"
@@ -549,6 +679,12 @@ int main(void) {
   RUN(unchecked_calls_go_both_ways);
   RUN(an_unchecked_call_traps);
   RUN(an_unchecked_host_function_traps);
+  RUN(unchecked_calls_nest);
+  RUN(collections_see_the_frames_of_unchecked_calls);
+  RUN(unchecked_calls_stop_at_the_end_of_the_stack);
+#ifndef AMPOULE_AGAINST
+  RUN(unchecked_calls_are_refused_where_that_costs_nothing);
+#endif
   RUN(raw_references_convert);
   RUN(the_type_is_told);
   RUN(a_caller_gives_access_to_its_exports);

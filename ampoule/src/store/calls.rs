@@ -58,6 +58,9 @@ impl Drop for Calls {
 }
 
 impl Store {
+    // For `sys::raw_call`.
+    pub(crate) const TIMED: usize = std::mem::offset_of!(Store, calls.timed);
+
     /// The outermost call begins, entered at stack pointer `sp`, and the quick way in did not know the stack. What [`Store::end_call`]
     /// is to be told after it.
     ///

@@ -125,6 +125,10 @@ fn shared(store: &mut Store) -> *mut Store {
 }
 
 impl Store {
+    // For `sys::raw_call`.
+    pub(crate) const TASKS_RUNNING: usize = mem::offset_of!(Store, fibers.running);
+    pub(crate) const TASKS_WAITING: usize = mem::offset_of!(Store, fibers.waiting);
+
     /// Suspends the running task until it is polled again.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Entering guest code, leaving it early, and walking its frames.
 //!
-//! [`enter`] makes the entry frame, under which all guest frames of one activation lie (so does [`super::native`], for plain C
-//! calls):
+//! [`enter`] makes the entry frame, under which all guest frames of one activation lie (so do [`super::native`], for plain C calls, and
+//! [`super::raw_call`]):
 //!
 //! ```text
 //! fp + 8    return address into the host
@@ -16,8 +16,12 @@
 //! fp - 64   its exit_fp    | as they were before: those of the activation outside, if any
 //! fp - 72   its caller    /
 //! fp - 80   unused, keeps the stack aligned
-//! fp - 88   return address into either: what a walk knows the end of an activation by
+//! fp - 88   return address into who made it: what a walk knows the end of an activation by (at fp - 104 of a `raw_call`)
 //! ```
+//!
+//! Entry frames of one store end in the reverse order of their beginnings. Two of them on different stacks need not: where a stack is
+//! switched away from, and back to, is the embedder's choice. So each frame, however it ends, is compared with `entry_fp`, and
+//! [`out_of_order`] ends the process.
 
 use ampoule_core::vm::{VmContext, VmFuncRef, VmStoreContext};
 use std::arch::naked_asm;
@@ -25,19 +29,20 @@ use std::mem::offset_of;
 
 /// Where [`enter`] keeps what, from its frame pointer. The assembly and the readers below take offsets from here only.
 pub(super) mod frame {
-    pub const R15: i32 = -40;
     pub const STORE: i32 = -48;
     pub const ENTRY_FP: i32 = -56;
     pub const EXIT_FP: i32 = -64;
     pub const CALLER: i32 = -72;
 
     // What is added to the store's address, which is a multiple of eight, where it isn't `enter` that made the frame.
-    /// Who made the frame.
+    /// Who made the frame, and how.
     pub const MAKER: usize = 7;
-    /// A native call outside of any other: nothing is at `ENTRY_FP`, `EXIT_FP` and `CALLER`, all of which were null.
-    pub const NATIVE_OUTERMOST: usize = 1;
-    /// Another native call.
+    /// Outside of any other: nothing is at `ENTRY_FP`, `EXIT_FP` and `CALLER`, all of which were null.
+    pub const OUTERMOST: usize = 1;
+    /// A native call.
     pub const NATIVE: usize = 2;
+    /// A raw call.
+    pub const RAW: usize = 4;
 }
 
 /// What `VmStoreContext::entry_fp` is where no guest runs, and none may be entered without asking the store first: the store waits
@@ -69,17 +74,9 @@ pub unsafe extern "C" fn enter(
 ) -> u32 {
     naked_asm!(
         // The canonical frame address is `fp + 16`; what follows is the picture above, for unwinders.
-        make_frame!(),
-        "push rbx",
-        ".cfi_offset rbx, -24",
-        "push r12",
-        ".cfi_offset r12, -32",
-        "push r13",
-        ".cfi_offset r13, -40",
-        "push r14",
-        ".cfi_offset r14, -48",
-        "push r15",
-        ".cfi_offset r15, -56",
+        ".cfi_startproc",
+        ".cfi_personality 0x1b, {no_way_out}",
+        entry_frame!(),
         "push rdi",
         "push qword ptr [rdi + {store_entry_fp}]",
         "push qword ptr [rdi + {store_exit_fp}]",
@@ -96,30 +93,31 @@ pub unsafe extern "C" fn enter(
         ".hidden ampoule_entry_return",
         "ampoule_entry_return:",
         "2:",
-        "mov rdi, qword ptr [rbp + {frame_store}]",
-        "mov rcx, qword ptr [rbp + {frame_entry_fp}]",
+        // From the stack pointer, which is `rbp - 80` again: `rbp` comes back from memory.
+        "mov rdi, qword ptr [rsp + 80 + {frame_store}]",
+        "lea rcx, [rsp + 80]",
+        "cmp qword ptr [rdi + {store_entry_fp}], rcx",
+        "jne 9f",
+        "mov rcx, qword ptr [rsp + 80 + {frame_entry_fp}]",
         "mov qword ptr [rdi + {store_entry_fp}], rcx",
-        "mov rcx, qword ptr [rbp + {frame_exit_fp}]",
+        "mov rcx, qword ptr [rsp + 80 + {frame_exit_fp}]",
         "mov qword ptr [rdi + {store_exit_fp}], rcx",
-        "mov rcx, qword ptr [rbp + {frame_caller}]",
+        "mov rcx, qword ptr [rsp + 80 + {frame_caller}]",
         "mov qword ptr [rdi + {store_caller}], rcx",
-        "lea rsp, [rbp + {frame_r15}]",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
+        "add rsp, 40",
         ".cfi_remember_state",
-        "pop rbp",
-        ".cfi_def_cfa rsp, 8",
+        drop_entry_frame!(),
         "ret",
         ".cfi_restore_state",
+        "9:",
+        "call {out_of_order}",
         // Where unwinding lands: rbp is the entry frame's, everything else is lost.
         ".globl ampoule_entry_landing",
         ".hidden ampoule_entry_landing",
         "ampoule_entry_landing:",
         "test byte ptr [rbp + {frame_store}], {maker}",
         "jne {native_landing}",
+        "lea rsp, [rbp - 80]",
         "mov eax, {unwound}",
         "jmp 2b",
         ".cfi_endproc",
@@ -130,9 +128,10 @@ pub unsafe extern "C" fn enter(
         frame_entry_fp = const frame::ENTRY_FP,
         frame_exit_fp = const frame::EXIT_FP,
         frame_caller = const frame::CALLER,
-        frame_r15 = const frame::R15,
         maker = const frame::MAKER,
         native_landing = sym super::native::landing,
+        out_of_order = sym out_of_order,
+        no_way_out = sym no_way_out,
         unwound = const UNWOUND,
     )
 }
@@ -148,6 +147,34 @@ unsafe extern "C" {
     /// Where a function returns to in [`super::native::enter_native`].
     #[link_name = "ampoule_native_return"]
     static NATIVE_RETURN: u8;
+    /// Where a thunk returns to in [`super::raw_call::call`].
+    #[link_name = "ampoule_raw_return"]
+    static RAW_RETURN: u8;
+}
+
+/// Whether an address is where an entry frame is returned to.
+#[inline]
+fn is_entry(pc: usize) -> bool {
+    pc == (&raw const ENTRY_RETURN).addr()
+        || pc == (&raw const NATIVE_RETURN).addr()
+        || pc == (&raw const RAW_RETURN).addr()
+}
+
+/// An entry frame ends that is not the innermost of its store: the embedder has switched from one stack to another in between. What the
+/// store knows of its guests would be wrong from here on.
+#[cold]
+pub(super) extern "C" fn out_of_order() -> ! {
+    eprintln!(
+        "ampoule: a guest ends before a later call into its store: it was left on a suspended stack, and resumed inside of that call"
+    );
+    std::process::abort()
+}
+
+/// What unwinders ask of entry frames when an exception of another language, or the end of a thread, passes a guest.
+#[cold]
+pub(super) extern "C" fn no_way_out() -> ! {
+    eprintln!("ampoule: an exception has left a host function, through a guest");
+    std::process::abort()
 }
 
 /// Abandons every frame below the entry frame `entry_fp`: its [`enter`] returns [`UNWOUND`], or its native call zeros.
@@ -226,7 +253,7 @@ impl Iterator for GuestFrames {
         // SAFETY: `frame` is an active guest frame (the constructors' contract, kept by the lines below), and every guest frame
         // starts with its caller's frame pointer and its return address.
         let (fp, pc) = unsafe { ((frame.fp as *const usize).read(), (frame.fp as *const usize).add(1).read()) };
-        if pc == (&raw const ENTRY_RETURN).addr() || pc == (&raw const NATIVE_RETURN).addr() {
+        if is_entry(pc) {
             self.next = None;
             self.entry_fp = fp;
         } else {
@@ -243,6 +270,14 @@ pub struct EntryFrame {
 }
 
 impl EntryFrame {
+    /// The frame at a frame pointer.
+    ///
+    /// # Safety
+    /// It is that of an active entry frame.
+    pub(super) unsafe fn at(fp: usize) -> Self {
+        Self { fp }
+    }
+
     /// The frame pointer.
     pub fn fp(self) -> usize {
         self.fp
@@ -283,24 +318,24 @@ impl EntryFrame {
     pub unsafe fn set_outer(self, entry_fp: usize, exit_fp: usize) {
         // SAFETY: as in `word`; by the caller, walks go on to where they may.
         unsafe {
-            if self.is_outermost_native() {
+            if self.is_outermost() {
                 // From now on something is there.
-                let store = self.store().addr();
+                let store = self.word(frame::STORE);
                 (self.fp as *mut usize).byte_offset(frame::CALLER as isize).write(0);
-                (self.fp as *mut usize).byte_offset(frame::STORE as isize).write(store + frame::NATIVE);
+                (self.fp as *mut usize).byte_offset(frame::STORE as isize).write(store & !frame::OUTERMOST);
             }
             (self.fp as *mut usize).byte_offset(frame::ENTRY_FP as isize).write(entry_fp);
             (self.fp as *mut usize).byte_offset(frame::EXIT_FP as isize).write(exit_fp);
         }
     }
 
-    fn is_outermost_native(self) -> bool {
-        self.word(frame::STORE) & frame::MAKER == frame::NATIVE_OUTERMOST
+    fn is_outermost(self) -> bool {
+        self.word(frame::STORE) & frame::OUTERMOST != 0
     }
 
     /// A word of the store as it was before this activation.
     fn kept(self, offset: i32) -> usize {
-        if self.is_outermost_native() { 0 } else { self.word(offset) }
+        if self.is_outermost() { 0 } else { self.word(offset) }
     }
 
     fn word(self, offset: i32) -> usize {

@@ -2,7 +2,8 @@
 //! control passes between host and guest.
 //!
 //! What is deliberately not here: stores, modules, values. These files know the structs of `core::vm`, and the functions of
-//! `crate::builtins` by name, and nothing else of the engine; [`native`] also knows where a store keeps its stack's bounds.
+//! `crate::builtins` by name, and nothing else of the engine; [`native`] and [`raw_call`] also know where a store keeps its stack's bounds
+//! and what a call has to ask of it.
 //!
 //! Invariant: guest frames between an entry frame and the point where the guest left own nothing. Everything here that
 //! abandons frames ([`entry::unwind`]) relies on it.
@@ -41,6 +42,60 @@ macro_rules! drop_frame {
     };
 }
 
+/// The frame of an entry up to the host's registers, as the picture in [`entry`] has it; also for unwinders, which are not to take it away.
+macro_rules! entry_frame {
+    () => {
+        "push rbp
+         .cfi_def_cfa_offset 16
+         .cfi_offset rbp, -16
+         mov rbp, rsp
+         .cfi_def_cfa_register rbp
+         push rbx
+         .cfi_offset rbx, -24
+         push r12
+         .cfi_offset r12, -32
+         push r13
+         .cfi_offset r13, -40
+         push r14
+         .cfi_offset r14, -48
+         push r15
+         .cfi_offset r15, -56"
+    };
+}
+
+/// The end of what `entry_frame` made, with the stack pointer at the last register.
+macro_rules! drop_entry_frame {
+    () => {
+        "pop r15
+         pop r14
+         pop r13
+         pop r12
+         pop rbx
+         pop rbp
+         .cfi_def_cfa rsp, 8"
+    };
+}
+
+/// In an outermost entry, the store in `r11`: takes its word for the bounds of the stack if the thread is the one they were found on,
+/// no thread has ended since, and the stack has all the room that a guest may use; goes `{slowly}` otherwise. Then `rax` is the limit.
+macro_rules! known_stack {
+    () => {
+        "mov rax, qword ptr fs:[0]
+         cmp rax, qword ptr [r11 + {thread}]
+         jne {slowly}
+         mov rax, qword ptr [rip + {ended_now}]
+         cmp rax, qword ptr [r11 + {ended}]
+         jne {slowly}
+         cmp rsp, qword ptr [r11 + {stack_end}]
+         jae {slowly}
+         mov rax, rsp
+         sub rax, qword ptr [r11 + {max_stack}]
+         jb {slowly}
+         cmp rax, qword ptr [r11 + {lowest}]
+         jb {slowly}"
+    };
+}
+
 pub mod cpu;
 pub mod debugger;
 pub mod entry;
@@ -50,6 +105,7 @@ pub mod futex;
 pub mod mmap;
 pub mod native;
 pub mod pagemap;
+pub mod raw_call;
 pub mod reservation;
 pub mod signals;
 pub mod stack;

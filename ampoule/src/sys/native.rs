@@ -6,7 +6,7 @@
 //! about the call is known to be as usual, and for types whose arguments need memory, [`enter_slowly`] hands everything to Rust
 //! instead, which calls as any host does.
 
-use super::entry::frame;
+use super::entry::{frame, no_way_out, out_of_order};
 use super::stack::{ENDED, StackBounds};
 use crate::native::{SavedArgs, call_saved, keep_error};
 use crate::store::Store;
@@ -14,32 +14,10 @@ use ampoule_core::vm::{VmFuncRef, VmStoreContext};
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
-/// The frame of a native call, up to the host's registers, as the picture in [`super::entry`] has it; also for unwinders.
-macro_rules! native_frame {
-    () => {
-        "push rbp
-         .cfi_def_cfa_offset 16
-         .cfi_offset rbp, -16
-         mov rbp, rsp
-         .cfi_def_cfa_register rbp
-         push rbx
-         .cfi_offset rbx, -24
-         push r12
-         .cfi_offset r12, -32
-         push r13
-         .cfi_offset r13, -40
-         push r14
-         .cfi_offset r14, -48
-         push r15
-         .cfi_offset r15, -56"
-    };
-}
-
 /// Enters guest code, from a stub.
 ///
-/// The outermost call takes the store's word for its stack's bounds if the thread is the one they were found on, no thread has
-/// ended since, and the stack has all the room that a guest may use. A nested call only looks at the limit that the outermost one
-/// has set. Anything else is slow.
+/// The outermost call takes the store's word for its stack's bounds where it can. A nested call only looks whether it is on the same
+/// stack, above the limit that the outermost one has set. Anything else is slow.
 ///
 /// # Safety
 /// To be jumped to from a stub, with `r10` and `r11` as above and the C call's return address on top of the stack. The function's
@@ -48,27 +26,16 @@ macro_rules! native_frame {
 pub unsafe extern "C" fn enter_native() {
     naked_asm!(
         ".cfi_startproc",
+        ".cfi_personality 0x1b, {no_way_out}",
         "cmp qword ptr [r11 + {store_entry_fp}], 0",
         "jne 3f",
-        "mov rax, qword ptr fs:[0]",
-        "cmp rax, qword ptr [r11 + {thread}]",
-        "jne {slowly}",
-        "mov rax, qword ptr [rip + {ended_now}]",
-        "cmp rax, qword ptr [r11 + {ended}]",
-        "jne {slowly}",
-        "cmp rsp, qword ptr [r11 + {stack_end}]",
-        "jae {slowly}",
-        "mov rax, rsp",
-        "sub rax, qword ptr [r11 + {max_stack}]",
-        "jb {slowly}",
-        "cmp rax, qword ptr [r11 + {lowest}]",
-        "jb {slowly}",
+        known_stack!(),
         // Stores are what this path is made of, so it makes none that changes nothing.
         "cmp rax, qword ptr [r11 + {stack_limit}]",
         "jne 7f",
         "1:",
         ".cfi_remember_state",
-        native_frame!(),
+        entry_frame!(),
         "lea rax, [r11 + {native_outermost}]",
         "push rax",
         "sub rsp, 32",
@@ -83,20 +50,18 @@ pub unsafe extern "C" fn enter_native() {
         // From the stack pointer, which is `rbp - 80` again: the guest brings `rbp` back from memory, a long way when calls follow
         // each other.
         "mov r11, qword ptr [rsp + 32]",
-        "test r11b, {native}",
-        "jne 5f",
+        "test r11b, {outermost}",
+        "je 5f",
+        "lea rcx, [rsp + 80]",
+        "cmp qword ptr [r11 + {store_entry_fp} - {native_outermost}], rcx",
+        "jne 9f",
         // A store that isn't running has neither an entry frame nor a caller; its exit frame means nothing.
         "mov qword ptr [r11 + {store_entry_fp} - {native_outermost}], 0",
         "cmp qword ptr [r11 + {store_caller} - {native_outermost}], 0",
         "jne 8f",
         "6:",
         "add rsp, 40",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
+        drop_entry_frame!(),
         ".cfi_restore_state",
         "ret",
         "7:",
@@ -106,7 +71,9 @@ pub unsafe extern "C" fn enter_native() {
         "3:",
         "cmp rsp, qword ptr [r11 + {stack_limit}]",
         "jb {slowly}",
-        native_frame!(),
+        "cmp rsp, qword ptr [r11 + {stack_end}]",
+        "jae {slowly}",
+        entry_frame!(),
         "lea rax, [r11 + {native}]",
         "push rax",
         "push qword ptr [r11 + {store_entry_fp}]",
@@ -115,6 +82,9 @@ pub unsafe extern "C" fn enter_native() {
         "sub rsp, 8",
         "jmp 2b",
         "5:",
+        "lea rcx, [rsp + 80]",
+        "cmp qword ptr [r11 + {store_entry_fp} - {native}], rcx",
+        "jne 9f",
         "mov rcx, qword ptr [rbp + {frame_entry_fp}]",
         "mov qword ptr [r11 + {store_entry_fp} - {native}], rcx",
         "mov rcx, qword ptr [rbp + {frame_exit_fp}]",
@@ -125,6 +95,8 @@ pub unsafe extern "C" fn enter_native() {
         "8:",
         "mov qword ptr [r11 + {store_caller} - {native_outermost}], 0",
         "jmp 6b",
+        "9:",
+        "call {out_of_order}",
         // Where unwinding ends, with zeros for whatever result the C function has.
         ".globl ampoule_native_unwound",
         ".hidden ampoule_native_unwound",
@@ -149,7 +121,10 @@ pub unsafe extern "C" fn enter_native() {
         frame_exit_fp = const frame::EXIT_FP,
         frame_caller = const frame::CALLER,
         native = const frame::NATIVE,
-        native_outermost = const frame::NATIVE_OUTERMOST,
+        native_outermost = const frame::NATIVE + frame::OUTERMOST,
+        outermost = const frame::OUTERMOST,
+        out_of_order = sym out_of_order,
+        no_way_out = sym no_way_out,
         slowly = sym enter_slowly,
     )
 }
@@ -201,6 +176,8 @@ pub(super) unsafe extern "C" fn landing() {
     naked_asm!(
         ".cfi_startproc",
         frame_rules!(),
+        "test byte ptr [rbp + {frame_store}], {raw}",
+        "jne {raw_landing}",
         "lea rsp, [rbp - 80]",
         "mov rdi, qword ptr [rbp + {frame_store}]",
         "and rdi, {not_maker}",
@@ -208,6 +185,8 @@ pub(super) unsafe extern "C" fn landing() {
         "jmp ampoule_native_unwound",
         ".cfi_endproc",
         frame_store = const frame::STORE,
+        raw = const frame::RAW,
+        raw_landing = sym super::raw_call::landing,
         not_maker = const !frame::MAKER as isize,
         keep_error = sym keep_error,
     )

@@ -18,9 +18,19 @@ mod fork;
 mod guest;
 mod lazy;
 mod native;
+mod raw_call;
 mod switch;
 
 /// The store, as far as `sys` knows it.
 mod store {
     pub use crate::native::Store;
+}
+
+/// Functions and their types, as far as `sys` knows them.
+mod func {
+    pub use crate::raw_call::{Func, RestOfCall};
+}
+
+mod type_registry {
+    pub use crate::raw_call::Signature;
 }
