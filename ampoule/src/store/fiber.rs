@@ -766,6 +766,70 @@ mod tests {
         assert_eq!(Arc::strong_count(&counter), 1, "the host function went with the store");
     }
 
+    /// A guest with more values than there are registers, of three types, which change at every turn of its loop.
+    fn busy_guest() -> String {
+        let each = |text: &dyn Fn(usize, &str) -> String| -> String {
+            (0..24).map(|n| text(n, ["i64", "f64", "f32"][n % 3])).collect()
+        };
+        let locals = each(&|n, ty| format!("(local $v{n} {ty})"));
+        let begin = each(&|n, ty| format!("(local.set $v{n} ({ty}.const {}))", n + 3));
+        let turn = each(&|n, ty| {
+            format!(
+                "(local.set $v{n} ({ty}.add (local.get $v{n}) ({ty}.mul (local.get $v{}) ({ty}.const 3))))",
+                (n + 3) % 24
+            )
+        });
+        let sum = each(&|n, ty| match ty {
+            "i64" => format!("(local.set $sum (i64.add (i64.rotl (local.get $sum) (i64.const 7)) (local.get $v{n})))"),
+            "f64" => format!(
+                "(local.set $sum (i64.xor (i64.mul (local.get $sum) (i64.const 31)) (i64.reinterpret_f64 (local.get $v{n}))))"
+            ),
+            _ => format!(
+                "(local.set $sum (i64.add (local.get $sum) (i64.extend_i32_u (i32.reinterpret_f32 (local.get $v{n})))))"
+            ),
+        });
+        format!(
+            r#"(module (func (export "run") (param $turns i32) (result i64) (local $sum i64) {locals} {begin}
+                (loop $again {turn} {sum}
+                    (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+                (local.get $sum)))"#
+        )
+    }
+
+    #[test]
+    fn a_guest_that_yields_at_every_turn_computes_what_it_computes_otherwise() {
+        const TURNS: i32 = 50;
+        let run = |config: &mut crate::Config, prepare: fn(&mut Store)| {
+            let mut store = Store::new(&Engine::new(config).unwrap());
+            prepare(&mut store);
+            let module = Module::new(store.engine(), busy_guest().as_bytes()).unwrap();
+            let (mut yields, sum) = (0, Arc::new(std::sync::Mutex::new(Val::I64(0))));
+            let result = sum.clone();
+            let mut call = task(&mut store, move |store| {
+                let instance = Instance::new(store, &module, &[])?;
+                let run = instance.get_func(store, "run").unwrap();
+                run.call(store, &[Val::I32(TURNS)], std::slice::from_mut(&mut *result.lock().unwrap()))
+            });
+            while poll(&mut call).is_pending() {
+                yields += 1;
+            }
+            let sum = sum.lock().unwrap().clone();
+            (yields, sum)
+        };
+        let (none, expected) = run(&mut crate::Config::new(), |_| ());
+        assert_ne!(expected, Val::I64(0));
+        let (epochs, sum) =
+            run(crate::Config::new().epoch_interruption(true), |store| store.epoch_deadline_yield_and_update(0));
+        assert_eq!((none, sum), (0, expected.clone()));
+        assert!(epochs >= TURNS, "{epochs}");
+        let (fuel, sum) = run(crate::Config::new().consume_fuel(true), |store| {
+            store.set_fuel(u64::MAX).unwrap();
+            store.set_fuel_yield_interval(1).unwrap();
+        });
+        assert_eq!(sum, expected);
+        assert!(fuel >= TURNS, "{fuel}");
+    }
+
     #[test]
     fn a_panic_of_the_work_is_an_error() {
         let mut store = Store::new(&Engine::default());

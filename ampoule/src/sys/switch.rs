@@ -13,8 +13,8 @@
 //!
 //! Neither direction calls or returns. The processor expects every return to go to the latest call, of whatever stack, and takes some
 //! twenty cycles where that is wrong. So no call is made that returns on the other stack, and no function is left that was called before
-//! a switch, as far as that can be: host functions that wait do so in one loop, and [`super::trampolines`] pause the guest in the
-//! trampoline itself. It alone leaves with a return, so that the guest's call of it isn't left over.
+//! a switch, as far as that can be: host functions that wait do so in one loop, and a guest that is interrupted is paused by the builtin's
+//! trampoline ([`super::trampolines`]), which it jumps to, and from there back.
 //!
 //! For unwinders the fiber's outermost frame, [`root`], is called by who resumes: the two words at `outside`, which `rbp` of `root` leads
 //! to, are such as at a frame pointer.

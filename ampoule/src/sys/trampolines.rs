@@ -131,8 +131,8 @@ unsafe extern "C" fn host_raised() {
 /// code uses 128 bits of these; it has nothing above to lose.
 ///
 /// The builtin answers a [`Pause`]. With a link, the trampoline leaves the fiber, as [`Link::leave`] does, and calls `resumed(store, wake,
-/// ticks)` when it goes on. It leaves with a return, in place of the one to the guest, which the processor expects: see
-/// [`super::switch`]. Hence it goes back to the guest with a jump.
+/// ticks)` when it goes on. Compiled code doesn't call these trampolines, but pushes a return address and jumps; so they go back with a
+/// jump, too: see [`super::switch`].
 macro_rules! call_preserving_all {
     ($($name:ident, $resumed:ident;)*) => {
         $(#[unsafe(naked)]
@@ -170,7 +170,8 @@ macro_rules! call_preserving_all {
                 "mov rsp, qword ptr [rax + {link_outside}]",
                 "mov esi, {suspended}",
                 "pop rbp",
-                "ret",
+                "pop rax",
+                "jmp rax",
                 // Going on.
                 "4:",
                 "lea rbp, [rsp + {paused_frame}]",
