@@ -8,7 +8,7 @@ use crate::shared_memory::SharedMemory;
 use crate::store::Store;
 use crate::table::Table;
 use crate::tag::Tag;
-use ampoule_core::types::ExternType;
+use ampoule_core::types::{ExternType, MemoryType};
 
 /// An item of a store (or a shared memory, which belongs to none).
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub enum Extern {
 }
 
 impl Extern {
-    /// The type. Memories and tables tell their current size as the minimum.
+    /// The type. That of memories and tables is the one that they were made with: growth doesn't change it.
     ///
     /// # Errors
     /// Where the item is of another store.
@@ -40,6 +40,16 @@ impl Extern {
             Extern::Memory(memory) => ExternType::Memory(memory.ty(store)?),
             Extern::SharedMemory(memory) => ExternType::Memory(*memory.ty()),
             Extern::Tag(tag) => ExternType::Tag(tag.ty(store)?.clone()),
+        })
+    }
+
+    /// The type that imports are compared with: the minimum of memories and tables is their current size.
+    pub(crate) fn current_ty(&self, store: &Store) -> Result<ExternType, Error> {
+        Ok(match self {
+            Extern::Table(table) => ExternType::Table(table.current_ty(store)?),
+            Extern::Memory(memory) => ExternType::Memory(memory.current_ty(store)?),
+            Extern::SharedMemory(memory) => ExternType::Memory(MemoryType { min: memory.pages(), ..*memory.ty() }),
+            _ => self.ty(store)?,
         })
     }
 

@@ -71,19 +71,13 @@ fn of_other_store(error: Error) -> Error {
 
 /// Refuses one import that doesn't fit.
 pub(crate) fn check_import(store: &Store, module: &Module, import: &Import, given: &Extern) -> Result<(), Error> {
-    let found = given.ty(store).map_err(of_other_store)?;
+    let found = given.current_ty(store).map_err(of_other_store)?;
     let description = module.description();
-    let fits = match (import.item, given) {
-        (Item::Func(index), Extern::Func(func)) => ptr::eq(func.signature(store)?, &**module.signature(index)),
-        (Item::Global(index), Extern::Global(global)) => global.ty(store)? == description.globals[index.index()],
-        (Item::Table(index), Extern::Table(table)) => table_fits(&table.ty(store)?, &description.tables[index.index()]),
-        (Item::Memory(index), Extern::Memory(memory)) => {
-            memory_fits(&memory.ty(store)?, &description.memories[index.index()])
-        }
-        (Item::Memory(index), Extern::SharedMemory(memory)) => {
-            let ty = MemoryType { min: memory.pages(), ..*memory.ty() };
-            memory_fits(&ty, &description.memories[index.index()])
-        }
+    let fits = match (import.item, given, &found) {
+        (Item::Func(index), Extern::Func(func), _) => ptr::eq(func.signature(store)?, &**module.signature(index)),
+        (Item::Global(index), _, ExternType::Global(found)) => *found == description.globals[index.index()],
+        (Item::Table(index), _, ExternType::Table(found)) => table_fits(found, &description.tables[index.index()]),
+        (Item::Memory(index), _, ExternType::Memory(found)) => memory_fits(found, &description.memories[index.index()]),
         _ => false,
     };
     if fits { Ok(()) } else { Err(mismatch(import, &description.item_type(import.item), &found)) }

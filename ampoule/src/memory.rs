@@ -111,13 +111,17 @@ impl Memory {
         Ok(&store.instances.memories[self.position(store)? as usize])
     }
 
-    /// The type, with the current size as its minimum.
+    /// The type that the memory was made with: growth doesn't change its minimum.
     ///
     /// # Errors
     /// Where the memory is of another store, as for all functions here.
     pub fn ty(&self, store: &Store) -> Result<MemoryType, Error> {
-        let data = self.data_of(store)?;
-        Ok(MemoryType { min: data.memory.byte_len() as u64 >> data.ty.page_size_log2, ..data.ty })
+        Ok(self.data_of(store)?.ty)
+    }
+
+    /// The type that imports are compared with, whose minimum is the current size.
+    pub(crate) fn current_ty(&self, store: &Store) -> Result<MemoryType, Error> {
+        Ok(MemoryType { min: self.size(store)?, ..self.ty(store)? })
     }
 
     /// Base and length in bytes. Valid until the guest runs again or the memory grows.

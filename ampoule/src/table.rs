@@ -80,13 +80,17 @@ impl Table {
         Ok(&store.instances.tables[self.position(store)? as usize])
     }
 
-    /// The type, with the current size as its minimum.
+    /// The type that the table was made with: growth doesn't change its minimum.
     ///
     /// # Errors
     /// Where the table is of another store, as for all functions here.
     pub fn ty(&self, store: &Store) -> Result<TableType, Error> {
-        let data = self.data(store)?;
-        Ok(TableType { min: data.elements.len() as u64, ..data.ty })
+        Ok(self.data(store)?.ty)
+    }
+
+    /// The type that imports are compared with, whose minimum is the current size.
+    pub(crate) fn current_ty(&self, store: &Store) -> Result<TableType, Error> {
+        Ok(TableType { min: self.size(store)?, ..self.ty(store)? })
     }
 
     /// Elements.

@@ -1252,7 +1252,8 @@ typedef uint32_t wasm_table_size_t;
 /// for the null reference); null when the two do not fit.
 WASM_API_EXTERN own wasm_table_t *wasm_table_new(
     wasm_store_t *store, const wasm_tabletype_t *type, wasm_ref_t *init);
-/// Returns the type of the table, owned by the caller.
+/// Returns the type that the table was made with, owned by the caller. Its
+/// minimum does not follow the size.
 WASM_API_EXTERN own wasm_tabletype_t *wasm_table_type(
     const wasm_table_t *table);
 /// Returns the element at `index`, owned by the caller; null for the null
@@ -1315,7 +1316,8 @@ static const size_t MEMORY_PAGE_SIZE = 0x10000;
 /// for it.
 WASM_API_EXTERN own wasm_memory_t *wasm_memory_new(
     wasm_store_t *store, const wasm_memorytype_t *type);
-/// Returns the type of the memory, owned by the caller.
+/// Returns the type that the memory was made with, owned by the caller. Its
+/// minimum does not follow the size.
 WASM_API_EXTERN own wasm_memorytype_t *wasm_memory_type(
     const wasm_memory_t *memory);
 /// The first byte. Stale after the memory has grown, by wasm or host.

@@ -88,6 +88,12 @@ static void the_type_is_told(void) {
   expect(wasmtime_memorytype_is64(type));
   expect(wasmtime_memorytype_minimum(type) == 1 && wasmtime_memorytype_maximum(type, &max) && max == 3);
   wasm_memorytype_delete(type);
+  /* It is the type that the memory was made with, whatever its size is now. */
+  uint64_t previous;
+  expect_ok(wasmtime_memory_grow(ctx, &memory, 1, &previous));
+  type = wasmtime_memory_type(ctx, &memory);
+  expect(wasmtime_memorytype_minimum(type) == 1 && wasmtime_memory_size(ctx, &memory) == 2);
+  wasm_memorytype_delete(type);
   expect(wasmtime_memory_page_size(ctx, &memory) == 65536 && wasmtime_memory_page_size_log2(ctx, &memory) == 16);
 }
 

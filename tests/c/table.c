@@ -84,6 +84,12 @@ static void the_type_is_told(void) {
   expect(wasm_valtype_kind(wasm_tabletype_element(type)) == WASM_EXTERNREF);
   expect(wasm_tabletype_limits(type)->min == 1 && wasm_tabletype_limits(type)->max == 4);
   wasm_tabletype_delete(type);
+  /* It is the type that the table was made with, whatever its size is now. */
+  uint64_t previous;
+  expect_ok(wasmtime_table_grow(ctx, &table, 2, &null, &previous));
+  type = wasmtime_table_type(ctx, &table);
+  expect(wasm_tabletype_limits(type)->min == 1 && wasmtime_table_size(ctx, &table) == 3);
+  wasm_tabletype_delete(type);
 }
 
 static void guest_and_host_share_a_table(void) {

@@ -61,7 +61,8 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_memory_new(
     wasmtime_context_t *store, const wasm_memorytype_t *ty,
     wasmtime_memory_t *ret);
 
-/// Returns the type of the memory, owned by the caller.
+/// Returns the type that the memory was made with, owned by the caller. Its minimum
+/// does not follow the size.
 WASM_API_EXTERN wasm_memorytype_t *wasmtime_memory_type(
     const wasmtime_context_t *store, const wasmtime_memory_t *memory);
 

@@ -24,7 +24,8 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_table_new(
     wasmtime_context_t *store, const wasm_tabletype_t *ty,
     const wasmtime_val_t *init, wasmtime_table_t *table);
 
-/// Returns the type of the table, owned by the caller.
+/// Returns the type that the table was made with, owned by the caller. Its minimum
+/// does not follow the size.
 WASM_API_EXTERN wasm_tabletype_t *wasmtime_table_type(
     const wasmtime_context_t *store, const wasmtime_table_t *table);
 
