@@ -54,7 +54,7 @@ static void stores_share_a_memory() {
   Config config;
   config.shared_memory(true);
   World world(std::move(config));
-  MemoryType type = MemoryTypeBuilder().min(1).max(2).shared(true).build().unwrap();
+  MemoryType type = MemoryType::Builder().min(1).max(2).shared(true).build().unwrap();
   SharedMemory memory = SharedMemory::create(world.engine, type).unwrap();
   SharedMemory same(memory);
   memory.data()[3] = 9;
@@ -82,12 +82,12 @@ static void tags_are_themselves() {
   config.wasm_exceptions(true);
   World world(std::move(config));
   TagType type(FuncType({ValKind::I32}, {}));
-  expect(type->functype().params().size() == 1);
+  expect(type->functype()->params().size() == 1);
   Tag tag = Tag::create(world.store, type).unwrap(), other = Tag::create(world.store, type).unwrap();
   expect(tag.eq(world.store, tag) && !tag.eq(world.store, other) && tag.capi().store_id != 0);
   TagType found = tag.type(world.store);
-  TagType copy(*found);
-  expect(copy->functype().params()[0].kind() == ValKind::I32);
+  TagType copy(**found);
+  expect(copy->functype()->params()[0].kind() == ValKind::I32);
   if (!Module::compile(world.engine, "(module (tag))")) return; // tags are the host's alone
   Instance instance = world.instance(R"((module (import "" "t" (tag (param i32))) (export "t" (tag 0))))", {tag});
   expect(world.get<Tag>(instance, "t").eq(world.store, tag));

@@ -47,6 +47,8 @@ static void structs_have_fields() {
   expect(any.as_struct(world.store)->field(world.store, 0).unwrap().i32() == 7);
   EqRef eq = object.to_eqref();
   expect(eq.is_struct(world.store) && eq.as_struct(world.store) && !eq.as_array(world.store));
+  StructRef same = eq.as_struct(world.store);
+  expect(same.field(world.store, 0).unwrap().i32() == 7);
   expect(!any.as_array(world.store) && eq.to_anyref().is_struct(world.store));
 }
 

@@ -17,7 +17,7 @@ static void kinds_print_as_the_text_format_writes_them() {
 static void value_types_know_their_kind() {
   for (ValKind kind : {ValKind::I32, ValKind::I64, ValKind::F32, ValKind::F64, ValKind::V128, ValKind::FuncRef,
                        ValKind::ExternRef}) {
-    ValType type(kind), copy(type), again(*type), assigned(ValKind::I32);
+    ValType type(kind), copy(type), again(**type), assigned(ValKind::I32);
     assigned = copy;
     ValType moved(std::move(copy));
     expect(type->kind() == kind && moved->kind() == kind && again->kind() == kind && assigned->kind() == kind);
@@ -56,11 +56,11 @@ static void other_types_have_limits() {
   expect(limited->max() == 4 && limited->page_size() == 65536 && limited->page_size_log2() == 16);
   MemoryType wide = MemoryType::New64(1), bounded_wide = MemoryType::New64(1, 9);
   expect(wide->is_64() && !wide->max() && bounded_wide->max() == 9);
-  MemoryType shared = MemoryTypeBuilder().min(1).max(2).shared(true).build().unwrap();
+  MemoryType shared = MemoryType::Builder().min(1).max(2).shared(true).build().unwrap();
   expect(shared->is_shared() && shared->max() == 2);
-  MemoryType bytes = MemoryTypeBuilder().min(7).max(std::nullopt).memory64(true).page_size_log2(0).build().unwrap();
+  MemoryType bytes = MemoryType::Builder().min(7).max(std::nullopt).memory64(true).page_size_log2(0).build().unwrap();
   expect(bytes->page_size() == 1 && bytes->is_64() && bytes->min() == 7);
-  expect(!MemoryTypeBuilder().page_size_log2(99).build());
+  expect(!MemoryType::Builder().page_size_log2(99).build());
 }
 
 static void modules_list_imports_and_exports() {

@@ -63,6 +63,25 @@ struct ArrayRefPreHandle {
   using Raw = wasmtime_array_ref_pre_t;
   static void destroy(Raw *raw) { wasmtime_array_ref_pre_delete(raw); }
 };
+
+/// \brief A reference as another type: null when it is none of that type, and
+/// to be asked for that as an optional is.
+template <typename T> class Downcast : public T {
+  bool found;
+
+public:
+  /// Takes over the root `raw`, which is null unless `found`.
+  Downcast(bool found, typename T::Raw raw) : T(raw), found(found) {}
+
+  /// Whether it is of that type.
+  explicit operator bool() const { return found; }
+  /// Whether it is of that type.
+  bool has_value() const { return found; }
+  /// The reference.
+  const T &operator*() const { return *this; }
+  /// The reference.
+  const T *operator->() const { return this; }
+};
 } // namespace detail
 
 /// \brief What a field holds: a value, or one of the two small integers that
@@ -234,9 +253,9 @@ public:
     return wasmtime_eqref_is_array(cx.capi(), &raw);
   }
   /// This as a struct, when it is one.
-  inline std::optional<StructRef> as_struct(Store::Context cx) const;
+  inline detail::Downcast<StructRef> as_struct(Store::Context cx) const;
   /// This as an array, when it is one.
-  inline std::optional<ArrayRef> as_array(Store::Context cx) const;
+  inline detail::Downcast<ArrayRef> as_array(Store::Context cx) const;
   /// This as an `anyref`.
   AnyRef to_anyref() const {
     wasmtime_anyref_t any;
@@ -350,20 +369,16 @@ public:
   }
 };
 
-inline std::optional<StructRef> EqRef::as_struct(Store::Context cx) const {
+inline detail::Downcast<StructRef> EqRef::as_struct(Store::Context cx) const {
   wasmtime_structref_t out;
-  if (!wasmtime_eqref_as_struct(cx.capi(), &raw, &out)) {
-    return std::nullopt;
-  }
-  return StructRef(out);
+  bool found = wasmtime_eqref_as_struct(cx.capi(), &raw, &out);
+  return {found, out};
 }
 
-inline std::optional<ArrayRef> EqRef::as_array(Store::Context cx) const {
+inline detail::Downcast<ArrayRef> EqRef::as_array(Store::Context cx) const {
   wasmtime_arrayref_t out;
-  if (!wasmtime_eqref_as_array(cx.capi(), &raw, &out)) {
-    return std::nullopt;
-  }
-  return ArrayRef(out);
+  bool found = wasmtime_eqref_as_array(cx.capi(), &raw, &out);
+  return {found, out};
 }
 
 inline bool AnyRef::is_eqref(Store::Context cx) const {

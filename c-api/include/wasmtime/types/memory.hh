@@ -71,6 +71,7 @@ class MemoryType : public detail::OwnedType<detail::MemoryTypeHandle,
 public:
   /// \brief Looks at a memory type that somebody else owns.
   using Ref = detail::MemoryTypeRef;
+  class Builder;
 
   using OwnedType::OwnedType;
   /// Memories of at least `min` pages.
@@ -80,7 +81,7 @@ public:
   MemoryType(uint32_t min, uint32_t max) : OwnedType(make({min, max})) {}
 
   /// 64-bit memories of at least `min` pages. Ends the process when there is no
-  /// such memory; `MemoryTypeBuilder` reports that instead.
+  /// such memory; `Builder` reports that instead.
   static MemoryType New64(uint64_t min) {
     return MemoryType(make64(min, std::nullopt));
   }
@@ -96,7 +97,7 @@ inline detail::MemoryTypeRef::MemoryTypeRef(const MemoryType &type)
 /// \brief Describes a memory type piece by piece. Starts with 32-bit memories
 /// that have no minimum and no maximum, are not shared, and have pages of
 /// 64 KiB.
-class MemoryTypeBuilder {
+class MemoryType::Builder {
   uint64_t min_pages = 0;
   std::optional<uint64_t> max_pages;
   bool has_64_bits = false;
@@ -105,27 +106,27 @@ class MemoryTypeBuilder {
 
 public:
   /// The size at the beginning, in pages.
-  MemoryTypeBuilder &min(uint64_t pages) {
+  Builder &min(uint64_t pages) {
     min_pages = pages;
     return *this;
   }
   /// The size that growth may reach, in pages, or none.
-  MemoryTypeBuilder &max(std::optional<uint64_t> pages) {
+  Builder &max(std::optional<uint64_t> pages) {
     max_pages = pages;
     return *this;
   }
   /// Whether addresses have 64 bits.
-  MemoryTypeBuilder &memory64(bool enable) {
+  Builder &memory64(bool enable) {
     has_64_bits = enable;
     return *this;
   }
   /// Whether stores and threads share it; needs a maximum.
-  MemoryTypeBuilder &shared(bool enable) {
+  Builder &shared(bool enable) {
     is_shared = enable;
     return *this;
   }
   /// The page size as a power of two: 16 or 0.
-  MemoryTypeBuilder &page_size_log2(uint8_t log2) {
+  Builder &page_size_log2(uint8_t log2) {
     page_log2 = log2;
     return *this;
   }

@@ -27,8 +27,11 @@ public:
   /// Looks at `type`, which must outlive this.
   inline TagTypeRef(const TagType &type);
 
-  /// The parameters are the fields of the tag's exceptions.
-  FuncType::Ref functype() const { return wasm_tagtype_functype(raw); }
+  /// The parameters are the fields of the tag's exceptions. A copy, which may
+  /// outlive this.
+  FuncType functype() const {
+    return FuncType::Ref(wasm_tagtype_functype(raw));
+  }
 };
 } // namespace detail
 

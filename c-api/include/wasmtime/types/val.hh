@@ -99,10 +99,10 @@ public:
   View *operator->() { return &ref; }
   /// Looks at the type.
   const View *operator->() const { return &ref; }
-  /// Looks at the type.
-  View &operator*() { return ref; }
-  /// Looks at the type.
-  const View &operator*() const { return ref; }
+  /// The same as `->`: `**type` is the view.
+  View *operator*() { return &ref; }
+  /// The same as `->`: `**type` is the view.
+  const View *operator*() const { return &ref; }
 
 private:
   View ref;
