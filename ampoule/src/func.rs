@@ -62,6 +62,9 @@ impl Func {
     }
 
     /// This store's copy of a host function.
+    ///
+    /// # Panics
+    /// Where the function was made for another engine.
     pub fn from_host(store: &mut Store, host: &Arc<HostFunc>) -> Func {
         let func_ref = crate::host_func::place(store, host);
         Func { store_id: store.id(), func_ref }

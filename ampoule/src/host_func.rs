@@ -228,6 +228,8 @@ fn signature_of(engine: &Engine, ty: &FuncType) -> Result<Arc<Signature>, Error>
 
 /// Puts a host function into a store and gives the reference to it, which lives as long as the store.
 pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>) -> NonNull<VmFuncRef> {
+    // Thunks are in the code memory of the engine that compiles them, and kept with the type.
+    assert!(host.signature.is_of(store.engine.types()), "a host function is of its store's engine");
     if host.may_suspend {
         store.require_async();
     }

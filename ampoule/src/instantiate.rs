@@ -23,16 +23,16 @@ use std::ptr;
 
 /// Instantiates a module with imports in its order.
 pub(crate) fn instantiate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
+    if !module.engine().same(&store.engine) {
+        return Err(LinkError::WrongEngine { what: "module" }.into());
+    }
     check_imports(store, module, imports)?;
     instantiate_checked(store, module, imports)
 }
 
-/// Instantiates a module with imports that [`check_imports`] has seen for this store, or that were checked before they were
+/// Instantiates a module of the store's engine with imports that [`check_imports`] has seen for this store, or that were checked before they were
 /// placed in it.
 pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
-    if !module.engine().same(&store.engine) {
-        return Err(LinkError::WrongEngine { what: "module" }.into());
-    }
     store.check_unreserved()?;
     check_limits(store, module)?;
     if module.engine().pool().is_some() && holds_references(module) {
@@ -72,6 +72,12 @@ fn of_other_store(error: Error) -> Error {
 /// Refuses one import that doesn't fit.
 pub(crate) fn check_import(store: &Store, module: &Module, import: &Import, given: &Extern) -> Result<(), Error> {
     let found = given.current_ty(store).map_err(of_other_store)?;
+    // Another engine may guard its memories less than this one's code relies on.
+    if let Extern::SharedMemory(memory) = given
+        && !memory.is_of(module.engine())
+    {
+        return Err(LinkError::WrongEngine { what: "shared memory" }.into());
+    }
     let description = module.description();
     let fits = match (import.item, given, &found) {
         (Item::Func(index), Extern::Func(func), _) => ptr::eq(func.signature(store)?, &**module.signature(index)),
@@ -439,5 +445,10 @@ impl SharedMemory {
         let plan = MemoryPlan::new(ty, &engine.config().tunables);
         SharedMemory::with_plan(ty, plan, engine.memories())
             .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))
+    }
+
+    /// Whether it was made for this engine. No other engine's code may use it.
+    pub fn is_of(&self, engine: &crate::Engine) -> bool {
+        self.comes_from(engine.memories())
     }
 }

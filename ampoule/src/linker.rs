@@ -161,10 +161,10 @@ impl Linker {
     /// does nothing.
     ///
     /// # Errors
-    /// Where what goes by that name is not a function.
+    /// Where what goes by that name is not a function, or the store is of another engine.
     pub fn get_default(&self, store: &mut Store, module: &str) -> Result<Func, Error> {
         for name in ["", COMMAND_START] {
-            match self.get(store, module, name) {
+            match self.get(store, module, name)? {
                 Some(Extern::Func(func)) => return Ok(func),
                 Some(_) => {
                     return Err(Error::message(format!("default export in '{module}' is not a function")));
@@ -176,8 +176,12 @@ impl Linker {
     }
 
     /// What goes by these names, for this store.
-    pub fn get(&self, store: &mut Store, module: &str, name: &str) -> Option<Extern> {
-        Some(self.definitions.get(&Name::new(module, name))?.place(store))
+    ///
+    /// # Errors
+    /// Where the store is of another engine.
+    pub fn get(&self, store: &mut Store, module: &str, name: &str) -> Result<Option<Extern>, Error> {
+        self.check_engine(store)?;
+        Ok(self.definitions.get(&Name::new(module, name)).map(|definition| definition.place(store)))
     }
 
     /// Defines every function that the module imports and nobody defined as one that traps when it is called.
@@ -252,9 +256,12 @@ impl Linker {
     /// Finds and checks what a module imports, once for any number of instances.
     ///
     /// # Errors
-    /// [`LinkError`] where a name is missing or of another type. Types of items of a store are checked when that store is at
-    /// hand.
+    /// [`LinkError`] where a name is missing or of another type, or the module is of another engine. Types of items of a store
+    /// are checked when that store is at hand.
     pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre, Error> {
+        if !self.engine.same(module.engine()) {
+            return Err(LinkError::WrongEngine { what: "module" }.into());
+        }
         let imports = module
             .description()
             .imports

@@ -68,6 +68,11 @@ impl MemoryCache {
         Self(source)
     }
 
+    /// Whether two handles are the same cache.
+    pub fn same(&self, other: &MemoryCache) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
+    }
+
     /// Spaces and bytes of physical memory that are kept at present.
     pub fn kept(&self) -> (usize, usize) {
         self.0.kept()

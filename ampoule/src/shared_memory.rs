@@ -83,6 +83,11 @@ impl SharedMemory {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Whether its pages come from this cache.
+    pub(crate) fn comes_from(&self, cache: &MemoryCache) -> bool {
+        self.0.cache.same(cache)
+    }
+
     /// What machine code reads. Stays where it is until the last handle is gone; machine code and the runtime only read
     /// the base, and reach the length as an atomic.
     pub fn vm(&self) -> *mut VmMemory {

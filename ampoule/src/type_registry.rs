@@ -67,6 +67,11 @@ impl Signature {
         &self.ty
     }
 
+    /// Whether this registry made it.
+    pub(crate) fn is_of(&self, registry: &Arc<TypeRegistry>) -> bool {
+        std::ptr::eq(self.registry.as_ptr(), Arc::as_ptr(registry))
+    }
+
     /// Whether a reference crosses in either direction: such a signature has no checked thunks.
     pub fn has_refs(&self) -> bool {
         self.has_refs

@@ -1,6 +1,6 @@
 //! `wasmtime/linker.h`: finding the imports of modules by name.
 
-use crate::boundary::{TrapOut, give, give_or_trap, give_unit, guarded, text};
+use crate::boundary::{TrapOut, expect, give, give_or_trap, give_unit, guarded, text};
 use crate::error::wasmtime_error_t;
 use crate::external::{wasmtime_extern_t, wasmtime_func_t};
 use crate::foreign::{Finalizer, Foreign};
@@ -183,7 +183,8 @@ pub unsafe extern "C" fn wasmtime_linker_get(
 ) -> bool {
     // SAFETY: the names are lent for this call. Nothing goes by a name that isn't UTF-8.
     let names = unsafe { text(module, module_len).ok().zip(text(name, name_len).ok()) };
-    wasmtime_extern_t::give(names.and_then(|(module, name)| linker.linker.get(store, module, name)), item)
+    let found = names.map(|(module, name)| linker.linker.get(store, module, name));
+    wasmtime_extern_t::give(expect("wasmtime_linker_get", found.transpose()).flatten(), item)
 }
 
 #[unsafe(no_mangle)]

@@ -278,6 +278,28 @@ static void preparing_checks_the_imports(void) {
   wasmtime_module_delete(module);
 }
 
+// A host function's thunks are code of its engine.
+static void nothing_is_linked_across_engines(void) {
+  int value = 7;
+  expect_ok(define_answer("env", "f", &value, NULL));
+  wasm_engine_t *second = wasm_engine_new();
+  wasmtime_store_t *other = wasmtime_store_new(second, NULL, NULL);
+  wasmtime_module_t *module = module_in(second, "(module (import \"env\" \"f\" (func (result i32))))");
+  wasmtime_instance_pre_t *pre = NULL;
+  wasmtime_instance_t instance;
+  wasmtime_func_t func;
+  wasm_trap_t *trap = NULL;
+  expect_error_says(wasmtime_linker_instantiate_pre(linker, module, &pre), "the module is of another engine");
+  expect(pre == NULL);
+  wasmtime_context_t *context = wasmtime_store_context(other);
+  expect_error_says(wasmtime_linker_instantiate(linker, context, module, &instance, &trap), "the store is of another engine");
+  expect_error_says(wasmtime_linker_instantiate(linker, ctx, module, &instance, &trap), "the module is of another engine");
+  expect_error_says(wasmtime_linker_get_default(linker, context, "none", 4, &func), "the store is of another engine");
+  wasmtime_module_delete(module);
+  wasmtime_store_delete(other);
+  wasm_engine_delete(second);
+}
+
 static void names_may_hold_any_text(void) {
   int value = 12;
   wasmtime_extern_t got;
@@ -331,6 +353,8 @@ int main(void) {
   RUN_LINKED(unknown_functions_become_traps);
   RUN_LINKED(unknown_imports_get_default_values);
   RUN_LINKED(preparing_checks_the_imports);
+  // The reference library ends the process.
+  if (!getenv("AMPOULE_AGAINST")) RUN_LINKED(nothing_is_linked_across_engines);
   RUN_LINKED(names_may_hold_any_text);
   RUN_LINKED(wasi_is_defined_once);
   return test_summary();

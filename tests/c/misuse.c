@@ -58,6 +58,10 @@ MISTAKE(wasmtime_extern_type, wasmtime_extern_type(other, &memory))
 MISTAKE(wasmtime_externref_data, wasmtime_externref_data(other, &ref))
 MISTAKE(wasmtime_externref_to_raw, wasmtime_externref_to_raw(other, &ref))
 
+static wasmtime_linker_t *linker;
+
+MISTAKE(wasmtime_linker_get, wasmtime_linker_get(linker, other, "env", 3, "f", 1, &func))
+
 #define ENDS(function) ends_the_process(#function, mistake_with_##function)
 
 static void handles_of_another_store(void) {
@@ -87,6 +91,26 @@ static void handles_of_another_store(void) {
   ENDS(wasmtime_externref_to_raw);
   wasmtime_externref_unroot(&ref);
   wasmtime_store_delete(second);
+}
+
+static wasm_trap_t *nothing(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                            wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)args, (void)nargs, (void)results, (void)nresults;
+  return NULL;
+}
+
+static void a_store_of_another_engine_than_the_linkers(void) {
+  linker = wasmtime_linker_new(engine);
+  wasm_functype_t *type = wasm_functype_new_0_0();
+  expect_ok(wasmtime_linker_define_func(linker, "env", 3, "f", 1, type, nothing, NULL, NULL));
+  wasm_functype_delete(type);
+  wasm_engine_t *second = wasm_engine_new();
+  wasmtime_store_t *stranger = wasmtime_store_new(second, NULL, NULL);
+  other = wasmtime_store_context(stranger);
+  ENDS(wasmtime_linker_get);
+  wasmtime_store_delete(stranger);
+  wasm_engine_delete(second);
+  wasmtime_linker_delete(linker);
 }
 
 // -- Numbers that mean nothing
@@ -125,6 +149,7 @@ int main(void) {
   // The reference library ends the process too, without naming the function.
   if (getenv("AMPOULE_AGAINST")) return test_summary();
   RUN(handles_of_another_store);
+  RUN(a_store_of_another_engine_than_the_linkers);
   RUN(numbers_that_mean_nothing);
   RUN(frames_know_no_instance);
   return test_summary();

@@ -179,6 +179,28 @@ static void a_guest_grows_it_for_all(void) {
   wasmtime_sharedmemory_delete(memory);
 }
 
+// Code without checks would run past the end of a memory that has no guard.
+static void another_engine_does_not_take_it(void) {
+  wasm_config_t *config = wasm_config_new();
+  shared(config);
+  wasmtime_config_memory_reservation_set(config, 0);
+  wasmtime_config_memory_guard_size_set(config, 0);
+  wasm_engine_t *unguarded = wasm_engine_new_with_config(config), *mine = engine;
+  engine = unguarded;
+  wasmtime_sharedmemory_t *memory = new_shared(1, 4);
+  engine = mine;
+  wasmtime_module_t *module = module_of(COUNTER);
+  wasmtime_extern_t import = shared_extern(memory);
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_error_says(wasmtime_instance_new(ctx, module, &import, 1, &instance, &trap),
+                    "instantiation is not currently supported");
+  expect(trap == NULL);
+  wasmtime_module_delete(module);
+  wasmtime_sharedmemory_delete(memory);
+  wasm_engine_delete(unguarded);
+}
+
 int main(void) {
   RUN_WITH(shared, a_shared_memory_grows_in_place);
   RUN_WITH(shared, a_clone_is_the_same_memory);
@@ -189,5 +211,6 @@ int main(void) {
   RUN_WITH(shared, threads_count_together);
   RUN_WITH(shared, a_waiting_thread_is_notified);
   RUN_WITH(shared, a_guest_grows_it_for_all);
+  RUN_WITH(shared, another_engine_does_not_take_it);
   return test_summary();
 }

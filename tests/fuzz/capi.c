@@ -659,7 +659,7 @@ static void op_linker(int s) {
   wasmtime_func_t func;
   wasm_trap_t *trap = NULL;
   wasmtime_error_t *error = NULL;
-  const char *name = some_name();
+  const char *name = some_name(), *space = once_in(2) ? "env" : "";
   if (!may_enter(s)) return;
   struct entry entry = enter(s);
   switch (below(9)) {
@@ -670,19 +670,21 @@ static void op_linker(int s) {
     error = wasmtime_linker_define_instance(linker, context, "env", 3, &instance);
     break;
   case 2:
-    error = wasmtime_linker_module(linker, context, once_in(2) ? "env" : "", once_in(2) ? 3 : 0, module);
+    error = wasmtime_linker_module(linker, context, space, strlen(space), module);
     break;
   case 3: error = wasmtime_linker_define_unknown_imports_as_traps(linker, module); break;
   case 4: error = wasmtime_linker_define_unknown_imports_as_default_values(linker, context, module); break;
   case 5:
-    if (wasmtime_linker_get(linker, context, "env", 3, name, strlen(name), &item)) take_extern(s, &item);
+    // Another engine's is misuse.
+    if (of_engine(linkers[at].origin, s) && wasmtime_linker_get(linker, context, "env", 3, name, strlen(name), &item)) take_extern(s, &item);
     break;
   case 6:
-    error = wasmtime_linker_get_default(linker, context, once_in(2) ? "env" : "", once_in(2) ? 3 : 0, &func);
+    error = wasmtime_linker_get_default(linker, context, space, strlen(space), &func);
     if (!error) keep_funcs(owner(func.store_id), func);
     break;
   case 7:
     error = wasmtime_linker_instantiate_pre(linker, module, &pre);
+    check(error || linkers[at].origin.store == modules[module_at].origin.store);
     if (!error) keep_pres(linkers[at].origin, pre);
     break;
   default:
@@ -716,21 +718,23 @@ static void op_instantiate_pre(int s) {
 
 static void op_misuse(int s) {
   if (!once_in(20) || getenv("AMPOULE_VALGRIND") || depth) return;
-  int func_at = -1, memory_at = -1, table_at = -1, global_at = -1;
+  int func_at = -1, memory_at = -1, table_at = -1, global_at = -1, linker_at = -1;
   for (size_t i = 0; i < num_funcs; i++) if (!belongs(funcs[i].origin, s)) func_at = (int)i;
   for (size_t i = 0; i < num_memories; i++) if (!belongs(memories[i].origin, s)) memory_at = (int)i;
   for (size_t i = 0; i < num_tables; i++) if (!belongs(tables[i].origin, s)) table_at = (int)i;
   for (size_t i = 0; i < num_globals; i++) if (!belongs(globals[i].origin, s)) global_at = (int)i;
-  static const char *const names[] = {"wasmtime_func_type", "wasmtime_memory_data", "wasmtime_table_size",
-                                      "wasmtime_global_get", "wasmtime_memory_size", "wasmtime_func_to_raw"};
-  int which = (int)below(6), pipes[2];
-  if ((which == 0 || which == 5 ? func_at : which == 1 || which == 4 ? memory_at : which == 2 ? table_at : global_at) < 0)
-    return;
+  for (size_t i = 0; i < num_linkers; i++) if (!of_engine(linkers[i].origin, s)) linker_at = (int)i;
+  static const char *const names[] = {"wasmtime_func_type",   "wasmtime_memory_data", "wasmtime_table_size", "wasmtime_global_get",
+                                      "wasmtime_memory_size", "wasmtime_func_to_raw", "wasmtime_linker_get"};
+  const int found[] = {func_at, memory_at, table_at, global_at, memory_at, func_at, linker_at};
+  int which = (int)below(7), pipes[2];
+  if (found[which] < 0) return;
   check(!pipe(pipes));
   fflush(stdout);
   pid_t child = fork();
   if (child == 0) {
     wasmtime_val_t val;
+    wasmtime_extern_t item;
     dup2(pipes[1], 2);
     switch (which) {
     case 0: wasmtime_func_type(stores[s].context, &funcs[func_at].it); break;
@@ -739,6 +743,7 @@ static void op_misuse(int s) {
     case 3: wasmtime_global_get(stores[s].context, &globals[global_at].it, &val); break;
     case 4: wasmtime_memory_size(stores[s].context, &memories[memory_at].it); break;
     case 5: wasmtime_func_to_raw(stores[s].context, &funcs[func_at].it); break;
+    case 6: wasmtime_linker_get(linkers[linker_at].it, stores[s].context, "env", 3, "f0", 2, &item); break;
     }
     _exit(0);
   }

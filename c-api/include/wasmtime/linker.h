@@ -116,13 +116,14 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_linker_module(
 
 /// Sets `*func` to what running the module `name` means: its export with an
 /// empty name, else its export `_start`, else a function that does nothing. An
-/// error when that export is not a function.
+/// error when that export is not a function, or the store is of another engine.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_linker_get_default(
     const wasmtime_linker_t *linker, wasmtime_context_t *store,
     const char *name, size_t name_len, wasmtime_func_t *func);
 
 /// Sets `*item` to `module`.`name` for `store` and returns true; false when it
-/// is not defined. The extern belongs to the caller.
+/// is not defined. The extern belongs to the caller. A store of another engine
+/// than the linker's ends the process.
 WASM_API_EXTERN bool wasmtime_linker_get(
     const wasmtime_linker_t *linker, wasmtime_context_t *store,
     const char *module, size_t module_len, const char *name, size_t name_len,
@@ -130,7 +131,7 @@ WASM_API_EXTERN bool wasmtime_linker_get(
 
 /// Looks up and checks the imports of `module` once, and sets `*instance_pre`
 /// to the result, owned by the caller. An error when one is missing or does not
-/// match.
+/// match, or the module is of another engine.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_linker_instantiate_pre(
     const wasmtime_linker_t *linker, const wasmtime_module_t *module,
     wasmtime_instance_pre_t **instance_pre);

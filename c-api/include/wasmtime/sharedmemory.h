@@ -19,7 +19,8 @@ extern "C" {
 /// \brief A linear memory that any number of stores, threads and hosts use at
 /// once.
 ///
-/// Belongs to an engine, not to a store. Reference-counted; every function here
+/// Belongs to an engine, not to a store: modules of another engine do not take
+/// it as an import. Reference-counted; every function here
 /// may be called from any thread. Whoever reads or writes its bytes does so
 /// with atomic accesses, as others may be writing.
 typedef struct wasmtime_sharedmemory wasmtime_sharedmemory_t;
