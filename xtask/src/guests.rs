@@ -69,6 +69,15 @@ pub fn zig() -> Result<PathBuf> {
     python::venv_with("ziglang", ZIG_VERSION)
 }
 
+/// That compiler, ready for its arguments.
+pub fn zig_cc() -> Result<Command> {
+    let mut compile = Command::new(zig()?);
+    let zig_cache = project::cache().join("zig");
+    compile.env("ZIG_GLOBAL_CACHE_DIR", &zig_cache).env("ZIG_LOCAL_CACHE_DIR", &zig_cache);
+    compile.args(["-m", "ziglang", "cc"]);
+    Ok(compile)
+}
+
 fn fetch(folder: &Path) -> Result<()> {
     for real in REAL {
         let target = folder.join(real.name);
@@ -98,18 +107,7 @@ fn compile(folder: &Path) -> Result<()> {
         if !old {
             continue;
         }
-        let zig = zig()?;
-        let zig_cache = project::cache().join("zig");
-        process::run(
-            Command::new(zig)
-                .env("ZIG_GLOBAL_CACHE_DIR", &zig_cache)
-                .env("ZIG_LOCAL_CACHE_DIR", &zig_cache)
-                .args(["-m", "ziglang", "cc"])
-                .args(FLAGS)
-                .arg(&source)
-                .arg("-o")
-                .arg(&target),
-        )?;
+        process::run(zig_cc()?.args(FLAGS).arg(&source).arg("-o").arg(&target))?;
         println!("{} from {}", project::short(&target), project::short(&source));
     }
     fs::write(recipe_path, recipe)?;
@@ -117,7 +115,7 @@ fn compile(folder: &Path) -> Result<()> {
 }
 
 /// Whether `made` is missing, or older than `source`.
-fn is_older(made: &Path, source: &Path) -> Result<bool> {
+pub fn is_older(made: &Path, source: &Path) -> Result<bool> {
     let changed = |path: &Path| -> Result<SystemTime> {
         let metadata = fs::metadata(path).with_context(|| format!("no file {}", path.display()))?;
         Ok(metadata.modified()?)

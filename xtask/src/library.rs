@@ -136,6 +136,14 @@ impl Library {
         if self.is_stand_in() {
             compile.arg("-DAMPOULE_AGAINST");
         }
+        self.link(&mut compile, linkage);
+        process::capture(compile.arg("-o").arg(&executable))
+            .with_context(|| format!("{} does not compile", project::short(source)))?;
+        Ok(executable)
+    }
+
+    /// Adds what links this library to a compiler's arguments, after the sources and objects that need it.
+    pub fn link(&self, compile: &mut Command, linkage: Linkage) {
         match linkage {
             Linkage::Shared => {
                 compile.arg("-L").arg(&self.folder).arg("-lampoule");
@@ -146,9 +154,6 @@ impl Library {
                 compile.arg("-Wl,--gc-sections").arg(self.file(linkage)).args(SYSTEM_LIBRARIES);
             }
         }
-        process::capture(compile.arg("-o").arg(&executable))
-            .with_context(|| format!("{} does not compile", project::short(source)))?;
-        Ok(executable)
     }
 }
 
