@@ -74,6 +74,16 @@ pub enum ErrorKind {
     /// The bytes are not a module, or not one that this engine runs.
     #[error("{0}")]
     Decode(#[from] DecodeError),
+    /// A function body that breaks a rule of the spec.
+    #[error("{error}")]
+    Body {
+        /// The function, counted as the module counts.
+        func: u32,
+        /// Its name, from the module's name section.
+        name: Option<String>,
+        /// What is wrong, and where.
+        error: DecodeError,
+    },
     /// Text that is not a module.
     #[error("{0}")]
     Text(String),
@@ -359,6 +369,15 @@ impl ErrorKind {
                 vec![format!("incompatible import type for `{module}::{name}`"), reason.clone()]
             }
             ErrorKind::Decode(error) => vec!["failed to parse WebAssembly module".to_string(), error.to_string()],
+            // Programs know these words, from engines that find such mistakes while they compile.
+            ErrorKind::Body { func, name, error: DecodeError::Invalid { message, offset } } => {
+                let name = name.as_ref().map(|name| format!("::{name}")).unwrap_or_default();
+                vec![
+                    format!("failed to compile: wasm[0]::function[{func}]{name}"),
+                    "WebAssembly translation error".to_string(),
+                    format!("Invalid input WebAssembly code at offset {offset}: {message}"),
+                ]
+            }
             ErrorKind::Cancelled(cause) => vec![cause.to_string(), self.to_string()],
             ErrorKind::System(doing, error) => vec![doing.to_string(), error.to_string()],
             kind => vec![kind.to_string()],

@@ -89,13 +89,23 @@ pub(crate) fn check_import(store: &Store, module: &Module, import: &Import, give
     if fits { Ok(()) } else { Err(mismatch(import, &description.item_type(import.item), &found)) }
 }
 
+/// Refuses an import by its type alone.
+pub(crate) fn check_type(import: &Import, expected: &ExternType, found: &ExternType) -> Result<(), Error> {
+    let fits = match (expected, found) {
+        (ExternType::Table(expected), ExternType::Table(found)) => table_fits(found, expected),
+        (ExternType::Memory(expected), ExternType::Memory(found)) => memory_fits(found, expected),
+        _ => expected == found,
+    };
+    if fits { Ok(()) } else { Err(mismatch(import, expected, found)) }
+}
+
 /// The error of an import of another type than expected.
-pub(crate) fn mismatch(import: &Import, expected: &ExternType, found: &ExternType) -> Error {
+fn mismatch(import: &Import, expected: &ExternType, found: &ExternType) -> Error {
     let reason = match (expected, found) {
         (ExternType::Func(expected), ExternType::Func(found)) => {
             format!("types incompatible: expected type `{expected}`, found type `{found}`")
         }
-        (ExternType::Global(expected), ExternType::Global(found)) if expected.mutable != found.mutable => {
+        (ExternType::Global(expected), ExternType::Global(found)) if expected.content == found.content => {
             let word = |mutable| if mutable { "mutable" } else { "immutable" };
             format!(
                 "global types incompatible: expected {} global, found {} global",
@@ -187,8 +197,10 @@ fn check_limits(store: &mut Store, module: &Module) -> Result<(), Error> {
     let own_memories = description.memories.len() - description.num_imported_memories;
     let own_tables = description.tables.len() - description.num_imported_tables;
     Limits::check_count("instance", instances.list.len(), 1, limits.instances)?;
-    Limits::check_count("memory", instances.memories.len(), own_memories, limits.memories)?;
-    Limits::check_count("table", instances.tables.len(), own_tables, limits.tables)?;
+    let (memories, tables) =
+        (instances.memories.len() - instances.host_memories, instances.tables.len() - instances.host_tables);
+    Limits::check_count("memory", memories, own_memories, limits.memories)?;
+    Limits::check_count("table", tables, own_tables, limits.tables)?;
     let current = instances.list.len() as u64;
     let request =
         LimitRequest { resource: Resource::Instance, grows: false, current, desired: current + 1, maximum: None };

@@ -1,7 +1,7 @@
 //! Linkers: names for what modules import.
 
 use crate::engine::Engine;
-use crate::error::{Error, LinkError};
+use crate::error::{Error, ErrorKind, LinkError};
 use crate::external::Extern;
 use crate::func::Func;
 use crate::global::Global;
@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::table::Table;
 use crate::tag::Tag;
 use crate::val::Val;
-use ampoule_core::module::Import;
+use ampoule_core::module::{Import, Item};
 use ampoule_core::types::{ExternType, FuncType, ValType};
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -39,7 +39,8 @@ struct Name {
 #[derive(Clone)]
 enum Definition {
     Host(Arc<HostFunc>),
-    Item(Extern),
+    /// With its type at that time: what is prepared without a store is compared with it.
+    Item(Extern, Arc<ExternType>),
 }
 
 /// A module whose imports have been found and checked: instantiating it only has to place them.
@@ -76,8 +77,7 @@ impl Linker {
     /// Where the name is taken and shadowing is off, or the item is of another store than `store`.
     pub fn define(&mut self, store: &Store, module: &str, name: &str, item: Extern) -> Result<(), Error> {
         self.check_engine(store)?;
-        item.ty(store)?;
-        self.insert(module, name, Definition::Item(item))
+        self.insert(module, name, Definition::item(store, item)?)
     }
 
     /// Gives a host function a name, for every store.
@@ -112,7 +112,7 @@ impl Linker {
         let count = instance.module(store)?.description().exports.len();
         for position in 0..count {
             let (name, item) = instance.export_at(store, position).expect("the position is in range");
-            self.insert(module, name, Definition::Item(item))?;
+            self.insert(module, name, Definition::item(store, item)?)?;
         }
         Ok(())
     }
@@ -121,30 +121,49 @@ impl Linker {
     /// instantiated now, but anew each time its export is called; a reactor's `_initialize` runs now.
     ///
     /// # Errors
-    /// As [`Linker::instantiate`], and as [`Linker::define`].
+    /// Where the module is neither, by what it exports; and as [`Linker::instantiate`], and as [`Linker::define`].
     pub fn module(&mut self, store: &mut Store, name: &str, module: &Module) -> Result<(), Error> {
-        let exports_func = |name: &str| {
-            let export = module.description().export(name)?;
-            let ExternType::Func(ty) = module.description().item_type(export.item) else { return None };
-            (ty.params().is_empty() && ty.results().is_empty()).then_some(())
-        };
-        if exports_func(COMMAND_START).is_some() {
-            return self.command(store, name, module);
+        let is_func = |name: &str| module.description().export(name).map(|export| matches!(export.item, Item::Func(_)));
+        let not_func = |name: &str| Error::new(ErrorKind::Type(format!("`{name}` must be a function")));
+        match (is_func(COMMAND_START), is_func(REACTOR_START)) {
+            (Some(_), Some(_)) => {
+                Err(Error::new(ErrorKind::Type("Program cannot be both a Command and a Reactor".to_string())))
+            }
+            (Some(true), None) => self.command(store, name, module),
+            (Some(false), None) => Err(not_func(COMMAND_START)),
+            (None, Some(false)) => Err(not_func(REACTOR_START)),
+            (None, initializes) => {
+                let instance = self.instantiate(store, module)?;
+                if initializes.is_some() {
+                    let initialize = instance.get_func(store, REACTOR_START).expect("just looked up");
+                    initialize
+                        .call(store, &[], &mut [])
+                        .map_err(|error| error.of("calling the Reactor initialization function"))?;
+                }
+                self.define_instance(store, name, instance)
+            }
         }
-        let instance = self.instantiate(store, module)?;
-        if exports_func(REACTOR_START).is_some() {
-            let initialize = instance.get_func(store, REACTOR_START).expect("just looked up");
-            initialize.call(store, &[], &mut [])?;
-        }
-        self.define_instance(store, name, instance)
     }
 
     /// Names the functions of a command: each call runs a fresh instance.
     fn command(&mut self, store: &mut Store, name: &str, module: &Module) -> Result<(), Error> {
+        // Only functions make sense without an instance at hand. What every C compiler exports besides is passed over.
+        for (export, ty) in module.exports() {
+            let fits = match ty {
+                ExternType::Func(_) => true,
+                ExternType::Memory(_) => export.name == "memory",
+                ExternType::Table(_) => export.name == "__indirect_function_table",
+                ExternType::Global(_) => ["__heap_base", "__data_end", "__dso_handle"].contains(&&*export.name),
+                ExternType::Tag(_) => false,
+            };
+            if !fits {
+                let message = format!("command export '{}' is not a function", export.name);
+                return Err(Error::new(ErrorKind::Type(message)));
+            }
+        }
         // Imports are found now: a command sees what was defined before it.
         let pre = self.instantiate_pre(module)?;
         for (export, ty) in module.exports() {
-            // Only functions make sense without an instance at hand.
             let ExternType::Func(ty) = ty else { continue };
             let (pre, entry) = (pre.clone(), export.name.clone());
             let func = Func::new(store, &ty, move |mut caller, args, results| {
@@ -152,7 +171,7 @@ impl Linker {
                 let func = instance.get_func(caller.store(), &entry).expect("the module exports it");
                 func.call(caller.store(), args, results)
             })?;
-            self.insert(name, &export.name, Definition::Item(Extern::Func(func)))?;
+            self.insert(name, &export.name, Definition::item(store, Extern::Func(func))?)?;
         }
         Ok(())
     }
@@ -163,12 +182,10 @@ impl Linker {
     /// # Errors
     /// Where what goes by that name is not a function, or the store is of another engine.
     pub fn get_default(&self, store: &mut Store, module: &str) -> Result<Func, Error> {
-        for name in ["", COMMAND_START] {
+        for (name, shown) in [("", "default export"), (COMMAND_START, "`_start`")] {
             match self.get(store, module, name)? {
                 Some(Extern::Func(func)) => return Ok(func),
-                Some(_) => {
-                    return Err(Error::message(format!("default export in '{module}' is not a function")));
-                }
+                Some(_) => return Err(Error::new(ErrorKind::Type(format!("{shown} in '{module}' is not a function")))),
                 None => {}
             }
         }
@@ -205,37 +222,44 @@ impl Linker {
     /// memories and tables are as small as their types allow.
     ///
     /// # Errors
-    /// Where something can't be made in this store.
+    /// Where something can't be made in this store, or the store is of another engine.
     pub fn define_unknown_imports_as_default_values(
         &mut self,
         store: &mut Store,
         module: &Module,
     ) -> Result<(), Error> {
+        self.check_engine(store)?;
         for (import, ty) in module.imports() {
             if self.definitions.contains_key(&Name::new(&import.module, &import.name)) {
                 continue;
             }
-            let definition = match ty {
-                ExternType::Func(ty) => {
-                    // Results are zero and null before a host function sets them.
-                    Definition::Host(Arc::new(HostFunc::new(&self.engine, &ty, |_, _, _| Ok(()))?))
+            let definition = self.default_value(store, ty).map_err(|error| match error.kind() {
+                ErrorKind::Limit(reason) => {
+                    let Import { module, name, .. } = import;
+                    Error::new(ErrorKind::Limit(format!("no default value exists for `{module}::{name}`: {reason}")))
                 }
-                ExternType::Global(ty) => {
-                    Definition::Item(Extern::Global(Global::new(store, ty, &Val::default_for(ty.content))?))
-                }
-                ExternType::Table(ty) => {
-                    let null = Val::default_for(ValType::Ref(ty.element));
-                    Definition::Item(Extern::Table(Table::new(store, &ty, &null)?))
-                }
-                ExternType::Memory(ty) if ty.shared => {
-                    Definition::Item(Extern::SharedMemory(SharedMemory::new(&self.engine, &ty)?))
-                }
-                ExternType::Memory(ty) => Definition::Item(Extern::Memory(Memory::new(store, &ty)?)),
-                ExternType::Tag(ty) => Definition::Item(Extern::Tag(Tag::new(store, &ty)?)),
-            };
+                _ => error,
+            })?;
             self.insert(&import.module, &import.name, definition)?;
         }
         Ok(())
+    }
+
+    fn default_value(&self, store: &mut Store, ty: ExternType) -> Result<Definition, Error> {
+        let item = match ty {
+            // Results are zero and null before a host function sets them.
+            ExternType::Func(ty) => {
+                return Ok(Definition::Host(Arc::new(HostFunc::new(&self.engine, &ty, |_, _, _| Ok(()))?)));
+            }
+            ExternType::Global(ty) => Extern::Global(Global::new(store, ty, &Val::default_for(ty.content))?),
+            ExternType::Table(ty) => {
+                Extern::Table(Table::new(store, &ty, &Val::default_for(ValType::Ref(ty.element)))?)
+            }
+            ExternType::Memory(ty) if ty.shared => Extern::SharedMemory(SharedMemory::new(&self.engine, &ty)?),
+            ExternType::Memory(ty) => Extern::Memory(Memory::new(store, &ty)?),
+            ExternType::Tag(ty) => Extern::Tag(Tag::new(store, &ty)?),
+        };
+        Definition::item(store, item)
     }
 
     /// Instantiates a module with what goes by the names it imports.
@@ -256,8 +280,8 @@ impl Linker {
     /// Finds and checks what a module imports, once for any number of instances.
     ///
     /// # Errors
-    /// [`LinkError`] where a name is missing or of another type, or the module is of another engine. Types of items of a store
-    /// are checked when that store is at hand.
+    /// [`LinkError`] where a name is missing or of another type, or the module is of another engine. Items of a store have the
+    /// sizes that they had when they were defined.
     pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre, Error> {
         if !self.engine.same(module.engine()) {
             return Err(LinkError::WrongEngine { what: "module" }.into());
@@ -268,12 +292,12 @@ impl Linker {
             .iter()
             .map(|import| {
                 let definition = self.find(import)?.clone();
-                if let Definition::Host(host) = &definition {
-                    let expected = module.description().item_type(import.item);
-                    let found = ExternType::Func(host.ty().clone());
-                    if expected != found {
-                        return Err(instantiate::mismatch(import, &expected, &found));
+                let expected = module.description().item_type(import.item);
+                match &definition {
+                    Definition::Host(host) => {
+                        instantiate::check_type(import, &expected, &ExternType::Func(host.ty().clone()))?;
                     }
+                    Definition::Item(_, found) => instantiate::check_type(import, &expected, found)?,
                 }
                 Ok(definition)
             })
@@ -310,11 +334,11 @@ impl InstancePre {
             return Err(LinkError::WrongEngine { what: "store" }.into());
         }
         let imports: Vec<Extern> = self.imports.iter().map(|definition| definition.place(store)).collect();
-        // Host functions were checked when they were found; items only make sense now.
+        // Host functions were checked when they were found; of items it is not known yet whether they are this store's.
         for (import, (definition, given)) in
             self.module.description().imports.iter().zip(self.imports.iter().zip(&imports))
         {
-            if let Definition::Item(_) = definition {
+            if let Definition::Item(..) = definition {
                 instantiate::check_import(store, &self.module, import, given)?;
             }
         }
@@ -328,11 +352,20 @@ impl InstancePre {
 }
 
 impl Definition {
+    /// An item of this store.
+    ///
+    /// # Errors
+    /// Where it is of another.
+    fn item(store: &Store, item: Extern) -> Result<Self, Error> {
+        let ty = Arc::new(item.current_ty(store)?);
+        Ok(Definition::Item(item, ty))
+    }
+
     /// The item, in this store.
     fn place(&self, store: &mut Store) -> Extern {
         match self {
             Definition::Host(host) => Extern::Func(Func::from_host(store, host)),
-            Definition::Item(item) => item.clone(),
+            Definition::Item(item, _) => item.clone(),
         }
     }
 }

@@ -92,8 +92,8 @@ impl Memory {
                 "shared memories must be created through `SharedMemory`".to_string(),
             )));
         }
-        crate::store::limits::Limits::check_count("memory", store.instances.memories.len(), 1, store.limits.memories)?;
         let position = allocate(store, ty, None, std::ptr::null_mut())?;
+        store.instances.host_memories += 1;
         Ok(Memory::at(store, position))
     }
 

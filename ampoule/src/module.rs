@@ -136,7 +136,7 @@ impl Module {
         {
             return Module::loaded(engine, loaded);
         }
-        let description = Arc::new(validated(engine, bytes)?);
+        let description = Arc::new(validated(engine, bytes).map_err(|invalid| invalid.into_error(bytes))?);
         let bytes: Arc<[u8]> = bytes.into();
         let layout = Arc::new(VmLayout::new(&description));
         if let Some(pool) = engine.pool() {
@@ -184,7 +184,7 @@ impl Module {
     /// # Errors
     /// See [`Module::new`].
     pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<(), Error> {
-        validated(engine, bytes).map(|_| ())
+        validated(engine, bytes).map(|_| ()).map_err(|invalid| invalid.error.into())
     }
 
     /// The compiled module as bytes, for [`Module::deserialize`]. Compiles what hasn't been.
@@ -379,21 +379,55 @@ fn made_for(engine: &Engine) -> serialize::Expected<'_> {
     serialize::Expected { target: engine.target(), features: &config.features, tunables: &config.tunables }
 }
 
-/// Decodes and validates, the bodies on all cores where that pays.
-fn validated(engine: &Engine, bytes: &[u8]) -> Result<ModuleDescription, Error> {
+/// Why bytes are no valid module, and the function body in which that shows, with the module, where it shows in one.
+struct Invalid {
+    error: decode::DecodeError,
+    body: Option<(Box<ModuleDescription>, usize)>,
+}
+
+impl From<decode::DecodeError> for Invalid {
+    fn from(error: decode::DecodeError) -> Self {
+        Self { error, body: None }
+    }
+}
+
+impl Invalid {
+    /// The error of making a module of these bytes.
+    #[cfg(feature = "compiler")]
+    fn into_error(self, bytes: &[u8]) -> Error {
+        let Some((module, position)) = self.body else { return self.error.into() };
+        let func = (module.num_imported_functions + position) as u32;
+        let section =
+            module.name_section.as_ref().and_then(|range| bytes.get(range.start as usize..range.end as usize));
+        let name = section.and_then(|section| ampoule_core::names::function_names(section).remove(&func));
+        Error::new(ErrorKind::Body { func, name, error: self.error })
+    }
+}
+
+/// Decodes and validates, the bodies on all cores where that pays. Of several invalid bodies the first is told.
+fn validated(engine: &Engine, bytes: &[u8]) -> Result<ModuleDescription, Invalid> {
     let decode::Decoded { module, bodies } = decode::decode(bytes, &engine.config().features)?;
+    match first_invalid(engine, bodies) {
+        None => Ok(module),
+        Some((position, error)) => Err(Invalid { error, body: Some((Box::new(module), position)) }),
+    }
+}
+
+#[cfg_attr(not(feature = "compiler"), expect(unused_variables, reason = "threads come with the compiler"))]
+fn first_invalid(engine: &Engine, bodies: Vec<decode::Body<'_>>) -> Option<(usize, decode::DecodeError)> {
+    let check = |scratch: &mut decode::Scratch, (position, body)| {
+        decode::validate_body(body, scratch).err().map(|error| (position, error))
+    };
     #[cfg(feature = "compiler")]
     if engine.config().parallel_compilation && bodies.len() > 64 {
         use rayon::prelude::*;
-        crate::parallel::on_all_cores(|| {
-            let pieces = bodies.into_par_iter().with_min_len(32);
-            pieces.try_for_each_init(decode::Scratch::default, |scratch, body| decode::validate_body(body, scratch))
-        })?;
-        return Ok(module);
+        return crate::parallel::on_all_cores(|| {
+            let pieces = bodies.into_par_iter().with_min_len(32).enumerate();
+            pieces.map_init(decode::Scratch::default, check).find_map_first(|invalid| invalid)
+        });
     }
     let mut scratch = decode::Scratch::default();
-    bodies.into_iter().try_for_each(|body| decode::validate_body(body, &mut scratch))?;
-    Ok(module)
+    bodies.into_iter().enumerate().find_map(|body| check(&mut scratch, body))
 }
 
 /// The initial content of each own memory, where the leading data segments tell it without running anything.

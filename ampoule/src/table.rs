@@ -6,7 +6,6 @@ use crate::pool::Claim;
 use crate::store::Store;
 use crate::store::instances::ItemId;
 use crate::store::limiter::{LimitRequest, Resource};
-use crate::store::limits::Limits;
 use crate::val::Val;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::trap::TrapCode;
@@ -62,8 +61,8 @@ impl Table {
     pub fn new(store: &mut Store, ty: &TableType, init: &Val) -> Result<Table, Error> {
         ValType::Ref(ty.element).check_runs().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
         let init = element_in(store, ty.element, init)?;
-        Limits::check_count("table", store.instances.tables.len(), 1, store.limits.tables)?;
         let position = allocate(store, ty, init, std::ptr::null_mut())?;
+        store.instances.host_tables += 1;
         Ok(Table::at(store, position))
     }
 

@@ -25,7 +25,7 @@ pub enum DecodeError {
         offset: u64,
     },
     /// The bytes are a component, not a core module.
-    #[error("expected a WebAssembly module but was given a component")]
+    #[error("expected a WebAssembly module but was given a WebAssembly component")]
     Component,
     /// The module is valid, but uses something the engine doesn't run, or is larger than it takes.
     #[error("unsupported: {0}")]

@@ -83,11 +83,46 @@ static void an_error_names_its_causes(void) {
   expect(strstr(message, "at offset") != NULL);
 }
 
+static wasmtime_error_t *made_from(const char *bytes, size_t len) {
+  wasmtime_module_t *module = NULL;
+  wasmtime_error_t *error = wasmtime_module_new(engine, (const uint8_t *)bytes, len, &module);
+  if (module) wasmtime_module_delete(module);
+  return error;
+}
+
+// What is wrong in a function names the function; all else names the module.
+static void an_error_names_the_part_of_a_module(void) {
+  const char *message = test_take_message(module_error(engine, "(module (import \"a\" \"b\" (func)) (func)"
+                                                               "  (func $sum (result i32)) (func (result i64)))"));
+  expect(!strcmp(message, "failed to compile: wasm[0]::function[2]::sum\n\nCaused by:\n"
+                          "    0: WebAssembly translation error\n"
+                          "    1: Invalid input WebAssembly code at offset 45: type mismatch: expected i32 but nothing on stack\n"));
+  message = test_take_message(module_error(engine, "(module (func (drop (local.get 3))))"));
+  expect(strstr(message, "failed to compile: wasm[0]::function[0]\n") == message);
+  message = test_take_message(module_error(engine, "(module (global i32 (i64.const 0)))"));
+  expect(!strcmp(message, "failed to parse WebAssembly module\n\nCaused by:\n"
+                          "    type mismatch: expected i32, found i64 (at offset 0xf)\n"));
+  expect_error_says(made_from("\0asm\15\0\1\0", 8), "expected a WebAssembly module but was given a WebAssembly component");
+}
+
+// Also where many bodies are looked at by several threads.
+static void of_several_invalid_functions_the_first_is_named(void) {
+  enum { FUNCS = 300, LEN = FUNCS * 48 };
+  char *wat = calloc(LEN, 1);
+  size_t len = (size_t)snprintf(wat, LEN, "(module");
+  for (int i = 0; i < FUNCS; i++) len += (size_t)snprintf(wat + len, LEN - len, " (func%s)", i == 7 || i > 100 ? " drop" : "");
+  snprintf(wat + len, LEN - len, ")");
+  for (int i = 0; i < 20; i++) expect_error_says(module_error(engine, wat), "failed to compile: wasm[0]::function[7]\n");
+  free(wat);
+}
+
 int main(void) {
   RUN(an_error_has_the_message_it_was_made_with);
   RUN(an_error_of_the_host_is_no_exit_and_has_no_frames);
   RUN(an_exit_is_an_error_with_its_status);
   RUN(an_exit_has_a_trace);
   RUN(an_error_names_its_causes);
+  RUN(an_error_names_the_part_of_a_module);
+  RUN(of_several_invalid_functions_the_first_is_named);
   return test_summary();
 }

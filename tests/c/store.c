@@ -98,6 +98,26 @@ static void instances_tables_and_memories_are_counted(void) {
   expect_error_says(instantiate("(module (memory 0))"), "resource limit exceeded: memory count too high at 2");
 }
 
+static void what_the_host_makes_is_not_counted(void) {
+  wasmtime_store_limiter(store, -1, -1, -1, 1, 1);
+  wasm_memorytype_t *memory_type;
+  const wasm_limits_t limits = {0, 1};
+  wasm_tabletype_t *table_type = wasm_tabletype_new(wasm_valtype_new_funcref(), &limits);
+  wasmtime_val_t null = funcref_val(NULL);
+  wasmtime_memory_t memory;
+  wasmtime_table_t table;
+  expect_ok(wasmtime_memorytype_new(0, false, 0, false, false, 16, &memory_type));
+  for (int i = 0; i < 3; i++) {
+    expect_ok(wasmtime_memory_new(ctx, memory_type, &memory));
+    expect_ok(wasmtime_table_new(ctx, table_type, &null, &table));
+  }
+  wasm_memorytype_delete(memory_type);
+  wasm_tabletype_delete(table_type);
+  expect_ok(instantiate("(module (memory 0) (table 0 funcref))"));
+  expect_error_says(instantiate("(module (table 0 funcref))"), "resource limit exceeded: table count too high at 2");
+  expect_error_says(instantiate("(module (memory 0))"), "resource limit exceeded: memory count too high at 2");
+}
+
 static void what_begins_beyond_a_limit_is_an_error(void) {
   wasmtime_store_limiter(store, 65536, 5, -1, -1, -1);
   expect_error_says(instantiate("(module (memory 2))"), "memory minimum size of 2 pages exceeds memory limits");
@@ -105,8 +125,14 @@ static void what_begins_beyond_a_limit_is_an_error(void) {
   wasm_memorytype_t *type;
   wasmtime_memory_t memory;
   expect_ok(wasmtime_memorytype_new(2, false, 0, false, false, 16, &type));
-  expect_error(wasmtime_memory_new(ctx, type, &memory));
+  expect_error_says(wasmtime_memory_new(ctx, type, &memory), "memory minimum size of 2 pages exceeds memory limits");
   wasm_memorytype_delete(type);
+  const wasm_limits_t limits = {6, 9};
+  wasm_tabletype_t *table_type = wasm_tabletype_new(wasm_valtype_new_funcref(), &limits);
+  wasmtime_val_t null = funcref_val(NULL);
+  wasmtime_table_t table;
+  expect_error_says(wasmtime_table_new(ctx, table_type, &null, &table), "table minimum size of 6 elements exceeds table limits");
+  wasm_tabletype_delete(table_type);
   expect_ok(instantiate("(module (memory 1) (table 5 funcref))"));
 }
 
@@ -625,6 +651,7 @@ int main(void) {
   RUN(memory_grows_up_to_the_limit_in_bytes);
   RUN(a_table_grows_up_to_the_limit_in_elements);
   RUN(instances_tables_and_memories_are_counted);
+  RUN(what_the_host_makes_is_not_counted);
   RUN(what_begins_beyond_a_limit_is_an_error);
   RUN(each_memory_and_table_has_the_limit_for_itself);
   RUN(limits_leave_alone_what_exists);

@@ -169,6 +169,16 @@ static void a_guest_drops_references(void) {
   expect(finalized == 1000);
 }
 
+static void no_references(wasm_config_t *config) { wasmtime_config_gc_support_set(config, false); }
+
+static void a_reference_that_is_refused_is_finalized(void) {
+  int finalized = 0;
+  wasmtime_externref_t ref;
+  expect(!wasmtime_externref_new(ctx, &finalized, count_finalized, &ref));
+  expect(finalized == 1);
+  expect_error_says(module_error(engine, "(module (table 1 externref))"), "gc types are disallowed");
+}
+
 int main(void) {
   RUN(values_have_the_layout_of_the_interface);
   RUN(null_references_are_null);
@@ -180,5 +190,6 @@ int main(void) {
   RUN(raw_references_convert_and_back);
   RUN(many_references_come_and_go);
   RUN(a_guest_drops_references);
+  RUN_WITH(no_references, a_reference_that_is_refused_is_finalized);
   return test_summary();
 }

@@ -33,8 +33,12 @@ impl ExternRef {
     /// A new reference to `value`, which is dropped once nothing refers to it, or with the store.
     ///
     /// # Errors
-    /// Where the store holds 2^32 - 2 values already, or the engine's pool allows no more stores with references.
+    /// Where the store holds 2^32 - 2 values already, the engine's pool allows no more stores with references, or its
+    /// configuration none.
     pub fn new(store: &mut Store, value: Box<dyn Any + Send + Sync>) -> Result<ExternRef, Error> {
+        if !store.engine.config().features.gc_types {
+            return Err(Error::new(ErrorKind::Config("references to host values are not configured".to_string())));
+        }
         store.claim_gc_heap()?;
         if store.externrefs.wants_collection() {
             collect(store);

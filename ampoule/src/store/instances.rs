@@ -17,6 +17,9 @@ pub(crate) struct Instances {
     pub(crate) list: Vec<Box<InstanceData>>,
     pub(crate) memories: Vec<MemoryData>,
     pub(crate) tables: Vec<TableData>,
+    /// How many of the memories and tables the host made: limits don't count those.
+    pub(crate) host_memories: usize,
+    pub(crate) host_tables: usize,
     /// Globals made by the host; an instance's own are in its block.
     pub(crate) globals: Vec<Box<HostGlobal>>,
     pub(crate) tags: Vec<TagData>,

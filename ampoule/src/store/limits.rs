@@ -11,9 +11,9 @@ pub struct Limits {
     pub table_elements: Option<u64>,
     /// Instances in the store.
     pub instances: u64,
-    /// Tables in the store.
+    /// Tables of instances in the store; what the host makes by itself isn't counted, of memories neither.
     pub tables: u64,
-    /// Memories in the store.
+    /// Memories of instances in the store.
     pub memories: u64,
 }
 

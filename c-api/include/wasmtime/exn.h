@@ -41,7 +41,8 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_exn_new(
     wasmtime_context_t *store, const wasmtime_tag_t *tag,
     const wasmtime_val_t *fields, size_t nfields, wasmtime_exn_t **exn_ret);
 
-/// Sets `*tag_ret` to the tag of the exception.
+/// Sets `*tag_ret` to the tag of the exception. An error when it is of another
+/// store.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_exn_tag(
     wasmtime_context_t *store, const wasmtime_exn_t *exn,
     wasmtime_tag_t *tag_ret);
@@ -51,14 +52,15 @@ WASM_API_EXTERN size_t wasmtime_exn_field_count(
     wasmtime_context_t *store, const wasmtime_exn_t *exn);
 
 /// Makes `*val_ret` the field number `index`, owned by the caller. An error
-/// past the last.
+/// past the last, or when the exception is of another store.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_exn_field(
     wasmtime_context_t *store, const wasmtime_exn_t *exn, size_t index,
     wasmtime_val_t *val_ret);
 
 /// Makes `exn` (taken over) the pending exception of the store, in place of any
 /// other, and returns a trap, owned by the caller, for a host function to
-/// return: the guest then sees the exception thrown.
+/// return: the guest then sees the exception thrown. An exception of another
+/// store is freed, and the trap says so.
 WASM_API_EXTERN wasm_trap_t *wasmtime_context_set_exception(
     wasmtime_context_t *store, wasmtime_exn_t *exn);
 
@@ -91,7 +93,8 @@ WASM_API_EXTERN void wasmtime_exnref_from_raw(
 WASM_API_EXTERN uint32_t wasmtime_exnref_to_raw(
     wasmtime_context_t *context, const wasmtime_exnref_t *exnref);
 
-/// Sets `*tag_ret` to the tag of the exception. An error for null.
+/// Sets `*tag_ret` to the tag of the exception. An error for null, and of
+/// another store.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_exnref_tag(
     wasmtime_context_t *store, const wasmtime_exnref_t *exnref,
     wasmtime_tag_t *tag_ret);
@@ -101,7 +104,7 @@ WASM_API_EXTERN size_t wasmtime_exnref_field_count(
     wasmtime_context_t *store, const wasmtime_exnref_t *exnref);
 
 /// Makes `*val_ret` the field number `index`, owned by the caller. An error for
-/// null and past the last.
+/// null, past the last, and of another store.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_exnref_field(
     wasmtime_context_t *store, const wasmtime_exnref_t *exnref, size_t index,
     wasmtime_val_t *val_ret);

@@ -69,8 +69,9 @@ WASM_API_EXTERN wasm_functype_t *wasmtime_func_type(
 /// `nresults` values owned by the caller. Returns null with `*trap` set to a
 /// trap owned by the caller when the guest trapped. Returns an error when the
 /// arguments do not match the type, in number or kind, when `nresults` is not
-/// its number of results, when a value is of another store, or when the guest
-/// was ended by an error (an exit, for example). `results` is meaningful after
+/// its number of results, when the function is null, when it or a value is of
+/// another store, when the store is busy with an asynchronous call, or when the
+/// guest was ended by an error (an exit, for example). `results` is meaningful after
 /// success only.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_func_call(
     wasmtime_context_t *store, const wasmtime_func_t *func,
@@ -79,8 +80,8 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_func_call(
 
 /// Calls `func` without checking anything: `args_and_results` holds the
 /// arguments and then the results, both from its beginning, and must have
-/// `args_and_results_len` elements, at least the greater of the two numbers.
-/// Errors and traps are as in `wasmtime_func_call`.
+/// `args_and_results_len` elements; fewer than the greater of the two numbers is
+/// an error. Other errors, and traps, are as in `wasmtime_func_call`.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_func_call_unchecked(
     wasmtime_context_t *store, const wasmtime_func_t *func,
     wasmtime_val_raw_t *args_and_results, size_t args_and_results_len,

@@ -33,7 +33,8 @@ WASM_API_EXTERN void wasmtime_global_get(
     wasmtime_val_t *out);
 
 /// Stores `val` (borrowed). An error, changing nothing, when the global is
-/// constant, or the value does not match its type or is of another store.
+/// constant or of another store, or the value does not match its type or is of
+/// another store.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_global_set(
     wasmtime_context_t *store, const wasmtime_global_t *global,
     const wasmtime_val_t *val);

@@ -31,21 +31,24 @@ typedef struct wasmtime_instance {
 /// Sets `*instance` and returns null with `*trap` untouched on success. Returns
 /// null with `*trap` set to a trap owned by the caller when the start function
 /// or a segment's initialization trapped. Returns an error when the number of
-/// imports is wrong, one does not match, is of another store, or a limit of the
-/// store would be exceeded.
+/// imports is wrong, one does not match, is null or of another store, when the
+/// module is of another engine, or when a limit of the store or of the engine's
+/// pool would be exceeded, or the system has no room.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_instance_new(
     wasmtime_context_t *store, const wasmtime_module_t *module,
     const wasmtime_extern_t *imports, size_t nimports,
     wasmtime_instance_t *instance, wasm_trap_t **trap);
 
 /// Sets `*item` to the export `name` and returns true, or returns false when
-/// there is none. The extern belongs to the caller.
+/// there is none, or the instance is of another store. The extern belongs to the
+/// caller.
 WASM_API_EXTERN bool wasmtime_instance_export_get(
     wasmtime_context_t *store, const wasmtime_instance_t *instance,
     const char *name, size_t name_len, wasmtime_extern_t *item);
 
 /// Sets `*item` to the export number `index`, in the order of
-/// `wasmtime_module_exports`, and returns true; false past the last.
+/// `wasmtime_module_exports`, and returns true; false past the last, or when the
+/// instance is of another store.
 ///
 /// `*name` and `*name_len` become its name, without a NUL; it lives as long as
 /// the store. The extern belongs to the caller.
@@ -66,7 +69,8 @@ WASM_API_EXTERN void wasmtime_instance_pre_delete(
     wasmtime_instance_pre_t *instance_pre);
 
 /// Instantiates in `store`; as `wasmtime_instance_new`, without looking
-/// anything up.
+/// anything up. Items that the linker held must be of this store, or it is an
+/// error.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_instance_pre_instantiate(
     const wasmtime_instance_pre_t *instance_pre, wasmtime_context_t *store,
     wasmtime_instance_t *instance, wasm_trap_t **trap_ptr);

@@ -81,8 +81,8 @@ WASM_API_EXTERN uint64_t wasmtime_memory_size(
 /// Grows the memory by `delta` pages (of `wasmtime_memory_page_size` bytes).
 /// Returns null and sets `*prev_size`, in pages; or an error owned by the
 /// caller, leaving `*prev_size` alone, when the maximum or a limit of the store
-/// would be exceeded. Pointers from `wasmtime_memory_data` are stale after
-/// success.
+/// would be exceeded, the system has no room, or the memory is of another store.
+/// Pointers from `wasmtime_memory_data` are stale after success.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_memory_grow(
     wasmtime_context_t *store, const wasmtime_memory_t *memory, uint64_t delta,
     uint64_t *prev_size);

@@ -53,8 +53,8 @@ WASM_API_EXTERN wasmtime_context_t *wasmtime_store_context(
 /// \param memory_size bytes of any one memory; unlimited by default
 /// \param table_elements elements of any one table; unlimited by default
 /// \param instances instances of the whole store; 10,000 by default
-/// \param tables tables of the whole store; 10,000 by default
-/// \param memories memories of the whole store; 10,000 by default
+/// \param tables tables of all its instances; 10,000 by default
+/// \param memories memories of all its instances; 10,000 by default
 WASM_API_EXTERN void wasmtime_store_limiter(
     wasmtime_store_t *store, int64_t memory_size, int64_t table_elements,
     int64_t instances, int64_t tables, int64_t memories);

@@ -19,7 +19,8 @@ extern "C" {
 
 /// Sets `*table` to a new table of type `ty` (copied) with every element `init`
 /// (borrowed). An error when `init` does not match the type or is of another
-/// store, or a limit of the store is exceeded.
+/// store, a limit of the store is exceeded, or the type asks for more elements
+/// than a table can have.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_table_new(
     wasmtime_context_t *store, const wasm_tabletype_t *ty,
     const wasmtime_val_t *init, wasmtime_table_t *table);
@@ -36,8 +37,8 @@ WASM_API_EXTERN bool wasmtime_table_get(
     wasmtime_val_t *val);
 
 /// Sets the element at `index` to `value` (borrowed). An error, changing
-/// nothing, past the end, or when the value does not match the type or is of
-/// another store.
+/// nothing, past the end, or when the value does not match the type, or it or
+/// the table is of another store.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_table_set(
     wasmtime_context_t *store, const wasmtime_table_t *table, uint64_t index,
     const wasmtime_val_t *value);
@@ -48,8 +49,8 @@ WASM_API_EXTERN uint64_t wasmtime_table_size(
 
 /// Adds `delta` elements `init` (borrowed). Returns null and sets `*prev_size`,
 /// in elements; or an error owned by the caller, leaving `*prev_size` alone,
-/// when the maximum or a limit of the store would be exceeded or `init` does
-/// not match.
+/// when the maximum or a limit of the store would be exceeded, `init` does not
+/// match, or it or the table is of another store.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_table_grow(
     wasmtime_context_t *store, const wasmtime_table_t *table, uint64_t delta,
     const wasmtime_val_t *init, uint64_t *prev_size);

@@ -34,7 +34,8 @@ typedef struct wasmtime_tag {
   uint32_t __private2;
 } wasmtime_tag_t;
 
-/// Sets `*ret` to a new tag of type `tt` (copied), or returns an error.
+/// Sets `*ret` to a new tag of type `tt` (copied). An error when the type has
+/// results.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_tag_new(
     wasmtime_context_t *store, const wasm_tagtype_t *tt, wasmtime_tag_t *ret);
 

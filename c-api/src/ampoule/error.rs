@@ -127,7 +127,8 @@ fn info_of(error: &Error) -> ampoule_error_info_t {
             info.has |= HAS_ERRNO;
             info.system_errno = error.raw_os_error().unwrap_or_default();
         }
-        ErrorKind::Decode(DecodeError::Invalid { offset, .. }) => {
+        ErrorKind::Decode(DecodeError::Invalid { offset, .. })
+        | ErrorKind::Body { error: DecodeError::Invalid { offset, .. }, .. } => {
             info.has |= HAS_MODULE_OFFSET;
             info.module_offset = *offset;
         }
@@ -173,7 +174,7 @@ fn kind_of(kind: &ErrorKind) -> ampoule_error_kind_t {
         ErrorKind::Exit(_) => Exit,
         ErrorKind::Host(_) => Host,
         ErrorKind::Exception => Exception,
-        ErrorKind::Decode(_) => InvalidModule,
+        ErrorKind::Decode(_) | ErrorKind::Body { .. } => InvalidModule,
         ErrorKind::Text(_) => Text,
         ErrorKind::Compile(_) => Compile,
         ErrorKind::WrongStore | ErrorKind::Link(LinkError::WrongStore | LinkError::WrongEngine { .. }) => WrongStore,
