@@ -244,9 +244,30 @@ impl Func {
             }
         } else {
             store.check_nested()?;
+            if !store.stack.contains(sys::stack::stack_pointer()) {
+                // SAFETY: by the caller.
+                return unsafe { self.enter_elsewhere(store, thunk, args, results) };
+            }
             store.check_host_stack()?;
             at_end = store.begin_nested_call();
         }
+        // SAFETY: by the caller; what is asked of the store was asked.
+        unsafe { self.run(store, thunk, args, results, at_end) }
+    }
+
+    /// What is left to do where the store is ready, and knows the stack.
+    ///
+    /// # Safety
+    /// As for `enter`.
+    #[inline(always)]
+    unsafe fn run(
+        &self,
+        store: &mut Store,
+        thunk: *const u8,
+        args: *mut u8,
+        results: *mut u8,
+        at_end: AtEnd,
+    ) -> Result<bool, Error> {
         let vm: *mut Store = store;
         // SAFETY: `vm` is the store and its context (store invariants 1 and 2); it is not touched through `store` until
         // this returns (3). The reference belongs to this store, which the public callers compared.
@@ -259,6 +280,28 @@ impl Func {
             sys::entry::REFUSED => Ok(false),
             _ => Err(store.take_pending()),
         }
+    }
+
+    /// Enters from another stack than that of the guest that waits for this call.
+    ///
+    /// # Safety
+    /// As for `enter`.
+    #[cold]
+    unsafe fn enter_elsewhere(
+        &self,
+        store: &mut Store,
+        thunk: *const u8,
+        args: *mut u8,
+        results: *mut u8,
+    ) -> Result<bool, Error> {
+        let elsewhere = store.go_elsewhere(sys::stack::stack_pointer())?;
+        let entered = store.check_host_stack().and_then(|()| {
+            let at_end = store.begin_nested_call();
+            // SAFETY: by the caller.
+            unsafe { self.run(store, thunk, args, results, at_end) }
+        });
+        store.come_back(elsewhere);
+        entered
     }
 
     /// Calls a function without parameters and results.

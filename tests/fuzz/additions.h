@@ -304,8 +304,7 @@ static void import_native(int s) {
 
 static void call_native(int s, struct native native) {
   wasmtime_context_t *context = stores[s].context;
-  if (!may_enter(s)) return;
-  struct entry entry = enter(s);
+  bool entry = enter(s);
   int32_t argument = (int32_t)size_or_edge(70000);
   if (native.signature)
     ((int32_t(*)(int32_t))native.entry)(argument);

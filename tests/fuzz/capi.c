@@ -98,37 +98,21 @@ static wasmtime_error_t *deadline(wasmtime_context_t *context, void *data, uint6
 
 // -- Entering and leaving calls
 
-// Futures have stacks of their own, where a call may stay suspended. What it leaves there is its store's affair; but guests of
-// another store must not: the frames of one store nest across stacks only as long as none of them is left behind. So while there
-// are futures, the only store that is entered a second time is that of the innermost guest.
+// Futures have stacks of their own, where a call may stay suspended, and guests of other stores with it.
 
-static int innermost = -1;      // store
 static struct pending *current; // the future whose stack we are on
 static int current_store;       // its store
 
-static bool may_enter(int store) {
-  bool plain = true;
-  for (size_t i = 0; i < num_futures; i++) plain &= !futures[i].it->begun || futures[i].it->done;
-  return plain || !stores[store].active || innermost == store;
-}
-
-// What a use of a store found; those on the stack of the store's own future may never come back.
-struct entry {
-  bool counted;
-  int outer;
-};
-
-static struct entry enter(int store) {
-  struct entry entry = {!current || current_store != store, innermost};
-  if (entry.counted) stores[store].active++;
-  innermost = store;
+// Whether a use of a store counts: those on the stack of the store's own future may never come back.
+static bool enter(int store) {
+  bool counted = !current || current_store != store;
+  if (counted) stores[store].active++;
   depth++;
-  return entry;
+  return counted;
 }
 
-static void leave(int store, struct entry entry) {
-  if (entry.counted) stores[store].active--;
-  innermost = entry.outer;
+static void leave(int store, bool counted) {
+  if (counted) stores[store].active--;
   depth--;
 }
 
@@ -178,7 +162,7 @@ static void delete_store(int s) {
   current = NULL;
   stores[s].going = true;
   set_running(s, true);
-  struct entry entry = enter(s);
+  bool entry = enter(s);
   wasmtime_store_delete(stores[s].store);
   leave(s, entry);
   set_running(s, false);
@@ -187,7 +171,7 @@ static void delete_store(int s) {
 }
 
 static void op_delete_store(int s) {
-  if (!stores[s].active && may_enter(s) && once_in(2)) delete_store(s);
+  if (!stores[s].active && once_in(2)) delete_store(s);
 }
 
 static void op_store_settings(int s) {
@@ -324,8 +308,7 @@ static void op_instantiate(int s) {
   if (!complete && !once_in(6)) return;
   wasmtime_instance_t instance;
   wasm_trap_t *trap = NULL;
-  if (!may_enter(s)) return;
-  struct entry entry = enter(s);
+  bool entry = enter(s);
   wasmtime_error_t *error = wasmtime_instance_new(stores[s].context, modules[at].it, imports, count, &instance, &trap);
   leave(s, entry);
   note(error, trap, &instantiated);
@@ -391,8 +374,7 @@ static void op_call(int s) {
   if (belongs(funcs[at].origin, s)) kinds_of(s, &func, kinds, &nargs, &nresults);
   for (size_t i = 0; i < nargs; i++) args[i] = some_val(s, kinds[i]);
   wasm_trap_t *trap = NULL;
-  if (!may_enter(s)) return;
-  struct entry entry = enter(s);
+  bool entry = enter(s);
   wasmtime_error_t *error =
       wasmtime_func_call(stores[s].context, &func, args, nargs, results, nresults, once_in(20) ? NULL : &trap);
   leave(s, entry);
@@ -419,8 +401,7 @@ static void op_call_unchecked(int s) {
     wasm_functype_delete(type);
   }
   wasm_trap_t *trap = NULL;
-  if (!may_enter(s)) return;
-  struct entry entry = enter(s);
+  bool entry = enter(s);
   wasmtime_error_t *error =
       wasmtime_func_call_unchecked(stores[s].context, &func, values, once_in(12) ? below(2) : 16, &trap);
   leave(s, entry);
@@ -660,8 +641,7 @@ static void op_linker(int s) {
   wasm_trap_t *trap = NULL;
   wasmtime_error_t *error = NULL;
   const char *name = some_name(), *space = once_in(2) ? "env" : "";
-  if (!may_enter(s)) return;
-  struct entry entry = enter(s);
+  bool entry = enter(s);
   switch (below(9)) {
   case 0: error = wasmtime_linker_define_wasi(linker); break;
   case 1:
@@ -701,8 +681,7 @@ static void op_instantiate_pre(int s) {
   if (at < 0) return;
   wasmtime_instance_t instance;
   wasm_trap_t *trap = NULL;
-  if (!may_enter(s)) return;
-  struct entry entry = enter(s);
+  bool entry = enter(s);
   wasmtime_error_t *error = wasmtime_instance_pre_instantiate(pres[at].it, stores[s].context, &instance, &trap);
   leave(s, entry);
   if (!error && !trap) take_instance(s, &instance);
@@ -795,7 +774,7 @@ static void some_op(int within) {
 static void run_seed(uint64_t seed) {
   rng = seed * 0x2545f4914f6cdd1d + 1;
   memset(gifts, 0, sizeof gifts);
-  depth = 0, innermost = -1, current = NULL;
+  depth = 0, current = NULL;
   budget = OPS;
   for (int i = 0; i < STORES; i++) stores[i].store = NULL, stores[i].generation = 1;
   make_engines();
@@ -820,8 +799,12 @@ static void run_seed(uint64_t seed) {
     for (int i = 0; i < ENGINES; i++) wasm_engine_delete(engines[i]);
   for (int round = 0; round < 2; round++) {
     if (stores_first == (round == 0)) {
-      for (int i = 0; i < STORES; i++)
-        if (stores[i].store) delete_store(i);
+      // One whose guest was left on the stack of another's future comes after that.
+      for (bool more = true; more;) {
+        more = false;
+        for (int i = 0; i < STORES; i++)
+          if (stores[i].store && !stores[i].active) delete_store(i), more = true;
+      }
     } else {
       end_futures();
       forget_pres(), forget_linkers(), forget_modules(), forget_shareds(), forget_externrefs();

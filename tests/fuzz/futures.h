@@ -2,23 +2,23 @@
 
 // What counts for the stack that we are on, while a future runs on its own.
 struct here {
-  int depth, innermost, current_store, active[STORES];
+  int depth, current_store, active;
   struct pending *current;
 };
 
 static struct here leave_for(struct pending *it, struct origin origin) {
-  struct here here = {.depth = depth, .innermost = innermost, .current_store = current_store, .current = current};
-  for (int i = 0; i < STORES; i++) here.active[i] = stores[i].active;
-  if (alive(origin)) stores[origin.store].active++, innermost = origin.store;
+  struct here here = {.depth = depth, .current_store = current_store, .current = current};
+  if (alive(origin)) here.active = stores[origin.store].active++;
   depth++, current = it, current_store = origin.store;
   it->running = true;
   return here;
 }
 
-static void come_back(struct pending *it, const struct here *here) {
+// Other stores' guests may still be on the future's stack.
+static void come_back(struct pending *it, struct origin origin, const struct here *here) {
   it->running = false;
-  depth = here->depth, innermost = here->innermost, current_store = here->current_store, current = here->current;
-  for (int i = 0; i < STORES; i++) stores[i].active = here->active[i];
+  depth = here->depth, current_store = here->current_store, current = here->current;
+  if (alive(origin)) stores[origin.store].active = here->active;
 }
 
 static void drop_pending(struct pending **pending) {
@@ -29,7 +29,7 @@ static void drop_pending(struct pending **pending) {
   check(!it->running);
   struct here here = leave_for(it, origin);
   wasmtime_call_future_delete(it->future);
-  come_back(it, &here);
+  come_back(it, origin, &here);
   check(!it->error && !it->trap);
   free(it);
 }
@@ -69,7 +69,7 @@ static void poll_future(struct origin origin, struct pending *it) {
   it->begun = true;
   struct here here = leave_for(it, origin);
   it->done = wasmtime_call_future_poll(it->future);
-  come_back(it, &here);
+  come_back(it, origin, &here);
   if (!it->done) {
     check(alive(origin) && !it->error && !it->trap);
     waited++;
@@ -94,7 +94,7 @@ static void op_future(int s) {
   if (at < 0 || once_in(4)) return begin_future(s);
   struct pending *it = futures[at].it;
   struct origin origin = futures[at].origin;
-  if (it->running || (alive(origin) && !may_enter(origin.store))) return;
+  if (it->running) return;
   if (!it->done && !once_in(6)) {
     uint64_t times = 1 + below(3);
     while (times-- > 0 && !it->done) poll_future(origin, it);

@@ -205,7 +205,7 @@ fn instance_globals(instance: &InstanceData) -> impl Iterator<Item = u32> {
 /// The references in the guest's frames, by their stack maps. `None` where those were in an artifact that is damaged by now.
 fn frames(store: &Store, live: &mut Vec<u32>) -> Option<()> {
     // SAFETY: a collection runs in the host, which the guest, if one is running, has called through the exit that `exit_fp` tells of.
-    let running = (store.vm.entry_fp > entry::RESERVED).then(|| unsafe { GuestFrames::below_exit(store.vm.exit_fp) });
+    let running = unsafe { GuestFrames::innermost(&store.vm) };
     // SAFETY: those below an exit, and of tasks that wait, are suspended until the collection is over.
     let walks = running.into_iter().chain(store.waiting_frames()).map(|frames| unsafe { entry::all_frames(frames) });
     for frame in walks.flatten() {

@@ -7,7 +7,7 @@
 //! made the task. The check costs the ordinary way into the guest nothing: `VmStoreContext::entry_fp` is [`RESERVED`] then, which
 //! sends [`crate::Func`] down the path for nested calls, and that asks here. Native entries look at the stack limit there, which is such
 //! that they ask, too. (Only between a task that a host function left behind and native entries from there is nothing detected; they
-//! are on different stacks, and don't touch each other.)
+//! are on different stacks, and don't touch each other.) Guests of other stores on a task's stack are [`super::elsewhere`]'s.
 //!
 //! A task that is dropped midway is resumed with [`Wake::GiveUp`]. [`Store::suspend`] then fails, then and ever after; no guest of the
 //! task goes on and none is entered ([`divert`]); host functions return one by one. Afterwards the store is as usable as after
@@ -24,7 +24,7 @@
 use super::Store;
 use crate::error::Error;
 use crate::sys::entry::{EntryFrame, GuestFrames, RESERVED};
-use crate::sys::fiber::{Fiber, divert};
+use crate::sys::fiber::{Fiber, divert, link_around};
 use crate::sys::stack::{StackBounds, stack_pointer};
 use crate::sys::switch::{Left, Link, Wake};
 use ampoule_core::vm::VmContext;
@@ -117,6 +117,18 @@ pub(crate) fn given_up() -> Error {
     Error::message("the asynchronous call was given up")
 }
 
+#[cold]
+fn held() -> Error {
+    Error::message(
+        "the asynchronous call cannot wait: on its stack is a call into a store whose guest waits for that further out",
+    )
+}
+
+#[cold]
+fn left_behind() -> Error {
+    Error::message("the store has a guest that was left on the stack of another store's asynchronous call, which waits")
+}
+
 /// The store, for as long as somebody else uses it through the pointer in a task: the optimizer must not take a reference's word that
 /// nobody does.
 #[inline(always)]
@@ -178,8 +190,31 @@ impl Store {
         if core.is_null() {
             return Err(Error::message(ASYNC_ONLY));
         }
+        // SAFETY: a running task is alive (3), and so is its fiber.
+        unsafe {
+            match (*core).link {
+                _ if (*core).given_up => Err(given_up()),
+                link if (*link).is_held() => Err(held()),
+                link => Ok(link),
+            }
+        }
+    }
+
+    /// The link of the task that runs.
+    pub(crate) fn running_link(&self) -> Option<*const Link> {
         // SAFETY: a running task is alive (3).
-        unsafe { if (*core).given_up { Err(given_up()) } else { Ok((*core).link) } }
+        unsafe { self.fibers.running.as_ref().map(|core| core.link) }
+    }
+
+    /// Refuses to enter, or to poll, what belongs to a guest that was left on another store's fiber.
+    ///
+    /// # Errors
+    /// Where that fiber waits.
+    pub(crate) fn check_not_left_behind(&self) -> Result<(), Error> {
+        let entry_fp = self.home();
+        // SAFETY: the innermost entry frame is active.
+        let link = if entry_fp == 0 { None } else { unsafe { link_around(entry_fp) } };
+        if link.is_some_and(|link| !link.is_running()) { Err(left_behind()) } else { Ok(()) }
     }
 
     #[inline(always)]
@@ -456,6 +491,13 @@ impl Core {
             let here = (*store).home();
             if let Err(error) = (*store).check_not_given_up() {
                 // The task whose host function polls.
+                Core::give_up(core);
+                (*core).outcome = Some(Err(error));
+                return;
+            }
+            if here != 0
+                && let Err(error) = (*store).check_not_left_behind()
+            {
                 Core::give_up(core);
                 (*core).outcome = Some(Err(error));
                 return;

@@ -13,6 +13,7 @@
 
 pub mod calls;
 pub mod data;
+mod elsewhere;
 pub mod epoch;
 pub mod exception;
 pub mod fiber;

@@ -225,6 +225,22 @@ impl GuestFrames {
         unsafe { Self::from(GuestFrame { pc, fp, is_return_address: true }) }
     }
 
+    /// The frames of a store's innermost activation; `None` where no guest is active.
+    ///
+    /// # Safety
+    /// The store is live, and its guest, if one is active, has left through the exit that `exit_fp` tells of.
+    pub unsafe fn innermost(store: &VmStoreContext) -> Option<Self> {
+        if store.entry_fp <= RESERVED {
+            return None;
+        }
+        // SAFETY: by the caller.
+        let frames = unsafe { Self::below_exit(store.exit_fp) };
+        if frames.clone().entry().fp != store.entry_fp {
+            out_of_order();
+        }
+        Some(frames)
+    }
+
     /// The frames from this one on.
     ///
     /// # Safety

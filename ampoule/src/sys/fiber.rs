@@ -56,6 +56,15 @@ pub fn stack_around(address: usize) -> Option<Range<usize>> {
     (start..end).contains(&address).then_some(start..end)
 }
 
+/// The link of the fiber whose stack `address` is in.
+///
+/// # Safety
+/// A frame at the address is active, so that it isn't merely a stack without a fiber. The link is good as long as the frame.
+pub unsafe fn link_around<'a>(address: usize) -> Option<&'a Link> {
+    // SAFETY: by the caller, and invariant 1 of fibers.
+    stack_around(address).map(|stack| unsafe { &*((stack.end - size_of::<Link>()) as *const Link) })
+}
+
 impl FiberStack {
     /// A stack of `size` bytes, rounded up, of zeros.
     ///

@@ -38,6 +38,12 @@ impl StackBounds {
         Self { thread: this_thread(), ended: ENDED.load(Ordering::Relaxed), bounds, lowest }
     }
 
+    /// Whether an address is on the stack.
+    #[inline]
+    pub fn contains(&self, address: usize) -> bool {
+        self.bounds.contains(&address)
+    }
+
     /// The usable bytes.
     pub fn range(&self) -> Range<usize> {
         self.bounds.clone()
@@ -126,6 +132,13 @@ pub fn stack_pointer() -> usize {
     // SAFETY: reads a register.
     unsafe { std::arch::asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags)) }
     sp
+}
+
+/// Whether two addresses are known to be on one stack: this thread's own, or a fiber's.
+pub fn on_one_stack(a: usize, b: usize) -> bool {
+    let both = |stack: &Range<usize>| stack.contains(&a) && stack.contains(&b);
+    OWN.try_with(|own| own.0.as_ref().is_some_and(both)).unwrap_or(false)
+        || stack_around(a).is_some_and(|stack| both(&stack))
 }
 
 /// Runs `work` with at least `room` bytes of stack: here where there are as many, otherwise on a thread of its own, for which this

@@ -62,12 +62,14 @@ pub type Run = unsafe fn(*mut ());
 /// What a fiber and who resumes it tell each other. It lies at the upper end of the fiber's stack.
 #[repr(C, align(16))]
 pub struct Link {
-    /// Of a fiber that runs: the stack pointer of who resumed it.
+    /// Of a fiber that runs: the stack pointer of who resumed it. Zero of another.
     pub(super) outside: Cell<usize>,
     /// Of a fiber that does not run: where it goes on.
     pub(super) pc: Cell<usize>,
     /// Of a fiber that does not run: its stack pointer.
     pub(super) sp: Cell<usize>,
+    /// How many reasons there are that the fiber must not be left before its work is done.
+    held: Cell<usize>,
     /// What an idle fiber does next, and with what.
     next: Cell<(Run, *mut ())>,
 }
@@ -79,8 +81,30 @@ impl Link {
             outside: Cell::new(0),
             pc: Cell::new(root as *const () as usize),
             sp: Cell::new(at),
+            held: Cell::new(0),
             next: Cell::new((nothing as Run, std::ptr::null_mut())),
         }
+    }
+
+    /// Whether the fiber runs, or waits for another that it has resumed.
+    pub fn is_running(&self) -> bool {
+        self.outside.get() != 0
+    }
+
+    /// Whether the fiber must not be left.
+    #[inline(always)]
+    pub fn is_held(&self) -> bool {
+        self.held.get() != 0
+    }
+
+    /// Adds a reason why the fiber must not be left.
+    pub fn hold(&self) {
+        self.held.set(self.held.get() + 1);
+    }
+
+    /// Takes one back.
+    pub fn release(&self) {
+        self.held.set(self.held.get() - 1);
     }
 
     /// Gives an idle fiber work, which it will do when it is resumed next: it calls `run` with `with`.
@@ -122,6 +146,8 @@ impl Link {
                 clobber_abi("sysv64"),
             );
         }
+        // SAFETY: the fiber's stack is still there.
+        unsafe { (*this).outside.set(0) };
         if left == Left::Suspended as u32 { Left::Suspended } else { Left::Finished }
     }
 

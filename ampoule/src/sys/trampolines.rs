@@ -13,7 +13,8 @@
 //! | `trap` | nothing, it never returns | walking the frames |
 //! | roundings and `fma` | what the convention keeps | not needed: they can't fail and leave no frames to walk |
 
-use super::entry::{GuestFrame, GuestFrames, unwind};
+use super::entry::{GuestFrame, GuestFrames, out_of_order, unwind};
+use super::stack::on_one_stack;
 use super::switch::{Left, Link};
 use crate::builtins;
 use crate::code::table::compile_function;
@@ -347,14 +348,30 @@ unsafe extern "C" fn unwind_store() {
         // Its frame is the trampoline's.
         ".cfi_startproc",
         frame_rules!(),
-        "mov dword ptr [rcx + {unwinding}], 0",
-        "mov rdi, qword ptr [rcx + {entry_fp}]",
+        "mov rdi, rcx",
+        "mov rsi, rbp",
+        "and rsp, -16",
+        "call {unwinds_to}",
+        "mov rdi, rax",
         "jmp {unwind}",
         ".cfi_endproc",
-        unwinding = const offset_of!(VmStoreContext, unwinding),
-        entry_fp = const offset_of!(VmStoreContext, entry_fp),
+        unwinds_to = sym unwinds_to,
         unwind = sym unwind,
     )
+}
+
+/// The entry frame to unwind to from the exit at `exit_fp`: the store's innermost, if that is where the guest came from.
+extern "C" fn unwinds_to(store: *mut VmStoreContext, exit_fp: usize) -> usize {
+    // SAFETY: the store of a guest that is being unwound is live, and waits for us. `exit_fp` is the frame of a trampoline or exit thunk.
+    unsafe {
+        (*store).unwinding = 0;
+        let entry_fp = (*store).entry_fp;
+        // Entries on one stack end in order. The walk, which always knows, may be a long one.
+        if !on_one_stack(exit_fp, entry_fp) && GuestFrames::below_exit(exit_fp).entry().fp() != entry_fp {
+            out_of_order();
+        }
+        entry_fp
+    }
 }
 
 /// Reached from the stub of a function that is not compiled yet, at the point of its call: the arguments are where the function

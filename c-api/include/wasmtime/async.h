@@ -13,9 +13,13 @@
  * A guest yields (its poll returns false) at its epoch deadline, after an
  * interval of fuel, and in a host function of this header that is not done.
  *
- * One thing is not noticed: a guest that runs as part of another store's
- * asynchronous call must not be left waiting there while its own store is
- * entered from elsewhere.
+ * A guest that runs as part of another store's asynchronous call may be left
+ * waiting there: until it goes on, calls into its own store are an error. An
+ * asynchronous call with a guest on its stack whose store has another guest,
+ * waiting for that one further out, can't wait: its guest gets an error. Of
+ * stacks that the host switches itself the library knows nothing: there, the
+ * process ends with a message when a guest goes on, or ends, before a later
+ * call into its store has ended.
  *
  * A store that was told to yield, or has such a host function in it, takes
  * asynchronous calls only: `wasmtime_func_call` and the like give an error,

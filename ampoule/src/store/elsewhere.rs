@@ -1,0 +1,61 @@
+//! Calls into a store from another stack than the one that its guest waits on.
+//!
+//! A host function may run other stores' asynchronous calls, or switch stacks in some way of its own, and call its store again from
+//! there. Such a call has the limit of its own stack. And it must end before the guest outside goes on: a fiber is held while one is on
+//! it, so that it can't be left. The reverse, a guest that is left on a fiber which waits, is fine as long as its store is not entered
+//! until it goes on; entering it is refused.
+//!
+//! What the library does not see are stacks that the host itself switches. There [`crate::sys::entry`] finds a frame that ends out of
+//! order.
+
+use super::Store;
+use crate::error::Error;
+use crate::sys::fiber::link_around;
+use crate::sys::stack::StackBounds;
+use crate::sys::switch::Link;
+use std::mem;
+
+/// What is to be as before when such a call is over.
+pub(crate) struct Elsewhere {
+    stack: StackBounds,
+    stack_limit: usize,
+    /// The fiber that is held because the call is on its stack.
+    on: Option<*const Link>,
+    /// The store's own, which must not be left from there.
+    own: Option<*const Link>,
+}
+
+impl Store {
+    /// Makes the stack at `sp` the one that the store knows.
+    ///
+    /// # Errors
+    /// Where the guest that waits was left on a fiber that waits.
+    pub(crate) fn go_elsewhere(&mut self, sp: usize) -> Result<Elsewhere, Error> {
+        self.check_not_left_behind()?;
+        // SAFETY: we are on the stack.
+        let on = unsafe { link_around(sp) }.map(std::ptr::from_ref);
+        let own = on.and_then(|_| self.running_link());
+        // SAFETY: a fiber is there as long as something is on its stack, and as long as its task runs.
+        on.iter().chain(&own).for_each(|&link| unsafe { (*link).hold() });
+        let mut stack = StackBounds::default();
+        let stack_limit = stack.limit_for(sp, self.engine.config().max_wasm_stack);
+        Ok(Elsewhere {
+            stack: mem::replace(&mut self.stack, stack),
+            stack_limit: mem::replace(&mut self.vm.stack_limit, stack_limit),
+            on,
+            own,
+        })
+    }
+
+    /// The call is over.
+    pub(crate) fn come_back(&mut self, elsewhere: Elsewhere) {
+        let asks = self.stack.is_asking();
+        self.stack = elsewhere.stack;
+        if asks {
+            self.stack.keep_asking();
+        }
+        self.vm.stack_limit = elsewhere.stack_limit;
+        // SAFETY: as in `go_elsewhere`: neither fiber was left meanwhile, so both are still there.
+        elsewhere.on.iter().chain(&elsewhere.own).for_each(|&link| unsafe { (*link).release() });
+    }
+}
