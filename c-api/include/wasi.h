@@ -92,7 +92,8 @@ WASI_API_EXTERN void wasi_config_inherit_stdout(wasi_config_t *config);
 /// Hands the program's standard output to `callback`.
 ///
 /// `callback(data, bytes, len)` borrows `len` bytes and returns how many of
-/// them it took, or a negative `errno` value when writing fails.
+/// them it took, or a negative `errno` value when writing fails, which the
+/// program is told. To take none, or more than there are, is `EIO`.
 /// `finalizer(data)` runs once, when the stream is gone; it may be null. Both
 /// may run on any thread, also after the store was deleted, though never on two
 /// at once.
@@ -143,7 +144,8 @@ typedef size_t wasi_file_perms;
 ///
 /// The permissions hold for everything below; nothing outside the directory can
 /// be reached through it, by `..` or by symbolic link. Returns false, changing
-/// nothing, when the directory cannot be opened or `guest_path` is not UTF-8.
+/// nothing, when the directory cannot be opened, `guest_path` is not UTF-8, or a
+/// permission is none of the flags.
 WASI_API_EXTERN bool wasi_config_preopen_dir(
     wasi_config_t *config, const char *host_path, const char *guest_path,
     wasi_dir_perms dir_perms, wasi_file_perms file_perms);

@@ -18,6 +18,11 @@
  *
  * **Null.** Pointers must not be null unless a comment allows it.
  *
+ * **Mistakes.** Where something is no function's to refuse because it can return
+ * no error, and the library notices, the process ends with a message that names
+ * the function: a number that is none of its enumeration, a handle of another
+ * store, a type that a comment excludes.
+ *
  * **Threads.** An engine may be shared by threads. A configuration, a vector, a
  * type or a trap may move between threads but is used by one at a time. A
  * store, and every object made in it, is used by one thread at a time.
@@ -483,7 +488,8 @@ WASM_API_EXTERN own wasm_memorytype_t *wasm_memorytype_copy(
     const wasm_memorytype_t *type);
 
 /// Returns the type of an unshared 32-bit memory with pages of 64 KiB, within
-/// `limits` pages (copied). `wasmtime_memorytype_new` makes the others.
+/// `limits` pages (copied), which must make sense, or the process ends.
+/// `wasmtime_memorytype_new` makes the others, and returns an error instead.
 WASM_API_EXTERN own wasm_memorytype_t *wasm_memorytype_new(
     const wasm_limits_t *limits);
 /// The limits in pages; they live as long as `type`. Only for sizes that fit in
@@ -1018,7 +1024,9 @@ WASM_API_EXTERN const wasm_ref_t *wasm_foreign_as_ref_const(
 WASM_API_EXTERN const wasm_foreign_t *wasm_ref_as_foreign_const(
     const wasm_ref_t *ref);
 
-/// Returns a new foreign object, owned by the caller.
+/// Returns a new foreign object, owned by the caller. In a store that may hold no
+/// references to host values (`wasmtime_config_gc_support_set`, or a pool without
+/// room) that is a mistake, which ends the process.
 WASM_API_EXTERN own wasm_foreign_t *wasm_foreign_new(wasm_store_t *store);
 
 /* ----------------------------------------------------------------------------
@@ -1249,7 +1257,8 @@ WASM_API_EXTERN const wasm_table_t *wasm_ref_as_table_const(
 typedef uint32_t wasm_table_size_t;
 
 /// Returns a table of `type` (copied) with every element `init` (borrowed; null
-/// for the null reference); null when the two do not fit.
+/// for the null reference); null when the two do not fit, or the table would be
+/// too large.
 WASM_API_EXTERN own wasm_table_t *wasm_table_new(
     wasm_store_t *store, const wasm_tabletype_t *type, wasm_ref_t *init);
 /// Returns the type that the table was made with, owned by the caller. Its
@@ -1493,7 +1502,8 @@ WASM_API_EXTERN const wasm_instance_t *wasm_ref_as_instance_const(
 WASM_API_EXTERN own wasm_instance_t *wasm_instance_new(
     wasm_store_t *store, const wasm_module_t *module,
     const wasm_extern_vec_t *imports, own wasm_trap_t **trap);
-/// Makes `*out` the exports, in the order of the module's export types.
+/// Makes `*out` the exports, in the order of the module's export types. A shared
+/// memory among them ends the process: this API has none.
 WASM_API_EXTERN void wasm_instance_exports(
     const wasm_instance_t *instance, own wasm_extern_vec_t *out);
 

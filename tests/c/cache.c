@@ -72,6 +72,18 @@ static void a_file_that_is_missing_is_an_error(void) {
   wasm_config_delete(config);
 }
 
+// What lies there is code.
+static void a_folder_that_others_may_write_to_is_refused(void) {
+  char place[300], modules[320], text[400];
+  snprintf(place, sizeof place, "%s/open", folder);
+  snprintf(modules, sizeof modules, "%s/modules", place);
+  snprintf(text, sizeof text, "[cache]\ndirectory = \"%s\"\n", place);
+  expect(!mkdir(place, 0700) && !mkdir(modules, 0700) && !chmod(modules, 0777));
+  expect_error_says(load(text), "others may write to it");
+  expect(!chmod(modules, 0700));
+  expect_ok(load(text));
+}
+
 static void what_is_not_understood_is_an_error(void) {
   expect_error_says(load(""), "failed to parse config file");
   expect_error_says(load(""), "missing field `cache`");
@@ -269,6 +281,7 @@ int main(int argc, char **argv) {
   RUN(without_a_path_there_need_be_no_file);
   RUN(every_setting_is_understood);
   RUN(a_file_that_is_missing_is_an_error);
+  RUN_HERE(a_folder_that_others_may_write_to_is_refused); // the reference library takes it
   RUN(what_is_not_understood_is_an_error);
   RUN(a_compiled_module_is_kept_and_used);
   RUN(a_module_that_is_compiled_lazily_is_kept_too);

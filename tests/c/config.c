@@ -128,6 +128,65 @@ static void an_unknown_target_is_an_error(void) {
   wasm_config_delete(config);
 }
 
+// What cannot be had: there is no engine, and what the configuration took over is finalized.
+static int finalized;
+
+static wasmtime_error_t *no_memory(void *env, const wasm_memorytype_t *type, size_t minimum, size_t maximum,
+                                   size_t reserved, size_t guard, wasmtime_linear_memory_t *out) {
+  (void)env, (void)type, (void)minimum, (void)maximum, (void)reserved, (void)guard, (void)out;
+  return wasmtime_error_new("no memory");
+}
+
+static void no_stack(wasm_config_t *c) { wasmtime_config_max_wasm_stack_set(c, 0); }
+static void unknown_flag(wasm_config_t *c) { wasmtime_config_cranelift_flag_enable(c, "no_such_flag"); }
+static void unknown_key(wasm_config_t *c) { wasmtime_config_cranelift_flag_set(c, "no_such_key", "1"); }
+static void unknown_value(wasm_config_t *c) { wasmtime_config_cranelift_flag_set(c, "opt_level", "sideways"); }
+static void small_async_stack(wasm_config_t *c) {
+  wasmtime_config_max_wasm_stack_set(c, 1 << 20);
+  wasmtime_config_async_stack_size_set(c, 1 << 19);
+}
+static void memories_beyond_their_reservation(wasm_config_t *c) {
+  wasmtime_pooling_allocation_config_t *pool = wasmtime_pooling_allocation_config_new();
+  wasmtime_pooling_allocation_config_max_memory_size_set(pool, 2 << 20);
+  wasmtime_config_memory_reservation_set(c, 1 << 20);
+  wasmtime_pooling_allocation_strategy_set(c, pool);
+  wasmtime_pooling_allocation_config_delete(pool);
+}
+static void memories_beyond_the_address_space(wasm_config_t *c) {
+  wasmtime_pooling_allocation_config_t *pool = wasmtime_pooling_allocation_config_new();
+  wasmtime_pooling_allocation_config_total_memories_set(pool, 4000000);
+  wasmtime_pooling_allocation_strategy_set(c, pool);
+  wasmtime_pooling_allocation_config_delete(pool);
+}
+
+static void contradictions_make_no_engine(void) {
+  void (*const configurations[])(wasm_config_t *) = {
+      no_stack, unknown_flag, unknown_key, unknown_value, small_async_stack, memories_beyond_their_reservation,
+      memories_beyond_the_address_space,
+  };
+  for (size_t i = 0; i < sizeof configurations / sizeof *configurations; i++) {
+    finalized = 0;
+    wasm_config_t *config = wasm_config_new();
+    wasmtime_memory_creator_t creator = {&finalized, no_memory, count_finalized};
+    wasmtime_config_host_memory_creator_set(config, &creator);
+    configurations[i](config);
+    wasm_engine_t *e = wasm_engine_new_with_config(config);
+    if (!expect(e == NULL && finalized == 1)) printf("# configuration %zu\n", i);
+    if (e) wasm_engine_delete(e);
+  }
+}
+
+static void an_unused_configuration_finalizes_what_it_took(void) {
+  wasm_config_t *config = wasm_config_new();
+  int first = 0, second = 0;
+  wasmtime_memory_creator_t one = {&first, no_memory, count_finalized}, two = {&second, no_memory, count_finalized};
+  wasmtime_config_host_memory_creator_set(config, &one);
+  wasmtime_config_host_memory_creator_set(config, &two);
+  expect(first == 1 && second == 0);
+  wasm_config_delete(config);
+  expect(first == 1 && second == 1);
+}
+
 static int depth_of(wasm_engine_t *e) {
   wasmtime_store_t *s = wasmtime_store_new(e, NULL, NULL);
   wasmtime_context_t *c = wasmtime_store_context(s);
@@ -194,6 +253,8 @@ int main(void) {
   RUN_WITH(no_gc_support, code_runs);
   RUN_WITH(no_stack_switching, code_runs);
   RUN(an_unknown_target_is_an_error);
+  RUN_HERE(contradictions_make_no_engine);
+  RUN(an_unused_configuration_finalizes_what_it_took);
   RUN(a_larger_stack_goes_deeper);
   RUN_WITH(canonical_nans, nans_are_canonical);
   RUN_WITH(an_enabled_flag, nans_are_canonical);

@@ -221,6 +221,40 @@ static void a_result_of_the_wrong_kind_is_an_error(void) {
   expect_no_trap(trap);
 }
 
+// Returns its externref and a trap: the trap counts.
+static wasm_trap_t *return_and_trap(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                    wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)nargs, (void)nresults;
+  wasmtime_val_clone(&args[0], &results[0]);
+  return wasmtime_trap_new("refused", 7);
+}
+
+// However calls end, the function's environment is finalized with the store, and references are given up when they end.
+static void failing_calls_keep_nothing_and_finalize_nothing(void) {
+  int env = 0, value = 0;
+  wasmtime_func_t f;
+  wasm_functype_t *type = wasm_functype_new_1_1(wasm_valtype_new_externref(), wasm_valtype_new_externref());
+  wasmtime_func_new(ctx, type, return_and_trap, &env, count_finalized, &f);
+  wasm_functype_delete(type);
+  wasmtime_val_t arg = null_externref_val(), result = i32_val(7), wrong = i32_val(1);
+  expect(wasmtime_externref_new(ctx, &value, count_finalized, &arg.of.externref));
+  wasm_trap_t *trap = NULL;
+  for (int i = 0; i < 3; i++) {
+    expect_error_says(wasmtime_func_call(ctx, &f, &arg, 1, &result, 1, &trap), "refused");
+    expect_error_says(wasmtime_func_call(ctx, &f, &wrong, 1, &result, 1, &trap), "argument type mismatch");
+    expect_error_says(wasmtime_func_call(ctx, &f, &arg, 1, &result, 0, &trap), "expected 1 results, got 0");
+    expect_error_says(wasmtime_func_call(ctx, &f, NULL, 0, &result, 1, &trap), "expected 1 arguments, got 0");
+  }
+  expect_no_trap(trap);
+  expect(result.kind == WASMTIME_I32 && result.of.i32 == 7);
+  wasmtime_val_unroot(&arg);
+  expect_ok(wasmtime_context_gc(ctx));
+  expect(value == 1 && env == 0);
+  wasmtime_store_delete(store);
+  store = NULL;
+  expect(value == 1 && env == 1);
+}
+
 static void a_function_of_another_store_is_refused_as_an_argument(void) {
   wasmtime_store_t *other = wasmtime_store_new(engine, NULL, NULL);
   wasmtime_context_t *c = wasmtime_store_context(other);
@@ -285,6 +319,19 @@ static void an_unchecked_call_traps(void) {
 static wasm_trap_t *trap_unchecked(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t len) {
   (void)env, (void)caller, (void)vals, (void)len;
   return wasmtime_trap_new_code(WASMTIME_TRAP_CODE_NULL_REFERENCE);
+}
+
+static void an_unchecked_call_with_too_little_room_is_an_error(void) {
+  wasmtime_instance_t instance =
+      instance_of("(module (func (export \"takes\") (param i64 i64)) (func (export \"gives\") (param i32) (result i32 i32)"
+                  "  (i32.const 1) (i32.const 2)))");
+  wasmtime_func_t takes = func_of(&instance, "takes"), gives = func_of(&instance, "gives");
+  wasmtime_val_raw_t vals[2] = {{.i64 = 7}, {.i64 = 7}};
+  wasm_trap_t *trap = NULL;
+  expect_error_says(wasmtime_func_call_unchecked(ctx, &takes, vals, 1, &trap), "expected 2 arguments, got 1");
+  expect_error_says(wasmtime_func_call_unchecked(ctx, &gives, vals, 1, &trap), "expected 2 results, got 1");
+  expect_no_trap(trap);
+  expect(vals[0].i64 == 7 && vals[1].i64 == 7);
 }
 
 static void an_unchecked_host_function_traps(void) {
@@ -675,11 +722,13 @@ int main(void) {
   RUN(a_hundred_parameters_and_results);
   RUN(arguments_that_do_not_fit_are_errors);
   RUN(a_result_of_the_wrong_kind_is_an_error);
+  RUN_HERE(failing_calls_keep_nothing_and_finalize_nothing); // the reference library keeps the reference
   RUN(a_function_of_another_store_is_refused_as_an_argument);
   RUN(unchecked_calls_go_both_ways);
   RUN(an_unchecked_call_traps);
+  if (!getenv("AMPOULE_AGAINST")) RUN(an_unchecked_call_with_too_little_room_is_an_error); // undefined there
   RUN(an_unchecked_host_function_traps);
-  RUN(unchecked_calls_nest);
+  RUN_FAULTING(unchecked_calls_nest);
   RUN(collections_see_the_frames_of_unchecked_calls);
   RUN(unchecked_calls_stop_at_the_end_of_the_stack);
 #ifndef AMPOULE_AGAINST

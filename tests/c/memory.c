@@ -45,6 +45,9 @@ static void a_type_that_makes_no_sense_is_an_error(void) {
   expect_error(wasmtime_memorytype_new(0, false, 0, false, false, 15, &type)); // pages have 1 or 65536 bytes
   expect_error(wasmtime_memorytype_new(65537, false, 0, false, false, 16, &type)); // more than 4 GiB
   expect_error(wasmtime_memorytype_new(1, false, 0, false, true, 16, &type)); // shared without a maximum
+  expect_error_says(wasmtime_memorytype_new(5, true, 2, false, false, 16, &type), "cannot be smaller");
+  expect_error_says(wasmtime_memorytype_new(5, true, 65537, false, false, 16, &type), "too large");
+  expect_error_says(wasmtime_memorytype_new((UINT64_C(1) << 48) + 1, false, 0, true, false, 16, &type), "size");
   expect(type == NULL);
 }
 
@@ -333,6 +336,89 @@ static void the_host_may_provide_the_memories(void) {
   expect(created == 1 && freed == 1);
 }
 
+// What a creator of the host's may do wrong; each memory it began is freed.
+enum { REFUSES, LACKS_A_FUNCTION, REFUSES_TO_GROW };
+
+static wasmtime_error_t *grow_nothing(void *env, size_t new_size) {
+  (void)env, (void)new_size;
+  return wasmtime_error_new("the host grows nothing");
+}
+
+static wasmtime_error_t *new_bad_memory(void *env, const wasm_memorytype_t *type, size_t minimum, size_t maximum,
+                                        size_t reserved, size_t guard, wasmtime_linear_memory_t *out) {
+  int how = *(int *)env, ignored = 0;
+  if (how == REFUSES) return wasmtime_error_new("no memory today");
+  wasmtime_error_t *error = new_host_memory(&ignored, type, minimum, maximum, reserved, guard, out);
+  if (how == LACKS_A_FUNCTION) out->grow_memory = NULL;
+  if (how == REFUSES_TO_GROW) out->grow_memory = grow_nothing;
+  return error;
+}
+
+static void a_creator_may_fail(void) {
+  static int how;
+  wasm_config_t *config = wasm_config_new();
+  wasmtime_memory_creator_t creator = {&how, new_bad_memory, finalize_creator};
+  wasmtime_config_host_memory_creator_set(config, &creator);
+  wasm_engine_t *e = wasm_engine_new_with_config(config);
+  wasmtime_store_t *s = wasmtime_store_new(e, NULL, NULL);
+  wasmtime_context_t *c = wasmtime_store_context(s);
+  wasmtime_module_t *module =
+      module_in(e, "(module (memory (export \"m\") 1 3) (func (export \"grow\") (result i32) (memory.grow (i32.const 1))))");
+  wasm_memorytype_t *type;
+  wasmtime_memory_t memory;
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_memorytype_new(1, true, 3, false, false, 16, &type));
+  for (how = REFUSES; how <= LACKS_A_FUNCTION; how++) {
+    const char *says = how == REFUSES ? "no memory today" : "the host's memory lacks a function";
+    freed = 0;
+    expect_error_says(wasmtime_instance_new(c, module, NULL, 0, &instance, &trap), says);
+    expect_error_says(wasmtime_memory_new(c, type, &memory), says);
+    expect_no_trap(trap);
+    expect(freed == (how == REFUSES ? 0 : 2));
+  }
+  freed = 0;
+  how = REFUSES_TO_GROW;
+  uint64_t previous = 99;
+  expect_ok(wasmtime_instance_new(c, module, NULL, 0, &instance, &trap));
+  memory = export_in(c, &instance, "m").of.memory;
+  wasmtime_func_t grow = export_in(c, &instance, "grow").of.func;
+  wasmtime_val_t result = i32_val(0);
+  expect_error(wasmtime_memory_grow(c, &memory, 1, &previous));
+  expect_ok(wasmtime_func_call(c, &grow, NULL, 0, &result, 1, &trap));
+  expect_no_trap(trap);
+  expect(result.of.i32 == -1 && previous == 99 && wasmtime_memory_size(c, &memory) == 1 && freed == 0);
+  creator_finalized = 0;
+  wasm_memorytype_delete(type);
+  wasmtime_module_delete(module);
+  wasmtime_store_delete(s);
+  expect(freed == 1);
+  wasm_engine_delete(e);
+  expect(creator_finalized == 1);
+}
+
+// Beyond what any system has.
+static void memory_that_is_not_there_is_an_error(void) {
+  wasm_memorytype_t *type;
+  wasmtime_memory_t memory;
+  expect_ok(wasmtime_memorytype_new(UINT64_C(1) << 40, false, 0, true, false, 16, &type));
+  expect_error(wasmtime_memory_new(ctx, type, &memory));
+  wasm_memorytype_delete(type);
+  wasmtime_module_t *module = module_of("(module (memory i64 0x1000000000))");
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_error(wasmtime_instance_new(ctx, module, NULL, 0, &instance, &trap));
+  expect_no_trap(trap);
+  wasmtime_module_delete(module);
+  // The store goes on.
+  expect_ok(wasmtime_memorytype_new(1, true, UINT64_C(1) << 40, true, false, 16, &type));
+  expect_ok(wasmtime_memory_new(ctx, type, &memory));
+  wasm_memorytype_delete(type);
+  uint64_t previous = 99;
+  expect_error(wasmtime_memory_grow(ctx, &memory, UINT64_C(1) << 39, &previous));
+  expect(previous == 99 && wasmtime_memory_size(ctx, &memory) == 1);
+}
+
 static void the_creator_is_finalized_with_its_engine(void) { expect(creator_finalized == 1); }
 
 int main(void) {
@@ -359,5 +445,7 @@ int main(void) {
   RUN_WITH(no_images, no_byte_of_a_dead_store_shows);
   RUN_FAULTING_WITH(host_memories, the_host_may_provide_the_memories);
   RUN_FAULTING(the_creator_is_finalized_with_its_engine); // the engine of the claim before
+  RUN_HERE(a_creator_may_fail);
+  RUN(memory_that_is_not_there_is_an_error);
   return test_summary();
 }

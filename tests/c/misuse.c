@@ -3,6 +3,12 @@
 
 #include "test.h"
 
+#ifdef AMPOULE_AGAINST
+// The reference library ends the process too, without naming the function.
+int main(void) { return test_summary(); }
+#else
+
+#include <ampoule.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +46,9 @@ static wasmtime_context_t *other; // a store that the handles are not of
 static wasmtime_extern_t func, global, table, memory;
 static wasmtime_externref_t ref;
 static wasmtime_val_t val;
+static wasmtime_tag_t tag;
+static wasmtime_exn_t *exn;
+static wasmtime_exnref_t exnref;
 
 MISTAKE(wasmtime_func_type, wasmtime_func_type(other, &func.of.func))
 MISTAKE(wasmtime_func_to_raw, wasmtime_func_to_raw(other, &func.of.func))
@@ -54,9 +63,14 @@ MISTAKE(wasmtime_memory_data_size, wasmtime_memory_data_size(other, &memory.of.m
 MISTAKE(wasmtime_memory_size, wasmtime_memory_size(other, &memory.of.memory))
 MISTAKE(wasmtime_memory_page_size, wasmtime_memory_page_size(other, &memory.of.memory))
 MISTAKE(wasmtime_memory_page_size_log2, wasmtime_memory_page_size_log2(other, &memory.of.memory))
-MISTAKE(wasmtime_extern_type, wasmtime_extern_type(other, &memory))
+static void mistake_with_another_extern(void) { wasmtime_extern_type(other, &memory); }
 MISTAKE(wasmtime_externref_data, wasmtime_externref_data(other, &ref))
 MISTAKE(wasmtime_externref_to_raw, wasmtime_externref_to_raw(other, &ref))
+MISTAKE(wasmtime_tag_type, wasmtime_tag_type(other, &tag))
+MISTAKE(wasmtime_exn_field_count, wasmtime_exn_field_count(other, exn))
+MISTAKE(wasmtime_exnref_to_raw, wasmtime_exnref_to_raw(other, &exnref))
+MISTAKE(wasmtime_exnref_field_count, wasmtime_exnref_field_count(other, &exnref))
+MISTAKE(wasmtime_exnref_type, wasmtime_exnref_type(other, &exnref))
 
 static wasmtime_linker_t *linker;
 
@@ -71,6 +85,11 @@ static void handles_of_another_store(void) {
   func = export_of(&instance, "f"), global = export_of(&instance, "g");
   table = export_of(&instance, "t"), memory = export_of(&instance, "m");
   expect(wasmtime_externref_new(ctx, NULL, NULL, &ref));
+  wasm_tagtype_t *type = wasm_tagtype_new(wasm_functype_new_0_0());
+  expect_ok(wasmtime_tag_new(ctx, type, &tag));
+  wasm_tagtype_delete(type);
+  expect_ok(wasmtime_exn_new(ctx, &tag, NULL, 0, &exn));
+  expect_ok(wasmtime_exnref_new(ctx, &tag, NULL, 0, &exnref));
   wasmtime_store_t *second = wasmtime_store_new(engine, NULL, NULL);
   other = wasmtime_store_context(second);
   ENDS(wasmtime_func_type);
@@ -86,10 +105,17 @@ static void handles_of_another_store(void) {
   ENDS(wasmtime_memory_size);
   ENDS(wasmtime_memory_page_size);
   ENDS(wasmtime_memory_page_size_log2);
-  ENDS(wasmtime_extern_type);
+  ends_the_process("wasmtime_extern_type", mistake_with_another_extern);
   ENDS(wasmtime_externref_data);
   ENDS(wasmtime_externref_to_raw);
+  ENDS(wasmtime_tag_type);
+  ENDS(wasmtime_exn_field_count);
+  ENDS(wasmtime_exnref_to_raw);
+  ENDS(wasmtime_exnref_field_count);
+  ENDS(wasmtime_exnref_type);
   wasmtime_externref_unroot(&ref);
+  wasmtime_exn_delete(exn);
+  wasmtime_exnref_unroot(&exnref);
   wasmtime_store_delete(second);
 }
 
@@ -118,15 +144,153 @@ static void a_store_of_another_engine_than_the_linkers(void) {
 MISTAKE(wasmtime_config_strategy_set, wasmtime_config_strategy_set(wasm_config_new(), 99))
 MISTAKE(wasmtime_config_cranelift_opt_level_set, wasmtime_config_cranelift_opt_level_set(wasm_config_new(), 99))
 MISTAKE(wasmtime_config_profiler_set, wasmtime_config_profiler_set(wasm_config_new(), 99))
+MISTAKE(wasmtime_config_cranelift_regalloc_algorithm_set,
+        wasmtime_config_cranelift_regalloc_algorithm_set(wasm_config_new(), 99))
 MISTAKE(wasmtime_trap_new_code, wasmtime_trap_new_code(250))
 MISTAKE(wasm_valtype_new, wasm_valtype_new(77))
+MISTAKE(wasm_globaltype_new, wasm_globaltype_new(wasm_valtype_new_i32(), 9))
+
+static const wasm_limits_t backwards = {2, 1};
+MISTAKE(wasm_memorytype_new, wasm_memorytype_new(&backwards))
+
+static wasm_message_t message = {4, "text"};
+MISTAKE(wasm_trap_new, wasm_trap_new(NULL, &message))
+
+static wasmtime_valtype_t no_type = {.kind = 66};
+MISTAKE(wasmtime_valtype_to_wasm, wasmtime_valtype_to_wasm(engine, &no_type))
+
+static wasmtime_extern_t unknown;
+MISTAKE(wasmtime_extern_type, wasmtime_extern_type(ctx, &unknown))
 
 static void numbers_that_mean_nothing(void) {
   ENDS(wasmtime_config_strategy_set);
   ENDS(wasmtime_config_cranelift_opt_level_set);
   ENDS(wasmtime_config_profiler_set);
   ENDS(wasmtime_trap_new_code);
+  ENDS(wasmtime_config_cranelift_regalloc_algorithm_set);
   ENDS(wasm_valtype_new);
+  ENDS(wasm_globaltype_new);
+  ENDS(wasm_memorytype_new);
+  ENDS(wasm_trap_new);
+  unknown = func_extern(no_func());
+  unknown.kind = 66;
+  ENDS(wasmtime_extern_type);
+  ENDS(wasmtime_valtype_to_wasm);
+}
+
+// -- Types that can be named, and that nothing can have
+
+static wasm_valtype_t *any;
+static wasm_functype_t *takes_any;
+
+MISTAKE(wasm_valtype_kind, wasm_valtype_kind(any))
+MISTAKE(wasmtime_func_new, wasmtime_func_new(ctx, takes_any, NULL, NULL, NULL, &func.of.func))
+MISTAKE(wasmtime_func_new_unchecked, wasmtime_func_new_unchecked(ctx, takes_any, NULL, NULL, NULL, &func.of.func))
+
+static void types_that_nothing_has(void) {
+  wasmtime_valtype_t ref = {.kind = WASMTIME_VALTYPE_KIND_REF};
+  ref.reftype.nullable = true;
+  ref.reftype.heaptype.kind = WASMTIME_HEAPTYPE_KIND_ANY;
+  any = wasmtime_valtype_to_wasm(engine, &ref);
+  if (!expect(any != NULL)) return;
+  ENDS(wasm_valtype_kind);
+  takes_any = wasm_functype_new_1_0(any);
+  any = wasmtime_valtype_to_wasm(engine, &ref);
+  ENDS(wasmtime_func_new);
+  ENDS(wasmtime_func_new_unchecked);
+  // Where there is an error to return, that tells.
+  int finalized = 0;
+  wasmtime_linker_t *linker = wasmtime_linker_new(engine);
+  expect_error(wasmtime_linker_define_func(linker, "a", 1, "b", 1, takes_any, NULL, &finalized, count_finalized));
+  expect_error(wasmtime_linker_define_func_unchecked(linker, "a", 1, "b", 1, takes_any, NULL, &finalized, count_finalized));
+  expect_error(wasmtime_linker_define_async_func(linker, "a", 1, "b", 1, takes_any, NULL, &finalized, count_finalized));
+  expect(finalized == 3);
+  wasmtime_linker_delete(linker);
+  wasm_functype_delete(takes_any);
+  const wasm_limits_t limits = {1, 1};
+  wasmtime_val_t nothing = {.kind = WASMTIME_ANYREF};
+  wasm_tabletype_t *table_type = wasm_tabletype_new(wasm_valtype_copy(any), &limits);
+  wasm_globaltype_t *global_type = wasm_globaltype_new(any, WASM_CONST);
+  wasmtime_table_t no_table;
+  wasmtime_global_t no_global;
+  expect_error(wasmtime_table_new(ctx, table_type, &nothing, &no_table));
+  expect_error(wasmtime_global_new(ctx, global_type, &nothing, &no_global));
+  wasm_tabletype_delete(table_type);
+  wasm_globaltype_delete(global_type);
+}
+
+// -- Functions that are null
+
+static wasmtime_func_t null;
+
+static void mistake_with_a_null_function(void) { wasmtime_func_type(ctx, &null); }
+
+static void functions_that_are_null(void) {
+  null = no_func();
+  ends_the_process("wasmtime_func_type", mistake_with_a_null_function);
+}
+
+// -- Not now, and not here
+
+static wasmtime_error_t *odd_update(wasmtime_context_t *context, void *data, uint64_t *delta,
+                                    wasmtime_update_deadline_kind_t *kind) {
+  (void)context, (void)data;
+  *delta = 1, *kind = 9;
+  return NULL;
+}
+
+static wasmtime_func_t func_to_call;
+
+static void mistake_with_an_update(void) {
+  wasmtime_store_epoch_deadline_callback(store, odd_update, NULL, NULL);
+  call(&func_to_call);
+}
+
+static void with_epochs(wasm_config_t *config) { wasmtime_config_epoch_interruption_set(config, true); }
+
+static void a_deadline_that_goes_on_in_no_known_way(void) {
+  wasmtime_instance_t instance = instance_of("(module (func (export \"f\")))");
+  func_to_call = func_of(&instance, "f");
+  ends_the_process("wasmtime_store_epoch_deadline_callback", mistake_with_an_update);
+}
+
+static wasm_trap_t *delete_store(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                 wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)args, (void)nargs, (void)results, (void)nresults;
+  wasmtime_store_delete(store);
+  return NULL;
+}
+
+MISTAKE(wasmtime_store_delete, call(&func_to_call))
+MISTAKE(ampoule_native_raise_trap, ampoule_native_raise_trap(ctx, wasmtime_trap_new("", 0)))
+MISTAKE(ampoule_native_raise_error, ampoule_native_raise_error(ctx, wasmtime_error_new("")))
+
+static void a_store_is_not_deleted_by_its_guest(void) {
+  wasm_functype_t *type = wasm_functype_new_0_0();
+  wasmtime_func_new(ctx, type, delete_store, NULL, NULL, &func_to_call);
+  wasm_functype_delete(type);
+  ENDS(wasmtime_store_delete);
+}
+
+static void nobody_waits_for_what_is_raised(void) {
+  ENDS(ampoule_native_raise_trap);
+  ENDS(ampoule_native_raise_error);
+}
+
+static wasmtime_guestprofiler_modules_t profiled;
+
+static void mistake_with_a_profile(void) { wasmtime_guestprofiler_new(engine, profiled.name, 1, &profiled, 1); }
+
+static void a_profile_is_of_one_engine(void) {
+  wasm_engine_t *second = wasm_engine_new();
+  wasmtime_module_t *module = module_in(second, "(module)");
+  wasm_name_t name;
+  wasm_name_new_from_string(&name, "profile");
+  profiled.name = &name, profiled.mod = module;
+  ends_the_process("wasmtime_guestprofiler_new", mistake_with_a_profile);
+  wasm_name_delete(&name);
+  wasmtime_module_delete(module);
+  wasm_engine_delete(second);
 }
 
 // -- What the portable API declares and this library doesn't have
@@ -134,6 +298,38 @@ static void numbers_that_mean_nothing(void) {
 static wasm_frame_t *frame;
 
 MISTAKE(wasm_frame_instance, wasm_frame_instance(frame))
+
+static wasm_store_t *objects;
+static wasm_instance_t *object;
+static wasm_extern_vec_t exports;
+
+MISTAKE(wasm_instance_exports, wasm_instance_exports(object, &exports))
+MISTAKE(wasm_foreign_new, wasm_foreign_new(objects))
+
+static void with_shared_memories(wasm_config_t *config) { wasmtime_config_shared_memory_set(config, true); }
+
+static void objects_know_no_shared_memory(void) {
+  wasm_byte_vec_t binary;
+  const char *wat = "(module (memory (export \"m\") 1 2 shared))";
+  expect_ok(wasmtime_wat2wasm(wat, strlen(wat), &binary));
+  objects = wasm_store_new(engine);
+  wasm_module_t *module = wasm_module_new(objects, &binary);
+  wasm_extern_vec_t none = WASM_EMPTY_VEC;
+  object = wasm_instance_new(objects, module, &none, NULL);
+  if (expect(object != NULL)) ENDS(wasm_instance_exports);
+  wasm_instance_delete(object);
+  wasm_module_delete(module);
+  wasm_store_delete(objects);
+  wasm_byte_vec_delete(&binary);
+}
+
+static void without_references(wasm_config_t *config) { wasmtime_config_gc_support_set(config, false); }
+
+static void there_is_no_foreign_object_without_references(void) {
+  objects = wasm_store_new(engine);
+  ENDS(wasm_foreign_new);
+  wasm_store_delete(objects);
+}
 
 static void frames_know_no_instance(void) {
   wasmtime_instance_t instance = instance_of("(module (func (export \"f\") unreachable))");
@@ -146,11 +342,19 @@ static void frames_know_no_instance(void) {
 }
 
 int main(void) {
-  // The reference library ends the process too, without naming the function.
-  if (getenv("AMPOULE_AGAINST")) return test_summary();
   RUN(handles_of_another_store);
   RUN(a_store_of_another_engine_than_the_linkers);
   RUN(numbers_that_mean_nothing);
+  RUN(types_that_nothing_has);
+  RUN(functions_that_are_null);
+  RUN_WITH(with_epochs, a_deadline_that_goes_on_in_no_known_way);
+  RUN(a_store_is_not_deleted_by_its_guest);
+  RUN(nobody_waits_for_what_is_raised);
+  RUN(a_profile_is_of_one_engine);
   RUN(frames_know_no_instance);
+  RUN_WITH(with_shared_memories, objects_know_no_shared_memory);
+  RUN_WITH(without_references, there_is_no_foreign_object_without_references);
   return test_summary();
 }
+
+#endif // AMPOULE_AGAINST

@@ -134,6 +134,60 @@ static void an_instance_whose_start_failed_counts_until_its_store_is_gone(void) 
   wasm_engine_delete(e);
 }
 
+#ifdef WASMTIME_FEATURE_ASYNC
+
+static void stacks_are_counted_over_all_stores(void) {
+  new_pool();
+  P(total_stacks, 1);
+  wasm_config_t *config = wasm_config_new();
+  wasmtime_config_epoch_interruption_set(config, true);
+  wasmtime_pooling_allocation_strategy_set(config, pool);
+  wasmtime_pooling_allocation_config_delete(pool);
+  wasm_engine_t *e = wasm_engine_new_with_config(config);
+  struct {
+    wasmtime_store_t *store;
+    wasmtime_call_future_t *future;
+    wasm_trap_t *trap;
+    wasmtime_error_t *error;
+  } calls[2];
+  for (int i = 0; i < 2; i++) {
+    calls[i].store = wasmtime_store_new(e, NULL, NULL);
+    wasmtime_context_t *c = wasmtime_store_context(calls[i].store);
+    wasmtime_instance_t instance = instance_with(c, e, "(module (func (export \"f\")))", NULL, 0);
+    wasmtime_func_t f = export_in(c, &instance, "f").of.func;
+    expect_ok(wasmtime_context_epoch_deadline_async_yield_and_update(c, 1));
+    calls[i].trap = NULL, calls[i].error = NULL;
+    calls[i].future = wasmtime_func_call_async(c, &f, NULL, 0, NULL, 0, &calls[i].trap, &calls[i].error);
+  }
+  // The first waits at its deadline and keeps the stack, so the second gets none.
+  expect(!wasmtime_call_future_poll(calls[0].future));
+  expect(wasmtime_call_future_poll(calls[1].future));
+  expect_error_says(calls[1].error, "maximum concurrent limit of 1 for fibers reached");
+  expect(wasmtime_call_future_poll(calls[0].future) && !calls[0].error);
+  for (int i = 0; i < 2; i++) {
+    expect_no_trap(calls[i].trap);
+    wasmtime_call_future_delete(calls[i].future);
+    wasmtime_store_delete(calls[i].store);
+  }
+  wasm_engine_delete(e);
+}
+
+#endif // WASMTIME_FEATURE_ASYNC
+
+static void a_reference_without_a_heap_is_refused_and_finalized(void) {
+  new_pool();
+  P(total_gc_heaps, 0);
+  wasm_engine_t *e = pooled();
+  wasmtime_store_t *s = wasmtime_store_new(e, NULL, NULL);
+  wasmtime_externref_t ref;
+  int finalized = 0;
+  expect(!wasmtime_externref_new(wasmtime_store_context(s), &finalized, count_finalized, &ref));
+  expect(finalized == 1);
+  wasmtime_store_delete(s);
+  expect(finalized == 1);
+  wasm_engine_delete(e);
+}
+
 static void nothing_may_be_allowed(void) {
   new_pool();
   P(total_core_instances, 0);
@@ -404,6 +458,10 @@ int main(void) {
   RUN(stores_with_references_are_counted);
   RUN(what_the_host_makes_is_not_counted);
   RUN(an_instance_whose_start_failed_counts_until_its_store_is_gone);
+#ifdef WASMTIME_FEATURE_ASYNC
+  RUN_HERE(stacks_are_counted_over_all_stores);
+#endif
+  RUN(a_reference_without_a_heap_is_refused_and_finalized);
   RUN(nothing_may_be_allowed);
   RUN(a_module_beyond_the_dimensions_is_refused_when_it_is_made);
   RUN(more_memories_and_tables_can_be_allowed);

@@ -1,6 +1,8 @@
 // Claims about wasmtime/profiling.h, and about the profilers that `wasmtime_config_profiler_set` chooses.
 
 #include "test.h"
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *const guest =
@@ -285,7 +287,27 @@ static void without_its_collector_vtune_changes_nothing(void) {
   wasmtime_module_delete(module);
 }
 
+// In a process of its own, whose files have not been begun.
+static void without_its_files_there_is_no_engine(void) {
+  fflush(stdout);
+  pid_t child = fork();
+  if (!child) {
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/perf-%d.map", (int)getpid());
+    if (mkdir(path, 0700)) _exit(2);
+    wasm_config_t *config = wasm_config_new();
+    perf_map(config);
+    wasm_engine_t *made = wasm_engine_new_with_config(config);
+    rmdir(path);
+    _exit(made != NULL);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  expect(status == 0);
+}
+
 int main(void) {
+  if (!getenv("AMPOULE_VALGRIND")) RUN_HERE(without_its_files_there_is_no_engine);
   RUN_WITH(epochs, a_profile_names_what_ran);
   RUN(samples_may_be_taken_by_host_functions);
   RUN_WITH(epochs, frames_of_other_modules_are_left_out);

@@ -66,6 +66,15 @@ static void an_unshared_type_is_refused(void) {
   wasm_memorytype_delete(type);
 }
 
+static void memory_that_is_not_there_is_an_error(void) {
+  wasm_memorytype_t *type;
+  wasmtime_sharedmemory_t *memory = NULL;
+  expect_ok(wasmtime_memorytype_new(UINT64_C(1) << 36, true, UINT64_C(1) << 40, true, true, 16, &type));
+  expect_error(wasmtime_sharedmemory_new(engine, type, &memory));
+  expect(memory == NULL);
+  wasm_memorytype_delete(type);
+}
+
 static void by_default_there_is_none(void) {
   wasm_memorytype_t *type;
   wasmtime_sharedmemory_t *memory = NULL;
@@ -206,6 +215,7 @@ int main(void) {
   RUN_WITH(shared, a_clone_is_the_same_memory);
   RUN_WITH(shared, the_type_is_told);
   RUN_WITH(shared, an_unshared_type_is_refused);
+  RUN_WITH(shared, memory_that_is_not_there_is_an_error);
   RUN(by_default_there_is_none);
   RUN_WITH(shared, an_unshared_import_does_not_take_it);
   RUN_WITH(shared, threads_count_together);

@@ -150,6 +150,15 @@ static void a_function_of_another_store_is_refused(void) {
   wasmtime_store_delete(other);
 }
 
+static void more_elements_than_there_may_be_are_refused(void) {
+  const wasm_limits_t limits = {0xfffffff0, 0xffffffff};
+  wasm_tabletype_t *type = wasm_tabletype_new(wasm_valtype_new_funcref(), &limits);
+  wasmtime_val_t null = funcref_val(NULL);
+  wasmtime_table_t table;
+  expect_error(wasmtime_table_new(ctx, type, &null, &table));
+  wasm_tabletype_delete(type);
+}
+
 static void a_table_may_have_64_bit_indices(void) {
   wasmtime_instance_t instance = instance_of("(module (table (export \"t\") i64 2 funcref)"
                                              "  (func (export \"get\") (param i64) (result i32)"
@@ -178,6 +187,7 @@ int main(void) {
   RUN(guest_and_host_share_a_table);
   RUN(references_live_as_long_as_the_table_holds_them);
   RUN(a_function_of_another_store_is_refused);
+  if (!getenv("AMPOULE_AGAINST")) RUN(more_elements_than_there_may_be_are_refused); // the reference library may have room
   RUN_FAULTING(a_table_may_have_64_bit_indices);
   return test_summary();
 }

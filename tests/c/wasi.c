@@ -1,5 +1,6 @@
 // wasi.h: what a program is given, seen from inside, through the functions of WASI preview 1.
 #include "test.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -291,6 +292,10 @@ static void files_that_cannot_be_opened_are_refused(void) {
   expect(!wasi_config_set_stderr_file(config, host_path("missing/err")));
   expect(!wasi_config_preopen_dir(config, host_path("missing"), "/", WASMTIME_WASI_DIR_PERMS_READ,
                                   WASMTIME_WASI_FILE_PERMS_READ));
+  // Nor what is no text, or no permission.
+  expect(!wasi_config_preopen_dir(config, dir, "\xff", WASMTIME_WASI_DIR_PERMS_READ, WASMTIME_WASI_FILE_PERMS_READ));
+  expect(!wasi_config_preopen_dir(config, dir, "/", 64, WASMTIME_WASI_FILE_PERMS_READ));
+  expect(!wasi_config_preopen_dir(config, dir, "/", WASMTIME_WASI_DIR_PERMS_READ, 64));
   wasi_config_delete(config);
 }
 
@@ -333,6 +338,51 @@ static void outputs_may_be_callbacks(void) {
   expect(out.len >= 13 && !memcmp(out.text, "hello world!?", 13));
   expect(err.len == 7 && !memcmp(err.text, "warning", 7));
   expect(finalizations(&out) == 1 && finalizations(&err) == 1);
+}
+
+// What a callback answers to a write of five bytes, and what the program is told.
+static ptrdiff_t answer;
+
+static ptrdiff_t answering(void *data, const unsigned char *bytes, size_t len) {
+  (void)data, (void)bytes, (void)len;
+  return answer;
+}
+
+static void outputs_may_fail(void) {
+  enum { WASI_EIO = 29, WASI_ENOSPC = 51, WASI_EPIPE = 64 };
+  static const struct {
+    ptrdiff_t answer;
+    int32_t told;
+  } cases[] = {{-EIO, WASI_EIO}, {-ENOSPC, WASI_ENOSPC}, {-EPIPE, WASI_EPIPE}, {5, SUCCESS},
+               {0, WASI_EIO},    {6, WASI_EIO},          {-100000, WASI_EIO}};
+  static struct sink sink;
+  memset(&sink, 0, sizeof sink);
+  wasi_config_t *config = wasi_config_new();
+  wasi_config_set_stdout_custom(config, answering, &sink, finalize_sink);
+  start(config);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    answer = cases[i].answer;
+    int32_t told = write_text(1, "five!");
+    if (!expect(told == cases[i].told)) printf("# %td: %d\n", answer, told);
+  }
+  wasmtime_store_delete(store);
+  store = NULL;
+  expect(finalizations(&sink) == 1);
+}
+
+// A later configuration takes the place of an earlier one.
+static void a_replaced_configuration_is_finalized(void) {
+  static struct sink first, second;
+  memset(&first, 0, sizeof first);
+  memset(&second, 0, sizeof second);
+  struct sink *const sinks[] = {&first, &second};
+  for (int i = 0; i < 2; i++) {
+    wasi_config_t *config = wasi_config_new();
+    wasi_config_set_stdout_custom(config, collect, sinks[i], finalize_sink);
+    expect_ok(wasmtime_context_set_wasi(ctx, config));
+    for (int wait = 0; i && wait < 2000 && !finalizations(&first); wait++) usleep(1000);
+  }
+  expect(finalizations(&first) == 1 && finalizations(&second) == 0);
 }
 
 static void an_unused_configuration_finalizes_its_callbacks(void) {
@@ -636,6 +686,9 @@ int main(void) {
   RUN_WITH_DIR(standard_streams_may_be_files);
   RUN_WITH_DIR(files_that_cannot_be_opened_are_refused);
   RUN_WITH_DIR(outputs_may_be_callbacks);
+  // With the reference library, a write that failed shows with the next one.
+  if (!getenv("AMPOULE_AGAINST")) RUN_WITH_DIR(outputs_may_fail);
+  RUN_WITH_DIR(a_replaced_configuration_is_finalized);
   RUN_WITH_DIR(an_unused_configuration_finalizes_its_callbacks);
   RUN_WITH_DIR(streams_are_inherited);
   RUN_WITH_DIR(a_directory_is_the_descriptor_three);

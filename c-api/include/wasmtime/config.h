@@ -86,7 +86,7 @@ WASM_API_EXTERN void wasmtime_config_epoch_interruption_set(
     wasm_config_t *config, bool enable);
 
 /// The stack, in bytes, that wasm may use in one activation before it traps;
-/// 512 KiB by default. Must not be zero.
+/// 512 KiB by default. With zero no engine can be made.
 WASM_API_EXTERN void wasmtime_config_max_wasm_stack_set(
     wasm_config_t *config, size_t size);
 
@@ -343,8 +343,8 @@ typedef struct wasmtime_linear_memory {
 /// It begins with `minimum` zeroed bytes and is never asked for more than
 /// `maximum`; around it lie `reserved_size_in_bytes` of address space (in which
 /// it must not move) and `guard_size_in_bytes` without access behind them.
-/// Returns null after filling `*memory_ret`, or an error (given up). Any
-/// thread.
+/// Returns null after filling `*memory_ret`, with both functions, or an error
+/// (given up), which comes out of what asked for the memory. Any thread.
 typedef wasmtime_error_t *(*wasmtime_new_memory_callback_t)(
     void *env, const wasm_memorytype_t *ty, size_t minimum, size_t maximum,
     size_t reserved_size_in_bytes, size_t guard_size_in_bytes,

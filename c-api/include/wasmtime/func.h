@@ -46,7 +46,10 @@ typedef wasm_trap_t *(*wasmtime_func_unchecked_callback_t)(
 /// `callback` with `env`.
 ///
 /// `finalizer(env)` runs once, when the store is deleted; it may be null. A
-/// result of the wrong kind makes the call fail.
+/// result of the wrong kind makes the call fail. A type with references other
+/// than `externref` and `funcref`, or one that a library without a compiler has
+/// no adapter for, ends the process; `wasmtime_linker_define_func` returns an
+/// error instead.
 WASM_API_EXTERN void wasmtime_func_new(
     wasmtime_context_t *store, const wasm_functype_t *type,
     wasmtime_func_callback_t callback, void *env, void (*finalizer)(void *),

@@ -39,7 +39,8 @@ typedef struct wasmtime_guestprofiler_modules {
   const wasmtime_module_t *mod;
 } wasmtime_guestprofiler_modules_t;
 
-/// Returns a profiler, owned by the caller.
+/// Returns a profiler, owned by the caller. Modules of another engine end the
+/// process with a message.
 ///
 /// \param engine the engine of the modules
 /// \param module_name the title of the profile

@@ -60,7 +60,8 @@ WASM_API_EXTERN void wasmtime_store_limiter(
     int64_t instances, int64_t tables, int64_t memories);
 
 /// Frees the store and everything in it, and runs the finalizers of its data,
-/// host functions, references and callbacks.
+/// host functions, references and callbacks. Not by what a guest of the store has
+/// called: that ends the process with a message.
 WASM_API_EXTERN void wasmtime_store_delete(wasmtime_store_t *store);
 
 /// The host's data of this store.
@@ -94,7 +95,7 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_context_get_fuel(
 
 #ifdef WASMTIME_FEATURE_WASI
 /// Gives this store a WASI state made from `wasi`, which is taken over also
-/// when an error is returned.
+/// when an error is returned: where inherited arguments take more than 4 GiB.
 ///
 /// Needed before anything that `wasmtime_linker_define_wasi` defined is called.
 /// A later call replaces the state.
@@ -133,7 +134,8 @@ typedef uint8_t wasmtime_update_deadline_kind_t;
 ///
 /// `func(context, data, delta, kind)` returns an error (given up), which ends
 /// the guest and comes out of its call; or null, after setting `*delta` to the
-/// ticks from the current epoch to the next deadline and `*kind`.
+/// ticks from the current epoch to the next deadline and `*kind`, which ends the
+/// process when it is neither of the two.
 /// `finalizer(data)` runs once, when the callback is replaced or the store
 /// deleted; it may be null.
 WASM_API_EXTERN void wasmtime_store_epoch_deadline_callback(
