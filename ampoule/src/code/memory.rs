@@ -292,14 +292,16 @@ impl Space {
         debugger::register(start..start + self.exec.len());
     }
 
-    /// The first free range that is large enough.
+    /// The upper end of the last free range that is large enough. The system puts a new mapping below those it has, the library's among
+    /// them, so that is where jumps between code and library are short: processors forget targets, now and then, that are far away.
     fn take(&mut self, len: usize) -> Option<usize> {
-        let (&start, &free) = self.free.iter().find(|&(_, &free)| free >= len)?;
-        self.free.remove(&start);
-        if free > len {
-            self.free.insert(start + len, free - len);
+        let (&start, free) = self.free.iter_mut().rev().find(|(_, free)| **free >= len)?;
+        *free -= len;
+        let left = *free;
+        if left == 0 {
+            self.free.remove(&start);
         }
-        Some(start)
+        Some(start + left)
     }
 
     fn give_back(&mut self, start: usize, len: usize) {

@@ -4,8 +4,7 @@
 //!     mov  …, …            each integer argument to the next register, since guest code has its context in the first
 //!     mov  r10, func_ref
 //!     mov  r11, store
-//!     jmp  [rip]           to `sys::native`
-//!     dq   target
+//!     jmp  target          in `sys::native`; where that is too far away: jmp [rip], dq target
 //! ```
 
 use super::CodeError;
@@ -50,14 +49,15 @@ impl Stubs {
             self.used = 0;
         }
         let region = self.regions.last().expect("there is one by now");
-        region.write(self.used, &stub(moved, func_ref, store, target)).map_err(no_memory)?;
         let address = region.exec_base() + self.used;
+        region.write(self.used, &stub(address, moved, func_ref, store, target)).map_err(no_memory)?;
         self.used += STUB_LEN;
         Ok(address)
     }
 }
 
-fn stub(moved: usize, func_ref: usize, store: usize, target: usize) -> Vec<u8> {
+/// The code of a stub that is to lie at `address`.
+fn stub(address: usize, moved: usize, func_ref: usize, store: usize, target: usize) -> Vec<u8> {
     let mut code = Vec::with_capacity(STUB_LEN);
     // The last argument first, so that none is overwritten before it has moved.
     MOVES[..moved].iter().rev().for_each(|instruction| code.extend(instruction));
@@ -65,12 +65,40 @@ fn stub(moved: usize, func_ref: usize, store: usize, target: usize) -> Vec<u8> {
     code.extend(func_ref.to_le_bytes());
     code.extend([0x49, 0xbb]);
     code.extend(store.to_le_bytes());
-    code.extend([0xff, 0x25, 0, 0, 0, 0]);
-    code.extend(target.to_le_bytes());
+    let after_jump = address + code.len() + 5;
+    match i32::try_from(target.wrapping_sub(after_jump) as isize) {
+        Ok(distance) => {
+            code.push(0xe9);
+            code.extend(distance.to_le_bytes());
+        }
+        Err(_) => {
+            code.extend([0xff, 0x25, 0, 0, 0, 0]);
+            code.extend(target.to_le_bytes());
+        }
+    }
     assert!(code.len() <= STUB_LEN, "a stub has its room");
     code
 }
 
 fn no_memory(error: std::io::Error) -> CodeError {
     CodeError::System("placing machine code", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stub_jumps_as_far_as_its_target_is() {
+        let near = stub(0x7f00_0000_1000, 5, 1, 2, 0x7f00_7000_0000);
+        let (at, jump) = (near.len() - 5, &near[near.len() - 4..]);
+        assert_eq!(near[at], 0xe9);
+        let end = 0x7f00_0000_1000 + near.len();
+        assert_eq!(end + i32::from_le_bytes(jump.try_into().unwrap()) as usize, 0x7f00_7000_0000);
+        let far = stub(0x7f00_0000_1000, 5, 1, 2, 0x5500_0000_0000);
+        assert!(far.ends_with(&0x5500_0000_0000usize.to_le_bytes()) && far.len() <= STUB_LEN);
+        // Behind a target, the distance is negative.
+        let back = stub(0x7f00_0000_1000, 0, 1, 2, 0x7f00_0000_0000);
+        assert_eq!(back[back.len() - 5..], [0xe9, 0xe7, 0xef, 0xff, 0xff]);
+    }
 }
