@@ -278,6 +278,70 @@ static void sizes_are_what_there_is(void) {
   expect(found.instances == 2 && found.memories == 2 && found.memory_bytes == 16 * PAGE);
 }
 
+// -- Stacks of asynchronous calls
+
+static void with_stacks_of_a_megabyte(wasm_config_t *config) {
+  wasmtime_config_epoch_interruption_set(config, true);
+  wasmtime_config_async_stack_size_set(config, 1 << 20);
+}
+
+static ampoule_statistics_t inside;
+
+static wasm_trap_t *look(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                         wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)args, (void)nargs, (void)results, (void)nresults;
+  inside = statistics();
+  return NULL;
+}
+
+static void stacks_are_counted(void) {
+  enum { RESERVED = (1 << 20) + 4096 };
+  wasm_functype_t *type = wasm_functype_new_0_0();
+  wasmtime_extern_t import = {.kind = WASMTIME_EXTERN_FUNC};
+  wasmtime_func_new(ctx, type, look, NULL, NULL, &import.of.func);
+  wasm_functype_delete(type);
+  // Goes down in frames of some hundred bytes, and waits there.
+  wasmtime_instance_t instance = instance_with(
+      ctx, engine,
+      "(module (import \"\" \"\" (func $look))"
+      "  (func $down (export \"down\") (param i32) (result i32) (local i64 i64 i64 i64 i64 i64 i64 i64)"
+      "    (if (local.get 0) (then (drop (call $down (i32.sub (local.get 0) (i32.const 1)))))"
+      "      (else (call $look) (call $wait))) (local.get 0))"
+      "  (func $wait (loop (br_if 0 (i32.eqz (global.get $go))))) (global $go (export \"go\") (mut i32) (i32.const 0)))",
+      &import, 1);
+  wasmtime_func_t down = func_of(&instance, "down");
+  wasmtime_global_t go = export_of(&instance, "go").of.global;
+  wasmtime_val_t depth = i32_val(5000), result;
+  ampoule_statistics_t found = statistics();
+  expect(found.stacks == 0 && found.stack_reserved_bytes == 0 && found.stack_resident_bytes == 0);
+
+  wasm_trap_t *trap = NULL;
+  wasmtime_error_t *error = NULL;
+  expect_ok(wasmtime_context_epoch_deadline_async_yield_and_update(ctx, 0));
+  wasmtime_call_future_t *call = wasmtime_func_call_async(ctx, &down, &depth, 1, &result, 1, &trap, &error);
+  expect(statistics().stacks == 0); // it has not begun
+  inside.stacks = 99;
+  while (!wasmtime_call_future_poll(call) && inside.stacks == 99) {
+  }
+  // Both while it runs and while it waits.
+  expect(inside.stacks == 1 && inside.stack_reserved_bytes == RESERVED);
+  found = statistics();
+  expect(found.stacks == 1 && found.stack_reserved_bytes == RESERVED);
+  if (found.stack_resident_bytes != UINT64_MAX) {
+    // Each frame holds at least a return address and a frame pointer.
+    expect(found.stack_resident_bytes >= 5000 * 16 && found.stack_resident_bytes < RESERVED);
+    expect(inside.stack_resident_bytes >= 5000 * 16);
+  }
+  wasmtime_val_t yes = i32_val(1);
+  expect_ok(wasmtime_global_set(ctx, &go, &yes));
+  while (!wasmtime_call_future_poll(call)) {
+  }
+  expect(!error && !trap);
+  wasmtime_call_future_delete(call);
+  found = statistics(); // kept for the next
+  expect(found.stacks == 1 && found.stack_reserved_bytes == RESERVED);
+}
+
 static void a_shared_memory_counts_once(void) {
   wasmtime_instance_t instance = instance_of("(module (memory (export \"m\") 2 5 shared))");
   wasmtime_extern_t memory = export_of(&instance, "m");
@@ -411,6 +475,7 @@ int main(void) {
   RUN(a_limiter_cannot_use_its_store);
   RUN_WITH(with_threads, shared_memories_are_asked_for_too);
   RUN(sizes_are_what_there_is);
+  RUN_WITH(with_stacks_of_a_megabyte, stacks_are_counted);
   RUN_WITH(with_threads, a_shared_memory_counts_once);
   RUN(structs_of_other_versions_are_filled_as_far_as_they_go);
   RUN_WITH(with_fuel, fuel_used_adds_up_across_settings);

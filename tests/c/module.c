@@ -1,5 +1,6 @@
 // wasmtime/module.h: validation, imports and exports, and modules as files.
 #include "test.h"
+#include <execinfo.h>
 #include <unistd.h>
 
 static const char *const SAMPLE =
@@ -236,12 +237,72 @@ static void an_artifact_of_another_configuration_is_refused(void) {
   wasm_byte_vec_delete(&bytes);
 }
 
+static void *callers[64];
+static int num_callers;
+
+static wasm_trap_t *note_callers(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                 wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)args, (void)nargs, (void)results, (void)nresults;
+  num_callers = backtrace(callers, 64);
+  return NULL;
+}
+
+// How many return addresses on the stack lie in the range.
+static int callers_in(char *start, char *end) {
+  int found = 0;
+  for (int i = 0; i < num_callers; i++) found += start <= (char *)callers[i] && (char *)callers[i] < end;
+  return found;
+}
+
+// Of two modules, the frames of each lie in its own range, which may hold a frame more of the way in or out; the host's lie in
+// neither.
+static void expect_frames_in_their_ranges(wasmtime_module_t *inner, wasmtime_module_t *outer) {
+  char *inner_start, *inner_end, *outer_start, *outer_end;
+  wasmtime_module_image_range(inner, (void **)&inner_start, (void **)&inner_end);
+  wasmtime_module_image_range(outer, (void **)&outer_start, (void **)&outer_end);
+  expect(inner_start && inner_start < inner_end && outer_start && outer_start < outer_end);
+  expect(inner_end <= outer_start || outer_end <= inner_start);
+  wasm_functype_t *type = wasm_functype_new_0_0();
+  wasmtime_extern_t import = {.kind = WASMTIME_EXTERN_FUNC};
+  wasmtime_func_new(ctx, type, note_callers, NULL, NULL, &import.of.func);
+  wasm_functype_delete(type);
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_instance_new(ctx, inner, &import, 1, &instance, &trap));
+  import = export_of(&instance, "f");
+  expect_ok(wasmtime_instance_new(ctx, outer, &import, 1, &instance, &trap));
+  wasmtime_func_t run = func_of(&instance, "run");
+  num_callers = 0;
+  expect_no_trap(call(&run));
+  expect(callers_in(inner_start, inner_end) >= 2);
+  expect(callers_in(outer_start, outer_end) >= 3);
+  char *host = (char *)(uintptr_t)&expect_frames_in_their_ranges;
+  expect((host < inner_start || host >= inner_end) && (host < outer_start || host >= outer_end));
+}
+
+// Calls through a table are not inlined, and what follows them keeps them from being tail calls.
+static const char *const INNER = "(module (import \"\" \"\" (func $h)) (global $g (mut i32) (i32.const 0)) (type $t (func))"
+                                 "  (table funcref (elem $a)) (func $a call $h (global.set $g (i32.const 1)))"
+                                 "  (func (export \"f\") (call_indirect (type $t) (i32.const 0)) (global.set $g (i32.const 2))))";
+static const char *const OUTER = "(module (import \"\" \"\" (func $f)) (global $g (mut i32) (i32.const 0)) (type $t (func))"
+                                 "  (table funcref (elem $a $b))"
+                                 "  (func $a call $f (global.set $g (i32.const 1)))"
+                                 "  (func $b (call_indirect (type $t) (i32.const 0)) (global.set $g (i32.const 2)))"
+                                 "  (func (export \"run\") (call_indirect (type $t) (i32.const 1)) (global.set $g (i32.const 3))))";
+
 static void a_module_knows_where_its_code_is(void) {
-  wasmtime_module_t *module = module_of("(module (func (export \"f\")))");
-  void *start = NULL, *end = NULL;
-  wasmtime_module_image_range(module, &start, &end);
-  expect(start != NULL && (char *)start < (char *)end);
-  wasmtime_module_delete(module);
+  wasmtime_module_t *inner = module_of(INNER), *outer = module_of(OUTER);
+  expect_frames_in_their_ranges(inner, outer);
+  wasmtime_module_t *loaded[2], *const made[2] = {inner, outer};
+  for (int i = 0; i < 2; i++) {
+    wasm_byte_vec_t bytes;
+    expect_ok(wasmtime_module_serialize(made[i], &bytes));
+    expect_ok(wasmtime_module_deserialize(engine, (const uint8_t *)bytes.data, bytes.size, &loaded[i]));
+    wasm_byte_vec_delete(&bytes);
+  }
+  expect_frames_in_their_ranges(loaded[0], loaded[1]);
+  expect_frames_in_their_ranges(inner, loaded[1]);
+  for (int i = 0; i < 2; i++) wasmtime_module_delete(made[i]), wasmtime_module_delete(loaded[i]);
 }
 
 static void a_large_module_compiles(void) {
@@ -288,6 +349,7 @@ int main(void) {
   RUN(files_that_cannot_be_mapped_are_refused);
   RUN(an_artifact_of_another_configuration_is_refused);
   RUN(a_module_knows_where_its_code_is);
+  RUN_WITH(eager, a_module_knows_where_its_code_is);
   RUN_WITH(eager, a_large_module_compiles);
   RUN_WITH(one_thread, a_large_module_compiles);
   RUN(a_large_module_compiles);

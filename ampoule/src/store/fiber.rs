@@ -24,7 +24,7 @@
 use super::Store;
 use crate::error::Error;
 use crate::sys::entry::{EntryFrame, GuestFrames, RESERVED};
-use crate::sys::fiber::{Fiber, divert, link_around};
+use crate::sys::fiber::{Fiber, FiberStack, divert, link_around};
 use crate::sys::stack::{StackBounds, stack_pointer};
 use crate::sys::switch::{Left, Link, Wake};
 use ampoule_core::vm::VmContext;
@@ -314,6 +314,19 @@ impl Store {
                 (*core).has_guest().then(|| GuestFrames::below_exit(side.exit_fp))
             }
         })
+    }
+
+    /// The stacks that the store has now: those of tasks that were polled and aren't over, and the idle one.
+    pub(super) fn fiber_stacks(&self) -> impl Iterator<Item = &FiberStack> {
+        let first = self.fibers.running;
+        // SAFETY: what is in the list is alive (3).
+        let running = std::iter::successors((!first.is_null()).then_some(first), |&core| unsafe {
+            let next = (*core).next;
+            (!next.is_null()).then_some(next)
+        });
+        // SAFETY: as above; a task's fiber is its own until it is over, which takes the store.
+        let of_tasks = running.chain(self.waiting_tasks()).filter_map(|core| unsafe { (*core).fiber.as_deref() });
+        of_tasks.chain(self.fibers.spare.as_deref()).map(Fiber::stack)
     }
 
     /// An idle fiber for a task.

@@ -37,6 +37,12 @@ pub struct Statistics {
     /// Nanoseconds that guests ran, without host functions, but with what the engine did on their behalf: compiling, growing, waiting
     /// for other threads. Zero where the engine doesn't count.
     pub guest_time_ns: u64,
+    /// Stacks of asynchronous calls that were begun and aren't over, and the one that the store keeps for the next.
+    pub stacks: u64,
+    /// Address space that the stacks occupy.
+    pub stack_reserved_bytes: u64,
+    /// Of it, pages that hold contents of their own; `None` where the system doesn't tell.
+    pub stack_resident_bytes: Option<u64>,
 }
 
 /// What is counted while guests run.
@@ -94,6 +100,7 @@ impl Store {
             instances: self.instances.list.len() as u64,
             tables: self.instances.tables.len() as u64,
             memory_resident_bytes: Some(0),
+            stack_resident_bytes: Some(0),
             fuel_used: self.fuel.used(&self.vm),
             host_calls: self.counters.host_calls,
             guest_time_ns: self.counters.guest_ns,
@@ -119,6 +126,12 @@ impl Store {
         sum.table_bytes = self.instances.tables.iter().map(|table| table.capacity_bytes() as u64).sum();
         let records = self.instances.list.iter().map(|instance| description_len(instance.module().layout()) as u64);
         sum.instance_bytes = records.sum();
+        for stack in self.fiber_stacks() {
+            let range = stack.range();
+            sum.stacks += 1;
+            sum.stack_reserved_bytes += stack.reserved_len() as u64;
+            add_written(&mut sum.stack_resident_bytes, range.start, range.len());
+        }
         sum
     }
 }
@@ -128,7 +141,10 @@ impl Statistics {
         self.memories += 1;
         self.memory_bytes += len as u64;
         self.memory_reserved_bytes += reserved as u64;
-        let written = pagemap::written_bytes(base.addr(), len);
-        self.memory_resident_bytes = self.memory_resident_bytes.zip(written).map(|(sum, more)| sum + more);
+        add_written(&mut self.memory_resident_bytes, base.addr(), len);
     }
+}
+
+fn add_written(sum: &mut Option<u64>, start: usize, len: usize) {
+    *sum = sum.zip(pagemap::written_bytes(start, len)).map(|(sum, more)| sum + more);
 }

@@ -101,6 +101,14 @@ impl FiberStack {
         self.range.clone()
     }
 
+    /// Address space that it occupies, with the page below it where that is known.
+    pub fn reserved_len(&self) -> usize {
+        match &self.memory {
+            Memory::Own(mapping) => mapping.len(),
+            Memory::Host(_) => self.range.len(),
+        }
+    }
+
     /// Gives the memory of all but the uppermost `keep` bytes back; with `zero`, those are cleared.
     pub fn reset(&mut self, keep: usize, zero: bool) {
         let keep = keep.min(self.range.len()) & !(PAGE - 1);
@@ -159,6 +167,11 @@ impl Fiber {
     #[inline]
     pub fn bounds(&self) -> &StackBounds {
         &self.bounds
+    }
+
+    /// Its stack.
+    pub fn stack(&self) -> &FiberStack {
+        &self.stack
     }
 
     /// Ends an idle fiber, and gives its stack.

@@ -130,6 +130,17 @@ typedef struct ampoule_statistics {
   /// compiling functions at their first call. 0 unless
   /// #ampoule_config_statistics_set.
   uint64_t guest_time_ns;
+  /// Stacks of asynchronous calls that were polled and are not done, and one
+  /// that the store may keep for the next. The engine keeps others, which belong
+  /// to no store.
+  uint64_t stacks;
+  /// Address space that the stacks occupy: what
+  /// #wasmtime_config_async_stack_size_set says, rounded up, and a guard page;
+  /// of the host's own stacks their length.
+  uint64_t stack_reserved_bytes;
+  /// Of it, the pages that have contents of their own. `UINT64_MAX` where the
+  /// system does not tell.
+  uint64_t stack_resident_bytes;
 } ampoule_statistics_t;
 
 /// \brief Fills in the numbers of a store at this moment.

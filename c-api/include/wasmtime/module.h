@@ -78,7 +78,9 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_module_deserialize_file(
     wasm_engine_t *engine, const char *path, wasmtime_module_t **ret);
 
 /// Sets `*start` and `*end` to the range of addresses in this process that
-/// holds the module's machine code.
+/// holds the module's machine code, or has room for it where functions are
+/// compiled as they are called. A module whose code becomes unusually large then
+/// has more of it elsewhere.
 WASM_API_EXTERN void wasmtime_module_image_range(
     const wasmtime_module_t *module, void **start, void **end);
 

@@ -99,6 +99,9 @@ pub struct ampoule_statistics_t {
     fuel_used: u64,
     host_calls: u64,
     guest_time_ns: u64,
+    stacks: u64,
+    stack_reserved_bytes: u64,
+    stack_resident_bytes: u64,
 }
 
 #[unsafe(no_mangle)]
@@ -122,6 +125,9 @@ pub unsafe extern "C" fn ampoule_context_statistics(
         fuel_used: found.fuel_used,
         host_calls: found.host_calls,
         guest_time_ns: found.guest_time_ns,
+        stacks: found.stacks,
+        stack_reserved_bytes: found.stack_reserved_bytes,
+        stack_resident_bytes: found.stack_resident_bytes.unwrap_or(u64::MAX),
     };
     // SAFETY: both are at least so long.
     unsafe { ptr::copy_nonoverlapping((&raw const all).cast::<u8>(), statistics.cast::<u8>(), size) };

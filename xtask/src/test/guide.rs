@@ -1,4 +1,5 @@
-//! The programs in the guide: each compiles without warnings and prints what its page says.
+//! The programs in the guide: each compiles without warnings and prints what its page says. All run with the shared library, the first
+//! of each page with the archive too.
 //!
 //! A block of C or C++ with a `main` is a program; so is a file that a page names in a comment, `<!-- run: FILE -->`. The block of
 //! `text` that follows is what it prints.
@@ -16,6 +17,9 @@ use crate::process::{self, Ending};
 use crate::project;
 
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Pages about finding out at run time what the library has, which takes a shared one.
+const SHARED_ONLY: [&str; 1] = ["moving"];
 
 /// A program of a page.
 struct Program {
@@ -47,8 +51,15 @@ pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
         match programs {
             Ok(programs) => {
                 for program in programs {
-                    let result = check(library, &project::stem(&page), &program);
-                    tally.check(&format!("{name} {}", program.number), result.map_err(|error| format!("{error:#}")));
+                    let mut check = |linkage: Linkage, suffix: &str| {
+                        let result = check(library, &project::stem(&page), &program, linkage);
+                        let name = format!("{name} {}{suffix}", program.number);
+                        tally.check(&name, result.map_err(|error| format!("{error:#}")));
+                    };
+                    check(Linkage::Shared, "");
+                    if program.number == 1 && !SHARED_ONLY.contains(&&*project::stem(&page)) {
+                        check(Linkage::Static, " with the archive");
+                    }
                 }
             }
             Err(error) => tally.check(&name, Err(format!("{error:#}"))),
@@ -91,14 +102,14 @@ fn programs(text: &str) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-fn check(library: &Library, page: &str, program: &Program) -> Result<()> {
+fn check(library: &Library, page: &str, program: &Program, linkage: Linkage) -> Result<()> {
     let name = format!("guide-{page}-{}", program.number);
     let folder = library.folder.with_file_name("guide").join(&name);
     if folder.is_dir() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    let executable = library.compile(&source(&folder, &name, &program.source)?, Linkage::Shared)?;
+    let executable = library.compile(&source(&folder, &name, &program.source)?, linkage)?;
     // What it writes stays in its folder.
     let log = folder.join("prints.log");
     let printed = match process::run_logged(Command::new(executable).current_dir(&folder), &log, LIMIT)? {
