@@ -197,7 +197,7 @@ impl Func {
     ///
     /// # Safety
     /// `args` and `results` point to as many values as the lengths say; they may be null where those are zero.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn call_vals(
         &self,
         store: &mut Store,

@@ -103,14 +103,13 @@ enum Args {
 
 const FEW: usize = 4;
 
-/// Copies the part of a value that its kind has. Callers have mostly just written that, and a load that takes in more than was
-/// stored in one go waits until the store has reached the cache.
+/// Copies the part of a value that its kind has; false for a counted reference. Callers have mostly just written that part, and a load that
+/// takes in more than was stored in one go waits until the store has reached the cache.
 ///
 /// # Safety
-/// `from` points to a value that isn't a counted reference.
+/// `from` points to a value.
 #[inline(always)]
-unsafe fn copy_value(from: *const VmVal, to: &mut MaybeUninit<VmVal>) {
-    let to = to.as_mut_ptr();
+unsafe fn copy_plain(from: *const VmVal, to: *mut VmVal) -> bool {
     // SAFETY: by the caller; every kind's part lies in the value, and what is left out is read of no value of that kind.
     unsafe {
         let kind = (*from).kind;
@@ -118,28 +117,36 @@ unsafe fn copy_value(from: *const VmVal, to: &mut MaybeUninit<VmVal>) {
         match kind {
             VmVal::KIND_I32 | VmVal::KIND_F32 => (*to).of.i32 = (*from).of.i32,
             VmVal::KIND_I64 | VmVal::KIND_F64 => (*to).of.i64 = (*from).of.i64,
+            VmVal::KIND_EXTERNREF | VmVal::KIND_ANYREF | VmVal::KIND_EXNREF => return false,
             _ => (&raw mut (*to).of).write((*from).of),
         }
     }
+    true
 }
 
 impl Args {
-    /// What becomes of these arguments; [`Args::Few`] are still to be copied.
+    /// What becomes of arguments that are too many for [`Job::few`], or have counted references among them.
     ///
     /// # Safety
     /// `args` points to `nargs` values.
-    #[inline]
+    #[cold]
     unsafe fn of(args: *const wasmtime_val_t, nargs: usize) -> Self {
         // SAFETY: by the caller.
-        let args = if nargs == 0 { &[] } else { unsafe { std::slice::from_raw_parts(args, nargs) } };
+        let args = unsafe { std::slice::from_raw_parts(args, nargs) };
         if args.iter().any(|arg| matches!(arg.kind, VmVal::KIND_EXTERNREF | VmVal::KIND_ANYREF | VmVal::KIND_EXNREF)) {
             return Args::Converted(args.iter().map(from_c).collect());
         }
-        if nargs > FEW { Args::Many(args.to_vec()) } else { Args::Few(nargs) }
+        Args::Many(args.to_vec())
     }
 }
 
 impl Work for Job {
+    #[inline]
+    fn owns_nothing(&self) -> bool {
+        matches!(self.what, What::Call { args: Args::Few(_), .. })
+    }
+
+    #[inline(always)]
     fn run(&mut self, store: &mut Store) -> Result<(), Error> {
         match &mut self.what {
             What::Call { func, args, results, nresults } => {
@@ -202,7 +209,7 @@ impl Job {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_call_future_poll(future: &mut wasmtime_call_future_t) -> bool {
-    if future.is_over() || future.is_running() {
+    if !future.is_waiting() && (future.is_over() || future.is_running()) {
         let why = if future.is_over() { "the call is over" } else { "the call is being polled further out" };
         misuse("wasmtime_call_future_poll", why);
     }
@@ -219,7 +226,9 @@ pub unsafe extern "C" fn wasmtime_call_future_poll(future: &mut wasmtime_call_fu
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_call_future_delete(_future: Box<wasmtime_call_future_t>) {}
+pub extern "C" fn wasmtime_call_future_delete(future: Box<wasmtime_call_future_t>) {
+    future.delete();
+}
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_func_call_async(
@@ -236,11 +245,18 @@ pub unsafe extern "C" fn wasmtime_func_call_async(
     // counted is plain data.
     unsafe {
         Task::new(context, |slot| {
-            let what = What::Call { func: *func, args: Args::of(args, nargs), results, nresults };
-            let job = slot.write(Job { what, few: [const { MaybeUninit::uninit() }; FEW], trap_ret, error_ret });
-            if let What::Call { args: Args::Few(nargs), .. } = job.what {
-                job.few.iter_mut().take(nargs).enumerate().for_each(|(index, slot)| copy_value(args.add(index), slot));
+            let job: *mut Job = slot.as_mut_ptr();
+            let few = (&raw mut (*job).few).cast::<VmVal>();
+            let fit = nargs <= FEW && (0..nargs).all(|index| copy_plain(args.add(index), few.add(index)));
+            let what = &raw mut (*job).what;
+            // Written twice, so that the usual arguments are not put together elsewhere first.
+            if fit {
+                what.write(What::Call { func: *func, args: Args::Few(nargs), results, nresults });
+            } else {
+                what.write(What::Call { func: *func, args: Args::of(args, nargs), results, nresults });
             }
+            (&raw mut (*job).trap_ret).write(trap_ret);
+            (&raw mut (*job).error_ret).write(error_ret);
         })
     }
 }

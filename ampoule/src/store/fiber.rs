@@ -19,14 +19,15 @@
 //! 2. `store` is null, or leads to a live store: a store that is dropped first gives its tasks up.
 //! 3. A task that waits is in its store's list `waiting`; one that runs is in the chain that starts at `running`. The rest is in
 //!    neither and has no fiber.
-//! 4. While a task waits, `side` is what the store's words are to be when it runs; while it runs, what they are to be afterwards.
+//! 4. While a task waits, `side` is what the store's words are to be when it runs. While it runs, and was made by a guest's host function,
+//!    it is what they are to be afterwards. Outside of any guest they are then such as nothing but a poll needs.
 
 use super::Store;
 use crate::error::Error;
 use crate::sys::entry::{EntryFrame, GuestFrames, RESERVED};
 use crate::sys::fiber::{Fiber, FiberStack, divert, link_around};
 use crate::sys::stack::{StackBounds, stack_pointer};
-use crate::sys::switch::{Left, Link, Wake};
+use crate::sys::switch::{Left, Link, Run, Wake};
 use ampoule_core::vm::VmContext;
 use std::mem::{self, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,6 +41,11 @@ pub trait Work: 'static {
     /// # Errors
     /// What the poll that completes the task gives.
     fn run(&mut self, store: &mut Store) -> Result<(), Error>;
+
+    /// Whether dropping it does nothing. It may be, without saying so.
+    fn owns_nothing(&self) -> bool {
+        false
+    }
 }
 
 /// A piece of work of one store that may be suspended.
@@ -65,7 +71,8 @@ struct Core {
     side: Side,
     /// From the first poll to the end, what the store knew of the stack outside.
     outside: StackBounds,
-    run: unsafe fn(*mut Core, &mut Store) -> Result<(), Error>,
+    /// What runs on the fiber: [`Task::run`].
+    run: Run,
     outcome: Option<Result<(), Error>>,
 }
 
@@ -369,12 +376,6 @@ impl<W: Work> Task<W> {
     /// writes.
     #[inline(always)]
     pub unsafe fn new(store: &mut Store, make: impl FnOnce(&mut MaybeUninit<W>)) -> Box<Self> {
-        /// # Safety
-        /// `core` is that of a `Task<W>` that nobody else uses but through the core.
-        unsafe fn run<W: Work>(core: *mut Core, store: &mut Store) -> Result<(), Error> {
-            // SAFETY: by the caller; the core is the first field.
-            unsafe { (*core.cast::<Task<W>>()).work.run(store) }
-        }
         let mut task = Box::<Self>::new_uninit();
         let at = task.as_mut_ptr();
         // SAFETY: both fields lie in the box, and are written, `work` by the caller's promise.
@@ -389,25 +390,48 @@ impl<W: Work> Task<W> {
                 link: ptr::null(),
                 side: Side::default(),
                 outside: StackBounds::default(),
-                run: run::<W>,
+                run: Self::run,
                 outcome: None,
             });
             make(&mut *(&raw mut (*at).work).cast());
             task.assume_init()
         };
-        if let Err(error) = store.check_conflicts() {
+        // Where there are no tasks, there is nothing to conflict with.
+        let alone = store.fibers.running.is_null() && store.fibers.waiting.is_null();
+        if !alone && let Err(error) = store.check_conflicts() {
             task.core.store = ptr::null_mut();
             task.core.state = State::Done;
             task.core.outcome = Some(Err(error));
             return task;
         }
-        task.core.side.entry_fp = task.core.home;
         if task.core.home == 0 {
             store.reserve();
         }
         // SAFETY: it has just been made, and stays where it is (1).
         unsafe { task.core.wait() };
         task
+    }
+
+    /// What runs on the fiber.
+    ///
+    /// # Safety
+    /// `core` is that of a task of this type that has just been started.
+    unsafe fn run(core: *mut ()) {
+        let core: *mut Core = core.cast();
+        // SAFETY: the task is alive while its fiber isn't finished, and the core is its first field. The store is lent to the work; who
+        // polls doesn't use it.
+        unsafe {
+            let store = &mut *(*core).store;
+            if (*core).home != 0 {
+                // An entry that isn't the outermost leaves the limit as it is.
+                let max = store.engine.config().max_wasm_stack;
+                store.vm.stack_limit = store.stack.limit_for(stack_pointer(), max);
+            }
+            let work = &mut (*core.cast::<Self>()).work;
+            let outcome = catch_unwind(AssertUnwindSafe(|| work.run(store)))
+                .unwrap_or_else(|_| Err(Error::message("the engine panicked; this is a defect of it")));
+            (&raw mut (*core).outcome).write(Some(outcome));
+        }
     }
 
     /// Runs the work until it is done or suspends itself.
@@ -423,15 +447,25 @@ impl<W: Work> Task<W> {
             State::Waiting => {
                 let core: *mut Core = &mut self.core;
                 // SAFETY: it waits, and by the caller.
-                unsafe { Core::poll(core) };
+                if unsafe { Core::poll(core) } == Left::Suspended {
+                    return Poll::Pending;
+                }
             }
             State::Running => panic!("the call that is running can't be polled by itself"),
             State::Done => {}
         }
-        if self.core.state != State::Done {
-            return Poll::Pending;
-        }
         Poll::Ready(self.core.outcome.take().expect("a future is not polled again after it was done"))
+    }
+
+    /// Drops it. Of a call that is over there is mostly nothing to drop but its memory.
+    #[inline]
+    pub fn delete(self: Box<Self>) {
+        let spent = self.core.state == State::Done && self.core.outcome.is_none();
+        if spent && self.work.owns_nothing() {
+            // SAFETY: a task that is done has no fiber (3), an outcome that was taken is none, and the work owns nothing: the box is as good
+            // as one without a value.
+            drop(unsafe { Box::from_raw(Box::into_raw(self).cast::<MaybeUninit<Self>>()) });
+        }
     }
 
     /// What it does, while it doesn't run.
@@ -442,6 +476,12 @@ impl<W: Work> Task<W> {
     /// Whether the outcome was given, so that polling makes no sense any more.
     pub fn is_over(&self) -> bool {
         self.core.state == State::Done && self.core.outcome.is_none()
+    }
+
+    /// Whether it waits for a poll.
+    #[inline]
+    pub fn is_waiting(&self) -> bool {
+        self.core.state == State::Waiting
     }
 
     /// Whether it is being polled, further out on this stack or on another's.
@@ -497,139 +537,178 @@ impl Core {
     /// # Safety
     /// The task waits; otherwise as [`Task::poll`].
     #[inline(always)]
-    unsafe fn poll(core: *mut Core) {
+    unsafe fn poll(core: *mut Core) -> Left {
         // SAFETY: by the caller, the task is alive, and so is its store (2). Neither is borrowed while the fiber runs.
+        unsafe {
+            let store = (*core).store;
+            if (*core).home != 0 || !(*store).fibers.running.is_null() || (*store).vm.entry_fp > RESERVED {
+                return Core::poll_in_guest(core);
+            }
+            if (*core).fiber.is_some() {
+                (*core).side.give(store);
+            } else if let Err(error) = Core::start(core) {
+                return Core::finish(core, error);
+            } else {
+                // No guest runs yet, and whoever enters one asks.
+                (*store).vm.entry_fp = 0;
+            }
+            Core::resume(core, Wake::Continue, true)
+        }
+    }
+
+    /// The same where a task of the store runs, or a guest, or the task was made by one.
+    ///
+    /// # Safety
+    /// As there.
+    #[cold]
+    unsafe fn poll_in_guest(core: *mut Core) -> Left {
+        // SAFETY: by the caller, as there.
         unsafe {
             let store = (*core).store;
             let here = (*store).home();
             if let Err(error) = (*store).check_not_given_up() {
                 // The task whose host function polls.
-                Core::give_up(core);
-                (*core).outcome = Some(Err(error));
-                return;
+                return Core::fail(core, error);
             }
             if here != 0
                 && let Err(error) = (*store).check_not_left_behind()
             {
-                Core::give_up(core);
-                (*core).outcome = Some(Err(error));
-                return;
+                return Core::fail(core, error);
             }
             if (*core).home != here {
                 // The frames that it runs on top of are not the ones that it was made on.
-                Core::give_up(core);
-                let message = "a future made in a host function was polled elsewhere";
-                (*core).outcome = Some(Err(Error::message(message)));
-                return;
+                return Core::fail(core, Error::message("a future made in a host function was polled elsewhere"));
             }
             if (*core).fiber.is_none() {
-                match (*store).take_fiber() {
-                    Ok(fiber) => Core::start(core, fiber),
-                    Err(error) => return Core::finish(core, Err(error)),
+                if let Err(error) = Core::start(core) {
+                    return Core::finish(core, error);
                 }
-            } else if (*core).home != 0
+                (*core).side.keep(store);
+                (*core).side.entry_fp = here;
+            } else if here != 0
                 && let Some(entry) = Core::outermost(core)
             {
                 entry.set_outer(here, (*store).vm.exit_fp);
             }
-            if Core::resume(core, Wake::Continue) == Left::Suspended
+            Core::give_side(core);
+            let left = Core::resume(core, Wake::Continue, here == 0);
+            if left == Left::Suspended
                 && (*core).home != 0
                 && let Some(entry) = Core::outermost(core)
             {
                 entry.set_outer(RESERVED, 0);
             }
+            left
         }
+    }
+
+    /// Gives the task up, with this error as its outcome.
+    ///
+    /// # Safety
+    /// The task waits.
+    #[cold]
+    unsafe fn fail(core: *mut Core, error: Error) -> Left {
+        // SAFETY: by the caller.
+        unsafe {
+            Core::give_up(core);
+            (*core).outcome = Some(Err(error));
+        }
+        Left::Finished
     }
 
     /// Gives the work to a fiber.
     ///
+    /// # Errors
+    /// Where there is none to be had.
+    ///
     /// # Safety
-    /// The task waits, and the fiber is idle.
+    /// The task waits, and has no fiber.
     #[inline(always)]
-    unsafe fn start(core: *mut Core, fiber: Box<Fiber>) {
+    unsafe fn start(core: *mut Core) -> Result<(), Error> {
         // SAFETY: by the caller, and (2). The core stays where it is until the work is done (1).
         unsafe {
             let store = (*core).store;
-            let side = &mut (*core).side;
-            side.exit_fp = (*store).vm.exit_fp;
-            side.caller = (*store).vm.caller.expose_provenance();
+            let fiber = (*store).take_fiber()?;
             // The store knows the fiber's stack until the end, whoever polls: nothing else is entered quickly meanwhile.
-            (*core).outside = mem::replace(&mut (*store).stack, fiber.bounds().clone());
-            (*store).stack.renew();
+            (*core).outside = (*store).stack.clone();
+            (*store).stack = fiber.bounds().on_this_thread();
             if (*core).outside.is_asking() {
                 (*store).stack.keep_asking();
             }
             (*core).link = fiber.link();
-            (*(*core).link).begin(Core::main, core.cast());
-            (*core).fiber = Some(fiber);
+            (*(*core).link).begin((*core).run, core.cast());
+            (&raw mut (*core).fiber).write(Some(fiber));
         }
+        Ok(())
     }
 
-    /// What runs on the fiber.
+    /// Gives the store the words that are to be there while the task runs, before [`Core::resume`].
     ///
     /// # Safety
-    /// `core` is that of a task that has just been started.
-    unsafe fn main(core: *mut ()) {
-        let core: *mut Core = core.cast();
-        // SAFETY: the task is alive while its fiber isn't finished. The store is lent to the work; who polls doesn't use it.
+    /// The task waits.
+    #[inline]
+    unsafe fn give_side(core: *mut Core) {
+        // SAFETY: by the caller and (2).
         unsafe {
-            let store = &mut *(*core).store;
-            if (*core).home != 0 {
-                // An entry that isn't the outermost leaves the limit as it is.
-                let max = store.engine.config().max_wasm_stack;
-                store.vm.stack_limit = store.stack.limit_for(stack_pointer(), max);
-            }
-            let outcome = catch_unwind(AssertUnwindSafe(|| ((*core).run)(core, store)))
-                .unwrap_or_else(|_| Err(Error::message("the engine panicked; this is a defect of it")));
-            (*core).outcome = Some(outcome);
+            let store = (*core).store;
+            if (*core).home == 0 { (*core).side.give(store) } else { (*core).side.exchange(store) }
         }
     }
 
-    /// Runs the fiber.
+    /// Runs the fiber. `outermost`: the task was made outside of any guest.
     ///
     /// # Safety
-    /// The task waits and has a fiber.
+    /// The task waits and has a fiber, and the store has the words of its side.
     #[inline(always)]
-    unsafe fn resume(core: *mut Core, wake: Wake) -> Left {
+    unsafe fn resume(core: *mut Core, wake: Wake, outermost: bool) -> Left {
         // SAFETY: by the caller, (2) and (3); nothing is borrowed across the switch.
         unsafe {
             let store = (*core).store;
             Core::stop_waiting(core);
             (*core).state = State::Running;
             (*core).next = mem::replace(&mut (*store).fibers.running, core);
-            (*core).side.exchange(store);
             let left = Link::resume((*core).link, wake);
-            (*core).side.exchange(store);
             (*store).fibers.running = (*core).next;
-            match left {
-                Left::Suspended => (*core).wait(),
-                Left::Finished => {
-                    let asks = (*store).stack.is_asking();
-                    (*store).stack = (*core).outside.clone();
-                    if asks {
-                        (*store).stack.keep_asking();
-                    }
-                    let fiber = (*core).fiber.take().expect("it ran");
-                    (*store).give_fiber(fiber);
-                    Core::leave(core);
+            if left == Left::Suspended {
+                // Whatever the words were outside of any guest, this is what they are while a task waits.
+                if outermost {
+                    (*core).side.keep(store);
+                    (*store).reserve();
+                    (*store).vm.caller = ptr::null_mut();
+                } else {
+                    (*core).side.exchange(store);
                 }
+                (*core).wait();
+                return left;
             }
+            if !outermost {
+                (*core).side.exchange(store);
+            }
+            let asks = (*store).stack.is_asking();
+            (*store).stack = (*core).outside.clone();
+            if asks {
+                (*store).stack.keep_asking();
+            }
+            let fiber = (*core).fiber.take().expect("it ran");
+            (*store).give_fiber(fiber);
+            Core::leave(core);
             left
         }
     }
 
-    /// The end of a task that waits, with this outcome, before it has a fiber.
+    /// The end of a task that waits, with this error, before it has a fiber.
     ///
     /// # Safety
     /// The task waits and has no fiber.
     #[cold]
-    unsafe fn finish(core: *mut Core, outcome: Result<(), Error>) {
+    unsafe fn finish(core: *mut Core, error: Error) -> Left {
         // SAFETY: by the caller.
         unsafe {
             Core::stop_waiting(core);
-            (*core).outcome = Some(outcome);
+            (*core).outcome = Some(Err(error));
             Core::leave(core);
         }
+        Left::Finished
     }
 
     /// Lets the store go, which is in none of whose lists any more.
@@ -644,7 +723,8 @@ impl Core {
             (*core).state = State::Done;
             if (*core).home == 0 {
                 (*store).vm.entry_fp = 0;
-                if (*store).fibers.async_only {
+                (*store).vm.stack_limit = usize::MAX;
+                if (*store).fibers.async_only && (*store).fibers.running.is_null() {
                     (*store).reserve();
                 }
             }
@@ -661,7 +741,8 @@ impl Core {
         unsafe {
             (*core).given_up = true;
             if (*core).fiber.is_none() {
-                return Core::finish(core, Err(given_up()));
+                Core::finish(core, given_up());
+                return;
             }
             if (*core).has_guest() {
                 // What is outside of the fiber may not be there any more. Nor may anything be entered after the outermost guest.
@@ -670,7 +751,8 @@ impl Core {
                 (*core).side.entry_fp = RESERVED;
             }
             (*core).side.stack_limit = usize::MAX;
-            if Core::resume(core, Wake::GiveUp) == Left::Suspended {
+            Core::give_side(core);
+            if Core::resume(core, Wake::GiveUp, (*core).home == 0) == Left::Suspended {
                 unreachable!("a task that was given up does not suspend itself");
             }
             (*core).outcome = Some(Err(given_up()));
@@ -706,21 +788,50 @@ impl Core {
 }
 
 impl Side {
-    /// Exchanges the two sides.
+    /// Gives the store the words of the side that runs from now on. Outside of any guest nothing has to be kept for the other: see
+    /// [`Side::keep`].
     ///
     /// # Safety
     /// The store is alive and not borrowed.
-    #[inline]
+    #[inline(always)]
+    unsafe fn give(&mut self, store: *mut Store) {
+        // SAFETY: by the caller.
+        let vm = unsafe { &mut (*store).vm };
+        vm.entry_fp = self.entry_fp;
+        vm.exit_fp = self.exit_fp;
+        vm.stack_limit = self.stack_limit;
+        vm.caller = ptr::with_exposed_provenance_mut::<VmContext>(self.caller);
+    }
+
+    /// Keeps the store's words.
+    ///
+    /// # Safety
+    /// As [`Side::give`].
+    #[inline(always)]
+    unsafe fn keep(&mut self, store: *mut Store) {
+        // SAFETY: by the caller.
+        let vm = unsafe { &(*store).vm };
+        *self = Side {
+            entry_fp: vm.entry_fp,
+            exit_fp: vm.exit_fp,
+            stack_limit: vm.stack_limit,
+            caller: vm.caller.expose_provenance(),
+        };
+    }
+
+    /// Exchanges the two sides.
+    ///
+    /// # Safety
+    /// As [`Side::give`].
+    #[cold]
     unsafe fn exchange(&mut self, store: *mut Store) {
+        let mut other = Side::default();
         // SAFETY: by the caller.
         unsafe {
-            let store = &mut *store;
-            mem::swap(&mut store.vm.entry_fp, &mut self.entry_fp);
-            mem::swap(&mut store.vm.exit_fp, &mut self.exit_fp);
-            mem::swap(&mut store.vm.stack_limit, &mut self.stack_limit);
-            let caller = mem::replace(&mut self.caller, store.vm.caller.expose_provenance());
-            store.vm.caller = ptr::with_exposed_provenance_mut::<VmContext>(caller);
+            other.keep(store);
+            self.give(store);
         }
+        *self = other;
     }
 }
 
@@ -819,6 +930,37 @@ mod tests {
         let Poll::Ready(Err(error)) = poll(&mut waiting) else { panic!("it has ended") };
         assert_eq!(error.to_string(), given_up().to_string());
         assert_eq!(Arc::strong_count(&counter), 1, "the host function went with the store");
+    }
+
+    #[test]
+    fn work_may_wait_for_other_work_before_and_after_it_enters_the_guest() {
+        for async_only in [false, true] {
+            let mut store = Store::new(&Engine::default());
+            let counter = Arc::new(AtomicU32::new(0));
+            let run = guest(&mut store, &counter, false);
+            if async_only {
+                store.require_async();
+            }
+            let mut outer = task(&mut store, move |store| {
+                // To its end, with a guest that is given up on the way; and another, left waiting meanwhile.
+                let mut first = task(store, |store| store.suspend());
+                assert!(poll(&mut first).is_pending());
+                store.suspend()?;
+                assert!(matches!(poll(&mut first), Poll::Ready(Ok(()))));
+                let mut second = task(store, move |store| run.call(store, &[], &mut []));
+                assert!(poll(&mut second).is_pending());
+                store.suspend()?;
+                drop(second);
+                run.call(store, &[], &mut [])
+            });
+            assert!(poll(&mut outer).is_pending());
+            assert!(poll(&mut outer).is_pending());
+            assert_eq!(counter.load(Ordering::Relaxed), 1, "the second has entered the guest");
+            assert!(poll(&mut outer).is_pending());
+            assert_eq!(counter.load(Ordering::Relaxed), 2, "then the first");
+            drop(outer);
+            assert_eq!((store.vm.caller.is_null(), store.vm.entry_fp), (true, usize::from(async_only)));
+        }
     }
 
     /// A guest with more values than there are registers, of three types, which change at every turn of its loop.

@@ -32,7 +32,7 @@ pub struct StackBounds {
 }
 
 impl StackBounds {
-    /// Those of a fiber's stack. They hold on the current thread, see [`StackBounds::renew`].
+    /// Those of a fiber's stack. They hold on the current thread, see [`StackBounds::on_this_thread`].
     pub fn of_fiber(bounds: Range<usize>) -> Self {
         let lowest = lowest(&bounds);
         Self { thread: this_thread(), ended: ENDED.load(Ordering::Relaxed), bounds, lowest }
@@ -49,11 +49,10 @@ impl StackBounds {
         self.bounds.clone()
     }
 
-    /// Makes the bounds hold on the current thread, which is about to go on with the fiber on this stack.
+    /// The same bounds, holding on the current thread, which is about to go on with the fiber on this stack.
     #[inline]
-    pub fn renew(&mut self) {
-        self.ended = ENDED.load(Ordering::Relaxed);
-        self.thread = this_thread() | self.thread & ASKING;
+    pub fn on_this_thread(&self) -> Self {
+        Self { thread: this_thread(), ended: ENDED.load(Ordering::Relaxed), ..self.clone() }
     }
 
     /// The lowest stack pointer for guest code that is entered at `sp` (an address in the caller's frame) and may use `max`
