@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 pub struct CompiledFunction {
     /// Machine code followed by its constants.
     pub code: Vec<u8>,
-    /// The alignment `code` needs, a power of two.
+    /// `code` starts `phase` bytes behind a multiple of this, which is a power of two.
     pub alignment: u32,
+    /// Less than `alignment`. What alignment the code needs, it has with any multiple of `alignment`, and with this.
+    pub phase: u32,
     /// Calls to be resolved when the code is placed.
     pub relocations: Vec<Relocation>,
     /// What must be known about it while it runs.

@@ -127,7 +127,8 @@ pub fn resolve(
 
 /// Where the next function goes.
 pub fn align(offset: usize, function: &CompiledFunction) -> usize {
-    offset.next_multiple_of(FUNCTION_ALIGNMENT.max(function.alignment as usize))
+    let phase = function.phase as usize;
+    (offset.max(phase) - phase).next_multiple_of(FUNCTION_ALIGNMENT.max(function.alignment as usize)) + phase
 }
 
 /// The code of a whole module with its calls resolved, to lie behind the head of a region. Nothing in it depends on where the
@@ -204,10 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn functions_start_where_their_phase_says() {
+        let function = |alignment, phase| CompiledFunction { alignment, phase, ..Default::default() };
+        let starts = |alignment, phase| [0, 1, 16, 33, 64].map(|offset| align(offset, &function(alignment, phase)));
+        assert_eq!(starts(1, 0), [0, 16, 16, 48, 64]);
+        assert_eq!(starts(64, 0), [0, 64, 64, 64, 64]);
+        assert_eq!(starts(64, 16), [16, 16, 16, 80, 80]);
+        assert_eq!(starts(64, 48), [48, 48, 48, 48, 112]);
+    }
+
+    #[test]
     fn linked_functions_call_each_other_and_builtins() {
         let call = |target| CompiledFunction {
             code: vec![0xe8, 0, 0, 0, 0],
             alignment: 1,
+            phase: 0,
             relocations: vec![Relocation { offset: 1, target }],
             info: FunctionInfo::default(),
         };

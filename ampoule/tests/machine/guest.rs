@@ -49,7 +49,7 @@ pub fn function(code: &[u8], targets: &[RelocationTarget]) -> CompiledFunction {
             relocations.push(Relocation { offset: offset as u32, target });
         }
     }
-    CompiledFunction { code: code.to_vec(), alignment: 16, relocations, info: FunctionInfo::default() }
+    CompiledFunction { code: code.to_vec(), alignment: 16, phase: 0, relocations, info: FunctionInfo::default() }
 }
 
 /// `(vmctx, i64) -> i64`: raw entry thunk.

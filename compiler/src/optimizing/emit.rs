@@ -2,6 +2,7 @@
 
 use super::func::{NAMESPACE_BODY, NAMESPACE_BUILTIN, NAMESPACE_FUNC};
 use super::inline::InlinedPositions;
+use super::placement::{self, Placement};
 use super::traps::trap_code;
 use crate::CompileError;
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Relocation, RelocationTarget, StackMap};
@@ -46,9 +47,11 @@ pub(super) fn emit(
     relocations.iter_mut().for_each(|relocation| jump_to_interrupt(&mut bytes, relocation));
     relocations.sort_by_key(|relocation| relocation.offset);
     let frame_size = buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
+    let Placement { alignment, phase } = placement::best(buffer.data(), &code.bb_starts, buffer.alignment);
     let function = CompiledFunction {
         code: bytes,
-        alignment: buffer.alignment.max(16),
+        alignment,
+        phase,
         relocations,
         info: FunctionInfo { traps: traps(code), positions: positions(code), inlined, stack_maps: stack_maps(code) },
     };
@@ -83,9 +86,12 @@ fn jump_to_interrupt(code: &mut Vec<u8>, relocation: &mut Relocation) {
 pub(super) fn join(entry: Emitted, body: Emitted) -> Result<CompiledFunction, CompileError> {
     let Emitted { mut function, body_jumps, .. } = entry;
     let body = body.function;
-    function.alignment = function.alignment.max(body.alignment);
     let start = u32::try_from(function.code.len().next_multiple_of(body.alignment as usize))
         .map_err(|_| CompileError::new("the function's code is too large"))?;
+    // The body begins at a multiple of its alignment within the whole, so its phase is the whole's; but the entry is not to be
+    // less aligned than any function is.
+    function.alignment = function.alignment.max(body.alignment);
+    function.phase = body.phase / 16 * 16;
     function.code.resize(start as usize, 0x90);
     function.code.extend_from_slice(&body.code);
     for at in body_jumps {

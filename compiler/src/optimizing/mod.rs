@@ -2,7 +2,8 @@
 //!
 //! [`func`] translates one body: its state, the prologue, and the dispatch of operators to the files named after them.
 //! [`inline`] puts small functions in the place of their calls. [`metering`] counts fuel and watches the epoch. [`traps`] makes the cold blocks that stop a guest. [`thunks`] makes the
-//! code between host and guest. [`emit`] turns what Cranelift leaves into a `CompiledFunction`.
+//! code between host and guest. [`emit`] turns what Cranelift leaves into a `CompiledFunction`,
+//! and [`placement`] finds the best place for it.
 //!
 //! What is deliberately not here: validation (bodies have been validated), placing code, knowledge of stores.
 //!
@@ -18,6 +19,7 @@ mod inline;
 mod memory;
 mod metering;
 mod numeric;
+mod placement;
 mod signature;
 mod simd;
 mod table;
@@ -278,7 +280,8 @@ fn shared_flags(
         ("use_colocated_libcalls", "true"),
         ("is_pic", "true"),
         ("unwind_info", "false"),
-        ("machine_code_cfg_info", "false"),
+        // Where blocks start is what `placement` goes by.
+        ("machine_code_cfg_info", "true"),
         ("bb_padding_log2_minus_one", "0"),
     ];
     let mut shared = settings::builder();
