@@ -60,6 +60,32 @@ fn what_is_unlikely_is_placed_last() {
     assert!(!place_of(likely, "br_if 0"), "the store that is mostly jumped over comes last");
 }
 
+/// A way out of a loop in the midst of it, to a trap or a block's end, keeps nothing behind it from being moved out of the loop.
+#[test]
+fn what_stays_the_same_is_loaded_before_the_loop() {
+    let ways_out = [
+        "(br_if 1 (local.get 0))",
+        "(block (br_if 0 (i32.eqz (local.get 0))) (br 2))",
+        "(drop (i32.div_s (local.get 1) (local.get 0)))",
+    ];
+    for way_out in ways_out {
+        let listing = listing(
+            &format!(
+                r#"(module (memory 1)
+                     (func (param i32 i32)
+                       (block (loop
+                         {way_out}
+                         (i32.store8 (local.get 1) (i32.const 1))
+                         (br_if 0 (local.tee 1 (i32.sub (local.get 1) (local.get 0))))))))"#
+            ),
+            &Tunables::default(),
+        );
+        // The memory's base is all that comes from the context.
+        let (load, check) = (listing.find("(%rdi)"), listing.find("testl"));
+        assert!(load.is_some() && load < check, "the base is loaded in the loop:\n{listing}");
+    }
+}
+
 #[test]
 fn flags_change_the_code() {
     let wat = "(module (func (param i32 i32) (result i32) (local i32)

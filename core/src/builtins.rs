@@ -124,6 +124,8 @@ builtins! {
     /// `(vmctx, table, index in bounds) -> reference, null is zero`: reads an element of a `funcref` table that is lazy or
     /// null, making the reference where needed.
     TableGetFuncRef("table_get_func_ref"): C(Pointer, I32, I64) -> Pointer;
+    /// As [`Builtin::TableGetFuncRef`], for a call: null stops the guest with `IndirectCallToNull`.
+    TableGetCallee("table_get_callee"): C(Pointer, I32, I64) -> Pointer;
     /// `(vmctx, function) -> reference`: the reference to a function, made where needed.
     RefFunc("ref_func"): C(Pointer, I32) -> Pointer;
     /// Rounds up; used where the CPU has no such instruction, as are the following.

@@ -19,7 +19,8 @@ pub(crate) use memory::{
     memory_copy, memory_fill, memory_grow, memory_init,
 };
 pub(crate) use table::{
-    elem_drop, init as table_init_segment, ref_func, table_copy, table_fill, table_get_func_ref, table_grow, table_init,
+    elem_drop, init as table_init_segment, ref_func, table_copy, table_fill, table_get_callee, table_get_func_ref,
+    table_grow, table_init,
 };
 pub(crate) use trap::*;
 

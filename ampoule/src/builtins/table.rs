@@ -132,6 +132,22 @@ pub(crate) unsafe extern "C" fn table_get_func_ref(vmctx: *mut VmContext, table:
     }
 }
 
+/// The reference. Null stops the guest.
+///
+/// # Safety
+/// See the module above. The index is in bounds.
+pub(crate) unsafe extern "C" fn table_get_callee(vmctx: *mut VmContext, table: u32, index: u64) -> *mut VmFuncRef {
+    // SAFETY: as above.
+    unsafe {
+        let reference = table_get_func_ref(vmctx, table, index);
+        if reference.is_null() {
+            let (store, _) = running(vmctx);
+            store.or_unwind(Err::<(), _>(TrapCode::IndirectCallToNull));
+        }
+        reference
+    }
+}
+
 /// # Safety
 /// See the module above.
 pub(crate) unsafe extern "C" fn ref_func(vmctx: *mut VmContext, func: u32) -> *mut VmFuncRef {

@@ -48,6 +48,7 @@ pub fn trampoline(builtin: Builtin) -> usize {
         Builtin::TableInit => table_init,
         Builtin::ElemDrop => elem_drop,
         Builtin::TableGetFuncRef => table_get_func_ref,
+        Builtin::TableGetCallee => table_get_callee,
         Builtin::RefFunc => ref_func,
         Builtin::CeilF32 => ceil_f32,
         Builtin::CeilF64 => ceil_f64,
@@ -95,7 +96,7 @@ call! {
     memory_grow memory_fill memory_copy memory_init data_drop
     memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
     table_grow table_fill table_copy table_init elem_drop table_get_func_ref
-    ref_func
+    table_get_callee ref_func
 }
 
 /// Trampolines that never return, for thunks: the first argument is the store.

@@ -153,7 +153,7 @@ macro_rules! noted {
 
 noted! {
     memory_fill memory_copy memory_init data_drop memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
-    table_grow table_fill table_copy table_init elem_drop table_get_func_ref ref_func
+    table_grow table_fill table_copy table_init elem_drop table_get_func_ref table_get_callee ref_func
 }
 
 macro_rules! rounding {

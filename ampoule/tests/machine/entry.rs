@@ -319,6 +319,7 @@ fn every_builtin_of_six_words_gets_them_all() {
         Builtin::TableInit,
         Builtin::ElemDrop,
         Builtin::TableGetFuncRef,
+        Builtin::TableGetCallee,
         Builtin::RefFunc,
     ] {
         let code = world.place(six, &[RelocationTarget::Builtin(builtin)]);

@@ -71,11 +71,19 @@ impl FuncTranslator<'_> {
                         self.builder.switch_to_block(cold);
                         self.builder.ins().jump(target, &args);
                     }
-                    hint => {
-                        if hint == Some(true) {
-                            self.builder.set_cold_block(next);
-                        }
+                    Some(true) => {
+                        self.builder.set_cold_block(next);
                         self.builder.ins().brif(condition, target, &args, next, &[]);
+                    }
+                    None if self.leads_back(*relative_depth) => {
+                        self.builder.ins().brif(condition, target, &args, next, &[]);
+                    }
+                    // What follows is named first. The other way round, values that are taken along would be moved in a block right
+                    // behind the branch, over which the way straight on would have to jump; and where what follows is there to
+                    // leave a loop ("if not so, go out"), it would be visited too early: see `branch_cold`.
+                    None => {
+                        let otherwise = self.inverse(condition);
+                        self.builder.ins().brif(otherwise, next, &[], target, &args);
                     }
                 }
                 self.builder.seal_block(next);
@@ -277,6 +285,11 @@ impl FuncTranslator<'_> {
     fn branch_target(&mut self, depth: u32) -> (Block, Args) {
         let (target, count) = self.branch_target_block(depth);
         (target, self.args(count))
+    }
+
+    /// Whether a branch out of that many blocks leads to the beginning of a loop.
+    fn leads_back(&self, depth: u32) -> bool {
+        matches!(self.control[self.control.len() - 1 - depth as usize].kind, FrameKind::Loop { .. })
     }
 
     /// Where a branch out of that many blocks leads, and how many values it takes along.

@@ -12,7 +12,7 @@ use ampoule_core::index::{DefinedFuncIndex, FuncIndex, TypeIndex};
 use ampoule_core::tunables::Tunables;
 use ampoule_core::types::{FuncType, RefType, ValType};
 use ampoule_core::vm::{VmLayout, VmStoreContext};
-use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, AliasRegion, InstBuilder, MemFlagsData, SourceLoc, Type, Value, types};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
@@ -364,6 +364,9 @@ impl<'a> FuncTranslator<'a> {
     }
 
     /// Branches to a cold block where a condition holds. The caller fills both blocks.
+    ///
+    /// The code generator visits blocks in an order in which the target named first comes last. That matters within loops: once it
+    /// has seen a way out of one, it takes the loop for over, and moves nothing out of it any more.
     pub(super) fn branch_cold(&mut self, condition: Value) -> (ir::Block, ir::Block) {
         let cold = self.builder.create_block();
         let next = self.builder.create_block();
@@ -372,6 +375,25 @@ impl<'a> FuncTranslator<'a> {
         self.builder.seal_block(cold);
         self.builder.seal_block(next);
         (cold, next)
+    }
+
+    /// A condition that holds where this one, an integer, is zero.
+    pub(super) fn inverse(&mut self, condition: Value) -> Value {
+        let dfg = &self.builder.func.dfg;
+        let mut value = dfg.resolve_aliases(condition);
+        while let Some(inst) = dfg.value_def(value).inst() {
+            match dfg.insts[inst] {
+                ir::InstructionData::Unary { opcode: ir::Opcode::Uextend, arg } => value = dfg.resolve_aliases(arg),
+                ir::InstructionData::IntCompare { opcode: ir::Opcode::Icmp, cond, args: [x, y] } => {
+                    return self.builder.ins().icmp(cond.complement(), x, y);
+                }
+                ir::InstructionData::FloatCompare { opcode: ir::Opcode::Fcmp, cond, args: [x, y] } => {
+                    return self.builder.ins().fcmp(cond.complement(), x, y);
+                }
+                _ => break,
+            }
+        }
+        self.builder.ins().icmp_imm_s(IntCC::Equal, value, 0)
     }
 
     /// Translates the operators of a body.
@@ -437,7 +459,8 @@ pub(super) fn constant_flags() -> MemFlagsData {
     MemFlagsData::trusted().with_readonly().with_can_move()
 }
 
-/// Whether a builtin may trap or call the host, which may look at fuel and deadline.
+/// Whether a builtin may trap or call the host, which may look at fuel and deadline. Where `table_get_callee` is called, what a
+/// trap needs has been written.
 fn calls_runtime(builtin: Builtin) -> bool {
     !matches!(
         builtin,
@@ -455,6 +478,7 @@ fn calls_runtime(builtin: Builtin) -> bool {
             | Builtin::ElemDrop
             | Builtin::RefFunc
             | Builtin::TableGetFuncRef
+            | Builtin::TableGetCallee
     )
 }
 
