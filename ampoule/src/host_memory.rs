@@ -70,6 +70,7 @@ impl HostLinearMemory {
         self.base
     }
 
+    #[inline]
     pub(crate) fn byte_len(&self) -> usize {
         self.byte_len
     }

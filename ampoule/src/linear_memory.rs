@@ -92,6 +92,7 @@ impl LinearMemory {
     }
 
     /// Length in bytes.
+    #[inline]
     pub fn byte_len(&self) -> usize {
         self.byte_len
     }

@@ -45,6 +45,7 @@ impl Bytes {
         }
     }
 
+    #[inline]
     fn byte_len(&self) -> usize {
         match self {
             Bytes::Engine(memory) => memory.byte_len(),
@@ -102,13 +103,14 @@ impl Memory {
     }
 
     /// The position in the store's arena.
+    #[inline]
     pub(crate) fn position(&self, store: &Store) -> Result<u32, Error> {
         self.id.position_in(store, store.instances.memories.len())
     }
 
     #[inline]
     fn data_of<'a>(&self, store: &'a Store) -> Result<&'a MemoryData, Error> {
-        Ok(&store.instances.memories[self.position(store)? as usize])
+        self.id.find(store, &store.instances.memories)
     }
 
     /// The type that the memory was made with: growth doesn't change its minimum.
@@ -160,6 +162,7 @@ impl Memory {
     ///
     /// # Errors
     /// See [`Memory::ty`].
+    #[inline]
     pub fn size(&self, store: &Store) -> Result<u64, Error> {
         let data = self.data_of(store)?;
         Ok(data.memory.byte_len() as u64 >> data.ty.page_size_log2)
@@ -169,6 +172,7 @@ impl Memory {
     ///
     /// # Errors
     /// See [`Memory::ty`].
+    #[inline]
     pub fn page_size_log2(&self, store: &Store) -> Result<u8, Error> {
         Ok(self.data_of(store)?.ty.page_size_log2)
     }

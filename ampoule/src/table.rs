@@ -71,12 +71,14 @@ impl Table {
     }
 
     /// The position in the store's arena.
+    #[inline]
     pub(crate) fn position(&self, store: &Store) -> Result<u32, Error> {
         self.id.position_in(store, store.instances.tables.len())
     }
 
+    #[inline]
     fn data<'a>(&self, store: &'a Store) -> Result<&'a TableData, Error> {
-        Ok(&store.instances.tables[self.position(store)? as usize])
+        self.id.find(store, &store.instances.tables)
     }
 
     /// The type that the table was made with: growth doesn't change its minimum.
@@ -96,6 +98,7 @@ impl Table {
     ///
     /// # Errors
     /// See [`Table::ty`].
+    #[inline]
     pub fn size(&self, store: &Store) -> Result<u64, Error> {
         Ok(self.data(store)?.elements.len() as u64)
     }

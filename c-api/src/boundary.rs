@@ -118,12 +118,17 @@ pub fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 }
 
 /// The answer of a function without an error channel. An error there is misuse: the process ends, and says why.
-#[track_caller]
+#[inline]
 pub fn expect<T>(function: &str, result: Result<T, Error>) -> T {
     match result {
         Ok(value) => value,
-        Err(error) => misuse(function, &error.to_string()),
+        Err(error) => misuse_of(function, error),
     }
+}
+
+#[cold]
+fn misuse_of(function: &str, error: Error) -> ! {
+    misuse(function, &error.to_string())
 }
 
 /// Ends the process because of a caller's mistake that nothing can report.

@@ -52,4 +52,14 @@ impl ItemId {
         }
         Ok(self.position)
     }
+
+    /// The thing itself, among all of its kind in the store.
+    ///
+    /// # Errors
+    /// Where the handle is of another store.
+    #[inline]
+    pub(crate) fn find<'a, T>(self, store: &Store, things: &'a [T]) -> Result<&'a T, Error> {
+        store.check_owner(self.store)?;
+        things.get(self.position as usize).ok_or_else(Error::wrong_store)
+    }
 }
