@@ -12,14 +12,17 @@
 //! 2. The mark comes before the write to the deadline. Whoever writes another deadline looks for a mark afterwards
 //!    (`Store::write_deadline`), so no order of the two loses a cancellation. A write that comes late only makes the
 //!    guest look, find nothing, and go on.
-//! 3. `deadline` points into a live store, and `sleeper` to a live word, while `pins` is not zero: who cancels counts up before reading
+//! 3. `deadline` points into a live store, and `sleeper` to a live sleeper, while `pins` is not zero: who cancels counts up before reading
 //!    the pointers, and who takes one away clears it, then waits until the count is zero.
 //! 4. A sleeper is announced before it looks for a mark, and the mark comes before the look for a sleeper, so none is missed.
 //! 5. Cancelling takes no lock, allocates nothing and waits for nothing, so that signal handlers may.
 
 use crate::error::Error;
+use crate::sys::wake::WakeFd;
 use crate::sys::{fork, futex};
 use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -80,7 +83,35 @@ impl CancelCheck {
     /// Sleeps for so long, or for ever, but no longer than until the call is cancelled. May return early for no reason. Only the
     /// thread that uses the store may sleep like this.
     pub fn sleep(&self, timeout: Option<Duration>) {
-        self.0.sleep(timeout);
+        let sleeper = Sleeper { word: AtomicU32::new(0), wake: None };
+        self.0.sleep_on(&sleeper, || futex::wait(&sleeper.word, 0, timeout));
+    }
+
+    /// Calls `wait` with a descriptor that becomes readable when the call is cancelled, to be waited for beside others; `None`, without
+    /// calling it, where the call was cancelled. Only the thread that uses the store may wait like this.
+    ///
+    /// # Errors
+    /// Where the operating system has no such descriptor.
+    pub fn wait_with<R>(&self, wait: impl FnOnce(BorrowedFd<'_>) -> R) -> io::Result<Option<R>> {
+        let sleeper = Sleeper { word: AtomicU32::new(0), wake: Some(WakeFd::new()?) };
+        Ok(self.0.sleep_on(&sleeper, || wait(sleeper.wake.as_ref().expect("just made").as_fd())))
+    }
+}
+
+/// A thread that sleeps until its call is cancelled: on the word, or on the descriptor.
+#[derive(Debug)]
+struct Sleeper {
+    word: AtomicU32,
+    wake: Option<WakeFd>,
+}
+
+impl Sleeper {
+    fn wake(&self) {
+        if let Some(wake) = &self.wake {
+            return wake.wake();
+        }
+        self.word.store(1, SeqCst);
+        futex::wake(&self.word);
     }
 }
 
@@ -91,8 +122,8 @@ pub(crate) struct Cell {
     state: AtomicU64,
     pins: AtomicU32,
     deadline: AtomicPtr<AtomicU64>,
-    /// What the store's thread sleeps on, or null.
-    sleeper: AtomicPtr<AtomicU32>,
+    /// The store's thread where it sleeps, or null.
+    sleeper: AtomicPtr<Sleeper>,
     /// When the call's time is over ([`crate::timer::now_ns`]); zero for never. Belongs to the generation that is running: written before
     /// it runs, cleared when it is over.
     limit: AtomicU64,
@@ -170,16 +201,20 @@ impl Cell {
         }
     }
 
-    /// Sleeps for so long, or until the call is cancelled.
-    fn sleep(&self, timeout: Option<Duration>) {
-        let word = AtomicU32::new(0);
-        self.sleeper.store((&raw const word).cast_mut(), SeqCst);
-        // After the announcement, by (4).
-        if self.cause().is_none() {
-            futex::wait(&word, 0, timeout);
+    /// Sleeps where cancelling wakes the sleeper; `None`, without sleeping, where the call was cancelled.
+    fn sleep_on<R>(&self, sleeper: &Sleeper, sleep: impl FnOnce() -> R) -> Option<R> {
+        /// Takes the announcement back, also where the sleep panics.
+        struct Announced<'a>(&'a Cell);
+        impl Drop for Announced<'_> {
+            fn drop(&mut self) {
+                self.0.sleeper.store(ptr::null_mut(), SeqCst);
+                self.0.wait_unpinned();
+            }
         }
-        self.sleeper.store(ptr::null_mut(), SeqCst);
-        self.wait_unpinned();
+        self.sleeper.store(ptr::from_ref(sleeper).cast_mut(), SeqCst);
+        let _announced = Announced(self);
+        // After the announcement, by (4).
+        self.cause().is_none().then(sleep)
     }
 
     /// Why the call that runs, or the next one, was cancelled, if it was.
@@ -240,10 +275,8 @@ impl Cell {
         }
         let sleeper = self.sleeper.load(SeqCst);
         if !sleeper.is_null() {
-            // SAFETY: the word is alive, by (3).
-            let word = unsafe { &*sleeper };
-            word.store(1, SeqCst);
-            futex::wake(word);
+            // SAFETY: the sleeper is alive, by (3).
+            unsafe { (*sleeper).wake() };
         }
         self.pins.fetch_sub(1, SeqCst);
         true

@@ -1,9 +1,13 @@
 // ampoule/cancel.h: cancelling calls from threads and signal handlers, each its own call only; and deadlines.
+#define _GNU_SOURCE // RUSAGE_THREAD
 #include "test.h"
 
 #include <ampoule.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -417,6 +421,73 @@ static void a_sleep_in_wasi_is_cut_short(void) {
   wasmtime_linker_delete(linker);
 }
 
+// How often this thread has slept.
+static long sleeps(void) {
+  struct rusage usage;
+  expect(!getrusage(RUSAGE_THREAD, &usage));
+  return usage.ru_nvcsw;
+}
+
+// A pipe that nobody writes to, read and polled: the thread sleeps until it is cancelled, and looks at nothing meanwhile.
+static void a_wait_for_a_descriptor_is_cut_short(void) {
+  char path[] = "/tmp/ampoule-cancel-XXXXXX";
+  if (!expect(mkdtemp(path) != NULL)) return;
+  char pipe[64];
+  snprintf(pipe, sizeof pipe, "%s/pipe", path);
+  expect(!mkfifo(pipe, 0600));
+  int writer = open(pipe, O_RDWR);
+  wasi_config_t *config = wasi_config_new();
+  expect(wasi_config_set_stdin_file(config, pipe));
+  wasmtime_linker_t *linker = wasmtime_linker_new(engine);
+  expect_ok(wasmtime_linker_define_wasi(linker));
+  expect_ok(wasmtime_context_set_wasi(ctx, config));
+  wasmtime_module_t *module = module_of(
+      "(module (import \"wasi_snapshot_preview1\" \"poll_oneoff\" (func $poll (param i32 i32 i32 i32) (result i32)))"
+      "  (import \"wasi_snapshot_preview1\" \"fd_read\" (func $read (param i32 i32 i32 i32) (result i32)))"
+      "  (memory (export \"memory\") 1)"
+      "  (func (export \"poll\") (result i32) (i32.store8 (i32.const 8) (i32.const 1)) (i32.store (i32.const 16) (i32.const 0))"
+      "    (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200))) (i32.load (i32.const 200)))"
+      "  (func (export \"read\") (result i32) (i32.store (i32.const 300) (i32.const 400)) (i32.store (i32.const 304) (i32.const 9))"
+      "    (drop (call $read (i32.const 0) (i32.const 300) (i32.const 1) (i32.const 308))) (i32.load (i32.const 308))))");
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_linker_instantiate(linker, ctx, module, &instance, &trap));
+  expect_no_trap(trap);
+  ampoule_cancel_token_t *token = new_token();
+  static const char *const names[] = {"poll", "read"};
+  for (int i = 0; i < 2; i++) {
+    wasmtime_func_t wait_ = func_of(&instance, names[i]);
+    wasmtime_val_t result;
+    // What is there is told without a wait.
+    expect(write(writer, "x", 1) == 1);
+    expect(call0(&wait_) == 1);
+    char byte;
+    if (i == 0) expect(read(writer, &byte, 1) == 1);
+    for (int round = 0; round < 3; round++) {
+      canceller other;
+      start(&other, token, 300000);
+      long before = sleeps();
+      expect_ok(wasmtime_func_call(ctx, &wait_, NULL, 0, &result, 1, &trap));
+      long slept = sleeps() - before;
+      expect_trap(trap, WASMTIME_TRAP_CODE_INTERRUPT);
+      trap = NULL;
+      expect(finish(&other) < AT_ONCE_US);
+      if (!getenv("AMPOULE_VALGRIND") && !expect(slept < 15)) printf("# %s slept %ld times\n", names[i], slept);
+    }
+    expect_ok(ampoule_context_set_call_deadline(ctx, 20 * 1000000));
+    expect_ok(wasmtime_func_call(ctx, &wait_, NULL, 0, &result, 1, &trap));
+    expect_trap_says(trap, "time limit");
+    trap = NULL;
+    expect_ok(ampoule_context_set_call_deadline(ctx, 0));
+  }
+  ampoule_cancel_token_delete(token);
+  wasmtime_module_delete(module);
+  wasmtime_linker_delete(linker);
+  close(writer);
+  unlink(pipe);
+  rmdir(path);
+}
+
 static void a_wait_for_other_threads_is_cut_short(void) {
   wasmtime_instance_t instance = instance_of(
       "(module (memory 1 1 shared) (func (export \"wait\")"
@@ -452,6 +523,7 @@ int main(void) {
   RUN_WITH(with_epochs, an_asynchronous_call_is_one_generation);
   RUN_WITH(cancellable, in_a_storm_each_call_is_hit_by_its_own_cancellation);
   RUN_WITH(cancellable, a_sleep_in_wasi_is_cut_short);
+  RUN_WITH(cancellable, a_wait_for_a_descriptor_is_cut_short);
   RUN_WITH(with_threads, a_wait_for_other_threads_is_cut_short);
   return test_summary();
 }

@@ -1,19 +1,19 @@
 //! The one place where a call of a guest's sleeps.
 //!
 //! A sleep ends early when the call is cancelled, when the store's epoch deadline passes, or when a check says so that the embedder
-//! handed in. All are looked at before sleeping and then at least every [`SLICE`]; only the cancellation of a sleep that is not for
-//! descriptors is told at once. Without them, a call sleeps exactly as long as the guest asked.
+//! handed in. All are looked at before sleeping. A cancellation wakes the sleeper; the others are looked at every [`SLICE`]. Without them, a
+//! call sleeps exactly as long as the guest asked.
 
 use crate::p1::types::Error;
 use ampoule::Engine;
 use ampoule::cancel::CancelCheck;
-use rustix::event::{PollFd, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::time::{Duration, Instant};
 
 /// Tells whether the sleeping guest is to be interrupted.
 pub type InterruptCheck = Box<dyn FnMut() -> bool + Send + Sync>;
 
-/// The longest time between two questions to the interrupt check.
+/// The longest time between two questions to the interrupt check, and looks at the deadline.
 pub const SLICE: Duration = Duration::from_millis(10);
 
 /// How calls of one context sleep.
@@ -75,32 +75,55 @@ impl Waiter {
         loop {
             self.check()?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            // A cancellation ends a sleep by itself, unless that is for descriptors.
-            let cancel = self.cancel.as_ref().filter(|_| fds.is_empty());
-            let asking = if cancel.is_some() { self.must_ask() } else { self.is_interruptible() };
-            let slice = match (left, asking) {
+            let slice = match (left, self.must_ask()) {
                 (Some(left), true) => Some(left.min(SLICE)),
                 (None, true) => Some(SLICE),
                 (left, false) => left,
             };
-            if let Some(cancel) = cancel {
-                cancel.sleep(slice);
-                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    return Ok(0);
+            let ready = match &self.cancel {
+                None => poll_once(fds, slice)?,
+                Some(cancel) if fds.is_empty() => {
+                    cancel.sleep(slice);
+                    0
                 }
-                continue;
-            }
-            let ready = match poll(fds, slice.and_then(|slice| Timespec::try_from(slice).ok()).as_ref()) {
-                Ok(ready) => ready,
-                // A signal of the embedder's: its handler may have changed what the check says.
-                Err(rustix::io::Errno::INTR) => 0,
-                Err(error) => return Err(error.into()),
+                Some(cancel) => poll_or_wake(cancel, fds, slice)?,
             };
             if ready > 0 || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(ready);
             }
         }
     }
+}
+
+/// `poll(2)`, where a signal ends the wait like its time.
+fn poll_once(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize, Error> {
+    match poll(fds, timeout.and_then(|timeout| Timespec::try_from(timeout).ok()).as_ref()) {
+        Ok(ready) => Ok(ready),
+        // A signal of the embedder's: its handler may have changed what the check says.
+        Err(rustix::io::Errno::INTR) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same, no longer than until the call is cancelled.
+fn poll_or_wake(cancel: &CancelCheck, fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize, Error> {
+    let ready = poll_once(fds, Some(Duration::ZERO))?;
+    if ready > 0 || timeout == Some(Duration::ZERO) {
+        return Ok(ready);
+    }
+    let waited = cancel.wait_with(|wake| {
+        let mut all: Vec<PollFd<'_>> = fds.to_vec();
+        all.push(PollFd::from_borrowed_fd(wake, PollFlags::IN));
+        poll_once(&mut all, timeout)
+    });
+    match waited {
+        // Where it was cancelled, the caller looks.
+        Ok(waited) => waited.transpose()?,
+        // No descriptor is left to be woken by.
+        Err(_) => return poll_once(fds, Some(timeout.map_or(SLICE, |timeout| timeout.min(SLICE)))),
+    };
+    // Which are ready is told in the caller's own list.
+    poll_once(fds, Some(Duration::ZERO))
 }
 
 #[cfg(test)]

@@ -114,3 +114,4 @@ pub mod thread;
 pub mod trampolines;
 pub mod unwind_info;
 pub mod valgrind;
+pub mod wake;
