@@ -8,8 +8,10 @@ use std::ptr;
 
 /// A vector. Dropping it frees the block and its elements.
 ///
-/// 1. `data` is null where `size` is zero; otherwise it is what `Box<[T]>::into_raw` gave for `size` elements. C callers keep to
+/// 1. `data` is what `Box<[T]>::into_raw` gave for `size` elements, or null where `size` is zero. C callers keep to
 ///    this: they fill in elements, and never change `size` or `data` of a vector that the library made.
+/// 2. Only a vector that never had contents, or whose contents were taken, has null: bindings look at where the bytes of a name begin
+///    before they look at how many there are.
 #[repr(C)]
 pub struct Vector<T> {
     size: usize,
@@ -53,7 +55,7 @@ impl<T: Clone> Vector<T> {
     /// `data` points to `size` elements; it may be anything where `size` is zero.
     pub unsafe fn copy_of(size: usize, data: *const T) -> Self {
         if size == 0 {
-            return Vector::default();
+            return Vec::new().into();
         }
         // SAFETY: by the caller.
         unsafe { std::slice::from_raw_parts(data, size) }.iter().cloned().collect()
@@ -97,9 +99,6 @@ impl<T: Clone> Clone for Vector<T> {
 
 impl<T> From<Box<[T]>> for Vector<T> {
     fn from(elements: Box<[T]>) -> Self {
-        if elements.is_empty() {
-            return Vector::default();
-        }
         let size = elements.len();
         Vector { size, data: Box::into_raw(elements).cast() }
     }

@@ -156,6 +156,33 @@ static void vectors_of_byte(void) {
   wasm_byte_vec_delete(&copy);
 }
 
+// Bindings look at where the bytes or elements begin before they look at how many there are.
+static void vectors_of_nothing_have_a_place(void) {
+  wasm_byte_vec_t none, copy;
+  wasm_byte_vec_new(&none, 0, NULL);
+  expect(none.size == 0 && none.data != NULL);
+  wasm_byte_vec_copy(&copy, &none);
+  expect(copy.size == 0 && copy.data != NULL);
+  wasm_byte_vec_delete(&copy);
+  expect(copy.data == NULL);
+  wasm_byte_vec_delete(&none);
+  wasm_functype_t *type = wasm_functype_new_0_0();
+  expect(wasm_functype_params(type)->data != NULL && wasm_functype_results(type)->data != NULL);
+  wasm_functype_delete(type);
+
+  wasm_module_t *module = module_of("(module (import \"\" \"\" (func)) (export \"\" (func 0)))");
+  wasm_importtype_vec_t imports;
+  wasm_exporttype_vec_t exports;
+  wasm_module_imports(module, &imports);
+  wasm_module_exports(module, &exports);
+  need(imports.size == 1 && exports.size == 1);
+  expect(wasm_importtype_module(imports.data[0])->data && wasm_importtype_name(imports.data[0])->data);
+  expect(wasm_exporttype_name(exports.data[0])->size == 0 && wasm_exporttype_name(exports.data[0])->data);
+  wasm_importtype_vec_delete(&imports);
+  wasm_exporttype_vec_delete(&exports);
+  wasm_module_delete(module);
+}
+
 // -- Views
 
 static void items_are_seen_as_externs_and_back(void) {
@@ -242,6 +269,7 @@ static void handles_of_the_same_object_are_the_same(void) {
 int main(void) {
   RUN(vectors_of_byte);
   RUN(vectors_of_val);
+  RUN(vectors_of_nothing_have_a_place);
   RUN(vectors_of_valtype);
   RUN(vectors_of_functype);
   RUN(vectors_of_globaltype);
