@@ -9,9 +9,10 @@ use crate::sys;
 use crate::type_registry::{Signature, Thunk};
 use crate::val::Val;
 use ampoule_core::types::FuncType;
-use ampoule_core::vm::{VmFuncRef, VmVal, VmValRaw};
+use ampoule_core::vm::{VmContext, VmFuncRef, VmVal, VmValRaw};
 use std::ffi::c_void;
-use std::ptr::NonNull;
+use std::mem;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 /// A function of a store. The layout is `wasmtime_func_t`'s.
@@ -144,7 +145,7 @@ impl Func {
         let engine = &store.engine;
         let thunk = engine.thunk(self.signature(store)?, Thunk::EntryRaw)?;
         // SAFETY: the thunk was compiled for this signature; values by the caller.
-        unsafe { self.enter(store, thunk, values.cast(), values.cast()) }.map(|_| ())
+        unsafe { self.enter(store, thunk, values.cast(), values.cast(), ptr::null_mut()) }.map(|_| ())
     }
 
     /// As [`Func::call_raw`], for an array whose length is checked.
@@ -219,14 +220,15 @@ impl Func {
         }
         let thunk = store.engine.thunk(signature, Thunk::EntryChecked)?;
         // SAFETY: the thunk was compiled for this signature, whose numbers of values were just compared.
-        let kinds_fit = unsafe { self.enter(store, thunk, args.cast_mut().cast(), results.cast()) }?;
+        let kinds_fit = unsafe { self.enter(store, thunk, args.cast_mut().cast(), results.cast(), ptr::null_mut()) }?;
         Ok(if kinds_fit { CallOutcome::Done } else { CallOutcome::Unfit })
     }
 
-    /// Enters guest code through a thunk. False: the thunk refused the arguments' kinds.
+    /// Enters guest code through a thunk. False: the thunk refused the arguments' kinds. A host function has `caller` as its caller: null
+    /// where the host calls.
     ///
     /// # Safety
-    /// The thunk was compiled for this function's signature, and `args` and `results` are what it expects.
+    /// The thunk was compiled for this function's signature, and `args` and `results` are what it expects. `caller` is null or of this store.
     #[inline(always)]
     unsafe fn enter(
         &self,
@@ -234,25 +236,39 @@ impl Func {
         thunk: *const u8,
         args: *mut u8,
         results: *mut u8,
+        caller: *mut VmContext,
     ) -> Result<bool, Error> {
-        let mut at_end = AtEnd::Nothing;
-        if store.vm.entry_fp == 0 {
-            let sp = sys::stack::stack_pointer();
-            match store.stack.known_limit_for(sp, store.engine.config().max_wasm_stack) {
-                Some(limit) => store.vm.stack_limit = limit,
-                None => at_end = store.begin_call(sp)?,
-            }
-        } else {
+        if store.vm.entry_fp != 0 {
             store.check_nested()?;
             if !store.stack.contains(sys::stack::stack_pointer()) {
                 // SAFETY: by the caller.
-                return unsafe { self.enter_elsewhere(store, thunk, args, results) };
+                return unsafe { self.enter_elsewhere(store, thunk, args, results, caller) };
             }
             store.check_host_stack()?;
-            at_end = store.begin_nested_call();
+            let at_end = store.begin_nested_call();
+            // The guest that waits is no caller of what is called now.
+            let outer = mem::replace(&mut store.vm.caller, caller);
+            // SAFETY: by the caller; what is asked of the store was asked.
+            let outcome = unsafe { self.run(store, thunk, args, results, at_end) };
+            store.vm.caller = outer;
+            return outcome;
+        }
+        let mut at_end = AtEnd::Nothing;
+        let sp = sys::stack::stack_pointer();
+        match store.stack.known_limit_for(sp, store.engine.config().max_wasm_stack) {
+            Some(limit) => store.vm.stack_limit = limit,
+            None => at_end = store.begin_call(sp)?,
+        }
+        // No guest waits, and so the store has no caller.
+        if !caller.is_null() {
+            store.vm.caller = caller;
         }
         // SAFETY: by the caller; what is asked of the store was asked.
-        unsafe { self.run(store, thunk, args, results, at_end) }
+        let outcome = unsafe { self.run(store, thunk, args, results, at_end) };
+        if !caller.is_null() {
+            store.vm.caller = ptr::null_mut();
+        }
+        outcome
     }
 
     /// What is left to do where the store is ready, and knows the stack.
@@ -293,25 +309,34 @@ impl Func {
         thunk: *const u8,
         args: *mut u8,
         results: *mut u8,
+        caller: *mut VmContext,
     ) -> Result<bool, Error> {
         let elsewhere = store.go_elsewhere(sys::stack::stack_pointer())?;
+        let outer = mem::replace(&mut store.vm.caller, caller);
         let entered = store.check_host_stack().and_then(|()| {
             let at_end = store.begin_nested_call();
             // SAFETY: by the caller.
             unsafe { self.run(store, thunk, args, results, at_end) }
         });
+        store.vm.caller = outer;
         store.come_back(elsewhere);
         entered
     }
 
-    /// Calls a function without parameters and results.
-    pub(crate) fn call_start(&self, store: &mut Store) -> Result<(), Error> {
-        let mut none = [VmValRaw { v128: [0; 16] }; 1];
-        if !self.signature(store)?.ty().params().is_empty() || !self.signature(store)?.ty().results().is_empty() {
+    /// Calls the start function of the instance with this context: a host function has that for its caller.
+    ///
+    /// # Safety
+    /// `instance` is the context of an instance of this store.
+    pub(crate) unsafe fn call_start(&self, store: &mut Store, instance: *mut VmContext) -> Result<(), Error> {
+        let signature = self.signature(store)?;
+        if !signature.ty().params().is_empty() || !signature.ty().results().is_empty() {
             return Err(Error::new(ErrorKind::Type("a start function takes and returns nothing".to_string())));
         }
-        // SAFETY: there are no arguments and no results.
-        unsafe { self.call_raw(store, none.as_mut_ptr()) }
+        let thunk = store.engine.thunk(signature, Thunk::EntryRaw)?;
+        let mut none = [VmValRaw { v128: [0; 16] }; 1];
+        let values: *mut u8 = none.as_mut_ptr().cast();
+        // SAFETY: there are no arguments and no results; the context by the caller.
+        unsafe { self.enter(store, thunk, values, values, instance) }.map(|_| ())
     }
 }
 

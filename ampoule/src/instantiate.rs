@@ -50,7 +50,8 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
         let func_ref = unsafe { (*instance).func_ref(start) };
         // SAFETY: the reference was made for this store.
         let start = unsafe { Func::from_raw(store, func_ref.as_ptr()) }.expect("not null");
-        start.call_start(store)?;
+        // SAFETY: as above.
+        unsafe { start.call_start(store, (*instance).vmctx())? };
     }
     Ok(Instance::at(store, position))
 }

@@ -542,24 +542,32 @@ static int32_t import_with_both(seen_t *seen, wasmtime_caller_t *caller, int32_t
   return a + (int32_t)b;
 }
 
+// Calls what it has for a pointer: the host does, while a guest waits.
+static int32_t import_that_calls(int32_t (**inner)(int32_t), int32_t a) { return (*inner)(a); }
+
 static void an_import_takes_its_pointer_and_its_caller(void) {
   seen_t seen = {0, NULL};
-  wasmtime_extern_t imports[3] = {
+  int32_t (*direct)(int32_t) = NULL;
+  wasmtime_extern_t imports[4] = {
       func_extern(import_of((ampoule_native_t)import_with_env, "i>i", AMPOULE_NATIVE_TAKES_ENV, &seen)),
       func_extern(import_of((ampoule_native_t)import_with_caller, "i>i", AMPOULE_NATIVE_TAKES_CALLER, NULL)),
       func_extern(import_of((ampoule_native_t)import_with_both, "id>i",
                             AMPOULE_NATIVE_TAKES_ENV | AMPOULE_NATIVE_TAKES_CALLER, &seen)),
+      func_extern(import_of((ampoule_native_t)import_that_calls, "i>i", AMPOULE_NATIVE_TAKES_ENV, &direct)),
   };
   wasmtime_instance_t instance =
       instance_with(ctx, engine,
                     "(module (import \"\" \"a\" (func $env (param i32) (result i32)))"
                     "  (import \"\" \"b\" (func $caller (param i32) (result i32)))"
                     "  (import \"\" \"c\" (func $both (param i32 f64) (result i32)))"
+                    "  (import \"\" \"d\" (func $nested (param i32) (result i32)))"
                     "  (memory (export \"memory\") 1) (data (i32.const 5) \"\\2a\")"
                     "  (func (export \"env\") (param i32) (result i32) local.get 0 call $env)"
                     "  (func (export \"caller\") (param i32) (result i32) local.get 0 call $caller)"
-                    "  (func (export \"both\") (param i32) (result i32) local.get 0 f64.const 3 call $both))",
-                    imports, 3);
+                    "  (func (export \"both\") (param i32) (result i32) local.get 0 f64.const 3 call $both)"
+                    "  (func (export \"nested\") (param i32) (result i32) (drop (call $caller (i32.const 5)))"
+                    "    (i32.add (call $nested (local.get 0)) (call $caller (local.get 0)))))",
+                    imports, 4);
   wasmtime_func_t env = func_of(&instance, "env"), caller = func_of(&instance, "caller"),
                   both = func_of(&instance, "both");
   expect(call1(&env, 4) == 8 && seen.calls == 1);
@@ -568,8 +576,11 @@ static void an_import_takes_its_pointer_and_its_caller(void) {
   // Through native calls the caller is the same, and a host that calls an import has none.
   int32_t (*f)(int32_t) = (int32_t(*)(int32_t))native_of(&caller, "i>i");
   expect(f(5) == 42 && f(6) == 0 && f(5) == 42);
-  int32_t (*direct)(int32_t) = (int32_t(*)(int32_t))native_of(&imports[1].of.func, "i>i");
+  direct = (int32_t(*)(int32_t))native_of(&imports[1].of.func, "i>i");
   expect(direct(5) == -1 && direct(5) == -1);
+  // A guest that waits is the caller of what it called, not of what the host calls meanwhile.
+  wasmtime_func_t nested = func_of(&instance, "nested");
+  expect(call1(&nested, 5) == 41);
 }
 
 static void the_finalizer_runs_once(void) {

@@ -554,6 +554,63 @@ static void a_caller_that_is_the_host_exports_nothing(void) {
   expect(!seen.found_memory && !seen.found_function && seen.found_nothing);
 }
 
+static void a_host_function_that_starts_an_instance_has_it_as_its_caller(void) {
+  struct visit seen = {0, NULL, false, false, false};
+  wasmtime_func_t host = host_func("", "", visit, &seen, NULL);
+  wasmtime_instance_t instance = guest("(module (import \"\" \"\" (func $visit)) (memory (export \"memory\") 1)"
+                                       "  (func (export \"f\\00nul\")) (start $visit))",
+                                       &host, 1);
+  expect(seen.visits == 1 && seen.found_memory && seen.found_function && seen.found_nothing);
+  wasmtime_memory_t memory = export_of(&instance, "memory").of.memory;
+  expect(wasmtime_memory_data(ctx, &memory)[0] == 0x7b);
+  // Afterwards nobody is.
+  expect_no_trap(call(&host));
+  expect(seen.visits == 2 && !seen.found_memory);
+}
+
+struct errand {
+  wasmtime_func_t func;
+  bool unchecked;
+  int done;
+};
+
+// Calls another host function while a guest waits, which is the caller of this one alone.
+static wasm_trap_t *run_errand(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                               wasmtime_val_t *results, size_t nresults) {
+  (void)args, (void)nargs, (void)results, (void)nresults;
+  struct errand *errand = env;
+  wasmtime_context_t *in = wasmtime_caller_context(caller);
+  wasmtime_extern_t item;
+  wasmtime_val_raw_t none[1];
+  wasm_trap_t *trap = NULL;
+  errand->done++;
+  expect(wasmtime_caller_export_get(caller, "memory", 6, &item));
+  if (errand->unchecked)
+    expect_ok(wasmtime_func_call_unchecked(in, &errand->func, none, 1, &trap));
+  else
+    expect_ok(wasmtime_func_call(in, &errand->func, NULL, 0, NULL, 0, &trap));
+  expect(wasmtime_caller_export_get(caller, "memory", 6, &item));
+  return trap;
+}
+
+static void a_guest_that_waits_is_not_the_caller_of_what_the_host_calls(void) {
+  struct visit seen = {0, NULL, false, false, false};
+  struct errand errand;
+  memset(&errand, 0, sizeof errand);
+  errand.func = host_func("", "", visit, &seen, NULL);
+  wasmtime_func_t host = host_func("", "", run_errand, &errand, NULL);
+  const char *wat = "(module (import \"\" \"\" (func $host)) (memory (export \"memory\") 1)"
+                    "  (func (export \"run\") call $host call $host))";
+  wasmtime_instance_t instance = guest(wat, &host, 1);
+  wasmtime_func_t run = func_of(&instance, "run");
+  for (int round = 0; round < 2; round++) {
+    errand.unchecked = round == 1;
+    seen.found_memory = true;
+    expect_no_trap(call(&run));
+    expect(errand.done == 2 * round + 2 && seen.visits == errand.done && !seen.found_memory);
+  }
+}
+
 // -- Re-entry
 
 struct reentry {
@@ -738,6 +795,8 @@ int main(void) {
   RUN(the_type_is_told);
   RUN(a_caller_gives_access_to_its_exports);
   RUN(a_caller_that_is_the_host_exports_nothing);
+  RUN(a_host_function_that_starts_an_instance_has_it_as_its_caller);
+  RUN(a_guest_that_waits_is_not_the_caller_of_what_the_host_calls);
   RUN(a_host_function_calls_the_guest_again);
   RUN(a_trap_passes_through_the_host_with_all_frames);
   RUN(a_host_function_may_swallow_a_trap);

@@ -79,6 +79,8 @@ pub unsafe extern "C" fn enter_native() {
         "push qword ptr [r11 + {store_entry_fp}]",
         "push qword ptr [r11 + {store_exit_fp}]",
         "push qword ptr [r11 + {store_caller}]",
+        // The guest that waits is no caller of what is called now.
+        "mov qword ptr [r11 + {store_caller}], 0",
         "sub rsp, 8",
         "jmp 2b",
         "5:",

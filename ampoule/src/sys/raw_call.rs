@@ -127,6 +127,8 @@ pub unsafe extern "C" fn call(
         "push qword ptr [r11 + {store_entry_fp}]",
         "push qword ptr [r11 + {store_exit_fp}]",
         "push qword ptr [r11 + {store_caller}]",
+        // The guest that waits is no caller of what is called now.
+        "mov qword ptr [r11 + {store_caller}], 0",
         "jmp 2b",
         "5:",
         "cmp qword ptr [r11 + {store_entry_fp} - {raw}], rcx",
