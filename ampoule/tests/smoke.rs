@@ -182,6 +182,34 @@ fn fuel_is_exact() {
     );
 }
 
+/// Branches to the last operators of a loop are translated by a copy of these; a `nop` among them, which costs nothing, prevents it.
+#[test]
+fn the_end_of_a_turn_does_the_same_where_it_is_copied() {
+    let body = |nop: &str| {
+        format!(
+            "(local $n i32) (local $sum i32) (local.set $n (i32.const 10))
+            (loop
+              (block
+                (block
+                  (block (br_table 0 1 2 (i32.rem_u (local.get $n) (i32.const 4))))
+                  (local.set $sum (i32.add (local.get $sum) (i32.const 1)))
+                  (br 1))
+                (i32.const 7)
+                (local.set $sum (i32.mul (local.get $sum) (local.get $n)))
+                (br 0))
+              {nop}
+              (br_if 0 (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"
+        )
+    };
+    let result_of = |nop| {
+        call(&format!("(module (func (export \"f\") (result i32) {} (local.get $sum)))", body(nop)), &[]).unwrap()
+    };
+    // Turns that divide by four add one at 8 and 4; those with the remainder one multiply by 9, 5 and 1.
+    assert_eq!(result_of(""), [Val::I32(6)]);
+    assert_eq!(result_of("nop"), [Val::I32(6)]);
+    assert_eq!(fuel_of(&body("")), fuel_of(&body("nop")));
+}
+
 #[test]
 fn out_of_fuel_and_past_the_deadline_guests_stop() {
     let spin = b"(module (func (export \"f\") (loop br 0)))";

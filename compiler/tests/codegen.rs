@@ -86,6 +86,35 @@ fn what_stays_the_same_is_loaded_before_the_loop() {
     }
 }
 
+/// What ends a loop's turn is copied to where branches lead to it, unless it is long.
+#[test]
+fn every_way_through_a_loop_has_its_own_branch_back() {
+    let copies = |more: &str| {
+        let listing = listing(
+            &format!(
+                "(module (func (param i32 i32) (result i32)
+                   (loop
+                     (block
+                       (block
+                         (block (br_table 0 1 2 (local.get 1)))
+                         (local.set 1 (i32.const 5))
+                         (br 1))
+                       (local.set 1 (i32.const 6))
+                       (br 0))
+                     {more}
+                     (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 0x1234)))))
+                   (local.get 1)))"
+            ),
+            &Tunables::default(),
+        );
+        listing.matches("subl $0x1234").count()
+    };
+    assert_eq!(copies(""), 3);
+    assert_eq!(copies("(local.set 1 (local.get 1))"), 3);
+    assert_eq!(copies(&"(local.set 1 (i32.add (local.get 1) (i32.const 1)))".repeat(2)), 1, "too many operators");
+    assert_eq!(copies("(local.set 1 (i32.div_u (local.get 1) (i32.const 9)))"), 1, "a division may trap");
+}
+
 #[test]
 fn flags_change_the_code() {
     let wat = "(module (func (param i32 i32) (result i32) (local i32)

@@ -292,6 +292,26 @@ impl FuncTranslator<'_> {
         matches!(self.control[self.control.len() - 1 - depth as usize].kind, FrameKind::Loop { .. })
     }
 
+    /// Of a branch that leads forwards in the body of a loop, and takes nothing along: where to, with which height of the stack, the
+    /// loop's header, and where the loop ends. The loop has neither parameters nor results.
+    pub(super) fn block_in_loop(&self, depth: u32) -> Option<(Block, usize, Block, Block)> {
+        let target = self.control.len() - 1 - depth as usize;
+        let [around, block] = self.control.get(target.checked_sub(1)?..=target)? else { return None };
+        match (&around.kind, &block.kind) {
+            (_, FrameKind::Loop { .. }) => None,
+            (FrameKind::Loop { header, params: 0 }, _) if around.results.is_empty() && block.results.is_empty() => {
+                Some((block.end, block.height, *header, around.end))
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes that something leads to the end of the loop around the block that many blocks out.
+    pub(super) fn use_loop_exit(&mut self, depth: u32) {
+        let around = self.control.len() - 2 - depth as usize;
+        self.control[around].end_used = true;
+    }
+
     /// Where a branch out of that many blocks leads, and how many values it takes along.
     fn branch_target_block(&mut self, depth: u32) -> (Block, usize) {
         let position = self.control.len() - 1 - depth as usize;

@@ -4,6 +4,7 @@ use super::control::ControlFrame;
 use super::inline::{InlinedPositions, Inlining};
 use super::metering::Metering;
 use super::signature::{builtin_signature, clif_type, return_area_size};
+use super::turn::Turns;
 use super::{atomics, numeric, simd};
 use crate::{CompileError, ModuleInput};
 use ampoule_core::artifact::INLINED;
@@ -96,6 +97,7 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) func_type: &'a FuncType,
     /// What has been inlined so far, and where we are in it.
     pub(super) inlining: Inlining,
+    pub(super) turns: Turns<'a>,
     /// Where the operator that is being translated is in the module.
     pub(super) operator_at: u64,
     builtins: HashMap<Builtin, ir::FuncRef>,
@@ -144,6 +146,7 @@ pub(super) fn translate_function(
         metering: Metering::default(),
         func_type,
         inlining: Inlining::new(func, body),
+        turns: Turns::default(),
         operator_at: 0,
         builtins: HashMap::new(),
         functions: HashMap::new(),
@@ -397,19 +400,22 @@ impl<'a> FuncTranslator<'a> {
     }
 
     /// Translates the operators of a body.
-    pub(super) fn operators(&mut self, mut reader: OperatorsReader<'_>) -> Result<(), CompileError> {
+    pub(super) fn operators(&mut self, mut reader: OperatorsReader<'a>) -> Result<(), CompileError> {
         while !reader.eof() {
             let (op, position) = reader.read_with_offset()?;
             self.set_position(position)?;
             self.operator_at = position;
-            self.translate_operator(&op)?;
+            match op {
+                Operator::Br { relative_depth } if self.reachable && self.end_turn(relative_depth, &reader)? => {}
+                _ => self.translate_operator(&op)?,
+            }
             self.check_size()?;
         }
         Ok(())
     }
 
     /// Makes what follows come from the operator at this offset of the module.
-    fn set_position(&mut self, position: u64) -> Result<(), CompileError> {
+    pub(super) fn set_position(&mut self, position: u64) -> Result<(), CompileError> {
         let position = u32::try_from(position)
             .ok()
             .filter(|&position| position < INLINED)
@@ -433,7 +439,7 @@ impl<'a> FuncTranslator<'a> {
         Ok(())
     }
 
-    fn translate_operator(&mut self, op: &Operator<'_>) -> Result<(), CompileError> {
+    pub(super) fn translate_operator(&mut self, op: &Operator<'_>) -> Result<(), CompileError> {
         if !self.reachable {
             self.unreachable_operator(op)?;
             return Ok(());

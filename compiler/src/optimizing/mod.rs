@@ -1,7 +1,7 @@
 //! The optimizing tier: WebAssembly to Cranelift's IR, one file per group of operators.
 //!
 //! [`func`] translates one body: its state, the prologue, and the dispatch of operators to the files named after them.
-//! [`inline`] puts small functions in the place of their calls. [`metering`] counts fuel and watches the epoch. [`traps`] makes the cold blocks that stop a guest. [`thunks`] makes the
+//! [`inline`] puts small functions in the place of their calls, [`turn`] the end of a loop's turn in the place of branches to it. [`metering`] counts fuel and watches the epoch. [`traps`] makes the cold blocks that stop a guest. [`thunks`] makes the
 //! code between host and guest. [`emit`] turns what Cranelift leaves into a `CompiledFunction`,
 //! and [`placement`] finds the best place for it.
 //!
@@ -25,6 +25,7 @@ mod simd;
 mod table;
 mod thunks;
 mod traps;
+mod turn;
 mod variable;
 
 use crate::{CompileError, Compiler, ModuleInput, NativeShape, ValueShape};
