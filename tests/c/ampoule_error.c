@@ -217,6 +217,10 @@ static void modules_fail_in_their_ways(void) {
   ampoule_error_info_t info = of_error(wasmtime_module_new(engine, garbage, sizeof garbage, &module));
   expect(info.kind == AMPOULE_ERROR_INVALID_MODULE);
   expect((info.has & AMPOULE_ERROR_HAS_MODULE_OFFSET) && info.module_offset >= 8 && info.module_offset < sizeof garbage);
+  // Also where it is a function that is invalid.
+  info = of_error(module_error(engine, "(module (func (result i32)))"));
+  expect(info.kind == AMPOULE_ERROR_INVALID_MODULE);
+  expect(info.has == AMPOULE_ERROR_HAS_MODULE_OFFSET && info.module_offset == 24);
   wasm_byte_vec_t binary;
   expect(of_error(wasmtime_wat2wasm("(module", 7, &binary)).kind == AMPOULE_ERROR_TEXT);
   info = of_error(wasmtime_module_deserialize(engine, garbage, sizeof garbage, &module));
@@ -251,6 +255,22 @@ static void embedders_mistakes_have_kinds(void) {
   wasmtime_module_delete(module);
 }
 
+static void an_exception_and_whatever_else_there_is_have_kinds(void) {
+  wasm_tagtype_t *type = wasm_tagtype_new(wasm_functype_new_0_0());
+  wasmtime_tag_t tag;
+  wasmtime_exn_t *exn = NULL;
+  expect_ok(wasmtime_tag_new(ctx, type, &tag));
+  expect_ok(wasmtime_exn_new(ctx, &tag, NULL, 0, &exn));
+  ampoule_error_info_t info = of_trap(wasmtime_context_set_exception(ctx, exn));
+  expect(info.kind == AMPOULE_ERROR_EXCEPTION && info.has == 0);
+  wasm_tagtype_delete(type);
+  wasmtime_linker_t *linker = wasmtime_linker_new(engine);
+  wasmtime_func_t func;
+  info = of_error(wasmtime_linker_get_default(linker, ctx, "\xff", 1, &func));
+  expect(info.kind == AMPOULE_ERROR_OTHER && info.has == 0);
+  wasmtime_linker_delete(linker);
+}
+
 static void a_structure_of_another_version_is_filled_in_as_far_as_it_goes(void) {
   wasmtime_error_t *error = wasmtime_error_new("no");
   struct {
@@ -282,6 +302,7 @@ int main(void) {
   RUN(an_exit_has_its_status);
   RUN(modules_fail_in_their_ways);
   RUN(embedders_mistakes_have_kinds);
+  RUN(an_exception_and_whatever_else_there_is_have_kinds);
   RUN(a_structure_of_another_version_is_filled_in_as_far_as_it_goes);
   return test_summary();
 }

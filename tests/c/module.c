@@ -209,6 +209,23 @@ static void a_truncated_artifact_is_refused(void) {
   wasm_byte_vec_delete(&bytes);
 }
 
+// Of bytes that were damaged on the way, wherever that is.
+static void a_damaged_artifact_is_refused(void) {
+  wasm_byte_vec_t bytes = serialized(RUNS);
+  size_t taken = 0;
+  for (size_t at = 0; at < bytes.size; at += at < 512 ? 1 : 37) {
+    bytes.data[at] ^= 0x10;
+    wasmtime_module_t *module = NULL;
+    wasmtime_error_t *error = wasmtime_module_deserialize(engine, (const uint8_t *)bytes.data, bytes.size, &module);
+    expect(!error == !!module);
+    if (error) wasmtime_error_delete(error);
+    if (module) wasmtime_module_delete(module), taken++, printf("# taken at %zu\n", at);
+    bytes.data[at] ^= 0x10;
+  }
+  expect(taken == 0);
+  wasm_byte_vec_delete(&bytes);
+}
+
 static void files_that_cannot_be_mapped_are_refused(void) {
   wasmtime_module_t *module = NULL;
   expect_error(wasmtime_module_deserialize_file(engine, "/nonexistent/module", &module));
@@ -346,6 +363,7 @@ int main(void) {
   RUN(a_serialized_module_runs_from_a_file);
   RUN(what_was_not_serialized_is_refused);
   RUN(a_truncated_artifact_is_refused);
+  RUN_HERE(a_damaged_artifact_is_refused);
   RUN(files_that_cannot_be_mapped_are_refused);
   RUN(an_artifact_of_another_configuration_is_refused);
   RUN(a_module_knows_where_its_code_is);

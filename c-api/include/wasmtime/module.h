@@ -63,8 +63,8 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_module_serialize(
 /// Sets `*ret` to the module that `wasmtime_module_serialize` wrote; owned by
 /// the caller.
 ///
-/// Returns an error when the bytes were made by another version, for another
-/// machine or under a configuration that does not fit this engine's. The bytes
+/// Returns an error when the bytes are damaged, or were made by another version,
+/// for another machine or under a configuration that does not fit this engine's. The bytes
 /// are copied. **They are code**: this only catches mistakes, so bytes from
 /// somebody else must be authenticated first.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_module_deserialize(
@@ -73,7 +73,8 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_module_deserialize(
 
 /// As `wasmtime_module_deserialize`, from the file at the NUL-terminated
 /// `path`, which is mapped rather than read and must not change while the
-/// module lives.
+/// module lives; the machine code in it is not looked at. An error, too, when the
+/// file cannot be opened or mapped.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_module_deserialize_file(
     wasm_engine_t *engine, const char *path, wasmtime_module_t **ret);
 
