@@ -252,22 +252,35 @@ static void a_deadline_stops_what_runs_into_it(void) {
   expect_counts(&count);
 }
 
+// The end of a forked child: by a signal where it did as claimed, since what the parent's threads held is a leak in valgrind's eyes,
+// which changes exit statuses.
+static void end_child(bool holds) {
+  fflush(stdout);
+  if (holds) raise(SIGKILL);
+  _exit(1);
+}
+
+static bool child_did_as_claimed(pid_t child) {
+  int status = 0;
+  return waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
 // The parent's timer still means to look at this store when the process forks; the child has to see to it itself.
 static void a_forked_child_watches_what_its_parent_watched(void) {
   wasmtime_instance_t instance = instance_of(GUEST);
   wasmtime_func_t spin = func_of(&instance, "spin"), count = func_of(&instance, "count");
-  expect_ok(ampoule_context_set_call_deadline(ctx, 200 * 1000000));
+  expect_counts(&count); // compiled now, however long it takes
+  uint64_t limit_ms = getenv("AMPOULE_VALGRIND") ? 2000 : 200;
+  expect_ok(ampoule_context_set_call_deadline(ctx, limit_ms * 1000000));
   expect_counts(&count);
   fflush(stdout);
   pid_t child = fork();
   if (child == 0) {
     alarm(20);
     expect_trap(call(&spin), WASMTIME_TRAP_CODE_INTERRUPT);
-    fflush(stdout);
-    _exit(test_claim_holds ? 0 : 1);
+    end_child(test_claim_holds);
   }
-  int status = 0;
-  expect(waitpid(child, &status, 0) == child && status == 0);
+  expect(child_did_as_claimed(child));
   expect_trap(call(&spin), WASMTIME_TRAP_CODE_INTERRUPT);
 }
 
@@ -284,11 +297,9 @@ static void a_forked_child_has_deadlines(void) {
     wasmtime_trap_code_t code = 0;
     bool stopped = trap && wasmtime_trap_code(trap, &code) && code == WASMTIME_TRAP_CODE_INTERRUPT;
     if (trap) wasm_trap_delete(trap);
-    _exit(stopped ? 7 : 1);
+    end_child(stopped);
   }
-  int status = 0;
-  expect(waitpid(child, &status, 0) == child);
-  expect(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+  expect(child_did_as_claimed(child));
 }
 
 static uint64_t callbacks;
@@ -514,11 +525,8 @@ int main(void) {
   RUN_WITH(cancellable, host_functions_can_ask);
   RUN_WITH(cancellable, a_first_token_is_made_between_calls);
   RUN_WITH(cancellable, a_deadline_stops_what_runs_into_it);
-  // Under valgrind the timer's thread of a forked child is not seen to run. It is not known why.
-  if (!getenv("AMPOULE_VALGRIND")) {
-    RUN_WITH(cancellable, a_forked_child_has_deadlines);
-    RUN_WITH(cancellable, a_forked_child_watches_what_its_parent_watched);
-  }
+  RUN_WITH(cancellable, a_forked_child_has_deadlines);
+  RUN_WITH(cancellable, a_forked_child_watches_what_its_parent_watched);
   RUN_WITH(with_epochs, an_epoch_callback_loses_no_cancellation);
   RUN_WITH(with_epochs, an_asynchronous_call_is_one_generation);
   RUN_WITH(cancellable, in_a_storm_each_call_is_hit_by_its_own_cancellation);

@@ -404,6 +404,37 @@ static void a_cache_may_be_compiling(void) {
   nftw(cache_folder, delete_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+// -- Code memory
+
+// Bytes that this process may write of the file in memory that holds code.
+static unsigned long writable_code(void) {
+  unsigned long sum = 0, start, end;
+  char line[512], access[8];
+  FILE *maps = fopen("/proc/self/maps", "r");
+  while (maps && fgets(line, sizeof line, maps))
+    if (strstr(line, "ampoule-code") && sscanf(line, "%lx-%lx %7s", &start, &end, access) == 3 && access[1] == 'w')
+      sum += end - start;
+  if (maps) fclose(maps);
+  return sum;
+}
+
+static unsigned long parents_writable_code;
+
+static void child_may_write_no_more(void) {
+  expect(writable_code() == parents_writable_code);
+  use_fresh_module();
+  expect(writable_code() >= parents_writable_code);
+}
+
+static void a_child_may_write_as_much_code_as_its_parent(void) {
+  make_counter();
+  use_fresh_module();
+  parents_writable_code = writable_code();
+  expect(parents_writable_code > 0);
+  in_child(child_may_write_no_more);
+  expect(writable_code() == parents_writable_code);
+}
+
 // -- Epochs
 
 static void with_epochs(wasm_config_t *config) { wasmtime_config_epoch_interruption_set(config, true); }
@@ -440,6 +471,7 @@ int main(void) {
   RUN(many_forks_leave_nothing_behind);
   RUN(other_threads_may_be_idle);
   RUN_WITH(with_cache, a_cache_may_be_compiling);
+  RUN(a_child_may_write_as_much_code_as_its_parent);
   RUN_WITH(with_epochs, epochs_are_each_process_own);
   return test_summary();
 }

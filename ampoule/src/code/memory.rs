@@ -366,7 +366,16 @@ impl Space {
     fn replace_file(&mut self, file: OwnedFd) -> io::Result<()> {
         let size = self.exec.len();
         // SAFETY: the content is the same, so whatever points into the mapping finds what it found before. There is only this thread.
-        unsafe { self.write.map_shared(0..size, &file, 0, Access::ReadWrite)? };
+        unsafe { self.write.map_shared(0..size, &file, 0, Access::None)? };
+        // Writable is what regions have, as in the parent.
+        let mut at = 0;
+        for (&start, &len) in self.free.iter().chain([(&size, &0)]) {
+            if at < start {
+                // SAFETY: it lies in the mapping.
+                unsafe { self.write.protect(at..start, Access::ReadWrite)? };
+            }
+            at = start + len;
+        }
         let mut at = 0;
         for (&start, &len) in self.files.iter().chain([(&size, &0)]) {
             // SAFETY: as above; what is mapped from other files stays, since it is private to each process.
