@@ -1,0 +1,178 @@
+//! Random modules (crate `wasm-smith`), run in every mode that changes machine code or memories: whatever the mode, results, traps,
+//! memories and globals are the same. With `AMPOULE_PEER_LIB`, the path of another library with the C interface of 44.0.0, they
+//! are also what that library says. And damaged modules, which are refused or run, and harm nobody.
+//!
+//! Each test runs for ten seconds; `AMPOULE_FUZZ_SECONDS` says otherwise. A failure names the seed that shows it again, as
+//! `AMPOULE_FUZZ_SEED`, and leaves the module in the system's folder for temporary files.
+
+mod generate;
+mod ours;
+mod outcome;
+mod peer;
+
+use ampoule::Module;
+use generate::Random;
+use ours::Mode;
+use outcome::{End, Outcome};
+use peer::Peer;
+use std::time::{Duration, Instant, SystemTime};
+
+/// More than any generated module uses: it ends by itself.
+const PLENTY: u64 = 1 << 40;
+
+/// Runs `test` with one seed after the other until the time is over; or once, where the environment names a seed.
+fn for_seeds(mut test: impl FnMut(u64)) {
+    let number = |name| std::env::var(name).ok().map(|text: String| text.parse::<u64>().expect("a number"));
+    if let Some(seed) = number("AMPOULE_FUZZ_SEED") {
+        return test(seed);
+    }
+    let end = Instant::now() + Duration::from_secs(number("AMPOULE_FUZZ_SECONDS").unwrap_or(10));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
+    let first = now.as_micros() as u64;
+    let mut seed = first;
+    while Instant::now() < end {
+        test(seed);
+        seed += 1;
+    }
+    println!("{} seeds, from {first}", seed - first);
+}
+
+/// Ends the test, with what is needed to see it again.
+fn differs(seed: u64, binary: &[u8], what: String) -> ! {
+    let file = std::env::temp_dir().join(format!("ampoule-{seed}.wasm"));
+    std::fs::write(&file, binary).expect("temporary files can be written");
+    panic!("AMPOULE_FUZZ_SEED={seed}: {what}\nthe module is {}", file.display());
+}
+
+/// The calls of a module with what the first mode says of each.
+fn expected(mode: &Mode, binary: &[u8], seed: u64) -> Option<(Module, Vec<(outcome::Call, Outcome)>)> {
+    let module = match mode.module(binary) {
+        Ok(module) => module,
+        Err(error) => differs(seed, binary, format!("a valid module is refused: {error}")),
+    };
+    // Waiting on one would have no end.
+    if module.description().memories.iter().any(|memory| memory.shared) {
+        return None;
+    }
+    let calls = outcome::calls(&module, seed).into_iter().map(|call| {
+        let outcome = mode.run(&module, &call, PLENTY);
+        (call, outcome)
+    });
+    let calls = calls.filter(|(_, outcome)| !outcome.is_arbitrary()).collect();
+    Some((module, calls))
+}
+
+#[test]
+fn every_mode_says_the_same() {
+    let modes = ours::modes();
+    let (mut made, mut returned, mut trapped) = (0, 0, 0);
+    for_seeds(|seed| {
+        let Some(binary) = generate::module(seed) else { return };
+        let Some((_, calls)) = expected(&modes[0], &binary, seed) else { return };
+        for mode in &modes[1..] {
+            let module = match mode.module(&binary) {
+                Ok(module) => module,
+                // A pool's slots are smaller than what a module may ask for.
+                Err(_) if mode.name == "pool" => continue,
+                Err(error) => differs(seed, &binary, format!("{} refuses the module: {error}", mode.name)),
+            };
+            for (call, outcome) in &calls {
+                let found = mode.run(&module, call, PLENTY);
+                if found != *outcome && !found.is_arbitrary() {
+                    let what = format!("export {} says in {}\n{found:?}, not\n{outcome:?}", call.export, mode.name);
+                    differs(seed, &binary, what);
+                }
+            }
+        }
+        made += calls.len();
+        returned += calls.iter().filter(|(_, outcome)| matches!(outcome.end, End::Results(_))).count();
+        trapped += calls.iter().filter(|(_, outcome)| matches!(outcome.end, End::Trap(_))).count();
+    });
+    println!("{made} calls in {} modes: {returned} returned, {trapped} trapped", modes.len());
+    assert!(std::env::var_os("AMPOULE_FUZZ_SEED").is_some() || (returned > 0 && trapped > 0), "calls do something");
+}
+
+#[test]
+fn another_engine_says_the_same() {
+    let Some(path) = std::env::var_os("AMPOULE_PEER_LIB") else {
+        println!("skipped: AMPOULE_PEER_LIB names no library");
+        return;
+    };
+    let peer = Peer::load(&path);
+    let mode = ours::modes().remove(0);
+    let mut compared = 0;
+    for_seeds(|seed| {
+        let Some(binary) = generate::module(seed) else { return };
+        let Some((_, calls)) = expected(&mode, &binary, seed) else { return };
+        let Some(module) = peer.module(&binary) else { differs(seed, &binary, "the other engine refuses it".into()) };
+        for (call, outcome) in &calls {
+            let found = module.run(call);
+            if found != *outcome && !found.is_arbitrary() {
+                let what = format!("export {} gives\n{outcome:?}, in the other engine\n{found:?}", call.export);
+                differs(seed, &binary, what);
+            }
+            compared += 1;
+        }
+    });
+    println!("{compared} calls compared");
+    assert!(std::env::var_os("AMPOULE_FUZZ_SEED").is_some() || compared > 0, "something is compared");
+}
+
+#[test]
+fn damaged_modules_harm_nobody() {
+    let modes = ours::modes();
+    let mode = modes.iter().find(|mode| mode.name == "fuel").expect("a mode that ends what has no end");
+    let (mut refused, mut ran) = (0, 0);
+    for_seeds(|seed| {
+        let Some(binary) = generate::module(seed) else { return };
+        let mut random = Random::new(seed ^ 0xdada);
+        for _ in 0..20 {
+            let binary = generate::damaged(&mut random, &binary);
+            let (valid, module) = (Module::validate(mode.engine(), &binary), mode.module(&binary));
+            if valid.is_ok() && module.is_err() {
+                differs(seed, &binary, format!("is valid and refused: {:?}", module.err()));
+            }
+            if valid.is_err() && module.is_ok() {
+                differs(seed, &binary, format!("is not valid and taken: {:?}", valid.err()));
+            }
+            let Ok(module) = module else {
+                refused += 1;
+                continue;
+            };
+            if module.description().memories.iter().any(|memory| memory.shared) {
+                continue;
+            }
+            for call in outcome::calls(&module, seed) {
+                mode.run(&module, &call, 20_000);
+                ran += 1;
+            }
+        }
+    });
+    println!("{refused} modules refused, {ran} calls made of others");
+    assert!(std::env::var_os("AMPOULE_FUZZ_SEED").is_some() || (refused > 0 && ran > 0), "both happen");
+}
+
+#[test]
+fn damaged_artifacts_are_refused() {
+    let modes = ours::modes();
+    let mut tried = 0;
+    for_seeds(|seed| {
+        let Some(binary) = generate::module(seed) else { return };
+        let Ok(module) = modes[0].module(&binary) else { return };
+        let artifact = module.serialize().expect("every module has an artifact");
+        let mut random = Random::new(seed ^ 0xface);
+        for _ in 0..50 {
+            let damaged = generate::damaged(&mut random, &artifact);
+            if damaged == artifact {
+                continue;
+            }
+            // SAFETY: what differs by accident has another checksum, and is then not taken for code.
+            let loaded = unsafe { Module::deserialize(modes[0].engine(), &damaged) };
+            if loaded.is_ok() {
+                differs(seed, &binary, "a damaged artifact is taken".into());
+            }
+            tried += 1;
+        }
+    });
+    assert!(tried > 0, "some are tried");
+}

@@ -1,0 +1,119 @@
+//! Running a module on Ampoule, under every choice that changes machine code or memories.
+
+use crate::outcome::{Call, End, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Outcome, show, show_memory};
+use ampoule::{Config, Engine, Error, Extern, Features, Linker, Module, PoolConfig, Store, Strategy, Val};
+use ampoule_core::tunables::OptLevel;
+
+/// One way to run modules.
+pub struct Mode {
+    pub name: &'static str,
+    engine: Engine,
+    /// Through an artifact.
+    round_trip: bool,
+}
+
+/// The modes; what the first says is what the others must say.
+pub fn modes() -> Vec<Mode> {
+    let mode = |name, change: &dyn Fn(&mut Config)| {
+        let mut config = Config {
+            features: Features { wide_arithmetic: true, custom_page_sizes: true, ..Features::default() },
+            shared_memory: true,
+            parallel_compilation: false,
+            ..Config::default()
+        };
+        change(&mut config);
+        let engine = Engine::new(&config).expect("every mode is a configuration that can be had");
+        Mode { name, engine, round_trip: name == "round_trip" }
+    };
+    vec![
+        mode("default", &|_| {}),
+        mode("eager", &|config| config.strategy = Strategy::Eager),
+        mode("round_trip", &|config| config.strategy = Strategy::Eager),
+        mode("opt_none", &|config| {
+            (config.tunables.opt_level, config.tunables.debug_verifier) = (OptLevel::None, true);
+        }),
+        mode("small", &|config| {
+            (config.tunables.opt_level, config.tunables.debug_verifier) = (OptLevel::SpeedAndSize, true);
+        }),
+        mode("fuel", &|config| config.tunables.consume_fuel = true),
+        mode("epoch", &|config| config.tunables.epoch_interruption = true),
+        mode("cancellation", &|config| config.tunables.cancellation = true),
+        mode("signals_off", &|config| config.tunables.signals_based_traps = false),
+        mode("moving", &|config| {
+            (config.tunables.memory_reservation, config.tunables.memory_guard_size) = (0, 0);
+            config.memory_reservation_for_growth = 0;
+        }),
+        mode("small_guard", &|config| config.tunables.memory_guard_size = 64 << 10),
+        mode("no_spectre", &|config| config.tunables.spectre_mitigation = false),
+        mode("nan_canonicalization", &|config| config.tunables.nan_canonicalization = true),
+        mode("copied_images", &|config| config.memory_init_cow = false),
+        mode("pool", &|config| config.pool = Some(PoolConfig::default())),
+        mode("all_checks", &|config| {
+            let tunables = &mut config.tunables;
+            (tunables.consume_fuel, tunables.epoch_interruption, tunables.signals_based_traps) = (true, true, false);
+            (tunables.memory_reservation, tunables.opt_level) = (1 << 20, OptLevel::None);
+        }),
+    ]
+}
+
+impl Mode {
+    /// The engine, for what is not a run.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The module, made as this mode makes modules.
+    pub fn module(&self, binary: &[u8]) -> Result<Module, Error> {
+        let module = Module::from_binary(&self.engine, binary)?;
+        if !self.round_trip {
+            return Ok(module);
+        }
+        // SAFETY: the bytes are what `serialize` just wrote.
+        unsafe { Module::deserialize(&self.engine, &module.serialize()?) }
+    }
+
+    /// Makes one call in an instance of its own.
+    ///
+    /// `fuel` is what it may use where this mode counts.
+    pub fn run(&self, module: &Module, call: &Call, fuel: u64) -> Outcome {
+        let mut store = Store::new(&self.engine);
+        store.limits_mut().memory_size = Some(MAX_MEMORY_BYTES);
+        store.limits_mut().table_elements = Some(MAX_TABLE_ELEMENTS);
+        let _ = store.set_fuel(fuel);
+        store.set_epoch_deadline(u64::MAX / 2);
+        match run_in(&mut store, module, call) {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome { end: end_of(&error), state: Vec::new() },
+        }
+    }
+}
+
+fn run_in(store: &mut Store, module: &Module, call: &Call) -> Result<Outcome, Error> {
+    let mut linker = Linker::new(module.engine());
+    linker.define_unknown_imports_as_default_values(store, module)?;
+    let instance = linker.instantiate(store, module)?;
+    let (_, item) = instance.export_at(store, call.export).expect("the module exports it");
+    let Extern::Func(func) = item else { panic!("its type is a function's") };
+    let mut results: Vec<Val> = call.ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
+    let end = match func.call(store, &call.args, &mut results) {
+        Ok(()) => End::Results(results.iter().map(show).collect()),
+        Err(error) => end_of(&error),
+    };
+    let items: Vec<Extern> =
+        (0..module.exports().count()).filter_map(|at| Some(instance.export_at(store, at)?.1)).collect();
+    let state = items.iter().map(|item| show_item(store, item)).collect::<Result<_, Error>>()?;
+    Ok(Outcome { end, state })
+}
+
+fn show_item(store: &mut Store, item: &Extern) -> Result<String, Error> {
+    Ok(match item {
+        Extern::Memory(memory) => show_memory(memory.bytes(store)?),
+        Extern::Table(table) => format!("table {}", table.size(store)?),
+        Extern::Global(global) => show(&global.get(store)?),
+        _ => String::new(),
+    })
+}
+
+fn end_of(error: &Error) -> End {
+    error.trap_code().map_or(End::Error, |code| End::Trap(code as u8))
+}

@@ -1,0 +1,293 @@
+//! Running a module on another library with the C interface of 44.0.0, loaded while the tests run.
+
+use crate::outcome::{Call, End, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Outcome, show, show_memory};
+use ampoule::Val;
+use ampoule_core::vm::{VmVal, VmValUnion};
+use std::ffi::{CString, OsStr, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::{ptr, slice};
+
+type Ptr = *mut c_void;
+
+/// `wasmtime_extern_t`.
+#[repr(C)]
+struct CExtern {
+    kind: u8,
+    of: [u64; 3],
+}
+
+/// `wasmtime_instance_t`.
+type CInstance = [u64; 2];
+
+const FUNC: u8 = 0;
+const GLOBAL: u8 = 1;
+const TABLE: u8 = 2;
+const MEMORY: u8 = 3;
+
+macro_rules! functions {
+    ($($name:ident($($arg:ty),*) $(-> $ret:ty)?;)*) => {
+        /// The functions of the library that are called here, as its headers declare them.
+        #[allow(clippy::type_complexity, reason = "the types are C's")]
+        struct Functions {
+            $($name: unsafe extern "C" fn($($arg),*) $(-> $ret)?,)*
+        }
+
+        impl Functions {
+            /// # Safety
+            /// The library at `handle` has these functions with these types.
+            unsafe fn find(handle: Ptr) -> Self {
+                let find = |name: &str| {
+                    let text = CString::new(name).expect("names have no NUL");
+                    // SAFETY: the handle is open, by the caller.
+                    let address = unsafe { libc::dlsym(handle, text.as_ptr()) };
+                    assert!(!address.is_null(), "the library has no {name}");
+                    address
+                };
+                // SAFETY: pointers to functions of these types, by the caller.
+                unsafe { Self { $($name: std::mem::transmute::<Ptr, unsafe extern "C" fn($($arg),*) $(-> $ret)?>(
+                    find(stringify!($name)),
+                ),)* } }
+            }
+        }
+    };
+}
+
+functions! {
+    wasm_config_new() -> Ptr;
+    wasmtime_config_wasm_wide_arithmetic_set(Ptr, bool);
+    wasmtime_config_wasm_custom_page_sizes_set(Ptr, bool);
+    wasmtime_config_wasm_threads_set(Ptr, bool);
+    wasmtime_config_wasm_tail_call_set(Ptr, bool);
+    wasmtime_config_wasm_memory64_set(Ptr, bool);
+    wasmtime_config_wasm_multi_memory_set(Ptr, bool);
+    wasm_engine_new_with_config(Ptr) -> Ptr;
+    wasmtime_module_new(Ptr, *const u8, usize, *mut Ptr) -> Ptr;
+    wasmtime_module_delete(Ptr);
+    wasmtime_store_new(Ptr, Ptr, Ptr) -> Ptr;
+    wasmtime_store_context(Ptr) -> Ptr;
+    wasmtime_store_limiter(Ptr, i64, i64, i64, i64, i64);
+    wasmtime_store_delete(Ptr);
+    wasmtime_linker_new(Ptr) -> Ptr;
+    wasmtime_linker_define_unknown_imports_as_default_values(Ptr, Ptr, Ptr) -> Ptr;
+    wasmtime_linker_instantiate(Ptr, Ptr, Ptr, *mut CInstance, *mut Ptr) -> Ptr;
+    wasmtime_linker_delete(Ptr);
+    wasmtime_instance_export_nth(Ptr, *const CInstance, usize, *mut *mut u8, *mut usize, *mut CExtern) -> bool;
+    wasmtime_func_call(Ptr, *const [u64; 3], *const VmVal, usize, *mut VmVal, usize, *mut Ptr) -> Ptr;
+    wasmtime_global_get(Ptr, *const [u64; 3], *mut VmVal);
+    wasmtime_table_size(Ptr, *const [u64; 3]) -> u64;
+    wasmtime_memory_data(Ptr, *const [u64; 3]) -> *mut u8;
+    wasmtime_memory_data_size(Ptr, *const [u64; 3]) -> usize;
+    wasmtime_trap_code(Ptr, *mut u8) -> bool;
+    wasm_trap_delete(Ptr);
+    wasmtime_error_delete(Ptr);
+}
+
+/// The library, with an engine of it.
+pub struct Peer {
+    functions: Functions,
+    engine: Ptr,
+}
+
+/// A module of it.
+pub struct PeerModule<'a> {
+    peer: &'a Peer,
+    module: Ptr,
+}
+
+impl Peer {
+    /// Loads the library at `path`. It stays loaded.
+    pub fn load(path: &OsStr) -> Peer {
+        let text = CString::new(path.as_bytes()).expect("paths have no NUL");
+        // SAFETY: whoever names a library wants its initializers to run.
+        let handle = unsafe { libc::dlopen(text.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        assert!(!handle.is_null(), "{} can't be loaded", path.display());
+        // SAFETY: a library with that interface has these functions; the configuration is given away to the engine.
+        unsafe {
+            let functions = Functions::find(handle);
+            let config = (functions.wasm_config_new)();
+            (functions.wasmtime_config_wasm_wide_arithmetic_set)(config, true);
+            (functions.wasmtime_config_wasm_custom_page_sizes_set)(config, true);
+            (functions.wasmtime_config_wasm_threads_set)(config, true);
+            (functions.wasmtime_config_wasm_tail_call_set)(config, true);
+            (functions.wasmtime_config_wasm_memory64_set)(config, true);
+            (functions.wasmtime_config_wasm_multi_memory_set)(config, true);
+            let engine = (functions.wasm_engine_new_with_config)(config);
+            assert!(!engine.is_null(), "it has such engines");
+            Peer { functions, engine }
+        }
+    }
+
+    /// The module, or `None` where it is refused.
+    pub fn module(&self, binary: &[u8]) -> Option<PeerModule<'_>> {
+        let mut module = ptr::null_mut();
+        // SAFETY: the bytes are lent, the module is written on success.
+        let error =
+            unsafe { (self.functions.wasmtime_module_new)(self.engine, binary.as_ptr(), binary.len(), &mut module) };
+        if !error.is_null() {
+            // SAFETY: the error is ours.
+            unsafe { (self.functions.wasmtime_error_delete)(error) };
+            return None;
+        }
+        Some(PeerModule { peer: self, module })
+    }
+
+    /// How something ended that answers with an error or a trap, both of which it owns; `None` where it went well.
+    fn end(&self, error: Ptr, trap: Ptr) -> Option<End> {
+        // SAFETY: either is null or ours.
+        unsafe {
+            if !error.is_null() {
+                (self.functions.wasmtime_error_delete)(error);
+                return Some(End::Error);
+            }
+            if trap.is_null() {
+                return None;
+            }
+            let mut code = 0;
+            let known = (self.functions.wasmtime_trap_code)(trap, &mut code);
+            (self.functions.wasm_trap_delete)(trap);
+            Some(if known { End::Trap(code) } else { End::Error })
+        }
+    }
+}
+
+impl PeerModule<'_> {
+    /// Makes one call in an instance of its own.
+    pub fn run(&self, call: &Call) -> Outcome {
+        let functions = &self.peer.functions;
+        // SAFETY: the engine lives; store and linker are deleted after their last use.
+        unsafe {
+            let store = (functions.wasmtime_store_new)(self.peer.engine, ptr::null_mut(), ptr::null_mut());
+            let linker = (functions.wasmtime_linker_new)(self.peer.engine);
+            let (memory, table) = (MAX_MEMORY_BYTES as i64, MAX_TABLE_ELEMENTS as i64);
+            (functions.wasmtime_store_limiter)(store, memory, table, -1, -1, -1);
+            let outcome = self.run_in((functions.wasmtime_store_context)(store), linker, call);
+            (functions.wasmtime_linker_delete)(linker);
+            (functions.wasmtime_store_delete)(store);
+            outcome
+        }
+    }
+
+    /// # Safety
+    /// `context` and `linker` are alive.
+    unsafe fn run_in(&self, context: Ptr, linker: Ptr, call: &Call) -> Outcome {
+        let functions = &self.peer.functions;
+        let refused = |end| Outcome { end, state: Vec::new() };
+        let (mut instance, mut trap) = (CInstance::default(), ptr::null_mut());
+        // SAFETY: by the caller; results are written to places of their types.
+        unsafe {
+            let error =
+                (functions.wasmtime_linker_define_unknown_imports_as_default_values)(linker, context, self.module);
+            if let Some(end) = self.peer.end(error, ptr::null_mut()) {
+                return refused(end);
+            }
+            let error = (functions.wasmtime_linker_instantiate)(linker, context, self.module, &mut instance, &mut trap);
+            if let Some(end) = self.peer.end(error, trap) {
+                return refused(end);
+            }
+            let func = self.export(context, &instance, call.export).expect("the module exports it");
+            assert_eq!(func.kind, FUNC, "as its type says");
+            let args: Vec<VmVal> = call.args.iter().map(to_c).collect();
+            let mut results: Vec<VmVal> = call.ty.results().iter().map(|&ty| to_c(&Val::default_for(ty))).collect();
+            let (nargs, nresults) = (args.len(), results.len());
+            let values = results.as_mut_ptr();
+            let error =
+                (functions.wasmtime_func_call)(context, &func.of, args.as_ptr(), nargs, values, nresults, &mut trap);
+            let end = self.peer.end(error, trap);
+            let end = end.unwrap_or_else(|| End::Results(results.iter().map(show_c).collect()));
+            let items = (0..).map_while(|at| self.export(context, &instance, at));
+            let state = items.map(|item| self.show_item(context, &item)).collect();
+            Outcome { end, state }
+        }
+    }
+
+    /// # Safety
+    /// `context` is alive, and `instance` of its store.
+    unsafe fn export(&self, context: Ptr, instance: &CInstance, at: usize) -> Option<CExtern> {
+        let (mut name, mut len) = (ptr::null_mut(), 0);
+        let mut item = CExtern { kind: 0, of: [0; 3] };
+        // SAFETY: by the caller; results are written to places of their types.
+        let found = unsafe {
+            let nth = self.peer.functions.wasmtime_instance_export_nth;
+            nth(context, instance, at, &mut name, &mut len, &mut item)
+        };
+        found.then_some(item)
+    }
+
+    /// # Safety
+    /// `context` is alive, and `item` of its store.
+    unsafe fn show_item(&self, context: Ptr, item: &CExtern) -> String {
+        let functions = &self.peer.functions;
+        // SAFETY: by the caller; the memory doesn't change while its bytes are read.
+        unsafe {
+            match item.kind {
+                MEMORY => {
+                    let len = (functions.wasmtime_memory_data_size)(context, &item.of);
+                    let data = (functions.wasmtime_memory_data)(context, &item.of);
+                    show_memory(if len == 0 { &[] } else { slice::from_raw_parts(data, len) })
+                }
+                TABLE => format!("table {}", (functions.wasmtime_table_size)(context, &item.of)),
+                GLOBAL => {
+                    let mut val = to_c(&Val::I32(0));
+                    (functions.wasmtime_global_get)(context, &item.of, &mut val);
+                    show_c(&val)
+                }
+                _ => String::new(),
+            }
+        }
+    }
+}
+
+impl Drop for PeerModule<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, and nothing uses it any more.
+        unsafe { (self.peer.functions.wasmtime_module_delete)(self.module) }
+    }
+}
+
+/// A number, or a null reference: there are no others, since no host function makes one.
+fn to_c(val: &Val) -> VmVal {
+    let mut of = VmValUnion { words: [0; 3] };
+    let kind = match *val {
+        Val::I32(value) => {
+            of.i32 = value;
+            VmVal::KIND_I32
+        }
+        Val::I64(value) => {
+            of.i64 = value;
+            VmVal::KIND_I64
+        }
+        Val::F32(bits) => {
+            of.f32 = bits;
+            VmVal::KIND_F32
+        }
+        Val::F64(bits) => {
+            of.f64 = bits;
+            VmVal::KIND_F64
+        }
+        Val::V128(value) => {
+            of.v128 = value.to_le_bytes();
+            VmVal::KIND_V128
+        }
+        Val::FuncRef(_) => VmVal::KIND_FUNCREF,
+        Val::ExternRef(_) => VmVal::KIND_EXTERNREF,
+        Val::AnyRef(_) | Val::ExnRef(_) => unreachable!("modules are made without them"),
+    };
+    VmVal { kind, of }
+}
+
+fn show_c(val: &VmVal) -> String {
+    // SAFETY: the kind says which field was written; a reference is null where its first word is zero.
+    unsafe {
+        match val.kind {
+            VmVal::KIND_I32 => show(&Val::I32(val.of.i32)),
+            VmVal::KIND_I64 => show(&Val::I64(val.of.i64)),
+            VmVal::KIND_F32 => show(&Val::F32(val.of.f32)),
+            VmVal::KIND_F64 => show(&Val::F64(val.of.f64)),
+            VmVal::KIND_V128 => show(&Val::V128(u128::from_le_bytes(val.of.v128))),
+            VmVal::KIND_FUNCREF => format!("funcref {}", val.of.words[0] != 0),
+            kind => {
+                format!("{} {}", if kind == VmVal::KIND_EXTERNREF { "externref" } else { "?" }, val.of.words[0] != 0)
+            }
+        }
+    }
+}
