@@ -46,9 +46,17 @@ static wasm_trap_t *end_callback(int store, const uint8_t *kinds, wasmtime_val_t
   return NULL;
 }
 
+static void cross_op(void);
+
 static void callback_ops(int store) {
   if (depth >= MAX_DEPTH || once_in(3)) return;
-  for (uint64_t n = below(4); n > 0 && budget > 0; n--) some_op(store);
+  for (uint64_t n = below(4); n > 0 && budget > 0; n--) {
+    // Where there are futures, calls between stores decide what is left on whose stack.
+    if (num_futures && once_in(2))
+      cross_op();
+    else
+      some_op(store);
+  }
 }
 
 static wasm_trap_t *callback(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
@@ -737,6 +745,19 @@ static void op_misuse(int s) {
     printf("%s with a wrong store: status 0x%x, says %s\n", names[which], status, said);
     broken("misuse isn't told");
   }
+}
+
+// -- Stores that enter each other, in whatever order their calls and futures are then to end
+
+static void cross_op(void) {
+  int store = any_store();
+  if (store < 0) return;
+  budget--;
+  if (verbose) printf("%*scross in %d\n", 2 * depth, "", store);
+  if (once_in(3))
+    op_future(store);
+  else
+    op_call(store);
 }
 
 // -- Seeds
