@@ -51,6 +51,8 @@ impl<'a> FuncTranslator<'a> {
         let Some(mut copied) = copied else { return Ok(false) };
         self.turns.copies -= 1;
         self.count(&Operator::Br { relative_depth: depth });
+        // What the copy takes from the stack, the blocks that the branch is in still need.
+        let stack = self.stack.clone();
         self.stack.truncate(height);
         loop {
             let (op, position) = copied.read_with_offset()?;
@@ -65,6 +67,7 @@ impl<'a> FuncTranslator<'a> {
         self.settle_metering();
         self.builder.ins().brif(condition, header, &[], exit, &[]);
         self.use_loop_exit(depth);
+        self.stack = stack;
         self.stop();
         Ok(true)
     }
