@@ -208,6 +208,55 @@ fn the_end_of_a_turn_does_the_same_where_it_is_copied() {
     assert_eq!(result_of(""), [Val::I32(6)]);
     assert_eq!(result_of("nop"), [Val::I32(6)]);
     assert_eq!(fuel_of(&body("")), fuel_of(&body("nop")));
+
+    // What is on the stack around the branch is there for the other arm.
+    let around =
+        "(module (func (export \"f\") (result i32) (local $n i32) (local $sum i32) (local.set $n (i32.const 10))
+        (loop
+          local.get $n
+          (block
+            i32.const 3
+            (if (i32.and (local.get $n) (i32.const 1)) (then br 1))
+            local.get $sum
+            i32.add
+            local.set $sum)
+          i32.const 1
+          i32.sub
+          local.tee $n
+          br_if 0)
+        (local.get $sum)))";
+    assert_eq!(call(around, &[]).unwrap(), [Val::I32(15)]);
+}
+
+#[test]
+fn products_made_of_four_products_are_right() {
+    let wat = "(module (func (export \"f\") (param $a i64) (param $b i64) (param $more i64) (result i64 i64)
+        (local $low i64) (local $first i64) (local $second i64) (local $al i64) (local $ah i64) (local $bl i64) (local $bh i64)
+        (local.set $al (i64.and (local.get $a) (i64.const 0xffffffff)))
+        (local.set $ah (i64.shr_u (local.get $a) (i64.const 32)))
+        (local.set $bl (i64.and (local.get $b) (i64.const 0xffffffff)))
+        (local.set $bh (i64.shr_u (local.get $b) (i64.const 32)))
+        (local.set $low (i64.mul (local.get $bl) (local.get $al)))
+        (local.set $first (i64.add (i64.shr_u (local.get $low) (i64.const 32)) (i64.mul (local.get $bl) (local.get $ah))))
+        (local.set $second
+          (i64.add (i64.and (local.get $first) (i64.const 0xffffffff)) (i64.mul (local.get $bh) (local.get $al))))
+        (i64.or (i64.shl (local.get $second) (i64.const 32)) (i64.and (local.get $low) (i64.const 0xffffffff)))
+        (i64.add
+          (i64.add (i64.add (local.get $more) (i64.mul (local.get $bh) (local.get $ah)))
+            (i64.shr_u (local.get $first) (i64.const 32)))
+          (i64.shr_u (local.get $second) (i64.const 32)))))";
+    let numbers = [0, 1, 2, 0xffff_ffff, 1 << 32, 1 << 63, u64::MAX, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
+    for a in numbers {
+        for b in numbers {
+            let product = (u128::from(a) * u128::from(b)).wrapping_add(5 << 64);
+            let halves = [Val::I64(product as i64), Val::I64((product >> 64) as i64)];
+            assert_eq!(
+                call(wat, &[Val::I64(a as i64), Val::I64(b as i64), Val::I64(5)]).unwrap(),
+                halves,
+                "{a:#x} {b:#x}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -115,6 +115,35 @@ fn every_way_through_a_loop_has_its_own_branch_back() {
     assert_eq!(copies("(local.set 1 (i32.div_u (local.get 1) (i32.const 9)))"), 1, "a division may trap");
 }
 
+/// `__multi3`, as compilers have it: one instruction for each half of `a·b`, and two multiplications for what is above.
+#[test]
+fn a_product_of_four_products_is_one() {
+    let multi3 = |mask: &str| {
+        let listing = listing(
+            &format!(
+                "(module (func (param $a i64) (param $b i64) (param $more i64) (result i64 i64)
+                   (local $low i64) (local $first i64) (local $second i64)
+                   (local.set $low (i64.mul (i64.and (local.get $b) {mask}) (i64.and (local.get $a) (i64.const 0xffffffff))))
+                   (local.set $first (i64.add (i64.shr_u (local.get $low) (i64.const 32))
+                     (i64.mul (i64.and (local.get $b) (i64.const 0xffffffff)) (i64.shr_u (local.get $a) (i64.const 32)))))
+                   (local.set $second (i64.add (i64.and (local.get $first) (i64.const 0xffffffff))
+                     (i64.mul (i64.shr_u (local.get $b) (i64.const 32)) (i64.and (local.get $a) (i64.const 0xffffffff)))))
+                   (i64.or (i64.shl (local.get $second) (i64.const 32)) (i64.and (local.get $low) (i64.const 0xffffffff)))
+                   (i64.add
+                     (i64.add
+                       (i64.add (local.get $more)
+                         (i64.mul (i64.shr_u (local.get $b) (i64.const 32)) (i64.shr_u (local.get $a) (i64.const 32))))
+                       (i64.shr_u (local.get $first) (i64.const 32)))
+                     (i64.shr_u (local.get $second) (i64.const 32)))))"
+            ),
+            &Tunables::default(),
+        );
+        listing.matches("mul").count()
+    };
+    assert_eq!(multi3("(i64.const 0xffffffff)"), 2);
+    assert_eq!(multi3("(i64.const 0x7fffffff)"), 4, "another function");
+}
+
 #[test]
 fn flags_change_the_code() {
     let wat = "(module (func (param i32 i32) (result i32) (local i32)

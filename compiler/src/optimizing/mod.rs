@@ -1,7 +1,7 @@
 //! The optimizing tier: WebAssembly to Cranelift's IR, one file per group of operators.
 //!
 //! [`func`] translates one body: its state, the prologue, and the dispatch of operators to the files named after them.
-//! [`inline`] puts small functions in the place of their calls, [`turn`] the end of a loop's turn in the place of branches to it. [`metering`] counts fuel and watches the epoch. [`traps`] makes the cold blocks that stop a guest. [`thunks`] makes the
+//! [`multiplication`] finds products of 128 bits. [`inline`] puts small functions in the place of their calls, [`turn`] the end of a loop's turn in the place of branches to it. [`metering`] counts fuel and watches the epoch. [`traps`] makes the cold blocks that stop a guest. [`thunks`] makes the
 //! code between host and guest. [`emit`] turns what Cranelift leaves into a `CompiledFunction`,
 //! and [`placement`] finds the best place for it.
 //!
@@ -18,6 +18,7 @@ mod func;
 mod inline;
 mod memory;
 mod metering;
+mod multiplication;
 mod numeric;
 mod placement;
 mod signature;

@@ -58,7 +58,9 @@ pub(super) fn translate(t: &mut FuncTranslator<'_>, op: &Operator<'_>) -> bool {
         Operator::I32Clz | Operator::I64Clz => unary(t, |ins, x| ins.clz(x)),
         Operator::I32Ctz | Operator::I64Ctz => unary(t, |ins, x| ins.ctz(x)),
         Operator::I32Popcnt | Operator::I64Popcnt => unary(t, |ins, x| ins.popcnt(x)),
-        Operator::I32Add | Operator::I64Add => binary(t, |ins, x, y| ins.iadd(x, y)),
+        Operator::I64Add => binary_or(t, |t, x, y| t.sum_with_upper_half(x, y), |ins, x, y| ins.iadd(x, y)),
+        Operator::I64Or => binary_or(t, |t, x, y| t.lower_half(x, y), |ins, x, y| ins.bor(x, y)),
+        Operator::I32Add => binary(t, |ins, x, y| ins.iadd(x, y)),
         Operator::I32Sub | Operator::I64Sub => binary(t, |ins, x, y| ins.isub(x, y)),
         Operator::I32Mul | Operator::I64Mul => binary(t, |ins, x, y| ins.imul(x, y)),
         Operator::I32DivS | Operator::I64DivS => div_s(t),
@@ -66,7 +68,7 @@ pub(super) fn translate(t: &mut FuncTranslator<'_>, op: &Operator<'_>) -> bool {
         Operator::I32RemS | Operator::I64RemS => divide_by_nonzero(t, |ins, x, y| ins.srem(x, y)),
         Operator::I32RemU | Operator::I64RemU => divide_by_nonzero(t, |ins, x, y| ins.urem(x, y)),
         Operator::I32And | Operator::I64And => binary(t, |ins, x, y| ins.band(x, y)),
-        Operator::I32Or | Operator::I64Or => binary(t, |ins, x, y| ins.bor(x, y)),
+        Operator::I32Or => binary(t, |ins, x, y| ins.bor(x, y)),
         Operator::I32Xor | Operator::I64Xor => binary(t, |ins, x, y| ins.bxor(x, y)),
         Operator::I32Shl | Operator::I64Shl => binary(t, |ins, x, y| ins.ishl(x, y)),
         Operator::I32ShrS | Operator::I64ShrS => binary(t, |ins, x, y| ins.sshr(x, y)),
@@ -142,6 +144,17 @@ fn unary(t: &mut FuncTranslator<'_>, make: impl FnOnce(FuncInstBuilder<'_, '_>, 
 fn binary(t: &mut FuncTranslator<'_>, make: impl FnOnce(FuncInstBuilder<'_, '_>, Value, Value) -> Value) {
     let (x, y) = t.pop2();
     let result = make(t.builder.ins(), x, y);
+    t.push(result);
+}
+
+/// As `binary`, where nothing better is known.
+fn binary_or(
+    t: &mut FuncTranslator<'_>,
+    better: impl FnOnce(&mut FuncTranslator<'_>, Value, Value) -> Option<Value>,
+    make: impl FnOnce(FuncInstBuilder<'_, '_>, Value, Value) -> Value,
+) {
+    let (x, y) = t.pop2();
+    let result = better(t, x, y).unwrap_or_else(|| make(t.builder.ins(), x, y));
     t.push(result);
 }
 
