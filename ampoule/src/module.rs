@@ -382,6 +382,7 @@ fn made_for(engine: &Engine) -> serialize::Expected<'_> {
 /// Why bytes are no valid module, and the function body in which that shows, with the module, where it shows in one.
 struct Invalid {
     error: decode::DecodeError,
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "without one, only validity is asked for"))]
     body: Option<(Box<ModuleDescription>, usize)>,
 }
 
