@@ -3,8 +3,7 @@
 //     threads --seconds N
 //
 // All threads begin each round at the same moment with modules that nobody has compiled yet. Other threads increment epochs
-// meanwhile. Every answer is checked, and in the end every finalizer has run once. Under valgrind, `--tool=helgrind` and
-// `--tool=drd` watch the locks; see README.md.
+// meanwhile. Every answer is checked, and in the end every finalizer has run once.
 
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
