@@ -1,6 +1,6 @@
 // wasmtime/async.h: what other libraries of this interface leave undefined, or refuse. A store with a call that waits detects other
 // calls; a dropped call runs no further, whatever its host functions do; stores and futures go in any order.
-#include "test.h"
+#include "mistakes.h"
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -488,31 +488,11 @@ static void poll_from_inside(void) { run_host(poll_own); }
 static void delete_from_inside(void) { run_host(delete_own); }
 static void delete_the_store_from_inside(void) { run_host(delete_store); }
 
-static void expect_abort(void (*mistake)(void), const char *says) {
-  int ends[2];
-  char text[1000] = {0};
-  expect(!pipe(ends));
-  pid_t child = fork();
-  if (!child) {
-    dup2(ends[1], 2);
-    mistake();
-    _exit(0);
-  }
-  close(ends[1]);
-  size_t len = 0;
-  for (ssize_t n; (n = read(ends[0], text + len, sizeof text - 1 - len)) > 0;) len += n;
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-  if (!expect(strstr(text, says))) printf("%s\n", text);
-}
-
 static void what_cannot_be_reported_ends_the_process_with_a_message(void) {
-  expect_abort(poll_after_the_end, "`wasmtime_call_future_poll`: the call is over");
-  expect_abort(poll_from_inside, "`wasmtime_call_future_poll`: the call is being polled further out");
-  expect_abort(delete_from_inside, "an asynchronous call was deleted by what it runs");
-  expect_abort(delete_the_store_from_inside, "`wasmtime_store_delete`: the store's guest is running");
+  ends_the_process("`wasmtime_call_future_poll`: the call is over", poll_after_the_end);
+  ends_the_process("`wasmtime_call_future_poll`: the call is being polled further out", poll_from_inside);
+  ends_the_process("an asynchronous call was deleted by what it runs", delete_from_inside);
+  ends_the_process("`wasmtime_store_delete`: the store's guest is running", delete_the_store_from_inside);
 }
 
 int main(void) {

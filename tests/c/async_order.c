@@ -1,7 +1,7 @@
 // wasmtime/async.h: guests of one store on stacks of another's asynchronous calls, and on stacks that the host switches itself. Entries of
 // one store end in the reverse order of their beginnings; what would not is refused, or ends the process with a message.
 // valgrind: skip (stacks that it is not told of; and each mistake ends a forked child by abort)
-#include "test.h"
+#include "mistakes.h"
 #include <signal.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -240,31 +240,9 @@ static void two_calls_end_in_the_wrong_order(void) {
   wasmtime_func_call(ctx, &switching, NULL, 0, NULL, 0, &trap);
 }
 
-static void expect_abort(void (*mistake)(void), const char *says) {
-  int ends[2];
-  char text[1000] = {0};
-  expect(!pipe(ends));
-  fflush(stdout);
-  pid_t child = fork();
-  if (!child) {
-    dup2(ends[1], 2);
-    alarm(20);
-    mistake();
-    _exit(0);
-  }
-  close(ends[1]);
-  size_t len = 0;
-  for (ssize_t n; (n = read(ends[0], text + len, sizeof text - 1 - len)) > 0;) len += n;
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-  if (!expect(strstr(text, says))) printf("status %x: %s\n", status, text);
-}
-
 static void a_guest_that_goes_on_out_of_order_ends_the_process(void) {
   for (afterwards = RETURN; afterwards <= COLLECT; afterwards++)
-    expect_abort(two_calls_end_in_the_wrong_order, "before a later call into its store");
+    ends_the_process("before a later call into its store", two_calls_end_in_the_wrong_order);
 }
 
 int main(void) {

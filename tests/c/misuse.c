@@ -8,34 +8,9 @@
 int main(void) { return test_summary(); }
 #else
 
+#include "mistakes.h"
 #include <ampoule.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-// Runs `mistake` in a child, which must end by abort and have said the function's name.
-static void ends_the_process(const char *function, void (*mistake)(void)) {
-  int pipes[2];
-  if (!expect(!pipe(pipes))) return;
-  fflush(stdout);
-  pid_t child = fork();
-  if (child == 0) {
-    dup2(pipes[1], 2);
-    alarm(20);
-    mistake();
-    _exit(0);
-  }
-  close(pipes[1]);
-  char said[4096] = {0};
-  size_t len = 0;
-  for (ssize_t more; (more = read(pipes[0], said + len, sizeof said - 1 - len)) > 0;) len += (size_t)more;
-  close(pipes[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  bool told = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strstr(said, function);
-  if (!told) printf("FAIL %s: %s: status 0x%x, says \"%s\"\n", test_claim, function, status, said);
-  if (!told) test_claim_holds = false;
-}
 
 #define MISTAKE(function, ...)                                                                                         \
   static void mistake_with_##function(void) { __VA_ARGS__; }
