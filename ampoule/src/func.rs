@@ -242,7 +242,7 @@ impl Func {
             store.check_nested()?;
             if !store.stack.contains(sys::stack::stack_pointer()) {
                 // SAFETY: by the caller.
-                return unsafe { self.enter_elsewhere(store, thunk, args, results, caller) };
+                return unsafe { self.reenter(store, thunk, args, results, caller) };
             }
             store.check_host_stack()?;
             let at_end = store.begin_nested_call();
@@ -303,7 +303,7 @@ impl Func {
     /// # Safety
     /// As for `enter`.
     #[cold]
-    unsafe fn enter_elsewhere(
+    unsafe fn reenter(
         &self,
         store: &mut Store,
         thunk: *const u8,
@@ -311,7 +311,7 @@ impl Func {
         results: *mut u8,
         caller: *mut VmContext,
     ) -> Result<bool, Error> {
-        let elsewhere = store.go_elsewhere(sys::stack::stack_pointer())?;
+        let reentry = store.begin_reentry(sys::stack::stack_pointer())?;
         let outer = mem::replace(&mut store.vm.caller, caller);
         let entered = store.check_host_stack().and_then(|()| {
             let at_end = store.begin_nested_call();
@@ -319,7 +319,7 @@ impl Func {
             unsafe { self.run(store, thunk, args, results, at_end) }
         });
         store.vm.caller = outer;
-        store.come_back(elsewhere);
+        store.end_reentry(reentry);
         entered
     }
 

@@ -56,7 +56,6 @@ pub mod module;
 pub mod native;
 #[cfg(feature = "compiler")]
 mod parallel;
-pub mod parking;
 pub mod pool;
 pub mod profiling;
 pub mod shared_memory;
@@ -70,6 +69,7 @@ mod thunks;
 mod timer;
 pub mod type_registry;
 pub mod val;
+pub mod waiters;
 
 pub use ampoule_core::features::Features;
 pub use ampoule_core::trap::TrapCode;

@@ -3,8 +3,8 @@
 use crate::linear_memory::{MemoryError, checked_request, grown_byte_len};
 use crate::memory_cache::MemoryCache;
 use crate::memory_space::Space;
-use crate::parking::{ParkingLot, WaitOutcome};
 use crate::sys::reservation::round_up_to_pages;
+use crate::waiters::{WaitOutcome, WaitQueues};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::tunables::MemoryPlan;
 use ampoule_core::types::MemoryType;
@@ -27,7 +27,7 @@ struct Shared {
     ty: MemoryType,
     /// `Some` until `drop`.
     space: Mutex<Option<Space>>,
-    sleepers: ParkingLot,
+    waiters: WaitQueues,
     cache: MemoryCache,
 }
 
@@ -47,8 +47,8 @@ impl SharedMemory {
         let (request, byte_len) = checked_request(ty, &plan, None)?;
         let space = cache.take(request)?;
         let vm = VmMemory { base: space.reservation.base(), byte_len: AtomicUsize::new(byte_len) };
-        let (sleepers, cache) = (ParkingLot::default(), cache.clone());
-        Ok(Self(Arc::new(Shared { vm, ty: *ty, space: Mutex::new(Some(space)), sleepers, cache })))
+        let (waiters, cache) = (WaitQueues::default(), cache.clone());
+        Ok(Self(Arc::new(Shared { vm, ty: *ty, space: Mutex::new(Some(space)), waiters, cache })))
     }
 
     /// The type it was made with.
@@ -115,7 +115,7 @@ impl SharedMemory {
         Ok(old_pages)
     }
 
-    /// Sleeps on `address` until notified, if the 32 bits there are `expected`. See [`ParkingLot::wait`] for the rest.
+    /// Sleeps on `address` until notified, if the 32 bits there are `expected`. See [`WaitQueues::wait`] for the rest.
     ///
     /// # Errors
     /// [`TrapCode::HeapMisaligned`], [`TrapCode::MemoryOutOfBounds`].
@@ -130,7 +130,7 @@ impl SharedMemory {
         // SAFETY: aligned and accessible for as long as this handle lives, as was just checked; the guest's accesses to it
         // are machine code's.
         let is_expected = || unsafe { AtomicU32::from_ptr(at.cast()) }.load(Ordering::SeqCst) == expected.to_le();
-        Ok(self.0.sleepers.wait(address, is_expected, timeout_ns, should_stop))
+        Ok(self.0.waiters.wait(address, is_expected, timeout_ns, should_stop))
     }
 
     /// As [`SharedMemory::wait32`], for 64 bits.
@@ -147,7 +147,7 @@ impl SharedMemory {
         let at = self.checked_address(address, 8)?;
         // SAFETY: as in `wait32`.
         let is_expected = || unsafe { AtomicU64::from_ptr(at.cast()) }.load(Ordering::SeqCst) == expected.to_le();
-        Ok(self.0.sleepers.wait(address, is_expected, timeout_ns, should_stop))
+        Ok(self.0.waiters.wait(address, is_expected, timeout_ns, should_stop))
     }
 
     /// Wakes up to `count` threads that sleep on `address`, and says how many.
@@ -156,7 +156,7 @@ impl SharedMemory {
     /// [`TrapCode::HeapMisaligned`], [`TrapCode::MemoryOutOfBounds`].
     pub fn notify(&self, address: u64, count: u32) -> Result<u32, TrapCode> {
         self.checked_address(address, 4)?;
-        Ok(self.0.sleepers.notify(address, count))
+        Ok(self.0.waiters.notify(address, count))
     }
 
     /// A pointer to `size` bytes at `address`, checked for bounds and alignment.

@@ -7,7 +7,7 @@
 //! made the task. The check costs the ordinary way into the guest nothing: `VmStoreContext::entry_fp` is [`RESERVED`] then, which
 //! sends [`crate::Func`] down the path for nested calls, and that asks here. Native entries look at the stack limit there, which is such
 //! that they ask, too. (Only between a task that a host function left behind and native entries from there is nothing detected; they
-//! are on different stacks, and don't touch each other.) Guests of other stores on a task's stack are [`super::elsewhere`]'s.
+//! are on different stacks, and don't touch each other.) Guests of other stores on a task's stack are [`super::reentry`]'s.
 //!
 //! A task that is dropped midway is resumed with [`Wake::GiveUp`]. [`Store::suspend`] then fails, then and ever after; no guest of the
 //! task goes on and none is entered ([`divert`]); host functions return one by one. Afterwards the store is as usable as after

@@ -13,7 +13,6 @@
 
 pub mod calls;
 pub mod data;
-mod elsewhere;
 pub mod epoch;
 pub mod exception;
 pub mod fiber;
@@ -22,6 +21,7 @@ pub mod instances;
 pub mod limiter;
 pub mod limits;
 pub mod native;
+mod reentry;
 pub mod roots;
 pub mod slots;
 pub mod statistics;

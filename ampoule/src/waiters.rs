@@ -1,4 +1,4 @@
-//! Where threads sleep on an address of a shared memory: `memory.atomic.wait` and `memory.atomic.notify` (threads
+//! Waiting on an address of a shared memory: `memory.atomic.wait` and `memory.atomic.notify` (threads
 //! proposal).
 
 use std::collections::{HashMap, VecDeque};
@@ -23,24 +23,24 @@ pub enum WaitOutcome {
     Interrupted = 3,
 }
 
-/// The sleeping threads of one shared memory, by the address they sleep on.
+/// The threads that wait on one shared memory, by the address they wait on.
 ///
-/// A thread compares and lies down under the lock, and whoever wakes holds it too: no notification falls between.
+/// A thread compares and joins its queue under the lock, and whoever wakes holds it too: no notification falls between.
 #[derive(Debug, Default)]
-pub struct ParkingLot {
-    sleepers: Mutex<HashMap<u64, VecDeque<Arc<Sleeper>>>>,
+pub struct WaitQueues {
+    waiters: Mutex<HashMap<u64, VecDeque<Arc<Waiter>>>>,
 }
 
 #[derive(Debug, Default)]
-struct Sleeper {
+struct Waiter {
     wake: Condvar,
-    /// Written under the lot's lock; tells a notification from a spurious wake-up.
+    /// Written under the queues' lock; tells a notification from a spurious wake-up.
     woken: AtomicBool,
 }
 
-type Sleepers<'a> = MutexGuard<'a, HashMap<u64, VecDeque<Arc<Sleeper>>>>;
+type Waiters<'a> = MutexGuard<'a, HashMap<u64, VecDeque<Arc<Waiter>>>>;
 
-impl ParkingLot {
+impl WaitQueues {
     /// Sleeps on `address` until notified, if `is_expected` holds.
     ///
     /// `timeout` in nanoseconds; negative means forever. `should_stop`, if given, is asked now and then while sleeping.
@@ -54,19 +54,19 @@ impl ParkingLot {
         // A deadline that the clock can't express is never reached.
         let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut sleepers = self.lock();
+        let mut waiters = self.lock();
         if !is_expected() {
             return WaitOutcome::NotEqual;
         }
-        let sleeper = Arc::new(Sleeper::default());
-        sleepers.entry(address).or_default().push_back(sleeper.clone());
+        let waiter = Arc::new(Waiter::default());
+        waiters.entry(address).or_default().push_back(waiter.clone());
         loop {
-            if sleeper.woken.load(Ordering::Relaxed) {
+            if waiter.woken.load(Ordering::Relaxed) {
                 return WaitOutcome::Woken;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                leave(&mut sleepers, address, &sleeper);
+                leave(&mut waiters, address, &waiter);
                 return WaitOutcome::TimedOut;
             }
             let nap = match (left, &should_stop) {
@@ -76,19 +76,19 @@ impl ParkingLot {
                     Some(left.map_or(INTERRUPT_CHECK_INTERVAL, |left| left.min(INTERRUPT_CHECK_INTERVAL)))
                 }
             };
-            sleepers = match nap {
-                None => sleeper.wake.wait(sleepers).unwrap_or_else(PoisonError::into_inner),
-                Some(nap) => sleeper.wake.wait_timeout(sleepers, nap).unwrap_or_else(PoisonError::into_inner).0,
+            waiters = match nap {
+                None => waiter.wake.wait(waiters).unwrap_or_else(PoisonError::into_inner),
+                Some(nap) => waiter.wake.wait_timeout(waiters, nap).unwrap_or_else(PoisonError::into_inner).0,
             };
             if let Some(should_stop) = &mut should_stop
-                && !sleeper.woken.load(Ordering::Relaxed)
+                && !waiter.woken.load(Ordering::Relaxed)
             {
                 // The embedder's code runs without the lock.
-                drop(sleepers);
+                drop(waiters);
                 let stop = should_stop();
-                sleepers = self.lock();
-                if stop && !sleeper.woken.load(Ordering::Relaxed) {
-                    leave(&mut sleepers, address, &sleeper);
+                waiters = self.lock();
+                if stop && !waiter.woken.load(Ordering::Relaxed) {
+                    leave(&mut waiters, address, &waiter);
                     return WaitOutcome::Interrupted;
                 }
             }
@@ -97,30 +97,30 @@ impl ParkingLot {
 
     /// Wakes up to `count` threads that sleep on `address`, those first that slept longest, and says how many.
     pub fn notify(&self, address: u64, count: u32) -> u32 {
-        let mut sleepers = self.lock();
-        let Some(queue) = sleepers.get_mut(&address) else { return 0 };
+        let mut waiters = self.lock();
+        let Some(queue) = waiters.get_mut(&address) else { return 0 };
         let woken = queue.len().min(count as usize);
-        for sleeper in queue.drain(..woken) {
-            sleeper.woken.store(true, Ordering::Relaxed);
-            sleeper.wake.notify_one();
+        for waiter in queue.drain(..woken) {
+            waiter.woken.store(true, Ordering::Relaxed);
+            waiter.wake.notify_one();
         }
         if queue.is_empty() {
-            sleepers.remove(&address);
+            waiters.remove(&address);
         }
         woken as u32
     }
 
-    fn lock(&self) -> Sleepers<'_> {
-        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Waiters<'_> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Takes a thread that was not notified out of its queue.
-fn leave(sleepers: &mut Sleepers<'_>, address: u64, sleeper: &Arc<Sleeper>) {
-    let queue = sleepers.get_mut(&address).expect("a sleeper that was not woken is in its queue");
-    queue.retain(|other| !Arc::ptr_eq(other, sleeper));
+fn leave(waiters: &mut Waiters<'_>, address: u64, waiter: &Arc<Waiter>) {
+    let queue = waiters.get_mut(&address).expect("a waiter that was not woken is in its queue");
+    queue.retain(|other| !Arc::ptr_eq(other, waiter));
     if queue.is_empty() {
-        sleepers.remove(&address);
+        waiters.remove(&address);
     }
 }
 
@@ -131,50 +131,50 @@ mod tests {
     use std::thread;
 
     /// Waits until `count` threads sleep on `address`.
-    fn until_asleep(lot: &ParkingLot, address: u64, count: usize) {
-        while lot.lock().get(&address).map_or(0, VecDeque::len) != count {
+    fn until_asleep(queues: &WaitQueues, address: u64, count: usize) {
+        while queues.lock().get(&address).map_or(0, VecDeque::len) != count {
             thread::yield_now();
         }
     }
 
     #[test]
     fn another_value_is_answered_at_once() {
-        assert_eq!(ParkingLot::default().wait(0, || false, -1, None), WaitOutcome::NotEqual);
+        assert_eq!(WaitQueues::default().wait(0, || false, -1, None), WaitOutcome::NotEqual);
     }
 
     #[test]
     fn timeouts_end_a_wait_and_leave_nobody_behind() {
-        let lot = ParkingLot::default();
+        let queues = WaitQueues::default();
         for timeout_ns in [0, 1, 2_000_000] {
             let start = Instant::now();
-            assert_eq!(lot.wait(8, || true, timeout_ns, None), WaitOutcome::TimedOut);
+            assert_eq!(queues.wait(8, || true, timeout_ns, None), WaitOutcome::TimedOut);
             assert!(start.elapsed() >= Duration::from_nanos(timeout_ns as u64));
         }
-        assert_eq!(lot.notify(8, u32::MAX), 0);
-        assert!(lot.lock().is_empty());
+        assert_eq!(queues.notify(8, u32::MAX), 0);
+        assert!(queues.lock().is_empty());
     }
 
     #[test]
     fn notify_wakes_as_many_as_asked_for_and_oldest_first() {
-        let lot = ParkingLot::default();
+        let queues = WaitQueues::default();
         let order = Mutex::new(Vec::new());
         thread::scope(|scope| {
             for number in 0..4 {
-                let (lot, order) = (&lot, &order);
+                let (queues, order) = (&queues, &order);
                 scope.spawn(move || {
-                    assert_eq!(lot.wait(4, || true, -1, None), WaitOutcome::Woken);
+                    assert_eq!(queues.wait(4, || true, -1, None), WaitOutcome::Woken);
                     order.lock().unwrap().push(number);
                 });
-                until_asleep(lot, 4, number + 1);
+                until_asleep(queues, 4, number + 1);
             }
-            assert_eq!(lot.notify(4, 0), 0);
-            assert_eq!(lot.notify(8, 9), 0);
-            assert_eq!(lot.notify(4, 2), 2);
-            until_asleep(&lot, 4, 2);
+            assert_eq!(queues.notify(4, 0), 0);
+            assert_eq!(queues.notify(8, 9), 0);
+            assert_eq!(queues.notify(4, 2), 2);
+            until_asleep(&queues, 4, 2);
             while order.lock().unwrap().len() < 2 {
                 thread::yield_now();
             }
-            assert_eq!(lot.notify(4, u32::MAX), 2);
+            assert_eq!(queues.notify(4, u32::MAX), 2);
         });
         let mut order = order.into_inner().unwrap();
         order[..2].sort();
@@ -183,49 +183,49 @@ mod tests {
 
     #[test]
     fn i64_max_nanoseconds_are_no_overflow() {
-        let lot = ParkingLot::default();
+        let queues = WaitQueues::default();
         thread::scope(|scope| {
-            scope.spawn(|| assert_eq!(lot.wait(0, || true, i64::MAX, None), WaitOutcome::Woken));
-            until_asleep(&lot, 0, 1);
-            assert_eq!(lot.notify(0, 1), 1);
+            scope.spawn(|| assert_eq!(queues.wait(0, || true, i64::MAX, None), WaitOutcome::Woken));
+            until_asleep(&queues, 0, 1);
+            assert_eq!(queues.notify(0, 1), 1);
         });
     }
 
     #[test]
     fn a_sleeping_thread_can_be_interrupted() {
-        let lot = ParkingLot::default();
+        let queues = WaitQueues::default();
         let mut asked = 0;
         let mut third_time = || {
             asked += 1;
             asked == 3
         };
-        assert_eq!(lot.wait(0, || true, -1, Some(&mut third_time)), WaitOutcome::Interrupted);
+        assert_eq!(queues.wait(0, || true, -1, Some(&mut third_time)), WaitOutcome::Interrupted);
         assert_eq!(asked, 3);
-        assert!(lot.lock().is_empty());
+        assert!(queues.lock().is_empty());
     }
 
     #[test]
     fn a_timeout_holds_under_interrupt_checks() {
-        let lot = ParkingLot::default();
+        let queues = WaitQueues::default();
         let start = Instant::now();
-        assert_eq!(lot.wait(0, || true, 25_000_000, Some(&mut || false)), WaitOutcome::TimedOut);
+        assert_eq!(queues.wait(0, || true, 25_000_000, Some(&mut || false)), WaitOutcome::TimedOut);
         assert!(start.elapsed() >= Duration::from_millis(25));
     }
 
     #[test]
     fn no_notification_is_lost() {
         // Two threads pass a token back and forth; a lost notification would leave both asleep.
-        let (lot, token) = (ParkingLot::default(), AtomicU32::new(0));
-        let (lot, token) = (&lot, &token);
+        let (queues, token) = (WaitQueues::default(), AtomicU32::new(0));
+        let (queues, token) = (&queues, &token);
         thread::scope(|scope| {
             for me in 0..2 {
                 scope.spawn(move || {
                     for _ in 0..5_000 {
                         while token.load(Ordering::SeqCst) != me {
-                            lot.wait(0, || token.load(Ordering::SeqCst) != me, -1, None);
+                            queues.wait(0, || token.load(Ordering::SeqCst) != me, -1, None);
                         }
                         token.store(1 - me, Ordering::SeqCst);
-                        lot.notify(0, 1);
+                        queues.notify(0, 1);
                     }
                 });
             }

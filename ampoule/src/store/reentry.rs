@@ -16,7 +16,7 @@ use crate::sys::switch::Link;
 use std::mem;
 
 /// What is to be as before when such a call is over.
-pub(crate) struct Elsewhere {
+pub(crate) struct Reentry {
     stack: StackBounds,
     stack_limit: usize,
     /// The fiber that is held because the call is on its stack.
@@ -30,7 +30,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the guest that waits was left on a fiber that waits.
-    pub(crate) fn go_elsewhere(&mut self, sp: usize) -> Result<Elsewhere, Error> {
+    pub(crate) fn begin_reentry(&mut self, sp: usize) -> Result<Reentry, Error> {
         self.check_not_left_behind()?;
         // SAFETY: we are on the stack.
         let on = unsafe { link_around(sp) }.map(std::ptr::from_ref);
@@ -39,7 +39,7 @@ impl Store {
         on.iter().chain(&own).for_each(|&link| unsafe { (*link).hold() });
         let mut stack = StackBounds::default();
         let stack_limit = stack.limit_for(sp, self.engine.config().max_wasm_stack);
-        Ok(Elsewhere {
+        Ok(Reentry {
             stack: mem::replace(&mut self.stack, stack),
             stack_limit: mem::replace(&mut self.vm.stack_limit, stack_limit),
             on,
@@ -48,14 +48,14 @@ impl Store {
     }
 
     /// The call is over.
-    pub(crate) fn come_back(&mut self, elsewhere: Elsewhere) {
+    pub(crate) fn end_reentry(&mut self, reentry: Reentry) {
         let asks = self.stack.is_asking();
-        self.stack = elsewhere.stack;
+        self.stack = reentry.stack;
         if asks {
             self.stack.keep_asking();
         }
-        self.vm.stack_limit = elsewhere.stack_limit;
-        // SAFETY: as in `go_elsewhere`: neither fiber was left meanwhile, so both are still there.
-        elsewhere.on.iter().chain(&elsewhere.own).for_each(|&link| unsafe { (*link).release() });
+        self.vm.stack_limit = reentry.stack_limit;
+        // SAFETY: as in `begin_reentry`: neither fiber was left meanwhile, so both are still there.
+        reentry.on.iter().chain(&reentry.own).for_each(|&link| unsafe { (*link).release() });
     }
 }
