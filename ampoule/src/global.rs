@@ -1,8 +1,8 @@
 //! Globals.
 
 use crate::error::{Error, ErrorKind};
+use crate::func::val::Val;
 use crate::store::Store;
-use crate::val::Val;
 use ampoule_core::index::GlobalIndex;
 use ampoule_core::types::GlobalType;
 use ampoule_core::vm::{VmGlobal, VmValRaw};

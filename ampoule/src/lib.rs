@@ -26,50 +26,22 @@
 //! Invariant: handles ([`Func`], [`Memory`], …) carry their store's id, and every use checks it. A handle of another store is
 //! reported, never followed.
 
-pub mod backtrace;
+// From the bottom up: a folder names only what stands before it here. `ARCHITECTURE.md` says what each may know.
 mod builtins;
-#[cfg(feature = "compiler")]
-pub mod cache;
-pub mod caller;
-pub mod cancel;
 pub mod code;
-#[cfg(feature = "compiler")]
-mod compile;
-pub mod config;
 pub mod engine;
 pub mod error;
-pub mod external;
 pub mod func;
 pub mod gc;
 pub mod global;
-pub mod host_func;
-pub mod host_memory;
 pub mod instance;
-pub mod instantiate;
-pub mod linear_memory;
-pub mod linker;
 pub mod memory;
-pub mod memory_cache;
-pub mod memory_image;
-pub(crate) mod memory_space;
 pub mod module;
-pub mod native;
-#[cfg(feature = "compiler")]
-mod parallel;
-pub mod pool;
 pub mod profiling;
-pub mod shared_memory;
-pub mod stack_pool;
 pub mod store;
-pub mod symbols;
 pub mod sys;
 pub mod table;
 pub mod tag;
-mod thunks;
-mod timer;
-pub mod type_registry;
-pub mod val;
-pub mod waiters;
 
 pub use ampoule_core::features::Features;
 pub use ampoule_core::trap::TrapCode;
@@ -78,29 +50,29 @@ pub use ampoule_core::types::{
     TagType, ValType,
 };
 pub use ampoule_core::vm::{VmVal, VmValRaw};
-pub use backtrace::{Backtrace, Frame};
-#[cfg(feature = "compiler")]
-pub use cache::config::CacheConfig;
-#[cfg(feature = "compiler")]
-pub use cache::{Cache, CacheStatistics};
-pub use caller::Caller;
-pub use cancel::CancelToken;
-pub use config::{Config, Profiler, Strategy};
 pub use engine::Engine;
+#[cfg(feature = "compiler")]
+pub use engine::cache::config::CacheConfig;
+#[cfg(feature = "compiler")]
+pub use engine::cache::{Cache, CacheStatistics};
+pub use engine::cancel::CancelToken;
+pub use engine::config::{Config, Profiler, Strategy};
+pub use engine::pool::PoolConfig;
+pub use error::backtrace::{Backtrace, Frame};
 pub use error::{Error, LinkError};
-pub use external::Extern;
 pub use func::Func;
+pub use func::caller::Caller;
+pub use func::val::Val;
 pub use gc::exnref::ExnRef;
 pub use gc::externref::ExternRef;
 pub use gc::i31::I31;
 pub use global::Global;
 pub use instance::Instance;
-pub use linker::{InstancePre, Linker};
+pub use instance::external::Extern;
+pub use instance::linker::{InstancePre, Linker};
 pub use memory::Memory;
+pub use memory::shared::SharedMemory;
 pub use module::Module;
-pub use pool::PoolConfig;
-pub use shared_memory::SharedMemory;
 pub use store::Store;
 pub use table::Table;
 pub use tag::Tag;
-pub use val::Val;

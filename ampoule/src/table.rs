@@ -1,12 +1,12 @@
 //! Tables.
 
+use crate::engine::pool::Claim;
 use crate::error::{Error, ErrorKind};
+use crate::func::val::Val;
 use crate::instance::InstanceData;
-use crate::pool::Claim;
 use crate::store::Store;
 use crate::store::instances::ItemId;
 use crate::store::limiter::{LimitRequest, Resource};
-use crate::val::Val;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{RefType, TableType, ValType};

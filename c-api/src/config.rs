@@ -8,7 +8,7 @@ use crate::error::wasmtime_error_t;
 use crate::foreign::{Finalizer, Foreign};
 use crate::wasm::config::wasm_config_t;
 use crate::wasm::memorytype::wasm_memorytype_t;
-use ampoule::host_memory::{HostMemories, HostMemory, HostMemoryCreator};
+use ampoule::memory::host::{HostMemories, HostMemory, HostMemoryCreator};
 use ampoule::{Engine, Error, MemoryType, Profiler};
 use std::ffi::{c_char, c_void};
 use std::ptr;

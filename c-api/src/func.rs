@@ -12,7 +12,7 @@ use crate::val::{from_c, into_c, wasmtime_val_raw_t, wasmtime_val_t};
 use crate::wasm::functype::wasm_functype_t;
 use crate::wasm::trap::wasm_trap_t;
 use ampoule::func::CallOutcome;
-use ampoule::host_func::{CheckedCallback, HostFunc, RawCallback};
+use ampoule::func::host::{CheckedCallback, HostFunc, RawCallback};
 use ampoule::{Caller, Engine, Error, Func, FuncType, Store, Val};
 use ampoule_core::vm::VmCaller;
 use std::ffi::c_void;

@@ -6,7 +6,7 @@
 
 use crate::p1::types::Error;
 use ampoule::Engine;
-use ampoule::cancel::CancelCheck;
+use ampoule::engine::cancel::CancelCheck;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::time::{Duration, Instant};
 

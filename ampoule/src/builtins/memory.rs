@@ -5,9 +5,9 @@
 use super::running;
 use crate::error::{Error, MemoryFault};
 use crate::instance::{InstanceData, MemoryLink};
-use crate::shared_memory::SharedMemory;
+use crate::memory::shared::SharedMemory;
+use crate::memory::waiters::WaitOutcome;
 use crate::store::Store;
-use crate::waiters::WaitOutcome;
 use ampoule_core::index::{DataIndex, MemoryIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmMemory};

@@ -98,7 +98,7 @@ pub(crate) unsafe fn init(
             exprs[source]
                 .iter()
                 // SAFETY: validation saw to the expressions' types.
-                .map(|expr| unsafe { table::word_of(element, &crate::instantiate::evaluate(record, expr)) })
+                .map(|expr| unsafe { table::word_of(element, &crate::instance::instantiate::evaluate(record, expr)) })
                 .collect()
         }
     };

@@ -2,11 +2,11 @@
 
 use super::memory::definition;
 use super::running;
-use crate::backtrace::Backtrace;
 use crate::code::registry;
 use crate::code::table::damaged;
+use crate::error::backtrace::Backtrace;
 use crate::error::{Error, ErrorKind, MemoryFault};
-use crate::host_func::{self, result_mismatch};
+use crate::func::host::{self, result_mismatch};
 use crate::module::Module;
 use crate::store::Store;
 use crate::sys::entry::{GuestFrame, GuestFrames};
@@ -116,7 +116,7 @@ pub(crate) unsafe extern "C" fn resolve_exit_thunk(host: *mut VmHostFunc) -> *co
     // SAFETY: guest code passes a function of its store, which waits for us.
     unsafe {
         let store = (*host).store;
-        host_func::resolve(host).unwrap_or_else(|error| {
+        host::resolve(host).unwrap_or_else(|error| {
             Store::from_vm(store).unwind_with(error);
             std::ptr::null()
         })

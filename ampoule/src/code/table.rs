@@ -448,7 +448,7 @@ pub fn compile_all(count: usize, parallel: bool, compile: &CompileFn) -> Result<
     #[cfg(feature = "compiler")]
     if parallel {
         use rayon::prelude::*;
-        return crate::parallel::on_all_cores(|| (0..count).into_par_iter().map(compile).collect());
+        return crate::engine::parallel::on_all_cores(|| (0..count).into_par_iter().map(compile).collect());
     }
     let _ = parallel;
     (0..count).map(compile).collect()

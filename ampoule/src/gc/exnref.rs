@@ -4,9 +4,9 @@
 //! `exnref` is a position in the store's table ([`crate::store::exception`]), plus one.
 
 use crate::error::{Error, ErrorKind};
+use crate::func::val::Val;
 use crate::store::Store;
 use crate::tag::Tag;
-use crate::val::Val;
 use std::sync::Arc;
 
 /// An exception held by the host; never null. Cloning makes another handle to the same exception. A handle may outlive its

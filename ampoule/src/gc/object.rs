@@ -4,8 +4,8 @@
 //! then refuses it.
 
 use crate::error::{Error, ErrorKind};
+use crate::func::val::Val;
 use crate::store::Store;
-use crate::val::Val;
 use ampoule_core::types::{ArrayType, FieldType, StructType};
 use std::convert::Infallible;
 

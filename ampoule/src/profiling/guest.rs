@@ -4,12 +4,12 @@
 //! In the profile a module is a library, and an operator's offset in the module's bytes is its address. So addresses mean the
 //! same whether code was compiled lazily, loaded, or inlined, and tools that know the module can look them up.
 
-use crate::backtrace::Backtrace;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::error::backtrace::Backtrace;
 use crate::module::Module;
+use crate::module::symbols::demangle;
 use crate::store::Store;
-use crate::symbols::demangle;
 use fxprof_processed_profile::{
     CategoryHandle, CpuDelta, Frame, FrameFlags, FrameInfo, LibraryHandle, LibraryInfo, ProcessHandle, Profile,
     SamplingInterval, Symbol, SymbolTable, ThreadHandle, Timestamp,

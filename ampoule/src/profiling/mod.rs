@@ -15,9 +15,9 @@ mod process_file;
 mod vtune;
 
 use crate::code::table::{Piece, Watcher};
-use crate::config::Profiler;
+use crate::engine::config::Profiler;
 use crate::module::ModuleBytes;
-use crate::symbols::{Symbols, demangle};
+use crate::module::symbols::{Symbols, demangle};
 use ampoule_core::artifact::FunctionInfo;
 use ampoule_core::module::ModuleDescription;
 use std::io;

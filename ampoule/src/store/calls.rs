@@ -5,11 +5,11 @@
 //! when a call begins, so a call that was running when a token was made has no generation.
 
 use super::Store;
-use crate::cancel::{CancelCheck, CancelToken, Cell};
 use crate::engine::Engine;
+use crate::engine::cancel::{CancelCheck, CancelToken, Cell};
+use crate::engine::timer::now_ns;
 use crate::error::{Error, ErrorKind};
 use crate::sys::stack::StackBounds;
-use crate::timer::now_ns;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -179,7 +179,7 @@ impl Store {
             return machine.store(self.epoch.deadline, Ordering::Relaxed);
         }
         machine.store(self.epoch.deadline, Ordering::SeqCst);
-        // In this order: see `crate::cancel`, invariant 2.
+        // In this order: see `crate::engine::cancel`, invariant 2.
         if self.is_cancelled() {
             machine.store(0, Ordering::SeqCst);
         }

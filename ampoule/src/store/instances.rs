@@ -2,8 +2,8 @@
 
 use super::Store;
 use crate::error::Error;
+use crate::func::host::StoreHostFunc;
 use crate::global::HostGlobal;
-use crate::host_func::StoreHostFunc;
 use crate::instance::InstanceData;
 use crate::memory::MemoryData;
 use crate::table::TableData;

@@ -1,6 +1,6 @@
 //! The store: one isolated world of instances, memories and values. Each concern is one field with one file.
 //!
-//! What is not here: how guest code is entered ([`crate::func`]), how instances are made ([`crate::instantiate`]).
+//! What is not here: how guest code is entered ([`crate::func`]), how instances are made ([`crate::instance::instantiate`]).
 //!
 //! Invariants of [`Store`], cited by the `unsafe` blocks of this crate:
 //!
@@ -27,9 +27,9 @@ pub mod slots;
 pub mod statistics;
 
 use crate::engine::Engine;
+use crate::engine::pool::{Claim, Pool};
 use crate::error::Error;
 use crate::gc::externref::ExternRefs;
-use crate::pool::{Claim, Pool};
 use crate::sys::stack::StackBounds;
 use ampoule_core::vm::VmStoreContext;
 use calls::Calls;
@@ -272,7 +272,7 @@ impl Store {
     /// Notes why the guest is to be unwound, with its frames; the trampoline that called us unwinds.
     #[cold]
     pub(crate) fn unwind_with(&mut self, error: Error) {
-        error.set_backtrace(crate::backtrace::Backtrace::capture(self));
+        error.set_backtrace(crate::error::backtrace::Backtrace::capture(self));
         self.pending = Some(error);
         self.vm.unwinding = 1;
     }

@@ -4,7 +4,7 @@ use crate::code::native::Stubs;
 use crate::error::Error;
 use std::collections::BTreeMap;
 
-/// A store's native entry points; see [`crate::native`].
+/// A store's native entry points; see [`crate::func::native`].
 pub struct Native {
     /// Stack that guest code may use. The assembly reads it. At most what no stack has, so that it can be subtracted.
     pub(crate) max_stack: usize,

@@ -5,9 +5,9 @@
 //! guest takes the time as it does what [`super::calls`] is for.
 
 use super::Store;
+use crate::engine::timer::now_ns;
 use crate::instance::{MemoryLink, description_len};
 use crate::sys::pagemap;
-use crate::timer::now_ns;
 use ampoule_core::vm::VmStoreContext;
 
 /// Numbers of one store. Sizes are in bytes.

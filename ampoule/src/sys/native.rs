@@ -8,7 +8,7 @@
 
 use super::entry::{frame, no_way_out, out_of_order};
 use super::stack::{ENDED, StackBounds};
-use crate::native::{SavedArgs, call_saved, keep_error};
+use crate::func::native::{SavedArgs, call_saved, keep_error};
 use crate::store::Store;
 use ampoule_core::vm::{VmFuncRef, VmStoreContext};
 use std::arch::naked_asm;

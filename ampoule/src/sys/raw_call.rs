@@ -14,9 +14,9 @@
 
 use super::entry::{EntryFrame, frame, no_way_out, out_of_order};
 use super::stack::{ENDED, StackBounds};
+use crate::engine::type_registry::Signature;
 use crate::func::{Func, RestOfCall};
 use crate::store::Store;
-use crate::type_registry::Signature;
 use ampoule_core::vm::{VmFuncRef, VmStoreContext, VmValRaw};
 use std::arch::naked_asm;
 use std::ffi::c_void;

@@ -4,7 +4,7 @@
 #[path = "../../src/code/mod.rs"]
 #[allow(dead_code, missing_docs)]
 mod code;
-#[path = "../../src/parallel.rs"]
+#[path = "../../src/engine/parallel.rs"]
 mod parallel;
 #[path = "../../src/sys/mod.rs"]
 #[allow(dead_code, missing_docs)]
@@ -26,11 +26,17 @@ mod store {
     pub use crate::native::Store;
 }
 
-/// Functions and their types, as far as `sys` knows them.
+/// Functions, as far as `sys` knows them.
 mod func {
+    pub(crate) use crate::native;
     pub use crate::raw_call::{Func, RestOfCall};
 }
 
-mod type_registry {
-    pub use crate::raw_call::Signature;
+mod engine {
+    pub(crate) use crate::parallel;
+
+    /// Their types.
+    pub mod type_registry {
+        pub use crate::raw_call::Signature;
+    }
 }

@@ -7,7 +7,7 @@ use crate::foreign::{Finalizer, Foreign};
 use crate::linker::wasmtime_linker_t;
 use crate::wasm::functype::wasm_functype_t;
 use crate::wasm::trap::wasm_trap_t;
-use ampoule::host_func::{HostFunc, NativeTakes};
+use ampoule::func::host::{HostFunc, NativeTakes};
 use ampoule::{Engine, Error, Func, FuncType, Store};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;

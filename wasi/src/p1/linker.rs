@@ -4,7 +4,7 @@ use super::abi::{Args, FUNCTIONS, Function, MEMORY_EXPORT, MISSING_MEMORY, MODUL
 use super::memory::GuestMemory;
 use super::types::{Error, INVALID_EXIT_STATUS};
 use crate::ctx::WasiCtx;
-use ampoule::host_func::{HostFunc, error_out};
+use ampoule::func::host::{HostFunc, error_out};
 use ampoule::{Caller, FuncType, Linker, VmValRaw};
 use ampoule_core::vm::VmCaller;
 use std::ffi::c_void;

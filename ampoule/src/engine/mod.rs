@@ -1,0 +1,285 @@
+//! An engine: what stores share. Cheap to clone; every clone is the same engine.
+
+#[cfg(feature = "compiler")]
+pub mod cache;
+pub mod cancel;
+pub mod config;
+#[cfg(feature = "compiler")]
+pub(crate) mod parallel;
+pub mod pool;
+pub mod stack_pool;
+pub(crate) mod timer;
+pub mod type_registry;
+
+use crate::code::memory;
+use crate::code::table::ThunkCode;
+use crate::engine::config::Config;
+#[cfg(feature = "compiler")]
+use crate::engine::config::Strategy;
+use crate::engine::pool::Pool;
+use crate::engine::stack_pool::StackPool;
+use crate::engine::timer::LazyTimer;
+use crate::engine::type_registry::{Signature, Thunk, TypeRegistry};
+use crate::error::{Error, ErrorKind};
+use crate::memory::cache::MemoryCache;
+use crate::module::thunks::ArtifactThunks;
+use crate::profiling::{self, Reporter};
+use crate::sys;
+#[cfg(feature = "compiler")]
+use ampoule_compiler::{Compiler, optimizing::OptimizingCompiler};
+use ampoule_core::artifact::CompiledFunction;
+use ampoule_core::tunables::Tunables;
+use ampoule_core::types::FuncType;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+/// An engine. Threads may share it.
+#[derive(Clone)]
+pub struct Engine(Arc<EngineInner>);
+
+pub(crate) struct EngineInner {
+    config: Config,
+    types: Arc<TypeRegistry>,
+    epoch: AtomicU64,
+    memories: MemoryCache,
+    timer: LazyTimer,
+    pool: Option<Pool>,
+    /// Tells the profiler of thunks. Before them: it tells that they go before they do.
+    profiler: Option<Reporter>,
+    stacks: StackPool,
+    thunks: Mutex<Thunks>,
+    #[cfg(feature = "compiler")]
+    compiler: Arc<OptimizingCompiler>,
+    /// How many functions have been compiled; shared with the closures that compile.
+    #[cfg(feature = "compiler")]
+    compiled_functions: Arc<AtomicU64>,
+}
+
+#[derive(Default)]
+struct Thunks {
+    code: Option<ThunkCode>,
+    /// Kept for the engine's life, so that a type that comes and goes is not compiled again and again.
+    made: HashMap<(FuncType, u8), usize>,
+    /// Those that loaded modules brought along.
+    loaded: Vec<Weak<ArtifactThunks>>,
+}
+
+impl Engine {
+    /// An engine of this configuration.
+    ///
+    /// # Errors
+    /// Where the configuration can't be had: an unknown flag of the back end, a target that is not the host's.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        if config.max_wasm_stack == 0 {
+            return Err(Error::new(ErrorKind::Config("max_wasm_stack size cannot be zero".to_string())));
+        }
+        if config.async_stack_size.is_some_and(|size| config.max_wasm_stack > size) {
+            let message = "max_wasm_stack size cannot exceed the async_stack_size";
+            return Err(Error::new(ErrorKind::Config(message.to_string())));
+        }
+        let mut config = config.clone();
+        let pool = config.pool.as_ref();
+        let Tunables { memory_reservation, memory_guard_size, .. } = config.tunables;
+        let pool = pool.map(|pool| Pool::new(pool, memory_reservation, memory_guard_size)).transpose()?;
+        if config.host_memories.is_some() {
+            // Nothing is known of the address space around the embedder's memories.
+            config.tunables.memory_reservation = 0;
+            config.tunables.memory_guard_size = 0;
+            config.tunables.memory_may_move = true;
+            config.memory_init_cow = false;
+        }
+        #[cfg(feature = "compiler")]
+        let compiler = OptimizingCompiler::new(&config.tunables, &config.cranelift_flags, config.target.as_deref())
+            .map_err(|error| Error::new(ErrorKind::Config(error.message)))?;
+        if config.tunables.signals_based_traps {
+            sys::signals::install()
+                .map_err(|error| Error::new(ErrorKind::System("installing signal handlers", error)))?;
+        }
+        let profiler = profiling::agent(config.profiler)
+            .map_err(|error| Error::new(ErrorKind::System("starting a profile", error)))?;
+        if config.native_unwind_info {
+            memory::describe_frames();
+        }
+        Ok(Engine(Arc::new(EngineInner {
+            types: Arc::new(TypeRegistry::default()),
+            epoch: AtomicU64::new(0),
+            timer: LazyTimer::default(),
+            memories: MemoryCache::with_limits(Default::default(), config.memory_reservation_for_growth),
+            pool,
+            stacks: StackPool::new(&config),
+            config,
+            profiler: profiler.map(Reporter::new),
+            thunks: Mutex::default(),
+            #[cfg(feature = "compiler")]
+            compiler: Arc::new(compiler),
+            #[cfg(feature = "compiler")]
+            compiled_functions: Arc::default(),
+        })))
+    }
+
+    /// Refuses a target triple that this library can't compile for, and gives it back otherwise.
+    ///
+    /// # Errors
+    /// Where it isn't known, or not supported.
+    #[cfg(feature = "compiler")]
+    pub fn check_target(triple: &str) -> Result<String, Error> {
+        match OptimizingCompiler::new(&Config::default().tunables, &[], Some(triple)) {
+            Ok(_) => Ok(triple.to_string()),
+            Err(error) => Err(Error::new(ErrorKind::Config(error.message))),
+        }
+    }
+
+    /// Without a compiler every target is refused.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(feature = "compiler"))]
+    pub fn check_target(_: &str) -> Result<String, Error> {
+        Err(Error::no_compiler())
+    }
+
+    /// The choices it was made with.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Whether two handles are the same engine.
+    pub fn same(&self, other: &Engine) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Moves the epoch on by one. May be called from any thread and from a signal handler.
+    pub fn increment_epoch(&self) {
+        self.0.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The current epoch.
+    pub fn epoch_now(&self) -> u64 {
+        self.0.epoch.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn epoch(&self) -> &AtomicU64 {
+        &self.0.epoch
+    }
+
+    pub(crate) fn types(&self) -> &Arc<TypeRegistry> {
+        &self.0.types
+    }
+
+    pub(crate) fn memories(&self) -> &MemoryCache {
+        &self.0.memories
+    }
+
+    /// Watches the time limits of calls.
+    pub(crate) fn timer(&self) -> &LazyTimer {
+        &self.0.timer
+    }
+
+    /// The bounds over all stores, if there are any.
+    #[inline]
+    pub(crate) fn pool(&self) -> Option<&Pool> {
+        self.0.pool.as_ref()
+    }
+
+    /// Where the memories of instances come from.
+    pub(crate) fn instance_memories(&self) -> &MemoryCache {
+        self.0.pool.as_ref().map_or(&self.0.memories, Pool::memories)
+    }
+
+    pub(crate) fn stacks(&self) -> &StackPool {
+        &self.0.stacks
+    }
+
+    #[cfg(feature = "compiler")]
+    pub(crate) fn compiles_eagerly(&self) -> bool {
+        self.0.config.strategy == Strategy::Eager
+    }
+
+    #[cfg(feature = "compiler")]
+    pub(crate) fn compiler(&self) -> &Arc<OptimizingCompiler> {
+        &self.0.compiler
+    }
+
+    /// How many functions of its modules this engine has compiled so far; grows while a module is compiled.
+    #[cfg(feature = "compiler")]
+    pub fn compiled_functions(&self) -> u64 {
+        self.0.compiled_functions.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "compiler")]
+    pub(crate) fn compiled_functions_counter(&self) -> &Arc<AtomicU64> {
+        &self.0.compiled_functions
+    }
+
+    /// Target and CPU features of the code this engine runs, as text that artifacts are compared by.
+    /// Empty without a compiler.
+    pub fn target(&self) -> &str {
+        #[cfg(feature = "compiler")]
+        return self.0.compiler.target();
+        #[cfg(not(feature = "compiler"))]
+        ""
+    }
+
+    /// The profiler that is told of code, if any.
+    pub(crate) fn profiler(&self) -> Option<&Reporter> {
+        self.0.profiler.as_ref()
+    }
+
+    /// A thunk of this signature, compiled when first needed.
+    #[inline]
+    pub(crate) fn thunk(&self, signature: &Signature, which: Thunk) -> Result<*const u8, Error> {
+        signature.thunk(which, |ty| self.make_thunk(ty, which))
+    }
+
+    /// Lets thunks be taken from a module's, for as long as that lives.
+    pub(crate) fn add_thunks(&self, thunks: &Arc<ArtifactThunks>) {
+        let mut known = self.0.thunks.lock().unwrap_or_else(|poison| poison.into_inner());
+        known.loaded.retain(|module| module.strong_count() > 0);
+        known.loaded.push(Arc::downgrade(thunks));
+    }
+
+    #[cold]
+    fn make_thunk(&self, ty: &FuncType, which: Thunk) -> Result<*const u8, Error> {
+        let mut thunks = self.0.thunks.lock().unwrap_or_else(|poison| poison.into_inner());
+        let key = (ty.clone(), which as u8);
+        if let Some(&code) = thunks.made.get(&key) {
+            return Ok(code as *const u8);
+        }
+        let loaded = thunks.loaded.iter().rev().filter_map(Weak::upgrade);
+        let compiled = match loaded.into_iter().find_map(|module| module.find(ty, which).cloned()) {
+            Some(compiled) => compiled,
+            None => self.compile_thunk(ty, which)?,
+        };
+        if thunks.code.is_none() {
+            thunks.code = Some(ThunkCode::new()?);
+        }
+        let placed = thunks.code.as_mut().expect("made above");
+        let code = placed.place(&compiled)?;
+        if let Some(profiler) = &self.0.profiler {
+            let name = format!("ampoule::{which:?}{ty}");
+            profiler.report_own(&name, code.addr(), placed.bytes(code, compiled.code.len()), true);
+        }
+        thunks.made.insert(key, code as usize);
+        Ok(code)
+    }
+
+    #[cfg(feature = "compiler")]
+    pub(crate) fn compile_thunk(&self, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
+        crate::module::compile::compile_thunk(&self.0.compiler, ty, which)
+    }
+
+    #[cfg(not(feature = "compiler"))]
+    fn compile_thunk(&self, ty: &FuncType, _: Thunk) -> Result<CompiledFunction, Error> {
+        Err(Error::new(ErrorKind::Compile(format!(
+            "functions of type {ty} can't be called: no module with such a type is loaded, and this library has no compiler"
+        ))))
+    }
+}
+
+impl Default for Engine {
+    /// An engine of the default configuration.
+    fn default() -> Self {
+        Engine::new(&Config::default()).expect("the default configuration can be had on every supported machine")
+    }
+}

@@ -1,0 +1,370 @@
+//! Functions, and the way from the host into the guest.
+
+pub mod caller;
+pub mod host;
+pub mod native;
+pub mod val;
+
+use crate::Caller;
+use crate::engine::type_registry::{Signature, Thunk};
+use crate::error::{Error, ErrorKind};
+use crate::func::host::HostFunc;
+use crate::func::val::Val;
+use crate::store::Store;
+use crate::store::calls::AtEnd;
+use crate::sys;
+use ampoule_core::types::FuncType;
+use ampoule_core::vm::{VmContext, VmFuncRef, VmVal, VmValRaw};
+use std::ffi::c_void;
+use std::mem;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+/// A function of a store. The layout is `wasmtime_func_t`'s.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Func {
+    store_id: u64,
+    func_ref: NonNull<VmFuncRef>,
+}
+
+// SAFETY: the pointer is only followed with the owning store at hand, after the id was compared.
+unsafe impl Send for Func {}
+// SAFETY: as above; a `Func` itself is plain data.
+unsafe impl Sync for Func {}
+
+/// What is left to do of a raw call, for a C function that begins with [`Func::call_raw_or`]: with `unwound`, to tell of a guest that was
+/// stopped ([`Store::end_of_raw_call`]), where of the other arguments only the store and `out` count; without, the whole call.
+pub type RestOfCall = unsafe extern "C" fn(
+    store: *mut Store,
+    func: *const Func,
+    values: *mut VmValRaw,
+    len: usize,
+    out: *mut c_void,
+    unwound: bool,
+) -> *mut c_void;
+
+/// What became of a call whose values were given with their kinds.
+#[derive(Debug)]
+pub enum CallOutcome {
+    /// The results were written.
+    Done,
+    /// The signature has no checked thunk, or an argument is of another kind: nothing ran; see [`Func::call`].
+    Unfit,
+}
+
+impl Func {
+    /// A function of the host, from a Rust closure.
+    ///
+    /// The closure gets the arguments, of the declared types, and fills in the results, of the declared types; an error
+    /// stops the guest and comes out of the call that entered it.
+    pub fn new(
+        store: &mut Store,
+        ty: &FuncType,
+        func: impl Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<Func, Error> {
+        let host = HostFunc::new(&store.engine, ty, func)?;
+        Ok(Func::from_host(store, &Arc::new(host)))
+    }
+
+    /// This store's copy of a host function.
+    ///
+    /// # Panics
+    /// Where the function was made for another engine.
+    pub fn from_host(store: &mut Store, host: &Arc<HostFunc>) -> Func {
+        let func_ref = crate::func::host::place(store, host);
+        Func { store_id: store.id(), func_ref }
+    }
+
+    /// The function a raw reference stands for, or `None` for null.
+    ///
+    /// # Safety
+    /// `raw` is null or a `VmFuncRef` of this store.
+    pub unsafe fn from_raw(store: &Store, raw: *mut VmFuncRef) -> Option<Func> {
+        Some(Func { store_id: store.id(), func_ref: NonNull::new(raw)? })
+    }
+
+    /// The raw reference.
+    ///
+    /// # Errors
+    /// Where the function is of another store.
+    pub fn to_raw(&self, store: &Store) -> Result<*mut VmFuncRef, Error> {
+        store.check_owner(self.store_id)?;
+        Ok(self.func_ref.as_ptr())
+    }
+
+    /// The type.
+    ///
+    /// # Errors
+    /// Where the function is of another store.
+    pub fn ty(&self, store: &Store) -> Result<FuncType, Error> {
+        Ok(self.signature(store)?.ty().clone())
+    }
+
+    #[inline]
+    pub(crate) fn signature<'a>(&self, store: &'a Store) -> Result<&'a Signature, Error> {
+        store.check_owner(self.store_id)?;
+        // SAFETY: the reference is of this store (just compared), made (handles are only made of made references), and its
+        // signature lives as long as the module or host function it came from, which the store keeps.
+        Ok(unsafe { &*self.func_ref.as_ref().signature.cast::<Signature>() })
+    }
+
+    /// Calls the function.
+    ///
+    /// # Errors
+    /// Where arguments or results don't fit the type or belong to another store, nothing runs. A trap, a host function's
+    /// error or the guest's exit otherwise; the store stays usable.
+    pub fn call(&self, store: &mut Store, args: &[Val], results: &mut [Val]) -> Result<(), Error> {
+        let ty = self.signature(store)?.ty().clone();
+        if args.len() != ty.params().len() {
+            return Err(Error::params_mismatch(&ty, args.len()));
+        }
+        if results.len() != ty.results().len() {
+            return Err(Error::results_mismatch(&ty, results.len()));
+        }
+        let mut raw = vec![VmValRaw { v128: [0; 16] }; args.len().max(results.len())];
+        for ((slot, arg), &expected) in raw.iter_mut().zip(args).zip(ty.params()) {
+            let refused = |error: Error| error.of("argument type mismatch");
+            arg.check_type(expected).map_err(refused)?;
+            *slot = arg.to_raw(store).map_err(refused)?;
+        }
+        // SAFETY: there is a slot for each argument and result, and the arguments were just checked.
+        unsafe { self.call_raw(store, raw.as_mut_ptr())? };
+        for ((slot, result), &ty) in raw.iter().zip(results).zip(ty.results()) {
+            // SAFETY: the guest returned values of its result types, of this store.
+            *result = unsafe { Val::from_raw(store, slot, ty) };
+        }
+        Ok(())
+    }
+
+    /// Calls the function with arguments as guest code holds them; results replace them.
+    ///
+    /// # Errors
+    /// See [`Func::call`].
+    ///
+    /// # Safety
+    /// `values` has room for the larger number of parameters and results, and holds arguments of the parameter types, all
+    /// of this store.
+    #[inline]
+    pub unsafe fn call_raw(&self, store: &mut Store, values: *mut VmValRaw) -> Result<(), Error> {
+        let engine = &store.engine;
+        let thunk = engine.thunk(self.signature(store)?, Thunk::EntryRaw)?;
+        // SAFETY: the thunk was compiled for this signature; values by the caller.
+        unsafe { self.enter(store, thunk, values.cast(), values.cast(), ptr::null_mut()) }.map(|_| ())
+    }
+
+    /// As [`Func::call_raw`], for an array whose length is checked.
+    ///
+    /// # Errors
+    /// See [`Func::call`].
+    ///
+    /// # Safety
+    /// `values` points to `len` values, the first of which are arguments of the parameter types, all of this store.
+    #[inline]
+    pub unsafe fn call_raw_in(&self, store: &mut Store, values: *mut VmValRaw, len: usize) -> Result<(), Error> {
+        let signature = self.signature(store)?;
+        if len < signature.slots() {
+            let ty = signature.ty();
+            let few_args = len < ty.params().len();
+            return Err(if few_args { Error::params_mismatch(ty, len) } else { Error::results_mismatch(ty, len) });
+        }
+        // SAFETY: there is room, as was just checked; arguments by the caller.
+        unsafe { self.call_raw(store, values) }
+    }
+
+    /// As [`Func::call_raw_in`], for C functions, which it takes least from: answers null where the function has returned, and otherwise
+    /// what `rest` makes of it.
+    ///
+    /// # Safety
+    /// As for [`Func::call_raw_in`]. `func` points to as many bytes as a function has, the first eight of which are the id of the store that
+    /// the next eight are a function of, or of no store.
+    #[inline(always)]
+    pub unsafe fn call_raw_or(
+        store: *mut Store,
+        func: *const Func,
+        values: *mut VmValRaw,
+        len: usize,
+        out: *mut c_void,
+        rest: RestOfCall,
+    ) -> *mut c_void {
+        // SAFETY: by the caller.
+        unsafe { sys::raw_call::call(store, func, values, len, out, rest) }
+    }
+
+    // For `sys::raw_call`.
+    pub(crate) const STORE_ID: usize = std::mem::offset_of!(Func, store_id);
+    pub(crate) const FUNC_REF: usize = std::mem::offset_of!(Func, func_ref);
+
+    /// Calls the function with arguments as the C interface holds them, compared with the parameters' kinds by compiled
+    /// code.
+    ///
+    /// # Errors
+    /// See [`Func::call`].
+    ///
+    /// # Safety
+    /// `args` and `results` point to as many values as the lengths say; they may be null where those are zero.
+    #[inline(always)]
+    pub unsafe fn call_vals(
+        &self,
+        store: &mut Store,
+        args: *const VmVal,
+        num_args: usize,
+        results: *mut VmVal,
+        num_results: usize,
+    ) -> Result<CallOutcome, Error> {
+        let signature = self.signature(store)?;
+        let ty = signature.ty();
+        if num_args != ty.params().len() {
+            return Err(Error::params_mismatch(ty, num_args));
+        }
+        if num_results != ty.results().len() {
+            return Err(Error::results_mismatch(ty, num_results));
+        }
+        if signature.has_refs() {
+            return Ok(CallOutcome::Unfit);
+        }
+        let thunk = store.engine.thunk(signature, Thunk::EntryChecked)?;
+        // SAFETY: the thunk was compiled for this signature, whose numbers of values were just compared.
+        let kinds_fit = unsafe { self.enter(store, thunk, args.cast_mut().cast(), results.cast(), ptr::null_mut()) }?;
+        Ok(if kinds_fit { CallOutcome::Done } else { CallOutcome::Unfit })
+    }
+
+    /// Enters guest code through a thunk. False: the thunk refused the arguments' kinds. A host function has `caller` as its caller: null
+    /// where the host calls.
+    ///
+    /// # Safety
+    /// The thunk was compiled for this function's signature, and `args` and `results` are what it expects. `caller` is null or of this store.
+    #[inline(always)]
+    unsafe fn enter(
+        &self,
+        store: &mut Store,
+        thunk: *const u8,
+        args: *mut u8,
+        results: *mut u8,
+        caller: *mut VmContext,
+    ) -> Result<bool, Error> {
+        if store.vm.entry_fp != 0 {
+            store.check_nested()?;
+            if !store.stack.contains(sys::stack::stack_pointer()) {
+                // SAFETY: by the caller.
+                return unsafe { self.reenter(store, thunk, args, results, caller) };
+            }
+            store.check_host_stack()?;
+            let at_end = store.begin_nested_call();
+            // The guest that waits is no caller of what is called now.
+            let outer = mem::replace(&mut store.vm.caller, caller);
+            // SAFETY: by the caller; what is asked of the store was asked.
+            let outcome = unsafe { self.run(store, thunk, args, results, at_end) };
+            store.vm.caller = outer;
+            return outcome;
+        }
+        let mut at_end = AtEnd::Nothing;
+        let sp = sys::stack::stack_pointer();
+        match store.stack.known_limit_for(sp, store.engine.config().max_wasm_stack) {
+            Some(limit) => store.vm.stack_limit = limit,
+            None => at_end = store.begin_call(sp)?,
+        }
+        // No guest waits, and so the store has no caller.
+        if !caller.is_null() {
+            store.vm.caller = caller;
+        }
+        // SAFETY: by the caller; what is asked of the store was asked.
+        let outcome = unsafe { self.run(store, thunk, args, results, at_end) };
+        if !caller.is_null() {
+            store.vm.caller = ptr::null_mut();
+        }
+        outcome
+    }
+
+    /// What is left to do where the store is ready, and knows the stack.
+    ///
+    /// # Safety
+    /// As for `enter`.
+    #[inline(always)]
+    unsafe fn run(
+        &self,
+        store: &mut Store,
+        thunk: *const u8,
+        args: *mut u8,
+        results: *mut u8,
+        at_end: AtEnd,
+    ) -> Result<bool, Error> {
+        let vm: *mut Store = store;
+        // SAFETY: `vm` is the store and its context (store invariants 1 and 2); it is not touched through `store` until
+        // this returns (3). The reference belongs to this store, which the public callers compared.
+        let outcome = unsafe { sys::entry::enter(vm.cast(), thunk, self.func_ref.as_ptr(), args, results) };
+        if at_end != AtEnd::Nothing {
+            store.end_call(at_end);
+        }
+        match outcome {
+            sys::entry::RETURNED => Ok(true),
+            sys::entry::REFUSED => Ok(false),
+            _ => Err(store.take_pending()),
+        }
+    }
+
+    /// Enters from another stack than that of the guest that waits for this call.
+    ///
+    /// # Safety
+    /// As for `enter`.
+    #[cold]
+    unsafe fn reenter(
+        &self,
+        store: &mut Store,
+        thunk: *const u8,
+        args: *mut u8,
+        results: *mut u8,
+        caller: *mut VmContext,
+    ) -> Result<bool, Error> {
+        let reentry = store.begin_reentry(sys::stack::stack_pointer())?;
+        let outer = mem::replace(&mut store.vm.caller, caller);
+        let entered = store.check_host_stack().and_then(|()| {
+            let at_end = store.begin_nested_call();
+            // SAFETY: by the caller.
+            unsafe { self.run(store, thunk, args, results, at_end) }
+        });
+        store.vm.caller = outer;
+        store.end_reentry(reentry);
+        entered
+    }
+
+    /// Calls the start function of the instance with this context: a host function has that for its caller.
+    ///
+    /// # Safety
+    /// `instance` is the context of an instance of this store.
+    pub(crate) unsafe fn call_start(&self, store: &mut Store, instance: *mut VmContext) -> Result<(), Error> {
+        let signature = self.signature(store)?;
+        if !signature.ty().params().is_empty() || !signature.ty().results().is_empty() {
+            return Err(Error::new(ErrorKind::Type("a start function takes and returns nothing".to_string())));
+        }
+        let thunk = store.engine.thunk(signature, Thunk::EntryRaw)?;
+        let mut none = [VmValRaw { v128: [0; 16] }; 1];
+        let values: *mut u8 = none.as_mut_ptr().cast();
+        // SAFETY: there are no arguments and no results; the context by the caller.
+        unsafe { self.enter(store, thunk, values, values, instance) }.map(|_| ())
+    }
+}
+
+impl Store {
+    /// Why the guest was unwound.
+    #[cold]
+    pub(crate) fn take_pending(&mut self) -> Error {
+        self.pending.take().unwrap_or_else(|| Error::message("the guest was unwound for no reason"))
+    }
+
+    /// Why a raw call that began with [`Func::call_raw_or`] was unwound.
+    #[cold]
+    pub fn end_of_raw_call(&mut self) -> Error {
+        self.take_pending()
+    }
+
+    /// Refuses a nested call when the stack is used up: host functions that call back into the guest recurse on the same
+    /// stack, and only guest code checks the limit by itself.
+    fn check_host_stack(&mut self) -> Result<(), Error> {
+        if sys::stack::stack_pointer() < self.vm.stack_limit {
+            self.limiter.check_idle()?;
+            return Err(Error::trap(ampoule_core::trap::TrapCode::StackOverflow));
+        }
+        Ok(())
+    }
+}

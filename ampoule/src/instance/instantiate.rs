@@ -1,0 +1,467 @@
+//! Instantiation (core spec, section 4.5.4): check imports, allocate, initialize, start.
+
+use crate::builtins;
+use crate::error::{Error, ErrorKind, LinkError, extern_kind};
+use crate::func::Func;
+use crate::func::host;
+use crate::instance::external::Extern;
+use crate::instance::{Instance, InstanceData, MemoryLink};
+use crate::memory::shared::SharedMemory;
+use crate::module::Module;
+use crate::store::Store;
+use crate::store::limiter::{LimitRequest, Resource};
+use crate::store::limits::Limits;
+use crate::sys::trampolines::exit_thunk_on_call;
+use crate::{memory, table};
+use ampoule_core::const_expr::{ConstExpr, ConstOp};
+use ampoule_core::index::*;
+use ampoule_core::module::{ElemMode, Import, Item, TableInit};
+use ampoule_core::tunables::MemoryPlan;
+use ampoule_core::types::{ExternType, MemoryType, RefType, TableType};
+use ampoule_core::vm::{MemorySlot, VmFuncImport, VmFuncRef, VmGlobal, VmMemory, VmTable, VmValRaw};
+use std::ptr;
+
+/// Instantiates a module with imports in its order.
+pub(crate) fn instantiate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
+    if !module.engine().same(&store.engine) {
+        return Err(LinkError::WrongEngine { what: "module" }.into());
+    }
+    check_imports(store, module, imports)?;
+    instantiate_checked(store, module, imports)
+}
+
+/// Instantiates a module of the store's engine with imports that [`check_imports`] has seen for this store, or that were checked before they were
+/// placed in it.
+pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
+    store.check_unreserved()?;
+    check_limits(store, module)?;
+    if module.engine().pool().is_some() && holds_references(module) {
+        store.claim_gc_heap()?;
+    }
+    let position = allocate(store, module, imports)?;
+    let instance: *mut InstanceData = &mut *store.instances.list[position as usize];
+    // SAFETY: the record is boxed and stays in the store (its invariant 3), linked by now.
+    unsafe {
+        initialize_tables(store, instance)?;
+        initialize_memories(instance)?;
+    }
+    if let Some(start) = module.description().start {
+        // SAFETY: as above.
+        let func_ref = unsafe { (*instance).func_ref(start) };
+        // SAFETY: the reference was made for this store.
+        let start = unsafe { Func::from_raw(store, func_ref.as_ptr()) }.expect("not null");
+        // SAFETY: as above.
+        unsafe { start.call_start(store, (*instance).vmctx())? };
+    }
+    Ok(Instance::at(store, position))
+}
+
+/// Refuses imports that don't fit: their number, owner, kind and type.
+pub(crate) fn check_imports(store: &Store, module: &Module, imports: &[Extern]) -> Result<(), Error> {
+    let expected = &module.description().imports;
+    if expected.len() != imports.len() {
+        return Err(LinkError::Count { expected: expected.len(), found: imports.len() }.into());
+    }
+    expected.iter().zip(imports).try_for_each(|(import, given)| check_import(store, module, import, given))
+}
+
+/// Says of an import, rather than of any object, that it is of another store.
+fn of_other_store(error: Error) -> Error {
+    if matches!(error.kind(), ErrorKind::WrongStore) { LinkError::WrongStore.into() } else { error }
+}
+
+/// Refuses one import that doesn't fit.
+pub(crate) fn check_import(store: &Store, module: &Module, import: &Import, given: &Extern) -> Result<(), Error> {
+    let found = given.current_ty(store).map_err(of_other_store)?;
+    // Another engine may guard its memories less than this one's code relies on.
+    if let Extern::SharedMemory(memory) = given
+        && !memory.is_of(module.engine())
+    {
+        return Err(LinkError::WrongEngine { what: "shared memory" }.into());
+    }
+    let description = module.description();
+    let fits = match (import.item, given, &found) {
+        (Item::Func(index), Extern::Func(func), _) => ptr::eq(func.signature(store)?, &**module.signature(index)),
+        (Item::Global(index), _, ExternType::Global(found)) => *found == description.globals[index.index()],
+        (Item::Table(index), _, ExternType::Table(found)) => table_fits(found, &description.tables[index.index()]),
+        (Item::Memory(index), _, ExternType::Memory(found)) => memory_fits(found, &description.memories[index.index()]),
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(mismatch(import, &description.item_type(import.item), &found)) }
+}
+
+/// Refuses an import by its type alone.
+pub(crate) fn check_type(import: &Import, expected: &ExternType, found: &ExternType) -> Result<(), Error> {
+    let fits = match (expected, found) {
+        (ExternType::Table(expected), ExternType::Table(found)) => table_fits(found, expected),
+        (ExternType::Memory(expected), ExternType::Memory(found)) => memory_fits(found, expected),
+        _ => expected == found,
+    };
+    if fits { Ok(()) } else { Err(mismatch(import, expected, found)) }
+}
+
+/// The error of an import of another type than expected.
+fn mismatch(import: &Import, expected: &ExternType, found: &ExternType) -> Error {
+    let reason = match (expected, found) {
+        (ExternType::Func(expected), ExternType::Func(found)) => {
+            format!("types incompatible: expected type `{expected}`, found type `{found}`")
+        }
+        (ExternType::Global(expected), ExternType::Global(found)) if expected.content == found.content => {
+            let word = |mutable| if mutable { "mutable" } else { "immutable" };
+            format!(
+                "global types incompatible: expected {} global, found {} global",
+                word(expected.mutable),
+                word(found.mutable)
+            )
+        }
+        (ExternType::Global(expected), ExternType::Global(found)) => {
+            format!(
+                "global types incompatible: expected global of type `{}`, found global of type `{}`",
+                expected.content, found.content
+            )
+        }
+        (ExternType::Table(expected), ExternType::Table(found)) if expected.element != found.element => {
+            let (expected, found) = (expected.element, found.element);
+            format!("table types incompatible: expected table of type `{expected}`, found table of type `{found}`")
+        }
+        (ExternType::Table(expected), ExternType::Table(found)) if expected.is_64 != found.is_64 => {
+            differ("table", width(expected.is_64), width(found.is_64))
+        }
+        (ExternType::Table(expected), ExternType::Table(found)) => {
+            limits_reason("table", (expected.min, expected.max), (found.min, found.max))
+        }
+        (ExternType::Memory(expected), ExternType::Memory(found)) if expected.shared != found.shared => {
+            let word = |shared| if shared { "shared" } else { "non-shared" };
+            differ("memory", word(expected.shared), word(found.shared))
+        }
+        (ExternType::Memory(expected), ExternType::Memory(found)) if expected.is_64 != found.is_64 => {
+            differ("memory", width(expected.is_64), width(found.is_64))
+        }
+        (ExternType::Memory(expected), ExternType::Memory(found))
+            if expected.page_size_log2 != found.page_size_log2 =>
+        {
+            let (expected, found) = (expected.page_size(), found.page_size());
+            format!("memory types incompatible: expected a memory page size of {expected}, found {found}")
+        }
+        (ExternType::Memory(expected), ExternType::Memory(found)) => {
+            limits_reason("memory", (expected.min, expected.max), (found.min, found.max))
+        }
+        _ => {
+            let found = match extern_kind(found) {
+                "func" => "function",
+                kind => kind,
+            };
+            format!("expected {}, but found {found}", extern_kind(expected))
+        }
+    };
+    LinkError::Mismatch { module: import.module.clone(), name: import.name.clone(), reason }.into()
+}
+
+fn differ(kind: &str, expected: &str, found: &str) -> String {
+    format!("{kind} types incompatible: expected {expected} {kind}, found {found} {kind}")
+}
+
+fn width(is_64: bool) -> &'static str {
+    if is_64 { "64-bit" } else { "32-bit" }
+}
+
+fn limits_reason(kind: &str, expected: (u64, Option<u64>), found: (u64, Option<u64>)) -> String {
+    let show = |(min, max): (u64, Option<u64>)| {
+        let max = max.map_or("none".to_string(), |max| max.to_string());
+        format!("(min: {min}, max: {max})")
+    };
+    let (expected, found) = (show(expected), show(found));
+    format!("{kind} types incompatible: expected {kind} limits {expected} doesn't match provided {kind} limits {found}")
+}
+
+fn limits_fit(found: (u64, Option<u64>), expected: (u64, Option<u64>)) -> bool {
+    found.0 >= expected.0 && expected.1.is_none_or(|most| found.1.is_some_and(|max| max <= most))
+}
+
+fn table_fits(found: &TableType, expected: &TableType) -> bool {
+    found.element == expected.element
+        && found.is_64 == expected.is_64
+        && limits_fit((found.min, found.max), (expected.min, expected.max))
+}
+
+fn memory_fits(found: &MemoryType, expected: &MemoryType) -> bool {
+    found.shared == expected.shared
+        && found.is_64 == expected.is_64
+        && found.page_size_log2 == expected.page_size_log2
+        && limits_fit((found.min, found.max), (expected.min, expected.max))
+}
+
+/// Refuses an instance beyond the store's limits, before anything exists of it.
+fn check_limits(store: &mut Store, module: &Module) -> Result<(), Error> {
+    let (limits, instances) = (&store.limits, &store.instances);
+    let description = module.description();
+    let own_memories = description.memories.len() - description.num_imported_memories;
+    let own_tables = description.tables.len() - description.num_imported_tables;
+    Limits::check_count("instance", instances.list.len(), 1, limits.instances)?;
+    let (memories, tables) =
+        (instances.memories.len() - instances.host_memories, instances.tables.len() - instances.host_tables);
+    Limits::check_count("memory", memories, own_memories, limits.memories)?;
+    Limits::check_count("table", tables, own_tables, limits.tables)?;
+    let current = instances.list.len() as u64;
+    let request =
+        LimitRequest { resource: Resource::Instance, grows: false, current, desired: current + 1, maximum: None };
+    if store.ask_limiter(&request)? {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Limit("the store's limiter refused another instance".to_string()));
+    store.tell_limiter(&request, &error);
+    Err(error)
+}
+
+/// Whether instances have tables of references to host values.
+fn holds_references(module: &Module) -> bool {
+    let description = module.description();
+    let tables = &description.tables[description.num_imported_tables..];
+    tables.iter().any(|table| table.element == RefType::Extern)
+}
+
+/// Makes the record with its memories, tables and globals. On failure nothing of it stays.
+fn allocate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<u32, Error> {
+    let position = store.instances.list.len() as u32;
+    let (memories, tables) = (store.instances.memories.len(), store.instances.tables.len());
+    let mut data = InstanceData::new(module, position)?;
+    let instance: *mut InstanceData = &mut *data;
+    // First, so that what refers to the block never outlives it.
+    store.instances.list.push(data);
+    // SAFETY: the record is boxed, and nothing else refers to it yet.
+    let allocated = unsafe { fill_in(store, instance, module, imports) };
+    if allocated.is_err() {
+        store.instances.memories.truncate(memories);
+        store.instances.tables.truncate(tables);
+        store.instances.list.truncate(position as usize);
+    }
+    allocated.map(|()| position)
+}
+
+/// # Safety
+/// `instance` is a new record in the store's list; imports were checked.
+unsafe fn fill_in(
+    store: &mut Store,
+    instance: *mut InstanceData,
+    module: &Module,
+    imports: &[Extern],
+) -> Result<(), Error> {
+    // SAFETY: the record is live, and only this function uses it until it returns. Slots are where the module's layout puts
+    // them, in the record's block.
+    unsafe {
+        let description = module.description();
+        let layout = module.layout();
+        let record = &mut *instance;
+        (*record.vmctx()).store = &mut store.vm;
+        (*record.vmctx()).signatures = module.signature_words();
+        (*record.vmctx()).instance = instance.cast();
+
+        let mut memories = Vec::with_capacity(description.memories.len());
+        let mut tables = Vec::with_capacity(description.tables.len());
+        for (import, given) in description.imports.iter().zip(imports) {
+            match (import.item, given) {
+                (Item::Func(index), Extern::Func(func)) => {
+                    let func_ref: *mut VmFuncRef = func.to_raw(store)?;
+                    let VmFuncRef { mut code, vmctx, .. } = *func_ref;
+                    if code == exit_thunk_on_call as *const u8 {
+                        // A function of the host, made before any module brought a thunk for its type, as this one does.
+                        code = host::resolve(vmctx.cast())?;
+                    }
+                    record.imported_function(index).write(VmFuncImport { code, vmctx, func_ref });
+                }
+                (Item::Global(index), Extern::Global(global)) => {
+                    let MemorySlot::Pointer(slot) = layout.global(index) else { unreachable!("an imported global") };
+                    record.at::<*mut VmGlobal>(slot).write(global.resolve(store)?.0);
+                }
+                (Item::Table(_), Extern::Table(table)) => tables.push(table.position(store)?),
+                (Item::Memory(_), Extern::Memory(memory)) => memories.push(MemoryLink::Store(memory.position(store)?)),
+                (Item::Memory(_), Extern::SharedMemory(memory)) => memories.push(MemoryLink::Shared(memory.clone())),
+                _ => unreachable!("imports were checked"),
+            }
+        }
+
+        let plan = module.plan();
+        for (own, ty) in description.memories[description.num_imported_memories..].iter().enumerate() {
+            let index = MemoryIndex((description.num_imported_memories + own) as u32);
+            memories.push(match layout.memory(index) {
+                MemorySlot::Own(slot) => {
+                    let place = record.at::<VmMemory>(slot);
+                    MemoryLink::Store(memory::allocate(store, ty, plan.images[own].as_ref(), place)?)
+                }
+                MemorySlot::Pointer(_) => MemoryLink::Shared(new_shared(store, ty)?),
+            });
+        }
+        for (own, ty) in description.tables[description.num_imported_tables..].iter().enumerate() {
+            let index = TableIndex((description.num_imported_tables + own) as u32);
+            let MemorySlot::Own(slot) = layout.table(index) else { unreachable!("a table of the module's own") };
+            let position = table::allocate(store, ty, 0, record.at::<VmTable>(slot))?;
+            if let Some(image) = &plan.tables[own] {
+                table::set_lazy(store, position, record.position(), image.clone());
+            }
+            tables.push(position);
+        }
+        for (index, link) in memories.iter().enumerate() {
+            let definition: *mut VmMemory = match link {
+                MemoryLink::Store(position) => store.instances.memories[*position as usize].definition,
+                MemoryLink::Shared(memory) => memory.vm(),
+            };
+            record.at::<*mut VmMemory>(layout.memory_definition(MemoryIndex(index as u32))).write(definition);
+        }
+        for (index, &position) in tables.iter().enumerate() {
+            let definition = store.instances.tables[position as usize].definition;
+            record.at::<*mut VmTable>(layout.table_definition(TableIndex(index as u32))).write(definition);
+        }
+        record.memories = memories.into();
+        record.tables = tables.into();
+
+        for (own, init) in description.global_inits.iter().enumerate() {
+            let index = GlobalIndex((description.num_imported_globals + own) as u32);
+            let value = evaluate(record, init);
+            record.global(index).cast::<VmValRaw>().write(value);
+        }
+        Ok(())
+    }
+}
+
+fn new_shared(store: &mut Store, ty: &MemoryType) -> Result<SharedMemory, Error> {
+    if let Some(min) = ty.min_byte_len().filter(|&len| store.limits.allow_memory(len)) {
+        memory::ask_for_new(store, ty, min)?;
+    } else {
+        return Err(Error::new(ErrorKind::Limit(format!(
+            "memory minimum size of {} pages exceeds memory limits",
+            ty.min
+        ))));
+    }
+    SharedMemory::new(&store.engine, ty)
+}
+
+/// The value of a constant expression, as guest code holds it.
+///
+/// # Safety
+/// The imported globals of the record are linked, and those before the one being initialized are.
+pub(crate) unsafe fn evaluate(instance: &InstanceData, expr: &ConstExpr) -> VmValRaw {
+    let mut stack: Vec<VmValRaw> = Vec::with_capacity(expr.ops.len());
+    let zero = VmValRaw { v128: [0; 16] };
+    let pop = |stack: &mut Vec<VmValRaw>| stack.pop().expect("validation balanced the stack");
+    for op in &expr.ops {
+        let mut value = zero;
+        // SAFETY: validation saw to the types; cells by the caller.
+        unsafe {
+            match *op {
+                ConstOp::I32(constant) => value.i32 = constant,
+                ConstOp::I64(constant) => value.i64 = constant,
+                ConstOp::F32(bits) => value.f32 = bits,
+                ConstOp::F64(bits) => value.f64 = bits,
+                ConstOp::V128(constant) => value.v128 = constant.to_le_bytes(),
+                ConstOp::GlobalGet(index) => value = instance.global(index).cast::<VmValRaw>().read(),
+                ConstOp::RefNull(_) => {}
+                ConstOp::RefFunc(index) => value.funcref = instance.func_ref(index).as_ptr().cast(),
+                ConstOp::I32Add | ConstOp::I32Sub | ConstOp::I32Mul => {
+                    let (right, left) = (pop(&mut stack).i32, pop(&mut stack).i32);
+                    value.i32 = match op {
+                        ConstOp::I32Add => left.wrapping_add(right),
+                        ConstOp::I32Sub => left.wrapping_sub(right),
+                        _ => left.wrapping_mul(right),
+                    };
+                }
+                ConstOp::I64Add | ConstOp::I64Sub | ConstOp::I64Mul => {
+                    let (right, left) = (pop(&mut stack).i64, pop(&mut stack).i64);
+                    value.i64 = match op {
+                        ConstOp::I64Add => left.wrapping_add(right),
+                        ConstOp::I64Sub => left.wrapping_sub(right),
+                        _ => left.wrapping_mul(right),
+                    };
+                }
+            }
+        }
+        stack.push(value);
+    }
+    pop(&mut stack)
+}
+
+/// The value of an offset expression; 32-bit ones are addresses, so they are zero-extended.
+unsafe fn offset_of(instance: &InstanceData, expr: &ConstExpr, is_64: bool) -> u64 {
+    // SAFETY: by the caller, the record is linked; validation saw to the type.
+    unsafe {
+        let value = evaluate(instance, expr);
+        if is_64 { value.i64 as u64 } else { u64::from(value.i32 as u32) }
+    }
+}
+
+/// # Safety
+/// The record is linked.
+unsafe fn initialize_tables(store: &mut Store, instance: *mut InstanceData) -> Result<(), Error> {
+    // SAFETY: the record is boxed in the store and linked; no other reference to it is in use.
+    unsafe {
+        let record = &mut *instance;
+        let module = record.module().clone();
+        let description = module.description();
+        for (own, init) in description.table_inits.iter().enumerate() {
+            let TableInit::Expr(expr) = init else { continue };
+            let index = description.num_imported_tables + own;
+            let ty = &description.tables[index];
+            let word = table::word_of(ty.element, &evaluate(record, expr));
+            table::fill(store, record.tables[index], 0, word, ty.min)?;
+        }
+        let first = module.plan().first_elem;
+        for (position, elem) in description.elems.iter().enumerate() {
+            if let (ElemMode::Active(index, offset), true) = (&elem.mode, position >= first) {
+                let to = offset_of(record, offset, description.tables[index.index()].is_64);
+                let len = elem.items.len() as u64;
+                builtins::table_init_segment(store, instance, index.0, ElemIndex(position as u32), to, 0, len)?;
+            }
+            if !matches!(elem.mode, ElemMode::Passive) {
+                record.dropped_elems[position] = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// # Safety
+/// The record is linked.
+unsafe fn initialize_memories(instance: *mut InstanceData) -> Result<(), Error> {
+    // SAFETY: as in `initialize_tables`.
+    unsafe {
+        let record = &mut *instance;
+        let module = record.module().clone();
+        let description = module.description();
+        let first = module.plan().first_data;
+        for (position, data) in description.datas.iter().enumerate() {
+            let Some((index, offset)) = &data.active else { continue };
+            if position >= first {
+                let to = offset_of(record, offset, description.memories[index.index()].is_64);
+                let len = data.bytes.end - data.bytes.start;
+                builtins::memory_init_segment(instance, index.0, DataIndex(position as u32), to, 0, len)?;
+            }
+            record.dropped_datas[position] = true;
+        }
+        Ok(())
+    }
+}
+
+impl SharedMemory {
+    /// A new shared memory.
+    ///
+    /// # Errors
+    /// Where the engine's configuration has shared memories off, the type is not of a shared memory with a maximum, or the
+    /// system refuses.
+    pub fn new(engine: &crate::Engine, ty: &MemoryType) -> Result<SharedMemory, Error> {
+        if !engine.config().shared_memory {
+            return Err(Error::new(ErrorKind::Config("shared memory support is disabled for this engine".to_string())));
+        }
+        if !ty.shared {
+            let reason = "shared memory must have the `shared` flag enabled on its memory type";
+            return Err(Error::new(ErrorKind::Type(reason.to_string())));
+        }
+        ty.check().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
+        let plan = MemoryPlan::new(ty, &engine.config().tunables);
+        SharedMemory::with_plan(ty, plan, engine.memories())
+            .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))
+    }
+
+    /// Whether it was made for this engine. No other engine's code may use it.
+    pub fn is_of(&self, engine: &crate::Engine) -> bool {
+        self.comes_from(engine.memories())
+    }
+}

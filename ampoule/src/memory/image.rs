@@ -1,0 +1,187 @@
+//! The initial contents of a module's memory, as a file that instances map privately: copied on write, a page at a time.
+
+use crate::memory::cache::{MemoryCache, WeakMemoryCache};
+use crate::memory::linear::MemoryError;
+use crate::sys::mmap::{Access, Mapping, PAGE, write_at};
+use rustix::fs::{MemfdFlags, SealFlags};
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An image spans at most this many times its data: a guest that reads the gaps makes the system fill them.
+const MAX_SPAN_PER_DATA: usize = 4;
+
+/// When an image pays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ImagePolicy {
+    /// Up to so many bytes of data are copied into each new memory.
+    pub(crate) copied_bytes: usize,
+    /// An image of up to this length may have gaps of any size.
+    pub(crate) sparse_bytes: usize,
+}
+
+impl ImagePolicy {
+    /// For memories whose pages stay: copying a little is cheaper than the page faults and the file descriptor of an image.
+    pub(crate) const KEPT_PAGES: Self = Self { copied_bytes: 16 << 10, sparse_bytes: 0 };
+    /// For memories that lose their pages: copying anything means a page fault for each owner, an image none.
+    pub(crate) const LOST_PAGES: Self = Self { copied_bytes: 0, sparse_bytes: 1 << 20 };
+}
+
+/// Contents of one memory at the time when its instance starts, all zeros around them.
+///
+/// 1. `file` is sealed: its length and its bytes never change.
+/// 2. `view` maps all of it, for reading.
+#[derive(Debug)]
+pub struct MemoryImage {
+    id: u64,
+    file: OwnedFd,
+    view: Mapping,
+    /// The bytes of the memory that are in the file; borders are multiples of [`PAGE`].
+    range: Range<usize>,
+    /// Where spaces may be left that map this image.
+    cache: WeakMemoryCache,
+}
+
+impl MemoryImage {
+    /// The image of a memory of at least `byte_len` bytes in which the pieces (offset, bytes) were written in their order.
+    ///
+    /// `None` where an image does not pay: little data, data spread thinly, or pieces that don't fit. The instance then
+    /// copies the pieces, and finds out what doesn't fit.
+    ///
+    /// # Errors
+    /// [`MemoryError::System`] where the system has no memory or file descriptor for it; copying still works then.
+    pub fn new(
+        byte_len: usize,
+        pieces: &[(u64, &[u8])],
+        cache: &MemoryCache,
+    ) -> Result<Option<Arc<Self>>, MemoryError> {
+        let Some(span) = worthwhile_span(byte_len, pieces, cache.image_policy()) else { return Ok(None) };
+        let file = rustix::fs::memfd_create("ampoule-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        rustix::fs::ftruncate(&file, span.len() as u64)?;
+        for &(offset, bytes) in pieces {
+            // An empty piece may lie anywhere.
+            write_at(&file, bytes, offset.saturating_sub(span.start as u64))?;
+        }
+        rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
+        let view = Mapping::private_file(&file, span.len(), Access::Read)?;
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(Arc::new(Self { id, file, view, range: span, cache: cache.downgrade() })))
+    }
+
+    /// Unlike that of any other image of the process, ever.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The bytes of a memory that the image covers.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// What [`MemoryImage::range`] holds, byte for byte.
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Copies the image's bytes of `range`, which lies inside its own range, to `to`.
+    ///
+    /// # Safety
+    /// `to` is writable for as many bytes, and no Rust reference covers them.
+    pub(crate) unsafe fn copy(&self, range: Range<usize>, to: *mut u8) {
+        assert!(self.range.start <= range.start && range.end <= self.range.end, "inside the image");
+        // SAFETY: the view holds the range (2); the caller vouches for `to`, which as memory of a guest is not our view.
+        unsafe { ptr::copy_nonoverlapping(self.view.base().add(range.start - self.range.start), to, range.len()) }
+    }
+}
+
+impl Drop for MemoryImage {
+    fn drop(&mut self) {
+        self.cache.forget_image(self.id);
+    }
+}
+
+/// The page-aligned range of an image of these pieces, if one is worth making.
+fn worthwhile_span(byte_len: usize, pieces: &[(u64, &[u8])], policy: ImagePolicy) -> Option<Range<usize>> {
+    // Only whole pages can be mapped. (A memory with pages of one byte may end within one.)
+    let mappable = byte_len - byte_len % PAGE;
+    let (mut start, mut end, mut data_len) = (usize::MAX, 0, 0usize);
+    for &(offset, bytes) in pieces {
+        let offset = usize::try_from(offset).ok()?;
+        let piece_end = offset.checked_add(bytes.len()).filter(|&end| end <= mappable)?;
+        if !bytes.is_empty() {
+            (start, end) = (start.min(offset), end.max(piece_end));
+            data_len = data_len.checked_add(bytes.len())?;
+        }
+    }
+    if data_len <= policy.copied_bytes {
+        return None;
+    }
+    let span = start - start % PAGE..end.next_multiple_of(PAGE);
+    (span.len() <= policy.sparse_bytes || span.len() / MAX_SPAN_PER_DATA <= data_len).then_some(span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BIG: &[u8] = &[0x11; 100 << 10];
+
+    fn span(byte_len: usize, pieces: &[(u64, &[u8])]) -> Option<Range<usize>> {
+        worthwhile_span(byte_len, pieces, ImagePolicy::KEPT_PAGES)
+    }
+
+    #[test]
+    fn an_image_covers_the_pages_of_the_data() {
+        assert_eq!(span(1 << 20, &[(5000, BIG)]), Some(4096..108 << 10));
+        assert_eq!(span(1 << 20, &[(5000, BIG), (200 << 10, &[1])]), Some(4096..204 << 10));
+    }
+
+    #[test]
+    fn little_data_makes_no_image() {
+        assert_eq!(span(1 << 20, &[]), None);
+        assert_eq!(span(1 << 20, &[(0, &BIG[..ImagePolicy::KEPT_PAGES.copied_bytes])]), None);
+    }
+
+    #[test]
+    fn where_pages_are_lost_little_data_makes_an_image() {
+        let span = |pieces: &[(u64, &[u8])]| worthwhile_span(1 << 32, pieces, ImagePolicy::LOST_PAGES);
+        assert_eq!(span(&[(5000, &[1])]), Some(4096..8192));
+        assert_eq!(span(&[(0, &[1]), ((1 << 20) - 1, &[1])]), Some(0..1 << 20));
+        assert_eq!(span(&[(0, &[1]), (1 << 20, &[1])]), None);
+        assert_eq!(span(&[]), None);
+    }
+
+    #[test]
+    fn data_spread_thinly_makes_no_image() {
+        assert_eq!(span(1 << 32, &[(0, BIG), ((1 << 32) - 1, &[1])]), None);
+    }
+
+    #[test]
+    fn pieces_that_do_not_fit_make_no_image() {
+        assert_eq!(span(1 << 16, &[(0, BIG)]), None);
+        assert_eq!(span(1 << 20, &[(u64::MAX, BIG)]), None);
+        assert_eq!(span(1 << 20, &[(0, BIG), (u64::MAX - 1, &[1, 2, 3])]), None);
+        assert_eq!(span(1 << 20, &[(0, BIG), ((1 << 20) + 1, &[])]), None);
+    }
+
+    #[test]
+    fn later_pieces_win() {
+        let cache = MemoryCache::new();
+        let image = MemoryImage::new(1 << 20, &[(0, BIG), (10, &[2, 3])], &cache).unwrap().unwrap();
+        let mut bytes = [0u8; 13];
+        // SAFETY: `bytes` is ours and writable.
+        unsafe { image.copy(0..13, bytes.as_mut_ptr()) };
+        assert_eq!(bytes, [17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 2, 3, 17]);
+    }
+
+    #[test]
+    fn nobody_can_change_the_file() {
+        let cache = MemoryCache::new();
+        let image = MemoryImage::new(1 << 20, &[(0, BIG)], &cache).unwrap().unwrap();
+        assert_eq!(rustix::io::pwrite(image.file(), b"x", 0), Err(rustix::io::Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(image.file(), 0), Err(rustix::io::Errno::PERM));
+    }
+}

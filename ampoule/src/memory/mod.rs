@@ -1,0 +1,280 @@
+//! Linear memories of a store, as the embedder holds them. The mechanism is in [`crate::memory::linear`].
+
+pub mod cache;
+pub mod host;
+pub mod image;
+pub mod linear;
+pub mod shared;
+pub(crate) mod space;
+pub mod waiters;
+
+use crate::error::{Error, ErrorKind};
+use crate::memory::host::HostLinearMemory;
+use crate::memory::linear::LinearMemory;
+use crate::store::Store;
+use crate::store::instances::ItemId;
+use crate::store::limiter::{LimitRequest, Resource};
+use ampoule_core::tunables::MemoryPlan;
+use ampoule_core::types::MemoryType;
+use ampoule_core::vm::VmMemory;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A memory of a store. The layout is `wasmtime_memory_t`'s.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Memory {
+    id: ItemId,
+    unused: u32,
+}
+
+/// A memory and where machine code looks for it.
+pub(crate) struct MemoryData {
+    memory: Bytes,
+    pub(crate) ty: MemoryType,
+    /// In an instance's block, or in `own`. Lives as long as the store.
+    pub(crate) definition: *mut VmMemory,
+    /// The definition of a memory made by the host.
+    own: Option<Box<VmMemory>>,
+}
+
+/// Where a memory's bytes are.
+enum Bytes {
+    /// With the engine.
+    Engine(LinearMemory),
+    /// With the embedder.
+    Host(HostLinearMemory),
+}
+
+impl Bytes {
+    fn base(&self) -> *mut u8 {
+        match self {
+            Bytes::Engine(memory) => memory.base(),
+            Bytes::Host(memory) => memory.base(),
+        }
+    }
+
+    #[inline]
+    fn byte_len(&self) -> usize {
+        match self {
+            Bytes::Engine(memory) => memory.byte_len(),
+            Bytes::Host(memory) => memory.byte_len(),
+        }
+    }
+
+    /// Bytes of address space.
+    fn reserved_len(&self) -> usize {
+        match self {
+            Bytes::Engine(memory) => memory.reserved_len(),
+            Bytes::Host(memory) => memory.byte_len(),
+        }
+    }
+
+    /// Grows by `delta` pages and gives the pages before.
+    fn grow(&mut self, delta: u64) -> Option<u64> {
+        match self {
+            Bytes::Engine(memory) => memory.grow(delta).ok(),
+            Bytes::Host(memory) => memory.grow(delta),
+        }
+    }
+}
+
+impl MemoryData {
+    /// Base and length in bytes.
+    pub(crate) fn place(&self) -> (*mut u8, usize) {
+        (self.memory.base(), self.memory.byte_len())
+    }
+
+    /// Bytes of address space, with guards.
+    pub(crate) fn reserved_len(&self) -> usize {
+        self.memory.reserved_len()
+    }
+}
+
+impl Memory {
+    /// A new memory of the host.
+    ///
+    /// # Errors
+    /// Where a limit or the system refuses.
+    pub fn new(store: &mut Store, ty: &MemoryType) -> Result<Memory, Error> {
+        if ty.shared {
+            return Err(Error::new(ErrorKind::Type(
+                "shared memories must be created through `SharedMemory`".to_string(),
+            )));
+        }
+        let position = allocate(store, ty, None, std::ptr::null_mut())?;
+        store.instances.host_memories += 1;
+        Ok(Memory::at(store, position))
+    }
+
+    pub(crate) fn at(store: &Store, position: u32) -> Memory {
+        Memory { id: ItemId::new(store, position), unused: 0 }
+    }
+
+    /// The position in the store's arena.
+    #[inline]
+    pub(crate) fn position(&self, store: &Store) -> Result<u32, Error> {
+        self.id.position_in(store, store.instances.memories.len())
+    }
+
+    #[inline]
+    fn data_of<'a>(&self, store: &'a Store) -> Result<&'a MemoryData, Error> {
+        self.id.find(store, &store.instances.memories)
+    }
+
+    /// The type that the memory was made with: growth doesn't change its minimum.
+    ///
+    /// # Errors
+    /// Where the memory is of another store, as for all functions here.
+    pub fn ty(&self, store: &Store) -> Result<MemoryType, Error> {
+        Ok(self.data_of(store)?.ty)
+    }
+
+    /// The type that imports are compared with, whose minimum is the current size.
+    pub(crate) fn current_ty(&self, store: &Store) -> Result<MemoryType, Error> {
+        Ok(MemoryType { min: self.size(store)?, ..self.ty(store)? })
+    }
+
+    /// Base and length in bytes. Valid until the guest runs again or the memory grows.
+    ///
+    /// # Errors
+    /// See [`Memory::ty`].
+    #[inline]
+    pub fn data(&self, store: &Store) -> Result<(*mut u8, usize), Error> {
+        let data = self.data_of(store)?;
+        // SAFETY: the definition lives as long as the store.
+        let definition = unsafe { &*data.definition };
+        Ok((definition.base, definition.byte_len.load(Ordering::Relaxed)))
+    }
+
+    /// The bytes, to read.
+    ///
+    /// # Errors
+    /// See [`Memory::ty`].
+    pub fn bytes<'a>(&self, store: &'a Store) -> Result<&'a [u8], Error> {
+        let (base, len) = self.data(store)?;
+        // SAFETY: base and length are a live memory's; it isn't shared, and no guest runs while the store is borrowed.
+        Ok(unsafe { std::slice::from_raw_parts(base, len) })
+    }
+
+    /// The bytes, to write.
+    ///
+    /// # Errors
+    /// See [`Memory::ty`].
+    pub fn bytes_mut<'a>(&self, store: &'a mut Store) -> Result<&'a mut [u8], Error> {
+        let (base, len) = self.data(store)?;
+        // SAFETY: as in `bytes`, and the store is borrowed exclusively.
+        Ok(unsafe { std::slice::from_raw_parts_mut(base, len) })
+    }
+
+    /// Pages.
+    ///
+    /// # Errors
+    /// See [`Memory::ty`].
+    #[inline]
+    pub fn size(&self, store: &Store) -> Result<u64, Error> {
+        let data = self.data_of(store)?;
+        Ok(data.memory.byte_len() as u64 >> data.ty.page_size_log2)
+    }
+
+    /// Bytes in a page, as a binary logarithm.
+    ///
+    /// # Errors
+    /// See [`Memory::ty`].
+    #[inline]
+    pub fn page_size_log2(&self, store: &Store) -> Result<u8, Error> {
+        Ok(self.data_of(store)?.ty.page_size_log2)
+    }
+
+    /// Grows by `delta` pages and gives the pages before. Pointers into the memory are stale afterwards.
+    ///
+    /// # Errors
+    /// Where the type's maximum, the store's limits or the system refuse; nothing changes.
+    pub fn grow(&self, store: &mut Store, delta: u64) -> Result<u64, Error> {
+        let position = self.position(store)?;
+        grow(store, position, delta)?
+            .ok_or_else(|| Error::new(ErrorKind::Limit(format!("failed to grow memory by `{delta}`"))))
+    }
+}
+
+/// Asks the limiter for a new memory of `min` bytes.
+pub(crate) fn ask_for_new(store: &mut Store, ty: &MemoryType, min: u64) -> Result<(), Error> {
+    store.ask_limiter_for(Resource::Memory, min, ty.max.map(|_| ty.max_byte_len()), || {
+        Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
+    })
+}
+
+/// Makes a memory and gives its position. `definition` is its place in an instance's block, or null for the host's.
+pub(crate) fn allocate(
+    store: &mut Store,
+    ty: &MemoryType,
+    image: Option<&std::sync::Arc<crate::memory::image::MemoryImage>>,
+    definition: *mut VmMemory,
+) -> Result<u32, Error> {
+    let plan = MemoryPlan::new(ty, &store.engine.config().tunables);
+    let min = ty.min_byte_len().filter(|&len| store.limits.allow_memory(len)).ok_or_else(|| {
+        Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
+    })?;
+    debug_assert!(min <= ty.max_byte_len());
+    ask_for_new(store, ty, min)?;
+    let pooled = !definition.is_null() && store.engine.pool().is_some();
+    let memory = match &store.engine.config().host_memories {
+        Some(creator) if !pooled => Bytes::Host(HostLinearMemory::new(creator, ty)?),
+        _ => {
+            // What the host makes for itself is not the pool's.
+            let source = if pooled { store.engine.instance_memories() } else { store.engine.memories() };
+            LinearMemory::new(ty, plan, image, source)
+                .map(Bytes::Engine)
+                .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))?
+        }
+    };
+    let vm = VmMemory { base: memory.base(), byte_len: AtomicUsize::new(memory.byte_len()) };
+    let (definition, own) = if definition.is_null() {
+        let mut own = Box::new(vm);
+        ((&raw mut *own), Some(own))
+    } else {
+        // SAFETY: the caller gives a place in an instance's block, which lives as long as the store.
+        unsafe { definition.write(vm) };
+        (definition, None)
+    };
+    store.instances.memories.push(MemoryData { memory, ty: *ty, definition, own });
+    Ok(store.instances.memories.len() as u32 - 1)
+}
+
+/// Grows a memory; `None` where it can't, and nothing changed.
+///
+/// # Errors
+/// What the store's limiter says.
+pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Result<Option<u64>, Error> {
+    let data = &store.instances.memories[position as usize];
+    let current = data.memory.byte_len() as u64;
+    if delta == 0 {
+        // Asks for the size, and is no growth that a limit could refuse.
+        return Ok(Some(current >> data.ty.page_size_log2));
+    }
+    let request = growth(&data.ty, current, delta);
+    let allowed = request.desired <= data.ty.max_byte_len() && store.limits.allow_memory(request.desired);
+    let grown = if allowed && store.ask_limiter(&request)? { enlarge(store, position, delta) } else { None };
+    if grown.is_none() {
+        store.growth_failed(&request);
+    }
+    Ok(grown)
+}
+
+/// What a limiter is asked before a memory of this type grows.
+pub(crate) fn growth(ty: &MemoryType, current: u64, delta: u64) -> LimitRequest {
+    let desired = delta.saturating_mul(ty.page_size()).saturating_add(current);
+    let maximum = ty.max.map(|_| ty.max_byte_len());
+    LimitRequest { resource: Resource::Memory, grows: true, current, desired, maximum }
+}
+
+fn enlarge(store: &mut Store, position: u32, delta: u64) -> Option<u64> {
+    let data = &mut store.instances.memories[position as usize];
+    let before = data.memory.grow(delta);
+    debug_assert!(data.own.as_deref().is_none_or(|own| std::ptr::eq(own, data.definition)));
+    // SAFETY: the definition lives as long as the store, and no guest code runs on another thread: it isn't shared.
+    unsafe {
+        (*data.definition).base = data.memory.base();
+        (*data.definition).byte_len.store(data.memory.byte_len(), Ordering::Relaxed);
+    }
+    before
+}

@@ -1,0 +1,158 @@
+//! Compiling modules: what that takes of an engine, so that it can go on beside the engine, and after its end.
+
+use crate::code::link::Text;
+use crate::code::serialize::{self, Expected};
+use crate::code::table::{self, CompileFn};
+use crate::engine::Engine;
+use crate::engine::cache::{Cache, Key};
+use crate::engine::type_registry::Thunk;
+use crate::error::{Error, ErrorKind};
+use crate::module::ModuleBytes;
+use crate::module::thunks::{ArtifactThunks, StoredThunk};
+use crate::sys::fork;
+use ampoule_compiler::optimizing::OptimizingCompiler;
+use ampoule_compiler::{Compiler, ModuleInput, NativeShape, ValueShape};
+use ampoule_core::artifact::CompiledFunction;
+use ampoule_core::features::Features;
+use ampoule_core::module::ModuleDescription;
+use ampoule_core::tunables::Tunables;
+use ampoule_core::types::FuncType;
+use ampoule_core::vm::VmLayout;
+use rayon::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The engine's compiler, and the choices it follows.
+#[derive(Clone)]
+pub(crate) struct ModuleCompiler {
+    compiler: Arc<OptimizingCompiler>,
+    features: Features,
+    tunables: Tunables,
+    parallel: bool,
+    /// Compiles on a thread that the embedder doesn't know of, and may fork beside: each piece is either compiled or not begun in a child.
+    beside_forks: bool,
+    compiled_functions: Arc<AtomicU64>,
+}
+
+impl ModuleCompiler {
+    pub(crate) fn of(engine: &Engine) -> Self {
+        let config = engine.config();
+        Self {
+            compiler: engine.compiler().clone(),
+            features: config.features,
+            tunables: config.tunables,
+            parallel: config.parallel_compilation,
+            beside_forks: false,
+            compiled_functions: engine.compiled_functions_counter().clone(),
+        }
+    }
+
+    /// How functions of a module are compiled.
+    pub(crate) fn compile_fn(
+        &self,
+        description: &Arc<ModuleDescription>,
+        layout: &Arc<VmLayout>,
+        bytes: &Arc<[u8]>,
+    ) -> Box<CompileFn> {
+        let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
+        let this = self.clone();
+        Box::new(move |func| {
+            let ModuleCompiler { compiler, tunables, compiled_functions, .. } = &this;
+            let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables };
+            let compiled = this.piece(|| compiler.compile_function(&input, func)).map_err(|error| error.to_string());
+            compiled_functions.fetch_add(1, Ordering::Relaxed);
+            compiled
+        })
+    }
+
+    /// Compiles one piece of code.
+    fn piece<R>(&self, compile: impl FnOnce() -> R) -> R {
+        if self.beside_forks { fork::hold_off(compile) } else { compile() }
+    }
+
+    /// A compiled module as bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compile`] where the back end refuses a thunk; [`ErrorKind::Artifact`] where the module is too large.
+    pub(crate) fn artifact(
+        &self,
+        description: &ModuleDescription,
+        bytes: &ModuleBytes,
+        text: &Text,
+    ) -> Result<Vec<u8>, Error> {
+        let made_for = Expected { target: self.compiler.target(), features: &self.features, tunables: &self.tunables };
+        let thunks = self.thunks_to_keep(description)?;
+        Ok(serialize::serialize(made_for, description, |range| bytes.range(range), text, &thunks)?)
+    }
+
+    /// The thunks of all of the module's types: its functions may be called, and functions of the host may be called by it, through
+    /// references too.
+    fn thunks_to_keep(&self, description: &ModuleDescription) -> Result<Vec<u8>, Error> {
+        let types = &description.types;
+        let wanted = types.iter().enumerate().flat_map(|(number, ty)| {
+            let has_refs = ty.has_refs();
+            Thunk::KEPT
+                .into_iter()
+                .filter(move |which| which.takes_refs() || !has_refs)
+                .map(move |which| (number, which))
+        });
+        let compile = |(number, which): (usize, Thunk)| {
+            let compiled = self.piece(|| compile_thunk(&self.compiler, &types[number], which))?;
+            Ok(StoredThunk::new(number as u32, which, compiled))
+        };
+        let wanted: Vec<_> = wanted.collect();
+        let stored: Result<Vec<_>, Error> = if self.parallel {
+            crate::engine::parallel::on_all_cores(|| wanted.into_par_iter().map(compile).collect())
+        } else {
+            wanted.into_iter().map(compile).collect()
+        };
+        Ok(ArtifactThunks::encode(&stored?)?)
+    }
+
+    /// Has a module compiled as a whole for a cache, beside everything else.
+    pub(crate) fn compile_for(
+        &self,
+        cache: &Cache,
+        key: Key,
+        description: &Arc<ModuleDescription>,
+        layout: &Arc<VmLayout>,
+        bytes: &Arc<[u8]>,
+    ) {
+        let compiler = ModuleCompiler { parallel: false, beside_forks: true, ..self.clone() };
+        let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
+        cache.store_later(key, move || {
+            let compile = compiler.compile_fn(&description, &layout, &bytes);
+            let functions = table::compile_all(description.bodies.len(), compiler.parallel, &*compile)?;
+            let text = Text::link(functions, description.num_imported_functions)?;
+            compiler.artifact(&description, &ModuleBytes::Whole(bytes), &text)
+        });
+    }
+}
+
+/// A thunk for functions of a type.
+///
+/// # Errors
+/// [`ErrorKind::Compile`] where the back end refuses.
+pub(crate) fn compile_thunk(
+    compiler: &OptimizingCompiler,
+    ty: &FuncType,
+    which: Thunk,
+) -> Result<CompiledFunction, Error> {
+    match which {
+        Thunk::EntryRaw => compiler.entry_thunk(ty, ValueShape::Raw),
+        Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
+        Thunk::ExitRaw => compiler.exit_thunk(ty, ValueShape::Raw),
+        Thunk::ExitChecked => compiler.exit_thunk(ty, ValueShape::Checked),
+        Thunk::ExitNative => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: false }),
+        Thunk::ExitNativeEnv => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: false }),
+        Thunk::ExitNativeCaller => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: true }),
+        Thunk::ExitNativeEnvCaller => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: true }),
+    }
+    .map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))
+}
+
+/// A guess of the machine code a module needs if all of it is compiled. Addresses cost nothing.
+pub(crate) fn code_capacity(description: &ModuleDescription) -> usize {
+    let section = description.code_section.end - description.code_section.start;
+    (section as usize).saturating_mul(8).clamp(1 << 16, 1 << 30)
+}

@@ -1,0 +1,530 @@
+//! Modules: validated code, ready to be instantiated any number of times.
+
+#[cfg(feature = "compiler")]
+pub(crate) mod compile;
+pub mod symbols;
+pub(crate) mod thunks;
+
+use crate::code::registry;
+use crate::code::serialize;
+use crate::code::table::ModuleCode;
+#[cfg(feature = "compiler")]
+use crate::code::{link::Text, table};
+use crate::engine::Engine;
+#[cfg(feature = "compiler")]
+use crate::engine::cache::Cache;
+use crate::engine::type_registry::Signature;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::memory::cache::MemoryCache;
+use crate::memory::image::MemoryImage;
+#[cfg(feature = "compiler")]
+use crate::module::compile::{ModuleCompiler, code_capacity};
+use crate::module::symbols::Symbols;
+use crate::module::thunks::ArtifactThunks;
+use crate::table::LazyImage;
+use ampoule_core::const_expr::{ConstExpr, ConstOp};
+use ampoule_core::decode;
+use ampoule_core::index::*;
+use ampoule_core::module::{ElemItems, ElemMode, Export, Import, Item, ModuleDescription, TableInit};
+use ampoule_core::types::ExternType;
+use ampoule_core::vm::VmLayout;
+use hashbrown::HashMap;
+use std::ffi::c_void;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock, Weak};
+
+/// A module. Cheap to clone; threads and stores may share it.
+#[derive(Clone)]
+pub struct Module(Arc<ModuleInner>);
+
+struct ModuleInner {
+    engine: Engine,
+    description: Arc<ModuleDescription>,
+    layout: Arc<VmLayout>,
+    bytes: ModuleBytes,
+    signatures: Box<[Arc<Signature>]>,
+    /// The same, as `VmContext::signatures` wants them.
+    signature_words: Box<[*const c_void]>,
+    code: Arc<ModuleCode>,
+    exports: ExportIndex,
+    /// What instantiation can take ready-made, worked out at the first one.
+    plan: OnceLock<InstantiationPlan>,
+    symbols: OnceLock<Symbols>,
+}
+
+// SAFETY: the signature words are addresses of the records beside them, only compared.
+unsafe impl Send for ModuleInner {}
+// SAFETY: as above.
+unsafe impl Sync for ModuleInner {}
+
+/// The bytes that a module's description points into.
+#[derive(Clone)]
+pub(crate) enum ModuleBytes {
+    /// The whole module.
+    #[cfg(feature = "compiler")]
+    Whole(Arc<[u8]>),
+    /// What an artifact keeps of it; and the thunks that came along, for the engine.
+    Kept(
+        Arc<serialize::KeptBytes>,
+        #[expect(dead_code, reason = "the engine has a weak reference")] Arc<ArtifactThunks>,
+    ),
+}
+
+impl ModuleBytes {
+    /// The bytes of a range of the module; empty where an artifact doesn't keep it.
+    pub(crate) fn range(&self, range: &Range<u64>) -> &[u8] {
+        match self {
+            #[cfg(feature = "compiler")]
+            ModuleBytes::Whole(bytes) => &bytes[range.start as usize..range.end as usize],
+            ModuleBytes::Kept(kept, _) => kept.range(range),
+        }
+    }
+}
+
+/// What every instantiation of a module has in common.
+pub(crate) struct InstantiationPlan {
+    /// For each memory of the module's own, its initial content where that can be mapped.
+    pub(crate) images: Box<[Option<Arc<MemoryImage>>]>,
+    /// Data segments before this one are in the images.
+    pub(crate) first_data: usize,
+    /// For each table of the module's own, what its lazy elements stand for.
+    pub(crate) tables: Box<[Option<LazyImage>]>,
+    /// Element segments before this one are in the tables.
+    pub(crate) first_elem: usize,
+}
+
+/// From names to exports. Few names are compared one after another; many are hashed.
+enum ExportIndex {
+    Few,
+    Many(HashMap<Box<str>, u32>),
+}
+
+const FEW: usize = 8;
+
+impl Module {
+    /// Compiles a module from its binary or text form. By default each function is compiled when it is first called.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] or [`ErrorKind::Text`] with the place and the reason.
+    #[cfg(feature = "compiler")]
+    pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
+        if bytes.starts_with(b"\0asm") {
+            return Module::from_binary(engine, bytes);
+        }
+        let binary = wat::parse_bytes(bytes).map_err(|error| Error::new(ErrorKind::Text(error.to_string())))?;
+        Module::from_binary(engine, &binary)
+    }
+
+    /// The binary form of a module's text form. It may still be invalid as a module.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Text`] with the place and the reason.
+    #[cfg(feature = "compiler")]
+    pub fn binary_of_text(text: &str) -> Result<Vec<u8>, Error> {
+        wat::parse_str(text).map_err(|error| Error::new(ErrorKind::Text(error.to_string())))
+    }
+
+    /// Compiles a module from its binary form; see [`Module::new`].
+    ///
+    /// # Errors
+    /// See [`Module::new`].
+    #[cfg(feature = "compiler")]
+    pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
+        let cached = match &engine.config().cache {
+            Some(cache) => Some((cache, Cache::key(made_for(engine), &engine.config().cranelift_flags, bytes)?)),
+            None => None,
+        };
+        // What is in the cache was valid when it came there, under the same key.
+        if let Some((cache, key)) = &cached
+            && let Some(loaded) = cache.load(key, made_for(engine))
+        {
+            return Module::loaded(engine, loaded);
+        }
+        let description = Arc::new(validated(engine, bytes).map_err(|invalid| invalid.into_error(bytes))?);
+        let bytes: Arc<[u8]> = bytes.into();
+        let layout = Arc::new(VmLayout::new(&description));
+        if let Some(pool) = engine.pool() {
+            pool.check_module(&description, &layout)?;
+        }
+        let (count, imported) = (description.bodies.len(), description.num_imported_functions);
+        let compiler = ModuleCompiler::of(engine);
+        let compile = compiler.compile_fn(&description, &layout, &bytes);
+        let code = if engine.compiles_eagerly() {
+            let functions = table::compile_all(count, engine.config().parallel_compilation, &*compile)?;
+            ModuleCode::linked(Text::link(functions, imported)?, imported)?
+        } else {
+            ModuleCode::lazy(count, imported, code_capacity(&description), compile)?
+        };
+        if let Some((cache, key)) = cached.as_ref().filter(|_| !engine.compiles_eagerly()) {
+            compiler.compile_for(cache, *key, &description, &layout, &bytes);
+        }
+        let module = Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code);
+        if let Some((cache, key)) = cached.filter(|_| engine.compiles_eagerly()) {
+            cache.store(&key, &module.serialize()?);
+        }
+        Ok(module)
+    }
+
+    /// Without a compiler there are no modules but deserialized ones.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(feature = "compiler"))]
+    pub fn from_binary(_: &Engine, _: &[u8]) -> Result<Module, Error> {
+        Err(Error::no_compiler())
+    }
+
+    /// Without a compiler nothing is serialized.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(feature = "compiler"))]
+    pub fn serialize(&self) -> Result<Vec<u8>, Error> {
+        Err(Error::no_compiler())
+    }
+
+    /// Whether bytes are a valid module for this engine.
+    ///
+    /// # Errors
+    /// See [`Module::new`].
+    pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<(), Error> {
+        validated(engine, bytes).map(|_| ()).map_err(|invalid| invalid.error.into())
+    }
+
+    /// The compiled module as bytes, for [`Module::deserialize`]. Compiles what hasn't been.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compile`] where the back end refuses a function.
+    #[cfg(feature = "compiler")]
+    pub fn serialize(&self) -> Result<Vec<u8>, Error> {
+        let text = self.0.code.text(self.0.engine.config().parallel_compilation)?;
+        ModuleCompiler::of(&self.0.engine).artifact(&self.0.description, &self.0.bytes, &text)
+    }
+
+    /// The module that [`Module::serialize`] wrote.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Artifact`] where the bytes are damaged, or made by another version, for another machine or another
+    /// configuration.
+    ///
+    /// # Safety
+    /// The bytes are code, and what is checked only catches mistakes: they must be what [`Module::serialize`] wrote.
+    pub unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
+        Module::loaded(engine, serialize::load_bytes(bytes, made_for(engine))?)
+    }
+
+    /// As [`Module::deserialize`], from a file, which is mapped rather than read.
+    ///
+    /// # Errors
+    /// As [`Module::deserialize`], or where the file can't be opened or mapped.
+    ///
+    /// # Safety
+    /// As [`Module::deserialize`]; and the file must not change while the module lives.
+    pub unsafe fn deserialize_file(engine: &Engine, path: &std::path::Path) -> Result<Module, Error> {
+        let file =
+            std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
+        Module::loaded(engine, serialize::load_file(&file, made_for(engine))?)
+    }
+
+    fn loaded(engine: &Engine, loaded: serialize::Loaded) -> Result<Module, Error> {
+        let layout = Arc::new(VmLayout::new(&loaded.module));
+        if let Some(pool) = engine.pool() {
+            pool.check_module(&loaded.module, &layout)?;
+        }
+        let description = Arc::new(loaded.module);
+        let thunks = Arc::new(ArtifactThunks::new(loaded.thunks, description.clone()));
+        engine.add_thunks(&thunks);
+        let kept = ModuleBytes::Kept(Arc::new(loaded.bytes), thunks);
+        Ok(Module::assemble(engine, description, layout, kept, loaded.code))
+    }
+
+    pub(crate) fn assemble(
+        engine: &Engine,
+        description: Arc<ModuleDescription>,
+        layout: Arc<VmLayout>,
+        bytes: ModuleBytes,
+        code: Arc<ModuleCode>,
+    ) -> Module {
+        let signatures: Box<[_]> = description.types.iter().map(|ty| engine.types().intern(ty)).collect();
+        let inner = Arc::new(ModuleInner {
+            engine: engine.clone(),
+            signature_words: signatures.iter().map(Signature::as_word).collect(),
+            signatures,
+            exports: ExportIndex::new(&description.exports),
+            description,
+            layout,
+            bytes,
+            code,
+            plan: OnceLock::new(),
+            symbols: OnceLock::new(),
+        });
+        let owner: Weak<ModuleInner> = Arc::downgrade(&inner);
+        inner.code.set_owner(owner);
+        if let Some(profiler) = engine.profiler() {
+            inner.code.watch(Box::new(profiler.for_module(&inner.description, &inner.bytes)));
+        }
+        Module(inner)
+    }
+
+    /// The module whose machine code is at this address.
+    pub(crate) fn at(pc: usize) -> Option<Module> {
+        let owner = registry::lookup(pc)?.owner()?;
+        owner.downcast::<ModuleInner>().ok().map(Module)
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// Whether two handles are the same module.
+    pub fn same(&self, other: &Module) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The name the module gives itself.
+    pub fn name(&self) -> Option<&str> {
+        self.0.description.name.as_deref()
+    }
+
+    /// Everything the module's bytes say.
+    pub fn description(&self) -> &Arc<ModuleDescription> {
+        &self.0.description
+    }
+
+    /// The imports, in order: names and type.
+    pub fn imports(&self) -> impl Iterator<Item = (&Import, ExternType)> {
+        self.0.description.imports.iter().map(|import| (import, self.0.description.item_type(import.item)))
+    }
+
+    /// The exports, in order: name and type.
+    pub fn exports(&self) -> impl Iterator<Item = (&Export, ExternType)> {
+        self.0.description.exports.iter().map(|export| (export, self.0.description.item_type(export.item)))
+    }
+
+    /// The addresses of the module's machine code in this process: what was reserved for it, which may be more than there is so
+    /// far.
+    pub fn image_range(&self) -> Range<usize> {
+        self.0.code.range()
+    }
+
+    pub(crate) fn layout(&self) -> &Arc<VmLayout> {
+        &self.0.layout
+    }
+
+    pub(crate) fn bytes(&self) -> &ModuleBytes {
+        &self.0.bytes
+    }
+
+    pub(crate) fn code(&self) -> &Arc<ModuleCode> {
+        &self.0.code
+    }
+
+    pub(crate) fn signature_words(&self) -> *const *const c_void {
+        self.0.signature_words.as_ptr()
+    }
+
+    pub(crate) fn signature_word(&self, ty: TypeIndex) -> *const c_void {
+        self.0.signature_words[ty.index()]
+    }
+
+    pub(crate) fn signature(&self, func: FuncIndex) -> &Arc<Signature> {
+        &self.0.signatures[self.0.description.functions[func.index()].index()]
+    }
+
+    #[inline]
+    pub(crate) fn export_item(&self, name: &str) -> Option<Item> {
+        let exports = &self.0.description.exports;
+        match &self.0.exports {
+            ExportIndex::Few => exports.iter().find(|export| export.name == name).map(|export| export.item),
+            ExportIndex::Many(positions) => positions.get(name).map(|&position| exports[position as usize].item),
+        }
+    }
+
+    /// Names and source positions, for backtraces.
+    pub(crate) fn symbols(&self) -> &Symbols {
+        self.0.symbols.get_or_init(|| Symbols::new(&self.0.description, &self.0.bytes))
+    }
+
+    pub(crate) fn plan(&self) -> &InstantiationPlan {
+        self.0.plan.get_or_init(|| {
+            let module = &*self.0.description;
+            let (images, first_data) = if self.0.engine.config().memory_init_cow {
+                memory_images(module, &self.0.bytes, self.0.engine.instance_memories())
+            } else {
+                (module.memories[module.num_imported_memories..].iter().map(|_| None).collect(), 0)
+            };
+            let (tables, first_elem) = table_images(module);
+            InstantiationPlan { images, first_data, tables, first_elem }
+        })
+    }
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl ExportIndex {
+    fn new(exports: &[Export]) -> Self {
+        if exports.len() <= FEW {
+            return ExportIndex::Few;
+        }
+        ExportIndex::Many(
+            exports.iter().enumerate().map(|(at, export)| (export.name.as_str().into(), at as u32)).collect(),
+        )
+    }
+}
+
+/// What artifacts of this engine are made for, and must have been made for.
+fn made_for(engine: &Engine) -> serialize::Expected<'_> {
+    let config = engine.config();
+    serialize::Expected { target: engine.target(), features: &config.features, tunables: &config.tunables }
+}
+
+/// Why bytes are no valid module, and the function body in which that shows, with the module, where it shows in one.
+struct Invalid {
+    error: decode::DecodeError,
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "without one, only validity is asked for"))]
+    body: Option<(Box<ModuleDescription>, usize)>,
+}
+
+impl From<decode::DecodeError> for Invalid {
+    fn from(error: decode::DecodeError) -> Self {
+        Self { error, body: None }
+    }
+}
+
+impl Invalid {
+    /// The error of making a module of these bytes.
+    #[cfg(feature = "compiler")]
+    fn into_error(self, bytes: &[u8]) -> Error {
+        let Some((module, position)) = self.body else { return self.error.into() };
+        let func = (module.num_imported_functions + position) as u32;
+        let section =
+            module.name_section.as_ref().and_then(|range| bytes.get(range.start as usize..range.end as usize));
+        let name = section.and_then(|section| ampoule_core::names::function_names(section).remove(&func));
+        Error::new(ErrorKind::Body { func, name, error: self.error })
+    }
+}
+
+/// Decodes and validates, the bodies on all cores where that pays. Of several invalid bodies the first is told.
+fn validated(engine: &Engine, bytes: &[u8]) -> Result<ModuleDescription, Invalid> {
+    let decode::Decoded { module, bodies } = decode::decode(bytes, &engine.config().features)?;
+    match first_invalid(engine, bodies) {
+        None => Ok(module),
+        Some((position, error)) => Err(Invalid { error, body: Some((Box::new(module), position)) }),
+    }
+}
+
+#[cfg_attr(not(feature = "compiler"), expect(unused_variables, reason = "threads come with the compiler"))]
+fn first_invalid(engine: &Engine, bodies: Vec<decode::Body<'_>>) -> Option<(usize, decode::DecodeError)> {
+    let check = |scratch: &mut decode::Scratch, (position, body)| {
+        decode::validate_body(body, scratch).err().map(|error| (position, error))
+    };
+    #[cfg(feature = "compiler")]
+    if engine.config().parallel_compilation && bodies.len() > 64 {
+        use rayon::prelude::*;
+        return crate::engine::parallel::on_all_cores(|| {
+            let pieces = bodies.into_par_iter().with_min_len(32).enumerate();
+            pieces.map_init(decode::Scratch::default, check).find_map_first(|invalid| invalid)
+        });
+    }
+    let mut scratch = decode::Scratch::default();
+    bodies.into_iter().enumerate().find_map(|body| check(&mut scratch, body))
+}
+
+/// The initial content of each own memory, where the leading data segments tell it without running anything.
+fn memory_images(
+    module: &ModuleDescription,
+    bytes: &ModuleBytes,
+    cache: &MemoryCache,
+) -> (Box<[Option<Arc<MemoryImage>>]>, usize) {
+    let own = &module.memories[module.num_imported_memories..];
+    let mut pieces: Vec<Vec<(u64, &[u8])>> = vec![Vec::new(); own.len()];
+    let mut first_data = module.datas.len();
+    for (position, data) in module.datas.iter().enumerate() {
+        let Some((memory, offset)) = &data.active else { continue };
+        let content = bytes.range(&data.bytes);
+        let place = memory.index().checked_sub(module.num_imported_memories).zip(offset.constant_offset()).filter(
+            |&(own_index, at)| {
+                let ty = &own[own_index];
+                let len = ty.min_byte_len().unwrap_or(0);
+                !ty.shared
+                    && ty.page_size_log2 == 16
+                    && at.checked_add(content.len() as u64).is_some_and(|end| end <= len)
+            },
+        );
+        let Some((own_index, at)) = place else {
+            first_data = position;
+            break;
+        };
+        pieces[own_index].push((at, content));
+    }
+    // Where the system has no file for an image, copying still works.
+    let images: Option<Vec<_>> = pieces
+        .iter()
+        .zip(own)
+        .map(|(pieces, ty)| {
+            if pieces.is_empty() {
+                return Some(None);
+            }
+            let len = usize::try_from(ty.min_byte_len()?).ok()?;
+            MemoryImage::new(len, pieces, cache).ok().flatten().map(Some)
+        })
+        .collect();
+    match images {
+        Some(images) => (images.into(), first_data),
+        // An image that doesn't pay for one memory: every segment is copied, in order.
+        None => (own.iter().map(|_| None).collect(), 0),
+    }
+}
+
+/// Elements a lazy table image may have: larger tables are written by their segments.
+const MAX_LAZY_ELEMENTS: u64 = 1 << 20;
+
+/// What each own table's elements stand for, where the leading element segments tell it without running anything.
+fn table_images(module: &ModuleDescription) -> (Box<[Option<LazyImage>]>, usize) {
+    let own = &module.tables[module.num_imported_tables..];
+    let mut images: Vec<Option<Vec<Option<FuncIndex>>>> = vec![None; own.len()];
+    let mut first_elem = module.elems.len();
+    for (position, elem) in module.elems.iter().enumerate() {
+        let ElemMode::Active(table, offset) = &elem.mode else { continue };
+        let place = table
+            .index()
+            .checked_sub(module.num_imported_tables)
+            .zip(offset.constant_offset())
+            .zip(functions_of(&elem.items));
+        let fitting = place.filter(|&((own_index, at), ref items)| {
+            let end = at.checked_add(items.len() as u64);
+            matches!(module.table_inits[own_index], TableInit::Null)
+                && end.is_some_and(|end| end <= own[own_index].min.min(MAX_LAZY_ELEMENTS))
+        });
+        let Some(((own_index, at), items)) = fitting else {
+            first_elem = position;
+            break;
+        };
+        let image = images[own_index].get_or_insert_default();
+        let end = at as usize + items.len();
+        if image.len() < end {
+            image.resize(end, None);
+        }
+        image[at as usize..end].copy_from_slice(&items);
+    }
+    (images.into_iter().map(|image| image.map(Arc::from)).collect(), first_elem)
+}
+
+/// The elements of a segment, where each is a function or null.
+fn functions_of(items: &ElemItems) -> Option<Vec<Option<FuncIndex>>> {
+    let of_expr = |expr: &ConstExpr| match *expr.ops {
+        [ConstOp::RefFunc(func)] => Some(Some(func)),
+        [ConstOp::RefNull(ampoule_core::types::RefType::Func)] => Some(None),
+        _ => None,
+    };
+    match items {
+        ElemItems::Funcs(funcs) => Some(funcs.iter().copied().map(Some).collect()),
+        ElemItems::Exprs(exprs) => exprs.iter().map(of_expr).collect(),
+    }
+}

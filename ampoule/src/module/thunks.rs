@@ -1,0 +1,143 @@
+//! Thunks in artifacts: an engine without a compiler can call what it has thunks for, and one with a compiler need not make them
+//! again.
+
+#[cfg(feature = "compiler")]
+use crate::code::CodeError;
+use crate::engine::type_registry::Thunk;
+use ampoule_core::artifact::{CompiledFunction, Relocation, RelocationTarget};
+use ampoule_core::builtins::Builtin;
+use ampoule_core::module::ModuleDescription;
+use ampoule_core::types::FuncType;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+/// One thunk as an artifact keeps it.
+#[derive(Serialize, Deserialize)]
+pub struct StoredThunk {
+    /// Position of its type in the module.
+    ty: u32,
+    which: u8,
+    alignment: u32,
+    code: Vec<u8>,
+    /// Where calls of builtins are, and which.
+    relocations: Vec<(u32, u32)>,
+}
+
+impl StoredThunk {
+    /// What is to be kept of a compiled thunk of the module's type number `ty`.
+    ///
+    /// # Panics
+    /// Where the thunk calls a function of a module: a bug of the compiler.
+    #[cfg(feature = "compiler")]
+    pub fn new(ty: u32, which: Thunk, compiled: CompiledFunction) -> Self {
+        let relocations = compiled.relocations.iter().map(|relocation| match relocation.target {
+            RelocationTarget::Builtin(builtin) => (relocation.offset, builtin as u32),
+            RelocationTarget::Func(_) => unreachable!("a thunk calls through the reference it is given"),
+        });
+        let relocations = relocations.collect();
+        StoredThunk { ty, which: which as u8, alignment: compiled.alignment, code: compiled.code, relocations }
+    }
+
+    /// `None` where it is not what a compiler made.
+    fn compiled(self) -> Option<CompiledFunction> {
+        let (len, mut relocations) = (self.code.len(), Vec::with_capacity(self.relocations.len()));
+        for (offset, builtin) in self.relocations {
+            let builtin = *Builtin::ALL.get(builtin as usize)?;
+            (offset as usize).checked_add(4).filter(|&end| end <= len)?;
+            relocations.push(Relocation { offset, target: RelocationTarget::Builtin(builtin) });
+        }
+        let alignment = Some(self.alignment).filter(|alignment| alignment.is_power_of_two() && *alignment <= 4096)?;
+        Some(CompiledFunction { code: self.code, alignment, relocations, ..Default::default() })
+    }
+}
+
+/// The thunks of an artifact, decoded when one is asked for.
+pub struct ArtifactThunks {
+    bytes: Box<[u8]>,
+    module: Arc<ModuleDescription>,
+    decoded: OnceLock<HashMap<(FuncType, u8), CompiledFunction>>,
+}
+
+impl ArtifactThunks {
+    /// The thunks in `bytes`, as `ArtifactThunks::encode` made them for `module`.
+    pub fn new(bytes: Box<[u8]>, module: Arc<ModuleDescription>) -> Self {
+        ArtifactThunks { bytes, module, decoded: OnceLock::new() }
+    }
+
+    /// The bytes that an artifact keeps.
+    ///
+    /// # Errors
+    /// Where there is no memory for them.
+    #[cfg(feature = "compiler")]
+    pub fn encode(thunks: &[StoredThunk]) -> Result<Vec<u8>, CodeError> {
+        postcard::to_stdvec(thunks).map_err(|error| CodeError::Artifact(error.to_string()))
+    }
+
+    /// The thunk of a type, if it is here.
+    pub fn find(&self, ty: &FuncType, which: Thunk) -> Option<&CompiledFunction> {
+        // An unreadable list is an empty one: the bytes had the right checksum, so it is another's mistake, and shows as thunks
+        // that are missing.
+        let decoded = self.decoded.get_or_init(|| {
+            let stored: Vec<StoredThunk> = postcard::from_bytes(&self.bytes).unwrap_or_default();
+            let typed = stored.into_iter().filter_map(|thunk| {
+                let key = (self.module.types.get(thunk.ty as usize)?.clone(), thunk.which);
+                Some((key, thunk.compiled()?))
+            });
+            typed.collect()
+        });
+        decoded.get(&(ty.clone(), which as u8))
+    }
+}
+
+impl std::fmt::Debug for ArtifactThunks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ArtifactThunks").field("len", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "compiler"))]
+mod tests {
+    use super::*;
+    use ampoule_core::types::ValType;
+
+    fn thunk() -> CompiledFunction {
+        let target = RelocationTarget::Builtin(Builtin::HostError);
+        CompiledFunction {
+            code: vec![0x90; 16],
+            alignment: 16,
+            relocations: vec![Relocation { offset: 4, target }],
+            ..Default::default()
+        }
+    }
+
+    fn module() -> Arc<ModuleDescription> {
+        let types = vec![FuncType::new([], []), FuncType::new([ValType::I32], [])];
+        Arc::new(ModuleDescription { types, ..Default::default() })
+    }
+
+    #[test]
+    fn what_was_kept_is_found_by_type() {
+        let bytes = ArtifactThunks::encode(&[StoredThunk::new(1, Thunk::ExitRaw, thunk())]).unwrap();
+        let thunks = ArtifactThunks::new(bytes.into(), module());
+        let found = thunks.find(&FuncType::new([ValType::I32], []), Thunk::ExitRaw).unwrap();
+        assert_eq!((found.code.len(), found.relocations[0].offset), (16, 4));
+        assert!(thunks.find(&FuncType::new([ValType::I32], []), Thunk::EntryRaw).is_none());
+        assert!(thunks.find(&FuncType::new([], []), Thunk::ExitRaw).is_none());
+    }
+
+    #[test]
+    fn what_no_compiler_made_is_not_there() {
+        let mut outside = StoredThunk::new(0, Thunk::ExitRaw, thunk());
+        outside.relocations[0].0 = 13;
+        let mut unknown = StoredThunk::new(0, Thunk::EntryRaw, thunk());
+        unknown.relocations[0].1 = u32::MAX;
+        let elsewhere = StoredThunk::new(7, Thunk::EntryChecked, thunk());
+        let bytes = ArtifactThunks::encode(&[outside, unknown, elsewhere]).unwrap();
+        let thunks = ArtifactThunks::new(bytes.into(), module());
+        for which in Thunk::KEPT {
+            assert!(thunks.find(&FuncType::new([], []), which).is_none());
+        }
+        assert!(ArtifactThunks::new([0xff; 9].into(), module()).find(&FuncType::new([], []), Thunk::ExitRaw).is_none());
+    }
+}
