@@ -928,7 +928,8 @@ WASM_API_EXTERN void wasm_frame_vec_delete(own wasm_frame_vec_t *vec);
 
 /// Returns a copy of `frame`, owned by the caller.
 WASM_API_EXTERN own wasm_frame_t *wasm_frame_copy(const wasm_frame_t *frame);
-/// The instance the function belongs to. Not supported: ends the process.
+/// The instance the function belongs to, borrowed from the frame; null where it
+/// is not known, as in this library.
 WASM_API_EXTERN struct wasm_instance_t *wasm_frame_instance(
     const wasm_frame_t *frame);
 /// The index of the function in its module, imports counted.

@@ -1,7 +1,7 @@
 //! The conversions at the boundary: what C passes becomes what Rust takes, what Rust gives becomes what C expects.
 
 use crate::error::wasmtime_error_t;
-use crate::wasm::trap::wasm_trap_t;
+use crate::wasm::object::wasm_trap_t;
 use ampoule::{Error, Store};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -144,7 +144,12 @@ pub fn null_func() -> Error {
     Error::message("a null function reference was given where a function is needed")
 }
 
-/// Whether a handle's store is this one, where there is no error to tell.
-pub fn owns(store: &Store, store_id: u64) -> bool {
-    store.id() == store_id
+/// The error of using what can only be null as an object.
+pub fn null_ref(what: &str) -> Error {
+    Error::message(format!("a null reference was given where {what} is needed"))
+}
+
+/// Refuses what was made for another store.
+pub fn check_store(store: &Store, store_id: u64) -> Result<(), Error> {
+    if store.id() == store_id { Ok(()) } else { Err(Error::message("object used with the wrong store")) }
 }

@@ -1,9 +1,7 @@
 //! `wasmtime/error.h`: why a function failed.
 
-use crate::boundary::give_error;
 use crate::wasm::bytes::wasm_name_t;
-use crate::wasm::frame::wasm_frame_vec_t;
-use crate::wasm::trap::frames_of;
+use crate::wasm::frame::{frames_of, wasm_frame_vec_t};
 use ampoule::Error;
 use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
@@ -15,7 +13,7 @@ pub struct wasmtime_error_t(pub(crate) Error);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_error_new(message: *const c_char) -> Box<wasmtime_error_t> {
     // SAFETY: the caller passes a NUL-terminated string.
-    give_error(Error::host(unsafe { CStr::from_ptr(message) }.to_string_lossy()))
+    Box::new(wasmtime_error_t(Error::host(unsafe { CStr::from_ptr(message) }.to_string_lossy())))
 }
 
 #[unsafe(no_mangle)]

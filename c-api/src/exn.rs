@@ -4,9 +4,9 @@
 use crate::boundary::{expect, give, give_trap, misuse};
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_tag_t;
-use crate::gc::wasmtime_exn_type_t;
+use crate::gc::types::wasmtime_exn_type_t;
 use crate::val::{from_c, into_c, wasmtime_exnref_t, wasmtime_val_t};
-use crate::wasm::trap::wasm_trap_t;
+use crate::wasm::object::wasm_trap_t;
 use ampoule::{Error, ExnRef, Store};
 use std::mem::MaybeUninit;
 

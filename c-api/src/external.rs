@@ -2,7 +2,7 @@
 
 use crate::boundary::{expect, misuse, null_func};
 use crate::sharedmemory::wasmtime_sharedmemory_t;
-use crate::wasm::externtype::wasm_externtype_t;
+use crate::wasm::parts::wasm_externtype_t;
 use ampoule::{Error, Extern, Func, Global, Memory, Store, Table, Tag};
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, MaybeUninit};

@@ -8,9 +8,9 @@ use crate::boundary::{TrapOut, expect, give_trap_or_error, guarded, text};
 use crate::error::wasmtime_error_t;
 use crate::external::{need_func, wasmtime_extern_t, wasmtime_func_t};
 use crate::foreign::{Finalizer, Foreign};
-use crate::val::{from_c, into_c, wasmtime_val_raw_t, wasmtime_val_t};
-use crate::wasm::functype::wasm_functype_t;
-use crate::wasm::trap::wasm_trap_t;
+use crate::val::{from_c, into_c, take_from_c, wasmtime_val_raw_t, wasmtime_val_t};
+use crate::wasm::object::wasm_trap_t;
+use crate::wasm::parts::wasm_functype_t;
 use ampoule::func::CallOutcome;
 use ampoule::func::host::{CheckedCallback, HostFunc, RawCallback};
 use ampoule::{Caller, Engine, Error, Func, FuncType, Store, Val};
@@ -67,22 +67,32 @@ pub(crate) fn host_func(
         // SAFETY: the header's contract for callbacks is `CheckedCallback`'s, and the owner is what `env` points into.
         return unsafe { HostFunc::checked(engine, ty, callback, env, Box::new(owner)) };
     }
+    converting_host_func(engine, ty, move |caller, args, results| {
+        // SAFETY: the header's contract; the arrays are as long as the type says, and `env` lives as long as its owner.
+        let trap = unsafe {
+            callback(owner.data(), caller.as_vm(), args.as_ptr(), args.len(), results.as_mut_ptr(), results.len())
+        };
+        // SAFETY: a trap that a callback returns is one that the library made, given up.
+        if trap.is_null() { Ok(()) } else { Err(unsafe { *Box::from_raw(trap.cast::<Error>()) }) }
+    })
+}
+
+/// The host function of a C callback that takes or gives references: their handles are made for it.
+pub(crate) fn converting_host_func(
+    engine: &Engine,
+    ty: &FuncType,
+    call: impl Fn(Caller<'_>, &[wasmtime_val_t], &mut [wasmtime_val_t]) -> Result<(), Error> + Send + Sync + 'static,
+) -> Result<HostFunc, Error> {
     let results = ty.results().to_vec();
     HostFunc::new(engine, ty, move |caller, args, answers| {
         let args: Vec<wasmtime_val_t> = args.iter().map(|arg| into_c(arg.clone())).collect();
         let mut given: Vec<wasmtime_val_t> = results.iter().map(|&ty| into_c(Val::default_for(ty))).collect();
-        // SAFETY: the header's contract; the arrays are as long as the type says, and `env` lives as long as its owner.
-        let trap = unsafe {
-            callback(owner.data(), caller.as_vm(), args.as_ptr(), args.len(), given.as_mut_ptr(), given.len())
-        };
+        let called = call(caller, &args, &mut given);
         // Arguments were lent, so they are taken back; results are given up, so they are taken over, also where they don't
         // count.
-        args.into_iter().for_each(|arg| drop(crate::val::take_from_c(arg)));
-        let mut taken = given.into_iter().map(crate::val::take_from_c).collect::<Vec<_>>().into_iter();
-        if !trap.is_null() {
-            // SAFETY: a trap that a callback returns is one that the library made, given up.
-            return Err(unsafe { *Box::from_raw(trap.cast::<Error>()) });
-        }
+        args.into_iter().for_each(|arg| drop(take_from_c(arg)));
+        let mut taken = given.into_iter().map(take_from_c).collect::<Vec<_>>().into_iter();
+        called?;
         answers.iter_mut().try_for_each(|answer| {
             *answer = taken.next().expect("as many as there are results")?;
             Ok(())

@@ -8,8 +8,9 @@ use crate::func::{host_func, host_func_unchecked, wasmtime_func_callback_t, wasm
 use crate::instance::{wasmtime_instance_pre_t, wasmtime_instance_t};
 use crate::module::wasmtime_module_t;
 use crate::wasm::engine::wasm_engine_t;
-use crate::wasm::functype::wasm_functype_t;
-use ampoule::{Linker, Store};
+use crate::wasm::parts::wasm_functype_t;
+use ampoule::func::host::HostFunc;
+use ampoule::{Engine, Error, Linker, Store};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
@@ -85,13 +86,9 @@ pub unsafe extern "C" fn wasmtime_linker_define_func(
     finalizer: Finalizer,
 ) -> Option<Box<wasmtime_error_t>> {
     let owner = Foreign::new(data, finalizer);
+    let make = |engine: &Engine| host_func(engine, ty.ty(), cb, data, owner);
     // SAFETY: the names are lent for this call.
-    let define = || unsafe {
-        let (module, name) = (text(module, module_len)?, text(name, name_len)?);
-        let host = host_func(linker.linker.engine(), ty.ty(), cb, data, owner)?;
-        linker.linker.define_host(module, name, host)
-    };
-    give_unit(define())
+    unsafe { define_func(linker, (module, module_len), (name, name_len), make) }
 }
 
 #[unsafe(no_mangle)]
@@ -107,10 +104,25 @@ pub unsafe extern "C" fn wasmtime_linker_define_func_unchecked(
     finalizer: Finalizer,
 ) -> Option<Box<wasmtime_error_t>> {
     let owner = Foreign::new(data, finalizer);
+    let make = |engine: &Engine| host_func_unchecked(engine, ty.ty(), cb, data, owner);
     // SAFETY: the names are lent for this call.
+    unsafe { define_func(linker, (module, module_len), (name, name_len), make) }
+}
+
+/// Defines a host function, which is made when its names are known to be ones.
+///
+/// # Safety
+/// See [`text`] about the names.
+pub(crate) unsafe fn define_func(
+    linker: &mut wasmtime_linker_t,
+    module: (*const u8, usize),
+    name: (*const u8, usize),
+    make: impl FnOnce(&Engine) -> Result<HostFunc, Error>,
+) -> Option<Box<wasmtime_error_t>> {
+    // SAFETY: by the caller.
     let define = || unsafe {
-        let (module, name) = (text(module, module_len)?, text(name, name_len)?);
-        let host = host_func_unchecked(linker.linker.engine(), ty.ty(), cb, data, owner)?;
+        let (module, name) = (text(module.0, module.1)?, text(name.0, name.1)?);
+        let host = make(linker.linker.engine())?;
         linker.linker.define_host(module, name, host)
     };
     give_unit(define())

@@ -3,7 +3,7 @@
 use crate::boundary::{bytes, give_trap, misuse};
 use crate::wasm::bytes::wasm_name_t;
 use crate::wasm::frame::wasm_frame_t;
-use crate::wasm::trap::wasm_trap_t;
+use crate::wasm::object::wasm_trap_t;
 use ampoule::{Error, TrapCode};
 use std::mem::MaybeUninit;
 

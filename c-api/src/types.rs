@@ -1,14 +1,11 @@
-//! `wasmtime/types.h`: types in full, as `wasm_valtype_t` can't show them; and, for `wasmtime/gc.h`, the types of fields.
-//!
-//! All but `wasmtime_field_type_t` came after 44.0.0.
+//! `wasmtime/types.h`: types in full, as `wasm_valtype_t` can't show them. All of it came after 44.0.0.
 
 use crate::boundary::misuse;
-use crate::gc::{wasmtime_array_type_t, wasmtime_exn_type_t, wasmtime_struct_type_t};
+use crate::gc::types::{wasmtime_array_type_t, wasmtime_exn_type_t, wasmtime_struct_type_t};
 use crate::wasm::engine::wasm_engine_t;
-use crate::wasm::functype::wasm_functype_t;
+use crate::wasm::parts::wasm_functype_t;
 use crate::wasm::valtype::wasm_valtype_t;
-use ampoule::{FieldType, RefType, StorageType, ValType};
-use ampoule_core::vm::VmVal;
+use ampoule::{RefType, ValType};
 use std::ffi::c_void;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
@@ -251,78 +248,3 @@ pub extern "C" fn wasmtime_storage_type_delete(storage: &mut wasmtime_storage_ty
         drop(storage.valtype.take());
     }
 }
-
-/// What a field holds: the kind of a value, or one of the packed kinds.
-pub type wasmtime_storage_kind_t = u8;
-
-/// An integer of 8 bits.
-const STORAGE_KIND_I8: wasmtime_storage_kind_t = 9;
-/// An integer of 16 bits.
-const STORAGE_KIND_I16: wasmtime_storage_kind_t = 10;
-
-/// The type of a field, as 44.0.0 has it: it owns nothing.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct wasmtime_field_type_t {
-    kind: wasmtime_storage_kind_t,
-    mutable: bool,
-}
-
-impl wasmtime_field_type_t {
-    /// The kind, known or not.
-    pub(crate) fn kind(&self) -> wasmtime_storage_kind_t {
-        self.kind
-    }
-
-    /// The type; `None` for unknown kinds.
-    pub(crate) fn get(&self) -> Option<FieldType> {
-        let storage = match self.kind {
-            VmVal::KIND_I32 => StorageType::Val(ValType::I32),
-            VmVal::KIND_I64 => StorageType::Val(ValType::I64),
-            VmVal::KIND_F32 => StorageType::Val(ValType::F32),
-            VmVal::KIND_F64 => StorageType::Val(ValType::F64),
-            VmVal::KIND_V128 => StorageType::Val(ValType::V128),
-            VmVal::KIND_FUNCREF => StorageType::Val(ValType::FUNCREF),
-            VmVal::KIND_EXTERNREF => StorageType::Val(ValType::EXTERNREF),
-            VmVal::KIND_ANYREF => StorageType::Val(ValType::ANYREF),
-            VmVal::KIND_EXNREF => StorageType::Val(ValType::EXNREF),
-            STORAGE_KIND_I8 => StorageType::I8,
-            STORAGE_KIND_I16 => StorageType::I16,
-            _ => return None,
-        };
-        Some(FieldType { storage, mutable: self.mutable })
-    }
-}
-
-impl From<FieldType> for wasmtime_field_type_t {
-    fn from(field: FieldType) -> Self {
-        let kind = match field.storage {
-            StorageType::I8 => STORAGE_KIND_I8,
-            StorageType::I16 => STORAGE_KIND_I16,
-            StorageType::Val(ValType::I32) => VmVal::KIND_I32,
-            StorageType::Val(ValType::I64) => VmVal::KIND_I64,
-            StorageType::Val(ValType::F32) => VmVal::KIND_F32,
-            StorageType::Val(ValType::F64) => VmVal::KIND_F64,
-            StorageType::Val(ValType::V128) => VmVal::KIND_V128,
-            StorageType::Val(ValType::Ref(ty)) => match ty.top() {
-                RefType::Func => VmVal::KIND_FUNCREF,
-                RefType::Extern => VmVal::KIND_EXTERNREF,
-                RefType::Exn => VmVal::KIND_EXNREF,
-                _ => VmVal::KIND_ANYREF,
-            },
-        };
-        Self { kind, mutable: field.mutable }
-    }
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_field_type_clone(
-    field: &wasmtime_field_type_t,
-    out: &mut MaybeUninit<wasmtime_field_type_t>,
-) {
-    out.write(*field);
-}
-
-/// A field type owns nothing.
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_field_type_delete(_field: &mut wasmtime_field_type_t) {}

@@ -270,10 +270,6 @@ static void a_profile_is_of_one_engine(void) {
 
 // -- What the portable API declares and this library doesn't have
 
-static wasm_frame_t *frame;
-
-MISTAKE(wasm_frame_instance, wasm_frame_instance(frame))
-
 static wasm_store_t *objects;
 static wasm_instance_t *object;
 static wasm_extern_vec_t exports;
@@ -306,16 +302,6 @@ static void there_is_no_foreign_object_without_references(void) {
   wasm_store_delete(objects);
 }
 
-static void frames_know_no_instance(void) {
-  wasmtime_instance_t instance = instance_of("(module (func (export \"f\") unreachable))");
-  wasmtime_func_t f = func_of(&instance, "f");
-  wasm_trap_t *trap = call(&f);
-  frame = wasm_trap_origin(trap);
-  if (expect(frame != NULL)) ENDS(wasm_frame_instance);
-  wasm_frame_delete(frame);
-  wasm_trap_delete(trap);
-}
-
 int main(void) {
   RUN(handles_of_another_store);
   RUN(a_store_of_another_engine_than_the_linkers);
@@ -326,7 +312,6 @@ int main(void) {
   RUN(a_store_is_not_deleted_by_its_guest);
   RUN(nobody_waits_for_what_is_raised);
   RUN(a_profile_is_of_one_engine);
-  RUN(frames_know_no_instance);
   RUN_WITH(with_shared_memories, objects_know_no_shared_memory);
   RUN_WITH(without_references, there_is_no_foreign_object_without_references);
   return test_summary();

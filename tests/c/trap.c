@@ -202,6 +202,16 @@ static void a_backtrace_lists_the_frames_innermost_first(void) {
   wasm_frame_vec_delete(&frames);
 }
 
+static void a_frame_without_a_known_instance_has_none(void) {
+  wasmtime_instance_t instance = instance_of("(module (func (export \"f\") unreachable))");
+  wasmtime_func_t f = func_of(&instance, "f");
+  wasm_trap_t *trap = call(&f);
+  wasm_frame_t *origin = wasm_trap_origin(trap);
+  if (expect(origin != NULL)) expect(wasm_frame_instance(origin) == NULL);
+  wasm_frame_delete(origin);
+  wasm_trap_delete(trap);
+}
+
 static void a_message_shows_the_backtrace(void) {
   wasmtime_instance_t instance = instance_of(NAMED);
   wasmtime_func_t run = func_of(&instance, "run");
@@ -304,6 +314,7 @@ int main(void) {
   RUN(each_code_has_its_words);
   RUN(a_copy_of_a_trap_has_its_message);
   RUN(a_backtrace_lists_the_frames_innermost_first);
+  RUN_HERE(a_frame_without_a_known_instance_has_none);
   RUN(a_message_shows_the_backtrace);
   RUN(a_hosts_message_comes_out_as_an_error_with_the_guests_frames);
   RUN(a_hosts_code_reaches_the_caller);

@@ -1,7 +1,7 @@
 //! `ampoule/error.h`: what errors and traps are about, as numbers and names.
 
 use crate::error::wasmtime_error_t;
-use crate::wasm::trap::wasm_trap_t;
+use crate::wasm::object::wasm_trap_t;
 use ampoule::error::{ErrorKind, LinkError};
 use ampoule::{Error, Frame};
 use ampoule_core::decode::DecodeError;

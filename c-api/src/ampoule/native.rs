@@ -1,12 +1,12 @@
 //! `ampoule/native.h`: guest functions as plain C functions, and plain C functions as imports.
 
-use crate::boundary::{give, give_trap_or_error, give_unit, misuse, text};
+use crate::boundary::{give, give_trap_or_error, misuse};
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_func_t;
 use crate::foreign::{Finalizer, Foreign};
-use crate::linker::wasmtime_linker_t;
-use crate::wasm::functype::wasm_functype_t;
-use crate::wasm::trap::wasm_trap_t;
+use crate::linker::{define_func, wasmtime_linker_t};
+use crate::wasm::object::wasm_trap_t;
+use crate::wasm::parts::wasm_functype_t;
 use ampoule::func::host::{HostFunc, NativeTakes};
 use ampoule::{Engine, Error, Func, FuncType, Store};
 use std::ffi::c_void;
@@ -84,13 +84,10 @@ pub unsafe extern "C" fn ampoule_linker_define_native(
     finalizer: Finalizer,
 ) -> Option<Box<wasmtime_error_t>> {
     let owner = Foreign::new(env, finalizer);
-    // SAFETY: the header's contract; the names are lent for this call.
-    let define = || unsafe {
-        let (module, name) = (text(module, module_len)?, text(name, name_len)?);
-        let host = native_func(linker.linker.engine(), ty.ty(), import, takes, owner)?;
-        linker.linker.define_host(module, name, host)
-    };
-    give_unit(define())
+    // SAFETY: the header's contract.
+    let make = |engine: &Engine| unsafe { native_func(engine, ty.ty(), import, takes, owner) };
+    // SAFETY: the names are lent for this call.
+    unsafe { define_func(linker, (module, module_len), (name, name_len), make) }
 }
 
 /// The host function of a plain C function.

@@ -2,13 +2,12 @@
 
 use super::externtype::{
     WASM_EXTERN_FUNC, WASM_EXTERN_GLOBAL, WASM_EXTERN_MEMORY, WASM_EXTERN_TABLE, WASM_EXTERN_TAG, wasm_externkind_t,
-    wasm_externtype_t,
 };
 use super::func::wasm_func_t;
 use super::global::wasm_global_t;
 use super::memory::wasm_memory_t;
-use super::reference::{Object, wasm_ref_t};
-use super::store::StoreRef;
+use super::object::{Object, wasm_extern_t, wasm_ref_t};
+use super::parts::wasm_externtype_t;
 use super::table::wasm_table_t;
 use crate::boundary::expect;
 use crate::foreign::Finalizer;
@@ -17,33 +16,6 @@ use ampoule::Extern;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
-
-/// An item and its store: a view of a reference that is one. Functions, globals, tables and memories are transparent wrappers
-/// of this, so that the conversions below are casts.
-#[repr(transparent)]
-#[derive(Clone)]
-pub struct wasm_extern_t(pub(crate) wasm_ref_t);
-
-impl wasm_extern_t {
-    pub(crate) fn new(store: &StoreRef, item: Extern) -> Self {
-        Self(wasm_ref_t { object: Object::Item { store: store.clone(), item } })
-    }
-
-    fn parts(&self) -> (&StoreRef, &Extern) {
-        let Object::Item { store, item } = &self.0.object else { unreachable!("an extern is only ever made as one") };
-        (store, item)
-    }
-
-    /// The store.
-    pub(crate) fn store(&self) -> &StoreRef {
-        self.parts().0
-    }
-
-    /// The item.
-    pub(crate) fn item(&self) -> &Extern {
-        self.parts().1
-    }
-}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_delete(_item: Box<wasm_extern_t>) {}

@@ -1,12 +1,11 @@
 //! Types of what is imported and exported.
 
-use super::functype::{FuncParts, wasm_functype_t};
-use super::globaltype::{GlobalParts, wasm_globaltype_t};
-use super::memorytype::{MemoryParts, wasm_memorytype_t};
-use super::tabletype::{TableParts, wasm_tabletype_t};
-use super::tagtype::{TagParts, wasm_tagtype_t};
+use super::globaltype::wasm_globaltype_t;
+use super::memorytype::wasm_memorytype_t;
+use super::parts::{Described, wasm_externtype_t, wasm_functype_t};
+use super::tabletype::wasm_tabletype_t;
+use super::tagtype::wasm_tagtype_t;
 use crate::own::Vector;
-use ampoule::ExternType;
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -23,36 +22,6 @@ pub const WASM_EXTERN_TABLE: wasm_externkind_t = 2;
 pub const WASM_EXTERN_MEMORY: wasm_externkind_t = 3;
 /// A tag.
 pub const WASM_EXTERN_TAG: wasm_externkind_t = 4;
-
-/// The type of an item. The types of functions, globals, tables, memories and tags are transparent wrappers of this, so that the
-/// conversions below are casts.
-#[derive(Clone)]
-pub struct wasm_externtype_t {
-    pub(crate) described: Described,
-}
-
-/// A type with its parts as C sees them.
-#[derive(Clone)]
-pub(crate) enum Described {
-    Func(FuncParts),
-    Global(GlobalParts),
-    Table(TableParts),
-    Memory(MemoryParts),
-    Tag(TagParts),
-}
-
-impl From<ExternType> for wasm_externtype_t {
-    fn from(ty: ExternType) -> Self {
-        let described = match ty {
-            ExternType::Func(ty) => Described::Func(FuncParts::new(ty)),
-            ExternType::Global(ty) => Described::Global(GlobalParts::new(ty)),
-            ExternType::Table(ty) => Described::Table(TableParts::new(ty)),
-            ExternType::Memory(ty) => Described::Memory(MemoryParts::new(ty)),
-            ExternType::Tag(ty) => Described::Tag(TagParts::new(ty)),
-        };
-        Self { described }
-    }
-}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_externtype_delete(_type: Box<wasm_externtype_t>) {}

@@ -1,7 +1,6 @@
 //! Foreign objects: objects of the host's, made for host information, that pass through guests as `externref`s.
 
-use super::hostinfo::HostInfo;
-use super::reference::{Object, wasm_ref_t};
+use super::object::{HostInfo, Object, wasm_ref_t};
 use super::store::wasm_store_t;
 use crate::boundary::expect;
 use crate::foreign::Finalizer;

@@ -1,11 +1,11 @@
 //! Frames of a backtrace. `crate::trap` has their names.
 
 use super::bytes::wasm_name_t;
-use crate::boundary::misuse;
 use crate::own::Vector;
-use ampoule::Frame;
+use ampoule::{Error, Frame};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::ptr;
 use std::sync::OnceLock;
 
 /// One frame, with its names as C sees them, made when they are asked for.
@@ -40,6 +40,12 @@ pub extern "C" fn wasm_frame_delete(_frame: Box<wasm_frame_t>) {}
 
 /// A vector of frames, innermost first.
 pub type wasm_frame_vec_t = Vector<Option<Box<wasm_frame_t>>>;
+
+/// The frames of an error.
+pub(crate) fn frames_of(error: &Error) -> wasm_frame_vec_t {
+    let frames = error.backtrace().map_or(&[][..], |backtrace| backtrace.frames());
+    frames.iter().map(|frame| Some(wasm_frame_t::new(frame))).collect()
+}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_frame_vec_new_empty(out: &mut MaybeUninit<wasm_frame_vec_t>) {
@@ -76,10 +82,10 @@ pub extern "C" fn wasm_frame_copy(frame: &wasm_frame_t) -> Box<wasm_frame_t> {
     Box::new(frame.clone())
 }
 
-/// A frame knows its module, not its instance.
+/// Null: a frame knows its module, not its instance.
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_frame_instance(_frame: &wasm_frame_t) -> *mut c_void {
-    misuse("wasm_frame_instance", "frames have no instances here")
+    ptr::null_mut()
 }
 
 #[unsafe(no_mangle)]

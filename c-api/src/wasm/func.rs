@@ -1,10 +1,8 @@
 //! Functions of the portable API.
 
-use super::external::wasm_extern_t;
-use super::functype::wasm_functype_t;
-use super::reference::{Object, wasm_ref_t};
+use super::object::{Object, wasm_extern_t, wasm_ref_t, wasm_trap_t};
+use super::parts::wasm_functype_t;
 use super::store::{StoreRef, wasm_store_t};
-use super::trap::wasm_trap_t;
 use super::val::{wasm_val_t, wasm_val_vec_t};
 use crate::boundary::{expect, give_trap, guarded};
 use crate::foreign::{Finalizer, Foreign};

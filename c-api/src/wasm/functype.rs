@@ -1,35 +1,10 @@
 //! Types of functions.
 
-use super::externtype::{Described, wasm_externtype_t};
+use super::parts::{Described, FuncParts, wasm_functype_t};
 use super::valtype::wasm_valtype_vec_t;
 use crate::own::Vector;
 use ampoule::{ExternType, FuncType};
 use std::mem::MaybeUninit;
-use std::sync::OnceLock;
-
-/// The type of a function: a view of an extern type that is one.
-#[repr(transparent)]
-#[derive(Clone)]
-pub struct wasm_functype_t(pub(crate) wasm_externtype_t);
-
-/// A function type with its parts as C sees them, made when they are asked for.
-pub(crate) struct FuncParts {
-    pub(crate) ty: FuncType,
-    params: OnceLock<wasm_valtype_vec_t>,
-    results: OnceLock<wasm_valtype_vec_t>,
-}
-
-impl Clone for FuncParts {
-    fn clone(&self) -> Self {
-        FuncParts::new(self.ty.clone())
-    }
-}
-
-impl FuncParts {
-    pub(crate) fn new(ty: FuncType) -> Self {
-        Self { ty, params: OnceLock::new(), results: OnceLock::new() }
-    }
-}
 
 impl wasm_functype_t {
     pub(crate) fn new(ty: FuncType) -> Box<Self> {

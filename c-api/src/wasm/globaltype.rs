@@ -1,6 +1,6 @@
 //! Types of globals.
 
-use super::externtype::{Described, wasm_externtype_t};
+use super::parts::{Described, GlobalParts, wasm_externtype_t};
 use super::valtype::{WASM_CONST, WASM_VAR, wasm_mutability_t, wasm_valtype_t};
 use crate::boundary::misuse;
 use crate::own::Vector;
@@ -11,19 +11,6 @@ use std::mem::MaybeUninit;
 #[repr(transparent)]
 #[derive(Clone)]
 pub struct wasm_globaltype_t(pub(crate) wasm_externtype_t);
-
-/// A global type with its content type as C sees it.
-#[derive(Clone)]
-pub(crate) struct GlobalParts {
-    pub(crate) ty: GlobalType,
-    content: wasm_valtype_t,
-}
-
-impl GlobalParts {
-    pub(crate) fn new(ty: GlobalType) -> Self {
-        Self { ty, content: wasm_valtype_t { ty: ty.content } }
-    }
-}
 
 impl wasm_globaltype_t {
     pub(crate) fn new(ty: GlobalType) -> Box<Self> {

@@ -4,31 +4,22 @@
 //! their store, and so does what is kept with them; a module or trap goes with its last handle, a foreign object when the store
 //! collects it.
 
-use super::reference::Object;
+use super::object::{HostInfo, Object, wasm_ref_t};
 use super::store::StoreRef;
-use super::trap::wasm_trap_t;
-use crate::foreign::Foreign;
+use crate::foreign::{Finalizer, Foreign};
 use ampoule::{Extern, Instance};
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::mem;
-use std::sync::{Mutex, PoisonError};
 
-/// What the host keeps with one object.
-#[derive(Default)]
-pub(crate) struct HostInfo(Mutex<Foreign>);
-
-impl HostInfo {
-    /// The pointer; null at first.
-    pub(crate) fn get(&self) -> *mut c_void {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).data()
+impl wasm_ref_t {
+    /// What the host keeps with the object.
+    pub(crate) fn host_info(&self) -> *mut c_void {
+        get(&self.object)
     }
 
-    /// Replaces pointer and finalizer. What was there is finalized when nobody holds the lock any more: its finalizer may look
-    /// here.
-    pub(crate) fn set(&self, info: Foreign) {
-        let old = mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), info);
-        drop(old);
+    /// Replaces what the host keeps with the object; the finalizer of what was there runs.
+    pub(crate) fn set_host_info(&self, info: *mut c_void, finalizer: Finalizer) {
+        set(&self.object, Foreign::new(info, finalizer));
     }
 }
 
@@ -49,14 +40,14 @@ enum Key {
 struct HostInfos(HashMap<Key, Foreign>);
 
 /// What is kept with an object; null where there is nothing.
-pub(crate) fn get(object: &Object) -> *mut c_void {
+fn get(object: &Object) -> *mut c_void {
     match object {
         Object::Foreign { store, value } => {
             let data = value.data(store.get()).ok().and_then(|data| data.downcast_ref::<HostInfo>());
             data.map_or(std::ptr::null_mut(), HostInfo::get)
         }
         Object::Module { info, .. } => info.get(),
-        Object::Trap(trap) => of_trap(trap).get(),
+        Object::Trap(trap) => trap.info().get(),
         Object::Item { store, .. } | Object::Instance { store, .. } => {
             let infos = store.get().slots().get::<HostInfos>();
             let info = infos.zip(key(object)).and_then(|(infos, key)| infos.0.get(&key));
@@ -66,7 +57,7 @@ pub(crate) fn get(object: &Object) -> *mut c_void {
 }
 
 /// Replaces what is kept with an object.
-pub(crate) fn set(object: &Object, info: Foreign) {
+fn set(object: &Object, info: Foreign) {
     match object {
         Object::Foreign { store, value } => {
             if let Some(kept) = value.data(store.get()).ok().and_then(|data| data.downcast_ref::<HostInfo>()) {
@@ -74,7 +65,7 @@ pub(crate) fn set(object: &Object, info: Foreign) {
             }
         }
         Object::Module { info: kept, .. } => kept.set(info),
-        Object::Trap(trap) => of_trap(trap).set(info),
+        Object::Trap(trap) => trap.info().set(info),
         Object::Item { store, .. } | Object::Instance { store, .. } => {
             let Some(key) = key(object) else { return };
             // The old one's finalizer runs when the store is in nobody's hands.
@@ -105,8 +96,4 @@ fn key(object: &Object) -> Option<Key> {
         Object::Instance { instance, .. } => Key::Instance(*instance),
         _ => return None,
     })
-}
-
-fn of_trap(trap: &wasm_trap_t) -> &HostInfo {
-    &trap.extras().info
 }

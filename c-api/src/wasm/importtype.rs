@@ -1,7 +1,7 @@
 //! Imports of a module: two names and a type.
 
 use super::bytes::wasm_name_t;
-use super::externtype::wasm_externtype_t;
+use super::parts::wasm_externtype_t;
 use crate::own::Vector;
 use std::mem::{self, MaybeUninit};
 

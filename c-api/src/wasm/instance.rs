@@ -1,8 +1,8 @@
 //! Instances of the portable API.
 
-use super::external::{wasm_extern_t, wasm_extern_vec_t};
+use super::external::wasm_extern_vec_t;
 use super::module::wasm_module_t;
-use super::reference::{Object, wasm_ref_t};
+use super::object::{Object, wasm_extern_t, wasm_ref_t};
 use super::store::{StoreRef, wasm_store_t};
 use crate::boundary::{TrapOut, give_trap, guarded, misuse};
 use crate::foreign::Finalizer;

@@ -1,8 +1,7 @@
 //! Memories of the portable API.
 
-use super::external::wasm_extern_t;
 use super::memorytype::wasm_memorytype_t;
-use super::reference::{Object, wasm_ref_t};
+use super::object::{Object, wasm_extern_t, wasm_ref_t};
 use super::store::{StoreRef, wasm_store_t};
 use crate::boundary::expect;
 use crate::foreign::Finalizer;

@@ -1,6 +1,6 @@
 //! Types of memories. `crate::memory` has what is wider than 32 bits.
 
-use super::externtype::{Described, wasm_externtype_t};
+use super::parts::{Described, MemoryParts, wasm_externtype_t};
 use super::valtype::wasm_limits_t;
 use crate::boundary::misuse;
 use crate::own::Vector;
@@ -11,19 +11,6 @@ use std::mem::MaybeUninit;
 #[repr(transparent)]
 #[derive(Clone)]
 pub struct wasm_memorytype_t(pub(crate) wasm_externtype_t);
-
-/// A memory type with its limits as C sees them.
-#[derive(Clone)]
-pub(crate) struct MemoryParts {
-    pub(crate) ty: MemoryType,
-    limits: wasm_limits_t,
-}
-
-impl MemoryParts {
-    pub(crate) fn new(ty: MemoryType) -> Self {
-        Self { ty, limits: wasm_limits_t::new(ty.min, ty.max) }
-    }
-}
 
 impl wasm_memorytype_t {
     pub(crate) fn new(ty: MemoryType) -> Box<Self> {

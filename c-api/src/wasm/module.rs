@@ -3,7 +3,7 @@
 use super::bytes::wasm_byte_vec_t;
 use super::exporttype::wasm_exporttype_vec_t;
 use super::importtype::wasm_importtype_vec_t;
-use super::reference::{Object, wasm_ref_t};
+use super::object::{Object, wasm_ref_t};
 use super::store::wasm_store_t;
 use crate::boundary::guarded;
 use crate::foreign::Finalizer;

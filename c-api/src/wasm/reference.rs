@@ -1,42 +1,11 @@
 //! References to objects: functions, globals, tables, memories, instances, modules, traps, and values of the host. (`ref` is a
 //! word of Rust's.)
-//!
-//! All of these but traps are one struct, and the types that C knows are transparent wrappers of it, so that seeing one as the
-//! other is a cast. [`super::hostinfo`] keeps the host's information.
 
-use super::hostinfo::{self, HostInfo};
+use super::object::{Object, wasm_ref_t};
 use super::store::StoreRef;
-use super::trap::wasm_trap_t;
-use crate::foreign::{Finalizer, Foreign};
-use ampoule::{Error, Extern, ExternRef, Instance, Module, Val};
+use crate::foreign::Finalizer;
+use ampoule::{Error, Extern, Val};
 use std::ffi::c_void;
-use std::sync::Arc;
-
-/// A handle to an object; never null.
-#[derive(Clone)]
-pub struct wasm_ref_t {
-    pub(crate) object: Object,
-}
-
-/// What a handle refers to. What is in a store keeps that alive.
-#[derive(Clone)]
-pub(crate) enum Object {
-    /// A function, global, table, memory or tag; never a shared memory, which the portable API doesn't know.
-    Item { store: StoreRef, item: Extern },
-    /// A value of the host.
-    Foreign { store: StoreRef, value: ExternRef },
-    /// An instance.
-    Instance { store: StoreRef, instance: Instance },
-    /// A module, with the information that its copies share.
-    Module { module: Module, info: Arc<HostInfo> },
-    /// A trap. Traps themselves are other structs: this is what a view of one refers to.
-    Trap(wasm_trap_t),
-}
-
-// SAFETY: what isn't `Sync` by itself is the store's, which one thread at a time uses; see `StoreRef`.
-unsafe impl Send for wasm_ref_t {}
-// SAFETY: as above.
-unsafe impl Sync for wasm_ref_t {}
 
 impl wasm_ref_t {
     /// A handle to a reference that guest code knows; `None` for null, and for what is no reference.
@@ -75,16 +44,6 @@ impl wasm_ref_t {
             (Object::Trap(a), Object::Trap(b)) => a.0.same(&b.0),
             _ => false,
         }
-    }
-
-    /// What the host keeps with the object.
-    pub(crate) fn host_info(&self) -> *mut c_void {
-        hostinfo::get(&self.object)
-    }
-
-    /// Replaces what the host keeps with the object; the finalizer of what was there runs.
-    pub(crate) fn set_host_info(&self, info: *mut c_void, finalizer: Finalizer) {
-        hostinfo::set(&self.object, Foreign::new(info, finalizer));
     }
 }
 

@@ -1,7 +1,6 @@
 //! Tables of the portable API.
 
-use super::external::wasm_extern_t;
-use super::reference::{Object, wasm_ref_t};
+use super::object::{Object, wasm_extern_t, wasm_ref_t};
 use super::store::{StoreRef, wasm_store_t};
 use super::tabletype::wasm_tabletype_t;
 use crate::boundary::expect;

@@ -1,6 +1,6 @@
 //! Types of tables.
 
-use super::externtype::{Described, wasm_externtype_t};
+use super::parts::{Described, TableParts, wasm_externtype_t};
 use super::valtype::{wasm_limits_t, wasm_valtype_t};
 use crate::own::Vector;
 use ampoule::{ExternType, TableType, ValType};
@@ -10,24 +10,6 @@ use std::mem::MaybeUninit;
 #[repr(transparent)]
 #[derive(Clone)]
 pub struct wasm_tabletype_t(pub(crate) wasm_externtype_t);
-
-/// A table type with its parts as C sees them.
-#[derive(Clone)]
-pub(crate) struct TableParts {
-    pub(crate) ty: TableType,
-    element: wasm_valtype_t,
-    limits: wasm_limits_t,
-}
-
-impl TableParts {
-    pub(crate) fn new(ty: TableType) -> Self {
-        Self {
-            ty,
-            element: wasm_valtype_t { ty: ValType::Ref(ty.element) },
-            limits: wasm_limits_t::new(ty.min, ty.max),
-        }
-    }
-}
 
 impl wasm_tabletype_t {
     pub(crate) fn new(ty: TableType) -> Box<Self> {

@@ -1,7 +1,6 @@
 //! Types of tags.
 
-use super::externtype::{Described, wasm_externtype_t};
-use super::functype::wasm_functype_t;
+use super::parts::{Described, TagParts, wasm_externtype_t, wasm_functype_t};
 use crate::own::Vector;
 use ampoule::{ExternType, TagType};
 use std::mem::MaybeUninit;
@@ -10,19 +9,6 @@ use std::mem::MaybeUninit;
 #[repr(transparent)]
 #[derive(Clone)]
 pub struct wasm_tagtype_t(pub(crate) wasm_externtype_t);
-
-/// A tag type with its parts as C sees them.
-#[derive(Clone)]
-pub(crate) struct TagParts {
-    ty: TagType,
-    func: Box<wasm_functype_t>,
-}
-
-impl TagParts {
-    pub(crate) fn new(ty: TagType) -> Self {
-        Self { func: wasm_functype_t::new(ty.func.clone()), ty }
-    }
-}
 
 impl wasm_tagtype_t {
     pub(crate) fn new(ty: TagType) -> Box<Self> {

@@ -1,6 +1,6 @@
 //! Values of the portable API.
 
-use super::reference::wasm_ref_t;
+use super::object::wasm_ref_t;
 use super::store::StoreRef;
 use super::valtype::{WASM_EXTERNREF, WASM_F32, WASM_F64, WASM_FUNCREF, WASM_I32, WASM_I64, wasm_valkind_t};
 use crate::own::Vector;

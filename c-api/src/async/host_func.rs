@@ -1,0 +1,103 @@
+//! Host functions that may finish later: ordinary ones that suspend their caller until their continuation says that they are done.
+
+use crate::foreign::{Finalizer, Foreign};
+use crate::func::{converting_host_func, wasmtime_caller_t};
+use crate::val::wasmtime_val_t;
+use crate::wasm::object::wasm_trap_t;
+use ampoule::func::host::{HostFunc, error_out};
+use ampoule::{Caller, Engine, Error, FuncType};
+use std::ffi::c_void;
+use std::ptr;
+
+/// Tells whether a host function is done.
+pub type wasmtime_func_async_continuation_callback_t = extern "C" fn(env: *mut c_void) -> bool;
+
+/// How a host function goes on.
+#[repr(C)]
+pub struct wasmtime_async_continuation_t {
+    callback: Option<wasmtime_func_async_continuation_callback_t>,
+    env: *mut c_void,
+    finalizer: Finalizer,
+}
+
+/// A host function that may finish later.
+pub type wasmtime_func_async_callback_t = unsafe extern "C" fn(
+    env: *mut c_void,
+    caller: *mut wasmtime_caller_t,
+    args: *const wasmtime_val_t,
+    nargs: usize,
+    results: *mut wasmtime_val_t,
+    nresults: usize,
+    trap_ret: &mut Option<Box<wasm_trap_t>>,
+    continuation_ret: &mut wasmtime_async_continuation_t,
+);
+
+/// A C callback that may finish later, and its environment.
+struct AsyncFunc {
+    callback: wasmtime_func_async_callback_t,
+    owner: Foreign,
+}
+
+impl AsyncFunc {
+    /// Calls it, and suspends the caller until it is done.
+    ///
+    /// # Safety
+    /// The arrays are as long as told, and as the function's type has it.
+    unsafe fn call(
+        &self,
+        mut caller: Caller<'_>,
+        args: *const wasmtime_val_t,
+        nargs: usize,
+        results: *mut wasmtime_val_t,
+        nresults: usize,
+    ) -> Result<(), Error> {
+        let mut trap = None;
+        let mut next = wasmtime_async_continuation_t { callback: None, env: ptr::null_mut(), finalizer: None };
+        let vm = caller.as_vm();
+        // SAFETY: by the caller and the header's contract.
+        unsafe { (self.callback)(self.owner.data(), vm, args, nargs, results, nresults, &mut trap, &mut next) };
+        // Its finalizer runs whichever way this ends.
+        let env = Foreign::new(next.env, next.finalizer);
+        while let Some(is_done) = next.callback
+            && !is_done(env.data())
+        {
+            caller.store().suspend()?;
+        }
+        trap.map_or(Ok(()), |trap| Err(trap.0))
+    }
+}
+
+/// The host function of a C callback that may finish later.
+pub(super) fn async_host_func(
+    engine: &Engine,
+    ty: &FuncType,
+    callback: wasmtime_func_async_callback_t,
+    owner: Foreign,
+) -> Result<HostFunc, Error> {
+    let func = AsyncFunc { callback, owner };
+    let made = if ty.has_refs() {
+        // SAFETY: the arrays are as long as the type says.
+        converting_host_func(engine, ty, move |caller, args, results| unsafe {
+            func.call(caller, args.as_ptr(), args.len(), results.as_mut_ptr(), results.len())
+        })
+    } else {
+        let func = Box::new(func);
+        let env = ptr::from_ref(&*func).cast_mut().cast();
+        // SAFETY: the environment lives as long as its owner, and the callback is `CheckedCallback` as long as the C one is.
+        unsafe { HostFunc::checked(engine, ty, call_async, env, func) }
+    };
+    made.map(HostFunc::suspending)
+}
+
+/// The checked callback of every [`AsyncFunc`] without references.
+unsafe extern "C" fn call_async(
+    env: *mut c_void,
+    caller: *mut wasmtime_caller_t,
+    args: *const wasmtime_val_t,
+    nargs: usize,
+    results: *mut wasmtime_val_t,
+    nresults: usize,
+) -> *mut c_void {
+    // SAFETY: `env` is what `async_host_func` gave; the rest is the exit thunk's.
+    error_out(unsafe { (*env.cast::<AsyncFunc>()).call(Caller::from_vm(caller), args, nargs, results, nresults) })
+}
