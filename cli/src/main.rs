@@ -1,35 +1,37 @@
 //! The `ampoule` command: runs, compiles and inspects WebAssembly modules.
 //!
-//! Each command is a file of [`commands`]; what they share is here: [`module_file`] reads and loads modules, [`units`]
-//! reads sizes and durations.
+//! Each command is a file of [`commands`]. What they share: [`module_file`] reads and loads modules, [`terminal`] prints,
+//! [`units`] reads sizes and durations.
 //!
 //! Exit statuses: 0 success, 1 an error, 2 wrong arguments, 134 a trap; `run` passes the guest's own on.
 
 mod commands;
 mod module_file;
+mod terminal;
 mod units;
 
 use clap::Parser;
-use std::io::Write;
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    match commands::Cli::parse().run() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
+/// The status after wrong arguments, as of most commands.
+const USAGE_STATUS: u8 = 2;
 
-/// Prints to standard output. Whoever closed it (`| head`) has seen enough, which is no error.
-///
-/// # Errors
-/// Where it can't be written for another reason.
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+fn main() -> ExitCode {
+    let cli = match commands::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            // Without colours: it quotes arguments, and those are escaped.
+            terminal::report_usage(error.render().to_string().trim_end());
+            return ExitCode::from(USAGE_STATUS);
+        }
+        // Help or the version; nothing that others wrote is in them.
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    cli.run().unwrap_or_else(|error| {
+        terminal::report_error(&error);
+        ExitCode::FAILURE
+    })
 }

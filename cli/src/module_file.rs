@@ -2,7 +2,7 @@
 
 use ampoule::code::serialize::is_artifact;
 use ampoule::{Config, Engine, Features, Module};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use std::path::{Path, PathBuf};
 
 /// A file's content, by its form.
@@ -79,13 +79,17 @@ pub fn base_config() -> Config {
 }
 
 fn encode_text(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
-    // The error's text has the file's name already, with the line and the line's text.
+    // With the line and its text.
     let name_file = |mut error: wat::Error| {
         error.set_path(path);
-        anyhow!("{error}")
+        anyhow!("{}: {error}", path.display())
     };
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        anyhow!("{}: neither a wasm file nor text (at offset {:#x})", path.display(), error.valid_up_to())
-    })?;
+    ensure!(!bytes.is_empty(), "{}: the file is empty", path.display());
+    let neither = |offset| anyhow!("{}: neither a wasm file nor text (at offset {offset:#x})", path.display());
+    let text = std::str::from_utf8(bytes).map_err(|error| neither(error.valid_up_to()))?;
+    // Of other binary files, which may begin with text.
+    if let Some(offset) = text.find('\0') {
+        return Err(neither(offset));
+    }
     wat::parse_str(text).map_err(name_file)
 }

@@ -1,7 +1,10 @@
 //! The `ampoule` command as its users see it: output, errors, exit statuses.
 
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::FromRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -102,8 +105,38 @@ fn run_gives_a_command_its_arguments_and_environment() {
     let folder = Folder::with(&[("echo.wat", ECHO)]);
     assert_eq!(folder.succeeds(&["run", "echo.wat"]), "echo.wat\n");
     assert_eq!(folder.succeeds(&["run", "echo.wat", "a b", "--fuel", "--", "-x"]), "echo.wat\na b\n--fuel\n--\n-x\n");
+    assert_eq!(folder.succeeds(&["run", "--", "echo.wat", "-x"]), "echo.wat\n-x\n");
     let with_env = folder.succeeds(&["run", "--env", "K=V=W", "--env", "FROM_HOST", "echo.wat", "x"]);
     assert_eq!(with_env, "echo.wat\nx\nK=V=W\nFROM_HOST=host value\n");
+}
+
+#[test]
+fn what_stands_behind_the_file_belongs_to_the_guest() {
+    let folder = Folder::with(&[("echo.wat", ECHO), ("cat.wat", CAT), ("math.wat", MATH)]);
+    for arg in ["--", "--help", "-h", "--version", "--dir=/::/host", "--env=A=B", "--fuel=1", "--timeout", "-", ""] {
+        assert_eq!(folder.succeeds(&["run", "echo.wat", arg]), format!("echo.wat\n{arg}\n"));
+        assert_eq!(folder.succeeds(&["run", "echo.wat", arg, "--", "x"]), format!("echo.wat\n{arg}\n--\nx\n"));
+    }
+    // EBADF: no directory was given to it.
+    folder.fails(8, &["run", "cat.wat", "--dir=."]);
+    folder.fails(8, &["run", "cat.wat", "--dir", "."]);
+    assert_contains(
+        &folder.fails(1, &["run", "--invoke", "add", "math.wat", "--fuel", "1"]),
+        &["`--fuel` is not a valid i32"],
+    );
+    assert_contains(&folder.succeeds(&["run", "--help"]), &["Usage: ampoule run [OPTIONS] <FILE> [ARGS]...\n"]);
+    assert_contains(&folder.fails(2, &["run", "--nonsense", "echo.wat"]), &["--nonsense"]);
+}
+
+#[test]
+fn a_guest_is_told_the_base_name_of_its_file() {
+    let folder = Folder::with(&[]);
+    std::fs::create_dir(folder.path("below")).unwrap();
+    std::fs::write(folder.path("below/echo.wat"), ECHO).unwrap();
+    let absolute = folder.path("below/echo.wat");
+    for file in ["below/echo.wat", "./below/../below/echo.wat", absolute.to_str().unwrap()] {
+        assert_eq!(folder.succeeds(&["run", file, "x"]), "echo.wat\nx\n");
+    }
 }
 
 #[test]
@@ -127,7 +160,7 @@ fn run_invokes_functions_and_prints_their_results() {
     );
     assert_contains(
         &folder.fails(1, &["run", "--invoke", "add", "math.wat", "1", "x"]),
-        &["math.wat", "`x` is no i32"],
+        &["math.wat", "`x` is not a valid i32"],
     );
     assert_contains(
         &folder.fails(1, &["run", "--invoke", "sub", "math.wat"]),
@@ -219,7 +252,9 @@ fn a_guest_reaches_the_directories_it_is_given_and_no_others() {
     assert_eq!(folder.succeeds(&["run", "--dir", ".", "cat.wat"]), "a note\n");
     // EBADF: there is no descriptor 3.
     folder.fails(8, &["run", "cat.wat"]);
-    assert_contains(&folder.fails(1, &["run", "--dir", "nowhere::/x", "cat.wat"]), &["--dir nowhere::/x", "nowhere"]);
+    let error = folder.fails(1, &["run", "--dir", "nowhere::/x", "cat.wat"]);
+    assert_contains(&error, &["--dir nowhere::/x", "`nowhere`"]);
+    assert_eq!(error.matches("No such file or directory").count(), 1, "{error}");
     assert_contains(&folder.fails(1, &["run", "--dir", "::/x", "cat.wat"]), &["expected HOST::GUEST"]);
 }
 
@@ -279,6 +314,13 @@ fn validate_names_file_offset_and_reason() {
         ("binary", "\0asm\x01"),
     ]);
     std::fs::write(folder.path("noise"), [0xff, 0xfe]).unwrap();
+    std::fs::write(folder.path("elf"), b"\x7fELF\0\0").unwrap();
+    std::fs::write(folder.path("empty"), "").unwrap();
+    assert_contains(
+        &folder.fails(1, &["validate", "elf"]),
+        &["error: elf: neither a wasm file nor text (at offset 0x4)"],
+    );
+    assert_eq!(folder.fails(1, &["validate", "empty"]), "error: empty: the file is empty\n");
     assert_eq!(folder.succeeds(&["validate", "good.wat"]), "good.wat: valid\n");
     assert_contains(&folder.fails(1, &["validate", "bad.wat"]), &["error: bad.wat: ", "type mismatch", "at offset 0x"]);
     assert_contains(&folder.fails(1, &["validate", "text.wat"]), &["text.wat:2:4", "(fnc)"]);
@@ -354,6 +396,160 @@ fn wast_tells_what_fails_and_where() {
 }
 
 #[test]
+fn errors_in_scripts_name_their_file_and_line() {
+    let folder = Folder::with(&[
+        ("syntax.wast", "(module)\n(modul)"),
+        ("token.wast", "(module)\n\"open"),
+        ("name.wast", "(module)\n(module (func (call $absent)))"),
+    ]);
+    for (file, place) in [("syntax.wast", "2:2"), ("token.wast", "2:6"), ("name.wast", "2:21")] {
+        let error = folder.fails(1, &["wast", file]);
+        assert_contains(&error, &[&format!("{file}:{place}")]);
+        assert!(!error.contains("anon"), "{error}");
+    }
+}
+
+/// A name with what a terminal obeys: escape sequences of two kinds, a bell, a line break, a reversal of the direction.
+const CONTROL: &str = r#"a\1b[31mb\c2\9b2Jc\07d\0ae\0df\e2\80\aeg"#;
+
+fn assert_shows_no_control_characters(output: &Output) {
+    let shown = out(output) + &err(output);
+    let obeyed = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+    assert!(!shown.contains(obeyed), "{shown:?}");
+    let escaped = ["\\u{1b}[31m", "\\u001b[31m", "\\u{9b}"].iter().any(|text| shown.contains(text));
+    assert!(escaped, "the text is not there: {shown:?}");
+}
+
+#[test]
+fn names_reach_no_terminal_with_control_sequences() {
+    let traps = format!(
+        r#"(module (@name "{CONTROL}") (func (@name "{CONTROL}") (export "_start") unreachable)
+            (func (export "{CONTROL}") (export "take") (param i32)))"#
+    );
+    let imports = format!(r#"(module (@name "{CONTROL}") (import "{CONTROL}" "{CONTROL}" (func)))"#);
+    let invalid = format!(r#"(module (func (export "{CONTROL}")) (func (export "{CONTROL}")))"#);
+    let script = format!(r#"(module) (invoke "{CONTROL}")"#);
+    let folder = Folder::with(&[
+        ("traps.wat", &traps),
+        ("imports.wat", &imports),
+        ("invalid.wat", &invalid),
+        ("text.wat", "(module \x1b[31m)"),
+        ("fails.wast", &script),
+        ("text.wast", "(module \x1b[31m)"),
+    ]);
+    let name = "a\x1b[31m\u{9b}\nb";
+    let commands: &[&[&str]] = &[
+        &["run", "traps.wat"],
+        &["run", "imports.wat"],
+        &["run", "invalid.wat"],
+        &["run", "text.wat"],
+        &["run", "--invoke", name, "traps.wat"],
+        &["run", "--invoke", "take", "traps.wat", name],
+        &["run", "--env", name, "traps.wat"],
+        &["run", "--dir", name, "traps.wat"],
+        &["run", "--fuel", name, "traps.wat"],
+        &["run", name],
+        &["compile", "invalid.wat"],
+        &["compile", "-o", "a\x1b[31m", "traps.wat"],
+        &["compile", "-O", name, "traps.wat"],
+        &["validate", "invalid.wat"],
+        &["validate", "text.wat"],
+        &["inspect", "traps.wat"],
+        &["inspect", "imports.wat"],
+        &["inspect", "--json", "traps.wat"],
+        &["inspect", "--json", "imports.wat"],
+        &["inspect", name],
+        &["wast", "fails.wast"],
+        &["wast", "text.wast"],
+        &["wast", name],
+        &["completions", name],
+        &[name],
+    ];
+    for args in commands {
+        println!("{args:?}");
+        assert_shows_no_control_characters(&folder.ampoule(args));
+    }
+}
+
+#[test]
+fn inspect_shows_long_names_and_many_of_them() {
+    let long = "n".repeat(100_000);
+    let names: String = (0..1000).map(|number| format!(r#"(export "{number}" (func 0))"#)).collect();
+    let module =
+        format!(r#"(module (@name "{long}") (import "{long}" "{long}" (func)) (export "{long}" (func 0)) {names})"#);
+    let folder = Folder::with(&[("long.wat", &module)]);
+    let text = folder.succeeds(&["inspect", "long.wat"]);
+    assert_contains(&text, &[&format!("module {long}\n"), &format!("{long}::{long}  (func)\n"), "\n  999  (func)\n"]);
+    let report: serde_json::Value = serde_json::from_str(&folder.succeeds(&["inspect", "--json", "long.wat"])).unwrap();
+    assert_eq!(report["exports"][0]["name"], long);
+}
+
+#[test]
+fn json_keeps_names_as_they_are() {
+    let folder =
+        Folder::with(&[("name.wat", &format!(r#"(module (func (export "{CONTROL}\f0\9d\84\9e\f3\a0\80\81")))"#))]);
+    let report: serde_json::Value = serde_json::from_str(&folder.succeeds(&["inspect", "--json", "name.wat"])).unwrap();
+    assert_eq!(report["exports"][0]["name"], "a\x1b[31mb\u{9b}2Jc\x07d\ne\rf\u{202e}g\u{1d11e}\u{e0001}");
+}
+
+/// What a command shows on a terminal of so many columns.
+fn on_terminal(folder: &Folder, columns: u16, args: &[&str]) -> String {
+    let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let (mut ours, mut theirs) = (0, 0);
+    // SAFETY: the pointers lead to two integers and a size; a name and settings are not asked for.
+    let result = unsafe {
+        libc::openpty(&raw mut ours, &raw mut theirs, std::ptr::null_mut(), std::ptr::null(), &raw const size)
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: `openpty` has just made them, and nobody else closes them.
+    let (mut ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ampoule"));
+    command.current_dir(folder.0.path()).args(args).stdin(Stdio::null());
+    command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
+    let mut child = command.spawn().unwrap();
+    // The last of ours that could be written to; after it, reading ends when the child does.
+    drop(command);
+    let mut shown = Vec::new();
+    // Linux says EIO when nobody has the other end any more.
+    let _ = ours.read_to_end(&mut shown);
+    child.wait().unwrap();
+    String::from_utf8(shown).unwrap().replace("\r\n", "\n")
+}
+
+#[test]
+fn tables_and_messages_fit_the_terminal() {
+    let name = "nation::station::".repeat(20);
+    let wide = "\u{6f22}".repeat(90);
+    let params = "i32 ".repeat(100);
+    let module = format!(
+        r#"(module (@name "{name}") (import "{name}" "{wide}" (func (param {params})))
+            (func (export "{wide}")) (func (export "short") (param {params}) (result v128)
+                (v128.const i64x2 0 0)) (func (result i32 i32) i32.const 1 i32.const 2))"#
+    );
+    let traps = format!(r#"(module (@name "{name}") (func (@name "{wide}") (export "_start") unreachable))"#);
+    let folder = Folder::with(&[("module.wat", &module), ("traps.wat", &traps)]);
+    let commands: &[&[&str]] = &[
+        &["inspect", "module.wat"],
+        &["run", "module.wat"],
+        &["run", "traps.wat"],
+        &["run", "--env", "A_LONG_NAME_OF_A_VARIABLE_THAT_IS_SURELY_NOT_SET_ANYWHERE_AT_ALL_BY_ANYBODY", "traps.wat"],
+    ];
+    for args in commands {
+        for width in [40, 80] {
+            let shown = on_terminal(&folder, width, args);
+            assert!(!shown.is_empty());
+            for line in shown.lines() {
+                // Of the characters here, only the Chinese one is wide.
+                let columns = line.chars().map(|c| if c == '\u{6f22}' { 2 } else { 1 }).sum::<u16>();
+                assert!(columns <= width, "{columns} columns on a terminal of {width}: {line}");
+            }
+        }
+    }
+    let shown = on_terminal(&folder, 80, &["inspect", "module.wat"]);
+    assert_contains(&shown, &["\u{2026}\n", "\n  short", "features\n  multi-value"]);
+}
+
+#[test]
 fn completions_are_written_for_every_shell() {
     let folder = Folder::with(&[]);
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
@@ -365,8 +561,9 @@ fn completions_are_written_for_every_shell() {
 #[test]
 fn wrong_arguments_are_explained() {
     let folder = Folder::with(&[("math.wat", MATH)]);
-    assert_contains(&folder.fails(2, &[]), &["Usage"]);
-    assert_contains(&folder.fails(2, &["walk"]), &["walk"]);
+    assert_contains(&folder.fails(2, &[]), &["\nUsage: ampoule <COMMAND>\n", "\nCommands:\n"]);
+    assert_contains(&folder.fails(2, &["walk"]), &["error: ", "walk", "\nUsage: ampoule <COMMAND>\n"]);
+    assert_contains(&folder.fails(1, &["run", "--env", "=x", "math.wat"]), &["--env =x: expected NAME=VALUE"]);
     assert_contains(&folder.fails(2, &["inspect", "--yaml", "math.wat"]), &["--yaml"]);
     assert_contains(&folder.fails(1, &["run", "--env", "SURELY_NOT_SET", "math.wat"]), &["--env SURELY_NOT_SET"]);
     assert_contains(&folder.succeeds(&["--version"]), &["ampoule 0."]);

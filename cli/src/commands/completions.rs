@@ -1,7 +1,7 @@
 //! `ampoule completions`: a completion script for a shell.
 
 use super::Cli;
-use crate::print;
+use crate::terminal::print;
 use anyhow::Result;
 use clap::CommandFactory;
 use clap_complete::Shell;

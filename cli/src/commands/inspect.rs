@@ -1,12 +1,13 @@
 //! `ampoule inspect`: what a module imports and exports, how large it is, and which proposals it needs.
 
 use crate::module_file::{ModuleFile, base_config};
-use crate::print;
+use crate::terminal::{self, columns, escape, fit, print_lines, print_wrapped, written};
 use crate::units::show_bytes;
 use ampoule::{Engine, Module};
 use ampoule_core::module::ModuleDescription;
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use wasmparser::{Validator, WasmFeatures};
@@ -21,21 +22,25 @@ pub struct Args {
     json: bool,
 }
 
+/// What is printed. Imports and exports are made as they are printed: a module of a megabyte may have a million of them, each
+/// with a type of four thousand characters.
 #[derive(Serialize)]
-struct Report {
-    name: Option<String>,
-    imports: Vec<Item>,
-    exports: Vec<Item>,
+struct Report<'a> {
+    name: Option<&'a str>,
+    #[serde(serialize_with = "imports_as_json")]
+    imports: &'a Module,
+    #[serde(serialize_with = "exports_as_json")]
+    exports: &'a Module,
     sizes: Sizes,
     features: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
-struct Item {
+struct Item<'a> {
     /// The first name of an import.
     #[serde(skip_serializing_if = "Option::is_none")]
-    module: Option<String>,
-    name: String,
+    module: Option<&'a str>,
+    name: &'a str,
     #[serde(rename = "type")]
     ty: String,
 }
@@ -61,70 +66,114 @@ impl Args {
         let binary = file.binary()?;
         let engine = Engine::new(&base_config())?;
         let module = file.load(&engine)?;
-        let report = Report::new(&module, needed_features(binary));
+        let report = Report {
+            name: module.name(),
+            imports: &module,
+            exports: &module,
+            sizes: Sizes::new(module.description()),
+            features: needed_features(binary),
+        };
         if self.json {
-            print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+            report.print_json()?
         } else {
-            print(&report.to_text())?;
+            report.print_tables()?
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl Report {
-    fn new(module: &Module, features: Vec<&'static str>) -> Self {
-        let import = |(import, ty): (&ampoule_core::module::Import, ampoule::ExternType)| Item {
-            module: Some(import.module.clone()),
-            name: import.name.clone(),
-            ty: ty.to_string(),
-        };
-        let export = |(export, ty): (&ampoule_core::module::Export, ampoule::ExternType)| Item {
-            module: None,
-            name: export.name.clone(),
-            ty: ty.to_string(),
-        };
-        Self {
-            name: module.name().map(str::to_string),
-            imports: module.imports().map(import).collect(),
-            exports: module.exports().map(export).collect(),
-            sizes: Sizes::new(module.description()),
-            features,
-        }
+fn imports(module: &Module) -> impl Iterator<Item = Item<'_>> {
+    module.imports().map(|(import, ty)| Item { module: Some(&import.module), name: &import.name, ty: ty.to_string() })
+}
+
+fn exports(module: &Module) -> impl Iterator<Item = Item<'_>> {
+    module.exports().map(|(export, ty)| Item { module: None, name: &export.name, ty: ty.to_string() })
+}
+
+fn imports_as_json<S: Serializer>(module: &&Module, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(imports(module))
+}
+
+fn exports_as_json<S: Serializer>(module: &&Module, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(exports(module))
+}
+
+impl Report<'_> {
+    fn print_json(&self) -> Result<()> {
+        let mut out = Escaping(BufWriter::new(std::io::stdout().lock()));
+        let result = serde_json::to_writer_pretty(&mut out, self).map_err(std::io::Error::from);
+        written(result.and_then(|()| writeln!(out)).and_then(|()| out.flush()))
     }
 
-    fn to_text(&self) -> String {
-        let mut text = String::new();
-        if let Some(name) = &self.name {
-            text += &format!("module {name}\n\n");
+    fn print_tables(&self) -> Result<()> {
+        let width = terminal::width();
+        if let Some(name) = self.name {
+            print_lines([fit(&format!("module {name}"), width), "".into()])?;
         }
-        let names = |item: &Item| match &item.module {
-            Some(module) => format!("{module}::{}", item.name),
-            None => item.name.clone(),
+        let names = |item: Item<'_>| match item.module {
+            Some(module) => (format!("{module}::{}", item.name), item.ty),
+            None => (item.name.to_owned(), item.ty),
         };
-        for (title, items) in [("imports", &self.imports), ("exports", &self.exports)] {
-            let rows: Vec<_> = items.iter().map(|item| (names(item), item.ty.clone())).collect();
-            text += &table(&format!("{title} ({})", items.len()), &rows);
-        }
+        let len = self.imports.imports().count();
+        print_table(&format!("imports ({len})"), || imports(self.imports).map(names), width)?;
+        let len = self.exports.exports().count();
+        print_table(&format!("exports ({len})"), || exports(self.exports).map(names), width)?;
         let sizes = &self.sizes;
         let mut rows = vec![
-            ("module".to_string(), show_bytes(sizes.bytes)),
-            ("code".to_string(), format!("{} in {} functions", show_bytes(sizes.code_bytes), sizes.functions)),
-            ("data".to_string(), show_bytes(sizes.data_bytes)),
-            ("globals".to_string(), sizes.globals.to_string()),
-            ("tables".to_string(), sizes.tables.to_string()),
+            ("module".to_owned(), show_bytes(sizes.bytes)),
+            ("code".to_owned(), format!("{} in {} functions", show_bytes(sizes.code_bytes), sizes.functions)),
+            ("data".to_owned(), show_bytes(sizes.data_bytes)),
+            ("globals".to_owned(), sizes.globals.to_string()),
+            ("tables".to_owned(), sizes.tables.to_string()),
         ];
-        rows.extend(sizes.memories.iter().map(|memory| ("memory".to_string(), memory.clone())));
-        text += &table("sizes", &rows);
-        let features = if self.features.is_empty() { "none".to_string() } else { self.features.join(" ") };
-        text + &format!("features\n  {features}\n")
+        rows.extend(sizes.memories.iter().map(|memory| ("memory".to_owned(), memory.clone())));
+        print_table("sizes", || rows.iter().cloned(), width)?;
+        let features = if self.features.is_empty() { "none".to_owned() } else { self.features.join(" ") };
+        print_lines(["features"])?;
+        print_wrapped(&format!("  {features}"))
     }
 }
 
-/// A title, two columns, and an empty line.
-fn table(title: &str, rows: &[(String, String)]) -> String {
-    let width = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or(0);
-    let rows: String = rows.iter().map(|(left, right)| format!("  {left:width$}  {right}\n")).collect();
-    format!("{title}\n{rows}\n")
+/// The widest that a table makes its first column for the longest name in it; longer names push their own line apart.
+const WIDEST_NAME: usize = 48;
+
+/// Prints a title, two columns, and an empty line. Rows are asked for twice, first for the width of their names.
+fn print_table<I>(title: &str, rows: impl Fn() -> I, width: Option<usize>) -> Result<()>
+where
+    I: Iterator<Item = (String, String)>,
+{
+    // Of a terminal, names leave types at least a third.
+    let widest = width.map_or(WIDEST_NAME, |width| WIDEST_NAME.min(width * 2 / 3 - 4));
+    let column = rows().map(|(name, _)| columns(&escape(&name))).filter(|&len| len <= widest).max().unwrap_or(0);
+    let row = |(name, ty): (String, String)| {
+        let name = fit(&name, width.map(|_| widest));
+        let padding = " ".repeat(column.saturating_sub(columns(&name)));
+        fit(&format!("  {name}{padding}  {ty}"), width).into_owned()
+    };
+    print_lines(std::iter::once(title.to_owned()).chain(rows().map(row)).chain([String::new()]))
+}
+
+/// Writes JSON on, with those characters as `\u009b` that JSON allows but a terminal obeys.
+struct Escaping<W>(W);
+
+impl<W: Write> Write for Escaping<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // The serializer writes strings, and never a part of a character.
+        let text = std::str::from_utf8(bytes).map_err(std::io::Error::other)?;
+        for c in text.chars() {
+            if c != '\n' && terminal::is_obeyed(c) {
+                let mut units = [0; 2];
+                c.encode_utf16(&mut units).iter().try_for_each(|unit| write!(self.0, "\\u{unit:04x}"))?;
+            } else {
+                self.0.write_all(c.encode_utf8(&mut [0; 4]).as_bytes())?;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
 }
 
 impl Sizes {

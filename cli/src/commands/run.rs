@@ -1,12 +1,13 @@
 //! `ampoule run`: runs a module, by default as a WASI command.
 
 use crate::module_file::{ModuleFile, base_config};
-use crate::print;
+use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, parse_duration};
 use ampoule::{Engine, Error, Func, Instance, Linker, Store, Val, ValType};
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,10 @@ use std::time::{Duration, Instant};
 const TRAP_STATUS: u8 = 134;
 
 /// Runs a module. It reaches standard input and output, and of the rest what is given to it here.
+///
+/// What stands behind FILE belongs to the guest, options too.
 #[derive(clap::Args)]
+#[command(override_usage = "ampoule run [OPTIONS] <FILE> [ARGS]...")]
 pub struct Args {
     /// Let the guest reach the directory HOST under the name GUEST (by default the same). May be repeated.
     #[arg(long, value_name = "HOST::GUEST")]
@@ -34,11 +38,10 @@ pub struct Args {
     /// Call this exported function with ARGS, and print its results.
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
-    /// A wasm or wat file, or one that `ampoule compile` made.
-    file: PathBuf,
-    /// Arguments of the guest.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// A wasm or wat file, or one that `ampoule compile` made; and the guest's arguments.
+    // One list, since its first value ends the options of our own; with two, those before the second value would be ours.
+    #[arg(value_names = ["FILE", "ARGS"], num_args = 1.., required = true, trailing_var_arg = true)]
+    file_and_args: Vec<OsString>,
 }
 
 impl Args {
@@ -51,7 +54,7 @@ impl Args {
         config.consume_fuel(self.fuel.is_some()).epoch_interruption(self.timeout.is_some());
         config.shared_memory = true;
         let engine = Engine::new(&config)?;
-        let file = ModuleFile::read(&self.file)?;
+        let file = ModuleFile::read(self.file())?;
         let module = file.load(&engine)?;
 
         let mut store = Store::new(&engine);
@@ -75,13 +78,22 @@ impl Args {
 
         let result = linker.instantiate(&mut store, &module).map_err(anyhow::Error::from);
         let result = result.and_then(|instance| match &self.invoke {
-            Some(name) => invoke(&mut store, &instance, name, &self.args),
+            Some(name) => invoke(&mut store, &instance, name, &self.args()?),
             None => run_command(&mut store, &instance),
         });
         match result {
             Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error) => exit_code(&self.file, error),
+            Err(error) => exit_code(self.file(), error),
         }
+    }
+
+    fn file(&self) -> &Path {
+        Path::new(&self.file_and_args[0])
+    }
+
+    fn args(&self) -> Result<Vec<&str>> {
+        let args = self.file_and_args[1..].iter();
+        args.map(|arg| arg.to_str().with_context(|| format!("argument {arg:?}: is not UTF-8"))).collect()
     }
 
     fn wasi(&self, deadline: Option<Instant>) -> Result<WasiConfig> {
@@ -89,9 +101,10 @@ impl Args {
         wasi.inherit_stdin();
         wasi.inherit_stdout();
         wasi.inherit_stderr();
-        let program = self.file.to_string_lossy().into_owned();
-        let args: &[String] = if self.invoke.is_some() { &[] } else { &self.args };
-        wasi.set_args(std::iter::once(program).chain(args.iter().cloned()))?;
+        // The directory of the host is nothing that the guest should know.
+        let program = self.file().file_name().map_or_else(Default::default, OsStr::to_string_lossy);
+        let args = if self.invoke.is_some() { vec![] } else { self.args()? };
+        wasi.set_args(std::iter::once(&*program).chain(args).map(str::to_owned))?;
         wasi.set_env(self.env.iter().map(|text| variable(text)).collect::<Result<Vec<_>>>()?)?;
         for dir in &self.dir {
             let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
@@ -108,6 +121,7 @@ impl Args {
 
 fn variable(text: &str) -> Result<(String, String)> {
     if let Some((name, value)) = text.split_once('=') {
+        ensure!(!name.is_empty(), "--env {text}: expected NAME=VALUE");
         return Ok((name.to_string(), value.to_string()));
     }
     let value = std::env::var(text).map_err(|error| anyhow!("--env {text}: {error}"))?;
@@ -123,7 +137,7 @@ fn run_command(store: &mut Store, instance: &Instance) -> Result<()> {
     Ok(())
 }
 
-fn invoke(store: &mut Store, instance: &Instance, name: &str, args: &[String]) -> Result<()> {
+fn invoke(store: &mut Store, instance: &Instance, name: &str, args: &[&str]) -> Result<()> {
     if let Some(initialize) = instance.get_func(store, "_initialize") {
         initialize.call(store, &[], &mut [])?;
     }
@@ -135,15 +149,12 @@ fn invoke(store: &mut Store, instance: &Instance, name: &str, args: &[String]) -
     let args = ty.params().iter().zip(args).map(|(&ty, text)| parse_value(ty, text)).collect::<Result<Vec<_>>>()?;
     let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
     func.call(store, &args, &mut results)?;
-    for result in &results {
-        print(&format!("{}\n", show_value(result)))?;
-    }
-    Ok(())
+    print_lines(results.iter().map(show_value))
 }
 
 /// A number as wasm's text has it: decimal, or hexadecimal after `0x`; integers in the signed or unsigned range.
 fn parse_value(ty: ValType, text: &str) -> Result<Val> {
-    let wrong = || anyhow!("`{text}` is no {ty}");
+    let wrong = || anyhow!("`{text}` is not a valid {ty}");
     let integer = |bits: u32| -> Result<i64> {
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
         let magnitude = match digits.strip_prefix("0x") {
@@ -186,9 +197,9 @@ fn exit_code(file: &Path, error: anyhow::Error) -> Result<ExitCode> {
     if let Some(status) = of_engine.exit_status() {
         return Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)));
     }
-    eprintln!("error: {name}: {of_engine}");
+    report(&format!("error: {name}: {of_engine}"));
     if let Some(backtrace) = of_engine.backtrace() {
-        eprintln!("{backtrace}");
+        report(&backtrace.to_string());
     }
     Ok(if of_engine.trap_code().is_some() { ExitCode::from(TRAP_STATUS) } else { ExitCode::FAILURE })
 }

@@ -1,7 +1,7 @@
 //! `ampoule validate`: whether files are modules that Ampoule runs.
 
 use crate::module_file::{ModuleFile, base_config};
-use crate::print;
+use crate::terminal::{print_lines, report_error};
 use ampoule::{Engine, Module};
 use anyhow::Result;
 use std::path::PathBuf;
@@ -25,10 +25,10 @@ impl Args {
         let mut code = ExitCode::SUCCESS;
         for path in &self.files {
             if let Err(error) = validate(&engine, path) {
-                eprintln!("error: {error:#}");
+                report_error(&error);
                 code = ExitCode::FAILURE;
             } else {
-                print(&format!("{}: valid\n", path.display()))?;
+                print_lines([format!("{}: valid", path.display())])?;
             }
         }
         Ok(code)

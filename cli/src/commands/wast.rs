@@ -1,7 +1,7 @@
 //! `ampoule wast`: runs test scripts.
 
 use crate::module_file::base_config;
-use crate::print;
+use crate::terminal::{print_lines, report, report_error};
 use ampoule::{Config, Engine};
 use ampoule_cli::wast::{self, Loading};
 use anyhow::{Context, Result};
@@ -33,7 +33,7 @@ impl Args {
                 Ok(true) => {}
                 Ok(false) => code = ExitCode::FAILURE,
                 Err(error) => {
-                    eprintln!("error: {error:#}");
+                    report_error(&error);
                     code = ExitCode::FAILURE;
                 }
             }
@@ -46,10 +46,10 @@ impl Args {
 fn run_script(engine: &Engine, path: &Path, loading: Loading) -> Result<bool> {
     let name = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("{name}"))?;
-    let report = wast::run(engine, &text, loading).with_context(|| format!("{name}"))?;
-    for failure in &report.failures {
-        eprintln!("{name}:{}:{}: {}", failure.line, failure.column, failure.reason);
+    let outcome = wast::run(engine, path, &text, loading).with_context(|| format!("{name}"))?;
+    for failure in &outcome.failures {
+        report(&format!("{name}:{}:{}: {}", failure.line, failure.column, failure.reason));
     }
-    print(&format!("{name}: {} passed, {} failed\n", report.passed, report.failures.len()))?;
-    Ok(report.failures.is_empty())
+    print_lines([format!("{name}: {} passed, {} failed", outcome.passed, outcome.failures.len())])?;
+    Ok(outcome.failures.is_empty())
 }

@@ -15,6 +15,7 @@ use ::wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, Wa
 use ampoule::{Engine, Extern, Linker, Module, Store, TrapCode, Val};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::HashMap;
+use std::path::Path;
 use std::thread::{Scope, ScopedJoinHandle};
 
 /// What a script's run came to.
@@ -47,19 +48,19 @@ pub enum Loading {
     RoundTrip,
 }
 
-/// Runs a script. Its modules see a store of the engine's, the module `spectest`, and what the script registers.
+/// Runs a script; errors name `path` as its file. Its modules see a store of the engine's, the module `spectest`, and what the script registers.
 ///
 /// The engine must allow shared memories.
 ///
 /// # Errors
 /// Where the text is not a script, with the place; or where `spectest` can't be made.
-pub fn run(engine: &Engine, text: &str, loading: Loading) -> Result<Report> {
+pub fn run(engine: &Engine, path: &Path, text: &str, loading: Loading) -> Result<Report> {
+    let setting = Setting { engine, path, text, loading };
     let mut lexer = ::wast::lexer::Lexer::new(text);
     // Test scripts for text parsing contain such characters on purpose.
     lexer.allow_confusing_unicode(true);
-    let buffer = ParseBuffer::new_with_lexer(lexer)?;
-    let directives = ::wast::parser::parse::<Wast<'_>>(&buffer)?.directives;
-    let setting = Setting { engine, text, loading };
+    let buffer = ParseBuffer::new_with_lexer(lexer).map_err(|error| setting.placed(error))?;
+    let directives = ::wast::parser::parse::<Wast<'_>>(&buffer).map_err(|error| setting.placed(error))?.directives;
     std::thread::scope(|threads| {
         let mut script = Script::new(setting, threads)?;
         script.run(directives);
@@ -71,8 +72,18 @@ pub fn run(engine: &Engine, text: &str, loading: Loading) -> Result<Report> {
 #[derive(Clone, Copy)]
 struct Setting<'a> {
     engine: &'a Engine,
+    path: &'a Path,
     text: &'a str,
     loading: Loading,
+}
+
+impl Setting<'_> {
+    /// The error, with its file, line and the line's text. Not with those of a text that is quoted in the script.
+    fn placed(&self, mut error: ::wast::Error) -> ::wast::Error {
+        error.set_path(self.path);
+        error.set_text(self.text);
+        error
+    }
 }
 
 /// One thread of a script, with a store of its own.
@@ -184,7 +195,7 @@ impl<'scope, 'a: 'scope> Script<'scope, 'a> {
                 Ok(())
             }
             WastDirective::AssertUnlinkable { mut module, message, .. } => {
-                let bytes = module.encode()?;
+                let bytes = module.encode().map_err(|error| self.setting.placed(error))?;
                 let module = self.load(&bytes)?;
                 let result = self.linker.instantiate(&mut self.store, &module).map(|_| Vec::new()).map_err(Into::into);
                 let text = outcome(&result);
@@ -203,7 +214,12 @@ impl<'scope, 'a: 'scope> Script<'scope, 'a> {
     }
 
     fn compile(&self, wat: &mut QuoteWat<'_>) -> Result<Module> {
-        self.load(&wat.encode()?)
+        let bytes = match wat {
+            QuoteWat::Wat(wat) => wat.encode().map_err(|error| self.setting.placed(error)),
+            // Places are those of the quoted text.
+            quoted => quoted.encode(),
+        };
+        self.load(&bytes?)
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Module> {
@@ -250,7 +266,8 @@ impl<'scope, 'a: 'scope> Script<'scope, 'a> {
     }
 
     fn instantiate_unnamed(&mut self, wat: &mut Wat<'_>) -> Result<()> {
-        let module = self.load(&wat.encode()?)?;
+        let bytes = wat.encode().map_err(|error| self.setting.placed(error))?;
+        let module = self.load(&bytes)?;
         self.linker.instantiate(&mut self.store, &module)?;
         Ok(())
     }
@@ -363,7 +380,7 @@ mod tests {
 
     fn run_script(text: &str) -> Report {
         let engine = Engine::new(&Config { shared_memory: true, ..Config::default() }).unwrap();
-        run(&engine, text, Loading::Compile).unwrap()
+        run(&engine, Path::new("script.wast"), text, Loading::Compile).unwrap()
     }
 
     /// Every line of a script that fails.
@@ -486,7 +503,7 @@ mod tests {
 
     #[test]
     fn what_is_no_script_is_an_error() {
-        let error = run(&Engine::default(), "(module\n  (fnc))", Loading::Compile).unwrap_err();
-        assert!(error.to_string().contains("fnc"), "{error}");
+        let error = run(&Engine::default(), Path::new("a.wast"), "(module\n  (fnc))", Loading::Compile).unwrap_err();
+        assert!(error.to_string().contains("a.wast:2:4") && error.to_string().contains("(fnc)"), "{error}");
     }
 }
