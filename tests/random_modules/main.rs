@@ -1,13 +1,15 @@
 //! Random modules (crate `wasm-smith`), run in every mode that changes machine code or memories: whatever the mode, results, traps,
 //! memories and globals are the same. With `AMPOULE_PEER_LIB`, the path of another library with the C interface of 44.0.0, they
-//! are also what that library says. Damaged modules are refused or run, and harm nobody. Not random: accesses around the edges
-//! of memories, in `edges`.
+//! are also what that library says. Damaged modules are refused or run, and harm nobody. `loops` makes programs of its own, full of
+//! loops. Not random: accesses around the edges of memories, in `edges`.
 //!
 //! Each test of random modules runs for ten seconds; `AMPOULE_FUZZ_SECONDS` says otherwise. A failure names the seed that shows it again,
-//! as `AMPOULE_FUZZ_SEED`, and leaves the module in the system's folder for temporary files.
+//! as `AMPOULE_FUZZ_SEED`, and leaves the module in the system's folder for temporary files. Where the process ended with
+//! it, `AMPOULE_FUZZ_FROM` runs the same seeds again.
 
 mod edges;
 mod generate;
+mod loops;
 mod ours;
 mod outcome;
 mod peer;
@@ -30,13 +32,33 @@ fn for_seeds(mut test: impl FnMut(u64)) {
     }
     let end = Instant::now() + Duration::from_secs(number("AMPOULE_FUZZ_SECONDS").unwrap_or(10));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
-    let first = now.as_micros() as u64;
+    let first = number("AMPOULE_FUZZ_FROM").unwrap_or(now.as_micros() as u64);
+    // Before anything can end the process.
+    println!("seeds from AMPOULE_FUZZ_FROM={first}");
     let mut seed = first;
     while Instant::now() < end {
+        let shown = ShowSeed(seed);
         test(seed);
+        drop(shown);
         seed += 1;
     }
-    println!("{} seeds, from {first}", seed - first);
+    println!("{} seeds", seed - first);
+}
+
+/// Tells of a panic with which seed it came, also of one in the engine.
+struct ShowSeed(u64);
+
+impl Drop for ShowSeed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("failed with AMPOULE_FUZZ_SEED={}", self.0);
+        }
+    }
+}
+
+/// Says that a test had no other library to compare with; `cargo xtask test` lists the tests that say so.
+fn skipped() {
+    println!("skipped: AMPOULE_PEER_LIB names no library (`cargo xtask bench --fetch-peer` fetches one)");
 }
 
 /// Ends the test, with what is needed to see it again.
@@ -96,10 +118,7 @@ fn every_mode_says_the_same() {
 
 #[test]
 fn another_engine_says_the_same() {
-    let Some(path) = std::env::var_os("AMPOULE_PEER_LIB") else {
-        println!("skipped: AMPOULE_PEER_LIB names no library");
-        return;
-    };
+    let Some(path) = std::env::var_os("AMPOULE_PEER_LIB") else { return skipped() };
     let peer = Peer::load(&path);
     let mode = ours::modes().remove(0);
     let mut compared = 0;

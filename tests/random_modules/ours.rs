@@ -83,8 +83,8 @@ impl Mode {
         let _ = store.set_fuel(fuel);
         store.set_epoch_deadline(u64::MAX / 2);
         match run_in(&mut store, module, call) {
-            Ok(outcome) => outcome,
-            Err(error) => Outcome { end: end_of(&error), state: Vec::new() },
+            Ok(outcome) => Outcome { fuel: store.fuel().ok().map(|left| fuel - left), ..outcome },
+            Err(error) => Outcome { end: end_of(&error), state: Vec::new(), fuel: None },
         }
     }
 }
@@ -103,7 +103,7 @@ fn run_in(store: &mut Store, module: &Module, call: &Call) -> Result<Outcome, Er
     let items: Vec<Extern> =
         (0..module.exports().count()).filter_map(|at| Some(instance.export_at(store, at)?.1)).collect();
     let state = items.iter().map(|item| show_item(store, item)).collect::<Result<_, Error>>()?;
-    Ok(Outcome { end, state })
+    Ok(Outcome { end, state, fuel: None })
 }
 
 fn show_item(store: &mut Store, item: &Extern) -> Result<String, Error> {

@@ -32,11 +32,20 @@ pub fn calls(module: &Module, seed: u64) -> Vec<Call> {
 }
 
 /// How a call ended, and what it left behind.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     pub end: End,
     /// Exported memories, tables and globals, in order.
     pub state: Vec<String>,
+    /// What the call used, where it was counted.
+    pub fuel: Option<u64>,
+}
+
+/// Without the fuel: a mode that doesn't count it is no different.
+impl PartialEq for Outcome {
+    fn eq(&self, other: &Self) -> bool {
+        self.end == other.end && self.state == other.state
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

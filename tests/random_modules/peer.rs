@@ -54,6 +54,7 @@ macro_rules! functions {
 
 functions! {
     wasm_config_new() -> Ptr;
+    wasmtime_config_consume_fuel_set(Ptr, bool);
     wasmtime_config_wasm_wide_arithmetic_set(Ptr, bool);
     wasmtime_config_wasm_custom_page_sizes_set(Ptr, bool);
     wasmtime_config_wasm_threads_set(Ptr, bool);
@@ -65,6 +66,8 @@ functions! {
     wasmtime_module_delete(Ptr);
     wasmtime_store_new(Ptr, Ptr, Ptr) -> Ptr;
     wasmtime_store_context(Ptr) -> Ptr;
+    wasmtime_context_set_fuel(Ptr, u64) -> Ptr;
+    wasmtime_context_get_fuel(Ptr, *mut u64) -> Ptr;
     wasmtime_store_limiter(Ptr, i64, i64, i64, i64, i64);
     wasmtime_store_delete(Ptr);
     wasmtime_linker_new(Ptr) -> Ptr;
@@ -86,6 +89,7 @@ functions! {
 pub struct Peer {
     functions: Functions,
     engine: Ptr,
+    counts_fuel: bool,
 }
 
 /// A module of it.
@@ -97,6 +101,15 @@ pub struct PeerModule<'a> {
 impl Peer {
     /// Loads the library at `path`. It stays loaded.
     pub fn load(path: &OsStr) -> Peer {
+        Self::load_with(path, false)
+    }
+
+    /// The same, with an engine that counts fuel.
+    pub fn load_counting(path: &OsStr) -> Peer {
+        Self::load_with(path, true)
+    }
+
+    fn load_with(path: &OsStr, counts_fuel: bool) -> Peer {
         let text = CString::new(path.as_bytes()).expect("paths have no NUL");
         // SAFETY: whoever names a library wants its initializers to run.
         let handle = unsafe { libc::dlopen(text.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
@@ -105,6 +118,7 @@ impl Peer {
         unsafe {
             let functions = Functions::find(handle);
             let config = (functions.wasm_config_new)();
+            (functions.wasmtime_config_consume_fuel_set)(config, counts_fuel);
             (functions.wasmtime_config_wasm_wide_arithmetic_set)(config, true);
             (functions.wasmtime_config_wasm_custom_page_sizes_set)(config, true);
             (functions.wasmtime_config_wasm_threads_set)(config, true);
@@ -113,7 +127,7 @@ impl Peer {
             (functions.wasmtime_config_wasm_multi_memory_set)(config, true);
             let engine = (functions.wasm_engine_new_with_config)(config);
             assert!(!engine.is_null(), "it has such engines");
-            Peer { functions, engine }
+            Peer { functions, engine, counts_fuel }
         }
     }
 
@@ -171,10 +185,14 @@ impl PeerModule<'_> {
     /// `context` and `linker` are alive.
     unsafe fn run_in(&self, context: Ptr, linker: Ptr, call: &Call) -> Outcome {
         let functions = &self.peer.functions;
-        let refused = |end| Outcome { end, state: Vec::new() };
+        let refused = |end| Outcome { end, state: Vec::new(), fuel: None };
         let (mut instance, mut trap) = (CInstance::default(), ptr::null_mut());
         // SAFETY: by the caller; results are written to places of their types.
         unsafe {
+            if self.peer.counts_fuel {
+                let error = (functions.wasmtime_context_set_fuel)(context, crate::PLENTY);
+                assert!(error.is_null(), "the engine counts");
+            }
             let error =
                 (functions.wasmtime_linker_define_unknown_imports_as_default_values)(linker, context, self.module);
             if let Some(end) = self.peer.end(error, ptr::null_mut()) {
@@ -196,7 +214,9 @@ impl PeerModule<'_> {
             let end = end.unwrap_or_else(|| End::Results(results.iter().map(show_c).collect()));
             let items = (0..).map_while(|at| self.export(context, &instance, at));
             let state = items.map(|item| self.show_item(context, &item)).collect();
-            Outcome { end, state }
+            let mut left = 0;
+            let fuel = self.peer.counts_fuel.then(|| (functions.wasmtime_context_get_fuel)(context, &mut left));
+            Outcome { end, state, fuel: fuel.filter(|error| error.is_null()).map(|_| crate::PLENTY - left) }
         }
     }
 
