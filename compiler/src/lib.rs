@@ -4,6 +4,7 @@
 //! output ([`CompiledFunction`]), written down in `docs/vm-layout.md`. This crate knows nothing of stores, instances or
 //! executable memory.
 
+pub mod operators;
 pub mod optimizing;
 
 use ampoule_core::artifact::CompiledFunction;

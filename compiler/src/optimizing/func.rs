@@ -6,6 +6,7 @@ use super::metering::Metering;
 use super::signature::{builtin_signature, clif_type, return_area_size};
 use super::turn::Turns;
 use super::{atomics, numeric, simd};
+use crate::operators::Properties;
 use crate::{CompileError, ModuleInput};
 use ampoule_core::artifact::INLINED;
 use ampoule_core::builtins::Builtin;
@@ -165,32 +166,10 @@ pub(super) fn translate_function(
     Ok(t.inlining.positions)
 }
 
-/// Whether a body calls nothing, neither functions nor the runtime, but to stop.
+/// Whether a body calls nothing for which the stack must be checked: no functions, and the runtime only to stop.
 pub(super) fn is_leaf(body: &FunctionBody<'_>) -> Result<bool, CompileError> {
-    use Operator as O;
     for op in body.get_operators_reader()? {
-        if matches!(
-            op?,
-            O::Call { .. }
-                | O::CallIndirect { .. }
-                | O::ReturnCall { .. }
-                | O::ReturnCallIndirect { .. }
-                | O::MemoryGrow { .. }
-                | O::MemoryFill { .. }
-                | O::MemoryCopy { .. }
-                | O::MemoryInit { .. }
-                | O::DataDrop { .. }
-                | O::MemoryAtomicNotify { .. }
-                | O::MemoryAtomicWait32 { .. }
-                | O::MemoryAtomicWait64 { .. }
-                | O::TableGet { .. }
-                | O::TableGrow { .. }
-                | O::TableFill { .. }
-                | O::TableCopy { .. }
-                | O::TableInit { .. }
-                | O::ElemDrop { .. }
-                | O::RefFunc { .. }
-        ) {
+        if Properties::of(&op?).needs_stack_check() {
             return Ok(false);
         }
     }
@@ -445,18 +424,16 @@ impl<'a> FuncTranslator<'a> {
             return Ok(());
         }
         self.count(op);
-        if numeric::translate(self, op)
-            || self.variable_operator(op)
-            || self.memory_operator(op)
-            || self.control_operator(op)?
-            || self.call_operator(op)?
-            || self.table_operator(op)
-            || simd::translate(self, op)
-            || atomics::translate(self, op)
-        {
-            return Ok(());
-        }
-        Err(CompileError::new(format!("operator {op:?} is not supported")))
+        let translated = Properties::of(op).supported
+            && (numeric::translate(self, op)
+                || self.variable_operator(op)
+                || self.memory_operator(op)
+                || self.control_operator(op)?
+                || self.call_operator(op)?
+                || self.table_operator(op)
+                || simd::translate(self, op)
+                || atomics::translate(self, op));
+        if translated { Ok(()) } else { Err(CompileError::new(format!("operator {op:?} is not supported"))) }
     }
 }
 

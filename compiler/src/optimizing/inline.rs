@@ -9,10 +9,11 @@
 use super::func::FuncTranslator;
 use super::signature::return_area_size;
 use crate::CompileError;
+use crate::operators::{self, Properties};
 use ampoule_core::artifact::INLINED;
 use ampoule_core::decode::body_reader;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::FunctionBody;
 
 /// Operators of inlined functions, as `FunctionInfo::inlined` has them.
 pub(super) type InlinedPositions = Vec<(u32, u32)>;
@@ -111,12 +112,13 @@ fn pays(body: &FunctionBody<'_>, len: u64) -> Result<bool, CompileError> {
         return Ok(false);
     }
     for op in body.get_operators_reader()? {
-        match op? {
-            Operator::Loop { .. } | Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
-                return Ok(false);
-            }
-            Operator::Call { .. } | Operator::CallIndirect { .. } if len > CALLER_LEN => return Ok(false),
-            _ => {}
+        let inlines = match Properties::of(&op?).inlining {
+            operators::Inlining::Yes => true,
+            operators::Inlining::OnlyInShortBodies => len <= CALLER_LEN,
+            operators::Inlining::Never => false,
+        };
+        if !inlines {
+            return Ok(false);
         }
     }
     Ok(true)

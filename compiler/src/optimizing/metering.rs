@@ -1,6 +1,7 @@
 //! Fuel, epochs and cancellation: what a function keeps in variables, and when it looks.
 
 use super::func::{FuncTranslator, Region};
+use crate::operators::Properties;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::vm::VmStoreContext;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -49,17 +50,7 @@ impl FuncTranslator<'_> {
         if self.metering.fuel.is_none() {
             return;
         }
-        self.metering.pending += match op {
-            Operator::Nop
-            | Operator::Drop
-            | Operator::Block { .. }
-            | Operator::Loop { .. }
-            | Operator::Unreachable
-            | Operator::Return
-            | Operator::Else
-            | Operator::End => 0,
-            _ => 1,
-        };
+        self.metering.pending += i64::from(Properties::of(op).fuel);
     }
 
     /// Brings the counter up to date, before the block ends.

@@ -7,6 +7,7 @@
 
 use super::func::FuncTranslator;
 use crate::CompileError;
+use crate::operators::Properties;
 use cranelift_codegen::ir::{Block, InstBuilder};
 use std::collections::HashMap;
 use wasmparser::{Operator, OperatorsReader};
@@ -101,50 +102,9 @@ fn find<'a>(
                 let last = !reader.eof() && matches!(reader.read()?, Operator::End);
                 return Ok(last.then_some(found));
             }
-            op if is_small(&op) => {}
+            op if Properties::of(&op).copyable => {}
             _ => break,
         }
     }
     Ok(None)
-}
-
-/// Whether an operator is an instruction or less, and can't trap.
-fn is_small(op: &Operator<'_>) -> bool {
-    use Operator as O;
-    matches!(
-        op,
-        O::LocalGet { .. }
-            | O::LocalSet { .. }
-            | O::LocalTee { .. }
-            | O::I32Const { .. }
-            | O::I64Const { .. }
-            | O::I32Add
-            | O::I64Add
-            | O::I32Sub
-            | O::I64Sub
-            | O::I32And
-            | O::I64And
-            | O::I32Eqz
-            | O::I64Eqz
-            | O::I32Eq
-            | O::I64Eq
-            | O::I32Ne
-            | O::I64Ne
-            | O::I32LtS
-            | O::I64LtS
-            | O::I32LtU
-            | O::I64LtU
-            | O::I32GtS
-            | O::I64GtS
-            | O::I32GtU
-            | O::I64GtU
-            | O::I32LeS
-            | O::I64LeS
-            | O::I32LeU
-            | O::I64LeU
-            | O::I32GeS
-            | O::I64GeS
-            | O::I32GeU
-            | O::I64GeU
-    )
 }
