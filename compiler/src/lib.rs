@@ -1,9 +1,12 @@
 //! Validated function bodies in, relocatable machine code out.
 //!
-//! A tier is an implementation of [`Compiler`]. All tiers share one calling convention, one frame discipline and one form of
-//! output ([`CompiledFunction`]), written down in `docs/vm-layout.md`. This crate knows nothing of stores, instances or
-//! executable memory.
+//! A tier is an implementation of [`Compiler`]; the runtime names none, it takes what [`new_compiler`] gives. All tiers share one
+//! calling convention, one frame discipline and one form of output ([`CompiledFunction`]), written down in `docs/vm-layout.md`. This
+//! crate knows nothing of stores, instances or executable memory.
+//!
+//! [`operators`] says what all tiers ask of an operator. [`optimizing`] is the tier there is. What is one processor's lies under `arch`.
 
+mod arch;
 pub mod operators;
 pub mod optimizing;
 
@@ -13,6 +16,22 @@ use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::Tunables;
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::VmLayout;
+use std::sync::Arc;
+
+/// The compiler for these choices, for a target triple or for this machine and all that its CPU can do if `target` is `None`.
+///
+/// `flags` are settings of the back end, shared or of the target, in order; one without value is switched on. They don't reach what
+/// the contract with the runtime fixes.
+///
+/// # Errors
+/// [`CompileError`] for a target that isn't supported, and for unknown flags or values.
+pub fn new_compiler(
+    tunables: &Tunables,
+    flags: &[(String, Option<String>)],
+    target: Option<&str>,
+) -> Result<Arc<dyn Compiler>, CompileError> {
+    Ok(Arc::new(optimizing::OptimizingCompiler::new(tunables, flags, target)?))
+}
 
 /// One tier.
 pub trait Compiler: Send + Sync {

@@ -1,15 +1,13 @@
 //! From what Cranelift leaves of a function to what the runtime takes.
 
-use super::func::{NAMESPACE_BODY, NAMESPACE_BUILTIN, NAMESPACE_FUNC};
-use super::inline::InlinedPositions;
-use super::placement::{self, Placement};
-use super::traps::trap_code;
+use super::flags::trap_code;
+use super::linkage::{InlinedPositions, NAMESPACE_BODY, NAMESPACE_BUILTIN, NAMESPACE_FUNC};
 use crate::CompileError;
+use crate::arch::{self, Placement};
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Relocation, RelocationTarget, StackMap};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::trap::TrapCode;
-use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
 use cranelift_codegen::{CompiledCode, FinalizedRelocTarget, ir};
 
@@ -32,7 +30,7 @@ pub(super) fn emit(
     let mut body_jumps = Vec::new();
     let mut relocations = Vec::new();
     for reloc in buffer.relocs() {
-        if !matches!(reloc.kind, Reloc::X86CallPCRel4 | Reloc::X86PCRel4) || reloc.addend != -4 {
+        if !arch::is_linkable(reloc.kind, reloc.addend) {
             return Err(CompileError::new(format!("a relocation of kind {:?} can't be linked", reloc.kind)));
         }
         let FinalizedRelocTarget::ExternalName(name) = &reloc.target else {
@@ -44,10 +42,10 @@ pub(super) fn emit(
         }
     }
     let mut bytes = buffer.data().to_vec();
-    relocations.iter_mut().for_each(|relocation| jump_to_interrupt(&mut bytes, relocation));
+    relocations.iter_mut().for_each(|relocation| arch::jump_to_interrupt(&mut bytes, relocation));
     relocations.sort_by_key(|relocation| relocation.offset);
     let frame_size = buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
-    let Placement { alignment, phase } = placement::best(buffer.data(), &code.bb_starts, buffer.alignment);
+    let Placement { alignment, phase } = arch::best_placement(buffer.data(), &code.bb_starts, buffer.alignment);
     let function = CompiledFunction {
         code: bytes,
         alignment,
@@ -56,30 +54,6 @@ pub(super) fn emit(
         info: FunctionInfo { traps: traps(code), positions: positions(code), inlined, stack_maps: stack_maps(code) },
     };
     Ok(Emitted { function, frame_size, body_jumps })
-}
-
-/// Makes a call of a builtin that interrupts the guest a jump to code behind the function that pushes the return address and jumps on.
-/// Such a builtin doesn't return either: the guest may pause there, and others run meanwhile, whose returns the processor would match with
-/// this call. The return address is the same, so nothing that is known of it changes.
-fn jump_to_interrupt(code: &mut Vec<u8>, relocation: &mut Relocation) {
-    const CALL: u8 = 0xe8;
-    const JUMP: u8 = 0xe9;
-    let interrupts =
-        matches!(relocation.target, RelocationTarget::Builtin(Builtin::EpochReached | Builtin::FuelExhausted));
-    let at = relocation.offset as usize;
-    if !interrupts || code[at - 1] != CALL {
-        return;
-    }
-    let (back, start) = (at + 4, code.len());
-    let displacement = |from: usize, to: usize| (to.wrapping_sub(from) as u32).to_le_bytes();
-    code[at - 1] = JUMP;
-    code[at..back].copy_from_slice(&displacement(back, start));
-    // Every register is kept: push rax, push rax, lea rax, [rip + back], mov [rsp + 8], rax, pop rax.
-    code.extend_from_slice(&[0x50, 0x50, 0x48, 0x8d, 0x05]);
-    code.extend_from_slice(&displacement(start + 9, back));
-    code.extend_from_slice(&[0x48, 0x89, 0x44, 0x24, 0x08, 0x58, JUMP]);
-    relocation.offset = code.len() as u32;
-    code.extend_from_slice(&[0; 4]);
 }
 
 /// Puts a function's entry before its body and links the two.
@@ -92,11 +66,10 @@ pub(super) fn join(entry: Emitted, body: Emitted) -> Result<CompiledFunction, Co
     // less aligned than any function is.
     function.alignment = function.alignment.max(body.alignment);
     function.phase = body.phase / 16 * 16;
-    function.code.resize(start as usize, 0x90);
+    function.code.resize(start as usize, arch::NOP);
     function.code.extend_from_slice(&body.code);
     for at in body_jumps {
-        let displacement = start - at - 4;
-        function.code[at as usize..at as usize + 4].copy_from_slice(&displacement.to_le_bytes());
+        arch::link(&mut function.code, at as usize, start as usize);
     }
     let moved = |offset: u32| start + offset;
     function.relocations.extend(body.relocations.iter().map(|r| Relocation { offset: moved(r.offset), ..*r }));
@@ -184,29 +157,4 @@ fn stack_maps(code: &CompiledCode) -> Vec<(u32, StackMap)> {
         (*at, StackMap { frame_size: *frame_size, slots })
     })
     .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_interrupt_is_jumped_to_with_the_return_address_of_the_call() {
-        let target = RelocationTarget::Builtin(Builtin::EpochReached);
-        let call = [0x90, 0xe8, 0, 0, 0, 0, 0xc3];
-        let mut code = call.to_vec();
-        let mut relocation = Relocation { offset: 2, target };
-        jump_to_interrupt(&mut code, &mut relocation);
-        let at =
-            |offset: usize| offset as i64 + 4 + i64::from(i32::from_le_bytes(*code[offset..].first_chunk().unwrap()));
-        assert_eq!((code[1], at(2)), (0xe9, 7), "a jump behind the code");
-        assert_eq!(code[9..12], [0x48, 0x8d, 0x05]);
-        assert_eq!(at(12), 6, "what is pushed is the address behind the call");
-        assert_eq!((code[22], relocation.offset as usize, code.len()), (0xe9, 23, 27));
-
-        let mut code = call.to_vec();
-        let mut relocation = Relocation { offset: 2, target: RelocationTarget::Builtin(Builtin::MemoryGrow) };
-        jump_to_interrupt(&mut code, &mut relocation);
-        assert_eq!((code, relocation.offset), (call.to_vec(), 2), "others are called");
-    }
 }

@@ -1,34 +1,22 @@
-//! The optimizing tier: WebAssembly to Cranelift's IR, one file per group of operators.
+//! The optimizing tier: WebAssembly to Cranelift's IR, from a function's body or signature to its code.
 //!
-//! [`func`] translates one body: its state, the prologue, and the dispatch of operators to the files named after them.
-//! [`multiplication`] finds products of 128 bits. [`inline`] puts small functions in the place of their calls, [`turn`] the end of a loop's turn in the place of branches to it. [`metering`] counts fuel and watches the epoch. [`traps`] makes the cold blocks that stop a guest. [`thunks`] makes the
-//! code between host and guest. [`emit`] turns what Cranelift leaves into a `CompiledFunction`,
-//! and [`placement`] finds the best place for it.
+//! [`function`] translates a function's body. [`thunks`] makes the code between host and guest. [`emit`] turns what Cranelift leaves
+//! into a `CompiledFunction`. Below them: [`signature`] says how values travel, [`linkage`] how code names what is outside of it,
+//! [`flags`] what Cranelift may assume of memory.
 //!
 //! What is deliberately not here: validation (bodies have been validated), placing code, knowledge of stores.
 //!
 //! Invariant: how code and runtime meet is written in `docs/vm-layout.md`; offsets come from the structs of
 //! `ampoule_core::vm`, nowhere else.
 
-mod atomics;
-mod call;
-mod control;
 mod emit;
-mod func;
-mod inline;
-mod memory;
-mod metering;
-mod multiplication;
-mod numeric;
-mod placement;
+mod flags;
+mod function;
+mod linkage;
 mod signature;
-mod simd;
-mod table;
 mod thunks;
-mod traps;
-mod turn;
-mod variable;
 
+use crate::arch;
 use crate::{CompileError, Compiler, ModuleInput, NativeShape, ValueShape};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::decode::body_reader;
@@ -42,8 +30,8 @@ use cranelift_codegen::settings::{self, Configurable, SetError};
 use cranelift_codegen::{Context as CraneliftContext, isa::Builder};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use emit::Emitted;
-use func::StackCheck;
-use inline::InlinedPositions;
+use function::StackCheck;
+use linkage::InlinedPositions;
 use signature::guest_signature;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -92,7 +80,7 @@ impl OptimizingCompiler {
         };
         let shared = shared_flags(tunables, flags, &mut isa)?;
         let isa = isa.finish(shared).map_err(CompileError::new)?;
-        if isa.pointer_bits() != 64 || isa.triple().architecture.to_string() != "x86_64" {
+        if isa.pointer_bits() != 64 || isa.triple().architecture.to_string() != arch::NAME {
             return Err(CompileError::new(format!("target `{}` is not supported", isa.triple())));
         }
         let features = isa.isa_flags().into_iter().filter(|flag| flag.as_bool() == Some(true)).map(|flag| flag.name);
@@ -140,12 +128,12 @@ impl OptimizingCompiler {
     pub fn listing(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<String, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
-        let check = if func::is_leaf(&body)? { StackCheck::No } else { StackCheck::Yes };
+        let check = if function::is_leaf(&body)? { StackCheck::No } else { StackCheck::Yes };
         let mut context =
             CraneliftContext::for_function(Function::with_name_signature(UserFuncName::default(), signature));
         let mut scratch = FunctionBuilderContext::new();
         let builder = FunctionBuilder::new(&mut context.func, &mut scratch);
-        let inlined = func::translate_function(builder, &*self.isa, input, func, &body, check)?;
+        let inlined = function::translate_function(builder, &*self.isa, input, func, &body, check)?;
         context.set_disasm(true);
         self.finish(&mut context, inlined)?;
         let code = context.compiled_code().expect("it was just compiled");
@@ -211,10 +199,10 @@ impl Compiler for OptimizingCompiler {
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
         let compile = |stack_check| {
             self.compile(signature.clone(), |builder| {
-                func::translate_function(builder, &*self.isa, input, func, &body, stack_check)
+                function::translate_function(builder, &*self.isa, input, func, &body, stack_check)
             })
         };
-        let check = if func::is_leaf(&body)? { StackCheck::No } else { StackCheck::Yes };
+        let check = if function::is_leaf(&body)? { StackCheck::No } else { StackCheck::Yes };
         let emitted = compile(check)?;
         if emitted.frame_size > FRAME_MAX {
             let unchecked = if check == StackCheck::No { emitted } else { compile(StackCheck::No)? };
@@ -282,7 +270,7 @@ fn shared_flags(
         ("use_colocated_libcalls", "true"),
         ("is_pic", "true"),
         ("unwind_info", "false"),
-        // Where blocks start is what `placement` goes by.
+        // Where blocks start is what the placement of loops goes by.
         ("machine_code_cfg_info", "true"),
         ("bb_padding_log2_minus_one", "0"),
     ];

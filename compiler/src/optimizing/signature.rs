@@ -1,10 +1,13 @@
 //! Types and signatures in Cranelift's terms.
 
-use super::func::V128;
+use crate::arch::RETURN_REGISTERS;
 use ampoule_core::builtins::{Builtin, BuiltinType, Convention};
 use ampoule_core::types::{FuncType, RefType, ValType};
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::{CallConv, TargetIsa};
+
+/// How values of `v128` travel on the translator's stack, in locals and in signatures.
+pub(super) const V128: Type = types::I8X16;
 
 /// The type that carries values of a WebAssembly type.
 pub(super) fn clif_type(ty: ValType) -> Type {
@@ -41,9 +44,6 @@ pub(super) fn return_area_size(ty: &FuncType) -> u32 {
     let others = ty.results().len() - integers;
     if integers <= RETURN_REGISTERS && others <= RETURN_REGISTERS { 0 } else { ty.results().len() as u32 * RETURN_SLOT }
 }
-
-/// How many general registers, and how many vector registers, may carry results.
-const RETURN_REGISTERS: usize = 8;
 
 /// Bytes of a result in a return area.
 pub(super) const RETURN_SLOT: u32 = 16;

@@ -1,8 +1,8 @@
 //! The code between host and guest, compiled once per signature. `docs/vm-layout.md` says what each kind does.
 
-use super::func::{NAMESPACE_BODY, constant_flags, import_builtin};
+use super::flags::{clif_trap, constant_flags};
+use super::linkage::{NAMESPACE_BODY, import_builtin};
 use super::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size};
-use super::traps::clif_trap;
 use crate::{NativeShape, ValueShape};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;

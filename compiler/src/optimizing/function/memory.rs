@@ -1,7 +1,7 @@
 //! Linear memory: the one routine that makes addresses, loads and stores, and the bulk operators.
 
-use super::func::{FuncTranslator, Region, constant_flags};
-use super::traps::clif_trap;
+use super::translator::FuncTranslator;
+use crate::optimizing::flags::{Region, clif_trap, constant_flags};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::MemoryIndex;
 use ampoule_core::trap::TrapCode;

@@ -3,7 +3,7 @@
 //! Cranelift's scalar instructions were modelled on WebAssembly's, so most operators are one instruction. The exceptions
 //! are those that trap, and those for which the CPU may lack an instruction.
 
-use super::func::FuncTranslator;
+use super::translator::FuncTranslator;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};

@@ -1,8 +1,9 @@
 //! Calls.
 
-use super::func::{FuncTranslator, NAMESPACE_FUNC, Region};
-use super::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size};
-use crate::CompileError;
+use super::translator::FuncTranslator;
+use crate::optimizing::flags::Region;
+use crate::optimizing::linkage::NAMESPACE_FUNC;
+use crate::optimizing::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size};
 use ampoule_core::index::{FuncIndex, TableIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
@@ -20,13 +21,9 @@ enum Callee {
 
 impl FuncTranslator<'_> {
     /// Translates calls and tail calls.
-    pub(super) fn call_operator(&mut self, op: &Operator<'_>) -> Result<bool, CompileError> {
+    pub(super) fn call_operator(&mut self, op: &Operator<'_>) -> bool {
         match *op {
-            Operator::Call { function_index } => {
-                if !self.inline_call(FuncIndex(function_index))? {
-                    self.call_function(FuncIndex(function_index), false);
-                }
-            }
+            Operator::Call { function_index } => self.call_function(FuncIndex(function_index), false),
             Operator::ReturnCall { function_index } => self.call_function(FuncIndex(function_index), true),
             Operator::CallIndirect { type_index, table_index } => {
                 self.call_through_table(TypeIndex(type_index), TableIndex(table_index), false);
@@ -34,9 +31,9 @@ impl FuncTranslator<'_> {
             Operator::ReturnCallIndirect { type_index, table_index } => {
                 self.call_through_table(TypeIndex(type_index), TableIndex(table_index), true);
             }
-            _ => return Ok(false),
+            _ => return false,
         }
-        Ok(true)
+        true
     }
 
     fn call_function(&mut self, function: FuncIndex, tail: bool) {

@@ -1,14 +1,10 @@
 //! Stopping the guest: cold blocks that call the builtin `trap`.
 
-use super::func::FuncTranslator;
+use super::translator::FuncTranslator;
+use crate::optimizing::flags::clif_trap;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
-use cranelift_codegen::ir::{self, InstBuilder, Value, types};
-
-/// The code's number in Cranelift's terms, which have no zero.
-pub(super) fn clif_trap(code: TrapCode) -> ir::TrapCode {
-    ir::TrapCode::unwrap_user(code as u8 + 1)
-}
+use cranelift_codegen::ir::{InstBuilder, Value, types};
 
 impl FuncTranslator<'_> {
     /// Stops the guest. Nothing can follow in this block; the operators up to the next block end are unreachable.
@@ -40,17 +36,5 @@ impl FuncTranslator<'_> {
     /// Ends a block behind a call that doesn't return.
     pub(super) fn never(&mut self) {
         self.builder.ins().trap(clif_trap(TrapCode::Unreachable));
-    }
-}
-
-/// What a number in Cranelift's terms means: ours, or that of an instruction which Cranelift knows to trap.
-pub(super) fn trap_code(code: ir::TrapCode) -> Option<TrapCode> {
-    match code {
-        ir::TrapCode::STACK_OVERFLOW => Some(TrapCode::StackOverflow),
-        ir::TrapCode::HEAP_OUT_OF_BOUNDS => Some(TrapCode::MemoryOutOfBounds),
-        ir::TrapCode::INTEGER_OVERFLOW => Some(TrapCode::IntegerOverflow),
-        ir::TrapCode::INTEGER_DIVISION_BY_ZERO => Some(TrapCode::IntegerDivisionByZero),
-        ir::TrapCode::BAD_CONVERSION_TO_INTEGER => Some(TrapCode::BadConversionToInteger),
-        other => TrapCode::from_u8(other.as_raw().get() - 1),
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Machine code checks alignment, before the access checks its bounds. Waiting and waking are the runtime's.
 
-use super::func::FuncTranslator;
 use super::memory::memory_index;
+use super::translator::FuncTranslator;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};

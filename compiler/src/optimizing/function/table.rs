@@ -1,6 +1,7 @@
 //! Tables.
 
-use super::func::{FuncTranslator, Region, constant_flags};
+use super::translator::FuncTranslator;
+use crate::optimizing::flags::{Region, constant_flags};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::TableIndex;
 use ampoule_core::trap::TrapCode;

@@ -6,8 +6,10 @@
 //! (rounding without SSE4.1, shuffles of bytes without SSSE3, fused multiplication without FMA), this file
 //! calls a builtin or does without, so that all calls in machine code are calls that the translator knows of.
 
-use super::func::{FuncTranslator, V128};
 use super::numeric::call_float_builtin;
+use super::translator::FuncTranslator;
+use crate::arch;
+use crate::optimizing::signature::V128;
 use ampoule_core::builtins::Builtin;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32X4, F64X2, I8, I8X16, I16, I16X8, I32, I32X4, I64X2};
@@ -361,23 +363,18 @@ fn floats(t: &mut FuncTranslator<'_>, op: &Operator<'_>) -> bool {
 fn relaxed(t: &mut FuncTranslator<'_>, op: &Operator<'_>) -> bool {
     let free = !t.tunables().relaxed_simd_deterministic;
     // The cheap minimum answers a NaN operand as it is.
-    let cheap_min = free && is_x64(t) && !t.tunables().nan_canonicalization;
+    let cheap_min = free && arch::HAS_PSEUDO_MIN && !t.tunables().nan_canonicalization;
     match op {
         Operator::I8x16RelaxedSwizzle => {
             let (x, selectors) = pop2(t, I8X16);
-            let result = if free && t.isa.has_x86_pshufb_lowering() {
-                t.builder.ins().x86_pshufb(x, selectors)
-            } else {
-                swizzle(t, x, selectors)
-            };
+            let short = if free { arch::relaxed_swizzle(&mut t.builder, t.isa, x, selectors) } else { None };
+            let result = short.unwrap_or_else(|| swizzle(t, x, selectors));
             push(t, result);
         }
-        Operator::I32x4RelaxedTruncF32x4S if free && is_x64(t) => {
-            unary(t, F32X4, |ins, x| ins.x86_cvtt2dq(I32X4, x));
-        }
-        Operator::I32x4RelaxedTruncF64x2SZero if free && is_x64(t) => {
+        Operator::I32x4RelaxedTruncF32x4S if free => unary(t, F32X4, |ins, x| arch::relaxed_trunc(ins, I32X4, x)),
+        Operator::I32x4RelaxedTruncF64x2SZero if free => {
             let x = pop(t, F64X2);
-            let wide = t.builder.ins().x86_cvtt2dq(I64X2, x);
+            let wide = arch::relaxed_trunc(t.builder.ins(), I64X2, x);
             let zero = constant(t, I64X2, [0; 16]);
             let result = t.builder.ins().snarrow(wide, zero);
             push(t, result);
@@ -402,10 +399,12 @@ fn relaxed(t: &mut FuncTranslator<'_>, op: &Operator<'_>) -> bool {
         Operator::F64x2RelaxedMin => binary(t, F64X2, |ins, x, y| ins.fmin(x, y)),
         Operator::F32x4RelaxedMax => binary(t, F32X4, |ins, x, y| ins.fmax(x, y)),
         Operator::F64x2RelaxedMax => binary(t, F64X2, |ins, x, y| ins.fmax(x, y)),
-        Operator::I16x8RelaxedQ15mulrS if free && t.isa.has_x86_pmulhrsw_lowering() => {
-            binary(t, I16X8, |ins, x, y| ins.x86_pmulhrsw(x, y));
+        Operator::I16x8RelaxedQ15mulrS => {
+            let (x, y) = pop2(t, I16X8);
+            let short = if free { arch::relaxed_q15mulr(&mut t.builder, t.isa, x, y) } else { None };
+            let result = short.unwrap_or_else(|| t.builder.ins().sqmul_round_sat(x, y));
+            push(t, result);
         }
-        Operator::I16x8RelaxedQ15mulrS => binary(t, I16X8, |ins, x, y| ins.sqmul_round_sat(x, y)),
         Operator::I16x8RelaxedDotI8x16I7x16S => {
             let (x, y) = pop2(t, I8X16);
             let result = relaxed_dot(t, x, y);
@@ -603,7 +602,7 @@ fn extract(t: &mut FuncTranslator<'_>, ty: Type, lane: u8) {
 
 /// Selects bytes of two vectors by constant selectors below 32.
 fn shuffle(t: &mut FuncTranslator<'_>, x: Value, y: Value, selectors: [u8; 16]) -> Value {
-    if has_byte_shuffles(t) {
+    if arch::has_byte_shuffles(t.isa) {
         let mask = t.builder.func.dfg.immediates.push(selectors.as_slice().into());
         return t.builder.ins().shuffle(x, y, mask);
     }
@@ -618,7 +617,7 @@ fn shuffle(t: &mut FuncTranslator<'_>, x: Value, y: Value, selectors: [u8; 16]) 
 
 /// Selects bytes of a vector; selectors from 16 on give zero.
 fn swizzle(t: &mut FuncTranslator<'_>, x: Value, selectors: Value) -> Value {
-    if has_byte_shuffles(t) {
+    if arch::has_byte_shuffles(t.isa) {
         return t.builder.ins().swizzle(x, selectors);
     }
     let mut result = constant(t, I8X16, [0; 16]);
@@ -631,14 +630,6 @@ fn swizzle(t: &mut FuncTranslator<'_>, x: Value, selectors: Value) -> Value {
         result = t.builder.ins().bor(result, selected);
     }
     result
-}
-
-fn has_byte_shuffles(t: &FuncTranslator<'_>) -> bool {
-    !is_x64(t) || t.isa.has_x86_pshufb_lowering()
-}
-
-fn is_x64(t: &FuncTranslator<'_>) -> bool {
-    t.isa.name() == "x64"
 }
 
 fn compare_ints(t: &mut FuncTranslator<'_>, ty: Type, cc: IntCC) {
@@ -698,8 +689,10 @@ fn dot(t: &mut FuncTranslator<'_>, x: Value, y: Value) -> Value {
 /// `i16x8.relaxed_dot_i8x16_i7x16_s`. Bytes of `y` above 127 may count as signed or not; the deterministic profile takes
 /// them as signed.
 fn relaxed_dot(t: &mut FuncTranslator<'_>, x: Value, y: Value) -> Value {
-    if !t.tunables().relaxed_simd_deterministic && t.isa.has_x86_pmaddubsw_lowering() {
-        return t.builder.ins().x86_pmaddubsw(x, y);
+    if !t.tunables().relaxed_simd_deterministic
+        && let Some(result) = arch::relaxed_dot(&mut t.builder, t.isa, x, y)
+    {
+        return result;
     }
     let wrapped = dot(t, x, y);
     // The sum saturates. One sum alone overflows, twice -128 * -128, and no other wraps to -32768.

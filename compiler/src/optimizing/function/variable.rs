@@ -1,7 +1,8 @@
 //! Locals, globals, references, and operators that only move operands.
 
-use super::func::{FuncTranslator, Region};
-use super::signature::clif_type;
+use super::translator::FuncTranslator;
+use crate::optimizing::flags::Region;
+use crate::optimizing::signature::clif_type;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::GlobalIndex;
 use ampoule_core::types::ValType;

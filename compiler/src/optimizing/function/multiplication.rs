@@ -11,7 +11,7 @@
 //! The processor has an instruction for each half. No sum here can wrap, so the halves are those of `a·b` exactly. What they were made of
 //! is left to the code generator, which drops what nobody else uses.
 
-use super::func::FuncTranslator;
+use super::translator::FuncTranslator;
 use cranelift_codegen::ir::{InstBuilder, InstructionData, Opcode, Value};
 use smallvec::SmallVec;
 

@@ -6,17 +6,15 @@
 //!
 //! Backtraces show the callee all the same: positions of its operators lead on to the call's (`FunctionInfo::inlined`).
 
-use super::func::FuncTranslator;
-use super::signature::return_area_size;
+use super::translator::{CallSite, FuncTranslator};
 use crate::CompileError;
 use crate::operators::{self, Properties};
-use ampoule_core::artifact::INLINED;
+use crate::optimizing::signature::return_area_size;
 use ampoule_core::decode::body_reader;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
+use ampoule_core::types::FuncType;
+use cranelift_frontend::Variable;
 use wasmparser::FunctionBody;
-
-/// Operators of inlined functions, as `FunctionInfo::inlined` has them.
-pub(super) type InlinedPositions = Vec<(u32, u32)>;
 
 /// Bytes of a body that calls nothing, at most.
 const LEAF_LEN: u64 = 160;
@@ -29,58 +27,41 @@ const DEPTH: usize = 3;
 /// Bytes of all bodies inlined into one function, at most, beyond that function's own.
 const BUDGET: u64 = 1024;
 
-/// What has been inlined into a function.
-pub(super) struct Inlining {
-    pub positions: InlinedPositions,
-    /// Where we are: the functions being translated, outermost first, and all but the first with their calls.
-    functions: Vec<DefinedFuncIndex>,
-    sites: Vec<Site>,
-    budget: u64,
+/// A function that is to be translated in the place of a call.
+pub(super) struct Callee<'a> {
+    function: DefinedFuncIndex,
+    pub body: FunctionBody<'a>,
+    ty: &'a FuncType,
 }
 
-struct Site {
-    /// The place of the callee's frame among the enclosing blocks.
-    frame: usize,
-    /// The position of the call.
-    call: u32,
+/// Bytes that may be inlined into a function of this body.
+pub(super) fn budget(body: &FunctionBody<'_>) -> u64 {
+    BUDGET + body_len(body)
 }
 
-impl Inlining {
-    pub(super) fn new(func: DefinedFuncIndex, body: &FunctionBody<'_>) -> Self {
-        let range = body.range();
-        let budget = BUDGET + (range.end - range.start);
-        Self { positions: Vec::new(), functions: vec![func], sites: Vec::new(), budget }
-    }
-
-    /// The position of an operator of the function being translated.
-    pub(super) fn position(&mut self, offset: u32) -> u32 {
-        let Some(site) = self.sites.last() else { return offset };
-        self.positions.push((offset, site.call));
-        INLINED + self.positions.len() as u32 - 1
-    }
-
-    /// The place of the frame that `return` leaves, in a function that is inlined.
-    pub(super) fn frame(&self) -> Option<usize> {
-        self.sites.last().map(|site| site.frame)
-    }
+fn body_len(body: &FunctionBody<'_>) -> u64 {
+    body.range().end - body.range().start
 }
 
-impl FuncTranslator<'_> {
-    /// Translates a call by translating the callee, where that pays. Otherwise answers false and does nothing.
-    pub(super) fn inline_call(&mut self, callee: FuncIndex) -> Result<bool, CompileError> {
-        let Some(own) = self.input.module.defined_func(callee) else { return Ok(false) };
-        let body = body_reader(self.input.bytes, &self.input.module.bodies[own.index()]);
-        let len = body.range().end - body.range().start;
+impl<'a> FuncTranslator<'a> {
+    /// What a call calls, if it is to be inlined.
+    pub(super) fn callee_to_inline(&self, callee: FuncIndex) -> Result<Option<Callee<'a>>, CompileError> {
+        let Some(function) = self.input.module.defined_func(callee) else { return Ok(None) };
+        let body = body_reader(self.input.bytes, &self.input.module.bodies[function.index()]);
+        let len = body_len(&body);
         let ty = self.input.module.func_type(callee);
         let refused = len > LEAF_LEN.min(self.inlining.budget)
             || self.inlining.functions.len() > DEPTH
-            || self.inlining.functions.contains(&own)
+            || self.inlining.functions.contains(&function)
             || return_area_size(ty) != 0
-            || !pays(&body, len)?;
-        if refused {
-            return Ok(false);
-        }
-        self.inlining.budget -= len;
+            || !is_worthwhile(&body, len)?;
+        Ok((!refused).then_some(Callee { function, body, ty }))
+    }
+
+    /// Begins the translation of a callee in the place of its call. Gives the caller's locals, for [`Self::leave_inlined`].
+    pub(super) fn enter_inlined(&mut self, callee: &Callee<'a>) -> Result<Vec<Variable>, CompileError> {
+        let &Callee { function, ref body, ty } = callee;
+        self.inlining.budget -= body_len(body);
         let caller_locals = std::mem::take(&mut self.locals);
         let first = self.stack.len() - ty.params().len();
         let args: Vec<_> = self.stack.drain(first..).collect();
@@ -88,22 +69,25 @@ impl FuncTranslator<'_> {
             let var = self.declare_local(ty);
             self.builder.def_var(var, arg);
         }
-        self.zeroed_locals(&body)?;
+        self.zeroed_locals(body)?;
         self.enter_inlined_metering();
-        let site = Site { frame: self.control.len(), call: self.builder.srcloc().bits() };
-        self.inlining.functions.push(own);
+        let site = CallSite { frame: self.control.len(), call: self.builder.srcloc().bits() };
+        self.inlining.functions.push(function);
         self.inlining.sites.push(site);
         self.push_body_frame(ty);
-        self.operators(body.get_operators_reader()?)?;
+        Ok(caller_locals)
+    }
+
+    /// Goes on in the caller.
+    pub(super) fn leave_inlined(&mut self, caller_locals: Vec<Variable>) {
         self.inlining.sites.pop();
         self.inlining.functions.pop();
         self.locals = caller_locals;
-        Ok(true)
     }
 }
 
 /// Whether a body is worth its copies: it has few locals, no loops, no tail calls, and hardly calls.
-fn pays(body: &FunctionBody<'_>, len: u64) -> Result<bool, CompileError> {
+fn is_worthwhile(body: &FunctionBody<'_>, len: u64) -> Result<bool, CompileError> {
     let mut locals = 0u32;
     for group in body.get_locals_reader()? {
         locals = locals.saturating_add(group?.0);

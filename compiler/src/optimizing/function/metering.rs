@@ -1,23 +1,14 @@
 //! Fuel, epochs and cancellation: what a function keeps in variables, and when it looks.
 
-use super::func::{FuncTranslator, Region};
+use super::translator::FuncTranslator;
 use crate::operators::Properties;
+use crate::optimizing::flags::Region;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::vm::VmStoreContext;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, types};
-use cranelift_frontend::Variable;
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value, types};
 use std::mem::offset_of;
 use wasmparser::Operator;
-
-/// What a function keeps of fuel.
-#[derive(Default)]
-pub(super) struct Metering {
-    /// The fuel counter, without `pending`.
-    fuel: Option<Variable>,
-    /// Units spent since the counter was last brought up to date: known to the translator, added at the block's end.
-    pending: i64,
-}
 
 impl FuncTranslator<'_> {
     /// At the function's entry.
@@ -92,6 +83,19 @@ impl FuncTranslator<'_> {
         }
     }
 
+    /// Calls a builtin. Its result has the type that [`Builtin::result`] says.
+    pub fn call_builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
+        let metered = calls_runtime(builtin);
+        if metered {
+            self.leave_metering();
+        }
+        let result = self.call_builtin_unmetered(builtin, args);
+        if metered {
+            self.return_metering();
+        }
+        result
+    }
+
     /// At function entries and loop heads, where nothing is pending.
     pub(super) fn check_metering(&mut self) {
         debug_assert_eq!(self.metering.pending, 0);
@@ -128,7 +132,7 @@ impl FuncTranslator<'_> {
     }
 
     /// Calls a builtin that keeps all registers, reads metering again, and goes on in `next`.
-    fn interrupt(&mut self, builtin: Builtin, next: cranelift_codegen::ir::Block) {
+    fn interrupt(&mut self, builtin: Builtin, next: Block) {
         let vmctx = self.vmctx;
         self.call_builtin_unmetered(builtin, &[vmctx]);
         self.return_metering();
@@ -140,8 +144,8 @@ impl FuncTranslator<'_> {
     /// As `branch_cold`, with the second block left open for the cold one to lead to.
     fn branch_cold_and_back(
         &mut self,
-        condition: cranelift_codegen::ir::Value,
-    ) -> (cranelift_codegen::ir::Block, cranelift_codegen::ir::Block) {
+        condition: Value,
+    ) -> (Block, Block) {
         let cold = self.builder.create_block();
         let next = self.builder.create_block();
         self.builder.set_cold_block(cold);
@@ -149,4 +153,27 @@ impl FuncTranslator<'_> {
         self.builder.seal_block(cold);
         (cold, next)
     }
+}
+
+/// Whether a builtin may trap or call the host, which may look at fuel and deadline. Where `table_get_callee` is called, what a
+/// trap needs has been written.
+fn calls_runtime(builtin: Builtin) -> bool {
+    !matches!(
+        builtin,
+        Builtin::CeilF32
+            | Builtin::CeilF64
+            | Builtin::FloorF32
+            | Builtin::FloorF64
+            | Builtin::TruncF32
+            | Builtin::TruncF64
+            | Builtin::NearestF32
+            | Builtin::NearestF64
+            | Builtin::FmaF32
+            | Builtin::FmaF64
+            | Builtin::DataDrop
+            | Builtin::ElemDrop
+            | Builtin::RefFunc
+            | Builtin::TableGetFuncRef
+            | Builtin::TableGetCallee
+    )
 }

@@ -6,7 +6,7 @@
 
 /// What the first byte of a function's code must be at: `phase` bytes behind a multiple of `alignment`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Placement {
+pub(crate) struct Placement {
     pub alignment: u32,
     pub phase: u32,
 }
@@ -21,7 +21,7 @@ const STEP: u32 = 4;
 const DEPTH_MAX: usize = 8;
 
 /// The best place for code whose blocks start at these offsets. `alignment` is what it needs in any case.
-pub(super) fn best(code: &[u8], block_starts: &[u32], alignment: u32) -> Placement {
+pub(crate) fn best_placement(code: &[u8], block_starts: &[u32], alignment: u32) -> Placement {
     let loops = loops(code, block_starts);
     let cost_at = |phase: u32| loops.iter().map(|l| l.cost(phase)).sum::<f32>();
     let mut best = Placement { alignment: alignment.max(ALIGNMENT), phase: 0 };
@@ -49,7 +49,7 @@ struct Loop {
 }
 
 impl Loop {
-    /// By how much it suffers when the function starts that far into a line: what a turn fetches more than it must.
+    /// By how much it suffers when the function starts that far into a line: what an iteration fetches more than it must.
     fn cost(&self, phase: u32) -> f32 {
         let needed = (self.end - self.start).div_ceil(LINE);
         let touched = (self.end + phase - 1) / LINE - (self.start + phase) / LINE + 1;
@@ -120,7 +120,7 @@ mod tests {
         for start in (1..200).step_by(7) {
             for len in [8, 30, 48] {
                 let (code, starts) = code(300, &[(start + len, start)]);
-                let Placement { phase, .. } = best(&code, &starts, 1);
+                let Placement { phase, .. } = best_placement(&code, &starts, 1);
                 let (first, last) = (start as u32 + phase, (start + len) as u32 - 1 + phase);
                 assert_eq!(first / LINE, last / LINE, "{len} bytes from {start} on, function at {phase}");
             }
@@ -131,21 +131,21 @@ mod tests {
     fn the_innermost_loop_counts_most() {
         // The outer loop would have to start at a line's beginning, which lays the inner one across two.
         let (code, starts) = code(300, &[(80, 50), (128, 0)]);
-        let Placement { alignment, phase } = best(&code, &starts, 16);
+        let Placement { alignment, phase } = best_placement(&code, &starts, 16);
         assert_eq!((alignment, (50 + phase) / LINE), (LINE, (79 + phase) / LINE));
     }
 
     #[test]
     fn code_without_loops_goes_anywhere() {
         let (code, starts) = code(100, &[(30, 60)]);
-        assert_eq!(best(&code, &starts, 1), Placement { alignment: 16, phase: 0 });
-        assert_eq!(best(&code, &starts, 32), Placement { alignment: 32, phase: 0 });
+        assert_eq!(best_placement(&code, &starts, 1), Placement { alignment: 16, phase: 0 });
+        assert_eq!(best_placement(&code, &starts, 32), Placement { alignment: 32, phase: 0 });
     }
 
     #[test]
     fn what_the_code_needs_comes_first() {
         let (code, starts) = code(200, &[(70, 60)]);
-        let Placement { alignment, phase } = best(&code, &starts, 32);
+        let Placement { alignment, phase } = best_placement(&code, &starts, 32);
         assert_eq!((alignment, phase), (64, 32));
     }
 

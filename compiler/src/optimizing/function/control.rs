@@ -1,39 +1,15 @@
 //! Blocks, branches, and what is unreachable.
 
-use super::func::FuncTranslator;
-use super::signature::{RETURN_SLOT, clif_type};
+use super::translator::{ControlFrame, FrameKind, FuncTranslator, Types};
 use crate::CompileError;
+use crate::optimizing::signature::{RETURN_SLOT, clif_type};
 use ampoule_core::decode::val_type;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{FuncType, ValType};
-use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, MemFlagsData, Value};
+use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, MemFlagsData};
 use smallvec::SmallVec;
 use wasmparser::{BlockType, Operator};
 
-/// One of the enclosing blocks of the operator being translated.
-pub(super) struct ControlFrame {
-    kind: FrameKind,
-    /// Where control goes on behind the frame's `end`. Its parameters are the frame's results.
-    end: Block,
-    /// The operand stack's height without the frame's parameters.
-    height: usize,
-    results: Types,
-    /// Whether the frame's beginning could be reached.
-    entered: bool,
-    /// Whether anything leads to `end`.
-    end_used: bool,
-}
-
-enum FrameKind {
-    /// The function itself, or a `block`.
-    Block,
-    /// A `loop`: branches lead to the header, which has this many parameters.
-    Loop { header: Block, params: usize },
-    /// An `if` up to its `else`: the block of the other arm, and the parameters it begins with.
-    If { otherwise: Block, params: SmallVec<[Value; 2]> },
-}
-
-type Types = SmallVec<[ValType; 2]>;
 type Args = SmallVec<[BlockArg; 4]>;
 
 impl FuncTranslator<'_> {

@@ -1,0 +1,222 @@
+//! One function body: its prologue, and the dispatch of operators.
+//!
+//! [`translator`] is the state, and what every operator needs. [`metering`] counts fuel and watches the epoch, [`traps`] makes the cold
+//! blocks that stop a guest. Above them is a file for each family of operators; [`multiplication`] finds products of 128 bits among
+//! those on numbers. [`inlining`] puts small functions in the place of their calls, [`tail_duplication`] loop latches in the place of
+//! branches to them. This file is above all of those: they never come back to the dispatch.
+
+mod atomics;
+mod call;
+mod control;
+mod inlining;
+mod memory;
+mod metering;
+mod multiplication;
+mod numeric;
+mod simd;
+mod table;
+mod tail_duplication;
+mod translator;
+mod traps;
+mod variable;
+
+use super::flags::Region;
+use super::linkage::InlinedPositions;
+use super::signature::return_area_size;
+use crate::operators::Properties;
+use crate::{CompileError, ModuleInput};
+use ampoule_core::builtins::Builtin;
+use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
+use ampoule_core::vm::VmStoreContext;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, types};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_frontend::FunctionBuilder;
+use std::collections::HashMap;
+use std::mem::offset_of;
+use tail_duplication::Latch;
+use translator::{FuncTranslator, Inlining, Metering, TailDuplication};
+use wasmparser::{FunctionBody, Operator, OperatorsReader};
+
+/// Whether a function compares the stack pointer with the limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum StackCheck {
+    /// Yes.
+    Yes,
+    /// No: it calls nothing and its frame is small, or its check is made before its frame.
+    No,
+}
+
+/// Translates a body into the builder's function, whose signature has been set.
+pub(super) fn translate_function(
+    mut builder: FunctionBuilder<'_>,
+    isa: &dyn TargetIsa,
+    input: &ModuleInput<'_>,
+    func: DefinedFuncIndex,
+    body: &FunctionBody<'_>,
+    stack_check: StackCheck,
+) -> Result<InlinedPositions, CompileError> {
+    let func_type = input.module.func_type(input.module.func_index(func));
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    builder.switch_to_block(entry);
+    builder.seal_block(entry);
+    let vmctx = builder.block_params(entry)[0];
+    let return_area = (return_area_size(func_type) != 0).then(|| builder.block_params(entry)[1]);
+    let mut t = FuncTranslator {
+        builder,
+        isa,
+        input: *input,
+        vmctx,
+        return_area,
+        call_area: None,
+        args_passed: 0,
+        local_uses: 0,
+        stack: Vec::new(),
+        control: Vec::new(),
+        reachable: true,
+        locals: Vec::new(),
+        metering: Metering::default(),
+        func_type,
+        inlining: Inlining::new(func, inlining::budget(body)),
+        tail_duplication: TailDuplication::default(),
+        operator_at: 0,
+        builtins: HashMap::new(),
+        functions: HashMap::new(),
+        signatures: HashMap::new(),
+    };
+    t.locals(entry, body)?;
+    let reader = body.get_operators_reader()?;
+    t.set_position(reader.original_position())?;
+    if stack_check == StackCheck::Yes {
+        t.check_stack();
+    }
+    t.enter_metering();
+    t.push_body_frame(func_type);
+    t.operators(reader)?;
+    t.builder.finalize(isa.frontend_config());
+    Ok(t.inlining.positions)
+}
+
+/// Whether a body calls nothing for which the stack must be checked: no functions, and the runtime only to stop.
+pub(super) fn is_leaf(body: &FunctionBody<'_>) -> Result<bool, CompileError> {
+    for op in body.get_operators_reader()? {
+        if Properties::of(&op?).needs_stack_check() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+impl<'a> FuncTranslator<'a> {
+    /// Declares parameters and locals as variables.
+    fn locals(&mut self, entry: ir::Block, body: &FunctionBody<'_>) -> Result<(), CompileError> {
+        let first = 1 + usize::from(self.return_area.is_some());
+        for (position, &ty) in self.func_type.params().iter().enumerate() {
+            let var = self.declare_local(ty);
+            let param = self.builder.block_params(entry)[first + position];
+            self.note_type(param, ty);
+            self.builder.def_var(var, param);
+        }
+        self.zeroed_locals(body)
+    }
+
+    /// Compares the stack pointer with the limit.
+    fn check_stack(&mut self) {
+        let store = self.store_context();
+        let flags = self.trusted(Region::Store);
+        let limit = self.builder.ins().load(types::I64, flags, store, offset_of!(VmStoreContext, stack_limit) as i32);
+        let pointer = self.builder.ins().get_stack_pointer(types::I64);
+        let below = self.builder.ins().icmp(IntCC::UnsignedLessThan, pointer, limit);
+        let (cold, next) = self.branch_cold(below);
+        self.builder.switch_to_block(cold);
+        let vmctx = self.vmctx;
+        self.call_builtin_unmetered(Builtin::StackOverflow, &[vmctx]);
+        self.never();
+        self.builder.switch_to_block(next);
+    }
+
+    /// Translates the operators of a body.
+    fn operators(&mut self, mut reader: OperatorsReader<'a>) -> Result<(), CompileError> {
+        while !reader.eof() {
+            let (op, position) = reader.read_with_offset()?;
+            self.set_position(position)?;
+            self.operator_at = position;
+            match op {
+                Operator::Br { relative_depth } if self.reachable => {
+                    match self.latch_to_copy(relative_depth, &reader)? {
+                        Some(latch) => self.copy_latch(&op, relative_depth, latch)?,
+                        None => self.translate_operator(&op)?,
+                    }
+                }
+                Operator::Call { function_index } if self.reachable => {
+                    match self.callee_to_inline(FuncIndex(function_index))? {
+                        Some(callee) => {
+                            self.count(&op);
+                            let caller_locals = self.enter_inlined(&callee)?;
+                            self.operators(callee.body.get_operators_reader()?)?;
+                            self.leave_inlined(caller_locals);
+                        }
+                        None => self.translate_operator(&op)?,
+                    }
+                }
+                _ => self.translate_operator(&op)?,
+            }
+            self.check_size()?;
+        }
+        Ok(())
+    }
+
+    /// Translates a branch out of that many blocks by a copy of the latch that it leads to.
+    fn copy_latch(&mut self, branch: &Operator<'_>, depth: u32, mut latch: Latch<'a>) -> Result<(), CompileError> {
+        self.count(branch);
+        // What the copy takes from the stack, the blocks that the branch is in still need.
+        let stack = self.stack.clone();
+        self.stack.truncate(latch.height);
+        loop {
+            let (op, position) = latch.operators.read_with_offset()?;
+            self.set_position(position)?;
+            if let Operator::BrIf { .. } = op {
+                self.count(&op);
+                break;
+            }
+            self.translate_operator(&op)?;
+        }
+        self.end_of_latch(&latch, depth);
+        self.stack = stack;
+        self.stop();
+        Ok(())
+    }
+
+    /// A few bytes of a body can stand for thousands of values, those of a call or branch. Functions whose translation would take
+    /// gigabytes are refused; the code generator's own limits are lower, but it would have to see the whole first.
+    fn check_size(&self) -> Result<(), CompileError> {
+        const VALUES_MAX: usize = 1 << 23;
+        // What is known of variables is kept in a table of four bytes for each block, for each variable that is used at all.
+        const DEFINITIONS_MAX: usize = 1 << 28;
+        let dfg = &self.builder.func.dfg;
+        let definitions = self.locals.len().min(self.local_uses).saturating_mul(dfg.num_blocks());
+        if dfg.num_values() + self.args_passed > VALUES_MAX || definitions > DEFINITIONS_MAX {
+            return Err(CompileError::new("the function is too large"));
+        }
+        Ok(())
+    }
+
+    fn translate_operator(&mut self, op: &Operator<'_>) -> Result<(), CompileError> {
+        if !self.reachable {
+            self.unreachable_operator(op)?;
+            return Ok(());
+        }
+        self.count(op);
+        let translated = Properties::of(op).supported
+            && (numeric::translate(self, op)
+                || self.variable_operator(op)
+                || self.memory_operator(op)
+                || self.control_operator(op)?
+                || self.call_operator(op)
+                || self.table_operator(op)
+                || simd::translate(self, op)
+                || atomics::translate(self, op));
+        if translated { Ok(()) } else { Err(CompileError::new(format!("operator {op:?} is not supported"))) }
+    }
+}

@@ -1,0 +1,315 @@
+//! The state of a function's translation, and what all operators need: the operand stack, variables, blocks.
+
+use crate::optimizing::flags::{Region, constant_flags};
+use crate::optimizing::linkage::{InlinedPositions, import_builtin};
+use crate::optimizing::signature::{V128, clif_type};
+use crate::{CompileError, ModuleInput};
+use ampoule_core::artifact::INLINED;
+use ampoule_core::builtins::Builtin;
+use ampoule_core::index::{DefinedFuncIndex, FuncIndex, TypeIndex};
+use ampoule_core::tunables::Tunables;
+use ampoule_core::types::{FuncType, RefType, ValType};
+use ampoule_core::vm::VmLayout;
+use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
+use cranelift_codegen::ir::{self, AliasRegion, Block, InstBuilder, MemFlagsData, SourceLoc, Value, types};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_frontend::{FunctionBuilder, Variable};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use wasmparser::{FunctionBody, OperatorsReader};
+
+/// The translation of one function body.
+pub(super) struct FuncTranslator<'a> {
+    /// Where instructions go.
+    pub builder: FunctionBuilder<'a>,
+    /// The target.
+    pub isa: &'a dyn TargetIsa,
+    /// The module.
+    pub input: ModuleInput<'a>,
+    /// The function's own context.
+    pub vmctx: Value,
+    /// Where the function leaves its results, if registers don't do.
+    pub(super) return_area: Option<Value>,
+    /// Where the functions called leave theirs.
+    pub(super) call_area: Option<ir::StackSlot>,
+    /// How many values calls and branches take along.
+    pub(super) args_passed: usize,
+    /// How many operators have named a local.
+    pub(super) local_uses: usize,
+    /// The operand stack. `v128` is always [`V128`], `funcref` an `i64`, `externref` an `i32`.
+    pub(super) stack: Vec<Value>,
+    /// The enclosing blocks, outermost first.
+    pub(super) control: Vec<ControlFrame>,
+    /// Whether the next operator can be reached.
+    pub(super) reachable: bool,
+    /// Parameters and locals of the function whose operators are being translated.
+    pub(super) locals: Vec<Variable>,
+    pub(super) metering: Metering,
+    pub(super) func_type: &'a FuncType,
+    /// What has been inlined so far, and where we are in it.
+    pub(super) inlining: Inlining,
+    pub(super) tail_duplication: TailDuplication<'a>,
+    /// Where the operator that is being translated is in the module.
+    pub(super) operator_at: u64,
+    pub(super) builtins: HashMap<Builtin, ir::FuncRef>,
+    pub(super) functions: HashMap<FuncIndex, ir::FuncRef>,
+    pub(super) signatures: HashMap<TypeIndex, ir::SigRef>,
+}
+
+/// One of the enclosing blocks of the operator being translated.
+pub(super) struct ControlFrame {
+    pub kind: FrameKind,
+    /// Where control goes on behind the frame's `end`. Its parameters are the frame's results.
+    pub end: Block,
+    /// The operand stack's height without the frame's parameters.
+    pub height: usize,
+    pub results: Types,
+    /// Whether the frame's beginning could be reached.
+    pub entered: bool,
+    /// Whether anything leads to `end`.
+    pub end_used: bool,
+}
+
+pub(super) enum FrameKind {
+    /// The function itself, or a `block`.
+    Block,
+    /// A `loop`: branches lead to the header, which has this many parameters.
+    Loop { header: Block, params: usize },
+    /// An `if` up to its `else`: the block of the other arm, and the parameters it begins with.
+    If { otherwise: Block, params: SmallVec<[Value; 2]> },
+}
+
+/// Of results and parameters.
+pub(super) type Types = SmallVec<[ValType; 2]>;
+
+/// What a function keeps of fuel; see `metering`.
+#[derive(Default)]
+pub(super) struct Metering {
+    /// The fuel counter, without `pending`.
+    pub fuel: Option<Variable>,
+    /// Units spent since the counter was last brought up to date: known to the translator, added at the block's end.
+    pub pending: i64,
+}
+
+/// What has been inlined into a function; see `inlining`.
+pub(super) struct Inlining {
+    pub positions: InlinedPositions,
+    /// Where we are: the functions being translated, outermost first.
+    pub functions: Vec<DefinedFuncIndex>,
+    /// For all but the first of them, the call that it is inlined for.
+    pub sites: Vec<CallSite>,
+    /// Bytes of bodies that may still be inlined.
+    pub budget: u64,
+}
+
+/// A call in whose place its callee is being translated.
+pub(super) struct CallSite {
+    /// The place of the callee's frame among the enclosing blocks.
+    pub frame: usize,
+    /// The position of the call.
+    pub call: u32,
+}
+
+impl Inlining {
+    /// In the function itself, with so many bytes to inline.
+    pub fn new(func: DefinedFuncIndex, budget: u64) -> Self {
+        Self { positions: Vec::new(), functions: vec![func], sites: Vec::new(), budget }
+    }
+
+    /// The position of an operator of the function being translated.
+    fn position(&mut self, offset: u32) -> u32 {
+        let Some(site) = self.sites.last() else { return offset };
+        self.positions.push((offset, site.call));
+        INLINED + self.positions.len() as u32 - 1
+    }
+
+    /// The place of the frame that `return` leaves, in a function that is inlined.
+    pub fn frame(&self) -> Option<usize> {
+        self.sites.last().map(|site| site.frame)
+    }
+}
+
+/// What tail duplication has found and done in a function; see `tail_duplication`.
+#[derive(Default)]
+pub(super) struct TailDuplication<'a> {
+    /// For the end of a block the loop latch that follows it, if one does.
+    pub latches: HashMap<Block, Option<OperatorsReader<'a>>>,
+    /// Copies made.
+    pub copies: usize,
+    /// Operators read in search of latches.
+    pub read: usize,
+}
+
+impl<'a> FuncTranslator<'a> {
+    /// Pushes a result.
+    pub fn push(&mut self, value: Value) {
+        self.stack.push(value);
+    }
+
+    /// Pops an operand.
+    pub fn pop(&mut self) -> Value {
+        self.stack.pop().expect("validation counted the operands")
+    }
+
+    /// Pops two operands; the first is the deeper one.
+    pub fn pop2(&mut self) -> (Value, Value) {
+        let second = self.pop();
+        (self.pop(), second)
+    }
+
+    /// Pops three operands, deepest first.
+    pub fn pop3(&mut self) -> (Value, Value, Value) {
+        let third = self.pop();
+        let (first, second) = self.pop2();
+        (first, second, third)
+    }
+
+    /// The choices shared with the runtime.
+    pub fn tunables(&self) -> &'a Tunables {
+        self.input.tunables
+    }
+
+    /// The integer that a value is, where the translator can see that it is a constant. `i32`s are zero-extended.
+    pub fn constant(&self, value: Value) -> Option<u64> {
+        let dfg = &self.builder.func.dfg;
+        let inst = dfg.value_def(dfg.resolve_aliases(value)).inst()?;
+        match dfg.insts[inst] {
+            ir::InstructionData::UnaryImm { opcode: ir::Opcode::Iconst, imm } => {
+                let bits = dfg.value_type(value).bits();
+                let mask = if bits == 64 { u64::MAX } else { (1 << bits) - 1 };
+                Some(imm.bits() as u64 & mask)
+            }
+            _ => None,
+        }
+    }
+
+    /// Calls a builtin without writing and reading what metering keeps in variables.
+    pub(super) fn call_builtin_unmetered(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
+        let callee = match self.builtins.get(&builtin) {
+            Some(&callee) => callee,
+            None => {
+                let callee = import_builtin(&mut self.builder, self.isa, builtin);
+                self.builtins.insert(builtin, callee);
+                callee
+            }
+        };
+        let call = self.builder.ins().call(callee, args);
+        self.builder.inst_results(call).first().copied()
+    }
+
+    /// An alias region, for flags.
+    pub(super) fn region(&mut self, region: Region) -> AliasRegion {
+        self.builder.func.dfg.alias_regions.insert(ir::AliasRegionData { user_id: region.id(), description: "".into() })
+    }
+
+    /// Flags of a load or store that doesn't trap, in a region.
+    pub(super) fn trusted(&mut self, region: Region) -> MemFlagsData {
+        let region = self.region(region);
+        MemFlagsData::trusted().with_alias_region(Some(region))
+    }
+
+    /// Loads a pointer-sized value that never changes while the instance lives, so that the load can be made anywhere.
+    pub(super) fn load_constant(&mut self, base: Value, offset: i32) -> Value {
+        self.builder.ins().load(types::I64, constant_flags(), base, offset)
+    }
+
+    /// The store's context.
+    pub(super) fn store_context(&mut self) -> Value {
+        self.load_constant(self.vmctx, VmLayout::STORE)
+    }
+
+    /// Notes that a value is of this type: references must be found by a collection.
+    pub(super) fn note_type(&mut self, value: Value, ty: ValType) {
+        if ty == ValType::EXTERNREF {
+            self.builder.declare_value_needs_stack_map(value);
+        }
+    }
+
+    /// Pushes a result that may be a reference.
+    pub(super) fn push_typed(&mut self, value: Value, ty: ValType) {
+        self.note_type(value, ty);
+        self.push(value);
+    }
+
+    /// The value that locals and null references start as.
+    pub(super) fn zero(&mut self, ty: ValType) -> Value {
+        let ins = self.builder.ins();
+        match ty {
+            ValType::I64 | ValType::Ref(RefType::Func | RefType::NoFunc) => ins.iconst(types::I64, 0),
+            ValType::I32 | ValType::Ref(_) => ins.iconst(types::I32, 0),
+            ValType::F32 => ins.f32const(0.0),
+            ValType::F64 => ins.f64const(0.0),
+            ValType::V128 => {
+                let zero = self.builder.func.dfg.constants.insert([0; 16].as_slice().into());
+                self.builder.ins().vconst(V128, zero)
+            }
+        }
+    }
+
+    /// Declares the locals that are no parameters.
+    pub(super) fn zeroed_locals(&mut self, body: &FunctionBody<'_>) -> Result<(), CompileError> {
+        for group in body.get_locals_reader()? {
+            let (count, ty) = group?;
+            let ty = ampoule_core::decode::val_type(ty).map_err(CompileError::new)?;
+            let zero = self.zero(ty);
+            for _ in 0..count {
+                let var = self.declare_local(ty);
+                self.builder.def_var(var, zero);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn declare_local(&mut self, ty: ValType) -> Variable {
+        let var = self.builder.declare_var(clif_type(ty));
+        if ty == ValType::EXTERNREF {
+            self.builder.declare_var_needs_stack_map(var);
+        }
+        self.locals.push(var);
+        var
+    }
+
+    /// Makes what follows come from the operator at this offset of the module.
+    pub(super) fn set_position(&mut self, position: u64) -> Result<(), CompileError> {
+        let position = u32::try_from(position)
+            .ok()
+            .filter(|&position| position < INLINED)
+            .ok_or_else(|| CompileError::new("the module is too large"))?;
+        let position = self.inlining.position(position);
+        self.builder.set_srcloc(SourceLoc::new(position));
+        Ok(())
+    }
+
+    /// Branches to a cold block where a condition holds. The caller fills both blocks.
+    ///
+    /// The code generator visits blocks in an order in which the target named first comes last. That matters within loops: once it
+    /// has seen a way out of one, it takes the loop for over, and moves nothing out of it any more.
+    pub(super) fn branch_cold(&mut self, condition: Value) -> (ir::Block, ir::Block) {
+        let cold = self.builder.create_block();
+        let next = self.builder.create_block();
+        self.builder.set_cold_block(cold);
+        self.builder.ins().brif(condition, cold, &[], next, &[]);
+        self.builder.seal_block(cold);
+        self.builder.seal_block(next);
+        (cold, next)
+    }
+
+    /// A condition that holds where this one, an integer, is zero.
+    pub(super) fn inverse(&mut self, condition: Value) -> Value {
+        let dfg = &self.builder.func.dfg;
+        let mut value = dfg.resolve_aliases(condition);
+        while let Some(inst) = dfg.value_def(value).inst() {
+            match dfg.insts[inst] {
+                ir::InstructionData::Unary { opcode: ir::Opcode::Uextend, arg } => value = dfg.resolve_aliases(arg),
+                ir::InstructionData::IntCompare { opcode: ir::Opcode::Icmp, cond, args: [x, y] } => {
+                    return self.builder.ins().icmp(cond.complement(), x, y);
+                }
+                ir::InstructionData::FloatCompare { opcode: ir::Opcode::Fcmp, cond, args: [x, y] } => {
+                    return self.builder.ins().fcmp(cond.complement(), x, y);
+                }
+                _ => break,
+            }
+        }
+        self.builder.ins().icmp_imm_s(IntCC::Equal, value, 0)
+    }
+}
