@@ -26,7 +26,7 @@ use crate::module::thunks::ArtifactThunks;
 use crate::profiling::{self, Reporter};
 use crate::sys;
 #[cfg(feature = "compiler")]
-use ampoule_compiler::{Compiler, optimizing::OptimizingCompiler};
+use ampoule_compiler::{Compiler, new_compiler};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::tunables::Tunables;
 use ampoule_core::types::FuncType;
@@ -50,7 +50,7 @@ pub(crate) struct EngineInner {
     stacks: StackPool,
     thunks: Mutex<Thunks>,
     #[cfg(feature = "compiler")]
-    compiler: Arc<OptimizingCompiler>,
+    compiler: Arc<dyn Compiler>,
     /// How many functions have been compiled; shared with the closures that compile.
     #[cfg(feature = "compiler")]
     compiled_functions: Arc<AtomicU64>,
@@ -90,7 +90,7 @@ impl Engine {
             config.memory_init_cow = false;
         }
         #[cfg(feature = "compiler")]
-        let compiler = OptimizingCompiler::new(&config.tunables, &config.cranelift_flags, config.target.as_deref())
+        let compiler = new_compiler(&config.tunables, &config.cranelift_flags, config.target.as_deref())
             .map_err(|error| Error::new(ErrorKind::Config(error.message)))?;
         if config.tunables.signals_based_traps {
             sys::signals::install()
@@ -112,7 +112,7 @@ impl Engine {
             profiler: profiler.map(Reporter::new),
             thunks: Mutex::default(),
             #[cfg(feature = "compiler")]
-            compiler: Arc::new(compiler),
+            compiler,
             #[cfg(feature = "compiler")]
             compiled_functions: Arc::default(),
         })))
@@ -124,7 +124,7 @@ impl Engine {
     /// Where it isn't known, or not supported.
     #[cfg(feature = "compiler")]
     pub fn check_target(triple: &str) -> Result<String, Error> {
-        match OptimizingCompiler::new(&Config::default().tunables, &[], Some(triple)) {
+        match new_compiler(&Config::default().tunables, &[], Some(triple)) {
             Ok(_) => Ok(triple.to_string()),
             Err(error) => Err(Error::new(ErrorKind::Config(error.message))),
         }
@@ -197,7 +197,7 @@ impl Engine {
     }
 
     #[cfg(feature = "compiler")]
-    pub(crate) fn compiler(&self) -> &Arc<OptimizingCompiler> {
+    pub(crate) fn compiler(&self) -> &Arc<dyn Compiler> {
         &self.0.compiler
     }
 
@@ -266,7 +266,7 @@ impl Engine {
 
     #[cfg(feature = "compiler")]
     pub(crate) fn compile_thunk(&self, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
-        crate::module::compile::compile_thunk(&self.0.compiler, ty, which)
+        crate::module::compile::compile_thunk(&*self.0.compiler, ty, which)
     }
 
     #[cfg(not(feature = "compiler"))]

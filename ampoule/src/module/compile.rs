@@ -10,7 +10,6 @@ use crate::error::{Error, ErrorKind};
 use crate::module::ModuleBytes;
 use crate::module::thunks::{ArtifactThunks, StoredThunk};
 use crate::sys::fork;
-use ampoule_compiler::optimizing::OptimizingCompiler;
 use ampoule_compiler::{Compiler, ModuleInput, NativeShape, ValueShape};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::features::Features;
@@ -25,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The engine's compiler, and the choices it follows.
 #[derive(Clone)]
 pub(crate) struct ModuleCompiler {
-    compiler: Arc<OptimizingCompiler>,
+    compiler: Arc<dyn Compiler>,
     features: Features,
     tunables: Tunables,
     parallel: bool,
@@ -97,7 +96,7 @@ impl ModuleCompiler {
                 .map(move |which| (number, which))
         });
         let compile = |(number, which): (usize, Thunk)| {
-            let compiled = self.piece(|| compile_thunk(&self.compiler, &types[number], which))?;
+            let compiled = self.piece(|| compile_thunk(&*self.compiler, &types[number], which))?;
             Ok(StoredThunk::new(number as u32, which, compiled))
         };
         let wanted: Vec<_> = wanted.collect();
@@ -133,11 +132,7 @@ impl ModuleCompiler {
 ///
 /// # Errors
 /// [`ErrorKind::Compile`] where the back end refuses.
-pub(crate) fn compile_thunk(
-    compiler: &OptimizingCompiler,
-    ty: &FuncType,
-    which: Thunk,
-) -> Result<CompiledFunction, Error> {
+pub(crate) fn compile_thunk(compiler: &dyn Compiler, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
     match which {
         Thunk::EntryRaw => compiler.entry_thunk(ty, ValueShape::Raw),
         Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
