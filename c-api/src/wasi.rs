@@ -4,8 +4,7 @@ use crate::boundary::{path, string};
 use crate::foreign::{Finalizer, Foreign};
 use crate::wasm::bytes::wasm_byte_vec_t;
 use ampoule::Error;
-use ampoule_wasi::stdio::OutputCallback;
-use ampoule_wasi::{DirPerms, FilePerms, WasiConfig, WasiCtx};
+use ampoule_wasi::{DirPerms, FilePerms, OutputCallback, WasiConfig, WasiCtx};
 use std::ffi::{c_char, c_void};
 
 /// A configuration that no store has taken yet.

@@ -3,7 +3,7 @@
 
 mod support;
 
-use ampoule_wasi::p1::{Args, Error, FUNCTIONS, GuestMemory, ValType};
+use ampoule_wasi::p1::{Args, Ctx, Error, FUNCTIONS, GuestMemory, ValType};
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig, WasiCtx};
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ fn call(ctx: &mut WasiCtx, arena: &mut Arena, index: usize, args: &[u64]) -> Res
     // SAFETY: both live to the end of the call, and nothing else uses them meanwhile.
     let (memory, args) =
         unsafe { (GuestMemory::new(memory.as_mut_ptr(), memory.len()), Args::new(slots.as_ptr().cast(), slots.len())) };
-    let answer = (function.call)(ctx, memory, args);
+    let answer = (function.call)(&mut Ctx::of(ctx), memory, args);
     arena.check(function.name);
     answer
 }
@@ -174,7 +174,7 @@ fn every_function_survives_a_guest_without_memory() {
             // SAFETY: with length zero the base may be anything; the slots live to the end of the call.
             let (memory, args) =
                 unsafe { (GuestMemory::new(std::ptr::null_mut(), 0), Args::new(slots.as_ptr().cast(), slots.len())) };
-            let _ = (FUNCTIONS[index].call)(&mut context(dir.path()), memory, args);
+            let _ = (FUNCTIONS[index].call)(&mut Ctx::of(&mut context(dir.path())), memory, args);
         }
     }
 }

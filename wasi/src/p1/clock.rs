@@ -1,22 +1,21 @@
 //! `clock_*`: the time.
 
-use super::abi::Args;
+use super::call::{Args, Ctx};
+use super::errno::{Errno, Error};
 use super::memory::GuestMemory;
-use super::types::{Errno, Error};
-use crate::clocks::Clock;
-use crate::ctx::WasiCtx;
+use crate::host::clocks::Clock;
 
 /// `clock_res_get(id) -> timestamp`
-pub fn clock_res_get(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
+pub fn clock_res_get(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
     let clock = clock(args.u32(0))?;
-    memory.write_u64(args.u32(1), ctx.clocks.resolution(clock))?;
+    memory.write_u64(args.u32(1), ctx.host.clocks.resolution(clock))?;
     Ok(())
 }
 
 /// `clock_time_get(id, precision) -> timestamp`. The precision is always the best there is.
-pub fn clock_time_get(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
+pub fn clock_time_get(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
     let clock = clock(args.u32(0))?;
-    memory.write_u64(args.u32(2), ctx.clocks.now(clock))?;
+    memory.write_u64(args.u32(2), ctx.host.clocks.now(clock))?;
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! Preview 1 as imports: every row of [`FUNCTIONS`] as a host function of the engine.
 
-use super::abi::{Args, FUNCTIONS, Function, MEMORY_EXPORT, MISSING_MEMORY, MODULE, ValType};
+use super::call::{Args, Ctx, Function, ValType};
+use super::errno::{Error, INVALID_EXIT_STATUS};
+use super::functions::{FUNCTIONS, MEMORY_EXPORT, MISSING_MEMORY, MODULE};
 use super::memory::GuestMemory;
-use super::types::{Error, INVALID_EXIT_STATUS};
-use crate::ctx::WasiCtx;
+use crate::host::WasiCtx;
 use ampoule::func::host::{HostFunc, error_out};
 use ampoule::{Caller, FuncType, Linker, VmValRaw};
 use ampoule_core::vm::VmCaller;
@@ -43,7 +44,7 @@ unsafe extern "C" fn call(env: *mut c_void, caller: *mut VmCaller, values: *mut 
     let (function, caller) = unsafe { (&*env.cast::<Function>(), Caller::from_vm(caller)) };
     // Only an embedder's callback can panic; it mustn't unwind into machine code.
     let result = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: the exit thunk passes room for every parameter and for the result, with the arguments filled in.
+        // SAFETY: the exit thunk passes slots for every parameter and for the result, with the arguments filled in.
         unsafe { run(function, caller, values) }
     }));
     error_out(result.unwrap_or_else(|_| Err(ampoule::Error::message("a host function panicked"))))
@@ -57,12 +58,12 @@ unsafe fn run(function: &Function, mut caller: Caller<'_>, values: *mut VmValRaw
     let (epoch, cancel) = (store.interrupting_epoch(), store.cancel_check());
     let (engine, slots) = store.engine_and_slots_mut();
     let ctx = slots.get_mut::<WasiCtx>().ok_or_else(|| ampoule::Error::message(MISSING_CONTEXT))?;
-    ctx.waiter.set_call(engine, epoch, cancel);
+    ctx.host.waiter.set_call(engine, epoch, cancel);
     // SAFETY: the caller's memory is mapped and doesn't move until the guest runs again or the host grows it, neither of
     // which happens during this call; and the engine keeps no reference into it. The slots hold the arguments, by our
     // own contract.
     let (memory, args) = unsafe { (GuestMemory::new(base, len), Args::new(values.cast(), function.params.len())) };
-    let errno = match (function.call)(ctx, memory, args) {
+    let errno = match (function.call)(&mut Ctx::of(ctx), memory, args) {
         Ok(()) => 0,
         Err(Error::Errno(errno)) => errno as i32,
         // Fits: statuses are below 126.

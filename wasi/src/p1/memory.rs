@@ -4,17 +4,11 @@
 //! then looked at, or copied out, or their addresses are handed to the kernel. Every pointer of the guest's passes
 //! [`GuestMemory::check`], the one bounds check, and fails with `fault`.
 
-use super::types::{Errno, size};
-use std::io::{IoSlice, IoSliceMut};
+use super::errno::Errno;
+use super::types::size;
+use crate::host::buffers::{IoVecs, MAX_IOVECS};
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::ptr;
-
-/// The most buffers that one read or write uses; a longer list makes a short transfer, as POSIX allows.
-pub const MAX_IOVECS: usize = 64;
-
-/// The most bytes that one read or write transfers: Linux's own limit, so that every count fits a guest's 32 bits.
-pub const MAX_TRANSFER: usize = 0x7fff_f000;
 
 /// The longest path, in bytes: Linux's `PATH_MAX`, less the NUL.
 const MAX_PATH: usize = 4095;
@@ -124,117 +118,24 @@ impl<'a> GuestMemory<'a> {
     }
 
     /// The buffers described by the `count` records at `address`; of more than [`MAX_IOVECS`], the first ones, and of
-    /// those the first [`MAX_TRANSFER`] bytes.
+    /// those the first [`MAX_TRANSFER`](crate::host::buffers::MAX_TRANSFER) bytes.
     ///
     /// # Errors
     /// `fault` when the records, or a buffer that one of those used describes, are out of bounds.
     pub fn iovecs(self, address: u32, count: u32) -> Result<IoVecs<'a>, Errno> {
         let count = count as usize;
         self.check(address, count.checked_mul(size::IOVEC).ok_or(Errno::Fault)?)?;
-        let mut vecs = IoVecs { items: [MaybeUninit::uninit(); MAX_IOVECS], count: 0, memory: PhantomData };
-        let used = count.min(MAX_IOVECS);
-        let mut room = MAX_TRANSFER;
-        for (index, item) in vecs.items[..used].iter_mut().enumerate() {
+        let mut vecs = IoVecs::new();
+        for index in 0..count.min(MAX_IOVECS) {
             // Fits: `index` is below MAX_IOVECS. In bounds: the whole list was checked.
             let record: [u8; size::IOVEC] = self.array(address + (index * size::IOVEC) as u32)?;
             let buffer = u32::from_le_bytes([record[0], record[1], record[2], record[3]]);
             let len = u32::from_le_bytes([record[4], record[5], record[6], record[7]]) as usize;
             let base = self.check(buffer, len)?;
-            let len = len.min(room);
-            room -= len;
-            item.write(IoVec { base, len });
-            vecs.count = index + 1;
+            // SAFETY: `check` returned the start of `len` bytes, which (1) says are ours to use for `'a`.
+            unsafe { vecs.push(base, len) };
         }
         Ok(vecs)
-    }
-}
-
-/// One buffer in guest memory: what `readv` and `writev` call an `iovec`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct IoVec {
-    base: *mut u8,
-    len: usize,
-}
-
-/// Buffers in guest memory, checked, ready for the kernel.
-///
-/// 1. The first `count` items are initialised.
-/// 2. Each of those is in bounds of a [`GuestMemory<'a>`].
-pub struct IoVecs<'a> {
-    items: [MaybeUninit<IoVec>; MAX_IOVECS],
-    count: usize,
-    memory: PhantomData<&'a ()>,
-}
-
-impl IoVecs<'_> {
-    fn items(&self) -> &[IoVec] {
-        // SAFETY: initialised by (1), and `MaybeUninit<T>` is laid out as `T`.
-        unsafe { std::slice::from_raw_parts(self.items.as_ptr().cast(), self.count) }
-    }
-
-    /// The sum of the buffers' lengths, in bytes; at most [`MAX_TRANSFER`].
-    pub fn byte_len(&self) -> usize {
-        self.items().iter().map(|item| item.len).sum()
-    }
-
-    /// The buffers as arguments of `writev` and its kin, for the kernel alone: reading their bytes in Rust would make
-    /// references into guest memory.
-    pub fn for_write(&self) -> &[IoSlice<'_>] {
-        // SAFETY: std documents that `IoSlice` has the layout of `iovec`, which `IoVec` is; the bytes are readable by
-        // (2), and no reference to them is made by making an `IoSlice`.
-        unsafe { std::slice::from_raw_parts(self.items.as_ptr().cast(), self.count) }
-    }
-
-    /// The buffers as arguments of `readv` and its kin, for the kernel alone.
-    pub fn for_read(&mut self) -> &mut [IoSliceMut<'_>] {
-        // SAFETY: as in `for_write`; the bytes are writable by (2), and `&mut self` lends the items themselves.
-        unsafe { std::slice::from_raw_parts_mut(self.items.as_mut_ptr().cast(), self.count) }
-    }
-
-    /// Copies bytes from the buffers' start, skipping the first `skip`, until `out` is full or the buffers end.
-    /// Returns how many.
-    pub fn copy_out(&self, mut skip: usize, out: &mut [u8]) -> usize {
-        let mut filled = 0;
-        for item in self.items() {
-            let skipped = skip.min(item.len);
-            skip -= skipped;
-            let len = (item.len - skipped).min(out.len() - filled);
-            // SAFETY: `skipped + len` is at most `item.len`, in bounds by (2); `filled + len` is at most `out.len()`.
-            unsafe { ptr::copy_nonoverlapping(item.base.add(skipped), out[filled..].as_mut_ptr(), len) }
-            filled += len;
-        }
-        filled
-    }
-
-    /// Copies `bytes` into the buffers, from their start, until they are full or the bytes end. Returns how many.
-    pub fn copy_in(&self, bytes: &[u8]) -> usize {
-        let mut taken = 0;
-        for item in self.items() {
-            let len = item.len.min(bytes.len() - taken);
-            // SAFETY: `len` is at most `item.len`, in bounds by (2), and at most what is left of `bytes`.
-            unsafe { ptr::copy_nonoverlapping(bytes[taken..].as_ptr(), item.base, len) }
-            taken += len;
-        }
-        taken
-    }
-
-    /// Keeps the first `byte_len` bytes of the buffers after dropping the first `skip`: the rest of a transfer that
-    /// goes in pieces.
-    pub fn window(&self, mut skip: usize, mut byte_len: usize) -> Self {
-        let mut window = IoVecs { items: [MaybeUninit::uninit(); MAX_IOVECS], count: 0, memory: PhantomData };
-        for item in self.items() {
-            let skipped = skip.min(item.len);
-            skip -= skipped;
-            let len = (item.len - skipped).min(byte_len);
-            byte_len -= len;
-            if len > 0 {
-                // In bounds by (2): `skipped + len` is at most `item.len`.
-                window.items[window.count].write(IoVec { base: item.base.wrapping_add(skipped), len });
-                window.count += 1;
-            }
-        }
-        window
     }
 }
 
@@ -310,27 +211,5 @@ mod tests {
             bytes[index * 8..][..8].copy_from_slice(&record(0, 1));
         }
         assert_eq!(view(&mut bytes).iovecs(0, 100).map(|vecs| vecs.byte_len()), Ok(MAX_IOVECS));
-    }
-
-    #[test]
-    fn copies_scatter_and_gather() {
-        let mut bytes = [0; 64];
-        bytes[..8].copy_from_slice(&record(32, 3));
-        bytes[8..16].copy_from_slice(&record(40, 0));
-        bytes[16..24].copy_from_slice(&record(48, 4));
-        let memory = view(&mut bytes);
-        let Ok(vecs) = memory.iovecs(0, 3) else { panic!("in bounds") };
-        assert_eq!(vecs.copy_in(b"0123456789"), 7);
-        assert_eq!(memory.array::<3>(32), Ok(*b"012"));
-        assert_eq!(memory.array::<4>(48), Ok(*b"3456"));
-        let mut out = [0; 4];
-        assert_eq!(vecs.copy_out(2, &mut out), 4);
-        assert_eq!(&out, b"2345");
-        assert_eq!(vecs.copy_out(6, &mut out), 1);
-        assert_eq!(vecs.copy_out(7, &mut out), 0);
-        assert_eq!(vecs.window(2, 4).byte_len(), 4);
-        assert_eq!(vecs.window(2, 100).byte_len(), 5);
-        assert_eq!(vecs.window(2, 4).copy_out(0, &mut out), 4);
-        assert_eq!(&out, b"2345");
     }
 }

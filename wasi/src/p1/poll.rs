@@ -1,21 +1,17 @@
 //! `poll_oneoff`: waiting for the first of several things.
 
-use super::abi::Args;
+use super::call::{Args, Ctx};
+use super::descriptor::{FdTable, Kind};
+use super::errno::{Errno, Error};
 use super::memory::GuestMemory;
-use super::types::{EVENT_HANGUP, Errno, Error, FileType, Rights, SubclockFlags, size};
-use crate::clocks::{Clock, Clocks};
-use crate::ctx::WasiCtx;
-use crate::stdio::Readiness;
-use crate::table::Kind;
-use rustix::event::{PollFd, PollFlags};
-use rustix::fd::AsFd;
-use std::time::Duration;
+use super::types::{EVENT_HANGUP, Rights, SubclockFlags, size};
+use crate::host::Host;
+use crate::host::clocks::{Clock, Clocks};
+use crate::host::poll::{self as host, Interest, Poll};
+use crate::host::stdio::{Output, Stdin};
 
 /// The most subscriptions of one call: host memory is held for each. More is `nomem`.
 pub const MAX_SUBSCRIPTIONS: u32 = 4096;
-
-/// How long to sleep before looking at the real-time clock again, which may be set meanwhile.
-const REALTIME_SLICE: Duration = Duration::from_secs(1);
 
 /// What a guest waits for, with its word for it.
 #[derive(Clone, Copy, Debug)]
@@ -44,16 +40,8 @@ impl Event {
     }
 }
 
-/// What is told of one that happened.
-#[derive(Clone, Copy, Debug, Default)]
-struct Happened {
-    errno: u16,
-    byte_len: u64,
-    flags: u16,
-}
-
 /// `poll_oneoff(in, out, nsubscriptions) -> size`
-pub fn poll_oneoff(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
+pub fn poll_oneoff(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
     let (input, output, count, result) = (args.u32(0), args.u32(1), args.u32(2), args.u32(3));
     if count == 0 {
         return Err(Errno::Inval.into());
@@ -67,114 +55,62 @@ pub fn poll_oneoff(ctx: &mut WasiCtx, memory: GuestMemory<'_>, args: Args<'_>) -
     // All are read before the first event is written: the two lists may overlap.
     let subscriptions = (0..count).map(|index| {
         let record = memory.array(input + index * size::SUBSCRIPTION as u32)?;
-        subscription(record, &ctx.clocks)
+        subscription(record, &ctx.host.clocks)
     });
     let subscriptions: Vec<Subscription> = subscriptions.collect::<Result<_, Errno>>()?;
 
-    let mut written = 0;
-    wait(ctx, &subscriptions, |subscription, happened| {
-        memory.write(output + written * size::EVENT as u32, &event_record(subscription, happened))?;
-        written += 1;
-        Ok(())
+    let written = wait(ctx, &subscriptions, |index, subscription, event| {
+        memory.write(output + index * size::EVENT as u32, &event_record(subscription, event))
     })?;
     memory.write_u32(result, written)?;
     Ok(())
 }
 
-/// Sleeps until at least one of `subscriptions` has happened, and tells all that have.
+/// Sleeps until at least one of `subscriptions` has happened, tells all that have, and returns how many those are.
 fn wait(
-    ctx: &mut WasiCtx,
+    ctx: &mut Ctx<'_>,
     subscriptions: &[Subscription],
-    mut tell: impl FnMut(&Subscription, Happened) -> Result<(), Errno>,
-) -> Result<(), Error> {
+    tell: impl Fn(u32, &Subscription, host::Event) -> Result<(), Errno>,
+) -> Result<u32, Error> {
     // Readiness borrows the descriptors, for as long as the waiter sleeps.
-    let WasiCtx { table, stdin, stdout, stderr, clocks, waiter, .. } = ctx;
-    let ready = |fd: u32, write: bool| -> Result<Readiness<'_>, Errno> {
-        let descriptor = table.get(fd)?;
-        let readiness = match (&descriptor.kind, write) {
-            (Kind::Stdin, false) => stdin.readiness(),
-            (Kind::Stdout, true) => stdout.readiness(),
-            (Kind::Stderr, true) => stderr.readiness(),
-            (Kind::File(file), false) if file.filetype == FileType::RegularFile => Readiness::Now(file.bytes_left()),
-            (Kind::File(file), true) if file.filetype == FileType::RegularFile => Readiness::Now(1),
-            (Kind::File(file), false) if file.readable => Readiness::When(file.file.as_fd()),
-            (Kind::File(file), true) if file.writable => Readiness::When(file.file.as_fd()),
-            _ => return Err(Errno::Badf),
-        };
-        descriptor.require(Rights::POLL_FD_READWRITE)?;
-        Ok(readiness)
-    };
-
-    let mut happened = vec![None; subscriptions.len()];
-    let mut fds = Vec::new();
-    let mut subscribers = Vec::new();
-    for (index, subscription) in subscriptions.iter().enumerate() {
-        let (readiness, flag) = match subscription.event {
-            Event::Clock { .. } => continue,
-            Event::Read(fd) => (ready(fd, false)?, PollFlags::IN),
-            Event::Write(fd) => (ready(fd, true)?, PollFlags::OUT),
-        };
-        match readiness {
-            Readiness::Now(byte_len) => happened[index] = Some(Happened { byte_len, ..Happened::default() }),
-            Readiness::When(fd) => {
-                fds.push(PollFd::from_borrowed_fd(fd, flag));
-                subscribers.push(index);
-            }
-        }
+    let Host { stdin, stdout, stderr, clocks, waiter, .. } = &mut *ctx.host;
+    let streams = Streams { stdin, stdout, stderr };
+    let interests = subscriptions.iter().map(|subscription| interest(subscription, &streams, ctx.fds));
+    let mut poll = Poll::new(interests.collect::<Result<_, Error>>()?);
+    poll.wait(clocks, waiter)?;
+    let mut count = 0;
+    for (index, event) in poll.events() {
+        tell(count, &subscriptions[index], event)?;
+        count += 1;
     }
-
-    loop {
-        for (subscription, happened) in subscriptions.iter().zip(&mut happened) {
-            if let Event::Clock { clock, deadline } = subscription.event
-                && clocks.now(clock) >= deadline
-            {
-                *happened = Some(Happened::default());
-            }
-        }
-        let some = happened.iter().any(Option::is_some);
-        if !some || !fds.is_empty() {
-            let timeout = if some { Some(Duration::ZERO) } else { sleep_time(subscriptions, clocks) };
-            waiter.poll(&mut fds, timeout)?;
-        }
-        for (fd, index) in fds.iter().zip(&subscribers) {
-            if !fd.revents().is_empty() {
-                happened[*index] = Some(happened_to(fd, subscriptions[*index].event));
-            }
-        }
-        if happened.iter().any(Option::is_some) {
-            break;
-        }
-    }
-    for (subscription, happened) in subscriptions.iter().zip(happened) {
-        if let Some(happened) = happened {
-            tell(subscription, happened)?;
-        }
-    }
-    Ok(())
+    Ok(count)
 }
 
-/// How long until the first clock gets there; `None` when there is no clock.
-fn sleep_time(subscriptions: &[Subscription], clocks: &Clocks) -> Option<Duration> {
-    let times = subscriptions.iter().filter_map(|subscription| match subscription.event {
-        Event::Clock { clock, deadline } => {
-            let left = Duration::from_nanos(deadline.saturating_sub(clocks.now(clock)));
-            Some(if clock == Clock::Realtime { left.min(REALTIME_SLICE) } else { left })
-        }
-        _ => None,
-    });
-    times.min()
+/// The standard streams, apart from the rest of the host.
+struct Streams<'a> {
+    stdin: &'a Stdin,
+    stdout: &'a Output,
+    stderr: &'a Output,
 }
 
-fn happened_to(fd: &PollFd<'_>, event: Event) -> Happened {
-    let state = fd.revents();
-    if state.contains(PollFlags::NVAL) {
-        return Happened { errno: Errno::Badf as u16, ..Happened::default() };
-    }
-    let byte_len = match event {
-        Event::Read(_) => rustix::io::ioctl_fionread(fd).unwrap_or(1),
-        _ => 1,
+/// What the host waits for in place of a subscription.
+fn interest<'a>(subscription: &Subscription, streams: &Streams<'a>, fds: &'a FdTable) -> Result<Interest<'a>, Error> {
+    let (fd, write) = match subscription.event {
+        Event::Clock { clock, deadline } => return Ok(Interest::Time { clock, deadline }),
+        Event::Read(fd) => (fd, false),
+        Event::Write(fd) => (fd, true),
     };
-    Happened { errno: 0, byte_len, flags: if state.contains(PollFlags::HUP) { EVENT_HANGUP } else { 0 } }
+    let descriptor = fds.get(fd)?;
+    let readiness = match (&descriptor.kind, write) {
+        (Kind::Stdin, false) => streams.stdin.readiness(),
+        (Kind::Stdout, true) => streams.stdout.readiness(),
+        (Kind::Stderr, true) => streams.stderr.readiness(),
+        (Kind::File(file), false) => file.read_readiness()?,
+        (Kind::File(file), true) => file.write_readiness()?,
+        _ => return Err(Errno::Badf.into()),
+    };
+    descriptor.require(Rights::POLL_FD_READWRITE)?;
+    Ok(if write { Interest::Write(readiness) } else { Interest::Read(readiness) })
 }
 
 /// The subscription that the guest wrote. A relative time starts now.
@@ -201,13 +137,15 @@ fn subscription(record: [u8; size::SUBSCRIPTION], clocks: &Clocks) -> Result<Sub
     Ok(Subscription { userdata: u64_at(0), event })
 }
 
-fn event_record(subscription: &Subscription, happened: Happened) -> [u8; size::EVENT] {
+fn event_record(subscription: &Subscription, event: host::Event) -> [u8; size::EVENT] {
+    let errno = event.error.map_or(0, |errno| Errno::from(errno) as u16);
+    let flags = if event.hangup { EVENT_HANGUP } else { 0 };
     let mut record = [0; size::EVENT];
     record[0..8].copy_from_slice(&subscription.userdata.to_le_bytes());
-    record[8..10].copy_from_slice(&happened.errno.to_le_bytes());
+    record[8..10].copy_from_slice(&errno.to_le_bytes());
     record[10] = subscription.event.tag();
-    record[16..24].copy_from_slice(&happened.byte_len.to_le_bytes());
-    record[24..26].copy_from_slice(&happened.flags.to_le_bytes());
+    record[16..24].copy_from_slice(&event.byte_len.to_le_bytes());
+    record[24..26].copy_from_slice(&flags.to_le_bytes());
     record
 }
 

@@ -1,12 +1,11 @@
 //! `proc_*` and `sched_yield`: the guest as a process.
 
-use super::abi::Args;
+use super::call::{Args, Ctx};
+use super::errno::{Errno, Error};
 use super::memory::GuestMemory;
-use super::types::{Errno, Error};
-use crate::ctx::WasiCtx;
 
 /// `proc_exit(status)`. Statuses from 126 on are refused: shells give them meanings of their own.
-pub fn proc_exit(_: &mut WasiCtx, _: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
+pub fn proc_exit(_: &mut Ctx<'_>, _: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
     match args.u32(0) {
         status @ 0..126 => Err(Error::Exit(status)),
         _ => Err(Error::InvalidExitStatus),
@@ -14,13 +13,13 @@ pub fn proc_exit(_: &mut WasiCtx, _: GuestMemory<'_>, args: Args<'_>) -> Result<
 }
 
 /// `proc_raise(signal)`. There is nobody to signal.
-pub fn proc_raise(_: &mut WasiCtx, _: GuestMemory<'_>, _: Args<'_>) -> Result<(), Error> {
+pub fn proc_raise(_: &mut Ctx<'_>, _: GuestMemory<'_>, _: Args<'_>) -> Result<(), Error> {
     Err(Errno::Notsup.into())
 }
 
 /// `sched_yield()`. Also the moment to see whether the guest is to end.
-pub fn sched_yield(ctx: &mut WasiCtx, _: GuestMemory<'_>, _: Args<'_>) -> Result<(), Error> {
-    ctx.waiter.check()?;
+pub fn sched_yield(ctx: &mut Ctx<'_>, _: GuestMemory<'_>, _: Args<'_>) -> Result<(), Error> {
+    ctx.host.waiter.check()?;
     std::thread::yield_now();
     Ok(())
 }

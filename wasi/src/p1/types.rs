@@ -1,63 +1,11 @@
-//! The numbers of WASI preview 1: error codes, rights, flags and record layouts.
+//! The numbers of WASI preview 1: rights, flags, file types and record layouts.
 //!
 //! Everything here is a fact of `typenames.witx` (WASI snapshot preview 1). Guest values become these types exactly
 //! once, where they enter; behind that point an unknown bit or tag can't occur.
 
-/// Declares a set of flags: a newtype over its bits that can't hold an unknown bit.
-macro_rules! flags {
-    ($(#[$doc:meta])* $name:ident: $repr:ty { $($(#[$flag_doc:meta])* $flag:ident = $bit:expr,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct $name($repr);
-
-        #[allow(missing_docs, dead_code)] // The witx text documents each flag; not every flag needs naming here.
-        impl $name {
-            $($(#[$flag_doc])* pub const $flag: Self = Self(1 << $bit);)*
-
-            /// Every flag there is.
-            pub const ALL: Self = Self(0 $(| 1 << $bit)*);
-
-            /// No flag.
-            pub const NONE: Self = Self(0);
-
-            /// The flags in a guest's or an embedder's number; `None` when it has an unknown bit.
-            pub const fn from_bits(bits: u64) -> Option<Self> {
-                if bits & !(Self::ALL.0 as u64) == 0 { Some(Self(bits as $repr)) } else { None }
-            }
-
-            /// The flags as their number.
-            pub const fn bits(self) -> $repr {
-                self.0
-            }
-
-            /// Whether all of `other` are set.
-            pub const fn contains(self, other: Self) -> bool {
-                self.0 & other.0 == other.0
-            }
-
-            /// The flags of either.
-            pub const fn with(self, other: Self) -> Self {
-                Self(self.0 | other.0)
-            }
-
-            /// The flags of both.
-            pub const fn and(self, other: Self) -> Self {
-                Self(self.0 & other.0)
-            }
-
-            /// These flags except `other`.
-            pub const fn without(self, other: Self) -> Self {
-                Self(self.0 & !other.0)
-            }
-
-            /// `self` when `condition` holds, else no flag.
-            pub const fn when(self, condition: bool) -> Self {
-                if condition { self } else { Self::NONE }
-            }
-        }
-    };
-}
-pub(crate) use flags;
+use super::errno::Errno;
+use crate::host::flags::flags;
+use crate::host::stat::{self, NewTime, NewTimes};
 
 flags! {
     /// What a file descriptor may be used for.
@@ -228,9 +176,9 @@ pub enum FileType {
     SymbolicLink = 7,
 }
 
-impl From<rustix::fs::FileType> for FileType {
-    fn from(host: rustix::fs::FileType) -> Self {
-        use rustix::fs::FileType as Host;
+impl From<stat::FileType> for FileType {
+    fn from(host: stat::FileType) -> Self {
+        use stat::FileType as Host;
         match host {
             Host::RegularFile => Self::RegularFile,
             Host::Directory => Self::Directory,
@@ -267,35 +215,27 @@ impl FdStat {
 
 /// `filestat`: the attributes of a file. Times are nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)] // The witx text documents each field.
-pub struct FileStat {
-    pub dev: u64,
-    pub ino: u64,
-    pub filetype: FileType,
-    pub nlink: u64,
-    pub size: u64,
-    pub atim: u64,
-    pub mtim: u64,
-    pub ctim: u64,
-}
+pub struct FileStat(stat::FileStat);
 
 impl FileStat {
-    /// What is told about a stream that isn't a file of the guest's: nothing.
-    pub const NOTHING: Self =
-        Self { dev: 0, ino: 0, filetype: FileType::Unknown, nlink: 0, size: 0, atim: 0, mtim: 0, ctim: 0 };
+    /// What is told about a stream that isn't a file of the guest's: its type, and nothing else.
+    pub fn of_stream(filetype: stat::FileType) -> Self {
+        Self(stat::FileStat { device: 0, inode: 0, filetype, links: 0, size: 0, accessed: 0, modified: 0, changed: 0 })
+    }
 
     /// The record as the guest sees it.
     pub fn to_bytes(self) -> [u8; size::FILESTAT] {
+        let Self(stat) = self;
         let mut bytes = [0; size::FILESTAT];
-        bytes[16] = self.filetype as u8;
+        bytes[16] = FileType::from(stat.filetype) as u8;
         let words = [
-            (0, self.dev),
-            (8, self.ino),
-            (24, self.nlink),
-            (32, self.size),
-            (40, self.atim),
-            (48, self.mtim),
-            (56, self.ctim),
+            (0, stat.device),
+            (8, stat.inode),
+            (24, stat.links),
+            (32, stat.size),
+            (40, stat.accessed),
+            (48, stat.modified),
+            (56, stat.changed),
         ];
         for (offset, word) in words {
             bytes[offset..offset + 8].copy_from_slice(&word.to_le_bytes());
@@ -304,235 +244,32 @@ impl FileStat {
     }
 }
 
-/// Error numbers, by their witx names. Success is the absence of one; its number is 0.
-#[repr(u16)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // The witx text documents each.
-pub enum Errno {
-    TooBig = 1,
-    Acces = 2,
-    Addrinuse = 3,
-    Addrnotavail = 4,
-    Afnosupport = 5,
-    Again = 6,
-    Already = 7,
-    Badf = 8,
-    Badmsg = 9,
-    Busy = 10,
-    Canceled = 11,
-    Child = 12,
-    Connaborted = 13,
-    Connrefused = 14,
-    Connreset = 15,
-    Deadlk = 16,
-    Destaddrreq = 17,
-    Dom = 18,
-    Dquot = 19,
-    Exist = 20,
-    Fault = 21,
-    Fbig = 22,
-    Hostunreach = 23,
-    Idrm = 24,
-    Ilseq = 25,
-    Inprogress = 26,
-    Intr = 27,
-    Inval = 28,
-    Io = 29,
-    Isconn = 30,
-    Isdir = 31,
-    Loop = 32,
-    Mfile = 33,
-    Mlink = 34,
-    Msgsize = 35,
-    Multihop = 36,
-    Nametoolong = 37,
-    Netdown = 38,
-    Netreset = 39,
-    Netunreach = 40,
-    Nfile = 41,
-    Nobufs = 42,
-    Nodev = 43,
-    Noent = 44,
-    Noexec = 45,
-    Nolck = 46,
-    Nolink = 47,
-    Nomem = 48,
-    Nomsg = 49,
-    Noprotoopt = 50,
-    Nospc = 51,
-    Nosys = 52,
-    Notconn = 53,
-    Notdir = 54,
-    Notempty = 55,
-    Notrecoverable = 56,
-    Notsock = 57,
-    Notsup = 58,
-    Notty = 59,
-    Nxio = 60,
-    Overflow = 61,
-    Ownerdead = 62,
-    Perm = 63,
-    Pipe = 64,
-    Proto = 65,
-    Protonosupport = 66,
-    Prototype = 67,
-    Range = 68,
-    Rofs = 69,
-    Spipe = 70,
-    Srch = 71,
-    Stale = 72,
-    Timedout = 73,
-    Txtbsy = 74,
-    Xdev = 75,
-    Notcapable = 76,
-}
-
-impl From<rustix::io::Errno> for Errno {
-    /// A host error in preview 1's words; what has no word is `io`.
-    fn from(host: rustix::io::Errno) -> Self {
-        use rustix::io::Errno as Host;
-        match host {
-            Host::TOOBIG => Self::TooBig,
-            Host::ACCESS => Self::Acces,
-            Host::ADDRINUSE => Self::Addrinuse,
-            Host::ADDRNOTAVAIL => Self::Addrnotavail,
-            Host::AFNOSUPPORT => Self::Afnosupport,
-            Host::AGAIN => Self::Again,
-            Host::ALREADY => Self::Already,
-            Host::BADF => Self::Badf,
-            Host::BADMSG => Self::Badmsg,
-            Host::BUSY => Self::Busy,
-            Host::CANCELED => Self::Canceled,
-            Host::CHILD => Self::Child,
-            Host::CONNABORTED => Self::Connaborted,
-            Host::CONNREFUSED => Self::Connrefused,
-            Host::CONNRESET => Self::Connreset,
-            Host::DEADLK => Self::Deadlk,
-            Host::DESTADDRREQ => Self::Destaddrreq,
-            Host::DOM => Self::Dom,
-            Host::DQUOT => Self::Dquot,
-            Host::EXIST => Self::Exist,
-            Host::FAULT => Self::Fault,
-            Host::FBIG => Self::Fbig,
-            Host::HOSTUNREACH => Self::Hostunreach,
-            Host::IDRM => Self::Idrm,
-            Host::ILSEQ => Self::Ilseq,
-            Host::INPROGRESS => Self::Inprogress,
-            Host::INTR => Self::Intr,
-            Host::INVAL => Self::Inval,
-            Host::IO => Self::Io,
-            Host::ISCONN => Self::Isconn,
-            Host::ISDIR => Self::Isdir,
-            Host::LOOP => Self::Loop,
-            Host::MFILE => Self::Mfile,
-            Host::MLINK => Self::Mlink,
-            Host::MSGSIZE => Self::Msgsize,
-            Host::MULTIHOP => Self::Multihop,
-            Host::NAMETOOLONG => Self::Nametoolong,
-            Host::NETDOWN => Self::Netdown,
-            Host::NETRESET => Self::Netreset,
-            Host::NETUNREACH => Self::Netunreach,
-            Host::NFILE => Self::Nfile,
-            Host::NOBUFS => Self::Nobufs,
-            Host::NODEV => Self::Nodev,
-            Host::NOENT => Self::Noent,
-            Host::NOEXEC => Self::Noexec,
-            Host::NOLCK => Self::Nolck,
-            Host::NOLINK => Self::Nolink,
-            Host::NOMEM => Self::Nomem,
-            Host::NOMSG => Self::Nomsg,
-            Host::NOPROTOOPT => Self::Noprotoopt,
-            Host::NOSPC => Self::Nospc,
-            Host::NOSYS => Self::Nosys,
-            Host::NOTCONN => Self::Notconn,
-            Host::NOTDIR => Self::Notdir,
-            Host::NOTEMPTY => Self::Notempty,
-            Host::NOTRECOVERABLE => Self::Notrecoverable,
-            Host::NOTSOCK => Self::Notsock,
-            Host::NOTSUP => Self::Notsup,
-            Host::NOTTY => Self::Notty,
-            Host::NXIO => Self::Nxio,
-            Host::OVERFLOW => Self::Overflow,
-            Host::OWNERDEAD => Self::Ownerdead,
-            Host::PERM => Self::Perm,
-            Host::PIPE => Self::Pipe,
-            Host::PROTO => Self::Proto,
-            Host::PROTONOSUPPORT => Self::Protonosupport,
-            Host::PROTOTYPE => Self::Prototype,
-            Host::RANGE => Self::Range,
-            Host::ROFS => Self::Rofs,
-            Host::SPIPE => Self::Spipe,
-            Host::SRCH => Self::Srch,
-            Host::STALE => Self::Stale,
-            Host::TIMEDOUT => Self::Timedout,
-            Host::TXTBSY => Self::Txtbsy,
-            Host::XDEV => Self::Xdev,
-            _ => Self::Io,
-        }
+impl From<stat::FileStat> for FileStat {
+    fn from(stat: stat::FileStat) -> Self {
+        Self(stat)
     }
 }
 
-impl From<std::io::Error> for Errno {
-    fn from(host: std::io::Error) -> Self {
-        if let Some(errno) = rustix::io::Errno::from_io_error(&host) {
-            return errno.into();
-        }
-        match host.kind() {
-            // What the sandboxed resolver answers to a path that leads outside.
-            std::io::ErrorKind::PermissionDenied => Self::Perm,
-            std::io::ErrorKind::InvalidInput => Self::Inval,
-            std::io::ErrorKind::NotFound => Self::Noent,
-            _ => Self::Io,
-        }
-    }
-}
-
-/// Why a call of a preview 1 function didn't succeed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// The function answers this number.
-    Errno(Errno),
-    /// The guest ends with this exit status.
-    Exit(u32),
-    /// The guest asked to end with a status that can't be one: a trap with [`INVALID_EXIT_STATUS`] as its message.
-    InvalidExitStatus,
-    /// The embedder interrupted a sleeping call: a trap with the interrupt code.
-    Interrupted,
-}
-
-/// The message of the trap for [`Error::InvalidExitStatus`]. Clients match on it.
-pub const INVALID_EXIT_STATUS: &str = "exit with invalid exit status outside of [0..126)";
-
-impl From<Errno> for Error {
-    fn from(errno: Errno) -> Self {
-        Self::Errno(errno)
-    }
-}
-
-impl From<rustix::io::Errno> for Error {
-    fn from(host: rustix::io::Errno) -> Self {
-        Self::Errno(host.into())
-    }
-}
-
-impl From<std::io::Error> for Error {
-    fn from(host: std::io::Error) -> Self {
-        Self::Errno(host.into())
-    }
+/// What the two times and the flags of a `set_times` call mean.
+///
+/// # Errors
+/// `inval` when one is to be set both to a value and to now.
+pub fn new_times(accessed: u64, modified: u64, flags: FstFlags) -> Result<NewTimes, Errno> {
+    let choose = |value, set, now| match (flags.contains(set), flags.contains(now)) {
+        (true, true) => Err(Errno::Inval),
+        (true, false) => Ok(NewTime::At(value)),
+        (false, true) => Ok(NewTime::Now),
+        (false, false) => Ok(NewTime::Keep),
+    };
+    Ok(NewTimes {
+        accessed: choose(accessed, FstFlags::ATIM, FstFlags::ATIM_NOW)?,
+        modified: choose(modified, FstFlags::MTIM, FstFlags::MTIM_NOW)?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn errors_have_the_numbers_of_the_witx_text() {
-        let numbers = [(Errno::TooBig, 1), (Errno::Badf, 8), (Errno::Fault, 21), (Errno::Inval, 28)];
-        for (errno, number) in numbers {
-            assert_eq!(errno as u16, number);
-        }
-        assert_eq!([Errno::Noent as u16, Errno::Perm as u16, Errno::Notcapable as u16], [44, 63, 76]);
-    }
 
     #[test]
     fn rights_have_the_numbers_of_the_witx_text() {
@@ -550,14 +287,6 @@ mod tests {
     }
 
     #[test]
-    fn host_errors_keep_their_meaning() {
-        assert_eq!(Errno::from(rustix::io::Errno::NOENT), Errno::Noent);
-        assert_eq!(Errno::from(rustix::io::Errno::ACCESS), Errno::Acces);
-        let escape = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "led outside");
-        assert_eq!(Errno::from(escape), Errno::Perm);
-    }
-
-    #[test]
     fn records_are_laid_out_as_the_witx_text_says() {
         let stat = FdStat {
             filetype: FileType::RegularFile,
@@ -567,7 +296,19 @@ mod tests {
         };
         let bytes = stat.to_bytes();
         assert_eq!((bytes[0], bytes[2], bytes[8], bytes[16]), (4, 1, 2, 64));
-        let bytes = FileStat { size: 7, filetype: FileType::Directory, ..FileStat::NOTHING }.to_bytes();
+        let FileStat(stat) = FileStat::of_stream(stat::FileType::Directory);
+        let bytes = FileStat(stat::FileStat { size: 7, ..stat }).to_bytes();
         assert_eq!((bytes[16], bytes[32]), (3, 7));
+    }
+
+    #[test]
+    fn a_time_is_set_left_or_now_but_not_two_of_them() {
+        for both in [FstFlags::ATIM.with(FstFlags::ATIM_NOW), FstFlags::MTIM.with(FstFlags::MTIM_NOW)] {
+            assert_eq!(new_times(1, 2, both).err(), Some(Errno::Inval));
+        }
+        let Ok(times) = new_times(1, 2, FstFlags::ATIM.with(FstFlags::MTIM_NOW)) else { panic!("valid") };
+        assert_eq!((times.accessed, times.modified), (NewTime::At(1), NewTime::Now));
+        let Ok(times) = new_times(1, 2, FstFlags::NONE) else { panic!("valid") };
+        assert_eq!((times.accessed, times.modified), (NewTime::Keep, NewTime::Keep));
     }
 }

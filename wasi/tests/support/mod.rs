@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // Each test file uses its part.
 
-use ampoule_wasi::p1::{Args, Errno, Error, FUNCTIONS, GuestMemory};
+use ampoule_wasi::p1::{Args, Ctx, Errno, Error, FUNCTIONS, GuestMemory};
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig, WasiCtx};
 use std::path::Path;
 use tempfile::TempDir;
@@ -64,7 +64,7 @@ impl Guest {
             let memory = GuestMemory::new(self.memory.as_mut_ptr(), self.memory.len());
             (memory, Args::new(slots.as_ptr().cast(), slots.len()))
         };
-        (function.call)(&mut self.ctx, memory, args)
+        (function.call)(&mut Ctx::of(&mut self.ctx), memory, args)
     }
 
     /// Calls `name`, which must return.

@@ -4,7 +4,7 @@
 
 use rustix::time::{ClockId, Timespec};
 
-/// A clock of preview 1.
+/// A clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// Nanoseconds since 1970.

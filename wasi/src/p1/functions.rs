@@ -1,13 +1,7 @@
 //! The functions of preview 1, as one table: name, type and code of each.
-//!
-//! A call costs one indirect call: arguments are read where the caller's thunk left them, and nothing is allocated on
-//! the way.
 
-use super::memory::GuestMemory;
-use super::types::Error;
+use super::call::{Call, Function, ValType, ValType::I32, ValType::I64};
 use super::{args, clock, fd, path, poll, proc, random, sock};
-use crate::ctx::WasiCtx;
-use std::marker::PhantomData;
 
 /// The module that guests import these functions from.
 pub const MODULE: &str = "wasi_snapshot_preview1";
@@ -15,69 +9,8 @@ pub const MODULE: &str = "wasi_snapshot_preview1";
 /// The name of the memory that a caller must export for its pointers to mean something.
 pub const MEMORY_EXPORT: &str = "memory";
 
-/// The message of the trap when it doesn't. Clients match on it.
+/// The message of the trap when it doesn't. Embedders match on it.
 pub const MISSING_MEMORY: &str = "missing required memory export";
-
-/// The types that parameters have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // The names of core types.
-pub enum ValType {
-    I32,
-    I64,
-}
-use ValType::{I32, I64};
-
-/// The code of a function. `Ok` stands for the error number 0.
-pub type Call = fn(&mut WasiCtx, GuestMemory<'_>, Args<'_>) -> Result<(), Error>;
-
-/// One function of preview 1.
-#[derive(Clone, Copy, Debug)]
-pub struct Function {
-    /// Its name in [`MODULE`].
-    pub name: &'static str,
-    /// The types of its parameters. Results proper go to addresses that are among these.
-    pub params: &'static [ValType],
-    /// The types of its results: an error number, or nothing where the function doesn't return.
-    pub results: &'static [ValType],
-    /// Its code. The arguments must be as many as `params`.
-    pub call: Call,
-}
-
-/// The arguments of one call, in the slots that the engine passes raw values in: 16 bytes each, the value in the first
-/// four or eight.
-///
-/// 1. `slots` starts `count` slots, readable for `'a`, whose first four (i32) or eight (i64) bytes are initialised.
-#[derive(Clone, Copy, Debug)]
-pub struct Args<'a> {
-    slots: *const [u64; 2],
-    count: usize,
-    lifetime: PhantomData<&'a ()>,
-}
-
-impl<'a> Args<'a> {
-    /// Views `count` slots at `slots`, which must be aligned to 8 bytes.
-    ///
-    /// # Safety
-    /// The slots must stay readable until `'a` ends, and hold the values that the function's [`Function::params`] name.
-    pub unsafe fn new(slots: *const u8, count: usize) -> Self {
-        debug_assert!(slots.addr().is_multiple_of(8));
-        Self { slots: slots.cast(), count, lifetime: PhantomData }
-    }
-
-    /// Argument `index`, an i32.
-    pub fn u32(self, index: usize) -> u32 {
-        assert!(index < self.count, "a function reads only its own parameters");
-        // SAFETY: in bounds by the line above and (1), which also says that these four bytes are initialised.
-        unsafe { self.slots.add(index).cast::<u32>().read() }
-    }
-
-    /// Argument `index`, an i64.
-    pub fn u64(self, index: usize) -> u64 {
-        assert!(index < self.count, "a function reads only its own parameters");
-        // SAFETY: in bounds by the line above and (1), which also says that these eight bytes are initialised.
-        unsafe { self.slots.add(index).cast::<u64>().read() }
-    }
-}
 
 const fn function(name: &'static str, params: &'static [ValType], call: Call) -> Function {
     Function { name, params, results: &[I32], call }
@@ -150,13 +83,5 @@ mod tests {
         for function in FUNCTIONS {
             assert_eq!(function.results.is_empty(), function.name == "proc_exit");
         }
-    }
-
-    #[test]
-    fn arguments_are_read_from_their_slots() {
-        let slots = [[0xffff_ffff_0000_0005_u64, 9], [u64::MAX - 1, 9]];
-        // SAFETY: two initialised slots, alive to the end of the test.
-        let args = unsafe { Args::new(slots.as_ptr().cast(), 2) };
-        assert_eq!((args.u32(0), args.u64(1)), (5, u64::MAX - 1));
     }
 }

@@ -1,10 +1,10 @@
 //! The one place where a call of a guest's sleeps.
 //!
-//! A sleep ends early when the call is cancelled, when the store's epoch deadline passes, or when a check says so that the embedder
-//! handed in. All are looked at before sleeping. A cancellation wakes the sleeper; the others are looked at every [`SLICE`]. Without them, a
-//! call sleeps exactly as long as the guest asked.
+//! A sleep ends early when the call is cancelled or its time limit passes, when the store's epoch deadline passes, or when
+//! a check of the embedder's says so. All are looked at before sleeping. The first two wake the sleeper; the others are
+//! looked at every [`SLICE`]. Without them, a call sleeps exactly as long as the guest asked.
 
-use crate::p1::types::Error;
+use super::error::Error;
 use ampoule::Engine;
 use ampoule::engine::cancel::CancelCheck;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -3,11 +3,15 @@
 //! They live in the context, outside of the descriptor table: a guest that closes or renumbers a descriptor gives up
 //! its way to the stream, while the stream (and an embedder's callback) ends with the context.
 
-use crate::files;
-use crate::p1::memory::IoVecs;
-use crate::p1::types::{Errno, Error, FileType};
-use crate::wait::Waiter;
+use super::buffers::IoVecs;
+use super::error::Error;
+use super::file::in_portions;
+use super::poll::Readiness;
+use super::stat::{FileStat, FileType};
+use super::stream::Stream;
+use super::wait::Waiter;
 use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::Errno;
 use std::fs::File;
 
 /// A host descriptor that a standard stream reads or writes at its own offset.
@@ -48,8 +52,12 @@ impl HostStream {
 
     fn new(fd: HostFd) -> Self {
         let mut stream = Self { fd, regular: false };
-        stream.regular = files::filestat(stream.as_fd()).is_ok_and(|stat| stat.filetype == FileType::RegularFile);
+        stream.regular = FileStat::of(stream.as_fd()).is_ok_and(|stat| stat.filetype == FileType::RegularFile);
         stream
+    }
+
+    fn stream(&self) -> Stream<'_> {
+        Stream { fd: self.as_fd(), nonblocking: false }
     }
 
     fn filetype(&self) -> FileType {
@@ -96,8 +104,10 @@ impl Stdin {
                 *position += count;
                 Ok(count)
             }
-            Self::Host(stream) if stream.regular => Ok(rustix::io::readv(stream, buffers.for_read())?),
-            Self::Host(stream) => files::read_waiting(stream.as_fd(), buffers, false, waiter),
+            Self::Host(host) if host.regular => {
+                in_portions(buffers, waiter, |buffers, _| rustix::io::readv(&*host, buffers.for_read()))
+            }
+            Self::Host(host) => host.stream().read(buffers, waiter),
         }
     }
 
@@ -109,7 +119,7 @@ impl Stdin {
         }
     }
 
-    /// What `poll_oneoff` waits for before a read.
+    /// When it can be read without waiting.
     pub fn readiness(&self) -> Readiness<'_> {
         match self {
             Self::Empty => Readiness::Now(0),
@@ -117,15 +127,6 @@ impl Stdin {
             Self::Host(stream) => Readiness::When(stream.as_fd()),
         }
     }
-}
-
-/// When a stream can be read or written without waiting.
-#[derive(Debug)]
-pub enum Readiness<'a> {
-    /// Now, and this many bytes.
-    Now(u64),
-    /// When `poll(2)` says so for this descriptor.
-    When(BorrowedFd<'a>),
 }
 
 /// Receives what a guest writes: returns how many of the bytes were taken, at least one, or a negative host error
@@ -152,11 +153,13 @@ impl Output {
     ///
     /// # Errors
     /// What the host's write or the callback says when nothing was taken before, or an interruption.
-    pub fn write(&mut self, buffers: &IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
+    pub fn write(&mut self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
         match self {
             Self::Discard => Ok(buffers.byte_len()),
-            Self::Host(stream) if stream.regular => Ok(rustix::io::writev(stream, buffers.for_write())?),
-            Self::Host(stream) => files::write_waiting(stream.as_fd(), buffers, false, waiter),
+            Self::Host(host) if host.regular => {
+                in_portions(buffers, waiter, |buffers, _| rustix::io::writev(&*host, buffers.for_write()))
+            }
+            Self::Host(host) => host.stream().write(buffers, waiter),
             Self::Callback(callback) => write_to_callback(callback, buffers, waiter),
         }
     }
@@ -169,7 +172,7 @@ impl Output {
         }
     }
 
-    /// What `poll_oneoff` waits for before a write.
+    /// When it can be written without waiting.
     pub fn readiness(&self) -> Readiness<'_> {
         match self {
             // How much a callback takes, nobody knows; something.
@@ -204,11 +207,11 @@ fn write_to_callback(callback: &mut OutputCallback, buffers: &IoVecs<'_>, waiter
 fn taken(answer: isize, len: usize) -> Result<usize, Errno> {
     match usize::try_from(answer) {
         // Taking nothing for ever would be a hang, and more than there is is nonsense.
-        Ok(count) if count == 0 || count > len => Err(Errno::Io),
+        Ok(count) if count == 0 || count > len => Err(Errno::IO),
         Ok(count) => Ok(count),
         Err(_) => match i32::try_from(answer.unsigned_abs()) {
-            Ok(number @ 1..4096) => Err(rustix::io::Errno::from_raw_os_error(number).into()),
-            _ => Err(Errno::Io),
+            Ok(number @ 1..4096) => Err(Errno::from_raw_os_error(number)),
+            _ => Err(Errno::IO),
         },
     }
 }
@@ -221,15 +224,15 @@ mod tests {
     fn a_callback_takes_some_all_or_none() {
         assert_eq!(taken(1, 5), Ok(1));
         assert_eq!(taken(5, 5), Ok(5));
-        assert_eq!(taken(0, 5), Err(Errno::Io));
-        assert_eq!(taken(6, 5), Err(Errno::Io));
+        assert_eq!(taken(0, 5), Err(Errno::IO));
+        assert_eq!(taken(6, 5), Err(Errno::IO));
     }
 
     #[test]
     fn a_negative_answer_is_a_host_error_number() {
-        assert_eq!(taken(-32, 5), Err(Errno::Pipe));
-        assert_eq!(taken(-4095, 5), Err(Errno::Io));
-        assert_eq!(taken(-4096, 5), Err(Errno::Io));
-        assert_eq!(taken(isize::MIN, 5), Err(Errno::Io));
+        assert_eq!(taken(-32, 5), Err(Errno::PIPE));
+        assert_eq!(taken(-4095, 5), Err(Errno::from_raw_os_error(4095)));
+        assert_eq!(taken(-4096, 5), Err(Errno::IO));
+        assert_eq!(taken(isize::MIN, 5), Err(Errno::IO));
     }
 }

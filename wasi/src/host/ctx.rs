@@ -1,11 +1,13 @@
 //! What a guest gets: the configuration, and the context made of it.
 
-use crate::clocks::Clocks;
-use crate::files::{DirPerms, FilePerms, OpenDir};
-use crate::p1::types::Rights;
-use crate::stdio::{HostStream, Output, OutputCallback, Stdin};
-use crate::table::{Descriptor, FdTable, Kind};
-use crate::wait::{InterruptCheck, Waiter};
+use super::clocks::Clocks;
+use super::dir::{DirPerms, OpenDir};
+use super::file::FilePerms;
+use super::random::Random;
+use super::stdio::{HostStream, Output, OutputCallback, Stdin};
+use super::wait::{InterruptCheck, Waiter};
+use ampoule::store::slots::Slots;
+use std::any::Any;
 use std::fs::File;
 use std::path::Path;
 
@@ -37,48 +39,27 @@ pub enum ConfigError {
     },
 }
 
-/// Strings as preview 1 hands them out: back to back, each ended by a NUL.
-#[derive(Clone, Debug, Default)]
-pub struct Strings {
-    bytes: Vec<u8>,
-    starts: Vec<u32>,
-}
-
-impl Strings {
-    fn new(what: &'static str, texts: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
-        let mut strings = Self::default();
-        for text in texts {
-            if text.contains('\0') {
-                return Err(ConfigError::Nul { text });
-            }
-            // The start must fit, and so must the end: see `byte_len`.
-            let start = u32::try_from(strings.bytes.len()).map_err(|_| ConfigError::TooLong { what })?;
-            u32::try_from(strings.bytes.len() + text.len() + 1).map_err(|_| ConfigError::TooLong { what })?;
-            strings.starts.push(start);
-            strings.bytes.extend_from_slice(text.as_bytes());
-            strings.bytes.push(0);
+/// Refuses strings that a guest couldn't have: with a NUL inside, or too long together for 32-bit pointers, each with a
+/// NUL after it.
+fn check_strings<'a>(what: &'static str, texts: impl IntoIterator<Item = &'a str>) -> Result<(), ConfigError> {
+    let (mut count, mut byte_len) = (0, 0);
+    for text in texts {
+        if text.contains('\0') {
+            return Err(ConfigError::Nul { text: text.to_owned() });
         }
-        u32::try_from(strings.starts.len()).map_err(|_| ConfigError::TooLong { what })?;
-        Ok(strings)
+        count += 1;
+        byte_len += text.len() + 1;
     }
-
-    /// All bytes, NULs included.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Where in the bytes each string starts.
-    pub fn starts(&self) -> &[u32] {
-        &self.starts
-    }
+    let fits = u32::try_from(byte_len.max(count)).is_ok();
+    if fits { Ok(()) } else { Err(ConfigError::TooLong { what }) }
 }
 
 /// What a guest will get. Everything that can fail (opening files and directories) fails here, not in
 /// [`WasiConfig::build`].
 #[derive(Default)]
 pub struct WasiConfig {
-    args: Strings,
-    env: Strings,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
     stdin: Stdin,
     stdout: Output,
     stderr: Output,
@@ -88,7 +69,7 @@ pub struct WasiConfig {
     network: Network,
 }
 
-/// What a guest may do with the host's network. Preview 1 has no calls that need it; it is kept for those that do.
+/// What a guest may do with the host's network. No call that there is needs it yet; it is kept for those that will.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Network {
     /// Whether sockets may be opened.
@@ -108,7 +89,9 @@ impl WasiConfig {
     /// # Errors
     /// [`ConfigError::Nul`], [`ConfigError::TooLong`].
     pub fn set_args(&mut self, args: impl IntoIterator<Item = String>) -> Result<(), ConfigError> {
-        self.args = Strings::new("arguments", args)?;
+        let args: Vec<String> = args.into_iter().collect();
+        check_strings("arguments", args.iter().map(String::as_str))?;
+        self.args = args;
         Ok(())
     }
 
@@ -125,8 +108,10 @@ impl WasiConfig {
     /// # Errors
     /// [`ConfigError::Nul`], [`ConfigError::TooLong`].
     pub fn set_env(&mut self, variables: impl IntoIterator<Item = (String, String)>) -> Result<(), ConfigError> {
-        let texts = variables.into_iter().map(|(name, value)| format!("{name}={value}"));
-        self.env = Strings::new("environment variables", texts)?;
+        let env: Vec<(String, String)> = variables.into_iter().collect();
+        // Each with the name's "=" or the NUL after it.
+        check_strings("environment variables", env.iter().flat_map(|(name, value)| [name.as_str(), value]))?;
+        self.env = env;
         Ok(())
     }
 
@@ -238,20 +223,22 @@ impl WasiConfig {
 
     /// The context for one store.
     pub fn build(self) -> WasiCtx {
-        let limit = self.max_fds.unwrap_or(DEFAULT_MAX_FDS);
         let mut waiter = Waiter::default();
         waiter.set_check(self.interrupt);
-        WasiCtx {
+        let host = Host {
             args: self.args,
             env: self.env,
-            table: first_descriptors(self.preopens, limit),
+            max_fds: self.max_fds.unwrap_or(DEFAULT_MAX_FDS),
+            preopens: self.preopens,
             stdin: self.stdin,
             stdout: self.stdout,
             stderr: self.stderr,
             clocks: Clocks::new(),
+            random: Random::default(),
             waiter,
             network: self.network,
-        }
+        };
+        WasiCtx { host, faces: Slots::default() }
     }
 }
 
@@ -264,34 +251,34 @@ fn create(path: &Path) -> Result<Output, ConfigError> {
     Ok(Output::Host(HostStream::file(file)))
 }
 
-/// Standard streams as 0, 1 and 2; then the preopens.
-fn first_descriptors(preopens: Vec<OpenDir>, limit: usize) -> FdTable {
-    let mut table = FdTable::new(limit.max(3 + preopens.len()));
-    let streams =
-        [(Kind::Stdin, Rights::OF_STDIN), (Kind::Stdout, Rights::OF_OUTPUT), (Kind::Stderr, Rights::OF_OUTPUT)];
-    let streams = streams.map(|(kind, rights)| Descriptor { kind, rights, inheriting: Rights::NONE });
-    let dirs = preopens.into_iter().map(|dir| Descriptor {
-        kind: Kind::Dir(dir),
-        rights: Rights::OF_DIRECTORIES,
-        // Everything: what a preopen forbids is `perm`, by its permissions, so that a program which opens a file for
-        // writing in a read-only directory is told so, instead of quietly getting a read-only file.
-        inheriting: Rights::ALL,
-    });
-    for descriptor in streams.into_iter().chain(dirs) {
-        let inserted = table.insert(descriptor);
-        debug_assert!(inserted.is_ok(), "the limit leaves room for these");
-    }
-    table
+/// What one store's guest has: of the host, and of each interface that it uses.
+pub struct WasiCtx {
+    /// The host's part, which all interfaces share.
+    pub host: Host,
+    faces: Slots,
 }
 
-/// What one store's guest has: one field, one concern.
-pub struct WasiCtx {
-    /// Its arguments.
-    pub args: Strings,
-    /// Its environment, as `name=value`.
-    pub env: Strings,
-    /// Its descriptors.
-    pub table: FdTable,
+impl WasiCtx {
+    /// The host, and beside it what one interface keeps for the guest, which `new` makes at the first use.
+    #[inline]
+    pub fn face<F: Any + Send + Sync>(&mut self, new: impl FnOnce(&Host) -> F) -> (&mut Host, &mut F) {
+        if self.faces.get::<F>().is_none() {
+            self.faces.insert(new(&self.host));
+        }
+        (&mut self.host, self.faces.get_mut().expect("it is there, or was just made"))
+    }
+}
+
+/// What the host gives one store's guest: one field, one concern.
+pub struct Host {
+    /// Its arguments; the first is the program's name.
+    pub args: Vec<String>,
+    /// Its environment: names and values.
+    pub env: Vec<(String, String)>,
+    /// How many descriptors each of its interfaces may have open.
+    pub max_fds: usize,
+    /// The directories it begins with.
+    pub preopens: Vec<OpenDir>,
     /// Its standard input.
     pub stdin: Stdin,
     /// Its standard output.
@@ -300,6 +287,8 @@ pub struct WasiCtx {
     pub stderr: Output,
     /// Its clocks.
     pub clocks: Clocks,
+    /// Its randomness.
+    pub random: Random,
     /// How its calls sleep.
     pub waiter: Waiter,
     /// What it may do with the network.
@@ -312,11 +301,9 @@ mod tests {
 
     #[test]
     fn by_default_there_is_nothing() {
-        let ctx = WasiConfig::new().build();
-        assert!(ctx.args.bytes().is_empty() && ctx.env.bytes().is_empty());
-        assert!(ctx.table.get(2).is_ok());
-        assert!(ctx.table.get(3).is_err());
-        assert_eq!(ctx.network, Network { sockets: false, name_lookup: false });
+        let host = WasiConfig::new().build().host;
+        assert!(host.args.is_empty() && host.env.is_empty() && host.preopens.is_empty());
+        assert_eq!(host.network, Network { sockets: false, name_lookup: false });
     }
 
     #[test]
@@ -325,18 +312,18 @@ mod tests {
         config.allow_ip_name_lookup(true);
         config.inherit_network();
         config.allow_ip_name_lookup(false);
-        assert_eq!(config.build().network, Network { sockets: true, name_lookup: false });
+        assert_eq!(config.build().host.network, Network { sockets: true, name_lookup: false });
     }
 
     #[test]
-    fn strings_lie_back_to_back() {
-        let mut config = WasiConfig::new();
-        assert!(config.set_args(["a".to_owned(), String::new(), "bé".to_owned()]).is_ok());
-        assert!(config.set_env([("N".to_owned(), "v".to_owned())]).is_ok());
-        let ctx = config.build();
-        assert_eq!(ctx.args.bytes(), "a\0\0bé\0".as_bytes());
-        assert_eq!(ctx.args.starts(), [0, 2, 3]);
-        assert_eq!(ctx.env.bytes(), b"N=v\0");
+    fn what_an_interface_keeps_is_made_once() {
+        let mut ctx = WasiConfig::new().build();
+        for expected in [1, 2, 3] {
+            let (_, count) = ctx.face(|_| 0_u8);
+            *count += 1;
+            assert_eq!(*count, expected);
+        }
+        assert_eq!(ctx.face(|_| 0_u16).1, &0);
     }
 
     #[test]
@@ -348,7 +335,7 @@ mod tests {
         let dir = std::env::temp_dir();
         let preopened = config.preopen_dir(&dir, "a\0", DirPerms::ALL, FilePerms::ALL);
         assert!(matches!(preopened, Err(ConfigError::Nul { .. })));
-        assert_eq!(config.build().args.bytes(), b"kept\0");
+        assert_eq!(config.build().host.args, ["kept"]);
     }
 
     #[test]
@@ -366,8 +353,8 @@ mod tests {
     fn the_host_process_can_be_inherited() {
         let mut config = WasiConfig::new();
         assert!(config.inherit_args().is_ok() && config.inherit_env().is_ok());
-        let ctx = config.build();
-        assert_eq!(ctx.args.starts().len(), std::env::args_os().count());
-        assert_eq!(ctx.env.starts().len(), std::env::vars_os().count());
+        let host = config.build().host;
+        assert_eq!(host.args.len(), std::env::args_os().count());
+        assert_eq!(host.env.len(), std::env::vars_os().count());
     }
 }

@@ -1,0 +1,31 @@
+//! The host as a guest may use it: files, streams, clocks, randomness, waiting.
+//!
+//! [`ctx`] says what a guest gets. [`dir`] and [`file`] are directories and files within the embedder's permissions,
+//! [`stdio`] the standard streams, [`stream`] what may have to wait for the other side, [`poll`] waiting for the first
+//! of several things, [`wait`] the one place that sleeps, [`table`] numbers with a budget. Errors are [`Error`].
+//!
+//! This folder knows the operating system, and of the engine what ends a sleep. It must not know any interface of WASI:
+//! no error number, flag, right, record layout or address of a guest's. Those belong to the faces over it ([`crate::p1`]),
+//! which translate and add what their interface has of its own, and keep it in [`WasiCtx::face`].
+//!
+//! Everything that can wait exists in two forms: an attempt that never does, with [`poll::Readiness`] to tell what it
+//! lacks, for a caller that suspends; and the same with a [`wait::Waiter`], which sleeps in between.
+
+pub mod buffers;
+pub mod clocks;
+pub mod ctx;
+pub mod dir;
+pub mod error;
+pub mod file;
+pub mod flags;
+pub mod fork;
+pub mod poll;
+pub mod random;
+pub mod stat;
+pub mod stdio;
+pub mod stream;
+pub mod table;
+pub mod wait;
+
+pub use ctx::{ConfigError, Host, WasiConfig, WasiCtx};
+pub use error::Error;

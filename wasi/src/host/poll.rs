@@ -1,0 +1,187 @@
+//! Waiting for the first of several things: points in time, and descriptors that can be read or written.
+
+use super::clocks::{Clock, Clocks};
+use super::error::Error;
+use super::wait::Waiter;
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use std::time::Duration;
+
+/// How long to sleep before looking at the real-time clock again, which may be set meanwhile.
+const REALTIME_SLICE: Duration = Duration::from_secs(1);
+
+/// When something can be read or written without waiting.
+#[derive(Clone, Copy, Debug)]
+pub enum Readiness<'a> {
+    /// Now, and this many bytes.
+    Now(u64),
+    /// When `poll(2)` says so for this descriptor.
+    When(BorrowedFd<'a>),
+}
+
+/// One thing to wait for.
+#[derive(Clone, Copy, Debug)]
+pub enum Interest<'a> {
+    /// `clock` shows `deadline`, in nanoseconds.
+    Time {
+        /// The clock.
+        clock: Clock,
+        /// What it is to show.
+        deadline: u64,
+    },
+    /// Something can be read.
+    Read(Readiness<'a>),
+    /// Something can be written.
+    Write(Readiness<'a>),
+}
+
+/// What is told of one that happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// Why waiting for it was in vain.
+    pub error: Option<Errno>,
+    /// How many bytes can be read or written.
+    pub byte_len: u64,
+    /// The other side has gone.
+    pub hangup: bool,
+}
+
+/// Several things, of which the first is waited for.
+#[derive(Debug)]
+pub struct Poll<'a> {
+    interests: Vec<Interest<'a>>,
+    /// One for each interest.
+    events: Vec<Option<Event>>,
+    /// The descriptors among the interests, and whose they are.
+    fds: Vec<PollFd<'a>>,
+    indices: Vec<usize>,
+}
+
+impl<'a> Poll<'a> {
+    /// Will wait for the first of these.
+    pub fn new(interests: Vec<Interest<'a>>) -> Self {
+        let mut poll = Self { events: vec![None; interests.len()], fds: Vec::new(), indices: Vec::new(), interests };
+        for (index, interest) in poll.interests.iter().enumerate() {
+            let (readiness, flags) = match interest {
+                Interest::Time { .. } => continue,
+                Interest::Read(readiness) => (readiness, PollFlags::IN),
+                Interest::Write(readiness) => (readiness, PollFlags::OUT),
+            };
+            match *readiness {
+                Readiness::Now(byte_len) => poll.events[index] = Some(Event { byte_len, ..Event::default() }),
+                Readiness::When(fd) => {
+                    poll.fds.push(PollFd::from_borrowed_fd(fd, flags));
+                    poll.indices.push(index);
+                }
+            }
+        }
+        poll
+    }
+
+    /// Sleeps until at least one has happened.
+    ///
+    /// # Errors
+    /// An interruption, or what `poll(2)` says.
+    pub fn wait(&mut self, clocks: &Clocks, waiter: &mut Waiter) -> Result<(), Error> {
+        loop {
+            self.look_at_clocks(clocks);
+            let some = self.has_events();
+            // What has happened already is told together with the descriptors that are ready now.
+            if !some || !self.fds.is_empty() {
+                let timeout = if some { Some(Duration::ZERO) } else { self.time_left(clocks) };
+                waiter.poll(&mut self.fds, timeout)?;
+                self.look_at_descriptors();
+            }
+            if self.has_events() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What has happened, each with the index of its interest.
+    pub fn events(&self) -> impl Iterator<Item = (usize, Event)> {
+        self.events.iter().enumerate().filter_map(|(index, event)| Some((index, (*event)?)))
+    }
+
+    fn has_events(&self) -> bool {
+        self.events.iter().any(Option::is_some)
+    }
+
+    fn look_at_clocks(&mut self, clocks: &Clocks) {
+        for (interest, event) in self.interests.iter().zip(&mut self.events) {
+            if let Interest::Time { clock, deadline } = *interest
+                && clocks.now(clock) >= deadline
+            {
+                *event = Some(Event::default());
+            }
+        }
+    }
+
+    fn look_at_descriptors(&mut self) {
+        for (fd, index) in self.fds.iter().zip(&self.indices) {
+            let state = fd.revents();
+            if !state.is_empty() {
+                self.events[*index] = Some(event_of(fd, state, &self.interests[*index]));
+            }
+        }
+    }
+
+    /// How long until the first clock gets there; `None` when there is no clock.
+    fn time_left(&self, clocks: &Clocks) -> Option<Duration> {
+        let times = self.interests.iter().filter_map(|interest| match *interest {
+            Interest::Time { clock, deadline } => {
+                let left = Duration::from_nanos(deadline.saturating_sub(clocks.now(clock)));
+                Some(if clock == Clock::Realtime { left.min(REALTIME_SLICE) } else { left })
+            }
+            _ => None,
+        });
+        times.min()
+    }
+}
+
+/// What the `state` that `poll(2)` found says about an interest.
+fn event_of(fd: &PollFd<'_>, state: PollFlags, interest: &Interest<'_>) -> Event {
+    if state.contains(PollFlags::NVAL) {
+        return Event { error: Some(Errno::BADF), ..Event::default() };
+    }
+    let byte_len = match interest {
+        Interest::Read(_) => rustix::io::ioctl_fionread(fd).unwrap_or(1),
+        _ => 1,
+    };
+    Event { error: None, byte_len, hangup: state.contains(PollFlags::HUP) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fd::AsFd;
+
+    #[test]
+    fn all_that_has_happened_is_told_at_once() {
+        let (from, to) = std::io::pipe().expect("a pipe");
+        rustix::io::write(&to, b"abc").expect("written");
+        let clocks = Clocks::new();
+        let mut poll = Poll::new(vec![
+            Interest::Time { clock: Clock::Monotonic, deadline: u64::MAX },
+            Interest::Read(Readiness::When(from.as_fd())),
+            Interest::Time { clock: Clock::Realtime, deadline: 1 },
+            Interest::Write(Readiness::Now(1)),
+        ]);
+        assert_eq!(poll.wait(&clocks, &mut Waiter::default()), Ok(()));
+        let events: Vec<_> = poll.events().map(|(index, event)| (index, event.byte_len)).collect();
+        assert_eq!(events, [(1, 3), (2, 0), (3, 1)]);
+    }
+
+    #[test]
+    fn a_point_in_time_ends_waiting_for_a_descriptor() {
+        let (from, _to) = std::io::pipe().expect("a pipe");
+        let clocks = Clocks::new();
+        let deadline = clocks.now(Clock::Monotonic) + 5_000_000;
+        let time = Interest::Time { clock: Clock::Monotonic, deadline };
+        let mut poll = Poll::new(vec![Interest::Read(Readiness::When(from.as_fd())), time]);
+        assert_eq!(poll.wait(&clocks, &mut Waiter::default()), Ok(()));
+        assert_eq!(poll.events().map(|(index, _)| index).collect::<Vec<_>>(), [1]);
+        assert!(clocks.now(Clock::Monotonic) >= deadline);
+    }
+}

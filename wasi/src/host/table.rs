@@ -1,0 +1,138 @@
+//! Numbers for what a guest has open: the lowest free one first, and only so many at once.
+//!
+//! The number of entries is a budget, because host descriptors are shared by every store of the process. What an entry
+//! says is up to the face whose table it is.
+
+use super::error::Error;
+use rustix::io::Errno;
+
+/// What one guest has open, by number.
+///
+/// 1. Every slot below `lowest_free` is taken.
+#[derive(Debug)]
+pub struct Table<T> {
+    slots: Vec<Option<T>>,
+    lowest_free: usize,
+    open: usize,
+    limit: usize,
+}
+
+impl<T> Table<T> {
+    /// An empty table of at most `limit` entries.
+    pub fn new(limit: usize) -> Self {
+        Self { slots: Vec::new(), lowest_free: 0, open: 0, limit }
+    }
+
+    /// Whether another entry can be made.
+    ///
+    /// # Errors
+    /// `MFILE` when the budget is used up.
+    pub fn check_budget(&self) -> Result<(), Error> {
+        if self.open < self.limit { Ok(()) } else { Err(Errno::MFILE.into()) }
+    }
+
+    /// Gives `entry` the lowest free number.
+    ///
+    /// # Errors
+    /// `MFILE` when the budget is used up.
+    pub fn insert(&mut self, entry: T) -> Result<u32, Error> {
+        self.check_budget()?;
+        let taken = self.slots[self.lowest_free..].iter().take_while(|slot| slot.is_some()).count();
+        let index = self.lowest_free + taken;
+        let number = u32::try_from(index).map_err(|_| Errno::MFILE)?;
+        if index == self.slots.len() {
+            self.slots.push(Some(entry));
+        } else {
+            self.slots[index] = Some(entry);
+        }
+        self.open += 1;
+        self.lowest_free = index + 1;
+        Ok(number)
+    }
+
+    /// The entry with this number.
+    ///
+    /// # Errors
+    /// `BADF` when there is none.
+    pub fn get(&self, number: u32) -> Result<&T, Error> {
+        Ok(self.slots.get(number as usize).and_then(Option::as_ref).ok_or(Errno::BADF)?)
+    }
+
+    /// The entry with this number, to change it.
+    ///
+    /// # Errors
+    /// `BADF` when there is none.
+    pub fn get_mut(&mut self, number: u32) -> Result<&mut T, Error> {
+        Ok(self.slots.get_mut(number as usize).and_then(Option::as_mut).ok_or(Errno::BADF)?)
+    }
+
+    /// Takes the entry with this number out.
+    ///
+    /// # Errors
+    /// `BADF` when there is none.
+    pub fn remove(&mut self, number: u32) -> Result<T, Error> {
+        let index = number as usize;
+        let entry = self.slots.get_mut(index).and_then(Option::take).ok_or(Errno::BADF)?;
+        self.open -= 1;
+        self.lowest_free = self.lowest_free.min(index);
+        Ok(entry)
+    }
+
+    /// Gives the entry numbered `from` the number `to`, dropping what `to` was.
+    ///
+    /// # Errors
+    /// `BADF` unless both are there; nothing changes.
+    pub fn renumber(&mut self, from: u32, to: u32) -> Result<(), Error> {
+        self.get(from)?;
+        self.get(to)?;
+        if from != to {
+            let entry = self.remove(from)?;
+            *self.get_mut(to)? = entry;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_free_number_is_taken() {
+        let mut table = Table::new(10);
+        for number in 0..5 {
+            assert_eq!(table.insert(()), Ok(number));
+        }
+        for number in [3, 1] {
+            assert!(table.remove(number).is_ok());
+        }
+        assert_eq!([table.insert(()), table.insert(()), table.insert(())], [Ok(1), Ok(3), Ok(5)]);
+    }
+
+    #[test]
+    fn the_budget_counts_what_is_open() {
+        let mut table = Table::new(2);
+        assert!(table.insert(()).is_ok());
+        assert!(table.insert(()).is_ok());
+        assert_eq!(table.insert(()), Err(Error::Os(Errno::MFILE)));
+        assert!(table.remove(0).is_ok());
+        assert_eq!(table.insert(()), Ok(0));
+    }
+
+    #[test]
+    fn renumbering_moves_and_drops() {
+        let bad = Err(Error::Os(Errno::BADF));
+        let mut table = Table::new(10);
+        for name in ["a", "b", "c"] {
+            assert!(table.insert(name).is_ok());
+        }
+        assert_eq!(table.renumber(2, 7), bad);
+        assert_eq!(table.renumber(7, 2), bad);
+        assert_eq!(table.renumber(u32::MAX, 2), bad);
+        assert_eq!(table.renumber(2, 2), Ok(()));
+        assert_eq!(table.renumber(2, 0), Ok(()));
+        assert_eq!(table.get(0), Ok(&"c"));
+        assert!(table.get(2).is_err());
+        assert_eq!(table.insert("d"), Ok(2));
+    }
+}
