@@ -116,6 +116,24 @@ fn links_inside_are_followed_when_asked() {
 }
 
 #[test]
+fn a_link_that_is_not_followed_is_no_directory() {
+    let (mut guest, _dir) = tree();
+    for path in ["link", "dirlink", "loop", "dangling", "absolute", "sub/back", "./dirlink", "sub/../dirlink"] {
+        assert_eq!(guest.open_as(ROOT, 0, path, DIRECTORY, READ, 0, 0), Err(Errno::Loop), "{path}");
+        assert_eq!(guest.open_as(ROOT, 0, path, 0, READ, 0, 0), Err(Errno::Loop), "{path}");
+    }
+    for path in ["file", "file/", "sub/file", "link/", "dangling/.", "file/nothing"] {
+        let expected = if path.starts_with("dangling") { Errno::Noent } else { Errno::Notdir };
+        assert_eq!(guest.open_as(ROOT, 0, path, DIRECTORY, READ, 0, 0), Err(expected), "{path}");
+    }
+    // A slash at the end follows the link, whatever is asked.
+    for path in ["sub", "dirlink/", "dirlink/."] {
+        assert!(guest.open_as(ROOT, 0, path, DIRECTORY, READ, 0, 0).is_ok(), "{path}");
+    }
+    assert_eq!(guest.open_as(ROOT, 1, "link", DIRECTORY, READ, 0, 0), Err(Errno::Notdir));
+}
+
+#[test]
 fn odd_names_are_errors() {
     let (mut guest, _dir) = tree();
     let long = "x".repeat(256);

@@ -95,7 +95,7 @@ impl OpenDir {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             return Err(Errno::INVAL.into());
         }
-        let file = self.open_beneath(path, how)?;
+        let file = self.open_beneath(path, how).map_err(|error| self.link_or(path, how, error))?;
         let filetype = FileStat::of(file.as_fd())?.filetype;
         if filetype == FileType::Directory {
             return Ok(Opened::Dir(Self::new(file, self.dir_perms, self.file_perms, None)));
@@ -146,6 +146,17 @@ impl OpenDir {
             options.create(how.create);
         }
         Ok(sandboxed::open(&self.file, path.as_ref(), &options)?)
+    }
+
+    /// The `error` of opening `path`; `LOOP` where that is a link that isn't followed and was to be a directory. There are
+    /// two reasons to refuse that, and Linux tells the other.
+    fn link_or(&self, path: &str, how: &OpenHow, error: Error) -> Error {
+        if how.follow || !how.directory || error != Error::Os(Errno::NOTDIR) {
+            return error;
+        }
+        let named = self.find_beneath(path, false).and_then(|file| FileStat::of(file.as_fd()));
+        let is_link = named.is_ok_and(|stat| stat.filetype == FileType::Symlink);
+        if is_link { Errno::LOOP.into() } else { error }
     }
 
     /// What `path` names, only to ask for its attributes or set them.
