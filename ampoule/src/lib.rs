@@ -28,7 +28,6 @@
 
 // From the bottom up: a folder names only what stands before it here. `ARCHITECTURE.md` says what each may know.
 mod builtins;
-pub mod code;
 pub mod engine;
 pub mod error;
 pub mod func;
@@ -39,7 +38,6 @@ pub mod memory;
 pub mod module;
 pub mod profiling;
 pub mod store;
-pub mod sys;
 pub mod table;
 pub mod tag;
 
@@ -76,3 +74,21 @@ pub use module::Module;
 pub use store::Store;
 pub use table::Table;
 pub use tag::Tag;
+
+// Here, because an engine is made below what its guests call.
+impl Engine {
+    /// An engine of this configuration.
+    ///
+    /// # Errors
+    /// Where the configuration can't be had: an unknown flag of the back end, a target that is not the host's.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        Engine::with_builtins(config, builtins::table())
+    }
+}
+
+impl Default for Engine {
+    /// An engine of the default configuration.
+    fn default() -> Self {
+        Engine::new(&Config::default()).expect("the default configuration can be had on every supported machine")
+    }
+}

@@ -1,6 +1,6 @@
 //! Module files: read, told apart, and loaded; errors name the file.
 
-use ampoule::code::serialize::is_artifact;
+use ampoule::module::artifact::is_artifact;
 use ampoule::{Config, Engine, Features, Module};
 use anyhow::{Context, Result, anyhow, ensure};
 use std::path::{Path, PathBuf};

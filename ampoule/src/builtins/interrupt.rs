@@ -7,9 +7,9 @@ use super::running;
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::epoch::{AtDeadline, UpdateDeadline};
-use crate::sys::switch::{Pause, Wake};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmStoreContext};
+use ampoule_machine::arch::switch::{Pause, Wake};
 
 /// # Safety
 /// See the module above.

@@ -2,16 +2,17 @@
 
 use super::memory::definition;
 use super::running;
-use crate::code::registry;
-use crate::code::table::damaged;
 use crate::error::backtrace::Backtrace;
 use crate::error::{Error, ErrorKind, MemoryFault};
 use crate::func::host::{self, result_mismatch};
 use crate::module::Module;
+use crate::module::code_table::ModuleCode;
+use crate::module::code_table::damaged;
 use crate::store::Store;
-use crate::sys::entry::{GuestFrame, GuestFrames};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmHostFunc, VmStoreContext};
+use ampoule_machine::arch::entry::{GuestFrame, GuestFrames};
+use ampoule_machine::code::registry;
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
@@ -44,7 +45,7 @@ pub(crate) unsafe fn fault(store: *mut VmStoreContext, pc: usize, fp: usize, add
     // SAFETY: as above.
     unsafe {
         let frame = GuestFrame { pc, fp, is_return_address: false };
-        let place = registry::lookup(pc).and_then(|code| Some((code.find(pc)?, code)));
+        let place = registry::lookup::<ModuleCode>(pc).and_then(|code| Some((code.find(pc)?, code)));
         let info = place.map(|((func, offset), code)| (code.info(func), offset));
         if let Some((None, _)) = info {
             // An artifact that was damaged since it was loaded: what was announced can't be told. The guest is over in any case.

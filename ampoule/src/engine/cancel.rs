@@ -18,8 +18,8 @@
 //! 5. Cancelling takes no lock, allocates nothing and waits for nothing, so that signal handlers may.
 
 use crate::error::Error;
-use crate::sys::wake::WakeFd;
-use crate::sys::{fork, futex};
+use ampoule_machine::os::wake::WakeFd;
+use ampoule_machine::os::{fork, futex};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -5,10 +5,10 @@ use crate::engine::cache::Cache;
 use crate::engine::pool::PoolConfig;
 use crate::engine::stack_pool::HostStacks;
 use crate::memory::host::HostMemories;
-use crate::sys::fiber::MIN_STACK;
-use crate::sys::mmap::PAGE;
 use ampoule_core::features::Features;
 use ampoule_core::tunables::{OptLevel, Tunables};
+use ampoule_machine::fiber::MIN_STACK;
+use ampoule_machine::os::mmap::PAGE;
 
 /// The choices for an [`crate::Engine`]. Plain data: nothing is checked until the engine is made.
 #[derive(Clone, Debug)]

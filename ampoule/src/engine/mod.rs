@@ -11,8 +11,6 @@ pub mod stack_pool;
 pub(crate) mod timer;
 pub mod type_registry;
 
-use crate::code::memory;
-use crate::code::table::ThunkCode;
 use crate::engine::config::Config;
 #[cfg(feature = "compiler")]
 use crate::engine::config::Strategy;
@@ -24,12 +22,14 @@ use crate::error::{Error, ErrorKind};
 use crate::memory::cache::MemoryCache;
 use crate::module::thunks::ArtifactThunks;
 use crate::profiling::{self, Reporter};
-use crate::sys;
 #[cfg(feature = "compiler")]
 use ampoule_compiler::{Compiler, new_compiler};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::tunables::Tunables;
 use ampoule_core::types::FuncType;
+use ampoule_machine::builtins::Builtins;
+use ampoule_machine::code::space;
+use ampoule_machine::code::thunks::ThunkCode;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -66,11 +66,11 @@ struct Thunks {
 }
 
 impl Engine {
-    /// An engine of this configuration.
+    /// An engine of this configuration, whose guests reach the runtime through `builtins`.
     ///
     /// # Errors
-    /// Where the configuration can't be had: an unknown flag of the back end, a target that is not the host's.
-    pub fn new(config: &Config) -> Result<Self, Error> {
+    /// See [`Engine::new`].
+    pub(crate) fn with_builtins(config: &Config, builtins: Builtins) -> Result<Self, Error> {
         if config.max_wasm_stack == 0 {
             return Err(Error::new(ErrorKind::Config("max_wasm_stack size cannot be zero".to_string())));
         }
@@ -93,13 +93,14 @@ impl Engine {
         let compiler = new_compiler(&config.tunables, &config.cranelift_flags, config.target.as_deref())
             .map_err(|error| Error::new(ErrorKind::Config(error.message)))?;
         if config.tunables.signals_based_traps {
-            sys::signals::install()
+            ampoule_machine::os::signals::install()
                 .map_err(|error| Error::new(ErrorKind::System("installing signal handlers", error)))?;
         }
         let profiler = profiling::agent(config.profiler)
             .map_err(|error| Error::new(ErrorKind::System("starting a profile", error)))?;
+        ampoule_machine::builtins::install(builtins);
         if config.native_unwind_info {
-            memory::describe_frames();
+            space::describe_frames();
         }
         Ok(Engine(Arc::new(EngineInner {
             types: Arc::new(TypeRegistry::default()),
@@ -274,12 +275,5 @@ impl Engine {
         Err(Error::new(ErrorKind::Compile(format!(
             "functions of type {ty} can't be called: no module with such a type is loaded, and this library has no compiler"
         ))))
-    }
-}
-
-impl Default for Engine {
-    /// An engine of the default configuration.
-    fn default() -> Self {
-        Engine::new(&Config::default()).expect("the default configuration can be had on every supported machine")
     }
 }

@@ -5,7 +5,9 @@
 
 use crate::engine::config::Config;
 use crate::error::{Error, ErrorKind};
-use crate::sys::fiber::{FiberStack, HostStack};
+use ampoule_machine::fiber::FiberStack;
+/// A stack that the embedder provides.
+pub use ampoule_machine::fiber::HostStack;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -9,7 +9,7 @@
 
 use crate::engine::cancel::{CancelCause, Cell};
 use crate::error::{Error, ErrorKind};
-use crate::sys::{fork, signals};
+use ampoule_machine::os::{fork, signals};
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};

@@ -3,9 +3,9 @@
 
 use crate::error::Error;
 use ampoule_core::types::FuncType;
+use ampoule_core::vm::VmSignature;
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::mem::offset_of;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -13,11 +13,14 @@ use std::sync::{Arc, Mutex, Weak};
 ///
 /// Kept alive by the modules and host functions that use it; its address is what `VmFuncRef::signature` holds, so it must
 /// not die before them.
+#[repr(C)]
 pub struct Signature {
+    /// What is read before a call by whoever has only the pointer. First: a pointer to one is a pointer to the other.
+    vm: VmSignature,
     ty: FuncType,
     has_refs: bool,
-    slots: usize,
     registry: Weak<TypeRegistry>,
+    /// All but [`Thunk::EntryRaw`], whose place stays empty.
     thunks: [AtomicPtr<u8>; Thunk::COUNT],
 }
 
@@ -57,11 +60,6 @@ impl Thunk {
 }
 
 impl Signature {
-    // For `sys::raw_call`.
-    pub(crate) const SLOTS: usize = offset_of!(Signature, slots);
-    pub(crate) const ENTRY_RAW: usize =
-        offset_of!(Signature, thunks) + Thunk::EntryRaw as usize * size_of::<AtomicPtr<u8>>();
-
     /// The type.
     pub fn ty(&self) -> &FuncType {
         &self.ty
@@ -79,7 +77,7 @@ impl Signature {
 
     /// The larger number of parameters and results: the values that an array for both has room for.
     pub fn slots(&self) -> usize {
-        self.slots
+        self.vm.slots
     }
 
     /// The thunk's code, compiled when first asked for.
@@ -89,7 +87,10 @@ impl Signature {
         which: Thunk,
         compile: impl FnOnce(&FuncType) -> Result<*const u8, Error>,
     ) -> Result<*const u8, Error> {
-        let slot = &self.thunks[which as usize];
+        let slot = match which {
+            Thunk::EntryRaw => &self.vm.entry_raw,
+            other => &self.thunks[other as usize],
+        };
         // Acquire pairs with the release below: the code was written before its address was published.
         let code = slot.load(Ordering::Acquire);
         if !code.is_null() {
@@ -133,7 +134,7 @@ impl TypeRegistry {
         let signature = Arc::new(Signature {
             ty: ty.clone(),
             has_refs: ty.has_refs(),
-            slots: ty.params().len().max(ty.results().len()),
+            vm: VmSignature { slots: ty.params().len().max(ty.results().len()), entry_raw: AtomicPtr::default() },
             registry: Arc::downgrade(self),
             thunks: Default::default(),
         });

@@ -5,8 +5,8 @@
 
 use crate::module::Module;
 use crate::store::Store;
-use crate::sys::entry::{self, GuestFrames};
 use ampoule_core::index::FuncIndex;
+use ampoule_machine::arch::entry::{self, GuestFrames};
 use std::fmt;
 
 /// Frames noted at most, the innermost ones: a guest that overflowed its stack has thousands that tell nothing new.

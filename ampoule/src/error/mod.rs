@@ -3,12 +3,12 @@
 
 pub mod backtrace;
 
-use crate::code::CodeError;
 use crate::engine::cancel::CancelCause;
 use crate::error::backtrace::Backtrace;
 use ampoule_core::decode::DecodeError;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{ExternType, FuncType};
+use ampoule_machine::code::CodeError;
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};

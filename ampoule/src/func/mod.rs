@@ -12,21 +12,27 @@ use crate::func::host::HostFunc;
 use crate::func::val::Val;
 use crate::store::Store;
 use crate::store::calls::AtEnd;
-use crate::sys;
 use ampoule_core::types::FuncType;
-use ampoule_core::vm::{VmContext, VmFuncRef, VmVal, VmValRaw};
+use ampoule_core::vm::{VmContext, VmFunc, VmFuncRef, VmVal, VmValRaw};
+use ampoule_machine::arch::{entry, raw_call};
 use std::ffi::c_void;
 use std::mem;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-/// A function of a store. The layout is `wasmtime_func_t`'s.
+/// A function of a store. The layout is that of [`VmFunc`].
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Func {
     store_id: u64,
     func_ref: NonNull<VmFuncRef>,
 }
+
+const _: () = {
+    assert!(size_of::<Func>() == size_of::<VmFunc>() && align_of::<Func>() == align_of::<VmFunc>());
+    assert!(mem::offset_of!(Func, store_id) == mem::offset_of!(VmFunc, store_id));
+    assert!(mem::offset_of!(Func, func_ref) == mem::offset_of!(VmFunc, func_ref));
+};
 
 // SAFETY: the pointer is only followed with the owning store at hand, after the id was compared.
 unsafe impl Send for Func {}
@@ -187,13 +193,11 @@ impl Func {
         out: *mut c_void,
         rest: RestOfCall,
     ) -> *mut c_void {
+        // SAFETY: the pointers that `rest` takes are those that it is given: to a store's first field, and to what a `VmFunc` describes.
+        let rest = unsafe { mem::transmute::<RestOfCall, raw_call::RestOfCall>(rest) };
         // SAFETY: by the caller.
-        unsafe { sys::raw_call::call(store, func, values, len, out, rest) }
+        unsafe { raw_call::call(store.cast(), func.cast(), values, len, out, rest) }
     }
-
-    // For `sys::raw_call`.
-    pub(crate) const STORE_ID: usize = std::mem::offset_of!(Func, store_id);
-    pub(crate) const FUNC_REF: usize = std::mem::offset_of!(Func, func_ref);
 
     /// Calls the function with arguments as the C interface holds them, compared with the parameters' kinds by compiled
     /// code.
@@ -245,7 +249,7 @@ impl Func {
     ) -> Result<bool, Error> {
         if store.vm.entry_fp != 0 {
             store.check_nested()?;
-            if !store.stack.contains(sys::stack::stack_pointer()) {
+            if !store.vm.entry.stack.contains(ampoule_machine::stack::stack_pointer()) {
                 // SAFETY: by the caller.
                 return unsafe { self.reenter(store, thunk, args, results, caller) };
             }
@@ -259,8 +263,8 @@ impl Func {
             return outcome;
         }
         let mut at_end = AtEnd::Nothing;
-        let sp = sys::stack::stack_pointer();
-        match store.stack.known_limit_for(sp, store.engine.config().max_wasm_stack) {
+        let sp = ampoule_machine::stack::stack_pointer();
+        match ampoule_machine::stack::known_limit_for(&store.vm.entry.stack, sp, store.engine.config().max_wasm_stack) {
             Some(limit) => store.vm.stack_limit = limit,
             None => at_end = store.begin_call(sp)?,
         }
@@ -292,13 +296,13 @@ impl Func {
         let vm: *mut Store = store;
         // SAFETY: `vm` is the store and its context (store invariants 1 and 2); it is not touched through `store` until
         // this returns (3). The reference belongs to this store, which the public callers compared.
-        let outcome = unsafe { sys::entry::enter(vm.cast(), thunk, self.func_ref.as_ptr(), args, results) };
+        let outcome = unsafe { entry::enter(vm.cast(), thunk, self.func_ref.as_ptr(), args, results) };
         if at_end != AtEnd::Nothing {
             store.end_call(at_end);
         }
         match outcome {
-            sys::entry::RETURNED => Ok(true),
-            sys::entry::REFUSED => Ok(false),
+            entry::RETURNED => Ok(true),
+            entry::REFUSED => Ok(false),
             _ => Err(store.take_pending()),
         }
     }
@@ -316,7 +320,7 @@ impl Func {
         results: *mut u8,
         caller: *mut VmContext,
     ) -> Result<bool, Error> {
-        let reentry = store.begin_reentry(sys::stack::stack_pointer())?;
+        let reentry = store.begin_reentry(ampoule_machine::stack::stack_pointer())?;
         let outer = mem::replace(&mut store.vm.caller, caller);
         let entered = store.check_host_stack().and_then(|()| {
             let at_end = store.begin_nested_call();
@@ -361,7 +365,7 @@ impl Store {
     /// Refuses a nested call when the stack is used up: host functions that call back into the guest recurse on the same
     /// stack, and only guest code checks the limit by itself.
     fn check_host_stack(&mut self) -> Result<(), Error> {
-        if sys::stack::stack_pointer() < self.vm.stack_limit {
+        if ampoule_machine::stack::stack_pointer() < self.vm.stack_limit {
             self.limiter.check_idle()?;
             return Err(Error::trap(ampoule_core::trap::TrapCode::StackOverflow));
         }

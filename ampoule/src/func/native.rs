@@ -3,7 +3,7 @@
 //! **Guest functions.** [`Func::native_entry`] makes a stub that C code calls by the function's C signature: `i32` is `int32_t`,
 //! `i64` `int64_t`, `f32` `float`, `f64` `double`; of several results the first is returned, and the others are written
 //! through pointers that follow the parameters. Where everything travels in registers and nothing has to be found out first,
-//! control goes from the stub through a few instructions of assembly into the guest (`sys::native`). Otherwise the same assembly
+//! control goes from the stub through a few instructions of assembly into the guest (`ampoule_machine::arch::native`). Otherwise the same assembly
 //! saves the arguments, and [`call_saved`] makes an ordinary call of it.
 //!
 //! A C function can't say that it failed. A native call that fails returns zeros, and the store keeps the error:
@@ -13,27 +13,16 @@
 //!
 //! Only numbers cross here: a raw reference is kept alive by nobody, and C has no type for vectors.
 
-use crate::code::native::MOVED_MAX;
 use crate::engine::type_registry::Signature;
 use crate::error::{Error, ErrorKind};
 use crate::func::Func;
 use crate::module::Module;
 use crate::store::Store;
-use crate::sys::native::{enter_native, enter_slowly};
 use ampoule_core::types::{FuncType, ValType};
 use ampoule_core::vm::{VmFuncRef, VmStoreContext, VmValRaw};
+use ampoule_machine::arch::native::{FLOAT_REGISTERS, INT_REGISTERS, SavedArgs, enter_native, enter_through_host};
+use ampoule_machine::arch::native_stubs::MOVED_MAX;
 use std::ptr;
-
-/// Arguments that the C convention passes in registers, of each class.
-const INT_REGISTERS: usize = 6;
-const FLOAT_REGISTERS: usize = 8;
-
-/// What the registers of a C call hold, and later of its return: the first of each class.
-#[repr(C)]
-pub(crate) struct SavedArgs {
-    ints: [u64; INT_REGISTERS],
-    pub(crate) floats: [u64; FLOAT_REGISTERS],
-}
 
 impl Func {
     /// The function as a plain C function of its C signature, which must be that of `ty`. The pointer is good as long as the store,
@@ -68,7 +57,7 @@ impl Func {
         let entry = store.native.entry(func_ref.addr(), |stubs| {
             let (moved, target) = match moved_registers(ty) {
                 Some(moved) => (moved, enter_native as *const () as usize),
-                None => (0, enter_slowly as *const () as usize),
+                None => (0, enter_through_host as *const () as usize),
             };
             Ok(stubs.add(moved, func_ref.addr(), vm.addr(), target)?)
         })?;
@@ -229,7 +218,7 @@ impl Store {
     /// # Errors
     /// Gives the error back where no guest is waiting for an import.
     pub fn raise(&mut self, error: Error) -> Result<(), Error> {
-        if self.vm.entry_fp <= crate::sys::entry::RESERVED {
+        if self.vm.entry_fp <= ampoule_machine::arch::entry::RESERVED {
             return Err(error);
         }
         self.unwind_with(error);

@@ -3,14 +3,15 @@
 //! A raw `externref` is a position in the store's table of host values, plus one. A value lives until no handle of the host, no
 //! global or table, and no frame of the guest refers to it; `collect` finds out by marking from all of those.
 
-use crate::code::registry;
 use crate::error::{Error, ErrorKind};
 use crate::instance::InstanceData;
+use crate::module::code_table::ModuleCode;
 use crate::store::Store;
 use crate::store::roots::Root;
-use crate::sys::entry::{self, GuestFrames};
 use ampoule_core::index::GlobalIndex;
 use ampoule_core::types::ValType;
+use ampoule_machine::arch::entry::{self, GuestFrames};
+use ampoule_machine::code::registry;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -210,7 +211,7 @@ fn frames(store: &Store, live: &mut Vec<u32>) -> Option<()> {
     let walks = running.into_iter().chain(store.waiting_frames()).map(|frames| unsafe { entry::all_frames(frames) });
     for frame in walks.flatten() {
         // Thunks keep no references across calls.
-        let Some(code) = registry::lookup(frame.pc) else { continue };
+        let Some(code) = registry::lookup::<ModuleCode>(frame.pc) else { continue };
         // A call may be the last instruction of its function: the call is looked up, not where it returns to.
         let Some((func, offset)) = code.find(frame.pc - 1) else { continue };
         let info = code.info(func)?;

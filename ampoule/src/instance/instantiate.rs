@@ -11,7 +11,6 @@ use crate::module::Module;
 use crate::store::Store;
 use crate::store::limiter::{LimitRequest, Resource};
 use crate::store::limits::Limits;
-use crate::sys::trampolines::exit_thunk_on_call;
 use crate::{memory, table};
 use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::index::*;
@@ -19,6 +18,7 @@ use ampoule_core::module::{ElemMode, Import, Item, TableInit};
 use ampoule_core::tunables::MemoryPlan;
 use ampoule_core::types::{ExternType, MemoryType, RefType, TableType};
 use ampoule_core::vm::{MemorySlot, VmFuncImport, VmFuncRef, VmGlobal, VmMemory, VmTable, VmValRaw};
+use ampoule_machine::arch::trampolines::exit_thunk_on_call;
 use std::ptr;
 
 /// Instantiates a module with imports in its order.

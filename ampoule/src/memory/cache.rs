@@ -8,7 +8,7 @@
 use crate::memory::image::{ImagePolicy, MemoryImage};
 use crate::memory::linear::MemoryError;
 use crate::memory::space::{Space, SpaceRequest, SpaceSource};
-use crate::sys::reservation::Reservation;
+use ampoule_machine::os::reservation::Reservation;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Of one space, so many bytes stay resident at most.

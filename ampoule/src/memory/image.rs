@@ -2,7 +2,7 @@
 
 use crate::memory::cache::{MemoryCache, WeakMemoryCache};
 use crate::memory::linear::MemoryError;
-use crate::sys::mmap::{Access, Mapping, PAGE, write_at};
+use ampoule_machine::os::mmap::{Access, Mapping, PAGE, write_at};
 use rustix::fs::{MemfdFlags, SealFlags};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

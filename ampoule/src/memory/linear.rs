@@ -6,10 +6,10 @@
 use crate::memory::cache::MemoryCache;
 use crate::memory::image::MemoryImage;
 use crate::memory::space::{Space, SpaceRequest};
-use crate::sys::reservation::round_up_to_pages;
 use ampoule_core::tunables::{Bounds, MemoryPlan};
 use ampoule_core::types::MemoryType;
 use ampoule_core::vm::VmMemory;
+use ampoule_machine::os::reservation::round_up_to_pages;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 

@@ -8,9 +8,9 @@
 
 use crate::memory::image::{ImagePolicy, MemoryImage};
 use crate::memory::linear::MemoryError;
-use crate::sys::mmap::PAGE;
-use crate::sys::pagemap;
-use crate::sys::reservation::{Reservation, round_up_to_pages};
+use ampoule_machine::os::mmap::PAGE;
+use ampoule_machine::os::pagemap;
+use ampoule_machine::os::reservation::{Reservation, round_up_to_pages};
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,15 +1,13 @@
 //! Compiling modules: what that takes of an engine, so that it can go on beside the engine, and after its end.
 
-use crate::code::link::Text;
-use crate::code::serialize::{self, Expected};
-use crate::code::table::{self, CompileFn};
 use crate::engine::Engine;
 use crate::engine::cache::{Cache, Key};
 use crate::engine::type_registry::Thunk;
 use crate::error::{Error, ErrorKind};
 use crate::module::ModuleBytes;
+use crate::module::artifact::{self, Expected};
+use crate::module::code_table::{self, CompileFn};
 use crate::module::thunks::{ArtifactThunks, StoredThunk};
-use crate::sys::fork;
 use ampoule_compiler::{Compiler, ModuleInput, NativeShape, ValueShape};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::features::Features;
@@ -17,6 +15,8 @@ use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::Tunables;
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::VmLayout;
+use ampoule_machine::code::link::Text;
+use ampoule_machine::os::fork;
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,7 +81,7 @@ impl ModuleCompiler {
     ) -> Result<Vec<u8>, Error> {
         let made_for = Expected { target: self.compiler.target(), features: &self.features, tunables: &self.tunables };
         let thunks = self.thunks_to_keep(description)?;
-        Ok(serialize::serialize(made_for, description, |range| bytes.range(range), text, &thunks)?)
+        Ok(artifact::serialize(made_for, description, |range| bytes.range(range), text, &thunks)?)
     }
 
     /// The thunks of all of the module's types: its functions may be called, and functions of the host may be called by it, through
@@ -121,7 +121,7 @@ impl ModuleCompiler {
         let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
         cache.store_later(key, move || {
             let compile = compiler.compile_fn(&description, &layout, &bytes);
-            let functions = table::compile_all(description.bodies.len(), compiler.parallel, &*compile)?;
+            let functions = code_table::compile_all(description.bodies.len(), compiler.parallel, &*compile)?;
             let text = Text::link(functions, description.num_imported_functions)?;
             compiler.artifact(&description, &ModuleBytes::Whole(bytes), &text)
         });

@@ -1,15 +1,12 @@
 //! Modules: validated code, ready to be instantiated any number of times.
 
+pub mod artifact;
+pub mod code_table;
 #[cfg(feature = "compiler")]
 pub(crate) mod compile;
 pub mod symbols;
 pub(crate) mod thunks;
 
-use crate::code::registry;
-use crate::code::serialize;
-use crate::code::table::ModuleCode;
-#[cfg(feature = "compiler")]
-use crate::code::{link::Text, table};
 use crate::engine::Engine;
 #[cfg(feature = "compiler")]
 use crate::engine::cache::Cache;
@@ -18,6 +15,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::memory::cache::MemoryCache;
 use crate::memory::image::MemoryImage;
+use crate::module::code_table::ModuleCode;
 #[cfg(feature = "compiler")]
 use crate::module::compile::{ModuleCompiler, code_capacity};
 use crate::module::symbols::Symbols;
@@ -29,6 +27,9 @@ use ampoule_core::index::*;
 use ampoule_core::module::{ElemItems, ElemMode, Export, Import, Item, ModuleDescription, TableInit};
 use ampoule_core::types::ExternType;
 use ampoule_core::vm::VmLayout;
+#[cfg(feature = "compiler")]
+use ampoule_machine::code::link::Text;
+use ampoule_machine::code::registry;
 use hashbrown::HashMap;
 use std::ffi::c_void;
 use std::ops::Range;
@@ -66,7 +67,7 @@ pub(crate) enum ModuleBytes {
     Whole(Arc<[u8]>),
     /// What an artifact keeps of it; and the thunks that came along, for the engine.
     Kept(
-        Arc<serialize::KeptBytes>,
+        Arc<artifact::KeptBytes>,
         #[expect(dead_code, reason = "the engine has a weak reference")] Arc<ArtifactThunks>,
     ),
 }
@@ -151,7 +152,7 @@ impl Module {
         let compiler = ModuleCompiler::of(engine);
         let compile = compiler.compile_fn(&description, &layout, &bytes);
         let code = if engine.compiles_eagerly() {
-            let functions = table::compile_all(count, engine.config().parallel_compilation, &*compile)?;
+            let functions = code_table::compile_all(count, engine.config().parallel_compilation, &*compile)?;
             ModuleCode::linked(Text::link(functions, imported)?, imported)?
         } else {
             ModuleCode::lazy(count, imported, code_capacity(&description), compile)?
@@ -211,7 +212,7 @@ impl Module {
     /// # Safety
     /// The bytes are code, and what is checked only catches mistakes: they must be what [`Module::serialize`] wrote.
     pub unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
-        Module::loaded(engine, serialize::load_bytes(bytes, made_for(engine))?)
+        Module::loaded(engine, artifact::load_bytes(bytes, made_for(engine))?)
     }
 
     /// As [`Module::deserialize`], from a file, which is mapped rather than read.
@@ -224,10 +225,10 @@ impl Module {
     pub unsafe fn deserialize_file(engine: &Engine, path: &std::path::Path) -> Result<Module, Error> {
         let file =
             std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
-        Module::loaded(engine, serialize::load_file(&file, made_for(engine))?)
+        Module::loaded(engine, artifact::load_file(&file, made_for(engine))?)
     }
 
-    fn loaded(engine: &Engine, loaded: serialize::Loaded) -> Result<Module, Error> {
+    fn loaded(engine: &Engine, loaded: artifact::Loaded) -> Result<Module, Error> {
         let layout = Arc::new(VmLayout::new(&loaded.module));
         if let Some(pool) = engine.pool() {
             pool.check_module(&loaded.module, &layout)?;
@@ -269,7 +270,7 @@ impl Module {
 
     /// The module whose machine code is at this address.
     pub(crate) fn at(pc: usize) -> Option<Module> {
-        let owner = registry::lookup(pc)?.owner()?;
+        let owner = registry::lookup::<ModuleCode>(pc)?.owner()?;
         owner.downcast::<ModuleInner>().ok().map(Module)
     }
 
@@ -379,9 +380,9 @@ impl ExportIndex {
 }
 
 /// What artifacts of this engine are made for, and must have been made for.
-fn made_for(engine: &Engine) -> serialize::Expected<'_> {
+fn made_for(engine: &Engine) -> artifact::Expected<'_> {
     let config = engine.config();
-    serialize::Expected { target: engine.target(), features: &config.features, tunables: &config.tunables }
+    artifact::Expected { target: engine.target(), features: &config.features, tunables: &config.tunables }
 }
 
 /// Why bytes are no valid module, and the function body in which that shows, with the module, where it shows in one.

@@ -1,13 +1,13 @@
 //! Thunks in artifacts: an engine without a compiler can call what it has thunks for, and one with a compiler need not make them
 //! again.
 
-#[cfg(feature = "compiler")]
-use crate::code::CodeError;
 use crate::engine::type_registry::Thunk;
 use ampoule_core::artifact::{CompiledFunction, Relocation, RelocationTarget};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::types::FuncType;
+#[cfg(feature = "compiler")]
+use ampoule_machine::code::CodeError;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

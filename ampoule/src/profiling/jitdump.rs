@@ -14,8 +14,8 @@
 
 use super::process_file::ProcessFile;
 use super::{Agent, Code, Line};
-use crate::sys::mmap::{Access, Mapping, PAGE};
-use crate::sys::unwind_info;
+use ampoule_machine::code::unwind_info;
+use ampoule_machine::os::mmap::{Access, Mapping, PAGE};
 use rustix::time::ClockId;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

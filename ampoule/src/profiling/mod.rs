@@ -4,7 +4,7 @@
 //! [`vtune`] calls Intel's collector. It is told of each piece of code when it is placed, before it runs: functions as they are
 //! compiled or loaded, thunks, stubs. [`guest`] is apart: it samples a guest's stack when the host asks.
 //!
-//! What is deliberately not here: what the system's unwinder knows (`sys::unwind_info`), which needs no names.
+//! What is deliberately not here: what the system's unwinder knows (`machine::code::unwind_info`), which needs no names.
 //!
 //! Invariant: a process writes to its own files only. What a forked child says goes to files of the child.
 
@@ -14,9 +14,9 @@ mod perf_map;
 mod process_file;
 mod vtune;
 
-use crate::code::table::{Piece, Watcher};
 use crate::engine::config::Profiler;
 use crate::module::ModuleBytes;
+use crate::module::code_table::{Piece, Watcher};
 use crate::module::symbols::{Symbols, demangle};
 use ampoule_core::artifact::FunctionInfo;
 use ampoule_core::module::ModuleDescription;

@@ -6,7 +6,7 @@
 
 use super::process_file::ProcessFile;
 use super::{Agent, Code};
-use crate::code::memory;
+use ampoule_machine::code::space;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,7 +18,7 @@ pub(super) struct PerfMap;
 
 impl PerfMap {
     pub(super) fn new() -> io::Result<Self> {
-        MAP.with(open, |_| PerfMap).inspect(|_| memory::use_anonymous_memory())
+        MAP.with(open, |_| PerfMap).inspect(|_| space::use_anonymous_memory())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A file of which each process has its own.
 
-use crate::code::memory;
+use ampoule_machine::code::space;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -22,7 +22,7 @@ impl<T> ProcessFile<T> {
         open: impl FnOnce(u32) -> io::Result<T>,
         act: impl FnOnce(&mut T) -> R,
     ) -> io::Result<R> {
-        memory::without_fork(|| {
+        space::without_fork(|| {
             let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let process = std::process::id();
             match &mut *file {

@@ -1,7 +1,7 @@
 //! Intel VTune's interface for compiled code. Its library does nothing unless the process runs under a collector.
 
 use super::{Agent, Code};
-use crate::code::memory;
+use ampoule_machine::code::space;
 use ittapi_sys as itt;
 use std::ffi::{CString, c_void};
 use std::ptr;
@@ -75,7 +75,7 @@ fn collecting() -> bool {
 
 /// One call at a time, as the interface wants it, and none while the process forks.
 fn notify<T>(call: impl FnOnce() -> T) -> T {
-    memory::without_fork(call)
+    space::without_fork(call)
 }
 
 fn c_string(text: &str) -> CString {

@@ -1,7 +1,7 @@
 //! What is done where calls begin and end, in stores whose calls can be cancelled, or where the guest's time is counted.
 //!
 //! Other stores never come here: the way in compares the stack's bounds that the store knows with the stack pointer, and a store with
-//! something to do at the borders of calls pretends not to know them ([`crate::sys::stack::StackBounds::keep_asking`]). That is decided
+//! something to do at the borders of calls pretends not to know them ([`ampoule_core::vm::VmStackBounds::keep_asking`]). That is decided
 //! when a call begins, so a call that was running when a token was made has no generation.
 
 use super::Store;
@@ -9,7 +9,9 @@ use crate::engine::Engine;
 use crate::engine::cancel::{CancelCheck, CancelToken, Cell};
 use crate::engine::timer::now_ns;
 use crate::error::{Error, ErrorKind};
-use crate::sys::stack::StackBounds;
+use ampoule_core::vm::{VmEntryChecks, VmStackBounds};
+use ampoule_machine::stack;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,8 +22,6 @@ pub(crate) struct Calls {
     time_limit: Option<Duration>,
     /// A call is running that [`Store::end_call`] will be told of.
     running: bool,
-    /// Guest time is counted.
-    timed: bool,
 }
 
 /// What is to be done when a call is over.
@@ -35,18 +35,25 @@ pub(crate) enum AtEnd {
 }
 
 impl Calls {
-    pub(crate) fn new(engine: &Engine) -> Self {
-        Self { cancel: None, time_limit: None, running: false, timed: engine.config().tunables.statistics }
+    pub(crate) fn new() -> Self {
+        Self { cancel: None, time_limit: None, running: false }
     }
 }
 
-/// The stack that a new store knows: none, and none it will take for known where the guest's time is counted.
-pub(crate) fn first_stack(engine: &Engine) -> StackBounds {
-    let mut stack = StackBounds::default();
-    if engine.config().tunables.statistics {
+/// What a new store is entered by: it knows no stack, and will take none for known where the guest's time is counted.
+pub(crate) fn entry_checks(engine: &Engine) -> VmEntryChecks {
+    let timed = engine.config().tunables.statistics;
+    let mut stack = VmStackBounds::default();
+    if timed {
         stack.keep_asking();
     }
-    stack
+    VmEntryChecks {
+        stack,
+        max_stack: engine.config().max_wasm_stack,
+        running_task: ptr::null_mut(),
+        waiting_task: ptr::null_mut(),
+        timed,
+    }
 }
 
 impl Drop for Calls {
@@ -58,9 +65,6 @@ impl Drop for Calls {
 }
 
 impl Store {
-    // For `sys::raw_call`.
-    pub(crate) const TIMED: usize = std::mem::offset_of!(Store, calls.timed);
-
     /// The outermost call begins, entered at stack pointer `sp`, and the quick way in did not know the stack. What [`Store::end_call`]
     /// is to be told after it.
     ///
@@ -69,13 +73,13 @@ impl Store {
     #[cold]
     pub(crate) fn begin_call(&mut self, sp: usize) -> Result<AtEnd, Error> {
         self.limiter.check_idle()?;
-        self.vm.stack_limit = self.stack.limit_for(sp, self.engine.config().max_wasm_stack);
+        self.vm.stack_limit = stack::limit_for(&mut self.vm.entry.stack, sp, self.engine.config().max_wasm_stack);
         let timed = self.begin_nested_call();
         if timed != AtEnd::Nothing {
-            self.stack.keep_asking();
+            self.vm.entry.stack.keep_asking();
         }
         let Some(cell) = &self.calls.cancel else { return Ok(timed) };
-        self.stack.keep_asking();
+        self.vm.entry.stack.keep_asking();
         if self.calls.running {
             // Entered on another stack, by a host function that waits for it: part of its call.
             return Ok(timed);
@@ -101,7 +105,7 @@ impl Store {
     /// A call in a call begins.
     #[inline]
     pub(crate) fn begin_nested_call(&mut self) -> AtEnd {
-        if !self.calls.timed {
+        if !self.vm.entry.timed {
             return AtEnd::Nothing;
         }
         self.counters.start();
@@ -146,7 +150,7 @@ impl Store {
         if !self.engine.config().tunables.interruptible() {
             return Err(Error::new(ErrorKind::Config("cancellation is not configured in this engine".to_string())));
         }
-        self.stack.keep_asking();
+        self.vm.entry.stack.keep_asking();
         Ok(self.calls.cancel.get_or_insert_with(|| Arc::new(Cell::new(&self.vm.epoch_deadline))))
     }
 

@@ -17,18 +17,20 @@
 //!
 //! 1. A core doesn't move after it was made, and leaves its store's lists before it is dropped.
 //! 2. `store` is null, or leads to a live store: a store that is dropped first gives its tasks up.
-//! 3. A task that waits is in its store's list `waiting`; one that runs is in the chain that starts at `running`. The rest is in
+//! 3. A task that waits is in its store's list `waiting_task`; one that runs is in the chain that starts at `running_task`. The rest is in
 //!    neither and has no fiber.
 //! 4. While a task waits, `side` is what the store's words are to be when it runs. While it runs, and was made by a guest's host function,
 //!    it is what they are to be afterwards. Outside of any guest they are then such as nothing but a poll needs.
 
 use super::Store;
 use crate::error::Error;
-use crate::sys::entry::{EntryFrame, GuestFrames, RESERVED};
-use crate::sys::fiber::{Fiber, FiberStack, divert, link_around};
-use crate::sys::stack::{StackBounds, stack_pointer};
-use crate::sys::switch::{Left, Link, Run, Wake};
 use ampoule_core::vm::VmContext;
+use ampoule_core::vm::VmStackBounds;
+use ampoule_machine::arch::divert::divert;
+use ampoule_machine::arch::entry::{EntryFrame, GuestFrames, RESERVED};
+use ampoule_machine::arch::switch::{Left, Link, Run, Wake};
+use ampoule_machine::fiber::{Fiber, FiberStack, link_around};
+use ampoule_machine::stack::{self, stack_pointer};
 use std::mem::{self, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -70,7 +72,7 @@ struct Core {
     link: *const Link,
     side: Side,
     /// From the first poll to the end, what the store knew of the stack outside.
-    outside: StackBounds,
+    outside: VmStackBounds,
     /// What runs on the fiber: [`Task::run`].
     run: Run,
     outcome: Option<Result<(), Error>>,
@@ -93,22 +95,15 @@ struct Side {
     caller: usize,
 }
 
-/// A store's tasks.
+/// A store's tasks, besides the two lists that [`ampoule_core::vm::VmEntryChecks`] begins: `running_task`, the innermost task that
+/// runs, whose `next` is the one whose host function polled it; and `waiting_task`, those that wait for a poll, one at most for each
+/// host function that made one, and one made outside.
+#[derive(Default)]
 pub(crate) struct Fibers {
     /// Whether the store takes asynchronous calls only.
     async_only: bool,
-    /// The innermost task that runs; its `next` is the one whose host function polled it.
-    running: *mut Core,
-    /// The tasks that wait for a poll: one at most for each host function that made one, and one made outside.
-    waiting: *mut Core,
     /// The fiber that was used last, idle.
     spare: Option<Box<Fiber>>,
-}
-
-impl Default for Fibers {
-    fn default() -> Self {
-        Self { async_only: false, running: ptr::null_mut(), waiting: ptr::null_mut(), spare: None }
-    }
 }
 
 const ASYNC_ONLY: &str = "store configuration requires that `*_async` functions are used instead";
@@ -144,15 +139,11 @@ fn shared(store: &mut Store) -> *mut Store {
 }
 
 impl Store {
-    // For `sys::raw_call`.
-    pub(crate) const TASKS_RUNNING: usize = mem::offset_of!(Store, fibers.running);
-    pub(crate) const TASKS_WAITING: usize = mem::offset_of!(Store, fibers.waiting);
-
     /// Suspends the running task until it is polled again.
     ///
     /// # Errors
     /// Where no task runs, or it was given up, or the call was cancelled meanwhile: what was going on has to end then.
-    // Inlined, like everything around the switch: see `sys::switch`.
+    // Inlined, like everything around the switch: see `ampoule_machine::arch::switch`.
     #[inline(always)]
     pub fn suspend(&mut self) -> Result<(), Error> {
         let link = self.before_pause()?;
@@ -190,10 +181,16 @@ impl Store {
         self.after_pause(wake)
     }
 
+    /// The innermost task that runs, or null.
+    #[inline]
+    fn running_core(&self) -> *mut Core {
+        self.vm.entry.running_task.cast()
+    }
+
     /// The fiber of the running task, if it may be suspended.
     #[inline(always)]
     fn before_pause(&mut self) -> Result<*const Link, Error> {
-        let core = self.fibers.running;
+        let core = self.running_core();
         if core.is_null() {
             return Err(Error::message(ASYNC_ONLY));
         }
@@ -210,7 +207,7 @@ impl Store {
     /// The link of the task that runs.
     pub(crate) fn running_link(&self) -> Option<*const Link> {
         // SAFETY: a running task is alive (3).
-        unsafe { self.fibers.running.as_ref().map(|core| core.link) }
+        unsafe { self.running_core().as_ref().map(|core| core.link) }
     }
 
     /// Refuses to enter, or to poll, what belongs to a guest that was left on another store's fiber.
@@ -234,7 +231,7 @@ impl Store {
 
     /// Whether a task runs, so that [`Store::suspend`] can.
     pub fn can_suspend(&self) -> bool {
-        !self.fibers.running.is_null()
+        !self.vm.entry.running_task.is_null()
     }
 
     /// Whether guest code of the store is active, or a task that polled its way here.
@@ -244,13 +241,13 @@ impl Store {
 
     /// Whether a call is going on: a guest runs, or an asynchronous call waits.
     pub(crate) fn has_call(&self) -> bool {
-        self.is_running() || !self.fibers.waiting.is_null()
+        self.is_running() || !self.vm.entry.waiting_task.is_null()
     }
 
     /// Makes the store take asynchronous calls only: something in it may have to wait.
     pub(crate) fn require_async(&mut self) {
         self.fibers.async_only = true;
-        if self.vm.entry_fp == 0 && self.fibers.running.is_null() {
+        if self.vm.entry_fp == 0 && self.vm.entry.running_task.is_null() {
             self.reserve();
         }
     }
@@ -270,8 +267,9 @@ impl Store {
     /// The same for an entry that isn't the outermost.
     #[inline]
     pub(crate) fn check_nested(&self) -> Result<(), Error> {
-        let fibers = &self.fibers;
-        let plain = self.vm.entry_fp != RESERVED && fibers.running.is_null() && fibers.waiting.is_null();
+        let plain = self.vm.entry_fp != RESERVED
+            && self.vm.entry.running_task.is_null()
+            && self.vm.entry.waiting_task.is_null();
         if plain { Ok(()) } else { self.check_tasks() }
     }
 
@@ -292,7 +290,7 @@ impl Store {
 
     #[inline]
     fn check_not_given_up(&self) -> Result<(), Error> {
-        let running = self.fibers.running;
+        let running = self.running_core();
         // SAFETY: a running task is alive (3).
         if !running.is_null() && unsafe { (*running).given_up } { Err(given_up()) } else { Ok(()) }
     }
@@ -304,7 +302,7 @@ impl Store {
     }
 
     fn waiting_tasks(&self) -> impl Iterator<Item = *mut Core> {
-        let first = self.fibers.waiting;
+        let first: *mut Core = self.vm.entry.waiting_task.cast();
         // SAFETY: what is in the list is alive (3).
         std::iter::successors((!first.is_null()).then_some(first), |&core| unsafe {
             let next = (*core).next;
@@ -325,7 +323,7 @@ impl Store {
 
     /// The stacks that the store has now: those of tasks that were polled and aren't over, and the idle one.
     pub(super) fn fiber_stacks(&self) -> impl Iterator<Item = &FiberStack> {
-        let first = self.fibers.running;
+        let first = self.running_core();
         // SAFETY: what is in the list is alive (3).
         let running = std::iter::successors((!first.is_null()).then_some(first), |&core| unsafe {
             let next = (*core).next;
@@ -357,8 +355,8 @@ impl Store {
         // SAFETY: the store is ours, and only used through this pointer and those in its tasks. What is in the list is alive and
         // waits (3).
         unsafe {
-            while !(*store).fibers.waiting.is_null() {
-                Core::give_up((*store).fibers.waiting);
+            while !(*store).vm.entry.waiting_task.is_null() {
+                Core::give_up((*store).vm.entry.waiting_task.cast());
             }
             if let Some(fiber) = (*store).fibers.spare.take() {
                 (*store).engine.stacks().give(fiber.end());
@@ -389,7 +387,7 @@ impl<W: Work> Task<W> {
                 fiber: None,
                 link: ptr::null(),
                 side: Side::default(),
-                outside: StackBounds::default(),
+                outside: VmStackBounds::default(),
                 run: Self::run,
                 outcome: None,
             });
@@ -397,7 +395,7 @@ impl<W: Work> Task<W> {
             task.assume_init()
         };
         // Where there are no tasks, there is nothing to conflict with.
-        let alone = store.fibers.running.is_null() && store.fibers.waiting.is_null();
+        let alone = store.vm.entry.running_task.is_null() && store.vm.entry.waiting_task.is_null();
         if !alone && let Err(error) = store.check_conflicts() {
             task.core.store = ptr::null_mut();
             task.core.state = State::Done;
@@ -425,7 +423,7 @@ impl<W: Work> Task<W> {
             if (*core).home != 0 {
                 // An entry that isn't the outermost leaves the limit as it is.
                 let max = store.engine.config().max_wasm_stack;
-                store.vm.stack_limit = store.stack.limit_for(stack_pointer(), max);
+                store.vm.stack_limit = stack::limit_for(&mut store.vm.entry.stack, stack_pointer(), max);
             }
             let work = &mut (*core.cast::<Self>()).work;
             let outcome = catch_unwind(AssertUnwindSafe(|| work.run(store)))
@@ -514,8 +512,8 @@ impl Core {
     unsafe fn wait(&mut self) {
         self.state = State::Waiting;
         // SAFETY: by the caller.
-        let fibers = unsafe { &mut (*self.store).fibers };
-        self.next = mem::replace(&mut fibers.waiting, self);
+        let waiting = unsafe { &mut (*self.store).vm.entry.waiting_task };
+        self.next = mem::replace(waiting, ptr::from_mut(self).cast()).cast();
     }
 
     /// Takes the task out of its store's list.
@@ -526,7 +524,7 @@ impl Core {
     unsafe fn stop_waiting(core: *mut Core) {
         // SAFETY: by the caller and (3), the list holds it, and all in the list are alive.
         unsafe {
-            let mut link = &raw mut (*(*core).store).fibers.waiting;
+            let mut link = (&raw mut (*(*core).store).vm.entry.waiting_task).cast::<*mut Core>();
             while *link != core {
                 link = &raw mut (**link).next;
             }
@@ -541,7 +539,7 @@ impl Core {
         // SAFETY: by the caller, the task is alive, and so is its store (2). Neither is borrowed while the fiber runs.
         unsafe {
             let store = (*core).store;
-            if (*core).home != 0 || !(*store).fibers.running.is_null() || (*store).vm.entry_fp > RESERVED {
+            if (*core).home != 0 || !(*store).vm.entry.running_task.is_null() || (*store).vm.entry_fp > RESERVED {
                 return Core::poll_in_guest(core);
             }
             if (*core).fiber.is_some() {
@@ -630,10 +628,10 @@ impl Core {
             let store = (*core).store;
             let fiber = (*store).take_fiber()?;
             // The store knows the fiber's stack until the end, whoever polls: nothing else is entered quickly meanwhile.
-            (*core).outside = (*store).stack.clone();
-            (*store).stack = fiber.bounds().on_this_thread();
+            (*core).outside = (*store).vm.entry.stack.clone();
+            (*store).vm.entry.stack = stack::on_this_thread(fiber.bounds());
             if (*core).outside.is_asking() {
-                (*store).stack.keep_asking();
+                (*store).vm.entry.stack.keep_asking();
             }
             (*core).link = fiber.link();
             (*(*core).link).begin((*core).run, core.cast());
@@ -666,9 +664,9 @@ impl Core {
             let store = (*core).store;
             Core::stop_waiting(core);
             (*core).state = State::Running;
-            (*core).next = mem::replace(&mut (*store).fibers.running, core);
+            (*core).next = mem::replace(&mut (*store).vm.entry.running_task, core.cast()).cast();
             let left = Link::resume((*core).link, wake);
-            (*store).fibers.running = (*core).next;
+            (*store).vm.entry.running_task = (*core).next.cast();
             if left == Left::Suspended {
                 // Whatever the words were outside of any guest, this is what they are while a task waits.
                 if outermost {
@@ -684,10 +682,10 @@ impl Core {
             if !outermost {
                 (*core).side.exchange(store);
             }
-            let asks = (*store).stack.is_asking();
-            (*store).stack = (*core).outside.clone();
+            let asks = (*store).vm.entry.stack.is_asking();
+            (*store).vm.entry.stack = (*core).outside.clone();
             if asks {
-                (*store).stack.keep_asking();
+                (*store).vm.entry.stack.keep_asking();
             }
             let fiber = (*core).fiber.take().expect("it ran");
             (*store).give_fiber(fiber);
@@ -724,7 +722,7 @@ impl Core {
             if (*core).home == 0 {
                 (*store).vm.entry_fp = 0;
                 (*store).vm.stack_limit = usize::MAX;
-                if (*store).fibers.async_only && (*store).fibers.running.is_null() {
+                if (*store).fibers.async_only && (*store).vm.entry.running_task.is_null() {
                     (*store).reserve();
                 }
             }

@@ -125,7 +125,7 @@ impl Store {
         self.limiter.check_idle()?;
         let Some(mut limiter) = self.limiter.limiter.take() else { return Ok(None) };
         self.limiter.busy = true;
-        self.stack.keep_asking();
+        self.vm.entry.stack.keep_asking();
         let stack_limit = std::mem::replace(&mut self.vm.stack_limit, usize::MAX);
         let answer = run(&mut *limiter);
         self.vm.stack_limit = stack_limit;

@@ -30,7 +30,6 @@ use crate::engine::Engine;
 use crate::engine::pool::{Claim, Pool};
 use crate::error::Error;
 use crate::gc::externref::ExternRefs;
-use crate::sys::stack::StackBounds;
 use ampoule_core::vm::VmStoreContext;
 use calls::Calls;
 use data::Data;
@@ -86,8 +85,6 @@ pub struct Store {
     pub(crate) pending: Option<Error>,
     /// Entry points that are plain C functions, and what their calls leave.
     pub(crate) native: Native,
-    /// The stack of the thread that last entered.
-    pub(crate) stack: StackBounds,
 }
 
 // SAFETY: the raw pointers in a store lead to what the store itself owns (invariant 4) or to the engine, which is shared
@@ -116,11 +113,11 @@ impl Store {
                 id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
                 leaving: statistics::leaving as *const _,
                 returning: statistics::returning as *const _,
-                runtime: ptr::null_mut(),
+                entry: calls::entry_checks(engine),
             },
             fuel: Fuel::new(engine.config().tunables.consume_fuel),
             epoch,
-            calls: Calls::new(engine),
+            calls: Calls::new(),
             counters: Counters::default(),
             limits: Limits::default(),
             fibers: Fibers::default(),
@@ -133,8 +130,7 @@ impl Store {
             data: Data::default(),
             slots: Slots::default(),
             pending: None,
-            native: Native::new(engine.config().max_wasm_stack),
-            stack: calls::first_stack(engine),
+            native: Native::default(),
             engine: engine.clone(),
         })
     }

@@ -1,13 +1,12 @@
 //! The native entry points of a store, and the error of a native call until somebody asks for it.
 
-use crate::code::native::Stubs;
 use crate::error::Error;
+use ampoule_machine::arch::native_stubs::Stubs;
 use std::collections::BTreeMap;
 
 /// A store's native entry points; see [`crate::func::native`].
+#[derive(Default)]
 pub struct Native {
-    /// Stack that guest code may use. The assembly reads it. At most what no stack has, so that it can be subtracted.
-    pub(crate) max_stack: usize,
     /// Whether an error is kept: one, or zero. The embedder may read it at any time.
     failed: u32,
     error: Option<Error>,
@@ -17,11 +16,6 @@ pub struct Native {
 }
 
 impl Native {
-    /// No entry points, and no error.
-    pub(crate) fn new(max_stack: usize) -> Self {
-        Native { max_stack, failed: 0, error: None, stubs: Stubs::default(), entries: BTreeMap::new() }
-    }
-
     /// Keeps an error for the embedder, unless there is an earlier one: what went wrong first explains the rest.
     #[cold]
     pub(crate) fn keep(&mut self, error: Error) {

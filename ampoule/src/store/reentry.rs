@@ -5,19 +5,20 @@
 //! it, so that it can't be left. The reverse, a guest that is left on a fiber which waits, is fine as long as its store is not entered
 //! until it goes on; entering it is refused.
 //!
-//! What the library does not see are stacks that the host itself switches. There [`crate::sys::entry`] finds a frame that ends out of
+//! What the library does not see are stacks that the host itself switches. There [`ampoule_machine::arch::entry`] finds a frame that ends out of
 //! order.
 
 use super::Store;
 use crate::error::Error;
-use crate::sys::fiber::link_around;
-use crate::sys::stack::StackBounds;
-use crate::sys::switch::Link;
+use ampoule_core::vm::VmStackBounds;
+use ampoule_machine::arch::switch::Link;
+use ampoule_machine::fiber::link_around;
+use ampoule_machine::stack;
 use std::mem;
 
 /// What is to be as before when such a call is over.
 pub(crate) struct Reentry {
-    stack: StackBounds,
+    stack: VmStackBounds,
     stack_limit: usize,
     /// The fiber that is held because the call is on its stack.
     on: Option<*const Link>,
@@ -37,10 +38,10 @@ impl Store {
         let own = on.and_then(|_| self.running_link());
         // SAFETY: a fiber is there as long as something is on its stack, and as long as its task runs.
         on.iter().chain(&own).for_each(|&link| unsafe { (*link).hold() });
-        let mut stack = StackBounds::default();
-        let stack_limit = stack.limit_for(sp, self.engine.config().max_wasm_stack);
+        let mut stack = VmStackBounds::default();
+        let stack_limit = stack::limit_for(&mut stack, sp, self.engine.config().max_wasm_stack);
         Ok(Reentry {
-            stack: mem::replace(&mut self.stack, stack),
+            stack: mem::replace(&mut self.vm.entry.stack, stack),
             stack_limit: mem::replace(&mut self.vm.stack_limit, stack_limit),
             on,
             own,
@@ -49,10 +50,10 @@ impl Store {
 
     /// The call is over.
     pub(crate) fn end_reentry(&mut self, reentry: Reentry) {
-        let asks = self.stack.is_asking();
-        self.stack = reentry.stack;
+        let asks = self.vm.entry.stack.is_asking();
+        self.vm.entry.stack = reentry.stack;
         if asks {
-            self.stack.keep_asking();
+            self.vm.entry.stack.keep_asking();
         }
         self.vm.stack_limit = reentry.stack_limit;
         // SAFETY: as in `begin_reentry`: neither fiber was left meanwhile, so both are still there.

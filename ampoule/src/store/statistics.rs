@@ -7,8 +7,8 @@
 use super::Store;
 use crate::engine::timer::now_ns;
 use crate::instance::{MemoryLink, description_len};
-use crate::sys::pagemap;
 use ampoule_core::vm::VmStoreContext;
+use ampoule_machine::os::pagemap;
 
 /// Numbers of one store. Sizes are in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -3,8 +3,8 @@
 use crate::error::wasmtime_error_t;
 use crate::foreign::{Finalizer, Foreign};
 use ampoule::Error;
+use ampoule::engine::stack_pool::HostStack;
 use ampoule::engine::stack_pool::{HostStackCreator, HostStacks};
-use ampoule::sys::fiber::HostStack;
 use std::ffi::c_void;
 use std::ops::Range;
 use std::ptr;

@@ -8,6 +8,7 @@
 //! pointers only and never holds a Rust reference to one while guest code may run.
 
 pub mod context;
+pub mod entry;
 pub mod func_ref;
 pub mod global;
 pub mod host;
@@ -17,6 +18,7 @@ pub mod table;
 pub mod val;
 
 pub use context::{MemorySlot, VmContext, VmLayout};
+pub use entry::{VmEntryChecks, VmFunc, VmSignature, VmStackBounds};
 pub use func_ref::{VmFuncImport, VmFuncRef};
 pub use global::VmGlobal;
 pub use host::{VmCaller, VmHostFunc};

@@ -1,6 +1,6 @@
 //! What machine code sees of a store.
 
-use super::VmContext;
+use super::{VmContext, VmEntryChecks};
 use std::ffi::c_void;
 use std::sync::atomic::AtomicU64;
 
@@ -40,6 +40,6 @@ pub struct VmStoreContext {
     pub leaving: *const c_void,
     /// The same, after the host has returned.
     pub returning: *const c_void,
-    /// Whatever the runtime wants to find from here; machine code never reads it.
-    pub runtime: *mut c_void,
+    /// What the runtime's assembly compares before it enters a guest; machine code never reads it.
+    pub entry: VmEntryChecks,
 }

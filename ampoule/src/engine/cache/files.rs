@@ -4,8 +4,8 @@
 //! nobody astray.
 
 use super::config::CacheConfig;
-use crate::sys::mmap::{Access, Mapping};
-use crate::sys::thread;
+use ampoule_machine::os::mmap::{Access, Mapping};
+use ampoule_machine::os::thread;
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};

@@ -1,7 +1,7 @@
 //! Compiled modules on disk, so that the next process need not compile them.
 //!
 //! ```text
-//! <directory>/modules/<key>          entries: an artifact ([`crate::code::serialize`]), the key, a digest of both
+//! <directory>/modules/<key>          entries: an artifact ([`crate::module::artifact`]), the key, a digest of both
 //! <directory>/modules/new-…          entries that are being written
 //! <directory>/modules/last-cleanup   its time is that of the last cleanup
 //! ```
@@ -20,8 +20,8 @@ pub mod config;
 mod files;
 mod worker;
 
-use crate::code::serialize::{self, Expected, Loaded};
 use crate::error::{Error, ErrorKind};
+use crate::module::artifact::{self, Expected, Loaded};
 use config::CacheConfig;
 use files::Folder;
 use sha2::{Digest, Sha256};
@@ -92,7 +92,7 @@ impl Cache {
             digest.update(bytes);
         };
         part(&files::own_library());
-        part(&serialize::identity(made_for)?);
+        part(&artifact::identity(made_for)?);
         for (flag, value) in flags {
             part(flag.as_bytes());
             part(value.as_deref().unwrap_or_default().as_bytes());
@@ -132,7 +132,7 @@ impl Cache {
             }
             artifact_len
         };
-        let loaded = serialize::load_part_of_file(entry.file(), artifact_len, made_for)?;
+        let loaded = artifact::load_part_of_file(entry.file(), artifact_len, made_for)?;
         entry.touch();
         Ok(Some(loaded))
     }

@@ -6,7 +6,7 @@
 //! The embedder doesn't know of the thread, and forks whenever no thread of its own is in the library. So what takes locks
 //! that others use holds forks off ([`fork::hold_off`]): the queue here, and each function that a job compiles.
 
-use crate::sys::{fork, signals, thread as sys_thread};
+use ampoule_machine::os::{fork, signals, thread as sys_thread};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

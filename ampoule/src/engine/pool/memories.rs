@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind};
 use crate::memory::image::{ImagePolicy, MemoryImage};
 use crate::memory::linear::MemoryError;
 use crate::memory::space::{Space, SpaceRequest, SpaceSource};
-use crate::sys::mmap::{Mapping, PAGE};
-use crate::sys::reservation::{Reservation, round_up_to_pages};
+use ampoule_machine::os::mmap::{Mapping, PAGE};
+use ampoule_machine::os::reservation::{Reservation, round_up_to_pages};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

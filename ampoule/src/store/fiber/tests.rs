@@ -214,11 +214,11 @@ fn a_store_keeps_its_stack() {
         assert!(matches!(poll(&mut first), Poll::Ready(Ok(()))));
     }
     let range = store.fibers.spare.as_ref().expect("it was given back").bounds().range();
-    assert_eq!(crate::sys::fiber::stack_around(range.start + 5), Some(range.clone()));
+    assert_eq!(ampoule_machine::stack::stack_around(range.start + 5), Some(range.clone()));
     let engine = store.engine().clone();
     drop(store);
     let again = engine.stacks().take().unwrap();
     assert_eq!(again.range(), range, "the engine has it now");
     drop(again);
-    assert_eq!(crate::sys::fiber::stack_around(range.start + 5), None);
+    assert_eq!(ampoule_machine::stack::stack_around(range.start + 5), None);
 }

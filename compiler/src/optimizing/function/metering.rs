@@ -142,10 +142,7 @@ impl FuncTranslator<'_> {
     }
 
     /// As `branch_cold`, with the second block left open for the cold one to lead to.
-    fn branch_cold_and_back(
-        &mut self,
-        condition: Value,
-    ) -> (Block, Block) {
+    fn branch_cold_and_back(&mut self, condition: Value) -> (Block, Block) {
         let cold = self.builder.create_block();
         let next = self.builder.create_block();
         self.builder.set_cold_block(cold);

@@ -1,0 +1,474 @@
+//! The code of one module: where each function is, and how it gets there.
+//!
+//! A module's code is made in one of two ways.
+//!
+//! * **Lazily** ([`ModuleCode::lazy`]): each function begins as a stub that compiles it at its first call. The function's address
+//!   is then stored in one word, through which the stub jumps from then on; no code is changed once it may run. Functions compiled
+//!   later call it directly.
+//! * **At once** ([`ModuleCode::linked`], and artifacts): everything is there, all calls are direct, and there are no stubs.
+
+use ampoule_core::artifact::{CompiledFunction, FunctionInfo, RelocationTarget};
+use ampoule_core::index::DefinedFuncIndex;
+use ampoule_machine::arch::jumps::{self, HEAD_LEN, JUMPS_LEN, MODULE_SLOT, STUB_JUMP_LEN, STUB_LEN};
+use ampoule_machine::code::link::{self, Text};
+use ampoule_machine::code::space::{self, REGION_MAX, Region};
+use ampoule_machine::code::{CodeError, registry};
+use ampoule_machine::os::mmap::PAGE;
+use ampoule_machine::stack;
+use std::any::Any;
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+/// Compiles one function; an error is in words.
+pub type CompileFn = dyn Fn(DefinedFuncIndex) -> Result<CompiledFunction, String> + Send + Sync;
+
+/// Reads what is known of a function, for code that came without it in memory; `None` where it can't be read any more.
+pub type ReadInfoFn = dyn Fn(DefinedFuncIndex) -> Option<FunctionInfo> + Send + Sync;
+
+/// Is told of a module's code. Dropped while the code is still there.
+pub trait Watcher: Send + Sync {
+    /// A piece was placed at `address`, and runs after this.
+    fn placed(&self, piece: Piece, address: usize, bytes: &[u8], info: &dyn Fn() -> Arc<FunctionInfo>);
+}
+
+/// What a piece of a module's code is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece {
+    /// A function.
+    Func(DefinedFuncIndex),
+    /// Jumps to builtins, at the start of a region.
+    Jumps,
+    /// The stubs of functions that are compiled at their first call.
+    Stubs,
+}
+
+/// Stack for a compilation.
+const COMPILER_STACK: usize = 1 << 20;
+
+/// The code of one module.
+///
+/// 1. The addresses given out ([`ModuleCode::entry`], and every pointer in machine code) are good as long as this value lives.
+/// 2. Its regions are registered from before their code can run until the value is dropped.
+/// 3. A function's address word and its `ready` cell are written once, together, by whoever compiled it.
+pub struct ModuleCode {
+    /// How many functions come before the module's own in its index space.
+    imported: usize,
+    /// Before the region, so that it is dropped first.
+    watcher: OnceLock<Box<dyn Watcher>>,
+    region: Region,
+    functions: Functions,
+    owner: OnceLock<Weak<dyn Any + Send + Sync>>,
+    this: Weak<ModuleCode>,
+}
+
+enum Functions {
+    Lazy(Lazy),
+    Linked(Linked),
+}
+
+struct Lazy {
+    compile: Box<CompileFn>,
+    /// Where the words with the functions' addresses start in the region.
+    slots: usize,
+    ready: Box<[OnceLock<Box<Placed>>]>,
+    /// Functions that some thread is compiling; others that need one wait for it.
+    compiling: Mutex<HashSet<u32>>,
+    compiled: Condvar,
+    place: Mutex<Place>,
+}
+
+/// A function that can run.
+struct Placed {
+    address: usize,
+    info: Arc<FunctionInfo>,
+}
+
+/// Where the next function goes.
+struct Place {
+    /// Regions added when the first was full; the last one is in use.
+    more: Vec<Region>,
+    /// Offset in the region in use.
+    end: usize,
+    /// Functions by their start.
+    starts: BTreeMap<usize, (usize, DefinedFuncIndex)>,
+}
+
+struct Linked {
+    text_len: usize,
+    /// Start and length of each function behind the head, ascending.
+    spans: Box<[(u32, u32)]>,
+    infos: Box<[OnceLock<Option<Arc<FunctionInfo>>>]>,
+    read_info: Option<Box<ReadInfoFn>>,
+}
+
+impl ModuleCode {
+    /// Code of `count` functions that compiles each at its first call. `imported` functions come before them in the module's
+    /// index space. `capacity` is a guess, in bytes, of the room all code together needs: that many addresses are reserved, which
+    /// cost nothing, and more when they are used up.
+    ///
+    /// `compile` may be called from any thread that runs the module, several at a time, but once per function unless it fails.
+    ///
+    /// # Errors
+    /// Where code memory has run out.
+    pub fn lazy(
+        count: usize,
+        imported: usize,
+        capacity: usize,
+        compile: Box<CompileFn>,
+    ) -> Result<Arc<Self>, CodeError> {
+        let stubs = HEAD_LEN;
+        let slots = stubs + (count * STUB_LEN).next_multiple_of(PAGE);
+        let code = slots + (count * 8).next_multiple_of(PAGE);
+        let region = Region::new(code.saturating_add(capacity).min(REGION_MAX)).map_err(CodeError::no_memory)?;
+        let lazy_halves = (0..count).flat_map(|number| {
+            let address = region.exec_base() + stubs + number * STUB_LEN + STUB_JUMP_LEN;
+            (address as u64).to_le_bytes()
+        });
+        region.write(0, &jumps::head()).map_err(CodeError::no_memory)?;
+        region.write(stubs, &jumps::stubs(count, stubs, slots)).map_err(CodeError::no_memory)?;
+        region.write(slots, &lazy_halves.collect::<Vec<u8>>()).map_err(CodeError::no_memory)?;
+        region.seal(0..JUMPS_LEN).map_err(CodeError::no_memory)?;
+        region.seal(stubs..slots).map_err(CodeError::no_memory)?;
+        let functions = Functions::Lazy(Lazy {
+            compile,
+            slots,
+            ready: std::iter::repeat_with(OnceLock::new).take(count).collect(),
+            compiling: Mutex::default(),
+            compiled: Condvar::new(),
+            place: Mutex::new(Place { more: Vec::new(), end: code, starts: BTreeMap::new() }),
+        });
+        Ok(Self::registered(imported, region, functions))
+    }
+
+    /// The code of a module that was compiled and linked as a whole.
+    ///
+    /// # Errors
+    /// Where code memory has run out.
+    pub fn linked(text: Text, imported: usize) -> Result<Arc<Self>, CodeError> {
+        let region = Region::new(HEAD_LEN + text.bytes.len()).map_err(CodeError::no_memory)?;
+        region.write(0, &jumps::head()).map_err(CodeError::no_memory)?;
+        region.write(HEAD_LEN, &text.bytes).map_err(CodeError::no_memory)?;
+        region.seal(0..JUMPS_LEN).map_err(CodeError::no_memory)?;
+        region.seal(HEAD_LEN..HEAD_LEN + text.bytes.len()).map_err(CodeError::no_memory)?;
+        let linked = Linked {
+            text_len: text.bytes.len(),
+            spans: text.spans.into(),
+            infos: text.infos.into_iter().map(|info| OnceLock::from(Some(Arc::new(info)))).collect(),
+            read_info: None,
+        };
+        Ok(Self::registered(imported, region, Functions::Linked(linked)))
+    }
+
+    /// As [`ModuleCode::linked`], with the code put behind the region's head by `place`, and the rest read when asked for.
+    /// `spans` ascend and lie within `text_len`.
+    pub(crate) fn linked_by(
+        text_len: usize,
+        spans: Box<[(u32, u32)]>,
+        imported: usize,
+        read_info: Box<ReadInfoFn>,
+        place: impl FnOnce(&Region) -> io::Result<()>,
+    ) -> Result<Arc<Self>, CodeError> {
+        let region = Region::new(HEAD_LEN + text_len).map_err(CodeError::no_memory)?;
+        region.write(0, &jumps::head()).map_err(CodeError::no_memory)?;
+        place(&region).map_err(CodeError::no_memory)?;
+        region.seal(0..JUMPS_LEN).map_err(CodeError::no_memory)?;
+        region.seal(HEAD_LEN..HEAD_LEN + text_len).map_err(CodeError::no_memory)?;
+        let infos = std::iter::repeat_with(OnceLock::new).take(spans.len()).collect();
+        let linked = Linked { text_len, spans, infos, read_info: Some(read_info) };
+        Ok(Self::registered(imported, region, Functions::Linked(linked)))
+    }
+
+    fn registered(imported: usize, region: Region, functions: Functions) -> Arc<Self> {
+        let range = region.exec_range();
+        let code = Arc::new_cyclic(|this| ModuleCode {
+            imported,
+            watcher: OnceLock::new(),
+            region,
+            functions,
+            owner: OnceLock::new(),
+            this: this.clone(),
+        });
+        code.region.word(MODULE_SLOT).store(Arc::as_ptr(&code) as u64, Ordering::Release);
+        let owner: Weak<ModuleCode> = Arc::downgrade(&code);
+        registry::register(range, owner);
+        code
+    }
+
+    /// Notes what this code belongs to, for those who find it by a program counter. The first call counts.
+    pub fn set_owner(&self, owner: Weak<dyn Any + Send + Sync>) {
+        // A second owner would be a mistake of ours that costs a backtrace its names, nothing more.
+        let _ = self.owner.set(owner);
+    }
+
+    /// Lets someone be told of all code there is, and of what will come. To be called once, before the code is used.
+    pub fn watch(&self, watcher: Box<dyn Watcher>) {
+        let base = self.region.exec_base();
+        let no_info = || Arc::new(FunctionInfo::default());
+        // SAFETY: what is at these places is written before the code is given out, and never again.
+        let bytes = |range: Range<usize>| unsafe { self.region.bytes(range) };
+        watcher.placed(Piece::Jumps, base, bytes(0..JUMPS_LEN), &no_info);
+        match &self.functions {
+            Functions::Lazy(_) => {
+                let stubs = HEAD_LEN..HEAD_LEN + self.len() * STUB_LEN;
+                watcher.placed(Piece::Stubs, base + stubs.start, bytes(stubs), &no_info);
+            }
+            Functions::Linked(linked) => {
+                for (number, &(start, len)) in linked.spans.iter().enumerate() {
+                    let func = DefinedFuncIndex(number as u32);
+                    let (start, len) = (HEAD_LEN + start as usize, len as usize);
+                    let info = || linked.info(func).cloned().unwrap_or_default();
+                    watcher.placed(Piece::Func(func), base + start, bytes(start..start + len), &info);
+                }
+            }
+        }
+        // A second watcher would be a mistake of ours that costs a profile names, nothing more.
+        let _ = self.watcher.set(watcher);
+    }
+
+    /// What this code belongs to, if it was told and is still there.
+    pub fn owner(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.owner.get()?.upgrade()
+    }
+
+    /// Where a function is called: its code, or its stub until that exists. Good for the life of the module's code.
+    pub fn entry(&self, func: DefinedFuncIndex) -> *const u8 {
+        let address = match &self.functions {
+            Functions::Lazy(lazy) => match lazy.ready[func.index()].get() {
+                Some(placed) => placed.address,
+                None => self.stub(func),
+            },
+            Functions::Linked(linked) => self.region.exec_base() + HEAD_LEN + linked.spans[func.index()].0 as usize,
+        };
+        address as *const u8
+    }
+
+    /// The function whose code lies at `pc`, and the offset in it.
+    pub fn find(&self, pc: usize) -> Option<(DefinedFuncIndex, u32)> {
+        match &self.functions {
+            Functions::Lazy(lazy) => {
+                let place = lock(&lazy.place);
+                let (&start, &(len, func)) = place.starts.range(..=pc).next_back()?;
+                (pc - start < len).then(|| (func, (pc - start) as u32))
+            }
+            Functions::Linked(linked) => {
+                let offset = pc.checked_sub(self.region.exec_base() + HEAD_LEN)?;
+                let after = linked.spans.partition_point(|&(start, _)| start as usize <= offset);
+                let func = after.checked_sub(1)?;
+                let (start, len) = linked.spans[func];
+                let offset = offset - start as usize;
+                (offset < len as usize).then_some((DefinedFuncIndex(func as u32), offset as u32))
+            }
+        }
+    }
+
+    /// Whether `pc` is in one of the regions this code lies in.
+    pub fn contains(&self, pc: usize) -> bool {
+        let more = || match &self.functions {
+            Functions::Lazy(lazy) => lock(&lazy.place).more.iter().any(|region| region.exec_range().contains(&pc)),
+            Functions::Linked(_) => false,
+        };
+        self.region.exec_range().contains(&pc) || more()
+    }
+
+    /// The addresses of the first region. A lazily compiled module whose machine code is unusually large may have more, which only
+    /// [`ModuleCode::contains`] knows.
+    pub fn range(&self) -> Range<usize> {
+        self.region.exec_range()
+    }
+
+    /// What is known of a function's code; `None` while it has none, and where the artifact it came from was damaged.
+    pub fn info(&self, func: DefinedFuncIndex) -> Option<Arc<FunctionInfo>> {
+        match &self.functions {
+            Functions::Lazy(lazy) => lazy.ready[func.index()].get().map(|placed| placed.info.clone()),
+            Functions::Linked(linked) => linked.info(func).cloned(),
+        }
+    }
+
+    /// How many functions the module has of its own.
+    pub fn len(&self) -> usize {
+        match &self.functions {
+            Functions::Lazy(lazy) => lazy.ready.len(),
+            Functions::Linked(linked) => linked.spans.len(),
+        }
+    }
+
+    /// Whether the module has no functions of its own.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The code of the whole module as an artifact keeps it. A module that is compiled lazily is compiled as a whole for this, on
+    /// all cores where `parallel`.
+    ///
+    /// # Errors
+    /// What the compiler says of a function that it refuses.
+    pub fn text(&self, parallel: bool) -> Result<Text, CodeError> {
+        match &self.functions {
+            Functions::Lazy(lazy) => Text::link(compile_all(self.len(), parallel, &*lazy.compile)?, self.imported),
+            Functions::Linked(linked) => {
+                // SAFETY: linked code is never written again.
+                let bytes = unsafe { self.region.bytes(HEAD_LEN..HEAD_LEN + linked.text_len) }.to_vec();
+                let all = (0..self.len() as u32).map(DefinedFuncIndex);
+                let infos = all.map(|func| linked.info(func).map(|info| FunctionInfo::clone(info)));
+                let infos = infos.collect::<Option<_>>().ok_or_else(damaged)?;
+                Ok(Text { bytes, spans: linked.spans.to_vec(), infos })
+            }
+        }
+    }
+
+    /// Makes sure that a function is compiled, and answers where its code is.
+    ///
+    /// When another thread is compiling it, waits for that one. May be called where little stack is left.
+    ///
+    /// # Errors
+    /// What the compiler says, or that code memory has run out. A later call tries again.
+    pub fn compile(&self, func: DefinedFuncIndex) -> Result<usize, CodeError> {
+        let Functions::Lazy(lazy) = &self.functions else { return Ok(self.entry(func).addr()) };
+        let mut compiling = lock(&lazy.compiling);
+        loop {
+            if let Some(placed) = lazy.ready[func.index()].get() {
+                return Ok(placed.address);
+            }
+            if compiling.insert(func.0) {
+                break;
+            }
+            compiling = lazy.compiled.wait(compiling).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(compiling);
+        let _claim = Claim { lazy, func };
+        let function = compile_one(func, &*lazy.compile)?;
+        let (address, bytes) = self.place(lazy, func, &function).map_err(CodeError::no_memory)?;
+        let info = Arc::new(function.info);
+        if let Some(watcher) = self.watcher.get() {
+            watcher.placed(Piece::Func(func), address, &bytes, &|| info.clone());
+        }
+        let placed = Box::new(Placed { address, info });
+        assert!(lazy.ready[func.index()].set(placed).is_ok(), "a function is compiled by who claimed it");
+        self.region.word(lazy.slots + func.index() * 8).store(address as u64, Ordering::Release);
+        Ok(address)
+    }
+
+    /// Writes a function's code to where there is room; answers its address, and what is there now.
+    fn place(&self, lazy: &Lazy, func: DefinedFuncIndex, function: &CompiledFunction) -> io::Result<(usize, Vec<u8>)> {
+        let mut place = lock(&lazy.place);
+        loop {
+            let region = place.more.last().unwrap_or(&self.region);
+            let start = link::align(place.end.next_multiple_of(space::granularity()), function);
+            let address = region.exec_base() + start;
+            let code = link::resolve(&function.code, &function.relocations, address, |target| match target {
+                RelocationTarget::Builtin(builtin) => region.exec_base() + jumps::builtin_jump(builtin),
+                RelocationTarget::Func(index) => match link::defined(index, self.imported) {
+                    this if this == func => address,
+                    other => self.entry(other).addr(),
+                },
+            });
+            if start + code.len() <= region.len() {
+                region.write(start, &code)?;
+                region.seal(start..start + code.len())?;
+                place.end = start + code.len();
+                place.starts.insert(address, (code.len(), func));
+                return Ok((address, code));
+            }
+            // Room for the worst: every call a far one.
+            let needed =
+                HEAD_LEN + PAGE + function.alignment as usize + function.code.len() + function.relocations.len() * 24;
+            let region = Region::new(needed.max(self.region.len()))?;
+            region.write(0, &jumps::head())?;
+            region.seal(0..JUMPS_LEN)?;
+            registry::register(region.exec_range(), self.this.clone());
+            if let Some(watcher) = self.watcher.get() {
+                // SAFETY: the jumps were just written, and never are again.
+                let jumps = unsafe { region.bytes(0..JUMPS_LEN) };
+                watcher.placed(Piece::Jumps, region.exec_base(), jumps, &|| Arc::new(FunctionInfo::default()));
+            }
+            place.more.push(region);
+            place.end = HEAD_LEN;
+        }
+    }
+
+    /// The function whose stub is at this address; `None` where none is.
+    pub fn func_of_stub(&self, address: usize) -> Option<DefinedFuncIndex> {
+        let Functions::Lazy(lazy) = &self.functions else { return None };
+        let number = address.checked_sub(self.region.exec_base() + HEAD_LEN)? / STUB_LEN;
+        (number < lazy.ready.len()).then_some(DefinedFuncIndex(number as u32))
+    }
+
+    fn stub(&self, func: DefinedFuncIndex) -> usize {
+        self.region.exec_base() + HEAD_LEN + func.index() * STUB_LEN
+    }
+}
+
+impl Drop for ModuleCode {
+    fn drop(&mut self) {
+        registry::unregister(self.region.exec_range());
+        if let Functions::Lazy(lazy) = &self.functions {
+            for region in &lock(&lazy.place).more {
+                registry::unregister(region.exec_range());
+            }
+        }
+    }
+}
+
+impl Linked {
+    /// `None` where the artifact it came from was damaged.
+    fn info(&self, func: DefinedFuncIndex) -> Option<&Arc<FunctionInfo>> {
+        let read = || {
+            let read = self.read_info.as_ref().expect("code without a reader came with everything known");
+            read(func).map(Arc::new)
+        };
+        self.infos[func.index()].get_or_init(read).as_ref()
+    }
+}
+
+/// A function that this thread alone compiles, until this value is dropped; then those who waited look again.
+struct Claim<'a> {
+    lazy: &'a Lazy,
+    func: DefinedFuncIndex,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        lock(&self.lazy.compiling).remove(&self.func.0);
+        self.lazy.compiled.notify_all();
+    }
+}
+
+/// Compiles `count` functions, on all cores where `parallel`.
+///
+/// # Errors
+/// What the compiler says of a function that it refuses.
+pub fn compile_all(count: usize, parallel: bool, compile: &CompileFn) -> Result<Vec<CompiledFunction>, CodeError> {
+    let compile = |func: usize| compile_one(DefinedFuncIndex(func as u32), compile);
+    #[cfg(feature = "compiler")]
+    if parallel {
+        use rayon::prelude::*;
+        return crate::engine::parallel::on_all_cores(|| (0..count).into_par_iter().map(compile).collect());
+    }
+    let _ = parallel;
+    (0..count).map(compile).collect()
+}
+
+fn compile_one(func: DefinedFuncIndex, compile: &CompileFn) -> Result<CompiledFunction, CodeError> {
+    // A panic of the compiler must not cross the guest's frames.
+    catch_unwind(AssertUnwindSafe(|| stack::with_room(COMPILER_STACK, || compile(func))))
+        .unwrap_or_else(|panic| Err(format!("the compiler panicked: {}", panic_message(&*panic))))
+        .map_err(CodeError::Compile)
+}
+
+/// The words for an artifact that was whole where it was looked at when it was loaded.
+pub(crate) fn damaged() -> CodeError {
+    CodeError::Artifact("the compiled module is damaged: what is known of its functions can't be read".to_string())
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,288 @@
+//! Modules whose functions are compiled when they are first called.
+
+use crate::builtins::Stop;
+use crate::guest::{World, function, machine_code};
+use ampoule::module::code_table::{ModuleCode, compile_all};
+use ampoule_core::artifact::{CompiledFunction, RelocationTarget};
+use ampoule_core::builtins::Builtin;
+use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
+use ampoule_machine::code::link::Text;
+use ampoule_machine::code::registry;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+
+fn func(index: u32) -> RelocationTarget {
+    RelocationTarget::Func(FuncIndex(index))
+}
+
+/// Fills every register that may carry an argument, and two stack slots, and calls target 0, which takes the slots off the stack.
+fn call_with_everything() -> &'static [u8] {
+    machine_code!(
+        "push rbp",
+        "mov rbp, rsp",
+        ".set value, 0x1001",
+        ".irp n, 0, 1, 2, 3, 4, 5, 6, 7",
+        "mov rax, value",
+        "movq xmm\\n, rax",
+        "pshufd xmm\\n, xmm\\n, 0x11",
+        ".set value, value + 0x1001",
+        ".endr",
+        ".irp r, rcx, rdx, rsi, r8, r9",
+        "mov \\r, value",
+        ".set value, value + 0x1001",
+        ".endr",
+        "push 0x7777",
+        "push 0x6666",
+        "call_target 0",
+        "pop rbp",
+        "ret",
+    )
+}
+
+/// Answers 1 if everything arrived.
+fn check_everything() -> &'static [u8] {
+    machine_code!(
+        "push rbp",
+        "mov rbp, rsp",
+        "cmp qword ptr [rbp + 16], 0x6666",
+        "jne 2f",
+        "cmp qword ptr [rbp + 24], 0x7777",
+        "jne 2f",
+        "mov rax, [rdi]",
+        "cmp rdi, [rdi + 16]",
+        "jne 2f",
+        ".set value, 0x1001 * 9",
+        ".irp r, rcx, rdx, rsi, r8, r9",
+        "cmp \\r, value",
+        "jne 2f",
+        ".set value, value + 0x1001",
+        ".endr",
+        ".set value, 0x1001",
+        ".irp n, 0, 1, 2, 3, 4, 5, 6, 7",
+        "mov rcx, value",
+        "shl rcx, 32",
+        "movq rax, xmm\\n",
+        "cmp rax, rcx",
+        "jne 2f",
+        "psrldq xmm\\n, 8",
+        "movq rax, xmm\\n",
+        "cmp rax, rcx",
+        "jne 2f",
+        ".set value, value + 0x1001",
+        ".endr",
+        "mov eax, 1",
+        "pop rbp",
+        "ret 16",
+        "2:",
+        "xor eax, eax",
+        "pop rbp",
+        "ret 16",
+    )
+}
+
+/// Calls target 0 with its own arguments, and adds one.
+fn call_and_add() -> &'static [u8] {
+    machine_code!("push rbp", "mov rbp, rsp", "call_target 0", "inc rax", "pop rbp", "ret")
+}
+
+fn identity() -> &'static [u8] {
+    machine_code!("mov rax, rsi", "ret")
+}
+
+#[test]
+fn a_first_call_keeps_every_argument() {
+    let mut world = World::new();
+    // SAFETY: the guest reads this word back through its context.
+    unsafe { (*world.vmctx).instance = world.vmctx.cast() };
+    let code = ModuleCode::lazy(
+        2,
+        0,
+        1 << 16,
+        Box::new(|index: DefinedFuncIndex| {
+            Ok(match index.0 {
+                0 => function(call_with_everything(), &[func(1)]),
+                _ => function(check_everything(), &[]),
+            })
+        }),
+    )
+    .unwrap();
+    for _ in 0..2 {
+        assert_eq!(world.call(code.entry(DefinedFuncIndex(0)), 0), Some(1));
+    }
+}
+
+#[test]
+fn functions_are_compiled_when_called_and_found_from_then_on() {
+    let mut world = World::new();
+    let compiled = Arc::new(AtomicUsize::new(0));
+    let counter = compiled.clone();
+    // Two imports come first: defined function 0 is function 2.
+    let code = ModuleCode::lazy(
+        3,
+        2,
+        1 << 16,
+        Box::new(move |index: DefinedFuncIndex| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok(match index.0 {
+                0 => function(call_and_add(), &[func(3)]),
+                1 => function(call_and_add(), &[func(4)]),
+                _ => function(identity(), &[]),
+            })
+        }),
+    )
+    .unwrap();
+    let stub = code.entry(DefinedFuncIndex(0));
+    assert!(code.info(DefinedFuncIndex(0)).is_none() && code.find(stub.addr()).is_none());
+    assert_eq!(world.call(stub, 5), Some(7));
+    assert_eq!(world.call(stub, 6), Some(8));
+    assert_eq!(compiled.load(Ordering::Relaxed), 3);
+    for index in (0..3).map(DefinedFuncIndex) {
+        let body = code.entry(index).addr();
+        assert_ne!(body, stub.addr());
+        assert_eq!(code.find(body + 1), Some((index, 1)));
+        assert!(Arc::ptr_eq(&registry::lookup::<ModuleCode>(body).unwrap(), &code));
+        assert!(code.contains(body));
+    }
+    let range = code.range();
+    drop(code);
+    assert!(registry::lookup::<ModuleCode>(range.start).is_none());
+}
+
+#[test]
+fn a_function_that_cannot_be_compiled_stops_the_guest() {
+    let mut world = World::new();
+    let tries = AtomicUsize::new(0);
+    let code = ModuleCode::lazy(
+        2,
+        0,
+        1 << 16,
+        Box::new(move |index: DefinedFuncIndex| match (index.0, tries.fetch_add(1, Ordering::Relaxed)) {
+            (0, _) => Ok(function(call_and_add(), &[func(1)])),
+            (_, 1) => Err("too hard".to_string()),
+            (_, 2) => panic!("much too hard"),
+            _ => Ok(function(identity(), &[])),
+        }),
+    )
+    .unwrap();
+    let entry = code.entry(DefinedFuncIndex(0));
+    assert_eq!((world.call(entry, 1), world.call(entry, 1)), (None, None));
+    assert_eq!(
+        world.log().stops,
+        [
+            Stop::CompileFailed("too hard".to_string()),
+            Stop::CompileFailed("the compiler panicked: much too hard".to_string())
+        ]
+    );
+    assert_eq!(world.call(entry, 1), Some(2), "a later call tries again");
+}
+
+/// A compiler takes more stack than a guest leaves.
+#[test]
+fn compilers_have_room_where_guests_have_little() {
+    fn deep(levels: usize) -> usize {
+        let block = std::hint::black_box([levels as u8; 1024]);
+        if levels == 0 { 0 } else { deep(levels - 1) + usize::from(block[0] == levels as u8) }
+    }
+    let run = || {
+        let mut world = World::new();
+        let compile = |_| {
+            assert_eq!(deep(255), 255);
+            Ok(function(identity(), &[]))
+        };
+        let code = ModuleCode::lazy(1, 0, 1 << 16, Box::new(compile)).unwrap();
+        assert_eq!(world.call(code.entry(DefinedFuncIndex(0)), 3), Some(3));
+    };
+    std::thread::Builder::new().stack_size(64 << 10).spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn threads_that_call_one_function_compile_it_once() {
+    const FUNCTIONS: u32 = 64;
+    let compiled: Arc<[AtomicUsize; FUNCTIONS as usize]> =
+        Arc::new([const { AtomicUsize::new(0) }; FUNCTIONS as usize]);
+    let counters = compiled.clone();
+    let code = ModuleCode::lazy(
+        FUNCTIONS as usize,
+        0,
+        1 << 16,
+        Box::new(move |index: DefinedFuncIndex| {
+            counters[index.index()].fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(std::time::Duration::from_micros(300));
+            Ok(if index.0 + 1 == FUNCTIONS {
+                function(identity(), &[])
+            } else {
+                function(call_and_add(), &[func(index.0 + 1)])
+            })
+        }),
+    )
+    .unwrap();
+    let together = Arc::new(Barrier::new(8));
+    let threads: Vec<_> = (0..8)
+        .map(|number| {
+            let (code, together) = (code.clone(), together.clone());
+            std::thread::spawn(move || {
+                let mut world = World::new();
+                together.wait();
+                // Half of them begin in the middle.
+                let start = (number % 2) * FUNCTIONS / 2;
+                let expected = u64::from(FUNCTIONS - 1 - start) + 100;
+                assert_eq!(world.call(code.entry(DefinedFuncIndex(start)), 100), Some(expected));
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(compiled.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+}
+
+#[test]
+fn a_full_region_gets_another() {
+    let mut world = World::new();
+    let compile = |index: DefinedFuncIndex| {
+        let mut compiled =
+            if index.0 == 0 { function(identity(), &[]) } else { function(call_and_add(), &[func(index.0 - 1)]) };
+        // Constants behind the code.
+        compiled.code.resize(3000, 0);
+        Ok(compiled)
+    };
+    let code = ModuleCode::lazy(100, 0, 4096, Box::new(compile)).unwrap();
+    let last = code.entry(DefinedFuncIndex(99));
+    assert_eq!(world.call(last, 0), Some(99));
+    assert_eq!(world.call(last, 1), Some(100));
+    let elsewhere = (0..100).map(|index| code.entry(DefinedFuncIndex(index)).addr());
+    let elsewhere: Vec<_> = elsewhere.filter(|pc| !code.range().contains(pc)).collect();
+    assert!(elsewhere.len() > 50);
+    for &pc in &elsewhere {
+        assert!(Arc::ptr_eq(&registry::lookup::<ModuleCode>(pc).unwrap(), &code) && code.contains(pc));
+    }
+    drop(code);
+    assert!(elsewhere.iter().all(|&pc| registry::lookup::<ModuleCode>(pc).is_none()));
+}
+
+/// Three functions: the last calls the second calls the first, which asks builtin `memory_grow`.
+pub fn three(index: DefinedFuncIndex) -> Result<CompiledFunction, String> {
+    Ok(match index.0 {
+        0 => function(
+            machine_code!("push rbp", "mov rbp, rsp", "mov rdx, rsi", "mov esi, 3", "call_target 0", "pop rbp", "ret"),
+            &[RelocationTarget::Builtin(Builtin::MemoryGrow)],
+        ),
+        index => function(call_and_add(), &[func(index - 1)]),
+    })
+}
+
+#[test]
+fn what_was_compiled_at_once_runs_without_stubs() {
+    let mut world = World::new();
+    world.log().grow = |_, memory, delta| u64::from(memory) * delta;
+    for parallel in [false, true] {
+        let functions = compile_all(3, parallel, &three).unwrap();
+        let code = ModuleCode::linked(Text::link(functions, 0).unwrap(), 0).unwrap();
+        assert_eq!(world.call(code.entry(DefinedFuncIndex(2)), 10), Some(32));
+        let entry = code.entry(DefinedFuncIndex(1)).addr();
+        assert_eq!(code.find(entry + 2), Some((DefinedFuncIndex(1), 2)));
+        assert_eq!(code.find(code.range().start), None);
+        // And again from what an artifact would keep.
+        let again = ModuleCode::linked(code.text(false).unwrap(), 0).unwrap();
+        assert_eq!(world.call(again.entry(DefinedFuncIndex(2)), 10), Some(32));
+    }
+    assert!(compile_all(3, true, &|_| Err("no".to_string())).is_err());
+}

@@ -1,0 +1,475 @@
+//! From guest code into the functions of [`crate::builtins`]: one trampoline per builtin.
+//!
+//! A trampoline makes a frame, so that the guest's frames can be walked from it, and notes it in `VmStoreContext::exit_fp`. After
+//! the Rust function it looks at `VmStoreContext::unwinding`: a builtin that failed has set it, and the guest is unwound to
+//! `VmStoreContext::entry_fp` instead of returned to.
+//!
+//! | builtins | kept | store found by |
+//! |---|---|---|
+//! | C convention | what the convention keeps | the first argument, a `VmContext` |
+//! | `epoch_reached`, `fuel_exhausted` | every register | the first argument |
+//! | `compile_function` | every register but `r11` and `rax` | the callee's `VmContext` |
+//! | `exit_thunk_on_call` | every register but `r11` | the callee's `VmHostFunc` |
+//! | `trap` | nothing, it never returns | walking the frames |
+//! | roundings and `fma` | what the convention keeps | not needed: they can't fail and leave no frames to walk |
+
+use super::entry::{GuestFrame, GuestFrames, out_of_order, unwind};
+use super::switch::{Left, Link};
+use crate::builtins::{self, Builtins, INSTALLED};
+use crate::stack::on_one_stack;
+use ampoule_core::builtins::Builtin;
+use ampoule_core::vm::{VmContext, VmHostFunc, VmStoreContext};
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+/// The address that machine code jumps to for a builtin.
+pub fn trampoline(builtin: Builtin) -> usize {
+    let code: unsafe extern "C" fn() = match builtin {
+        Builtin::Trap => trap,
+        Builtin::StackOverflow => stack_overflow,
+        Builtin::HostError => host_error,
+        Builtin::HostResultMismatch => host_result_mismatch,
+        Builtin::HostRaised => host_raised,
+        Builtin::EpochReached => epoch_reached,
+        Builtin::FuelExhausted => fuel_exhausted,
+        Builtin::CompileFunction => compile_function_on_call,
+        Builtin::MemoryGrow => memory_grow,
+        Builtin::MemoryFill => memory_fill,
+        Builtin::MemoryCopy => memory_copy,
+        Builtin::MemoryInit => memory_init,
+        Builtin::DataDrop => data_drop,
+        Builtin::MemoryAtomicNotify => memory_atomic_notify,
+        Builtin::MemoryAtomicWait32 => memory_atomic_wait32,
+        Builtin::MemoryAtomicWait64 => memory_atomic_wait64,
+        Builtin::TableGrow => table_grow,
+        Builtin::TableFill => table_fill,
+        Builtin::TableCopy => table_copy,
+        Builtin::TableInit => table_init,
+        Builtin::ElemDrop => elem_drop,
+        Builtin::TableGetFuncRef => table_get_func_ref,
+        Builtin::TableGetCallee => table_get_callee,
+        Builtin::RefFunc => ref_func,
+        Builtin::CeilF32 => ceil_f32,
+        Builtin::CeilF64 => ceil_f64,
+        Builtin::FloorF32 => floor_f32,
+        Builtin::FloorF64 => floor_f64,
+        Builtin::TruncF32 => trunc_f32,
+        Builtin::TruncF64 => trunc_f64,
+        Builtin::NearestF32 => nearest_f32,
+        Builtin::NearestF64 => nearest_f64,
+        Builtin::FmaF32 => fma_f32,
+        Builtin::FmaF64 => fma_f64,
+    };
+    code as usize
+}
+
+/// Trampolines in the C convention. The store's address waits at `rbp - 8` while the function runs.
+macro_rules! call {
+    ($($name:ident)*) => {
+        $(#[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                make_frame!(),
+                "mov rax, qword ptr [rdi + {vmctx_store}]",
+                "push rax",
+                "sub rsp, 8",
+                "mov qword ptr [rax + {exit_fp}], rbp",
+                "call qword ptr [rip + {table} + {function}]",
+                "mov rcx, qword ptr [rbp - 8]",
+                "cmp dword ptr [rcx + {unwinding}], 0",
+                "jne {unwind_store}",
+                drop_frame!(),
+                "ret",
+                ".cfi_endproc",
+                vmctx_store = const offset_of!(VmContext, store),
+                exit_fp = const offset_of!(VmStoreContext, exit_fp),
+                unwinding = const offset_of!(VmStoreContext, unwinding),
+                unwind_store = sym unwind_store,
+                table = sym INSTALLED,
+                function = const offset_of!(Builtins, $name),
+            )
+        })*
+    };
+}
+
+call! {
+    memory_grow memory_fill memory_copy memory_init data_drop
+    memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
+    table_grow table_fill table_copy table_init elem_drop table_get_func_ref
+    table_get_callee ref_func
+}
+
+/// Trampolines that never return, for thunks: the first argument is the store.
+macro_rules! call_and_unwind {
+    ($($name:ident)*) => {
+        $(#[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                make_frame!(),
+                "push rdi",
+                "sub rsp, 8",
+                "mov qword ptr [rdi + {exit_fp}], rbp",
+                "call qword ptr [rip + {table} + {function}]",
+                "mov rcx, qword ptr [rbp - 8]",
+                "jmp {unwind_store}",
+                ".cfi_endproc",
+                exit_fp = const offset_of!(VmStoreContext, exit_fp),
+                unwind_store = sym unwind_store,
+                table = sym INSTALLED,
+                function = const offset_of!(Builtins, $name),
+            )
+        })*
+    };
+}
+
+call_and_unwind! { host_error host_result_mismatch }
+
+/// `(store)`, from an exit thunk whose C function has noted an error and, with it, its frames.
+#[unsafe(naked)]
+unsafe extern "C" fn host_raised() {
+    naked_asm!("mov rcx, rdi", "jmp {unwind_store}", unwind_store = sym unwind_store)
+}
+
+/// Trampolines that keep every register: the general ones that the C convention does not keep, and all vector registers. Guest
+/// code uses 128 bits of these; it has nothing above to lose.
+///
+/// The builtin answers a [`Pause`]. With a link, the trampoline leaves the fiber, as [`Link::leave`] does, and calls `resumed(store, wake,
+/// ticks)` when it goes on. Compiled code doesn't call these trampolines, but pushes a return address and jumps; so they go back with a
+/// jump, too: see [`super::switch`].
+macro_rules! call_preserving_all {
+    ($($name:ident, $resumed:ident;)*) => {
+        $(#[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                make_frame!(),
+                save_registers!(),
+                "mov rax, qword ptr [rdi + {vmctx_store}]",
+                "mov qword ptr [rbp - 8], rax",
+                "mov qword ptr [rax + {exit_fp}], rbp",
+                "call qword ptr [rip + {table} + {function}]",
+                "test rax, rax",
+                "jne 3f",
+                "2:",
+                "mov rcx, qword ptr [rbp - 8]",
+                "cmp dword ptr [rcx + {unwinding}], 0",
+                "jne {unwind_store}",
+                restore_registers!(),
+                ".cfi_remember_state",
+                drop_frame!(),
+                "add rsp, 8",
+                "jmp qword ptr [rsp - 8]",
+                ".cfi_restore_state",
+                // Pausing: what the C convention keeps is the guest's, too.
+                "3:",
+                "push rbx",
+                "push r12",
+                "push r13",
+                "push r14",
+                "push r15",
+                "push rdx",
+                "lea rcx, [rip + 4f]",
+                "mov qword ptr [rax + {link_pc}], rcx",
+                "mov qword ptr [rax + {link_sp}], rsp",
+                "mov rsp, qword ptr [rax + {link_outside}]",
+                "mov esi, {suspended}",
+                "pop rbp",
+                "pop rax",
+                "jmp rax",
+                // Going on.
+                "4:",
+                "lea rbp, [rsp + {paused_frame}]",
+                "pop rdx",
+                "pop r15",
+                "pop r14",
+                "pop r13",
+                "pop r12",
+                "pop rbx",
+                "mov rdi, qword ptr [rbp - 8]",
+                "call qword ptr [rip + {table} + {resumed}]",
+                "jmp 2b",
+                ".cfi_endproc",
+                vmctx_store = const offset_of!(VmContext, store),
+                exit_fp = const offset_of!(VmStoreContext, exit_fp),
+                unwinding = const offset_of!(VmStoreContext, unwinding),
+                link_pc = const offset_of!(Link, pc),
+                link_sp = const offset_of!(Link, sp),
+                link_outside = const offset_of!(Link, outside),
+                suspended = const Left::Suspended as u32,
+                // What `save_registers` takes, and six registers.
+                paused_frame = const 336 + 48,
+                unwind_store = sym unwind_store,
+                table = sym INSTALLED,
+                function = const offset_of!(Builtins, $name),
+                resumed = const offset_of!(Builtins, $resumed),
+            )
+        })*
+    };
+}
+
+/// Saves what the C convention does not keep, from `rbp - 16` down; `rbp - 8` is left for the store. Aligns the stack.
+macro_rules! save_registers {
+    () => {
+        "sub rsp, 336
+         mov qword ptr [rbp - 16], rax
+         mov qword ptr [rbp - 24], rcx
+         mov qword ptr [rbp - 32], rdx
+         mov qword ptr [rbp - 40], rsi
+         mov qword ptr [rbp - 48], rdi
+         mov qword ptr [rbp - 56], r8
+         mov qword ptr [rbp - 64], r9
+         mov qword ptr [rbp - 72], r10
+         mov qword ptr [rbp - 80], r11
+         movaps xmmword ptr [rbp - 96], xmm0
+         movaps xmmword ptr [rbp - 112], xmm1
+         movaps xmmword ptr [rbp - 128], xmm2
+         movaps xmmword ptr [rbp - 144], xmm3
+         movaps xmmword ptr [rbp - 160], xmm4
+         movaps xmmword ptr [rbp - 176], xmm5
+         movaps xmmword ptr [rbp - 192], xmm6
+         movaps xmmword ptr [rbp - 208], xmm7
+         movaps xmmword ptr [rbp - 224], xmm8
+         movaps xmmword ptr [rbp - 240], xmm9
+         movaps xmmword ptr [rbp - 256], xmm10
+         movaps xmmword ptr [rbp - 272], xmm11
+         movaps xmmword ptr [rbp - 288], xmm12
+         movaps xmmword ptr [rbp - 304], xmm13
+         movaps xmmword ptr [rbp - 320], xmm14
+         movaps xmmword ptr [rbp - 336], xmm15"
+    };
+}
+
+/// The reverse of `save_registers`, short of the stack pointer.
+macro_rules! restore_registers {
+    () => {
+        "mov rax, qword ptr [rbp - 16]
+         mov rcx, qword ptr [rbp - 24]
+         mov rdx, qword ptr [rbp - 32]
+         mov rsi, qword ptr [rbp - 40]
+         mov rdi, qword ptr [rbp - 48]
+         mov r8, qword ptr [rbp - 56]
+         mov r9, qword ptr [rbp - 64]
+         mov r10, qword ptr [rbp - 72]
+         mov r11, qword ptr [rbp - 80]
+         movaps xmm0, xmmword ptr [rbp - 96]
+         movaps xmm1, xmmword ptr [rbp - 112]
+         movaps xmm2, xmmword ptr [rbp - 128]
+         movaps xmm3, xmmword ptr [rbp - 144]
+         movaps xmm4, xmmword ptr [rbp - 160]
+         movaps xmm5, xmmword ptr [rbp - 176]
+         movaps xmm6, xmmword ptr [rbp - 192]
+         movaps xmm7, xmmword ptr [rbp - 208]
+         movaps xmm8, xmmword ptr [rbp - 224]
+         movaps xmm9, xmmword ptr [rbp - 240]
+         movaps xmm10, xmmword ptr [rbp - 256]
+         movaps xmm11, xmmword ptr [rbp - 272]
+         movaps xmm12, xmmword ptr [rbp - 288]
+         movaps xmm13, xmmword ptr [rbp - 304]
+         movaps xmm14, xmmword ptr [rbp - 320]
+         movaps xmm15, xmmword ptr [rbp - 336]"
+    };
+}
+
+call_preserving_all! {
+    epoch_reached, epoch_resumed;
+    fuel_exhausted, fuel_resumed;
+}
+
+/// Jumps, for functions that need nothing of the engine: the guest's call returns from them directly.
+macro_rules! plain {
+    ($($name:ident)*) => {
+        $(#[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                ".cfi_startproc",
+                "jmp qword ptr [rip + {table} + {function}]",
+                ".cfi_endproc",
+                table = sym INSTALLED,
+                function = const offset_of!(Builtins, $name),
+            )
+        })*
+    };
+}
+
+plain! {
+    ceil_f32 ceil_f64 floor_f32 floor_f64 trunc_f32 trunc_f64 nearest_f32 nearest_f64
+    fma_f32 fma_f64
+}
+
+/// `(code)`.
+#[unsafe(naked)]
+unsafe extern "C" fn trap() {
+    naked_asm!(
+        make_frame!(),
+        "mov rsi, rbp",
+        "call {function}",
+        "mov rcx, rax",
+        "jmp {unwind_store}",
+        ".cfi_endproc",
+        function = sym raise_trap,
+        unwind_store = sym unwind_store,
+    )
+}
+
+extern "C" fn raise_trap(code: u32, exit_fp: usize) -> *mut VmStoreContext {
+    // SAFETY: `exit_fp` is the trampoline's frame pointer, and guest code called the trampoline.
+    let mut frames = unsafe { GuestFrames::below_exit(exit_fp) };
+    let at = frames.next().expect("a walk starts with a frame");
+    let store = frames.entry().store();
+    // SAFETY: the store of an active entry frame is live, and the guest that has it to itself waits for us.
+    unsafe {
+        (*store).exit_fp = exit_fp;
+        (builtins::installed().trap)(store, code, at.pc, at.fp);
+    }
+    store
+}
+
+/// `(vmctx)`.
+#[unsafe(naked)]
+unsafe extern "C" fn stack_overflow() {
+    naked_asm!(
+        make_frame!(),
+        "mov rsi, rbp",
+        "call {function}",
+        "mov rcx, rax",
+        "jmp {unwind_store}",
+        ".cfi_endproc",
+        function = sym raise_stack_overflow,
+        unwind_store = sym unwind_store,
+    )
+}
+
+extern "C" fn raise_stack_overflow(vmctx: *mut VmContext, exit_fp: usize) -> *mut VmStoreContext {
+    // SAFETY: machine code passes its own context, whose store is live and waits for us; the words at a trampoline's frame
+    // pointer are its caller's.
+    unsafe {
+        let store = (*vmctx).store;
+        (*store).exit_fp = exit_fp;
+        let (fp, pc) = ((exit_fp as *const usize).read(), (exit_fp as *const usize).add(1).read());
+        (builtins::installed().stack_overflow)(vmctx, pc, fp);
+        store
+    }
+}
+
+/// The store is in `rcx`: takes back its request to unwind, and unwinds.
+#[unsafe(naked)]
+unsafe extern "C" fn unwind_store() {
+    naked_asm!(
+        // Its frame is the trampoline's.
+        ".cfi_startproc",
+        frame_rules!(),
+        "mov rdi, rcx",
+        "mov rsi, rbp",
+        "and rsp, -16",
+        "call {unwinds_to}",
+        "mov rdi, rax",
+        "jmp {unwind}",
+        ".cfi_endproc",
+        unwinds_to = sym unwinds_to,
+        unwind = sym unwind,
+    )
+}
+
+/// The entry frame to unwind to from the exit at `exit_fp`: the store's innermost, if that is where the guest came from.
+extern "C" fn unwinds_to(store: *mut VmStoreContext, exit_fp: usize) -> usize {
+    // SAFETY: the store of a guest that is being unwound is live, and waits for us. `exit_fp` is the frame of a trampoline or exit thunk.
+    unsafe {
+        (*store).unwinding = 0;
+        let entry_fp = (*store).entry_fp;
+        // Entries on one stack end in order. The walk, which always knows, may be a long one.
+        if !on_one_stack(exit_fp, entry_fp) && GuestFrames::below_exit(exit_fp).entry().fp() != entry_fp {
+            out_of_order();
+        }
+        entry_fp
+    }
+}
+
+/// Reached from the stub of a function that is not compiled yet, at the point of its call: the arguments are where the function
+/// expects them, `rdi` is its `VmContext`, `eax` its number and `r11` the module's word. Jumps to the function with `rsp` and all
+/// registers but `rax` and `r11`, which carry no arguments, as they were.
+#[unsafe(naked)]
+unsafe extern "C" fn compile_function_on_call() {
+    naked_asm!(
+        make_frame!(),
+        save_registers!(),
+        "mov rdx, qword ptr [rdi + {vmctx_store}]",
+        "mov qword ptr [rbp - 8], rdx",
+        "mov qword ptr [rdx + {exit_fp}], rbp",
+        "mov rsi, r11",
+        "mov edx, eax",
+        "call qword ptr [rip + {table} + {function}]",
+        "mov rcx, qword ptr [rbp - 8]",
+        "cmp dword ptr [rcx + {unwinding}], 0",
+        "jne {unwind_store}",
+        "mov qword ptr [rbp - 80], rax",
+        restore_registers!(),
+        drop_frame!(),
+        "jmp r11",
+        ".cfi_endproc",
+        vmctx_store = const offset_of!(VmContext, store),
+        exit_fp = const offset_of!(VmStoreContext, exit_fp),
+        unwinding = const offset_of!(VmStoreContext, unwinding),
+        unwind_store = sym unwind_store,
+        table = sym INSTALLED,
+        function = const offset_of!(Builtins, compile_function),
+    )
+}
+
+/// Stands in for the exit thunk of a host function while there is none: without a compiler it comes with a module. Reached like
+/// the thunk, at the point of a call with `rdi` the `VmHostFunc`. Goes on to the thunk as [`compile_function_on_call`] does.
+///
+/// # Safety
+/// To be called by guest code only, as the code of a host function.
+#[unsafe(naked)]
+pub unsafe extern "C" fn exit_thunk_on_call() {
+    naked_asm!(
+        make_frame!(),
+        save_registers!(),
+        "mov rdx, qword ptr [rdi + {host_func_store}]",
+        "mov qword ptr [rbp - 8], rdx",
+        "mov qword ptr [rdx + {exit_fp}], rbp",
+        "call qword ptr [rip + {table} + {function}]",
+        "mov rcx, qword ptr [rbp - 8]",
+        "cmp dword ptr [rcx + {unwinding}], 0",
+        "jne {unwind_store}",
+        "mov qword ptr [rbp - 80], rax",
+        restore_registers!(),
+        drop_frame!(),
+        "jmp r11",
+        ".cfi_endproc",
+        host_func_store = const offset_of!(VmHostFunc, store),
+        exit_fp = const offset_of!(VmStoreContext, exit_fp),
+        unwinding = const offset_of!(VmStoreContext, unwinding),
+        unwind_store = sym unwind_store,
+        table = sym INSTALLED,
+        function = const offset_of!(Builtins, resolve_exit_thunk),
+    )
+}
+
+/// Where the signal handler sends a thread that faulted in guest code, with the program counter in `rdi`, the frame pointer in
+/// `rsi` and in `rbp`, the address accessed in `rdx`, the signal in `ecx`, and the stack aligned. It makes the faulting frame look
+/// like the caller, for debuggers.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn fault_landing() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rdi",
+        "push rbp",
+        "mov rbp, rsp",
+        frame_rules!(),
+        "call {function}",
+        "mov rcx, rax",
+        "jmp {unwind_store}",
+        ".cfi_endproc",
+        function = sym raise_fault,
+        unwind_store = sym unwind_store,
+    )
+}
+
+extern "C" fn raise_fault(pc: usize, fp: usize, address: usize, signal: i32) -> *mut VmStoreContext {
+    // SAFETY: guest code at `pc` faulted after it made its frame, and will not go on.
+    let frames = unsafe { GuestFrames::from(GuestFrame { pc, fp, is_return_address: false }) };
+    let store = frames.entry().store();
+    // SAFETY: the store of an active entry frame is live, and the guest that has it to itself is stopped.
+    unsafe { (builtins::installed().fault)(store, pc, fp, address, signal) };
+    store
+}

@@ -1,0 +1,168 @@
+//! Fibers: stacks of their own for work that may be suspended.
+//!
+//! [`crate::arch::switch`] is how they are resumed and left. A suspended fiber is never unwound by force, because guest frames have no tables
+//! for that: who gives it up resumes it with [`Wake::GiveUp`](crate::arch::switch::Wake), and its frames return one by one ([`crate::arch::divert`] sees to
+//! those of the guest).
+
+use crate::arch::switch::Link;
+use crate::arch::valgrind::StackRegistration;
+use crate::os::mmap::{Access, Mapping, PAGE};
+use crate::stack;
+use crate::stack_registry::{self, stack_around};
+use ampoule_core::vm::VmStackBounds;
+use std::io;
+use std::ops::Range;
+use std::ptr::NonNull;
+
+/// The least stack that a fiber gets, whatever was asked for: below that, the engine's own frames would not fit.
+pub const MIN_STACK: usize = 128 << 10;
+
+/// A stack that the embedder provides. Dropping it gives it back.
+///
+/// # Safety
+/// [`HostStack::range`] always tells the same bytes, which are readable and writable and used by nobody else until this value is
+/// dropped. Below them is a page that faults.
+pub unsafe trait HostStack: Send + Sync {
+    /// The usable bytes, lowest first, at page boundaries.
+    fn range(&self) -> Range<usize>;
+}
+
+/// A stack for fibers. A page below it faults.
+///
+/// 1. `range` is readable and writable, at page boundaries, at least [`PAGE`] long, and nobody's but this value's, as long as
+///    `memory` lives.
+/// 2. It is in [`stack_registry`], from when it was made until it is dropped.
+pub struct FiberStack {
+    range: Range<usize>,
+    _valgrind: StackRegistration,
+    memory: Memory,
+}
+
+enum Memory {
+    Own(Mapping),
+    Host(#[expect(dead_code, reason = "dropped with the stack")] Box<dyn HostStack>),
+}
+
+/// The link of the fiber whose stack `address` is in.
+///
+/// # Safety
+/// A frame at the address is active, so that it isn't merely a stack without a fiber. The link is good as long as the frame.
+pub unsafe fn link_around<'a>(address: usize) -> Option<&'a Link> {
+    // SAFETY: by the caller, and invariant 1 of fibers.
+    stack_around(address).map(|stack| unsafe { &*((stack.end - size_of::<Link>()) as *const Link) })
+}
+
+impl FiberStack {
+    /// A stack of `size` bytes, rounded up, of zeros.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn new(size: usize) -> io::Result<Self> {
+        let mapping = Mapping::reserve(size.max(MIN_STACK).saturating_add(PAGE))?;
+        // SAFETY: nothing points into a new mapping.
+        unsafe { mapping.protect(PAGE..mapping.len(), Access::ReadWrite)? };
+        // One touched page must not cost the whole stack, where huge pages are given unasked.
+        mapping.refuse_huge_pages();
+        let base = mapping.base().addr();
+        Ok(Self::over(base + PAGE..base + mapping.len(), Memory::Own(mapping)))
+    }
+
+    /// A stack over the embedder's bytes; `None` where they are too few or not at page boundaries.
+    pub fn of_host(stack: Box<dyn HostStack>) -> Option<Self> {
+        let range = stack.range();
+        let fits = range.start != 0
+            && range.start.is_multiple_of(PAGE)
+            && range.end.is_multiple_of(PAGE)
+            && range.end.checked_sub(range.start)? >= MIN_STACK;
+        fits.then(|| Self::over(range, Memory::Host(stack)))
+    }
+
+    fn over(range: Range<usize>, memory: Memory) -> Self {
+        stack_registry::add(range.clone());
+        let valgrind = StackRegistration::new(&range);
+        Self { range, _valgrind: valgrind, memory }
+    }
+
+    /// The usable bytes.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// Address space that it occupies, with the page below it where that is known.
+    pub fn reserved_len(&self) -> usize {
+        match &self.memory {
+            Memory::Own(mapping) => mapping.len(),
+            Memory::Host(_) => self.range.len(),
+        }
+    }
+
+    /// Gives the memory of all but the uppermost `keep` bytes back; with `zero`, those are cleared.
+    pub fn reset(&mut self, keep: usize, zero: bool) {
+        let keep = keep.min(self.range.len()) & !(PAGE - 1);
+        if zero {
+            // SAFETY: (1), and no fiber is on the stack: it would own it.
+            unsafe { ((self.range.end - keep) as *mut u8).write_bytes(0, keep) };
+        }
+        if let Memory::Own(mapping) = &self.memory {
+            // It can't fail for a private anonymous mapping; if it did, the memory would stay, and be zeroed below.
+            // SAFETY: as above.
+            let done = unsafe { mapping.reset(PAGE..mapping.len() - keep) };
+            if done.is_ok() || !zero {
+                return;
+            }
+        }
+        if zero {
+            // SAFETY: as above.
+            unsafe { (self.range.start as *mut u8).write_bytes(0, self.range.len() - keep) };
+        }
+    }
+}
+
+impl Drop for FiberStack {
+    fn drop(&mut self) {
+        stack_registry::remove(self.range.end);
+    }
+}
+
+/// A fiber, which does one piece of work after another.
+///
+/// 1. `link` is the upper end of `stack`, and the fiber uses the rest.
+pub struct Fiber {
+    link: NonNull<Link>,
+    bounds: VmStackBounds,
+    stack: FiberStack,
+}
+
+impl Fiber {
+    /// An idle fiber.
+    pub fn new(stack: FiberStack) -> Box<Self> {
+        let range = stack.range();
+        let at = range.end - size_of::<Link>();
+        let link = NonNull::new(at as *mut Link).expect("the end of a range of bytes that exist");
+        // SAFETY: the bytes are the stack's, which is ours; page boundaries are aligned enough.
+        unsafe { link.write(Link::new(at)) };
+        Box::new(Self { link, bounds: stack::of_fiber(range), stack })
+    }
+
+    /// What it is resumed, and left, by; good as long as the fiber. It is idle.
+    #[inline]
+    pub fn link(&self) -> *const Link {
+        self.link.as_ptr()
+    }
+
+    /// The bounds of its stack.
+    #[inline]
+    pub fn bounds(&self) -> &VmStackBounds {
+        &self.bounds
+    }
+
+    /// Its stack.
+    pub fn stack(&self) -> &FiberStack {
+        &self.stack
+    }
+
+    /// Ends an idle fiber, and gives its stack.
+    pub fn end(self) -> FiberStack {
+        self.stack
+    }
+}

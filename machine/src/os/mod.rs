@@ -1,0 +1,12 @@
+//! What the operating system offers: mappings, signals, threads, forks, sleeping and waking.
+//!
+//! What is deliberately not here: anything that knows machine code, except that [`signals`] tells its faults from everyone else's.
+
+pub mod fork;
+pub mod futex;
+pub mod mmap;
+pub mod pagemap;
+pub mod reservation;
+pub mod signals;
+pub mod thread;
+pub mod wake;
