@@ -238,7 +238,7 @@ impl Writer {
     /// A branch by a number, to labels that take what the first of them takes.
     fn branch_table(&mut self, depth: usize) {
         let free = |label: &&Label| label.counter.is_none();
-        let Some(carries) = self.labels.iter().filter(free).last().map(|label| label.carries.clone()) else {
+        let Some(carries) = self.labels.iter().rfind(free).map(|label| label.carries.clone()) else {
             return self.store(depth);
         };
         let mut targets: Vec<String> = Vec::new();
@@ -358,10 +358,10 @@ impl Writer {
         match self.random.below(10) {
             0 if ty == Type::I32 => format!("(i32.wrap_i64 {})", self.expression(Type::I64, left)),
             0 => format!("(i64.extend_i32_s {})", self.expression(Type::I32, left)),
-            1 => format!(
-                "({name}.load {})",
-                format!("(i32.and {} (i32.const 0x7f8))", self.expression(Type::I32, left / 2))
-            ),
+            1 => {
+                let address = self.expression(Type::I32, left / 2);
+                format!("({name}.load (i32.and {address} (i32.const 0x7f8)))")
+            }
             2 if ty == Type::I32 => {
                 const COMPARISONS: [&str; 5] = ["eq", "ne", "lt_s", "gt_u", "le_u"];
                 let (of, comparison) = (self.some_type(), COMPARISONS[self.random.below(COMPARISONS.len())]);
