@@ -39,6 +39,7 @@ pub mod module;
 pub mod profiling;
 pub mod store;
 pub mod table;
+mod table_elements;
 pub mod tag;
 
 pub use ampoule_core::features::Features;

@@ -7,6 +7,7 @@ use crate::instance::InstanceData;
 use crate::store::Store;
 use crate::store::instances::ItemId;
 use crate::store::limiter::{LimitRequest, Resource};
+use crate::table_elements::Elements;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{RefType, TableType, ValType};
@@ -27,13 +28,13 @@ const MAX_ELEMENTS: u64 = 1 << 27;
 /// A table and where machine code looks for it.
 pub(crate) struct TableData {
     /// `definition.base` and `len` always tell where these are.
-    elements: Vec<u64>,
+    elements: Elements,
     ty: TableType,
     /// In an instance's block, or in `own`. Lives as long as the store.
     pub(crate) definition: *mut VmTable,
     own: Option<Box<VmTable>>,
-    /// What the lazy elements stand for: the instance whose functions they are, and which.
-    lazy: Option<(u32, Arc<[Option<FuncIndex>]>)>,
+    /// What the lazy elements stand for: the instance whose functions they are, and which. Behind those they are null.
+    lazy: Option<(u32, LazyImage)>,
     /// That of an instance's table, where the engine has a pool.
     claim: Option<Claim>,
 }
@@ -41,7 +42,7 @@ pub(crate) struct TableData {
 impl Drop for TableData {
     fn drop(&mut self) {
         if let Some(claim) = &self.claim {
-            claim.pool().give_back_elements(std::mem::take(&mut self.elements));
+            claim.pool().give_back_elements(std::mem::replace(&mut self.elements, Elements::new()));
         }
     }
 }
@@ -49,7 +50,7 @@ impl Drop for TableData {
 impl TableData {
     /// Bytes that its elements have room in.
     pub(crate) fn capacity_bytes(&self) -> usize {
-        self.elements.capacity() * size_of::<u64>()
+        self.elements.capacity_bytes()
     }
 }
 
@@ -177,10 +178,12 @@ pub(crate) fn allocate(store: &mut Store, ty: &TableType, init: u64, definition:
     // What the host makes for itself is not the pool's.
     let pool = store.engine.pool().filter(|_| !definition.is_null());
     let claim = pool.map(|pool| pool.claim_table()).transpose()?;
-    let mut elements = pool.map_or_else(Vec::new, |pool| pool.take_elements());
-    elements.try_reserve_exact(ty.min as usize).map_err(|_| too_large())?;
-    // A lazy element with nothing behind it is null, and zeroed memory costs nothing until it is touched.
-    elements.resize(ty.min as usize, init);
+    let mut elements = pool.map_or_else(Elements::new, |pool| pool.take_elements());
+    elements.extend_to(ty.min as usize).ok_or_else(too_large)?;
+    // A lazy element with nothing behind it is null.
+    if init != 0 {
+        elements.fill(init);
+    }
     let vm = VmTable { base: elements.as_mut_ptr(), len: elements.len() };
     let (definition, own) = if definition.is_null() {
         let mut own = Box::new(vm);
@@ -195,7 +198,7 @@ pub(crate) fn allocate(store: &mut Store, ty: &TableType, init: u64, definition:
 }
 
 /// Says what the lazy elements of a new table stand for.
-pub(crate) fn set_lazy(store: &mut Store, position: u32, instance: u32, image: Arc<[Option<FuncIndex>]>) {
+pub(crate) fn set_lazy(store: &mut Store, position: u32, instance: u32, image: LazyImage) {
     store.instances.tables[position as usize].lazy = Some((instance, image));
 }
 
@@ -265,8 +268,11 @@ pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> R
 fn enlarge(store: &mut Store, position: u32, delta: u64, word: u64) -> Option<u64> {
     let table = &mut store.instances.tables[position as usize];
     let before = table.elements.len();
-    table.elements.try_reserve(delta as usize).ok()?;
-    table.elements.resize(before + delta as usize, stored_form(table.ty.element, word));
+    table.elements.extend_to(before + delta as usize)?;
+    // A lazy element behind the image is null.
+    if word != 0 {
+        table.elements[before..].fill(word);
+    }
     debug_assert!(table.own.as_deref().is_none_or(|own| std::ptr::eq(own, table.definition)));
     // SAFETY: the definition lives as long as the store, and this thread is the only one in it.
     unsafe { table.definition.write(VmTable { base: table.elements.as_mut_ptr(), len: table.elements.len() }) };
@@ -329,10 +335,11 @@ fn stored_form(element: RefType, word: u64) -> u64 {
 }
 
 impl TableData {
-    /// The raw references inside, where the table holds `externref`s.
-    pub(crate) fn externrefs(&self) -> impl Iterator<Item = u32> {
-        let elements = if self.ty.element == RefType::Extern { &self.elements[..] } else { &[] };
-        elements.iter().map(|&word| word as u32)
+    /// Visits the raw references inside that aren't null, where the table holds `externref`s.
+    pub(crate) fn visit_externrefs(&self, mut visit: impl FnMut(u32)) {
+        if self.ty.element == RefType::Extern {
+            self.elements.visit_nonzero(|word| visit(word as u32));
+        }
     }
 
     /// Elements.

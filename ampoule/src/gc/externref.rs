@@ -179,7 +179,7 @@ pub(crate) fn collect(store: &mut Store) {
     store.roots.prune();
     let mut live: Vec<u32> = store.roots.iter().collect();
     live.extend(store.instances.globals.iter().filter_map(|global| global.externref()));
-    live.extend(store.instances.tables.iter().flat_map(|table| table.externrefs()));
+    store.instances.tables.iter().for_each(|table| table.visit_externrefs(|raw| live.push(raw)));
     for instance in &store.instances.list {
         live.extend(instance_globals(instance));
     }

@@ -483,13 +483,25 @@ fn memory_images(
     }
 }
 
-/// Elements a lazy table image may have: larger tables are written by their segments.
-const MAX_LAZY_ELEMENTS: u64 = 1 << 20;
+/// Elements a lazy table image may have: segments that lie farther behind are written.
+const MAX_LAZY_ELEMENTS: usize = 1 << 20;
+
+/// A table image that is longer than this has no more elements than this many times those in its segments: a segment of one
+/// element is a few bytes of a module, wherever it lies.
+const MAX_LAZY_ELEMENTS_PER_ITEM: usize = 4;
+const SPARSE_LAZY_ELEMENTS: usize = 1 << 10;
 
 /// What each own table's elements stand for, where the leading element segments tell it without running anything.
 fn table_images(module: &ModuleDescription) -> (Box<[Option<LazyImage>]>, usize) {
     let own = &module.tables[module.num_imported_tables..];
-    let mut images: Vec<Option<Vec<Option<FuncIndex>>>> = vec![None; own.len()];
+    /// What is known of one table.
+    #[derive(Clone, Default)]
+    struct Image {
+        elements: Vec<Option<FuncIndex>>,
+        /// Elements of all segments.
+        items: usize,
+    }
+    let mut images: Vec<Option<Image>> = vec![None; own.len()];
     let mut first_elem = module.elems.len();
     for (position, elem) in module.elems.iter().enumerate() {
         let ElemMode::Active(table, offset) = &elem.mode else { continue };
@@ -499,9 +511,11 @@ fn table_images(module: &ModuleDescription) -> (Box<[Option<LazyImage>]>, usize)
             .zip(offset.constant_offset())
             .zip(functions_of(&elem.items));
         let fitting = place.filter(|&((own_index, at), ref items)| {
+            let items_before = images[own_index].as_ref().map_or(0, |image| image.items);
+            let most = ((items_before + items.len()) * MAX_LAZY_ELEMENTS_PER_ITEM).max(SPARSE_LAZY_ELEMENTS);
             let end = at.checked_add(items.len() as u64);
             matches!(module.table_inits[own_index], TableInit::Null)
-                && end.is_some_and(|end| end <= own[own_index].min.min(MAX_LAZY_ELEMENTS))
+                && end.is_some_and(|end| end <= own[own_index].min.min(most.min(MAX_LAZY_ELEMENTS) as u64))
         });
         let Some(((own_index, at), items)) = fitting else {
             first_elem = position;
@@ -509,12 +523,13 @@ fn table_images(module: &ModuleDescription) -> (Box<[Option<LazyImage>]>, usize)
         };
         let image = images[own_index].get_or_insert_default();
         let end = at as usize + items.len();
-        if image.len() < end {
-            image.resize(end, None);
+        if image.elements.len() < end {
+            image.elements.resize(end, None);
         }
-        image[at as usize..end].copy_from_slice(&items);
+        image.elements[at as usize..end].copy_from_slice(&items);
+        image.items += items.len();
     }
-    (images.into_iter().map(|image| image.map(Arc::from)).collect(), first_elem)
+    (images.into_iter().map(|image| image.map(|image| image.elements.into())).collect(), first_elem)
 }
 
 /// The elements of a segment, where each is a function or null.

@@ -127,6 +127,27 @@ impl Mapping {
         (first, (rest_len > 0).then(|| Self::owning(rest.cast(), rest_len)))
     }
 
+    /// Makes an anonymous mapping of one kind of access longer, which may move it. Pages keep their contents, new ones are zeros.
+    ///
+    /// # Errors
+    /// What the operating system says; `InvalidInput` for a length that can't be rounded up to pages. Nothing changes.
+    ///
+    /// # Panics
+    /// Where the length is below the present one.
+    ///
+    /// # Safety
+    /// Nobody keeps an address in the mapping.
+    pub unsafe fn enlarge(&mut self, len: usize) -> io::Result<()> {
+        let len = page_multiple(len)?;
+        assert!(len >= self.len, "a mapping of {} bytes doesn't shrink to {len}", self.len);
+        // SAFETY: the range is ours by (1); the caller sees to addresses in it.
+        let base =
+            unsafe { rustix::mm::mremap(self.base.as_ptr().cast(), self.len, len, rustix::mm::MremapFlags::MAYMOVE)? };
+        self.base = NonNull::new(base.cast()).expect("the kernel never maps address zero unasked");
+        self.len = len;
+        Ok(())
+    }
+
     fn owning(base: *mut std::ffi::c_void, len: usize) -> Self {
         Self { base: NonNull::new(base.cast()).expect("the kernel never maps address zero unasked"), len }
     }

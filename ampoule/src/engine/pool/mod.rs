@@ -14,6 +14,7 @@ pub(crate) mod memories;
 
 use crate::error::{Error, ErrorKind};
 use crate::memory::cache::MemoryCache;
+use crate::table_elements::Elements;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::vm::VmLayout;
 use memories::MemoryPool;
@@ -104,7 +105,7 @@ struct Shared {
     tables: Counter,
     gc_heaps: Counter,
     /// Storage of freed tables.
-    elements: Mutex<Vec<Vec<u64>>>,
+    elements: Mutex<Vec<Elements>>,
 }
 
 /// How many of a kind are in use.
@@ -247,16 +248,16 @@ const KEPT_TABLES: usize = 1000;
 
 impl Pool {
     /// Storage for a table, without elements.
-    pub(crate) fn take_elements(&self) -> Vec<u64> {
+    pub(crate) fn take_elements(&self) -> Elements {
         if self.0.config.table_keep_resident == 0 {
-            return Vec::new();
+            return Elements::new();
         }
-        self.0.elements.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        self.0.elements.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or(Elements::new())
     }
 
     /// Takes the storage of a table back. Nothing in it can be seen again: the next table starts without elements.
-    pub(crate) fn give_back_elements(&self, mut elements: Vec<u64>) {
-        let byte_len = elements.capacity().saturating_mul(size_of::<u64>());
+    pub(crate) fn give_back_elements(&self, mut elements: Elements) {
+        let byte_len = elements.capacity_bytes();
         if byte_len == 0 || byte_len > self.0.config.table_keep_resident {
             return;
         }

@@ -1,0 +1,145 @@
+//! What a module declares costs next to nothing before it is used. Counted in page faults of this thread: a noisy machine doesn't change
+//! them.
+
+use ampoule::{Config, Engine, ExternRef, Func, Instance, Module, PoolConfig, Store, Val};
+
+/// Page faults of a piece of work.
+fn faults_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = faults();
+    let result = work();
+    (result, faults() - before)
+}
+
+fn faults() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    let after_name = stat.rsplit_once(") ").unwrap().1;
+    after_name.split(' ').nth(7).unwrap().parse().unwrap()
+}
+
+fn engines() -> [Engine; 2] {
+    let roomy = PoolConfig { table_elements: 10_000_000, max_tables_per_module: 100, ..PoolConfig::default() };
+    [None, Some(PoolConfig { table_keep_resident: 64 << 10, ..roomy })]
+        .map(|pool| Engine::new(&Config { pool, ..Config::new() }).unwrap())
+}
+
+fn start(store: &mut Store, wat: &str, imports: &[ampoule::Extern]) -> Instance {
+    let module = Module::new(store.engine(), wat.as_bytes()).unwrap();
+    Instance::new(store, &module, imports).unwrap()
+}
+
+fn func(store: &Store, instance: Instance, name: &str) -> Func {
+    instance.get_func(store, name).unwrap()
+}
+
+/// `N` times a declaration, in which `#` is the number.
+fn repeated(n: usize, declaration: &str) -> String {
+    (0..n).map(|number| declaration.replace('#', &number.to_string())).collect()
+}
+
+/// Checks that instances of ever more such declarations cost few faults each: a page of every table were 2,500 for each million of
+/// elements.
+#[track_caller]
+fn costs_little(declarations: &str, rest: &str) {
+    for engine in engines() {
+        let mut counts = [4, 4, 16].map(|n| {
+            let wat = format!("(module {} {rest})", repeated(n, declarations));
+            let module = Module::new(&engine, wat.as_bytes()).unwrap();
+            let mut store = Store::new(&engine);
+            let (instance, faults) = faults_of(|| {
+                let instance = Instance::new(&mut store, &module, &[]).unwrap();
+                drop(store);
+                instance
+            });
+            let _ = instance;
+            faults
+        });
+        counts[0] = 0; // It warms up.
+        assert!(counts[1] < 100 && counts[2] < 400, "{declarations}: {counts:?}");
+    }
+}
+
+#[test]
+fn the_minimum_of_a_table_costs_nothing() {
+    costs_little("(table 1000000 funcref)", "");
+    costs_little("(table 1000000 externref)", "");
+}
+
+#[test]
+fn an_element_far_behind_costs_a_page() {
+    costs_little("(table $t# 2000000 funcref) (elem (table $t#) (i32.const 1000000) func $f)", "(func $f)");
+    let lead = "(table $t# 2000000 funcref) (elem (table $t#) (i32.const 0) func $f $f $f)";
+    costs_little(&format!("{lead} (elem (table $t#) (i32.const 1000000) func $f)"), "(func $f)");
+}
+
+#[test]
+fn growth_by_nulls_costs_nothing() {
+    for engine in engines() {
+        for (ty, null) in [("funcref", "func"), ("externref", "extern")] {
+            let wat = format!(
+                "(module (table (export \"t\") 10 {ty}) (func (export \"grow\") (param i32) (result i32)
+                (table.grow (ref.null {null}) (local.get 0))))"
+            );
+            let mut store = Store::new(&engine);
+            let instance = start(&mut store, &wat, &[]);
+            let grow = func(&store, instance, "grow");
+            let mut result = [Val::I32(0)];
+            grow.call(&mut store, &[Val::I32(0)], &mut result).unwrap();
+            let ((), faults) = faults_of(|| {
+                for delta in [1, 100_000, 1, 1_000_000, 1, 1] {
+                    grow.call(&mut store, &[Val::I32(delta)], &mut result).unwrap();
+                }
+            });
+            assert_eq!(result, [Val::I32(1_100_013)]);
+            assert!(faults < 100, "{faults}");
+            let table = instance.get_export(&store, "t").unwrap().into_table().unwrap();
+            for index in [0, 10, 100_000, 1_100_013] {
+                assert!(matches!(
+                    table.get(&mut store, index).unwrap(),
+                    Some(Val::FuncRef(None) | Val::ExternRef(None))
+                ));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_collection_does_not_read_what_was_never_written() {
+    for engine in engines() {
+        let mut store = Store::new(&engine);
+        let wat = format!("(module (memory 1) {})", repeated(8, "(table (export \"#\") 10000000 externref)"));
+        let instance = start(&mut store, &wat, &[]);
+        let table = instance.get_export(&store, "3").unwrap().into_table().unwrap();
+        let kept = ExternRef::new(&mut store, Box::new(42)).unwrap();
+        table.set(&mut store, 7_654_321, &Val::ExternRef(Some(kept))).unwrap();
+        let ((), faults) = faults_of(|| {
+            for number in 0..20_000 {
+                drop(ExternRef::new(&mut store, Box::new(number)).unwrap());
+            }
+        });
+        // Where the system doesn't tell which pages were written, all are read.
+        assert!(faults < 1000 || store.statistics().memory_resident_bytes.is_none(), "{faults}");
+        let Some(Val::ExternRef(Some(found))) = table.get(&mut store, 7_654_321).unwrap() else {
+            panic!("it is there")
+        };
+        assert_eq!(found.data(&store).unwrap().downcast_ref(), Some(&42));
+    }
+}
+
+#[test]
+fn segments_far_apart_are_in_the_table() {
+    let engine = Engine::default();
+    let mut store = Store::new(&engine);
+    let wat = "(module (type $v (func (result i32)))
+        (func $one (result i32) i32.const 1) (func $two (result i32) i32.const 2)
+        (table 2000000 funcref)
+        (elem (i32.const 3) func $one $one) (elem (i32.const 1999999) func $two) (elem (i32.const 4) func $two)
+        (func (export \"call\") (param i32) (result i32) (call_indirect (type $v) (local.get 0))))";
+    let instance = start(&mut store, wat, &[]);
+    let call = func(&store, instance, "call");
+    for (index, expected) in [(2, None), (3, Some(1)), (4, Some(2)), (5, None), (1_999_998, None), (1_999_999, Some(2))]
+    {
+        let mut result = [Val::I32(0)];
+        let called = call.call(&mut store, &[Val::I32(index)], &mut result).ok().map(|()| result[0].clone());
+        assert_eq!(called, expected.map(Val::I32), "{index}");
+    }
+}
