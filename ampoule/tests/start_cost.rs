@@ -143,3 +143,31 @@ fn segments_far_apart_are_in_the_table() {
         assert_eq!(called, expected.map(Val::I32), "{index}");
     }
 }
+
+#[test]
+fn many_small_data_segments_are_not_a_system_call_each() {
+    let segments =
+        |n: usize| -> String { (0..n).map(|at| format!("(data (i32.const {}) \"abcd\")", at * 16)).collect() };
+    for engine in engines() {
+        let mut store = Store::new(&engine);
+        let wat = format!("(module (memory (export \"m\") 16) {})", segments(50_000));
+        let module = Module::new(&engine, wat.as_bytes()).unwrap();
+        let (instance, calls) = writes_of(|| Instance::new(&mut store, &module, &[]).unwrap());
+        assert!(calls < 100, "{calls}");
+        let memory = instance.get_memory(&store, "m").unwrap();
+        let bytes = memory.bytes(&store).unwrap();
+        assert!((0..50_000).all(|at| &bytes[at * 16..at * 16 + 16] == b"abcd\0\0\0\0\0\0\0\0\0\0\0\0"));
+        assert!(bytes[50_000 * 16..].iter().all(|&byte| byte == 0));
+    }
+}
+
+/// System calls by which this thread wrote something.
+fn writes_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let writes = || -> u64 {
+        let io = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+        io.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap().parse().unwrap()
+    };
+    let before = writes();
+    let result = work();
+    (result, writes() - before)
+}

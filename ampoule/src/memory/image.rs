@@ -60,10 +60,7 @@ impl MemoryImage {
         let Some(span) = worthwhile_span(byte_len, pieces, cache.image_policy()) else { return Ok(None) };
         let file = rustix::fs::memfd_create("ampoule-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         rustix::fs::ftruncate(&file, span.len() as u64)?;
-        for &(offset, bytes) in pieces {
-            // An empty piece may lie anywhere.
-            write_at(&file, bytes, offset.saturating_sub(span.start as u64))?;
-        }
+        write_pieces(&file, &span, pieces)?;
         rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
         let view = Mapping::private_file(&file, span.len(), Access::Read)?;
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -101,6 +98,27 @@ impl Drop for MemoryImage {
     fn drop(&mut self) {
         self.cache.forget_image(self.id);
     }
+}
+
+/// Writes the pieces, which lie in `span` where they aren't empty, to a file that holds it. Takes no more system calls and page
+/// faults together than the span has pages: a module may consist of segments of a few bytes.
+fn write_pieces(file: &OwnedFd, span: &Range<usize>, pieces: &[(u64, &[u8])]) -> Result<(), MemoryError> {
+    // An empty piece may lie anywhere.
+    let pieces = pieces.iter().filter(|(_, bytes)| !bytes.is_empty());
+    if pieces.clone().count() <= span.len() / PAGE {
+        for &(offset, bytes) in pieces {
+            write_at(file, bytes, offset - span.start as u64)?;
+        }
+        return Ok(());
+    }
+    let mapping = Mapping::shared_file(file, span.len(), Access::ReadWrite)?;
+    for &(offset, bytes) in pieces {
+        let at = offset as usize - span.start;
+        assert!(at + bytes.len() <= mapping.len(), "a span holds every piece");
+        // SAFETY: just checked; the mapping is writable, and new.
+        unsafe { mapping.base().add(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+    Ok(())
 }
 
 /// The page-aligned range of an image of these pieces, if one is worth making.
@@ -178,8 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn many_pieces_are_as_few() {
+        let cache = MemoryCache::new();
+        let words: Vec<[u8; 8]> = (0..20_000u64).map(u64::to_le_bytes).collect();
+        // Each overlaps the one before by four bytes; an empty one lies where nothing fits.
+        let mut pieces: Vec<_> = words.iter().zip(0..).map(|(word, at)| (5000 + at * 4, &word[..])).collect();
+        pieces.insert(0, (5001, BIG));
+        pieces.insert(7, (1 << 20, &[]));
+        let image = MemoryImage::new(1 << 20, &pieces, &cache).unwrap().unwrap();
+        let mut expected = vec![0; 1 << 20];
+        pieces.iter().for_each(|&(at, bytes)| expected[at as usize..][..bytes.len()].copy_from_slice(bytes));
+        let mut bytes = vec![0u8; image.range().len()];
+        // SAFETY: `bytes` is ours and writable.
+        unsafe { image.copy(image.range(), bytes.as_mut_ptr()) };
+        assert!(bytes == expected[image.range()]);
+    }
+
+    #[test]
     fn nobody_can_change_the_file() {
         let cache = MemoryCache::new();
+        let many: Vec<(u64, &[u8])> = (0..100 << 10).map(|at| (at, &BIG[..1])).collect();
+        let image = MemoryImage::new(1 << 20, &many, &cache).unwrap().unwrap();
+        assert_eq!(rustix::io::pwrite(image.file(), b"x", 0), Err(rustix::io::Errno::PERM));
         let image = MemoryImage::new(1 << 20, &[(0, BIG)], &cache).unwrap().unwrap();
         assert_eq!(rustix::io::pwrite(image.file(), b"x", 0), Err(rustix::io::Errno::PERM));
         assert_eq!(rustix::fs::ftruncate(image.file(), 0), Err(rustix::io::Errno::PERM));
