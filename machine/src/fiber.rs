@@ -133,6 +133,9 @@ pub struct Fiber {
     stack: FiberStack,
 }
 
+// SAFETY: the link is a part of the stack (1), which may go to another thread; who resumes a fiber may do so on any.
+unsafe impl Send for Fiber {}
+
 impl Fiber {
     /// An idle fiber.
     pub fn new(stack: FiberStack) -> Box<Self> {

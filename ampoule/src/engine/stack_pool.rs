@@ -1,15 +1,18 @@
 //! An engine's stacks for fibers: kept when a store is done with them, made when there is none.
 //!
 //! A store keeps the stack that it used last, so that its next asynchronous call needs neither this pool nor the operating system.
-//! Where stacks are counted or cleared, it gives each back at once.
+//! Where stacks are counted or cleared, it gives each back at once, so that a stack is counted only while a call needs it. A counted
+//! one then keeps the memory that it used for as long as there are as many stores that make asynchronous calls: what
+//! each would keep by itself, without asking the system at every call.
 
 use crate::engine::config::Config;
 use crate::error::{Error, ErrorKind};
-use ampoule_machine::fiber::FiberStack;
 /// A stack that the embedder provides.
 pub use ampoule_machine::fiber::HostStack;
+use ampoule_machine::fiber::{Fiber, FiberStack};
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Makes stacks for fibers in place of the engine.
 pub trait HostStackCreator: Send + Sync {
@@ -40,11 +43,17 @@ pub(crate) struct StackPool {
     state: Mutex<State>,
 }
 
+/// `used` never has more stacks than there are stores in `stores`.
 #[derive(Default)]
 struct State {
+    /// Stacks as good as new.
     idle: Vec<FiberStack>,
+    /// Stacks as their last fiber left them, that one at the end.
+    used: VecDeque<Box<Fiber>>,
     /// Stacks that were taken and not given back.
     taken: usize,
+    /// Stores that have taken a counted stack, and live.
+    stores: usize,
 }
 
 /// Stacks kept where their number is not limited.
@@ -71,23 +80,28 @@ impl StackPool {
         self.limit.is_none() && !self.zeroing
     }
 
-    /// A stack.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An idle fiber on a stack.
     ///
     /// # Errors
     /// Where as many as there may be are in use, or none can be made.
-    pub(crate) fn take(&self) -> Result<FiberStack, Error> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn take(&self) -> Result<Box<Fiber>, Error> {
+        let mut state = self.lock();
         if let Some(limit) = self.limit.filter(|&limit| state.taken >= limit) {
             let message = format!("maximum concurrent limit of {limit} for fibers reached");
             return Err(Error::new(ErrorKind::Limit(message)));
         }
         state.taken += 1;
-        if let Some(stack) = state.idle.pop() {
-            return Ok(stack);
+        if let Some(fiber) = state.used.pop_back() {
+            return Ok(fiber);
         }
+        let idle = state.idle.pop();
         // The embedder's function runs without the lock.
         drop(state);
-        self.make().inspect_err(|_| self.state.lock().unwrap_or_else(PoisonError::into_inner).taken -= 1)
+        idle.map_or_else(|| self.make(), Ok).map(Fiber::new).inspect_err(|_| self.lock().taken -= 1)
     }
 
     fn make(&self) -> Result<FiberStack, Error> {
@@ -100,16 +114,49 @@ impl StackPool {
             .ok_or_else(|| Error::message("the host's stack is too short, or not at page boundaries"))
     }
 
-    /// Takes a stack back.
-    pub(crate) fn give(&self, mut stack: FiberStack) {
+    /// Takes an idle fiber back, with its stack.
+    pub(crate) fn give(&self, fiber: Box<Fiber>) {
         // The embedder may have made its stacks to be looked after by itself: none is kept.
         let keeps = self.host.is_none();
+        if keeps && !self.zeroing {
+            let mut state = self.lock();
+            if state.used.len() < state.stores {
+                state.taken -= 1;
+                state.used.push_back(fiber);
+                return;
+            }
+        }
+        self.keep_idle(fiber.end(), keeps, 1);
+    }
+
+    /// Notes a store that takes stacks and keeps none by itself. It leaves, once, when it is dropped.
+    pub(crate) fn join(&self) {
+        self.lock().stores += 1;
+    }
+
+    /// See [`StackPool::join`].
+    pub(crate) fn leave(&self) {
+        let mut state = self.lock();
+        state.stores -= 1;
+        let excess = if state.used.len() > state.stores { state.used.pop_front() } else { None };
+        drop(state);
+        if let Some(fiber) = excess {
+            self.keep_idle(fiber.end(), true, 0);
+        }
+    }
+
+    /// Makes a stack as good as new and keeps it, if there are not as many as there may be. `taken` of it were counted so far.
+    fn keep_idle(&self, mut stack: FiberStack, keeps: bool, taken: usize) {
         if keeps {
             stack.reset(self.keep_resident, self.zeroing);
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.taken -= 1;
-        if keeps && state.idle.len() < self.limit.unwrap_or(MAX_IDLE) {
+        let mut state = self.lock();
+        state.taken -= taken;
+        let has_room = match self.limit {
+            Some(limit) => state.idle.len() + state.used.len() + state.taken < limit,
+            None => state.idle.len() < MAX_IDLE,
+        };
+        if keeps && has_room {
             state.idle.push(stack);
         } else {
             // Unmapping, or the embedder's finalizer.
@@ -134,9 +181,9 @@ mod tests {
         let stack = pool.take().unwrap();
         let error = pool.take().err().expect("the only one is out");
         assert!(error.to_string().contains("maximum concurrent limit of 1 for fibers reached"));
-        let range = stack.range();
+        let range = stack.stack().range();
         pool.give(stack);
-        assert_eq!(pool.take().unwrap().range(), range);
+        assert_eq!(pool.take().unwrap().stack().range(), range);
     }
 
     #[test]
@@ -145,14 +192,14 @@ mod tests {
             let pool = one_stack(keep_resident);
             let pool = StackPool::new(&Config { async_stack_zeroing: true, pool, ..Config::default() });
             let stack = pool.take().unwrap();
-            let range = stack.range();
+            let range = stack.stack().range();
             for address in range.clone().step_by(4096) {
                 // SAFETY: the stack is ours, and no fiber is on it.
                 unsafe { (address as *mut u8).write(1) };
             }
             pool.give(stack);
             let stack = pool.take().unwrap();
-            assert_eq!(stack.range(), range);
+            assert_eq!(stack.stack().range(), range);
             for address in range.step_by(4096) {
                 // SAFETY: as above.
                 assert_eq!(unsafe { (address as *const u8).read() }, 0);

@@ -104,6 +104,8 @@ pub(crate) struct Fibers {
     async_only: bool,
     /// The fiber that was used last, idle.
     spare: Option<Box<Fiber>>,
+    /// Whether the engine's stacks know of the store, as one that keeps none by itself.
+    joined: bool,
 }
 
 const ASYNC_ONLY: &str = "store configuration requires that `*_async` functions are used instead";
@@ -337,16 +339,21 @@ impl Store {
     /// An idle fiber for a task.
     #[inline]
     fn take_fiber(&mut self) -> Result<Box<Fiber>, Error> {
-        self.fibers.spare.take().map_or_else(|| self.engine.stacks().take().map(Fiber::new), Ok)
+        self.fibers.spare.take().map_or_else(|| self.engine.stacks().take(), Ok)
     }
 
     #[inline]
     fn give_fiber(&mut self, fiber: Box<Fiber>) {
-        if self.fibers.spare.is_none() && self.engine.stacks().lends_for_long() {
+        let stacks = self.engine.stacks();
+        if stacks.lends_for_long() && self.fibers.spare.is_none() {
             self.fibers.spare = Some(fiber);
-        } else {
-            self.engine.stacks().give(fiber.end());
+            return;
         }
+        if !stacks.lends_for_long() && !self.fibers.joined {
+            self.fibers.joined = true;
+            stacks.join();
+        }
+        stacks.give(fiber);
     }
 
     /// Gives up every task, before the store is dropped.
@@ -359,7 +366,10 @@ impl Store {
                 Core::give_up((*store).vm.entry.waiting_task.cast());
             }
             if let Some(fiber) = (*store).fibers.spare.take() {
-                (*store).engine.stacks().give(fiber.end());
+                (*store).engine.stacks().give(fiber);
+            }
+            if mem::take(&mut (*store).fibers.joined) {
+                (*store).engine.stacks().leave();
             }
         }
     }

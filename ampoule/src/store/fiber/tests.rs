@@ -1,7 +1,7 @@
 //! Claims about asynchronous calls: what waits, what is given up, and which stacks they leave behind.
 
 use super::*;
-use crate::{Caller, Engine, Extern, Func, FuncType, Instance, Module, Val, ValType};
+use crate::{Caller, Config, Engine, Extern, Func, FuncType, Instance, Module, PoolConfig, Val, ValType};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -205,6 +205,71 @@ fn a_panic_of_the_work_is_an_error() {
     assert_eq!(results[0], Val::I32(1));
 }
 
+/// An engine that counts its stacks, with so many of them.
+fn counting(total_stacks: u32) -> Engine {
+    let pool = PoolConfig { total_stacks, ..PoolConfig::default() };
+    Engine::new(&Config { pool: Some(pool), ..Config::default() }).unwrap()
+}
+
+/// A task that uses some stack, waits once, and finds what it wrote there.
+fn run_on_stack(store: &mut Store, pattern: u8) {
+    let mut first = task(store, move |store| {
+        let bytes = std::hint::black_box([pattern; 20_000]);
+        store.suspend()?;
+        assert!(std::hint::black_box(bytes).iter().all(|&byte| byte == pattern));
+        Ok(())
+    });
+    assert!(poll(&mut first).is_pending());
+    assert!(matches!(poll(&mut first), Poll::Ready(Ok(()))));
+}
+
+#[test]
+fn counted_stacks_keep_their_memory_while_there_are_stores_for_them() {
+    let faults = || {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        stat.rsplit_once(") ").unwrap().1.split(' ').nth(7).unwrap().parse::<u64>().unwrap()
+    };
+    let engine = counting(3);
+    let mut stores = [0, 1].map(|_| Store::new(&engine));
+    let mut many = || {
+        let before = faults();
+        (0..100).for_each(|round| stores.iter_mut().for_each(|store| run_on_stack(store, round)));
+        faults() - before
+    };
+    many();
+    let found = many();
+    assert!(found < 100, "{found} page faults");
+    let range = {
+        let fiber = engine.stacks().take().unwrap();
+        let range = fiber.stack().range();
+        engine.stacks().give(fiber);
+        range
+    };
+    let written = || ampoule_machine::os::pagemap::written_bytes(range.start, range.len());
+    assert!(written().is_none_or(|bytes| bytes > 20_000));
+    drop(stores);
+    assert!(written().is_none_or(|bytes| bytes == 0), "nobody is left who would use it");
+}
+
+#[test]
+fn threads_with_many_stores_are_refused_no_counted_stack() {
+    let engine = counting(3);
+    std::thread::scope(|scope| {
+        for pattern in 0..3 {
+            let engine = &engine;
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    let mut stores: Vec<_> = (0..4).map(|_| Store::new(engine)).collect();
+                    (0..20).for_each(|_| stores.iter_mut().for_each(|store| run_on_stack(store, pattern)));
+                }
+            });
+        }
+    });
+    let all = [(); 3].map(|()| engine.stacks().take().unwrap());
+    assert!(engine.stacks().take().is_err());
+    drop(all);
+}
+
 #[test]
 fn a_store_keeps_its_stack() {
     let mut store = Store::new(&Engine::default());
@@ -218,7 +283,7 @@ fn a_store_keeps_its_stack() {
     let engine = store.engine().clone();
     drop(store);
     let again = engine.stacks().take().unwrap();
-    assert_eq!(again.range(), range, "the engine has it now");
+    assert_eq!(again.stack().range(), range, "the engine has it now");
     drop(again);
     assert_eq!(ampoule_machine::stack::stack_around(range.start + 5), None);
 }
