@@ -1,4 +1,4 @@
-"""Builds what the benchmarks need into `.cache/bench`: the driver for each library, the kernels, a module of data."""
+"""Builds what the benchmarks need into `.cache/bench`: the driver for each library, the kernels, modules of data."""
 
 import hashlib
 import os
@@ -109,16 +109,29 @@ def leb128(value):
     return out + bytes([value])
 
 
-def build_data_module():
-    """A module of 32 pages of memory and one active segment of 1 MiB, no byte of it zero."""
-    path = CACHE / "data.wasm"
-    data = bytes(1 + i % 255 for i in range(1 << 20))
+def build_modules():
+    """Modules that are easier counted than written, by the name that cases call them by."""
 
     def section(number, body):
         return bytes([number]) + leb128(len(body)) + body
 
+    def module(name, *sections):
+        path = CACHE / f"{name}.wasm"
+        path.write_bytes(b"\0asm\x01\0\0\0" + b"".join(sections))
+        return path
+
+    def segment(offset, data):
+        offset = bytes([offset & 127 | 128, offset >> 7 & 127 | 128, offset >> 14])  # Signed, 20 bits.
+        return b"\x00\x41" + offset + b"\x0b" + leb128(len(data)) + data
+
+    CACHE.mkdir(parents=True, exist_ok=True)
     memory = section(5, b"\x01\x00" + leb128(32))
-    segment = b"\x01\x00\x41" + b"\x80\x80\x04" + b"\x0b" + leb128(len(data)) + data  # i32.const 65536
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\0asm\x01\0\0\0" + memory + section(11, segment))
-    return path
+    megabyte = bytes(1 + i % 255 for i in range(1 << 20))
+    words = [segment(at * 16, b"abcd") for at in range(53_000)]
+    table = b"\x70\x00" + leb128(10_000_000)
+    return {
+        # 1 MiB in one active segment, no byte of it zero.
+        "data": module("data", memory, section(11, leb128(1) + segment(65536, megabyte))),
+        "segments": module("segments", memory, section(11, leb128(len(words)) + b"".join(words))),
+        "tables": module("tables", section(4, leb128(100) + table * 100)),
+    }

@@ -73,12 +73,14 @@ def accessor(name, title, **bounds):
     return Case("accessors", name, title, (name,), **bounds)
 
 
-# `{data}` is a module with 1 MiB of data that build.py writes; `{python}` and the like are the real programs.
+# `{data}`, `{segments}` and `{tables}` are modules that build.py writes; `{python}` and the like are the real programs.
 CASES = [
     Case("calls", "call_checked", "host→guest (i32,i32)→i32, checked", ("call_checked",), owed=0.15, budget=0.07),
     Case("calls", "call_unchecked", "host→guest (i32,i32)→i32, unchecked", ("call_unchecked",), owed=0.5, budget=0.28),
     Case("calls", "call_nothing", "host→guest ()→(), checked", ("call_nothing",)),
     Case("calls", "call_wide", "host→guest, 8 arguments, 2 results, checked", ("call_wide",)),
+    Case("calls", "call_funcref", "host→guest (funcref)→funcref, checked", ("call_funcref",), owed=0.3),
+    Case("calls", "call_portable", "host→guest (i32,i32)→i32, wasm_func_call", ("call_portable",), owed=0.3),
     Case("calls", "host_checked", "guest→host (i32,i32)→i32, checked", ("host_checked",), owed=0.25, budget=0.11),
     Case("calls", "host_unchecked", "guest→host (i32,i32)→i32, unchecked", ("host_unchecked",), owed=0.8, budget=0.71),
     Case("calls", "host_nothing", "guest→host ()→(), checked", ("host_nothing",)),
@@ -87,6 +89,7 @@ CASES = [
     Case("native calls", "native_import", "guest→host (i32,i32)→i32", ("native_import",)),
     Case("asynchronous calls", "async_call", "call (i32,i32)→i32 as a future, one poll", ("async_call",),
          owed=0.25, budget=0.2),
+    Case("asynchronous calls", "async_call_pooled", "the same with the pooling allocator", ("async_call_pooled",), owed=0.3),
     Case("asynchronous calls", "async_wait", "call that waits for the host once", ("async_wait",)),
     Case("asynchronous calls", "async_drop", "call dropped at its first yield", ("async_drop",)),
     Case("asynchronous calls", "async_yield_epoch", "yield at an epoch deadline + resume", ("async_yield_epoch",),
@@ -123,15 +126,22 @@ CASES = [
     instance("memory", "instance with a memory", "instance_memory.wat", "PLAIN", owed=0.25, budget=0.12),
     instance("data", "instance with 1 MiB of data", "{data}", "PLAIN"),
     instance("touch", "instance that touches 16 pages", "instance_memory.wat", "TOUCH"),
+    instance("tables", "instance with 100 tables of 10,000,000", "{tables}", "PLAIN", owed=1.0),
+    Case("stores and instances", "instance_two_threads", "instance with a memory, 2 threads at once",
+         ("instance_two_threads", "instance_memory.wat", "PLAIN"), owed=0.4),
     pooled("trivial", "trivial instance", "instance_trivial.wat", "PLAIN"),
     pooled("memory", "instance with a memory", "instance_memory.wat", "PLAIN", owed=0.5, budget=0.35),
     pooled("pre", "instance with a memory by instance_pre", "instance_memory.wat", "PRE", owed=0.5, budget=0.35),
-    pooled("touch", "instance that touches 16 pages", "instance_memory.wat", "TOUCH"),
+    pooled("touch", "instance that touches 16 pages", "instance_memory.wat", "TOUCH", owed=0.5),
     Case("pooled instances", "pooled_threads", "instance with a memory, 4 threads at once",
          ("pooled_threads", "instance_memory.wat", "PLAIN"), owed=0.5),
     module_new("python", "CPython", owed=0.03, budget=0.02),
     module_new("graphviz", "Graphviz"),
     module_new("resvg", "resvg"),
+    Case("modules", "start_segments", "module_new + instance, 53,000 data segments", ("start", "{segments}"), kind=MODULE,
+         figure="median_ns", owed=1.0),
+    Case("modules", "deserialize_python", "deserialize_file, CPython", ("deserialize", "{python}"), kind=MODULE, owed=1.0,
+         guest="python"),
     Case("modules", "deserialize_graphviz", "deserialize_file, Graphviz", ("deserialize", "{graphviz}"), kind=MODULE,
          guest="graphviz"),
     Case("modules", "python_print", "process start to CPython's print(1)", ("python", "{python}", "print(1)"),

@@ -78,13 +78,13 @@ class Bench:
 class CaseJob:
     """One case on its way: the figures of its rounds, or why there are none."""
 
-    def __init__(self, bench, case, data_module):
+    def __init__(self, bench, case, modules):
         self.bench, self.case, self.name, self.failure = bench, case, case.name, None
         self.rounds = bench.rounds if case.kind == cases.MICRO else bench.slow_rounds
         self.figures = {side: [] for side in SIDES}
         if case.guest and not bench.guests[case.guest].is_file():
             self.failure = f"{bench.guests[case.guest]} is missing: run `cargo xtask guests`"
-        paths = {name: str(path) for name, path in bench.guests.items()} | {"data": str(data_module)}
+        paths = {name: str(path) for name, path in bench.guests.items()} | {name: str(path) for name, path in modules.items()}
         self.arguments = [re.sub(r"^\{(\w+)\}$", lambda found: paths[found.group(1)], part) for part in case.command]
 
     def round(self, turn):
@@ -206,7 +206,7 @@ def run_all(options, bench):
     kernels = [kernel for kernel in build.kernels() if wanted.search(f"kernel_{kernel.name}") or wanted.search("kernels")]
     if not chosen and not kernels:
         raise SystemExit(f"no case matches {options.only!r}")
-    data_module = build.build_data_module()
+    modules = build.build_modules()
     if kernels:
         zig = build.find_zig(options.zig)
         for kernel in kernels:
@@ -215,7 +215,7 @@ def run_all(options, bench):
 
     # A round goes once through everything, so that a busy minute of the machine spoils one round of many cases and
     # not all rounds of one.
-    case_jobs = [CaseJob(bench, case, data_module) for case in chosen]
+    case_jobs = [CaseJob(bench, case, modules) for case in chosen]
     kernel_jobs = [KernelJob(bench, kernel) for kernel in kernels]
     for turn in range(bench.rounds):
         for job in case_jobs + kernel_jobs:

@@ -137,6 +137,17 @@ static void case_call(char **arguments) {
   measure(call, &async);
 }
 
+static void case_call_pooled(char **arguments) {
+  (void)arguments;
+  wasm_config_t *config = wasm_config_new();
+  wasmtime_pooling_allocation_config_t *pool = wasmtime_pooling_allocation_config_new();
+  wasmtime_pooling_allocation_strategy_set(config, pool);
+  wasmtime_pooling_allocation_config_delete(pool);
+  async_t async = {0};
+  prepare(&async, config, "add");
+  measure(call, &async);
+}
+
 /* One continuation asked in vain a turn, but for the first of each call. */
 static void case_yield_host(char **arguments) {
   (void)arguments;
@@ -219,6 +230,7 @@ static void case_suspended(char **arguments) {
 
 const case_t async_cases[] = {
     {"async_call", 0, case_call},
+    {"async_call_pooled", 0, case_call_pooled},
     {"async_wait", 0, case_wait_once},
     {"async_drop", 0, case_drop},
     {"async_yield_epoch", 0, case_yield_epoch},

@@ -1,4 +1,7 @@
 /* Calls between host and guest, checked (`wasmtime_val_t`) and unchecked (`wasmtime_val_raw_t`), both ways. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "bench.h"
 
 typedef struct {
@@ -104,6 +107,59 @@ static void call_wide(void *env, uint64_t turns) {
   }
 }
 
+static void call_funcref(void *env, uint64_t turns) {
+  call_t *call = env;
+  wasmtime_val_t arg = {.kind = WASMTIME_FUNCREF, .of.funcref = call->func}, result;
+  for (uint64_t i = 0; i < turns; i++) {
+    wasm_trap_t *trap = NULL;
+    wasmtime_error_t *error = wasmtime_func_call(call->context, &call->func, &arg, 1, &result, 1, &trap);
+    if (error || trap || result.of.funcref.store_id != call->func.store_id) fail("same went wrong");
+  }
+}
+
+/* --- The same by the portable interface --- */
+
+static wasm_trap_t *portable_nothing(const wasm_val_vec_t *args, wasm_val_vec_t *results) {
+  (void)args, (void)results;
+  return NULL;
+}
+
+static void call_portable(void *env, uint64_t turns) {
+  for (uint64_t i = 0; i < turns; i++) {
+    wasm_val_t values[2] = {WASM_I32_VAL((int32_t)i), WASM_I32_VAL(3)}, answers[1] = {WASM_INIT_VAL};
+    wasm_val_vec_t args = WASM_ARRAY_VEC(values), results = WASM_ARRAY_VEC(answers);
+    if (wasm_func_call(env, &args, &results) || answers[0].of.i32 != (int32_t)i + 3) fail("add went wrong");
+  }
+}
+
+static wasm_module_t *portable_module(wasm_store_t *store, const char *name) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s", options.guests, name);
+  bytes_t text = read_file(path);
+  wasm_byte_vec_t binary;
+  check(wasmtime_wat2wasm((const char *)text.data, text.size, &binary), NULL, "wat2wasm");
+  wasm_module_t *module = wasm_module_new(store, &binary);
+  if (!module) fail("module_new");
+  wasm_byte_vec_delete(&binary);
+  free(text.data);
+  return module;
+}
+
+static void case_call_portable(char **a) {
+  (void)a;
+  wasm_engine_t *engine = wasm_engine_new();
+  wasm_store_t *store = wasm_store_new(engine);
+  wasm_functype_t *pair = functype_of_i32(2, 1), *nothing = functype_of_i32(0, 0);
+  wasm_extern_t *given[2] = {wasm_func_as_extern(wasm_func_new(store, pair, portable_nothing)),
+                             wasm_func_as_extern(wasm_func_new(store, nothing, portable_nothing))};
+  wasm_extern_vec_t imports = WASM_ARRAY_VEC(given), exports;
+  wasm_module_t *module = portable_module(store, "calls.wat");
+  wasm_instance_t *instance = wasm_instance_new(store, module, &imports, NULL);
+  if (!instance) fail("instantiation");
+  wasm_instance_exports(instance, &exports);
+  measure(call_portable, wasm_extern_as_func(exports.data[0]));
+}
+
 /* --- Guest to host: the loop is in the guest, one call into it per batch --- */
 
 static void call_guest_loop(void *env, uint64_t turns) {
@@ -130,6 +186,7 @@ static void case_call_checked(char **a) { (void)a, run_with("add", true, call_ch
 static void case_call_unchecked(char **a) { (void)a, run_with("add", true, call_unchecked); }
 static void case_call_nothing(char **a) { (void)a, run_with("nothing", true, call_nothing); }
 static void case_call_wide(char **a) { (void)a, run_with("wide", true, call_wide); }
+static void case_call_funcref(char **a) { (void)a, run_with("same", true, call_funcref); }
 static void case_host_checked(char **a) { (void)a, run_with("call_host", true, call_guest_sum); }
 static void case_host_unchecked(char **a) { (void)a, run_with("call_host", false, call_guest_sum); }
 static void case_host_nothing(char **a) { (void)a, run_with("call_host_nothing", true, call_guest_loop); }
@@ -137,6 +194,7 @@ static void case_host_nothing(char **a) { (void)a, run_with("call_host_nothing",
 const case_t call_cases[] = {
     {"call_checked", 0, case_call_checked},     {"call_unchecked", 0, case_call_unchecked},
     {"call_nothing", 0, case_call_nothing},     {"call_wide", 0, case_call_wide},
+    {"call_funcref", 0, case_call_funcref},     {"call_portable", 0, case_call_portable},
     {"host_checked", 0, case_host_checked},     {"host_unchecked", 0, case_host_unchecked},
     {"host_nothing", 0, case_host_nothing},     {NULL, 0, NULL},
 };

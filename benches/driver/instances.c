@@ -11,6 +11,7 @@ typedef struct {
   wasmtime_module_t *module;
   wasmtime_instance_pre_t *pre;
   bool touch;
+  bytes_t bytes;
 } life_t;
 
 static void store_life(void *env, uint64_t turns) {
@@ -90,17 +91,41 @@ static void *share_of_lives(void *env) {
   return NULL;
 }
 
-static void instance_life_in_threads(void *env, uint64_t turns) {
-  share_t share = {env, turns / THREADS + 1};
+static void lives_in_threads(life_t *life, uint64_t turns, int count) {
+  share_t share = {life, turns / count + 1};
   pthread_t threads[THREADS];
-  for (int i = 0; i < THREADS; i++)
+  for (int i = 0; i < count; i++)
     if (pthread_create(&threads[i], NULL, share_of_lives, &share) != 0) fail("cannot make a thread");
-  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < count; i++) pthread_join(threads[i], NULL);
 }
+
+static void instance_life_in_threads(void *env, uint64_t turns) { lives_in_threads(env, turns, THREADS); }
+
+static void instance_life_in_two_threads(void *env, uint64_t turns) { lives_in_threads(env, turns, 2); }
 
 static void case_pooled_threads(char **arguments) {
   life_t life = pooled_life_of(arguments);
   measure(instance_life_in_threads, &life);
+}
+
+static void case_two_threads(char **arguments) {
+  life_t life = life_of(arguments);
+  measure(instance_life_in_two_threads, &life);
+}
+
+/* From bytes to an instance, and everything deleted. */
+static double step_start(void *env) {
+  life_t *life = env;
+  double start = now_ns();
+  check(wasmtime_module_new(life->engine, life->bytes.data, life->bytes.size, &life->module), NULL, "module_new");
+  wasmtime_store_delete(live(life));
+  wasmtime_module_delete(life->module);
+  return now_ns() - start;
+}
+
+static void case_start(char **arguments) {
+  life_t life = {.engine = wasm_engine_new(), .bytes = read_file(arguments[0])};
+  measure_steps(step_start, &life);
 }
 
 static long resident_bytes(void) {
@@ -124,6 +149,8 @@ static void case_footprint(char **arguments) {
 const case_t instance_cases[] = {
     {"store", 0, case_store},
     {"instance", 2, case_instance},
+    {"start", 1, case_start},
+    {"instance_two_threads", 2, case_two_threads},
     {"pooled", 2, case_pooled},
     {"pooled_threads", 2, case_pooled_threads},
     {"footprint", 2, case_footprint},

@@ -10,6 +10,8 @@
     (i64.add (local.get 0) (local.get 3))
     (f64.add (local.get 4) (local.get 7)))
 
+  (func (export "same") (param funcref) (result funcref) (local.get 0))
+
   ;; sum = host.add(sum, i) for each turn.
   (func (export "call_host") (param $turns i32) (result i32) (local $sum i32)
     (loop $again

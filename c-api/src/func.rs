@@ -143,7 +143,6 @@ pub unsafe extern "C" fn wasmtime_func_call(
 ///
 /// # Safety
 /// As for `wasmtime_func_call`.
-#[cold]
 pub(crate) unsafe fn call_converted(
     store: &mut Store,
     func: &Func,
@@ -152,15 +151,16 @@ pub(crate) unsafe fn call_converted(
     results: *mut wasmtime_val_t,
     nresults: usize,
 ) -> Result<(), Error> {
-    // SAFETY: by the caller.
-    let args = (0..nargs).map(|index| from_c(unsafe { &*args.add(index) })).collect::<Result<Vec<_>, _>>()?;
-    let mut answers = vec![Val::I32(0); nresults];
-    func.call(store, &args, &mut answers)?;
-    for (index, answer) in answers.into_iter().enumerate() {
-        // SAFETY: by the caller.
-        unsafe { results.add(index).write(into_c(answer)) };
+    // SAFETY: by the caller; what is given was compared with the expected type, and the guest's results are of theirs.
+    unsafe {
+        let arg = |store: &Store, at, expected| from_c(&*args.add(at))?.to_argument(store, expected);
+        func.call_with(store, (nargs, nresults), arg, |store, types, raw| {
+            for (at, (raw, &ty)) in raw.iter().zip(types).enumerate() {
+                results.add(at).write(into_c(Val::from_raw(store, raw, ty)));
+            }
+            Ok(())
+        })
     }
-    Ok(())
 }
 
 #[unsafe(no_mangle)]

@@ -12,7 +12,7 @@ use crate::func::host::HostFunc;
 use crate::func::val::Val;
 use crate::store::Store;
 use crate::store::calls::AtEnd;
-use ampoule_core::types::FuncType;
+use ampoule_core::types::{FuncType, ValType};
 use ampoule_core::vm::{VmContext, VmFunc, VmFuncRef, VmVal, VmValRaw};
 use ampoule_machine::arch::{entry, raw_call};
 use std::ffi::c_void;
@@ -121,26 +121,59 @@ impl Func {
     /// Where arguments or results don't fit the type or belong to another store, nothing runs. A trap, a host function's
     /// error or the guest's exit otherwise; the store stays usable.
     pub fn call(&self, store: &mut Store, args: &[Val], results: &mut [Val]) -> Result<(), Error> {
-        let ty = self.signature(store)?.ty().clone();
-        if args.len() != ty.params().len() {
-            return Err(Error::params_mismatch(&ty, args.len()));
+        let counts = (args.len(), results.len());
+        let arg = |store: &Store, at: usize, expected| args[at].to_argument(store, expected);
+        // SAFETY: what is given was compared with the expected type.
+        unsafe {
+            self.call_with(store, counts, arg, |store, types, raw| {
+                for ((result, raw), &ty) in results.iter_mut().zip(raw).zip(types) {
+                    // SAFETY: the guest returned values of its result types, of this store.
+                    *result = Val::from_raw(store, raw, ty);
+                }
+                Ok(())
+            })
         }
-        if results.len() != ty.results().len() {
-            return Err(Error::results_mismatch(&ty, results.len()));
+    }
+
+    /// As [`Func::call`], for values that are held in another form, so many arguments and results of them: `arg` gives the argument at a
+    /// position as guest code holds it, of the type that it is told; `take` gets the results, which are of the types beside them.
+    ///
+    /// # Errors
+    /// As [`Func::call`], and what the two say; nothing runs after an error of `arg`.
+    ///
+    /// # Safety
+    /// What `arg` gives is of the type, and of this store.
+    #[inline]
+    pub unsafe fn call_with(
+        &self,
+        store: &mut Store,
+        (num_args, num_results): (usize, usize),
+        mut arg: impl FnMut(&Store, usize, ValType) -> Result<VmValRaw, Error>,
+        take: impl FnOnce(&mut Store, &[ValType], &[VmValRaw]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let signature: *const Signature = self.signature(store)?;
+        // SAFETY: it lives as long as the module or host function it came from, which the store keeps.
+        let ty = unsafe { (*signature).ty() };
+        if num_args != ty.params().len() {
+            return Err(Error::params_mismatch(ty, num_args));
         }
-        let mut raw = vec![VmValRaw { v128: [0; 16] }; args.len().max(results.len())];
-        for ((slot, arg), &expected) in raw.iter_mut().zip(args).zip(ty.params()) {
-            let refused = |error: Error| error.of("argument type mismatch");
-            arg.check_type(expected).map_err(refused)?;
-            *slot = arg.to_raw(store).map_err(refused)?;
+        if num_results != ty.results().len() {
+            return Err(Error::results_mismatch(ty, num_results));
         }
-        // SAFETY: there is a slot for each argument and result, and the arguments were just checked.
+        let (mut few, mut many) = ([VmValRaw { v128: [0; 16] }; 8], Vec::new());
+        let raw = match num_args.max(num_results) {
+            0..=8 => &mut few[..],
+            slots => {
+                many.resize(slots, few[0]);
+                &mut many[..]
+            }
+        };
+        for (at, &expected) in ty.params().iter().enumerate() {
+            raw[at] = arg(store, at, expected)?;
+        }
+        // SAFETY: there is a slot for each argument and result; the arguments by the caller.
         unsafe { self.call_raw(store, raw.as_mut_ptr())? };
-        for ((slot, result), &ty) in raw.iter().zip(results).zip(ty.results()) {
-            // SAFETY: the guest returned values of its result types, of this store.
-            *result = unsafe { Val::from_raw(store, slot, ty) };
-        }
-        Ok(())
+        take(store, ty.results(), &raw[..num_results])
     }
 
     /// Calls the function with arguments as guest code holds them; results replace them.

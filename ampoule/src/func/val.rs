@@ -105,6 +105,16 @@ impl Val {
         Ok(raw)
     }
 
+    /// The value as guest code holds it, for a parameter of this type.
+    ///
+    /// # Errors
+    /// Where it is of another type or store.
+    #[inline]
+    pub fn to_argument(&self, store: &Store, expected: ValType) -> Result<VmValRaw, Error> {
+        let raw = self.check_type(expected).and_then(|()| self.to_raw(store));
+        raw.map_err(|error| error.of("argument type mismatch"))
+    }
+
     /// The value that guest code holds as `raw`.
     ///
     /// # Safety

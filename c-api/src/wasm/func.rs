@@ -6,7 +6,7 @@ use super::store::{StoreRef, wasm_store_t};
 use super::val::{wasm_val_t, wasm_val_vec_t};
 use crate::boundary::{expect, give_trap, guarded};
 use crate::foreign::{Finalizer, Foreign};
-use ampoule::{Error, Extern, Func, FuncType, Val};
+use ampoule::{Error, Extern, Func, FuncType, Store, Val};
 use std::ffi::c_void;
 use std::ptr;
 
@@ -160,18 +160,20 @@ pub extern "C" fn wasm_func_call(
 ) -> Option<Box<wasm_trap_t>> {
     let (store, func) = func.parts();
     let called = guarded(|| {
-        let args = args.as_slice().iter().map(|arg| arg.get(store)).collect::<Result<Vec<_>, _>>()?;
-        let mut answers = vec![Val::I32(0); results.as_slice().len()];
-        func.call(store.get(), &args, &mut answers)?;
-        // All are made before the first is given, since those given are not taken back.
-        let answers =
-            answers.into_iter().map(|answer| wasm_val_t::new(store, answer)).collect::<Result<Vec<_>, _>>()?;
-        for (result, answer) in results.as_mut_slice().iter_mut().zip(answers) {
-            // What is in the vector counts as not filled in: it isn't dropped.
-            // SAFETY: the place is the vector's own.
-            unsafe { ptr::write(result, answer) };
+        let (args, results) = (args.as_slice(), results.as_mut_slice());
+        let arg = |inner: &Store, at: usize, expected| args[at].get(store)?.to_argument(inner, expected);
+        // SAFETY: what is given was compared with the expected type, and the guest's results are of theirs.
+        unsafe {
+            func.call_with(store.get(), (args.len(), results.len()), arg, |inner, types, raw| {
+                // Before the first is given, since those given are not taken back.
+                types.iter().try_for_each(|&ty| wasm_val_t::check_holds(ty))?;
+                for ((result, raw), &ty) in results.iter_mut().zip(raw).zip(types) {
+                    // What is in the vector counts as not filled in: it isn't dropped.
+                    ptr::write(result, wasm_val_t::new(store, Val::from_raw(inner, raw, ty))?);
+                }
+                Ok(())
+            })
         }
-        Ok(())
     });
     called.err().map(give_trap)
 }

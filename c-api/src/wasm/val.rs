@@ -4,7 +4,7 @@ use super::object::wasm_ref_t;
 use super::store::StoreRef;
 use super::valtype::{WASM_EXTERNREF, WASM_F32, WASM_F64, WASM_FUNCREF, WASM_I32, WASM_I64, wasm_valkind_t};
 use crate::own::Vector;
-use ampoule::{Error, Val};
+use ampoule::{Error, Val, ValType};
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 /// A value with its kind. It owns the reference in it.
@@ -51,10 +51,19 @@ impl wasm_val_t {
         }
     }
 
+    /// Refuses the types whose values it can't hold.
+    pub(crate) fn check_holds(ty: ValType) -> Result<(), Error> {
+        match Val::default_for(ty) {
+            Val::AnyRef(_) | Val::ExnRef(_) => Err(Error::message("the portable API has no references of this kind")),
+            Val::V128(_) => Err(Error::message("a vector doesn't fit a value of the portable API")),
+            _ => Ok(()),
+        }
+    }
+
     /// A value for C.
     ///
     /// # Errors
-    /// Where `wasm_val_t` can't hold it: a vector.
+    /// Where `wasm_val_t` can't hold it, see [`wasm_val_t::check_holds`].
     pub(crate) fn new(store: &StoreRef, val: Val) -> Result<Self, Error> {
         let of_ref = |value: Option<Box<wasm_ref_t>>| wasm_val_union { ref_: ManuallyDrop::new(value) };
         let (kind, of) = match val {
@@ -64,10 +73,9 @@ impl wasm_val_t {
             Val::F64(f64) => (WASM_F64, wasm_val_union { f64 }),
             Val::FuncRef(_) => (WASM_FUNCREF, of_ref(wasm_ref_t::new(store, val))),
             Val::ExternRef(_) => (WASM_EXTERNREF, of_ref(wasm_ref_t::new(store, val))),
-            Val::AnyRef(_) | Val::ExnRef(_) => {
-                return Err(Error::message("the portable API has no references of this kind"));
+            Val::AnyRef(_) | Val::ExnRef(_) | Val::V128(_) => {
+                return Err(Self::check_holds(val.ty()).expect_err("there is no room for it"));
             }
-            Val::V128(_) => return Err(Error::message("a vector doesn't fit a value of the portable API")),
         };
         Ok(Self { kind, of })
     }
