@@ -49,13 +49,14 @@ pub use ampoule_core::types::{
     TagType, ValType,
 };
 pub use ampoule_core::vm::{VmVal, VmValRaw};
+pub use ampoule_machine::profiling::Profiler;
 pub use engine::Engine;
 #[cfg(feature = "compiler")]
 pub use engine::cache::config::CacheConfig;
 #[cfg(feature = "compiler")]
 pub use engine::cache::{Cache, CacheStatistics};
 pub use engine::cancel::CancelToken;
-pub use engine::config::{Config, Profiler, Strategy};
+pub use engine::config::{Config, Strategy};
 pub use engine::pool::PoolConfig;
 pub use error::backtrace::{Backtrace, Frame};
 pub use error::{Error, LinkError};

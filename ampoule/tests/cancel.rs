@@ -1,6 +1,6 @@
 //! Cancelling calls: from other threads, by time limits, and never a call that it wasn't meant for.
 
-use ampoule::engine::cancel::CancelCause;
+use ampoule::error::CancelCause;
 use ampoule::error::ErrorKind;
 use ampoule::store::epoch::UpdateDeadline;
 use ampoule::{

@@ -6,7 +6,7 @@ use crate::module::wasmtime_module_t;
 use crate::store::wasmtime_store_t;
 use crate::wasm::bytes::wasm_byte_vec_t;
 use crate::wasm::engine::wasm_engine_t;
-use ampoule::profiling::guest::GuestProfiler;
+use ampoule::profiling::GuestProfiler;
 use std::mem::MaybeUninit;
 use std::slice;
 use std::time::Duration;

@@ -10,5 +10,6 @@ pub mod builtins;
 pub mod code;
 pub mod fiber;
 pub mod os;
+pub mod profiling;
 pub mod stack;
 mod stack_registry;

@@ -17,7 +17,7 @@
 //! 4. A sleeper is announced before it looks for a mark, and the mark comes before the look for a sleeper, so none is missed.
 //! 5. Cancelling takes no lock, allocates nothing and waits for nothing, so that signal handlers may.
 
-use crate::error::Error;
+use crate::error::{CancelCause, Error};
 use ampoule_machine::os::wake::WakeFd;
 use ampoule_machine::os::{fork, futex};
 use std::fmt;
@@ -27,24 +27,6 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
-
-/// Who stopped a call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CancelCause {
-    /// Somebody who held a [`CancelToken`].
-    Token,
-    /// The time limit; see [`crate::Store::set_call_time_limit`].
-    TimeLimit,
-}
-
-impl fmt::Display for CancelCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            CancelCause::Token => "the call was cancelled",
-            CancelCause::TimeLimit => "the call's time limit has passed",
-        })
-    }
-}
 
 /// Cancels calls of one store. Clones are for the same store; any thread may use one, and one may outlive the store.
 #[derive(Clone, Debug)]

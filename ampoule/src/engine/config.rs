@@ -9,6 +9,7 @@ use ampoule_core::features::Features;
 use ampoule_core::tunables::{OptLevel, Tunables};
 use ampoule_machine::fiber::MIN_STACK;
 use ampoule_machine::os::mmap::PAGE;
+use ampoule_machine::profiling::Profiler;
 
 /// The choices for an [`crate::Engine`]. Plain data: nothing is checked until the engine is made.
 #[derive(Clone, Debug)]
@@ -51,19 +52,6 @@ pub struct Config {
     pub native_unwind_info: bool,
     /// Which profiler is told of machine code.
     pub profiler: Profiler,
-}
-
-/// Which profiler is told of machine code as it is placed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Profiler {
-    /// None.
-    None,
-    /// What reads `/tmp/perf-PID.map`, such as Linux `perf`. The file belongs to the process, whose engines share it.
-    PerfMap,
-    /// Linux `perf`, through `jit-PID.dump` in the folder that is current when the process's first such engine is made.
-    JitDump,
-    /// Intel VTune. Without its collector nothing happens.
-    VTune,
 }
 
 /// When functions are compiled.

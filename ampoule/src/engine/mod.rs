@@ -8,6 +8,7 @@ pub mod config;
 pub(crate) mod parallel;
 pub mod pool;
 pub mod stack_pool;
+pub(crate) mod thunks;
 pub(crate) mod timer;
 pub mod type_registry;
 
@@ -16,12 +17,11 @@ use crate::engine::config::Config;
 use crate::engine::config::Strategy;
 use crate::engine::pool::Pool;
 use crate::engine::stack_pool::StackPool;
+use crate::engine::thunks::ArtifactThunks;
 use crate::engine::timer::LazyTimer;
 use crate::engine::type_registry::{Signature, Thunk, TypeRegistry};
 use crate::error::{Error, ErrorKind};
 use crate::memory::cache::MemoryCache;
-use crate::module::thunks::ArtifactThunks;
-use crate::profiling::{self, Reporter};
 #[cfg(feature = "compiler")]
 use ampoule_compiler::{Compiler, new_compiler};
 use ampoule_core::artifact::CompiledFunction;
@@ -30,6 +30,7 @@ use ampoule_core::types::FuncType;
 use ampoule_machine::builtins::Builtins;
 use ampoule_machine::code::space;
 use ampoule_machine::code::thunks::ThunkCode;
+use ampoule_machine::profiling::{self, Reporter};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -267,7 +268,7 @@ impl Engine {
 
     #[cfg(feature = "compiler")]
     pub(crate) fn compile_thunk(&self, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
-        crate::module::compile::compile_thunk(&*self.0.compiler, ty, which)
+        thunks::compile_thunk(&*self.0.compiler, ty, which)
     }
 
     #[cfg(not(feature = "compiler"))]

@@ -7,7 +7,8 @@
 //! The thread ends with its [`Timer`]. A forked child has no such thread, and the lock may have been held when it forked: the child makes
 //! a timer of its own.
 
-use crate::engine::cancel::{CancelCause, Cell};
+use crate::engine::cancel::Cell;
+use crate::error::CancelCause;
 use crate::error::{Error, ErrorKind};
 use ampoule_machine::os::{fork, signals};
 use std::collections::BinaryHeap;

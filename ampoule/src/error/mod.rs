@@ -3,7 +3,6 @@
 
 pub mod backtrace;
 
-use crate::engine::cancel::CancelCause;
 use crate::error::backtrace::Backtrace;
 use ampoule_core::decode::DecodeError;
 use ampoule_core::trap::TrapCode;
@@ -54,6 +53,24 @@ impl From<MemoryFault> for Error {
             inner.memory_fault = Some(fault);
         }
         error
+    }
+}
+
+/// Who stopped a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CancelCause {
+    /// Somebody who held a [`crate::CancelToken`].
+    Token,
+    /// The time limit; see [`crate::Store::set_call_time_limit`].
+    TimeLimit,
+}
+
+impl fmt::Display for CancelCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CancelCause::Token => "the call was cancelled",
+            CancelCause::TimeLimit => "the call's time limit has passed",
+        })
     }
 }
 

@@ -4,7 +4,7 @@ pub mod external;
 pub mod instantiate;
 pub mod linker;
 
-use crate::engine::pool::{Claim, Pool};
+use crate::engine::pool::{Claim, INSTANCE_RECORD_LEN, Pool};
 use crate::error::Error;
 use crate::func::Func;
 use crate::global::Global;
@@ -16,7 +16,7 @@ use crate::store::Store;
 use crate::table::Table;
 use ampoule_core::index::*;
 use ampoule_core::module::Item;
-use ampoule_core::vm::{MemorySlot, VmContext, VmFuncImport, VmFuncRef, VmGlobal, VmLayout};
+use ampoule_core::vm::{MemorySlot, VmContext, VmFuncImport, VmFuncRef, VmGlobal};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
@@ -59,10 +59,7 @@ pub(crate) enum MemoryLink {
 
 const ALIGN: usize = 16;
 
-/// Bytes that an instance of this layout takes, without its memories, tables and what those hold.
-pub(crate) fn description_len(layout: &VmLayout) -> usize {
-    layout.size() + size_of::<InstanceData>()
-}
+const _: () = assert!(size_of::<InstanceData>() <= INSTANCE_RECORD_LEN);
 
 impl InstanceData {
     /// A record with a zeroed block, not yet filled in.

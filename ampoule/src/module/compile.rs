@@ -2,18 +2,16 @@
 
 use crate::engine::Engine;
 use crate::engine::cache::{Cache, Key};
+use crate::engine::thunks::{ArtifactThunks, StoredThunk, compile_thunk};
 use crate::engine::type_registry::Thunk;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::module::ModuleBytes;
 use crate::module::artifact::{self, Expected};
 use crate::module::code_table::{self, CompileFn};
-use crate::module::thunks::{ArtifactThunks, StoredThunk};
-use ampoule_compiler::{Compiler, ModuleInput, NativeShape, ValueShape};
-use ampoule_core::artifact::CompiledFunction;
+use ampoule_compiler::{Compiler, ModuleInput};
 use ampoule_core::features::Features;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::Tunables;
-use ampoule_core::types::FuncType;
 use ampoule_core::vm::VmLayout;
 use ampoule_machine::code::link::Text;
 use ampoule_machine::os::fork;
@@ -126,24 +124,6 @@ impl ModuleCompiler {
             compiler.artifact(&description, &ModuleBytes::Whole(bytes), &text)
         });
     }
-}
-
-/// A thunk for functions of a type.
-///
-/// # Errors
-/// [`ErrorKind::Compile`] where the back end refuses.
-pub(crate) fn compile_thunk(compiler: &dyn Compiler, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
-    match which {
-        Thunk::EntryRaw => compiler.entry_thunk(ty, ValueShape::Raw),
-        Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
-        Thunk::ExitRaw => compiler.exit_thunk(ty, ValueShape::Raw),
-        Thunk::ExitChecked => compiler.exit_thunk(ty, ValueShape::Checked),
-        Thunk::ExitNative => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: false }),
-        Thunk::ExitNativeEnv => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: false }),
-        Thunk::ExitNativeCaller => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: true }),
-        Thunk::ExitNativeEnvCaller => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: true }),
-    }
-    .map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))
 }
 
 /// A guess of the machine code a module needs if all of it is compiled. Addresses cost nothing.

@@ -4,12 +4,13 @@ pub mod artifact;
 pub mod code_table;
 #[cfg(feature = "compiler")]
 pub(crate) mod compile;
+mod reporter;
 pub mod symbols;
-pub(crate) mod thunks;
 
 use crate::engine::Engine;
 #[cfg(feature = "compiler")]
 use crate::engine::cache::Cache;
+use crate::engine::thunks::ArtifactThunks;
 use crate::engine::type_registry::Signature;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -19,7 +20,6 @@ use crate::module::code_table::ModuleCode;
 #[cfg(feature = "compiler")]
 use crate::module::compile::{ModuleCompiler, code_capacity};
 use crate::module::symbols::Symbols;
-use crate::module::thunks::ArtifactThunks;
 use crate::table::LazyImage;
 use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::decode;
@@ -133,12 +133,15 @@ impl Module {
     #[cfg(feature = "compiler")]
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
         let cached = match &engine.config().cache {
-            Some(cache) => Some((cache, Cache::key(made_for(engine), &engine.config().cranelift_flags, bytes)?)),
+            Some(cache) => Some((
+                cache,
+                Cache::key(&artifact::identity(made_for(engine))?, &engine.config().cranelift_flags, bytes),
+            )),
             None => None,
         };
         // What is in the cache was valid when it came there, under the same key.
         if let Some((cache, key)) = &cached
-            && let Some(loaded) = cache.load(key, made_for(engine))
+            && let Some(loaded) = cache.load(key, |file, len| artifact::load_part_of_file(file, len, made_for(engine)))
         {
             return Module::loaded(engine, loaded);
         }
@@ -263,7 +266,7 @@ impl Module {
         let owner: Weak<ModuleInner> = Arc::downgrade(&inner);
         inner.code.set_owner(owner);
         if let Some(profiler) = engine.profiler() {
-            inner.code.watch(Box::new(profiler.for_module(&inner.description, &inner.bytes)));
+            inner.code.watch(Box::new(reporter::ModuleReporter::new(profiler, &inner.description, &inner.bytes)));
         }
         Module(inner)
     }

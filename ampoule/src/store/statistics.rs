@@ -5,8 +5,9 @@
 //! guest takes the time as it does what [`super::calls`] is for.
 
 use super::Store;
+use crate::engine::pool::description_len;
 use crate::engine::timer::now_ns;
-use crate::instance::{MemoryLink, description_len};
+use crate::instance::MemoryLink;
 use ampoule_core::vm::VmStoreContext;
 use ampoule_machine::os::pagemap;
 

@@ -1,7 +1,7 @@
 //! Compiled modules on disk, so that the next process need not compile them.
 //!
 //! ```text
-//! <directory>/modules/<key>          entries: an artifact ([`crate::module::artifact`]), the key, a digest of both
+//! <directory>/modules/<key>          entries: an artifact, the key, a digest of both
 //! <directory>/modules/new-…          entries that are being written
 //! <directory>/modules/last-cleanup   its time is that of the last cleanup
 //! ```
@@ -21,11 +21,12 @@ mod files;
 mod worker;
 
 use crate::error::{Error, ErrorKind};
-use crate::module::artifact::{self, Expected, Loaded};
+use ampoule_machine::code::CodeError;
 use config::CacheConfig;
 use files::Folder;
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -84,27 +85,27 @@ impl Cache {
         CacheStatistics { hits, misses, stored }
     }
 
-    /// The key of a module. `flags` are the back end's, which its target doesn't tell.
-    pub(crate) fn key(made_for: Expected<'_>, flags: &[(String, Option<String>)], module: &[u8]) -> Result<Key, Error> {
+    /// The key of a module. `made_for` is all that its artifact is made for, as bytes; `flags` are the back end's, which these don't tell.
+    pub(crate) fn key(made_for: &[u8], flags: &[(String, Option<String>)], module: &[u8]) -> Key {
         let mut digest = Sha256::new();
         let mut part = |bytes: &[u8]| {
             digest.update((bytes.len() as u64).to_le_bytes());
             digest.update(bytes);
         };
         part(&files::own_library());
-        part(&artifact::identity(made_for)?);
+        part(made_for);
         for (flag, value) in flags {
             part(flag.as_bytes());
             part(value.as_deref().unwrap_or_default().as_bytes());
             part(&[u8::from(value.is_some())]);
         }
         part(module);
-        Ok(Key(digest.finalize().into()))
+        Key(digest.finalize().into())
     }
 
-    /// The module of this key, if it is there and whole.
-    pub(crate) fn load(&self, key: &Key, made_for: Expected<'_>) -> Option<Loaded> {
-        let loaded = match self.read(key, made_for) {
+    /// What `load` makes of the artifact of this key, if it is there and whole: the first bytes of a file, as many as told.
+    pub(crate) fn load<T>(&self, key: &Key, load: impl FnOnce(&File, usize) -> Result<T, CodeError>) -> Option<T> {
+        let loaded = match self.read(key, load) {
             Ok(found) => found,
             Err(reason) => {
                 log::warn!("an entry of the cache is not used: {reason}");
@@ -117,7 +118,7 @@ impl Cache {
         loaded
     }
 
-    fn read(&self, key: &Key, made_for: Expected<'_>) -> Result<Option<Loaded>, Error> {
+    fn read<T>(&self, key: &Key, load: impl FnOnce(&File, usize) -> Result<T, CodeError>) -> Result<Option<T>, Error> {
         let system = |error| Error::new(ErrorKind::System("reading an entry of the cache", error));
         let Some(entry) = self.0.folder.open_entry(&key.name()).map_err(system)? else { return Ok(None) };
         let damaged = |how: &str| Error::new(ErrorKind::Artifact(format!("the entry is {how}")));
@@ -132,7 +133,7 @@ impl Cache {
             }
             artifact_len
         };
-        let loaded = artifact::load_part_of_file(entry.file(), artifact_len, made_for)?;
+        let loaded = load(entry.file(), artifact_len)?;
         entry.touch();
         Ok(Some(loaded))
     }

@@ -112,6 +112,15 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Counter(AtomicU32);
 
+/// At most so many bytes the record of an instance has, beside the block that machine code reads. The record, which is above this layer, is
+/// compared with it.
+pub(crate) const INSTANCE_RECORD_LEN: usize = 104;
+
+/// Bytes that an instance of this layout takes, without its memories, tables and what those hold.
+pub(crate) fn description_len(layout: &VmLayout) -> usize {
+    layout.size() + INSTANCE_RECORD_LEN
+}
+
 impl Pool {
     /// A pool of these dimensions, whose memories have slots of `reservation` bytes with a guard of `guard` bytes behind.
     ///
@@ -176,7 +185,7 @@ impl Pool {
     }
 
     fn check_size(&self, layout: &VmLayout) -> Result<(), String> {
-        let (needed, most) = (crate::instance::description_len(layout), self.0.config.max_core_instance_size);
+        let (needed, most) = (description_len(layout), self.0.config.max_core_instance_size);
         if needed > most {
             return Err(format!(
                 "instance allocation for this module requires {needed} bytes which exceeds the configured maximum of \

@@ -6,7 +6,7 @@
 
 use super::process_file::ProcessFile;
 use super::{Agent, Code};
-use ampoule_machine::code::space;
+use crate::code::space;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;

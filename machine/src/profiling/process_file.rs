@@ -1,6 +1,6 @@
 //! A file of which each process has its own.
 
-use ampoule_machine::code::space;
+use crate::code::space;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 

@@ -2,6 +2,10 @@
 //! again.
 
 use crate::engine::type_registry::Thunk;
+#[cfg(feature = "compiler")]
+use crate::error::{Error, ErrorKind};
+#[cfg(feature = "compiler")]
+use ampoule_compiler::{Compiler, NativeShape, ValueShape};
 use ampoule_core::artifact::{CompiledFunction, Relocation, RelocationTarget};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::module::ModuleDescription;
@@ -50,6 +54,25 @@ impl StoredThunk {
         let alignment = Some(self.alignment).filter(|alignment| alignment.is_power_of_two() && *alignment <= 4096)?;
         Some(CompiledFunction { code: self.code, alignment, relocations, ..Default::default() })
     }
+}
+
+#[cfg(feature = "compiler")]
+/// A thunk for functions of a type.
+///
+/// # Errors
+/// [`ErrorKind::Compile`] where the back end refuses.
+pub(crate) fn compile_thunk(compiler: &dyn Compiler, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
+    match which {
+        Thunk::EntryRaw => compiler.entry_thunk(ty, ValueShape::Raw),
+        Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
+        Thunk::ExitRaw => compiler.exit_thunk(ty, ValueShape::Raw),
+        Thunk::ExitChecked => compiler.exit_thunk(ty, ValueShape::Checked),
+        Thunk::ExitNative => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: false }),
+        Thunk::ExitNativeEnv => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: false }),
+        Thunk::ExitNativeCaller => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: true }),
+        Thunk::ExitNativeEnvCaller => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: true }),
+    }
+    .map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))
 }
 
 /// The thunks of an artifact, decoded when one is asked for.

@@ -14,8 +14,8 @@
 
 use super::process_file::ProcessFile;
 use super::{Agent, Code, Line};
-use ampoule_machine::code::unwind_info;
-use ampoule_machine::os::mmap::{Access, Mapping, PAGE};
+use crate::code::unwind_info;
+use crate::os::mmap::{Access, Mapping, PAGE};
 use rustix::time::ClockId;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

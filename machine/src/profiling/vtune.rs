@@ -1,7 +1,7 @@
 //! Intel VTune's interface for compiled code. Its library does nothing unless the process runs under a collector.
 
 use super::{Agent, Code};
-use ampoule_machine::code::space;
+use crate::code::space;
 use ittapi_sys as itt;
 use std::ffi::{CString, c_void};
 use std::ptr;
