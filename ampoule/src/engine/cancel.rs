@@ -20,7 +20,6 @@
 use crate::error::{CancelCause, Error};
 use ampoule_machine::os::wake::WakeFd;
 use ampoule_machine::os::{fork, futex};
-use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
