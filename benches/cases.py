@@ -20,7 +20,7 @@ class Case:
     owed: float | None = None
     budget: float | None = None
     kind: str = MICRO
-    """MICRO: many turns in a process. MODULE: seconds a turn, so fewer rounds. STARTUP: timed from outside."""
+    """MICRO: many iterations in a process. MODULE: seconds an iteration, so fewer rounds. STARTUP: timed from outside."""
     figure: str = "ns"
     """The key of the driver's answer that is compared."""
     typical: bool = False

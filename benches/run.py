@@ -87,9 +87,9 @@ class CaseJob:
         paths = {name: str(path) for name, path in bench.guests.items()} | {name: str(path) for name, path in modules.items()}
         self.arguments = [re.sub(r"^\{(\w+)\}$", lambda found: paths[found.group(1)], part) for part in case.command]
 
-    def round(self, turn):
+    def round(self, number):
         drive = self.bench.drive_startup if self.case.kind == cases.STARTUP else self.bench.drive
-        for side in alternate(turn):
+        for side in alternate(number):
             self.figures[side].append(drive(side, self.arguments)[self.case.figure])
 
     def row(self):
@@ -109,11 +109,11 @@ class KernelJob:
         self.native = []
         self.times = {side: [] for side in SIDES}
 
-    def round(self, turn):
+    def round(self, number):
         kernel = self.kernel
         native = self.bench.drive("ours", ["native", str(kernel.native), str(kernel.n)])
         self.native.append(native["ns"])
-        for side in alternate(turn):
+        for side in alternate(number):
             answer = self.bench.drive(side, ["kernel", str(kernel.wasm), str(kernel.n), native["checksum"], "4"])
             self.times[side].append(answer)
 
@@ -124,9 +124,9 @@ class KernelJob:
         return kernel_row(self.name, min(self.native), self.times)
 
 
-def alternate(turn):
+def alternate(number):
     """Neither library always goes first."""
-    return SIDES if turn % 2 == 0 else SIDES[::-1]
+    return SIDES if number % 2 == 0 else SIDES[::-1]
 
 
 def spread(values):
@@ -217,13 +217,13 @@ def run_all(options, bench):
     # not all rounds of one.
     case_jobs = [CaseJob(bench, case, modules) for case in chosen]
     kernel_jobs = [KernelJob(bench, kernel) for kernel in kernels]
-    for turn in range(bench.rounds):
+    for number in range(bench.rounds):
         for job in case_jobs + kernel_jobs:
-            if job.failure or turn >= job.rounds:
+            if job.failure or number >= job.rounds:
                 continue
-            say(f"round {turn + 1} of {bench.rounds}: {job.name}")
+            say(f"round {number + 1} of {bench.rounds}: {job.name}")
             try:
-                job.round(turn)
+                job.round(number)
             except Failure as failure:
                 job.failure = str(failure)
     say("")

@@ -10,7 +10,7 @@ typedef struct {
   wasmtime_table_t table;
   wasmtime_global_t counter;
   wasmtime_func_t visit;
-  uint64_t turns; /* asked of the host function `visit` */
+  uint64_t iterations; /* asked of the host function `visit` */
 } accessors_t;
 
 /* Inside a host call, as a host function does it that takes a pointer: find the memory, then its bytes. */
@@ -18,7 +18,7 @@ static wasm_trap_t *visit(void *env, wasmtime_caller_t *caller, const wasmtime_v
                           wasmtime_val_t *results, size_t nresults) {
   (void)args, (void)nargs, (void)results, (void)nresults;
   accessors_t *a = env;
-  for (uint64_t i = 0; i < a->turns; i++) {
+  for (uint64_t i = 0; i < a->iterations; i++) {
     wasmtime_extern_t item;
     if (!wasmtime_caller_export_get(caller, "memory", 6, &item)) fail("no memory");
     if (!wasmtime_memory_data(wasmtime_caller_context(caller), &item.of.memory)) fail("no data");
@@ -26,76 +26,76 @@ static wasm_trap_t *visit(void *env, wasmtime_caller_t *caller, const wasmtime_v
   return NULL;
 }
 
-static void caller_memory(void *env, uint64_t turns) {
+static void caller_memory(void *env, uint64_t iterations) {
   accessors_t *a = env;
   wasm_trap_t *trap = NULL;
-  a->turns = turns;
+  a->iterations = iterations;
   check(wasmtime_func_call(a->context, &a->visit, NULL, 0, NULL, 0, &trap), trap, "visit");
 }
 
-static void export_get(void *env, uint64_t turns) {
+static void export_get(void *env, uint64_t iterations) {
   accessors_t *a = env;
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasmtime_extern_t item;
     if (!wasmtime_instance_export_get(a->context, &a->instance, "malloc", 6, &item)) fail("no malloc");
   }
 }
 
-static void memory_data(void *env, uint64_t turns) {
+static void memory_data(void *env, uint64_t iterations) {
   accessors_t *a = env;
-  for (uint64_t i = 0; i < turns; i++)
+  for (uint64_t i = 0; i < iterations; i++)
     if (!wasmtime_memory_data(a->context, &a->memory)) fail("no data");
 }
 
-static void memory_data_size(void *env, uint64_t turns) {
+static void memory_data_size(void *env, uint64_t iterations) {
   accessors_t *a = env;
-  for (uint64_t i = 0; i < turns; i++)
+  for (uint64_t i = 0; i < iterations; i++)
     if (wasmtime_memory_data_size(a->context, &a->memory) != 65536) fail("wrong size");
 }
 
-static void memory_size(void *env, uint64_t turns) {
+static void memory_size(void *env, uint64_t iterations) {
   accessors_t *a = env;
-  for (uint64_t i = 0; i < turns; i++)
+  for (uint64_t i = 0; i < iterations; i++)
     if (wasmtime_memory_size(a->context, &a->memory) != 1) fail("wrong size");
 }
 
-static void global_get(void *env, uint64_t turns) {
+static void global_get(void *env, uint64_t iterations) {
   accessors_t *a = env;
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasmtime_val_t value;
     wasmtime_global_get(a->context, &a->counter, &value);
     if (value.of.i64 != 7) fail("wrong value");
   }
 }
 
-static void global_set(void *env, uint64_t turns) {
+static void global_set(void *env, uint64_t iterations) {
   accessors_t *a = env;
   wasmtime_val_t value = {.kind = WASMTIME_I64};
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     value.of.i64 = (int64_t)i;
     if (wasmtime_global_set(a->context, &a->counter, &value)) fail("not set");
   }
 }
 
-static void table_get(void *env, uint64_t turns) {
+static void table_get(void *env, uint64_t iterations) {
   accessors_t *a = env;
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasmtime_val_t value;
     if (!wasmtime_table_get(a->context, &a->table, 0, &value) || value.kind != WASMTIME_FUNCREF) fail("no element");
   }
 }
 
-static void table_set(void *env, uint64_t turns) {
+static void table_set(void *env, uint64_t iterations) {
   accessors_t *a = env;
   wasmtime_val_t value = {.kind = WASMTIME_FUNCREF};
   value.of.funcref = a->visit;
-  for (uint64_t i = 0; i < turns; i++)
+  for (uint64_t i = 0; i < iterations; i++)
     if (wasmtime_table_set(a->context, &a->table, 1 + (i & 3), &value)) fail("not set");
 }
 
-static void table_size(void *env, uint64_t turns) {
+static void table_size(void *env, uint64_t iterations) {
   accessors_t *a = env;
-  for (uint64_t i = 0; i < turns; i++)
+  for (uint64_t i = 0; i < iterations; i++)
     if (wasmtime_table_size(a->context, &a->table) != 8) fail("wrong size");
 }
 

@@ -55,10 +55,10 @@ static void prepare(async_t *async, wasm_config_t *config, const char *name) {
   async->func = find_func(async->world.context, &async->instance, name);
 }
 
-static void call(void *env, uint64_t turns) {
+static void call(void *env, uint64_t iterations) {
   async_t *async = env;
   wasmtime_val_t args[2] = {val_i32(0), val_i32(3)}, result;
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasm_trap_t *trap = NULL;
     wasmtime_error_t *error = NULL;
     args[0].of.i32 = (int32_t)i;
@@ -70,10 +70,10 @@ static void call(void *env, uint64_t turns) {
   }
 }
 
-static void call_waiting(void *env, uint64_t turns) {
+static void call_waiting(void *env, uint64_t iterations) {
   async_t *async = env;
   wasmtime_val_t result;
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasm_trap_t *trap = NULL;
     wasmtime_error_t *error = NULL;
     wasmtime_call_future_t *future =
@@ -84,9 +84,9 @@ static void call_waiting(void *env, uint64_t turns) {
   }
 }
 
-static void call_dropped(void *env, uint64_t turns) {
+static void call_dropped(void *env, uint64_t iterations) {
   async_t *async = env;
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasm_trap_t *trap = NULL;
     wasmtime_error_t *error = NULL;
     wasmtime_call_future_t *future =
@@ -97,9 +97,9 @@ static void call_dropped(void *env, uint64_t turns) {
 }
 
 /* The future is never done. */
-static void yield(void *env, uint64_t turns) {
+static void yield(void *env, uint64_t iterations) {
   async_t *async = env;
-  for (uint64_t i = 0; i < turns; i++)
+  for (uint64_t i = 0; i < iterations; i++)
     if (wasmtime_call_future_poll(async->future)) fail("it ended");
 }
 
@@ -148,7 +148,7 @@ static void case_call_pooled(char **arguments) {
   measure(call, &async);
 }
 
-/* One continuation asked in vain a turn, but for the first of each call. */
+/* One continuation asked in vain each iteration, but for the first of each call. */
 static void case_yield_host(char **arguments) {
   (void)arguments;
   async_t async = {.ready_after = 1 << 30};

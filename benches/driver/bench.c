@@ -22,29 +22,29 @@ static int compare_doubles(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static void print_figures(double *times, int count, uint64_t turns) {
+static void print_figures(double *times, int count, uint64_t iterations) {
   qsort(times, count, sizeof *times, compare_doubles);
-  printf("{\"ns\": %.3f, \"median_ns\": %.3f, \"batches\": %d, \"turns\": %llu}\n", times[0], times[count / 2], count,
-         (unsigned long long)turns);
+  printf("{\"ns\": %.3f, \"median_ns\": %.3f, \"batches\": %d, \"iterations\": %llu}\n", times[0], times[count / 2], count,
+         (unsigned long long)iterations);
 }
 
 void measure(loop_t loop, void *env) {
   double budget = options.milliseconds * 1e6;
-  uint64_t turns = 1;
-  loop(env, turns);
-  for (;; turns *= 2) {
+  uint64_t iterations = 1;
+  loop(env, iterations);
+  for (;; iterations *= 2) {
     double start = now_ns();
-    loop(env, turns);
+    loop(env, iterations);
     if (now_ns() - start >= budget / 16) break;
   }
   static double times[MAX_BATCHES];
   int count = 0;
   for (double started = now_ns(); count < MAX_BATCHES && (count < MIN_BATCHES || now_ns() - started < budget); count++) {
     double start = now_ns();
-    loop(env, turns);
-    times[count] = (now_ns() - start) / turns;
+    loop(env, iterations);
+    times[count] = (now_ns() - start) / iterations;
   }
-  print_figures(times, count, turns);
+  print_figures(times, count, iterations);
 }
 
 void measure_steps(step_t step, void *env) {

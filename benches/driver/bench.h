@@ -35,14 +35,14 @@ extern const case_t call_cases[], native_cases[], accessor_cases[], trap_cases[]
 
 double now_ns(void);
 
-/* Does the thing `turns` times. */
-typedef void (*loop_t)(void *env, uint64_t turns);
+/* Does the thing `iterations` times. */
+typedef void (*loop_t)(void *env, uint64_t iterations);
 
-/* Prints the time of one turn of `loop`: the least and the median over batches that each last long enough for the
- * clock. The number of turns in a batch is found by doubling, which also warms everything up. */
+/* Prints the time of one iteration of `loop`: the least and the median over batches that each last long enough for the
+ * clock. The number of iterations in a batch is found by doubling, which also warms everything up. */
 void measure(loop_t loop, void *env);
 
-/* The same for a thing that can only be timed one at a time: `step` returns the nanoseconds that one turn took. */
+/* The same for a thing that can only be timed one at a time: `step` returns the nanoseconds that one iteration took. */
 typedef double (*step_t)(void *env);
 void measure_steps(step_t step, void *env);
 

@@ -58,10 +58,10 @@ static call_t prepare(const char *name, bool checked) {
 
 /* --- Host to guest --- */
 
-static void call_checked(void *env, uint64_t turns) {
+static void call_checked(void *env, uint64_t iterations) {
   call_t *call = env;
   wasmtime_val_t args[2] = {val_i32(0), val_i32(3)}, result;
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasm_trap_t *trap = NULL;
     args[0].of.i32 = (int32_t)i;
     wasmtime_error_t *error = wasmtime_func_call(call->context, &call->func, args, 2, &result, 1, &trap);
@@ -69,10 +69,10 @@ static void call_checked(void *env, uint64_t turns) {
   }
 }
 
-static void call_unchecked(void *env, uint64_t turns) {
+static void call_unchecked(void *env, uint64_t iterations) {
   call_t *call = env;
   wasmtime_val_raw_t values[2];
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasm_trap_t *trap = NULL;
     values[0].i32 = (int32_t)i;
     values[1].i32 = 3;
@@ -81,15 +81,15 @@ static void call_unchecked(void *env, uint64_t turns) {
   }
 }
 
-static void call_nothing(void *env, uint64_t turns) {
+static void call_nothing(void *env, uint64_t iterations) {
   call_t *call = env;
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasm_trap_t *trap = NULL;
     if (wasmtime_func_call(call->context, &call->func, NULL, 0, NULL, 0, &trap) || trap) fail("nothing went wrong");
   }
 }
 
-static void call_wide(void *env, uint64_t turns) {
+static void call_wide(void *env, uint64_t iterations) {
   call_t *call = env;
   wasmtime_val_t args[8], results[2];
   for (int i = 0; i < 8; i++) {
@@ -99,7 +99,7 @@ static void call_wide(void *env, uint64_t turns) {
     else
       args[i].of.f64 = i;
   }
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasm_trap_t *trap = NULL;
     args[0].of.i64 = (int64_t)i;
     wasmtime_error_t *error = wasmtime_func_call(call->context, &call->func, args, 8, results, 2, &trap);
@@ -162,19 +162,19 @@ static void case_call_portable(char **a) {
 
 /* --- Guest to host: the loop is in the guest, one call into it per batch --- */
 
-static void call_guest_loop(void *env, uint64_t turns) {
+static void call_guest_loop(void *env, uint64_t iterations) {
   call_t *call = env;
-  wasmtime_val_t args[1] = {val_i32((int32_t)turns)}, result;
+  wasmtime_val_t args[1] = {val_i32((int32_t)iterations)}, result;
   wasm_trap_t *trap = NULL;
   check(wasmtime_func_call(call->context, &call->func, args, 1, &result, 1, &trap), trap, "guest loop");
 }
 
-static void call_guest_sum(void *env, uint64_t turns) {
+static void call_guest_sum(void *env, uint64_t iterations) {
   call_t *call = env;
-  wasmtime_val_t args[1] = {val_i32((int32_t)turns)}, result;
+  wasmtime_val_t args[1] = {val_i32((int32_t)iterations)}, result;
   wasm_trap_t *trap = NULL;
   check(wasmtime_func_call(call->context, &call->func, args, 1, &result, 1, &trap), trap, "guest loop");
-  if ((uint32_t)result.of.i32 != (uint32_t)(turns * (turns + 1) / 2)) fail("the host's sums went wrong");
+  if ((uint32_t)result.of.i32 != (uint32_t)(iterations * (iterations + 1) / 2)) fail("the host's sums went wrong");
 }
 
 static void run_with(const char *export_name, bool checked, loop_t loop) {

@@ -14,9 +14,9 @@ typedef struct {
   bytes_t bytes;
 } life_t;
 
-static void store_life(void *env, uint64_t turns) {
+static void store_life(void *env, uint64_t iterations) {
   life_t *life = env;
-  for (uint64_t i = 0; i < turns; i++) wasmtime_store_delete(wasmtime_store_new(life->engine, NULL, NULL));
+  for (uint64_t i = 0; i < iterations; i++) wasmtime_store_delete(wasmtime_store_new(life->engine, NULL, NULL));
 }
 
 /* A store, an instance in it, optionally one call that touches memory. The caller deletes the store. */
@@ -36,8 +36,8 @@ static wasmtime_store_t *live(life_t *life) {
   return store;
 }
 
-static void instance_life(void *env, uint64_t turns) {
-  for (uint64_t i = 0; i < turns; i++) wasmtime_store_delete(live(env));
+static void instance_life(void *env, uint64_t iterations) {
+  for (uint64_t i = 0; i < iterations; i++) wasmtime_store_delete(live(env));
 }
 
 static void case_store(char **arguments) {
@@ -82,26 +82,26 @@ enum { THREADS = 4 };
 
 typedef struct {
   life_t *life;
-  uint64_t turns;
+  uint64_t iterations;
 } share_t;
 
 static void *share_of_lives(void *env) {
   share_t *share = env;
-  instance_life(share->life, share->turns);
+  instance_life(share->life, share->iterations);
   return NULL;
 }
 
-static void lives_in_threads(life_t *life, uint64_t turns, int count) {
-  share_t share = {life, turns / count + 1};
+static void lives_in_threads(life_t *life, uint64_t iterations, int count) {
+  share_t share = {life, iterations / count + 1};
   pthread_t threads[THREADS];
   for (int i = 0; i < count; i++)
     if (pthread_create(&threads[i], NULL, share_of_lives, &share) != 0) fail("cannot make a thread");
   for (int i = 0; i < count; i++) pthread_join(threads[i], NULL);
 }
 
-static void instance_life_in_threads(void *env, uint64_t turns) { lives_in_threads(env, turns, THREADS); }
+static void instance_life_in_threads(void *env, uint64_t iterations) { lives_in_threads(env, iterations, THREADS); }
 
-static void instance_life_in_two_threads(void *env, uint64_t turns) { lives_in_threads(env, turns, 2); }
+static void instance_life_in_two_threads(void *env, uint64_t iterations) { lives_in_threads(env, iterations, 2); }
 
 static void case_pooled_threads(char **arguments) {
   life_t life = pooled_life_of(arguments);

@@ -57,16 +57,16 @@ static native_t prepare(const char *name) {
   return native;
 }
 
-static void call_through_pointer(void *env, uint64_t turns) {
+static void call_through_pointer(void *env, uint64_t iterations) {
   native_t *native = env;
-  for (uint64_t i = 0; i < turns; i++)
+  for (uint64_t i = 0; i < iterations; i++)
     if (native->add((int32_t)i, 3) != (int32_t)i + 3) fail("add went wrong");
 }
 
-static void call_unchecked(void *env, uint64_t turns) {
+static void call_unchecked(void *env, uint64_t iterations) {
   native_t *native = env;
   wasmtime_val_raw_t values[2];
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     wasm_trap_t *trap = NULL;
     values[0].i32 = (int32_t)i;
     values[1].i32 = 3;
@@ -75,12 +75,12 @@ static void call_unchecked(void *env, uint64_t turns) {
   }
 }
 
-static void call_guest_sum(void *env, uint64_t turns) {
+static void call_guest_sum(void *env, uint64_t iterations) {
   native_t *native = env;
-  wasmtime_val_t args[1] = {val_i32((int32_t)turns)}, result;
+  wasmtime_val_t args[1] = {val_i32((int32_t)iterations)}, result;
   wasm_trap_t *trap = NULL;
   check(wasmtime_func_call(native->context, &native->func, args, 1, &result, 1, &trap), trap, "guest loop");
-  if ((uint32_t)result.of.i32 != (uint32_t)(turns * (turns + 1) / 2)) fail("the host's sums went wrong");
+  if ((uint32_t)result.of.i32 != (uint32_t)(iterations * (iterations + 1) / 2)) fail("the host's sums went wrong");
 }
 
 static void case_indirect(char **a) {

@@ -43,9 +43,9 @@ static void failure_delete(failure_t failure) {
   if (failure.error) wasmtime_error_delete(failure.error);
 }
 
-static void loop(void *env, uint64_t turns) {
+static void loop(void *env, uint64_t iterations) {
   trapping_t *t = env;
-  for (uint64_t i = 0; i < turns; i++) {
+  for (uint64_t i = 0; i < iterations; i++) {
     failure_t failure = call(t);
     if (t->read_message) {
       wasm_byte_vec_t message;

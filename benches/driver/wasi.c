@@ -17,9 +17,9 @@ static int32_t call_i32(wasmtime_context_t *context, const wasmtime_func_t *func
   return result.of.i32;
 }
 
-static void file_loop(void *env, uint64_t turns) {
+static void file_loop(void *env, uint64_t iterations) {
   guest_loop_t *guest = env;
-  wasmtime_val_t args[1] = {val_i32((int32_t)turns)};
+  wasmtime_val_t args[1] = {val_i32((int32_t)iterations)};
   int32_t failure = call_i32(guest->context, &guest->loop, args, 1);
   if (failure) fail("the guest's file call failed: %d", failure - 1);
 }
@@ -59,9 +59,9 @@ static void case_wasi(char **arguments) {
   measure(file_loop, &guest);
 }
 
-static void bulk_loop(void *env, uint64_t turns) {
+static void bulk_loop(void *env, uint64_t iterations) {
   guest_loop_t *guest = env;
-  wasmtime_val_t args[2] = {val_i32((int32_t)turns), val_i32(guest->length)};
+  wasmtime_val_t args[2] = {val_i32((int32_t)iterations), val_i32(guest->length)};
   wasm_trap_t *trap = NULL;
   check(wasmtime_func_call(guest->context, &guest->loop, args, 2, NULL, 0, &trap), trap, "guest call");
 }

@@ -12,16 +12,16 @@
 
   (func (export "same") (param funcref) (result funcref) (local.get 0))
 
-  ;; sum = host.add(sum, i) for each turn.
-  (func (export "call_host") (param $turns i32) (result i32) (local $sum i32)
+  ;; sum = host.add(sum, i) for each iteration.
+  (func (export "call_host") (param $iterations i32) (result i32) (local $sum i32)
     (loop $again
-      (local.set $sum (call $host_add (local.get $sum) (local.get $turns)))
-      (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+      (local.set $sum (call $host_add (local.get $sum) (local.get $iterations)))
+      (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
     (local.get $sum))
 
-  (func (export "call_host_nothing") (param $turns i32) (result i32)
+  (func (export "call_host_nothing") (param $iterations i32) (result i32)
     (loop $again
       (call $host_nothing)
-      (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+      (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
     (i32.const 0))
 )

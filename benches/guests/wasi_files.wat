@@ -34,57 +34,57 @@
     (if (global.get $calls) (then (return (i32.const 0))))
     (call $fd_seek (global.get $file) (i64.const 0) (i32.const 0) (i32.const 40)))
 
-  (func (export "fd_read") (param $turns i32) (result i32) (local $errno i32)
+  (func (export "fd_read") (param $iterations i32) (result i32) (local $errno i32)
     (loop $again
       (if (local.tee $errno (call $fd_read (global.get $file) (i32.const 16) (i32.const 1) (i32.const 32)))
         (then (return (i32.add (local.get $errno) (i32.const 1)))))
       (if (i32.ne (i32.load (i32.const 32)) (i32.const 4096)) (then (return (i32.const 1000))))
       (if (local.tee $errno (call $rewind)) (then (return (i32.add (local.get $errno) (i32.const 1)))))
-      (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+      (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
     (i32.const 0))
 
-  (func (export "fd_write") (param $turns i32) (result i32) (local $errno i32)
+  (func (export "fd_write") (param $iterations i32) (result i32) (local $errno i32)
     (loop $again
       (if (local.tee $errno (call $fd_write (global.get $file) (i32.const 16) (i32.const 1) (i32.const 32)))
         (then (return (i32.add (local.get $errno) (i32.const 1)))))
       (if (i32.ne (i32.load (i32.const 32)) (i32.const 4096)) (then (return (i32.const 1000))))
       (if (local.tee $errno (call $rewind)) (then (return (i32.add (local.get $errno) (i32.const 1)))))
-      (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+      (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
     (i32.const 0))
 
-  (func (export "path_open") (param $turns i32) (result i32) (local $errno i32)
+  (func (export "path_open") (param $iterations i32) (result i32) (local $errno i32)
     (loop $again
       (if (local.tee $errno (call $open)) (then (return (i32.add (local.get $errno) (i32.const 1)))))
       (if (local.tee $errno (call $fd_close (i32.load (i32.const 32))))
         (then (return (i32.add (local.get $errno) (i32.const 1)))))
-      (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+      (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
     (i32.const 0))
 
-  (func (export "path_filestat") (param $turns i32) (result i32) (local $errno i32)
+  (func (export "path_filestat") (param $iterations i32) (result i32) (local $errno i32)
     (loop $again
       (if (local.tee $errno (call $path_filestat_get (i32.const 3) (i32.const 1) (i32.const 0) (i32.const 4) (i32.const 64)))
         (then (return (i32.add (local.get $errno) (i32.const 1)))))
-      (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+      (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
     (i32.const 0))
 
-  (func (export "fd_filestat") (param $turns i32) (result i32) (local $errno i32)
+  (func (export "fd_filestat") (param $iterations i32) (result i32) (local $errno i32)
     (loop $again
       (if (local.tee $errno (call $fd_filestat_get (global.get $file) (i32.const 64)))
         (then (return (i32.add (local.get $errno) (i32.const 1)))))
-      (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+      (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
     (i32.const 0))
 
-  (func (export "clock") (param $turns i32) (result i32) (local $errno i32)
+  (func (export "clock") (param $iterations i32) (result i32) (local $errno i32)
     (loop $again
       (if (local.tee $errno (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 64)))
         (then (return (i32.add (local.get $errno) (i32.const 1)))))
-      (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+      (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
     (i32.const 0))
 
-  (func (export "random") (param $turns i32) (result i32) (local $errno i32)
+  (func (export "random") (param $iterations i32) (result i32) (local $errno i32)
     (loop $again
       (if (local.tee $errno (call $random_get (i32.const 64) (i32.const 16)))
         (then (return (i32.add (local.get $errno) (i32.const 1)))))
-      (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+      (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
     (i32.const 0))
 )

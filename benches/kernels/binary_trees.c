@@ -25,9 +25,9 @@ uint64_t run(uint32_t n) {
   if (n > MAX_DEPTH) n = MAX_DEPTH;
   uint64_t checksum = 0;
   for (uint32_t depth = 4; depth <= n; depth += 2) {
-    uint32_t turns = 1u << (n - depth + 4);
+    uint32_t iterations = 1u << (n - depth + 4);
     uint32_t total = 0;
-    for (uint32_t i = 0; i < turns; i++) {
+    for (uint32_t i = 0; i < iterations; i++) {
       used = 0;
       total += count(build(depth));
     }

@@ -9,8 +9,8 @@ uint64_t run(uint32_t n) {
   random_t random = random_new(13);
   for (uint32_t y = 0; y < SIDE; y++)
     for (uint32_t x = 0; x < SIDE; x++) cells[0][y][x] = random_next(&random) % 3 == 0;
-  for (uint32_t turn = 0; turn < n; turn++) {
-    uint8_t(*now)[SIDE] = cells[turn & 1], (*next)[SIDE] = cells[~turn & 1];
+  for (uint32_t step = 0; step < n; step++) {
+    uint8_t(*now)[SIDE] = cells[step & 1], (*next)[SIDE] = cells[~step & 1];
     for (uint32_t y = 0; y < SIDE; y++) {
       const uint8_t *above = now[(y - 1) & MASK], *here = now[y], *below = now[(y + 1) & MASK];
       for (uint32_t x = 0; x < SIDE; x++) {

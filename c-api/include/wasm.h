@@ -18,10 +18,10 @@
  *
  * **Null.** Pointers must not be null unless a comment allows it.
  *
- * **Mistakes.** Where something is no function's to refuse because it can return
- * no error, and the library notices, the process ends with a message that names
- * the function: a number that is none of its enumeration, a handle of another
- * store, a type that a comment excludes.
+ * **Misuse.** A function that can return no error ends the process, with a message
+ * that names the function, where the library notices that it was misused: by a
+ * number that is not in its enumeration, a handle of another store, or a type that
+ * a comment excludes.
  *
  * **Threads.** An engine may be shared by threads. A configuration, a vector, a
  * type or a trap may move between threads but is used by one at a time. A
@@ -1027,7 +1027,7 @@ WASM_API_EXTERN const wasm_foreign_t *wasm_ref_as_foreign_const(
 
 /// Returns a new foreign object, owned by the caller. In a store that may hold no
 /// references to host values (`wasmtime_config_gc_support_set`, or a pool without
-/// room) that is a mistake, which ends the process.
+/// space for them) that is misuse, which ends the process.
 WASM_API_EXTERN own wasm_foreign_t *wasm_foreign_new(wasm_store_t *store);
 
 /* ----------------------------------------------------------------------------
@@ -1322,7 +1322,7 @@ typedef uint32_t wasm_memory_pages_t;
 /// The bytes of an ordinary page.
 static const size_t MEMORY_PAGE_SIZE = 0x10000;
 
-/// Returns a zeroed memory of `type` (copied); null when the system has no room
+/// Returns a zeroed memory of `type` (copied); null when the system has no memory
 /// for it.
 WASM_API_EXTERN own wasm_memory_t *wasm_memory_new(
     wasm_store_t *store, const wasm_memorytype_t *type);

@@ -131,7 +131,7 @@ fn misuse_of(function: &str, error: Error) -> ! {
     misuse(function, &error.to_string())
 }
 
-/// Ends the process because of a caller's mistake that nothing can report.
+/// Ends the process because of misuse that no function can report.
 #[cold]
 pub fn misuse(function: &str, reason: &str) -> ! {
     eprintln!("`{function}`: {reason}");

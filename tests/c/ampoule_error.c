@@ -230,7 +230,7 @@ static void modules_fail_in_their_ways(void) {
   expect(module == NULL);
 }
 
-static void embedders_mistakes_have_kinds(void) {
+static void misuse_has_its_kinds(void) {
   wasmtime_instance_t instance =
       instance_of("(module (func (export \"f\") (param i32)) (memory (export \"m\") 1))");
   wasmtime_func_t func = func_of(&instance, "f");
@@ -301,7 +301,7 @@ int main(void) {
   RUN(what_the_host_says_is_the_hosts);
   RUN(an_exit_has_its_status);
   RUN(modules_fail_in_their_ways);
-  RUN(embedders_mistakes_have_kinds);
+  RUN(misuse_has_its_kinds);
   RUN(an_exception_and_whatever_else_there_is_have_kinds);
   RUN(a_structure_of_another_version_is_filled_in_as_far_as_it_goes);
   return test_summary();

@@ -1,5 +1,5 @@
 // wasmtime/async.h: calls as futures, guests that yield, host functions that finish later. What programs may rely on in any
-// library of this interface; `async_mistakes.c` has what only ours promises.
+// library of this interface; `async_death.c` has what only ours promises.
 #include "test.h"
 #include <pthread.h>
 #include <sys/mman.h>
@@ -136,13 +136,13 @@ static void a_call_is_done_with_its_first_poll_unless_it_yields(void) {
 
 static void many_arguments_and_results_come_through(void) {
   wasmtime_instance_t instance = instance_of(
-      "(module (func (export \"turn\") (param i32 i32 i32 i32 i32 i64) (result i64 i32 i32)"
+      "(module (func (export \"rotate\") (param i32 i32 i32 i32 i32 i64) (result i64 i32 i32)"
       " local.get 5 local.get 4 local.get 0))");
-  wasmtime_func_t turn = func_of(&instance, "turn");
+  wasmtime_func_t rotate = func_of(&instance, "rotate");
   pending_t call;
   for (int i = 0; i < 5; i++) call.args[i] = i32_val(i + 1);
   call.args[5] = i64_val(1ll << 40);
-  begin_call(&call, ctx, &turn, 6, 3);
+  begin_call(&call, ctx, &rotate, 6, 3);
   expect_done(&call, 1);
   expect(call.results[0].of.i64 == 1ll << 40 && call.results[1].of.i32 == 5 && call.results[2].of.i32 == 1);
 }

@@ -1,7 +1,7 @@
 // wasmtime/async.h: guests of one store on stacks of another's asynchronous calls, and on stacks that the host switches itself. Entries of
 // one store end in the reverse order of their beginnings; what would not is refused, or ends the process with a message.
-// valgrind: skip (stacks that it is not told of; and each mistake ends a forked child by abort)
-#include "mistakes.h"
+// valgrind: skip (stacks that it is not told of; and each death test ends a forked child by abort)
+#include "death_tests.h"
 #include <signal.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -153,7 +153,7 @@ static void a_store_whose_guest_was_left_on_a_call_that_waits_is_not_entered(voi
 
 static void a_call_does_not_wait_below_a_guest_whose_store_waits_outside(void) {
   prepare(call_yielding, poll_here);
-  for (int turn = 0; turn < 2; turn++) {
+  for (int round = 0; round < 2; round++) {
     wasm_trap_t *trap = NULL;
     inner_error = NULL;
     expect_ok(wasmtime_func_call(other, &other_outer, NULL, 0, NULL, 0, &trap));
@@ -178,7 +178,7 @@ static void a_call_does_not_wait_below_a_guest_whose_store_waits_outside(void) {
 
 static void a_call_on_another_stack_has_that_stacks_limit(void) {
   prepare(overflow_here, poll_here);
-  for (int turn = 0; turn < 3; turn++) {
+  for (int round = 0; round < 3; round++) {
     wasm_trap_t *trap = NULL;
     expect_ok(wasmtime_func_call(other, &other_outer, NULL, 0, NULL, 0, &trap));
     expect_no_trap(trap);

@@ -357,15 +357,15 @@ static void with_cache(wasm_config_t *config) {
 
 // Many functions, of which none is called.
 static wasmtime_module_t *large_module(int functions) {
-  size_t room = 192 * (size_t)functions + 16, len = 0;
-  char *wat = malloc(room);
-  len += snprintf(wat, room, "(module");
+  size_t capacity = 192 * (size_t)functions + 16, len = 0;
+  char *wat = malloc(capacity);
+  len += snprintf(wat, capacity, "(module");
   for (int i = 0; i < functions; i++)
-    len += snprintf(wat + len, room - len,
+    len += snprintf(wat + len, capacity - len,
                     "(func (param i32) (result i32) (local.get 0) (loop (param i32) (result i32)"
                     " (i32.mul (i32.const %d)) (br_if 0 (local.tee 0) (local.get 0))))",
                     i);
-  snprintf(wat + len, room - len, ")");
+  snprintf(wat + len, capacity - len, ")");
   wasmtime_module_t *module = module_of(wat);
   free(wat);
   return module;

@@ -376,7 +376,7 @@ static void unchecked_calls_nest(void) {
                                        "    (i32.add (call $host (local.get 0)) (local.get 0))))",
                                        &host, 1);
   wasmtime_func_t outer = func_of(&instance, "outer");
-  for (int turn = 0; turn < 4; turn++) {
+  for (int round = 0; round < 4; round++) {
     wasm_trap_t *trap = NULL;
     wasmtime_val_raw_t vals[1] = {{.i32 = 2}};
     expect_ok(wasmtime_func_call_unchecked(ctx, &outer, vals, 1, &trap));
@@ -423,7 +423,7 @@ static void collections_see_the_frames_of_unchecked_calls(void) {
                                        "    (call $host (i32.const 1)) (local.get 0)))",
                                        &host, 1);
   wasmtime_func_t keep = func_of(&instance, "keep");
-  for (int turn = 1; turn <= 3; turn++) {
+  for (int round = 1; round <= 3; round++) {
     wasmtime_externref_t ref;
     expect(wasmtime_externref_new(ctx, &finalized, count_finalized, &ref));
     wasmtime_val_raw_t vals[1];
@@ -432,12 +432,12 @@ static void collections_see_the_frames_of_unchecked_calls(void) {
     wasm_trap_t *trap = NULL;
     expect_ok(wasmtime_func_call_unchecked(ctx, &keep, vals, 1, &trap));
     expect_no_trap(trap);
-    expect(finalized == turn - 1);
+    expect(finalized == round - 1);
     wasmtime_externref_from_raw(ctx, vals[0].externref, &ref);
     expect(wasmtime_externref_data(ctx, &ref) == &finalized);
     wasmtime_externref_unroot(&ref);
     expect_ok(wasmtime_context_gc(ctx));
-    expect(finalized == turn);
+    expect(finalized == round);
   }
 }
 
@@ -445,7 +445,7 @@ static void unchecked_calls_stop_at_the_end_of_the_stack(void) {
   wasmtime_instance_t instance = instance_of("(module (func $f (export \"f\") (result i32) (i32.add (call $f) (i32.const 1)))"
                                              "  (func (export \"six\") (result i32) i32.const 6))");
   wasmtime_func_t f = func_of(&instance, "f"), six = func_of(&instance, "six");
-  for (int turn = 0; turn < 3; turn++) {
+  for (int round = 0; round < 3; round++) {
     wasmtime_val_raw_t vals[1];
     wasm_trap_t *trap = NULL;
     expect_ok(wasmtime_func_call_unchecked(ctx, &f, vals, 1, &trap));
@@ -461,7 +461,7 @@ static void unchecked_calls_are_refused_where_that_costs_nothing(void) {
   wasmtime_instance_t instance = instance_of("(module (func (export \"six\") (result i32) i32.const 6))");
   wasmtime_func_t six = func_of(&instance, "six"), none = no_func();
   wasmtime_store_t *other = wasmtime_store_new(engine, NULL, NULL);
-  for (int turn = 0; turn < 2; turn++) {
+  for (int round = 0; round < 2; round++) {
     wasmtime_val_raw_t vals[1];
     wasm_trap_t *trap = NULL;
     expect_ok(wasmtime_func_call_unchecked(ctx, &six, vals, 1, &trap));

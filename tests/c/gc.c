@@ -175,7 +175,7 @@ static void an_array_is_made_or_refused(void) {
 }
 
 static void null_has_no_fields_and_elements(void) {
-  if (has_heap) return; // a library with a heap may take this for a mistake that ends the process
+  if (has_heap) return; // a library with a heap may take this for misuse and end the process
   wasmtime_structref_t structure;
   wasmtime_arrayref_t array;
   wasmtime_val_t val = i32_val(99);

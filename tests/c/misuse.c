@@ -1,5 +1,5 @@
-// Mistakes that nothing can report end the process, with a message that names the function.
-// valgrind: skip (each mistake ends a forked child by abort)
+// Misuse that no function can report ends the process, with a message that names the function.
+// valgrind: skip (each death test ends a forked child by abort)
 
 #include "test.h"
 
@@ -8,12 +8,12 @@
 int main(void) { return test_summary(); }
 #else
 
-#include "mistakes.h"
+#include "death_tests.h"
 #include <ampoule.h>
 #include <unistd.h>
 
-#define MISTAKE(function, ...)                                                                                         \
-  static void mistake_with_##function(void) { __VA_ARGS__; }
+#define DEATH(function, ...)                                                                                           \
+  static void death_by_##function(void) { __VA_ARGS__; }
 
 // -- Handles of another store
 
@@ -25,33 +25,33 @@ static wasmtime_tag_t tag;
 static wasmtime_exn_t *exn;
 static wasmtime_exnref_t exnref;
 
-MISTAKE(wasmtime_func_type, wasmtime_func_type(other, &func.of.func))
-MISTAKE(wasmtime_func_to_raw, wasmtime_func_to_raw(other, &func.of.func))
-MISTAKE(wasmtime_global_type, wasmtime_global_type(other, &global.of.global))
-MISTAKE(wasmtime_global_get, wasmtime_global_get(other, &global.of.global, &val))
-MISTAKE(wasmtime_table_type, wasmtime_table_type(other, &table.of.table))
-MISTAKE(wasmtime_table_size, wasmtime_table_size(other, &table.of.table))
-MISTAKE(wasmtime_table_get, wasmtime_table_get(other, &table.of.table, 0, &val))
-MISTAKE(wasmtime_memory_type, wasmtime_memory_type(other, &memory.of.memory))
-MISTAKE(wasmtime_memory_data, wasmtime_memory_data(other, &memory.of.memory))
-MISTAKE(wasmtime_memory_data_size, wasmtime_memory_data_size(other, &memory.of.memory))
-MISTAKE(wasmtime_memory_size, wasmtime_memory_size(other, &memory.of.memory))
-MISTAKE(wasmtime_memory_page_size, wasmtime_memory_page_size(other, &memory.of.memory))
-MISTAKE(wasmtime_memory_page_size_log2, wasmtime_memory_page_size_log2(other, &memory.of.memory))
-static void mistake_with_another_extern(void) { wasmtime_extern_type(other, &memory); }
-MISTAKE(wasmtime_externref_data, wasmtime_externref_data(other, &ref))
-MISTAKE(wasmtime_externref_to_raw, wasmtime_externref_to_raw(other, &ref))
-MISTAKE(wasmtime_tag_type, wasmtime_tag_type(other, &tag))
-MISTAKE(wasmtime_exn_field_count, wasmtime_exn_field_count(other, exn))
-MISTAKE(wasmtime_exnref_to_raw, wasmtime_exnref_to_raw(other, &exnref))
-MISTAKE(wasmtime_exnref_field_count, wasmtime_exnref_field_count(other, &exnref))
-MISTAKE(wasmtime_exnref_type, wasmtime_exnref_type(other, &exnref))
+DEATH(wasmtime_func_type, wasmtime_func_type(other, &func.of.func))
+DEATH(wasmtime_func_to_raw, wasmtime_func_to_raw(other, &func.of.func))
+DEATH(wasmtime_global_type, wasmtime_global_type(other, &global.of.global))
+DEATH(wasmtime_global_get, wasmtime_global_get(other, &global.of.global, &val))
+DEATH(wasmtime_table_type, wasmtime_table_type(other, &table.of.table))
+DEATH(wasmtime_table_size, wasmtime_table_size(other, &table.of.table))
+DEATH(wasmtime_table_get, wasmtime_table_get(other, &table.of.table, 0, &val))
+DEATH(wasmtime_memory_type, wasmtime_memory_type(other, &memory.of.memory))
+DEATH(wasmtime_memory_data, wasmtime_memory_data(other, &memory.of.memory))
+DEATH(wasmtime_memory_data_size, wasmtime_memory_data_size(other, &memory.of.memory))
+DEATH(wasmtime_memory_size, wasmtime_memory_size(other, &memory.of.memory))
+DEATH(wasmtime_memory_page_size, wasmtime_memory_page_size(other, &memory.of.memory))
+DEATH(wasmtime_memory_page_size_log2, wasmtime_memory_page_size_log2(other, &memory.of.memory))
+static void death_by_another_extern(void) { wasmtime_extern_type(other, &memory); }
+DEATH(wasmtime_externref_data, wasmtime_externref_data(other, &ref))
+DEATH(wasmtime_externref_to_raw, wasmtime_externref_to_raw(other, &ref))
+DEATH(wasmtime_tag_type, wasmtime_tag_type(other, &tag))
+DEATH(wasmtime_exn_field_count, wasmtime_exn_field_count(other, exn))
+DEATH(wasmtime_exnref_to_raw, wasmtime_exnref_to_raw(other, &exnref))
+DEATH(wasmtime_exnref_field_count, wasmtime_exnref_field_count(other, &exnref))
+DEATH(wasmtime_exnref_type, wasmtime_exnref_type(other, &exnref))
 
 static wasmtime_linker_t *linker;
 
-MISTAKE(wasmtime_linker_get, wasmtime_linker_get(linker, other, "env", 3, "f", 1, &func))
+DEATH(wasmtime_linker_get, wasmtime_linker_get(linker, other, "env", 3, "f", 1, &func))
 
-#define ENDS(function) ends_the_process(#function, mistake_with_##function)
+#define ENDS(function) ends_the_process(#function, death_by_##function)
 
 static void handles_of_another_store(void) {
   wasmtime_instance_t instance = instance_of(
@@ -80,7 +80,7 @@ static void handles_of_another_store(void) {
   ENDS(wasmtime_memory_size);
   ENDS(wasmtime_memory_page_size);
   ENDS(wasmtime_memory_page_size_log2);
-  ends_the_process("wasmtime_extern_type", mistake_with_another_extern);
+  ends_the_process("wasmtime_extern_type", death_by_another_extern);
   ENDS(wasmtime_externref_data);
   ENDS(wasmtime_externref_to_raw);
   ENDS(wasmtime_tag_type);
@@ -106,36 +106,36 @@ static void a_store_of_another_engine_than_the_linkers(void) {
   expect_ok(wasmtime_linker_define_func(linker, "env", 3, "f", 1, type, nothing, NULL, NULL));
   wasm_functype_delete(type);
   wasm_engine_t *second = wasm_engine_new();
-  wasmtime_store_t *stranger = wasmtime_store_new(second, NULL, NULL);
-  other = wasmtime_store_context(stranger);
+  wasmtime_store_t *foreign = wasmtime_store_new(second, NULL, NULL);
+  other = wasmtime_store_context(foreign);
   ENDS(wasmtime_linker_get);
-  wasmtime_store_delete(stranger);
+  wasmtime_store_delete(foreign);
   wasm_engine_delete(second);
   wasmtime_linker_delete(linker);
 }
 
 // -- Numbers that mean nothing
 
-MISTAKE(wasmtime_config_strategy_set, wasmtime_config_strategy_set(wasm_config_new(), 99))
-MISTAKE(wasmtime_config_cranelift_opt_level_set, wasmtime_config_cranelift_opt_level_set(wasm_config_new(), 99))
-MISTAKE(wasmtime_config_profiler_set, wasmtime_config_profiler_set(wasm_config_new(), 99))
-MISTAKE(wasmtime_config_cranelift_regalloc_algorithm_set,
+DEATH(wasmtime_config_strategy_set, wasmtime_config_strategy_set(wasm_config_new(), 99))
+DEATH(wasmtime_config_cranelift_opt_level_set, wasmtime_config_cranelift_opt_level_set(wasm_config_new(), 99))
+DEATH(wasmtime_config_profiler_set, wasmtime_config_profiler_set(wasm_config_new(), 99))
+DEATH(wasmtime_config_cranelift_regalloc_algorithm_set,
         wasmtime_config_cranelift_regalloc_algorithm_set(wasm_config_new(), 99))
-MISTAKE(wasmtime_trap_new_code, wasmtime_trap_new_code(250))
-MISTAKE(wasm_valtype_new, wasm_valtype_new(77))
-MISTAKE(wasm_globaltype_new, wasm_globaltype_new(wasm_valtype_new_i32(), 9))
+DEATH(wasmtime_trap_new_code, wasmtime_trap_new_code(250))
+DEATH(wasm_valtype_new, wasm_valtype_new(77))
+DEATH(wasm_globaltype_new, wasm_globaltype_new(wasm_valtype_new_i32(), 9))
 
 static const wasm_limits_t backwards = {2, 1};
-MISTAKE(wasm_memorytype_new, wasm_memorytype_new(&backwards))
+DEATH(wasm_memorytype_new, wasm_memorytype_new(&backwards))
 
 static wasm_message_t message = {4, "text"};
-MISTAKE(wasm_trap_new, wasm_trap_new(NULL, &message))
+DEATH(wasm_trap_new, wasm_trap_new(NULL, &message))
 
 static wasmtime_valtype_t no_type = {.kind = 66};
-MISTAKE(wasmtime_valtype_to_wasm, wasmtime_valtype_to_wasm(engine, &no_type))
+DEATH(wasmtime_valtype_to_wasm, wasmtime_valtype_to_wasm(engine, &no_type))
 
 static wasmtime_extern_t unknown;
-MISTAKE(wasmtime_extern_type, wasmtime_extern_type(ctx, &unknown))
+DEATH(wasmtime_extern_type, wasmtime_extern_type(ctx, &unknown))
 
 static void numbers_that_mean_nothing(void) {
   ENDS(wasmtime_config_strategy_set);
@@ -158,9 +158,9 @@ static void numbers_that_mean_nothing(void) {
 static wasm_valtype_t *any;
 static wasm_functype_t *takes_any;
 
-MISTAKE(wasm_valtype_kind, wasm_valtype_kind(any))
-MISTAKE(wasmtime_func_new, wasmtime_func_new(ctx, takes_any, NULL, NULL, NULL, &func.of.func))
-MISTAKE(wasmtime_func_new_unchecked, wasmtime_func_new_unchecked(ctx, takes_any, NULL, NULL, NULL, &func.of.func))
+DEATH(wasm_valtype_kind, wasm_valtype_kind(any))
+DEATH(wasmtime_func_new, wasmtime_func_new(ctx, takes_any, NULL, NULL, NULL, &func.of.func))
+DEATH(wasmtime_func_new_unchecked, wasmtime_func_new_unchecked(ctx, takes_any, NULL, NULL, NULL, &func.of.func))
 
 static void types_that_nothing_has(void) {
   wasmtime_valtype_t ref = {.kind = WASMTIME_VALTYPE_KIND_REF};
@@ -198,11 +198,11 @@ static void types_that_nothing_has(void) {
 
 static wasmtime_func_t null;
 
-static void mistake_with_a_null_function(void) { wasmtime_func_type(ctx, &null); }
+static void death_by_a_null_function(void) { wasmtime_func_type(ctx, &null); }
 
 static void functions_that_are_null(void) {
   null = no_func();
-  ends_the_process("wasmtime_func_type", mistake_with_a_null_function);
+  ends_the_process("wasmtime_func_type", death_by_a_null_function);
 }
 
 // -- Not now, and not here
@@ -216,7 +216,7 @@ static wasmtime_error_t *odd_update(wasmtime_context_t *context, void *data, uin
 
 static wasmtime_func_t func_to_call;
 
-static void mistake_with_an_update(void) {
+static void death_by_an_update(void) {
   wasmtime_store_epoch_deadline_callback(store, odd_update, NULL, NULL);
   call(&func_to_call);
 }
@@ -226,7 +226,7 @@ static void with_epochs(wasm_config_t *config) { wasmtime_config_epoch_interrupt
 static void a_deadline_that_goes_on_in_no_known_way(void) {
   wasmtime_instance_t instance = instance_of("(module (func (export \"f\")))");
   func_to_call = func_of(&instance, "f");
-  ends_the_process("wasmtime_store_epoch_deadline_callback", mistake_with_an_update);
+  ends_the_process("wasmtime_store_epoch_deadline_callback", death_by_an_update);
 }
 
 static wasm_trap_t *delete_store(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
@@ -236,9 +236,9 @@ static wasm_trap_t *delete_store(void *env, wasmtime_caller_t *caller, const was
   return NULL;
 }
 
-MISTAKE(wasmtime_store_delete, call(&func_to_call))
-MISTAKE(ampoule_native_raise_trap, ampoule_native_raise_trap(ctx, wasmtime_trap_new("", 0)))
-MISTAKE(ampoule_native_raise_error, ampoule_native_raise_error(ctx, wasmtime_error_new("")))
+DEATH(wasmtime_store_delete, call(&func_to_call))
+DEATH(ampoule_native_raise_trap, ampoule_native_raise_trap(ctx, wasmtime_trap_new("", 0)))
+DEATH(ampoule_native_raise_error, ampoule_native_raise_error(ctx, wasmtime_error_new("")))
 
 static void a_store_is_not_deleted_by_its_guest(void) {
   wasm_functype_t *type = wasm_functype_new_0_0();
@@ -254,7 +254,7 @@ static void nobody_waits_for_what_is_raised(void) {
 
 static wasmtime_guestprofiler_modules_t profiled;
 
-static void mistake_with_a_profile(void) { wasmtime_guestprofiler_new(engine, profiled.name, 1, &profiled, 1); }
+static void death_by_a_profile(void) { wasmtime_guestprofiler_new(engine, profiled.name, 1, &profiled, 1); }
 
 static void a_profile_is_of_one_engine(void) {
   wasm_engine_t *second = wasm_engine_new();
@@ -262,7 +262,7 @@ static void a_profile_is_of_one_engine(void) {
   wasm_name_t name;
   wasm_name_new_from_string(&name, "profile");
   profiled.name = &name, profiled.mod = module;
-  ends_the_process("wasmtime_guestprofiler_new", mistake_with_a_profile);
+  ends_the_process("wasmtime_guestprofiler_new", death_by_a_profile);
   wasm_name_delete(&name);
   wasmtime_module_delete(module);
   wasm_engine_delete(second);
@@ -274,8 +274,8 @@ static wasm_store_t *objects;
 static wasm_instance_t *object;
 static wasm_extern_vec_t exports;
 
-MISTAKE(wasm_instance_exports, wasm_instance_exports(object, &exports))
-MISTAKE(wasm_foreign_new, wasm_foreign_new(objects))
+DEATH(wasm_instance_exports, wasm_instance_exports(object, &exports))
+DEATH(wasm_foreign_new, wasm_foreign_new(objects))
 
 static void with_shared_memories(wasm_config_t *config) { wasmtime_config_shared_memory_set(config, true); }
 

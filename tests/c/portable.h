@@ -2,7 +2,7 @@
 //
 // As in test.h, a test file is a list of claims that `main` runs with RUN; each claim has a fresh `engine` and `store`,
 // which it may delete and set to null. The portable API has no text format: `wasmtime_wat2wasm` is declared here as the
-// one stranger, and stands for the tool of that name.
+// only other name, in place of the tool of that name.
 
 #ifndef AMPOULE_PORTABLE_H
 #define AMPOULE_PORTABLE_H

@@ -16,7 +16,7 @@
 
 static const size_t PAGE = 4096;
 static char *forbidden; // a page that handlers allow
-static volatile sig_atomic_t handled, strangers;
+static volatile sig_atomic_t handled, unexpected;
 static void *handler_frame; // where the last handler's frame was
 static bool usr1_was_blocked, segv_was_blocked;
 
@@ -31,7 +31,7 @@ static void note_handler(void *frame) {
 
 static void allow(int signal, siginfo_t *info, void *context) {
   (void)context;
-  if (signal == SIGSEGV && (char *)info->si_addr != forbidden) strangers++;
+  if (signal == SIGSEGV && (char *)info->si_addr != forbidden) unexpected++;
   note_handler(&signal);
   mprotect(forbidden, PAGE, PROT_READ | PROT_WRITE);
 }
@@ -124,7 +124,7 @@ static void take_turns(const wasmtime_instance_t *instance) {
   expect_no_trap(run_in(ctx, instance, "host"));
   expect(handled == 2);
   expect_trap(run_in(ctx, instance, "host, then segv"), WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS);
-  expect(handled == 3 && strangers == 0);
+  expect(handled == 3 && unexpected == 0);
   // Neither left a signal blocked.
   sigset_t mask;
   sigprocmask(SIG_BLOCK, NULL, &mask);

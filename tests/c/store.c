@@ -556,10 +556,10 @@ static void many_stores_live_side_by_side(void) {
     next[i] = export_in(c, &instance, "next").of.func;
   }
   wasmtime_context_t *mine = ctx;
-  for (int turn = 1; turn <= 3; turn++) {
+  for (int round = 1; round <= 3; round++) {
     for (int i = 0; i < N; i++) {
       ctx = wasmtime_store_context(stores[i]);
-      expect(call0(&next[i]) == turn);
+      expect(call0(&next[i]) == round);
     }
   }
   ctx = mine;
@@ -575,21 +575,21 @@ struct worker {
 
 static void *work(void *data) {
   struct worker *worker = data;
-  for (int turn = 0; turn < 50; turn++) {
+  for (int round = 0; round < 50; round++) {
     wasmtime_store_t *s = wasmtime_store_new(worker->engine, NULL, NULL);
     wasmtime_context_t *c = wasmtime_store_context(s);
     wasmtime_instance_t instance;
     wasmtime_extern_t item;
     wasm_trap_t *trap = NULL;
     wasmtime_error_t *error;
-    wasmtime_val_t args[2] = {i32_val(turn), i32_val(1000)}, result;
+    wasmtime_val_t args[2] = {i32_val(round), i32_val(1000)}, result;
     wasmtime_context_set_epoch_deadline(c, 1000000);
     error = wasmtime_instance_new(c, worker->module, NULL, 0, &instance, &trap);
     if (error || trap || !wasmtime_instance_export_get(c, &instance, "f", 1, &item)) {
       worker->wrong++;
     } else {
       error = wasmtime_func_call(c, &item.of.func, args, 2, &result, 1, &trap);
-      if (error || trap || result.of.i32 != turn * 1000) worker->wrong++;
+      if (error || trap || result.of.i32 != round * 1000) worker->wrong++;
       if (!wasmtime_instance_export_get(c, &instance, "trap", 4, &item)) worker->wrong++;
       error = wasmtime_func_call(c, &item.of.func, NULL, 0, NULL, 0, &trap);
       if (error || !trap) worker->wrong++;

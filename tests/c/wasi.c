@@ -174,10 +174,10 @@ static int32_t open_path(int fd, const char *path, int how, int64_t rights) {
 
 static const char *host_path(const char *name) {
   static char path[2][256];
-  static int turn;
-  turn = !turn;
-  snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
-  return path[turn];
+  static int round;
+  round = !round;
+  snprintf(path[round], sizeof path[round], "%s/%s", dir, name);
+  return path[round];
 }
 
 static void host_write(const char *name, const char *text) {

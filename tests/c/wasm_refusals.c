@@ -51,11 +51,11 @@ static void a_table_takes_functions_only(void) {
   wasm_table_t *table = wasm_extern_as_table(exports.data[3]);
   wasm_ref_t *memory = wasm_extern_as_ref(exports.data[4]), *func = wasm_extern_as_ref(exports.data[0]);
   wasm_foreign_t *foreign = wasm_foreign_new(store);
-  wasm_ref_t *strangers[] = {memory, wasm_foreign_as_ref(foreign), wasm_instance_as_ref(instance)};
+  wasm_ref_t *wrong_kinds[] = {memory, wasm_foreign_as_ref(foreign), wasm_instance_as_ref(instance)};
   wasm_tabletype_t *type = wasm_table_type(table);
   for (int i = 0; i < 3; i++) {
-    expect(wasm_table_new(store, type, strangers[i]) == NULL);
-    expect(!wasm_table_set(table, 0, strangers[i]) && !wasm_table_grow(table, 1, strangers[i]));
+    expect(wasm_table_new(store, type, wrong_kinds[i]) == NULL);
+    expect(!wasm_table_set(table, 0, wrong_kinds[i]) && !wasm_table_grow(table, 1, wrong_kinds[i]));
   }
   expect(!wasm_table_set(table, 1, func) && !wasm_table_set(table, 0xffffffff, func));
   expect(!wasm_table_grow(table, 3, func) && !wasm_table_grow(table, 0xffffffff, func));

@@ -29,7 +29,7 @@ static void note(const wasmtime_error_t *error, const wasm_trap_t *trap, unsigne
 
 // -- Host functions
 
-static wasm_trap_t *throw_exception(int store); // in additions.h
+static wasm_trap_t *throw_exception(int store); // in extensions.h
 
 static wasm_trap_t *end_callback(int store, const uint8_t *kinds, wasmtime_val_t *results, size_t nresults) {
   if (once_in(10)) return wasmtime_trap_new("no", 2);
@@ -698,7 +698,7 @@ static void op_instantiate_pre(int s) {
   if (once_in(4)) keep_modules(pres[at].origin, wasmtime_instance_pre_module(pres[at].it));
 }
 
-#include "additions.h"
+#include "extensions.h"
 #include "futures.h"
 
 // -- What ends the process by contract, in a child: it says which function was misused

@@ -107,7 +107,7 @@ static void a_directory_lists_each_name_once(void) {
   enum { COUNT = 300 };
   static unsigned char seen[COUNT];
   char name[64];
-  int made = 0, listed = 0, strangers = 0;
+  int made = 0, listed = 0, unexpected = 0;
   for (int i = 0; i < COUNT; i++) {
     snprintf(name, sizeof name, "a-name-that-is-rather-long-%03d", i);
     int fd = open(name, O_CREAT | O_WRONLY, 0644);
@@ -123,10 +123,10 @@ static void a_directory_lists_each_name_once(void) {
       seen[i] = 1;
       listed += entry->d_type == DT_REG;
     } else {
-      strangers++;
+      unexpected++;
     }
   }
-  claim("readdir lists each name once", listed == COUNT && strangers == 0);
+  claim("readdir lists each name once", listed == COUNT && unexpected == 0);
   if (dir != NULL) closedir(dir);
   int removed = 0;
   for (int i = 0; i < COUNT; i++) {

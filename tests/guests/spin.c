@@ -4,6 +4,6 @@
 int main(void) {
   puts("spinning");
   fflush(stdout);
-  volatile unsigned turns = 0;
-  for (;;) turns++;
+  volatile unsigned iterations = 0;
+  for (;;) iterations++;
 }

@@ -96,7 +96,7 @@ impl Library {
             (shared.context("no shared library came out")?, archive.context("no archive came out")?);
         let folder = shared.with_file_name("c-library").join("lib");
         link(&shared, &folder, Linkage::Shared.file_name())?;
-        hide_strangers(&archive, &shared, &folder.join(Linkage::Static.file_name()))?;
+        hide_internal_names(&archive, &shared, &folder.join(Linkage::Static.file_name()))?;
         Ok(Library { folder, include: project::include(), compiles, command })
     }
 
@@ -190,7 +190,7 @@ pub fn target_folder() -> Result<PathBuf> {
 /// seen from outside. An embedder may then link other Rust libraries, or have functions of any name that we use inside.
 ///
 /// Nothing is done where `to` is newer than both.
-fn hide_strangers(archive: &Path, shared: &Path, to: &Path) -> Result<()> {
+fn hide_internal_names(archive: &Path, shared: &Path, to: &Path) -> Result<()> {
     let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
     if let (Ok(made), true) = (changed(to), to.is_file() && !to.is_symlink())
         && made > changed(archive)?.max(changed(shared)?)

@@ -13,7 +13,7 @@
  * comes too late never hits the next call.
  *
  * A call that is cancelled traps with `WASMTIME_TRAP_CODE_INTERRUPT` where the
- * guest next enters a function or begins another turn of a loop. A guest that
+ * guest next enters a function or begins another iteration of a loop. A guest that
  * sleeps (in `poll_oneoff` or a blocking read of WASI, or in
  * `memory.atomic.wait`) is woken. What the host does in its own functions is
  * not cut short: those that take long ask #ampoule_cancelled. A guest that does
@@ -35,7 +35,7 @@ extern "C" {
 /// \brief Whether code that the engine compiles can be cancelled; off by
 /// default.
 ///
-/// Costs one comparison with memory at each function entry and turn of a loop.
+/// Costs one comparison with memory at each function entry and iteration of a loop.
 /// Not needed where epoch interruption is on, whose code can be cancelled too.
 /// Artifacts are only loaded by engines of the same choice.
 WASM_API_EXTERN void ampoule_config_cancellation_set(

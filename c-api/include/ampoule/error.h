@@ -112,7 +112,7 @@ typedef struct ampoule_error_info {
   uint32_t func_index;
   /// The memory, in the index space of the same module.
   uint32_t memory_index;
-  /// The instruction, or the mistake, in bytes from the start of the module.
+  /// The instruction, or what is invalid, in bytes from the start of the module.
   uint64_t module_offset;
   /// The instruction in bytes from the start of its function's body.
   uint64_t func_offset;

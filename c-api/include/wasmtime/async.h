@@ -101,7 +101,7 @@ typedef struct wasmtime_call_future wasmtime_call_future_t;
 
 /// Runs the call until it is done (returns true, its results written) or yields
 /// (returns false; poll again). To be called again after true, or by what the
-/// call itself runs, is a mistake that ends the process with a message.
+/// call itself runs, is misuse that ends the process with a message.
 ///
 /// A future made in a host function, of a guest of the same store, is polled
 /// there; elsewhere it fails with an error. After its store was deleted, a
@@ -115,7 +115,7 @@ WASM_API_EXTERN bool wasmtime_call_future_poll(wasmtime_call_future_t *future);
 /// The results are not written. The store can be used as after a trap.
 ///
 /// To delete the future of a store that was deleted is fine. To delete one from
-/// what it runs is a mistake that ends the process with a message.
+/// what it runs is misuse that ends the process with a message.
 WASM_API_EXTERN void wasmtime_call_future_delete(
     wasmtime_call_future_t *future);
 

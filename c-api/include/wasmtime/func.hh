@@ -164,14 +164,14 @@ public:
   /// Calls the function. A `TrapError` holds a trap of the guest's, or an error
   /// when the guest was ended otherwise.
   TrapResult<Results> call(Store::Context cx, const Params &params) const {
-    constexpr size_t room =
+    constexpr size_t slots =
         ParamTypes::size > ResultTypes::size ? ParamTypes::size
                                              : ResultTypes::size;
-    std::array<wasmtime_val_raw_t, room == 0 ? 1 : room> raw;
+    std::array<wasmtime_val_raw_t, slots == 0 ? 1 : slots> raw;
     ParamTypes::store(cx, raw.data(), params);
     wasm_trap_t *trap = nullptr;
     auto *error = wasmtime_func_call_unchecked(cx.capi(), &f.capi(), raw.data(),
-                                               room, &trap);
+                                               slots, &trap);
     if (error != nullptr || trap != nullptr) {
       return detail::check(error, trap).err();
     }

@@ -55,7 +55,7 @@ WASM_API_EXTERN uint8_t wasmtime_memorytype_page_size_log2(
     const wasm_memorytype_t *ty);
 
 /// Sets `*ret` to a new zeroed memory of type `ty`. An error when a limit of
-/// the store is exceeded, the system has no room, or `ty` is shared (see
+/// the store is exceeded, the system has no memory, or `ty` is shared (see
 /// `wasmtime_sharedmemory_new`).
 WASM_API_EXTERN wasmtime_error_t *wasmtime_memory_new(
     wasmtime_context_t *store, const wasm_memorytype_t *ty,
@@ -81,7 +81,7 @@ WASM_API_EXTERN uint64_t wasmtime_memory_size(
 /// Grows the memory by `delta` pages (of `wasmtime_memory_page_size` bytes).
 /// Returns null and sets `*prev_size`, in pages; or an error owned by the
 /// caller, leaving `*prev_size` alone, when the maximum or a limit of the store
-/// would be exceeded, the system has no room, or the memory is of another store.
+/// would be exceeded, the system has no memory, or the memory is of another store.
 /// Pointers from `wasmtime_memory_data` are stale after success.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_memory_grow(
     wasmtime_context_t *store, const wasmtime_memory_t *memory, uint64_t delta,

@@ -24,7 +24,7 @@ public:
   Memory(wasmtime_memory_t memory) : memory(memory) {}
 
   /// A new zeroed memory. An error when a limit of the store is exceeded, the
-  /// system has no room, or the type is shared (see `SharedMemory`).
+  /// system has no memory, or the type is shared (see `SharedMemory`).
   static Result<Memory> create(Store::Context cx, const MemoryType &type) {
     wasmtime_memory_t memory;
     auto *error = wasmtime_memory_new(cx.capi(), type.capi(), &memory);

@@ -30,7 +30,7 @@ typedef struct wasmtime_sharedmemory wasmtime_sharedmemory_t;
 ///
 /// `ty` must be shared and have a maximum. An error when it is not, when the
 /// engine's configuration has shared memories off, or when the system has no
-/// room.
+/// memory.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_sharedmemory_new(
     const wasm_engine_t *engine, const wasm_memorytype_t *ty,
     wasmtime_sharedmemory_t **ret);

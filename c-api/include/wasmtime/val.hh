@@ -57,8 +57,8 @@ struct ExnRefHandle {
 class ExternRef : public detail::Root<detail::ExternRefHandle> {
 public:
   using Root::Root;
-  /// A new reference to a copy of `value`. Ends the process when the store has
-  /// no room for it.
+  /// A new reference to a copy of `value`. Ends the process when the store
+  /// cannot hold it.
   explicit ExternRef(Store::Context cx, std::any value)
       : Root(make(cx, std::move(value))) {}
 
@@ -86,7 +86,7 @@ private:
     auto *data = new std::any(std::move(value));
     if (!wasmtime_externref_new(cx.capi(), data, detail::finalize<std::any>,
                                 &raw)) {
-      detail::fail("the store has no room for an externref");
+      detail::fail("the store cannot hold an externref");
     }
     return raw;
   }

@@ -50,7 +50,7 @@ pub const WASM_I64: wasm_valkind_t = 1;
 pub const WASM_F32: wasm_valkind_t = 2;
 /// `f64`.
 pub const WASM_F64: wasm_valkind_t = 3;
-/// `v128`: `wasm.h` has no name for it, but clients know it by the number of `WASMTIME_V128`.
+/// `v128`: `wasm.h` has no name for it, but programs know it by the number of `WASMTIME_V128`.
 pub const WASM_V128: wasm_valkind_t = 4;
 /// `externref`.
 pub const WASM_EXTERNREF: wasm_valkind_t = 128;

@@ -180,7 +180,7 @@ static void each_kind_of_trap_has_its_code(void) {
 static void endless_recursion_is_a_trap_each_time(void) {
   struct program recurse = load("recurse.wasm");
   const char *argv[] = {"recurse", NULL};
-  for (int turn = 0; turn < 3; turn++) {
+  for (int round = 0; round < 3; round++) {
     struct life life;
     struct ending ending = run(&life, &recurse, world(argv));
     CLAIM(ending.trapped && ending.code == WASMTIME_TRAP_CODE_STACK_OVERFLOW);
@@ -212,7 +212,7 @@ static void an_endless_loop_is_interrupted_from_another_thread(void) {
   pthread_t thread;
   if (pthread_create(&thread, NULL, tick, &ticker) != 0) give_up("pthread_create", "failed");
   const char *argv[] = {"spin", NULL};
-  for (int turn = 0; turn < 2; turn++) {
+  for (int round = 0; round < 2; round++) {
     struct life life;
     begin(&life, &spin, world(argv));
     wasmtime_context_set_epoch_deadline(life.context, 20);

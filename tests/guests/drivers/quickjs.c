@@ -60,7 +60,7 @@ static void a_script_computes_and_prints(void) {
 static void one_instance_serves_many_runtimes(void) {
   struct life life;
   begin_quickjs(&life);
-  for (int turn = 0; turn < 3; turn++) {
+  for (int round = 0; round < 3; round++) {
     uint32_t result = 1;
     struct ending ending = evaluate(&life, "globalThis.n = (globalThis.n || 0) + 1; console.log('n', n)", &result);
     CLAIM(came_back(&ending) && result == 0);

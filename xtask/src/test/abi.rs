@@ -29,13 +29,13 @@ pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
 /// Compares what the library exports with the list of names that it once has exported, none of which may ever go away.
 /// Names that are of no header of ours may not be exported at all: each could clash with the embedder's.
 fn exported_names(shared: &Path) -> Result<()> {
-    let Names { api, strangers } = exports(shared)?;
+    let Names { api, others } = exports(shared)?;
     let extensions = api.iter().filter(|name| name.starts_with("ampoule_")).count();
     println!("      {} wasm*, wasi* and wasmtime* symbols are exported", api.len() - extensions);
     println!("      {extensions} ampoule* symbols are exported");
     let mut complaints = compare(&promised()?, &api);
-    if !strangers.is_empty() {
-        complaints.push(format!("other names are exported too: {}", strangers.join(" ")));
+    if !others.is_empty() {
+        complaints.push(format!("other names are exported too: {}", others.join(" ")));
     }
     if !complaints.is_empty() {
         bail!("{}", complaints.join("\n"));
@@ -51,16 +51,15 @@ pub fn exported(shared: &Path) -> Result<BTreeSet<String>> {
 /// What a library exports.
 struct Names {
     api: BTreeSet<String>,
-    strangers: Vec<String>,
+    others: Vec<String>,
 }
 
 fn exports(shared: &Path) -> Result<Names> {
     let listing = process::capture(Command::new("nm").args(["-D", "--defined-only", "-C"]).arg(shared))?;
     // Rust exports `rust_eh_personality` for its own panics.
     let names = listing.lines().filter_map(|line| line.split(' ').nth(2)).filter(|name| *name != "rust_eh_personality");
-    let (api, strangers): (Vec<String>, Vec<String>) =
-        names.map(str::to_owned).partition(|name| library::is_ours(name));
-    Ok(Names { api: api.into_iter().collect(), strangers })
+    let (api, others): (Vec<String>, Vec<String>) = names.map(str::to_owned).partition(|name| library::is_ours(name));
+    Ok(Names { api: api.into_iter().collect(), others })
 }
 
 /// The list of names, one on each line, sorted.

@@ -6,8 +6,8 @@
 mod abi;
 mod bindings;
 mod c;
-mod clients;
 mod coverage;
+mod downstream;
 mod fuzz;
 mod guests;
 mod guide;
@@ -89,8 +89,8 @@ fn everything(options: &Options, tally: &mut Tally) {
     abi::run(&library, options, tally);
     tally.part("a language binding");
     bindings::run(&library, options, tally);
-    tally.part("programs of others");
-    clients::run(&library, options, tally);
+    tally.part("downstream programs");
+    downstream::run(&library, options, tally);
     tally.part("an installed library");
     installed::run(&library, options, tally);
     tally.part("the library without the compiler");

@@ -1,15 +1,15 @@
-// Mistakes that end the process, made in a child.
+// Death tests: misuse that ends the process, in a child.
 
-#ifndef AMPOULE_MISTAKES_H
-#define AMPOULE_MISTAKES_H
+#ifndef AMPOULE_DEATH_TESTS_H
+#define AMPOULE_DEATH_TESTS_H
 
 #include "test.h"
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-// Runs `mistake` in a child, which must end by abort and have said `words`: a function's name, for one.
-static inline void ends_the_process(const char *words, void (*mistake)(void)) {
+// Runs `misuse` in a child, which must end by abort and have said `words`: a function's name, for one.
+static inline void ends_the_process(const char *words, void (*misuse)(void)) {
   int pipes[2];
   if (!expect(!pipe(pipes))) return;
   fflush(stdout);
@@ -17,7 +17,7 @@ static inline void ends_the_process(const char *words, void (*mistake)(void)) {
   if (child == 0) {
     dup2(pipes[1], 2);
     alarm(20);
-    mistake();
+    misuse();
     _exit(0);
   }
   close(pipes[1]);

@@ -1,6 +1,6 @@
 // wasmtime/async.h: what other libraries of this interface leave undefined, or refuse. A store with a call that waits detects other
 // calls; a dropped call runs no further, whatever its host functions do; stores and futures go in any order.
-#include "mistakes.h"
+#include "death_tests.h"
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -448,7 +448,7 @@ static void a_stack_smaller_than_guests_may_use_is_refused(void) {
   expect(!wasm_engine_new_with_config(config));
 }
 
-// -- Mistakes that end the process
+// -- Misuse that ends the process
 
 static void poll_after_the_end(void) {
   wasmtime_instance_t instance = instance_of(NOTHING);

@@ -1,6 +1,6 @@
-//! Programs of others that use the C API, compiled unchanged against our headers: `tests/clients/README.md` lists them.
+//! Downstream programs of the C API, compiled unchanged against our headers: `tests/downstream/README.md` lists them.
 //!
-//! Their sources come as packages of cargo, in the versions and with the checksums of `tests/clients/Cargo.lock`.
+//! Their sources come as packages of cargo, in the versions and with the checksums of `tests/downstream/Cargo.lock`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,21 +16,21 @@ use crate::{guests, process, project};
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// What the parser reads: Python, and something else, in which it has to recover from errors.
-const TEXTS: [&str; 3] = ["tests/bindings/core.py", "benches/run.py", "tests/clients/tree_sitter.c"];
+const TEXTS: [&str; 3] = ["tests/bindings/core.py", "benches/run.py", "tests/downstream/tree_sitter.c"];
 
 pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
-    let name = |linkage: Linkage| format!("clients: tree-sitter with {}", linkage.file_name());
+    let name = |linkage: Linkage| format!("downstream: tree-sitter with {}", linkage.file_name());
     let mut linkages = vec![Linkage::Shared, Linkage::Static];
     linkages.retain(|&linkage| options.wants(&name(linkage)));
     if linkages.is_empty() {
         return;
     }
     if options.quick && options.filters.is_empty() {
-        return tally.skip("clients: tree-sitter", "--quick");
+        return tally.skip("downstream: tree-sitter", "--quick");
     }
     let (parser, logs) = match Parser::compile(library).and_then(|parser| Ok((parser, c::logs(library)?))) {
         Ok(compiled) => compiled,
-        Err(error) => return tally.check("clients: tree-sitter", Err(format!("{error:#}"))),
+        Err(error) => return tally.check("downstream: tree-sitter", Err(format!("{error:#}"))),
     };
     for linkage in linkages {
         match parser.program(library, linkage) {
@@ -56,7 +56,7 @@ impl Parser {
     fn compile(library: &Library) -> Result<Parser> {
         let packages = packages()?;
         let (parser, grammar) = (packages.join("tree-sitter"), packages.join("tree-sitter-python/src"));
-        let folder = library.folder.with_file_name("clients");
+        let folder = library.folder.with_file_name("downstream");
         fs::create_dir_all(&folder)?;
         let includes = [&parser.join("include"), &parser.join("src"), &grammar, &library.include];
         let includes = includes.map(|folder| format!("-I{}", folder.display())).to_vec();
@@ -79,7 +79,7 @@ impl Parser {
 
     /// Our program that compares what the two make of a text.
     fn program(&self, library: &Library, linkage: Linkage) -> Result<PathBuf> {
-        let source = project::root().join("tests/clients/tree_sitter.c");
+        let source = project::root().join("tests/downstream/tree_sitter.c");
         let program = self.folder.join(format!("tree-sitter-{}", linkage.file_name()));
         let mut compile = compiler_of(&source);
         compile.args(["-Wall", "-Wextra", "-Werror", "-g"]).args(&self.includes).arg(&source).args(&self.objects);
@@ -91,7 +91,7 @@ impl Parser {
 
 /// The grammar as a module that takes another's memory and table, which is the kind that the parser loads.
 fn guest(grammar: &Path) -> Result<PathBuf> {
-    let target = project::cache().join("clients/python-grammar.wasm");
+    let target = project::cache().join("downstream/python-grammar.wasm");
     let source = grammar.join("parser.c");
     if guests::is_older(&target, &source)? {
         let unfinished = target.with_extension("unfinished");
@@ -106,7 +106,7 @@ fn guest(grammar: &Path) -> Result<PathBuf> {
 
 /// The folder with the unpacked packages, fetched when they aren't there yet.
 fn packages() -> Result<PathBuf> {
-    let (ours, folder) = (project::root().join("tests/clients"), project::cache().join("clients"));
+    let (ours, folder) = (project::root().join("tests/downstream"), project::cache().join("downstream"));
     let packages = folder.join("packages");
     let lock = fs::read(ours.join("Cargo.lock"))?;
     if packages.is_dir() && fs::read(folder.join("Cargo.lock")).is_ok_and(|found| found == lock) {

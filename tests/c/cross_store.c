@@ -21,7 +21,7 @@ static struct {
 static const char *const ITEMS = "(module (func (export \"f\")) (global (export \"g\") (mut i32) (i32.const 5))"
                                  "  (table (export \"t\") 1 4 funcref) (memory (export \"m\") 1 4))";
 
-static const char *const STRANGE = "object used with the wrong store";
+static const char *const WRONG_STORE = "object used with the wrong store";
 
 static void no_more(void) {
   wasmtime_externref_unroot(&theirs.ref_val.of.externref);
@@ -50,8 +50,8 @@ static void functions_are_not_called(void) {
   wasm_trap_t *trap = NULL;
   wasmtime_val_raw_t raw[1] = {{.i32 = 1}};
   wasmtime_func_t *f = &theirs.func.of.func, null = no_func();
-  expect_error_says(wasmtime_func_call(ctx, f, NULL, 0, NULL, 0, &trap), STRANGE);
-  expect_error_says(wasmtime_func_call_unchecked(ctx, f, raw, 1, &trap), STRANGE);
+  expect_error_says(wasmtime_func_call(ctx, f, NULL, 0, NULL, 0, &trap), WRONG_STORE);
+  expect_error_says(wasmtime_func_call_unchecked(ctx, f, raw, 1, &trap), WRONG_STORE);
   expect_error_says(wasmtime_func_call(ctx, &null, NULL, 0, NULL, 0, &trap), "null function");
   expect_error_says(wasmtime_func_call_unchecked(ctx, &null, raw, 1, &trap), "null function");
   expect_no_trap(trap);
@@ -59,7 +59,7 @@ static void functions_are_not_called(void) {
   wasmtime_error_t *error = NULL;
   wasmtime_call_future_t *future = wasmtime_func_call_async(ctx, f, NULL, 0, NULL, 0, &trap, &error);
   expect(wasmtime_call_future_poll(future));
-  expect_error_says(error, STRANGE);
+  expect_error_says(error, WRONG_STORE);
   wasmtime_call_future_delete(future);
   error = NULL;
   future = wasmtime_func_call_async(ctx, &null, NULL, 0, NULL, 0, &trap, &error);
@@ -119,7 +119,7 @@ static void values_are_no_results(void) {
   wasm_functype_t *type = wasm_functype_new_0_1(wasm_valtype_new_externref());
   wasmtime_func_new(ctx, type, return_theirs, &finalized, count_finalized, &f);
   wasm_functype_delete(type);
-  expect_error_says(wasmtime_func_call(ctx, &f, NULL, 0, &result, 1, &trap), STRANGE);
+  expect_error_says(wasmtime_func_call(ctx, &f, NULL, 0, &result, 1, &trap), WRONG_STORE);
   expect_no_trap(trap);
   expect(result.kind == WASMTIME_I32 && result.of.i32 == 7 && finalized == 0);
   wasmtime_store_delete(store);
@@ -133,7 +133,7 @@ static void values_are_no_results(void) {
 static void globals_are_not_set(void) {
   another_store();
   wasmtime_val_t six = i32_val(6), got;
-  expect_error_says(wasmtime_global_set(ctx, &theirs.global.of.global, &six), STRANGE);
+  expect_error_says(wasmtime_global_set(ctx, &theirs.global.of.global, &six), WRONG_STORE);
   wasmtime_global_get(theirs.ctx, &theirs.global.of.global, &got);
   expect(got.of.i32 == 5);
   no_more();
@@ -147,8 +147,8 @@ static void globals_hold_no_values(void) {
     wasmtime_global_t global, none;
     wasm_globaltype_t *type = wasm_globaltype_new(wasm_valtype_new(kinds[i]), WASM_VAR);
     expect_ok(wasmtime_global_new(ctx, type, &nulls[i], &global));
-    expect_error_says(wasmtime_global_new(ctx, type, &vals[i], &none), STRANGE);
-    expect_error_says(wasmtime_global_set(ctx, &global, &vals[i]), STRANGE);
+    expect_error_says(wasmtime_global_new(ctx, type, &vals[i], &none), WRONG_STORE);
+    expect_error_says(wasmtime_global_set(ctx, &global, &vals[i]), WRONG_STORE);
     wasm_globaltype_delete(type);
     wasmtime_val_t got;
     wasmtime_global_get(ctx, &global, &got);
@@ -161,8 +161,8 @@ static void tables_are_not_changed(void) {
   another_store();
   uint64_t previous = 99;
   wasmtime_val_t null = funcref_val(NULL);
-  expect_error_says(wasmtime_table_set(ctx, &theirs.table.of.table, 0, &null), STRANGE);
-  expect_error_says(wasmtime_table_grow(ctx, &theirs.table.of.table, 1, &null, &previous), STRANGE);
+  expect_error_says(wasmtime_table_set(ctx, &theirs.table.of.table, 0, &null), WRONG_STORE);
+  expect_error_says(wasmtime_table_grow(ctx, &theirs.table.of.table, 1, &null, &previous), WRONG_STORE);
   expect(previous == 99 && wasmtime_table_size(theirs.ctx, &theirs.table.of.table) == 1);
   no_more();
 }
@@ -177,9 +177,9 @@ static void tables_hold_no_values(void) {
     uint64_t previous = 99;
     wasm_tabletype_t *type = wasm_tabletype_new(wasm_valtype_new(kinds[i]), &limits);
     expect_ok(wasmtime_table_new(ctx, type, &nulls[i], &table));
-    expect_error_says(wasmtime_table_new(ctx, type, &vals[i], &none), STRANGE);
-    expect_error_says(wasmtime_table_set(ctx, &table, 0, &vals[i]), STRANGE);
-    expect_error_says(wasmtime_table_grow(ctx, &table, 1, &vals[i], &previous), STRANGE);
+    expect_error_says(wasmtime_table_new(ctx, type, &vals[i], &none), WRONG_STORE);
+    expect_error_says(wasmtime_table_set(ctx, &table, 0, &vals[i]), WRONG_STORE);
+    expect_error_says(wasmtime_table_grow(ctx, &table, 1, &vals[i], &previous), WRONG_STORE);
     wasm_tabletype_delete(type);
     wasmtime_val_t got;
     expect(previous == 99 && wasmtime_table_size(ctx, &table) == 1);
@@ -191,7 +191,7 @@ static void tables_hold_no_values(void) {
 static void memories_are_not_grown(void) {
   another_store();
   uint64_t previous = 99;
-  expect_error_says(wasmtime_memory_grow(ctx, &theirs.memory.of.memory, 1, &previous), STRANGE);
+  expect_error_says(wasmtime_memory_grow(ctx, &theirs.memory.of.memory, 1, &previous), WRONG_STORE);
   expect(previous == 99 && wasmtime_memory_size(theirs.ctx, &theirs.memory.of.memory) == 1);
   no_more();
 }
@@ -211,7 +211,7 @@ static void items_are_not_linked(void) {
     wasmtime_module_t *module = module_of(wat);
     wasmtime_instance_pre_t *pre;
     expect_error_says(wasmtime_instance_new(ctx, module, &items[i], 1, &instance, &trap), "cross-`Store`");
-    expect_error_says(wasmtime_linker_define(linker, ctx, "a", 1, "b", 1, &items[i]), STRANGE);
+    expect_error_says(wasmtime_linker_define(linker, ctx, "a", 1, "b", 1, &items[i]), WRONG_STORE);
     // Defined with its own store, it serves that one only.
     wasmtime_linker_allow_shadowing(own, true);
     expect_ok(wasmtime_linker_define(own, theirs.ctx, "a", 1, "b", 1, &items[i]));
@@ -223,7 +223,7 @@ static void items_are_not_linked(void) {
     wasmtime_module_delete(module);
   }
   expect_no_trap(trap);
-  expect_error_says(wasmtime_linker_define_instance(linker, ctx, "a", 1, &theirs.instance), STRANGE);
+  expect_error_says(wasmtime_linker_define_instance(linker, ctx, "a", 1, &theirs.instance), WRONG_STORE);
   wasmtime_linker_delete(linker);
   wasmtime_linker_delete(own);
   no_more();
@@ -301,20 +301,20 @@ static void exceptions_are_not_mixed(void) {
   expect_ok(wasmtime_tag_new(theirs.ctx, type, &their_tag));
   wasm_tagtype_delete(type);
   // The tag, and a field.
-  expect_error_says(wasmtime_exn_new(ctx, &their_tag, &theirs.ref_val, 1, &exn), STRANGE);
-  expect_error_says(wasmtime_exn_new(ctx, &tag, &theirs.ref_val, 1, &exn), STRANGE);
-  expect_error_says(wasmtime_exnref_new(ctx, &their_tag, &theirs.ref_val, 1, &ref), STRANGE);
-  expect_error_says(wasmtime_exnref_new(ctx, &tag, &theirs.ref_val, 1, &ref), STRANGE);
+  expect_error_says(wasmtime_exn_new(ctx, &their_tag, &theirs.ref_val, 1, &exn), WRONG_STORE);
+  expect_error_says(wasmtime_exn_new(ctx, &tag, &theirs.ref_val, 1, &exn), WRONG_STORE);
+  expect_error_says(wasmtime_exnref_new(ctx, &their_tag, &theirs.ref_val, 1, &ref), WRONG_STORE);
+  expect_error_says(wasmtime_exnref_new(ctx, &tag, &theirs.ref_val, 1, &ref), WRONG_STORE);
   // The exception.
   expect_ok(wasmtime_exn_new(theirs.ctx, &their_tag, &theirs.ref_val, 1, &their_exn));
   expect_ok(wasmtime_exnref_new(theirs.ctx, &their_tag, &theirs.ref_val, 1, &their_ref));
-  expect_error_says(wasmtime_exn_tag(ctx, their_exn, &none), STRANGE);
-  expect_error_says(wasmtime_exn_field(ctx, their_exn, 0, &val), STRANGE);
-  expect_error_says(wasmtime_exnref_tag(ctx, &their_ref, &none), STRANGE);
-  expect_error_says(wasmtime_exnref_field(ctx, &their_ref, 0, &val), STRANGE);
+  expect_error_says(wasmtime_exn_tag(ctx, their_exn, &none), WRONG_STORE);
+  expect_error_says(wasmtime_exn_field(ctx, their_exn, 0, &val), WRONG_STORE);
+  expect_error_says(wasmtime_exnref_tag(ctx, &their_ref, &none), WRONG_STORE);
+  expect_error_says(wasmtime_exnref_field(ctx, &their_ref, 0, &val), WRONG_STORE);
   expect(!exn && val.of.i32 == 7);
   // Throwing it is refused by the trap that comes; it is taken over all the same.
-  expect_trap_says(wasmtime_context_set_exception(ctx, their_exn), STRANGE);
+  expect_trap_says(wasmtime_context_set_exception(ctx, their_exn), WRONG_STORE);
   expect(!wasmtime_context_has_exception(ctx));
   wasmtime_exnref_unroot(&their_ref);
   no_more();
@@ -330,8 +330,8 @@ static void allocators_are_not_mixed(void) {
   wasmtime_structref_t structure;
   wasmtime_arrayref_t array;
   wasmtime_val_t seven = i32_val(7);
-  expect_error_says(wasmtime_structref_new(ctx, structs, &seven, 1, &structure), STRANGE);
-  expect_error_says(wasmtime_arrayref_new(ctx, arrays, &seven, 3, &array), STRANGE);
+  expect_error_says(wasmtime_structref_new(ctx, structs, &seven, 1, &structure), WRONG_STORE);
+  expect_error_says(wasmtime_arrayref_new(ctx, arrays, &seven, 3, &array), WRONG_STORE);
   wasmtime_struct_ref_pre_delete(structs);
   wasmtime_array_ref_pre_delete(arrays);
   wasmtime_struct_type_delete(struct_type);
