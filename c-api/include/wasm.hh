@@ -62,9 +62,9 @@ template <typename T> class vec {
   size_t count;
   std::unique_ptr<T[]> items;
 
-  explicit vec(size_t count)
-      : count(count),
-        items(count == 0 || count == none ? nullptr : new T[count]()) {}
+  explicit vec(size_t count_)
+      : count(count_),
+        items(count_ == 0 || count_ == none ? nullptr : new T[count_]()) {}
 
 public:
   /// The type of the elements.
@@ -236,7 +236,7 @@ class Engine {
 
 public:
   /// Takes over a C engine.
-  explicit Engine(wasm_engine_t *raw) : raw(raw) {}
+  explicit Engine(wasm_engine_t *raw_) : raw(raw_) {}
   /// An engine with these settings; null when they cannot be met.
   static own<Engine> make(own<Config> &&config = Config::make());
 };
@@ -248,7 +248,7 @@ class Store {
 
 public:
   /// Takes over a C store.
-  explicit Store(wasm_store_t *raw) : raw(raw) {}
+  explicit Store(wasm_store_t *raw_) : raw(raw_) {}
   /// An empty store.
   static own<Store> make(Engine *engine);
 };
@@ -273,8 +273,8 @@ struct Limits {
   uint32_t max;
 
   /// From `min` to `max`, or without a maximum.
-  Limits(uint32_t min, uint32_t max = wasm_limits_max_default)
-      : min(min), max(max) {}
+  Limits(uint32_t min_, uint32_t max_ = wasm_limits_max_default)
+      : min(min_), max(max_) {}
 };
 
 /// The kind of a value type.
@@ -309,7 +309,7 @@ class ValType {
 
 public:
   /// Takes over a C type.
-  explicit ValType(wasm_valtype_t *raw) : raw(raw) {}
+  explicit ValType(wasm_valtype_t *raw_) : raw(raw_) {}
   /// The type of this kind.
   static own<ValType> make(ValKind kind) {
     return detail::wrap<ValType>(
@@ -352,7 +352,7 @@ class ExternType {
   detail::Raw<wasm_externtype_t, wasm_externtype_delete> raw;
 
 protected:
-  explicit ExternType(wasm_externtype_t *raw) : raw(raw) {}
+  explicit ExternType(wasm_externtype_t *raw_) : raw(raw_) {}
   /// The C type.
   wasm_externtype_t *capi() const { return raw.get(); }
 
@@ -400,10 +400,10 @@ class FuncType : public ExternType {
 
 public:
   /// Takes over a C type.
-  explicit FuncType(wasm_functype_t *raw)
-      : ExternType(wasm_functype_as_externtype(raw)),
-        param_types(list(wasm_functype_params(raw))),
-        result_types(list(wasm_functype_results(raw))) {}
+  explicit FuncType(wasm_functype_t *raw_)
+      : ExternType(wasm_functype_as_externtype(raw_)),
+        param_types(list(wasm_functype_params(raw_))),
+        result_types(list(wasm_functype_results(raw_))) {}
   /// The type from `params` to `results`.
   static own<FuncType>
   make(ownvec<ValType> &&params = ownvec<ValType>::make(),
@@ -434,10 +434,10 @@ class GlobalType : public ExternType {
 
 public:
   /// Takes over a C type.
-  explicit GlobalType(wasm_globaltype_t *raw)
-      : ExternType(wasm_globaltype_as_externtype(raw)),
+  explicit GlobalType(wasm_globaltype_t *raw_)
+      : ExternType(wasm_globaltype_as_externtype(raw_)),
         content_type(detail::wrap<ValType>(
-            wasm_valtype_copy(wasm_globaltype_content(raw)))) {}
+            wasm_valtype_copy(wasm_globaltype_content(raw_)))) {}
   /// The type of a global that holds a `content`.
   static own<GlobalType> make(own<ValType> &&content, Mutability mutability);
   /// A copy.
@@ -460,12 +460,12 @@ class TableType : public ExternType {
 
 public:
   /// Takes over a C type.
-  explicit TableType(wasm_tabletype_t *raw)
-      : ExternType(wasm_tabletype_as_externtype(raw)),
+  explicit TableType(wasm_tabletype_t *raw_)
+      : ExternType(wasm_tabletype_as_externtype(raw_)),
         element_type(detail::wrap<ValType>(
-            wasm_valtype_copy(wasm_tabletype_element(raw)))),
-        size_limits(wasm_tabletype_limits(raw)->min,
-                    wasm_tabletype_limits(raw)->max) {}
+            wasm_valtype_copy(wasm_tabletype_element(raw_)))),
+        size_limits(wasm_tabletype_limits(raw_)->min,
+                    wasm_tabletype_limits(raw_)->max) {}
   /// The type of a table of `element`s.
   static own<TableType> make(own<ValType> &&element, Limits limits);
   /// A copy.
@@ -486,10 +486,10 @@ class MemoryType : public ExternType {
 
 public:
   /// Takes over a C type.
-  explicit MemoryType(wasm_memorytype_t *raw)
-      : ExternType(wasm_memorytype_as_externtype(raw)),
-        size_limits(wasm_memorytype_limits(raw)->min,
-                    wasm_memorytype_limits(raw)->max) {}
+  explicit MemoryType(wasm_memorytype_t *raw_)
+      : ExternType(wasm_memorytype_as_externtype(raw_)),
+        size_limits(wasm_memorytype_limits(raw_)->min,
+                    wasm_memorytype_limits(raw_)->max) {}
   /// The type of a memory of such sizes, in pages.
   static own<MemoryType> make(Limits limits) {
     wasm_limits_t raw = {limits.min, limits.max};
@@ -596,7 +596,7 @@ class PlainRef : public Ref {
   wasm_ref_t *as_ref() const override { return raw.get(); }
 
 public:
-  explicit PlainRef(wasm_ref_t *raw) : raw(raw) {}
+  explicit PlainRef(wasm_ref_t *raw_) : raw(raw_) {}
 };
 } // namespace detail
 
@@ -750,7 +750,7 @@ class Trap : public Ref {
 
 public:
   /// Takes over a C trap.
-  explicit Trap(wasm_trap_t *raw) : raw(raw) {}
+  explicit Trap(wasm_trap_t *raw_) : raw(raw_) {}
   /// A trap of the host's; the message need not end with a NUL.
   static own<Trap> make(Store *store, const Message &message);
   /// Another handle to the same object.
@@ -775,7 +775,7 @@ template <> class Shared<Module> {
 
 public:
   /// Takes over a C object.
-  explicit Shared(wasm_shared_module_t *raw) : raw(raw) {}
+  explicit Shared(wasm_shared_module_t *raw_) : raw(raw_) {}
 };
 
 /// \brief Validated code.
@@ -787,7 +787,7 @@ class Module : public Ref {
 
 public:
   /// Takes over a C module.
-  explicit Module(wasm_module_t *raw) : raw(raw) {}
+  explicit Module(wasm_module_t *raw_) : raw(raw_) {}
   /// Whether `make` would succeed.
   static bool validate(Store *store, const vec<byte_t> &binary);
   /// Makes a module from its bytes; null when they are not valid.
@@ -825,7 +825,7 @@ class Foreign : public Ref {
 
 public:
   /// Takes over a C object.
-  explicit Foreign(wasm_foreign_t *raw) : raw(raw) {}
+  explicit Foreign(wasm_foreign_t *raw_) : raw(raw_) {}
   /// A new object with nothing in it but what the host notes.
   static own<Foreign> make(Store *store);
   /// Another handle to the same object.
@@ -840,7 +840,7 @@ class Extern : public Ref {
   detail::Raw<wasm_extern_t, wasm_extern_delete> raw;
 
 protected:
-  explicit Extern(wasm_extern_t *raw) : raw(raw) {}
+  explicit Extern(wasm_extern_t *raw_) : raw(raw_) {}
   /// The C item.
   wasm_extern_t *capi() const { return raw.get(); }
 
@@ -1018,7 +1018,7 @@ class Instance : public Ref {
 
 public:
   /// Takes over a C instance.
-  explicit Instance(wasm_instance_t *raw) : raw(raw) {}
+  explicit Instance(wasm_instance_t *raw_) : raw(raw_) {}
   /// Instantiates with these imports, one for each in order. Null when one does
   /// not fit or the start function traps; `*trap` is then the trap, if there is
   /// one and `trap` is not null.

@@ -68,6 +68,28 @@ static void what_is_switched_off_is_refused(void) {
   }
 }
 
+// As config.h says of exceptions. Libraries that run them differ.
+static void modules_with_exceptions_are_refused_and_those_of_the_host_work(void) {
+  for (int on = 0; on < 2; on++) {
+    wasm_config_t *config = wasm_config_new();
+    wasmtime_config_wasm_exceptions_set(config, on);
+    wasm_engine_t *e = wasm_engine_new_with_config(config);
+    expect_error_says(module_error(e, "(module (tag) (func (throw 0)))"), "exceptions proposal not enabled");
+    expect_error_says(module_error(e, "(module (import \"\" \"\" (tag)))"), "exceptions proposal not enabled");
+    wasmtime_store_t *s = wasmtime_store_new(e, NULL, NULL);
+    wasmtime_context_t *c = wasmtime_store_context(s);
+    wasm_functype_t *type = wasm_functype_new_0_0();
+    wasm_tagtype_t *tag_type = wasm_tagtype_new(type);
+    wasmtime_tag_t tag;
+    wasmtime_exn_t *exn;
+    expect_ok(wasmtime_tag_new(c, tag_type, &tag));
+    if (expect_ok(wasmtime_exn_new(c, &tag, NULL, 0, &exn))) wasmtime_exn_delete(exn);
+    wasm_tagtype_delete(tag_type);
+    wasmtime_store_delete(s);
+    wasm_engine_delete(e);
+  }
+}
+
 static const char *const WORK = "(module (memory 1) (func (export \"f\") (param i32) (result i32) (local $i i32)"
                                 "  (loop (i32.store (local.get $i) (i32.add (i32.load (local.get $i)) (local.get 0)))"
                                 "    (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 4)))"
@@ -230,6 +252,7 @@ int main(void) {
   RUN(each_proposal_is_switched_by_its_setting);
   RUN(the_defaults_are_those_of_the_interface);
   RUN(what_is_switched_off_is_refused);
+  RUN_HERE(modules_with_exceptions_are_refused_and_those_of_the_host_work);
   RUN_WITH(debug_info, code_runs);
   RUN_WITH(strategy_auto, code_runs);
   RUN_WITH(strategy_cranelift, code_runs);

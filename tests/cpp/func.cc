@@ -34,7 +34,7 @@ static void values_know_their_kind() {
 
 struct Counted {
   int *alive;
-  explicit Counted(int *alive) : alive(alive) { ++*alive; }
+  explicit Counted(int *alive_) : alive(alive_) { ++*alive; }
   Counted(const Counted &other) : alive(other.alive) { ++*alive; }
   ~Counted() { --*alive; }
 };
@@ -231,8 +231,8 @@ static void a_function_of_any_type_is_made_at_run_time() {
     expect(results[1].i32() == 2 && results[0].externref());
     expect_error_says(func.call(world.store, {-1, ref}), "negative");
     Func wrong(world.store, FuncType({}, {ValKind::I64}),
-               [](Caller, Span<const Val>, Span<Val> results) -> Result<std::monostate, Trap> {
-                 results[0] = 1.0f;
+               [](Caller, Span<const Val>, Span<Val> given) -> Result<std::monostate, Trap> {
+                 given[0] = 1.0f;
                  return std::monostate();
                });
     expect_error_says(wrong.call(world.store, {}), "incompatible");

@@ -93,7 +93,7 @@ enum ampoule_error_has_enum {
 };
 
 /// \brief What is known of an error.
-typedef struct ampoule_error_info {
+typedef struct ampoule_error_info_t {
   /// In: the bytes of this structure, as the program was compiled. Out: those
   /// that were filled in, which may be fewer with an older library.
   size_t size;

@@ -231,7 +231,7 @@ inline own<TableType> TableType::make(own<ValType> &&element, Limits limits) {
       wasm_tabletype_new(Access::release(*element), &raw));
 }
 
-inline Frame::Frame(wasm_frame_t *raw) : raw(raw) {}
+inline Frame::Frame(wasm_frame_t *raw_) : raw(raw_) {}
 inline Frame::~Frame() = default;
 
 inline own<Frame> Frame::copy() const {

@@ -71,9 +71,9 @@ template <typename T> class Future {
 
 public:
   /// Takes over a call in progress; for the functions of this API.
-  Future(std::unique_ptr<detail::Pending<T>> pending,
-         wasmtime_call_future_t *future)
-      : pending(std::move(pending)), future(future) {}
+  Future(std::unique_ptr<detail::Pending<T>> pending_,
+         wasmtime_call_future_t *future_)
+      : pending(std::move(pending_)), future(future_) {}
   Future(Future &&) = default;
   Future &operator=(Future &&other) noexcept {
     future = std::move(other.future);

@@ -108,12 +108,14 @@ WASM_API_EXTERN void wasmtime_config_wasm_tail_call_set(
 WASM_API_EXTERN void wasmtime_config_wasm_reference_types_set(
     wasm_config_t *config, bool enable);
 
-/// Whether modules may use typed function references.
+/// Whether modules may use typed function references. This library cannot run
+/// them yet: such modules are refused whatever is set.
 WASM_API_EXTERN void wasmtime_config_wasm_function_references_set(
     wasm_config_t *config, bool enable);
 
 /// Whether modules may use structs, arrays and the other garbage-collected
-/// types.
+/// types. This library cannot run them yet: such modules are refused whatever is
+/// set.
 WASM_API_EXTERN void wasmtime_config_wasm_gc_set(
     wasm_config_t *config, bool enable);
 
@@ -159,7 +161,9 @@ WASM_API_EXTERN void wasmtime_config_wasm_memory64_set(
 WASM_API_EXTERN void wasmtime_config_wasm_wide_arithmetic_set(
     wasm_config_t *config, bool enable);
 
-/// Whether modules may use exceptions.
+/// Whether modules may use exceptions. This library cannot run them yet: modules
+/// with tags, or with instructions that throw or catch, are refused whatever is
+/// set. Tags and exceptions of the host (`tag.h`, `exn.h`) work without it.
 WASM_API_EXTERN void wasmtime_config_wasm_exceptions_set(
     wasm_config_t *config, bool enable);
 

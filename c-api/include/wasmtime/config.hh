@@ -303,12 +303,14 @@ public:
     wasmtime_config_wasm_reference_types_set(ptr.get(), enable);
   }
 
-  /// Whether modules may use typed function references.
+  /// Whether modules may use typed function references. This library cannot
+  /// run them yet: such modules are refused whatever is set.
   void wasm_function_references(bool enable) {
     wasmtime_config_wasm_function_references_set(ptr.get(), enable);
   }
 
-  /// Whether modules may use the garbage-collected types.
+  /// Whether modules may use the garbage-collected types. This library cannot
+  /// run them yet: such modules are refused whatever is set.
   void wasm_gc(bool enable) {
     wasmtime_config_wasm_gc_set(ptr.get(), enable);
   }
@@ -360,7 +362,8 @@ public:
     wasmtime_config_wasm_wide_arithmetic_set(ptr.get(), enable);
   }
 
-  /// Whether modules may use exceptions.
+  /// Whether modules may use exceptions. This library cannot run them yet:
+  /// such modules are refused whatever is set.
   void wasm_exceptions(bool enable) {
     wasmtime_config_wasm_exceptions_set(ptr.get(), enable);
   }

@@ -40,7 +40,7 @@ class Caller {
 
 public:
   /// Views a C caller.
-  explicit Caller(wasmtime_caller_t *ptr) : ptr(ptr) {}
+  explicit Caller(wasmtime_caller_t *ptr_) : ptr(ptr_) {}
 
   /// What the calling instance exports under this name.
   inline std::optional<Extern> get_export(std::string_view name);
@@ -60,7 +60,7 @@ class Func {
 
 public:
   /// Takes a C handle.
-  Func(wasmtime_func_t func) : func(func) {}
+  Func(wasmtime_func_t func_) : func(func_) {}
 
   /// \brief A host function whose type is known at run time.
   ///
@@ -158,7 +158,7 @@ template <typename Params, typename Results> class TypedFunc {
 
   Func f;
 
-  explicit TypedFunc(Func f) : f(f) {}
+  explicit TypedFunc(Func f_) : f(f_) {}
 
 public:
   /// Calls the function. A `TrapError` holds a trap of the guest's, or an error

@@ -71,7 +71,7 @@ template <typename T> class Downcast : public T {
 
 public:
   /// Takes over the root `raw`, which is null unless `found`.
-  Downcast(bool found, typename T::Raw raw) : T(raw), found(found) {}
+  Downcast(bool found_, typename T::Raw raw_) : T(raw_), found(found_) {}
 
   /// Whether it is of that type.
   explicit operator bool() const { return found; }
@@ -91,10 +91,10 @@ class StorageType {
 
 public:
   /// A value of this kind.
-  StorageType(ValKind kind)
-      : kind(static_cast<wasmtime_storage_kind_t>(kind)) {}
+  StorageType(ValKind kind_)
+      : kind(static_cast<wasmtime_storage_kind_t>(kind_)) {}
   /// One of the C constants, `WASMTIME_STORAGE_KIND_I8` and the like.
-  StorageType(wasmtime_storage_kind_t kind) : kind(kind) {}
+  StorageType(wasmtime_storage_kind_t kind_) : kind(kind_) {}
   /// An integer of 8 bits, an `i32` to the host.
   static StorageType i8() {
     return wasmtime_storage_kind_t(WASMTIME_STORAGE_KIND_I8);
@@ -114,7 +114,7 @@ class FieldType {
 
 public:
   /// Takes a C description.
-  FieldType(wasmtime_field_type_t field) : field(field) {}
+  FieldType(wasmtime_field_type_t field_) : field(field_) {}
   /// A field of this type, which may change if `is_mutable`.
   FieldType(bool is_mutable, StorageType type)
       : field{type.capi(), is_mutable} {}

@@ -22,7 +22,7 @@ class Global {
 
 public:
   /// Takes a C handle.
-  Global(wasmtime_global_t global) : global(global) {}
+  Global(wasmtime_global_t global_) : global(global_) {}
 
   /// A new global that holds `init`. An error when the value does not match the
   /// type or is of another store.

@@ -80,7 +80,7 @@ public:
   using Raw = typename Handle::Raw;
 
   /// Takes over the root `raw`.
-  explicit Root(Raw raw) : raw(raw) {}
+  explicit Root(Raw raw_) : raw(raw_) {}
   Root(const Root &other) : raw(copy(other)) {}
   Root(Root &&other) noexcept : raw(other.capi_release()) {}
   Root &operator=(const Root &other) {

@@ -25,7 +25,7 @@ class Instance {
 
 public:
   /// Takes a C handle.
-  Instance(wasmtime_instance_t instance) : instance(instance) {}
+  Instance(wasmtime_instance_t instance_) : instance(instance_) {}
 
   /// \brief Instantiates `module` with these imports, one for each in order,
   /// and runs its start function.

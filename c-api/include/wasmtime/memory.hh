@@ -21,7 +21,7 @@ class Memory {
 
 public:
   /// Takes a C handle.
-  Memory(wasmtime_memory_t memory) : memory(memory) {}
+  Memory(wasmtime_memory_t memory_) : memory(memory_) {}
 
   /// A new zeroed memory. An error when a limit of the store is exceeded, the
   /// system has no memory, or the type is shared (see `SharedMemory`).

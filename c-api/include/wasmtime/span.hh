@@ -78,7 +78,8 @@ public:
   /// A view of nothing.
   constexpr Span() : first(nullptr), count(0) {}
   /// A view of `count` elements from `first`.
-  constexpr Span(T *first, std::size_t count) : first(first), count(count) {}
+  constexpr Span(T *first_, std::size_t count_)
+      : first(first_), count(count_) {}
   /// A view of the elements of an array.
   template <std::size_t N>
   constexpr Span(T (&array)[N]) : first(array), count(N) {}

@@ -47,7 +47,7 @@ class Context {
 
 public:
   /// Views a C context.
-  explicit Context(wasmtime_context_t *ptr) : ptr(ptr) {}
+  explicit Context(wasmtime_context_t *ptr_) : ptr(ptr_) {}
   /// Views a store.
   inline Context(Store &store);
   /// Views a store.

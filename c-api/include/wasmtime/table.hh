@@ -23,7 +23,7 @@ class Table {
 
 public:
   /// Takes a C handle.
-  Table(wasmtime_table_t table) : table(table) {}
+  Table(wasmtime_table_t table_) : table(table_) {}
 
   /// A new table, each element being `init`. An error when that does not match
   /// the type, or a limit of the store is exceeded.

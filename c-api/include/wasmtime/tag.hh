@@ -20,7 +20,7 @@ class Tag {
 
 public:
   /// Takes a C handle.
-  Tag(wasmtime_tag_t tag) : tag(tag) {}
+  Tag(wasmtime_tag_t tag_) : tag(tag_) {}
 
   /// A new tag, different from all others.
   static Result<Tag> create(Store::Context cx, const TagType &type) {

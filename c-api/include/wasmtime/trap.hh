@@ -48,7 +48,7 @@ class Trace {
 
   wasm_frame_vec_t frames;
 
-  explicit Trace(wasm_frame_vec_t frames) : frames(frames) {}
+  explicit Trace(wasm_frame_vec_t frames_) : frames(frames_) {}
 
 public:
   Trace(const Trace &) = delete;

@@ -198,7 +198,7 @@ public:
   /// The `i32` 0.
   Val() { val.kind = WASMTIME_I32; }
   /// Takes over a C value, with the root in it.
-  Val(wasmtime_val_t val) : val(val) {}
+  Val(wasmtime_val_t val_) : val(val_) {}
   /// An `i32`.
   Val(int32_t i32) {
     val.kind = WASMTIME_I32;

@@ -21,7 +21,7 @@ template <typename Vec, void (*Delete)(Vec *), typename View> class TypeList {
 
 public:
   /// Takes over a C list.
-  explicit TypeList(Vec list) : list(list) {}
+  explicit TypeList(Vec list_) : list(list_) {}
   TypeList(const TypeList &) = delete;
   TypeList &operator=(const TypeList &) = delete;
   TypeList(TypeList &&other) noexcept : list(other.list) {

@@ -112,7 +112,7 @@ private:
 template <typename R> class TypeRef {
 public:
   /// Looks at a C type, which must outlive this.
-  TypeRef(const R *raw) : raw(raw) {}
+  TypeRef(const R *raw_) : raw(raw_) {}
   /// The C type.
   const R *capi() const { return raw; }
 
@@ -150,7 +150,7 @@ public:
 
   public:
     /// Looks at a C list, which must outlive this.
-    ListRef(const wasm_valtype_vec_t *list) : list(list) {}
+    ListRef(const wasm_valtype_vec_t *list_) : list(list_) {}
 
     /// Goes through the types.
     typedef const Ref *iterator;
