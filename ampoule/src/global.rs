@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
 use crate::store::Store;
+use crate::store::records::global::HostGlobal;
 use ampoule_core::index::GlobalIndex;
 use ampoule_core::types::GlobalType;
 use ampoule_core::vm::{VmGlobal, VmValRaw};
@@ -20,12 +21,6 @@ pub struct Global {
 
 /// In place of an instance: the global was made by the host.
 const HOST: u32 = u32::MAX;
-
-/// A global made by the host.
-pub(crate) struct HostGlobal {
-    vm: VmGlobal,
-    ty: GlobalType,
-}
 
 impl Global {
     /// A new global of the host.
@@ -104,13 +99,5 @@ impl Global {
         let instance = store.instances.list.get(self.instance as usize).ok_or_else(unknown)?;
         let ty = *instance.module().description().globals.get(self.index as usize).ok_or_else(unknown)?;
         Ok((instance.global(GlobalIndex(self.index)), ty))
-    }
-}
-
-impl HostGlobal {
-    /// The raw reference inside, where the global holds an `externref`.
-    pub(crate) fn externref(&self) -> Option<u32> {
-        let [a, b, c, d, ..] = self.vm.bytes;
-        (self.ty.content == ampoule_core::types::ValType::EXTERNREF).then_some(u32::from_le_bytes([a, b, c, d]))
     }
 }

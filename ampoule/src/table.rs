@@ -1,18 +1,18 @@
 //! Tables.
 
-use crate::engine::pool::Claim;
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
-use crate::instance::InstanceData;
+use crate::module::LazyImage;
 use crate::store::Store;
 use crate::store::instances::ItemId;
 use crate::store::limiter::{LimitRequest, Resource};
+use crate::store::records::instance::InstanceData;
+use crate::store::records::table::TableData;
 use crate::table_elements::Elements;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{RefType, TableType, ValType};
 use ampoule_core::vm::{TABLE_ELEMENT_LAZY, TABLE_ELEMENT_NULL, VmTable, VmValRaw};
-use std::sync::Arc;
 
 /// A table of a store. The layout is `wasmtime_table_t`'s.
 #[repr(C)]
@@ -24,35 +24,6 @@ pub struct Table {
 
 /// Elements a table may have at most, whatever its type says: a gigabyte of them.
 const MAX_ELEMENTS: u64 = 1 << 27;
-
-/// A table and where machine code looks for it.
-pub(crate) struct TableData {
-    /// `definition.base` and `len` always tell where these are.
-    elements: Elements,
-    ty: TableType,
-    /// In an instance's block, or in `own`. Lives as long as the store.
-    pub(crate) definition: *mut VmTable,
-    own: Option<Box<VmTable>>,
-    /// What the lazy elements stand for: the instance whose functions they are, and which. Behind those they are null.
-    lazy: Option<(u32, LazyImage)>,
-    /// That of an instance's table, where the engine has a pool.
-    claim: Option<Claim>,
-}
-
-impl Drop for TableData {
-    fn drop(&mut self) {
-        if let Some(claim) = &self.claim {
-            claim.pool().give_back_elements(std::mem::replace(&mut self.elements, Elements::new()));
-        }
-    }
-}
-
-impl TableData {
-    /// Bytes that its elements have room in.
-    pub(crate) fn capacity_bytes(&self) -> usize {
-        self.elements.capacity_bytes()
-    }
-}
 
 impl Table {
     /// A new table of the host, each element `init`.
@@ -333,23 +304,6 @@ pub(crate) fn range_in(table_len: usize, index: u64, len: u64) -> Result<std::op
 fn stored_form(element: RefType, word: u64) -> u64 {
     if element == RefType::Func && word == 0 { TABLE_ELEMENT_NULL } else { word }
 }
-
-impl TableData {
-    /// Visits the raw references inside that aren't null, where the table holds `externref`s.
-    pub(crate) fn visit_externrefs(&self, mut visit: impl FnMut(u32)) {
-        if self.ty.element == RefType::Extern {
-            self.elements.visit_nonzero(|word| visit(word as u32));
-        }
-    }
-
-    /// Elements.
-    pub(crate) fn len(&self) -> usize {
-        self.elements.len()
-    }
-}
-
-/// The functions that active segments put into a table, where they are known before instantiation.
-pub(crate) type LazyImage = Arc<[Option<FuncIndex>]>;
 
 /// A reference to one of an instance's functions, as a guest value.
 pub(crate) fn func_word(instance: &InstanceData, func: FuncIndex) -> u64 {

@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind};
 use crate::store::Store;
 use crate::store::instances::ItemId;
+use crate::store::records::tag::TagData;
 use ampoule_core::types::TagType;
 
 /// A tag of a store. Two tags of one type are different. The layout is `wasmtime_tag_t`'s.
@@ -11,11 +12,6 @@ use ampoule_core::types::TagType;
 pub struct Tag {
     id: ItemId,
     unused: u32,
-}
-
-/// A tag in its store's arena.
-pub(crate) struct TagData {
-    ty: TagType,
 }
 
 impl Tag {

@@ -4,10 +4,10 @@
 
 use super::running;
 use crate::error::{Error, MemoryFault};
-use crate::instance::{InstanceData, MemoryLink};
 use crate::memory::shared::SharedMemory;
 use crate::memory::waiters::WaitOutcome;
 use crate::store::Store;
+use crate::store::records::instance::{InstanceData, MemoryLink};
 use ampoule_core::index::{DataIndex, MemoryIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmMemory};

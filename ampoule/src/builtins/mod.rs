@@ -26,8 +26,8 @@ pub(crate) use table::{
 pub(crate) use trap::*;
 
 use crate::func::native;
-use crate::instance::InstanceData;
 use crate::store::Store;
+use crate::store::records::instance::InstanceData;
 use ampoule_core::vm::VmContext;
 use ampoule_machine::builtins::Builtins;
 

@@ -1,8 +1,8 @@
 //! Operations on tables that are not a few instructions, and references to functions.
 
 use super::running;
-use crate::instance::InstanceData;
 use crate::store::Store;
+use crate::store::records::instance::InstanceData;
 use crate::table;
 use ampoule_core::index::{ElemIndex, FuncIndex};
 use ampoule_core::module::ElemItems;

@@ -1,8 +1,8 @@
 //! What a host function knows of the guest that called it.
 
-use crate::instance::InstanceData;
 use crate::instance::external::Extern;
 use crate::store::Store;
+use crate::store::records::instance::InstanceData;
 use ampoule_core::vm::VmCaller;
 use std::marker::PhantomData;
 

@@ -6,6 +6,8 @@ use crate::error::{Error, ErrorKind};
 use crate::func::caller::Caller;
 use crate::func::val::Val;
 use crate::store::Store;
+pub use crate::store::records::func::HostFunc;
+use crate::store::records::func::StoreHostFunc;
 use ampoule_core::types::{FuncType, RefType, ValType};
 use ampoule_core::vm::{VmCaller, VmFuncRef, VmHostFunc, VmVal, VmValRaw};
 use ampoule_machine::arch::trampolines::exit_thunk_on_call;
@@ -37,31 +39,6 @@ pub struct NativeTakes {
     pub env: bool,
     /// A [`VmCaller`].
     pub caller: bool,
-}
-
-/// A host function, for any store of its engine. Its owner's value is dropped with the last use.
-pub struct HostFunc {
-    signature: Arc<Signature>,
-    which: Thunk,
-    callback: *const c_void,
-    env: *mut c_void,
-    /// Whether it may suspend its caller.
-    may_suspend: bool,
-    /// What `env` points into, or what must be dropped when the function is.
-    _owner: Box<dyn Any + Send + Sync>,
-}
-
-// SAFETY: the pointers are constants: code, a function, and `env`, which the constructors require to be usable from any
-// thread.
-unsafe impl Send for HostFunc {}
-// SAFETY: as above.
-unsafe impl Sync for HostFunc {}
-
-/// A store's copy of a host function; keeps the function alive.
-#[repr(C)]
-pub(crate) struct StoreHostFunc {
-    pub(crate) vm: VmHostFunc,
-    host: Arc<HostFunc>,
 }
 
 type Closure = Box<dyn Fn(Caller<'_>, &[Val], &mut [Val]) -> Result<(), Error> + Send + Sync>;

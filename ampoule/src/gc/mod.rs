@@ -1,7 +1,9 @@
-//! References to garbage-collected things. So far those are the host's own values; the room for the guest's is here too.
+//! References to garbage-collected things: values of the host, exceptions, and the types of the guest's objects. The store has the tables that
+//! they are positions in; handles, and finding what nothing refers to, are here.
 //!
 //! A reference is 32 bits wide in guest code, zero for null, so a corrupted one can't reach outside of its store.
 
+pub(crate) mod collect;
 pub mod exnref;
 pub mod externref;
 pub mod i31;

@@ -14,6 +14,7 @@ use crate::memory::linear::LinearMemory;
 use crate::store::Store;
 use crate::store::instances::ItemId;
 use crate::store::limiter::{LimitRequest, Resource};
+use crate::store::records::memory::{Bytes, MemoryData};
 use ampoule_core::tunables::MemoryPlan;
 use ampoule_core::types::MemoryType;
 use ampoule_core::vm::VmMemory;
@@ -25,69 +26,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Memory {
     id: ItemId,
     unused: u32,
-}
-
-/// A memory and where machine code looks for it.
-pub(crate) struct MemoryData {
-    memory: Bytes,
-    pub(crate) ty: MemoryType,
-    /// In an instance's block, or in `own`. Lives as long as the store.
-    pub(crate) definition: *mut VmMemory,
-    /// The definition of a memory made by the host.
-    own: Option<Box<VmMemory>>,
-}
-
-/// Where a memory's bytes are.
-enum Bytes {
-    /// With the engine.
-    Engine(LinearMemory),
-    /// With the embedder.
-    Host(HostLinearMemory),
-}
-
-impl Bytes {
-    fn base(&self) -> *mut u8 {
-        match self {
-            Bytes::Engine(memory) => memory.base(),
-            Bytes::Host(memory) => memory.base(),
-        }
-    }
-
-    #[inline]
-    fn byte_len(&self) -> usize {
-        match self {
-            Bytes::Engine(memory) => memory.byte_len(),
-            Bytes::Host(memory) => memory.byte_len(),
-        }
-    }
-
-    /// Bytes of address space.
-    fn reserved_len(&self) -> usize {
-        match self {
-            Bytes::Engine(memory) => memory.reserved_len(),
-            Bytes::Host(memory) => memory.byte_len(),
-        }
-    }
-
-    /// Grows by `delta` pages and gives the pages before.
-    fn grow(&mut self, delta: u64) -> Option<u64> {
-        match self {
-            Bytes::Engine(memory) => memory.grow(delta).ok(),
-            Bytes::Host(memory) => memory.grow(delta),
-        }
-    }
-}
-
-impl MemoryData {
-    /// Base and length in bytes.
-    pub(crate) fn place(&self) -> (*mut u8, usize) {
-        (self.memory.base(), self.memory.byte_len())
-    }
-
-    /// Bytes of address space, with guards.
-    pub(crate) fn reserved_len(&self) -> usize {
-        self.memory.reserved_len()
-    }
 }
 
 impl Memory {

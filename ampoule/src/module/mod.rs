@@ -20,7 +20,6 @@ use crate::module::code_table::ModuleCode;
 #[cfg(feature = "compiler")]
 use crate::module::compile::{ModuleCompiler, code_capacity};
 use crate::module::symbols::Symbols;
-use crate::table::LazyImage;
 use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::decode;
 use ampoule_core::index::*;
@@ -34,6 +33,9 @@ use hashbrown::HashMap;
 use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock, Weak};
+
+/// The functions that active segments put into a table, where they are known before instantiation.
+pub(crate) type LazyImage = Arc<[Option<FuncIndex>]>;
 
 /// A module. Cheap to clone; threads and stores may share it.
 #[derive(Clone)]

@@ -2,12 +2,12 @@
 
 use super::Store;
 use crate::error::Error;
-use crate::func::host::StoreHostFunc;
-use crate::global::HostGlobal;
-use crate::instance::InstanceData;
-use crate::memory::MemoryData;
-use crate::table::TableData;
-use crate::tag::TagData;
+use crate::store::records::func::StoreHostFunc;
+use crate::store::records::global::HostGlobal;
+use crate::store::records::instance::InstanceData;
+use crate::store::records::memory::MemoryData;
+use crate::store::records::table::TableData;
+use crate::store::records::tag::TagData;
 
 /// The arenas of a store. What machine code points to is boxed: its address must not change when a list grows.
 /// Nothing is removed before the store is dropped, so a position stays valid.

@@ -15,12 +15,14 @@ pub mod calls;
 pub mod data;
 pub mod epoch;
 pub mod exception;
+mod externrefs;
 pub mod fiber;
 pub mod fuel;
 pub mod instances;
 pub mod limiter;
 pub mod limits;
 pub mod native;
+pub(crate) mod records;
 mod reentry;
 pub mod roots;
 pub mod slots;
@@ -29,12 +31,12 @@ pub mod statistics;
 use crate::engine::Engine;
 use crate::engine::pool::{Claim, Pool};
 use crate::error::Error;
-use crate::gc::externref::ExternRefs;
 use ampoule_core::vm::VmStoreContext;
 use calls::Calls;
 use data::Data;
 use epoch::{AtDeadline, Epoch};
 use exception::Exceptions;
+use externrefs::ExternRefs;
 use fiber::Fibers;
 use fuel::Fuel;
 use instances::Instances;
@@ -234,12 +236,6 @@ impl Store {
     pub fn epoch_deadline_yield_and_update(&mut self, ticks: u64) {
         self.epoch.then = AtDeadline::Yield(ticks);
         self.require_async();
-    }
-
-    /// Collects the `externref`s that neither the host, nor a frame, nor anything reachable refers to, dropping their
-    /// values.
-    pub fn gc(&mut self) {
-        crate::gc::externref::collect(self);
     }
 
     /// Makes sure that the store may hold references to host values.

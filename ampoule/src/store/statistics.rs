@@ -7,7 +7,7 @@
 use super::Store;
 use crate::engine::pool::description_len;
 use crate::engine::timer::now_ns;
-use crate::instance::MemoryLink;
+use crate::store::records::instance::MemoryLink;
 use ampoule_core::vm::VmStoreContext;
 use ampoule_machine::os::pagemap;
 

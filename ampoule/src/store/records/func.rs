@@ -1,0 +1,32 @@
+//! Functions of the host: what an engine keeps of one, and what each store that uses it does.
+
+use crate::engine::type_registry::{Signature, Thunk};
+use ampoule_core::vm::VmHostFunc;
+use std::any::Any;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// A host function, for any store of its engine. Its owner's value is dropped with the last use.
+pub struct HostFunc {
+    pub(crate) signature: Arc<Signature>,
+    pub(crate) which: Thunk,
+    pub(crate) callback: *const c_void,
+    pub(crate) env: *mut c_void,
+    /// Whether it may suspend its caller.
+    pub(crate) may_suspend: bool,
+    /// What `env` points into, or what must be dropped when the function is.
+    pub(crate) _owner: Box<dyn Any + Send + Sync>,
+}
+
+// SAFETY: the pointers are constants: code, a function, and `env`, which the constructors require to be usable from any
+// thread.
+unsafe impl Send for HostFunc {}
+// SAFETY: as above.
+unsafe impl Sync for HostFunc {}
+
+/// A store's copy of a host function; keeps the function alive.
+#[repr(C)]
+pub(crate) struct StoreHostFunc {
+    pub(crate) vm: VmHostFunc,
+    pub(crate) host: Arc<HostFunc>,
+}

@@ -1,0 +1,141 @@
+//! An instance, as its store keeps it.
+
+use crate::engine::pool::{Claim, INSTANCE_RECORD_LEN, Pool};
+use crate::error::Error;
+use crate::memory::shared::SharedMemory;
+use crate::module::Module;
+use ampoule_core::index::*;
+use ampoule_core::vm::{MemorySlot, VmContext, VmFuncImport, VmFuncRef, VmGlobal};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+/// The record of an instance.
+///
+/// 1. `vmctx` is an allocation of the module's layout size, zeroed and then filled in by instantiation, owned by this value.
+/// 2. Pointers in it lead to what the same store owns.
+/// 3. The record is boxed and stays in its store until that is dropped, so its address is stable.
+pub(crate) struct InstanceData {
+    module: Module,
+    vmctx: NonNull<VmContext>,
+    /// The place of each memory in the store's arena or, for a shared one, in `shared_memories`.
+    pub(crate) memories: Box<[MemoryLink]>,
+    /// The place of each table in the store's arena.
+    pub(crate) tables: Box<[u32]>,
+    pub(crate) dropped_elems: Box<[bool]>,
+    pub(crate) dropped_datas: Box<[bool]>,
+    /// The instance's place in its store.
+    position: u32,
+    /// Held where the engine has a pool.
+    _claim: Option<Claim>,
+}
+
+/// Where an instance's memory is.
+#[derive(Clone, Debug)]
+pub(crate) enum MemoryLink {
+    /// In the store's arena.
+    Store(u32),
+    /// With other stores.
+    Shared(SharedMemory),
+}
+
+const ALIGN: usize = 16;
+
+const _: () = assert!(size_of::<InstanceData>() <= INSTANCE_RECORD_LEN);
+
+impl InstanceData {
+    /// A record with a zeroed block, not yet filled in.
+    ///
+    /// # Errors
+    /// Where the engine's pool has no instance left.
+    pub(crate) fn new(module: &Module, position: u32) -> Result<Box<Self>, Error> {
+        let claim = module.engine().pool().map(Pool::claim_instance).transpose()?;
+        let layout = Self::block_layout(module);
+        // SAFETY: the size is not zero: a block has its head.
+        let block = unsafe { alloc_zeroed(layout) };
+        let vmctx = NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(layout));
+        let description = module.description();
+        Ok(Box::new(Self {
+            vmctx,
+            memories: Box::default(),
+            tables: Box::default(),
+            dropped_elems: vec![false; description.elems.len()].into(),
+            dropped_datas: vec![false; description.datas.len()].into(),
+            position,
+            module: module.clone(),
+            _claim: claim,
+        }))
+    }
+
+    fn block_layout(module: &Module) -> Layout {
+        Layout::from_size_align(module.layout().size(), ALIGN).expect("the decoder bounds every index space")
+    }
+
+    pub(crate) fn module(&self) -> &Module {
+        &self.module
+    }
+
+    pub(crate) fn vmctx(&self) -> *mut VmContext {
+        self.vmctx.as_ptr()
+    }
+
+    /// A place in the block, by an offset of the module's `VmLayout`.
+    pub(crate) fn at<T>(&self, offset: u32) -> *mut T {
+        debug_assert!(offset as usize + size_of::<T>() <= self.module.layout().size());
+        // SAFETY: the layout's offsets lie in the block (1).
+        unsafe { self.vmctx.as_ptr().byte_add(offset as usize).cast() }
+    }
+
+    pub(crate) fn imported_function(&self, index: FuncIndex) -> *mut VmFuncImport {
+        self.at(self.module.layout().imported_function(index))
+    }
+
+    /// The instance's place in its store.
+    pub(crate) fn position(&self) -> u32 {
+        self.position
+    }
+
+    /// The cell of any global.
+    pub(crate) fn global(&self, index: GlobalIndex) -> *mut VmGlobal {
+        match self.module.layout().global(index) {
+            MemorySlot::Own(offset) => self.at(offset),
+            // SAFETY: the slot was filled in at instantiation, before anything could ask for it.
+            MemorySlot::Pointer(offset) => unsafe { *self.at::<*mut VmGlobal>(offset) },
+        }
+    }
+
+    /// The reference to a function of the module that may be referred to, made when first needed.
+    pub(crate) fn func_ref(&self, index: FuncIndex) -> NonNull<VmFuncRef> {
+        let module = self.module.description();
+        let Some(own) = module.defined_func(index) else {
+            // SAFETY: imports are filled in at instantiation, with references of the same store.
+            return unsafe { NonNull::new_unchecked((*self.imported_function(index)).func_ref) };
+        };
+        let position = module.func_ref(index).expect("the decoder noted every function that is referred to");
+        let func_ref = self.at::<VmFuncRef>(self.module.layout().func_ref(position));
+        // SAFETY: the place is in the block; it is all zero or made. One thread at a time is in the store.
+        unsafe {
+            // Also where it is made already: the function may have been compiled since, and its code is nearer than its stub.
+            func_ref.write(VmFuncRef {
+                code: self.module.code().entry(own),
+                vmctx: self.vmctx(),
+                signature: self.module.signature_word(module.functions[index.index()]),
+            });
+            NonNull::new_unchecked(func_ref)
+        }
+    }
+
+    /// Compiles one of the module's own functions, so that references made from now on lead to its code and not to its stub.
+    pub(crate) fn compile(&self, index: FuncIndex) {
+        if let Some(own) = self.module.description().defined_func(index) {
+            // Where it can't be compiled, the stub says so when it is called.
+            let _ = self.module.code().compile(own);
+        }
+    }
+}
+
+impl Drop for InstanceData {
+    fn drop(&mut self) {
+        // SAFETY: the block is owned (1) and was allocated with this layout.
+        unsafe { dealloc(self.vmctx.as_ptr().cast(), Self::block_layout(&self.module)) }
+    }
+}

@@ -1,0 +1,50 @@
+//! A table, as its store keeps it.
+
+use crate::engine::pool::Claim;
+use crate::module::LazyImage;
+use crate::table_elements::Elements;
+use ampoule_core::types::{RefType, TableType};
+use ampoule_core::vm::VmTable;
+
+/// A table and where machine code looks for it.
+pub(crate) struct TableData {
+    /// `definition.base` and `len` always tell where these are.
+    pub(crate) elements: Elements,
+    pub(crate) ty: TableType,
+    /// In an instance's block, or in `own`. Lives as long as the store.
+    pub(crate) definition: *mut VmTable,
+    pub(crate) own: Option<Box<VmTable>>,
+    /// What the lazy elements stand for: the instance whose functions they are, and which. Behind those they are null.
+    pub(crate) lazy: Option<(u32, LazyImage)>,
+    /// That of an instance's table, where the engine has a pool.
+    pub(crate) claim: Option<Claim>,
+}
+
+impl Drop for TableData {
+    fn drop(&mut self) {
+        if let Some(claim) = &self.claim {
+            claim.pool().give_back_elements(std::mem::replace(&mut self.elements, Elements::new()));
+        }
+    }
+}
+
+impl TableData {
+    /// Bytes that its elements have room in.
+    pub(crate) fn capacity_bytes(&self) -> usize {
+        self.elements.capacity_bytes()
+    }
+}
+
+impl TableData {
+    /// Visits the raw references inside that aren't null, where the table holds `externref`s.
+    pub(crate) fn visit_externrefs(&self, mut visit: impl FnMut(u32)) {
+        if self.ty.element == RefType::Extern {
+            self.elements.visit_nonzero(|word| visit(word as u32));
+        }
+    }
+
+    /// Elements.
+    pub(crate) fn len(&self) -> usize {
+        self.elements.len()
+    }
+}
