@@ -211,7 +211,7 @@ static void compact_imports_are_imports(void) {
                           " (func (export \"f\") (result i32)"
                           "   (i32.sub (i32.add (global.get 0) (global.get 2)) (global.get 3))))";
   wasmtime_module_t *module = module_of(wat);
-  if (!module) return;
+  if (!expect(module != NULL)) return;
   static const char *const modules[] = {"a", "a", "b", "b"}, *const names[] = {"x", "y", "x", "y"};
   wasm_importtype_vec_t imports;
   wasmtime_module_imports(module, &imports);

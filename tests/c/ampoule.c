@@ -23,7 +23,10 @@ static void both_ways_find_the_same(void) {
 
 static void unknown_names_are_not_there(void) {
   has_fn *has = find_has();
-  if (!has) return; // another library
+  if (!has) {
+    test_skip(__func__, "another library is tested");
+    return;
+  }
   expect(!has(NULL));
   expect(!has(""));
   expect(!has("no such thing"));
@@ -34,7 +37,10 @@ static void unknown_names_are_not_there(void) {
 static void documented_names_are_there(void) {
   static const char *const names[] = {"cancel", "error", "limits", "native", NULL};
   has_fn *has = find_has();
-  if (!has) return;
+  if (!has) {
+    test_skip(__func__, "another library is tested");
+    return;
+  }
   for (const char *const *name = names; *name; name++)
     if (!expect(has(*name))) printf("FAIL no %s\n", *name);
 }

@@ -436,13 +436,19 @@ static void host_calls_and_guest_time_are_counted(void) {
   expect((int64_t)(found.guest_time_ns - guest) <= all - host_ns);
 
   // A guest that does it all itself: nearly all time is the guest's.
-  guest = found.guest_time_ns;
-  start = now_ns();
-  expect(call1(&spin, 30 * 1000 * 1000) == 1);
-  all = now_ns() - start;
-  found = statistics();
-  expect((int64_t)(found.guest_time_ns - guest) <= all);
-  expect((int64_t)(found.guest_time_ns - guest) >= all - all / 10 - 1000000);
+  // Once, so that it is compiled; then until no other process has held it up just when it began or ended.
+  expect(call1(&spin, 1) == 1);
+  bool nearly_all = false;
+  for (int attempt = 0; attempt < 10 && !nearly_all; attempt++) {
+    guest = statistics().guest_time_ns;
+    start = now_ns();
+    expect(call1(&spin, 30 * 1000 * 1000) == 1);
+    all = now_ns() - start;
+    found = statistics();
+    expect((int64_t)(found.guest_time_ns - guest) <= all);
+    nearly_all = (int64_t)(found.guest_time_ns - guest) >= all - all / 10 - 1000000;
+  }
+  expect(nearly_all);
   expect(found.host_calls == 20);
 
   // A call that fails stops the clock too.

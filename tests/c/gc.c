@@ -175,7 +175,10 @@ static void an_array_is_made_or_refused(void) {
 }
 
 static void null_has_no_fields_and_elements(void) {
-  if (has_heap) return; // a library with a heap may take this for misuse and end the process
+  if (has_heap) {
+    test_skip(__func__, "a library with a heap may end the process over this");
+    return;
+  }
   wasmtime_structref_t structure;
   wasmtime_arrayref_t array;
   wasmtime_val_t val = i32_val(99);

@@ -88,7 +88,7 @@ static void tags_are_themselves() {
   TagType found = tag.type(world.store);
   TagType copy(**found);
   expect(copy->functype()->params()[0].kind() == ValKind::I32);
-  if (!Module::compile(world.engine, "(module (tag))")) return; // tags are the host's alone
+  if (!Module::compile(world.engine, "(module (tag))")) return test_skip("tags of modules", "guests have no exceptions in this library");
   Instance instance = world.instance(R"((module (import "" "t" (tag (param i32))) (export "t" (tag 0))))", {tag});
   expect(world.get<Tag>(instance, "t").eq(world.store, tag));
 }

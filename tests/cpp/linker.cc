@@ -119,7 +119,10 @@ static void imports_can_be_looked_up_once() {
   expect(world.get<Func>(instance, "run").call(world.store, {}).unwrap()[0].i32() == 42);
   Module failing = world.module("(module (func unreachable) (start 0))");
   InstancePre bad = Linker(world.engine).instantiate_pre(failing).unwrap();
-  if (!std::getenv("AMPOULE_VALGRIND")) expect(!bad.instantiate(world.store));
+  if (std::getenv("AMPOULE_VALGRIND"))
+    test_skip("start functions that trap", "valgrind takes hardware faults for errors");
+  else
+    expect(!bad.instantiate(world.store));
 }
 
 #ifdef WASMTIME_FEATURE_WASI

@@ -19,6 +19,7 @@ use generate::Random;
 use ours::Mode;
 use outcome::{End, Outcome};
 use peer::Peer;
+use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
 /// More than any generated module uses: it ends by itself.
@@ -56,9 +57,14 @@ impl Drop for ShowSeed {
     }
 }
 
-/// Says that a test had no other library to compare with; `cargo xtask test` lists the tests that say so.
-fn skipped() {
-    println!("skipped: AMPOULE_PEER_LIB names no library (`cargo xtask bench --fetch-peer` fetches one)");
+/// Notes that a test had no other library to compare with, in the file whose tests `cargo xtask test` lists as skipped.
+fn skipped(test: &str) {
+    let line = format!("{test}: AMPOULE_PEER_LIB names no library; `cargo xtask bench --fetch-peer` fetches one\n");
+    print!("skipped: {line}");
+    if let Some(list) = std::env::var_os("AMPOULE_SKIPPED") {
+        let file = std::fs::OpenOptions::new().append(true).open(list);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the list of skipped tests is there");
+    }
 }
 
 /// Ends the test, with what is needed to see it again.
@@ -118,7 +124,7 @@ fn every_mode_says_the_same() {
 
 #[test]
 fn another_engine_says_the_same() {
-    let Some(path) = std::env::var_os("AMPOULE_PEER_LIB") else { return skipped() };
+    let Some(path) = std::env::var_os("AMPOULE_PEER_LIB") else { return skipped("another_engine_says_the_same") };
     let peer = Peer::load(&path);
     let mode = ours::modes().remove(0);
     let mut compared = 0;

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Guests => guests::run().map(drop),
         Command::Docs => docs::run(),
-        Command::Symbols => test::note_symbols(),
+        Command::Symbols => test::abi::note_symbols(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! Where things are in this clone.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -12,6 +13,11 @@ pub fn root() -> &'static Path {
 /// What is fetched or compiled once, and kept until the folder is deleted.
 pub fn cache() -> PathBuf {
     root().join(".cache")
+}
+
+/// What cargo and the tests make.
+pub fn target() -> PathBuf {
+    root().join("target")
 }
 
 /// The compiled guest programs.
@@ -38,6 +44,12 @@ pub fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// The names in the workspace's own folder.
+pub fn files_in_root() -> Result<BTreeSet<String>> {
+    let entries = root().read_dir().context("cannot list the workspace")?;
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
 /// `path` as seen from the workspace, for messages.

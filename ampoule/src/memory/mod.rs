@@ -94,16 +94,6 @@ impl Memory {
         Ok(unsafe { std::slice::from_raw_parts(base, len) })
     }
 
-    /// The bytes, to write.
-    ///
-    /// # Errors
-    /// See [`Memory::ty`].
-    pub fn bytes_mut<'a>(&self, store: &'a mut Store) -> Result<&'a mut [u8], Error> {
-        let (base, len) = self.data(store)?;
-        // SAFETY: as in `bytes`, and the store is borrowed exclusively.
-        Ok(unsafe { std::slice::from_raw_parts_mut(base, len) })
-    }
-
     /// Pages.
     ///
     /// # Errors

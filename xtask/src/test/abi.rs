@@ -8,7 +8,8 @@ use std::{env, fmt, fs};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::{Options, Tally};
+use super::options::Options;
+use super::tally::Tally;
 use crate::library::{self, Library, Linkage};
 use crate::{process, project};
 

@@ -13,7 +13,9 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Options, Tally, abi, c};
+use super::options::Options;
+use super::tally::Tally;
+use super::{abi, c};
 use crate::library::{Library, Linkage, compiler_of};
 use crate::{process, project, python};
 

@@ -8,7 +8,8 @@ use std::{fs, io};
 
 use anyhow::{Context, Result};
 
-use super::{Options, Tally};
+use super::options::Options;
+use super::tally::Tally;
 use crate::library::{Library, Linkage};
 use crate::{project, tools};
 

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::{Options, Tally};
+use super::options::Options;
+use super::tally::Tally;
 use crate::library::{Library, Linkage};
 use crate::{process, project};
 

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Options, Tally};
+use super::options::Options;
+use super::tally::Tally;
 use crate::library::{Library, Linkage};
 use crate::project;
 

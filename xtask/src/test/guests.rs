@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Options, Tally, c};
+use super::c;
+use super::options::Options;
+use super::tally::Tally;
 use crate::library::{Library, Linkage};
 use crate::project;
 

@@ -11,7 +11,8 @@ use std::{fs, iter};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Options, Tally};
+use super::options::Options;
+use super::tally::Tally;
 use crate::library::{Library, Linkage};
 use crate::process::{self, Ending};
 use crate::project;
@@ -42,7 +43,8 @@ pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
         Ok(pages) => pages,
         Err(error) => return tally.check("guide", Err(format!("{error:#}"))),
     };
-    for page in pages {
+    // The index has no program.
+    for page in pages.into_iter().filter(|page| project::stem(page) != "README") {
         let name = format!("guide/{}", project::stem(&page));
         if !options.wants(&name) {
             continue;

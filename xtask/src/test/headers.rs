@@ -8,7 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{Options, Tally};
+use super::options::Options;
+use super::tally::Tally;
 use crate::library::{Library, compiler};
 use crate::{process, project};
 

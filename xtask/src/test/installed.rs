@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Options, Tally};
+use super::options::Options;
+use super::tally::Tally;
 use crate::library::{self, Library, Linkage, compiler_of};
 use crate::{install, process, project, python};
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{Options, Tally, c};
+use super::c;
+use super::options::Options;
+use super::tally::Tally;
 use crate::library::{Library, Linkage};
 use crate::{install, process, project};
 

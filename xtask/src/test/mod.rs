@@ -3,7 +3,7 @@
 //! A test that fails does not stop the others. What cannot be run here (no valgrind and no right to install it, say) is
 //! listed as skipped, with the reason.
 
-mod abi;
+pub mod abi;
 mod bindings;
 mod c;
 mod coverage;
@@ -14,45 +14,29 @@ mod guide;
 mod headers;
 mod installed;
 mod min;
+mod options;
 mod rust;
 mod tally;
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use clap::Args;
 
-pub use self::abi::note_symbols;
+pub use self::options::Options;
 use self::tally::Tally;
 use crate::library::Library;
-
-#[derive(Args)]
-pub struct Options {
-    /// Leave out valgrind and the real programs.
-    #[arg(long)]
-    quick: bool,
-    /// Run the C tests and the guests' drivers against another shared library with the same interface, and nothing else.
-    #[arg(long, value_name = "LIB")]
-    against: Option<PathBuf>,
-    /// How long the fuzzer of the C API and the stress of threads run together.
-    #[arg(long, value_name = "N")]
-    seconds: Option<u64>,
-    /// Run only tests whose name contains one of these.
-    filters: Vec<String>,
-}
-
-impl Options {
-    /// Whether the filters let a test of this name through.
-    fn wants(&self, name: &str) -> bool {
-        self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter.as_str()))
-    }
-}
+use crate::project;
 
 pub fn run(options: &Options) -> Result<()> {
     let mut tally = Tally::default();
+    let before = project::files_in_root()?;
     match &options.against {
         Some(shared) => against(shared.clone(), options, &mut tally)?,
         None => everything(options, &mut tally),
+    }
+    let left_behind: Vec<String> = project::files_in_root()?.difference(&before).cloned().collect();
+    if !left_behind.is_empty() {
+        tally.check("tests leave nothing in the repository's root", Err(left_behind.join("\n")));
     }
     tally.print();
     if tally.failed > 0 {

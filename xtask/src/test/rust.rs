@@ -4,8 +4,9 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Options, Tally};
-use crate::{process, tools};
+use super::options::Options;
+use super::tally::Tally;
+use crate::{process, project, tools};
 
 pub fn run(options: &Options, tally: &mut Tally) {
     let result = match tools::nextest() {
@@ -32,7 +33,14 @@ fn with_nextest(folder: &std::path::Path, options: &Options, tally: &mut Tally) 
     let mut nextest = process::cargo();
     nextest.env("PATH", std::env::join_paths(path)?);
     nextest.args(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass", "--color=never"]);
+    // Where tests note what they left out: what a test that passes prints is not shown.
+    let skipped = project::target().join("skipped-tests.txt");
+    std::fs::write(&skipped, "")?;
+    nextest.env("AMPOULE_SKIPPED", &skipped);
     let (status, lines) = process::run_and_keep(nextest.args(&options.filters))?;
+    for (name, reason) in std::fs::read_to_string(&skipped)?.lines().filter_map(|line| line.split_once(": ")) {
+        tally.skip(name, reason);
+    }
     let counted = lines.iter().rev().find_map(|line| nextest_totals(line));
     add(counted, status.success(), "Rust tests", tally);
     Ok(())

@@ -1,5 +1,6 @@
 //! What passed, what failed, and what could not be run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -48,6 +49,10 @@ impl Tally {
         match ending {
             Ok(Ending::Exited(status)) if status.success() => {
                 self.check(&format!("{name} ({:.1} s)", started.elapsed().as_secs_f64()), Ok(()));
+                let text = std::fs::read(&log).unwrap_or_default();
+                for (reason, claims) in skipped_claims(&String::from_utf8_lossy(&text)) {
+                    self.skip(&format!("{name}: {}", claims.join(", ")), &reason);
+                }
             }
             Ok(Ending::Exited(status)) => self.check(name, Err(format!("{status}\n{}", said()))),
             Ok(Ending::TimedOut(limit)) => {
@@ -85,6 +90,15 @@ impl Tally {
     }
 }
 
+/// What a program says that it left out, `skipped: CLAIM: REASON`, by reason.
+fn skipped_claims(text: &str) -> BTreeMap<String, Vec<String>> {
+    let mut skipped = BTreeMap::<String, Vec<String>>::new();
+    for (claim, reason) in text.lines().filter_map(|line| line.strip_prefix("skipped: ")?.split_once(": ")) {
+        skipped.entry(reason.to_owned()).or_default().push(claim.to_owned());
+    }
+    skipped
+}
+
 fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let hidden = lines.len().saturating_sub(count);
@@ -104,6 +118,14 @@ mod tests {
         assert_eq!(last_lines("a\nb\nc\n", 3), "a\nb\nc");
         assert_eq!(last_lines("a\nb\nc\n", 2), "(1 lines before these)\nb\nc");
         assert_eq!(last_lines("", 2), "");
+    }
+
+    #[test]
+    fn what_a_program_leaves_out_is_listed_by_reason() {
+        let said = "ok a\nskipped: b: under valgrind\nskipped: c: no gdb: none found\nskipped: d: under valgrind\n";
+        let skipped = skipped_claims(said);
+        assert_eq!(skipped.keys().collect::<Vec<_>>(), ["no gdb: none found", "under valgrind"]);
+        assert_eq!(skipped["under valgrind"], ["b", "d"]);
     }
 
     #[test]
