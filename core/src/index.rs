@@ -1,4 +1,4 @@
-//! Index newtypes: one type per index space, so that no two can be mixed up (security checklist, rule 5).
+//! Index newtypes: one type per index space, so that no two can be mixed up (docs/security.md, rule 5).
 //!
 //! Every index counts within one module, imports first, as the WebAssembly spec numbers them. "Defined" indices count
 //! the module's own items only.

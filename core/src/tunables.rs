@@ -77,7 +77,7 @@ impl Default for Tunables {
 }
 
 /// What one memory's shape decides: how it is mapped, and which checks accesses to it make. The runtime maps by this
-/// plan and compilers elide checks by it; nobody else decides either (security checklist, rule 2).
+/// plan and compilers elide checks by it; nobody else decides either (docs/security.md, rule 2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MemoryPlan {
     /// Address space to reserve from the base on, in bytes.

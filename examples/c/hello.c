@@ -31,7 +31,7 @@ int main(void) {
   must(wasmtime_module_new(engine, (const uint8_t *)wasm.data, wasm.size, &module));
   wasm_byte_vec_delete(&wasm);
 
-  /* A store is one sealed world: everything in it goes when it goes. */
+  /* A store owns everything that is made in it: all of it goes when the store goes. */
   wasmtime_store_t *store = wasmtime_store_new(engine, NULL, NULL);
   wasmtime_context_t *context = wasmtime_store_context(store);
   wasmtime_instance_t instance;

@@ -1,7 +1,7 @@
 //! Address space of dropped memories, kept for the next ones: in the steady state no memory costs an `mmap`.
 //!
 //! A space enters the cache clean: every byte of it reads as it would in a new reservation, or as in the image that is
-//! mapped in it. Bytes of a former owner are gone before anybody else can come by the space (security checklist, rule 11).
+//! mapped in it. Bytes of a former owner are gone before anybody else can come by the space (docs/security.md, rule 11).
 //!
 //! An engine with a pool has one more of these, behind which is [`crate::engine::pool::memories`].
 

@@ -181,7 +181,7 @@ pub(crate) fn checked_request<'a>(
     plan: &MemoryPlan,
     image: Option<&'a MemoryImage>,
 ) -> Result<(SpaceRequest<'a>, usize), MemoryError> {
-    // Compilers elide checks by these facts of the plan (security checklist, rule 2).
+    // Compilers elide checks by these facts of the plan (docs/security.md, rule 2).
     if plan.bounds == Bounds::Guarded {
         assert!(!ty.is_64 && ty.page_size_log2 == 16, "only 32-bit memories of whole pages are guarded");
         assert!(plan.reservation >= 4 << 30 && !plan.may_move, "a guarded memory covers every index, and stays");

@@ -1,7 +1,7 @@
 //! The address space of one memory between its owners: made ready for the next, cleaned after the last.
 //!
 //! Whoever keeps spaces ([`crate::memory::cache`], [`crate::engine::pool`]) cleans each before anybody else can come by it: every byte then
-//! reads as it would in a new reservation, or as in the image that is mapped in it (security checklist, rule 11).
+//! reads as it would in a new reservation, or as in the image that is mapped in it (docs/security.md, rule 11).
 //!
 //! Cleaning prefers to keep pages: on a virtual machine a page fault costs some 2 µs, overwriting a page 0.04 µs. So the
 //! pages that were written are overwritten, up to a bound, and only the others are given back to the system.

@@ -1,7 +1,7 @@
 //! The code space: the part of the address space in which all machine code of this process lies.
 //!
 //! One file in memory is mapped twice: readable and executable, where code runs, and readable and writable, where the engine
-//! writes it. No page is ever writable and executable at one address (security checklist, rule 16), no permission ever
+//! writes it. No page is ever writable and executable at one address (docs/security.md, rule 16), no permission ever
 //! changes, and nothing stops while code is written. The file is sparse; unused pages cost nothing.
 //!
 //! A [`Region`] is a range of it with one owner. Freed regions are punched out of the file, and used again.

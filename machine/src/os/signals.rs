@@ -6,7 +6,7 @@
 //!   happens there, in ordinary context, with the signal mask as it was.
 //! * Anything else: it does what would have been done had we never been here, see `chain`.
 //!
-//! The handler takes no lock, allocates nothing, and touches no thread-local state (security checklist, rule 14). It is installed
+//! The handler takes no lock, allocates nothing, and touches no thread-local state (docs/security.md, rule 14). It is installed
 //! once per process and stays. Handlers installed before keep working; one installed later must pass on what it doesn't
 //! know, as ours does.
 

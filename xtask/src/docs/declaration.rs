@@ -1,6 +1,15 @@
 //! What a declaration declares.
 
-use super::scan::Kind;
+/// What an item is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Function,
+    Type,
+    Macro,
+    /// An enumerator or a global constant.
+    Constant,
+    Field,
+}
 
 /// The beginning of a struct, union, class or enum.
 pub struct Structure {
@@ -53,7 +62,7 @@ pub fn structure(head: &str) -> Option<Structure> {
     Some(Structure { name: name.to_owned(), is_enum, scoped, is_class: keyword == "class", specializes })
 }
 
-/// The kind and name of what is declared, unless that has its description elsewhere: announcements of types, friends,
+/// The kind and name of what is declared, unless its description is with another declaration: announcements of types, friends,
 /// definitions of what a class has declared.
 pub fn name(shown: &str, structure: Option<&Structure>, tail: &str, class: Option<&str>) -> Option<(Kind, String)> {
     if let Some(structure) = structure {

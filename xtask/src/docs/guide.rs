@@ -20,29 +20,25 @@ pub struct Page {
     place: usize,
 }
 
-/// The order in which a newcomer reads them; others follow by name.
-const ORDER: [&str; 15] = [
-    "hello",
-    "linking",
-    "cpp",
-    "memory",
-    "limits",
-    "interrupting",
-    "async",
-    "serialize",
-    "threads",
-    "wasi",
-    "errors",
-    "debugging",
-    "profiling",
-    "extensions",
-    "moving",
-];
+/// The index for readers of the repository. It also says in which order the pages stand.
+const INDEX: &str = "README";
 
 /// Makes the pages in `folder`. Names and files that don't exist are added to `problems`.
 pub fn pages(folder: &Path, names: &Names, problems: &mut Vec<String>) -> Result<Vec<Page>> {
+    let guide = project::root().join("docs/guide");
+    let index = fs::read_to_string(guide.join(INDEX).with_extension("md")).context("cannot read the guide's index")?;
+    let order = linked_pages(&index);
     let mut pages = Vec::new();
-    for path in project::files(&project::root().join("docs/guide"), "md")? {
+    for name in &order {
+        if !guide.join(name).with_extension("md").is_file() {
+            problems.push(format!("docs/guide/README.md: there is no page {name}"));
+        }
+    }
+    for path in project::files(&guide, "md")? {
+        let name = project::stem(&path);
+        if name == INDEX {
+            continue;
+        }
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let url = page_of(&project::stem(&path));
         let (mut links, mut missing) = (Vec::new(), Vec::new());
@@ -56,11 +52,20 @@ pub fn pages(folder: &Path, names: &Names, problems: &mut Vec<String>) -> Result
             .extend(links.into_iter().map(|to| format!("{}: the link to {to} leads nowhere", project::short(&path))));
         let title = text.lines().next().unwrap_or_default().trim_start_matches("# ").to_owned();
         fs::write(folder.join(&url), page::whole(&title, &html))?;
-        let place = ORDER.iter().position(|name| *name == project::stem(&path)).unwrap_or(ORDER.len());
+        let place = order.iter().position(|listed| *listed == name).unwrap_or_else(|| {
+            problems.push(format!("docs/guide/README.md: the page {name} is not listed"));
+            order.len()
+        });
         pages.push(Page { url, title, summary: summary(&text, names), place });
     }
     pages.sort_by_key(|page| page.place);
     Ok(pages)
+}
+
+/// The names of the pages that an index links to, in order.
+fn linked_pages(index: &str) -> Vec<&str> {
+    let targets = index.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter_map(|target| target.strip_suffix(".md")).filter(|name| !name.contains('/')).collect()
 }
 
 fn page_of(stem: &str) -> String {
@@ -103,4 +108,15 @@ fn link(to: &str, from: &Path, folder: &Path, broken: &mut Vec<String>) -> Strin
         broken.push(to.to_owned());
     }
     format!("files/{}", inside.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_lists_its_pages_in_order() {
+        let index = "See [b](b.md) and [`x`](../x.md), then [a](a.md).\n| [c](c.md) | [site](https://c.md/) |\n";
+        assert_eq!(linked_pages(index), ["b", "a", "c"]);
+    }
 }

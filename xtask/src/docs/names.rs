@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::scan::{Header, Item, Kind};
+use super::declaration::Kind;
+use super::scan::{Header, Item};
 
 /// A place in the pages.
 #[derive(Clone)]

@@ -1,8 +1,9 @@
 //! The pages of the reference: one per header, and the list of all names.
 
+use super::declaration::Kind;
 use super::markup::{self, escape};
 use super::names::Names;
-use super::scan::{Header, Item, Kind};
+use super::scan::{Header, Item};
 
 /// A page around `body`. Readable without scripts, dark where the reader's system is.
 pub fn whole(title: &str, body: &str) -> String {

@@ -3,18 +3,7 @@
 //! No parser of C or C++. It knows the regular form that our headers have: a comment before each item, one declaration at a
 //! time, bodies in braces. What it doesn't understand it reports as an item without a comment, so nothing gets lost.
 
-use super::declaration;
-
-/// What an item is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    Function,
-    Type,
-    Macro,
-    /// An enumerator or a global constant.
-    Constant,
-    Field,
-}
+use super::declaration::{self, Kind};
 
 /// A comment without its decoration.
 #[derive(Clone, Default, Debug)]

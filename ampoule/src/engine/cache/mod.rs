@@ -9,7 +9,7 @@
 //! The key of an entry is a digest of the module's bytes and of everything else that changes its code: the configuration, the CPU,
 //! and the very file of the library that compiled it. So nothing is ever out of date; it is only never asked for again.
 //!
-//! An entry is code, and whoever can write one can do anything here (security checklist, rule 15). So the folder and the entries
+//! An entry is code, and whoever can write one can do anything here (docs/security.md, rule 15). So the folder and the entries
 //! must belong to this user, and nobody else may write to them. The digest is against accidents: what is damaged, cut short, or at
 //! the wrong place is not loaded but deleted. Entries come to their names whole, by renaming, and are never changed.
 //!

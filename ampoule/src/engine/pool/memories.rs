@@ -156,7 +156,7 @@ impl Slots {
 
 impl SpaceSource for MemoryPool {
     fn take(&self, request: SpaceRequest<'_>) -> Result<Space, MemoryError> {
-        // Machine code leaves checks out by the plan that the request is from (security checklist, rule 2).
+        // Machine code leaves checks out by the plan that the request is from (docs/security.md, rule 2).
         assert!(request.reserved <= self.reserved && request.guard <= self.guard, "a slot has room for every memory");
         let mut space = self.claim(&request)?;
         match space.prepare(&request) {
