@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::error::backtrace::Backtrace;
 use crate::module::Module;
-use crate::module::symbols::demangle;
+use crate::module::symbols::demangle::demangle;
 use crate::store::Store;
 use fxprof_processed_profile::{
     CategoryHandle, CpuDelta, Frame, FrameFlags, FrameInfo, LibraryHandle, LibraryInfo, ProcessHandle, Profile,
@@ -67,7 +67,7 @@ impl GuestProfiler {
         let backtrace = Backtrace::capture_up_to(store, MAX_FRAMES);
         let modules = &self.modules;
         let frames = backtrace.frames().iter().rev().filter_map(|frame| {
-            let (module, library) = modules.iter().find(|(module, _)| module.same(frame.module()))?;
+            let (module, library) = modules.iter().find(|(module, _)| module.has_frame(frame))?;
             let body = || {
                 let description = module.description();
                 let own = description.defined_func(ampoule_core::index::FuncIndex(frame.func_index()))?;
@@ -116,7 +116,7 @@ fn library(name: String, module: &Module) -> LibraryInfo {
     let symbols = description.bodies.iter().enumerate().filter_map(|(number, body)| {
         let func = description.func_index(ampoule_core::index::DefinedFuncIndex(number as u32));
         let name = match module.symbols().function_name(func) {
-            Some(name) => demangle(name),
+            Some(name) => demangle(name).into_owned(),
             None => format!("<wasm function {}>", func.0),
         };
         let (address, size) = (u32::try_from(body.start).ok()?, u32::try_from(body.end - body.start).ok());

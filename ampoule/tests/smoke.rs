@@ -77,7 +77,7 @@ fn a_backtrace_tells_file_and_line_where_there_is_dwarf() {
         .generate_dwarf(wat::GenerateDwarf::Full)
         .parse_str(Some(std::path::Path::new("/src/two.wat")), text)
         .unwrap();
-    let engine = Engine::default();
+    let engine = Engine::new(Config::new().backtrace_details(true)).unwrap();
     let module = Module::new(&engine, &bytes).unwrap();
     let mut store = Store::new(&engine);
     let instance = Instance::new(&mut store, &module, &[]).unwrap();

@@ -27,8 +27,10 @@ pub struct Tunables {
     pub spectre_mitigation: bool,
     /// Run Cranelift's verifier over what is made.
     pub debug_verifier: bool,
-    /// Keep DWARF sections, for backtraces with file and line.
+    /// Keep DWARF sections in artifacts.
     pub debug_info: bool,
+    /// Keep and read DWARF sections, for backtraces with file and line.
+    pub backtrace_details: bool,
     /// Address space reserved for a memory, in bytes.
     pub memory_reservation: u64,
     /// Unmapped address space behind the reservation, in bytes.
@@ -69,6 +71,7 @@ impl Default for Tunables {
             spectre_mitigation: true,
             debug_verifier: false,
             debug_info: false,
+            backtrace_details: false,
             memory_reservation: 4 << 30,
             memory_guard_size: 32 << 20,
             memory_may_move: true,

@@ -64,10 +64,13 @@ pub enum Strategy {
 }
 
 impl Default for Config {
+    /// The default choices. The environment variable `WASMTIME_BACKTRACE_DETAILS`, where it is `1`, turns on
+    /// [`Config::backtrace_details`].
     fn default() -> Self {
+        let backtrace_details = std::env::var_os("WASMTIME_BACKTRACE_DETAILS").is_some_and(|value| value == "1");
         Self {
             features: Features::default(),
-            tunables: Tunables::default(),
+            tunables: Tunables { backtrace_details, ..Tunables::default() },
             strategy: Strategy::Auto,
             parallel_compilation: true,
             max_wasm_stack: 512 << 10,
@@ -90,7 +93,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The default choices.
+    /// The default choices; see [`Config::default`].
     pub fn new() -> Self {
         Self::default()
     }
@@ -122,6 +125,13 @@ impl Config {
     /// Lets calls be cancelled and given a time limit; see [`crate::engine::cancel`]. Epoch deadlines imply it.
     pub fn cancellation(&mut self, on: bool) -> &mut Self {
         self.tunables.cancellation = on;
+        self
+    }
+
+    /// Lets backtraces tell files and lines, where a module has DWARF. Reading it takes time and memory, some ten times its size
+    /// at most.
+    pub fn backtrace_details(&mut self, on: bool) -> &mut Self {
+        self.tunables.backtrace_details = on;
         self
     }
 

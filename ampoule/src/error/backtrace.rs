@@ -1,16 +1,44 @@
 //! The guest's frames when it was stopped.
 //!
-//! Taking a backtrace only notes addresses and the modules they are in, as many as `MAX_FRAMES`; names and source positions
-//! are looked up when they are asked for.
+//! A backtrace notes addresses, and which module each is in; names and source positions are looked up when they are asked for.
+//!
+//! What is deliberately not here: modules, and how their symbols are read. Modules implement [`Symbolicate`]. Taking a backtrace
+//! is the store's (`store::backtrace`).
 
-use crate::module::Module;
-use crate::store::Store;
+use crate::error::text::{BoundedString, MAX_TEXT, Shortened};
 use ampoule_core::index::FuncIndex;
-use ampoule_machine::arch::entry::{self, GuestFrames};
-use std::fmt;
+use ampoule_machine::stack;
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+use std::sync::Arc;
 
-/// Frames noted at most, the innermost ones: a guest that overflowed its stack has thousands that tell nothing new.
-const MAX_FRAMES: usize = 20;
+/// The longest backtrace that is shown in full, in bytes.
+const MAX_SHOWN: usize = 4 * MAX_TEXT;
+
+/// Stack for showing one.
+const STACK: usize = 64 << 10;
+
+/// Code that knows how its functions are called, and where they come from.
+pub(crate) trait Symbolicate: Any + Send + Sync {
+    /// The name the module gives itself.
+    fn module_name(&self) -> Option<&str>;
+
+    /// The function's name, as the module has it.
+    fn func_name(&self, func: FuncIndex) -> Option<&str>;
+
+    /// The function's name, as its source language writes it.
+    fn demangled_name(&self, func: FuncIndex) -> Option<Cow<'_, str>>;
+
+    /// Where the function's body starts in the module's bytes.
+    fn body_start(&self, func: FuncIndex) -> Option<usize>;
+
+    /// The functions at an offset in the module's bytes, innermost inlined first, where that is known and was asked for.
+    fn sources(&self, offset: usize) -> Vec<Source>;
+
+    /// Whether [`Symbolicate::sources`] would tell more if it were asked for.
+    fn hides_sources(&self) -> bool;
+}
 
 /// The guest's frames, innermost first.
 #[derive(Clone, Default)]
@@ -19,66 +47,30 @@ pub struct Backtrace {
 }
 
 /// One frame of a guest function.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Frame {
-    module: Module,
-    func: FuncIndex,
+    pub(crate) code: Arc<dyn Symbolicate>,
+    pub(crate) func: FuncIndex,
     /// Offset of the operator in the module's bytes, where it is known.
-    position: Option<u32>,
+    pub(crate) position: Option<u32>,
+}
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The function, demangled.
+    pub function: Option<String>,
+    /// The file's path.
+    pub file: Option<String>,
+    /// The line, from 1.
+    pub line: Option<u32>,
+    /// The column, from 1.
+    pub column: Option<u32>,
 }
 
 impl Backtrace {
-    /// The frames below the host function or builtin that runs now.
-    pub fn capture(store: &Store) -> Backtrace {
-        Self::capture_up_to(store, MAX_FRAMES)
-    }
-
-    /// The same with another number of frames at most.
-    pub(crate) fn capture_up_to(store: &Store, max_frames: usize) -> Backtrace {
-        if store.vm.entry_fp <= entry::RESERVED || store.vm.exit_fp == 0 {
-            return Backtrace::default();
-        }
-        // SAFETY: the store's guest has left through the exit that `exit_fp` tells of, and waits.
-        Self::from_frames_up_to(unsafe { GuestFrames::below_exit(store.vm.exit_fp) }, max_frames)
-    }
-
-    /// All guest frames from these on, through every activation of their store.
-    pub(crate) fn from_frames(frames: GuestFrames) -> Backtrace {
-        Self::from_frames_up_to(frames, MAX_FRAMES)
-    }
-
-    fn from_frames_up_to(frames: GuestFrames, max_frames: usize) -> Backtrace {
-        let mut list = Vec::new();
-        let mut module: Option<Module> = None;
-        // SAFETY: the caller's frames are active, and the walk ends here.
-        for frame in unsafe { entry::all_frames(frames) } {
-            if list.len() >= max_frames {
-                break;
-            }
-            // The address a call returns to may belong to what follows the call.
-            let pc = frame.pc - usize::from(frame.is_return_address);
-            if module.as_ref().is_none_or(|module| module.code().find(pc).is_none()) {
-                // Thunks belong to no module.
-                let Some(found) = Module::at(pc) else { continue };
-                module = Some(found);
-            }
-            let Some(module) = &module else { continue };
-            let Some((own, offset)) = module.code().find(pc) else { continue };
-            let func = module.description().func_index(own);
-            let mut frames = Vec::new();
-            if let Some(info) = module.code().info(own) {
-                // A function that was inlined has a frame of its own here, though it had none on the stack.
-                frames.extend(info.positions_at(offset).map(|position| {
-                    let func = module.description().func_at(position).unwrap_or(func);
-                    Frame { module: module.clone(), func, position: Some(position) }
-                }));
-            }
-            if frames.is_empty() {
-                frames.push(Frame { module: module.clone(), func, position: None });
-            }
-            list.extend(frames);
-        }
-        Backtrace { frames: list }
+    pub(crate) fn new(frames: Vec<Frame>) -> Self {
+        Backtrace { frames }
     }
 
     /// The frames, innermost first.
@@ -90,6 +82,46 @@ impl Backtrace {
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
+
+    fn show(&self, out: &mut BoundedString) -> fmt::Result {
+        write!(out, "error while executing at wasm backtrace:")?;
+        for (number, frame) in self.frames.iter().enumerate() {
+            write!(out, "\n  {number:>3}: ")?;
+            if let Some(offset) = frame.module_offset() {
+                write!(out, "{offset:#8x} - ")?;
+            }
+            let sources = frame.sources();
+            if sources.is_empty() {
+                write!(out, "{frame}")?;
+            }
+            for (depth, source) in sources.iter().enumerate() {
+                if depth > 0 {
+                    write!(out, "\n                - ")?;
+                }
+                match &source.function {
+                    Some(name) => write!(out, "{name}")?,
+                    None => write!(out, "{frame}")?,
+                }
+                if let Some(file) = &source.file {
+                    write!(out, "\n                    at {file}")?;
+                    if let Some(line) = source.line {
+                        write!(out, ":{line}")?;
+                        if let Some(column) = source.column {
+                            write!(out, ":{column}")?;
+                        }
+                    }
+                }
+            }
+        }
+        if self.frames.iter().any(|frame| frame.code.hides_sources()) {
+            // Programs know these words.
+            write!(
+                out,
+                "\nnote: using the `WASMTIME_BACKTRACE_DETAILS=1` environment variable may show more debugging information"
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl Frame {
@@ -100,12 +132,12 @@ impl Frame {
 
     /// The function's name, from the name section.
     pub fn func_name(&self) -> Option<&str> {
-        self.module.symbols().function_name(self.func)
+        self.code.func_name(self.func)
     }
 
-    /// The module.
-    pub fn module(&self) -> &Module {
-        &self.module
+    /// The name the function's module gives itself.
+    pub fn module_name(&self) -> Option<&str> {
+        self.code.module_name()
     }
 
     /// Offset in the module's bytes of the operator that runs, where it is known.
@@ -115,61 +147,41 @@ impl Frame {
 
     /// The same offset from the start of the function's body.
     pub fn func_offset(&self) -> Option<usize> {
-        let own = self.module.description().defined_func(self.func)?;
-        let start = self.module.description().bodies[own.index()].start as usize;
-        self.module_offset()?.checked_sub(start)
+        self.module_offset()?.checked_sub(self.code.body_start(self.func)?)
     }
 
-    /// The functions, innermost inlined first, and source positions that DWARF tells for the frame.
-    pub fn sources(&self) -> Vec<crate::module::symbols::Source> {
-        self.module_offset().map(|offset| self.module.symbols().sources(offset)).unwrap_or_default()
+    /// The functions, innermost inlined first, and source positions that DWARF tells for the frame. Empty unless the engine was
+    /// configured for it ([`crate::Config::backtrace_details`]).
+    pub fn sources(&self) -> Vec<Source> {
+        self.module_offset().map(|offset| self.code.sources(offset)).unwrap_or_default()
+    }
+}
+
+/// The function as backtraces have it: `module!function`.
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}!", Shortened(self.module_name().unwrap_or("<unknown>")))?;
+        match self.code.demangled_name(self.func) {
+            Some(name) => f.write_str(&name),
+            None => write!(f, "<wasm function {}>", self.func_index()),
+        }
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame").field("func", &self.func).field("position", &self.position).finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error while executing at wasm backtrace:")?;
-        for (number, frame) in self.frames.iter().enumerate() {
-            write!(f, "\n  {number:>3}: ")?;
-            if let Some(offset) = frame.module_offset() {
-                write!(f, "{offset:#8x} - ")?;
-            }
-            let module = frame.module.name().unwrap_or("<unknown>");
-            let sources = frame.sources();
-            if sources.is_empty() {
-                write!(f, "{module}!{}", DisplayName(frame))?;
-            }
-            for (depth, source) in sources.iter().enumerate() {
-                if depth > 0 {
-                    write!(f, "\n              - ")?;
-                }
-                match &source.function {
-                    Some(name) => write!(f, "{name}")?,
-                    None => write!(f, "{module}!{}", DisplayName(frame))?,
-                }
-                if let Some(file) = &source.file {
-                    write!(f, "\n                    at {file}")?;
-                    if let Some(line) = source.line {
-                        write!(f, ":{line}")?;
-                        if let Some(column) = source.column {
-                            write!(f, ":{column}")?;
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-struct DisplayName<'a>(&'a Frame);
-
-impl fmt::Display for DisplayName<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.func_name() {
-            Some(name) => f.write_str(&crate::module::symbols::demangle(name)),
-            None => write!(f, "<wasm function {}>", self.0.func_index()),
-        }
+        let shown = stack::with_room(STACK, || {
+            let mut out = BoundedString::new(MAX_SHOWN);
+            let is_cut = self.show(&mut out).is_err();
+            out.text + if is_cut { "\n  …" } else { "" }
+        });
+        f.write_str(&shown)
     }
 }
 

@@ -2,8 +2,10 @@
 //! impossible, or the guest asked to exit.
 
 pub mod backtrace;
+pub(crate) mod text;
 
 use crate::error::backtrace::Backtrace;
+use crate::error::text::Shortened;
 use ampoule_core::decode::DecodeError;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{ExternType, FuncType};
@@ -91,10 +93,10 @@ pub enum ErrorKind {
     #[error("thrown Wasm exception")]
     Exception,
     /// The bytes are not a module, or not one that this engine runs.
-    #[error("{0}")]
+    #[error("{}", Shortened(&.0.to_string()))]
     Decode(#[from] DecodeError),
     /// A function body that breaks a rule of the spec.
-    #[error("{error}")]
+    #[error("{}", Shortened(&.error.to_string()))]
     Body {
         /// The function, counted as the module counts.
         func: u32,
@@ -145,7 +147,7 @@ pub enum ErrorKind {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// Nothing of this name was defined.
-    #[error("unknown import: `{module}::{name}` has not been defined")]
+    #[error("unknown import: `{}::{}` has not been defined", Shortened(.module), Shortened(.name))]
     Missing {
         /// First name.
         module: String,
@@ -153,7 +155,7 @@ pub enum LinkError {
         name: String,
     },
     /// What was given for this import is of another type.
-    #[error("incompatible import type for `{module}::{name}`: {reason}")]
+    #[error("incompatible import type for `{}::{}`: {reason}", Shortened(.module), Shortened(.name))]
     Mismatch {
         /// First name.
         module: String,
@@ -171,7 +173,7 @@ pub enum LinkError {
         found: usize,
     },
     /// The name is defined already, and shadowing is off.
-    #[error("import of `{module}::{name}` defined twice")]
+    #[error("import of `{}::{}` defined twice", Shortened(.module), Shortened(.name))]
     Duplicate {
         /// First name.
         module: String,
@@ -385,16 +387,17 @@ impl ErrorKind {
     fn chain(&self) -> Vec<String> {
         match self {
             ErrorKind::Link(LinkError::Mismatch { module, name, reason }) => {
+                let (module, name) = (Shortened(module), Shortened(name));
                 vec![format!("incompatible import type for `{module}::{name}`"), reason.clone()]
             }
-            ErrorKind::Decode(error) => vec!["failed to parse WebAssembly module".to_string(), error.to_string()],
+            ErrorKind::Decode(_) => vec!["failed to parse WebAssembly module".to_string(), self.to_string()],
             // Programs know these words, from engines that find such mistakes while they compile.
             ErrorKind::Body { func, name, error: DecodeError::Invalid { message, offset } } => {
-                let name = name.as_ref().map(|name| format!("::{name}")).unwrap_or_default();
+                let name = name.as_ref().map(|name| format!("::{}", Shortened(name))).unwrap_or_default();
                 vec![
                     format!("failed to compile: wasm[0]::function[{func}]{name}"),
                     "WebAssembly translation error".to_string(),
-                    format!("Invalid input WebAssembly code at offset {offset}: {message}"),
+                    format!("Invalid input WebAssembly code at offset {offset}: {}", Shortened(message)),
                 ]
             }
             ErrorKind::Cancelled(cause) => vec![cause.to_string(), self.to_string()],

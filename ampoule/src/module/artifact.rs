@@ -195,7 +195,7 @@ fn load(
 ) -> Result<Loaded, CodeError> {
     let storage = Arc::new(storage);
     let bytes = storage.bytes();
-    check_identity(&bytes[Header::LEN..header.identity_end as usize], expected)?;
+    let made_with = check_identity(&bytes[Header::LEN..header.identity_end as usize], expected)?;
     let description = &bytes[header.identity_end as usize..header.description_end as usize];
     let (module, thunks): (ModuleDescription, &[u8]) = postcard::take_from_bytes(description).map_err(unreadable)?;
     let thunks = thunks.into();
@@ -203,7 +203,7 @@ fn load(
         return Err(damaged("its functions don't fit its description"));
     }
     let spans = read_spans(&header, bytes)?;
-    let kept = KeptBytes::new(&storage, &header, &module, expected.tunables)?;
+    let kept = KeptBytes::new(&storage, &header, &module, &made_with)?;
     let read_info = {
         let storage = storage.clone();
         move |func| read_info(&header, storage.bytes(), func)
@@ -213,7 +213,8 @@ fn load(
     Ok(Loaded { module, bytes: kept, code, thunks })
 }
 
-fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<(), CodeError> {
+/// Answers what it was made with.
+fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<Tunables, CodeError> {
     let ((version, target), rest): ((&str, &str), _) = postcard::take_from_bytes(identity).map_err(unreadable)?;
     expect("version", version, VERSION, version == VERSION)?;
     if target != expected.target {
@@ -237,14 +238,14 @@ fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<(), CodeErr
         wide_arithmetic custom_page_sizes compact_imports branch_hinting function_references gc_types gc exceptions
         stack_switching,
     );
-    // How the compiler worked doesn't matter to what its code expects.
+    // How the compiler worked doesn't matter to what its code expects, and what is kept for backtraces doesn't either.
     expect_fields!(
         Tunables, tunables, expected.tunables, same,
         consume_fuel epoch_interruption cancellation statistics nan_canonicalization relaxed_simd_deterministic
         signals_based_traps spectre_mitigation debug_info memory_reservation memory_guard_size memory_may_move,
-        opt_level debug_verifier
+        opt_level debug_verifier backtrace_details
     );
-    Ok(())
+    Ok(tunables)
 }
 
 fn same<T: PartialEq>(found: T, expected: T) -> bool {
@@ -336,7 +337,8 @@ impl Debug for KeptBytes {
 
 /// What of a module's bytes is needed beside its description and code, ascending.
 fn kept_ranges(module: &ModuleDescription, tunables: &Tunables) -> Vec<Range<u64>> {
-    let debug_sections = module.debug_sections.iter().filter(|_| tunables.debug_info).map(|(_, range)| range);
+    let keeps_debug_sections = tunables.debug_info || tunables.backtrace_details;
+    let debug_sections = module.debug_sections.iter().filter(|_| keeps_debug_sections).map(|(_, range)| range);
     let datas = module.datas.iter().map(|data| &data.bytes);
     let mut ranges: Vec<_> = datas.chain(&module.name_section).chain(debug_sections).cloned().collect();
     ranges.retain(|range| range.start < range.end);

@@ -14,12 +14,14 @@ use crate::engine::thunks::ArtifactThunks;
 use crate::engine::type_registry::Signature;
 use crate::error::Error;
 use crate::error::ErrorKind;
+use crate::error::backtrace::{Frame, Source, Symbolicate};
 use crate::memory::cache::MemoryCache;
 use crate::memory::image::MemoryImage;
 use crate::module::code_table::ModuleCode;
 #[cfg(feature = "compiler")]
 use crate::module::compile::{ModuleCompiler, code_capacity};
 use crate::module::symbols::Symbols;
+use crate::module::symbols::demangle::demangle;
 use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::decode;
 use ampoule_core::index::*;
@@ -30,6 +32,8 @@ use ampoule_core::vm::VmLayout;
 use ampoule_machine::code::link::Text;
 use ampoule_machine::code::registry;
 use hashbrown::HashMap;
+use std::any::Any;
+use std::borrow::Cow;
 use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock, Weak};
@@ -350,7 +354,17 @@ impl Module {
 
     /// Names and source positions, for backtraces.
     pub(crate) fn symbols(&self) -> &Symbols {
-        self.0.symbols.get_or_init(|| Symbols::new(&self.0.description, &self.0.bytes))
+        self.0.symbols()
+    }
+
+    /// What frames of this module's functions keep.
+    pub(crate) fn symbolicate(&self) -> Arc<dyn Symbolicate> {
+        self.0.clone()
+    }
+
+    /// Whether a frame is of a function of this module.
+    pub(crate) fn has_frame(&self, frame: &Frame) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&frame.code))
     }
 
     pub(crate) fn plan(&self) -> &InstantiationPlan {
@@ -364,6 +378,48 @@ impl Module {
             let (tables, first_elem) = table_images(module);
             InstantiationPlan { images, first_data, tables, first_elem }
         })
+    }
+}
+
+impl ModuleInner {
+    fn symbols(&self) -> &Symbols {
+        self.symbols.get_or_init(|| Symbols::new(&self.description, &self.bytes))
+    }
+}
+
+impl Symbolicate for ModuleInner {
+    fn module_name(&self) -> Option<&str> {
+        self.description.name.as_deref()
+    }
+
+    fn func_name(&self, func: FuncIndex) -> Option<&str> {
+        self.symbols().function_name(func)
+    }
+
+    fn demangled_name(&self, func: FuncIndex) -> Option<Cow<'_, str>> {
+        self.func_name(func).map(demangle)
+    }
+
+    fn body_start(&self, func: FuncIndex) -> Option<usize> {
+        let own = self.description.defined_func(func)?;
+        Some(self.description.bodies[own.index()].start as usize)
+    }
+
+    fn sources(&self, offset: usize) -> Vec<Source> {
+        if self.engine.config().tunables.backtrace_details { self.symbols().sources(offset) } else { Vec::new() }
+    }
+
+    fn hides_sources(&self) -> bool {
+        let tunables = &self.engine.config().tunables;
+        !tunables.backtrace_details && !tunables.debug_info && !self.description.debug_sections.is_empty()
+    }
+}
+
+impl Frame {
+    /// The function's module.
+    pub fn module(&self) -> Module {
+        let code: Arc<dyn Any + Send + Sync> = self.code.clone();
+        Module(code.downcast().expect("code is of modules"))
     }
 }
 
@@ -411,7 +467,8 @@ impl Invalid {
         let func = (module.num_imported_functions + position) as u32;
         let section =
             module.name_section.as_ref().and_then(|range| bytes.get(range.start as usize..range.end as usize));
-        let name = section.and_then(|section| ampoule_core::names::function_names(section).remove(&func));
+        let names = |section| ampoule_core::names::FunctionNames::read(section, module.functions.len());
+        let name = section.and_then(|section| names(section).get(section, func).map(str::to_string));
         Error::new(ErrorKind::Body { func, name, error: self.error })
     }
 }

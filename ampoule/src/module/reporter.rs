@@ -2,7 +2,7 @@
 
 use crate::module::ModuleBytes;
 use crate::module::code_table::{Piece, Watcher};
-use crate::module::symbols::{Symbols, demangle};
+use crate::module::symbols::{Symbols, demangle::demangle};
 use ampoule_core::artifact::FunctionInfo;
 use ampoule_core::module::ModuleDescription;
 use ampoule_machine::profiling::{Code, Line, Reporter};
@@ -45,7 +45,7 @@ impl Watcher for ModuleReporter {
             Piece::Func(own) => {
                 let func = self.description.func_index(own);
                 match self.symbols.function_name(func) {
-                    Some(name) => demangle(name),
+                    Some(name) => demangle(name).into_owned(),
                     None => format!("{module}::function[{}]", func.0),
                 }
             }
@@ -53,7 +53,7 @@ impl Watcher for ModuleReporter {
             Piece::Stubs => format!("ampoule::stubs[{module}]"),
         };
         let has_frame = matches!(piece, Piece::Func(_));
-        let lines = || if has_frame && self.symbols.has_lines() { self.lines(&info()) } else { Vec::new() };
+        let lines = || if has_frame && self.symbols.has_dwarf() { self.lines(&info()) } else { Vec::new() };
         self.reporter.report(&Code { name: &name, module, address, bytes, has_frame, lines: &lines });
     }
 }

@@ -1,21 +1,31 @@
 //! Names and source positions of a module, read when they are first asked for: the name section, and DWARF where the module
 //! carries it.
+//!
+//! What a guest chose is bounded here: names in length ([`demangle`]), DWARF in what is read of it ([`dwarf`]).
 
+pub(crate) mod demangle;
+mod dwarf;
+mod itanium;
+
+use crate::error::backtrace::Source;
 use crate::module::ModuleBytes;
-use addr2line::Context;
-use addr2line::gimli::{self, EndianSlice, LittleEndian, SectionId};
 use ampoule_core::index::FuncIndex;
 use ampoule_core::module::ModuleDescription;
+use ampoule_core::names::FunctionNames;
+use ampoule_machine::stack;
+use dwarf::Dwarf;
+use gimli::{EndianSlice, LittleEndian, SectionId};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What a module tells of its source.
 pub(crate) struct Symbols {
-    names: HashMap<u32, String>,
+    names: FunctionNames,
     description: Arc<ModuleDescription>,
     bytes: ModuleBytes,
-    /// Source positions already looked up: reading DWARF again for every frame would be slow.
-    sources: OnceLock<Mutex<HashMap<usize, Vec<Source>>>>,
+    dwarf: OnceLock<Option<Dwarf>>,
+    /// Source positions already looked up, at most [`MAX_KEPT`].
+    sources: Mutex<HashMap<usize, Vec<Source>>>,
     /// For profilers, which ask for every operator: all that DWARF tells of lines, ascending.
     lines: OnceLock<Box<[LineStart]>>,
 }
@@ -34,135 +44,95 @@ pub(crate) struct LineOf {
     pub(crate) column: u32,
 }
 
-/// A place in the source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The function, demangled.
-    pub function: Option<String>,
-    /// The file's path.
-    pub file: Option<String>,
-    /// The line, from 1.
-    pub line: Option<u32>,
-    /// The column, from 1.
-    pub column: Option<u32>,
-}
+/// Source positions that are kept: more than the frames of many backtraces.
+const MAX_KEPT: usize = 1024;
+
+/// Stack for reading DWARF.
+const STACK: usize = 256 << 10;
 
 impl Symbols {
     pub(crate) fn new(description: &Arc<ModuleDescription>, bytes: &ModuleBytes) -> Self {
-        let names =
-            description.name_section.as_ref().map(|range| ampoule_core::names::function_names(bytes.range(range)));
+        let section = description.name_section.as_ref();
+        let read = |range| FunctionNames::read(bytes.range(range), description.functions.len());
         Self {
-            names: names.unwrap_or_default(),
+            names: section.map(read).unwrap_or_default(),
             description: description.clone(),
             bytes: bytes.clone(),
-            sources: OnceLock::new(),
+            dwarf: OnceLock::new(),
+            sources: Mutex::default(),
             lines: OnceLock::new(),
         }
     }
 
+    /// The name that the name section gives a function.
     pub(crate) fn function_name(&self, func: FuncIndex) -> Option<&str> {
-        self.names.get(&func.0).map(String::as_str)
+        self.names.get(self.bytes.range(self.description.name_section.as_ref()?), func.0)
     }
 
     /// What DWARF tells of an offset in the module's bytes. Malformed DWARF tells nothing.
     pub(crate) fn sources(&self, offset: usize) -> Vec<Source> {
-        if self.description.debug_sections.is_empty() {
+        if !self.has_dwarf() {
             return Vec::new();
         }
-        let cache = self.sources.get_or_init(Mutex::default);
-        let mut cache = cache.lock().unwrap_or_else(|poison| poison.into_inner());
-        if let Some(found) = cache.get(&offset) {
+        let mut kept = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = kept.get(&offset) {
             return found.clone();
         }
         // DWARF counts from the start of the code section.
         let probe = (offset as u64).saturating_sub(self.description.code_section.start);
-        let found = self.read_dwarf(probe).unwrap_or_default();
-        cache.insert(offset, found.clone());
+        let found = stack::with_room(STACK, || {
+            let sections = self.sections();
+            self.dwarf(&sections).map(|dwarf| dwarf.sources(&sections, probe)).unwrap_or_default()
+        });
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(offset, found.clone());
         found
     }
 
-    /// Whether there is DWARF at all.
-    pub(crate) fn has_lines(&self) -> bool {
-        !self.description.debug_sections.is_empty()
+    /// Whether the module has DWARF, and it was kept.
+    pub(crate) fn has_dwarf(&self) -> bool {
+        self.description.debug_sections.iter().any(|(_, range)| !self.bytes.range(range).is_empty())
     }
 
     /// The line of the operator at an offset in the module's bytes, where DWARF tells it. The first call reads all of it.
     pub(crate) fn line_at(&self, offset: u32) -> Option<&LineOf> {
-        let lines = self.lines.get_or_init(|| self.read_lines().unwrap_or_default().into());
+        let lines = self.lines.get_or_init(|| stack::with_room(STACK, || self.read_lines()).into());
         let probe = u64::from(offset).checked_sub(self.description.code_section.start)?;
         let after = lines.partition_point(|start| start.offset <= probe);
         lines[after.checked_sub(1)?].line.as_ref()
     }
 
-    fn read_lines(&self) -> Result<Vec<LineStart>, gimli::Error> {
-        let context = self.dwarf()?;
-        let mut files: HashMap<&str, Arc<str>> = HashMap::new();
+    fn read_lines(&self) -> Vec<LineStart> {
+        let sections = self.sections();
         let mut lines: Vec<LineStart> = Vec::new();
-        let mut ranges: Vec<_> = context.find_location_range(0, u64::MAX)?.collect();
-        ranges.sort_by_key(|(start, ..)| *start);
-        for (start, len, location) in &ranges {
-            let (Some(file), Some(line)) = (location.file, location.line) else { continue };
-            // The end of the range before, unless this one starts there.
-            if lines.last().is_some_and(|end| end.line.is_none() && end.offset >= *start) {
-                lines.pop();
-            }
-            let file = files.entry(file).or_insert_with(|| file.into()).clone();
-            let column = location.column.unwrap_or(0);
-            lines.push(LineStart { offset: *start, line: Some(LineOf { file, line, column }) });
-            lines.push(LineStart { offset: start.saturating_add(*len), line: None });
-        }
-        Ok(lines)
-    }
-
-    fn read_dwarf(&self, probe: u64) -> Result<Vec<Source>, gimli::Error> {
-        let context = self.dwarf()?;
-        let mut frames = context.find_frames(probe).skip_all_loads()?;
-        let mut sources = Vec::new();
-        while let Some(frame) = frames.next()? {
-            let name = frame.function.as_ref().and_then(|function| function.raw_name().ok());
-            sources.push(Source {
-                function: name.map(|name| demangle(&name)),
-                file: frame.location.as_ref().and_then(|location| location.file).map(str::to_string),
-                line: frame.location.as_ref().and_then(|location| location.line),
-                column: frame.location.as_ref().and_then(|location| location.column),
+        if let Some(dwarf) = self.dwarf(&sections) {
+            dwarf.lines(&sections, |offset, line| {
+                let line = line.map(|(file, line, column)| LineOf { file: file.clone(), line, column });
+                lines.push(LineStart { offset, line });
             });
         }
-        Ok(sources)
+        // Stable: where code of one unit ends and that of the next begins, the beginning counts, which has a line.
+        lines.sort_by_key(|start| (start.offset, start.line.is_some()));
+        lines
     }
 
-    fn dwarf(&self) -> Result<Context<EndianSlice<'_, LittleEndian>>, gimli::Error> {
-        let section = |id: SectionId| {
-            let range =
-                self.description.debug_sections.iter().find(|(name, _)| name == id.name()).map(|(_, range)| range);
-            let bytes = range.map_or(&[][..], |range| self.bytes.range(range));
-            Ok::<_, gimli::Error>(EndianSlice::new(bytes, LittleEndian))
+    fn dwarf(&self, sections: &dwarf::Sections<'_>) -> Option<&Dwarf> {
+        let read = || {
+            let lens = self.description.debug_sections.iter().map(|(_, range)| range.end - range.start);
+            Dwarf::new(sections, lens.sum())
         };
-        Context::from_dwarf(gimli::Dwarf::load(section)?)
+        self.dwarf.get_or_init(read).as_ref()
     }
-}
 
-/// A name as its source language writes it.
-pub(crate) fn demangle(name: &str) -> String {
-    if let Ok(name) = rustc_demangle::try_demangle(name) {
-        return format!("{name:#}");
-    }
-    // The demangler takes names of types alone as well: to it, a function `a` is `signed char`.
-    if !name.trim_start_matches('_').starts_with('Z') || !name.starts_with('_') {
-        return name.to_string();
-    }
-    cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok()).unwrap_or_else(|| name.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_mangled_names_are_demangled() {
-        assert_eq!(demangle("_ZN4calc4spinEv"), "calc::spin()");
-        assert_eq!(demangle("_RNvCs1234_7mycrate3foo"), "mycrate::foo");
-        for name in ["a", "i", "Z3foov", "_start", "f<int>", ""] {
-            assert_eq!(demangle(name), name);
-        }
+    fn sections(&self) -> dwarf::Sections<'_> {
+        let sections = &self.description.debug_sections;
+        let load = |id: SectionId| {
+            let range = sections.iter().find(|(name, _)| name == id.name()).map(|(_, range)| range);
+            let bytes = range.map_or(&[][..], |range| self.bytes.range(range));
+            Ok::<_, std::convert::Infallible>(EndianSlice::new(bytes, LittleEndian))
+        };
+        gimli::Dwarf::load(load).unwrap_or_else(|never| match never {})
     }
 }

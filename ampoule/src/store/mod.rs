@@ -11,6 +11,7 @@
 //! 4. Everything a store's guest code can point to (instances' blocks, memories, tables, function references) is owned by
 //!    the store and freed only when it is dropped.
 
+mod backtrace;
 pub mod calls;
 pub mod data;
 pub mod epoch;

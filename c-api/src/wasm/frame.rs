@@ -25,7 +25,7 @@ impl wasm_frame_t {
     }
 
     pub(crate) fn module_name(&self) -> Option<&wasm_name_t> {
-        self.module_name.get_or_init(|| self.frame.module().name().map(Into::into)).as_ref()
+        self.module_name.get_or_init(|| self.frame.module_name().map(Into::into)).as_ref()
     }
 }
 
