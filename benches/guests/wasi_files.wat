@@ -1,5 +1,5 @@
 ;; WASI preview 1 file calls in loops. The directory of descriptor 3 holds `data`, 4 MiB long.
-;; Each loop returns 0, or an errno plus one; 1000 means a short read or write.
+;; Each loop returns 0, or an errno plus one; 1000 means a short read or write, or another offset than asked for.
 (module
   (import "wasi_snapshot_preview1" "path_open" (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
@@ -71,6 +71,14 @@
     (loop $again
       (if (local.tee $errno (call $fd_filestat_get (global.get $file) (i32.const 64)))
         (then (return (i32.add (local.get $errno) (i32.const 1)))))
+      (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
+    (i32.const 0))
+
+  (func (export "fd_seek") (param $iterations i32) (result i32) (local $errno i32)
+    (loop $again
+      (if (local.tee $errno (call $fd_seek (global.get $file) (i64.extend_i32_u (local.get $iterations)) (i32.const 0) (i32.const 40)))
+        (then (return (i32.add (local.get $errno) (i32.const 1)))))
+      (if (i64.ne (i64.load (i32.const 40)) (i64.extend_i32_u (local.get $iterations))) (then (return (i32.const 1000))))
       (br_if $again (local.tee $iterations (i32.sub (local.get $iterations) (i32.const 1)))))
     (i32.const 0))
 

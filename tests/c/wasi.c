@@ -340,7 +340,7 @@ static void outputs_may_be_callbacks(void) {
   expect(finalizations(&out) == 1 && finalizations(&err) == 1);
 }
 
-// What a callback answers to a write of five bytes, and what the program is told.
+// What a callback answers to a write of five bytes, and what the program gets.
 static ptrdiff_t answer;
 
 static ptrdiff_t answering(void *data, const unsigned char *bytes, size_t len) {
@@ -352,7 +352,7 @@ static void outputs_may_fail(void) {
   enum { WASI_EIO = 29, WASI_ENOSPC = 51, WASI_EPIPE = 64 };
   static const struct {
     ptrdiff_t answer;
-    int32_t told;
+    int32_t result;
   } cases[] = {{-EIO, WASI_EIO}, {-ENOSPC, WASI_ENOSPC}, {-EPIPE, WASI_EPIPE}, {5, SUCCESS},
                {0, WASI_EIO},    {6, WASI_EIO},          {-100000, WASI_EIO}};
   static struct sink sink;
@@ -362,8 +362,8 @@ static void outputs_may_fail(void) {
   start(config);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     answer = cases[i].answer;
-    int32_t told = write_text(1, "five!");
-    if (!expect(told == cases[i].told)) printf("# %td: %d\n", answer, told);
+    int32_t result = write_text(1, "five!");
+    if (!expect(result == cases[i].result)) printf("# %td: %d\n", answer, result);
   }
   wasmtime_store_delete(store);
   store = NULL;

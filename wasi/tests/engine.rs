@@ -2,7 +2,8 @@
 
 use ampoule::{Config, Engine, Error, Instance, Linker, Module, Store, TrapCode};
 use ampoule_wasi::p1::{FUNCTIONS, ValType, add_to_linker, linker::MISSING_CONTEXT};
-use ampoule_wasi::{WasiConfig, WasiCtx};
+use ampoule_wasi::{DirPerms, FilePerms, WasiConfig, WasiCtx};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -152,6 +153,123 @@ fn a_cancellation_ends_a_sleep_at_once() {
     });
     let quickest = delays.min().expect("there were some");
     assert!(quickest < Duration::from_millis(3), "{quickest:?}");
+}
+
+/// Reads standard input for ever.
+const READ: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.store (i32.const 0) (i32.const 100))
+        (i32.store (i32.const 4) (i32.const 1000))
+        (loop (br_if 0 (i32.eqz (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))))))"#;
+
+/// Writes to standard output for ever.
+const WRITE: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.store (i32.const 4) (i32.const 60000))
+        (loop (br_if 0 (i32.eqz (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))))"#;
+
+/// Waits for its input beside a time that is centuries away.
+const POLL: &str = r#"(module
+    (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.store (i32.const 16) (i32.const 1))
+        (i64.store (i32.const 24) (i64.const -1))
+        (i32.store8 (i32.const 56) (i32.const 1))
+        (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 2) (i32.const 200)))))"#;
+
+/// Opens a pipe by its name in the only directory, and reads that.
+const READ_OPENED: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 64) "pipe")
+    (func (export "_start")
+        (if (call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 4) (i32.const 0) (i64.const 2)
+            (i64.const 0) (i32.const 0) (i32.const 16)) (then unreachable))
+        (i32.store (i32.const 0) (i32.const 100))
+        (i32.store (i32.const 4) (i32.const 1000))
+        (drop (call $read (i32.load (i32.const 16)) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
+
+/// What ends a call from outside.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Epoch,
+    Token,
+    TimeLimit,
+}
+
+/// Runs the guest until `end` comes, and returns how late it ended.
+fn lateness(wat: &str, config: WasiConfig, end: End) -> Duration {
+    let mut engine_config = Config::new();
+    match end {
+        End::Epoch => engine_config.epoch_interruption(true),
+        End::Token | End::TimeLimit => engine_config.cancellation(true),
+    };
+    let engine = Engine::new(&engine_config).expect("an ordinary configuration");
+    let module = Module::new(&engine, wat.as_bytes()).expect("valid");
+    let mut linker = Linker::new(&engine);
+    add_to_linker(&mut linker).expect("an empty linker");
+    let mut store = Store::new(&engine);
+    store.set_epoch_deadline(1);
+    store.slots_mut().insert::<WasiCtx>(config.build());
+    let instance = linker.instantiate(&mut store, &module).expect("linked");
+    let start = instance.get_func(&store, "_start").expect("exported");
+    // Enough to compile the guest.
+    let after = Duration::from_millis(100);
+    if let End::TimeLimit = end {
+        store.set_call_time_limit(Some(after)).expect("configured");
+    }
+    let token = if let End::Token = end { Some(store.cancel_token().expect("configured")) } else { None };
+    let begin = Instant::now();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(after);
+        let now = Instant::now();
+        match (end, token) {
+            (End::TimeLimit, _) => return begin + after,
+            (_, Some(token)) => assert!(token.cancel(token.generation())),
+            (_, None) => engine.increment_epoch(),
+        }
+        now
+    });
+    let error = start.call(&mut store, &[], &mut []).expect_err("ended");
+    let ended = Instant::now();
+    assert_eq!(error.trap_code(), Some(TrapCode::Interrupt), "{error}");
+    ended.checked_duration_since(thread.join().expect("it ended the call")).expect("not before its time")
+}
+
+#[test]
+fn whatever_waits_ends_in_time() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let made = std::process::Command::new("mkfifo").arg(dir.path().join("pipe")).status().expect("mkfifo runs");
+    assert!(made.success());
+    // Held open, so that neither side meets its end; and the guest's output fills.
+    let (from, to) = std::io::pipe().expect("a pipe");
+    let name = |fd: i32| std::path::PathBuf::from(format!("/proc/self/fd/{fd}"));
+    let fifo = std::fs::File::options().read(true).write(true).open(dir.path().join("pipe")).expect("a pipe");
+    for wat in [SLEEP, READ, POLL, WRITE, READ_OPENED] {
+        for end in [End::Epoch, End::Token, End::TimeLimit] {
+            let run = || {
+                let mut config = WasiConfig::new();
+                if wat == WRITE {
+                    config.stdout_file(&name(to.as_raw_fd())).expect("opened");
+                } else {
+                    config.stdin_file(&name(fifo.as_raw_fd())).expect("opened");
+                }
+                config.preopen_dir(dir.path(), "/", DirPerms::ALL, FilePerms::ALL).expect("opened");
+                lateness(wat, config, end)
+            };
+            // Once is enough: the machine may be busy.
+            let in_time = (0..20).any(|_| run() < Duration::from_millis(20));
+            assert!(in_time, "{end:?}: {wat}");
+        }
+    }
+    drop(from);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use ampoule_wasi::p1::{Args, Ctx, Error, FUNCTIONS, GuestMemory, ValType};
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig, WasiCtx};
 use std::time::{Duration, Instant};
 
-/// How many bytes the guest's memory has; around it lie as many that nobody may change.
+/// How many bytes the guest's memory has; around it lie as many that must not change.
 const LEN: usize = 1 << 12;
 const CANARY: u8 = 0xc5;
 

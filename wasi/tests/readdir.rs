@@ -27,15 +27,15 @@ fn entries(mut bytes: &[u8]) -> Vec<Entry> {
 
 /// Lists as a C library does: reads a buffer, uses its whole entries, goes on from the last cookie, and takes a buffer
 /// that isn't full for the end.
-fn list(guest: &mut Guest, room: u32) -> Vec<Entry> {
+fn list(guest: &mut Guest, buffer_len: u32) -> Vec<Entry> {
     let (mut cookie, mut all) = (0, Vec::new());
     loop {
-        let bytes = guest.readdir(ROOT, room, cookie).expect("listed");
+        let bytes = guest.readdir(ROOT, buffer_len, cookie).expect("listed");
         let whole = entries(&bytes);
-        assert!(!whole.is_empty() || bytes.len() < room as usize, "an entry that never fits");
+        assert!(!whole.is_empty() || bytes.len() < buffer_len as usize, "an entry that never fits");
         cookie = whole.last().map_or(cookie, |entry| entry.next);
         all.extend(whole);
-        if bytes.len() < room as usize {
+        if bytes.len() < buffer_len as usize {
             return all;
         }
     }
@@ -56,8 +56,8 @@ fn every_buffer_size_shows_the_same_entries() {
     assert!(all.iter().enumerate().all(|(index, entry)| entry.next == index as u64 + 1));
     assert!(all.iter().any(|entry| entry.name == "dir" && entry.kind == 3));
     assert!(all.iter().any(|entry| entry.name == "link" && entry.kind == 7));
-    for room in [60, 61, 64, 100, 128, 500, 1000, 4096] {
-        assert_eq!(list(&mut guest, room), all, "{room}");
+    for buffer_len in [60, 61, 64, 100, 128, 500, 1000, 4096] {
+        assert_eq!(list(&mut guest, buffer_len), all, "{buffer_len}");
     }
 }
 
@@ -67,8 +67,8 @@ fn a_short_buffer_is_filled_to_the_last_byte() {
     std::fs::write(dir.path().join("name"), "").expect("written");
     let all = guest.readdir(ROOT, 1000, 0).expect("listed");
     assert_eq!(all.len(), 25 + 26 + 28);
-    for room in 0..all.len() as u32 {
-        assert_eq!(guest.readdir(ROOT, room, 0).expect("listed"), all[..room as usize]);
+    for buffer_len in 0..all.len() as u32 {
+        assert_eq!(guest.readdir(ROOT, buffer_len, 0).expect("listed"), all[..buffer_len as usize]);
     }
     assert_eq!(guest.readdir(ROOT, 1000, 3), Ok(vec![]));
     assert_eq!(guest.readdir(ROOT, 1000, u64::MAX), Ok(vec![]));

@@ -216,7 +216,7 @@ impl WasiConfig {
         self.max_fds = Some(max_fds);
     }
 
-    /// Sets the check that is asked while a call of the guest's sleeps, and ends the guest by saying `true`.
+    /// Sets the check that is made while a call of the guest's sleeps; `true` ends the guest.
     pub fn interrupt_check(&mut self, check: InterruptCheck) {
         self.interrupt = Some(check);
     }
@@ -238,7 +238,7 @@ impl WasiConfig {
             waiter,
             network: self.network,
         };
-        WasiCtx { host, faces: Slots::default() }
+        WasiCtx { host, states: Slots::default() }
     }
 }
 
@@ -255,17 +255,17 @@ fn create(path: &Path) -> Result<Output, ConfigError> {
 pub struct WasiCtx {
     /// The host's part, which all interfaces share.
     pub host: Host,
-    faces: Slots,
+    states: Slots,
 }
 
 impl WasiCtx {
-    /// The host, and beside it what one interface keeps for the guest, which `new` makes at the first use.
+    /// The host, and beside it the state that one interface keeps for the guest, which `new` makes at the first use.
     #[inline]
-    pub fn face<F: Any + Send + Sync>(&mut self, new: impl FnOnce(&Host) -> F) -> (&mut Host, &mut F) {
-        if self.faces.get::<F>().is_none() {
-            self.faces.insert(new(&self.host));
+    pub fn with_state<T: Any + Send + Sync>(&mut self, new: impl FnOnce(&Host) -> T) -> (&mut Host, &mut T) {
+        if self.states.get::<T>().is_none() {
+            self.states.insert(new(&self.host));
         }
-        (&mut self.host, self.faces.get_mut().expect("it is there, or was just made"))
+        (&mut self.host, self.states.get_mut().expect("it is there, or was just made"))
     }
 }
 
@@ -316,14 +316,14 @@ mod tests {
     }
 
     #[test]
-    fn what_an_interface_keeps_is_made_once() {
+    fn the_state_of_an_interface_is_made_once() {
         let mut ctx = WasiConfig::new().build();
         for expected in [1, 2, 3] {
-            let (_, count) = ctx.face(|_| 0_u8);
+            let (_, count) = ctx.with_state(|_| 0_u8);
             *count += 1;
             assert_eq!(*count, expected);
         }
-        assert_eq!(ctx.face(|_| 0_u16).1, &0);
+        assert_eq!(ctx.with_state(|_| 0_u16).1, &0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Every path is resolved beneath a directory's descriptor by `cap-primitives`: with `openat2` where the kernel has it,
 //! else component by component. A path that leads outside is [`Error::NotPermitted`], whether by `..`, by a link or by
-//! being absolute. So is what the embedder's permissions forbid: each function asks them first.
+//! being absolute. So is what the embedder's permissions forbid: each function checks them first.
 
 use super::error::Error;
 use super::file::{FilePerms, OpenFile, SyncModes};
@@ -12,7 +12,7 @@ use super::wait::Waiter;
 use cap_primitives::fs as sandboxed;
 use cap_primitives::fs::{FollowSymlinks, OpenOptions, OpenOptionsExt};
 use rustix::fd::AsFd;
-use rustix::fs::{AtFlags, OFlags, RawDir, SeekFrom};
+use rustix::fs::{AtFlags, OFlags, RawDir, RawDirEntry, SeekFrom};
 use rustix::io::Errno;
 use std::fs::File;
 use std::mem::MaybeUninit;
@@ -121,7 +121,7 @@ impl OpenDir {
         let changes = how.write || how.create || how.truncate;
         let may_change = self.dir_perms.contains(DirPerms::WRITE) && self.file_perms.contains(FilePerms::WRITE);
         let may_read = self.file_perms.contains(FilePerms::READ);
-        // What only reads may be a directory, and is asked about when that is known.
+        // What is only read may be a directory; whether files may be read is checked when that is known.
         self.dir_perms.contains(DirPerms::READ) && (!changes || may_change) && (!(changes && how.read) || may_read)
     }
 
@@ -148,8 +148,8 @@ impl OpenDir {
         Ok(sandboxed::open(&self.file, path.as_ref(), &options)?)
     }
 
-    /// The `error` of opening `path`; `LOOP` where that is a link that isn't followed and was to be a directory. There are
-    /// two reasons to refuse that, and Linux tells the other.
+    /// The `error` of opening `path`; `LOOP` where that is a link that isn't followed and was to be opened as a directory,
+    /// for which Linux reports `NOTDIR`.
     fn link_or(&self, path: &str, how: &OpenHow, error: Error) -> Error {
         if how.follow || !how.directory || error != Error::Os(Errno::NOTDIR) {
             return error;
@@ -344,8 +344,7 @@ impl OpenDir {
         mut take: impl FnMut(DirEntry<'_>) -> Result<bool, E>,
     ) -> Result<(), E> {
         self.require(DirPerms::READ)?;
-        for (index, name) in [".", ".."].into_iter().enumerate() {
-            let next = index as u64 + 1;
+        for (name, next) in [(".", 1), ("..", 2)] {
             if next > cookie {
                 let inode = self.stat()?.inode;
                 if !take(DirEntry { next, inode, filetype: FileType::Directory, name })? {
@@ -356,26 +355,29 @@ impl OpenDir {
         if cookie != self.position.cookie {
             self.position = DirPosition::default();
         }
+        self.read_others(cookie, waiter, take)
+    }
+
+    /// The same from our position on, without the directory itself and its parent.
+    fn read_others<E: From<Error>>(
+        &mut self,
+        cookie: u64,
+        waiter: &mut Waiter,
+        mut take: impl FnMut(DirEntry<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
         rustix::fs::seek(&self.file, SeekFrom::Start(self.position.offset)).map_err(Error::from)?;
         let mut buffer = [MaybeUninit::uninit(); 8192];
         let mut entries = RawDir::new(&self.file, &mut buffer);
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(Error::from)?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
                 self.position.offset = entry.next_entry_cookie();
                 continue;
             }
             let next = DirPosition { cookie: self.position.cookie + 1, offset: entry.next_entry_cookie() };
             if next.cookie > cookie {
-                let filetype = match entry.file_type() {
-                    FileType::Unknown => {
-                        let stat = rustix::fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW);
-                        stat.map_or(FileType::Unknown, |stat| FileStat::from(stat).filetype)
-                    }
-                    known => known,
-                };
-                let name = name.to_str().map_err(|_| Error::Os(Errno::ILSEQ))?;
+                let name = entry.file_name().to_str().map_err(|_| Error::Os(Errno::ILSEQ))?;
+                let filetype = entry_type(&self.file, &entry);
                 if !take(DirEntry { next: next.cookie, inode: entry.ino(), filetype, name })? {
                     return Ok(());
                 }
@@ -386,6 +388,15 @@ impl OpenDir {
             }
         }
         Ok(())
+    }
+}
+
+/// What an entry of `dir` is. Not every file system notes that in the directory.
+fn entry_type(dir: &File, entry: &RawDirEntry<'_>) -> FileType {
+    match entry.file_type() {
+        FileType::Unknown => rustix::fs::statat(dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
+            .map_or(FileType::Unknown, |stat| FileStat::from(stat).filetype),
+        known => known,
     }
 }
 

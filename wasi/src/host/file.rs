@@ -74,7 +74,7 @@ impl OpenFile {
         }
         if let Some(offset) = self.offset {
             match self.read_at(buffers, offset, waiter) {
-                // A file of the kernel's own that can only be read on and on.
+                // Some files of the kernel's own, though regular, have no offsets.
                 Err(Error::Os(Errno::SPIPE)) => self.offset = None,
                 result => return Ok(self.advance(offset, result?)),
             }
@@ -179,7 +179,7 @@ impl OpenFile {
         Ok(Readiness::When(self.file.as_fd()))
     }
 
-    /// Tells the host how the `len` bytes from `offset` on will be used; with `len` zero, all from there.
+    /// Advises the host how the `len` bytes from `offset` on will be used; with `len` zero, all from there.
     ///
     /// # Errors
     /// What the host says.
@@ -281,7 +281,7 @@ pub(super) fn in_portions(
         match transfer(&mut portion, done as u64) {
             Ok(count) if count < portion.byte_len() => return Ok(done + count),
             Ok(count) => done += count,
-            // What was transferred before is told now; the error will come again.
+            // Report what was transferred before; the next call meets the error again.
             Err(_) if done > 0 => break,
             Err(error) => return Err(error.into()),
         }

@@ -1,7 +1,8 @@
 //! Telling a forked child from its parent, however it was made.
 //!
 //! Handlers of `pthread_atfork` aren't called by `clone`, `vfork` or `_Fork`, and asking for the process's number is a
-//! call to the system. So the kernel tells: it empties a page of ours in every child that gets a copy of our memory.
+//! call to the system. `MADV_WIPEONFORK` needs neither: the kernel zeroes a page in every child that gets a copy of this
+//! memory.
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use std::ptr;
@@ -21,7 +22,7 @@ pub fn mark() -> Option<u64> {
     }
 }
 
-/// The page that the kernel empties in children. Made without a lock: a fork might leave that taken for ever.
+/// The page that the kernel zeroes in children. Made without a lock: a fork might leave that taken for ever.
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 
 /// Enough for the word.
@@ -33,16 +34,16 @@ fn map_page() -> Option<*mut AtomicU64> {
     let page = unsafe {
         mmap_anonymous(ptr::null_mut(), PAGE_BYTES, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE).ok()?
     };
-    // SAFETY: the mapping made above, which nobody uses yet.
-    let emptied = unsafe { madvise(page, PAGE_BYTES, Advice::LinuxWipeOnFork) };
-    let installed = match emptied {
+    // SAFETY: the mapping made above, not yet shared.
+    let advised = unsafe { madvise(page, PAGE_BYTES, Advice::LinuxWipeOnFork) };
+    let installed = match advised {
         Ok(()) => PAGE.compare_exchange(ptr::null_mut(), page.cast(), Ordering::AcqRel, Ordering::Acquire),
         Err(_) => Err(ptr::null_mut()),
     };
     match installed {
         Ok(_) => Some(page.cast()),
         Err(other) => {
-            // SAFETY: still the mapping made above, which nobody else knows of.
+            // SAFETY: the mapping made above, which was not shared.
             let _ = unsafe { munmap(page, PAGE_BYTES) };
             // Of another thread that was quicker, if any.
             (!other.is_null()).then_some(other)

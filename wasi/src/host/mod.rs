@@ -5,11 +5,11 @@
 //! of several things, [`wait`] the one place that sleeps, [`table`] numbers with a budget. Errors are [`Error`].
 //!
 //! This folder knows the operating system, and of the engine what ends a sleep. It must not know any interface of WASI:
-//! no error number, flag, right, record layout or address of a guest's. Those belong to the faces over it ([`crate::p1`]),
-//! which translate and add what their interface has of its own, and keep it in [`WasiCtx::face`].
+//! no error number, flag, right, record layout or guest address. Those belong to the interfaces over it ([`crate::p1`]),
+//! which translate, and keep what is theirs alone in [`WasiCtx::with_state`].
 //!
-//! Everything that can wait exists in two forms: an attempt that never does, with [`poll::Readiness`] to tell what it
-//! lacks, for a caller that suspends; and the same with a [`wait::Waiter`], which sleeps in between.
+//! Everything that can wait exists in two forms: an attempt that never does, with [`poll::Readiness`] to say what it
+//! lacks, for a caller that suspends; and a synchronous one, whose [`wait::Waiter`] sleeps in between.
 
 pub mod buffers;
 pub mod clocks;

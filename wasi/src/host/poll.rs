@@ -36,7 +36,7 @@ pub enum Interest<'a> {
     Write(Readiness<'a>),
 }
 
-/// What is told of one that happened.
+/// What is reported of an interest whose event happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
     /// Why waiting for it was in vain.
@@ -87,7 +87,7 @@ impl<'a> Poll<'a> {
         loop {
             self.look_at_clocks(clocks);
             let some = self.has_events();
-            // What has happened already is told together with the descriptors that are ready now.
+            // Events that have happened already are reported together with the descriptors that are ready now.
             if !some || !self.fds.is_empty() {
                 let timeout = if some { Some(Duration::ZERO) } else { self.time_left(clocks) };
                 waiter.poll(&mut self.fds, timeout)?;

@@ -1,9 +1,9 @@
 //! Randomness: a generator for each context, seeded by the system.
 //!
 //! ChaCha20 by the `chacha20` crate, in place of a call to the system for every few bytes. A generator takes a new seed
-//! after [`RESEED_BYTES`], so that a copy of this memory soon tells nothing about what comes, and in a forked child, so
-//! that it never repeats its parent. Contexts share nothing, so one guest's output tells nothing about another's. Where
-//! a fork can't be noticed, the system is asked for all bytes.
+//! after [`RESEED_BYTES`], so that a leaked state predicts little, and in a forked child, so that it never repeats
+//! its parent. Contexts share nothing, so one guest's output says nothing about another's. Where a fork can't be
+//! noticed, all bytes come from the system.
 
 use super::error::Error;
 use super::fork;
@@ -109,20 +109,20 @@ mod tests {
 
     #[test]
     fn a_child_of_a_child_has_its_own_mark() {
-        let own = fork::mark().expect("this kernel empties pages in children");
+        let own = fork::mark().expect("this kernel zeroes pages in children");
         assert_eq!(fork::mark(), Some(own));
         let (from, to) = pipe().expect("a pipe");
         // SAFETY: the child and its own child write to a pipe and end.
         match unsafe { libc::fork() } {
             0 => {
                 let mut failed = false;
-                let mut tell = || failed |= rustix::io::write(&to, &fork::mark().unwrap_or(0).to_le_bytes()) != Ok(8);
-                tell();
+                let mut send = || failed |= rustix::io::write(&to, &fork::mark().unwrap_or(0).to_le_bytes()) != Ok(8);
+                send();
                 // SAFETY: as above; both end here.
                 unsafe {
                     let grandchild = libc::fork();
                     if grandchild == 0 {
-                        tell();
+                        send();
                     } else {
                         libc::waitpid(grandchild, &mut 0, 0);
                     }

@@ -175,7 +175,7 @@ impl Output {
     /// When it can be written without waiting.
     pub fn readiness(&self) -> Readiness<'_> {
         match self {
-            // How much a callback takes, nobody knows; something.
+            // How much a callback will take is unknown; at least one byte.
             Self::Discard | Self::Callback(_) => Readiness::Now(1),
             Self::Host(stream) => Readiness::When(stream.as_fd()),
         }
@@ -194,7 +194,7 @@ fn write_to_callback(callback: &mut OutputCallback, buffers: &IoVecs<'_>, waiter
         }
         match taken(callback(&piece[..len]), len) {
             Ok(count) => written += count,
-            // What was taken before is told now; the error will come again.
+            // Report what was taken before; the next write meets the error again.
             Err(_) if written > 0 => return Ok(written),
             Err(errno) => return Err(errno.into()),
         }

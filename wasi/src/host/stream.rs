@@ -67,7 +67,7 @@ impl Stream<'_> {
         Ok(rustix::io::writev(self.fd, buffers.window(0, UNBLOCKED_BYTES).for_write())?)
     }
 
-    /// Writes everything, unless that fails midway: then what was taken is told, and the error will come again.
+    /// Writes everything. An error midway ends it early, and is met again by the next write.
     ///
     /// # Errors
     /// What the host's write says when nothing was taken before, or an interruption.
@@ -79,7 +79,7 @@ impl Stream<'_> {
             let result = if blocks {
                 rustix::io::writev(self.fd, rest.for_write()).map_err(Error::from)
             } else {
-                // Portions are small and the other side may be quick: this is where such a write can be ended.
+                // Portions are small and the reader may keep up: then this is the only look at what ends a call.
                 waiter.check()?;
                 self.try_write(&rest)
             };

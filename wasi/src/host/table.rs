@@ -1,7 +1,7 @@
 //! Numbers for what a guest has open: the lowest free one first, and only so many at once.
 //!
 //! The number of entries is a budget, because host descriptors are shared by every store of the process. What an entry
-//! says is up to the face whose table it is.
+//! holds is up to the interface whose table it is.
 
 use super::error::Error;
 use rustix::io::Errno;

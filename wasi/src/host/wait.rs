@@ -10,7 +10,7 @@ use ampoule::engine::cancel::CancelCheck;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::time::{Duration, Instant};
 
-/// Tells whether the sleeping guest is to be interrupted.
+/// Whether the sleeping guest is to be interrupted.
 pub type InterruptCheck = Box<dyn FnMut() -> bool + Send + Sync>;
 
 /// The longest time between two questions to the interrupt check, and looks at the deadline.
@@ -23,7 +23,7 @@ pub struct Waiter {
     /// The engine whose epoch ends a sleep, and the epoch that does. Set for each call.
     epoch: Option<Engine>,
     deadline: Option<u64>,
-    /// Tells whether the call was cancelled. Set for each call.
+    /// Says whether the call was cancelled. Set for each call.
     cancel: Option<CancelCheck>,
 }
 
@@ -122,7 +122,7 @@ fn poll_or_wake(cancel: &CancelCheck, fds: &mut [PollFd<'_>], timeout: Option<Du
         // No descriptor is left to be woken by.
         Err(_) => return poll_once(fds, Some(timeout.map_or(SLICE, |timeout| timeout.min(SLICE)))),
     };
-    // Which are ready is told in the caller's own list.
+    // Reports in the caller's own list which are ready.
     poll_once(fds, Some(Duration::ZERO))
 }
 

@@ -44,7 +44,7 @@ impl<'a> Ctx<'a> {
     /// Preview 1's view of a context. At the first time it opens the standard streams and the preopened directories.
     #[inline]
     pub fn of(ctx: &'a mut WasiCtx) -> Self {
-        let (host, fds) = ctx.face(FdTable::of);
+        let (host, fds) = ctx.with_state(FdTable::of);
         Self { host, fds }
     }
 }

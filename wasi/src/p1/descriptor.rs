@@ -60,7 +60,7 @@ impl FdTable {
             kind: Kind::Dir(dir.clone()),
             rights: Rights::OF_DIRECTORIES,
             // Everything: what a preopen forbids is `perm`, by its permissions, so that a program which opens a file for
-            // writing in a read-only directory is told so, instead of quietly getting a read-only file.
+            // writing in a read-only directory gets that error, instead of quietly getting a read-only file.
             inheriting: Rights::ALL,
         });
         for descriptor in streams.into_iter().chain(dirs) {

@@ -86,7 +86,7 @@ pub enum Errno {
 }
 
 impl From<rustix::io::Errno> for Errno {
-    /// A host error in preview 1's words; what has no word is `io`.
+    /// A host error as preview 1 numbers it; what has no number is `io`.
     fn from(host: rustix::io::Errno) -> Self {
         use rustix::io::Errno as Host;
         match host {

@@ -223,7 +223,7 @@ pub fn fd_readdir(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) ->
         let name_len = u32::try_from(entry.name.len()).map_err(|_| Errno::Nametoolong)?;
         header[16..20].copy_from_slice(&name_len.to_le_bytes());
         header[20] = FileType::from(entry.filetype) as u8;
-        // The last entry is cut where the buffer ends: a full buffer tells the guest that there is more.
+        // The last entry is cut where the buffer ends: a full buffer means that there is more.
         for part in [header.as_slice(), entry.name.as_bytes()] {
             let fits = part.len().min((buffer_len - used) as usize);
             memory.write(buffer + used, &part[..fits])?;

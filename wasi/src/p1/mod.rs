@@ -1,4 +1,4 @@
-//! WASI preview 1, `wasi_snapshot_preview1`: a face of [`crate::host`].
+//! WASI preview 1, `wasi_snapshot_preview1`: an interface over [`crate::host`].
 //!
 //! [`functions`] is the list of its functions: names, types and code; [`linker`] gives them to the engine. [`call`] says
 //! what such a function is called with; then there is a file for each group of the witx text. Each function reads its
@@ -6,7 +6,7 @@
 //!
 //! This folder knows the witx text: error numbers ([`errno`]), rights, flags and records ([`types`]), descriptors by
 //! number with rights that can be given up ([`descriptor`]), and pointers into a 32-bit memory ([`memory`]). It must not
-//! decide what the embedder permits, nor sleep: both are the host's. No other face may know it.
+//! decide what the embedder permits, nor sleep: both are the host's. No other interface may know it.
 //!
 //! Where the text is silent, answers are those of Wasmtime 44. Known differences, each on the safe side: a bad pointer
 //! or an unknown flag is an error number rather than a trap; rights can be given up and are then enforced;

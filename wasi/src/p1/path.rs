@@ -1,7 +1,8 @@
 //! `path_*`: what can be done by name, beneath an open directory.
 //!
-//! Each function reads its paths (`ilseq`, `inval`), finds the directory (`badf`), asks for its rights (`notcapable`), and
-//! leaves the rest to the host, which asks for the preopen's permissions (`perm`). With two directories, both are asked.
+//! Each function reads its paths and flags (`ilseq`, `inval`), finds the directory (`badf`), checks its rights
+//! (`notcapable`), and leaves the rest to the host, which checks the preopen's permissions (`perm`). With two directories,
+//! both are checked. Functions of one path find the directory first.
 
 use super::call::{Args, Ctx};
 use super::descriptor::{Descriptor, Kind};
@@ -13,16 +14,16 @@ use crate::host::file::SyncModes;
 
 /// `path_create_directory(fd, path)`
 pub fn path_create_directory(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
-    let path = memory.path(args.u32(1), args.u32(2))?;
-    ctx.fds.dir(args.u32(0), Rights::PATH_CREATE_DIRECTORY)?.create_dir(&path)?;
+    let dir = ctx.fds.dir(args.u32(0), Rights::PATH_CREATE_DIRECTORY)?;
+    dir.create_dir(&memory.path(args.u32(1), args.u32(2))?)?;
     Ok(())
 }
 
 /// `path_filestat_get(fd, flags, path, path_len) -> filestat`
 pub fn path_filestat_get(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
     let follow = follows(args.u32(1))?;
-    let path = memory.path(args.u32(2), args.u32(3))?;
     let dir = ctx.fds.dir(args.u32(0), Rights::PATH_FILESTAT_GET)?;
+    let path = memory.path(args.u32(2), args.u32(3))?;
     let stat = FileStat::from(dir.stat_at(&path, follow)?);
     memory.write(args.u32(4), &stat.to_bytes())?;
     Ok(())
@@ -132,8 +133,8 @@ fn rights_to_synchronize(flags: FdFlags) -> Rights {
 
 /// `path_readlink(fd, path, path_len, buf, buf_len) -> size`
 pub fn path_readlink(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
-    let path = memory.path(args.u32(1), args.u32(2))?;
     let dir = ctx.fds.dir(args.u32(0), Rights::PATH_READLINK)?;
+    let path = memory.path(args.u32(1), args.u32(2))?;
     let (buffer, buffer_len, result) = (args.u32(3), args.u32(4), args.u32(5));
     memory.check(buffer, buffer_len as usize)?;
     memory.check(result, 4)?;
@@ -147,8 +148,8 @@ pub fn path_readlink(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>)
 
 /// `path_remove_directory(fd, path, path_len)`
 pub fn path_remove_directory(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
-    let path = memory.path(args.u32(1), args.u32(2))?;
-    ctx.fds.dir(args.u32(0), Rights::PATH_REMOVE_DIRECTORY)?.remove_dir(&path)?;
+    let dir = ctx.fds.dir(args.u32(0), Rights::PATH_REMOVE_DIRECTORY)?;
+    dir.remove_dir(&memory.path(args.u32(1), args.u32(2))?)?;
     Ok(())
 }
 
@@ -173,8 +174,8 @@ pub fn path_symlink(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) 
 
 /// `path_unlink_file(fd, path, path_len)`
 pub fn path_unlink_file(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
-    let path = memory.path(args.u32(1), args.u32(2))?;
-    ctx.fds.dir(args.u32(0), Rights::PATH_UNLINK_FILE)?.remove_file(&path)?;
+    let dir = ctx.fds.dir(args.u32(0), Rights::PATH_UNLINK_FILE)?;
+    dir.remove_file(&memory.path(args.u32(1), args.u32(2))?)?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::host::stdio::{Output, Stdin};
 /// The most subscriptions of one call: host memory is held for each. More is `nomem`.
 pub const MAX_SUBSCRIPTIONS: u32 = 4096;
 
-/// What a guest waits for, with its word for it.
+/// What a guest waits for, with its `userdata`.
 #[derive(Clone, Copy, Debug)]
 struct Subscription {
     userdata: u64,
@@ -66,11 +66,11 @@ pub fn poll_oneoff(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -
     Ok(())
 }
 
-/// Sleeps until at least one of `subscriptions` has happened, tells all that have, and returns how many those are.
+/// Sleeps until at least one of `subscriptions` has happened, reports all that have, and returns how many those are.
 fn wait(
     ctx: &mut Ctx<'_>,
     subscriptions: &[Subscription],
-    tell: impl Fn(u32, &Subscription, host::Event) -> Result<(), Errno>,
+    report: impl Fn(u32, &Subscription, host::Event) -> Result<(), Errno>,
 ) -> Result<u32, Error> {
     // Readiness borrows the descriptors, for as long as the waiter sleeps.
     let Host { stdin, stdout, stderr, clocks, waiter, .. } = &mut *ctx.host;
@@ -80,7 +80,7 @@ fn wait(
     poll.wait(clocks, waiter)?;
     let mut count = 0;
     for (index, event) in poll.events() {
-        tell(count, &subscriptions[index], event)?;
+        report(count, &subscriptions[index], event)?;
         count += 1;
     }
     Ok(count)

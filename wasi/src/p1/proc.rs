@@ -12,7 +12,7 @@ pub fn proc_exit(_: &mut Ctx<'_>, _: GuestMemory<'_>, args: Args<'_>) -> Result<
     }
 }
 
-/// `proc_raise(signal)`. There is nobody to signal.
+/// `proc_raise(signal)`. There are no signals.
 pub fn proc_raise(_: &mut Ctx<'_>, _: GuestMemory<'_>, _: Args<'_>) -> Result<(), Error> {
     Err(Errno::Notsup.into())
 }

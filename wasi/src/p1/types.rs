@@ -185,7 +185,7 @@ impl From<stat::FileType> for FileType {
             Host::Symlink => Self::SymbolicLink,
             Host::CharacterDevice => Self::CharacterDevice,
             Host::BlockDevice => Self::BlockDevice,
-            // A path can't tell which kind of socket it names; preview 1 has no word for a pipe.
+            // A path can't tell which kind of socket it names; preview 1 has no type for a pipe.
             Host::Socket | Host::Fifo | Host::Unknown => Self::Unknown,
         }
     }
@@ -218,7 +218,7 @@ impl FdStat {
 pub struct FileStat(stat::FileStat);
 
 impl FileStat {
-    /// What is told about a stream that isn't a file of the guest's: its type, and nothing else.
+    /// The attributes of a stream that isn't a file of the guest's: its type, and zeros.
     pub fn of_stream(filetype: stat::FileType) -> Self {
         Self(stat::FileStat { device: 0, inode: 0, filetype, links: 0, size: 0, accessed: 0, modified: 0, changed: 0 })
     }

@@ -226,9 +226,9 @@ impl Guest {
         self.call("path_symlink", &[target, target_len, dir.into(), path, path_len])
     }
 
-    pub fn readlink(&mut self, dir: u32, path: &str, room: u32) -> Answer<String> {
+    pub fn readlink(&mut self, dir: u32, path: &str, buffer_len: u32) -> Answer<String> {
         let [path, len] = self.path(PATH, path);
-        self.call("path_readlink", &[dir.into(), path, len, BUFFER.into(), room.into(), RESULT.into()])?;
+        self.call("path_readlink", &[dir.into(), path, len, BUFFER.into(), buffer_len.into(), RESULT.into()])?;
         let target = self.get(BUFFER, self.u32_at(RESULT) as usize).to_vec();
         Ok(String::from_utf8(target).expect("text"))
     }
@@ -240,9 +240,9 @@ impl Guest {
         self.call("path_filestat_set_times", &args)
     }
 
-    /// The bytes that `fd_readdir` fills a buffer of `room` bytes with.
-    pub fn readdir(&mut self, fd: u32, room: u32, cookie: u64) -> Answer<Vec<u8>> {
-        self.call("fd_readdir", &[fd.into(), BUFFER.into(), room.into(), cookie, RESULT.into()])?;
+    /// The bytes that `fd_readdir` fills a buffer of `buffer_len` bytes with.
+    pub fn readdir(&mut self, fd: u32, buffer_len: u32, cookie: u64) -> Answer<Vec<u8>> {
+        self.call("fd_readdir", &[fd.into(), BUFFER.into(), buffer_len.into(), cookie, RESULT.into()])?;
         Ok(self.get(BUFFER, self.u32_at(RESULT) as usize).to_vec())
     }
 }
