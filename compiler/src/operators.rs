@@ -13,6 +13,10 @@ pub struct Properties {
     pub supported: bool,
     /// Units of fuel that it costs.
     pub fuel: u32,
+    /// Whether fuel is charged up to this operator, with it, before anything of it happens: others may look at the counter meanwhile, or
+    /// the text says that the guest stops here. What else stops the guest charges what it has spent up to the last such operator, branch,
+    /// or end of a block.
+    pub settles_fuel: bool,
     /// What its code may call, beside what stops the guest.
     pub calls: Calls,
     /// Whether it may stop the guest by itself, not counting what a called function does.
@@ -68,6 +72,7 @@ impl Properties {
 const COMPUTE: Properties = Properties {
     supported: true,
     fuel: 1,
+    settles_fuel: false,
     calls: Calls::Nothing,
     may_trap: false,
     inlining: Inlining::Yes,
@@ -76,16 +81,21 @@ const COMPUTE: Properties = Properties {
 const COPYABLE: Properties = Properties { copyable: true, ..COMPUTE };
 const ARITHMETIC: Properties = Properties { calls: Calls::Arithmetic, ..COMPUTE };
 const TRAP: Properties = Properties { may_trap: true, ..COMPUTE };
-const RUNTIME: Properties = Properties { calls: Calls::Runtime, ..COMPUTE };
+const RUNTIME: Properties = Properties { calls: Calls::Runtime, settles_fuel: true, ..COMPUTE };
 const RUNTIME_OR_TRAP: Properties = Properties { may_trap: true, ..RUNTIME };
 
 const FREE: Properties = Properties { fuel: 0, ..COMPUTE };
-const UNREACHABLE: Properties = Properties { may_trap: true, ..FREE };
+const UNREACHABLE: Properties = Properties { may_trap: true, settles_fuel: true, ..FREE };
 /// An inlined function does not look at fuel and deadline, so it must not run for long.
 const LOOP: Properties = Properties { inlining: Inlining::Never, ..FREE };
 /// A `call_indirect` traps where the table has no function of its type.
-const CALL: Properties =
-    Properties { calls: Calls::Functions, may_trap: true, inlining: Inlining::OnlyInShortBodies, ..COMPUTE };
+const CALL: Properties = Properties {
+    calls: Calls::Functions,
+    settles_fuel: true,
+    may_trap: true,
+    inlining: Inlining::OnlyInShortBodies,
+    ..COMPUTE
+};
 /// Tail calls leave the frame, which an inlined function doesn't have.
 const TAIL_CALL: Properties = Properties { inlining: Inlining::Never, ..CALL };
 
@@ -93,6 +103,7 @@ const TAIL_CALL: Properties = Properties { inlining: Inlining::Never, ..CALL };
 const UNSUPPORTED: Properties = Properties {
     supported: false,
     fuel: 1,
+    settles_fuel: true,
     calls: Calls::Functions,
     may_trap: true,
     inlining: Inlining::Never,
@@ -299,6 +310,16 @@ mod tests {
             let properties = op.properties();
             if properties.copyable {
                 assert!(!properties.may_trap && properties.calls == Calls::Nothing, "{op:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn fuel_is_settled_before_others_may_look_at_it() {
+        for &(op, _) in Opcode::ALL {
+            let properties = op.properties();
+            if matches!(properties.calls, Calls::Runtime | Calls::Functions) {
+                assert!(properties.settles_fuel, "{op:?}");
             }
         }
     }

@@ -191,8 +191,9 @@ impl Store {
         self.fuel.set(&mut self.vm, fuel)
     }
 
-    /// The remaining fuel. After a call that returned it is exact; after a trap, what was spent since the last call or loop
-    /// head of the trapping function may be missing.
+    /// The remaining fuel. After a call that returned it is exact. After a trap, only the operators of the straight line that ended in
+    /// it are missing: everything up to the last branch, end of a block or call has been charged, and the call or `unreachable` that
+    /// trapped.
     ///
     /// # Errors
     /// See [`Store::set_fuel`].

@@ -66,7 +66,6 @@ impl FuncTranslator<'_> {
         let min = ty.min_byte_len().unwrap_or(u64::MAX);
         let region = self.region(Region::Heap);
         let flags = MemFlagsData::new().with_endianness(Endianness::Little).with_alias_region(Some(region));
-        let may_fault = flags.with_trap_code(Some(clif_trap(TrapCode::MemoryOutOfBounds)));
         let base = self.memory_base(memory, &plan);
         let constant = self.constant(index);
         let index = self.widen(index, ty.is_64);
@@ -79,7 +78,8 @@ impl FuncTranslator<'_> {
         // Reservation and guard absorb index and offset together.
         let reach = offset.saturating_add(size);
         if plan.bounds == Bounds::Guarded && reach <= plan.guard {
-            return self.displaced(base, index, offset, may_fault);
+            let flags = self.may_fault(flags);
+            return self.displaced(base, index, offset, flags);
         }
 
         let out_of_bounds = self.out_of_bounds(index, memory, &ty, reach);
@@ -96,7 +96,14 @@ impl FuncTranslator<'_> {
         let sum = self.add_constant(sum, offset);
         let null = self.builder.ins().iconst(types::I64, 0);
         let base = self.builder.ins().select_spectre_guard(out_of_bounds, null, sum);
-        Address { base, flags: if clamp_is_check { may_fault } else { flags.with_notrap() }, offset: 0 }
+        let flags = if clamp_is_check { self.may_fault(flags) } else { flags.with_notrap() };
+        Address { base, flags, offset: 0 }
+    }
+
+    /// Flags of an access that faults where it is out of bounds.
+    fn may_fault(&mut self, flags: MemFlagsData) -> MemFlagsData {
+        self.write_metering_before_fault();
+        flags.with_trap_code(Some(clif_trap(TrapCode::MemoryOutOfBounds)))
     }
 
     /// `base + index + offset`, with as much as possible left to the instruction.

@@ -1,4 +1,9 @@
 //! Fuel, epochs and cancellation: what a function keeps in variables, and when it looks.
+//!
+//! The fuel counter is a variable. It is brought up to date where a block of code ends, before what may call functions or the runtime,
+//! and before `unreachable`. What stops the guest charges what the counter has there, by whatever instruction and in every mode.
+//! So the store has the counter's value before each call, in the cold block of each explicit trap, and before each instruction
+//! that may fault, unless it has it already: a store in each block with such an instruction.
 
 use super::translator::FuncTranslator;
 use crate::operators::Properties;
@@ -34,6 +39,7 @@ impl FuncTranslator<'_> {
     /// Forgets what is pending, where control has left.
     pub(super) fn stop_metering(&mut self) {
         self.metering.pending = 0;
+        self.metering.written = false;
     }
 
     /// Counts an operator that is about to be translated.
@@ -41,11 +47,17 @@ impl FuncTranslator<'_> {
         if self.metering.fuel.is_none() {
             return;
         }
-        self.metering.pending += i64::from(Properties::of(op).fuel);
+        let properties = Properties::of(op);
+        self.metering.pending += i64::from(properties.fuel);
+        if properties.settles_fuel {
+            self.settle_metering();
+        }
     }
 
     /// Brings the counter up to date, before the block ends.
     pub(super) fn settle_metering(&mut self) {
+        // What follows may be reached in other ways, on which the store has another value.
+        self.metering.written = false;
         let Some(fuel) = self.metering.fuel else { return };
         let pending = std::mem::take(&mut self.metering.pending);
         if pending != 0 {
@@ -56,15 +68,21 @@ impl FuncTranslator<'_> {
         }
     }
 
-    /// Writes the counter to the store on the way to a trap; what follows elsewhere is not touched.
+    /// Writes the counter to the store, without what is pending.
     pub(super) fn write_metering(&mut self) {
         let Some(fuel) = self.metering.fuel else { return };
-        let before = self.builder.use_var(fuel);
-        let spent = self.builder.ins().iconst(types::I64, self.metering.pending);
-        let after = self.builder.ins().iadd(before, spent);
+        let value = self.builder.use_var(fuel);
         let store = self.store_context();
         let flags = self.trusted(Region::Store);
-        self.builder.ins().store(flags, after, store, offset_of!(VmStoreContext, fuel) as i32);
+        self.builder.ins().store(flags, value, store, offset_of!(VmStoreContext, fuel) as i32);
+    }
+
+    /// Before an instruction that may fault.
+    pub(super) fn write_metering_before_fault(&mut self) {
+        if !self.metering.written {
+            self.write_metering();
+            self.metering.written = true;
+        }
     }
 
     /// Before a call or return: brings the counter up to date and writes it to the store.
@@ -80,6 +98,7 @@ impl FuncTranslator<'_> {
             let flags = self.trusted(Region::Store);
             let value = self.builder.ins().load(types::I64, flags, store, offset_of!(VmStoreContext, fuel) as i32);
             self.builder.def_var(fuel, value);
+            self.metering.written = true;
         }
     }
 
@@ -110,7 +129,7 @@ impl FuncTranslator<'_> {
         }
         if self.tunables().interruptible() {
             let store = self.store_context();
-            // Other threads write the epoch and the deadline. The loads are made at every turn of a loop nevertheless, because
+            // Other threads write the epoch and the deadline. The loads are made in every iteration of a loop nevertheless, because
             // the cold block's call, which may have written anything, leads back into the loop.
             let trusted = MemFlagsData::trusted();
             let deadline = offset_of!(VmStoreContext, epoch_deadline) as i32;
@@ -134,8 +153,11 @@ impl FuncTranslator<'_> {
     /// Calls a builtin that keeps all registers, reads metering again, and goes on in `next`.
     fn interrupt(&mut self, builtin: Builtin, next: Block) {
         let vmctx = self.vmctx;
+        let written = self.metering.written;
         self.call_builtin_unmetered(builtin, &[vmctx]);
         self.return_metering();
+        // `next` is reached without the call, too.
+        self.metering.written = written;
         self.builder.ins().jump(next, &[]);
         self.builder.switch_to_block(next);
         self.builder.seal_block(next);

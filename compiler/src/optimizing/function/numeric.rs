@@ -194,7 +194,10 @@ fn div_s(t: &mut FuncTranslator<'_>) {
         I32 => (i64::from(i32::MIN), u64::from(u32::MAX)),
         _ => (i64::MIN, u64::MAX),
     };
-    if !t.tunables().signals_based_traps && t.constant(y).is_none_or(|divisor| divisor == minus_one) {
+    let may_overflow = t.constant(y).is_none_or(|divisor| divisor == minus_one);
+    if may_overflow && t.tunables().signals_based_traps {
+        t.write_metering_before_fault();
+    } else if may_overflow {
         let is_min = t.builder.ins().icmp_imm_s(IntCC::Equal, x, min);
         let is_minus_one = t.builder.ins().icmp_imm_s(IntCC::Equal, y, -1);
         let overflows = t.builder.ins().band(is_min, is_minus_one);
@@ -210,13 +213,19 @@ fn divide_by_nonzero(t: &mut FuncTranslator<'_>, make: impl FnOnce(FuncInstBuild
     // With signals the hardware's fault is the trap.
     if !t.tunables().signals_based_traps {
         trap_if_zero(t, y);
+    } else if may_be_zero(t, y) {
+        t.write_metering_before_fault();
     }
     let result = make(t.builder.ins(), x, y);
     t.push(result);
 }
 
+fn may_be_zero(t: &FuncTranslator<'_>, divisor: Value) -> bool {
+    t.constant(divisor).is_none_or(|divisor| divisor == 0)
+}
+
 fn trap_if_zero(t: &mut FuncTranslator<'_>, divisor: Value) {
-    if t.constant(divisor).is_none_or(|divisor| divisor == 0) {
+    if may_be_zero(t, divisor) {
         let is_zero = t.builder.ins().icmp_imm_s(IntCC::Equal, divisor, 0);
         t.trap_if(is_zero, TrapCode::IntegerDivisionByZero);
     }
@@ -268,6 +277,7 @@ fn trunc(t: &mut FuncTranslator<'_>, to: Type, signed: bool) {
     let x = t.pop();
     let from = t.builder.func.dfg.value_type(x);
     if t.tunables().signals_based_traps {
+        t.write_metering_before_fault();
         let ins = t.builder.ins();
         let result = if signed { ins.fcvt_to_sint(to, x) } else { ins.fcvt_to_uint(to, x) };
         t.push(result);

@@ -89,6 +89,8 @@ pub(super) struct Metering {
     pub fuel: Option<Variable>,
     /// Units spent since the counter was last brought up to date: known to the translator, added at the block's end.
     pub pending: i64,
+    /// Whether the store has the counter's value at this point of the code.
+    pub written: bool,
 }
 
 /// What has been inlined into a function; see `inlining`.
