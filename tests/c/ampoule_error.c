@@ -146,6 +146,54 @@ static void bulk_operations_tell_the_address_too(void) {
   expect(info.trap_code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS && !(info.has & AMPOULE_ERROR_HAS_ADDRESS));
 }
 
+// Those of a short constant length, which machine code does itself where they are in bounds.
+static void short_bulk_operations_tell_the_first_byte_outside(void) {
+  static const int lens[] = {1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 64, 70, 100, 127, 128, 129};
+  for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
+    int len = lens[i];
+    char wat[512];
+    snprintf(wat, sizeof wat,
+             "(module (memory 1) (memory 2)"
+             "  (func (export \"fill\") (param i32) (memory.fill (local.get 0) (i32.const 1) (i32.const %d)))"
+             "  (func (export \"to\") (param i32) (memory.copy 0 1 (local.get 0) (i32.const 0) (i32.const %d)))"
+             "  (func (export \"from\") (param i32) (memory.copy 1 0 (i32.const 0) (local.get 0) (i32.const %d)))"
+             "  (func (export \"last\") (result i32) (i32.load8_u (i32.const 65535))))",
+             len, len, len);
+    wasmtime_instance_t instance = instance_of(wat);
+    wasmtime_func_t fill = func_of(&instance, "fill"), last = func_of(&instance, "last");
+    static const char *const names_of[] = {"fill", "to", "from"};
+    // All but one byte inside, and none.
+    const uint32_t starts[] = {65536 - (uint32_t)len + 1, 65536, 70000, 0xffffffff};
+    for (size_t j = 0; j < sizeof starts / sizeof *starts; j++) {
+      for (size_t k = 0; k < sizeof names_of / sizeof *names_of; k++) {
+        ampoule_error_info_t info = trap_of_i32(&instance, names_of[k], (int32_t)starts[j]);
+        expect(info.trap_code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS && info.has & AMPOULE_ERROR_HAS_ADDRESS);
+        expect(info.memory_index == 0 && info.memory_size == 65536);
+        expect(info.memory_address == (starts[j] < 65536 ? 65536 : starts[j]));
+      }
+    }
+    // Nothing was written; and what fits is.
+    wasmtime_val_t result, arg = i32_val(65536 - len);
+    wasm_trap_t *trap = NULL;
+    expect_ok(wasmtime_func_call(ctx, &last, NULL, 0, &result, 1, &trap));
+    expect(!trap && result.of.i32 == 0);
+    expect_no_trap(trap_with(&fill, &arg, 1));
+    expect_ok(wasmtime_func_call(ctx, &last, NULL, 0, &result, 1, &trap));
+    expect(!trap && result.of.i32 == 1);
+  }
+}
+
+static void explicit_checks(wasm_config_t *config) { wasmtime_config_signals_based_traps_set(config, false); }
+
+static void small_reservations(wasm_config_t *config) {
+  wasmtime_config_memory_reservation_set(config, 0);
+  wasmtime_config_memory_guard_size_set(config, 0);
+}
+
+static void unoptimized(wasm_config_t *config) {
+  wasmtime_config_cranelift_opt_level_set(config, WASMTIME_OPT_LEVEL_NONE);
+}
+
 static void with_memory64(wasm_config_t *config) { wasmtime_config_wasm_memory64_set(config, true); }
 
 static void what_compiled_code_compares_has_no_address(void) {
@@ -297,6 +345,10 @@ int main(void) {
   RUN_FAULTING(an_imported_memory_has_the_importers_index);
   RUN_FAULTING(a_faults_message_tells_the_address);
   RUN(bulk_operations_tell_the_address_too);
+  RUN(short_bulk_operations_tell_the_first_byte_outside);
+  RUN_WITH(explicit_checks, short_bulk_operations_tell_the_first_byte_outside);
+  RUN_WITH(small_reservations, short_bulk_operations_tell_the_first_byte_outside);
+  RUN_WITH(unoptimized, short_bulk_operations_tell_the_first_byte_outside);
   RUN_FAULTING_WITH(with_memory64, what_compiled_code_compares_has_no_address);
   RUN(what_the_host_says_is_the_hosts);
   RUN(an_exit_has_its_status);

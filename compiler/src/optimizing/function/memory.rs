@@ -24,6 +24,15 @@ pub(super) struct Address {
     pub offset: i32,
 }
 
+/// A range of a memory.
+struct Range {
+    memory: MemoryIndex,
+    /// Its start, 64 bits wide.
+    index: Value,
+    /// Whether it goes beyond the memory's end, if it can.
+    beyond: Option<Value>,
+}
+
 /// The longest `memory.copy` and `memory.fill` of constant length that is made of loads and stores.
 const INLINE_BULK_MAX: u64 = 128;
 
@@ -272,39 +281,104 @@ impl FuncTranslator<'_> {
     fn memory_fill(&mut self, memory: MemoryIndex) {
         let is_64 = self.memory_type(memory).is_64;
         let (to, byte, len) = self.pop3();
-        if let Some(len @ 1..=INLINE_BULK_MAX) = self.constant(len) {
-            let to = self.address_of(to, memory, 0, len);
-            for (at, ty) in chunks(len) {
-                let value = self.repeat_byte(byte, ty);
-                self.builder.ins().store(to.flags, value, to.base, to.offset + at);
-            }
-            return;
-        }
+        let short = self.short_len(len);
+        let target = short.map(|short| self.range(to, memory, short));
         let (to, len) = (self.widen(to, is_64), self.widen(len, is_64));
         let number = self.number(memory.0);
-        self.call_builtin(Builtin::MemoryFill, &[self.vmctx, number, to, byte, len]);
+        let builtin = |this: &mut Self| {
+            this.call_builtin(Builtin::MemoryFill, &[this.vmctx, number, to, byte, len]);
+        };
+        let Some((short, target)) = short.zip(target) else { return builtin(self) };
+        self.unless(target.beyond, builtin, |this| {
+            let to = this.address_in(&target);
+            for (at, ty) in chunks(short) {
+                let value = this.repeat_byte(byte, ty);
+                this.builder.ins().store(to.flags, value, to.base, to.offset + at);
+            }
+        });
     }
 
     fn memory_copy(&mut self, to_memory: MemoryIndex, from_memory: MemoryIndex) {
         let (to_64, from_64) = (self.memory_type(to_memory).is_64, self.memory_type(from_memory).is_64);
         let (to, from, len) = self.pop3();
-        if let Some(len @ 1..=INLINE_BULK_MAX) = self.constant(len) {
-            let to = self.address_of(to, to_memory, 0, len);
-            let from = self.address_of(from, from_memory, 0, len);
-            // All is read before anything is written: the ranges may overlap.
-            let read: Vec<_> = chunks(len)
-                .map(|(at, ty)| (at, self.builder.ins().load(ty, from.flags, from.base, from.offset + at)))
-                .collect();
-            for (at, value) in read {
-                self.builder.ins().store(to.flags, value, to.base, to.offset + at);
-            }
-            return;
-        }
+        let short = self.short_len(len);
+        let ranges = short.map(|short| (self.range(to, to_memory, short), self.range(from, from_memory, short)));
         let (to, from) = (self.widen(to, to_64), self.widen(from, from_64));
         // The length has the narrower of the two widths.
         let len = self.widen(len, to_64 && from_64);
         let (to_number, from_number) = (self.number(to_memory.0), self.number(from_memory.0));
-        self.call_builtin(Builtin::MemoryCopy, &[self.vmctx, to_number, from_number, to, from, len]);
+        let builtin = |this: &mut Self| {
+            this.call_builtin(Builtin::MemoryCopy, &[this.vmctx, to_number, from_number, to, from, len]);
+        };
+        let Some((short, (target, source))) = short.zip(ranges) else { return builtin(self) };
+        let beyond = match (target.beyond, source.beyond) {
+            (Some(target), Some(source)) => Some(self.builder.ins().bor(target, source)),
+            (one, other) => one.or(other),
+        };
+        self.unless(beyond, builtin, |this| {
+            let (to, from) = (this.address_in(&target), this.address_in(&source));
+            // All is read before anything is written: the ranges may overlap.
+            let read: Vec<_> = chunks(short)
+                .map(|(at, ty)| (at, this.builder.ins().load(ty, from.flags, from.base, from.offset + at)))
+                .collect();
+            for (at, value) in read {
+                this.builder.ins().store(to.flags, value, to.base, to.offset + at);
+            }
+        });
+    }
+
+    /// A constant length that is short enough for loads and stores.
+    fn short_len(&self, len: Value) -> Option<u64> {
+        self.constant(len).filter(|len| (1..=INLINE_BULK_MAX).contains(len))
+    }
+
+    /// A range of a memory that a bulk operator is about to access.
+    fn range(&mut self, index: Value, memory: MemoryIndex, len: u64) -> Range {
+        let ty = self.memory_type(memory);
+        let end = self.constant(index).and_then(|index| index.checked_add(len));
+        let index = self.widen(index, ty.is_64);
+        // A constant range within the initial length always stays accessible: memories only grow.
+        let in_bounds = end.is_some_and(|end| end <= ty.min_byte_len().unwrap_or(u64::MAX));
+        let beyond = (!in_bounds).then(|| self.out_of_bounds(index, memory, &ty, len));
+        Range { memory, index, beyond }
+    }
+
+    /// Where a range is, behind the branch that was taken where it isn't in bounds.
+    fn address_in(&mut self, range: &Range) -> Address {
+        let plan = MemoryPlan::new(&self.memory_type(range.memory), self.tunables());
+        let region = self.region(Region::Heap);
+        let flags =
+            MemFlagsData::new().with_notrap().with_endianness(Endianness::Little).with_alias_region(Some(region));
+        let base = self.memory_base(range.memory, &plan);
+        let sum = self.builder.ins().iadd(base, range.index);
+        // Behind a mispredicted branch, the null page is what is accessed; where there are guards, nobody else's memory is near.
+        let base = match range.beyond {
+            Some(beyond) if self.tunables().spectre_mitigation && plan.bounds != Bounds::Guarded => {
+                let null = self.builder.ins().iconst(types::I64, 0);
+                self.builder.ins().select_spectre_guard(beyond, null, sum)
+            }
+            _ => sum,
+        };
+        Address { base, flags, offset: 0 }
+    }
+
+    /// Does something inline, but has a builtin do it where a condition holds.
+    ///
+    /// So it is the runtime that stops the guest where a range isn't in bounds: it knows the first byte outside, and nothing has been
+    /// written. It looks again, and does the work if another thread has made the memory large enough meanwhile.
+    fn unless(&mut self, condition: Option<Value>, builtin: impl FnOnce(&mut Self), inline: impl FnOnce(&mut Self)) {
+        let Some(condition) = condition else { return inline(self) };
+        let (cold, next) = self.branch_cold(condition);
+        let done = self.builder.create_block();
+        self.builder.switch_to_block(cold);
+        builtin(self);
+        self.builder.ins().jump(done, &[]);
+        self.builder.switch_to_block(next);
+        inline(self);
+        self.settle_metering();
+        self.builder.ins().jump(done, &[]);
+        self.builder.seal_block(done);
+        self.builder.switch_to_block(done);
     }
 
     fn memory_init(&mut self, segment: u32, memory: MemoryIndex) {
@@ -336,8 +410,7 @@ pub(super) fn memory_index(memarg: &MemArg) -> MemoryIndex {
     }
 }
 
-/// Loads or stores that make up `len` bytes, not zero: offset and type, overlapping where that saves one. The first one
-/// reaches the last byte, so that it faults before anything is written if any of them does.
+/// Loads or stores that make up `len` bytes, not zero: offset and type, overlapping where that saves one.
 fn chunks(len: u64) -> impl Iterator<Item = (i32, Type)> {
     let ty = match len {
         16.. => types::I8X16,
@@ -347,9 +420,8 @@ fn chunks(len: u64) -> impl Iterator<Item = (i32, Type)> {
         _ => types::I8,
     };
     let step = u64::from(ty.bytes());
-    let last = std::iter::once(len - step);
-    last.chain((0..len / step).map(move |chunk| chunk * step).filter(move |&at| at + step <= len && at != len - step))
-        .map(move |at| (at as i32, ty))
+    let last = (!len.is_multiple_of(step)).then(|| len - step);
+    (0..len / step).map(move |chunk| chunk * step).chain(last).map(move |at| (at as i32, ty))
 }
 
 #[cfg(test)]
@@ -357,10 +429,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_cover_every_byte_and_begin_at_the_end() {
+    fn chunks_cover_every_byte_and_none_beyond() {
         for len in 1..=INLINE_BULK_MAX {
             let chunks: Vec<_> = chunks(len).map(|(at, ty)| (at as u64, u64::from(ty.bytes()))).collect();
-            assert_eq!(chunks[0].0 + chunks[0].1, len);
             for byte in 0..len {
                 assert!(chunks.iter().any(|&(at, size)| (at..at + size).contains(&byte)), "byte {byte} of {len}");
             }
