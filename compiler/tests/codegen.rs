@@ -86,7 +86,7 @@ fn what_stays_the_same_is_loaded_before_the_loop() {
     }
 }
 
-/// What ends a loop's turn is copied to where branches lead to it, unless it is long.
+/// A loop latch is copied to where branches lead to it, unless it is long.
 #[test]
 fn every_way_through_a_loop_has_its_own_branch_back() {
     let copies = |more: &str| {

@@ -8,9 +8,11 @@ use crate::module::*;
 use crate::types::*;
 use std::ops::Range;
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, ElementItems, ElementKind, ExternalKind, FuncToValidate,
-    FuncValidatorAllocations, FunctionBody, KnownCustom, NameSectionReader, Operator, Parser, Payload, TypeRef,
-    Validator, ValidatorResources, WasmFeatures,
+    BinaryReaderError, CompositeInnerType, CustomSectionReader, DataSectionReader, ElementItems, ElementKind,
+    ElementSectionReader, ExportSectionReader, ExternalKind, FuncToValidate, FuncValidatorAllocations, FunctionBody,
+    FunctionSectionReader, GlobalSectionReader, ImportSectionReader, KnownCustom, MemorySectionReader,
+    NameSectionReader, Operator, Parser, Payload, TableSectionReader, TypeRef, TypeSectionReader, Validator,
+    ValidatorResources, WasmFeatures,
 };
 
 /// Why bytes are not a module this engine runs.
@@ -97,90 +99,26 @@ struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
+    /// One section, or what stands between sections.
     fn payload(&mut self, payload: Payload<'a>) -> Result<(), DecodeError> {
         match payload {
             Payload::Version { encoding: wasmparser::Encoding::Component, .. } => return Err(DecodeError::Component),
             Payload::Version { num, encoding, range } => self.validator.version(num, encoding, &range)?,
-            Payload::TypeSection(section) => {
-                self.validator.type_section(&section)?;
-                for group in section {
-                    for ty in group?.into_types() {
-                        self.module.types.push(func_type(&ty.composite_type.inner)?);
-                    }
-                }
-            }
-            Payload::ImportSection(section) => {
-                self.validator.import_section(&section)?;
-                for import in section.into_imports() {
-                    let import = import?;
-                    self.import(import)?;
-                }
-            }
-            Payload::FunctionSection(section) => {
-                self.validator.function_section(&section)?;
-                for ty in section {
-                    self.push_function(TypeIndex(ty?));
-                }
-            }
-            Payload::TableSection(section) => {
-                self.validator.table_section(&section)?;
-                for table in section {
-                    let table = table?;
-                    self.module.tables.push(table_type(&table.ty)?);
-                    let init = match table.init {
-                        wasmparser::TableInit::RefNull => TableInit::Null,
-                        wasmparser::TableInit::Expr(expr) => TableInit::Expr(self.const_expr(&expr)?),
-                    };
-                    self.module.table_inits.push(init);
-                }
-            }
-            Payload::MemorySection(section) => {
-                self.validator.memory_section(&section)?;
-                for ty in section {
-                    self.module.memories.push(memory_type(&ty?));
-                }
-            }
-            Payload::GlobalSection(section) => {
-                self.validator.global_section(&section)?;
-                for global in section {
-                    let global = global?;
-                    self.module.globals.push(global_type(&global.ty)?);
-                    let init = self.const_expr(&global.init_expr)?;
-                    self.module.global_inits.push(init);
-                }
-            }
-            Payload::ExportSection(section) => {
-                self.validator.export_section(&section)?;
-                for export in section {
-                    self.export(export?)?;
-                }
-            }
+            Payload::TypeSection(section) => self.types(section)?,
+            Payload::ImportSection(section) => self.imports(section)?,
+            Payload::FunctionSection(section) => self.functions(section)?,
+            Payload::TableSection(section) => self.tables(section)?,
+            Payload::MemorySection(section) => self.memories(section)?,
+            Payload::GlobalSection(section) => self.globals(section)?,
+            Payload::ExportSection(section) => self.exports(section)?,
             Payload::StartSection { func, range } => {
                 self.validator.start_section(func, &range)?;
                 self.module.start = Some(FuncIndex(func));
                 self.module.may_refer_to(FuncIndex(func));
             }
-            Payload::ElementSection(section) => {
-                self.validator.element_section(&section)?;
-                for elem in section {
-                    self.elem(elem?)?;
-                }
-            }
+            Payload::ElementSection(section) => self.elems(section)?,
             Payload::DataCountSection { count, range } => self.validator.data_count_section(count, &range)?,
-            Payload::DataSection(section) => {
-                self.validator.data_section(&section)?;
-                for data in section {
-                    let data = data?;
-                    let end = data.range.end;
-                    let active = match data.kind {
-                        wasmparser::DataKind::Passive => None,
-                        wasmparser::DataKind::Active { memory_index, offset_expr } => {
-                            Some((MemoryIndex(memory_index), self.const_expr(&offset_expr)?))
-                        }
-                    };
-                    self.module.datas.push(DataSegment { active, bytes: end - data.data.len() as u64..end });
-                }
-            }
+            Payload::DataSection(section) => self.datas(section)?,
             Payload::CodeSectionStart { count, unchecked_range, .. } => {
                 self.validator.code_section_start(&unchecked_range)?;
                 self.module.code_section = unchecked_range;
@@ -193,23 +131,7 @@ impl<'a> Decoder<'a> {
                 self.module.bodies.push(body.range());
                 self.bodies.push(Body { check, body });
             }
-            Payload::CustomSection(section) => match section.as_known() {
-                KnownCustom::Name(names) => {
-                    self.module.name_section = Some(section.data_range());
-                    self.module.name = module_name(names);
-                }
-                KnownCustom::BranchHints(hints) if self.takes_hints => {
-                    // What can't be read of a custom section is as if it weren't there.
-                    for of_function in hints.into_iter().map_while(Result::ok) {
-                        let hints = of_function.hints.into_iter().map_while(Result::ok);
-                        self.hints.extend(hints.map(|hint| (of_function.func, hint.func_offset, hint.taken)));
-                    }
-                }
-                _ if section.name().starts_with(".debug_") => {
-                    self.module.debug_sections.push((section.name().to_string(), section.data_range()));
-                }
-                _ => {}
-            },
+            Payload::CustomSection(section) => self.custom(&section),
             Payload::End(offset) => {
                 self.validator.end(offset)?;
             }
@@ -218,6 +140,117 @@ impl<'a> Decoder<'a> {
             }
         }
         Ok(())
+    }
+
+    fn types(&mut self, section: TypeSectionReader<'a>) -> Result<(), DecodeError> {
+        self.validator.type_section(&section)?;
+        for group in section {
+            for ty in group?.into_types() {
+                self.module.types.push(func_type(&ty.composite_type.inner)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn imports(&mut self, section: ImportSectionReader<'a>) -> Result<(), DecodeError> {
+        self.validator.import_section(&section)?;
+        for import in section.into_imports() {
+            self.import(import?)?;
+        }
+        Ok(())
+    }
+
+    fn functions(&mut self, section: FunctionSectionReader<'a>) -> Result<(), DecodeError> {
+        self.validator.function_section(&section)?;
+        for ty in section {
+            self.push_function(TypeIndex(ty?));
+        }
+        Ok(())
+    }
+
+    fn tables(&mut self, section: TableSectionReader<'a>) -> Result<(), DecodeError> {
+        self.validator.table_section(&section)?;
+        for table in section {
+            let table = table?;
+            self.module.tables.push(table_type(&table.ty)?);
+            let init = match table.init {
+                wasmparser::TableInit::RefNull => TableInit::Null,
+                wasmparser::TableInit::Expr(expr) => TableInit::Expr(self.const_expr(&expr)?),
+            };
+            self.module.table_inits.push(init);
+        }
+        Ok(())
+    }
+
+    fn memories(&mut self, section: MemorySectionReader<'a>) -> Result<(), DecodeError> {
+        self.validator.memory_section(&section)?;
+        for ty in section {
+            self.module.memories.push(memory_type(&ty?));
+        }
+        Ok(())
+    }
+
+    fn globals(&mut self, section: GlobalSectionReader<'a>) -> Result<(), DecodeError> {
+        self.validator.global_section(&section)?;
+        for global in section {
+            let global = global?;
+            self.module.globals.push(global_type(&global.ty)?);
+            let init = self.const_expr(&global.init_expr)?;
+            self.module.global_inits.push(init);
+        }
+        Ok(())
+    }
+
+    fn exports(&mut self, section: ExportSectionReader<'a>) -> Result<(), DecodeError> {
+        self.validator.export_section(&section)?;
+        for export in section {
+            self.export(export?)?;
+        }
+        Ok(())
+    }
+
+    fn elems(&mut self, section: ElementSectionReader<'a>) -> Result<(), DecodeError> {
+        self.validator.element_section(&section)?;
+        for elem in section {
+            self.elem(elem?)?;
+        }
+        Ok(())
+    }
+
+    fn datas(&mut self, section: DataSectionReader<'a>) -> Result<(), DecodeError> {
+        self.validator.data_section(&section)?;
+        for data in section {
+            let data = data?;
+            let end = data.range.end;
+            let active = match data.kind {
+                wasmparser::DataKind::Passive => None,
+                wasmparser::DataKind::Active { memory_index, offset_expr } => {
+                    Some((MemoryIndex(memory_index), self.const_expr(&offset_expr)?))
+                }
+            };
+            self.module.datas.push(DataSegment { active, bytes: end - data.data.len() as u64..end });
+        }
+        Ok(())
+    }
+
+    /// A custom section never makes a module invalid: what can't be read of one is as if it weren't there.
+    fn custom(&mut self, section: &CustomSectionReader<'a>) {
+        match section.as_known() {
+            KnownCustom::Name(names) => {
+                self.module.name_section = Some(section.data_range());
+                self.module.name = module_name(names);
+            }
+            KnownCustom::BranchHints(hints) if self.takes_hints => {
+                for of_function in hints.into_iter().map_while(Result::ok) {
+                    let hints = of_function.hints.into_iter().map_while(Result::ok);
+                    self.hints.extend(hints.map(|hint| (of_function.func, hint.func_offset, hint.taken)));
+                }
+            }
+            _ if section.name().starts_with(".debug_") => {
+                self.module.debug_sections.push((section.name().to_string(), section.data_range()));
+            }
+            _ => {}
+        }
     }
 
     fn finish(mut self) -> Result<Decoded<'a>, DecodeError> {

@@ -23,7 +23,7 @@ macro_rules! trap_codes {
                 }
             }
 
-            /// The message of a trap with this code; clients match on these words.
+            /// The message of a trap with this code; programs match on these words.
             pub fn message(self) -> &'static str {
                 match self {
                     $(TrapCode::$name => $message,)*

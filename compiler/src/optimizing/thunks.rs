@@ -343,8 +343,8 @@ pub(super) enum Context {
     HostFunc,
 }
 
-/// Builds the entry of a function whose frame has `frame_size` bytes, too many to be made before there is known to be room
-/// for it: checks the stack, then goes on in the body.
+/// Builds the entry of a function whose frame has `frame_size` bytes, too many to be made before the stack is known to have
+/// that much: checks the stack, then goes on in the body.
 pub(super) fn build_guard(
     mut builder: FunctionBuilder<'_>,
     isa: &dyn TargetIsa,

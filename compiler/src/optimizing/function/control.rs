@@ -18,7 +18,7 @@ impl FuncTranslator<'_> {
         self.push_frame(FrameKind::Block, ty.results().iter().copied().collect(), 0);
     }
 
-    /// Translates `block`, `br` and their kin, and operators without effect on anything but the stack.
+    /// Translates `block`, `br` and similar operators, and those without effect on anything but the stack.
     pub(super) fn control_operator(&mut self, op: &Operator<'_>) -> Result<bool, CompileError> {
         match op {
             Operator::Nop => {}

@@ -321,7 +321,7 @@ fn trunc_range(from: Type, to: Type, signed: bool) -> TruncRange {
         // The fractions below the least integer still truncate to it.
         return TruncRange { low: -high - 1.0, low_fails: FloatCC::LessThanOrEqual, high };
     }
-    // Elsewhere the float's steps near the least integer are whole numbers.
+    // In the other cases the float's steps near the least integer are whole numbers.
     TruncRange { low: -high, low_fails: FloatCC::LessThan, high }
 }
 

@@ -13,7 +13,7 @@ use cranelift_frontend::Variable;
 use wasmparser::Operator;
 
 impl FuncTranslator<'_> {
-    /// Translates `local.get`, `global.get`, `select`, `ref.null` and their kin.
+    /// Translates `local.get`, `global.get`, `select`, `ref.null` and similar operators.
     pub(super) fn variable_operator(&mut self, op: &Operator<'_>) -> bool {
         match *op {
             Operator::LocalGet { local_index } => {
