@@ -2,37 +2,13 @@
 //! that says how frames in the code space are walked. They don't know what the system's unwinder is told.
 //!
 //! The debugger sets a breakpoint on `__jit_debug_register_code`, and reads `__jit_debug_descriptor` when that is reached or when it
-//! attaches. Both names are local symbols here: a host may have another compiler with the same names, and the library exports neither.
+//! attaches. Both names are local symbols ([`crate::arch::jit_interface`]): a host may have another compiler with the same names, and the library exports neither.
 
 use super::unwind_info;
 use crate::arch::dwarf::ELF_MACHINE;
-use std::arch::global_asm;
 use std::ops::Range;
 use std::ptr;
 use std::sync::Once;
-
-global_asm!(
-    ".pushsection .text.ampoule_jit_debug, \"ax\", @progbits",
-    ".globl ampoule_jit_debug_register_code",
-    ".hidden ampoule_jit_debug_register_code",
-    ".type __jit_debug_register_code, @function",
-    "ampoule_jit_debug_register_code:",
-    "__jit_debug_register_code:",
-    "ret",
-    ".size __jit_debug_register_code, 1",
-    ".popsection",
-    ".pushsection .data.ampoule_jit_debug, \"aw\", @progbits",
-    ".balign 8",
-    ".globl ampoule_jit_debug_descriptor",
-    ".hidden ampoule_jit_debug_descriptor",
-    ".type __jit_debug_descriptor, @object",
-    "ampoule_jit_debug_descriptor:",
-    "__jit_debug_descriptor:",
-    ".long 1, 0",
-    ".quad 0, 0",
-    ".size __jit_debug_descriptor, 24",
-    ".popsection",
-);
 
 unsafe extern "C" {
     #[link_name = "ampoule_jit_debug_register_code"]

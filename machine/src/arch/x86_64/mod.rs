@@ -92,6 +92,7 @@ pub mod divert;
 pub mod dwarf;
 pub mod entry;
 pub mod fault;
+pub mod jit_interface;
 pub mod jumps;
 pub mod native;
 pub mod native_stubs;

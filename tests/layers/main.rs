@@ -1,0 +1,134 @@
+//! The layers of the workspace: crates and folders depend downwards only. Read from the sources, so that a new upward import fails
+//! here, with the place where the thing belongs.
+//!
+//! A file depends on another where its code, outside of tests, names it by a path that begins with `crate::`, `super::` or `self::`.
+
+mod sources;
+
+use sources::Crate;
+use std::collections::BTreeMap;
+
+/// The crates, and which of the others each may name.
+const CRATES: [(&str, &[&str]); 7] = [
+    ("core", &[]),
+    ("compiler", &["core"]),
+    ("machine", &["core"]),
+    ("ampoule", &["core", "compiler", "machine"]),
+    ("wasi", &["core", "ampoule"]),
+    ("c-api", &["core", "ampoule", "wasi"]),
+    ("cli", &["core", "ampoule", "wasi"]),
+];
+
+/// The layers of the crate `ampoule` from the bottom up: files and folders, and what they know. The longest path that fits counts.
+const ENGINE: [(&[&str], &str); 8] = [
+    (&["error/"], "errors, traps, backtraces as addresses"),
+    (&["memory/", "table_elements.rs"], "address space for memories and tables"),
+    (&["engine/"], "configuration, types, thunks, caches, threads: what stores share"),
+    (&["module/"], "modules and their code"),
+    (&["store/"], "the store, and its record of each thing in it"),
+    (
+        &["gc/", "global.rs", "table.rs", "tag.rs", "memory/mod.rs", "func/", "instance/"],
+        "handles, and what is done through them",
+    ),
+    (&["profiling.rs"], "profiles of guests"),
+    (&["builtins/"], "what machine code calls"),
+];
+
+/// Arrows that point up by the nature of the thing.
+const ALLOWED: [(&str, &str, &str); 1] =
+    [("store/exception.rs", "gc/exnref.rs", "an exception of a store holds values, which are handles")];
+
+/// The longest circle of imports that any crate may have: store, instance and function need each other.
+const MAX_CIRCLE: usize = 12;
+
+#[test]
+fn crates_depend_downwards() {
+    for (name, below) in CRATES {
+        for dependency in sources::dependencies(name) {
+            assert!(
+                below.contains(&dependency.as_str()),
+                "{name}/Cargo.toml: `{name}` must not depend on `{dependency}`, which is not below it: what it needs from there \
+                 belongs into a crate that both know, or is handed in from above"
+            );
+        }
+    }
+}
+
+#[test]
+fn folders_of_the_engine_depend_downwards() {
+    let engine = Crate::read("ampoule");
+    for (file, arrows) in engine.arrows() {
+        let from = layer_of(&file);
+        for (to, names) in arrows {
+            if ALLOWED.iter().any(|(a, b, _)| (*a, *b) == (file.as_str(), to.as_str())) {
+                continue;
+            }
+            assert!(
+                layer_of(&to) <= from,
+                "ampoule/src/{file} names {names} of {to}, a layer above it: {} must not know {}. What they share belongs \
+                 below both; what needs the upper layer belongs there",
+                ENGINE[from].1,
+                ENGINE[layer_of(&to)].1,
+            );
+        }
+    }
+}
+
+/// What is allowed is needed: an entry that nothing uses any more goes.
+#[test]
+fn every_upward_arrow_that_is_allowed_exists() {
+    let arrows: BTreeMap<_, _> = Crate::read("ampoule").arrows().into_iter().collect();
+    for (from, to, reason) in ALLOWED {
+        assert!(arrows.get(from).is_some_and(|arrows| arrows.contains_key(to)), "{from} -> {to} ({reason}) is no more");
+    }
+}
+
+#[test]
+fn wasi_s_host_names_no_face_of_it() {
+    for (file, arrows) in Crate::read("wasi").arrows() {
+        if file.starts_with("host/") {
+            for to in arrows.keys() {
+                assert!(
+                    to.starts_with("host/"),
+                    "wasi/src/{file} names {to}: the host imports no face; mapping belongs to the face"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn one_processor_s_code_is_in_its_folder() {
+    for name in ["core", "compiler", "machine", "ampoule", "wasi", "c-api", "cli"] {
+        for (file, text) in Crate::read(name).files {
+            if file.starts_with("arch/x86_64/") || file == "arch/mod.rs" {
+                continue;
+            }
+            for word in ["asm!(", "target_arch", "is_x86_feature_detected", "isa::x64"] {
+                assert!(
+                    !text.contains(word),
+                    "{name}/src/{file} has `{word}`: what is one processor's belongs to arch/x86_64 of machine or compiler"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn circles_of_imports_are_short() {
+    for (name, _) in CRATES {
+        let circle = Crate::read(name).longest_circle();
+        assert!(circle.len() <= MAX_CIRCLE, "{name}: {} files import each other: {circle:?}", circle.len());
+    }
+}
+
+/// The layer of a file, from the bottom.
+fn layer_of(file: &str) -> usize {
+    let fits = ENGINE.iter().enumerate().flat_map(|(number, (paths, _))| {
+        paths.iter().filter(|path| file.starts_with(**path)).map(move |path| (path.len(), number))
+    });
+    match fits.max() {
+        Some((_, number)) => number,
+        None => panic!("ampoule/src/{file} is in no layer: add it to the list in tests/layers/main.rs"),
+    }
+}
