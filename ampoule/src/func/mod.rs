@@ -3,6 +3,7 @@
 pub mod caller;
 pub mod host;
 pub mod native;
+pub mod typed;
 pub mod val;
 
 use crate::Caller;

@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, LinkError};
 use crate::func::Func;
 use crate::func::host::HostFunc;
+use crate::func::typed::IntoHostFunc;
 use crate::func::val::Val;
 use crate::global::Global;
 use crate::instance::Instance;
@@ -101,6 +102,21 @@ impl Linker {
     ) -> Result<(), Error> {
         let host = HostFunc::new(&self.engine, ty, func)?;
         self.define_host(module, name, host)
+    }
+
+    /// Gives a closure over Rust's types a name, for every store; see [`Func::wrap`].
+    ///
+    /// # Errors
+    /// Where the name is taken and shadowing is off.
+    pub fn func_wrap<Params, Results>(
+        &mut self,
+        module: &str,
+        name: &str,
+        closure: impl IntoHostFunc<Params, Results>,
+    ) -> Result<&mut Self, Error> {
+        let host = closure.into_host_func(&self.engine)?;
+        self.define_host(module, name, host)?;
+        Ok(self)
     }
 
     /// Gives every export of an instance a name, `module` being the first.

@@ -6,6 +6,7 @@ pub mod linker;
 
 use crate::error::Error;
 use crate::func::Func;
+use crate::func::typed::{TypedFunc, WasmTypes};
 use crate::global::Global;
 use crate::instance::external::Extern;
 use crate::memory::Memory;
@@ -92,6 +93,30 @@ impl Instance {
     /// The exported function of this name.
     pub fn get_func(&self, store: &Store, name: &str) -> Option<Func> {
         self.get_export(store, name)?.into_func()
+    }
+
+    /// The exported function of this name, with its type known to Rust.
+    ///
+    /// # Errors
+    /// Where there is none of this name, or it has another type.
+    pub fn get_typed_func<Params: WasmTypes, Results: WasmTypes>(
+        &self,
+        store: &Store,
+        name: &str,
+    ) -> Result<TypedFunc<Params, Results>, Error> {
+        let func = self.get_func(store, name);
+        let func = func.ok_or_else(|| Error::message(format!("the instance exports no function `{name}`")))?;
+        func.typed(store)
+    }
+
+    /// The exports with their names, in the module's order.
+    ///
+    /// # Errors
+    /// Where the instance is of another store.
+    pub fn exports<'a>(&self, store: &'a Store) -> Result<impl Iterator<Item = (&'a str, Extern)>, Error> {
+        let data = self.data(store)?;
+        let exports = &data.module().description().exports;
+        Ok(exports.iter().map(|export| (export.name.as_str(), data.item(store, export.item))))
     }
 
     /// The exported memory of this name.
