@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn names_are_found_by_function() {
-        let section = b"\x01\x10\x05\x02\x01b\x00\x01a\x09\x01z\x02\x01c\x01\x00";
+        let section = b"\x01\x0c\x04\x00\x01a\x01\x00\x02\x01c\x09\x01z";
         let names = FunctionNames::read(section, 3);
         let found: Vec<_> = (0..4).map(|func| names.get(section, func)).collect();
         assert_eq!(found, [Some("a"), Some(""), Some("c"), None]);
