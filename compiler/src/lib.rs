@@ -104,12 +104,19 @@ pub struct NativeShape {
 pub struct CompileError {
     /// What the back end said.
     pub message: String,
+    /// It would have taken more than a function of its size may cost; less effort may do.
+    pub(crate) over_budget: bool,
 }
 
 impl CompileError {
     /// An error with this message.
     pub(crate) fn new(message: impl ToString) -> Self {
-        Self { message: message.to_string() }
+        Self { message: message.to_string(), over_budget: false }
+    }
+
+    /// The function is too large for the effort that was to be made.
+    pub(crate) fn over_budget() -> Self {
+        Self { over_budget: true, ..Self::new("the function is too large") }
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Tunables {
     pub spectre_mitigation: bool,
     /// Run Cranelift's verifier over what is made.
     pub debug_verifier: bool,
+    /// Compile every function as those are that are too large to be optimized.
+    pub debug_least_effort: bool,
     /// Keep DWARF sections in artifacts.
     pub debug_info: bool,
     /// Keep and read DWARF sections, for backtraces with file and line.
@@ -70,6 +72,7 @@ impl Default for Tunables {
             signals_based_traps: true,
             spectre_mitigation: true,
             debug_verifier: false,
+            debug_least_effort: false,
             debug_info: false,
             backtrace_details: false,
             memory_reservation: 4 << 30,

@@ -37,6 +37,12 @@ pub fn modes() -> Vec<Mode> {
         mode("small", &|config| {
             (config.tunables.opt_level, config.tunables.debug_verifier) = (OptLevel::SpeedAndSize, true);
         }),
+        mode("least_effort", &|config| {
+            (config.tunables.debug_least_effort, config.tunables.debug_verifier) = (true, true);
+        }),
+        mode("least_effort_fuel", &|config| {
+            (config.tunables.debug_least_effort, config.tunables.consume_fuel) = (true, true);
+        }),
         mode("fuel", &|config| config.tunables.consume_fuel = true),
         mode("epoch", &|config| config.tunables.epoch_interruption = true),
         mode("cancellation", &|config| config.tunables.cancellation = true),

@@ -33,7 +33,7 @@ macro_rules! in_every_mode {
     };
 }
 
-in_every_mode! { default fuel epoch signals_off moving_memories opt_none nan_canonicalization round_trip }
+in_every_mode! { default fuel epoch signals_off moving_memories opt_none least_effort nan_canonicalization round_trip }
 
 modes! {
     deterministic: relaxed_simd;
@@ -80,6 +80,7 @@ fn config(mode: &str, suite: &str) -> (Config, Loading) {
         "signals_off" => config.tunables.signals_based_traps = false,
         "moving_memories" => (config.tunables.memory_reservation, config.memory_reservation_for_growth) = (0, 0),
         "opt_none" => config.tunables.opt_level = OptLevel::None,
+        "least_effort" => config.tunables.debug_least_effort = true,
         "nan_canonicalization" => config.tunables.nan_canonicalization = true,
         "deterministic" => config.tunables.relaxed_simd_deterministic = true,
         "round_trip" => {

@@ -8,6 +8,7 @@ use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{FuncType, ValType};
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, MemFlagsData};
 use smallvec::SmallVec;
+use std::collections::HashMap;
 use wasmparser::{BlockType, Operator};
 
 type Args = SmallVec<[BlockArg; 4]>;
@@ -195,6 +196,7 @@ impl FuncTranslator<'_> {
         self.builder.ins().brif(condition, then, &[], otherwise, &[]);
         self.builder.seal_block(then);
         self.builder.seal_block(otherwise);
+        self.args_passed += params.len();
         let saved = self.stack[self.stack.len() - params.len()..].iter().copied().collect();
         self.push_frame(FrameKind::If { otherwise, params: saved }, results, params.len());
         self.builder.switch_to_block(then);
@@ -306,13 +308,14 @@ impl FuncTranslator<'_> {
         self.settle_metering();
         let mut calls = Vec::with_capacity(targets.len() as usize);
         // Branches that take values along do so in a block for each target, not in every entry of the table.
-        let mut steps = Vec::new();
+        let mut steps = HashMap::new();
         for depth in targets.targets() {
             calls.push(self.table_entry(depth?, &mut steps));
         }
         let default = self.table_entry(targets.default(), &mut steps);
         let table = self.builder.create_jump_table(JumpTableData::new(default, &calls));
         self.builder.ins().br_table(index, table);
+        let mut steps: Vec<_> = steps.into_iter().collect();
         steps.sort_unstable_by_key(|&(_, step)| step);
         for (depth, step) in steps {
             self.builder.seal_block(step);
@@ -324,18 +327,12 @@ impl FuncTranslator<'_> {
         Ok(())
     }
 
-    /// An entry of a branch table. `steps` has the blocks made for targets that take values, sorted by depth.
-    fn table_entry(&mut self, depth: u32, steps: &mut Vec<(u32, Block)>) -> BlockCall {
-        let (target, count) = self.branch_target_block(depth);
-        let target = match (count, steps.binary_search_by_key(&depth, |&(depth, _)| depth)) {
-            (0, _) => target,
-            (_, Ok(known)) => steps[known].1,
-            (_, Err(place)) => {
-                let step = self.builder.create_block();
-                steps.insert(place, (depth, step));
-                step
-            }
-        };
+    /// An entry of a branch table. `steps` has the blocks made for targets that take values, by depth.
+    fn table_entry(&mut self, depth: u32, steps: &mut HashMap<u32, Block>) -> BlockCall {
+        let (mut target, count) = self.branch_target_block(depth);
+        if count > 0 {
+            target = *steps.entry(depth).or_insert_with(|| self.builder.create_block());
+        }
         self.builder.func.dfg.block_call(target, &[])
     }
 }

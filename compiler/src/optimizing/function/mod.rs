@@ -1,7 +1,7 @@
 //! One function body: its prologue, and the dispatch of operators.
 //!
 //! [`translator`] is the state, and what every operator needs. [`metering`] counts fuel and watches the epoch, [`traps`] makes the cold
-//! blocks that stop a guest. Above them is a file for each family of operators; [`multiplication`] finds products of 128 bits among
+//! blocks that stop a guest, [`locals`] says where locals are. Above them is a file for each family of operators; [`multiplication`] finds products of 128 bits among
 //! those on numbers. [`inlining`] puts small functions in the place of their calls, [`tail_duplication`] loop latches in the place of
 //! branches to them. This file is above all of those: they never come back to the dispatch.
 
@@ -9,6 +9,7 @@ mod atomics;
 mod call;
 mod control;
 mod inlining;
+mod locals;
 mod memory;
 mod metering;
 mod multiplication;
@@ -20,6 +21,7 @@ mod translator;
 mod traps;
 mod variable;
 
+use super::effort::{Budget, Effort};
 use super::flags::Region;
 use super::linkage::InlinedPositions;
 use super::signature::return_area_size;
@@ -29,13 +31,13 @@ use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::vm::VmStoreContext;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, InstBuilder, types};
+use cranelift_codegen::ir::{InstBuilder, types};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::FunctionBuilder;
 use std::collections::HashMap;
 use std::mem::offset_of;
 use tail_duplication::Latch;
-use translator::{FuncTranslator, Inlining, Metering, TailDuplication};
+use translator::{FuncTranslator, Inlining, Locals, Metering, TailDuplication};
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
 
 /// Whether a function compares the stack pointer with the limit.
@@ -55,6 +57,7 @@ pub(super) fn translate_function(
     func: DefinedFuncIndex,
     body: &FunctionBody<'_>,
     stack_check: StackCheck,
+    effort: Effort,
 ) -> Result<InlinedPositions, CompileError> {
     let func_type = input.module.func_type(input.module.func_index(func));
     let entry = builder.create_block();
@@ -71,11 +74,12 @@ pub(super) fn translate_function(
         return_area,
         call_area: None,
         args_passed: 0,
-        local_uses: 0,
+        effort,
+        budget: effort.budget(inlining::body_len(body)),
         stack: Vec::new(),
         control: Vec::new(),
         reachable: true,
-        locals: Vec::new(),
+        locals: Locals::default(),
         metering: Metering::default(),
         func_type,
         inlining: Inlining::new(func, inlining::budget(body)),
@@ -85,7 +89,7 @@ pub(super) fn translate_function(
         functions: HashMap::new(),
         signatures: HashMap::new(),
     };
-    t.locals(entry, body)?;
+    t.declare_locals(entry, body)?;
     let reader = body.get_operators_reader()?;
     t.set_position(reader.original_position())?;
     if stack_check == StackCheck::Yes {
@@ -109,18 +113,6 @@ pub(super) fn is_leaf(body: &FunctionBody<'_>) -> Result<bool, CompileError> {
 }
 
 impl<'a> FuncTranslator<'a> {
-    /// Declares parameters and locals as variables.
-    fn locals(&mut self, entry: ir::Block, body: &FunctionBody<'_>) -> Result<(), CompileError> {
-        let first = 1 + usize::from(self.return_area.is_some());
-        for (position, &ty) in self.func_type.params().iter().enumerate() {
-            let var = self.declare_local(ty);
-            let param = self.builder.block_params(entry)[first + position];
-            self.note_type(param, ty);
-            self.builder.def_var(var, param);
-        }
-        self.zeroed_locals(body)
-    }
-
     /// Compares the stack pointer with the limit.
     fn check_stack(&mut self) {
         let store = self.store_context();
@@ -188,18 +180,15 @@ impl<'a> FuncTranslator<'a> {
         Ok(())
     }
 
-    /// A few bytes of a body can stand for thousands of values, those of a call or branch. Functions whose translation would take
-    /// gigabytes are refused; the code generator's own limits are lower, but it would have to see the whole first.
+    /// A few bytes of a body can stand for thousands of values, those of a call or branch. What would cost too much is given up
+    /// here: the code generator would have to see the whole first.
     fn check_size(&self) -> Result<(), CompileError> {
-        const VALUES_MAX: usize = 1 << 23;
-        // What is known of variables is kept in a table of four bytes for each block, for each variable that is used at all.
-        const DEFINITIONS_MAX: usize = 1 << 28;
         let dfg = &self.builder.func.dfg;
-        let definitions = self.locals.len().min(self.local_uses).saturating_mul(dfg.num_blocks());
-        if dfg.num_values() + self.args_passed > VALUES_MAX || definitions > DEFINITIONS_MAX {
-            return Err(CompileError::new("the function is too large"));
-        }
-        Ok(())
+        let Budget { values, definitions } = self.budget;
+        // What is known of a variable is kept in a table with an entry for each block.
+        let made = self.locals.variables.saturating_mul(dfg.num_blocks());
+        let fits = dfg.num_values() + self.args_passed <= values && made <= definitions;
+        if fits { Ok(()) } else { Err(CompileError::over_budget()) }
     }
 
     fn translate_operator(&mut self, op: &Operator<'_>) -> Result<(), CompileError> {

@@ -8,6 +8,7 @@
 use super::translator::FuncTranslator;
 use crate::CompileError;
 use crate::operators::Properties;
+use crate::optimizing::effort::Effort;
 use cranelift_codegen::ir::{Block, InstBuilder};
 use wasmparser::{Operator, OperatorsReader};
 
@@ -39,7 +40,7 @@ impl<'a> FuncTranslator<'a> {
     ) -> Result<Option<Latch<'a>>, CompileError> {
         let Some((end, height, header, exit)) = self.block_in_loop(depth) else { return Ok(None) };
         let state = &mut self.tail_duplication;
-        if state.copies == COPIES {
+        if state.copies == COPIES || self.effort == Effort::Least {
             return Ok(None);
         }
         let known = match state.latches.get(&end) {

@@ -1,8 +1,9 @@
 //! The state of a function's translation, and what all operators need: the operand stack, variables, blocks.
 
+use crate::optimizing::effort::{Budget, Effort};
 use crate::optimizing::flags::{Region, constant_flags};
 use crate::optimizing::linkage::{InlinedPositions, import_builtin};
-use crate::optimizing::signature::{V128, clif_type};
+use crate::optimizing::signature::V128;
 use crate::{CompileError, ModuleInput};
 use ampoule_core::artifact::INLINED;
 use ampoule_core::builtins::Builtin;
@@ -16,7 +17,7 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use wasmparser::{FunctionBody, OperatorsReader};
+use wasmparser::OperatorsReader;
 
 /// The translation of one function body.
 pub(super) struct FuncTranslator<'a> {
@@ -34,16 +35,15 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) call_area: Option<ir::StackSlot>,
     /// How many values calls and branches take along.
     pub(super) args_passed: usize,
-    /// How many operators have named a local.
-    pub(super) local_uses: usize,
+    pub(super) effort: Effort,
+    pub(super) budget: Budget,
     /// The operand stack. `v128` is always [`V128`], `funcref` an `i64`, `externref` an `i32`.
     pub(super) stack: Vec<Value>,
     /// The enclosing blocks, outermost first.
     pub(super) control: Vec<ControlFrame>,
     /// Whether the next operator can be reached.
     pub(super) reachable: bool,
-    /// Parameters and locals of the function whose operators are being translated.
-    pub(super) locals: Vec<Variable>,
+    pub(super) locals: Locals,
     pub(super) metering: Metering,
     pub(super) func_type: &'a FuncType,
     /// What has been inlined so far, and where we are in it.
@@ -100,7 +100,7 @@ pub(super) struct Inlining {
     pub functions: Vec<DefinedFuncIndex>,
     /// For all but the first of them, the call that it is inlined for.
     pub sites: Vec<CallSite>,
-    /// Bytes of bodies that may still be inlined.
+    /// Bytes and locals of bodies that may still be inlined.
     pub budget: u64,
 }
 
@@ -129,6 +129,27 @@ impl Inlining {
     pub fn frame(&self) -> Option<usize> {
         self.sites.last().map(|site| site.frame)
     }
+}
+
+/// Parameters and locals; see `locals`.
+#[derive(Default)]
+pub(super) struct Locals {
+    /// Those of the function whose operators are being translated.
+    pub places: Vec<(LocalPlace, ValType)>,
+    /// Variables that nobody uses at the moment.
+    pub free: HashMap<ValType, Vec<Variable>>,
+    /// How many variables there are.
+    pub variables: usize,
+    /// The slot of all places in the frame.
+    pub slot: Option<ir::StackSlot>,
+}
+
+/// Where a local is.
+#[derive(Clone, Copy)]
+pub(super) enum LocalPlace {
+    Variable(Variable),
+    /// This far into the slot.
+    Frame(u32),
 }
 
 /// What tail duplication has found and done in a function; see `tail_duplication`.
@@ -246,29 +267,6 @@ impl<'a> FuncTranslator<'a> {
                 self.builder.ins().vconst(V128, zero)
             }
         }
-    }
-
-    /// Declares the locals that are no parameters.
-    pub(super) fn zeroed_locals(&mut self, body: &FunctionBody<'_>) -> Result<(), CompileError> {
-        for group in body.get_locals_reader()? {
-            let (count, ty) = group?;
-            let ty = ampoule_core::decode::val_type(ty).map_err(CompileError::new)?;
-            let zero = self.zero(ty);
-            for _ in 0..count {
-                let var = self.declare_local(ty);
-                self.builder.def_var(var, zero);
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn declare_local(&mut self, ty: ValType) -> Variable {
-        let var = self.builder.declare_var(clif_type(ty));
-        if ty == ValType::EXTERNREF {
-            self.builder.declare_var_needs_stack_map(var);
-        }
-        self.locals.push(var);
-        var
     }
 
     /// Makes what follows come from the operator at this offset of the module.

@@ -1,4 +1,4 @@
-//! Locals, globals, references, and operators that only move operands.
+//! Locals (where they are is said in `locals`), globals, references, and operators that only move operands.
 
 use super::translator::FuncTranslator;
 use crate::optimizing::flags::Region;
@@ -9,7 +9,6 @@ use ampoule_core::types::ValType;
 use ampoule_core::vm::MemorySlot;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Value, types};
-use cranelift_frontend::Variable;
 use wasmparser::Operator;
 
 impl FuncTranslator<'_> {
@@ -17,19 +16,16 @@ impl FuncTranslator<'_> {
     pub(super) fn variable_operator(&mut self, op: &Operator<'_>) -> bool {
         match *op {
             Operator::LocalGet { local_index } => {
-                let var = self.local(local_index);
-                let value = self.builder.use_var(var);
+                let value = self.get_local(local_index);
                 self.push(value);
             }
             Operator::LocalSet { local_index } => {
                 let value = self.pop();
-                let var = self.local(local_index);
-                self.builder.def_var(var, value);
+                self.set_local(local_index, value);
             }
             Operator::LocalTee { local_index } => {
                 let value = *self.stack.last().expect("validation counted the operands");
-                let var = self.local(local_index);
-                self.builder.def_var(var, value);
+                self.set_local(local_index, value);
             }
             Operator::GlobalGet { global_index } => self.global_get(GlobalIndex(global_index)),
             Operator::GlobalSet { global_index } => self.global_set(GlobalIndex(global_index)),
@@ -64,11 +60,6 @@ impl FuncTranslator<'_> {
             _ => return false,
         }
         true
-    }
-
-    fn local(&mut self, index: u32) -> Variable {
-        self.local_uses += 1;
-        self.locals[index as usize]
     }
 
     fn select(&mut self) -> Value {

@@ -1,0 +1,132 @@
+//! Where a function's locals are.
+//!
+//! As a rule each is a variable, which the code generator turns into values. With the least effort, locals are in the frame: what is
+//! known of a variable grows with the function's blocks, what is in memory costs the same everywhere. References are variables
+//! all the same, because the collector finds no others.
+//!
+//! The locals of functions that are inlined come and go, and are variables that are used again.
+
+use super::translator::{FuncTranslator, LocalPlace};
+use crate::CompileError;
+use crate::optimizing::effort::Effort;
+use crate::optimizing::signature::clif_type;
+use ampoule_core::types::ValType;
+use cranelift_codegen::ir::{self, InstBuilder, Type, Value, types};
+use cranelift_frontend::Variable;
+use wasmparser::FunctionBody;
+
+impl FuncTranslator<'_> {
+    /// Declares parameters and locals, and gives them their first values.
+    pub(super) fn declare_locals(&mut self, entry: ir::Block, body: &FunctionBody<'_>) -> Result<(), CompileError> {
+        let first = 1 + usize::from(self.return_area.is_some());
+        for (position, &ty) in self.func_type.params().iter().enumerate() {
+            let param = self.builder.block_params(entry)[first + position];
+            self.note_type(param, ty);
+            self.declare_local(ty, param);
+        }
+        self.declare_zeroed_locals(body)
+    }
+
+    /// Makes the locals of a function that is inlined those that operators name. The answer is for [`FuncTranslator::leave_locals`].
+    pub(super) fn enter_locals(
+        &mut self,
+        params: &[ValType],
+        args: Vec<Value>,
+        body: &FunctionBody<'_>,
+    ) -> Result<OuterLocals, CompileError> {
+        let outer = OuterLocals(std::mem::take(&mut self.locals.places));
+        for (&ty, arg) in params.iter().zip(args) {
+            self.declare_local(ty, arg);
+        }
+        self.declare_zeroed_locals(body)?;
+        Ok(outer)
+    }
+
+    /// Makes operators name the locals of the function around again.
+    pub(super) fn leave_locals(&mut self, outer: OuterLocals) {
+        for (place, ty) in std::mem::replace(&mut self.locals.places, outer.0) {
+            if let LocalPlace::Variable(variable) = place {
+                self.locals.free.entry(ty).or_default().push(variable);
+            }
+        }
+    }
+
+    /// Declares the locals that are no parameters.
+    fn declare_zeroed_locals(&mut self, body: &FunctionBody<'_>) -> Result<(), CompileError> {
+        for group in body.get_locals_reader()? {
+            let (count, ty) = group?;
+            let ty = ampoule_core::decode::val_type(ty).map_err(CompileError::new)?;
+            let zero = self.zero(ty);
+            for _ in 0..count {
+                self.declare_local(ty, zero);
+            }
+        }
+        Ok(())
+    }
+
+    fn declare_local(&mut self, ty: ValType, value: Value) {
+        let place = if self.effort == Effort::Least && ty != ValType::EXTERNREF {
+            LocalPlace::Frame(self.place_in_frame(clif_type(ty)))
+        } else {
+            LocalPlace::Variable(self.variable(ty))
+        };
+        self.write_local(place, value);
+        self.locals.places.push((place, ty));
+    }
+
+    /// A variable that nobody uses.
+    fn variable(&mut self, ty: ValType) -> Variable {
+        if let Some(free) = self.locals.free.get_mut(&ty).and_then(Vec::pop) {
+            return free;
+        }
+        self.locals.variables += 1;
+        let variable = self.builder.declare_var(clif_type(ty));
+        if ty == ValType::EXTERNREF {
+            self.builder.declare_var_needs_stack_map(variable);
+        }
+        variable
+    }
+
+    /// Makes place in the frame.
+    fn place_in_frame(&mut self, ty: Type) -> u32 {
+        const ALIGN_LOG2: u8 = 4;
+        let func = &mut self.builder.func;
+        let slot = *self.locals.slot.get_or_insert_with(|| {
+            func.create_sized_stack_slot(ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, 0, ALIGN_LOG2))
+        });
+        let size = &mut func.sized_stack_slots[slot].size;
+        let place = size.next_multiple_of(ty.bytes());
+        *size = place + ty.bytes();
+        place
+    }
+
+    /// What a local holds.
+    pub(super) fn get_local(&mut self, index: u32) -> Value {
+        match self.locals.places[index as usize] {
+            (LocalPlace::Variable(variable), _) => self.builder.use_var(variable),
+            (LocalPlace::Frame(place), ty) => {
+                let slot = self.locals.slot.expect("it was made with the first place");
+                self.builder.ins().stack_load(types::I64, clif_type(ty), slot, place as i32)
+            }
+        }
+    }
+
+    /// Makes a local hold this.
+    pub(super) fn set_local(&mut self, index: u32, value: Value) {
+        let (place, _) = self.locals.places[index as usize];
+        self.write_local(place, value);
+    }
+
+    fn write_local(&mut self, place: LocalPlace, value: Value) {
+        match place {
+            LocalPlace::Variable(variable) => self.builder.def_var(variable, value),
+            LocalPlace::Frame(place) => {
+                let slot = self.locals.slot.expect("it was made with the first place");
+                self.builder.ins().stack_store(types::I64, value, slot, place as i32);
+            }
+        }
+    }
+}
+
+/// The locals of the functions around one that is inlined.
+pub(super) struct OuterLocals(Vec<(LocalPlace, ValType)>);

@@ -1,0 +1,144 @@
+//! The code generator's settings, and what it is with each set of them.
+
+use super::effort::Effort;
+use crate::{CompileError, arch};
+use ampoule_core::tunables::{OptLevel, Tunables};
+use cranelift_codegen::isa::{self, Builder, OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::settings::{self, Configurable, SetError};
+use std::sync::OnceLock;
+
+/// The code generator under each set of settings that functions are compiled with.
+pub(super) struct CodeGenerators {
+    builder: Builder,
+    shared: settings::Builder,
+    full: OwnedTargetIsa,
+    least: OnceLock<OwnedTargetIsa>,
+    /// For functions that have been optimized: without and with notes of where blocks start.
+    optimized: [OnceLock<OwnedTargetIsa>; 2],
+}
+
+impl CodeGenerators {
+    /// What [`super::OptimizingCompiler::new`] says.
+    pub(super) fn new(
+        tunables: &Tunables,
+        flags: &[(String, Option<String>)],
+        target: Option<&str>,
+    ) -> Result<Self, CompileError> {
+        let mut builder = match target {
+            Some(triple) => {
+                isa::lookup(parse(triple)?).map_err(|error| CompileError::new(format!("target `{triple}`: {error}")))?
+            }
+            None => cranelift_native::builder().map_err(CompileError::new)?,
+        };
+        let shared = shared_flags(tunables, flags, &mut builder)?;
+        let full = builder.finish(settings::Flags::new(shared.clone())).map_err(CompileError::new)?;
+        if full.pointer_bits() != 64 || full.triple().architecture.to_string() != arch::NAME {
+            return Err(CompileError::new(format!("target `{}` is not supported", full.triple())));
+        }
+        Ok(Self { builder, shared, full, least: OnceLock::new(), optimized: Default::default() })
+    }
+
+    /// The one for a function as it is translated.
+    pub(super) fn of(&self, effort: Effort) -> &dyn TargetIsa {
+        match effort {
+            Effort::Thunk | Effort::Full => &*self.full,
+            Effort::Least => &**self.least.get_or_init(|| {
+                self.with(&[
+                    ("opt_level", "none"),
+                    ("regalloc_algorithm", "single_pass"),
+                    ("machine_code_cfg_info", "false"),
+                ])
+            }),
+        }
+    }
+
+    /// The one for a function that has been optimized, and is not to be optimized again.
+    pub(super) fn of_optimized(&self, note_blocks: bool) -> &dyn TargetIsa {
+        &**self.optimized[usize::from(note_blocks)].get_or_init(|| {
+            self.with(&[
+                ("opt_level", "none"),
+                ("enable_nan_canonicalization", "false"),
+                ("machine_code_cfg_info", if note_blocks { "true" } else { "false" }),
+            ])
+        })
+    }
+
+    fn with(&self, changes: &[(&str, &str)]) -> OwnedTargetIsa {
+        let mut shared = self.shared.clone();
+        for (name, value) in changes {
+            shared.set(name, value).expect("the settings exist");
+        }
+        self.builder.finish(settings::Flags::new(shared)).expect("the target is supported under any settings")
+    }
+}
+
+/// Cranelift's settings: what the tunables ask for, then the embedder's flags, then what the contract fixes.
+fn shared_flags(
+    tunables: &Tunables,
+    flags: &[(String, Option<String>)],
+    isa: &mut Builder,
+) -> Result<settings::Builder, CompileError> {
+    let on = |on: bool| if on { "true" } else { "false" };
+    let opt_level = match tunables.opt_level {
+        OptLevel::None => "none",
+        OptLevel::Speed => "speed",
+        OptLevel::SpeedAndSize => "speed_and_size",
+    };
+    let wanted = [
+        ("opt_level", opt_level),
+        ("enable_alias_analysis", "true"),
+        ("regalloc_algorithm", "backtracking"),
+        ("enable_verifier", on(tunables.debug_verifier)),
+        ("enable_nan_canonicalization", on(tunables.nan_canonicalization)),
+        ("enable_heap_access_spectre_mitigation", on(tunables.spectre_mitigation)),
+        ("enable_table_access_spectre_mitigation", on(tunables.spectre_mitigation)),
+    ];
+    let fixed = [
+        ("preserve_frame_pointers", "true"),
+        // No signature of ours needs a return area that Cranelift would make.
+        ("enable_multi_ret_implicit_sret", "false"),
+        ("enable_llvm_abi_extensions", "false"),
+        ("enable_pinned_reg", "false"),
+        ("enable_probestack", "false"),
+        ("libcall_call_conv", "isa_default"),
+        ("use_colocated_libcalls", "true"),
+        ("is_pic", "true"),
+        ("unwind_info", "false"),
+        // Where blocks start is what `placement` goes by.
+        ("machine_code_cfg_info", "true"),
+        ("bb_padding_log2_minus_one", "0"),
+    ];
+    let mut shared = settings::builder();
+    let set = |shared: &mut settings::Builder, list: &[(&str, &str)]| {
+        list.iter().try_for_each(|&(name, value)| shared.set(name, value)).map_err(CompileError::new)
+    };
+    set(&mut shared, &wanted)?;
+    for (name, value) in flags {
+        set_flag(&mut shared, isa, name, value.as_deref())
+            .map_err(|error| CompileError::new(format!("flag `{name}`: {error}")))?;
+    }
+    set(&mut shared, &fixed)?;
+    Ok(shared)
+}
+
+/// A target triple; its type is only named by the crate that Cranelift takes it from.
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, CompileError> {
+    text.parse().map_err(|error| CompileError::new(format!("target `{text}`: {error}")))
+}
+
+/// Sets a shared flag, or one of the target's.
+fn set_flag(
+    shared: &mut settings::Builder,
+    isa: &mut Builder,
+    name: &str,
+    value: Option<&str>,
+) -> Result<(), SetError> {
+    let set = |flags: &mut dyn Configurable| match value {
+        Some(value) => flags.set(name, value),
+        None => flags.enable(name),
+    };
+    match set(shared) {
+        Err(SetError::BadName(_)) => set(isa),
+        result => result,
+    }
+}

@@ -1,0 +1,245 @@
+//! Valid modules that cost some compiler too much. Each exports `f: (i32) -> i32`.
+
+const I32: u8 = 0x7f;
+const EXTERNREF: u8 = 0x6f;
+const GET: [u8; 2] = [0x20, 0];
+const SET: [u8; 2] = [0x21, 0];
+const BLOCK: [u8; 2] = [0x02, 0x40];
+const LOOP: [u8; 2] = [0x03, 0x40];
+const END: u8 = 0x0b;
+const RETURN: u8 = 0x0f;
+const ADD: u8 = 0x6a;
+
+fn leb(mut n: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    loop {
+        let low = (n & 127) as u8;
+        n >>= 7;
+        out.push(low | if n == 0 { 0 } else { 128 });
+        if n == 0 {
+            return out;
+        }
+    }
+}
+
+fn constant(n: i64) -> Vec<u8> {
+    let (mut n, mut out) = (n, vec![0x41]);
+    loop {
+        let low = (n & 127) as u8;
+        n >>= 7;
+        if n == 0 && low < 64 {
+            out.push(low);
+            return out;
+        }
+        out.push(low | 128);
+    }
+}
+
+fn get(local: usize) -> Vec<u8> {
+    [vec![0x20], leb(local)].concat()
+}
+
+fn set(local: usize) -> Vec<u8> {
+    [vec![0x21], leb(local)].concat()
+}
+
+/// `make` of 0 to `n`, one after the other.
+fn each(n: usize, make: impl FnMut(usize) -> Vec<u8>) -> Vec<u8> {
+    (0..n).flat_map(make).collect()
+}
+
+fn vector(bytes: &[u8]) -> Vec<u8> {
+    [leb(bytes.len()).as_slice(), bytes].concat()
+}
+
+fn section(id: u8, content: &[u8]) -> Vec<u8> {
+    [&[id], vector(content).as_slice()].concat()
+}
+
+fn signature(params: &[u8], results: &[u8]) -> Vec<u8> {
+    [&[0x60], vector(params).as_slice(), vector(results).as_slice()].concat()
+}
+
+/// The type of `f`.
+fn one() -> Vec<u8> {
+    signature(&[I32], &[I32])
+}
+
+/// A module of these types, and of functions with a type and a body each, of which the first is exported. `middle` are the sections between.
+fn functions(types: &[Vec<u8>], bodies: &[(usize, Vec<u8>)], middle: &[u8]) -> Vec<u8> {
+    let uses: Vec<u8> = bodies.iter().flat_map(|&(ty, _)| leb(ty)).collect();
+    let code: Vec<u8> = bodies.iter().flat_map(|(_, body)| vector(body)).collect();
+    [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &[leb(types.len()), types.concat()].concat()),
+        section(3, &[leb(bodies.len()), uses].concat()),
+        middle.to_vec(),
+        section(7, b"\x01\x01f\0\0"),
+        section(10, &[leb(bodies.len()), code].concat()),
+    ]
+    .concat()
+}
+
+/// A module of one function without locals.
+fn function(code: &[&[u8]]) -> Vec<u8> {
+    functions(&[one()], &[(0, [&[0], code.concat().as_slice(), &[END]].concat())], &[])
+}
+
+/// A module of one function with locals of a type.
+fn function_with(locals: usize, ty: u8, code: &[&[u8]]) -> Vec<u8> {
+    let body = [vec![1], leb(locals), vec![ty], code.concat(), vec![END]].concat();
+    functions(&[one()], &[(0, body)], &[])
+}
+
+/// One block, a `br_table` of `n` equal targets.
+pub fn br_table_one(n: usize) -> Vec<u8> {
+    function(&[&BLOCK, &GET, &[0x0e], &leb(n), &vec![0; n + 1], &[END], &constant(6)])
+}
+
+/// Two blocks, `n` targets that alternate.
+pub fn br_table_two(n: usize) -> Vec<u8> {
+    let targets = [0, 1].repeat(n / 2);
+    let table = [leb(targets.len()), targets, vec![0]].concat();
+    function(&[&BLOCK, &BLOCK, &GET, &[0x0e], &table, &[END], &constant(5), &[RETURN, END], &constant(6)])
+}
+
+/// `n` blocks, `n` different targets.
+pub fn br_table_all(n: usize) -> Vec<u8> {
+    let ends = [vec![END], constant(7), vec![RETURN]].concat().repeat(n);
+    function(&[&BLOCK.repeat(n), &GET, &[0x0e], &leb(n - 1), &each(n, leb), &ends, &constant(8)])
+}
+
+/// `n` blocks with a result, `n` different targets that take one along.
+pub fn br_table_values(n: usize) -> Vec<u8> {
+    function(&[&[0x02, I32].repeat(n), &constant(5), &GET, &[0x0e], &leb(n - 1), &each(n, leb), &vec![END; n]])
+}
+
+/// `n` blocks in a row, each adds 1 to a local.
+pub fn blocks(n: usize) -> Vec<u8> {
+    let block = [&BLOCK[..], &GET, &constant(1), &[ADD], &SET, &[END]].concat();
+    function(&[&block.repeat(n), &GET])
+}
+
+/// `n` blocks inside each other.
+pub fn nested(n: usize) -> Vec<u8> {
+    function(&[&BLOCK.repeat(n), &vec![END; n], &GET])
+}
+
+/// `n` loops inside each other, each left by a branch.
+pub fn nested_loops(n: usize) -> Vec<u8> {
+    let ends = [&GET[..], &[0x45, 0x0d, 0, END]].concat().repeat(n);
+    function(&[&LOOP.repeat(n), &GET, &constant(1), &[ADD], &SET, &ends, &GET])
+}
+
+/// A sum of `n` loads.
+pub fn loads(n: usize) -> Vec<u8> {
+    let load = |k: usize| [&GET[..], &[0x28, 2], &leb(k % 60000), &[ADD]].concat();
+    let body = [&[0][..], &GET, &each(n, load), &[END]].concat();
+    functions(&[one()], &[(0, body)], &section(5, &[1, 0, 16]))
+}
+
+/// `n` stores.
+pub fn stores(n: usize) -> Vec<u8> {
+    let store = |k: usize| [&GET[..], &GET, &[0x36, 2], &leb(k % 60000)].concat();
+    let body = [&[0][..], &each(n, store), &GET, &[END]].concat();
+    functions(&[one()], &[(0, body)], &section(5, &[1, 0, 16]))
+}
+
+/// A chain of `n` additions.
+pub fn adds(n: usize) -> Vec<u8> {
+    function(&[&GET, &[&GET[..], &[ADD]].concat().repeat(n)])
+}
+
+/// `n` values on the stack, then `n` additions.
+pub fn stack(n: usize) -> Vec<u8> {
+    let values = each(n + 1, |k| [&GET[..], &constant(k as i64), &[0x6c]].concat());
+    function(&[&values, &vec![ADD; n]])
+}
+
+/// `n` different constants.
+pub fn constants(n: usize) -> Vec<u8> {
+    function(&[
+        &GET,
+        &each(n, |k| [constant(k as i64 * 77 + 1), vec![ADD, 0x22, 0], GET.to_vec(), vec![0x73]].concat()),
+    ])
+}
+
+/// 1,000 locals, `n` loops that each set one.
+pub fn locals(n: usize) -> Vec<u8> {
+    let step = |k: usize| {
+        let sum = [get(1 + k % 1000), constant(1), vec![ADD], set(1 + k * 7 % 1000)].concat();
+        [&LOOP[..], &sum, &GET, &constant(0), &[0x48, 0x0d, 0, END]].concat()
+    };
+    function_with(1000, I32, &[&each(n, step), &GET])
+}
+
+/// As many locals as loops: each loop sets one, and all are read at the end.
+pub fn locals_and_loops(n: usize) -> Vec<u8> {
+    let step = |k: usize| [&LOOP[..], &GET, &set(1 + k), &GET, &constant(0), &[0x48, 0x0d, 0, END]].concat();
+    function_with(n, I32, &[&each(n, step), &GET, &each(n, |k| [get(1 + k), vec![ADD]].concat())])
+}
+
+/// `n` statements `if (v == K) s = s * A`, as compilers write them without optimization: 34 new locals and 3 blocks each.
+pub fn unoptimized(n: usize) -> Vec<u8> {
+    let statement = |k: usize| {
+        let local = |j: usize| 1 + 34 * k + j;
+        let copies =
+            |from: usize, to: usize| each(to - from, |j| [get(local(from + j)), set(local(from + j + 1))].concat());
+        [
+            [GET.to_vec(), set(local(0)), copies(0, 14), BLOCK.to_vec()].concat(),
+            [get(local(14)), constant(k as i64), vec![0x47], set(local(15)), get(local(15)), vec![0x0d, 0]].concat(),
+            [BLOCK.to_vec(), get(local(14)), constant(0x2a), vec![0x46, 0x0d, 0], GET.to_vec(), set(local(16))]
+                .concat(),
+            [copies(16, 32), GET.to_vec(), vec![0x04, 0x40], get(local(32)), constant(3), vec![0x6c], set(local(33))]
+                .concat(),
+            [vec![0x05], GET.to_vec(), set(local(33)), vec![END], get(local(33)), SET.to_vec(), vec![END, END]]
+                .concat(),
+        ]
+        .concat()
+    };
+    function_with(34 * n, I32, &[&each(n, statement), &GET])
+}
+
+/// `n` calls of a function that returns its parameter.
+pub fn inlined(n: usize) -> Vec<u8> {
+    let caller = [&[0][..], &GET, &[0x10, 1].repeat(n), &[END]].concat();
+    functions(&[one()], &[(0, caller), (0, [&[0][..], &GET, &[END]].concat())], &[])
+}
+
+/// `n` calls of a small function with 32 locals.
+pub fn inlined_locals(n: usize) -> Vec<u8> {
+    let call = [&GET[..], &[0x10, 1], &SET].concat();
+    let caller = [&[0][..], &call.repeat(n), &GET, &[END]].concat();
+    let callee = [&[1, 32, I32][..], &GET, &each(7, |k| vec![0x22, k as u8 + 1]), &[END]].concat();
+    functions(&[one()], &[(0, caller), (0, callee)], &[])
+}
+
+/// `n` calls that hand 1,000 results to a function with 1,000 parameters.
+pub fn results(n: usize) -> Vec<u8> {
+    let types = [one(), signature(&[I32; 1000], &[I32]), signature(&[I32], &[I32; 1000])];
+    let call = [&GET[..], &[0x10, 2, 0x10, 1], &SET].concat();
+    let caller = [&[0][..], &call.repeat(n), &GET, &[END]].concat();
+    let bodies =
+        [(0, caller), (1, [&[0][..], &GET, &[END]].concat()), (2, [&[0][..], &GET.repeat(1000), &[END]].concat())];
+    functions(&types, &bodies, &[])
+}
+
+/// `n` references in locals, and `n` calls during which they live.
+pub fn references(n: usize) -> Vec<u8> {
+    let types = [one(), signature(&[EXTERNREF], &[EXTERNREF])];
+    let step = |k: usize| [get(1 + k), vec![0x10, 1], set(1 + (k + 1) % n)].concat();
+    let caller = [vec![1], leb(n), vec![EXTERNREF], each(n, step), GET.to_vec(), vec![END]].concat();
+    // It calls itself, so that it is called.
+    let callee = [&[0][..], &GET, &[0xd1, 0x04, EXTERNREF], &GET, &[0x05], &GET, &[0x10, 1, END, END]].concat();
+    functions(&types, &[(0, caller), (1, callee)], &[])
+}
+
+/// `n` equal types.
+pub fn types(n: usize) -> Vec<u8> {
+    functions(&vec![one(); n], &[(0, [&[0][..], &GET, &[END]].concat())], &[])
+}
+
+/// `n` functions that each return their parameter.
+pub fn many_functions(n: usize) -> Vec<u8> {
+    functions(&[one()], &vec![(0, [&[0][..], &GET, &[END]].concat()); n], &[])
+}
