@@ -6,6 +6,7 @@ use crate::features::Features;
 use crate::index::*;
 use crate::module::*;
 use crate::types::*;
+use std::collections::HashSet;
 use std::ops::Range;
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, CustomSectionReader, DataSectionReader, ElementItems, ElementKind,
@@ -144,9 +145,17 @@ impl<'a> Decoder<'a> {
 
     fn types(&mut self, section: TypeSectionReader<'a>) -> Result<(), DecodeError> {
         self.validator.type_section(&section)?;
+        self.module.types.reserve(section.count() as usize);
+        // Equal types share their lists.
+        let mut known: HashSet<FuncType> = HashSet::new();
         for group in section {
             for ty in group?.into_types() {
-                self.module.types.push(func_type(&ty.composite_type.inner)?);
+                let ty = func_type(&ty.composite_type.inner)?;
+                let shared = known.get(&ty).cloned();
+                self.module.types.push(shared.unwrap_or_else(|| {
+                    known.insert(ty.clone());
+                    ty
+                }));
             }
         }
         Ok(())

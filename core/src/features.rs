@@ -97,6 +97,8 @@ impl Features {
         put(WasmFeatures::WIDE_ARITHMETIC, self.wide_arithmetic);
         put(WasmFeatures::CUSTOM_PAGE_SIZES, self.custom_page_sizes);
         put(WasmFeatures::COMPACT_IMPORTS, self.compact_imports);
+        // Only components can have maps. Any such proposal makes the validator keep equal types once, not a million times.
+        put(WasmFeatures::CM_MAP, true);
         set
     }
 }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// The type of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -158,32 +159,56 @@ impl fmt::Display for RefType {
     }
 }
 
-/// The type of a function.
+/// The type of a function. A clone shares its lists with the original: a module may have a million equal types.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(from = "ParamsAndResults", into = "ParamsAndResults")]
 pub struct FuncType {
-    params: Box<[ValType]>,
-    results: Box<[ValType]>,
+    /// Parameters, then results.
+    types: Arc<[ValType]>,
+    params: u32,
+}
+
+/// A function type as artifacts have it.
+#[derive(Serialize, Deserialize)]
+struct ParamsAndResults {
+    params: Vec<ValType>,
+    results: Vec<ValType>,
+}
+
+impl From<ParamsAndResults> for FuncType {
+    fn from(lists: ParamsAndResults) -> Self {
+        Self::new(lists.params, lists.results)
+    }
+}
+
+impl From<FuncType> for ParamsAndResults {
+    fn from(ty: FuncType) -> Self {
+        Self { params: ty.params().to_vec(), results: ty.results().to_vec() }
+    }
 }
 
 impl FuncType {
     /// A function type with these parameters and results.
     pub fn new(params: impl IntoIterator<Item = ValType>, results: impl IntoIterator<Item = ValType>) -> Self {
-        Self { params: params.into_iter().collect(), results: results.into_iter().collect() }
+        let mut types: Vec<ValType> = params.into_iter().collect();
+        let params = types.len() as u32;
+        types.extend(results);
+        Self { types: types.into(), params }
     }
 
     /// Parameter types, in order.
     pub fn params(&self) -> &[ValType] {
-        &self.params
+        &self.types[..self.params as usize]
     }
 
     /// Result types, in order.
     pub fn results(&self) -> &[ValType] {
-        &self.results
+        &self.types[self.params as usize..]
     }
 
     /// Whether a reference crosses in either direction.
     pub fn has_refs(&self) -> bool {
-        self.params.iter().chain(&*self.results).any(|ty| ty.is_ref())
+        self.types.iter().any(|ty| ty.is_ref())
     }
 
     /// Refuses a type with values that guest code doesn't know; see [`RefType::runs`].
@@ -191,7 +216,7 @@ impl FuncType {
     /// # Errors
     /// The reason, in words that embedders see.
     pub fn check_runs(&self) -> Result<(), String> {
-        self.params.iter().chain(&*self.results).try_for_each(|ty| ty.check_runs())
+        self.types.iter().try_for_each(|ty| ty.check_runs())
     }
 }
 
@@ -199,11 +224,11 @@ impl fmt::Display for FuncType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |tys: &[ValType]| tys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         f.write_str("(func")?;
-        if !self.params.is_empty() {
-            write!(f, " (param {})", list(&self.params))?;
+        if !self.params().is_empty() {
+            write!(f, " (param {})", list(self.params()))?;
         }
-        if !self.results.is_empty() {
-            write!(f, " (result {})", list(&self.results))?;
+        if !self.results().is_empty() {
+            write!(f, " (result {})", list(self.results()))?;
         }
         f.write_str(")")
     }
