@@ -3,6 +3,7 @@
 //! The C structs are all one generic Rust type. Elements that are objects are `Option<Box<T>>`: C sees pointers, of which the
 //! ones not filled in yet are null.
 
+use crate::boundary::misuse;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 
@@ -48,17 +49,28 @@ impl<T> Vector<T> {
     }
 }
 
+/// Space for so many elements. Without any, the process ends with the name of the C function that asked.
+fn space_for<T>(function: &str, size: usize) -> Vec<T> {
+    let mut elements = Vec::new();
+    if elements.try_reserve_exact(size).is_err() {
+        misuse(function, &format!("there is no memory for {size} elements"));
+    }
+    elements
+}
+
 impl<T: Clone> Vector<T> {
     /// A vector of copies of the elements of a C array.
     ///
     /// # Safety
     /// `data` points to `size` elements; it may be anything where `size` is zero.
-    pub unsafe fn copy_of(size: usize, data: *const T) -> Self {
+    pub unsafe fn copy_of(function: &str, size: usize, data: *const T) -> Self {
+        let mut elements = space_for(function, size);
         if size == 0 {
-            return Vec::new().into();
+            return elements.into();
         }
         // SAFETY: by the caller.
-        unsafe { std::slice::from_raw_parts(data, size) }.iter().cloned().collect()
+        elements.extend_from_slice(unsafe { std::slice::from_raw_parts(data, size) });
+        elements.into()
     }
 }
 
@@ -67,9 +79,11 @@ impl<T> Vector<T> {
     ///
     /// # Safety
     /// As for [`Vector::copy_of`]; the caller gives the elements up.
-    pub unsafe fn moved_from(size: usize, data: *const T) -> Self {
+    pub unsafe fn moved_from(function: &str, size: usize, data: *const T) -> Self {
+        let mut elements = space_for(function, size);
         // SAFETY: by the caller, each element is read and owned here once.
-        (0..size).map(|index| unsafe { data.add(index).read() }).collect()
+        elements.extend((0..size).map(|index| unsafe { data.add(index).read() }));
+        elements.into()
     }
 
     /// Writes the vector to where C wants it.
@@ -80,8 +94,10 @@ impl<T> Vector<T> {
 
 impl<T: Default> Vector<T> {
     /// A vector of this many default elements.
-    pub fn of_defaults(size: usize) -> Self {
-        (0..size).map(|_| T::default()).collect()
+    pub fn of_defaults(function: &str, size: usize) -> Self {
+        let mut elements = space_for(function, size);
+        elements.resize_with(size, T::default);
+        elements.into()
     }
 }
 

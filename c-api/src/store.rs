@@ -62,8 +62,8 @@ fn limit(number: i64) -> Option<u64> {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_store_delete(store: Box<wasmtime_store_t>) {
-    if store.is_running() {
-        misuse("wasmtime_store_delete", "the store's guest is running");
+    if let Some(why) = store.in_use() {
+        misuse("wasmtime_store_delete", why);
     }
 }
 
@@ -107,7 +107,7 @@ pub extern "C" fn wasmtime_context_set_wasi(
     context: &mut wasmtime_context_t,
     wasi: Box<wasi_config_t>,
 ) -> Option<Box<wasmtime_error_t>> {
-    give_unit(wasi.build().map(|wasi| drop(context.slots_mut().insert(wasi))))
+    give_unit(wasi.build().map(|wasi| context.replace_slot(wasi)))
 }
 
 #[unsafe(no_mangle)]

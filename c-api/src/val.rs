@@ -3,9 +3,10 @@
 //! A `wasmtime_val_t` that C owns holds one count of each reference in it. [`from_c`] reads such a value without touching it,
 //! [`take_from_c`] takes it over, [`into_c`] gives one.
 
-use crate::boundary::expect;
+use crate::boundary::{expect, misuse};
 use crate::external::wasmtime_func_t;
 use crate::foreign::{Finalizer, Foreign};
+use ampoule::gc::externref::UNROOTED;
 use ampoule::{Error, ExnRef, ExternRef, I31, Store, Val};
 use ampoule_core::vm::{VmVal, VmValRaw, VmValUnion};
 use std::ffi::c_void;
@@ -123,12 +124,22 @@ impl wasmtime_externref_t {
 
     /// Another handle like this one, which stays C's.
     fn get(&self) -> Option<ExternRef> {
+        self.check_rooted();
         // SAFETY: what isn't null was given by `from`, and C has not given it back.
         (!self.is_null()).then(|| unsafe { ExternRef::clone_words(self.store_id, self.private3) })
     }
 
+    /// Ends the process where C has given this handle back already, as far as that can be told.
+    fn check_rooted(&self) {
+        // SAFETY: what isn't null was given by `from`.
+        if !self.is_null() && !unsafe { ExternRef::words_are_rooted(self.private3) } {
+            misuse("wasmtime_externref_t", UNROOTED);
+        }
+    }
+
     /// This handle, which C gives up; null is left behind.
     fn take(&mut self) -> Option<ExternRef> {
+        self.check_rooted();
         let taken = mem::replace(self, Self::NULL);
         // SAFETY: as in `get`, and the words are forgotten.
         (!taken.is_null()).then(|| unsafe { ExternRef::from_words(taken.store_id, taken.private3) })

@@ -378,6 +378,12 @@ impl MemoryType {
         Ok(())
     }
 
+    /// Whether the memory may have so many bytes. With 32-bit indices and pages of one byte, growth from 2^32 - 1 bytes would answer
+    /// what it answers where it fails: such a memory is one byte shorter at most.
+    pub fn allows_byte_len(&self, byte_len: u64) -> bool {
+        self.is_64 || self.page_size_log2 != 0 || byte_len < u64::from(u32::MAX)
+    }
+
     /// Bytes at creation, or `None` where that overflows.
     pub fn min_byte_len(&self) -> Option<u64> {
         self.min.checked_mul(self.page_size())

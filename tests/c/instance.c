@@ -261,6 +261,30 @@ static void a_prepared_instance_may_trap(void) {
   wasmtime_linker_delete(linker);
 }
 
+static void custom_page_sizes(wasm_config_t *config) { wasmtime_config_wasm_custom_page_sizes_set(config, true); }
+
+static void memories_with_other_pages_are_no_imports(void) {
+  for (int log2 = 0; log2 <= 16; log2 += 16) {
+    wasm_memorytype_t *type;
+    expect_ok(wasmtime_memorytype_new(1, true, 2, false, false, (uint8_t)log2, &type));
+    wasmtime_extern_t memory = {.kind = WASMTIME_EXTERN_MEMORY};
+    expect_ok(wasmtime_memory_new(ctx, type, &memory.of.memory));
+    wasm_memorytype_delete(type);
+    const char *wat = log2 ? "(module (import \"\" \"m\" (memory 1 2 (pagesize 1))))" : "(module (import \"\" \"m\" (memory 1 2)))";
+    wasmtime_module_t *module = module_of(wat);
+    wasmtime_instance_t instance;
+    wasm_trap_t *trap = NULL;
+    expect_error_says(wasmtime_instance_new(ctx, module, &memory, 1, &instance, &trap),
+                      log2 ? "expected a memory with a page size of 1, but received a memory with a page size of 65536"
+                           : "expected a memory with a page size of 65536, but received a memory with a page size of 1");
+    wasmtime_module_delete(module);
+    // Of several differences the limits come first.
+    module = module_of(log2 ? "(module (import \"\" \"m\" (memory 5 5 (pagesize 1))))" : "(module (import \"\" \"m\" (memory 5 5)))");
+    expect_error_says(wasmtime_instance_new(ctx, module, &memory, 1, &instance, &trap), "memory limits (min: 5, max: 5)");
+    wasmtime_module_delete(module);
+  }
+}
+
 int main(void) {
   RUN(exports_are_found_by_name);
   RUN(exports_are_counted_in_order);
@@ -277,5 +301,6 @@ int main(void) {
   RUN(instances_of_one_module_are_apart);
   RUN(a_prepared_instance_is_made_in_any_store);
   RUN(a_prepared_instance_may_trap);
+  RUN_WITH(custom_page_sizes, memories_with_other_pages_are_no_imports);
   return test_summary();
 }

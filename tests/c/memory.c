@@ -180,6 +180,63 @@ static void a_memory_may_have_pages_of_one_byte(void) {
   wasm_memorytype_delete(type);
 }
 
+// Growth to 2^32 - 1 bytes would answer later what it answers where it fails, -1; so it is an error, whatever the maximum is.
+static void pages_of_one_byte_stop_before_sizes_that_look_like_failure(void) {
+  static const struct {
+    const char *type;
+    bool shared;
+  } memories[] = {{"1 (pagesize 1)", false}, {"1 5 (pagesize 1)", false}, {"1 5 shared (pagesize 1)", true}};
+  for (int i = 0; i < 3; i++) {
+    char wat[300];
+    snprintf(wat, sizeof wat,
+             "(module (memory (export \"m\") %s)"
+             "  (func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0))))",
+             memories[i].type);
+    wasmtime_instance_t instance = instance_of(wat);
+    wasmtime_func_t grow = func_of(&instance, "grow");
+    wasmtime_val_t arg = i32_val(-2), result;
+    wasm_trap_t *trap = NULL;
+    expect_error_says(wasmtime_func_call(ctx, &grow, &arg, 1, &result, 1, &trap),
+                      "disallowing growth to 0xffffffff bytes based on page size");
+    arg = i32_val(-1);
+    expect_error_says(wasmtime_func_call(ctx, &grow, &arg, 1, &result, 1, &trap),
+                      "disallowing growth to 0x100000000 bytes based on page size");
+    expect_no_trap(trap);
+    wasmtime_extern_t exported = export_of(&instance, "m");
+    if (memories[i].shared) {
+      wasmtime_extern_delete(&exported);
+      continue;
+    }
+    uint64_t previous = 99;
+    expect_error_says(wasmtime_memory_grow(ctx, &exported.of.memory, 0x100000000, &previous),
+                      "disallowing growth to 0x100000001 bytes based on page size");
+    // A sum that overflows is refused as any other growth.
+    expect_error_says(wasmtime_memory_grow(ctx, &exported.of.memory, UINT64_MAX, &previous), "failed to grow memory");
+    expect(previous == 99 && wasmtime_memory_size(ctx, &exported.of.memory) == 1);
+  }
+  static const char *const too_long[] = {"4294967295 (pagesize 1)", "4294967295 4294967295 shared (pagesize 1)"};
+  for (int i = 0; i < 2; i++) {
+    char wat[100];
+    snprintf(wat, sizeof wat, "(module (memory %s))", too_long[i]);
+    wasmtime_module_t *module = module_of(wat);
+    wasmtime_instance_t instance;
+    wasm_trap_t *trap = NULL;
+    expect_error_says(wasmtime_instance_new(ctx, module, NULL, 0, &instance, &trap),
+                      "memory minimum size of 4294967295 pages exceeds memory limits");
+    wasmtime_module_delete(module);
+  }
+  wasm_memorytype_t *type = type_of(0xffffffff, false, 0, false, 0);
+  wasmtime_memory_t memory;
+  expect_error_says(wasmtime_memory_new(ctx, type, &memory),
+                    "memory minimum size of 4294967295 pages exceeds memory limits");
+  wasm_memorytype_delete(type);
+}
+
+static void small_pages_and_shared(wasm_config_t *config) {
+  custom_page_sizes(config);
+  wasmtime_config_shared_memory_set(config, true);
+}
+
 static void a_module_may_have_many_memories(void) {
   wasmtime_instance_t instance = instance_of("(module (memory (export \"a\") 1) (memory (export \"b\") 2)"
                                              "  (func (export \"f\") (result i32)"
@@ -436,6 +493,7 @@ int main(void) {
   RUN_FAULTING_WITH(small_reservation, a_64_bit_memory_has_64_bit_addresses);
   RUN_FAULTING_WITH(no_signals, a_64_bit_memory_has_64_bit_addresses);
   RUN_FAULTING_WITH(custom_page_sizes, a_memory_may_have_pages_of_one_byte);
+  RUN_WITH(small_pages_and_shared, pages_of_one_byte_stop_before_sizes_that_look_like_failure);
   RUN(a_module_may_have_many_memories);
   RUN(a_shared_type_does_not_make_an_unshared_memory);
   RUN_WITH(fixed, a_memory_that_may_not_move_stays_in_its_reservation);

@@ -247,6 +247,130 @@ static void a_store_is_not_deleted_by_its_guest(void) {
   ENDS(wasmtime_store_delete);
 }
 
+// -- A store that is deleted while the library works on it, outside of any guest
+
+static wasmtime_error_t *delete_and_allow(void *env, const ampoule_limit_request_t *request, bool *allow) {
+  (void)request;
+  if (env) wasmtime_store_delete(store);
+  *allow = true;
+  return NULL;
+}
+
+static void death_in_a_limiter_by_growth(void) {
+  uint64_t previous;
+  expect_ok(wasmtime_memory_grow(ctx, &memory.of.memory, 1, &previous));
+}
+
+static void death_in_a_limiter_by_creation(void) {
+  wasm_memorytype_t *type = wasm_memorytype_new(&(wasm_limits_t){1, 2});
+  expect_ok(wasmtime_memory_new(ctx, type, &memory.of.memory));
+}
+
+static void a_store_is_not_deleted_by_its_limiter(void) {
+  wasm_memorytype_t *type = wasm_memorytype_new(&(wasm_limits_t){1, 5});
+  expect_ok(wasmtime_memory_new(ctx, type, &memory.of.memory));
+  wasm_memorytype_delete(type);
+  expect_ok(ampoule_store_set_limiter(store, delete_and_allow, NULL, store, NULL));
+  ends_the_process("`wasmtime_store_delete`: the store's limiter is running", death_in_a_limiter_by_growth);
+  ends_the_process("`wasmtime_store_delete`: the store's limiter is running", death_in_a_limiter_by_creation);
+  expect_ok(ampoule_store_set_limiter(store, NULL, NULL, NULL, NULL));
+}
+
+static void delete_in_finalizer(void *env) { wasmtime_store_delete(env); }
+
+static void death_by_collection(void) {
+  wasmtime_externref_t value;
+  expect(wasmtime_externref_new(ctx, store, delete_in_finalizer, &value));
+  wasmtime_externref_unroot(&value);
+  expect_ok(wasmtime_context_gc(ctx));
+}
+
+static void death_by_data(void) {
+  wasmtime_store_t *own = wasmtime_store_new(engine, NULL, delete_in_finalizer);
+  wasmtime_context_set_data(wasmtime_store_context(own), own);
+  wasmtime_store_delete(own);
+}
+
+static void death_by_a_replaced_limiter(void) {
+  expect_ok(ampoule_store_set_limiter(store, delete_and_allow, NULL, store, delete_in_finalizer));
+  expect_ok(ampoule_store_set_limiter(store, NULL, NULL, NULL, NULL));
+}
+
+static wasmtime_error_t *at_deadline(wasmtime_context_t *context, void *data, uint64_t *delta,
+                                     wasmtime_update_deadline_kind_t *kind) {
+  (void)context, (void)data, (void)delta, (void)kind;
+  return NULL;
+}
+
+static void death_by_a_replaced_deadline_callback(void) {
+  wasmtime_store_epoch_deadline_callback(store, at_deadline, store, delete_in_finalizer);
+  wasmtime_store_epoch_deadline_callback(store, at_deadline, NULL, NULL);
+}
+
+static void a_store_is_not_deleted_by_a_finalizer_of_its_own(void) {
+  static const char *const words = "`wasmtime_store_delete`: a finalizer of the store's is running";
+  ends_the_process(words, death_by_collection);
+  ends_the_process(words, death_by_data);
+  ends_the_process(words, death_by_a_replaced_limiter);
+  ends_the_process(words, death_by_a_replaced_deadline_callback);
+}
+
+static wasmtime_error_t *delete_for_memory(void *env, const wasm_memorytype_t *ty, size_t minimum, size_t maximum,
+                                           size_t reserved, size_t guard, wasmtime_linear_memory_t *ret) {
+  (void)env, (void)ty, (void)minimum, (void)maximum, (void)reserved, (void)guard, (void)ret;
+  wasmtime_store_delete(store);
+  return NULL;
+}
+
+static void with_memories(wasm_config_t *config) {
+  wasmtime_memory_creator_t creator = {.new_memory = delete_for_memory};
+  wasmtime_config_host_memory_creator_set(config, &creator);
+}
+
+static void a_store_is_not_deleted_by_what_makes_its_memories(void) {
+  ends_the_process("`wasmtime_store_delete`: a memory of the host's is being made", death_in_a_limiter_by_creation);
+}
+
+// -- Roots that were given back, and vectors that no memory holds
+
+static void death_by_two_unroots(void) {
+  wasmtime_externref_t value, copy;
+  expect(wasmtime_externref_new(ctx, NULL, NULL, &value));
+  copy = value;
+  wasmtime_externref_unroot(&value);
+  wasmtime_externref_unroot(&copy);
+}
+
+static void death_by_a_dead_root(void) {
+  wasmtime_externref_t value, copy;
+  expect(wasmtime_externref_new(ctx, NULL, NULL, &value));
+  copy = value;
+  wasmtime_externref_unroot(&value);
+  wasmtime_externref_data(ctx, &copy);
+}
+
+static void a_root_is_given_back_once(void) {
+  ends_the_process("`wasmtime_externref_t`: the reference was unrooted before", death_by_two_unroots);
+  ends_the_process("`wasmtime_externref_t`: the reference was unrooted before", death_by_a_dead_root);
+}
+
+static wasm_byte_vec_t bytes;
+static wasm_val_vec_t vals;
+static wasm_valtype_vec_t valtypes;
+
+DEATH(wasm_byte_vec_new, wasm_byte_vec_new(&bytes, SIZE_MAX, ""))
+DEATH(wasm_byte_vec_new_uninitialized, wasm_byte_vec_new_uninitialized(&bytes, SIZE_MAX))
+DEATH(wasm_val_vec_new_uninitialized, wasm_val_vec_new_uninitialized(&vals, SIZE_MAX / 16))
+DEATH(wasm_valtype_vec_new, wasm_valtype_vec_new(&valtypes, SIZE_MAX / 8, NULL))
+
+static void vectors_that_no_memory_holds(void) {
+  ENDS(wasm_byte_vec_new);
+  ENDS(wasm_byte_vec_new_uninitialized);
+  ENDS(wasm_val_vec_new_uninitialized);
+  ENDS(wasm_valtype_vec_new);
+  ends_the_process("there is no memory for 18446744073709551615 elements", death_by_wasm_byte_vec_new);
+}
+
 static void nobody_waits_for_what_is_raised(void) {
   ENDS(ampoule_native_raise_trap);
   ENDS(ampoule_native_raise_error);
@@ -310,6 +434,11 @@ int main(void) {
   RUN(functions_that_are_null);
   RUN_WITH(with_epochs, a_deadline_that_goes_on_in_no_known_way);
   RUN(a_store_is_not_deleted_by_its_guest);
+  RUN(a_store_is_not_deleted_by_its_limiter);
+  RUN(a_store_is_not_deleted_by_a_finalizer_of_its_own);
+  RUN_WITH(with_memories, a_store_is_not_deleted_by_what_makes_its_memories);
+  RUN(a_root_is_given_back_once);
+  RUN(vectors_that_no_memory_holds);
   RUN(nobody_waits_for_what_is_raised);
   RUN(a_profile_is_of_one_engine);
   RUN_WITH(with_shared_memories, objects_know_no_shared_memory);

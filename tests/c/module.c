@@ -28,6 +28,26 @@ static wasmtime_error_t *new_from(const void *bytes, size_t len) {
   return error;
 }
 
+// Compilation says what it was doing as well; validation does not.
+static void validation_gives_the_validators_words_alone(void) {
+  static const struct {
+    const char *wat, *message;
+  } cases[] = {
+      {"(module (func (result i32)))", "type mismatch: expected i32 but nothing on stack (at offset 0x18)"},
+      {"(module (export \"a\" (func 3)))", "unknown function 3: exported function index out of bounds (at offset 0xb)"},
+  };
+  for (int i = 0; i < 2; i++) {
+    wasm_byte_vec_t binary;
+    expect_ok(wasmtime_wat2wasm(cases[i].wat, strlen(cases[i].wat), &binary));
+    wasmtime_error_t *error = wasmtime_module_validate(engine, (const uint8_t *)binary.data, binary.size);
+    if (expect(error != NULL)) expect(!strcmp(test_take_message(error), cases[i].message));
+    wasm_byte_vec_delete(&binary);
+  }
+  static const uint8_t component[] = {0, 'a', 's', 'm', 13, 0, 1, 0};
+  wasmtime_error_t *error = wasmtime_module_validate(engine, component, sizeof component);
+  if (expect(error != NULL)) expect(!strcmp(test_take_message(error), "component passed to module validation"));
+}
+
 static void garbage_is_an_error(void) {
   static const uint8_t huge[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 6, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x60};
   static const uint8_t locals[] = {0,    'a', 's', 'm', 1, 0,    0,    0,    1,    4,    1,    0x60, 0,   0, 3,
@@ -351,6 +371,7 @@ static void one_thread(wasm_config_t *config) {
 
 int main(void) {
   RUN(an_invalid_module_is_an_error);
+  RUN(validation_gives_the_validators_words_alone);
   RUN(garbage_is_an_error);
   RUN(a_truncated_module_is_an_error_at_every_length);
   RUN(flipped_bits_never_harm);

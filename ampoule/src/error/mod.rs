@@ -95,6 +95,9 @@ pub enum ErrorKind {
     /// The bytes are not a module, or not one that this engine runs.
     #[error("{}", Shortened(&.0.to_string()))]
     Decode(#[from] DecodeError),
+    /// What [`crate::Module::validate`] found, in the validator's words alone.
+    #[error("{}", validators_words(.0))]
+    Invalid(DecodeError),
     /// A function body that breaks a rule of the spec.
     #[error("{}", Shortened(&.error.to_string()))]
     Body {
@@ -408,6 +411,13 @@ impl ErrorKind {
 }
 
 impl std::error::Error for Error {}
+
+fn validators_words(error: &DecodeError) -> String {
+    match error {
+        DecodeError::Component => "component passed to module validation".to_string(),
+        error => error.to_string(),
+    }
+}
 
 /// Says what kind of item a type is, for messages.
 pub(crate) fn extern_kind(ty: &ExternType) -> &'static str {

@@ -34,7 +34,8 @@ pub(crate) fn collect(store: &mut Store) {
     }
     live.into_iter().for_each(|raw| store.externrefs.mark(raw));
     // The values' own drop code runs last, when the store is whole again.
-    drop(store.externrefs.sweep());
+    let dead = store.externrefs.sweep();
+    store.finalize(dead);
 }
 
 fn instance_globals(instance: &InstanceData) -> impl Iterator<Item = u32> {

@@ -18,6 +18,9 @@ pub struct ExternRef {
     root: Arc<Root>,
 }
 
+/// What is wrong with a handle that the host has given back already.
+pub const UNROOTED: &str = "the reference was unrooted before";
+
 impl PartialEq for ExternRef {
     /// Whether two handles are the same value.
     fn eq(&self, other: &Self) -> bool {
@@ -46,10 +49,11 @@ impl ExternRef {
     /// The value.
     ///
     /// # Errors
-    /// Where the handle is of another store.
+    /// Where the handle is of another store, or was given back before.
     pub fn data<'a>(&self, store: &'a Store) -> Result<&'a (dyn Any + Send + Sync), Error> {
         store.check_owner(self.store_id)?;
-        Ok(store.externrefs.get(self.root.raw).expect("a rooted value is alive"))
+        // A rooted value is alive: this handle's root was dropped more often than the host had handles.
+        store.externrefs.get(self.root.raw).ok_or_else(|| Error::message(UNROOTED))
     }
 
     /// The reference as guest code holds it. It stays valid while this handle, or anything in the store, keeps it alive.
@@ -79,6 +83,15 @@ impl ExternRef {
     pub unsafe fn from_words(store_id: u64, word: *const ()) -> ExternRef {
         // SAFETY: by the caller.
         ExternRef { store_id, root: unsafe { Arc::from_raw(word.cast::<Root>()) } }
+    }
+
+    /// Whether these words are a handle that the host has not given back. See [`Root::has_handle`] for what can be told.
+    ///
+    /// # Safety
+    /// The words come from [`ExternRef::into_words`].
+    pub unsafe fn words_are_rooted(word: *const ()) -> bool {
+        // SAFETY: by the caller.
+        unsafe { Root::has_handle(word.cast()) }
     }
 
     /// Another handle like the one with these words, which stays as it is.

@@ -138,11 +138,15 @@ fn mismatch(import: &Import, expected: &ExternType, found: &ExternType) -> Error
         (ExternType::Memory(expected), ExternType::Memory(found)) if expected.is_64 != found.is_64 => {
             differ("memory", width(expected.is_64), width(found.is_64))
         }
+        // Reported last, as programs expect: of several differences the limits come first.
         (ExternType::Memory(expected), ExternType::Memory(found))
-            if expected.page_size_log2 != found.page_size_log2 =>
+            if limits_fit((found.min, found.max), (expected.min, expected.max)) =>
         {
             let (expected, found) = (expected.page_size(), found.page_size());
-            format!("memory types incompatible: expected a memory page size of {expected}, found {found}")
+            format!(
+                "memory types incompatible: expected a memory with a page size of {expected}, but received a memory with a page \
+                 size of {found}"
+            )
         }
         (ExternType::Memory(expected), ExternType::Memory(found)) => {
             limits_reason("memory", (expected.min, expected.max), (found.min, found.max))
@@ -325,14 +329,7 @@ unsafe fn fill_in(
 }
 
 fn new_shared(store: &mut Store, ty: &MemoryType) -> Result<SharedMemory, Error> {
-    if let Some(min) = ty.min_byte_len().filter(|&len| store.limits.allow_memory(len)) {
-        memory::ask_for_new(store, ty, min)?;
-    } else {
-        return Err(Error::new(ErrorKind::Limit(format!(
-            "memory minimum size of {} pages exceeds memory limits",
-            ty.min
-        ))));
-    }
+    memory::check_new(store, ty)?;
     SharedMemory::new(&store.engine, ty)
 }
 
@@ -456,6 +453,7 @@ impl SharedMemory {
             return Err(Error::new(ErrorKind::Type(reason.to_string())));
         }
         ty.check().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
+        memory::initial_byte_len(ty)?;
         let plan = MemoryPlan::new(ty, &engine.config().tunables);
         SharedMemory::with_plan(ty, plan, engine.memories())
             .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))

@@ -197,9 +197,7 @@ pub(crate) fn checked_request<'a>(
 /// The length after growth by `delta_pages`, if the type allows it.
 pub(crate) fn grown_byte_len(ty: &MemoryType, byte_len: usize, delta_pages: u64) -> Result<usize, MemoryError> {
     let pages = (byte_len as u64 >> ty.page_size_log2).checked_add(delta_pages).ok_or(MemoryError::TooLarge)?;
-    // `memory.size` answers in an address, so with pages of one byte the last one can't be had.
-    let countable = ty.is_64 || pages <= u64::from(u32::MAX);
-    let grown = pages.checked_mul(ty.page_size()).filter(|&len| countable && len <= ty.max_byte_len());
+    let grown = pages.checked_mul(ty.page_size()).filter(|&len| ty.allows_byte_len(len) && len <= ty.max_byte_len());
     grown.and_then(|len| usize::try_from(len).ok()).ok_or(MemoryError::TooLarge)
 }
 

@@ -124,11 +124,29 @@ impl Memory {
     }
 }
 
-/// Asks the limiter for a new memory of `min` bytes.
-pub(crate) fn ask_for_new(store: &mut Store, ty: &MemoryType, min: u64) -> Result<(), Error> {
-    store.ask_limiter_for(Resource::Memory, min, ty.max.map(|_| ty.max_byte_len()), || {
-        Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
-    })
+/// The bytes of a new memory.
+///
+/// # Errors
+/// Where no memory can be so long.
+pub(crate) fn initial_byte_len(ty: &MemoryType) -> Result<u64, Error> {
+    ty.min_byte_len().filter(|&len| ty.allows_byte_len(len)).ok_or_else(|| minimum_too_large(ty))
+}
+
+fn minimum_too_large(ty: &MemoryType) -> Error {
+    Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
+}
+
+/// Asks limits and limiter for a new memory.
+///
+/// # Errors
+/// Where one of them refuses.
+pub(crate) fn check_new(store: &mut Store, ty: &MemoryType) -> Result<(), Error> {
+    let min = initial_byte_len(ty)?;
+    debug_assert!(min <= ty.max_byte_len());
+    if !store.limits.allow_memory(min) {
+        return Err(minimum_too_large(ty));
+    }
+    store.ask_limiter_for(Resource::Memory, min, ty.max.map(|_| ty.max_byte_len()), || minimum_too_large(ty))
 }
 
 /// Makes a memory and gives its position. `definition` is its place in an instance's block, or null for the host's.
@@ -139,14 +157,13 @@ pub(crate) fn allocate(
     definition: *mut VmMemory,
 ) -> Result<u32, Error> {
     let plan = MemoryPlan::new(ty, &store.engine.config().tunables);
-    let min = ty.min_byte_len().filter(|&len| store.limits.allow_memory(len)).ok_or_else(|| {
-        Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
-    })?;
-    debug_assert!(min <= ty.max_byte_len());
-    ask_for_new(store, ty, min)?;
+    check_new(store, ty)?;
     let pooled = !definition.is_null() && store.engine.pool().is_some();
     let memory = match &store.engine.config().host_memories {
-        Some(creator) if !pooled => Bytes::Host(HostLinearMemory::new(creator, ty)?),
+        Some(creator) if !pooled => {
+            let creator = creator.clone();
+            Bytes::Host(store.calling_host(HOST_MEMORY, |_| HostLinearMemory::new(&creator, ty))?)
+        }
         _ => {
             // What the host makes for itself is not the pool's.
             let source = if pooled { store.engine.instance_memories() } else { store.engine.memories() };
@@ -171,7 +188,7 @@ pub(crate) fn allocate(
 /// Grows a memory; `None` where it can't, and nothing changed.
 ///
 /// # Errors
-/// What the store's limiter says.
+/// What the store's limiter says, and as [`growth`].
 pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Result<Option<u64>, Error> {
     let data = &store.instances.memories[position as usize];
     let current = data.memory.byte_len() as u64;
@@ -179,7 +196,7 @@ pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Result<Optio
         // Asks for the size, and is no growth that a limit could refuse.
         return Ok(Some(current >> data.ty.page_size_log2));
     }
-    let request = growth(&data.ty, current, delta);
+    let request = growth(&data.ty, current, delta)?;
     let allowed = request.desired <= data.ty.max_byte_len() && store.limits.allow_memory(request.desired);
     let grown = if allowed && store.ask_limiter(&request)? { enlarge(store, position, delta) } else { None };
     if grown.is_none() {
@@ -189,15 +206,25 @@ pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Result<Optio
 }
 
 /// What a limiter is asked before a memory of this type grows.
-pub(crate) fn growth(ty: &MemoryType, current: u64, delta: u64) -> LimitRequest {
-    let desired = delta.saturating_mul(ty.page_size()).saturating_add(current);
-    let maximum = ty.max.map(|_| ty.max_byte_len());
-    LimitRequest { resource: Resource::Memory, grows: true, current, desired, maximum }
+///
+/// # Errors
+/// Where the pages are so small that the size can't be told from a failure, whatever the maximum is.
+pub(crate) fn growth(ty: &MemoryType, current: u64, delta: u64) -> Result<LimitRequest, Error> {
+    let desired = delta.checked_mul(ty.page_size()).and_then(|more| more.checked_add(current));
+    if let Some(len) = desired.filter(|&len| !ty.allows_byte_len(len)) {
+        return Err(Error::new(ErrorKind::Limit(format!("disallowing growth to {len:#x} bytes based on page size"))));
+    }
+    let (desired, maximum) = (desired.unwrap_or(u64::MAX), ty.max.map(|_| ty.max_byte_len()));
+    Ok(LimitRequest { resource: Resource::Memory, grows: true, current, desired, maximum })
 }
 
+/// What is being called while a memory of the host's is made or grows.
+const HOST_MEMORY: &str = "a memory of the host's is being made or grows";
+
 fn enlarge(store: &mut Store, position: u32, delta: u64) -> Option<u64> {
+    let before =
+        store.calling_host(HOST_MEMORY, |store| store.instances.memories[position as usize].memory.grow(delta));
     let data = &mut store.instances.memories[position as usize];
-    let before = data.memory.grow(delta);
     debug_assert!(data.own.as_deref().is_none_or(|own| std::ptr::eq(own, data.definition)));
     // SAFETY: the definition lives as long as the store, and no guest code runs on another thread: it isn't shared.
     unsafe {

@@ -199,7 +199,7 @@ impl Module {
     /// # Errors
     /// See [`Module::new`].
     pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<(), Error> {
-        validated(engine, bytes).map(|_| ()).map_err(|invalid| invalid.error.into())
+        validated(engine, bytes).map(|_| ()).map_err(|invalid| Error::new(ErrorKind::Invalid(invalid.error)))
     }
 
     /// The compiled module as bytes, for [`Module::deserialize`]. Compiles what hasn't been.

@@ -339,7 +339,13 @@ impl Store {
     /// An idle fiber for a task.
     #[inline]
     fn take_fiber(&mut self) -> Result<Box<Fiber>, Error> {
-        self.fibers.spare.take().map_or_else(|| self.engine.stacks().take(), Ok)
+        match self.fibers.spare.take() {
+            Some(fiber) => Ok(fiber),
+            None if self.engine.config().host_stacks.is_some() => {
+                self.calling_host("a stack of the host's is being made", |store| store.engine.stacks().take())
+            }
+            None => self.engine.stacks().take(),
+        }
     }
 
     #[inline]

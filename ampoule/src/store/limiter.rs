@@ -74,7 +74,8 @@ impl Store {
     /// While the limiter runs.
     pub fn set_limiter(&mut self, limiter: Option<Box<dyn Limiter>>) -> Result<(), Error> {
         self.limiter.check_idle()?;
-        self.limiter.limiter = limiter;
+        let before = std::mem::replace(&mut self.limiter.limiter, limiter);
+        self.finalize(before);
         Ok(())
     }
 
@@ -127,7 +128,7 @@ impl Store {
         self.limiter.busy = true;
         self.vm.entry.stack.keep_asking();
         let stack_limit = std::mem::replace(&mut self.vm.stack_limit, usize::MAX);
-        let answer = run(&mut *limiter);
+        let answer = self.calling_host("the store's limiter is running", |_| run(&mut *limiter));
         self.vm.stack_limit = stack_limit;
         self.limiter = LimiterRoom { limiter: Some(limiter), busy: false };
         Ok(Some(answer))

@@ -84,6 +84,8 @@ pub struct Store {
     data: Data,
     /// State of the host's other libraries, one value per type.
     slots: Slots,
+    /// What of the host's is being called, outside of any guest; see [`Store::calling_host`].
+    calling_host: Option<&'static str>,
     /// Why the guest is being unwound; taken by whoever entered it.
     pub(crate) pending: Option<Error>,
     /// Entry points that are plain C functions, and what their calls leave.
@@ -95,6 +97,9 @@ pub struct Store {
 unsafe impl Send for Store {}
 // SAFETY: `&Store` only reads, and nothing in a store has interior mutability that isn't atomic.
 unsafe impl Sync for Store {}
+
+/// What is being called while the host's values are dropped.
+const FINALIZER: &str = "a finalizer of the store's is running";
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -125,6 +130,7 @@ impl Store {
             limits: Limits::default(),
             fibers: Fibers::default(),
             limiter: LimiterRoom::default(),
+            calling_host: None,
             instances: Instances::default(),
             externrefs: ExternRefs::default(),
             gc_heap: None,
@@ -230,14 +236,42 @@ impl Store {
 
     /// What happens when the deadline passes; without a callback the guest traps with [`crate::TrapCode::Interrupt`].
     pub fn epoch_deadline_callback(&mut self, callback: Option<epoch::Callback>) {
-        self.epoch.then = callback.map_or(AtDeadline::Interrupt, AtDeadline::Ask);
+        let then = callback.map_or(AtDeadline::Interrupt, AtDeadline::Ask);
+        let before = std::mem::replace(&mut self.epoch.then, then);
+        self.finalize(before);
     }
 
     /// Makes asynchronous calls yield when the deadline passes, which is then put `ticks` beyond the epoch at which they go on.
     /// The store takes asynchronous calls only from then on.
     pub fn epoch_deadline_yield_and_update(&mut self, ticks: u64) {
-        self.epoch.then = AtDeadline::Yield(ticks);
+        let before = std::mem::replace(&mut self.epoch.then, AtDeadline::Yield(ticks));
+        self.finalize(before);
         self.require_async();
+    }
+
+    /// Calls something of the host's in the middle of work on the store, perhaps outside of any guest: a store that is deleted from
+    /// there would be used afterwards.
+    pub(crate) fn calling_host<R>(&mut self, what: &'static str, call: impl FnOnce(&mut Store) -> R) -> R {
+        let before = self.calling_host.replace(what);
+        let answer = call(self);
+        self.calling_host = before;
+        answer
+    }
+
+    /// Puts a library's value into its slot, and drops the one that was there.
+    pub fn replace_slot<T: Any + Send + Sync>(&mut self, value: T) {
+        let before = self.slots.insert(value);
+        self.finalize(before);
+    }
+
+    /// Drops what the host handed over, which may have a finalizer.
+    pub(crate) fn finalize<T>(&mut self, value: T) {
+        self.calling_host(FINALIZER, |_| drop(value));
+    }
+
+    /// Why the store must not be deleted now; `None` where it may be.
+    pub fn in_use(&self) -> Option<&'static str> {
+        if self.is_running() { Some("the store's guest is running") } else { self.calling_host }
     }
 
     /// Makes sure that the store may hold references to host values.
@@ -292,6 +326,8 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        // Until the end: the finalizers of all that the store has run now.
+        self.calling_host = Some(FINALIZER);
         self.end_tasks();
         // The embedder's value outlives what may still refer to it through host functions' finalizers, as the C
         // interface's order of destruction is: first what the store holds, then the data. Field order does the rest.

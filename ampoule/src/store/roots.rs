@@ -2,12 +2,28 @@
 //! counted cell with the store, and a cell that only the store still holds is dead at the next collection.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One reference held by the host.
 #[derive(Debug)]
 pub(crate) struct Root {
     /// The raw reference. Never zero.
     pub(crate) raw: u32,
+    /// Whether the store is gone, so that all that share the cell are handles.
+    orphaned: AtomicBool,
+}
+
+impl Root {
+    /// Whether a handle shares the cell that `root` leads to: false where the host has given back each one that it had. Best effort:
+    /// the next collection frees a cell without handles.
+    ///
+    /// # Safety
+    /// `root` leads to a cell.
+    pub(crate) unsafe fn has_handle(root: *const Root) -> bool {
+        // SAFETY: by the caller; the count is only looked at.
+        let cell = std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(root) });
+        Arc::strong_count(&cell) > 1 || cell.orphaned.load(Ordering::Relaxed)
+    }
 }
 
 /// The host's references of one store.
@@ -26,7 +42,7 @@ impl Roots {
         if self.cells.len() >= self.prune_at.max(1024) {
             self.prune();
         }
-        let cell = Arc::new(Root { raw });
+        let cell = Arc::new(Root { raw, orphaned: AtomicBool::new(false) });
         self.cells.push(cell.clone());
         cell
     }
@@ -55,5 +71,11 @@ impl Roots {
     /// Lets go of the raw arguments added since there were `count`.
     pub(crate) fn release_in_flight(&mut self, count: usize) {
         self.in_flight.truncate(count);
+    }
+}
+
+impl Drop for Roots {
+    fn drop(&mut self) {
+        self.cells.iter().for_each(|cell| cell.orphaned.store(true, Ordering::Relaxed));
     }
 }

@@ -128,6 +128,7 @@ fn info_of(error: &Error) -> ampoule_error_info_t {
             info.system_errno = error.raw_os_error().unwrap_or_default();
         }
         ErrorKind::Decode(DecodeError::Invalid { offset, .. })
+        | ErrorKind::Invalid(DecodeError::Invalid { offset, .. })
         | ErrorKind::Body { error: DecodeError::Invalid { offset, .. }, .. } => {
             info.has |= HAS_MODULE_OFFSET;
             info.module_offset = *offset;
@@ -174,7 +175,7 @@ fn kind_of(kind: &ErrorKind) -> ampoule_error_kind_t {
         ErrorKind::Exit(_) => Exit,
         ErrorKind::Host(_) => Host,
         ErrorKind::Exception => Exception,
-        ErrorKind::Decode(_) | ErrorKind::Body { .. } => InvalidModule,
+        ErrorKind::Decode(_) | ErrorKind::Invalid(_) | ErrorKind::Body { .. } => InvalidModule,
         ErrorKind::Text(_) => Text,
         ErrorKind::Compile(_) => Compile,
         ErrorKind::WrongStore | ErrorKind::Link(LinkError::WrongStore | LinkError::WrongEngine { .. }) => WrongStore,

@@ -31,7 +31,7 @@ pub extern "C" fn wasm_exporttype_vec_new_empty(out: &mut MaybeUninit<wasm_expor
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_exporttype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_exporttype_vec_t>, size: usize) {
-    Vector::of_defaults(size).give(out);
+    Vector::of_defaults("wasm_exporttype_vec_new_uninitialized", size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn wasm_exporttype_vec_new(
     data: *const Option<Box<wasm_exporttype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from(size, data) }.give(out);
+    unsafe { Vector::moved_from("wasm_exporttype_vec_new", size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]

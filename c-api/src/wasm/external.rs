@@ -81,7 +81,7 @@ pub extern "C" fn wasm_extern_vec_new_empty(out: &mut MaybeUninit<wasm_extern_ve
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_vec_new_uninitialized(out: &mut MaybeUninit<wasm_extern_vec_t>, size: usize) {
-    Vector::of_defaults(size).give(out);
+    Vector::of_defaults("wasm_extern_vec_new_uninitialized", size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn wasm_extern_vec_new(
     data: *const Option<Box<wasm_extern_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from(size, data) }.give(out);
+    unsafe { Vector::moved_from("wasm_extern_vec_new", size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]

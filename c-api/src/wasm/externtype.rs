@@ -36,7 +36,7 @@ pub extern "C" fn wasm_externtype_vec_new_empty(out: &mut MaybeUninit<wasm_exter
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_externtype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_externtype_vec_t>, size: usize) {
-    Vector::of_defaults(size).give(out);
+    Vector::of_defaults("wasm_externtype_vec_new_uninitialized", size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn wasm_externtype_vec_new(
     data: *const Option<Box<wasm_externtype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from(size, data) }.give(out);
+    unsafe { Vector::moved_from("wasm_externtype_vec_new", size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]

@@ -120,7 +120,7 @@ fn host_func(
         let store = weak.upgrade().ok_or_else(|| Error::message("the store is being freed"))?;
         let args =
             args.iter().map(|arg| wasm_val_t::new(&store, arg.clone())).collect::<Result<wasm_val_vec_t, _>>()?;
-        let mut answers = wasm_val_vec_t::of_defaults(results.len());
+        let mut answers = wasm_val_vec_t::of_defaults("wasm_func_call", results.len());
         if let Some(trap) = callback(&args, &mut answers) {
             return Err(trap.0);
         }

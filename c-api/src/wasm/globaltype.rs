@@ -43,7 +43,7 @@ pub extern "C" fn wasm_globaltype_vec_new_empty(out: &mut MaybeUninit<wasm_globa
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_globaltype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_globaltype_vec_t>, size: usize) {
-    Vector::of_defaults(size).give(out);
+    Vector::of_defaults("wasm_globaltype_vec_new_uninitialized", size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn wasm_globaltype_vec_new(
     data: *const Option<Box<wasm_globaltype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from(size, data) }.give(out);
+    unsafe { Vector::moved_from("wasm_globaltype_vec_new", size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]

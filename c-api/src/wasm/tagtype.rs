@@ -39,7 +39,7 @@ pub extern "C" fn wasm_tagtype_vec_new_empty(out: &mut MaybeUninit<wasm_tagtype_
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_tagtype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_tagtype_vec_t>, size: usize) {
-    Vector::of_defaults(size).give(out);
+    Vector::of_defaults("wasm_tagtype_vec_new_uninitialized", size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn wasm_tagtype_vec_new(
     data: *const Option<Box<wasm_tagtype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from(size, data) }.give(out);
+    unsafe { Vector::moved_from("wasm_tagtype_vec_new", size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]

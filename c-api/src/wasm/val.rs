@@ -130,13 +130,13 @@ pub extern "C" fn wasm_val_vec_new_empty(out: &mut MaybeUninit<wasm_val_vec_t>) 
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_val_vec_new_uninitialized(out: &mut MaybeUninit<wasm_val_vec_t>, size: usize) {
-    Vector::of_defaults(size).give(out);
+    Vector::of_defaults("wasm_val_vec_new_uninitialized", size).give(out);
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasm_val_vec_new(out: &mut MaybeUninit<wasm_val_vec_t>, size: usize, data: *const wasm_val_t) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from(size, data) }.give(out);
+    unsafe { Vector::moved_from("wasm_val_vec_new", size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
