@@ -16,7 +16,8 @@
  * caller's. What is not marked is borrowed: an argument for the duration of the
  * call, a result for as long as the object it was taken from.
  *
- * **Null.** Pointers must not be null unless a comment allows it.
+ * **Null.** Pointers must not be null unless a comment allows it. The functions
+ * that delete one object allow it, and do nothing.
  *
  * **Misuse.** A function that can return no error ends the process, with a message
  * that names the function, where the library notices that it was misused: by a
@@ -975,7 +976,7 @@ WASM_API_EXTERN const wasm_ref_t *wasm_trap_as_ref_const(
 WASM_API_EXTERN const wasm_trap_t *wasm_ref_as_trap_const(
     const wasm_ref_t *ref);
 
-/// Returns a trap with `message`, which must end in a NUL and is copied.
+/// Returns a trap with `message`, which ends in a NUL and is copied.
 /// `store` is not looked at.
 WASM_API_EXTERN own wasm_trap_t *wasm_trap_new(
     wasm_store_t *store, const wasm_message_t *message);
@@ -1025,9 +1026,9 @@ WASM_API_EXTERN const wasm_ref_t *wasm_foreign_as_ref_const(
 WASM_API_EXTERN const wasm_foreign_t *wasm_ref_as_foreign_const(
     const wasm_ref_t *ref);
 
-/// Returns a new foreign object, owned by the caller. In a store that may hold no
-/// references to host values (`wasmtime_config_gc_support_set`, or a pool without
-/// space for them) that is misuse, which ends the process.
+/// Returns a new foreign object, owned by the caller; null in a store that may
+/// hold no references to host values (`wasmtime_config_gc_support_set`, or a pool
+/// without space for them).
 WASM_API_EXTERN own wasm_foreign_t *wasm_foreign_new(wasm_store_t *store);
 
 /* ----------------------------------------------------------------------------
@@ -1504,7 +1505,7 @@ WASM_API_EXTERN own wasm_instance_t *wasm_instance_new(
     wasm_store_t *store, const wasm_module_t *module,
     const wasm_extern_vec_t *imports, own wasm_trap_t **trap);
 /// Makes `*out` the exports, in the order of the module's export types. A shared
-/// memory among them ends the process: this API has none.
+/// memory among them is null: this API has none.
 WASM_API_EXTERN void wasm_instance_exports(
     const wasm_instance_t *instance, own wasm_extern_vec_t *out);
 

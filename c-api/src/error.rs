@@ -17,7 +17,7 @@ pub unsafe extern "C" fn wasmtime_error_new(message: *const c_char) -> Box<wasmt
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_error_delete(_error: Box<wasmtime_error_t>) {}
+pub extern "C" fn wasmtime_error_delete(_error: Option<Box<wasmtime_error_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_error_message(error: &wasmtime_error_t, message: &mut MaybeUninit<wasm_name_t>) {

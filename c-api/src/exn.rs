@@ -16,7 +16,7 @@ pub struct wasmtime_exn_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_exn_delete(_exn: Box<wasmtime_exn_t>) {}
+pub extern "C" fn wasmtime_exn_delete(_exn: Option<Box<wasmtime_exn_t>>) {}
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_exn_new(

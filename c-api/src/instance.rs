@@ -63,7 +63,7 @@ pub struct wasmtime_instance_pre_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_instance_pre_delete(_instance_pre: Box<wasmtime_instance_pre_t>) {}
+pub extern "C" fn wasmtime_instance_pre_delete(_instance_pre: Option<Box<wasmtime_instance_pre_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_instance_pre_instantiate(

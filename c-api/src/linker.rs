@@ -31,7 +31,7 @@ pub extern "C" fn wasmtime_linker_clone(linker: &wasmtime_linker_t) -> Box<wasmt
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_linker_delete(_linker: Box<wasmtime_linker_t>) {}
+pub extern "C" fn wasmtime_linker_delete(_linker: Option<Box<wasmtime_linker_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_linker_allow_shadowing(linker: &mut wasmtime_linker_t, allow_shadowing: bool) {

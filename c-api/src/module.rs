@@ -34,7 +34,7 @@ pub unsafe extern "C" fn wasmtime_module_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_module_delete(_m: Box<wasmtime_module_t>) {}
+pub extern "C" fn wasmtime_module_delete(_m: Option<Box<wasmtime_module_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_module_clone(m: &wasmtime_module_t) -> Box<wasmtime_module_t> {

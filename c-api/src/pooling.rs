@@ -15,7 +15,7 @@ pub extern "C" fn wasmtime_pooling_allocation_config_new() -> Box<wasmtime_pooli
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_pooling_allocation_config_delete(_pool: Box<wasmtime_pooling_allocation_config_t>) {}
+pub extern "C" fn wasmtime_pooling_allocation_config_delete(_pool: Option<Box<wasmtime_pooling_allocation_config_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_pooling_allocation_config_max_unused_warm_slots_set(

@@ -24,7 +24,7 @@ pub struct wasmtime_guestprofiler_modules_t<'a> {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_guestprofiler_delete(_guestprofiler: Box<wasmtime_guestprofiler_t>) {}
+pub extern "C" fn wasmtime_guestprofiler_delete(_guestprofiler: Option<Box<wasmtime_guestprofiler_t>>) {}
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_guestprofiler_new(

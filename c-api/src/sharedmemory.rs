@@ -24,7 +24,7 @@ pub extern "C" fn wasmtime_sharedmemory_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_sharedmemory_delete(_memory: Box<wasmtime_sharedmemory_t>) {}
+pub extern "C" fn wasmtime_sharedmemory_delete(_memory: Option<Box<wasmtime_sharedmemory_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_sharedmemory_clone(memory: &wasmtime_sharedmemory_t) -> Box<wasmtime_sharedmemory_t> {

@@ -29,7 +29,7 @@ impl wasi_config_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasi_config_delete(_config: Box<wasi_config_t>) {}
+pub extern "C" fn wasi_config_delete(_config: Option<Box<wasi_config_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasi_config_new() -> Box<wasi_config_t> {

@@ -128,9 +128,6 @@ DEATH(wasm_globaltype_new, wasm_globaltype_new(wasm_valtype_new_i32(), 9))
 static const wasm_limits_t backwards = {2, 1};
 DEATH(wasm_memorytype_new, wasm_memorytype_new(&backwards))
 
-static wasm_message_t message = {4, "text"};
-DEATH(wasm_trap_new, wasm_trap_new(NULL, &message))
-
 static wasmtime_valtype_t no_type = {.kind = 66};
 DEATH(wasmtime_valtype_to_wasm, wasmtime_valtype_to_wasm(engine, &no_type))
 
@@ -146,7 +143,6 @@ static void numbers_that_mean_nothing(void) {
   ENDS(wasm_valtype_new);
   ENDS(wasm_globaltype_new);
   ENDS(wasm_memorytype_new);
-  ENDS(wasm_trap_new);
   unknown = func_extern(no_func());
   unknown.kind = 66;
   ENDS(wasmtime_extern_type);
@@ -392,40 +388,6 @@ static void a_profile_is_of_one_engine(void) {
   wasm_engine_delete(second);
 }
 
-// -- What the portable API declares and this library doesn't have
-
-static wasm_store_t *objects;
-static wasm_instance_t *object;
-static wasm_extern_vec_t exports;
-
-DEATH(wasm_instance_exports, wasm_instance_exports(object, &exports))
-DEATH(wasm_foreign_new, wasm_foreign_new(objects))
-
-static void with_shared_memories(wasm_config_t *config) { wasmtime_config_shared_memory_set(config, true); }
-
-static void objects_know_no_shared_memory(void) {
-  wasm_byte_vec_t binary;
-  const char *wat = "(module (memory (export \"m\") 1 2 shared))";
-  expect_ok(wasmtime_wat2wasm(wat, strlen(wat), &binary));
-  objects = wasm_store_new(engine);
-  wasm_module_t *module = wasm_module_new(objects, &binary);
-  wasm_extern_vec_t none = WASM_EMPTY_VEC;
-  object = wasm_instance_new(objects, module, &none, NULL);
-  if (expect(object != NULL)) ENDS(wasm_instance_exports);
-  wasm_instance_delete(object);
-  wasm_module_delete(module);
-  wasm_store_delete(objects);
-  wasm_byte_vec_delete(&binary);
-}
-
-static void without_references(wasm_config_t *config) { wasmtime_config_gc_support_set(config, false); }
-
-static void there_is_no_foreign_object_without_references(void) {
-  objects = wasm_store_new(engine);
-  ENDS(wasm_foreign_new);
-  wasm_store_delete(objects);
-}
-
 int main(void) {
   RUN(handles_of_another_store);
   RUN(a_store_of_another_engine_than_the_linkers);
@@ -441,8 +403,6 @@ int main(void) {
   RUN(vectors_that_no_memory_holds);
   RUN(nobody_waits_for_what_is_raised);
   RUN(a_profile_is_of_one_engine);
-  RUN_WITH(with_shared_memories, objects_know_no_shared_memory);
-  RUN_WITH(without_references, there_is_no_foreign_object_without_references);
   return test_summary();
 }
 

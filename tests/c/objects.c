@@ -221,6 +221,49 @@ static void host_information_is_null(void) {
   end();
 }
 
+// -- Where there is nothing to answer, the answer is null
+
+static void with_shared_memories(wasm_config_t *config) { wasmtime_config_shared_memory_set(config, true); }
+
+static void a_shared_memory_among_the_exports_is_null(void) {
+  objects = wasm_store_new(engine);
+  wasm_extern_vec_t none = WASM_EMPTY_VEC, exports;
+  wasm_instance_t *instance =
+      object_instance("(module (memory (export \"m\") 1 2 shared) (func (export \"f\")))", none, &exports);
+  expect(exports.size == 2 && exports.data[0] == NULL && wasm_extern_kind(exports.data[1]) == WASM_EXTERN_FUNC);
+  wasm_extern_vec_delete(&exports);
+  wasm_instance_delete(instance);
+  wasm_store_delete(objects);
+}
+
+static void without_references(wasm_config_t *config) { wasmtime_config_gc_support_set(config, false); }
+
+static void there_is_no_foreign_object_without_references(void) {
+  objects = wasm_store_new(engine);
+  expect(wasm_foreign_new(objects) == NULL);
+  wasm_store_delete(objects);
+}
+
+static void a_message_without_a_nul_is_a_message(void) {
+  wasm_message_t unended = {4, (char *)"text"}, nothing = WASM_EMPTY_VEC;
+  wasm_trap_t *trap = wasm_trap_new(NULL, &unended), *empty = wasm_trap_new(NULL, &nothing);
+  expect_trap_says(trap, "text");
+  wasm_trap_delete(empty);
+}
+
+static void null_is_deleted_in_vain(void) {
+  wasm_trap_delete(NULL);
+  wasm_frame_delete(NULL);
+  wasm_func_delete(NULL);
+  wasm_module_delete(NULL);
+  wasm_valtype_delete(NULL);
+  wasm_config_delete(NULL);
+  wasm_engine_delete(NULL);
+  wasm_store_delete(NULL);
+  wasmtime_error_delete(NULL);
+  wasmtime_linker_delete(NULL);
+}
+
 int main(void) {
   RUN(a_function_is_called);
   RUN(what_does_not_fit_is_a_trap);
@@ -230,5 +273,9 @@ int main(void) {
   RUN(a_module_is_shared_and_serialized);
   RUN(an_import_that_does_not_fit_is_a_trap);
   RUN(host_information_is_null);
+  RUN_HERE_WITH(with_shared_memories, a_shared_memory_among_the_exports_is_null);
+  RUN_HERE_WITH(without_references, there_is_no_foreign_object_without_references);
+  RUN_HERE(a_message_without_a_nul_is_a_message);
+  RUN_HERE(null_is_deleted_in_vain);
   return test_summary();
 }

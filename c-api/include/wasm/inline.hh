@@ -412,7 +412,8 @@ inline ownvec<Extern> Instance::exports() const {
   wasm_instance_exports(raw.get(), &list);
   auto made = ownvec<Extern>::make_uninitialized(list.size);
   for (size_t i = 0; i < list.size; i++) {
-    made[i] = Access::wrap(wasm_extern_copy(list.data[i]));
+    const wasm_extern_t *item = list.data[i];
+    made[i] = item ? Access::wrap(wasm_extern_copy(item)) : nullptr;
   }
   wasm_extern_vec_delete(&list);
   return made;

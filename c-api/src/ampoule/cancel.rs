@@ -30,7 +30,7 @@ pub extern "C" fn ampoule_cancel_token_clone(token: &ampoule_cancel_token_t) -> 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn ampoule_cancel_token_delete(_token: Box<ampoule_cancel_token_t>) {}
+pub extern "C" fn ampoule_cancel_token_delete(_token: Option<Box<ampoule_cancel_token_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn ampoule_cancel_token_generation(token: &ampoule_cancel_token_t) -> u64 {

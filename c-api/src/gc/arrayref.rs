@@ -25,7 +25,7 @@ pub extern "C" fn wasmtime_array_ref_pre_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_array_ref_pre_delete(_pre: Box<wasmtime_array_ref_pre_t>) {}
+pub extern "C" fn wasmtime_array_ref_pre_delete(_pre: Option<Box<wasmtime_array_ref_pre_t>>) {}
 
 /// An `arrayref`: null.
 #[repr(C)]

@@ -107,7 +107,7 @@ fn field_type(function: &str, field: &wasmtime_field_type_t) -> FieldType {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_struct_type_delete(_ty: Box<wasmtime_struct_type_t>) {}
+pub extern "C" fn wasmtime_struct_type_delete(_ty: Option<Box<wasmtime_struct_type_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_struct_type_copy(ty: &wasmtime_struct_type_t) -> Box<wasmtime_struct_type_t> {
@@ -143,7 +143,7 @@ pub extern "C" fn wasmtime_array_type_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_array_type_delete(_ty: Box<wasmtime_array_type_t>) {}
+pub extern "C" fn wasmtime_array_type_delete(_ty: Option<Box<wasmtime_array_type_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_array_type_copy(ty: &wasmtime_array_type_t) -> Box<wasmtime_array_type_t> {
@@ -176,7 +176,7 @@ pub extern "C" fn wasmtime_exn_type_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_exn_type_delete(_ty: Box<wasmtime_exn_type_t>) {}
+pub extern "C" fn wasmtime_exn_type_delete(_ty: Option<Box<wasmtime_exn_type_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exn_type_copy(ty: &wasmtime_exn_type_t) -> Box<wasmtime_exn_type_t> {

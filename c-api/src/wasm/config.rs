@@ -9,7 +9,7 @@ pub struct wasm_config_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_config_delete(_config: Box<wasm_config_t>) {}
+pub extern "C" fn wasm_config_delete(_config: Option<Box<wasm_config_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_config_new() -> Box<wasm_config_t> {

@@ -10,7 +10,7 @@ pub struct wasm_engine_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_engine_delete(_engine: Box<wasm_engine_t>) {}
+pub extern "C" fn wasm_engine_delete(_engine: Option<Box<wasm_engine_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_engine_new() -> Box<wasm_engine_t> {

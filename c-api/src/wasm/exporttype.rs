@@ -19,7 +19,7 @@ impl wasm_exporttype_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_exporttype_delete(_type: Box<wasm_exporttype_t>) {}
+pub extern "C" fn wasm_exporttype_delete(_type: Option<Box<wasm_exporttype_t>>) {}
 
 /// A vector of exports.
 pub type wasm_exporttype_vec_t = Vector<Option<Box<wasm_exporttype_t>>>;

@@ -18,7 +18,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_delete(_item: Box<wasm_extern_t>) {}
+pub extern "C" fn wasm_extern_delete(_item: Option<Box<wasm_extern_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_copy(item: &wasm_extern_t) -> Box<wasm_extern_t> {

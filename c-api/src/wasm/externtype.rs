@@ -24,7 +24,7 @@ pub const WASM_EXTERN_MEMORY: wasm_externkind_t = 3;
 pub const WASM_EXTERN_TAG: wasm_externkind_t = 4;
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_delete(_type: Box<wasm_externtype_t>) {}
+pub extern "C" fn wasm_externtype_delete(_type: Option<Box<wasm_externtype_t>>) {}
 
 /// A vector of extern types.
 pub type wasm_externtype_vec_t = Vector<Option<Box<wasm_externtype_t>>>;

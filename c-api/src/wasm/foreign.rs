@@ -2,7 +2,6 @@
 
 use super::object::{HostInfo, Object, wasm_ref_t};
 use super::store::wasm_store_t;
-use crate::boundary::expect;
 use crate::foreign::Finalizer;
 use ampoule::ExternRef;
 use std::ffi::c_void;
@@ -14,7 +13,7 @@ use std::ptr;
 pub struct wasm_foreign_t(wasm_ref_t);
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_delete(_foreign: Box<wasm_foreign_t>) {}
+pub extern "C" fn wasm_foreign_delete(_foreign: Option<Box<wasm_foreign_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_foreign_copy(foreign: &wasm_foreign_t) -> Box<wasm_foreign_t> {
@@ -68,8 +67,7 @@ pub extern "C" fn wasm_ref_as_foreign_const(r: Option<&wasm_ref_t>) -> Option<&w
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_new(store: &wasm_store_t) -> Box<wasm_foreign_t> {
-    let made = ExternRef::new(store.store.get(), Box::new(HostInfo::default()));
-    let value = expect("wasm_foreign_new", made);
-    Box::new(wasm_foreign_t(wasm_ref_t { object: Object::Foreign { store: store.store.clone(), value } }))
+pub extern "C" fn wasm_foreign_new(store: &wasm_store_t) -> Option<Box<wasm_foreign_t>> {
+    let value = ExternRef::new(store.store.get(), Box::new(HostInfo::default())).ok()?;
+    Some(Box::new(wasm_foreign_t(wasm_ref_t { object: Object::Foreign { store: store.store.clone(), value } })))
 }

@@ -36,7 +36,7 @@ impl Clone for wasm_frame_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_frame_delete(_frame: Box<wasm_frame_t>) {}
+pub extern "C" fn wasm_frame_delete(_frame: Option<Box<wasm_frame_t>>) {}
 
 /// A vector of frames, innermost first.
 pub type wasm_frame_vec_t = Vector<Option<Box<wasm_frame_t>>>;

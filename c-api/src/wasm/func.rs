@@ -28,7 +28,7 @@ impl wasm_func_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_delete(_func: Box<wasm_func_t>) {}
+pub extern "C" fn wasm_func_delete(_func: Option<Box<wasm_func_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_func_copy(func: &wasm_func_t) -> Box<wasm_func_t> {

@@ -25,7 +25,7 @@ impl wasm_functype_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_functype_delete(_type: Box<wasm_functype_t>) {}
+pub extern "C" fn wasm_functype_delete(_type: Option<Box<wasm_functype_t>>) {}
 
 /// A vector of function types.
 pub type wasm_functype_vec_t = Vector<Option<Box<wasm_functype_t>>>;

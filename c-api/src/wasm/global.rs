@@ -29,7 +29,7 @@ impl wasm_global_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_delete(_global: Box<wasm_global_t>) {}
+pub extern "C" fn wasm_global_delete(_global: Option<Box<wasm_global_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_global_copy(global: &wasm_global_t) -> Box<wasm_global_t> {

@@ -31,7 +31,7 @@ impl wasm_globaltype_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_globaltype_delete(_type: Box<wasm_globaltype_t>) {}
+pub extern "C" fn wasm_globaltype_delete(_type: Option<Box<wasm_globaltype_t>>) {}
 
 /// A vector of global types.
 pub type wasm_globaltype_vec_t = Vector<Option<Box<wasm_globaltype_t>>>;

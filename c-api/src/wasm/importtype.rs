@@ -20,7 +20,7 @@ impl wasm_importtype_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_importtype_delete(_type: Box<wasm_importtype_t>) {}
+pub extern "C" fn wasm_importtype_delete(_type: Option<Box<wasm_importtype_t>>) {}
 
 /// A vector of imports.
 pub type wasm_importtype_vec_t = Vector<Option<Box<wasm_importtype_t>>>;

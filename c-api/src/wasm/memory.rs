@@ -27,7 +27,7 @@ impl wasm_memory_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_delete(_memory: Box<wasm_memory_t>) {}
+pub extern "C" fn wasm_memory_delete(_memory: Option<Box<wasm_memory_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_memory_copy(memory: &wasm_memory_t) -> Box<wasm_memory_t> {

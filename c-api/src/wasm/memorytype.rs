@@ -31,7 +31,7 @@ impl wasm_memorytype_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memorytype_delete(_type: Box<wasm_memorytype_t>) {}
+pub extern "C" fn wasm_memorytype_delete(_type: Option<Box<wasm_memorytype_t>>) {}
 
 /// A vector of memory types.
 pub type wasm_memorytype_vec_t = Vector<Option<Box<wasm_memorytype_t>>>;

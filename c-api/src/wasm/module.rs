@@ -33,7 +33,7 @@ impl wasm_module_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_delete(_module: Box<wasm_module_t>) {}
+pub extern "C" fn wasm_module_delete(_module: Option<Box<wasm_module_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_copy(module: &wasm_module_t) -> Box<wasm_module_t> {
@@ -92,7 +92,7 @@ pub struct wasm_shared_module_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_shared_module_delete(_shared: Box<wasm_shared_module_t>) {}
+pub extern "C" fn wasm_shared_module_delete(_shared: Option<Box<wasm_shared_module_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_share(module: &wasm_module_t) -> Box<wasm_shared_module_t> {

@@ -57,7 +57,7 @@ impl WeakStoreRef {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_store_delete(_store: Box<wasm_store_t>) {}
+pub extern "C" fn wasm_store_delete(_store: Option<Box<wasm_store_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_store_new(engine: &wasm_engine_t) -> Box<wasm_store_t> {

@@ -27,7 +27,7 @@ impl wasm_table_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_delete(_table: Box<wasm_table_t>) {}
+pub extern "C" fn wasm_table_delete(_table: Option<Box<wasm_table_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_table_copy(table: &wasm_table_t) -> Box<wasm_table_t> {

@@ -28,7 +28,7 @@ impl wasm_tabletype_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tabletype_delete(_type: Box<wasm_tabletype_t>) {}
+pub extern "C" fn wasm_tabletype_delete(_type: Option<Box<wasm_tabletype_t>>) {}
 
 /// A vector of table types.
 pub type wasm_tabletype_vec_t = Vector<Option<Box<wasm_tabletype_t>>>;

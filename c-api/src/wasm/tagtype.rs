@@ -27,7 +27,7 @@ impl wasm_tagtype_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tagtype_delete(_type: Box<wasm_tagtype_t>) {}
+pub extern "C" fn wasm_tagtype_delete(_type: Option<Box<wasm_tagtype_t>>) {}
 
 /// A vector of tag types.
 pub type wasm_tagtype_vec_t = Vector<Option<Box<wasm_tagtype_t>>>;

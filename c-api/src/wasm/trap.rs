@@ -4,14 +4,14 @@ use super::bytes::wasm_message_t;
 use super::frame::{frames_of, wasm_frame_t, wasm_frame_vec_t};
 use super::object::{Object, wasm_ref_t, wasm_trap_t};
 use super::store::wasm_store_t;
-use crate::boundary::{give_trap, misuse};
+use crate::boundary::give_trap;
 use crate::foreign::{Finalizer, Foreign};
 use ampoule::Error;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_trap_delete(_trap: Box<wasm_trap_t>) {}
+pub extern "C" fn wasm_trap_delete(_trap: Option<Box<wasm_trap_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_trap_copy(trap: &wasm_trap_t) -> Box<wasm_trap_t> {
@@ -60,9 +60,9 @@ pub extern "C" fn wasm_ref_as_trap_const(r: Option<&wasm_ref_t>) -> Option<&wasm
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_trap_new(_store: *const wasm_store_t, message: &wasm_message_t) -> Box<wasm_trap_t> {
-    let Some((0, text)) = message.as_slice().split_last() else {
-        misuse("wasm_trap_new", "the message must end in a NUL");
-    };
+    // The header asks for a NUL at the end, which is no part of the text; without one, all of it is text.
+    let message = message.as_slice();
+    let text = message.strip_suffix(&[0]).unwrap_or(message);
     give_trap(Error::host(String::from_utf8_lossy(text)))
 }
 

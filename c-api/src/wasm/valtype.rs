@@ -64,7 +64,7 @@ pub struct wasm_valtype_t {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_valtype_delete(_type: Box<wasm_valtype_t>) {}
+pub extern "C" fn wasm_valtype_delete(_type: Option<Box<wasm_valtype_t>>) {}
 
 /// A vector of value types.
 pub type wasm_valtype_vec_t = Vector<Option<Box<wasm_valtype_t>>>;
