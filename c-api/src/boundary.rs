@@ -1,6 +1,7 @@
 //! The conversions at the boundary: what C passes becomes what Rust takes, what Rust gives becomes what C expects.
 
 use crate::error::wasmtime_error_t;
+pub use crate::misuse::misuse;
 use crate::wasm::object::wasm_trap_t;
 use ampoule::{Error, Store};
 use std::mem::MaybeUninit;
@@ -129,13 +130,6 @@ pub fn expect<T>(function: &str, result: Result<T, Error>) -> T {
 #[cold]
 fn misuse_of(function: &str, error: Error) -> ! {
     misuse(function, &error.to_string())
-}
-
-/// Ends the process because of misuse that no function can report.
-#[cold]
-pub fn misuse(function: &str, reason: &str) -> ! {
-    eprintln!("`{function}`: {reason}");
-    std::process::abort()
 }
 
 /// The error of a null function where a function is needed.

@@ -26,6 +26,7 @@
 
 pub mod boundary;
 pub mod foreign;
+pub mod misuse;
 pub mod own;
 
 pub mod wasi;

@@ -3,7 +3,7 @@
 //! The C structs are all one generic Rust type. Elements that are objects are `Option<Box<T>>`: C sees pointers, of which the
 //! ones not filled in yet are null.
 
-use crate::boundary::misuse;
+use crate::misuse::misuse;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 
