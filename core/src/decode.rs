@@ -129,7 +129,6 @@ impl<'a> Decoder<'a> {
             }
             Payload::CodeSectionEntry(body) => {
                 let check = self.validator.code_section_entry(&body)?;
-                self.module.bodies.push(body.range());
                 self.bodies.push(Body { check, body });
             }
             Payload::CustomSection(section) => self.custom(&section),
@@ -228,6 +227,10 @@ impl<'a> Decoder<'a> {
 
     fn datas(&mut self, section: DataSectionReader<'a>) -> Result<(), DecodeError> {
         self.validator.data_section(&section)?;
+        // The count is the guest's word; the bytes are there, and a segment has at least two.
+        let range = section.range();
+        let most = (range.end - range.start) as usize / 2;
+        let mut datas = Vec::with_capacity((section.count() as usize).min(most));
         for data in section {
             let data = data?;
             let end = data.range.end;
@@ -237,8 +240,9 @@ impl<'a> Decoder<'a> {
                     Some((MemoryIndex(memory_index), self.const_expr(&offset_expr)?))
                 }
             };
-            self.module.datas.push(DataSegment { active, bytes: end - data.data.len() as u64..end });
+            datas.push(DataSegment { active, bytes: end - data.data.len() as u64..end });
         }
+        self.module.datas = datas.into();
         Ok(())
     }
 
@@ -263,6 +267,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn finish(mut self) -> Result<Decoded<'a>, DecodeError> {
+        self.module.bodies = self.bodies.iter().map(|body| body.body.range()).collect::<Vec<_>>().into();
         let imported = self.module.num_imported_functions;
         let placed = self.hints.iter().filter_map(|&(func, offset, likely)| {
             let body = self.module.bodies.get((func as usize).checked_sub(imported)?)?;
@@ -352,7 +357,8 @@ impl<'a> Decoder<'a> {
     }
 
     fn const_expr(&mut self, expr: &wasmparser::ConstExpr<'a>) -> Result<ConstExpr, DecodeError> {
-        let mut ops = Vec::new();
+        // Nearly all have one.
+        let mut ops = Vec::with_capacity(1);
         for op in expr.get_operators_reader() {
             ops.push(match op? {
                 Operator::I32Const { value } => ConstOp::I32(value),

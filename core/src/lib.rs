@@ -17,6 +17,7 @@ pub mod const_expr;
 pub mod decode;
 pub mod features;
 pub mod index;
+pub mod late;
 pub mod module;
 pub mod names;
 pub mod trap;

@@ -3,12 +3,16 @@
 
 use crate::const_expr::ConstExpr;
 use crate::index::*;
+use crate::late::Late;
 use crate::types::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
 
 /// A decoded, validated module. Index spaces list imports first. Ranges are byte offsets into the module's bytes.
+///
+/// What is skipped in serialization, an artifact keeps in a way of its own, or it is told by the rest
+/// ([`ModuleDescription::number_func_refs`]).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ModuleDescription {
     /// The name section's module name.
@@ -26,7 +30,8 @@ pub struct ModuleDescription {
     /// How many of the functions are imported.
     pub num_imported_functions: usize,
     /// The body of each defined function: its locals and operators, without the size before them.
-    pub bodies: Vec<Range<u64>>,
+    #[serde(skip)]
+    pub bodies: Late<Range<u64>>,
     /// The type of each table.
     pub tables: Vec<TableType>,
     /// How many of the tables are imported.
@@ -48,10 +53,12 @@ pub struct ModuleDescription {
     /// Element segments.
     pub elems: Vec<ElemSegment>,
     /// Data segments.
-    pub datas: Vec<DataSegment>,
+    #[serde(skip)]
+    pub datas: Late<DataSegment>,
     /// The functions that a reference may be made to, in the order of their [`FuncRefIndex`].
     pub func_refs: Vec<FuncIndex>,
     /// For each function its position in `func_refs`, or `u32::MAX`.
+    #[serde(skip)]
     pub func_ref_positions: Vec<u32>,
     /// The content of the name section, to be read when a name is asked for.
     pub name_section: Option<Range<u64>>,
@@ -155,7 +162,7 @@ impl ElemItems {
 }
 
 /// A data segment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DataSegment {
     /// The memory and offset it is copied to at instantiation, or `None` for a passive one.
     pub active: Option<(MemoryIndex, ConstExpr)>,
@@ -204,6 +211,16 @@ impl ModuleDescription {
             Item::Table(index) => ExternType::Table(self.tables[index.index()]),
             Item::Memory(index) => ExternType::Memory(self.memories[index.index()]),
             Item::Global(index) => ExternType::Global(self.globals[index.index()]),
+        }
+    }
+
+    /// Fills in `func_ref_positions`, from `func_refs`.
+    pub fn number_func_refs(&mut self) {
+        self.func_ref_positions = vec![u32::MAX; self.functions.len()];
+        for (position, func) in self.func_refs.iter().enumerate() {
+            if let Some(slot) = self.func_ref_positions.get_mut(func.index()) {
+                *slot = position as u32;
+            }
         }
     }
 

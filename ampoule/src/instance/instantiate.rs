@@ -379,6 +379,10 @@ pub(crate) unsafe fn evaluate(instance: &InstanceData, expr: &ConstExpr) -> VmVa
 
 /// The value of an offset expression; 32-bit ones are addresses, so they are zero-extended.
 unsafe fn offset_of(instance: &InstanceData, expr: &ConstExpr, is_64: bool) -> u64 {
+    // As nearly all are.
+    if let Some(constant) = expr.constant_offset() {
+        return constant;
+    }
     // SAFETY: by the caller, the record is linked; validation saw to the type.
     unsafe {
         let value = evaluate(instance, expr);

@@ -3,7 +3,8 @@
 //! ```text
 //! header        see `Header`: ten 64-bit words, little-endian             \
 //! identity      version and target, then features, tunables, builtins      | covered by the first checksum,
-//! description   the `ModuleDescription`, and thunks for its types           | checked at every load
+//! description   the `ModuleDescription`, and thunks for its types;          | checked at every load
+//!               its data segments and bodies, decoded when asked for       |
 //! index         for each function five 32-bit words, see `IndexEntry`      /
 //! infos         what is known of each function, decoded when asked for     \
 //! kept bytes    the parts of the module that are still needed: data         | covered by the second checksum, checked
@@ -22,6 +23,7 @@ use ampoule_core::artifact::FunctionInfo;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::features::Features;
 use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::late::Late;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::Tunables;
 use ampoule_machine::arch::cpu;
@@ -30,13 +32,15 @@ use ampoule_machine::code::CodeError;
 use ampoule_machine::code::link::Text;
 use ampoule_machine::code::space::REGION_MAX;
 use ampoule_machine::os::mmap::{Access, Mapping, PAGE};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::fs::File;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The first bytes of every artifact. The last one counts layouts of the file.
-const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x02";
+const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x03";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -55,7 +59,7 @@ pub struct Expected<'a> {
 /// A module out of an artifact.
 pub struct Loaded {
     /// What the module's bytes said.
-    pub module: ModuleDescription,
+    pub module: Arc<ModuleDescription>,
     /// The parts of them that are still needed.
     pub bytes: KeptBytes,
     /// Its code.
@@ -88,6 +92,8 @@ pub fn serialize<'a>(
     file.extend_from_slice(&identity(made_for)?);
     let identity_end = file.len();
     append(&mut file, module)?;
+    append_late(&mut file, &module.datas)?;
+    append_late(&mut file, &module.bodies)?;
     file.extend_from_slice(thunks);
     let description_end = file.len();
     let mut infos = Vec::new();
@@ -108,7 +114,7 @@ pub fn serialize<'a>(
     let checked_end = file.len();
     file.extend_from_slice(&infos);
     let infos_end = file.len();
-    for range in kept_ranges(module, made_for.tunables) {
+    for range in kept_ranges(module, keeps_debug_sections(made_for.tunables)) {
         let kept = bytes(&range);
         assert_eq!(kept.len() as u64, range.end - range.start, "the bytes are the module's");
         file.extend_from_slice(kept);
@@ -197,13 +203,24 @@ fn load(
     let bytes = storage.bytes();
     let made_with = check_identity(&bytes[Header::LEN..header.identity_end as usize], expected)?;
     let description = &bytes[header.identity_end as usize..header.description_end as usize];
-    let (module, thunks): (ModuleDescription, &[u8]) = postcard::take_from_bytes(description).map_err(unreadable)?;
+    let (mut module, rest): (ModuleDescription, _) = postcard::take_from_bytes(description).map_err(unreadable)?;
+    module.number_func_refs();
+    let (datas, rest) = take_late(&storage, rest)?;
+    let (bodies, thunks) = take_late(&storage, rest)?;
+    (module.datas, module.bodies) = (datas, bodies);
     let thunks = thunks.into();
+    let module = Arc::new(module);
     if header.functions != module.bodies.len() as u64 {
         return Err(damaged("its functions don't fit its description"));
     }
     let spans = read_spans(&header, bytes)?;
-    let kept = KeptBytes::new(&storage, &header, &module, &made_with)?;
+    let kept = KeptBytes {
+        storage: storage.clone(),
+        at: header.infos_end..header.kept_end,
+        module: module.clone(),
+        with_debug_sections: keeps_debug_sections(&made_with),
+        ranges: OnceLock::new(),
+    };
     let read_info = {
         let storage = storage.clone();
         move |func| read_info(&header, storage.bytes(), func)
@@ -292,35 +309,38 @@ fn read_info(header: &Header, file: &[u8], func: DefinedFuncIndex) -> Option<Fun
 /// The parts of a module's bytes that an artifact keeps.
 pub struct KeptBytes {
     storage: Arc<Storage>,
-    /// Ranges in the module, ascending, and where they start in the artifact.
-    ranges: Box<[(Range<u64>, usize)]>,
+    /// Where they lie in the artifact, one after another.
+    at: Range<u64>,
+    module: Arc<ModuleDescription>,
+    with_debug_sections: bool,
+    /// Ascending in the module; worked out when first needed.
+    ranges: OnceLock<Box<[KeptRange]>>,
 }
 
+/// A range in the module, and where it starts in the artifact.
+type KeptRange = (Range<u64>, usize);
+
 impl KeptBytes {
-    fn new(
-        storage: &Arc<Storage>,
-        header: &Header,
-        module: &ModuleDescription,
-        tunables: &Tunables,
-    ) -> Result<Self, CodeError> {
-        let mut at = header.infos_end;
-        let mut ranges = Vec::new();
-        for range in kept_ranges(module, tunables) {
-            let end = range.end.checked_sub(range.start).and_then(|len| at.checked_add(len));
-            let end = end.filter(|&end| end <= header.kept_end);
-            let start = std::mem::replace(&mut at, end.ok_or_else(|| damaged("its data is not complete"))?);
-            ranges.push((range, start as usize));
-        }
-        if at != header.kept_end {
-            return Err(damaged("it has more data than its description"));
-        }
-        Ok(KeptBytes { storage: storage.clone(), ranges: ranges.into() })
+    /// None where they don't fit what the artifact has room for: no artifact that was written and is whole.
+    fn ranges(&self) -> &[KeptRange] {
+        self.ranges.get_or_init(|| {
+            let mut at = self.at.start;
+            let mut place = |range: Range<u64>| {
+                let start = at;
+                at = at.checked_add(range.end.checked_sub(range.start)?)?;
+                Some((range, start as usize))
+            };
+            let ranges: Option<Box<[_]>> =
+                kept_ranges(&self.module, self.with_debug_sections).into_iter().map(&mut place).collect();
+            ranges.filter(|_| at == self.at.end).unwrap_or_default()
+        })
     }
 
     /// The bytes of a range of the module; empty where they are not kept.
     pub fn range(&self, range: &Range<u64>) -> &[u8] {
-        let after = self.ranges.partition_point(|(kept, _)| kept.start <= range.start);
-        let Some((kept, at)) = after.checked_sub(1).map(|before| &self.ranges[before]) else { return &[] };
+        let ranges = self.ranges();
+        let after = ranges.partition_point(|(kept, _)| kept.start <= range.start);
+        let Some((kept, at)) = after.checked_sub(1).map(|before| &ranges[before]) else { return &[] };
         if range.start > range.end || range.end > kept.end {
             return &[];
         }
@@ -331,14 +351,17 @@ impl KeptBytes {
 
 impl Debug for KeptBytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("KeptBytes").field(&self.ranges).finish()
+        f.debug_tuple("KeptBytes").field(&self.ranges()).finish()
     }
 }
 
+fn keeps_debug_sections(tunables: &Tunables) -> bool {
+    tunables.debug_info || tunables.backtrace_details
+}
+
 /// What of a module's bytes is needed beside its description and code, ascending.
-fn kept_ranges(module: &ModuleDescription, tunables: &Tunables) -> Vec<Range<u64>> {
-    let keeps_debug_sections = tunables.debug_info || tunables.backtrace_details;
-    let debug_sections = module.debug_sections.iter().filter(|_| keeps_debug_sections).map(|(_, range)| range);
+fn kept_ranges(module: &ModuleDescription, with_debug_sections: bool) -> Vec<Range<u64>> {
+    let debug_sections = module.debug_sections.iter().filter(|_| with_debug_sections).map(|(_, range)| range);
     let datas = module.datas.iter().map(|data| &data.bytes);
     let mut ranges: Vec<_> = datas.chain(&module.name_section).chain(debug_sections).cloned().collect();
     ranges.retain(|range| range.start < range.end);
@@ -487,7 +510,28 @@ impl IndexEntry {
     }
 }
 
-fn append(file: &mut Vec<u8>, value: &impl serde::Serialize) -> Result<(), CodeError> {
+/// Appends a list so that it can be taken without being decoded: the number of its elements, then its bytes.
+fn append_late<T: Serialize + Clone + Default>(file: &mut Vec<u8>, list: &Late<T>) -> Result<(), CodeError> {
+    let mut encoded = Vec::new();
+    append(&mut encoded, &**list)?;
+    append(file, &(list.len(), encoded))
+}
+
+/// The list at the start of `bytes`, which are a part of the storage, and what follows it.
+fn take_late<'a, T>(storage: &Arc<Storage>, bytes: &'a [u8]) -> Result<(Late<T>, &'a [u8]), CodeError>
+where
+    T: DeserializeOwned + Clone + Default + 'static,
+{
+    let ((len, encoded), rest): ((usize, &[u8]), _) = postcard::take_from_bytes(bytes).map_err(unreadable)?;
+    if len > encoded.len() {
+        return Err(damaged("a list is shorter than it says"));
+    }
+    let start = encoded.as_ptr().addr() - storage.bytes().as_ptr().addr();
+    let (storage, range) = (storage.clone(), start..start + encoded.len());
+    Ok((Late::new(len, move || postcard::from_bytes(&storage.bytes()[range.clone()]).ok()), rest))
+}
+
+fn append(file: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<(), CodeError> {
     let bytes = postcard::to_stdvec(value);
     file.extend_from_slice(&bytes.map_err(|error| CodeError::Artifact(format!("cannot serialize: {error}")))?);
     Ok(())

@@ -242,7 +242,7 @@ impl Module {
         if let Some(pool) = engine.pool() {
             pool.check_module(&loaded.module, &layout)?;
         }
-        let description = Arc::new(loaded.module);
+        let description = loaded.module;
         let thunks = Arc::new(ArtifactThunks::new(loaded.thunks, description.clone()));
         engine.add_thunks(&thunks);
         let kept = ModuleBytes::Kept(Arc::new(loaded.bytes), thunks);

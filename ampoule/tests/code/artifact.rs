@@ -21,8 +21,8 @@ fn module() -> ModuleDescription {
         name: Some("three".to_string()),
         types: vec![FuncType::new([], [])],
         functions: vec![TypeIndex(0); 3],
-        bodies: vec![0..1, 1..2, 2..3],
-        datas: vec![DataSegment { active: None, bytes: 10..20 }, DataSegment { active: None, bytes: 25..30 }],
+        bodies: vec![0..1, 1..2, 2..3].into(),
+        datas: vec![DataSegment { active: None, bytes: 10..20 }, DataSegment { active: None, bytes: 25..30 }].into(),
         name_section: Some(40..44),
         byte_len: 100,
         ..Default::default()

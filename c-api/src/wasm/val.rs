@@ -4,7 +4,7 @@ use super::object::wasm_ref_t;
 use super::store::StoreRef;
 use super::valtype::{WASM_EXTERNREF, WASM_F32, WASM_F64, WASM_FUNCREF, WASM_I32, WASM_I64, wasm_valkind_t};
 use crate::own::Vector;
-use ampoule::{Error, Val, ValType};
+use ampoule::{Error, RefType, Val, ValType};
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 /// A value with its kind. It owns the reference in it.
@@ -53,9 +53,11 @@ impl wasm_val_t {
 
     /// Refuses the types whose values it can't hold.
     pub(crate) fn check_holds(ty: ValType) -> Result<(), Error> {
-        match Val::default_for(ty) {
-            Val::AnyRef(_) | Val::ExnRef(_) => Err(Error::message("the portable API has no references of this kind")),
-            Val::V128(_) => Err(Error::message("a vector doesn't fit a value of the portable API")),
+        match ty {
+            ValType::V128 => Err(Error::message("a vector doesn't fit a value of the portable API")),
+            ValType::Ref(ty) if !matches!(ty.top(), RefType::Func | RefType::Extern) => {
+                Err(Error::message("the portable API has no references of this kind"))
+            }
             _ => Ok(()),
         }
     }
