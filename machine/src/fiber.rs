@@ -4,7 +4,7 @@
 //! for that: who gives it up resumes it with [`Wake::GiveUp`](crate::arch::switch::Wake), and its frames return one by one ([`crate::arch::divert`] sees to
 //! those of the guest).
 
-use crate::arch::switch::Link;
+use crate::arch::switch::{Link, Wake};
 use crate::arch::valgrind::StackRegistration;
 use crate::os::mmap::{Access, Mapping, PAGE};
 use crate::stack;
@@ -12,6 +12,7 @@ use crate::stack_registry::{self, stack_around};
 use ampoule_core::vm::VmStackBounds;
 use std::io;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
 /// The least stack that a fiber gets, whatever was asked for: below that, the engine's own frames would not fit.
@@ -167,5 +168,73 @@ impl Fiber {
     /// Ends an idle fiber, and gives its stack.
     pub fn end(self) -> FiberStack {
         self.stack
+    }
+}
+
+/// Runs `work` with at least `needed` bytes of stack: here where so many are left, otherwise on a stack of its own. For what compiles, or
+/// reads what a guest wrote, wherever that is called: on a small thread, on a fiber, in a host function below a deep guest.
+///
+/// A panic in `work` goes on in the caller. Where no stack can be had, `work` runs here and takes its chances.
+pub fn with_stack<R, W: FnOnce() -> R>(needed: usize, work: W) -> R {
+    if stack::left() >= needed {
+        return work();
+    }
+    let Ok(stack) = FiberStack::new(needed.saturating_mul(2)) else { return work() };
+    on_fiber(&Fiber::new(stack), work)
+}
+
+/// Runs `work` on an idle fiber that nobody else uses.
+#[inline(never)]
+fn on_fiber<R, W: FnOnce() -> R>(fiber: &Fiber, work: W) -> R {
+    struct Job<R, W> {
+        work: Option<W>,
+        result: Option<std::thread::Result<R>>,
+    }
+    unsafe fn run<R, W: FnOnce() -> R>(job: *mut ()) {
+        // SAFETY: the job below, whose owner waits.
+        let job = unsafe { &mut *job.cast::<Job<R, W>>() };
+        let work = job.work.take().expect("a job is done once");
+        job.result = Some(catch_unwind(AssertUnwindSafe(work)));
+    }
+    let mut job = Job { work: Some(work), result: None };
+    // SAFETY: the fiber is idle, by the caller, and no other thread has it. `run` does not unwind, and the job lives until the fiber is left:
+    // `work` does not know the fiber, so it can't be left before its work is done.
+    unsafe {
+        (*fiber.link()).begin(run::<R, W>, (&raw mut job).cast());
+        Link::resume(fiber.link(), Wake::Continue);
+    }
+    match job.result.expect("the fiber was left when its work was done") {
+        Ok(result) => result,
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_thread<R: Send>(stack: usize, f: impl FnOnce() -> R + Send) -> R {
+        std::thread::scope(|scope| {
+            std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, f).unwrap().join().unwrap()
+        })
+    }
+
+    fn deep(levels: usize) -> usize {
+        let block = std::hint::black_box([levels as u8; 1024]);
+        if levels == 0 { 0 } else { deep(levels - 1) + usize::from(block[0] == levels as u8) }
+    }
+
+    #[test]
+    fn work_that_needs_stack_gets_it() {
+        assert_eq!(on_thread(64 << 10, || with_stack(1 << 20, || deep(255))), 255);
+        assert_eq!(on_thread(64 << 10, || with_stack(1 << 20, || with_stack(2 << 20, || deep(1000)))), 1000);
+        assert!(on_thread(64 << 10, || catch_unwind(|| with_stack(1 << 20, || panic!("x")))).is_err());
+    }
+
+    #[test]
+    fn work_that_has_enough_stack_stays_where_it_is() {
+        let here = stack::stack_pointer();
+        assert!(on_thread(8 << 20, stack::left) > 7 << 20);
+        assert!(with_stack(4 << 10, || stack::on_one_stack(here, stack::stack_pointer())));
     }
 }

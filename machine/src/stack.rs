@@ -94,11 +94,8 @@ pub fn on_one_stack(a: usize, b: usize) -> bool {
         || stack_around(a).is_some_and(|stack| both(&stack))
 }
 
-/// Runs `work` with at least `room` bytes of stack: here where there are as many, otherwise on a thread of its own, for which this
-/// one waits.
-///
-/// A panic in `work` goes on in the caller. Where no thread can be made, `work` runs here and takes its chances.
-pub fn with_room<R: Send>(room: usize, work: impl FnOnce() -> R + Send) -> R {
+/// How many bytes are left of the current stack, be it the thread's own, a fiber's, or a foreign one.
+pub fn left() -> usize {
     thread_local!(static BOUNDS: Cell<(usize, usize)> = const { Cell::new((0, 0)) });
     let sp = stack_pointer();
     let (start, end) = BOUNDS.get();
@@ -112,23 +109,7 @@ pub fn with_room<R: Send>(room: usize, work: impl FnOnce() -> R + Send) -> R {
         bounds = found.range();
         BOUNDS.set((bounds.start, bounds.end));
     }
-    if sp - bounds.start >= room {
-        return work();
-    }
-    // The work moves to the thread only once it exists.
-    let mut work = Some(work);
-    let elsewhere = std::thread::scope(|scope| {
-        let work = &mut work;
-        let run = move || (work.take().expect("taken once"))();
-        let thread = std::thread::Builder::new().stack_size(2 * room).spawn_scoped(scope, run);
-        thread.ok().map(|thread| thread.join())
-    });
-    match (elsewhere, work) {
-        (Some(Ok(result)), _) => result,
-        (Some(Err(panic)), _) => std::panic::resume_unwind(panic),
-        (None, Some(work)) => work(),
-        (None, None) => unreachable!("a thread that was not made took the work"),
-    }
+    sp - bounds.start
 }
 
 /// The current thread's own stack, without its guard pages. For the main thread, what it may grow to.
@@ -231,15 +212,5 @@ mod tests {
         let mut stack = VmStackBounds::default();
         let limit = limit_for(&mut stack, base + 0x4ff00, 1 << 30);
         assert_eq!(limit, base + 0x10000 + RESERVE);
-    }
-
-    #[test]
-    fn work_that_needs_room_gets_it() {
-        fn deep(levels: usize) -> usize {
-            let block = std::hint::black_box([levels as u8; 1024]);
-            if levels == 0 { 0 } else { deep(levels - 1) + usize::from(block[0] == levels as u8) }
-        }
-        assert_eq!(on_thread(64 << 10, || with_room(1 << 20, || deep(255))), 255);
-        assert!(on_thread(64 << 10, || std::panic::catch_unwind(|| with_room(1 << 20, || panic!("x")))).is_err());
     }
 }

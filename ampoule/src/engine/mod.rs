@@ -30,10 +30,14 @@ use ampoule_core::types::FuncType;
 use ampoule_machine::builtins::Builtins;
 use ampoule_machine::code::space;
 use ampoule_machine::code::thunks::ThunkCode;
+use ampoule_machine::fiber::with_stack;
 use ampoule_machine::profiling::{self, Reporter};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+
+/// Stack for a compilation.
+pub(crate) const COMPILER_STACK: usize = 1 << 20;
 
 /// An engine. Threads may share it.
 #[derive(Clone)]
@@ -241,8 +245,14 @@ impl Engine {
         known.loaded.push(Arc::downgrade(thunks));
     }
 
+    /// May be called where little stack is left: on a small thread, or by a host function below a deep guest.
     #[cold]
     fn make_thunk(&self, ty: &FuncType, which: Thunk) -> Result<*const u8, Error> {
+        with_stack(COMPILER_STACK, || self.make_thunk_here(ty, which).map(<*const u8>::expose_provenance))
+            .map(std::ptr::with_exposed_provenance)
+    }
+
+    fn make_thunk_here(&self, ty: &FuncType, which: Thunk) -> Result<*const u8, Error> {
         let mut thunks = self.0.thunks.lock().unwrap_or_else(|poison| poison.into_inner());
         let key = (ty.clone(), which as u8);
         if let Some(&code) = thunks.made.get(&key) {

@@ -1,6 +1,8 @@
 //! Thunks in artifacts: an engine without a compiler can call what it has thunks for, and one with a compiler need not make them
 //! again.
 
+#[cfg(feature = "compiler")]
+use crate::engine::COMPILER_STACK;
 use crate::engine::type_registry::Thunk;
 #[cfg(feature = "compiler")]
 use crate::error::{Error, ErrorKind};
@@ -12,6 +14,8 @@ use ampoule_core::module::ModuleDescription;
 use ampoule_core::types::FuncType;
 #[cfg(feature = "compiler")]
 use ampoule_machine::code::CodeError;
+#[cfg(feature = "compiler")]
+use ampoule_machine::fiber::with_stack;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -62,7 +66,7 @@ impl StoredThunk {
 /// # Errors
 /// [`ErrorKind::Compile`] where the back end refuses.
 pub(crate) fn compile_thunk(compiler: &dyn Compiler, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
-    match which {
+    let compile = || match which {
         Thunk::EntryRaw => compiler.entry_thunk(ty, ValueShape::Raw),
         Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
         Thunk::ExitRaw => compiler.exit_thunk(ty, ValueShape::Raw),
@@ -71,8 +75,8 @@ pub(crate) fn compile_thunk(compiler: &dyn Compiler, ty: &FuncType, which: Thunk
         Thunk::ExitNativeEnv => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: false }),
         Thunk::ExitNativeCaller => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: true }),
         Thunk::ExitNativeEnvCaller => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: true }),
-    }
-    .map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))
+    };
+    with_stack(COMPILER_STACK, compile).map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))
 }
 
 /// The thunks of an artifact, decoded when one is asked for.

@@ -7,7 +7,7 @@
 
 use crate::error::text::{BoundedString, MAX_TEXT, Shortened};
 use ampoule_core::index::FuncIndex;
-use ampoule_machine::stack;
+use ampoule_machine::fiber::with_stack;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -176,7 +176,7 @@ impl fmt::Debug for Frame {
 
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = stack::with_room(STACK, || {
+        let shown = with_stack(STACK, || {
             let mut out = BoundedString::new(MAX_SHOWN);
             let is_cut = self.show(&mut out).is_err();
             out.text + if is_cut { "\n  …" } else { "" }

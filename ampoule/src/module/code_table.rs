@@ -7,14 +7,15 @@
 //!   later call it directly.
 //! * **At once** ([`ModuleCode::linked`], and artifacts): everything is there, all calls are direct, and there are no stubs.
 
+use crate::engine::COMPILER_STACK;
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo, RelocationTarget};
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_machine::arch::jumps::{self, HEAD_LEN, JUMPS_LEN, MODULE_SLOT, STUB_JUMP_LEN, STUB_LEN};
 use ampoule_machine::code::link::{self, Text};
 use ampoule_machine::code::space::{self, REGION_MAX, Region};
 use ampoule_machine::code::{CodeError, registry};
+use ampoule_machine::fiber::with_stack;
 use ampoule_machine::os::mmap::PAGE;
-use ampoule_machine::stack;
 use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -45,9 +46,6 @@ pub enum Piece {
     /// The stubs of functions that are compiled at their first call.
     Stubs,
 }
-
-/// Stack for a compilation.
-const COMPILER_STACK: usize = 1 << 20;
 
 /// The code of one module.
 ///
@@ -454,7 +452,7 @@ pub fn compile_all(count: usize, parallel: bool, compile: &CompileFn) -> Result<
 
 fn compile_one(func: DefinedFuncIndex, compile: &CompileFn) -> Result<CompiledFunction, CodeError> {
     // A panic of the compiler must not cross the guest's frames.
-    catch_unwind(AssertUnwindSafe(|| stack::with_room(COMPILER_STACK, || compile(func))))
+    catch_unwind(AssertUnwindSafe(|| with_stack(COMPILER_STACK, || compile(func))))
         .unwrap_or_else(|panic| Err(format!("the compiler panicked: {}", panic_message(&*panic))))
         .map_err(CodeError::Compile)
 }

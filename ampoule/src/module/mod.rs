@@ -31,6 +31,7 @@ use ampoule_core::vm::VmLayout;
 #[cfg(feature = "compiler")]
 use ampoule_machine::code::link::Text;
 use ampoule_machine::code::registry;
+use ampoule_machine::fiber::with_stack;
 use hashbrown::HashMap;
 use std::any::Any;
 use std::borrow::Cow;
@@ -40,6 +41,9 @@ use std::sync::{Arc, OnceLock, Weak};
 
 /// The functions that active segments put into a table, where they are known before instantiation.
 pub(crate) type LazyImage = Arc<[Option<FuncIndex>]>;
+
+/// Stack for what reads modules, and writes them.
+const STACK: usize = 512 << 10;
 
 /// A module. Cheap to clone; threads and stores may share it.
 #[derive(Clone)]
@@ -119,7 +123,8 @@ impl Module {
         if bytes.starts_with(b"\0asm") {
             return Module::from_binary(engine, bytes);
         }
-        let binary = wat::parse_bytes(bytes).map_err(|error| Error::new(ErrorKind::Text(error.to_string())))?;
+        let parse = || wat::parse_bytes(bytes).map_err(|error| Error::new(ErrorKind::Text(error.to_string())));
+        let binary = with_stack(STACK, parse)?;
         Module::from_binary(engine, &binary)
     }
 
@@ -129,7 +134,7 @@ impl Module {
     /// [`ErrorKind::Text`] with the place and the reason.
     #[cfg(feature = "compiler")]
     pub fn binary_of_text(text: &str) -> Result<Vec<u8>, Error> {
-        wat::parse_str(text).map_err(|error| Error::new(ErrorKind::Text(error.to_string())))
+        with_stack(STACK, || wat::parse_str(text).map_err(|error| Error::new(ErrorKind::Text(error.to_string()))))
     }
 
     /// Compiles a module from its binary form; see [`Module::new`].
@@ -138,6 +143,11 @@ impl Module {
     /// See [`Module::new`].
     #[cfg(feature = "compiler")]
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
+        with_stack(STACK, || Module::compiled(engine, bytes))
+    }
+
+    #[cfg(feature = "compiler")]
+    fn compiled(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
         let cached = match &engine.config().cache {
             Some(cache) => Some((
                 cache,
@@ -199,7 +209,8 @@ impl Module {
     /// # Errors
     /// See [`Module::new`].
     pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<(), Error> {
-        validated(engine, bytes).map(|_| ()).map_err(|invalid| Error::new(ErrorKind::Invalid(invalid.error)))
+        let validate = || validated(engine, bytes).map(|_| ());
+        with_stack(STACK, validate).map_err(|invalid| Error::new(ErrorKind::Invalid(invalid.error)))
     }
 
     /// The compiled module as bytes, for [`Module::deserialize`]. Compiles what hasn't been.
@@ -208,8 +219,10 @@ impl Module {
     /// [`ErrorKind::Compile`] where the back end refuses a function.
     #[cfg(feature = "compiler")]
     pub fn serialize(&self) -> Result<Vec<u8>, Error> {
-        let text = self.0.code.text(self.0.engine.config().parallel_compilation)?;
-        ModuleCompiler::of(&self.0.engine).artifact(&self.0.description, &self.0.bytes, &text)
+        with_stack(STACK, || {
+            let text = self.0.code.text(self.0.engine.config().parallel_compilation)?;
+            ModuleCompiler::of(&self.0.engine).artifact(&self.0.description, &self.0.bytes, &text)
+        })
     }
 
     /// The module that [`Module::serialize`] wrote.
@@ -221,7 +234,7 @@ impl Module {
     /// # Safety
     /// The bytes are code, and what is checked only catches mistakes: they must be what [`Module::serialize`] wrote.
     pub unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
-        Module::loaded(engine, artifact::load_bytes(bytes, made_for(engine))?)
+        with_stack(STACK, || Module::loaded(engine, artifact::load_bytes(bytes, made_for(engine))?))
     }
 
     /// As [`Module::deserialize`], from a file, which is mapped rather than read.
@@ -234,7 +247,7 @@ impl Module {
     pub unsafe fn deserialize_file(engine: &Engine, path: &std::path::Path) -> Result<Module, Error> {
         let file =
             std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
-        Module::loaded(engine, artifact::load_file(&file, made_for(engine))?)
+        with_stack(STACK, || Module::loaded(engine, artifact::load_file(&file, made_for(engine))?))
     }
 
     fn loaded(engine: &Engine, loaded: artifact::Loaded) -> Result<Module, Error> {

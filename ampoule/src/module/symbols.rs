@@ -12,7 +12,7 @@ use crate::module::ModuleBytes;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::names::FunctionNames;
-use ampoule_machine::stack;
+use ampoule_machine::fiber::with_stack;
 use dwarf::Dwarf;
 use gimli::{EndianSlice, LittleEndian, SectionId};
 use std::collections::HashMap;
@@ -80,7 +80,7 @@ impl Symbols {
         }
         // DWARF counts from the start of the code section.
         let probe = (offset as u64).saturating_sub(self.description.code_section.start);
-        let found = stack::with_room(STACK, || {
+        let found = with_stack(STACK, || {
             let sections = self.sections();
             self.dwarf(&sections).map(|dwarf| dwarf.sources(&sections, probe)).unwrap_or_default()
         });
@@ -98,7 +98,7 @@ impl Symbols {
 
     /// The line of the operator at an offset in the module's bytes, where DWARF tells it. The first call reads all of it.
     pub(crate) fn line_at(&self, offset: u32) -> Option<&LineOf> {
-        let lines = self.lines.get_or_init(|| stack::with_room(STACK, || self.read_lines()).into());
+        let lines = self.lines.get_or_init(|| with_stack(STACK, || self.read_lines()).into());
         let probe = u64::from(offset).checked_sub(self.description.code_section.start)?;
         let after = lines.partition_point(|start| start.offset <= probe);
         lines[after.checked_sub(1)?].line.as_ref()

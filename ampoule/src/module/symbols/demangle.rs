@@ -11,7 +11,7 @@
 
 use super::itanium;
 use crate::error::text::{BoundedString, MAX_TEXT, Shortened};
-use ampoule_machine::stack;
+use ampoule_machine::fiber::with_stack;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -30,7 +30,7 @@ const STACK: usize = 512 << 10;
 pub(crate) fn demangle(name: &str) -> Cow<'_, str> {
     if name.len() <= MAX_MANGLED
         && is_mangled(name)
-        && let Some(demangled) = stack::with_room(STACK, || demangled(name))
+        && let Some(demangled) = with_stack(STACK, || demangled(name))
     {
         return Cow::Owned(demangled);
     }
