@@ -161,6 +161,25 @@ fn many_small_data_segments_are_not_a_system_call_each() {
     }
 }
 
+#[test]
+fn loading_an_artifact_decodes_no_data_segments() {
+    let segments: String = (0..50_000).map(|at| format!("(data (i32.const {}) \"abcd\")", at * 16)).collect();
+    let engine = Engine::default();
+    let wat = format!("(module (memory (export \"m\") 16) {segments})");
+    let artifact = Module::new(&engine, wat.as_bytes()).unwrap().serialize().unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &artifact).unwrap();
+    // SAFETY: `serialize` wrote it.
+    let load = || unsafe { Module::deserialize_file(&engine, file.path()).unwrap() };
+    drop(load());
+    let (module, faults) = faults_of(load);
+    assert!(faults < 300, "decoded, they are more than 500 pages; {faults} faults");
+    let mut store = Store::new(&engine);
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let memory = instance.get_memory(&store, "m").unwrap();
+    assert_eq!(&memory.bytes(&store).unwrap()[49_999 * 16..50_000 * 16], b"abcd\0\0\0\0\0\0\0\0\0\0\0\0");
+}
+
 /// System calls by which this thread wrote something.
 fn writes_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let writes = || -> u64 {
