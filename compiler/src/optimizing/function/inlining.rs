@@ -10,7 +10,6 @@ use super::locals::OuterLocals;
 use super::translator::{CallSite, FuncTranslator};
 use crate::CompileError;
 use crate::operators::{self, Properties};
-use crate::optimizing::effort::Effort;
 use crate::optimizing::signature::return_area_size;
 use ampoule_core::decode::body_reader;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
@@ -53,7 +52,7 @@ impl<'a> FuncTranslator<'a> {
         let Some(function) = self.input.module.defined_func(callee) else { return Ok(None) };
         let body = body_reader(self.input.bytes, &self.input.module.bodies[function.index()]);
         let ty = self.input.module.func_type(callee);
-        let refused = self.effort == Effort::Least
+        let refused = !self.copies_code()
             || body_len(&body) > LEAF_LEN
             || self.inlining.functions.len() > DEPTH
             || self.inlining.functions.contains(&function)

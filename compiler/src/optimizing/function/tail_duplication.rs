@@ -8,7 +8,6 @@
 use super::translator::FuncTranslator;
 use crate::CompileError;
 use crate::operators::Properties;
-use crate::optimizing::effort::Effort;
 use cranelift_codegen::ir::{Block, InstBuilder};
 use wasmparser::{Operator, OperatorsReader};
 
@@ -39,8 +38,9 @@ impl<'a> FuncTranslator<'a> {
         reader: &OperatorsReader<'a>,
     ) -> Result<Option<Latch<'a>>, CompileError> {
         let Some((end, height, header, exit)) = self.block_in_loop(depth) else { return Ok(None) };
+        let copies_code = self.copies_code();
         let state = &mut self.tail_duplication;
-        if state.copies == COPIES || self.effort == Effort::Least {
+        if state.copies == COPIES || !copies_code {
             return Ok(None);
         }
         let known = match state.latches.get(&end) {

@@ -8,7 +8,7 @@ use crate::{CompileError, ModuleInput};
 use ampoule_core::artifact::INLINED;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex, TypeIndex};
-use ampoule_core::tunables::Tunables;
+use ampoule_core::tunables::{OptLevel, Tunables};
 use ampoule_core::types::{FuncType, RefType, ValType};
 use ampoule_core::vm::VmLayout;
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
@@ -190,6 +190,11 @@ impl<'a> FuncTranslator<'a> {
     /// The choices shared with the runtime.
     pub fn tunables(&self) -> &'a Tunables {
         self.input.tunables
+    }
+
+    /// Whether code is copied where that makes it faster: not where compiling fast is what counts.
+    pub(super) fn copies_code(&self) -> bool {
+        self.effort == Effort::Full && self.tunables().opt_level != OptLevel::None
     }
 
     /// The integer that a value is, where the translator can see that it is a constant. `i32`s are zero-extended.
