@@ -488,6 +488,65 @@ static void poll_from_inside(void) { run_host(poll_own); }
 static void delete_from_inside(void) { run_host(delete_own); }
 static void delete_the_store_from_inside(void) { run_host(delete_store); }
 
+// A call whose host function makes another one; both wait. The inner one is given up from outside, and its host function touches
+// the outer one when it hears of that.
+static pending_t outer_call, inner_call;
+static wasmtime_func_t forever_func, touching_func;
+static void (*touch)(void);
+static bool inner_waits;
+static wasm_trap_t *wait_and_touch(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                   wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)args, (void)nargs, (void)results, (void)nresults;
+  wasm_trap_t *trap = NULL;
+  inner_waits = true;
+  wasmtime_error_t *error = wasmtime_func_call(ctx, &forever_func, NULL, 0, NULL, 0, &trap);
+  if (error) wasmtime_error_delete(error);
+  touch();
+  return NULL;
+}
+static wasm_trap_t *make_inner(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                               wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)args, (void)nargs, (void)results, (void)nresults;
+  begin(&inner_call, &touching_func);
+  while (!inner_waits) expect(!poll(&inner_call));
+  return NULL;
+}
+
+static void poll_outer(void) { poll(&outer_call); }
+static void delete_outer(void) { wasmtime_call_future_delete(outer_call.future); }
+static void delete_inner(void) { wasmtime_call_future_delete(inner_call.future); }
+static void poll_inner(void) { poll(&inner_call); }
+
+static void nest(void (*touched)(void), void (*given_up)(void)) {
+  touch = touched;
+  wasmtime_instance_t nothing = instance_of(NOTHING);
+  forever_func = func_of(&nothing, "forever");
+  wasmtime_instance_t inner = instance_over(host_func(wait_and_touch, NULL),
+                                            "(module (import \"\" \"\" (func $host)) (func (export \"run\") call $host))");
+  touching_func = func_of(&inner, "run");
+  wasmtime_instance_t outer =
+      instance_over(host_func(make_inner, NULL),
+                    "(module (import \"\" \"\" (func $host)) (func (export \"run\") call $host (loop (br 0))))");
+  wasmtime_func_t run = func_of(&outer, "run");
+  wasmtime_context_epoch_deadline_async_yield_and_update(ctx, 0);
+  begin(&outer_call, &run);
+  expect(!poll(&outer_call));
+  while (!inner_call.future) expect(!poll(&outer_call));
+  given_up();
+}
+static void poll_the_outer_when_deleted(void) { nest(poll_outer, delete_inner); }
+static void delete_the_outer_when_deleted(void) { nest(delete_outer, delete_inner); }
+static void poll_the_outer_when_polled(void) { nest(poll_outer, poll_inner); }
+static void delete_the_outer_when_polled(void) { nest(delete_outer, poll_inner); }
+
+static void a_call_that_is_given_up_does_not_touch_the_one_below_it(void) {
+  static const char *const words = "an asynchronous call was polled or deleted by one that it made and that is being given up";
+  ends_the_process(words, poll_the_outer_when_deleted);
+  ends_the_process(words, delete_the_outer_when_deleted);
+  ends_the_process(words, poll_the_outer_when_polled);
+  ends_the_process(words, delete_the_outer_when_polled);
+}
+
 static void what_cannot_be_reported_ends_the_process_with_a_message(void) {
   ends_the_process("`wasmtime_call_future_poll`: the call is over", poll_after_the_end);
   ends_the_process("`wasmtime_call_future_poll`: the call is being polled further out", poll_from_inside);
@@ -507,5 +566,6 @@ int main(void) {
   RUN_WITH(with_own_stacks, a_stack_that_is_none_is_refused_and_given_back);
   RUN(a_stack_smaller_than_guests_may_use_is_refused);
   RUN_UNWATCHED(what_cannot_be_reported_ends_the_process_with_a_message);
+  if (!getenv("AMPOULE_VALGRIND")) RUN_WITH(with_epochs, a_call_that_is_given_up_does_not_touch_the_one_below_it);
   return test_summary();
 }

@@ -508,7 +508,10 @@ impl<W: Work> Drop for Task<W> {
     fn drop(&mut self) {
         match self.core.state {
             // SAFETY: it waits, and the store is ours to use by the contract of `new`.
-            State::Waiting => unsafe { Core::give_up(&mut self.core) },
+            State::Waiting => unsafe {
+                Core::refuse_beneath_running(&self.core);
+                Core::give_up(&mut self.core);
+            },
             // Its frames are below ours, and they need it.
             State::Running => {
                 eprintln!("ampoule: an asynchronous call was deleted by what it runs");
@@ -582,6 +585,7 @@ impl Core {
             let here = (*store).home();
             if let Err(error) = (*store).check_not_given_up() {
                 // The task whose host function polls.
+                Core::refuse_beneath_running(core);
                 return Core::fail(core, error);
             }
             if here != 0
@@ -613,6 +617,29 @@ impl Core {
                 entry.set_outer(RESERVED, 0);
             }
             left
+        }
+    }
+
+    /// Ends the process where a task that runs was made by a host function on this one's stack. Only a task that is being given up runs
+    /// while the one below it waits; ending that one first would free the frames that the other returns to.
+    ///
+    /// # Safety
+    /// The task waits.
+    unsafe fn refuse_beneath_running(core: *const Core) {
+        // SAFETY: by the caller and (2); what runs is alive (3).
+        unsafe {
+            let Some(fiber) = &(*core).fiber else { return };
+            let stack = fiber.stack().range();
+            let mut running: *mut Core = (*(*core).store).vm.entry.running_task.cast();
+            while !running.is_null() {
+                if stack.contains(&(*running).home) {
+                    eprintln!(
+                        "ampoule: an asynchronous call was polled or deleted by one that it made and that is being given up"
+                    );
+                    std::process::abort();
+                }
+                running = (*running).next;
+            }
         }
     }
 

@@ -115,7 +115,9 @@ WASM_API_EXTERN bool wasmtime_call_future_poll(wasmtime_call_future_t *future);
 /// The results are not written. The store can be used as after a trap.
 ///
 /// To delete the future of a store that was deleted is fine. To delete one from
-/// what it runs is misuse that ends the process with a message.
+/// what it runs is misuse that ends the process with a message. What it runs are
+/// also calls that its host functions made: one that is given up while both wait
+/// must neither poll nor delete the future below it.
 WASM_API_EXTERN void wasmtime_call_future_delete(
     wasmtime_call_future_t *future);
 
