@@ -62,6 +62,7 @@ pub use error::backtrace::{Backtrace, Frame};
 pub use error::{Error, LinkError};
 pub use func::Func;
 pub use func::caller::Caller;
+pub use func::future::CallFuture;
 pub use func::typed::{HostResult, IntoHostFunc, TypedFunc, WasmType, WasmTypes};
 pub use func::val::Val;
 pub use gc::exnref::ExnRef;

@@ -1,6 +1,7 @@
 //! Functions, and the way from the host into the guest.
 
 pub mod caller;
+pub mod future;
 pub mod host;
 pub mod native;
 pub mod typed;

@@ -372,7 +372,10 @@ fn type_of<Params: WasmTypes, Results: WasmTypes>() -> FuncType {
     FuncType::new(Params::TYPES.iter().copied(), Results::TYPES.iter().copied())
 }
 
-fn host_func<Params: WasmTypes, Results: WasmTypes, Call>(engine: &Engine, call: Call) -> Result<HostFunc, Error>
+pub(crate) fn host_func<Params: WasmTypes, Results: WasmTypes, Call>(
+    engine: &Engine,
+    call: Call,
+) -> Result<HostFunc, Error>
 where
     Call: Fn(Caller<'_>, Params) -> Result<Results, Error> + Send + Sync + 'static,
 {

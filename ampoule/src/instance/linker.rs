@@ -3,8 +3,9 @@
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, LinkError};
 use crate::func::Func;
+use crate::func::future::{CallFuture, async_host_func};
 use crate::func::host::HostFunc;
-use crate::func::typed::IntoHostFunc;
+use crate::func::typed::{HostResult, IntoHostFunc, WasmTypes};
 use crate::func::val::Val;
 use crate::global::Global;
 use crate::instance::Instance;
@@ -115,6 +116,26 @@ impl Linker {
         closure: impl IntoHostFunc<Params, Results>,
     ) -> Result<&mut Self, Error> {
         let host = closure.into_host_func(&self.engine)?;
+        self.define_host(module, name, host)?;
+        Ok(self)
+    }
+
+    /// Gives an asynchronous closure over Rust's types a name, for every store; see [`Func::wrap_async`].
+    ///
+    /// # Errors
+    /// Where the name is taken and shadowing is off.
+    pub fn func_wrap_async<Params, Closure, Answer>(
+        &mut self,
+        module: &str,
+        name: &str,
+        closure: Closure,
+    ) -> Result<&mut Self, Error>
+    where
+        Params: WasmTypes,
+        Closure: Fn(Params) -> Answer + Send + Sync + 'static,
+        Answer: Future<Output: HostResult> + 'static,
+    {
+        let host = async_host_func(&self.engine, closure)?;
         self.define_host(module, name, host)?;
         Ok(self)
     }
@@ -359,6 +380,15 @@ impl InstancePre {
             }
         }
         instantiate::instantiate_checked(store, &self.module, &imports)
+    }
+
+    /// As [`InstancePre::instantiate`], for a store that takes asynchronous calls: the start function may wait.
+    ///
+    /// # Errors
+    /// See [`InstancePre::instantiate`].
+    pub fn instantiate_async<'a>(&self, store: &'a mut Store) -> CallFuture<'a, Instance> {
+        let pre = self.clone();
+        CallFuture::new(store, move |store| pre.instantiate(store))
     }
 
     /// The module.

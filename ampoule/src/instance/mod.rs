@@ -6,6 +6,7 @@ pub mod linker;
 
 use crate::error::Error;
 use crate::func::Func;
+use crate::func::future::CallFuture;
 use crate::func::typed::{TypedFunc, WasmTypes};
 use crate::global::Global;
 use crate::instance::external::Extern;
@@ -57,6 +58,15 @@ impl Instance {
     /// What the instance had changed by then stays changed, as the spec says.
     pub fn new(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
         crate::instance::instantiate::instantiate(store, module, imports)
+    }
+
+    /// As [`Instance::new`], for a store that takes asynchronous calls: the start function may wait.
+    ///
+    /// # Errors
+    /// See [`Instance::new`].
+    pub fn new_async<'a>(store: &'a mut Store, module: &Module, imports: &[Extern]) -> CallFuture<'a, Instance> {
+        let (module, imports) = (module.clone(), imports.to_vec());
+        CallFuture::new(store, move |store| Instance::new(store, &module, &imports))
     }
 
     pub(crate) fn at(store: &Store, position: u32) -> Instance {
