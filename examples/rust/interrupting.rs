@@ -1,9 +1,9 @@
 //! A guest that never ends, stopped three times: when its fuel is used up, by a time limit, and by a token on another thread.
 //!
 //! ```text
-//! fuel: all fuel consumed by WebAssembly
-//! time limit: the call's time limit has passed
-//! token: the call was cancelled
+//! fuel: wasm trap: all fuel consumed by WebAssembly
+//! time limit: wasm trap: interrupt
+//! token: wasm trap: interrupt
 //! ```
 
 use ampoule::{Config, Engine, Error, Instance, Module, Store};
