@@ -2,10 +2,10 @@
 //! installs before the first guest runs.
 
 use crate::arch::native::SavedArgs;
+use crate::os::sync::OnceLock;
 use ampoule_core::vm::{VmContext, VmFuncRef, VmStoreContext};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
-use std::sync::Once;
 
 /// A function in the C convention, with the parameters and the result that its row in [`ampoule_core::builtins`] tells.
 pub type Code = *const ();
@@ -107,13 +107,13 @@ unsafe impl Sync for Installed {}
 
 pub(crate) static INSTALLED: Installed = Installed(UnsafeCell::new(MaybeUninit::zeroed()));
 
-static INSTALL: Once = Once::new();
+static INSTALL: OnceLock<()> = OnceLock::new();
 
 /// Installs the table of the process. The first call counts: there is one runtime in a copy of this crate.
 pub fn install(builtins: Builtins) {
     // SAFETY: nobody reads before this returns (the callers of `installed` run guests, for which the runtime installed first), and
     // nobody else writes.
-    INSTALL.call_once(|| unsafe {
+    INSTALL.get_or_init(|| unsafe {
         (*INSTALLED.0.get()).write(builtins);
     });
 }
@@ -123,7 +123,7 @@ pub fn install(builtins: Builtins) {
 /// # Panics
 /// Where none was installed.
 pub(crate) fn installed() -> &'static Builtins {
-    assert!(INSTALL.is_completed(), "the runtime installs its functions before it runs a guest");
+    assert!(INSTALL.get().is_some(), "the runtime installs its functions before it runs a guest");
     // SAFETY: written, and never again.
     unsafe { (*INSTALLED.0.get()).assume_init_ref() }
 }

@@ -1,12 +1,13 @@
 // Forks of a host that has an engine: both processes go on with all they had, each with its own.
 // valgrind: skip (guests fault, in the children too)
 //
-// What is promised: a process may fork while no other thread of its own is inside of the library. The child is the parent's copy,
-// with the forking thread alone.
+// What is promised: a process may fork whatever its other threads do in the library. The child is the parent's copy, with the forking
+// thread alone; it uses all but the stores that other threads were using.
 
 #define _XOPEN_SOURCE 700 // nftw
 #include "test.h"
 
+#include <ampoule.h>
 #include <dirent.h>
 #include <ftw.h>
 #include <pthread.h>
@@ -341,6 +342,221 @@ static void other_threads_may_be_idle(void) {
   pthread_join(thread, NULL);
 }
 
+// -- Other threads inside of the engine when we fork
+
+static void *start(void *(*work)(void *), void *arg) {
+  static pthread_t threads[8];
+  static unsigned number;
+  pthread_t *thread = &threads[number++ % 8];
+  if (pthread_create(thread, NULL, work, arg)) abort();
+  return thread;
+}
+
+static void join(void *thread) { pthread_join(*(pthread_t *)thread, NULL); }
+
+static volatile bool stop_threads;
+
+static wasmtime_module_t *slow_module;
+
+// Calls a function whose compilation takes a while, in a store of its own.
+static void *call_slow(void *arg) {
+  wasmtime_store_t *other = wasmtime_store_new(engine, NULL, NULL);
+  wasmtime_context_t *context = wasmtime_store_context(other);
+  wasmtime_context_set_epoch_deadline(context, 1);
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_instance_new(context, slow_module, NULL, 0, &instance, &trap));
+  expect_no_trap(trap);
+  wasmtime_extern_t f = export_in(context, &instance, "f");
+  wasmtime_val_t one = i32_val(1), result = i32_val(0);
+  if (arg) *(volatile bool *)arg = true;
+  expect_ok(wasmtime_func_call(context, &f.of.func, &one, 1, &result, 1, &trap));
+  expect_no_trap(trap);
+  expect(result.of.i32 == 1);
+  wasmtime_store_delete(other);
+  return NULL;
+}
+
+static void compile_what_the_parent_compiles(void) {
+  alarm(60);
+  call_slow(NULL);
+}
+
+static void another_thread_may_be_compiling(void) {
+  enum { BLOCKS = 6000 };
+  static const char block[] = "(block (br_if 0 (local.get 0)) (local.set 0 (i32.add (local.get 0) (i32.const 1))))\n";
+  char *wat = malloc(sizeof block * BLOCKS + 256), *end = wat;
+  end += sprintf(end, "(module (func (export \"f\") (param i32) (result i32)\n");
+  for (int i = 0; i < BLOCKS; i++) end = stpcpy(end, block);
+  stpcpy(end, "local.get 0))");
+  slow_module = module_of(wat);
+  free(wat);
+  volatile bool begun = false;
+  void *thread = start(call_slow, (void *)&begun);
+  while (!begun) usleep(1000);
+  usleep(20000);
+  pid_t child = begin_child(compile_what_the_parent_compiles);
+  join(thread);
+  end_child(child);
+  wasmtime_module_delete(slow_module);
+}
+
+static void *make_and_drop_modules(void *arg) {
+  (void)arg;
+  while (!stop_threads) {
+    wasmtime_store_t *other = wasmtime_store_new(engine, NULL, NULL);
+    wasmtime_context_t *context = wasmtime_store_context(other);
+    wasmtime_instance_t instance = instance_with(context, engine, COUNTER, NULL, 0);
+    wasmtime_extern_t early = export_in(context, &instance, "early");
+    wasmtime_val_t result;
+    wasm_trap_t *trap = NULL;
+    expect_ok(wasmtime_func_call(context, &early.of.func, NULL, 0, &result, 1, &trap));
+    expect_no_trap(trap);
+    wasmtime_store_delete(other);
+  }
+  return NULL;
+}
+
+static void use_fresh_modules(void) {
+  alarm(30);
+  use_fresh_module();
+  serialize_fresh_module();
+  wasmtime_func_t early = func_of(&counter, "early");
+  expect(call0(&early) == 1);
+}
+
+static void other_threads_may_come_and_go_in_the_engine(void) {
+  make_counter();
+  stop_threads = false;
+  void *threads[2] = {start(make_and_drop_modules, NULL), start(make_and_drop_modules, NULL)};
+  for (int i = 0; i < 60; i++) in_child(use_fresh_modules);
+  stop_threads = true;
+  join(threads[0]), join(threads[1]);
+}
+
+static void cancellable(wasm_config_t *config) { ampoule_config_cancellation_set(config, true); }
+
+static void *cancel_all_the_time(void *token) {
+  while (!stop_threads) ampoule_cancel(token, ampoule_cancel_token_generation(token) + 1000);
+  return NULL;
+}
+
+static void *cancel_what_runs(void *token) {
+  while (!stop_threads) ampoule_cancel(token, ampoule_cancel_token_generation(token));
+  return NULL;
+}
+
+static void delete_the_store(void) {
+  alarm(20);
+  wasmtime_store_delete(store);
+  store = NULL;
+}
+
+static void another_thread_may_be_cancelling(void) {
+  ampoule_cancel_token_t *token = NULL;
+  expect_ok(ampoule_cancel_token_new(ctx, &token));
+  stop_threads = false;
+  void *threads[2] = {start(cancel_what_runs, token), start(cancel_all_the_time, token)};
+  for (int i = 0; i < 60; i++) in_child(delete_the_store);
+  stop_threads = true;
+  join(threads[0]), join(threads[1]);
+  ampoule_cancel_token_delete(token);
+}
+
+static const char *const SPIN = "(module (func (export \"spin\") (loop br 0)))";
+
+static void run_into_the_deadline(void) {
+  alarm(20);
+  wasmtime_instance_t instance = instance_of(SPIN);
+  wasmtime_func_t spin = func_of(&instance, "spin");
+  expect_ok(ampoule_context_set_call_deadline(ctx, 5000000));
+  expect_trap(call(&spin), WASMTIME_TRAP_CODE_INTERRUPT);
+}
+
+static void *run_into_deadlines(void *arg) {
+  (void)arg;
+  wasmtime_store_t *other = wasmtime_store_new(engine, NULL, NULL);
+  wasmtime_context_t *context = wasmtime_store_context(other);
+  wasmtime_instance_t instance = instance_with(context, engine, SPIN, NULL, 0);
+  wasmtime_extern_t spin = export_in(context, &instance, "spin");
+  while (!stop_threads) {
+    wasm_trap_t *trap = NULL;
+    expect_ok(ampoule_context_set_call_deadline(context, 20000));
+    expect_ok(wasmtime_func_call(context, &spin.of.func, NULL, 0, NULL, 0, &trap));
+    expect_trap(trap, WASMTIME_TRAP_CODE_INTERRUPT);
+  }
+  wasmtime_store_delete(other);
+  return NULL;
+}
+
+static void deadlines_may_be_passing(void) {
+  run_into_the_deadline();
+  stop_threads = false;
+  void *thread = start(run_into_deadlines, NULL);
+  for (int i = 0; i < 30; i++) in_child(run_into_the_deadline);
+  stop_threads = true;
+  join(thread);
+  alarm(0);
+}
+
+static void with_threads(wasm_config_t *config) {
+  cancellable(config);
+  wasmtime_config_wasm_threads_set(config, true);
+  wasmtime_config_shared_memory_set(config, true);
+}
+
+static const char *const WAITER =
+    "(module (import \"\" \"\" (memory 1 1 shared))"
+    "  (func (export \"wait\") (result i32)"
+    "    (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))"
+    "  (func (export \"wait_a_little\") (result i32)"
+    "    (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 1000000)))"
+    "  (func (export \"notify\") (result i32) (memory.atomic.notify (i32.const 0) (i32.const 9))))";
+
+static wasmtime_sharedmemory_t *waited_on;
+
+static wasmtime_instance_t waiter_in(wasmtime_context_t *context) {
+  wasmtime_extern_t import = {.kind = WASMTIME_EXTERN_SHAREDMEMORY, .of.sharedmemory = waited_on};
+  return instance_with(context, engine, WAITER, &import, 1);
+}
+
+static void *wait_for_a_notification(void *arg) {
+  (void)arg;
+  wasmtime_store_t *other = wasmtime_store_new(engine, NULL, NULL);
+  wasmtime_context_t *context = wasmtime_store_context(other);
+  wasmtime_instance_t instance = waiter_in(context);
+  wasmtime_extern_t wait = export_in(context, &instance, "wait");
+  wasmtime_val_t result = i32_val(-1);
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_func_call(context, &wait.of.func, NULL, 0, &result, 1, &trap));
+  expect_no_trap(trap);
+  expect(result.of.i32 == 0);
+  wasmtime_store_delete(other);
+  return NULL;
+}
+
+static void nobody_waits_here(void) {
+  alarm(20);
+  wasmtime_instance_t instance = waiter_in(ctx);
+  wasmtime_func_t notify = func_of(&instance, "notify"), wait = func_of(&instance, "wait_a_little");
+  expect(call0(&notify) == 0 && call0(&wait) == 2);
+}
+
+static void other_threads_may_be_waiting(void) {
+  wasm_memorytype_t *type = NULL;
+  expect_ok(wasmtime_memorytype_new(1, true, 1, false, true, 16, &type));
+  expect_ok(wasmtime_sharedmemory_new(engine, type, &waited_on));
+  wasm_memorytype_delete(type);
+  void *thread = start(wait_for_a_notification, NULL);
+  usleep(20000);
+  in_child(nobody_waits_here);
+  wasmtime_instance_t instance = waiter_in(ctx);
+  wasmtime_func_t notify = func_of(&instance, "notify");
+  while (call0(&notify) == 0) usleep(1000);
+  join(thread);
+  wasmtime_sharedmemory_delete(waited_on);
+}
+
 // -- The thread of a cache, of which the host doesn't know when it forks
 
 static char cache_folder[] = "/tmp/ampoule-fork-cache-XXXXXX";
@@ -473,6 +689,11 @@ int main(void) {
   RUN(children_exit_as_they_like);
   RUN(many_forks_leave_nothing_behind);
   RUN(other_threads_may_be_idle);
+  RUN(another_thread_may_be_compiling);
+  RUN(other_threads_may_come_and_go_in_the_engine);
+  RUN_WITH(cancellable, another_thread_may_be_cancelling);
+  RUN_WITH(cancellable, deadlines_may_be_passing);
+  RUN_WITH(with_threads, other_threads_may_be_waiting);
   RUN_WITH(with_cache, a_cache_may_be_compiling);
   RUN(a_child_may_write_as_much_code_as_its_parent);
   RUN_WITH(with_epochs, epochs_are_each_process_own);

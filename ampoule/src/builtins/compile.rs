@@ -1,23 +1,66 @@
-//! Code that is made when it is first needed.
+//! Compiling functions at their first call.
 
-use super::compile_failed;
+use super::interrupt::look;
+use super::running;
+use crate::error::{Error, ErrorKind};
+use crate::module::Module;
 use crate::module::code_table::ModuleCode;
-use ampoule_core::index::DefinedFuncIndex;
+use crate::store::Store;
+use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::vm::VmContext;
+use ampoule_machine::code::CodeError;
+use ampoule_machine::os::sleeper::Sleeper;
+
+/// Length of a body from which on compiling may take longer than a call should go on after its time is over. Shorter ones are not worth a
+/// thread.
+const LONG_BODY: u64 = 2048;
 
 /// What a stub's call comes to: compiles the function and answers where to jump. On failure the error is noted in the store,
 /// and the answer is not used.
 ///
 /// # Safety
-/// To be called by the trampoline of `Builtin::CompileFunction` only: the running instance is `vmctx`, and `code` is its module's.
+/// See the module above. `code` is the code of the running instance's module.
 pub(crate) unsafe extern "C" fn compile_function(vmctx: *mut VmContext, code: *const ModuleCode, func: u32) -> usize {
-    // SAFETY: the running instance keeps its module's code alive.
-    match unsafe { &*code }.compile(DefinedFuncIndex(func)) {
-        Ok(address) => address,
-        Err(error) => {
-            // SAFETY: the caller's.
-            unsafe { compile_failed(vmctx, error.to_string()) };
-            0
+    // SAFETY: as above; the running instance keeps its module alive.
+    let (store, module) = unsafe {
+        let (store, instance) = running(vmctx);
+        (store, (*instance).module())
+    };
+    debug_assert!(std::ptr::eq(code, &**module.code()));
+    loop {
+        match compile(store, module, DefinedFuncIndex(func)) {
+            Ok(Some(address)) => return address,
+            Ok(None) => {
+                let looked = look(store);
+                if store.or_unwind(looked).is_none() {
+                    return 0;
+                }
+            }
+            Err(error) => {
+                store.unwind_with(Error::new(ErrorKind::Compile(error.to_string())));
+                return 0;
+            }
         }
     }
+}
+
+/// Compiles a function of one of the store's instances that is about to be called, so that references made from now on lead to its code and not
+/// to its stub.
+pub(super) fn compile_ahead(store: &Store, instance: u32, func: FuncIndex) {
+    let module = store.instances.list[instance as usize].module();
+    if let Some(own) = module.description().defined_func(func) {
+        // Where it can't be compiled, or the guest is to be stopped, the stub says so when it is called.
+        let _ = compile(store, module, own);
+    }
+}
+
+/// Where the function's code is; `None` where the store's guest has to look before it can be waited for any longer.
+fn compile(store: &Store, module: &Module, func: DefinedFuncIndex) -> Result<Option<usize>, CodeError> {
+    let interrupts = store.interrupts();
+    if !interrupts.are_possible() {
+        return module.code().compile(func).map(Some);
+    }
+    let body = &module.description().bodies[func.index()];
+    let mut sleep = |sleeper: &Sleeper, timeout| interrupts.sleep_on(sleeper, || sleeper.sleep(timeout)).is_some();
+    module.code().compile_or_leave(func, body.end - body.start >= LONG_BODY, &mut sleep)
 }

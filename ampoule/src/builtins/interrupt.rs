@@ -10,55 +10,111 @@ use crate::store::epoch::{AtDeadline, UpdateDeadline};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmStoreContext};
 use ampoule_machine::arch::switch::{Pause, Wake};
+use std::ops::Range;
 
 /// # Safety
 /// See the module above.
 pub(crate) unsafe extern "C" fn epoch_reached(vmctx: *mut VmContext) -> Pause {
     // SAFETY: as above.
     let (store, _) = unsafe { running(vmctx) };
+    match next_step(store) {
+        Ok(NextStep::GoOn) => Pause::NONE,
+        Ok(NextStep::Yield(ticks)) => match store.pause_guest() {
+            Ok(link) => Pause { link, ticks },
+            Err(error) => fail(store, error),
+        },
+        Err(error) => fail(store, error),
+    }
+}
+
+/// The same from within another builtin, which takes long. Whatever the embedder may do in a callback, or while an asynchronous call waits, may
+/// have been done afterwards: the guest may have run, and memories may have moved.
+///
+/// # Errors
+/// Why the guest is stopped.
+// The switch is where it is inlined: see `sys::switch`.
+#[inline(never)]
+pub(super) fn look(store: &mut Store) -> Result<(), Error> {
+    if let NextStep::Yield(ticks) = next_step(store)? {
+        store.suspend()?;
+        store.set_epoch_deadline(ticks);
+    }
+    Ok(())
+}
+
+/// Does a bulk operation on `len` bytes or elements a portion at a time, so that the guest can be stopped, or yield, between them: with the next
+/// range for `act`, and `look` where the guest would look.
+///
+/// # Errors
+/// What `act` and `look` say.
+pub(super) fn in_portions(
+    store: &mut Store,
+    len: u64,
+    portion: u64,
+    mut look: impl FnMut(&mut Store) -> Result<(), Error>,
+    mut act: impl FnMut(&mut Store, Range<u64>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut done = 0;
+    loop {
+        let next = len.min(done + portion);
+        act(store, done..next)?;
+        done = next;
+        if done == len {
+            return Ok(());
+        }
+        if store.must_look() {
+            look(store)?;
+        }
+    }
+}
+
+/// What comes after a look that found something.
+enum NextStep {
+    GoOn,
+    /// Let the guest pause. The ticks are counted from when it goes on, which may be much later.
+    Yield(u64),
+}
+
+/// What the guest is to do whose call may be cancelled, or whose deadline may be over.
+///
+/// # Errors
+/// Why it is stopped.
+fn next_step(store: &mut Store) -> Result<NextStep, Error> {
     if let Some(error) = store.cancellation() {
-        return fail(store, error);
+        return Err(error);
     }
     if !store.epoch.is_over(&store.engine) {
         // Somebody cancelled a call that was over by then.
         store.write_deadline();
-        return Pause::NONE;
+        return Ok(NextStep::GoOn);
     }
     match store.epoch.then {
-        AtDeadline::Yield(ticks) => pause(store, ticks),
+        AtDeadline::Yield(ticks) => may_yield(store, ticks),
         _ => ask(store),
     }
 }
 
 /// The deadline is over, and the guest is not simply to yield.
 #[cold]
-fn ask(store: &mut Store) -> Pause {
+fn ask(store: &mut Store) -> Result<NextStep, Error> {
     // The callback has the store while it runs, so it can't stay in it; and it may set another.
-    let Some(mut callback) = store.epoch.take_callback() else {
-        return fail(store, Error::trap(TrapCode::Interrupt));
-    };
+    let mut callback = store.epoch.take_callback().ok_or_else(|| Error::trap(TrapCode::Interrupt))?;
     let answer = callback(store);
     store.epoch.give_callback(callback);
-    match answer {
-        Ok(UpdateDeadline::Continue(ticks)) => {
+    match answer? {
+        UpdateDeadline::Continue(ticks) => {
             store.set_epoch_deadline(ticks);
-            Pause::NONE
+            Ok(NextStep::GoOn)
         }
-        Ok(UpdateDeadline::Yield(ticks)) => pause(store, ticks),
-        Err(error) => fail(store, error),
+        UpdateDeadline::Yield(ticks) => may_yield(store, ticks),
     }
 }
 
-/// Lets the guest pause. The ticks are counted from when it goes on, which may be much later.
-fn pause(store: &mut Store, ticks: u64) -> Pause {
-    if !store.can_suspend() {
-        let message = "cannot use `UpdateDeadline::Yield` without using an async wasm entrypoint";
-        return fail(store, Error::message(message));
+fn may_yield(store: &Store, ticks: u64) -> Result<NextStep, Error> {
+    if store.can_suspend() {
+        return Ok(NextStep::Yield(ticks));
     }
-    match store.pause_guest() {
-        Ok(link) => Pause { link, ticks },
-        Err(error) => fail(store, error),
-    }
+    Err(Error::message("cannot use `UpdateDeadline::Yield` without using an async wasm entrypoint"))
 }
 
 #[cold]

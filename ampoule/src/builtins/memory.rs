@@ -2,6 +2,7 @@
 //!
 //! Memories may be shared with other threads, so bytes are moved through raw pointers, never through slices.
 
+use super::interrupt::{in_portions, look};
 use super::running;
 use crate::error::{Error, MemoryFault};
 use crate::memory::shared::SharedMemory;
@@ -11,6 +12,7 @@ use crate::store::records::instance::{InstanceData, MemoryLink};
 use ampoule_core::index::{DataIndex, MemoryIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmMemory};
+use ampoule_machine::os::sleeper::{Sleep, Sleeper};
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -46,15 +48,23 @@ fn grow_shared(store: &mut Store, memory: &SharedMemory, delta: u64) -> Result<O
     Ok(grown)
 }
 
+/// Bytes that a bulk operation writes between two looks. Touched for the first time they take a quarter of a millisecond.
+const PORTION: u64 = 1 << 20;
+
 /// # Safety
 /// See the module above.
 pub(crate) unsafe extern "C" fn memory_fill(vmctx: *mut VmContext, memory: u32, address: u64, byte: u32, len: u64) {
     // SAFETY: as above; the range is checked.
     unsafe {
         let (store, instance) = running(vmctx);
-        if let Some(at) = store.or_unwind(place(instance, memory, address, len)) {
-            ptr::write_bytes(at, byte as u8, len as usize);
-        }
+        let filled = place(instance, memory, address, len).map_err(Error::from).and_then(|_| {
+            in_portions(store, len, PORTION, look, |_, part| {
+                let at = place(instance, memory, address + part.start, part.end - part.start)?;
+                ptr::write_bytes(at, byte as u8, (part.end - part.start) as usize);
+                Ok(())
+            })
+        });
+        store.or_unwind(filled);
     }
 }
 
@@ -73,9 +83,19 @@ pub(crate) unsafe extern "C" fn memory_copy(
         let (store, instance) = running(vmctx);
         let places =
             place(instance, from_memory, from, len).and_then(|from| Ok((from, place(instance, to_memory, to, len)?)));
-        if let Some((from, to)) = store.or_unwind(places) {
-            ptr::copy(from, to, len as usize);
-        }
+        let copied = places.map_err(Error::from).and_then(|(first, target)| {
+            // Where the ranges overlap, no part may be written before it was read.
+            let backwards = target > first;
+            in_portions(store, len, PORTION, look, |_, part| {
+                let part = if backwards { len - part.end..len - part.start } else { part };
+                let part_len = part.end - part.start;
+                let source = place(instance, from_memory, from + part.start, part_len)?;
+                let target = place(instance, to_memory, to + part.start, part_len)?;
+                ptr::copy(source, target, part_len as usize);
+                Ok(())
+            })
+        });
+        store.or_unwind(copied);
     }
 }
 
@@ -92,23 +112,27 @@ pub(crate) unsafe extern "C" fn memory_init(
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
-        store.or_unwind(init(instance, memory, DataIndex(segment), to, from, len));
+        let written = init(store, instance, memory, DataIndex(segment), to, from, len, look);
+        store.or_unwind(written);
     }
 }
 
-/// `memory.init`, for instantiation too.
+/// `memory.init`, for instantiation too; see [`in_portions`] for `look`.
 ///
 /// # Safety
-/// `instance` is a live record whose memories are linked.
+/// `instance` is a live record of the store whose memories are linked.
+#[expect(clippy::too_many_arguments, reason = "five are the instruction's")]
 pub(crate) unsafe fn init(
+    store: &mut Store,
     instance: *const InstanceData,
     memory: u32,
     segment: DataIndex,
     to: u64,
     from: u64,
     len: u64,
+    look: impl FnMut(&mut Store) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    // SAFETY: by the caller; both ranges are checked.
+    // SAFETY: by the caller; both ranges are checked. The bytes are the module's, which the instance holds.
     unsafe {
         let record = &*instance;
         let bytes = if record.dropped_datas[segment.index()] {
@@ -117,10 +141,14 @@ pub(crate) unsafe fn init(
             record.module().bytes().range(&record.module().description().datas[segment.index()].bytes)
         };
         let end = from.checked_add(len).filter(|&end| end <= bytes.len() as u64).ok_or(TrapCode::MemoryOutOfBounds)?;
-        let to = place(instance, memory, to, len)?;
+        place(instance, memory, to, len)?;
         let source = &bytes[from as usize..end as usize];
-        ptr::copy_nonoverlapping(source.as_ptr(), to, source.len());
-        Ok(())
+        in_portions(store, len, PORTION, look, |_, part| {
+            let target = place(instance, memory, to + part.start, part.end - part.start)?;
+            let source = &source[part.start as usize..part.end as usize];
+            ptr::copy_nonoverlapping(source.as_ptr(), target, source.len());
+            Ok(())
+        })
     }
 }
 
@@ -167,8 +195,8 @@ pub(crate) unsafe extern "C" fn memory_atomic_wait32(
 ) -> u32 {
     // SAFETY: as above.
     unsafe {
-        wait(vmctx, memory, address, 4, timeout_ns, |memory, timeout, stop| {
-            memory.wait32(address, expected, timeout, stop)
+        wait(vmctx, memory, address, 4, timeout_ns, |memory, timeout, sleep| {
+            memory.wait32(address, expected, timeout, sleep)
         })
     }
 }
@@ -184,22 +212,20 @@ pub(crate) unsafe extern "C" fn memory_atomic_wait64(
 ) -> u32 {
     // SAFETY: as above.
     unsafe {
-        wait(vmctx, memory, address, 8, timeout_ns, |memory, timeout, stop| {
-            memory.wait64(address, expected, timeout, stop)
+        wait(vmctx, memory, address, 8, timeout_ns, |memory, timeout, sleep| {
+            memory.wait64(address, expected, timeout, sleep)
         })
     }
 }
 
-type ShouldStop<'a> = Option<&'a mut dyn FnMut() -> bool>;
-
-/// Sleeps as `sleep` does, and deals with a cancellation or an epoch deadline that passes meanwhile as guest code would.
+/// Waits as `wait` does, and deals with a cancellation or an epoch deadline that passes meanwhile as guest code would.
 unsafe fn wait(
     vmctx: *mut VmContext,
     memory: u32,
     address: u64,
     size: u64,
     timeout_ns: i64,
-    sleep: impl Fn(&SharedMemory, i64, ShouldStop<'_>) -> Result<WaitOutcome, TrapCode>,
+    wait: impl Fn(&SharedMemory, i64, Option<&mut Sleep<'_>>) -> Result<WaitOutcome, TrapCode>,
 ) -> u32 {
     // SAFETY: by the callers.
     let (store, instance) = unsafe { running(vmctx) };
@@ -217,14 +243,13 @@ unsafe fn wait(
     loop {
         let elapsed = i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX);
         let left = if timeout_ns < 0 { timeout_ns } else { (timeout_ns - elapsed.min(timeout_ns)).max(0) };
-        let interruptible = store.engine.config().tunables.interruptible();
-        let mut reached = || store.is_cancelled() || store.epoch.is_over(&store.engine);
-        let stop: ShouldStop<'_> = if interruptible { Some(&mut reached) } else { None };
-        match sleep(&memory, left, stop) {
+        let interrupts = store.interrupts();
+        let mut sleep = |sleeper: &Sleeper, timeout| interrupts.sleep_on(sleeper, || sleeper.sleep(timeout)).is_some();
+        let waited = wait(&memory, left, if interrupts.are_possible() { Some(&mut sleep) } else { None });
+        match waited {
             Ok(WaitOutcome::Interrupted) => {
-                // SAFETY: by the callers; `store` is not used until it returns.
-                unsafe { super::epoch_reached(vmctx) };
-                if store.vm.unwinding != 0 {
+                let looked = look(store);
+                if store.or_unwind(looked).is_none() {
                     return 0;
                 }
             }

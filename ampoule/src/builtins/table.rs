@@ -1,6 +1,9 @@
 //! Operations on tables that are not a few instructions, and references to functions.
 
+use super::compile::compile_ahead;
+use super::interrupt::{in_portions, look};
 use super::running;
+use crate::error::Error;
 use crate::store::Store;
 use crate::store::records::instance::InstanceData;
 use crate::table;
@@ -8,6 +11,9 @@ use ampoule_core::index::{ElemIndex, FuncIndex};
 use ampoule_core::module::ElemItems;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmFuncRef};
+
+/// Elements that a bulk operation writes between two looks. Each may be a reference that is made for it.
+const PORTION: u64 = 1 << 16;
 
 /// Elements before, or -1.
 ///
@@ -17,8 +23,16 @@ pub(crate) unsafe extern "C" fn table_grow(vmctx: *mut VmContext, table: u32, de
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
-        let before = table::grow(store, position(instance, table), delta, init);
-        store.or_unwind(before).flatten().unwrap_or(u64::MAX)
+        let position = position(instance, table);
+        // A long one in two steps, of which the second can be left: nulls cost nothing.
+        let at_once = if delta > PORTION { 0 } else { init };
+        let grown = table::grow(store, position, delta, at_once).and_then(|before| {
+            if let (Some(before), true) = (before, at_once != init) {
+                fill(store, position, before, init, delta)?;
+            }
+            Ok(before)
+        });
+        store.or_unwind(grown).flatten().unwrap_or(u64::MAX)
     }
 }
 
@@ -28,9 +42,16 @@ pub(crate) unsafe extern "C" fn table_fill(vmctx: *mut VmContext, table: u32, in
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
-        let result = table::fill(store, position(instance, table), index, element, len);
+        let result = fill(store, position(instance, table), index, element, len);
         store.or_unwind(result);
     }
+}
+
+fn fill(store: &mut Store, position: u32, index: u64, element: u64, len: u64) -> Result<(), Error> {
+    table::range_in(store.instances.tables[position as usize].len(), index, len)?;
+    in_portions(store, len, PORTION, look, |store, part| {
+        Ok(table::fill(store, position, index + part.start, element, part.end - part.start)?)
+    })
 }
 
 /// # Safety
@@ -46,9 +67,22 @@ pub(crate) unsafe extern "C" fn table_copy(
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
-        let result = table::copy(store, position(instance, to_table), position(instance, from_table), to, from, len);
+        let result = copy(store, position(instance, to_table), position(instance, from_table), to, from, len);
         store.or_unwind(result);
     }
+}
+
+fn copy(store: &mut Store, to_position: u32, from_position: u32, to: u64, from: u64, len: u64) -> Result<(), Error> {
+    let table_len = |position: u32| store.instances.tables[position as usize].len();
+    table::range_in(table_len(from_position), from, len)?;
+    table::range_in(table_len(to_position), to, len)?;
+    // Where the ranges overlap, no part may be written before it was read.
+    let backwards = to > from;
+    in_portions(store, len, PORTION, look, |store, part| {
+        let part = if backwards { len - part.end..len - part.start } else { part };
+        let (to, from) = (to + part.start, from + part.start);
+        Ok(table::copy(store, to_position, from_position, to, from, part.end - part.start)?)
+    })
 }
 
 /// # Safety
@@ -64,15 +98,16 @@ pub(crate) unsafe extern "C" fn table_init(
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
-        let result = init(store, instance, table, ElemIndex(segment), to, from, len);
+        let result = init(store, instance, table, ElemIndex(segment), to, from, len, look);
         store.or_unwind(result);
     }
 }
 
-/// `table.init`, for instantiation too.
+/// `table.init`, for instantiation too; see [`in_portions`] for `look`.
 ///
 /// # Safety
 /// `instance` is a live record of the store whose tables are linked.
+#[expect(clippy::too_many_arguments, reason = "five are the instruction's")]
 pub(crate) unsafe fn init(
     store: &mut Store,
     instance: *const InstanceData,
@@ -81,28 +116,30 @@ pub(crate) unsafe fn init(
     to: u64,
     from: u64,
     len: u64,
-) -> Result<(), TrapCode> {
+    look: impl FnMut(&mut Store) -> Result<(), Error>,
+) -> Result<(), Error> {
     // SAFETY: by the caller.
     let record = unsafe { &*instance };
-    let items = &record.module().description().elems[segment.index()].items;
-    let available = if record.dropped_elems[segment.index()] { 0 } else { items.len() };
+    let elem = &record.module().description().elems[segment.index()];
+    let available = if record.dropped_elems[segment.index()] { 0 } else { elem.items.len() };
     let source = table::range_in(available, from, len)?;
     let position = record.tables[table as usize];
     // The target is checked before the first element is made.
-    let table_len = store.instances.tables[position as usize].len();
-    table::range_in(table_len, to, len)?;
-    let words: Vec<u64> = match items {
-        ElemItems::Funcs(funcs) => funcs[source].iter().map(|&func| table::func_word(record, func)).collect(),
-        ElemItems::Exprs(exprs) => {
-            let element = record.module().description().elems[segment.index()].element;
-            exprs[source]
+    table::range_in(store.instances.tables[position as usize].len(), to, len)?;
+    in_portions(store, len, PORTION, look, |store, part| {
+        let source = source.start + part.start as usize..source.start + part.end as usize;
+        let words: Vec<u64> = match &elem.items {
+            ElemItems::Funcs(funcs) => funcs[source].iter().map(|&func| table::func_word(record, func)).collect(),
+            ElemItems::Exprs(exprs) => exprs[source]
                 .iter()
                 // SAFETY: validation saw to the expressions' types.
-                .map(|expr| unsafe { table::word_of(element, &crate::instance::instantiate::evaluate(record, expr)) })
-                .collect()
-        }
-    };
-    table::write_all(store, position, to, &words)
+                .map(|expr| unsafe {
+                    table::word_of(elem.element, &crate::instance::instantiate::evaluate(record, expr))
+                })
+                .collect(),
+        };
+        Ok(table::write_all(store, position, to + part.start, &words)?)
+    })
 }
 
 /// # Safety
@@ -126,7 +163,7 @@ pub(crate) unsafe extern "C" fn table_get_func_ref(vmctx: *mut VmContext, table:
         let position = position(instance, table);
         // Code that asks is about to call, most likely.
         if let Some((owner, func)) = table::lazy_func(store, position, index) {
-            store.instances.list[owner as usize].compile(func);
+            compile_ahead(store, owner, func);
         }
         table::read(store, position, index).unwrap_or(0) as *mut VmFuncRef
     }

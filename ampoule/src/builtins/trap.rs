@@ -1,9 +1,8 @@
 //! Stopping the guest.
 
 use super::memory::definition;
-use super::running;
 use crate::error::backtrace::Backtrace;
-use crate::error::{Error, ErrorKind, MemoryFault};
+use crate::error::{Error, MemoryFault};
 use crate::func::host::{self, result_mismatch};
 use crate::module::Module;
 use crate::module::code_table::ModuleCode;
@@ -122,16 +121,6 @@ pub(crate) unsafe extern "C" fn resolve_exit_thunk(host: *mut VmHostFunc) -> *co
             std::ptr::null()
         })
     }
-}
-
-/// A function could not be compiled when it was first called.
-///
-/// # Safety
-/// See the module above.
-pub(crate) unsafe fn compile_failed(vmctx: *mut VmContext, message: String) {
-    // SAFETY: as above.
-    let (store, _) = unsafe { running(vmctx) };
-    store.unwind_with(Error::new(ErrorKind::Compile(message)));
 }
 
 /// A host function or builtin has returned to a guest that was given up meanwhile, and is unwound instead of going on. What the

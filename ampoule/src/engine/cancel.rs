@@ -12,16 +12,18 @@
 //! 2. The mark comes before the write to the deadline. Whoever writes another deadline looks for a mark afterwards
 //!    (`Store::write_deadline`), so no order of the two loses a cancellation. A write that comes late only makes the
 //!    guest look, find nothing, and go on.
-//! 3. `deadline` points into a live store, and `sleeper` to a live sleeper, while `pins` is not zero: who cancels counts up before reading
-//!    the pointers, and who takes one away clears it, then waits until the count is zero.
+//! 3. `deadline` points into a live store while `pins` counts anybody: who cancels is counted before reading the pointer, and who takes it
+//!    away clears it, then waits until nobody is.
 //! 4. A sleeper is announced before it looks for a mark, and the mark comes before the look for a sleeper, so none is missed.
 //! 5. Cancelling takes no lock, allocates nothing and waits for nothing, so that signal handlers may.
 
+use crate::engine::Engine;
 use crate::error::{CancelCause, Error};
-use ampoule_machine::os::wake::WakeFd;
-use ampoule_machine::os::{fork, futex};
+use ampoule_machine::os::fork;
+use ampoule_machine::os::pins::Pins;
+use ampoule_machine::os::sleeper::{Sleeper, SleeperSlot};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -60,39 +62,59 @@ impl CancelCheck {
     pub fn is_cancelled(&self) -> bool {
         self.0.cause().is_some()
     }
+}
 
-    /// Sleeps for so long, or for ever, but no longer than until the call is cancelled. May return early for no reason. Only the
-    /// thread that uses the store may sleep like this.
-    pub fn sleep(&self, timeout: Option<Duration>) {
-        let sleeper = Sleeper { word: AtomicU32::new(0), wake: None };
-        self.0.sleep_on(&sleeper, || futex::wait(&sleeper.word, 0, timeout));
+/// What ends the waits of a store's thread early: that its call is cancelled, and that the engine's epoch reaches a deadline. Only the thread
+/// that uses the store may wait with it.
+#[derive(Clone, Copy)]
+pub struct Interrupts<'a> {
+    cancel: Option<&'a Cell>,
+    epoch: Option<(&'a Engine, u64)>,
+}
+
+impl<'a> Interrupts<'a> {
+    /// Those of a call that may be cancelled, and of an epoch that ends it, where there are such.
+    pub fn new(cancel: Option<&'a CancelCheck>, epoch: Option<(&'a Engine, u64)>) -> Self {
+        Self::of_cell(cancel.map(|check| &*check.0), epoch)
     }
 
-    /// Calls `wait` with a descriptor that becomes readable when the call is cancelled, to be waited for beside others; `None`, without
-    /// calling it, where the call was cancelled. Only the thread that uses the store may wait like this.
+    pub(crate) fn of_cell(cancel: Option<&'a Cell>, epoch: Option<(&'a Engine, u64)>) -> Self {
+        Self { cancel, epoch }
+    }
+
+    /// Whether there is anything that could end a wait.
+    pub fn are_possible(&self) -> bool {
+        self.cancel.is_some() || self.epoch.is_some()
+    }
+
+    /// Whether one is there.
+    pub fn is_pending(&self) -> bool {
+        self.cancel.is_some_and(|cell| cell.cause().is_some())
+            || self.epoch.is_some_and(|(engine, deadline)| engine.epoch_now() >= deadline)
+    }
+
+    /// Sleeps for so long, or for ever, but no longer than until one comes. May return early for no reason.
+    pub fn sleep(&self, timeout: Option<Duration>) {
+        let sleeper = Sleeper::new();
+        self.sleep_on(&sleeper, || sleeper.sleep(timeout));
+    }
+
+    /// Calls `wait` with a descriptor that becomes readable when one comes, to be waited for beside others; `None`, without
+    /// calling it, where one is there.
     ///
     /// # Errors
     /// Where the operating system has no such descriptor.
     pub fn wait_with<R>(&self, wait: impl FnOnce(BorrowedFd<'_>) -> R) -> io::Result<Option<R>> {
-        let sleeper = Sleeper { word: AtomicU32::new(0), wake: Some(WakeFd::new()?) };
-        Ok(self.0.sleep_on(&sleeper, || wait(sleeper.wake.as_ref().expect("just made").as_fd())))
+        let sleeper = Sleeper::with_descriptor()?;
+        Ok(self.sleep_on(&sleeper, || wait(sleeper.descriptor().expect("made with one"))))
     }
-}
 
-/// A thread that sleeps until its call is cancelled: on the word, or on the descriptor.
-#[derive(Debug)]
-struct Sleeper {
-    word: AtomicU32,
-    wake: Option<WakeFd>,
-}
-
-impl Sleeper {
-    fn wake(&self) {
-        if let Some(wake) = &self.wake {
-            return wake.wake();
-        }
-        self.word.store(1, SeqCst);
-        futex::wake(&self.word);
+    /// Sleeps where each of them wakes the sleeper; `None`, without sleeping, where one is there.
+    pub(crate) fn sleep_on<R>(&self, sleeper: &Sleeper, sleep: impl FnOnce() -> R) -> Option<R> {
+        let _in_cell = self.cancel.map(|cell| cell.sleeper.announce(sleeper));
+        let _in_engine = self.epoch.map(|(engine, deadline)| engine.epoch_sleepers().announce(deadline, sleeper));
+        // After the announcements, by (4).
+        (!self.is_pending()).then(sleep)
     }
 }
 
@@ -101,10 +123,10 @@ impl Sleeper {
 pub(crate) struct Cell {
     /// The generation, above [`FLAGS`] bits.
     state: AtomicU64,
-    pins: AtomicU32,
+    pins: Pins,
     deadline: AtomicPtr<AtomicU64>,
-    /// The store's thread where it sleeps, or null.
-    sleeper: AtomicPtr<Sleeper>,
+    /// The store's thread where it sleeps.
+    sleeper: SleeperSlot,
     /// When the call's time is over ([`crate::engine::timer::now_ns`]); zero for never. Belongs to the generation that is running: written before
     /// it runs, cleared when it is over.
     limit: AtomicU64,
@@ -141,9 +163,8 @@ impl Cell {
     /// A cell for the store with this deadline, which no call runs in, or none that can be cancelled.
     pub(crate) fn new(deadline: &AtomicU64) -> Self {
         let deadline = AtomicPtr::new(ptr::from_ref(deadline).cast_mut());
-        let sleeper = AtomicPtr::default();
         let [limit, watched_at] = [0, 0].map(AtomicU64::new);
-        let [pins, watched_in] = [0, 0].map(AtomicU32::new);
+        let (pins, sleeper, watched_in) = Default::default();
         Self { state: AtomicU64::new(1 << FLAGS), pins, deadline, sleeper, limit, watched_at, watched_in }
     }
 
@@ -172,30 +193,7 @@ impl Cell {
     pub(crate) fn close(&self) {
         self.state.store(CLOSED, SeqCst);
         self.deadline.store(ptr::null_mut(), SeqCst);
-        self.wait_unpinned();
-    }
-
-    /// Waits until nobody uses what a pointer that was just cleared led to.
-    fn wait_unpinned(&self) {
-        while self.pins.load(SeqCst) != 0 {
-            std::thread::yield_now();
-        }
-    }
-
-    /// Sleeps where cancelling wakes the sleeper; `None`, without sleeping, where the call was cancelled.
-    fn sleep_on<R>(&self, sleeper: &Sleeper, sleep: impl FnOnce() -> R) -> Option<R> {
-        /// Takes the announcement back, also where the sleep panics.
-        struct Announced<'a>(&'a Cell);
-        impl Drop for Announced<'_> {
-            fn drop(&mut self) {
-                self.0.sleeper.store(ptr::null_mut(), SeqCst);
-                self.0.wait_unpinned();
-            }
-        }
-        self.sleeper.store(ptr::from_ref(sleeper).cast_mut(), SeqCst);
-        let _announced = Announced(self);
-        // After the announcement, by (4).
-        self.cause().is_none().then(sleep)
+        self.pins.wait_unpinned();
     }
 
     /// Why the call that runs, or the next one, was cancelled, if it was.
@@ -248,18 +246,13 @@ impl Cell {
         if marked.is_err() {
             return false;
         }
-        self.pins.fetch_add(1, SeqCst);
+        let _pinned = self.pins.pin();
         let deadline = self.deadline.load(SeqCst);
         if !deadline.is_null() {
             // SAFETY: the store is alive, by (3).
             unsafe { (*deadline).store(0, SeqCst) };
         }
-        let sleeper = self.sleeper.load(SeqCst);
-        if !sleeper.is_null() {
-            // SAFETY: the sleeper is alive, by (3).
-            unsafe { (*sleeper).wake() };
-        }
-        self.pins.fetch_sub(1, SeqCst);
+        self.sleeper.wake();
         true
     }
 }

@@ -31,10 +31,13 @@ use ampoule_machine::builtins::Builtins;
 use ampoule_machine::code::space;
 use ampoule_machine::code::thunks::ThunkCode;
 use ampoule_machine::fiber::with_stack;
+use ampoule_machine::os::fork;
+use ampoule_machine::os::sleeper::SleeperList;
+use ampoule_machine::os::sync::Mutex;
 use ampoule_machine::profiling::{self, Reporter};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 /// Stack for a compilation.
 pub(crate) const COMPILER_STACK: usize = 1 << 20;
@@ -47,6 +50,8 @@ pub(crate) struct EngineInner {
     config: Config,
     types: Arc<TypeRegistry>,
     epoch: AtomicU64,
+    /// Threads whose wait ends at an epoch.
+    epoch_sleepers: SleeperList,
     memories: MemoryCache,
     timer: LazyTimer,
     pool: Option<Pool>,
@@ -83,6 +88,8 @@ impl Engine {
             let message = "max_wasm_stack size cannot exceed the async_stack_size";
             return Err(Error::new(ErrorKind::Config(message.to_string())));
         }
+        // First: everything else relies on it.
+        fork::watch().map_err(|error| Error::new(ErrorKind::System("watching for forks", error)))?;
         let mut config = config.clone();
         let pool = config.pool.as_ref();
         let Tunables { memory_reservation, memory_guard_size, .. } = config.tunables;
@@ -110,6 +117,7 @@ impl Engine {
         Ok(Engine(Arc::new(EngineInner {
             types: Arc::new(TypeRegistry::default()),
             epoch: AtomicU64::new(0),
+            epoch_sleepers: SleeperList::default(),
             timer: LazyTimer::default(),
             memories: MemoryCache::with_limits(Default::default(), config.memory_reservation_for_growth),
             pool,
@@ -157,12 +165,21 @@ impl Engine {
 
     /// Moves the epoch on by one. May be called from any thread and from a signal handler.
     pub fn increment_epoch(&self) {
-        self.0.epoch.fetch_add(1, Ordering::Relaxed);
+        // In this order: who goes to sleep announces itself, then looks at the epoch.
+        let before = self.0.epoch.fetch_add(1, Ordering::SeqCst);
+        self.0.epoch_sleepers.wake(before.wrapping_add(1));
     }
 
     /// The current epoch.
+    #[inline]
     pub fn epoch_now(&self) -> u64 {
-        self.0.epoch.load(Ordering::Relaxed)
+        // No slower than otherwise: see `increment_epoch`.
+        self.0.epoch.load(Ordering::SeqCst)
+    }
+
+    /// Where threads announce that they wait for an epoch.
+    pub(crate) fn epoch_sleepers(&self) -> &SleeperList {
+        &self.0.epoch_sleepers
     }
 
     pub(crate) fn epoch(&self) -> &AtomicU64 {
@@ -240,7 +257,7 @@ impl Engine {
 
     /// Lets thunks be taken from a module's, for as long as that lives.
     pub(crate) fn add_thunks(&self, thunks: &Arc<ArtifactThunks>) {
-        let mut known = self.0.thunks.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut known = self.0.thunks.lock();
         known.loaded.retain(|module| module.strong_count() > 0);
         known.loaded.push(Arc::downgrade(thunks));
     }
@@ -253,16 +270,24 @@ impl Engine {
     }
 
     fn make_thunk_here(&self, ty: &FuncType, which: Thunk) -> Result<*const u8, Error> {
-        let mut thunks = self.0.thunks.lock().unwrap_or_else(|poison| poison.into_inner());
         let key = (ty.clone(), which as u8);
-        if let Some(&code) = thunks.made.get(&key) {
-            return Ok(code as *const u8);
-        }
-        let loaded = thunks.loaded.iter().rev().filter_map(Weak::upgrade);
+        let loaded: Vec<_> = {
+            let thunks = self.0.thunks.lock();
+            if let Some(&code) = thunks.made.get(&key) {
+                return Ok(code as *const u8);
+            }
+            thunks.loaded.iter().rev().filter_map(Weak::upgrade).collect()
+        };
+        // Without the lock, for which forks wait.
         let compiled = match loaded.into_iter().find_map(|module| module.find(ty, which).cloned()) {
             Some(compiled) => compiled,
             None => self.compile_thunk(ty, which)?,
         };
+        let mut thunks = self.0.thunks.lock();
+        if let Some(&code) = thunks.made.get(&key) {
+            // Another thread was quicker.
+            return Ok(code as *const u8);
+        }
         if thunks.code.is_none() {
             thunks.code = Some(ThunkCode::new()?);
         }

@@ -3,9 +3,9 @@
 //! A forked child has none of its parent's threads, and a pool that came with the fork would wait for them for ever. So the pool isn't
 //! the one that rayon keeps for everybody, and it remembers whose it is.
 
+use ampoule_machine::os::sync::Mutex;
 use rayon::ThreadPool;
 use std::process;
-use std::sync::{Mutex, PoisonError};
 
 static POOL: Mutex<Option<Owned>> = Mutex::new(None);
 
@@ -26,13 +26,16 @@ pub fn on_all_cores<R: Send>(work: impl FnOnce() -> R + Send) -> R {
 
 /// This process's pool. It stays for the process's life; that of a parent is forgotten, since taking it down takes its threads.
 fn pool() -> Option<&'static ThreadPool> {
-    let mut slot = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut slot = POOL.lock();
     match &*slot {
         Some(owned) if owned.process == process::id() => return Some(owned.pool),
         _ => {}
     }
     let builder = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("ampoule-{number}"));
     let pool: &'static ThreadPool = Box::leak(Box::new(builder.build().ok()?));
+    // What the threads share with those of every other pool is made by the first that looks for work: while we have the lock, and no fork
+    // leaves it half made.
+    pool.install(|| ());
     *slot = Some(Owned { process: process::id(), pool });
     Some(pool)
 }

@@ -10,9 +10,10 @@ use crate::error::{Error, ErrorKind};
 /// A stack that the embedder provides.
 pub use ampoule_machine::fiber::HostStack;
 use ampoule_machine::fiber::{Fiber, FiberStack};
+use ampoule_machine::os::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Makes stacks for fibers in place of the engine.
 pub trait HostStackCreator: Send + Sync {
@@ -81,7 +82,7 @@ impl StackPool {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// An idle fiber on a stack.

@@ -16,9 +16,14 @@ use ampoule_core::types::FuncType;
 use ampoule_machine::code::CodeError;
 #[cfg(feature = "compiler")]
 use ampoule_machine::fiber::with_stack;
+#[cfg(feature = "compiler")]
+use ampoule_machine::os::fork;
+use ampoule_machine::os::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+#[cfg(feature = "compiler")]
+use std::sync::atomic::AtomicBool;
 
 /// One thunk as an artifact keeps it.
 #[derive(Serialize, Deserialize)]
@@ -66,6 +71,7 @@ impl StoredThunk {
 /// # Errors
 /// [`ErrorKind::Compile`] where the back end refuses.
 pub(crate) fn compile_thunk(compiler: &dyn Compiler, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
+    static WARM: AtomicBool = AtomicBool::new(false);
     let compile = || match which {
         Thunk::EntryRaw => compiler.entry_thunk(ty, ValueShape::Raw),
         Thunk::EntryChecked => compiler.entry_thunk(ty, ValueShape::Checked),
@@ -76,7 +82,8 @@ pub(crate) fn compile_thunk(compiler: &dyn Compiler, ty: &FuncType, which: Thunk
         Thunk::ExitNativeCaller => compiler.native_exit_thunk(ty, NativeShape { env: false, caller: true }),
         Thunk::ExitNativeEnvCaller => compiler.native_exit_thunk(ty, NativeShape { env: true, caller: true }),
     };
-    with_stack(COMPILER_STACK, compile).map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))
+    let compile = || with_stack(COMPILER_STACK, compile);
+    fork::hold_off_once(&WARM, compile).map_err(|error| Error::new(ErrorKind::Compile(error.to_string())))
 }
 
 /// The thunks of an artifact, decoded when one is asked for.

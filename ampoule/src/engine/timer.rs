@@ -4,16 +4,16 @@
 //! look at that cell too late. Entries are not taken out when calls end; the thread finds a cell without a limit, or with a later one,
 //! and forgets it or comes back. So there is at most one entry for each store, and an engine without entries has a thread that sleeps.
 //!
-//! The thread ends with its [`Timer`]. A forked child has no such thread, and the lock may have been held when it forked: the child makes
-//! a timer of its own.
+//! The thread ends with its [`Timer`]. A forked child has no such thread: it makes a timer of its own.
 
 use crate::engine::cancel::Cell;
 use crate::error::CancelCause;
 use crate::error::{Error, ErrorKind};
-use ampoule_machine::os::{fork, signals};
+use ampoule_machine::os::sync::{Mutex, MutexGuard, OnceLock};
+use ampoule_machine::os::{fork, futex, signals};
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{cmp, process};
@@ -35,7 +35,8 @@ struct Timer {
 #[derive(Debug, Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    changed: Condvar,
+    /// Counts what the thread must be woken for, which sleeps on it. Not a condition variable: the lock is not to be taken while it sleeps.
+    changed: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -76,7 +77,7 @@ const SOON_NS: u64 = 100_000;
 
 /// The time that limits are told in: nanoseconds since it was first asked, and never zero.
 pub(crate) fn now_ns() -> u64 {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    static START: OnceLock<Instant> = OnceLock::new();
     1 + u64::try_from(START.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX - 1)
 }
 
@@ -105,7 +106,7 @@ impl LazyTimer {
                 return Ok(timer);
             }
             let made = Box::into_raw(Box::new(Timer::start(current)?));
-            // A parent's timer is left alone: its lock may be held for ever in this process, and its thread is not here.
+            // A parent's timer is left alone: its thread is not here.
             if self.0.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 // SAFETY: made above, and nobody saw it.
                 drop(unsafe { Box::from_raw(made) });
@@ -142,7 +143,7 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         self.shared.lock().stopping = true;
-        self.shared.changed.notify_one();
+        self.shared.wake_thread();
         if let Some(thread) = self.thread.take() {
             // It doesn't panic.
             let _ = thread.join();
@@ -152,7 +153,12 @@ impl Drop for Timer {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
+    }
+
+    fn wake_thread(&self) {
+        self.changed.fetch_add(1, Ordering::SeqCst);
+        futex::wake(&self.changed);
     }
 
     fn watch(&self, cell: &Arc<Cell>, at: u64) {
@@ -160,30 +166,41 @@ impl Shared {
         let first = queue.entries.peek().is_none_or(|entry| at < entry.at);
         cell.set_watched_at(at);
         queue.entries.push(Entry { at, cell: Arc::downgrade(cell) });
+        drop(queue);
         if first {
-            self.changed.notify_one();
+            self.wake_thread();
         }
     }
 
     /// What the thread does: looks at cells whose time has come, and sleeps until the next.
     fn run(&self) {
-        let mut queue = self.lock();
-        while !queue.stopping {
-            let now = now_ns();
-            let Some(entry) = queue.entries.peek() else {
-                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            if entry.at > now {
-                let left = Duration::from_nanos(entry.at - now);
-                queue = self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
-                continue;
+        loop {
+            // Before the queue is looked at: what comes later ends the sleep.
+            let changed = self.changed.load(Ordering::SeqCst);
+            let mut queue = self.lock();
+            if queue.stopping {
+                return;
             }
-            let entry = queue.entries.pop().expect("just seen");
+            let left = queue.look_at_due();
+            drop(queue);
+            futex::wait(&self.changed, changed, left);
+        }
+    }
+}
+
+impl Queue {
+    /// Looks at the cells whose time has come, and says how long it is until the next.
+    fn look_at_due(&mut self) -> Option<Duration> {
+        loop {
+            let (entry, now) = (self.entries.peek()?, now_ns());
+            if entry.at > now {
+                return Some(Duration::from_nanos(entry.at - now));
+            }
+            let entry = self.entries.pop().expect("just seen");
             if let Some(cell) = entry.cell.upgrade()
                 && let Some(at) = look(&cell, entry.at, now)
             {
-                queue.entries.push(Entry { at, cell: entry.cell });
+                self.entries.push(Entry { at, cell: entry.cell });
             }
         }
     }

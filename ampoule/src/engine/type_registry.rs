@@ -4,10 +4,11 @@
 use crate::error::Error;
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::VmSignature;
+use ampoule_machine::os::sync::Mutex;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 /// One canonical type, with the thunks of its functions once they were needed.
 ///
@@ -110,7 +111,7 @@ impl Signature {
 impl Drop for Signature {
     fn drop(&mut self) {
         let Some(registry) = self.registry.upgrade() else { return };
-        let mut types = registry.types.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut types = registry.types.lock();
         // Another thread may have put a new record under the same type since this one's count fell to zero.
         if types.get(&self.ty).is_some_and(|weak| weak.strong_count() == 0) {
             types.remove(&self.ty);
@@ -127,7 +128,7 @@ pub struct TypeRegistry {
 impl TypeRegistry {
     /// The canonical record of a type.
     pub fn intern(self: &Arc<Self>, ty: &FuncType) -> Arc<Signature> {
-        let mut types = self.types.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut types = self.types.lock();
         if let Some(signature) = types.get(ty).and_then(Weak::upgrade) {
             return signature;
         }
@@ -156,6 +157,6 @@ mod tests {
         assert!(Arc::ptr_eq(&a, &b));
         assert!(!Arc::ptr_eq(&a, &registry.intern(&FuncType::new([ValType::I64], []))));
         drop((a, b));
-        assert!(registry.types.lock().unwrap().is_empty());
+        assert!(registry.types.lock().is_empty());
     }
 }

@@ -10,9 +10,10 @@ use ampoule_core::decode::DecodeError;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{ExternType, FuncType};
 use ampoule_machine::code::CodeError;
+use ampoule_machine::os::sync::OnceLock;
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// An error of the engine; one word, so that results stay small. A clone is another handle to the same error.
 #[derive(Clone)]

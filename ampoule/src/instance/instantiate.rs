@@ -44,7 +44,7 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
     // SAFETY: the record is boxed and stays in the store (its invariant 3), linked by now.
     unsafe {
         initialize_tables(store, instance)?;
-        initialize_memories(instance)?;
+        initialize_memories(store, instance)?;
     }
     if let Some(start) = module.description().start {
         // SAFETY: as above.
@@ -390,6 +390,11 @@ unsafe fn offset_of(instance: &InstanceData, expr: &ConstExpr, is_64: bool) -> u
     }
 }
 
+/// An instance that is made in a call is not finished when that is to end.
+fn check_interrupted(store: &mut Store) -> Result<(), Error> {
+    store.check_interrupted()
+}
+
 /// # Safety
 /// The record is linked.
 unsafe fn initialize_tables(store: &mut Store, instance: *mut InstanceData) -> Result<(), Error> {
@@ -410,7 +415,9 @@ unsafe fn initialize_tables(store: &mut Store, instance: *mut InstanceData) -> R
             if let (ElemMode::Active(index, offset), true) = (&elem.mode, position >= first) {
                 let to = offset_of(record, offset, description.tables[index.index()].is_64);
                 let len = elem.items.len() as u64;
-                builtins::table_init_segment(store, instance, index.0, ElemIndex(position as u32), to, 0, len)?;
+                let elem = ElemIndex(position as u32);
+                store.check_interrupted()?;
+                builtins::table_init_segment(store, instance, index.0, elem, to, 0, len, check_interrupted)?;
             }
             if !matches!(elem.mode, ElemMode::Passive) {
                 record.dropped_elems[position] = true;
@@ -422,7 +429,7 @@ unsafe fn initialize_tables(store: &mut Store, instance: *mut InstanceData) -> R
 
 /// # Safety
 /// The record is linked.
-unsafe fn initialize_memories(instance: *mut InstanceData) -> Result<(), Error> {
+unsafe fn initialize_memories(store: &mut Store, instance: *mut InstanceData) -> Result<(), Error> {
     // SAFETY: as in `initialize_tables`.
     unsafe {
         let record = &mut *instance;
@@ -434,7 +441,9 @@ unsafe fn initialize_memories(instance: *mut InstanceData) -> Result<(), Error> 
             if position >= first {
                 let to = offset_of(record, offset, description.memories[index.index()].is_64);
                 let len = data.bytes.end - data.bytes.start;
-                builtins::memory_init_segment(instance, index.0, DataIndex(position as u32), to, 0, len)?;
+                let data = DataIndex(position as u32);
+                store.check_interrupted()?;
+                builtins::memory_init_segment(store, instance, index.0, data, to, 0, len, check_interrupted)?;
             }
             record.dropped_datas[position] = true;
         }

@@ -9,7 +9,8 @@ use crate::memory::image::{ImagePolicy, MemoryImage};
 use crate::memory::linear::MemoryError;
 use crate::memory::space::{Space, SpaceRequest, SpaceSource};
 use ampoule_machine::os::reservation::Reservation;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use ampoule_machine::os::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Weak};
 
 /// Of one space, so many bytes stay resident at most.
 const RESIDENT_BYTES_PER_SPACE: usize = 256 << 10;
@@ -175,7 +176,7 @@ impl SpaceSource for Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 
     /// Whether a space would be kept, and how many bytes of it may stay resident.

@@ -9,9 +9,11 @@ use ampoule_core::tunables::MemoryPlan;
 use ampoule_core::types::MemoryType;
 use ampoule_core::vm::VmMemory;
 use ampoule_machine::os::reservation::round_up_to_pages;
+use ampoule_machine::os::sleeper::Sleep;
+use ampoule_machine::os::sync::Mutex;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// A shared memory. It belongs to no store: clones are the same memory, in whatever thread or store they are.
 ///
@@ -68,7 +70,7 @@ impl SharedMemory {
 
     /// Bytes of address space, with the guard.
     pub fn reserved_len(&self) -> usize {
-        let space = self.0.space.lock().unwrap_or_else(PoisonError::into_inner);
+        let space = self.0.space.lock();
         let reservation = &space.as_ref().expect("there until drop").reservation;
         reservation.reserved() + reservation.guard()
     }
@@ -100,7 +102,7 @@ impl SharedMemory {
     /// # Errors
     /// [`MemoryError`]; nothing has changed then.
     pub fn grow(&self, delta_pages: u64) -> Result<u64, MemoryError> {
-        let mut space = self.0.space.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut space = self.0.space.lock();
         let reservation = &mut space.as_mut().expect("there until drop").reservation;
         let old_pages = self.pages();
         let byte_len = grown_byte_len(&self.0.ty, self.byte_len(), delta_pages)?;
@@ -124,13 +126,13 @@ impl SharedMemory {
         address: u64,
         expected: u32,
         timeout_ns: i64,
-        should_stop: Option<&mut dyn FnMut() -> bool>,
+        sleep: Option<&mut Sleep<'_>>,
     ) -> Result<WaitOutcome, TrapCode> {
         let at = self.checked_address(address, 4)?;
         // SAFETY: aligned and accessible for as long as this handle lives, as was just checked; the guest's accesses to it
         // are machine code's.
         let is_expected = || unsafe { AtomicU32::from_ptr(at.cast()) }.load(Ordering::SeqCst) == expected.to_le();
-        Ok(self.0.waiters.wait(address, is_expected, timeout_ns, should_stop))
+        Ok(self.0.waiters.wait(address, is_expected, timeout_ns, sleep))
     }
 
     /// As [`SharedMemory::wait32`], for 64 bits.
@@ -142,12 +144,12 @@ impl SharedMemory {
         address: u64,
         expected: u64,
         timeout_ns: i64,
-        should_stop: Option<&mut dyn FnMut() -> bool>,
+        sleep: Option<&mut Sleep<'_>>,
     ) -> Result<WaitOutcome, TrapCode> {
         let at = self.checked_address(address, 8)?;
         // SAFETY: as in `wait32`.
         let is_expected = || unsafe { AtomicU64::from_ptr(at.cast()) }.load(Ordering::SeqCst) == expected.to_le();
-        Ok(self.0.waiters.wait(address, is_expected, timeout_ns, should_stop))
+        Ok(self.0.waiters.wait(address, is_expected, timeout_ns, sleep))
     }
 
     /// Wakes up to `count` threads that sleep on `address`, and says how many.
@@ -175,7 +177,7 @@ impl SharedMemory {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let space = self.space.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let space = self.space.get_mut().take();
         self.cache.give_back(space.expect("there until drop"), None);
     }
 }

@@ -1,13 +1,13 @@
 //! Waiting on an address of a shared memory: `memory.atomic.wait` and `memory.atomic.notify` (threads
 //! proposal).
 
+use ampoule_machine::os::fork;
+use ampoule_machine::os::sleeper::{Sleep, Sleeper};
+use ampoule_machine::os::sync::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// How long a sleeping thread goes without asking whether it should stop.
-const INTERRUPT_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How a wait ended; the numbers are what the instruction answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,108 +19,111 @@ pub enum WaitOutcome {
     NotEqual = 1,
     /// By its timeout.
     TimedOut = 2,
-    /// By its interrupt check. No answer of the instruction: the guest is stopped.
+    /// Because it was to sleep no longer. No answer of the instruction: the guest is stopped, or waits again.
     Interrupted = 3,
 }
 
 /// The threads that wait on one shared memory, by the address they wait on.
 ///
-/// A thread compares and joins its queue under the lock, and whoever wakes holds it too: no notification falls between.
+/// A thread compares and joins its queue under the lock, and whoever notifies holds it too: no notification falls between. It sleeps
+/// without the lock.
 #[derive(Debug, Default)]
-pub struct WaitQueues {
-    waiters: Mutex<HashMap<u64, VecDeque<Arc<Waiter>>>>,
+pub struct WaitQueues(Mutex<Queues>);
+
+#[derive(Debug, Default)]
+struct Queues {
+    by_address: HashMap<u64, VecDeque<Arc<Waiter>>>,
+    /// Of the process whose threads these are: a forked child has none of them.
+    generation: u32,
 }
 
 #[derive(Debug, Default)]
 struct Waiter {
-    wake: Condvar,
-    /// Written under the queues' lock; tells a notification from a spurious wake-up.
-    woken: AtomicBool,
+    sleeper: Sleeper,
+    /// Written under the queues' lock, where the waiter leaves its queue.
+    notified: AtomicBool,
 }
-
-type Waiters<'a> = MutexGuard<'a, HashMap<u64, VecDeque<Arc<Waiter>>>>;
 
 impl WaitQueues {
     /// Sleeps on `address` until notified, if `is_expected` holds.
     ///
-    /// `timeout` in nanoseconds; negative means forever. `should_stop`, if given, is asked now and then while sleeping.
+    /// `timeout` in nanoseconds; negative means forever. `sleep`, if given, is how the thread sleeps.
     pub fn wait(
         &self,
         address: u64,
         is_expected: impl FnOnce() -> bool,
         timeout_ns: i64,
-        mut should_stop: Option<&mut dyn FnMut() -> bool>,
+        mut sleep: Option<&mut Sleep<'_>>,
     ) -> WaitOutcome {
         // A deadline that the clock can't express is never reached.
         let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut waiters = self.lock();
-        if !is_expected() {
-            return WaitOutcome::NotEqual;
-        }
-        let waiter = Arc::new(Waiter::default());
-        waiters.entry(address).or_default().push_back(waiter.clone());
-        loop {
-            if waiter.woken.load(Ordering::Relaxed) {
+        let waiter = {
+            let mut queues = self.lock();
+            if !is_expected() {
+                return WaitOutcome::NotEqual;
+            }
+            let waiter = Arc::new(Waiter::default());
+            queues.by_address.entry(address).or_default().push_back(waiter.clone());
+            waiter
+        };
+        let outcome = loop {
+            if waiter.notified.load(Ordering::SeqCst) {
                 return WaitOutcome::Woken;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                leave(&mut waiters, address, &waiter);
-                return WaitOutcome::TimedOut;
+                break WaitOutcome::TimedOut;
             }
-            let nap = match (left, &should_stop) {
-                (None, None) => None,
-                (left, None) => left,
-                (left, Some(_)) => {
-                    Some(left.map_or(INTERRUPT_CHECK_INTERVAL, |left| left.min(INTERRUPT_CHECK_INTERVAL)))
+            let goes_on = match &mut sleep {
+                None => {
+                    waiter.sleeper.sleep(left);
+                    true
                 }
+                Some(sleep) => sleep(&waiter.sleeper, left),
             };
-            waiters = match nap {
-                None => waiter.wake.wait(waiters).unwrap_or_else(PoisonError::into_inner),
-                Some(nap) => waiter.wake.wait_timeout(waiters, nap).unwrap_or_else(PoisonError::into_inner).0,
-            };
-            if let Some(should_stop) = &mut should_stop
-                && !waiter.woken.load(Ordering::Relaxed)
-            {
-                // The embedder's code runs without the lock.
-                drop(waiters);
-                let stop = should_stop();
-                waiters = self.lock();
-                if stop && !waiter.woken.load(Ordering::Relaxed) {
-                    leave(&mut waiters, address, &waiter);
-                    return WaitOutcome::Interrupted;
-                }
+            if !goes_on {
+                break WaitOutcome::Interrupted;
             }
+        };
+        if self.leave(address, &waiter) { outcome } else { WaitOutcome::Woken }
+    }
+
+    /// Takes a thread out of its queue; false where it was notified before.
+    fn leave(&self, address: u64, waiter: &Arc<Waiter>) -> bool {
+        let mut queues = self.lock();
+        if waiter.notified.load(Ordering::SeqCst) {
+            return false;
         }
+        let queue = queues.by_address.get_mut(&address).expect("a waiter that was not notified is in its queue");
+        queue.retain(|other| !Arc::ptr_eq(other, waiter));
+        if queue.is_empty() {
+            queues.by_address.remove(&address);
+        }
+        true
     }
 
     /// Wakes up to `count` threads that sleep on `address`, those first that slept longest, and says how many.
     pub fn notify(&self, address: u64, count: u32) -> u32 {
-        let mut waiters = self.lock();
-        let Some(queue) = waiters.get_mut(&address) else { return 0 };
+        let mut queues = self.lock();
+        let Some(queue) = queues.by_address.get_mut(&address) else { return 0 };
         let woken = queue.len().min(count as usize);
         for waiter in queue.drain(..woken) {
-            waiter.woken.store(true, Ordering::Relaxed);
-            waiter.wake.notify_one();
+            waiter.notified.store(true, Ordering::SeqCst);
+            waiter.sleeper.wake();
         }
         if queue.is_empty() {
-            waiters.remove(&address);
+            queues.by_address.remove(&address);
         }
         woken as u32
     }
 
-    fn lock(&self) -> Waiters<'_> {
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Takes a thread that was not notified out of its queue.
-fn leave(waiters: &mut Waiters<'_>, address: u64, waiter: &Arc<Waiter>) {
-    let queue = waiters.get_mut(&address).expect("a waiter that was not woken is in its queue");
-    queue.retain(|other| !Arc::ptr_eq(other, waiter));
-    if queue.is_empty() {
-        waiters.remove(&address);
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        let mut queues = self.0.lock();
+        if queues.generation != fork::generation() {
+            *queues = Queues { generation: fork::generation(), ..Queues::default() };
+        }
+        queues
     }
 }
 
@@ -132,7 +135,7 @@ mod tests {
 
     /// Waits until `count` threads sleep on `address`.
     fn until_asleep(queues: &WaitQueues, address: u64, count: usize) {
-        while queues.lock().get(&address).map_or(0, VecDeque::len) != count {
+        while queues.lock().by_address.get(&address).map_or(0, VecDeque::len) != count {
             thread::yield_now();
         }
     }
@@ -151,7 +154,7 @@ mod tests {
             assert!(start.elapsed() >= Duration::from_nanos(timeout_ns as u64));
         }
         assert_eq!(queues.notify(8, u32::MAX), 0);
-        assert!(queues.lock().is_empty());
+        assert!(queues.lock().by_address.is_empty());
     }
 
     #[test]
@@ -163,7 +166,7 @@ mod tests {
                 let (queues, order) = (&queues, &order);
                 scope.spawn(move || {
                     assert_eq!(queues.wait(4, || true, -1, None), WaitOutcome::Woken);
-                    order.lock().unwrap().push(number);
+                    order.lock().push(number);
                 });
                 until_asleep(queues, 4, number + 1);
             }
@@ -171,12 +174,12 @@ mod tests {
             assert_eq!(queues.notify(8, 9), 0);
             assert_eq!(queues.notify(4, 2), 2);
             until_asleep(&queues, 4, 2);
-            while order.lock().unwrap().len() < 2 {
+            while order.lock().len() < 2 {
                 thread::yield_now();
             }
             assert_eq!(queues.notify(4, u32::MAX), 2);
         });
-        let mut order = order.into_inner().unwrap();
+        let mut order = order.lock().clone();
         order[..2].sort();
         assert_eq!(order[..2], [0, 1]);
     }
@@ -194,22 +197,65 @@ mod tests {
     #[test]
     fn a_sleeping_thread_can_be_interrupted() {
         let queues = WaitQueues::default();
-        let mut asked = 0;
-        let mut third_time = || {
-            asked += 1;
-            asked == 3
+        let mut slept = 0;
+        let mut twice = |sleeper: &Sleeper, timeout: Option<Duration>| {
+            assert_eq!(timeout, None);
+            sleeper.sleep(Some(Duration::from_millis(1)));
+            slept += 1;
+            slept < 2
         };
-        assert_eq!(queues.wait(0, || true, -1, Some(&mut third_time)), WaitOutcome::Interrupted);
-        assert_eq!(asked, 3);
-        assert!(queues.lock().is_empty());
+        assert_eq!(queues.wait(0, || true, -1, Some(&mut twice)), WaitOutcome::Interrupted);
+        assert_eq!(slept, 2);
+        assert!(queues.lock().by_address.is_empty());
     }
 
     #[test]
-    fn a_timeout_holds_under_interrupt_checks() {
+    fn a_notification_that_comes_with_an_interrupt_is_not_lost() {
+        let queues = WaitQueues::default();
+        let mut notified = |_: &Sleeper, _: Option<Duration>| {
+            assert_eq!(queues.notify(0, 1), 1);
+            false
+        };
+        assert_eq!(queues.wait(0, || true, -1, Some(&mut notified)), WaitOutcome::Woken);
+    }
+
+    #[test]
+    fn a_timeout_holds_however_the_thread_sleeps() {
         let queues = WaitQueues::default();
         let start = Instant::now();
-        assert_eq!(queues.wait(0, || true, 25_000_000, Some(&mut || false)), WaitOutcome::TimedOut);
+        let mut sleep = |sleeper: &Sleeper, left: Option<Duration>| {
+            sleeper.sleep(left.map(|left| left / 2));
+            true
+        };
+        assert_eq!(queues.wait(0, || true, 25_000_000, Some(&mut sleep)), WaitOutcome::TimedOut);
         assert!(start.elapsed() >= Duration::from_millis(25));
+    }
+
+    #[test]
+    fn a_child_has_none_of_its_parents_waiters() {
+        fork::watch().unwrap();
+        let queues = WaitQueues::default();
+        thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(queues.wait(0, || true, -1, None), WaitOutcome::Woken));
+            until_asleep(&queues, 0, 1);
+            // SAFETY: the child, in its only thread, runs what is tested and ends without returning; by a signal should that take for ever.
+            match unsafe { libc::fork() } {
+                0 => {
+                    // SAFETY: ends the process.
+                    unsafe { libc::alarm(20) };
+                    let nobody = queues.notify(0, 1) == 0 && queues.wait(0, || true, 1, None) == WaitOutcome::TimedOut;
+                    // SAFETY: as above.
+                    unsafe { libc::_exit(i32::from(!nobody)) }
+                }
+                child => {
+                    let mut status = 0;
+                    // SAFETY: waits for the child made above.
+                    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+                    assert_eq!(status, 0);
+                }
+            }
+            assert_eq!(queues.notify(0, 1), 1);
+        });
     }
 
     #[test]

@@ -32,12 +32,13 @@ use ampoule_machine::code::CodeError;
 use ampoule_machine::code::link::Text;
 use ampoule_machine::code::space::REGION_MAX;
 use ampoule_machine::os::mmap::{Access, Mapping, PAGE};
+use ampoule_machine::os::sync::OnceLock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::fs::File;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The first bytes of every artifact. The last one counts layouts of the file.
 const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x03";

@@ -16,13 +16,16 @@ use ampoule_machine::code::space::{self, REGION_MAX, Region};
 use ampoule_machine::code::{CodeError, registry};
 use ampoule_machine::fiber::with_stack;
 use ampoule_machine::os::mmap::PAGE;
+use ampoule_machine::os::sleeper::{Sleep, Sleeper};
+use ampoule_machine::os::sync::{Mutex, OnceLock};
+use ampoule_machine::os::{fork, signals};
 use std::any::Any;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 /// Compiles one function; an error is in words.
 pub type CompileFn = dyn Fn(DefinedFuncIndex) -> Result<CompiledFunction, String> + Send + Sync;
@@ -73,9 +76,7 @@ struct Lazy {
     /// Where the words with the functions' addresses start in the region.
     slots: usize,
     ready: Box<[OnceLock<Box<Placed>>]>,
-    /// Functions that some thread is compiling; others that need one wait for it.
-    compiling: Mutex<HashSet<u32>>,
-    compiled: Condvar,
+    compiling: Mutex<Compiling>,
     place: Mutex<Place>,
 }
 
@@ -84,6 +85,31 @@ struct Placed {
     address: usize,
     info: Arc<FunctionInfo>,
 }
+
+/// What is being compiled.
+#[derive(Default)]
+struct Compiling {
+    /// By function; others that need one wait for who compiles it.
+    functions: HashMap<u32, Arc<Compilation>>,
+    /// Of the process whose threads do: a forked child has none of them.
+    generation: u32,
+}
+
+/// One function that some thread compiles.
+#[derive(Default)]
+struct Compilation {
+    /// Whether that is a thread of our own, which goes on when nobody waits for it any more.
+    in_background: bool,
+    done: AtomicBool,
+    /// The threads that wait for it. Changed under the lock of `Lazy::compiling`.
+    waiters: Mutex<Vec<Arc<Sleeper>>>,
+    /// Why it failed, for the thread that asked for it.
+    error: Mutex<Option<CodeError>>,
+}
+
+/// How many functions of a module are compiled that nobody waits for any more. Whoever needs another that takes long then waits for one of
+/// them, so that guests whose time is over again and again don't fill the machine with what they left behind.
+const MAX_LEFT_BEHIND: usize = 2;
 
 /// Where the next function goes.
 struct Place {
@@ -136,7 +162,6 @@ impl ModuleCode {
             slots,
             ready: std::iter::repeat_with(OnceLock::new).take(count).collect(),
             compiling: Mutex::default(),
-            compiled: Condvar::new(),
             place: Mutex::new(Place { more: Vec::new(), end: code, starts: BTreeMap::new() }),
         });
         Ok(Self::registered(imported, region, functions))
@@ -248,7 +273,7 @@ impl ModuleCode {
     pub fn find(&self, pc: usize) -> Option<(DefinedFuncIndex, u32)> {
         match &self.functions {
             Functions::Lazy(lazy) => {
-                let place = lock(&lazy.place);
+                let place = lazy.place.lock();
                 let (&start, &(len, func)) = place.starts.range(..=pc).next_back()?;
                 (pc - start < len).then(|| (func, (pc - start) as u32))
             }
@@ -266,7 +291,7 @@ impl ModuleCode {
     /// Whether `pc` is in one of the regions this code lies in.
     pub fn contains(&self, pc: usize) -> bool {
         let more = || match &self.functions {
-            Functions::Lazy(lazy) => lock(&lazy.place).more.iter().any(|region| region.exec_range().contains(&pc)),
+            Functions::Lazy(lazy) => lazy.place.lock().more.iter().any(|region| region.exec_range().contains(&pc)),
             Functions::Linked(_) => false,
         };
         self.region.exec_range().contains(&pc) || more()
@@ -325,19 +350,84 @@ impl ModuleCode {
     /// # Errors
     /// What the compiler says, or that code memory has run out. A later call tries again.
     pub fn compile(&self, func: DefinedFuncIndex) -> Result<usize, CodeError> {
-        let Functions::Lazy(lazy) = &self.functions else { return Ok(self.entry(func).addr()) };
-        let mut compiling = lock(&lazy.compiling);
+        let uninterrupted = &mut |sleeper: &Sleeper, timeout| {
+            sleeper.sleep(timeout);
+            true
+        };
+        self.compile_or_leave(func, false, uninterrupted).map(|address| address.expect("it is waited for to the end"))
+    }
+
+    /// As [`ModuleCode::compile`], for a thread that must not wait longer than `sleep` says; `None` where it was to sleep no longer. What
+    /// `takes_long` to compile is compiled by another thread, which goes on then.
+    ///
+    /// # Errors
+    /// As [`ModuleCode::compile`].
+    pub fn compile_or_leave(
+        &self,
+        func: DefinedFuncIndex,
+        takes_long: bool,
+        sleep: &mut Sleep<'_>,
+    ) -> Result<Option<usize>, CodeError> {
+        let Functions::Lazy(lazy) = &self.functions else { return Ok(Some(self.entry(func).addr())) };
         loop {
             if let Some(placed) = lazy.ready[func.index()].get() {
-                return Ok(placed.address);
+                return Ok(Some(placed.address));
             }
-            if compiling.insert(func.0) {
-                break;
+            let role = lazy.compiling.lock().join_or_begin(lazy, func, takes_long);
+            match role {
+                Role::Waits(waiting) => {
+                    if !waiting.wait(lazy, sleep) {
+                        return Ok(None);
+                    }
+                }
+                Role::Compiles(compilation) if takes_long => {
+                    let waiting = Waiting::new(compilation.clone());
+                    self.compile_in_background(func, compilation);
+                    if !waiting.wait(lazy, sleep) {
+                        return Ok(None);
+                    }
+                    if let Some(error) = waiting.compilation.error.lock().take() {
+                        return Err(error);
+                    }
+                }
+                Role::Compiles(compilation) => {
+                    let _claim = Claim { lazy, func, compilation };
+                    return self.compile_claimed(lazy, func).map(Some);
+                }
             }
-            compiling = lazy.compiled.wait(compiling).unwrap_or_else(PoisonError::into_inner);
         }
-        drop(compiling);
-        let _claim = Claim { lazy, func };
+    }
+
+    /// Has a function compiled by a thread of its own, or by this one where none can be made.
+    fn compile_in_background(&self, func: DefinedFuncIndex, compilation: Arc<Compilation>) {
+        // It may go on when everybody else is done with the module.
+        let this = self.this.upgrade().expect("whoever uses the code holds it");
+        let run = move || {
+            let Functions::Lazy(lazy) = &this.functions else { unreachable!("only lazy code is compiled") };
+            let claim = Claim { lazy, func, compilation };
+            let error = this.compile_claimed(lazy, func).err();
+            *claim.compilation.error.lock() = error;
+        };
+        // In a cell, so that it is still here where no thread took it.
+        let run = Arc::new(Mutex::new(Some(run)));
+        let of_thread = run.clone();
+        let builder = std::thread::Builder::new().name("ampoule-compile".to_string()).stack_size(2 * COMPILER_STACK);
+        // The host's signals are for the host's threads.
+        let spawned = signals::with_all_blocked(|| {
+            builder.spawn(move || {
+                let run = of_thread.lock().take();
+                run.expect("taken once")();
+            })
+        });
+        if spawned.is_err()
+            && let Some(run) = { run.lock().take() }
+        {
+            run();
+        }
+    }
+
+    /// What whoever has claimed a function does.
+    fn compile_claimed(&self, lazy: &Lazy, func: DefinedFuncIndex) -> Result<usize, CodeError> {
         let function = compile_one(func, &*lazy.compile)?;
         let (address, bytes) = self.place(lazy, func, &function).map_err(CodeError::no_memory)?;
         let info = Arc::new(function.info);
@@ -345,14 +435,17 @@ impl ModuleCode {
             watcher.placed(Piece::Func(func), address, &bytes, &|| info.clone());
         }
         let placed = Box::new(Placed { address, info });
-        assert!(lazy.ready[func.index()].set(placed).is_ok(), "a function is compiled by who claimed it");
-        self.region.word(lazy.slots + func.index() * 8).store(address as u64, Ordering::Release);
+        // Both or neither, in a child as well (3).
+        fork::hold_off(|| {
+            assert!(lazy.ready[func.index()].set(placed).is_ok(), "a function is compiled by who claimed it");
+            self.region.word(lazy.slots + func.index() * 8).store(address as u64, Ordering::Release);
+        });
         Ok(address)
     }
 
     /// Writes a function's code to where there is room; answers its address, and what is there now.
     fn place(&self, lazy: &Lazy, func: DefinedFuncIndex, function: &CompiledFunction) -> io::Result<(usize, Vec<u8>)> {
-        let mut place = lock(&lazy.place);
+        let mut place = lazy.place.lock();
         loop {
             let region = place.more.last().unwrap_or(&self.region);
             let start = link::align(place.end.next_multiple_of(space::granularity()), function);
@@ -404,7 +497,7 @@ impl Drop for ModuleCode {
     fn drop(&mut self) {
         registry::unregister(self.region.exec_range());
         if let Functions::Lazy(lazy) = &self.functions {
-            for region in &lock(&lazy.place).more {
+            for region in &lazy.place.lock().more {
                 registry::unregister(region.exec_range());
             }
         }
@@ -422,16 +515,82 @@ impl Linked {
     }
 }
 
+/// What a thread has to do that needs a function.
+enum Role {
+    /// It is the one that compiles it.
+    Compiles(Arc<Compilation>),
+    /// Another does.
+    Waits(Waiting),
+}
+
+impl Compiling {
+    fn join_or_begin(&mut self, lazy: &Lazy, func: DefinedFuncIndex, takes_long: bool) -> Role {
+        if self.generation != fork::generation() {
+            *self = Compiling { generation: fork::generation(), ..Compiling::default() };
+        }
+        if let Some(compilation) = self.functions.get(&func.0) {
+            return Role::Waits(Waiting::new(compilation.clone()));
+        }
+        if lazy.ready[func.index()].get().is_some() {
+            // Just made: there is nothing to wait for.
+            let done = Compilation { done: AtomicBool::new(true), ..Compilation::default() };
+            return Role::Waits(Waiting::new(Arc::new(done)));
+        }
+        if takes_long {
+            let left_behind = |one: &&Arc<Compilation>| one.in_background && one.waiters.lock().is_empty();
+            let mut left_behind = self.functions.values().filter(left_behind);
+            if let Some(one) = left_behind.nth(MAX_LEFT_BEHIND - 1) {
+                return Role::Waits(Waiting::new(one.clone()));
+            }
+        }
+        let compilation = Arc::new(Compilation { in_background: takes_long, ..Compilation::default() });
+        self.functions.insert(func.0, compilation.clone());
+        Role::Compiles(compilation)
+    }
+}
+
+/// A thread that waits for a function that another one compiles.
+struct Waiting {
+    compilation: Arc<Compilation>,
+    sleeper: Arc<Sleeper>,
+}
+
+impl Waiting {
+    /// To be made under the lock of [`Lazy::compiling`], or before the compilation begins.
+    fn new(compilation: Arc<Compilation>) -> Self {
+        let sleeper = Arc::new(Sleeper::new());
+        compilation.waiters.lock().push(sleeper.clone());
+        Self { compilation, sleeper }
+    }
+
+    /// Sleeps until it is over, well or not; false where `sleep` says that it was to sleep no longer.
+    fn wait(&self, lazy: &Lazy, sleep: &mut Sleep<'_>) -> bool {
+        while !self.compilation.done.load(Ordering::SeqCst) {
+            if !sleep(&self.sleeper, None) {
+                let _compiling = lazy.compiling.lock();
+                self.compilation.waiters.lock().retain(|other| !Arc::ptr_eq(other, &self.sleeper));
+                return false;
+            }
+        }
+        true
+    }
+}
+
 /// A function that this thread alone compiles, until this value is dropped; then those who waited look again.
 struct Claim<'a> {
     lazy: &'a Lazy,
     func: DefinedFuncIndex,
+    compilation: Arc<Compilation>,
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        lock(&self.lazy.compiling).remove(&self.func.0);
-        self.lazy.compiled.notify_all();
+        let mut compiling = self.lazy.compiling.lock();
+        if compiling.functions.get(&self.func.0).is_some_and(|ours| Arc::ptr_eq(ours, &self.compilation)) {
+            compiling.functions.remove(&self.func.0);
+        }
+        self.compilation.done.store(true, Ordering::SeqCst);
+        self.compilation.waiters.lock().iter().for_each(|sleeper| sleeper.wake());
     }
 }
 
@@ -465,8 +624,4 @@ pub(crate) fn damaged() -> CodeError {
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

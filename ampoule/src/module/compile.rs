@@ -17,7 +17,7 @@ use ampoule_machine::code::link::Text;
 use ampoule_machine::os::fork;
 use rayon::prelude::*;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The engine's compiler, and the choices it follows.
 #[derive(Clone)]
@@ -26,8 +26,6 @@ pub(crate) struct ModuleCompiler {
     features: Features,
     tunables: Tunables,
     parallel: bool,
-    /// Compiles on a thread that the embedder doesn't know of, and may fork beside: each piece is either compiled or not begun in a child.
-    beside_forks: bool,
     compiled_functions: Arc<AtomicU64>,
 }
 
@@ -39,7 +37,6 @@ impl ModuleCompiler {
             features: config.features,
             tunables: config.tunables,
             parallel: config.parallel_compilation,
-            beside_forks: false,
             compiled_functions: engine.compiled_functions_counter().clone(),
         }
     }
@@ -53,18 +50,15 @@ impl ModuleCompiler {
     ) -> Box<CompileFn> {
         let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
         let this = self.clone();
+        static WARM: AtomicBool = AtomicBool::new(false);
         Box::new(move |func| {
             let ModuleCompiler { compiler, tunables, compiled_functions, .. } = &this;
             let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables };
-            let compiled = this.piece(|| compiler.compile_function(&input, func)).map_err(|error| error.to_string());
+            let compiled = fork::hold_off_once(&WARM, || compiler.compile_function(&input, func))
+                .map_err(|error| error.to_string());
             compiled_functions.fetch_add(1, Ordering::Relaxed);
             compiled
         })
-    }
-
-    /// Compiles one piece of code.
-    fn piece<R>(&self, compile: impl FnOnce() -> R) -> R {
-        if self.beside_forks { fork::hold_off(compile) } else { compile() }
     }
 
     /// A compiled module as bytes.
@@ -94,7 +88,7 @@ impl ModuleCompiler {
                 .map(move |which| (number, which))
         });
         let compile = |(number, which): (usize, Thunk)| {
-            let compiled = self.piece(|| compile_thunk(&*self.compiler, &types[number], which))?;
+            let compiled = compile_thunk(&*self.compiler, &types[number], which)?;
             Ok(StoredThunk::new(number as u32, which, compiled))
         };
         let wanted: Vec<_> = wanted.collect();
@@ -115,7 +109,7 @@ impl ModuleCompiler {
         layout: &Arc<VmLayout>,
         bytes: &Arc<[u8]>,
     ) {
-        let compiler = ModuleCompiler { parallel: false, beside_forks: true, ..self.clone() };
+        let compiler = ModuleCompiler { parallel: false, ..self.clone() };
         let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
         cache.store_later(key, move || {
             let compile = compiler.compile_fn(&description, &layout, &bytes);

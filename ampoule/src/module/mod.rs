@@ -32,12 +32,13 @@ use ampoule_core::vm::VmLayout;
 use ampoule_machine::code::link::Text;
 use ampoule_machine::code::registry;
 use ampoule_machine::fiber::with_stack;
+use ampoule_machine::os::sync::OnceLock;
 use hashbrown::HashMap;
 use std::any::Any;
 use std::borrow::Cow;
 use std::ffi::c_void;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 /// The functions that active segments put into a table, where they are known before instantiation.
 pub(crate) type LazyImage = Arc<[Option<FuncIndex>]>;

@@ -13,10 +13,11 @@ use ampoule_core::index::FuncIndex;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::names::FunctionNames;
 use ampoule_machine::fiber::with_stack;
+use ampoule_machine::os::sync::{Mutex, OnceLock};
 use dwarf::Dwarf;
 use gimli::{EndianSlice, LittleEndian, SectionId};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 /// What a module tells of its source.
 pub(crate) struct Symbols {
@@ -74,7 +75,7 @@ impl Symbols {
         if !self.has_dwarf() {
             return Vec::new();
         }
-        let mut kept = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.sources.lock();
         if let Some(found) = kept.get(&offset) {
             return found.clone();
         }

@@ -6,7 +6,7 @@
 
 use super::Store;
 use crate::engine::Engine;
-use crate::engine::cancel::{CancelCheck, CancelToken, Cell};
+use crate::engine::cancel::{CancelCheck, CancelToken, Cell, Interrupts};
 use crate::engine::timer::now_ns;
 use crate::error::{Error, ErrorKind};
 use ampoule_core::vm::{VmEntryChecks, VmStackBounds};
@@ -162,6 +162,27 @@ impl Store {
     /// For a host function that waits: tells later whether the call was cancelled. `None` where nobody can.
     pub fn cancel_check(&self) -> Option<CancelCheck> {
         self.calls.cancel.clone().map(CancelCheck)
+    }
+
+    /// What ends this store's waits early: whatever makes its guest look.
+    pub(crate) fn interrupts(&self) -> Interrupts<'_> {
+        let epochs = self.engine.config().tunables.epoch_interruption;
+        Interrupts::of_cell(self.calls.cancel.as_deref(), epochs.then_some((&self.engine, self.epoch.deadline)))
+    }
+
+    /// Whether guest code would look now: it was cancelled, or its deadline is over.
+    #[inline]
+    pub(crate) fn must_look(&self) -> bool {
+        self.engine.epoch_now() >= self.vm.epoch_deadline.load(Ordering::SeqCst)
+    }
+
+    /// For what the host does in a call of the guest's, and takes long.
+    ///
+    /// # Errors
+    /// Where the guest is to be stopped without anybody being asked.
+    pub(crate) fn check_interrupted(&self) -> Result<(), Error> {
+        let past = || self.epoch.interrupts() && self.epoch.is_over(&self.engine);
+        if self.is_running() && (self.is_cancelled() || past()) { Err(self.interruption()) } else { Ok(()) }
     }
 
     /// Why the guest is stopped that a host function let wait no longer.

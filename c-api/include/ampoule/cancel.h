@@ -15,7 +15,9 @@
  * A call that is cancelled traps with `WASMTIME_TRAP_CODE_INTERRUPT` where the
  * guest next enters a function or begins another iteration of a loop. A guest that
  * sleeps (in `poll_oneoff` or a blocking read of WASI, or in
- * `memory.atomic.wait`) is woken. What the host does in its own functions is
+ * `memory.atomic.wait`) is woken; one that fills, copies or grows a large memory
+ * or table is stopped on the way; one that waits for a function to be compiled
+ * leaves that to a thread in the background. What the host does in its own functions is
  * not cut short: those that take long ask #ampoule_cancelled. A guest that does
  * none of this before it returns, returns. The store stays usable.
  */

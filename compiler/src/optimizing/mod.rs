@@ -37,7 +37,7 @@ use linkage::InlinedPositions;
 use settings::CodeGenerators;
 use signature::guest_signature;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use thunks::Context;
 
 /// The largest frame that a leaf makes without looking at the stack limit, in bytes.
@@ -52,7 +52,7 @@ pub struct OptimizingCompiler {
     target: String,
     /// Exit thunks tell the runtime of host calls.
     statistics: bool,
-    /// Allocations to be used again.
+    /// Allocations to be used again. Nobody waits for the lock: in the child of a fork it may be taken for ever.
     pool: Mutex<Vec<Box<Scratch>>>,
 }
 
@@ -203,13 +203,15 @@ impl OptimizingCompiler {
 
     /// Keeps allocations for the next compilation, unless they are so large that few will need them.
     fn return_scratch(&self, scratch: Box<Scratch>) {
-        if scratch.context.func.dfg.num_values() <= Scratch::VALUES_MAX {
-            self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        if scratch.context.func.dfg.num_values() <= Scratch::VALUES_MAX
+            && let Ok(mut pool) = self.pool.try_lock()
+        {
+            pool.push(scratch);
         }
     }
 
     fn take_scratch(&self) -> Box<Scratch> {
-        let pooled = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let pooled = self.pool.try_lock().ok().and_then(|mut pool| pool.pop());
         pooled.unwrap_or_else(|| {
             Box::new(Scratch { context: CraneliftContext::new(), builder: FunctionBuilderContext::new() })
         })

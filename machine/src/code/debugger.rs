@@ -6,9 +6,9 @@
 
 use super::unwind_info;
 use crate::arch::dwarf::ELF_MACHINE;
+use crate::os::sync::OnceLock;
 use std::ops::Range;
 use std::ptr;
-use std::sync::Once;
 
 unsafe extern "C" {
     #[link_name = "ampoule_jit_debug_register_code"]
@@ -39,8 +39,8 @@ const REGISTER: u32 = 1;
 
 /// Tells debuggers that all code in a range keeps frame pointers. The first call counts.
 pub fn register(range: Range<usize>) {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
         let file: &'static [u8] = file(range).leak();
         let entry =
             Entry { next: ptr::null(), previous: ptr::null(), file: file.as_ptr(), file_len: file.len() as u64 };

@@ -3,10 +3,11 @@
 //! Read when a trap or backtrace is made, written when code comes and goes. Never used in a signal handler: that needs only the
 //! bounds of the code space.
 
+use crate::os::sync::RwLock;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 
 /// Who keeps a range of code alive.
 type Owner = Weak<dyn Any + Send + Sync>;
@@ -16,17 +17,17 @@ static RANGES: RwLock<BTreeMap<usize, (usize, Owner)>> = RwLock::new(BTreeMap::n
 
 /// The owner of the code at `pc`, where it is a `T` and still there.
 pub fn lookup<T: Any + Send + Sync>(pc: usize) -> Option<Arc<T>> {
-    let ranges = RANGES.read().unwrap_or_else(PoisonError::into_inner);
+    let ranges = RANGES.read();
     let (_, (end, owner)) = ranges.range(..=pc).next_back()?;
     if pc < *end { owner.upgrade()?.downcast().ok() } else { None }
 }
 
 /// Makes the owner of a range of code known.
 pub fn register(range: Range<usize>, owner: Owner) {
-    RANGES.write().unwrap_or_else(PoisonError::into_inner).insert(range.start, (range.end, owner));
+    RANGES.write().insert(range.start, (range.end, owner));
 }
 
 /// Forgets code, before its region is freed.
 pub fn unregister(range: Range<usize>) {
-    RANGES.write().unwrap_or_else(PoisonError::into_inner).remove(&range.start);
+    RANGES.write().remove(&range.start);
 }

@@ -14,16 +14,16 @@
 //! made just before the fork, while no region can come or go.
 
 use crate::code::{debugger, unwind_info};
+use crate::os::fork;
 use crate::os::mmap::{Access, Mapping, PAGE, memory_file, write_at};
+use crate::os::sync::{Mutex, MutexGuard};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FallocateFlags, SeekFrom};
-use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
 /// The most a region may have, so that 32-bit displacements reach from end to end.
 pub const REGION_MAX: usize = 1 << 31;
@@ -64,16 +64,6 @@ pub fn use_anonymous_memory() {
 /// What the start of a piece of code must be a multiple of, beyond the code's own wishes.
 pub fn granularity() -> usize {
     if ANONYMOUS.load(Ordering::Relaxed) { PAGE } else { 1 }
-}
-
-/// Does something while this process can't be forked, one thread at a time. It must not use code memory.
-pub fn without_fork<T>(act: impl FnOnce() -> T) -> T {
-    let mut space = lock();
-    if space.is_none() {
-        // The handlers of forks come with it. Without one nothing is compiled, so there is little that a fork could break.
-        *space = Space::new().ok();
-    }
-    act()
 }
 
 /// Whether a program counter is in the code space. May be called from a signal handler.
@@ -263,7 +253,7 @@ impl Space {
             }
         }
         let space = result?;
-        install_fork_handlers()?;
+        fork::add_hook(&COPY_ON_FORK)?;
         let start = space.exec.base().addr();
         // `END` last: until then the bounds are empty.
         START.store(start, Ordering::Release);
@@ -401,53 +391,37 @@ impl Space {
 }
 
 fn lock() -> MutexGuard<'static, Option<Space>> {
-    SPACE.lock().unwrap_or_else(|poison| poison.into_inner())
+    SPACE.lock()
 }
 
-/// What a fork in progress holds: the lock, and the child's file.
-struct Forking {
-    space: MutexGuard<'static, Option<Space>>,
-    copy: io::Result<OwnedFd>,
+/// Gives the child of a fork its own copy of the file.
+struct CopyOnFork {
+    /// The child's file, while a fork is in progress.
+    copy: Mutex<Option<io::Result<OwnedFd>>>,
 }
 
-struct Fork(UnsafeCell<Option<Forking>>);
+static COPY_ON_FORK: CopyOnFork = CopyOnFork { copy: Mutex::new(None) };
 
-// SAFETY: only the thread that forks uses it, in its three handlers; others wait for the lock in the first.
-unsafe impl Sync for Fork {}
-
-static FORK: Fork = Fork(UnsafeCell::new(None));
-
-fn install_fork_handlers() -> io::Result<()> {
-    // SAFETY: the handlers are functions that live as long as the process.
-    match unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) } {
-        0 => Ok(()),
-        error => Err(io::Error::from_raw_os_error(error)),
+impl fork::Hook for CopyOnFork {
+    fn before(&self) {
+        let copy = match &*lock() {
+            Some(space) if !space.lost => space.copy_file(),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        };
+        *self.copy.lock() = Some(copy);
     }
-}
 
-unsafe extern "C" fn before_fork() {
-    let space = lock();
-    let copy = match &*space {
-        Some(space) if !space.lost => space.copy_file(),
-        _ => Err(io::ErrorKind::NotFound.into()),
-    };
-    // SAFETY: this thread has the lock, so no other one is in here.
-    unsafe { *FORK.0.get() = Some(Forking { space, copy }) };
-}
+    fn in_parent(&self) {
+        *self.copy.lock() = None;
+    }
 
-unsafe extern "C" fn after_fork_in_parent() {
-    // SAFETY: this thread has had the lock since `before_fork`. Taken out before it is dropped, since that lets go of the lock.
-    let fork = unsafe { (*FORK.0.get()).take() };
-    drop(fork);
-}
-
-unsafe extern "C" fn after_fork_in_child() {
-    // SAFETY: this thread has had the lock since `before_fork`, and is the only one.
-    let Some(Forking { mut space, copy }) = (unsafe { (*FORK.0.get()).take() }) else { return };
-    if let Some(space) = space.as_mut()
-        && !copy.is_ok_and(|copy| space.replace_file(copy).is_ok())
-    {
-        space.lose();
+    fn in_child(&self) {
+        let copy = self.copy.lock().take();
+        if let (Some(space), Some(copy)) = (lock().as_mut(), copy)
+            && !copy.is_ok_and(|copy| space.replace_file(copy).is_ok())
+        {
+            space.lose();
+        }
     }
 }
 

@@ -13,8 +13,8 @@
 //! What guest code did to other registers doesn't matter: the entry frame gives back those of the host.
 
 use crate::arch::dwarf::{FRAME_POINTER, PROLOGUE, RETURN_ADDRESS, STACK_POINTER};
+use crate::os::sync::OnceLock;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 unsafe extern "C" {
     /// The unwinder's, of libgcc: takes a section of call frame information that ends in a zero length.

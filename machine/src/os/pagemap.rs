@@ -1,6 +1,7 @@
 //! Which pages of a range this process has written: the kernel's page map, asked with one `ioctl`.
 
 use crate::os::mmap::PAGE;
+use crate::os::sync::OnceLock;
 use rustix::fs::{Mode, OFlags};
 use rustix::io;
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, opcode};
@@ -9,7 +10,6 @@ use std::ffi::c_void;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
 
 /// Ranges that one scan finds at most.
 pub const MAX_RANGES: usize = 64;

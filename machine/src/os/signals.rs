@@ -12,11 +12,11 @@
 
 use crate::arch::fault;
 use crate::code::space;
+use crate::os::sync::Mutex;
 use libc::{c_int, c_void, sigaction, siginfo_t, ucontext_t};
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// The signals that a fault may arrive as.
@@ -31,7 +31,7 @@ static PREVIOUS: [AtomicPtr<sigaction>; 4] = [const { AtomicPtr::new(null_mut())
 /// What the operating system says; then nothing was installed that a later call would not complete.
 pub fn install() -> io::Result<()> {
     static INSTALLING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = INSTALLING.lock().unwrap_or_else(|poison| poison.into_inner());
+    let _one_at_a_time = INSTALLING.lock();
     for (signal, previous) in SIGNALS.into_iter().zip(&PREVIOUS) {
         if previous.load(Ordering::Acquire).is_null() {
             install_for(signal, previous)?;

@@ -14,8 +14,9 @@ mod perf_map;
 mod process_file;
 mod vtune;
 
+use crate::os::sync::Mutex;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Which profiler is told of machine code as it is placed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +104,7 @@ impl Reporter {
     /// Tells the agent of code.
     pub fn report(&self, code: &Code<'_>) {
         let id = self.agent.loaded(code);
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        self.loaded.lock().push(id);
     }
 
     /// Code of the engine's own, such as a thunk.
@@ -114,7 +115,7 @@ impl Reporter {
 
 impl Drop for Reporter {
     fn drop(&mut self) {
-        for &id in &*self.loaded.lock().unwrap_or_else(PoisonError::into_inner) {
+        for &id in &*self.loaded.lock() {
             self.agent.unloaded(id);
         }
     }

@@ -1,11 +1,10 @@
 //! A file of which each process has its own.
 
-use crate::code::space;
+use crate::os::sync::Mutex;
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
-/// A file, or what is known of one, that belongs to the process that opened it. Everything here is done while no fork can
-/// happen, so a child never finds the lock taken, nor half of what its parent wrote.
+/// A file, or what is known of one, that belongs to the process that opened it. No fork happens while the lock is held, so a child
+/// never finds half of what its parent wrote.
 pub(super) struct ProcessFile<T>(Mutex<Option<(u32, T)>>);
 
 impl<T> ProcessFile<T> {
@@ -22,14 +21,12 @@ impl<T> ProcessFile<T> {
         open: impl FnOnce(u32) -> io::Result<T>,
         act: impl FnOnce(&mut T) -> R,
     ) -> io::Result<R> {
-        space::without_fork(|| {
-            let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let process = std::process::id();
-            match &mut *file {
-                Some((owner, file)) if *owner == process => Ok(act(file)),
-                slot => Ok(act(&mut slot.insert((process, open(process)?)).1)),
-            }
-        })
+        let mut file = self.0.lock();
+        let process = std::process::id();
+        match &mut *file {
+            Some((owner, file)) if *owner == process => Ok(act(file)),
+            slot => Ok(act(&mut slot.insert((process, open(process)?)).1)),
+        }
     }
 }
 

@@ -1,19 +1,19 @@
 //! The one place where a call of a guest's sleeps.
 //!
 //! A sleep ends early when the call is cancelled or its time limit passes, when the store's epoch deadline passes, or when
-//! a check of the embedder's says so. All are looked at before sleeping. The first two wake the sleeper; the others are
-//! looked at every [`SLICE`]. Without them, a call sleeps exactly as long as the guest asked.
+//! a check of the embedder's says so. All are looked at before sleeping. The first two wake the sleeper; the check is
+//! asked every [`SLICE`]. Without one, a call sleeps exactly as long as the guest asked.
 
 use super::error::Error;
 use ampoule::Engine;
-use ampoule::engine::cancel::CancelCheck;
+use ampoule::engine::cancel::{CancelCheck, Interrupts};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::time::{Duration, Instant};
 
 /// Whether the sleeping guest is to be interrupted.
 pub type InterruptCheck = Box<dyn FnMut() -> bool + Send + Sync>;
 
-/// The longest time between two questions to the interrupt check, and looks at the deadline.
+/// The longest time between two questions to the interrupt check.
 pub const SLICE: Duration = Duration::from_millis(10);
 
 /// How calls of one context sleep.
@@ -44,12 +44,12 @@ impl Waiter {
 
     /// Whether a sleep could be interrupted, so that it is worth waiting here rather than in a blocking system call.
     pub fn is_interruptible(&self) -> bool {
-        self.must_ask() || self.cancel.is_some()
+        self.check.is_some() || self.interrupts().are_possible()
     }
 
-    /// Whether there is something that doesn't end a sleep by itself.
-    fn must_ask(&self) -> bool {
-        self.check.is_some() || self.deadline.is_some()
+    /// What ends a sleep by itself.
+    fn interrupts(&self) -> Interrupts<'_> {
+        Interrupts::new(self.cancel.as_ref(), self.epoch.as_ref().zip(self.deadline))
     }
 
     /// Looks for a cancellation and at the deadline, and asks the interrupt check.
@@ -57,10 +57,7 @@ impl Waiter {
     /// # Errors
     /// [`Error::Interrupted`] when it says so.
     pub fn check(&mut self) -> Result<(), Error> {
-        let past =
-            self.epoch.as_ref().zip(self.deadline).is_some_and(|(engine, deadline)| engine.epoch_now() >= deadline);
-        let cancelled = self.cancel.as_ref().is_some_and(CancelCheck::is_cancelled);
-        let interrupted = cancelled || past || self.check.as_mut().is_some_and(|check| check());
+        let interrupted = self.interrupts().is_pending() || self.check.as_mut().is_some_and(|check| check());
         if interrupted { Err(Error::Interrupted) } else { Ok(()) }
     }
 
@@ -75,18 +72,19 @@ impl Waiter {
         loop {
             self.check()?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let slice = match (left, self.must_ask()) {
+            let slice = match (left, self.check.is_some()) {
                 (Some(left), true) => Some(left.min(SLICE)),
                 (None, true) => Some(SLICE),
                 (left, false) => left,
             };
-            let ready = match &self.cancel {
-                None => poll_once(fds, slice)?,
-                Some(cancel) if fds.is_empty() => {
-                    cancel.sleep(slice);
-                    0
-                }
-                Some(cancel) => poll_or_wake(cancel, fds, slice)?,
+            let interrupts = self.interrupts();
+            let ready = if !interrupts.are_possible() {
+                poll_once(fds, slice)?
+            } else if fds.is_empty() {
+                interrupts.sleep(slice);
+                0
+            } else {
+                poll_or_wake(interrupts, fds, slice)?
             };
             if ready > 0 || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(ready);
@@ -105,19 +103,19 @@ fn poll_once(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize,
     }
 }
 
-/// The same, no longer than until the call is cancelled.
-fn poll_or_wake(cancel: &CancelCheck, fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize, Error> {
+/// The same, no longer than until the call is interrupted.
+fn poll_or_wake(interrupts: Interrupts<'_>, fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize, Error> {
     let ready = poll_once(fds, Some(Duration::ZERO))?;
     if ready > 0 || timeout == Some(Duration::ZERO) {
         return Ok(ready);
     }
-    let waited = cancel.wait_with(|wake| {
+    let waited = interrupts.wait_with(|wake| {
         let mut all: Vec<PollFd<'_>> = fds.to_vec();
         all.push(PollFd::from_borrowed_fd(wake, PollFlags::IN));
         poll_once(&mut all, timeout)
     });
     match waited {
-        // Where it was cancelled, the caller looks.
+        // Where it was interrupted, the caller looks.
         Ok(waited) => waited.transpose()?,
         // No descriptor is left to be woken by.
         Err(_) => return poll_once(fds, Some(timeout.map_or(SLICE, |timeout| timeout.min(SLICE)))),

@@ -5,6 +5,7 @@
 
 use super::config::CacheConfig;
 use ampoule_machine::os::mmap::{Access, Mapping};
+use ampoule_machine::os::sync::OnceLock;
 use ampoule_machine::os::thread;
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
@@ -13,7 +14,6 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 

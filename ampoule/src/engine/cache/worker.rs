@@ -3,15 +3,15 @@
 //! It is started by the first job, ends with the last one that waits, and is nobody's to wait for:
 //! a process that ends takes it along, and the entry it was about is then missing.
 //!
-//! The embedder doesn't know of the thread, and forks whenever no thread of its own is in the library. So what takes locks
-//! that others use holds forks off ([`fork::hold_off`]): the queue here, and each function that a job compiles.
+//! A forked child has no such thread, and forgets the jobs of its parent.
 
+use ampoule_machine::os::sync::Mutex;
 use ampoule_machine::os::{fork, signals, thread as sys_thread};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -40,7 +40,7 @@ impl Worker {
 
     /// Has a job run some time; dropped where too many wait already.
     pub(super) fn run(&self, job: Job) {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.lock();
         if queue.running_in.is_some_and(|process| process != process::id()) {
             *queue = Queue::default();
         }
@@ -73,21 +73,19 @@ fn work(queue: &Mutex<Queue>) {
     // Without it the thread is merely less polite.
     let _ = sys_thread::set_niceness(NICENESS);
     loop {
-        let job = fork::hold_off(|| {
-            let mut queue = lock(queue);
-            let job = queue.jobs.pop_front();
-            if job.is_none() {
-                queue.running_in = None;
-            }
-            job
-        });
-        let Some(job) = job else { return };
+        let Some(job) = next_job(queue) else { return };
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             log::error!("compiling for the cache panicked");
         }
     }
 }
 
-fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
+/// The next job; the thread ends with the last.
+fn next_job(queue: &Mutex<Queue>) -> Option<Job> {
+    let mut queue = queue.lock();
+    let job = queue.jobs.pop_front();
+    if job.is_none() {
+        queue.running_in = None;
+    }
+    job
 }

@@ -18,8 +18,9 @@ use crate::memory::linear::MemoryError;
 use crate::memory::space::{Space, SpaceRequest, SpaceSource};
 use ampoule_machine::os::mmap::{Mapping, PAGE};
 use ampoule_machine::os::reservation::{Reservation, round_up_to_pages};
+use ampoule_machine::os::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// See the module.
 #[derive(Debug)]
@@ -84,7 +85,7 @@ impl MemoryPool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock()
     }
 
     /// A slot for the request, in whatever state it was left, and counted as used.

@@ -17,9 +17,10 @@ use crate::memory::cache::MemoryCache;
 use crate::table_elements::Elements;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::vm::VmLayout;
+use ampoule_machine::os::sync::Mutex;
 use memories::MemoryPool;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// The dimensions of a pool. Sizes are in bytes, totals are over all stores of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -261,7 +262,7 @@ impl Pool {
         if self.0.config.table_keep_resident == 0 {
             return Elements::new();
         }
-        self.0.elements.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or(Elements::new())
+        self.0.elements.lock().pop().unwrap_or(Elements::new())
     }
 
     /// Takes the storage of a table back. Nothing in it can be seen again: the next table starts without elements.
@@ -271,7 +272,7 @@ impl Pool {
             return;
         }
         elements.clear();
-        let mut kept = self.0.elements.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.elements.lock();
         if kept.len() < KEPT_TABLES.min(self.0.config.total_tables as usize) {
             kept.push(elements);
         }

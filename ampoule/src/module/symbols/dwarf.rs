@@ -10,6 +10,7 @@
 use crate::error::backtrace::Source;
 use crate::error::text::{MAX_TEXT, Shortened};
 use crate::module::symbols::demangle::demangle;
+use ampoule_machine::os::sync::{Mutex, OnceLock};
 use gimli::{
     Abbreviations, AttributeValue, DebugInfoOffset, DebugLineOffset, DwAt, EndianSlice, EntriesRaw, LittleEndian,
     RangeListsOffset, Reader, Section, Unit, UnitOffset,
@@ -17,7 +18,7 @@ use gimli::{
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 pub(super) type Sections<'a> = gimli::Dwarf<Slice<'a>>;
@@ -182,7 +183,7 @@ impl Dwarf {
 
     fn tables<'a>(&'a self, sections: &Sections<'_>, entry: &'a UnitEntry) -> Option<&'a Tables> {
         let read = || {
-            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut left = self.left.lock();
             let steps = Steps(Cell::new(*left));
             let tables = entry.open(sections, &steps).and_then(|unit| Tables::read(sections, &unit, &steps));
             *left = steps.0.get();

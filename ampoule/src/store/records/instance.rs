@@ -123,14 +123,6 @@ impl InstanceData {
             NonNull::new_unchecked(func_ref)
         }
     }
-
-    /// Compiles one of the module's own functions, so that references made from now on lead to its code and not to its stub.
-    pub(crate) fn compile(&self, index: FuncIndex) {
-        if let Some(own) = self.module.description().defined_func(index) {
-            // Where it can't be compiled, the stub says so when it is called.
-            let _ = self.module.code().compile(own);
-        }
-    }
 }
 
 impl Drop for InstanceData {
