@@ -5,6 +5,7 @@ use crate::boundary::{expect, give, give_trap, misuse};
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_tag_t;
 use crate::gc::types::wasmtime_exn_type_t;
+use crate::store::wasmtime_context_t;
 use crate::val::{from_c, into_c, wasmtime_exnref_t, wasmtime_val_t};
 use crate::wasm::object::wasm_trap_t;
 use ampoule::{Error, ExnRef, Store};
@@ -20,7 +21,7 @@ pub extern "C" fn wasmtime_exn_delete(_exn: Option<Box<wasmtime_exn_t>>) {}
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_exn_new(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     tag: &wasmtime_tag_t,
     fields: *const wasmtime_val_t,
     nfields: usize,
@@ -46,7 +47,7 @@ unsafe fn new_exn(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exn_tag(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     exn: &wasmtime_exn_t,
     tag_ret: &mut MaybeUninit<wasmtime_tag_t>,
 ) -> Option<Box<wasmtime_error_t>> {
@@ -54,13 +55,13 @@ pub extern "C" fn wasmtime_exn_tag(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_exn_field_count(store: &mut Store, exn: &wasmtime_exn_t) -> usize {
+pub extern "C" fn wasmtime_exn_field_count(store: &mut wasmtime_context_t, exn: &wasmtime_exn_t) -> usize {
     expect("wasmtime_exn_field_count", exn.exn.fields(store)).len()
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exn_field(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     exn: &wasmtime_exn_t,
     index: usize,
     val_ret: &mut MaybeUninit<wasmtime_val_t>,
@@ -70,26 +71,29 @@ pub extern "C" fn wasmtime_exn_field(
 
 /// An exception of another store has no way to be refused but the trap itself.
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_context_set_exception(store: &mut Store, exn: Box<wasmtime_exn_t>) -> Box<wasm_trap_t> {
+pub extern "C" fn wasmtime_context_set_exception(
+    store: &mut wasmtime_context_t,
+    exn: Box<wasmtime_exn_t>,
+) -> Box<wasm_trap_t> {
     give_trap(store.throw(exn.exn).unwrap_or_else(|refused| refused))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_context_take_exception(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     exn_ret: &mut MaybeUninit<Box<wasmtime_exn_t>>,
 ) -> bool {
     store.take_exception().map(|exn| exn_ret.write(Box::new(wasmtime_exn_t { exn }))).is_some()
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_context_has_exception(store: &mut Store) -> bool {
+pub extern "C" fn wasmtime_context_has_exception(store: &mut wasmtime_context_t) -> bool {
     store.has_exception()
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_exnref_new(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     tag: &wasmtime_tag_t,
     fields: *const wasmtime_val_t,
     nfields: usize,
@@ -100,12 +104,16 @@ pub unsafe extern "C" fn wasmtime_exnref_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_exnref_from_raw(context: &mut Store, raw: u32, out: &mut MaybeUninit<wasmtime_exnref_t>) {
+pub extern "C" fn wasmtime_exnref_from_raw(
+    context: &mut wasmtime_context_t,
+    raw: u32,
+    out: &mut MaybeUninit<wasmtime_exnref_t>,
+) {
     out.write(ExnRef::from_raw(context, raw).into());
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_exnref_to_raw(context: &mut Store, exnref: Option<&wasmtime_exnref_t>) -> u32 {
+pub extern "C" fn wasmtime_exnref_to_raw(context: &mut wasmtime_context_t, exnref: Option<&wasmtime_exnref_t>) -> u32 {
     let exn = exnref.and_then(wasmtime_exnref_t::get);
     exn.map_or(0, |exn| expect("wasmtime_exnref_to_raw", exn.to_raw(context)))
 }
@@ -121,7 +129,7 @@ fn need(exnref: Option<&wasmtime_exnref_t>) -> Result<ExnRef, Error> {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exnref_tag(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     exnref: Option<&wasmtime_exnref_t>,
     tag_ret: &mut MaybeUninit<wasmtime_tag_t>,
 ) -> Option<Box<wasmtime_error_t>> {
@@ -129,14 +137,17 @@ pub extern "C" fn wasmtime_exnref_tag(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_exnref_field_count(store: &mut Store, exnref: Option<&wasmtime_exnref_t>) -> usize {
+pub extern "C" fn wasmtime_exnref_field_count(
+    store: &mut wasmtime_context_t,
+    exnref: Option<&wasmtime_exnref_t>,
+) -> usize {
     let exn = exnref.and_then(wasmtime_exnref_t::get);
     exn.map_or(0, |exn| expect("wasmtime_exnref_field_count", exn.fields(store)).len())
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exnref_field(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     exnref: Option<&wasmtime_exnref_t>,
     index: usize,
     val_ret: &mut MaybeUninit<wasmtime_val_t>,
@@ -146,7 +157,7 @@ pub extern "C" fn wasmtime_exnref_field(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exnref_type(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     exnref: Option<&wasmtime_exnref_t>,
 ) -> Option<Box<wasmtime_exn_type_t>> {
     let exn = exnref.and_then(wasmtime_exnref_t::get)?;

@@ -2,8 +2,9 @@
 
 use crate::boundary::{expect, misuse, null_func};
 use crate::sharedmemory::wasmtime_sharedmemory_t;
+use crate::store::wasmtime_context_t;
 use crate::wasm::parts::wasm_externtype_t;
-use ampoule::{Error, Extern, Func, Global, Memory, Store, Table, Tag};
+use ampoule::{Error, Extern, Func, Global, Memory, Table, Tag};
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
@@ -156,7 +157,10 @@ pub extern "C" fn wasmtime_extern_delete(val: &mut wasmtime_extern_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_extern_type(context: &Store, val: &wasmtime_extern_t) -> Box<wasm_externtype_t> {
+pub extern "C" fn wasmtime_extern_type(
+    context: &wasmtime_context_t,
+    val: &wasmtime_extern_t,
+) -> Box<wasm_externtype_t> {
     match val.get().and_then(|item| item.ty(context)) {
         Ok(ty) => Box::new(ty.into()),
         Err(error) => misuse("wasmtime_extern_type", &error.to_string()),

@@ -8,6 +8,7 @@ use crate::boundary::{TrapOut, expect, give_trap_or_error, guarded, text};
 use crate::error::wasmtime_error_t;
 use crate::external::{need_func, wasmtime_extern_t, wasmtime_func_t};
 use crate::foreign::{Finalizer, Foreign};
+use crate::store::wasmtime_context_t;
 use crate::val::{from_c, into_c, take_from_c, wasmtime_val_raw_t, wasmtime_val_t};
 use crate::wasm::object::wasm_trap_t;
 use crate::wasm::parts::wasm_functype_t;
@@ -15,6 +16,7 @@ use ampoule::func::CallOutcome;
 use ampoule::func::host::{CheckedCallback, HostFunc, RawCallback};
 use ampoule::{Caller, Engine, Error, Func, FuncType, Store, Val};
 use ampoule_core::vm::VmCaller;
+use ampoule_core::vm::{VmFunc, VmStoreContext};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -31,7 +33,7 @@ pub type wasmtime_func_unchecked_callback_t = RawCallback;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_func_new(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     ty: &wasm_functype_t,
     callback: wasmtime_func_callback_t,
     env: *mut c_void,
@@ -44,7 +46,7 @@ pub extern "C" fn wasmtime_func_new(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_func_new_unchecked(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     ty: &wasm_functype_t,
     callback: wasmtime_func_unchecked_callback_t,
     env: *mut c_void,
@@ -113,14 +115,14 @@ pub(crate) fn host_func_unchecked(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_func_type(store: &Store, func: &wasmtime_func_t) -> Box<wasm_functype_t> {
+pub extern "C" fn wasmtime_func_type(store: &wasmtime_context_t, func: &wasmtime_func_t) -> Box<wasm_functype_t> {
     let func = need_func("wasmtime_func_type", func);
     wasm_functype_t::new(expect("wasmtime_func_type", func.ty(store)))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_func_call(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     func: &wasmtime_func_t,
     args: *const wasmtime_val_t,
     nargs: usize,
@@ -165,7 +167,7 @@ pub(crate) unsafe fn call_converted(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_func_call_unchecked(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     func: &wasmtime_func_t,
     args_and_results: *mut wasmtime_val_raw_t,
     args_and_results_len: usize,
@@ -176,8 +178,14 @@ pub unsafe extern "C" fn wasmtime_func_call_unchecked(
     // answer is an error that `rest_of_unchecked_call` gives up.
     unsafe {
         let func = ptr::from_ref(func).cast();
-        let error =
-            Func::call_raw_or(store, func, args_and_results, args_and_results_len, trap, rest_of_unchecked_call);
+        let error = Func::call_raw_or(
+            ptr::from_mut(store).cast(),
+            func,
+            args_and_results,
+            args_and_results_len,
+            trap,
+            rest_of_unchecked_call,
+        );
         (!error.is_null()).then(|| Box::from_raw(error.cast()))
     }
 }
@@ -188,8 +196,8 @@ pub unsafe extern "C" fn wasmtime_func_call_unchecked(
 /// As [`ampoule::func::RestOfCall`] says of `wasmtime_func_call_unchecked`'s arguments.
 #[cold]
 unsafe extern "C" fn rest_of_unchecked_call(
-    store: *mut Store,
-    func: *const Func,
+    store: *mut VmStoreContext,
+    func: *const VmFunc,
     values: *mut wasmtime_val_raw_t,
     len: usize,
     trap: *mut c_void,
@@ -198,9 +206,9 @@ unsafe extern "C" fn rest_of_unchecked_call(
     // SAFETY: by the caller; what C knows as a function may be null.
     let called = guarded(|| unsafe {
         if unwound {
-            return Err((*store).end_of_raw_call());
+            return Err(Store::borrow_raw(store).end_of_raw_call());
         }
-        (*func.cast::<wasmtime_func_t>()).need()?.call_raw_in(&mut *store, values, len)
+        (*func.cast::<wasmtime_func_t>()).need()?.call_raw_in(Store::borrow_raw(store), values, len)
     });
     // SAFETY: C's place for a trap, or null.
     let trap: TrapOut<'_> = unsafe { trap.cast::<MaybeUninit<Box<wasm_trap_t>>>().as_mut() };
@@ -221,14 +229,14 @@ pub unsafe extern "C" fn wasmtime_caller_export_get(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wasmtime_caller_context(caller: *mut wasmtime_caller_t) -> *mut Store {
+pub unsafe extern "C" fn wasmtime_caller_context(caller: *mut wasmtime_caller_t) -> *mut wasmtime_context_t {
     // SAFETY: the caller is the running callback's. A store begins with what the field points to.
     unsafe { (*caller).store.cast() }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_func_from_raw(
-    context: &mut Store,
+    context: &mut wasmtime_context_t,
     raw: *mut c_void,
     ret: &mut MaybeUninit<wasmtime_func_t>,
 ) {
@@ -238,7 +246,7 @@ pub unsafe extern "C" fn wasmtime_func_from_raw(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_func_to_raw(context: &mut Store, func: &wasmtime_func_t) -> *mut c_void {
+pub extern "C" fn wasmtime_func_to_raw(context: &mut wasmtime_context_t, func: &wasmtime_func_t) -> *mut c_void {
     let raw = func.get().map_or(Ok(std::ptr::null_mut()), |func| func.to_raw(context));
     expect("wasmtime_func_to_raw", raw).cast()
 }

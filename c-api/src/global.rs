@@ -3,14 +3,15 @@
 use crate::boundary::{expect, give, give_unit};
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_global_t;
+use crate::store::wasmtime_context_t;
 use crate::val::{from_c, into_c, wasmtime_val_t};
 use crate::wasm::globaltype::wasm_globaltype_t;
-use ampoule::{Global, Store};
+use ampoule::Global;
 use std::mem::MaybeUninit;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_global_new(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     ty: &wasm_globaltype_t,
     val: &wasmtime_val_t,
     ret: &mut MaybeUninit<wasmtime_global_t>,
@@ -19,13 +20,16 @@ pub extern "C" fn wasmtime_global_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_global_type(store: &Store, global: &wasmtime_global_t) -> Box<wasm_globaltype_t> {
+pub extern "C" fn wasmtime_global_type(
+    store: &wasmtime_context_t,
+    global: &wasmtime_global_t,
+) -> Box<wasm_globaltype_t> {
     wasm_globaltype_t::new(expect("wasmtime_global_type", global.ty(store)))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_global_get(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     global: &wasmtime_global_t,
     out: &mut MaybeUninit<wasmtime_val_t>,
 ) {
@@ -34,7 +38,7 @@ pub extern "C" fn wasmtime_global_get(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_global_set(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     global: &wasmtime_global_t,
     val: &wasmtime_val_t,
 ) -> Option<Box<wasmtime_error_t>> {

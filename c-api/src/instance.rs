@@ -4,7 +4,8 @@ use crate::boundary::{TrapOut, give_or_trap, guarded, text};
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_extern_t;
 use crate::module::wasmtime_module_t;
-use ampoule::{Instance, InstancePre, Store};
+use crate::store::wasmtime_context_t;
+use ampoule::{Instance, InstancePre};
 use std::mem::MaybeUninit;
 use std::slice;
 
@@ -13,7 +14,7 @@ pub type wasmtime_instance_t = Instance;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_instance_new(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     module: &wasmtime_module_t,
     imports: *const wasmtime_extern_t,
     nimports: usize,
@@ -31,7 +32,7 @@ pub unsafe extern "C" fn wasmtime_instance_new(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_instance_export_get(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     instance: &wasmtime_instance_t,
     name: *const u8,
     name_len: usize,
@@ -44,7 +45,7 @@ pub unsafe extern "C" fn wasmtime_instance_export_get(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_instance_export_nth(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     instance: &wasmtime_instance_t,
     index: usize,
     name: &mut MaybeUninit<*const u8>,
@@ -68,7 +69,7 @@ pub extern "C" fn wasmtime_instance_pre_delete(_instance_pre: Option<Box<wasmtim
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_instance_pre_instantiate(
     instance_pre: &wasmtime_instance_pre_t,
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     instance: &mut MaybeUninit<wasmtime_instance_t>,
     trap: TrapOut<'_>,
 ) -> Option<Box<wasmtime_error_t>> {

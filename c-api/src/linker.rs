@@ -7,10 +7,11 @@ use crate::foreign::{Finalizer, Foreign};
 use crate::func::{host_func, host_func_unchecked, wasmtime_func_callback_t, wasmtime_func_unchecked_callback_t};
 use crate::instance::{wasmtime_instance_pre_t, wasmtime_instance_t};
 use crate::module::wasmtime_module_t;
+use crate::store::wasmtime_context_t;
 use crate::wasm::engine::wasm_engine_t;
 use crate::wasm::parts::wasm_functype_t;
 use ampoule::func::host::HostFunc;
-use ampoule::{Engine, Error, Linker, Store};
+use ampoule::{Engine, Error, Linker};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
@@ -49,7 +50,7 @@ pub extern "C" fn wasmtime_linker_define_unknown_imports_as_traps(
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_linker_define_unknown_imports_as_default_values(
     linker: &mut wasmtime_linker_t,
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     module: &wasmtime_module_t,
 ) -> Option<Box<wasmtime_error_t>> {
     give_unit(linker.linker.define_unknown_imports_as_default_values(store, &module.module))
@@ -58,7 +59,7 @@ pub extern "C" fn wasmtime_linker_define_unknown_imports_as_default_values(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_define(
     linker: &mut wasmtime_linker_t,
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     module: *const u8,
     module_len: usize,
     name: *const u8,
@@ -136,7 +137,7 @@ pub extern "C" fn wasmtime_linker_define_wasi(linker: &mut wasmtime_linker_t) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_define_instance(
     linker: &mut wasmtime_linker_t,
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     name: *const u8,
     name_len: usize,
     instance: &wasmtime_instance_t,
@@ -149,7 +150,7 @@ pub unsafe extern "C" fn wasmtime_linker_define_instance(
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_linker_instantiate(
     linker: &wasmtime_linker_t,
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     module: &wasmtime_module_t,
     instance: &mut MaybeUninit<wasmtime_instance_t>,
     trap: TrapOut<'_>,
@@ -160,7 +161,7 @@ pub extern "C" fn wasmtime_linker_instantiate(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_module(
     linker: &mut wasmtime_linker_t,
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     name: *const u8,
     name_len: usize,
     module: &wasmtime_module_t,
@@ -173,7 +174,7 @@ pub unsafe extern "C" fn wasmtime_linker_module(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_get_default(
     linker: &wasmtime_linker_t,
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     name: *const u8,
     name_len: usize,
     func: &mut MaybeUninit<wasmtime_func_t>,
@@ -186,7 +187,7 @@ pub unsafe extern "C" fn wasmtime_linker_get_default(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_linker_get(
     linker: &wasmtime_linker_t,
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     module: *const u8,
     module_len: usize,
     name: *const u8,

@@ -3,8 +3,9 @@
 use crate::boundary::{expect, give};
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_memory_t;
+use crate::store::wasmtime_context_t;
 use crate::wasm::memorytype::wasm_memorytype_t;
-use ampoule::{Error, Memory, MemoryType, Store};
+use ampoule::{Error, Memory, MemoryType};
 use std::mem::MaybeUninit;
 
 #[unsafe(no_mangle)]
@@ -53,7 +54,7 @@ pub extern "C" fn wasmtime_memorytype_page_size_log2(ty: &wasm_memorytype_t) -> 
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_memory_new(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     ty: &wasm_memorytype_t,
     ret: &mut MaybeUninit<wasmtime_memory_t>,
 ) -> Option<Box<wasmtime_error_t>> {
@@ -61,28 +62,31 @@ pub extern "C" fn wasmtime_memory_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_memory_type(store: &Store, memory: &wasmtime_memory_t) -> Box<wasm_memorytype_t> {
+pub extern "C" fn wasmtime_memory_type(
+    store: &wasmtime_context_t,
+    memory: &wasmtime_memory_t,
+) -> Box<wasm_memorytype_t> {
     wasm_memorytype_t::new(expect("wasmtime_memory_type", memory.ty(store)))
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_memory_data(store: &Store, memory: &wasmtime_memory_t) -> *mut u8 {
+pub extern "C" fn wasmtime_memory_data(store: &wasmtime_context_t, memory: &wasmtime_memory_t) -> *mut u8 {
     expect("wasmtime_memory_data", memory.data(store)).0
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_memory_data_size(store: &Store, memory: &wasmtime_memory_t) -> usize {
+pub extern "C" fn wasmtime_memory_data_size(store: &wasmtime_context_t, memory: &wasmtime_memory_t) -> usize {
     expect("wasmtime_memory_data_size", memory.data(store)).1
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_memory_size(store: &Store, memory: &wasmtime_memory_t) -> u64 {
+pub extern "C" fn wasmtime_memory_size(store: &wasmtime_context_t, memory: &wasmtime_memory_t) -> u64 {
     expect("wasmtime_memory_size", memory.size(store))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_memory_grow(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     memory: &wasmtime_memory_t,
     delta: u64,
     prev_size: &mut MaybeUninit<u64>,
@@ -91,11 +95,11 @@ pub extern "C" fn wasmtime_memory_grow(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_memory_page_size(store: &mut Store, memory: &wasmtime_memory_t) -> u64 {
+pub extern "C" fn wasmtime_memory_page_size(store: &mut wasmtime_context_t, memory: &wasmtime_memory_t) -> u64 {
     1 << expect("wasmtime_memory_page_size", memory.page_size_log2(store))
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_memory_page_size_log2(store: &mut Store, memory: &wasmtime_memory_t) -> u8 {
+pub extern "C" fn wasmtime_memory_page_size_log2(store: &mut wasmtime_context_t, memory: &wasmtime_memory_t) -> u8 {
     expect("wasmtime_memory_page_size_log2", memory.page_size_log2(store))
 }

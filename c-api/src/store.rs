@@ -1,7 +1,7 @@
 //! `wasmtime/store.h`: one guest world each.
 //!
-//! `wasmtime_store_t` and `wasmtime_context_t` are the same Rust type at the same address: a store is made in a box and never
-//! moves.
+//! `wasmtime_store_t` and `wasmtime_context_t` are one Rust type, which stands for a store at its address: a store is made in a box
+//! and never moves.
 
 use crate::boundary::{give, give_unit, misuse};
 use crate::error::wasmtime_error_t;
@@ -12,23 +12,57 @@ use ampoule::Store;
 use ampoule::store::epoch::UpdateDeadline;
 use ampoule::store::limits::Limits;
 use std::ffi::c_void;
+use std::marker::{PhantomData, PhantomPinned};
 use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
 use std::ptr;
 
-/// `wasmtime_store_t`.
-pub type wasmtime_store_t = Store;
-/// `wasmtime_context_t`.
-pub type wasmtime_context_t = Store;
+/// `wasmtime_context_t`: a store, as C knows it, by its address. It is never made, and has no bytes of its own.
+#[repr(C)]
+pub struct wasmtime_context_t {
+    store: [u8; 0],
+    _neither_moved_nor_alone: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// `wasmtime_store_t`, made by [`wasmtime_store_new`] and freed by [`wasmtime_store_delete`].
+pub type wasmtime_store_t = wasmtime_context_t;
+
+impl wasmtime_context_t {
+    /// A store, for a C function that is called with it.
+    pub fn of(store: &mut Store) -> &mut Self {
+        let address: *mut Self = ptr::from_mut(store).cast();
+        // SAFETY: it has no bytes, and stands for the store that is lent for as long.
+        unsafe { &mut *address }
+    }
+}
+
+impl Deref for wasmtime_context_t {
+    type Target = Store;
+
+    #[inline(always)]
+    fn deref(&self) -> &Store {
+        // SAFETY: C passes the address of a store that is alive, and one thread uses it at a time (the header's rules).
+        unsafe { Store::borrow_raw(ptr::from_ref(self).cast_mut().cast()) }
+    }
+}
+
+impl DerefMut for wasmtime_context_t {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Store {
+        // SAFETY: as above.
+        unsafe { Store::borrow_raw(ptr::from_mut(self).cast()) }
+    }
+}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_store_new(
     engine: &wasm_engine_t,
     data: *mut c_void,
     finalizer: Finalizer,
-) -> Box<wasmtime_store_t> {
+) -> *mut wasmtime_store_t {
     let mut store = Store::new(&engine.engine);
     store.set_data(Box::new(Foreign::new(data, finalizer)));
-    store
+    store.into_raw().cast()
 }
 
 #[unsafe(no_mangle)]
@@ -61,7 +95,9 @@ fn limit(number: i64) -> Option<u64> {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_store_delete(store: Box<wasmtime_store_t>) {
+pub unsafe extern "C" fn wasmtime_store_delete(store: *mut wasmtime_store_t) {
+    // SAFETY: the caller gives back what `wasmtime_store_new` gave.
+    let store = unsafe { Store::from_raw(store.cast()) };
     if let Some(why) = store.in_use() {
         misuse("wasmtime_store_delete", why);
     }
@@ -141,7 +177,7 @@ pub extern "C" fn wasmtime_store_epoch_deadline_callback(
     let owner = Foreign::new(data, finalizer);
     store.epoch_deadline_callback(Some(Box::new(move |store| {
         let (mut delta, mut kind) = (0, WASMTIME_UPDATE_DEADLINE_CONTINUE);
-        match (func(store, owner.data(), &mut delta, &mut kind), kind) {
+        match (func(wasmtime_context_t::of(store), owner.data(), &mut delta, &mut kind), kind) {
             (Some(error), _) => Err(error.0),
             (None, WASMTIME_UPDATE_DEADLINE_CONTINUE) => Ok(UpdateDeadline::Continue(delta)),
             (None, WASMTIME_UPDATE_DEADLINE_YIELD) => Ok(UpdateDeadline::Yield(delta)),

@@ -3,14 +3,15 @@
 use crate::boundary::{expect, give, give_unit};
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_table_t;
+use crate::store::wasmtime_context_t;
 use crate::val::{from_c, into_c, wasmtime_val_t};
 use crate::wasm::tabletype::wasm_tabletype_t;
-use ampoule::{Store, Table};
+use ampoule::Table;
 use std::mem::MaybeUninit;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_table_new(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     ty: &wasm_tabletype_t,
     init: &wasmtime_val_t,
     table: &mut MaybeUninit<wasmtime_table_t>,
@@ -19,13 +20,13 @@ pub extern "C" fn wasmtime_table_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_table_type(store: &Store, table: &wasmtime_table_t) -> Box<wasm_tabletype_t> {
+pub extern "C" fn wasmtime_table_type(store: &wasmtime_context_t, table: &wasmtime_table_t) -> Box<wasm_tabletype_t> {
     wasm_tabletype_t::new(expect("wasmtime_table_type", table.ty(store)))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_table_get(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     table: &wasmtime_table_t,
     index: u64,
     val: &mut MaybeUninit<wasmtime_val_t>,
@@ -36,7 +37,7 @@ pub extern "C" fn wasmtime_table_get(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_table_set(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     table: &wasmtime_table_t,
     index: u64,
     value: &wasmtime_val_t,
@@ -45,13 +46,13 @@ pub extern "C" fn wasmtime_table_set(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_table_size(store: &Store, table: &wasmtime_table_t) -> u64 {
+pub extern "C" fn wasmtime_table_size(store: &wasmtime_context_t, table: &wasmtime_table_t) -> u64 {
     expect("wasmtime_table_size", table.size(store))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_table_grow(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     table: &wasmtime_table_t,
     delta: u64,
     init: &wasmtime_val_t,

@@ -3,13 +3,14 @@
 use crate::boundary::{expect, give};
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_tag_t;
+use crate::store::wasmtime_context_t;
 use crate::wasm::tagtype::wasm_tagtype_t;
-use ampoule::{Store, Tag};
+use ampoule::Tag;
 use std::mem::MaybeUninit;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_tag_new(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     tt: &wasm_tagtype_t,
     ret: &mut MaybeUninit<wasmtime_tag_t>,
 ) -> Option<Box<wasmtime_error_t>> {
@@ -17,11 +18,11 @@ pub extern "C" fn wasmtime_tag_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_tag_type(store: &Store, tag: &wasmtime_tag_t) -> Box<wasm_tagtype_t> {
+pub extern "C" fn wasmtime_tag_type(store: &wasmtime_context_t, tag: &wasmtime_tag_t) -> Box<wasm_tagtype_t> {
     wasm_tagtype_t::new(expect("wasmtime_tag_type", tag.ty(store)).clone())
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_tag_eq(_store: &Store, a: &wasmtime_tag_t, b: &wasmtime_tag_t) -> bool {
+pub extern "C" fn wasmtime_tag_eq(_store: &wasmtime_context_t, a: &wasmtime_tag_t, b: &wasmtime_tag_t) -> bool {
     a == b
 }

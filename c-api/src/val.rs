@@ -6,8 +6,9 @@
 use crate::boundary::{expect, misuse};
 use crate::external::wasmtime_func_t;
 use crate::foreign::{Finalizer, Foreign};
+use crate::store::wasmtime_context_t;
 use ampoule::gc::externref::UNROOTED;
-use ampoule::{Error, ExnRef, ExternRef, I31, Store, Val};
+use ampoule::{Error, ExnRef, ExternRef, I31, Val};
 use ampoule_core::vm::{VmVal, VmValRaw, VmValUnion};
 use std::ffi::c_void;
 use std::mem::{self, MaybeUninit};
@@ -61,18 +62,22 @@ pub extern "C" fn wasmtime_anyref_unroot(value: Option<&mut wasmtime_anyref_t>) 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_from_raw(_context: &mut Store, raw: u32, out: &mut MaybeUninit<wasmtime_anyref_t>) {
+pub extern "C" fn wasmtime_anyref_from_raw(
+    _context: &mut wasmtime_context_t,
+    raw: u32,
+    out: &mut MaybeUninit<wasmtime_anyref_t>,
+) {
     out.write(I31::from_raw(raw).into());
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_to_raw(_context: &mut Store, value: Option<&wasmtime_anyref_t>) -> u32 {
+pub extern "C" fn wasmtime_anyref_to_raw(_context: &mut wasmtime_context_t, value: Option<&wasmtime_anyref_t>) -> u32 {
     value.and_then(wasmtime_anyref_t::get).map_or(0, I31::to_raw)
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_from_i31(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     i31val: u32,
     out: &mut MaybeUninit<wasmtime_anyref_t>,
 ) {
@@ -80,13 +85,16 @@ pub extern "C" fn wasmtime_anyref_from_i31(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_is_i31(_context: &mut Store, anyref: Option<&wasmtime_anyref_t>) -> bool {
+pub extern "C" fn wasmtime_anyref_is_i31(
+    _context: &mut wasmtime_context_t,
+    anyref: Option<&wasmtime_anyref_t>,
+) -> bool {
     anyref.and_then(wasmtime_anyref_t::get).is_some()
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_i31_get_u(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     anyref: Option<&wasmtime_anyref_t>,
     dst: &mut MaybeUninit<u32>,
 ) -> bool {
@@ -95,7 +103,7 @@ pub extern "C" fn wasmtime_anyref_i31_get_u(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_i31_get_s(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     anyref: Option<&wasmtime_anyref_t>,
     dst: &mut MaybeUninit<i32>,
 ) -> bool {
@@ -157,7 +165,7 @@ impl From<Option<ExternRef>> for wasmtime_externref_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_externref_new(
-    context: &mut Store,
+    context: &mut wasmtime_context_t,
     data: *mut c_void,
     finalizer: Finalizer,
     out: &mut MaybeUninit<wasmtime_externref_t>,
@@ -167,7 +175,10 @@ pub extern "C" fn wasmtime_externref_new(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_externref_data(context: &mut Store, data: Option<&wasmtime_externref_t>) -> *mut c_void {
+pub extern "C" fn wasmtime_externref_data(
+    context: &mut wasmtime_context_t,
+    data: Option<&wasmtime_externref_t>,
+) -> *mut c_void {
     let Some(value) = data.and_then(wasmtime_externref_t::get) else { return ptr::null_mut() };
     let value = expect("wasmtime_externref_data", value.data(context));
     value.downcast_ref::<Foreign>().map_or(ptr::null_mut(), Foreign::data)
@@ -188,7 +199,7 @@ pub extern "C" fn wasmtime_externref_unroot(value: Option<&mut wasmtime_externre
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_externref_from_raw(
-    context: &mut Store,
+    context: &mut wasmtime_context_t,
     raw: u32,
     out: &mut MaybeUninit<wasmtime_externref_t>,
 ) {
@@ -196,7 +207,10 @@ pub extern "C" fn wasmtime_externref_from_raw(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_externref_to_raw(context: &mut Store, value: Option<&wasmtime_externref_t>) -> u32 {
+pub extern "C" fn wasmtime_externref_to_raw(
+    context: &mut wasmtime_context_t,
+    value: Option<&wasmtime_externref_t>,
+) -> u32 {
     let value = value.and_then(wasmtime_externref_t::get);
     value.map_or(0, |value| expect("wasmtime_externref_to_raw", value.to_raw(context)))
 }

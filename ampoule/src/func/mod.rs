@@ -15,7 +15,7 @@ use crate::func::val::Val;
 use crate::store::Store;
 use crate::store::calls::AtEnd;
 use ampoule_core::types::{FuncType, ValType};
-use ampoule_core::vm::{VmContext, VmFunc, VmFuncRef, VmVal, VmValRaw};
+use ampoule_core::vm::{VmContext, VmFunc, VmFuncRef, VmStoreContext, VmVal, VmValRaw};
 use ampoule_machine::arch::{entry, raw_call};
 use std::ffi::c_void;
 use std::mem;
@@ -43,14 +43,7 @@ unsafe impl Sync for Func {}
 
 /// What is left to do of a raw call, for a C function that begins with [`Func::call_raw_or`]: with `unwound`, to tell of a guest that was
 /// stopped ([`Store::end_of_raw_call`]), where of the other arguments only the store and `out` count; without, the whole call.
-pub type RestOfCall = unsafe extern "C" fn(
-    store: *mut Store,
-    func: *const Func,
-    values: *mut VmValRaw,
-    len: usize,
-    out: *mut c_void,
-    unwound: bool,
-) -> *mut c_void;
+pub use ampoule_machine::arch::raw_call::RestOfCall;
 
 /// What became of a call whose values were given with their kinds.
 #[derive(Debug)]
@@ -221,17 +214,15 @@ impl Func {
     /// the next eight are a function of, or of no store.
     #[inline(always)]
     pub unsafe fn call_raw_or(
-        store: *mut Store,
-        func: *const Func,
+        store: *mut VmStoreContext,
+        func: *const VmFunc,
         values: *mut VmValRaw,
         len: usize,
         out: *mut c_void,
         rest: RestOfCall,
     ) -> *mut c_void {
-        // SAFETY: the pointers that `rest` takes are those that it is given: to a store's first field, and to what a `VmFunc` describes.
-        let rest = unsafe { mem::transmute::<RestOfCall, raw_call::RestOfCall>(rest) };
         // SAFETY: by the caller.
-        unsafe { raw_call::call(store.cast(), func.cast(), values, len, out, rest) }
+        unsafe { raw_call::call(store, func, values, len, out, rest) }
     }
 
     /// Calls the function with arguments as the C interface holds them, compared with the parameters' kinds by compiled

@@ -413,7 +413,7 @@ impl<W: Work> Task<W> {
         // Where there are no tasks, there is nothing to conflict with.
         let alone = store.vm.entry.running_task.is_null() && store.vm.entry.waiting_task.is_null();
         if !alone && let Err(error) = store.check_conflicts() {
-            task.core.store = ptr::null_mut();
+            task.core.store = Store::at_vm(ptr::null_mut());
             task.core.state = State::Done;
             task.core.outcome = Some(Err(error));
             return task;
@@ -760,7 +760,7 @@ impl Core {
     unsafe fn leave(core: *mut Core) {
         // SAFETY: by the caller.
         unsafe {
-            let store = mem::replace(&mut (*core).store, ptr::null_mut());
+            let store = mem::replace(&mut (*core).store, Store::at_vm(ptr::null_mut()));
             (*core).state = State::Done;
             if (*core).home == 0 {
                 (*store).vm.entry_fp = 0;

@@ -4,8 +4,9 @@
 //!
 //! Invariants of [`Store`], cited by the `unsafe` blocks of this crate:
 //!
-//! 1. A store is boxed at creation and never moves, so pointers into it stay valid until it is dropped.
-//! 2. `vm` is the first field: a `*mut VmStoreContext` that came from a store is a `*mut Store`.
+//! 1. A store is boxed at creation and never moves, so pointers into it stay valid until it is dropped. Its type has no size
+//!    that the compiler knows, so safe code can neither move it out of its box nor swap it with another.
+//! 2. `vm` is the first field: a `*mut VmStoreContext` that came from a store is the address of one.
 //! 3. At most one thread uses a store at a time (`&mut Store`), and while guest code runs, the `&mut Store` that entered
 //!    it is suspended: host functions and builtins use the store through the pointer in `vm`, one at a time.
 //! 4. Everything a store's guest code can point to (instances' blocks, memories, tables, function references) is owned by
@@ -52,8 +53,19 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Everything one guest world owns. Threads may hand a store on, but only one uses it at a time.
+///
+/// The box that [`Store::new`] gives is the store's owner; functions, and host functions through their
+/// [`Caller`](crate::Caller), borrow it. Nobody moves a store:
+///
+/// ```compile_fail,E0277
+/// # let engine = ampoule::Engine::default();
+/// let (mut one, mut other) = (ampoule::Store::new(&engine), ampoule::Store::new(&engine));
+/// std::mem::swap(&mut *one, &mut *other);
+/// ```
+///
+/// `Tail` only takes the size away from the type.
 #[repr(C)]
-pub struct Store {
+pub struct Store<Tail: ?Sized = [()]> {
     /// The words machine code reads and writes. First: see invariant 2.
     pub(crate) vm: VmStoreContext,
     pub(crate) engine: Engine,
@@ -90,13 +102,14 @@ pub struct Store {
     pub(crate) pending: Option<Error>,
     /// Entry points that are plain C functions, and what their calls leave.
     pub(crate) native: Native,
+    tail: Tail,
 }
 
 // SAFETY: the raw pointers in a store lead to what the store itself owns (invariant 4) or to the engine, which is shared
 // safely; the embedder's values are `Send` by the bounds of `set_data` and `Slots`.
-unsafe impl Send for Store {}
+unsafe impl<Tail: ?Sized> Send for Store<Tail> {}
 // SAFETY: `&Store` only reads, and nothing in a store has interior mutability that isn't atomic.
-unsafe impl Sync for Store {}
+unsafe impl<Tail: ?Sized> Sync for Store<Tail> {}
 
 /// What is being called while the host's values are dropped.
 const FINALIZER: &str = "a finalizer of the store's is running";
@@ -107,7 +120,7 @@ impl Store {
     /// An empty store. It starts with no fuel and with its epoch deadline at the engine's current epoch.
     pub fn new(engine: &Engine) -> Box<Store> {
         let epoch = Epoch::new(engine);
-        Box::new(Store {
+        Box::new(Store::<[(); 0]> {
             vm: VmStoreContext {
                 stack_limit: 0,
                 fuel: 0,
@@ -141,6 +154,7 @@ impl Store {
             pending: None,
             native: Native::default(),
             engine: engine.clone(),
+            tail: [],
         })
     }
 
@@ -294,7 +308,40 @@ impl Store {
     #[inline]
     pub(crate) unsafe fn from_vm<'a>(vm: *mut VmStoreContext) -> &'a mut Store {
         // SAFETY: the cast by (2), validity and uniqueness by the caller.
-        unsafe { &mut *vm.cast::<Store>() }
+        unsafe { &mut *Self::at_vm(vm) }
+    }
+
+    /// The store that begins with these words.
+    #[inline]
+    pub(crate) fn at_vm(vm: *mut VmStoreContext) -> *mut Store {
+        ptr::slice_from_raw_parts_mut(vm.cast::<()>(), 0) as *mut Store
+    }
+
+    /// Gives the store to somebody who knows it by the address of its first words, such as a C program.
+    #[doc(hidden)] // For the C interface, whose types can't be of unknown size.
+    pub fn into_raw(self: Box<Self>) -> *mut VmStoreContext {
+        Box::into_raw(self).cast()
+    }
+
+    /// The store that was given away.
+    ///
+    /// # Safety
+    /// `vm` came from [`Store::into_raw`], and nobody uses it any more.
+    #[doc(hidden)] // As `into_raw`.
+    pub unsafe fn from_raw(vm: *mut VmStoreContext) -> Box<Store> {
+        // SAFETY: by the caller, the box that was given away.
+        unsafe { Box::from_raw(Self::at_vm(vm)) }
+    }
+
+    /// The store that was given away, for as long as somebody uses it.
+    ///
+    /// # Safety
+    /// `vm` is the address of the first words of a store that is alive, which nobody else uses meanwhile.
+    #[doc(hidden)] // As `into_raw`.
+    #[inline(always)]
+    pub unsafe fn borrow_raw<'a>(vm: *mut VmStoreContext) -> &'a mut Store {
+        // SAFETY: by the caller.
+        unsafe { Self::from_vm(vm) }
     }
 
     /// Notes why the guest is to be unwound, with its frames; the trampoline that called us unwinds.
@@ -324,8 +371,16 @@ impl Store {
     }
 }
 
-impl Drop for Store {
+impl<Tail: ?Sized> Drop for Store<Tail> {
     fn drop(&mut self) {
+        // SAFETY: both forms of the type have the same layout, and nobody else uses what is being dropped.
+        unsafe { Store::from_vm(&mut self.vm) }.end();
+    }
+}
+
+impl Store {
+    /// Ends what still runs or waits, before the fields are dropped.
+    fn end(&mut self) {
         // Until the end: the finalizers of all that the store has run now.
         self.calling_host = Some(FINALIZER);
         self.end_tasks();

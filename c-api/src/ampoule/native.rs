@@ -5,6 +5,7 @@ use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_func_t;
 use crate::foreign::{Finalizer, Foreign};
 use crate::linker::{define_func, wasmtime_linker_t};
+use crate::store::wasmtime_context_t;
 use crate::wasm::object::wasm_trap_t;
 use crate::wasm::parts::wasm_functype_t;
 use ampoule::func::host::{HostFunc, NativeTakes};
@@ -24,7 +25,7 @@ const AMPOULE_NATIVE_TAKES_CALLER: ampoule_native_takes_t = 2;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn ampoule_func_native(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     func: &wasmtime_func_t,
     ty: &wasm_functype_t,
     entry: &mut MaybeUninit<ampoule_native_t>,
@@ -33,13 +34,13 @@ pub extern "C" fn ampoule_func_native(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn ampoule_native_failed(store: &Store) -> *const u32 {
+pub extern "C" fn ampoule_native_failed(store: &wasmtime_context_t) -> *const u32 {
     store.native().failed()
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn ampoule_native_take_failure(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     error: &mut MaybeUninit<Option<Box<wasmtime_error_t>>>,
     trap: Option<&mut MaybeUninit<Option<Box<wasm_trap_t>>>>,
 ) -> bool {
@@ -56,7 +57,7 @@ pub extern "C" fn ampoule_native_take_failure(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ampoule_func_new_native(
-    store: &mut Store,
+    store: &mut wasmtime_context_t,
     ty: &wasm_functype_t,
     import: ampoule_native_t,
     takes: ampoule_native_takes_t,
@@ -115,12 +116,12 @@ unsafe fn native_func(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn ampoule_native_raise_trap(store: &mut Store, trap: Box<wasm_trap_t>) {
+pub extern "C" fn ampoule_native_raise_trap(store: &mut wasmtime_context_t, trap: Box<wasm_trap_t>) {
     raise("ampoule_native_raise_trap", store, trap.0);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn ampoule_native_raise_error(store: &mut Store, error: Box<wasmtime_error_t>) {
+pub extern "C" fn ampoule_native_raise_error(store: &mut wasmtime_context_t, error: Box<wasmtime_error_t>) {
     raise("ampoule_native_raise_error", store, error.0);
 }
 

@@ -4,9 +4,10 @@ use super::eqref::wasmtime_eqref_t;
 use super::types::wasmtime_array_type_t;
 use crate::boundary::{check_store, give, give_unit, null_ref};
 use crate::error::wasmtime_error_t;
+use crate::store::wasmtime_context_t;
 use crate::val::{from_c, wasmtime_anyref_t, wasmtime_val_t};
+use ampoule::ArrayType;
 use ampoule::gc::object;
-use ampoule::{ArrayType, Store};
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -18,7 +19,7 @@ pub struct wasmtime_array_ref_pre_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_array_ref_pre_new(
-    context: &mut Store,
+    context: &mut wasmtime_context_t,
     ty: &wasmtime_array_type_t,
 ) -> Box<wasmtime_array_ref_pre_t> {
     Box::new(wasmtime_array_ref_pre_t { store_id: context.id(), ty: ty.ty })
@@ -44,7 +45,7 @@ impl wasmtime_arrayref_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_arrayref_new(
-    context: &mut Store,
+    context: &mut wasmtime_context_t,
     pre: &wasmtime_array_ref_pre_t,
     elem: &wasmtime_val_t,
     len: u32,
@@ -88,7 +89,7 @@ pub extern "C" fn wasmtime_arrayref_to_eqref(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_arrayref_len(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _arrayref: Option<&wasmtime_arrayref_t>,
     out: &mut MaybeUninit<u32>,
 ) -> Option<Box<wasmtime_error_t>> {
@@ -97,7 +98,7 @@ pub extern "C" fn wasmtime_arrayref_len(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_arrayref_get(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _arrayref: Option<&wasmtime_arrayref_t>,
     _index: u32,
     out: &mut MaybeUninit<wasmtime_val_t>,
@@ -107,7 +108,7 @@ pub extern "C" fn wasmtime_arrayref_get(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_arrayref_set(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _arrayref: Option<&wasmtime_arrayref_t>,
     _index: u32,
     _val: &wasmtime_val_t,
@@ -118,20 +119,23 @@ pub extern "C" fn wasmtime_arrayref_set(
 /// Null has no type.
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_arrayref_type(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _arrayref: Option<&wasmtime_arrayref_t>,
 ) -> Option<Box<wasmtime_array_type_t>> {
     None
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_eqref_is_array(_context: &mut Store, _eqref: Option<&wasmtime_eqref_t>) -> bool {
+pub extern "C" fn wasmtime_eqref_is_array(
+    _context: &mut wasmtime_context_t,
+    _eqref: Option<&wasmtime_eqref_t>,
+) -> bool {
     false
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_eqref_as_array(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _eqref: Option<&wasmtime_eqref_t>,
     out: &mut MaybeUninit<wasmtime_arrayref_t>,
 ) -> bool {
@@ -140,13 +144,16 @@ pub extern "C" fn wasmtime_eqref_as_array(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_is_array(_context: &mut Store, _anyref: Option<&wasmtime_anyref_t>) -> bool {
+pub extern "C" fn wasmtime_anyref_is_array(
+    _context: &mut wasmtime_context_t,
+    _anyref: Option<&wasmtime_anyref_t>,
+) -> bool {
     false
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_as_array(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _anyref: Option<&wasmtime_anyref_t>,
     out: &mut MaybeUninit<wasmtime_arrayref_t>,
 ) -> bool {

@@ -1,8 +1,9 @@
 //! References to what can be compared, and what is asked of any reference: whether it is an integer or can be compared.
 
+use crate::store::wasmtime_context_t;
 use crate::types::wasmtime_heaptype_t;
 use crate::val::wasmtime_anyref_t;
-use ampoule::{I31, RefType, Store};
+use ampoule::{I31, RefType};
 use std::mem::MaybeUninit;
 
 /// An `eqref`: of all `anyref`s those that can be compared.
@@ -37,18 +38,22 @@ pub extern "C" fn wasmtime_eqref_to_anyref(eqref: Option<&wasmtime_eqref_t>, out
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_eqref_from_i31(_context: &mut Store, i31val: u32, out: &mut MaybeUninit<wasmtime_eqref_t>) {
+pub extern "C" fn wasmtime_eqref_from_i31(
+    _context: &mut wasmtime_context_t,
+    i31val: u32,
+    out: &mut MaybeUninit<wasmtime_eqref_t>,
+) {
     out.write(wasmtime_eqref_t(Some(I31::wrapping(i31val)).into()));
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_eqref_is_i31(_context: &mut Store, eqref: Option<&wasmtime_eqref_t>) -> bool {
+pub extern "C" fn wasmtime_eqref_is_i31(_context: &mut wasmtime_context_t, eqref: Option<&wasmtime_eqref_t>) -> bool {
     eqref.and_then(wasmtime_eqref_t::get).is_some()
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_eqref_i31_get_u(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     eqref: Option<&wasmtime_eqref_t>,
     dst: &mut MaybeUninit<u32>,
 ) -> bool {
@@ -57,7 +62,7 @@ pub extern "C" fn wasmtime_eqref_i31_get_u(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_eqref_i31_get_s(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     eqref: Option<&wasmtime_eqref_t>,
     dst: &mut MaybeUninit<i32>,
 ) -> bool {
@@ -66,7 +71,7 @@ pub extern "C" fn wasmtime_eqref_i31_get_s(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_eqref_type(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     eqref: Option<&wasmtime_eqref_t>,
     out: &mut MaybeUninit<wasmtime_heaptype_t>,
 ) -> bool {
@@ -75,7 +80,7 @@ pub extern "C" fn wasmtime_eqref_type(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_type(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     anyref: Option<&wasmtime_anyref_t>,
     out: &mut MaybeUninit<wasmtime_heaptype_t>,
 ) -> bool {
@@ -88,13 +93,16 @@ fn heap_type(value: Option<I31>, out: &mut MaybeUninit<wasmtime_heaptype_t>) -> 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_is_eqref(_context: &mut Store, anyref: Option<&wasmtime_anyref_t>) -> bool {
+pub extern "C" fn wasmtime_anyref_is_eqref(
+    _context: &mut wasmtime_context_t,
+    anyref: Option<&wasmtime_anyref_t>,
+) -> bool {
     anyref.and_then(wasmtime_anyref_t::get).is_some()
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_as_eqref(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     anyref: Option<&wasmtime_anyref_t>,
     out: &mut MaybeUninit<wasmtime_eqref_t>,
 ) -> bool {

@@ -4,9 +4,10 @@ use super::eqref::wasmtime_eqref_t;
 use super::types::wasmtime_struct_type_t;
 use crate::boundary::{check_store, give, give_unit, null_ref};
 use crate::error::wasmtime_error_t;
+use crate::store::wasmtime_context_t;
 use crate::val::{from_c, wasmtime_anyref_t, wasmtime_val_t};
+use ampoule::StructType;
 use ampoule::gc::object;
-use ampoule::{Store, StructType};
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -18,7 +19,7 @@ pub struct wasmtime_struct_ref_pre_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_struct_ref_pre_new(
-    context: &mut Store,
+    context: &mut wasmtime_context_t,
     ty: &wasmtime_struct_type_t,
 ) -> Box<wasmtime_struct_ref_pre_t> {
     Box::new(wasmtime_struct_ref_pre_t { store_id: context.id(), ty: ty.ty.clone() })
@@ -44,7 +45,7 @@ impl wasmtime_structref_t {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_structref_new(
-    context: &mut Store,
+    context: &mut wasmtime_context_t,
     pre: &wasmtime_struct_ref_pre_t,
     fields: *const wasmtime_val_t,
     nfields: usize,
@@ -91,7 +92,7 @@ pub extern "C" fn wasmtime_structref_to_eqref(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_structref_field(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _structref: Option<&wasmtime_structref_t>,
     _index: usize,
     out: &mut MaybeUninit<wasmtime_val_t>,
@@ -101,7 +102,7 @@ pub extern "C" fn wasmtime_structref_field(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_structref_set_field(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _structref: Option<&wasmtime_structref_t>,
     _index: usize,
     _val: &wasmtime_val_t,
@@ -112,20 +113,23 @@ pub extern "C" fn wasmtime_structref_set_field(
 /// Null has no type.
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_structref_type(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _structref: Option<&wasmtime_structref_t>,
 ) -> Option<Box<wasmtime_struct_type_t>> {
     None
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_eqref_is_struct(_context: &mut Store, _eqref: Option<&wasmtime_eqref_t>) -> bool {
+pub extern "C" fn wasmtime_eqref_is_struct(
+    _context: &mut wasmtime_context_t,
+    _eqref: Option<&wasmtime_eqref_t>,
+) -> bool {
     false
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_eqref_as_struct(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _eqref: Option<&wasmtime_eqref_t>,
     out: &mut MaybeUninit<wasmtime_structref_t>,
 ) -> bool {
@@ -134,13 +138,16 @@ pub extern "C" fn wasmtime_eqref_as_struct(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_is_struct(_context: &mut Store, _anyref: Option<&wasmtime_anyref_t>) -> bool {
+pub extern "C" fn wasmtime_anyref_is_struct(
+    _context: &mut wasmtime_context_t,
+    _anyref: Option<&wasmtime_anyref_t>,
+) -> bool {
     false
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_as_struct(
-    _context: &mut Store,
+    _context: &mut wasmtime_context_t,
     _anyref: Option<&wasmtime_anyref_t>,
     out: &mut MaybeUninit<wasmtime_structref_t>,
 ) -> bool {
