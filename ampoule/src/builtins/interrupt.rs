@@ -10,7 +10,6 @@ use crate::store::epoch::{AtDeadline, UpdateDeadline};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmStoreContext};
 use ampoule_machine::arch::switch::{Pause, Wake};
-use std::ops::Range;
 
 /// # Safety
 /// See the module above.
@@ -40,32 +39,6 @@ pub(super) fn look(store: &mut Store) -> Result<(), Error> {
         store.set_epoch_deadline(ticks);
     }
     Ok(())
-}
-
-/// Does a bulk operation on `len` bytes or elements a portion at a time, so that the guest can be stopped, or yield, between them: with the next
-/// range for `act`, and `look` where the guest would look.
-///
-/// # Errors
-/// What `act` and `look` say.
-pub(super) fn in_portions(
-    store: &mut Store,
-    len: u64,
-    portion: u64,
-    mut look: impl FnMut(&mut Store) -> Result<(), Error>,
-    mut act: impl FnMut(&mut Store, Range<u64>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let mut done = 0;
-    loop {
-        let next = len.min(done + portion);
-        act(store, done..next)?;
-        done = next;
-        if done == len {
-            return Ok(());
-        }
-        if store.must_look() {
-            look(store)?;
-        }
-    }
 }
 
 /// What comes after a look that found something.

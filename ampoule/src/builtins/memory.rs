@@ -2,19 +2,19 @@
 //!
 //! Memories may be shared with other threads, so bytes are moved through raw pointers, never through slices.
 
-use super::interrupt::{in_portions, look};
+use super::interrupt::look;
 use super::running;
-use crate::error::{Error, MemoryFault};
+use crate::error::Error;
+use crate::instance::segments::{MEMORY_PORTION, in_portions, place, write_data};
 use crate::memory::shared::SharedMemory;
 use crate::memory::waiters::WaitOutcome;
 use crate::store::Store;
 use crate::store::records::instance::{InstanceData, MemoryLink};
-use ampoule_core::index::{DataIndex, MemoryIndex};
+use ampoule_core::index::DataIndex;
 use ampoule_core::trap::TrapCode;
-use ampoule_core::vm::{VmContext, VmMemory};
+use ampoule_core::vm::VmContext;
 use ampoule_machine::os::sleeper::{Sleep, Sleeper};
 use std::ptr;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Pages before, or -1.
@@ -48,9 +48,6 @@ fn grow_shared(store: &mut Store, memory: &SharedMemory, delta: u64) -> Result<O
     Ok(grown)
 }
 
-/// Bytes that a bulk operation writes between two looks. Touched for the first time they take a quarter of a millisecond.
-const PORTION: u64 = 1 << 20;
-
 /// # Safety
 /// See the module above.
 pub(crate) unsafe extern "C" fn memory_fill(vmctx: *mut VmContext, memory: u32, address: u64, byte: u32, len: u64) {
@@ -58,7 +55,7 @@ pub(crate) unsafe extern "C" fn memory_fill(vmctx: *mut VmContext, memory: u32, 
     unsafe {
         let (store, instance) = running(vmctx);
         let filled = place(instance, memory, address, len).map_err(Error::from).and_then(|_| {
-            in_portions(store, len, PORTION, look, |_, part| {
+            in_portions(store, len, MEMORY_PORTION, look, |_, part| {
                 let at = place(instance, memory, address + part.start, part.end - part.start)?;
                 ptr::write_bytes(at, byte as u8, (part.end - part.start) as usize);
                 Ok(())
@@ -86,7 +83,7 @@ pub(crate) unsafe extern "C" fn memory_copy(
         let copied = places.map_err(Error::from).and_then(|(first, target)| {
             // Where the ranges overlap, no part may be written before it was read.
             let backwards = target > first;
-            in_portions(store, len, PORTION, look, |_, part| {
+            in_portions(store, len, MEMORY_PORTION, look, |_, part| {
                 let part = if backwards { len - part.end..len - part.start } else { part };
                 let part_len = part.end - part.start;
                 let source = place(instance, from_memory, from + part.start, part_len)?;
@@ -112,43 +109,8 @@ pub(crate) unsafe extern "C" fn memory_init(
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
-        let written = init(store, instance, memory, DataIndex(segment), to, from, len, look);
+        let written = write_data(store, instance, memory, DataIndex(segment), to, from, len, look);
         store.or_unwind(written);
-    }
-}
-
-/// `memory.init`, for instantiation too; see [`in_portions`] for `look`.
-///
-/// # Safety
-/// `instance` is a live record of the store whose memories are linked.
-#[expect(clippy::too_many_arguments, reason = "five are the instruction's")]
-pub(crate) unsafe fn init(
-    store: &mut Store,
-    instance: *const InstanceData,
-    memory: u32,
-    segment: DataIndex,
-    to: u64,
-    from: u64,
-    len: u64,
-    look: impl FnMut(&mut Store) -> Result<(), Error>,
-) -> Result<(), Error> {
-    // SAFETY: by the caller; both ranges are checked. The bytes are the module's, which the instance holds.
-    unsafe {
-        let record = &*instance;
-        let bytes = if record.dropped_datas[segment.index()] {
-            &[]
-        } else {
-            record.module().bytes().range(&record.module().description().datas[segment.index()].bytes)
-        };
-        let end = from.checked_add(len).filter(|&end| end <= bytes.len() as u64).ok_or(TrapCode::MemoryOutOfBounds)?;
-        place(instance, memory, to, len)?;
-        let source = &bytes[from as usize..end as usize];
-        in_portions(store, len, PORTION, look, |_, part| {
-            let target = place(instance, memory, to + part.start, part.end - part.start)?;
-            let source = &source[part.start as usize..part.end as usize];
-            ptr::copy_nonoverlapping(source.as_ptr(), target, source.len());
-            Ok(())
-        })
     }
 }
 
@@ -255,26 +217,6 @@ unsafe fn wait(
             }
             answer => return store.or_unwind(answer).map_or(0, |outcome| outcome as u32),
         }
-    }
-}
-
-/// The `VmMemory` of a memory.
-pub(super) unsafe fn definition(instance: *const InstanceData, memory: u32) -> *const VmMemory {
-    // SAFETY: by the callers the record is live and linked; the slot of every memory holds its definition.
-    unsafe { *(*instance).at::<*const VmMemory>((*instance).module().layout().memory_definition(MemoryIndex(memory))) }
-}
-
-/// A checked range of a memory.
-unsafe fn place(instance: *const InstanceData, memory: u32, address: u64, len: u64) -> Result<*mut u8, MemoryFault> {
-    // SAFETY: by the callers; a definition lives as long as its store.
-    unsafe {
-        let definition = &*definition(instance, memory);
-        let byte_len = definition.byte_len.load(Ordering::Relaxed) as u64;
-        let inside = address.checked_add(len).is_some_and(|end| end <= byte_len);
-        if inside {
-            return Ok(definition.base.add(address as usize));
-        }
-        Err(MemoryFault { memory, address: address.max(byte_len), byte_len, by_hardware: false })
     }
 }
 

@@ -16,12 +16,11 @@ mod trap;
 pub(crate) use float::*;
 pub(crate) use interrupt::*;
 pub(crate) use memory::{
-    data_drop, init as memory_init_segment, memory_atomic_notify, memory_atomic_wait32, memory_atomic_wait64,
-    memory_copy, memory_fill, memory_grow, memory_init,
+    data_drop, memory_atomic_notify, memory_atomic_wait32, memory_atomic_wait64, memory_copy, memory_fill, memory_grow,
+    memory_init,
 };
 pub(crate) use table::{
-    elem_drop, init as table_init_segment, ref_func, table_copy, table_fill, table_get_callee, table_get_func_ref,
-    table_grow, table_init,
+    elem_drop, ref_func, table_copy, table_fill, table_get_callee, table_get_func_ref, table_grow, table_init,
 };
 pub(crate) use trap::*;
 

@@ -1,19 +1,16 @@
 //! Operations on tables that are not a few instructions, and references to functions.
 
 use super::compile::compile_ahead;
-use super::interrupt::{in_portions, look};
+use super::interrupt::look;
 use super::running;
 use crate::error::Error;
+use crate::instance::segments::{TABLE_PORTION, in_portions, write_elements};
 use crate::store::Store;
 use crate::store::records::instance::InstanceData;
 use crate::table;
 use ampoule_core::index::{ElemIndex, FuncIndex};
-use ampoule_core::module::ElemItems;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::vm::{VmContext, VmFuncRef};
-
-/// Elements that a bulk operation writes between two looks. Each may be a reference that is made for it.
-const PORTION: u64 = 1 << 16;
 
 /// Elements before, or -1.
 ///
@@ -25,7 +22,7 @@ pub(crate) unsafe extern "C" fn table_grow(vmctx: *mut VmContext, table: u32, de
         let (store, instance) = running(vmctx);
         let position = position(instance, table);
         // A long one in two steps, of which the second can be left: nulls cost nothing.
-        let at_once = if delta > PORTION { 0 } else { init };
+        let at_once = if delta > TABLE_PORTION { 0 } else { init };
         let grown = table::grow(store, position, delta, at_once).and_then(|before| {
             if let (Some(before), true) = (before, at_once != init) {
                 fill(store, position, before, init, delta)?;
@@ -49,7 +46,7 @@ pub(crate) unsafe extern "C" fn table_fill(vmctx: *mut VmContext, table: u32, in
 
 fn fill(store: &mut Store, position: u32, index: u64, element: u64, len: u64) -> Result<(), Error> {
     table::range_in(store.instances.tables[position as usize].len(), index, len)?;
-    in_portions(store, len, PORTION, look, |store, part| {
+    in_portions(store, len, TABLE_PORTION, look, |store, part| {
         Ok(table::fill(store, position, index + part.start, element, part.end - part.start)?)
     })
 }
@@ -78,7 +75,7 @@ fn copy(store: &mut Store, to_position: u32, from_position: u32, to: u64, from: 
     table::range_in(table_len(to_position), to, len)?;
     // Where the ranges overlap, no part may be written before it was read.
     let backwards = to > from;
-    in_portions(store, len, PORTION, look, |store, part| {
+    in_portions(store, len, TABLE_PORTION, look, |store, part| {
         let part = if backwards { len - part.end..len - part.start } else { part };
         let (to, from) = (to + part.start, from + part.start);
         Ok(table::copy(store, to_position, from_position, to, from, part.end - part.start)?)
@@ -98,48 +95,9 @@ pub(crate) unsafe extern "C" fn table_init(
     // SAFETY: as above.
     unsafe {
         let (store, instance) = running(vmctx);
-        let result = init(store, instance, table, ElemIndex(segment), to, from, len, look);
+        let result = write_elements(store, instance, table, ElemIndex(segment), to, from, len, look);
         store.or_unwind(result);
     }
-}
-
-/// `table.init`, for instantiation too; see [`in_portions`] for `look`.
-///
-/// # Safety
-/// `instance` is a live record of the store whose tables are linked.
-#[expect(clippy::too_many_arguments, reason = "five are the instruction's")]
-pub(crate) unsafe fn init(
-    store: &mut Store,
-    instance: *const InstanceData,
-    table: u32,
-    segment: ElemIndex,
-    to: u64,
-    from: u64,
-    len: u64,
-    look: impl FnMut(&mut Store) -> Result<(), Error>,
-) -> Result<(), Error> {
-    // SAFETY: by the caller.
-    let record = unsafe { &*instance };
-    let elem = &record.module().description().elems[segment.index()];
-    let available = if record.dropped_elems[segment.index()] { 0 } else { elem.items.len() };
-    let source = table::range_in(available, from, len)?;
-    let position = record.tables[table as usize];
-    // The target is checked before the first element is made.
-    table::range_in(store.instances.tables[position as usize].len(), to, len)?;
-    in_portions(store, len, PORTION, look, |store, part| {
-        let source = source.start + part.start as usize..source.start + part.end as usize;
-        let words: Vec<u64> = match &elem.items {
-            ElemItems::Funcs(funcs) => funcs[source].iter().map(|&func| table::func_word(record, func)).collect(),
-            ElemItems::Exprs(exprs) => exprs[source]
-                .iter()
-                // SAFETY: validation saw to the expressions' types.
-                .map(|expr| unsafe {
-                    table::word_of(elem.element, &crate::instance::instantiate::evaluate(record, expr))
-                })
-                .collect(),
-        };
-        Ok(table::write_all(store, position, to + part.start, &words)?)
-    })
 }
 
 /// # Safety

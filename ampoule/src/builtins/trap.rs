@@ -1,9 +1,9 @@
 //! Stopping the guest.
 
-use super::memory::definition;
 use crate::error::backtrace::Backtrace;
 use crate::error::{Error, MemoryFault};
 use crate::func::host::{self, result_mismatch};
+use crate::instance::segments::definition;
 use crate::module::Module;
 use crate::module::code_table::ModuleCode;
 use crate::module::code_table::damaged;

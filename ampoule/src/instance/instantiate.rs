@@ -1,11 +1,11 @@
 //! Instantiation (core spec, section 4.5.4): check imports, allocate, initialize, start.
 
-use crate::builtins;
 use crate::error::{Error, ErrorKind, LinkError, extern_kind};
 use crate::func::Func;
 use crate::func::host;
 use crate::instance::Instance;
 use crate::instance::external::Extern;
+use crate::instance::segments::{write_data, write_elements};
 use crate::memory::shared::SharedMemory;
 use crate::module::Module;
 use crate::store::Store;
@@ -417,7 +417,7 @@ unsafe fn initialize_tables(store: &mut Store, instance: *mut InstanceData) -> R
                 let len = elem.items.len() as u64;
                 let elem = ElemIndex(position as u32);
                 store.check_interrupted()?;
-                builtins::table_init_segment(store, instance, index.0, elem, to, 0, len, check_interrupted)?;
+                write_elements(store, instance, index.0, elem, to, 0, len, check_interrupted)?;
             }
             if !matches!(elem.mode, ElemMode::Passive) {
                 record.dropped_elems[position] = true;
@@ -443,7 +443,7 @@ unsafe fn initialize_memories(store: &mut Store, instance: *mut InstanceData) ->
                 let len = data.bytes.end - data.bytes.start;
                 let data = DataIndex(position as u32);
                 store.check_interrupted()?;
-                builtins::memory_init_segment(store, instance, index.0, data, to, 0, len, check_interrupted)?;
+                write_data(store, instance, index.0, data, to, 0, len, check_interrupted)?;
             }
             record.dropped_datas[position] = true;
         }

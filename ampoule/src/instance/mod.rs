@@ -3,6 +3,7 @@
 pub mod external;
 pub mod instantiate;
 pub mod linker;
+pub(crate) mod segments;
 
 use crate::error::Error;
 use crate::func::Func;

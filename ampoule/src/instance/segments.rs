@@ -1,0 +1,151 @@
+//! Writing segments, and bulk operations a portion at a time: what instantiation and the instructions have in common.
+//!
+//! Memories may be shared with other threads, so bytes are moved through raw pointers, never through slices.
+
+use crate::error::{Error, MemoryFault};
+use crate::instance::instantiate::evaluate;
+use crate::store::Store;
+use crate::store::records::instance::InstanceData;
+use crate::table;
+use ampoule_core::index::{DataIndex, ElemIndex, MemoryIndex};
+use ampoule_core::module::ElemItems;
+use ampoule_core::trap::TrapCode;
+use ampoule_core::vm::VmMemory;
+use std::ops::Range;
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+/// Bytes that a bulk operation writes between two looks. Touched for the first time they take a quarter of a millisecond.
+pub(crate) const MEMORY_PORTION: u64 = 1 << 20;
+
+/// Elements that a bulk operation writes between two looks. Each may be a reference that is made for it.
+pub(crate) const TABLE_PORTION: u64 = 1 << 16;
+
+/// Does a bulk operation on `len` bytes or elements a portion at a time, so that the guest can be stopped, or yield, between them: with the next
+/// range for `act`, and `look` where the guest would look.
+///
+/// # Errors
+/// What `act` and `look` say.
+pub(crate) fn in_portions(
+    store: &mut Store,
+    len: u64,
+    portion: u64,
+    mut look: impl FnMut(&mut Store) -> Result<(), Error>,
+    mut act: impl FnMut(&mut Store, Range<u64>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut done = 0;
+    loop {
+        let next = len.min(done + portion);
+        act(store, done..next)?;
+        done = next;
+        if done == len {
+            return Ok(());
+        }
+        if store.must_look() {
+            look(store)?;
+        }
+    }
+}
+
+/// `memory.init`, for instantiation too; see [`in_portions`] for `look`.
+///
+/// # Safety
+/// `instance` is a live record of the store whose memories are linked.
+#[expect(clippy::too_many_arguments, reason = "five are the instruction's")]
+pub(crate) unsafe fn write_data(
+    store: &mut Store,
+    instance: *const InstanceData,
+    memory: u32,
+    segment: DataIndex,
+    to: u64,
+    from: u64,
+    len: u64,
+    look: impl FnMut(&mut Store) -> Result<(), Error>,
+) -> Result<(), Error> {
+    // SAFETY: by the caller; both ranges are checked. The bytes are the module's, which the instance holds.
+    unsafe {
+        let record = &*instance;
+        let bytes = if record.dropped_datas[segment.index()] {
+            &[]
+        } else {
+            record.module().bytes().range(&record.module().description().datas[segment.index()].bytes)
+        };
+        let end = from.checked_add(len).filter(|&end| end <= bytes.len() as u64).ok_or(TrapCode::MemoryOutOfBounds)?;
+        place(instance, memory, to, len)?;
+        let source = &bytes[from as usize..end as usize];
+        in_portions(store, len, MEMORY_PORTION, look, |_, part| {
+            let target = place(instance, memory, to + part.start, part.end - part.start)?;
+            let source = &source[part.start as usize..part.end as usize];
+            ptr::copy_nonoverlapping(source.as_ptr(), target, source.len());
+            Ok(())
+        })
+    }
+}
+
+/// `table.init`, for instantiation too; see [`in_portions`] for `look`.
+///
+/// # Safety
+/// `instance` is a live record of the store whose tables are linked.
+#[expect(clippy::too_many_arguments, reason = "five are the instruction's")]
+pub(crate) unsafe fn write_elements(
+    store: &mut Store,
+    instance: *const InstanceData,
+    table: u32,
+    segment: ElemIndex,
+    to: u64,
+    from: u64,
+    len: u64,
+    look: impl FnMut(&mut Store) -> Result<(), Error>,
+) -> Result<(), Error> {
+    // SAFETY: by the caller.
+    let record = unsafe { &*instance };
+    let elem = &record.module().description().elems[segment.index()];
+    let available = if record.dropped_elems[segment.index()] { 0 } else { elem.items.len() };
+    let source = table::range_in(available, from, len)?;
+    let position = record.tables[table as usize];
+    // The target is checked before the first element is made.
+    table::range_in(store.instances.tables[position as usize].len(), to, len)?;
+    in_portions(store, len, TABLE_PORTION, look, |store, part| {
+        let source = source.start + part.start as usize..source.start + part.end as usize;
+        let words: Vec<u64> = match &elem.items {
+            ElemItems::Funcs(funcs) => funcs[source].iter().map(|&func| table::func_word(record, func)).collect(),
+            ElemItems::Exprs(exprs) => exprs[source]
+                .iter()
+                // SAFETY: validation saw to the expressions' types.
+                .map(|expr| unsafe { table::word_of(elem.element, &evaluate(record, expr)) })
+                .collect(),
+        };
+        Ok(table::write_all(store, position, to + part.start, &words)?)
+    })
+}
+
+/// The `VmMemory` of a memory.
+///
+/// # Safety
+/// The record is live and linked.
+pub(crate) unsafe fn definition(instance: *const InstanceData, memory: u32) -> *const VmMemory {
+    // SAFETY: by the callers the record is live and linked; the slot of every memory holds its definition.
+    unsafe { *(*instance).at::<*const VmMemory>((*instance).module().layout().memory_definition(MemoryIndex(memory))) }
+}
+
+/// A checked range of a memory.
+///
+/// # Safety
+/// As for [`definition`].
+pub(crate) unsafe fn place(
+    instance: *const InstanceData,
+    memory: u32,
+    address: u64,
+    len: u64,
+) -> Result<*mut u8, MemoryFault> {
+    // SAFETY: by the callers; a definition lives as long as its store.
+    unsafe {
+        let definition = &*definition(instance, memory);
+        let byte_len = definition.byte_len.load(Ordering::Relaxed) as u64;
+        let inside = address.checked_add(len).is_some_and(|end| end <= byte_len);
+        if inside {
+            return Ok(definition.base.add(address as usize));
+        }
+        Err(MemoryFault { memory, address: address.max(byte_len), byte_len, by_hardware: false })
+    }
+}
