@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::{process, project};
+use crate::{artifacts, process, project};
 
 /// What a program needs beside `libampoule.a`, which names no libraries itself.
 pub const SYSTEM_LIBRARIES: [&str; 4] = ["-lpthread", "-ldl", "-lm", "-lrt"];
@@ -42,21 +42,6 @@ impl Linkage {
     }
 }
 
-/// One line of what `cargo build --message-format=json` prints.
-#[derive(Deserialize)]
-struct Message {
-    reason: String,
-    target: Option<Target>,
-    #[serde(default)]
-    filenames: Vec<PathBuf>,
-    executable: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-}
-
 impl Library {
     /// Builds the library and the command with a cargo profile: `dev`, `release`, or `min`, which is without compiler and command.
     pub fn build(profile: &str) -> Result<Library> {
@@ -72,24 +57,16 @@ impl Library {
         } else {
             build.args(["--package", "ampoule-c-api", "--package", "ampoule-cli"]);
         }
-        build.args(["--message-format", "json-render-diagnostics"]);
-        let output = build.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-        ensure!(output.status.success(), "the library does not build");
         let (mut shared, mut archive, mut command) = (None, None, None);
-        for line in String::from_utf8(output.stdout)?.lines() {
-            let message: Message = serde_json::from_str(line).context("cargo prints JSON")?;
-            let name = message.target.map(|target| target.name).unwrap_or_default();
-            if message.reason != "compiler-artifact" {
-                continue;
-            }
-            if name == "ampoule_c" {
+        for artifact in artifacts::build(&mut build).context("the library does not build")? {
+            if artifact.target.name == "ampoule_c" {
                 let find = |extension: &str| {
-                    message.filenames.iter().find(|path| path.extension().is_some_and(|e| e == extension)).cloned()
+                    artifact.filenames.iter().find(|path| path.extension().is_some_and(|e| e == extension)).cloned()
                 };
                 shared = find("so");
                 archive = find("a");
-            } else if name == "ampoule" && message.executable.is_some() {
-                command = message.executable;
+            } else if artifact.target.name == "ampoule" && artifact.executable.is_some() {
+                command = artifact.executable;
             }
         }
         let (shared, archive) =

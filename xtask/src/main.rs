@@ -7,6 +7,7 @@
 //! downloaded or built goes to `target/` and `.cache/`; nothing outside of the clone changes, except that the system's
 //! package manager is asked for valgrind and for Python's venv module, where we may do so.
 
+mod artifacts;
 mod bench;
 mod demo;
 mod docs;

@@ -2,22 +2,18 @@
 //! of each page with the archive too.
 //!
 //! A block of C or C++ with a `main` is a program; so is a file that a page names in a comment, `<!-- run: FILE -->`. The block of
-//! `text` that follows is what it prints.
+//! `text` that follows is what it prints. Blocks of Rust are excerpts of the examples, which are run as such ([`examples`]).
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 use std::{fs, iter};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::options::Options;
 use super::tally::Tally;
+use super::{examples, output};
 use crate::library::{Library, Linkage};
-use crate::process::{self, Ending};
 use crate::project;
-
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// Pages about finding out at run time what the library has, which takes a shared one.
 const SHARED_ONLY: [&str; 1] = ["moving"];
@@ -49,8 +45,13 @@ pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
         if !options.wants(&name) {
             continue;
         }
-        let programs = fs::read_to_string(&page).map_err(Into::into).and_then(|text| programs(&text));
-        match programs {
+        let text = fs::read_to_string(&page).map_err(anyhow::Error::from);
+        if let Ok(text) = &text
+            && !examples::excerpts(text).is_empty()
+        {
+            examples::check_excerpts(&format!("{name} excerpts"), text, tally);
+        }
+        match text.and_then(|text| programs(&text)) {
             Ok(programs) => {
                 for program in programs {
                     let mut check = |linkage: Linkage, suffix: &str| {
@@ -69,7 +70,7 @@ pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
     }
 }
 
-/// The programs of a page; at least one.
+/// The programs of a page; at least one, unless it is about Rust.
 fn programs(text: &str) -> Result<Vec<Program>> {
     let mut programs: Vec<Program> = Vec::new();
     let mut waiting: Option<Source> = None;
@@ -100,31 +101,15 @@ fn programs(text: &str) -> Result<Vec<Program>> {
         waiting = Some(Source::Block(extension, block));
     }
     ensure!(waiting.is_none(), "nothing says what the last program prints");
-    ensure!(!programs.is_empty(), "the page has no program");
+    ensure!(!programs.is_empty() || !examples::excerpts(text).is_empty(), "the page has no program");
     Ok(programs)
 }
 
 fn check(library: &Library, page: &str, program: &Program, linkage: Linkage) -> Result<()> {
     let name = format!("guide-{page}-{}", program.number);
-    let folder = library.folder.with_file_name("guide").join(&name);
-    if folder.is_dir() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
+    let folder = output::empty_folder(&library.folder.with_file_name("guide").join(&name))?;
     let executable = library.compile(&source(&folder, &name, &program.source)?, linkage)?;
-    // What it writes stays in its folder.
-    let log = folder.join("prints.log");
-    let printed = match process::run_logged(Command::new(executable).current_dir(&folder), &log, LIMIT)? {
-        Ending::Exited(status) if status.success() => fs::read_to_string(&log)?,
-        Ending::Exited(status) => bail!("{status}\n{}", fs::read_to_string(&log)?),
-        Ending::TimedOut(limit) => bail!("still running after {} s", limit.as_secs()),
-    };
-    ensure!(
-        printed.trim_end() == program.prints.trim_end(),
-        "it prints\n{printed}\nand the page says\n{}",
-        program.prints
-    );
-    Ok(())
+    output::expect(&executable, &folder, &program.prints)
 }
 
 /// The file to compile, with the guide's header beside it.
@@ -160,5 +145,6 @@ mod tests {
         assert!(programs("```c\nint x;\n```\n").is_err());
         assert!(programs("```c\nint main(void) {}\n```\n").is_err());
         assert!(programs("# Nothing\n").is_err());
+        assert!(programs("```rust\nlet x = 1;\n```\n").unwrap().is_empty());
     }
 }

@@ -8,6 +8,7 @@ mod bindings;
 mod c;
 mod coverage;
 mod downstream;
+mod examples;
 mod fuzz;
 mod guests;
 mod guide;
@@ -15,6 +16,7 @@ mod headers;
 mod installed;
 mod min;
 mod options;
+mod output;
 mod rust;
 mod tally;
 
@@ -53,6 +55,8 @@ fn everything(options: &Options, tally: &mut Tally) {
 
     tally.part("Rust tests");
     rust::run(options, tally);
+    tally.part("Rust examples");
+    examples::run(options, tally);
 
     tally.part("the C library");
     let library = Library::build("dev");
