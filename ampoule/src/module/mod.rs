@@ -6,6 +6,8 @@ pub mod code_table;
 pub(crate) mod compile;
 mod reporter;
 pub mod symbols;
+#[cfg(feature = "compiler")]
+mod text;
 
 use crate::engine::Engine;
 #[cfg(feature = "compiler")]
@@ -124,9 +126,9 @@ impl Module {
         if bytes.starts_with(b"\0asm") {
             return Module::from_binary(engine, bytes);
         }
-        let parse = || wat::parse_bytes(bytes).map_err(|error| Error::new(ErrorKind::Text(error.to_string())));
-        let binary = with_stack(STACK, parse)?;
-        Module::from_binary(engine, &binary)
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| Error::new(ErrorKind::Text("input bytes aren't valid utf-8".to_string())))?;
+        Module::from_binary(engine, &Module::binary_of_text(text)?)
     }
 
     /// The binary form of a module's text form. It may still be invalid as a module.
@@ -135,7 +137,7 @@ impl Module {
     /// [`ErrorKind::Text`] with the place and the reason.
     #[cfg(feature = "compiler")]
     pub fn binary_of_text(text: &str) -> Result<Vec<u8>, Error> {
-        with_stack(STACK, || wat::parse_str(text).map_err(|error| Error::new(ErrorKind::Text(error.to_string()))))
+        with_stack(STACK, || text::binary_of(text))
     }
 
     /// Compiles a module from its binary form; see [`Module::new`].
