@@ -1,7 +1,7 @@
 //! The engine and its Rust embedding API.
 //!
 //! An [`Engine`] holds what its [`Config`] decided and everything stores share. A [`Module`] is validated code; a [`Store`] is
-//! one isolated world of instances, memories and values; an [`Instance`] is a module brought to life in a store, by hand
+//! one isolated world of instances, memories and values; an [`Instance`] is a module instantiated in a store, by hand
 //! ([`Instance::new`]) or through a [`Linker`].
 //!
 //! ```

@@ -73,7 +73,7 @@ impl Elements {
         }
     }
 
-    /// Bytes that the elements have room in.
+    /// Bytes allocated for the elements.
     pub(crate) fn capacity_bytes(&self) -> usize {
         match &self.0 {
             Storage::Heap(words) => words.capacity() * WORD,

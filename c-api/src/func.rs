@@ -135,7 +135,7 @@ pub unsafe extern "C" fn wasmtime_func_call(
         let func = func.need()?;
         match func.call_vals(store, args, nargs, results, nresults)? {
             CallOutcome::Done => Ok(()),
-            CallOutcome::Unfit => call_converted(store, func, args, nargs, results, nresults),
+            CallOutcome::NeedsConversion => call_converted(store, func, args, nargs, results, nresults),
         }
     });
     called.err().and_then(|error| give_trap_or_error(error, trap))

@@ -174,7 +174,7 @@ impl Fiber {
 /// Runs `work` with at least `needed` bytes of stack: here where so many are left, otherwise on a stack of its own. For what compiles, or
 /// reads what a guest wrote, wherever that is called: on a small thread, on a fiber, in a host function below a deep guest.
 ///
-/// A panic in `work` goes on in the caller. Where no stack can be had, `work` runs here and takes its chances.
+/// A panic in `work` goes on in the caller. Where no stack can be had, `work` runs on the current one.
 pub fn with_stack<R, W: FnOnce() -> R>(needed: usize, work: W) -> R {
     if stack::left() >= needed {
         return work();

@@ -1,4 +1,4 @@
-//! How much stack guest code may use, and room on the stack for the engine's own work.
+//! How much stack guest code may use, and the reserve below it for the engine's own work.
 //!
 //! Guest code checks its stack pointer against `VmStoreContext::stack_limit`, an address. It is the lower of what the embedder
 //! allows and what the stack has: `max_wasm_stack` below the stack pointer at the outermost entry, but never so low that less than

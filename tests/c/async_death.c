@@ -300,7 +300,7 @@ static void a_future_of_a_host_function_is_not_polled_elsewhere(void) {
     expect_no_trap(call.trap);
     if (!deleted) {
       expect(poll(&inside));
-      expect_error_says(inside.error, "polled elsewhere");
+      expect_error_says(inside.error, "polled outside of it");
     }
     wasmtime_call_future_delete(inside.future);
   }

@@ -285,7 +285,7 @@ impl Engine {
         };
         let mut thunks = self.0.thunks.lock();
         if let Some(&code) = thunks.made.get(&key) {
-            // Another thread was quicker.
+            // Another thread was first.
             return Ok(code as *const u8);
         }
         if thunks.code.is_none() {

@@ -153,11 +153,11 @@ impl StackPool {
         }
         let mut state = self.lock();
         state.taken -= taken;
-        let has_room = match self.limit {
+        let below_limit = match self.limit {
             Some(limit) => state.idle.len() + state.used.len() + state.taken < limit,
             None => state.idle.len() < MAX_IDLE,
         };
-        if keeps && has_room {
+        if keeps && below_limit {
             state.idle.push(stack);
         } else {
             // Unmapping, or the embedder's finalizer.

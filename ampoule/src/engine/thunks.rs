@@ -166,8 +166,8 @@ mod tests {
         outside.relocations[0].0 = 13;
         let mut unknown = StoredThunk::new(0, Thunk::EntryRaw, thunk());
         unknown.relocations[0].1 = u32::MAX;
-        let elsewhere = StoredThunk::new(7, Thunk::EntryChecked, thunk());
-        let bytes = ArtifactThunks::encode(&[outside, unknown, elsewhere]).unwrap();
+        let of_other_signature = StoredThunk::new(7, Thunk::EntryChecked, thunk());
+        let bytes = ArtifactThunks::encode(&[outside, unknown, of_other_signature]).unwrap();
         let thunks = ArtifactThunks::new(bytes.into(), module());
         for which in Thunk::KEPT {
             assert!(thunks.find(&FuncType::new([], []), which).is_none());

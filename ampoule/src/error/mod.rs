@@ -274,7 +274,7 @@ impl Error {
 
     /// Attaches the guest's frames, unless there are some: the innermost capture is the one that tells most.
     pub(crate) fn set_backtrace(&self, backtrace: Backtrace) {
-        // An exception is no mistake: nobody asks where it came by.
+        // Exceptions are part of what a program does, and carry no backtrace.
         if !backtrace.is_empty() && !matches!(self.0.kind, ErrorKind::Exception) {
             self.0.backtrace.get_or_init(|| backtrace);
         }
@@ -365,7 +365,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// What C clients get as a message: what happened and, below it, its causes. Where a guest was running, what happened is the
+/// What C programs get as a message: what happened and, below it, its causes. Where a guest was running, what happened is the
 /// backtrace.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -51,7 +51,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Base and length in bytes of the calling instance's exported memory of this name. The quick way for host functions
+    /// Base and length in bytes of the calling instance's exported memory of this name. The fast path for host functions
     /// that only touch guest memory. Valid until the guest runs again or a memory grows.
     #[inline]
     pub fn memory(&mut self, name: &str) -> Option<(*mut u8, usize)> {

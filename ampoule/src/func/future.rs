@@ -73,7 +73,7 @@ impl<T> Future for CallFuture<'_, T> {
         let polling = unsafe { (*this.store).slots_mut().remove::<Polling>() };
         match polled {
             Poll::Pending => {
-                // It has yielded, at an epoch or after a portion of fuel, and goes on when it is its turn again.
+                // It has yielded, at an epoch or after a portion of fuel, and goes on at the next poll.
                 if polling.is_some_and(|polling| !polling.will_wake) {
                     context.waker().wake_by_ref();
                 }

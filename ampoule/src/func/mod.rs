@@ -50,8 +50,9 @@ pub use ampoule_machine::arch::raw_call::RestOfCall;
 pub enum CallOutcome {
     /// The results were written.
     Done,
-    /// The signature has no checked thunk, or an argument is of another kind: nothing ran; see [`Func::call`].
-    Unfit,
+    /// Nothing ran: the signature has no checked thunk, or an argument is of another kind. The values have to be converted for
+    /// [`Func::call`], which also tells what is wrong with them.
+    NeedsConversion,
 }
 
 impl Func {
@@ -202,11 +203,11 @@ impl Func {
             let few_args = len < ty.params().len();
             return Err(if few_args { Error::params_mismatch(ty, len) } else { Error::results_mismatch(ty, len) });
         }
-        // SAFETY: there is room, as was just checked; arguments by the caller.
+        // SAFETY: the array is long enough, as was just checked; arguments by the caller.
         unsafe { self.call_raw(store, values) }
     }
 
-    /// As [`Func::call_raw_in`], for C functions, which it takes least from: answers null where the function has returned, and otherwise
+    /// As [`Func::call_raw_in`], for C functions, with as few instructions as possible: answers null where the function has returned, and otherwise
     /// what `rest` makes of it.
     ///
     /// # Safety
@@ -251,12 +252,12 @@ impl Func {
             return Err(Error::results_mismatch(ty, num_results));
         }
         if signature.has_refs() {
-            return Ok(CallOutcome::Unfit);
+            return Ok(CallOutcome::NeedsConversion);
         }
         let thunk = store.engine.thunk(signature, Thunk::EntryChecked)?;
         // SAFETY: the thunk was compiled for this signature, whose numbers of values were just compared.
         let kinds_fit = unsafe { self.enter(store, thunk, args.cast_mut().cast(), results.cast(), ptr::null_mut()) }?;
-        Ok(if kinds_fit { CallOutcome::Done } else { CallOutcome::Unfit })
+        Ok(if kinds_fit { CallOutcome::Done } else { CallOutcome::NeedsConversion })
     }
 
     /// Enters guest code through a thunk. False: the thunk refused the arguments' kinds. A host function has `caller` as its caller: null
@@ -283,7 +284,7 @@ impl Func {
             let at_end = store.begin_nested_call();
             // The guest that waits is no caller of what is called now.
             let outer = mem::replace(&mut store.vm.caller, caller);
-            // SAFETY: by the caller; what is asked of the store was asked.
+            // SAFETY: by the caller. The checks above allow the call, and the store has the stack limit for it.
             let outcome = unsafe { self.run(store, thunk, args, results, at_end) };
             store.vm.caller = outer;
             return outcome;
@@ -298,7 +299,7 @@ impl Func {
         if !caller.is_null() {
             store.vm.caller = caller;
         }
-        // SAFETY: by the caller; what is asked of the store was asked.
+        // SAFETY: by the caller. The checks above allow the call, and the store has the stack limit for it.
         let outcome = unsafe { self.run(store, thunk, args, results, at_end) };
         if !caller.is_null() {
             store.vm.caller = ptr::null_mut();

@@ -1,4 +1,4 @@
-//! Instances: modules brought to life in a store.
+//! Instances: modules instantiated in a store.
 
 pub mod external;
 pub mod instantiate;

@@ -64,7 +64,7 @@ impl MemoryCache {
         Self(Arc::new(Shared { limits, growth_headroom, kept: Mutex::default() }))
     }
 
-    /// The same for spaces from elsewhere.
+    /// A handle to another source of address space, such as the pool.
     pub(crate) fn of(source: Arc<dyn SpaceSource>) -> Self {
         Self(source)
     }
@@ -130,7 +130,7 @@ impl SpaceSource for Shared {
 
     /// Cleans the space and keeps it if there is room.
     fn give_back(&self, mut space: Space, image: Option<Arc<MemoryImage>>) {
-        let Some(resident_bytes) = self.room_for(&space) else { return };
+        let Some(resident_bytes) = self.resident_bytes_allowed(&space) else { return };
         match space.clean(image.as_deref(), resident_bytes) {
             Ok(()) => self.keep(space),
             // Dropping unmaps it, contents and all.
@@ -180,7 +180,7 @@ impl Shared {
     }
 
     /// Whether a space would be kept, and how many bytes of it may stay resident.
-    fn room_for(&self, space: &Space) -> Option<usize> {
+    fn resident_bytes_allowed(&self, space: &Space) -> Option<usize> {
         if !space.reservation.is_intact() || space.total_bytes() > self.limits.reserved_bytes {
             return None;
         }
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_cache_makes_room_for_another_shape() {
+    fn a_full_cache_makes_resident_bytes_allowed_another_shape() {
         let limits = MemoryCacheLimits { spaces: 2, ..MemoryCacheLimits::default() };
         let cache = MemoryCache::with_limits(limits, 0);
         let odd = MemoryType { min: 1, max: Some(2), is_64: true, shared: false, page_size_log2: 16 };

@@ -1,6 +1,6 @@
 //! The bytes of one linear memory: reserved, made accessible, grown and moved as its plan says.
 //!
-//! Limits of a store are asked elsewhere, before a memory is made or grown. Shared memories are in
+//! The limits of a store are checked before a memory is made or grown, by [`crate::store`] and its callers. Shared memories are in
 //! [`crate::memory::shared`].
 
 use crate::memory::cache::MemoryCache;
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "covers every index")]
-    fn a_plan_that_elides_checks_without_the_room_is_refused() {
+    fn a_plan_that_elides_checks_without_the_reservation_is_refused() {
         let plan = MemoryPlan { reservation: 1 << 20, guard: 0, may_move: false, bounds: Bounds::Guarded };
         let _ = LinearMemory::new(&ty(1, None), plan, None, &MemoryCache::new());
     }

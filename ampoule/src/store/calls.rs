@@ -65,7 +65,7 @@ impl Drop for Calls {
 }
 
 impl Store {
-    /// The outermost call begins, entered at stack pointer `sp`, and the quick way in did not know the stack. What [`Store::end_call`]
+    /// The outermost call begins, entered at stack pointer `sp`, and the fast path did not know the stack. What [`Store::end_call`]
     /// is to be told after it.
     ///
     /// # Errors

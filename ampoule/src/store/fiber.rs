@@ -133,8 +133,8 @@ fn left_behind() -> Error {
     Error::message("the store has a guest that was left on the stack of another store's asynchronous call, which waits")
 }
 
-/// The store, for as long as somebody else uses it through the pointer in a task: the optimizer must not take a reference's word that
-/// nobody does.
+/// The store as a pointer, for a call in which others use the store through the pointer in a task: the optimizer must not conclude from
+/// the reference that nothing else accesses it.
 #[inline(always)]
 fn shared(store: &mut Store) -> *mut Store {
     std::hint::black_box(ptr::from_mut(store))
@@ -168,7 +168,7 @@ impl Store {
     #[inline]
     pub(crate) fn pause_guest(&mut self) -> Result<*const Link, Error> {
         let link = self.before_pause()?;
-        // Whoever runs while the task waits, it is not this guest.
+        // What runs while the task waits doesn't count as this guest's time.
         self.counters.stop();
         Ok(link)
     }
@@ -254,7 +254,7 @@ impl Store {
         }
     }
 
-    /// Sends every entry, native ones included, down the path where [`Store::check_nested`] is asked.
+    /// Sends every entry, native ones included, down the path that calls [`Store::check_nested`].
     fn reserve(&mut self) {
         self.vm.entry_fp = RESERVED;
         self.vm.stack_limit = usize::MAX;
@@ -297,7 +297,7 @@ impl Store {
         if !running.is_null() && unsafe { (*running).given_up } { Err(given_up()) } else { Ok(()) }
     }
 
-    /// The `entry_fp` of the guest whose host function is being asked, or zero outside of any.
+    /// The `entry_fp` of the guest whose host function is running, or zero outside of any.
     #[inline]
     fn home(&self) -> usize {
         if self.vm.entry_fp == RESERVED { 0 } else { self.vm.entry_fp }
@@ -566,7 +566,7 @@ impl Core {
             } else if let Err(error) = Core::start(core) {
                 return Core::finish(core, error);
             } else {
-                // No guest runs yet, and whoever enters one asks.
+                // No guest runs yet; entering one checks for tasks.
                 (*store).vm.entry_fp = 0;
             }
             Core::resume(core, Wake::Continue, true)
@@ -595,7 +595,7 @@ impl Core {
             }
             if (*core).home != here {
                 // The frames that it runs on top of are not the ones that it was made on.
-                return Core::fail(core, Error::message("a future made in a host function was polled elsewhere"));
+                return Core::fail(core, Error::message("a future made in a host function was polled outside of it"));
             }
             if (*core).fiber.is_none() {
                 if let Err(error) = Core::start(core) {
@@ -670,7 +670,7 @@ impl Core {
         unsafe {
             let store = (*core).store;
             let fiber = (*store).take_fiber()?;
-            // The store knows the fiber's stack until the end, whoever polls: nothing else is entered quickly meanwhile.
+            // The store keeps the bounds of the fiber's stack until the end, whoever polls: any other entry takes the slow path meanwhile.
             (*core).outside = (*store).vm.entry.stack.clone();
             (*store).vm.entry.stack = stack::on_this_thread(fiber.bounds());
             if (*core).outside.is_asking() {

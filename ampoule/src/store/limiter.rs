@@ -1,9 +1,9 @@
 //! A limiter of the embedder's: asked before anything is made or grown, beside the fixed numbers in [`super::limits`].
 //!
 //! Both have to allow; the numbers are looked at first, and what they refuse the limiter is only told of. While the limiter runs the store
-//! is in the middle of something, so nobody may enter it or make and grow things in it: that is refused. The refusals cost
-//! nothing elsewhere: the limiter is not in its place then, the stack's bounds are as if unknown, and no stack pointer is
-//! above the limit for nested calls.
+//! is in the middle of something, so entering it, and making or growing things in it, is refused. Calls and growth outside of the
+//! limiter pay nothing for these checks: while it runs, [`LimiterSlot`] is empty, the stack's bounds are marked as unknown, and the
+//! limit for nested calls is above every stack pointer; each leads to a path that is rare anyway, where `busy` is looked at.
 
 use super::Store;
 use crate::error::{Error, ErrorKind};
@@ -49,13 +49,13 @@ pub trait Limiter: Send + Sync {
 
 /// The embedder's limiter, if any.
 #[derive(Default)]
-pub(crate) struct LimiterRoom {
+pub(crate) struct LimiterSlot {
     limiter: Option<Box<dyn Limiter>>,
-    /// It is running, and not in its place.
+    /// Whether it is running. It has been taken out of `limiter` then.
     busy: bool,
 }
 
-impl LimiterRoom {
+impl LimiterSlot {
     /// Refuses what must not happen while the limiter runs.
     pub(crate) fn check_idle(&self) -> Result<(), Error> {
         if self.busy { Err(busy()) } else { Ok(()) }
@@ -108,7 +108,7 @@ impl Store {
 
     /// Tells the limiter of a request that failed.
     pub(crate) fn tell_limiter(&mut self, request: &LimitRequest, reason: &Error) {
-        // It is the limiter's own request where it is busy, and that is told by an error.
+        // Where the limiter is running, the request is its own, and its error says why it failed.
         let _ = self.with_limiter(|limiter| limiter.failed(request, reason));
     }
 
@@ -130,7 +130,7 @@ impl Store {
         let stack_limit = std::mem::replace(&mut self.vm.stack_limit, usize::MAX);
         let answer = self.calling_host("the store's limiter is running", |_| run(&mut *limiter));
         self.vm.stack_limit = stack_limit;
-        self.limiter = LimiterRoom { limiter: Some(limiter), busy: false };
+        self.limiter = LimiterSlot { limiter: Some(limiter), busy: false };
         Ok(Some(answer))
     }
 }

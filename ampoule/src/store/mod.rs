@@ -42,7 +42,7 @@ use externrefs::ExternRefs;
 use fiber::Fibers;
 use fuel::Fuel;
 use instances::Instances;
-use limiter::LimiterRoom;
+use limiter::LimiterSlot;
 use limits::Limits;
 use native::Native;
 use roots::Roots;
@@ -52,7 +52,7 @@ use std::any::Any;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Everything one guest world owns. Threads may hand a store on, but only one uses it at a time.
+/// Everything that its instances share and own. Threads may hand a store on, but only one uses it at a time.
 ///
 /// The box that [`Store::new`] gives is the store's owner; functions, and host functions through their
 /// [`Caller`](crate::Caller), borrow it. Nobody moves a store:
@@ -83,7 +83,7 @@ pub struct Store<Tail: ?Sized = [()]> {
     /// Asynchronous calls, and the stack for the next.
     pub(crate) fibers: Fibers,
     /// The embedder's limiter, asked beside `limits`.
-    pub(crate) limiter: LimiterRoom,
+    pub(crate) limiter: LimiterSlot,
     /// The host values that `externref`s stand for.
     pub(crate) externrefs: ExternRefs,
     /// Held from the first reference on, where the engine has a pool.
@@ -142,7 +142,7 @@ impl Store {
             counters: Counters::default(),
             limits: Limits::default(),
             fibers: Fibers::default(),
-            limiter: LimiterRoom::default(),
+            limiter: LimiterSlot::default(),
             calling_host: None,
             instances: Instances::default(),
             externrefs: ExternRefs::default(),

@@ -27,7 +27,7 @@ pub struct Statistics {
     pub memory_resident_bytes: Option<u64>,
     /// Address space that the memories occupy, with guards.
     pub memory_reserved_bytes: u64,
-    /// Room for the elements of the tables.
+    /// Bytes allocated for the elements of the tables.
     pub table_bytes: u64,
     /// Records of the instances.
     pub instance_bytes: u64,

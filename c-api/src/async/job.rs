@@ -104,7 +104,7 @@ impl Work for Job {
                 unsafe {
                     match func.call_vals(store, args, nargs, *results, *nresults)? {
                         CallOutcome::Done => Ok(()),
-                        CallOutcome::Unfit => call_converted(store, func, args, nargs, *results, *nresults),
+                        CallOutcome::NeedsConversion => call_converted(store, func, args, nargs, *results, *nresults),
                     }
                 }
             }

@@ -9,7 +9,7 @@ use ampoule_core::artifact::{CompiledFunction, RelocationTarget};
 
 /// The thunks of one engine. Dropping it frees them.
 pub struct ThunkCode {
-    /// The last one has room.
+    /// New code goes to the last one.
     regions: Vec<Region>,
     end: usize,
 }
@@ -18,7 +18,7 @@ impl ThunkCode {
     /// Addresses reserved at a time, in bytes.
     const REGION_LEN: usize = 1 << 20;
 
-    /// Room for thunks.
+    /// No thunks yet, and a region reserved for them.
     ///
     /// # Errors
     /// Where code memory has run out.

@@ -16,7 +16,7 @@ use std::ptr;
 ///
 /// 1. `mapping` is `reserved` bytes and a guard, both multiples of [`PAGE`], and belongs to nobody else.
 /// 2. `..accessible`, a multiple of [`PAGE`], is readable and writable; touching anything behind it faults. After
-///    [`Reservation::set_accessible`] has failed the border may lie elsewhere, and `is_intact` says so.
+///    [`Reservation::set_accessible`] has failed the border may be a different one, and `is_intact` is false.
 /// 3. Bytes in here are lent through raw pointers only, never as references.
 #[derive(Debug)]
 pub struct Reservation {
@@ -134,7 +134,7 @@ impl Reservation {
     /// Pages move as they are where the system can do that; those of `file_range`, where a file is mapped, are copied.
     pub fn take_contents(&mut self, from: Reservation, file_range: Range<usize>) {
         let len = from.accessible;
-        assert!(len <= self.accessible, "room was made for the contents");
+        assert!(len <= self.accessible, "as much is accessible as is taken over");
         let file_start = file_range.start.min(len);
         let file_end = file_range.end.clamp(file_start, len);
         // DONTUNMAP leaves zeros at the old place, not a hole that another thread might fill before `from` unmaps it.

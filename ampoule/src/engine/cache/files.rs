@@ -1,7 +1,6 @@
 //! The folder of a cache: entries are opened, written whole, and deleted, the longest unused first.
 //!
-//! Everything goes through a descriptor of the folder that was checked once: renaming or replacing a folder above it leads
-//! nobody astray.
+//! Everything goes through a descriptor of the folder that was checked once: renaming or replacing a folder above it changes nothing.
 
 use super::config::CacheConfig;
 use ampoule_machine::os::mmap::{Access, Mapping};

@@ -62,11 +62,11 @@ impl MemoryPool {
                 "maximum memory size of {most:#x} bytes exceeds the configured memory reservation of {reservation:#x} bytes"
             ))));
         }
-        let no_room = || Error::new(ErrorKind::Config("the pool's memories exceed all address space".to_string()));
-        let rounded = |len: u64| usize::try_from(len).ok().and_then(round_up_to_pages).ok_or_else(no_room);
+        let too_large = || Error::new(ErrorKind::Config("the pool's memories exceed all address space".to_string()));
+        let rounded = |len: u64| usize::try_from(len).ok().and_then(round_up_to_pages).ok_or_else(too_large);
         let (reserved, guard) = (rounded(reservation)?.max(PAGE), rounded(guard)?);
-        let slot_len = reserved.checked_add(guard).ok_or_else(no_room)?;
-        let rest = match slot_len.checked_mul(config.total_memories as usize).ok_or_else(no_room)? {
+        let slot_len = reserved.checked_add(guard).ok_or_else(too_large)?;
+        let rest = match slot_len.checked_mul(config.total_memories as usize).ok_or_else(too_large)? {
             0 => None,
             total => Some(Mapping::reserve(total).map_err(|error| {
                 Error::new(ErrorKind::System("reserving the address space of the pool's memories", error))
@@ -77,7 +77,7 @@ impl MemoryPool {
             max_warm: config.max_unused_warm_slots as usize,
             batch: config.decommit_batch_size.max(1),
             keep_resident: config.linear_memory_keep_resident,
-            max_byte_len: round_up_to_pages(most).ok_or_else(no_room)?,
+            max_byte_len: round_up_to_pages(most).ok_or_else(too_large)?,
             reserved,
             guard,
             slots: Mutex::new(Slots { in_use: 0, warm: VecDeque::new(), dirty: Vec::new(), rest }),
@@ -118,8 +118,8 @@ impl MemoryPool {
         slots.warm.extend(clean);
         // While slots were being cleaned, others may have been made in their place.
         let rest = slots.rest.as_ref().map_or(0, |rest| rest.len() / (self.reserved + self.guard));
-        let room = (self.total - slots.in_use) as usize;
-        let excess = (slots.warm.len() + rest).saturating_sub(room).min(slots.warm.len());
+        let free = (self.total - slots.in_use) as usize;
+        let excess = (slots.warm.len() + rest).saturating_sub(free).min(slots.warm.len());
         slots.warm.drain(..excess).collect()
     }
 }
@@ -158,7 +158,10 @@ impl Slots {
 impl SpaceSource for MemoryPool {
     fn take(&self, request: SpaceRequest<'_>) -> Result<Space, MemoryError> {
         // Machine code leaves checks out by the plan that the request is from (docs/security.md, rule 2).
-        assert!(request.reserved <= self.reserved && request.guard <= self.guard, "a slot has room for every memory");
+        assert!(
+            request.reserved <= self.reserved && request.guard <= self.guard,
+            "a slot is large enough for every memory"
+        );
         let mut space = self.claim(&request)?;
         match space.prepare(&request) {
             Ok(()) => Ok(space),

@@ -126,7 +126,7 @@ fn work_may_wait_for_other_work_before_and_after_it_enters_the_guest() {
     }
 }
 
-/// A guest with more values than there are registers, of three types, which change at every turn of its loop.
+/// A guest with more values than there are registers, of three types, which change at every iteration of its loop.
 fn busy_guest() -> String {
     let each = |text: &dyn Fn(usize, &str) -> String| -> String {
         (0..24).map(|n| text(n, ["i64", "f64", "f32"][n % 3])).collect()

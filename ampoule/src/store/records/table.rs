@@ -29,7 +29,7 @@ impl Drop for TableData {
 }
 
 impl TableData {
-    /// Bytes that its elements have room in.
+    /// Bytes allocated for its elements.
     pub(crate) fn capacity_bytes(&self) -> usize {
         self.elements.capacity_bytes()
     }

@@ -1,4 +1,4 @@
-//! Whether machine code that was made elsewhere runs on this machine.
+//! Whether machine code that was compiled on another machine runs on this one.
 
 /// Refuses code made for `target`: a triple and, after a space, the CPU features it may use, by Cranelift's names and separated by
 /// commas. What a compiler's `target` says.

@@ -67,8 +67,8 @@ macro_rules! drop_entry_frame {
     };
 }
 
-/// In an outermost entry, the store in `r11`: takes its word for the bounds of the stack if the thread is the one they were found on,
-/// no thread has ended since, and the stack has all the room that a guest may use; goes to `{slow_path}` otherwise. Then `rax` is the limit.
+/// In an outermost entry, the store in `r11`: uses the bounds of the stack that the store keeps if the thread is the one they were found
+/// on, no thread has ended since, and the stack has as many bytes as a guest may use; goes to `{slow_path}` otherwise. Then `rax` is the limit.
 macro_rules! known_stack {
     () => {
         "mov rax, qword ptr fs:[0]

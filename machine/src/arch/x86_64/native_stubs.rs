@@ -29,7 +29,7 @@ pub const MOVED_MAX: usize = MOVES.len();
 /// The stubs of one store. Dropping it frees their code.
 #[derive(Default)]
 pub struct Stubs {
-    /// The last one may have room.
+    /// The last one may have bytes left.
     regions: Vec<Region>,
     used: usize,
 }
@@ -76,7 +76,7 @@ fn stub(address: usize, moved: usize, func_ref: usize, store: usize, target: usi
             code.extend(target.to_le_bytes());
         }
     }
-    assert!(code.len() <= STUB_LEN, "a stub has its room");
+    assert!(code.len() <= STUB_LEN, "a stub is no longer than that");
     code
 }
 
