@@ -1,6 +1,6 @@
 //! `wasmtime/async.h`: guests that pause.
 //!
-//! A future is an [`ampoule::store::fiber::Task`] with its [`Job`] inside, one allocation.
+//! A future is an [`ampoule::store::task::Task`] with its [`Job`] inside, one allocation.
 
 mod host_func;
 mod job;
@@ -18,7 +18,7 @@ use crate::val::wasmtime_val_t;
 use crate::wasm::config::wasm_config_t;
 use crate::wasm::object::wasm_trap_t;
 use crate::wasm::parts::wasm_functype_t;
-use ampoule::store::fiber::Task;
+use ampoule::store::task::Task;
 use host_func::{async_host_func, wasmtime_func_async_callback_t};
 use job::{Job, What};
 use stacks::wasmtime_stack_creator_t;

@@ -130,7 +130,7 @@ pub(crate) unsafe extern "C" fn resolve_exit_thunk(host: *mut VmHostFunc) -> *co
 /// See the module above.
 pub(crate) unsafe fn given_up(store: *mut VmStoreContext) {
     // SAFETY: as above.
-    unsafe { Store::from_vm(store).pending = Some(crate::store::fiber::given_up()) }
+    unsafe { Store::from_vm(store).pending = Some(crate::store::fibers::given_up()) }
 }
 
 /// # Safety

@@ -1,6 +1,6 @@
 //! Calls as futures: a guest that waits for the host's own futures, or that yields, leaves the thread to others.
 //!
-//! The guest runs on a stack of its own ([`crate::store::fiber`]). A poll of the call's future resumes it on the thread that polls. A
+//! The guest runs on a stack of its own ([`crate::store::task`]). A poll of the call's future resumes it on the thread that polls. A
 //! host function made of an asynchronous closure suspends it until the closure's future, which gets the waker of that poll, is ready.
 
 use crate::error::Error;
@@ -9,7 +9,7 @@ use crate::func::caller::Caller;
 use crate::func::host::HostFunc;
 use crate::func::typed::{HostResult, TypedFunc, WasmTypes, host_func};
 use crate::store::Store;
-use crate::store::fiber::{Task, Work};
+use crate::store::task::{Task, Work};
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::sync::Arc;

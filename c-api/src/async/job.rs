@@ -8,7 +8,7 @@ use crate::instance::wasmtime_instance_t;
 use crate::val::{from_c, into_c, wasmtime_val_t};
 use crate::wasm::object::wasm_trap_t;
 use ampoule::func::CallOutcome;
-use ampoule::store::fiber::Work;
+use ampoule::store::task::Work;
 use ampoule::{Error, InstancePre, Store, Val};
 use ampoule_core::vm::VmVal;
 use std::mem::MaybeUninit;
