@@ -303,6 +303,29 @@ static void a_memory_fault_tells_its_address(void) {
   expect_trap_says(call(&b), "    0: memory fault at wasm address 0x0 in linear memory of size 0x0\n");
 }
 
+static void a_fault_at_a_large_offset_tells_its_address_within_4_gib(void) {
+  // Offsets that are longer than the guard.
+  wasmtime_instance_t instance = instance_of(
+      "(module (memory 1)"
+      "  (func (export \"near\") (drop (i32.load offset=0x80000000 (i32.const 16))))"
+      "  (func (export \"last\") (i32.store8 offset=0x80000000 (i32.const 0x7fffffff) (i32.const 1)))"
+      "  (func (export \"first beyond\") (i32.store8 offset=0x80000000 (i32.const 0x80000000) (i32.const 1)))"
+      "  (func (export \"straddling\") (drop (i64.load offset=0xfffffff0 (i32.const 9))))"
+      "  (func (export \"beyond\") (drop (i64.load offset=0xfffffffc (i32.const 0)))))");
+  struct { const char *name, *address; } cases[] = {
+      {"near", "0x80000010"}, {"last", "0xffffffff"}, {"first beyond", NULL}, {"straddling", NULL}, {"beyond", NULL}};
+  for (size_t i = 0; i < 5; i++) {
+    wasmtime_func_t func = func_of(&instance, cases[i].name);
+    char line[128];
+    if (cases[i].address) {
+      snprintf(line, sizeof line, "    0: memory fault at wasm address %s in linear memory of size 0x10000\n", cases[i].address);
+    } else {
+      snprintf(line, sizeof line, "\n\nCaused by:\n    wasm trap: out of bounds memory access");
+    }
+    expect_trap_says(call(&func), line);
+  }
+}
+
 int main(void) {
   RUN(each_kind_has_its_code_and_message);
   RUN_WITH(explicit_checks, each_kind_has_its_code_and_message);
@@ -320,5 +343,6 @@ int main(void) {
   RUN(a_hosts_code_reaches_the_caller);
   RUN(a_trap_of_the_portable_api_has_its_message);
   RUN(a_memory_fault_tells_its_address);
+  RUN(a_fault_at_a_large_offset_tells_its_address_within_4_gib);
   return test_summary();
 }

@@ -36,6 +36,9 @@ struct Range {
 /// The longest `memory.copy` and `memory.fill` of constant length that is made of loads and stores.
 const INLINE_BULK_MAX: u64 = 128;
 
+/// How many bytes 32-bit indices reach. A memory whose bounds are [`Bounds::Guarded`] has a reservation of as many at least.
+const INDEXED_BY_32_BITS: u64 = 4 << 30;
+
 impl FuncTranslator<'_> {
     /// Pops an address and makes it one that the host can access `access_size` bytes at, or that faults, or stops the guest.
     ///
@@ -91,21 +94,29 @@ impl FuncTranslator<'_> {
             return self.displaced(base, index, offset, flags);
         }
 
-        let out_of_bounds = self.out_of_bounds(index, memory, &ty, reach);
+        // The guard is too short for so large an offset. Where the access ends within 4 GiB, the reservation still absorbs it: it
+        // faults behind the memory's end, and the fault tells the address.
+        let fits_reservation = plan.bounds == Bounds::Guarded && reach <= INDEXED_BY_32_BITS;
+        let out_of_bounds = if fits_reservation {
+            let last = self.builder.ins().iconst(types::I64, (INDEXED_BY_32_BITS - reach) as i64);
+            self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, last)
+        } else {
+            self.out_of_bounds(index, memory, &ty, reach)
+        };
         // A clamped address is the null page's, which faults; so the clamp is the check where faults are ours to take.
         let clamp = self.tunables().spectre_mitigation;
         let clamp_is_check = clamp && self.tunables().signals_based_traps;
         if !clamp_is_check {
             self.trap_if(out_of_bounds, TrapCode::MemoryOutOfBounds);
         }
+        let flags = if clamp_is_check || fits_reservation { self.may_fault(flags) } else { flags.with_notrap() };
         if !clamp {
-            return self.displaced(base, index, offset, flags.with_notrap());
+            return self.displaced(base, index, offset, flags);
         }
         let sum = self.builder.ins().iadd(base, index);
         let sum = self.add_constant(sum, offset);
         let null = self.builder.ins().iconst(types::I64, 0);
         let base = self.builder.ins().select_spectre_guard(out_of_bounds, null, sum);
-        let flags = if clamp_is_check { self.may_fault(flags) } else { flags.with_notrap() };
         Address { base, flags, offset: 0 }
     }
 
