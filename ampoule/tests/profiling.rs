@@ -56,7 +56,7 @@ fn a_file_that_cannot_be_made_is_an_error() {
     let map = map_of(process::id());
     let _ = fs::remove_file(&map);
     fs::create_dir(&map).unwrap();
-    let error = engine(Profiler::PerfMap, Strategy::Auto).err().expect("a folder is in the way");
+    let error = engine(Profiler::PerfMap, Strategy::Auto).expect_err("a folder is in the way");
     assert!(error.to_string().contains("starting a profile"), "{error}");
     fs::remove_dir(&map).unwrap();
     // A link that somebody else left there is not followed.

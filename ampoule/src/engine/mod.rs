@@ -3,14 +3,14 @@
 #[cfg(feature = "compiler")]
 pub mod cache;
 pub mod cancel;
-pub mod config;
+pub(crate) mod config;
 #[cfg(feature = "compiler")]
 pub(crate) mod parallel;
-pub mod pool;
+pub(crate) mod pool;
 pub mod stack_pool;
 pub(crate) mod thunks;
 pub(crate) mod timer;
-pub mod type_registry;
+pub(crate) mod type_registry;
 
 use crate::engine::config::Config;
 #[cfg(feature = "compiler")]
@@ -36,6 +36,7 @@ use ampoule_machine::os::sleeper::SleeperList;
 use ampoule_machine::os::sync::Mutex;
 use ampoule_machine::profiling::{self, Reporter};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -311,5 +312,11 @@ impl Engine {
         Err(Error::new(ErrorKind::Compile(format!(
             "functions of type {ty} can't be called: no module with such a type is loaded, and this library has no compiler"
         ))))
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("config", self.config()).finish_non_exhaustive()
     }
 }

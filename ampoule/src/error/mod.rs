@@ -1,7 +1,7 @@
 //! Everything that can go wrong, told apart: the guest did something wrong (a trap), the embedder asked for something
 //! impossible, or the guest asked to exit.
 
-pub mod backtrace;
+pub(crate) mod backtrace;
 pub(crate) mod text;
 
 use crate::error::backtrace::Backtrace;

@@ -4,6 +4,7 @@ use crate::instance::external::Extern;
 use crate::store::Store;
 use crate::store::records::instance::InstanceData;
 use ampoule_core::vm::VmCaller;
+use std::fmt;
 use std::marker::PhantomData;
 
 /// The calling instance and its store; lent to a host function for one call.
@@ -60,5 +61,11 @@ impl<'a> Caller<'a> {
             Extern::SharedMemory(memory) => Some((memory.base(), memory.byte_len())),
             _ => None,
         }
+    }
+}
+
+impl fmt::Debug for Caller<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").finish_non_exhaustive()
     }
 }

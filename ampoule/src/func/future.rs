@@ -10,6 +10,7 @@ use crate::func::host::HostFunc;
 use crate::func::typed::{HostResult, TypedFunc, WasmTypes, host_func};
 use crate::store::Store;
 use crate::store::task::{Task, Work};
+use std::fmt;
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -163,6 +164,12 @@ where
         }
     };
     host_func::<Params, <Answer::Output as HostResult>::Values, _>(engine, call).map(HostFunc::suspending)
+}
+
+impl<T> fmt::Debug for CallFuture<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallFuture").field("is_over", &self.task.is_none()).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use ampoule_core::vm::{VmCaller, VmFuncRef, VmHostFunc, VmVal, VmValRaw};
 use ampoule_machine::arch::trampolines::exit_thunk_on_call;
 use std::any::Any;
 use std::ffi::c_void;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -314,5 +315,11 @@ pub fn error_out(result: Result<(), Error>) -> *mut c_void {
     match result {
         Ok(()) => std::ptr::null_mut(),
         Err(error) => Box::into_raw(Box::new(error)).cast(),
+    }
+}
+
+impl fmt::Debug for HostFunc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostFunc").field("ty", self.ty()).finish_non_exhaustive()
     }
 }

@@ -1,11 +1,11 @@
 //! Functions, and the way from the host into the guest.
 
-pub mod caller;
-pub mod future;
+pub(crate) mod caller;
+pub(crate) mod future;
 pub mod host;
-pub mod native;
-pub mod typed;
-pub mod val;
+pub(crate) mod native;
+pub(crate) mod typed;
+pub(crate) mod val;
 
 use crate::Caller;
 use crate::engine::type_registry::{Signature, Thunk};

@@ -4,7 +4,7 @@
 //! A reference is 32 bits wide in guest code, zero for null, so a corrupted one can't reach outside of its store.
 
 pub(crate) mod collect;
-pub mod exnref;
+pub(crate) mod exnref;
 pub mod externref;
-pub mod i31;
+pub(crate) mod i31;
 pub mod object;

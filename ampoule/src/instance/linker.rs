@@ -20,6 +20,7 @@ use crate::tag::Tag;
 use ampoule_core::module::{Import, Item};
 use ampoule_core::types::{ExternType, FuncType, ValType};
 use hashbrown::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// Names for what modules import. Host functions defined by type serve every store of the engine; items serve the store they
@@ -419,5 +420,17 @@ impl Definition {
 impl Name {
     fn new(module: &str, name: &str) -> Self {
         Self { module: module.into(), name: name.into() }
+    }
+}
+
+impl fmt::Debug for Linker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Linker").field("definitions", &self.definitions.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for InstancePre {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstancePre").field("module", &self.module).finish_non_exhaustive()
     }
 }

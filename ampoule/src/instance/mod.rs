@@ -1,8 +1,8 @@
 //! Instances: modules instantiated in a store.
 
-pub mod external;
-pub mod instantiate;
-pub mod linker;
+pub(crate) mod external;
+pub(crate) mod instantiate;
+pub(crate) mod linker;
 pub(crate) mod segments;
 
 use crate::error::Error;

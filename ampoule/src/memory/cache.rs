@@ -53,7 +53,7 @@ struct Kept {
 
 impl MemoryCache {
     /// A cache with default limits, for memories that reserve 2 GiB more than they need when they have to move.
-    #[expect(clippy::new_without_default, reason = "an engine's cache is made once, on purpose")]
+    #[cfg(test)]
     pub fn new() -> Self {
         Self::with_limits(MemoryCacheLimits::default(), 2 << 30)
     }
@@ -75,11 +75,13 @@ impl MemoryCache {
     }
 
     /// Spaces and bytes of physical memory that are kept at present.
+    #[cfg(test)]
     pub fn kept(&self) -> (usize, usize) {
         self.0.kept()
     }
 
     /// Gives everything that is kept back to the system.
+    #[cfg(test)]
     pub fn clear(&self) {
         self.0.clear();
     }
@@ -148,6 +150,7 @@ impl SpaceSource for Shared {
         drop(forgotten);
     }
 
+    #[cfg(test)]
     fn kept(&self) -> (usize, usize) {
         let kept = self.lock();
         (kept.spaces.len(), kept.resident_bytes)

@@ -8,10 +8,8 @@ use crate::memory::image::MemoryImage;
 use crate::memory::space::{Space, SpaceRequest};
 use ampoule_core::tunables::{Bounds, MemoryPlan};
 use ampoule_core::types::MemoryType;
-use ampoule_core::vm::VmMemory;
 use ampoule_machine::os::reservation::round_up_to_pages;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 /// Why a memory could not be made or grown. Nothing has changed then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -106,16 +104,6 @@ impl LinearMemory {
     /// Length in pages of the memory's type.
     pub fn pages(&self) -> u64 {
         self.byte_len as u64 >> self.ty.page_size_log2
-    }
-
-    /// The type it was made with.
-    pub fn ty(&self) -> &MemoryType {
-        &self.ty
-    }
-
-    /// Base and length for machine code. To be asked for anew, and written where machine code reads it, after each growth.
-    pub fn vm(&self) -> VmMemory {
-        VmMemory { base: self.base(), byte_len: AtomicUsize::new(self.byte_len) }
     }
 
     /// Grows by `delta_pages` pages of zeros and returns the number of pages before.

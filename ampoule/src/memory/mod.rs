@@ -1,12 +1,12 @@
 //! Linear memories of a store, as the embedder holds them. The mechanism is in [`crate::memory::linear`].
 
-pub mod cache;
+pub(crate) mod cache;
 pub mod host;
-pub mod image;
-pub mod linear;
-pub mod shared;
+pub(crate) mod image;
+pub(crate) mod linear;
+pub(crate) mod shared;
 pub(crate) mod space;
-pub mod waiters;
+pub(crate) mod waiters;
 
 use crate::error::{Error, ErrorKind};
 use crate::memory::host::HostLinearMemory;

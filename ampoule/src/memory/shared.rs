@@ -43,7 +43,7 @@ impl SharedMemory {
     ///
     /// # Errors
     /// [`MemoryError::TooLarge`], [`MemoryError::System`].
-    pub fn with_plan(ty: &MemoryType, plan: MemoryPlan, cache: &MemoryCache) -> Result<Self, MemoryError> {
+    pub(crate) fn with_plan(ty: &MemoryType, plan: MemoryPlan, cache: &MemoryCache) -> Result<Self, MemoryError> {
         assert!(ty.shared, "other memories are `LinearMemory`s");
         assert!(!plan.may_move, "threads hold the base of a shared memory");
         let (request, byte_len) = checked_request(ty, &plan, None)?;

@@ -67,6 +67,7 @@ pub(crate) trait SpaceSource: Debug + Send + Sync {
     fn forget_image(&self, id: u64);
 
     /// Spaces and bytes of physical memory that are kept at present.
+    #[cfg(test)]
     fn kept(&self) -> (usize, usize);
 
     /// Gives everything that is kept back to the system.

@@ -1,11 +1,14 @@
 //! Modules: validated code, ready to be instantiated any number of times.
 
+// Public for the tests of a module's code by itself, and for whoever asks what a file is.
+#[doc(hidden)]
 pub mod artifact;
+#[doc(hidden)]
 pub mod code_table;
 #[cfg(feature = "compiler")]
 pub(crate) mod compile;
 mod reporter;
-pub mod symbols;
+pub(crate) mod symbols;
 #[cfg(feature = "compiler")]
 mod text;
 

@@ -13,20 +13,20 @@
 //!    the store and freed only when it is dropped.
 
 mod backtrace;
-pub mod calls;
-pub mod data;
+pub(crate) mod calls;
+pub(crate) mod data;
 pub mod epoch;
-pub mod exception;
+pub(crate) mod exception;
 mod externrefs;
 pub(crate) mod fibers;
-pub mod fuel;
-pub mod instances;
+pub(crate) mod fuel;
+pub(crate) mod instances;
 pub mod limiter;
 pub mod limits;
 pub mod native;
 pub(crate) mod records;
 mod reentry;
-pub mod roots;
+pub(crate) mod roots;
 pub mod slots;
 pub mod statistics;
 pub mod task;
@@ -50,6 +50,7 @@ use roots::Roots;
 use slots::Slots;
 use statistics::Counters;
 use std::any::Any;
+use std::fmt;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -388,5 +389,11 @@ impl Store {
         // The embedder's value outlives what may still refer to it through host functions' finalizers, as the C
         // interface's order of destruction is: first what the store holds, then the data. Field order does the rest.
         debug_assert!(!self.is_running(), "a store can't be dropped while its guest code runs");
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("id", &self.id()).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! The host as a guest may use it: files, streams, clocks, randomness, waiting.
 //!
-//! [`ctx`] says what a guest gets. [`dir`] and [`file`] are directories and files within the embedder's permissions,
+//! [`ctx`] says what a guest gets. [`mod@dir`] and [`mod@file`] are directories and files within the embedder's permissions,
 //! [`stdio`] the standard streams, [`stream`] what may have to wait for the other side, [`poll`] waiting for the first
 //! of several things, [`wait`] the one place that sleeps, [`table`] numbers with a budget. Errors are [`Error`].
 //!

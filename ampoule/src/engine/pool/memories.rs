@@ -219,6 +219,7 @@ impl SpaceSource for MemoryPool {
         drop(excess);
     }
 
+    #[cfg(test)]
     fn kept(&self) -> (usize, usize) {
         let slots = self.lock();
         (slots.warm.len(), slots.warm.iter().map(Space::resident_bytes).sum())
