@@ -228,12 +228,7 @@ pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> R
     let width = if table.ty.is_64 { u64::MAX } else { u64::from(u32::MAX) };
     let most = maximum.unwrap_or(width).min(width).min(MAX_ELEMENTS).min(pooled);
     let request = LimitRequest { resource: Resource::Table, grows: true, current, desired, maximum };
-    let allowed = desired <= most && store.limits.allow_table(desired) && store.ask_limiter(&request)?;
-    let grown = if allowed { enlarge(store, position, delta, word) } else { None };
-    if grown.is_none() {
-        store.growth_failed(&request);
-    }
-    Ok(grown)
+    store.grow(&request, most, |store| enlarge(store, position, delta, word))
 }
 
 fn enlarge(store: &mut Store, position: u32, delta: u64, word: u64) -> Option<u64> {

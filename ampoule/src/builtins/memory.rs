@@ -40,12 +40,7 @@ fn grow_shared(store: &mut Store, memory: &SharedMemory, delta: u64) -> Result<O
         return Ok(Some(memory.pages()));
     }
     let request = crate::memory::growth(memory.ty(), memory.byte_len() as u64, delta)?;
-    let allowed = request.desired <= memory.ty().max_byte_len() && store.limits.allow_memory(request.desired);
-    let grown = if allowed && store.ask_limiter(&request)? { memory.grow(delta).ok() } else { None };
-    if grown.is_none() {
-        store.growth_failed(&request);
-    }
-    Ok(grown)
+    store.grow(&request, memory.ty().max_byte_len(), |_| memory.grow(delta).ok())
 }
 
 /// # Safety

@@ -196,13 +196,8 @@ pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Result<Optio
         // Asks for the size, and is no growth that a limit could refuse.
         return Ok(Some(current >> data.ty.page_size_log2));
     }
-    let request = growth(&data.ty, current, delta)?;
-    let allowed = request.desired <= data.ty.max_byte_len() && store.limits.allow_memory(request.desired);
-    let grown = if allowed && store.ask_limiter(&request)? { enlarge(store, position, delta) } else { None };
-    if grown.is_none() {
-        store.growth_failed(&request);
-    }
-    Ok(grown)
+    let (request, most) = (growth(&data.ty, current, delta)?, data.ty.max_byte_len());
+    store.grow(&request, most, |store| enlarge(store, position, delta))
 }
 
 /// What a limiter is asked before a memory of this type grows.

@@ -112,8 +112,33 @@ impl Store {
         let _ = self.with_limiter(|limiter| limiter.failed(request, reason));
     }
 
+    /// Grows a memory or a table, where its type (`most`), the limits and the limiter allow that and `enlarge` can; `None` where
+    /// nothing changed, of which the limiter was told.
+    ///
+    /// # Errors
+    /// What the limiter says.
+    #[inline]
+    pub(crate) fn grow<T>(
+        &mut self,
+        request: &LimitRequest,
+        most: u64,
+        enlarge: impl FnOnce(&mut Store) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let allowed = request.desired <= most
+            && match request.resource {
+                Resource::Memory => self.limits.allow_memory(request.desired),
+                Resource::Table => self.limits.allow_table(request.desired),
+                Resource::Instance => unreachable!("instances are made, and do not grow"),
+            };
+        let grown = if allowed && self.ask_limiter(request)? { enlarge(self) } else { None };
+        if grown.is_none() {
+            self.growth_failed(request);
+        }
+        Ok(grown)
+    }
+
     /// Tells the limiter of a growth that failed, for a reason in words that are only made where there is a limiter.
-    pub(crate) fn growth_failed(&mut self, request: &LimitRequest) {
+    fn growth_failed(&mut self, request: &LimitRequest) {
         if self.limiter.limiter.is_some() {
             let what = if request.resource == Resource::Memory { "memory" } else { "table" };
             let (current, desired) = (request.current, request.desired);
