@@ -29,7 +29,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 /// Prints lines, each escaped, as they come.
 ///
 /// # Errors
-/// As of [`print`].
+/// As of [`print()`].
 pub fn print_lines<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> anyhow::Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let result = lines.into_iter().try_for_each(|line| writeln!(out, "{}", escape(line.as_ref())));
@@ -39,7 +39,7 @@ pub fn print_lines<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> anyhow:
 /// Prints a line, on a terminal as several where it is too long.
 ///
 /// # Errors
-/// As of [`print`].
+/// As of [`print()`].
 pub fn print_wrapped(line: &str) -> anyhow::Result<()> {
     let mut text = String::new();
     wrap(&mut text, &escape(line), width());
