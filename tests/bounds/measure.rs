@@ -65,9 +65,10 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// The less of the two, in each respect.
-    pub fn min(self, other: Cost) -> Cost {
-        Cost { time: self.time.min(other.time), peak: self.peak.min(other.peak), total: self.total.min(other.total) }
+    /// What it is known to cost after another attempt: the less of time, and of all that was asked of the heap. The peak is that of the
+    /// later attempt, whichever is less: what others had left on the heap may have been freed in the first, and hides it.
+    pub fn again(self, later: Cost) -> Cost {
+        Cost { time: self.time.min(later.time), peak: later.peak, total: self.total.min(later.total) }
     }
 }
 
