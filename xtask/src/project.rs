@@ -46,10 +46,12 @@ pub fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The names in the workspace's own folder.
+/// The names in the workspace's own folder, but for those of the folders that everything fetched and built goes to.
 pub fn files_in_root() -> Result<BTreeSet<String>> {
     let entries = root().read_dir().context("cannot list the workspace")?;
-    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let ours = |name: &Result<String>| !matches!(name.as_deref(), Ok("target" | ".cache"));
+    names.filter(ours).collect()
 }
 
 /// `path` as seen from the workspace, for messages.
