@@ -31,7 +31,7 @@ pub(crate) unsafe extern "C" fn epoch_reached(vmctx: *mut VmContext) -> Pause {
 ///
 /// # Errors
 /// Why the guest is stopped.
-// The switch is where it is inlined: see `sys::switch`.
+// The switch is where it is inlined: see `ampoule_machine::arch::switch`.
 #[inline(never)]
 pub(super) fn look(store: &mut Store) -> Result<(), Error> {
     if let NextStep::Yield(ticks) = next_step(store)? {
