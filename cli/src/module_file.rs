@@ -79,11 +79,6 @@ pub fn base_config() -> Config {
 }
 
 fn encode_text(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
-    // With the line and its text.
-    let name_file = |mut error: wat::Error| {
-        error.set_path(path);
-        anyhow!("{}: {error}", path.display())
-    };
     ensure!(!bytes.is_empty(), "{}: the file is empty", path.display());
     let neither = |offset| anyhow!("{}: neither a wasm file nor text (at offset {offset:#x})", path.display());
     let text = std::str::from_utf8(bytes).map_err(|error| neither(error.valid_up_to()))?;
@@ -91,5 +86,5 @@ fn encode_text(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
     if let Some(offset) = text.find('\0') {
         return Err(neither(offset));
     }
-    wat::parse_str(text).map_err(name_file)
+    Module::binary_of_text_file(path, text).map_err(|error| anyhow!("{}: {error}", path.display()))
 }

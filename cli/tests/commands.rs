@@ -331,6 +331,21 @@ fn validate_names_file_offset_and_reason() {
     assert_eq!((both.status.code(), out(&both).as_str()), (Some(1), "good.wat: valid\n"));
 }
 
+/// Text is what the library takes for text: of several branch hints for one instruction the first counts, and an error is where it
+/// stands in the file.
+#[test]
+fn text_is_read_as_the_library_reads_it() {
+    let hint = r#"(@metadata.code.branch_hint "\01")"#;
+    let hinted =
+        format!("(module (func (export \"f\") (result i32) i32.const 1 {hint}{hint} if end i32.const 7 {hint}))");
+    let wrong = format!("(module (func i32.const 1 {hint}{hint} if end)\n  (fnc))");
+    let folder = Folder::with(&[("hinted.wat", &hinted), ("wrong.wat", &wrong)]);
+    assert_eq!(folder.succeeds(&["validate", "hinted.wat"]), "hinted.wat: valid\n");
+    assert_eq!(folder.succeeds(&["run", "--invoke", "f", "hinted.wat"]), "7\n");
+    folder.succeeds(&["compile", "hinted.wat"]);
+    assert_contains(&folder.fails(1, &["validate", "wrong.wat"]), &["error: wrong.wat: ", "wrong.wat:2:4", "(fnc)"]);
+}
+
 #[test]
 fn every_command_names_a_file_that_is_missing() {
     let folder = Folder::with(&[]);

@@ -43,6 +43,7 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::ffi::c_void;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
 /// The functions that active segments put into a table, where they are known before instantiation.
@@ -140,7 +141,16 @@ impl Module {
     /// [`ErrorKind::Text`] with the place and the reason.
     #[cfg(feature = "compiler")]
     pub fn binary_of_text(text: &str) -> Result<Vec<u8>, Error> {
-        with_stack(STACK, || text::binary_of(text))
+        with_stack(STACK, || text::binary_of(text, None))
+    }
+
+    /// The same, of text that was read from a file, which the error names with line and column.
+    ///
+    /// # Errors
+    /// See [`Module::binary_of_text`].
+    #[cfg(feature = "compiler")]
+    pub fn binary_of_text_file(path: &Path, text: &str) -> Result<Vec<u8>, Error> {
+        with_stack(STACK, || text::binary_of(text, Some(path)))
     }
 
     /// Compiles a module from its binary form; see [`Module::new`].
@@ -250,7 +260,7 @@ impl Module {
     ///
     /// # Safety
     /// As [`Module::deserialize`]; and the file must not change while the module lives.
-    pub unsafe fn deserialize_file(engine: &Engine, path: &std::path::Path) -> Result<Module, Error> {
+    pub unsafe fn deserialize_file(engine: &Engine, path: &Path) -> Result<Module, Error> {
         let file =
             std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
         with_stack(STACK, || Module::loaded(engine, artifact::load_file(&file, made_for(engine))?))

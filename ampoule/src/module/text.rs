@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind};
 use std::ops::Range;
+use std::path::Path;
 use wast::Wat;
 use wast::core::{
     FuncKind, FunctionType, ImportItems, InnerTypeKind, ItemKind, ItemSig, ModuleField, ModuleKind, TagType, Type,
@@ -9,11 +10,11 @@ use wast::core::{
 use wast::lexer::{Lexer, Token, TokenKind};
 use wast::parser::{ParseBuffer, parse};
 
-/// The binary form of a text.
+/// The binary form of a text, and the file that it was read from.
 ///
 /// # Errors
 /// [`ErrorKind::Text`] with the place and the reason.
-pub(super) fn binary_of(text: &str) -> Result<Vec<u8>, Error> {
+pub(super) fn binary_of(text: &str, file: Option<&Path>) -> Result<Vec<u8>, Error> {
     let encoded = encode(text).or_else(|error| {
         let is_of_hint = error.message().contains("branch_hint");
         match if is_of_hint { without_needless_hints(text) } else { None } {
@@ -23,6 +24,9 @@ pub(super) fn binary_of(text: &str) -> Result<Vec<u8>, Error> {
     });
     encoded.map_err(|mut error| {
         error.set_text(text);
+        if let Some(path) = file {
+            error.set_path(path);
+        }
         Error::new(ErrorKind::Text(error.to_string()))
     })
 }
