@@ -49,6 +49,9 @@ pub use ampoule_core::types::{
     TagType, ValType,
 };
 pub use ampoule_core::vm::{VmVal, VmValRaw};
+// For what is built on the engine and has objects of its own: a fork must not leave their locks taken either.
+#[doc(hidden)]
+pub use ampoule_machine::os::sync;
 pub use ampoule_machine::profiling::Profiler;
 pub use engine::Engine;
 #[cfg(feature = "compiler")]

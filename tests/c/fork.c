@@ -557,6 +557,33 @@ static void other_threads_may_be_waiting(void) {
   wasmtime_sharedmemory_delete(waited_on);
 }
 
+// -- Objects that several threads have handles of
+
+static wasm_trap_t *shared_trap;
+
+static void *keep_things_with(void *trap) {
+  while (!stop_threads) wasm_trap_set_host_info(trap, trap);
+  return NULL;
+}
+
+static void keep_something_with_the_trap(void) {
+  alarm(20);
+  wasm_trap_set_host_info(shared_trap, &shared_trap);
+  expect(wasm_trap_get_host_info(shared_trap) == &shared_trap);
+  expect(wasm_ref_get_host_info(wasm_trap_as_ref(shared_trap)) == &shared_trap);
+}
+
+static void others_may_be_at_the_host_information(void) {
+  shared_trap = wasmtime_trap_new("", 0);
+  wasm_trap_t *handles[2] = {wasm_trap_copy(shared_trap), wasm_trap_copy(shared_trap)};
+  stop_threads = false;
+  void *threads[2] = {start(keep_things_with, handles[0]), start(keep_things_with, handles[1])};
+  for (int i = 0; i < 60; i++) in_child(keep_something_with_the_trap);
+  stop_threads = true;
+  join(threads[0]), join(threads[1]);
+  wasm_trap_delete(handles[0]), wasm_trap_delete(handles[1]), wasm_trap_delete(shared_trap);
+}
+
 // -- The thread of a cache, of which the host doesn't know when it forks
 
 static char cache_folder[] = "/tmp/ampoule-fork-cache-XXXXXX";
@@ -694,6 +721,7 @@ int main(void) {
   RUN_WITH(cancellable, another_thread_may_be_cancelling);
   RUN_WITH(cancellable, deadlines_may_be_passing);
   RUN_WITH(with_threads, other_threads_may_be_waiting);
+  RUN(others_may_be_at_the_host_information);
   RUN_WITH(with_cache, a_cache_may_be_compiling);
   RUN(a_child_may_write_as_much_code_as_its_parent);
   RUN_WITH(with_epochs, epochs_are_each_process_own);

@@ -2,11 +2,11 @@
 
 use super::bytes::wasm_name_t;
 use crate::own::Vector;
+use ampoule::sync::OnceLock;
 use ampoule::{Error, Frame};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::OnceLock;
 
 /// One frame, with its names as C sees them, made when they are asked for.
 pub struct wasm_frame_t {

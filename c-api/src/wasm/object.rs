@@ -6,11 +6,12 @@
 
 use super::store::StoreRef;
 use crate::foreign::Foreign;
+use ampoule::sync::{Mutex, OnceLock};
 use ampoule::{Error, Extern, ExternRef, Instance, Module};
 use std::ffi::c_void;
 use std::mem::{self, ManuallyDrop};
 use std::ptr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 /// A handle to an object; never null.
 #[derive(Clone)]
@@ -111,13 +112,13 @@ pub(super) struct HostInfo(Mutex<Foreign>);
 impl HostInfo {
     /// The pointer; null at first.
     pub(super) fn get(&self) -> *mut c_void {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).data()
+        self.0.lock().data()
     }
 
     /// Replaces pointer and finalizer. What was there is finalized when nobody holds the lock any more: its finalizer may look
     /// here.
     pub(super) fn set(&self, info: Foreign) {
-        let old = mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), info);
+        let old = mem::replace(&mut *self.0.lock(), info);
         drop(old);
     }
 }

@@ -2,8 +2,8 @@
 //! and tags have in common. Each of these has a file of its own, with its functions.
 
 use super::valtype::{wasm_limits_t, wasm_valtype_t, wasm_valtype_vec_t};
+use ampoule::sync::OnceLock;
 use ampoule::{ExternType, FuncType, GlobalType, MemoryType, TableType, TagType, ValType};
-use std::sync::OnceLock;
 
 /// The type of an item. The types of functions, globals, tables, memories and tags are transparent wrappers of this, so that the
 /// conversions below are casts.
