@@ -16,13 +16,19 @@
  * caller's. What is not marked is borrowed: an argument for the duration of the
  * call, a result for as long as the object it was taken from.
  *
- * **Null.** Pointers must not be null unless a comment allows it. The functions
- * that delete one object allow it, and do nothing.
+ * **Null.** What a function of this file has refused to make is null, and may be
+ * passed on: a function that makes something (`..._new`, `..._copy`, `..._share`,
+ * `..._obtain`) or views something (`..._as_...`) answers null where an object, a
+ * type or a callback that it needs is null; a call of null is a trap; a null vector,
+ * and one whose `data` is null or whose `size` no memory can have, is an empty one;
+ * to delete a null object does nothing. Elsewhere pointers must not be null unless
+ * a comment allows it.
  *
- * **Misuse.** A function that can return no error ends the process, with a message
- * that names the function, where the library notices that it was misused: by a
- * number that is not in its enumeration, a handle of another store, or a type that
- * a comment excludes.
+ * **Misuse.** No function of this file ends the process. A kind or a mutability that
+ * is not in its enumeration, limits whose maximum is below the minimum, a value or
+ * an object of another type or store, or a type that nothing can have: the answer is
+ * null, false or a trap, or nothing happens, as the comments say. What a refusing
+ * function was to take over is freed all the same.
  *
  * **Threads.** An engine may be shared by threads. A configuration, a vector, a
  * type or a trap may move between threads but is used by one at a time. A
@@ -95,7 +101,7 @@ typedef struct wasm_byte_vec_t {
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_byte_vec_new_empty(own wasm_byte_vec_t *out);
 /// Makes `*out` a vector of `size` elements, with unspecified contents, for the
-/// caller to fill.
+/// caller to fill; an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_byte_vec_new_uninitialized(
     own wasm_byte_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, copying them out of
@@ -156,7 +162,8 @@ typedef struct wasm_engine_t wasm_engine_t;
 /// Frees this handle to an engine.
 WASM_API_EXTERN void wasm_engine_delete(own wasm_engine_t *engine);
 
-/// Returns an engine with the default configuration.
+/// Returns an engine with the default configuration; null on a machine that cannot
+/// have one.
 WASM_API_EXTERN own wasm_engine_t *wasm_engine_new(void);
 /// Returns an engine configured by `config`, which it takes over; null when the
 /// settings contradict each other or ask for something this machine cannot do.
@@ -252,7 +259,8 @@ typedef struct wasm_valtype_vec_t {
 
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_valtype_vec_new_empty(own wasm_valtype_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_valtype_vec_new_uninitialized(
     own wasm_valtype_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -270,10 +278,12 @@ WASM_API_EXTERN void wasm_valtype_vec_delete(own wasm_valtype_vec_t *vec);
 WASM_API_EXTERN own wasm_valtype_t *wasm_valtype_copy(
     const wasm_valtype_t *type);
 
-/// Returns the value type of `kind`, which must be one of `wasm_valkind_enum`.
+/// Returns the value type of `kind`; null when that is not one of
+/// `wasm_valkind_enum`.
 WASM_API_EXTERN own wasm_valtype_t *wasm_valtype_new(wasm_valkind_t kind);
-/// Returns the kind of `type`. A type that `wasm_valkind_enum` does not list
-/// must not be asked.
+/// Returns the kind of `type`: that of its values. For types of values that
+/// `wasm_val_t` cannot hold, and for null, it is none of `wasm_valkind_enum`: 4 for
+/// `v128`, 255 for all others.
 WASM_API_EXTERN wasm_valkind_t wasm_valtype_kind(const wasm_valtype_t *type);
 
 /// Whether `k` is the kind of a number.
@@ -316,7 +326,8 @@ typedef struct wasm_functype_vec_t {
 
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_functype_vec_new_empty(own wasm_functype_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_functype_vec_new_uninitialized(
     own wasm_functype_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -335,9 +346,9 @@ WASM_API_EXTERN void wasm_functype_vec_delete(own wasm_functype_vec_t *vec);
 WASM_API_EXTERN own wasm_functype_t *wasm_functype_copy(
     const wasm_functype_t *type);
 
-/// Returns the function type from `params` to `results`. Takes over the
-/// contents of both vectors and leaves them empty; the two structs stay the
-/// caller's.
+/// Returns the function type from `params` to `results`; null when one of the types
+/// is null. Takes over the contents of both vectors and leaves them empty; the two
+/// structs stay the caller's.
 WASM_API_EXTERN own wasm_functype_t *wasm_functype_new(
     own wasm_valtype_vec_t *params, own wasm_valtype_vec_t *results);
 /// The parameter types, in order; they live as long as `type`.
@@ -368,7 +379,8 @@ typedef struct wasm_globaltype_vec_t {
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_globaltype_vec_new_empty(
     own wasm_globaltype_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_globaltype_vec_new_uninitialized(
     own wasm_globaltype_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -387,7 +399,8 @@ WASM_API_EXTERN void wasm_globaltype_vec_delete(own wasm_globaltype_vec_t *vec);
 WASM_API_EXTERN own wasm_globaltype_t *wasm_globaltype_copy(
     const wasm_globaltype_t *type);
 
-/// Returns the type of a global that holds a `content` (taken over).
+/// Returns the type of a global that holds a `content` (taken over); null when
+/// `mutability` is not one of `wasm_mutability_enum`.
 WASM_API_EXTERN own wasm_globaltype_t *wasm_globaltype_new(
     own wasm_valtype_t *content, wasm_mutability_t mutability);
 /// The type of the value inside; it lives as long as `type`.
@@ -418,7 +431,8 @@ typedef struct wasm_tabletype_vec_t {
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_tabletype_vec_new_empty(
     own wasm_tabletype_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_tabletype_vec_new_uninitialized(
     own wasm_tabletype_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -438,7 +452,8 @@ WASM_API_EXTERN own wasm_tabletype_t *wasm_tabletype_copy(
     const wasm_tabletype_t *type);
 
 /// Returns the type of a table of `element`s (taken over) within `limits`
-/// (copied); null when `element` is not a reference type.
+/// (copied); null when `element` is not a reference type, or the maximum is below
+/// the minimum.
 WASM_API_EXTERN own wasm_tabletype_t *wasm_tabletype_new(
     own wasm_valtype_t *element, const wasm_limits_t *limits);
 /// The type of the elements; it lives as long as `type`.
@@ -469,7 +484,8 @@ typedef struct wasm_memorytype_vec_t {
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_memorytype_vec_new_empty(
     own wasm_memorytype_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_memorytype_vec_new_uninitialized(
     own wasm_memorytype_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -489,7 +505,7 @@ WASM_API_EXTERN own wasm_memorytype_t *wasm_memorytype_copy(
     const wasm_memorytype_t *type);
 
 /// Returns the type of an unshared 32-bit memory with pages of 64 KiB, within
-/// `limits` pages (copied), which must make sense, or the process ends.
+/// `limits` pages (copied); null when no memory can have such limits.
 /// `wasmtime_memorytype_new` makes the others, and returns an error instead.
 WASM_API_EXTERN own wasm_memorytype_t *wasm_memorytype_new(
     const wasm_limits_t *limits);
@@ -521,7 +537,8 @@ typedef struct wasm_tagtype_vec_t {
 
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_tagtype_vec_new_empty(own wasm_tagtype_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_tagtype_vec_new_uninitialized(
     own wasm_tagtype_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -590,7 +607,8 @@ typedef struct wasm_externtype_vec_t {
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_externtype_vec_new_empty(
     own wasm_externtype_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_externtype_vec_new_uninitialized(
     own wasm_externtype_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -703,7 +721,8 @@ typedef struct wasm_importtype_vec_t {
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_importtype_vec_new_empty(
     own wasm_importtype_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_importtype_vec_new_uninitialized(
     own wasm_importtype_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -758,7 +777,8 @@ typedef struct wasm_exporttype_vec_t {
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_exporttype_vec_new_empty(
     own wasm_exporttype_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_exporttype_vec_new_uninitialized(
     own wasm_exporttype_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -835,7 +855,7 @@ typedef struct wasm_val_vec_t {
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_val_vec_new_empty(own wasm_val_vec_t *out);
 /// Makes `*out` a vector of `size` elements, with unspecified contents, for the
-/// caller to fill.
+/// caller to fill; an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_val_vec_new_uninitialized(
     own wasm_val_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -913,7 +933,8 @@ typedef struct wasm_frame_vec_t {
 
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_frame_vec_new_empty(own wasm_frame_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_frame_vec_new_uninitialized(
     own wasm_frame_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;
@@ -976,7 +997,8 @@ WASM_API_EXTERN const wasm_ref_t *wasm_trap_as_ref_const(
 WASM_API_EXTERN const wasm_trap_t *wasm_ref_as_trap_const(
     const wasm_ref_t *ref);
 
-/// Returns a trap with `message`, which ends in a NUL and is copied.
+/// Returns a trap with `message`, which ends in a NUL and is copied; without one
+/// where it is null.
 /// `store` is not looked at.
 WASM_API_EXTERN own wasm_trap_t *wasm_trap_new(
     wasm_store_t *store, const wasm_message_t *message);
@@ -1078,8 +1100,8 @@ WASM_API_EXTERN void wasm_shared_module_delete(
 /// by the caller.
 WASM_API_EXTERN own wasm_shared_module_t *wasm_module_share(
     const wasm_module_t *module);
-/// Returns a handle to a shared module for `store`, which must be of the same
-/// engine; owned by the caller.
+/// Returns a handle to a shared module for `store`, owned by the caller; null when
+/// the store is of another engine.
 WASM_API_EXTERN own wasm_module_t *wasm_module_obtain(
     wasm_store_t *store, const wasm_shared_module_t *shared);
 /// Compiles the binary module `binary`. Returns null when it is not valid.
@@ -1148,12 +1170,15 @@ typedef own wasm_trap_t *(*wasm_func_callback_t)(const wasm_val_vec_t *args,
 typedef own wasm_trap_t *(*wasm_func_callback_with_env_t)(
     void *env, const wasm_val_vec_t *args, wasm_val_vec_t *results);
 
-/// Returns a function of the host's with the given type (copied).
+/// Returns a function of the host's with the given type (copied); null when no
+/// function can have that type, such as one with an `anyref`. A guest that passes a
+/// value that `wasm_val_t` cannot hold (`v128`) ends with a trap instead of the call.
 WASM_API_EXTERN own wasm_func_t *wasm_func_new(
     wasm_store_t *store, const wasm_functype_t *type,
     wasm_func_callback_t callback);
 /// The same, for a callback that gets `env`. `finalizer(env)` runs once, when
-/// nothing refers to the function any more; `finalizer` may be null.
+/// nothing refers to the function any more, or before this returns null;
+/// `finalizer` may be null.
 WASM_API_EXTERN own wasm_func_t *wasm_func_new_with_env(
     wasm_store_t *store, const wasm_functype_t *type,
     wasm_func_callback_with_env_t callback, void *env,
@@ -1214,7 +1239,8 @@ WASM_API_EXTERN own wasm_global_t *wasm_global_new(
 /// Returns the type of the global, owned by the caller.
 WASM_API_EXTERN own wasm_globaltype_t *wasm_global_type(
     const wasm_global_t *global);
-/// Makes `*out` the current value, owned by the caller.
+/// Makes `*out` the current value, owned by the caller. Of a value that `wasm_val_t`
+/// cannot hold (`v128`), the kind is 255, and `*out` owns nothing.
 WASM_API_EXTERN void wasm_global_get(
     const wasm_global_t *global, own wasm_val_t *out);
 /// Stores a copy of `val`. Nothing happens when the global is constant or the
@@ -1393,7 +1419,8 @@ typedef struct wasm_extern_vec_t {
 
 /// Makes `*out` an empty vector.
 WASM_API_EXTERN void wasm_extern_vec_new_empty(own wasm_extern_vec_t *out);
-/// Makes `*out` a vector of `size` elements, all null, for the caller to fill.
+/// Makes `*out` a vector of `size` elements, all null, for the caller to fill;
+/// an empty one when there is no memory for so many.
 WASM_API_EXTERN void wasm_extern_vec_new_uninitialized(
     own wasm_extern_vec_t *out, size_t size);
 /// Makes `*out` a vector of the `size` elements at `data`, taking them over;

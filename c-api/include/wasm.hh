@@ -319,7 +319,7 @@ public:
   own<ValType> copy() const {
     return detail::wrap<ValType>(wasm_valtype_copy(raw.get()));
   }
-  /// The kind. A type that `ValKind` does not list must not be asked.
+  /// The kind; of a type that `ValKind` does not list, no value of it.
   ValKind kind() const {
     return static_cast<ValKind>(wasm_valtype_kind(raw.get()));
   }

@@ -3,7 +3,6 @@
 //! The C structs are all one generic Rust type. Elements that are objects are `Option<Box<T>>`: C sees pointers, of which the
 //! ones not filled in yet are null.
 
-use crate::misuse::misuse;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 
@@ -20,9 +19,14 @@ pub struct Vector<T> {
 }
 
 impl<T> Vector<T> {
+    /// Whether there are no elements, or none can be: C may say anything.
+    fn is_empty(&self) -> bool {
+        self.size == 0 || self.data.is_null() || !is_possible::<T>(self.size)
+    }
+
     /// The elements. A vector of the host's own making (`WASM_ARRAY_VEC`) can be read like this too.
     pub fn as_slice(&self) -> &[T] {
-        if self.size == 0 {
+        if self.is_empty() {
             return &[];
         }
         // SAFETY: by (1), or by the caller's array of `size` elements.
@@ -31,7 +35,7 @@ impl<T> Vector<T> {
 
     /// The elements, to change them.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
-        if self.size == 0 {
+        if self.is_empty() {
             return &mut [];
         }
         // SAFETY: as in `as_slice`, and the vector is borrowed exclusively.
@@ -40,8 +44,9 @@ impl<T> Vector<T> {
 
     /// Takes the elements out and leaves the vector empty: how a function takes over the contents of a vector that stays C's.
     pub fn take(&mut self) -> Box<[T]> {
+        let without_elements = self.is_empty();
         let (size, data) = (mem::take(&mut self.size), mem::replace(&mut self.data, ptr::null_mut()));
-        if size == 0 {
+        if without_elements {
             return Box::default();
         }
         // SAFETY: by (1), and the vector has forgotten the block.
@@ -49,40 +54,55 @@ impl<T> Vector<T> {
     }
 }
 
-/// Space for so many elements. Without any, the process ends with the name of the C function that asked.
-fn space_for<T>(function: &str, size: usize) -> Vec<T> {
+/// Whether so many elements fit the address space.
+fn is_possible<T>(size: usize) -> bool {
+    size.checked_mul(size_of::<T>()).is_some_and(|bytes| isize::try_from(bytes).is_ok())
+}
+
+/// Space for so many elements; `None` where there is no memory for them.
+fn space_for<T>(size: usize) -> Option<Vec<T>> {
     let mut elements = Vec::new();
-    if elements.try_reserve_exact(size).is_err() {
-        misuse(function, &format!("there is no memory for {size} elements"));
+    elements.try_reserve_exact(size).ok()?;
+    Some(elements)
+}
+
+/// The elements of a C array; `None` where it can't have so many, or is null.
+///
+/// # Safety
+/// `data` is null or points to `size` elements that nobody changes while the result is in use; it may be anything where `size` is zero.
+unsafe fn array<'a, T>(size: usize, data: *const T) -> Option<&'a [T]> {
+    if data.is_null() || size == 0 || !is_possible::<T>(size) {
+        return None;
     }
-    elements
+    // SAFETY: by the caller.
+    Some(unsafe { std::slice::from_raw_parts(data, size) })
 }
 
 impl<T: Clone> Vector<T> {
-    /// A vector of copies of the elements of a C array.
+    /// A vector of copies of the elements of a C array; an empty one where that is null or there is no memory for them.
     ///
     /// # Safety
-    /// `data` points to `size` elements; it may be anything where `size` is zero.
-    pub unsafe fn copy_of(function: &str, size: usize, data: *const T) -> Self {
-        let mut elements = space_for(function, size);
-        if size == 0 {
-            return elements.into();
-        }
+    /// See [`array`].
+    pub unsafe fn copy_of(size: usize, data: *const T) -> Self {
         // SAFETY: by the caller.
-        elements.extend_from_slice(unsafe { std::slice::from_raw_parts(data, size) });
+        let given = unsafe { array(size, data) }.unwrap_or_default();
+        let Some(mut elements) = space_for(given.len()) else { return Self::default() };
+        elements.extend_from_slice(given);
         elements.into()
     }
 }
 
 impl<T> Vector<T> {
-    /// A vector of the elements of a C array, which are moved out of it.
+    /// A vector of the elements of a C array, which are moved out of it; an empty one as for [`Vector::copy_of`].
     ///
     /// # Safety
-    /// As for [`Vector::copy_of`]; the caller gives the elements up.
-    pub unsafe fn moved_from(function: &str, size: usize, data: *const T) -> Self {
-        let mut elements = space_for(function, size);
+    /// See [`array`]; the caller gives the elements up.
+    pub unsafe fn moved_from(size: usize, data: *const T) -> Self {
+        // SAFETY: by the caller.
+        let given = unsafe { array(size, data) }.unwrap_or_default();
+        let Some(mut elements) = space_for(given.len()) else { return Self::default() };
         // SAFETY: by the caller, each element is read and owned here once.
-        elements.extend((0..size).map(|index| unsafe { data.add(index).read() }));
+        elements.extend(given.iter().map(|element| unsafe { ptr::read(element) }));
         elements.into()
     }
 
@@ -93,9 +113,9 @@ impl<T> Vector<T> {
 }
 
 impl<T: Default> Vector<T> {
-    /// A vector of this many default elements.
-    pub fn of_defaults(function: &str, size: usize) -> Self {
-        let mut elements = space_for(function, size);
+    /// A vector of this many default elements; an empty one where there is no memory for them.
+    pub fn of_defaults(size: usize) -> Self {
+        let Some(mut elements) = space_for(size) else { return Self::default() };
         elements.resize_with(size, T::default);
         elements.into()
     }
@@ -154,6 +174,24 @@ mod tests {
         assert_eq!(*vector.take(), [1, 2]);
         assert!(vector.as_slice().is_empty() && vector.data.is_null());
         assert!(vector.take().is_empty());
+    }
+
+    #[test]
+    fn vectors_that_cannot_be_are_empty() {
+        // SAFETY: null is no array, and nothing is read of so many elements.
+        let made = unsafe {
+            [
+                Vector::<u64>::copy_of(3, ptr::null()),
+                Vector::copy_of(usize::MAX, ptr::dangling()),
+                Vector::moved_from(1, ptr::null()),
+            ]
+        };
+        assert!(made.iter().all(|vector| vector.as_slice().is_empty()));
+        assert!(Vector::<u64>::of_defaults(usize::MAX / 8).as_slice().is_empty());
+        for (size, data) in [(1, ptr::null_mut()), (usize::MAX, ptr::dangling_mut())] {
+            let mut said = Vector::<u64> { size, data };
+            assert!(said.as_slice().is_empty() && said.as_mut_slice().is_empty() && said.take().is_empty());
+        }
     }
 
     #[test]

@@ -13,18 +13,18 @@ pub extern "C" fn wasm_byte_vec_new_empty(out: &mut MaybeUninit<wasm_byte_vec_t>
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_byte_vec_new_uninitialized(out: &mut MaybeUninit<wasm_byte_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_byte_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasm_byte_vec_new(out: &mut MaybeUninit<wasm_byte_vec_t>, size: usize, data: *const u8) {
     // SAFETY: the caller passes `size` elements.
-    unsafe { Vector::copy_of("wasm_byte_vec_new", size, data) }.give(out);
+    unsafe { Vector::copy_of(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_byte_vec_copy(out: &mut MaybeUninit<wasm_byte_vec_t>, src: &wasm_byte_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_byte_vec_copy(out: &mut MaybeUninit<wasm_byte_vec_t>, src: Option<&wasm_byte_vec_t>) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]

@@ -1,7 +1,7 @@
 //! Engines.
 
 use super::config::wasm_config_t;
-use ampoule::Engine;
+use ampoule::{Config, Engine};
 
 /// A handle to an engine, one of possibly many to the same.
 #[derive(Clone)]
@@ -13,17 +13,21 @@ pub struct wasm_engine_t {
 pub extern "C" fn wasm_engine_delete(_engine: Option<Box<wasm_engine_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_engine_new() -> Box<wasm_engine_t> {
-    Box::new(wasm_engine_t { engine: Engine::default() })
+pub extern "C" fn wasm_engine_new() -> Option<Box<wasm_engine_t>> {
+    engine_of("wasm_engine_new", &Config::default())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasm_engine_new_with_config(config: Option<Box<wasm_config_t>>) -> Option<Box<wasm_engine_t>> {
+    engine_of("wasm_engine_new_with_config", &config?.config)
 }
 
 /// The reason of a refusal has no other way out than standard error.
-#[unsafe(no_mangle)]
-pub extern "C" fn wasm_engine_new_with_config(config: Box<wasm_config_t>) -> Option<Box<wasm_engine_t>> {
-    match Engine::new(&config.config) {
+fn engine_of(function: &str, config: &Config) -> Option<Box<wasm_engine_t>> {
+    match Engine::new(config) {
         Ok(engine) => Some(Box::new(wasm_engine_t { engine })),
         Err(reason) => {
-            eprintln!("`wasm_engine_new_with_config`: {reason}");
+            eprintln!("`{function}`: {reason}");
             None
         }
     }

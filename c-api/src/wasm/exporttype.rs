@@ -31,7 +31,7 @@ pub extern "C" fn wasm_exporttype_vec_new_empty(out: &mut MaybeUninit<wasm_expor
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_exporttype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_exporttype_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_exporttype_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -41,12 +41,15 @@ pub unsafe extern "C" fn wasm_exporttype_vec_new(
     data: *const Option<Box<wasm_exporttype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_exporttype_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_exporttype_vec_copy(out: &mut MaybeUninit<wasm_exporttype_vec_t>, src: &wasm_exporttype_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_exporttype_vec_copy(
+    out: &mut MaybeUninit<wasm_exporttype_vec_t>,
+    src: Option<&wasm_exporttype_vec_t>,
+) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -55,13 +58,17 @@ pub extern "C" fn wasm_exporttype_vec_delete(vec: &mut wasm_exporttype_vec_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_exporttype_copy(ty: &wasm_exporttype_t) -> Box<wasm_exporttype_t> {
-    Box::new(ty.clone())
+pub extern "C" fn wasm_exporttype_copy(ty: Option<&wasm_exporttype_t>) -> Option<Box<wasm_exporttype_t>> {
+    ty.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_exporttype_new(name: &mut wasm_name_t, ty: Box<wasm_externtype_t>) -> Box<wasm_exporttype_t> {
-    Box::new(wasm_exporttype_t { name: mem::take(name), ty: *ty })
+pub extern "C" fn wasm_exporttype_new(
+    name: Option<&mut wasm_name_t>,
+    ty: Option<Box<wasm_externtype_t>>,
+) -> Option<Box<wasm_exporttype_t>> {
+    let name = name.map(mem::take).unwrap_or_default();
+    Some(Box::new(wasm_exporttype_t { name, ty: *ty? }))
 }
 
 #[unsafe(no_mangle)]

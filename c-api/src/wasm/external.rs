@@ -21,8 +21,8 @@ use std::ptr;
 pub extern "C" fn wasm_extern_delete(_item: Option<Box<wasm_extern_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_copy(item: &wasm_extern_t) -> Box<wasm_extern_t> {
-    Box::new(item.clone())
+pub extern "C" fn wasm_extern_copy(item: Option<&wasm_extern_t>) -> Option<Box<wasm_extern_t>> {
+    item.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
@@ -50,8 +50,8 @@ pub extern "C" fn wasm_extern_set_host_info_with_finalizer(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_ref(item: &mut wasm_extern_t) -> &mut wasm_ref_t {
-    &mut item.0
+pub extern "C" fn wasm_extern_as_ref(item: Option<&mut wasm_extern_t>) -> Option<&mut wasm_ref_t> {
+    item.map(|item| &mut item.0)
 }
 
 #[unsafe(no_mangle)]
@@ -61,8 +61,8 @@ pub extern "C" fn wasm_ref_as_extern(r: Option<&mut wasm_ref_t>) -> Option<&mut 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_ref_const(item: &wasm_extern_t) -> &wasm_ref_t {
-    &item.0
+pub extern "C" fn wasm_extern_as_ref_const(item: Option<&wasm_extern_t>) -> Option<&wasm_ref_t> {
+    item.map(|item| &item.0)
 }
 
 #[unsafe(no_mangle)]
@@ -81,7 +81,7 @@ pub extern "C" fn wasm_extern_vec_new_empty(out: &mut MaybeUninit<wasm_extern_ve
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_vec_new_uninitialized(out: &mut MaybeUninit<wasm_extern_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_extern_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -91,12 +91,12 @@ pub unsafe extern "C" fn wasm_extern_vec_new(
     data: *const Option<Box<wasm_extern_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_extern_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_vec_copy(out: &mut MaybeUninit<wasm_extern_vec_t>, src: &wasm_extern_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_extern_vec_copy(out: &mut MaybeUninit<wasm_extern_vec_t>, src: Option<&wasm_extern_vec_t>) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -121,89 +121,97 @@ pub extern "C" fn wasm_extern_type(item: &wasm_extern_t) -> Box<wasm_externtype_
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_as_extern(func: &mut wasm_func_t) -> &mut wasm_extern_t {
-    &mut func.0
+pub extern "C" fn wasm_func_as_extern(func: Option<&mut wasm_func_t>) -> Option<&mut wasm_extern_t> {
+    func.map(|func| &mut func.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_as_extern(global: &mut wasm_global_t) -> &mut wasm_extern_t {
-    &mut global.0
+pub extern "C" fn wasm_global_as_extern(global: Option<&mut wasm_global_t>) -> Option<&mut wasm_extern_t> {
+    global.map(|global| &mut global.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_as_extern(table: &mut wasm_table_t) -> &mut wasm_extern_t {
-    &mut table.0
+pub extern "C" fn wasm_table_as_extern(table: Option<&mut wasm_table_t>) -> Option<&mut wasm_extern_t> {
+    table.map(|table| &mut table.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_as_extern(memory: &mut wasm_memory_t) -> &mut wasm_extern_t {
-    &mut memory.0
+pub extern "C" fn wasm_memory_as_extern(memory: Option<&mut wasm_memory_t>) -> Option<&mut wasm_extern_t> {
+    memory.map(|memory| &mut memory.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_func(item: &mut wasm_extern_t) -> Option<&mut wasm_func_t> {
+pub extern "C" fn wasm_extern_as_func(item: Option<&mut wasm_extern_t>) -> Option<&mut wasm_func_t> {
+    let item = item?;
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
     matches!(item.item(), Extern::Func(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_global(item: &mut wasm_extern_t) -> Option<&mut wasm_global_t> {
+pub extern "C" fn wasm_extern_as_global(item: Option<&mut wasm_extern_t>) -> Option<&mut wasm_global_t> {
+    let item = item?;
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
     matches!(item.item(), Extern::Global(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_table(item: &mut wasm_extern_t) -> Option<&mut wasm_table_t> {
+pub extern "C" fn wasm_extern_as_table(item: Option<&mut wasm_extern_t>) -> Option<&mut wasm_table_t> {
+    let item = item?;
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
     matches!(item.item(), Extern::Table(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_memory(item: &mut wasm_extern_t) -> Option<&mut wasm_memory_t> {
+pub extern "C" fn wasm_extern_as_memory(item: Option<&mut wasm_extern_t>) -> Option<&mut wasm_memory_t> {
+    let item = item?;
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
     matches!(item.item(), Extern::Memory(_)).then(|| unsafe { &mut *ptr::from_mut(item).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_as_extern_const(func: &wasm_func_t) -> &wasm_extern_t {
-    &func.0
+pub extern "C" fn wasm_func_as_extern_const(func: Option<&wasm_func_t>) -> Option<&wasm_extern_t> {
+    func.map(|func| &func.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_as_extern_const(global: &wasm_global_t) -> &wasm_extern_t {
-    &global.0
+pub extern "C" fn wasm_global_as_extern_const(global: Option<&wasm_global_t>) -> Option<&wasm_extern_t> {
+    global.map(|global| &global.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_as_extern_const(table: &wasm_table_t) -> &wasm_extern_t {
-    &table.0
+pub extern "C" fn wasm_table_as_extern_const(table: Option<&wasm_table_t>) -> Option<&wasm_extern_t> {
+    table.map(|table| &table.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_as_extern_const(memory: &wasm_memory_t) -> &wasm_extern_t {
-    &memory.0
+pub extern "C" fn wasm_memory_as_extern_const(memory: Option<&wasm_memory_t>) -> Option<&wasm_extern_t> {
+    memory.map(|memory| &memory.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_func_const(item: &wasm_extern_t) -> Option<&wasm_func_t> {
+pub extern "C" fn wasm_extern_as_func_const(item: Option<&wasm_extern_t>) -> Option<&wasm_func_t> {
+    let item = item?;
     // SAFETY: the wrapper is transparent.
     matches!(item.item(), Extern::Func(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_global_const(item: &wasm_extern_t) -> Option<&wasm_global_t> {
+pub extern "C" fn wasm_extern_as_global_const(item: Option<&wasm_extern_t>) -> Option<&wasm_global_t> {
+    let item = item?;
     // SAFETY: the wrapper is transparent.
     matches!(item.item(), Extern::Global(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_table_const(item: &wasm_extern_t) -> Option<&wasm_table_t> {
+pub extern "C" fn wasm_extern_as_table_const(item: Option<&wasm_extern_t>) -> Option<&wasm_table_t> {
+    let item = item?;
     // SAFETY: the wrapper is transparent.
     matches!(item.item(), Extern::Table(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_extern_as_memory_const(item: &wasm_extern_t) -> Option<&wasm_memory_t> {
+pub extern "C" fn wasm_extern_as_memory_const(item: Option<&wasm_extern_t>) -> Option<&wasm_memory_t> {
+    let item = item?;
     // SAFETY: the wrapper is transparent.
     matches!(item.item(), Extern::Memory(_)).then(|| unsafe { &*ptr::from_ref(item).cast() })
 }

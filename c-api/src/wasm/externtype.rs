@@ -36,7 +36,7 @@ pub extern "C" fn wasm_externtype_vec_new_empty(out: &mut MaybeUninit<wasm_exter
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_externtype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_externtype_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_externtype_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -46,12 +46,15 @@ pub unsafe extern "C" fn wasm_externtype_vec_new(
     data: *const Option<Box<wasm_externtype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_externtype_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_vec_copy(out: &mut MaybeUninit<wasm_externtype_vec_t>, src: &wasm_externtype_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_externtype_vec_copy(
+    out: &mut MaybeUninit<wasm_externtype_vec_t>,
+    src: Option<&wasm_externtype_vec_t>,
+) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -60,8 +63,8 @@ pub extern "C" fn wasm_externtype_vec_delete(vec: &mut wasm_externtype_vec_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_copy(ty: &wasm_externtype_t) -> Box<wasm_externtype_t> {
-    Box::new(ty.clone())
+pub extern "C" fn wasm_externtype_copy(ty: Option<&wasm_externtype_t>) -> Option<Box<wasm_externtype_t>> {
+    ty.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
@@ -76,111 +79,121 @@ pub extern "C" fn wasm_externtype_kind(ty: &wasm_externtype_t) -> wasm_externkin
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_functype_as_externtype(ty: &mut wasm_functype_t) -> &mut wasm_externtype_t {
-    &mut ty.0
+pub extern "C" fn wasm_functype_as_externtype(ty: Option<&mut wasm_functype_t>) -> Option<&mut wasm_externtype_t> {
+    ty.map(|ty| &mut ty.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_globaltype_as_externtype(ty: &mut wasm_globaltype_t) -> &mut wasm_externtype_t {
-    &mut ty.0
+pub extern "C" fn wasm_globaltype_as_externtype(ty: Option<&mut wasm_globaltype_t>) -> Option<&mut wasm_externtype_t> {
+    ty.map(|ty| &mut ty.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tabletype_as_externtype(ty: &mut wasm_tabletype_t) -> &mut wasm_externtype_t {
-    &mut ty.0
+pub extern "C" fn wasm_tabletype_as_externtype(ty: Option<&mut wasm_tabletype_t>) -> Option<&mut wasm_externtype_t> {
+    ty.map(|ty| &mut ty.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memorytype_as_externtype(ty: &mut wasm_memorytype_t) -> &mut wasm_externtype_t {
-    &mut ty.0
+pub extern "C" fn wasm_memorytype_as_externtype(ty: Option<&mut wasm_memorytype_t>) -> Option<&mut wasm_externtype_t> {
+    ty.map(|ty| &mut ty.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tagtype_as_externtype(ty: &mut wasm_tagtype_t) -> &mut wasm_externtype_t {
-    &mut ty.0
+pub extern "C" fn wasm_tagtype_as_externtype(ty: Option<&mut wasm_tagtype_t>) -> Option<&mut wasm_externtype_t> {
+    ty.map(|ty| &mut ty.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_as_functype(ty: &mut wasm_externtype_t) -> Option<&mut wasm_functype_t> {
+pub extern "C" fn wasm_externtype_as_functype(ty: Option<&mut wasm_externtype_t>) -> Option<&mut wasm_functype_t> {
+    let ty = ty?;
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
     matches!(ty.described, Described::Func(_)).then(|| unsafe { &mut *ptr::from_mut(ty).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_as_globaltype(ty: &mut wasm_externtype_t) -> Option<&mut wasm_globaltype_t> {
+pub extern "C" fn wasm_externtype_as_globaltype(ty: Option<&mut wasm_externtype_t>) -> Option<&mut wasm_globaltype_t> {
+    let ty = ty?;
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
     matches!(ty.described, Described::Global(_)).then(|| unsafe { &mut *ptr::from_mut(ty).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_as_tabletype(ty: &mut wasm_externtype_t) -> Option<&mut wasm_tabletype_t> {
+pub extern "C" fn wasm_externtype_as_tabletype(ty: Option<&mut wasm_externtype_t>) -> Option<&mut wasm_tabletype_t> {
+    let ty = ty?;
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
     matches!(ty.described, Described::Table(_)).then(|| unsafe { &mut *ptr::from_mut(ty).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_as_memorytype(ty: &mut wasm_externtype_t) -> Option<&mut wasm_memorytype_t> {
+pub extern "C" fn wasm_externtype_as_memorytype(ty: Option<&mut wasm_externtype_t>) -> Option<&mut wasm_memorytype_t> {
+    let ty = ty?;
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
     matches!(ty.described, Described::Memory(_)).then(|| unsafe { &mut *ptr::from_mut(ty).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_as_tagtype(ty: &mut wasm_externtype_t) -> Option<&mut wasm_tagtype_t> {
+pub extern "C" fn wasm_externtype_as_tagtype(ty: Option<&mut wasm_externtype_t>) -> Option<&mut wasm_tagtype_t> {
+    let ty = ty?;
     // SAFETY: the wrapper is transparent, and the borrow is handed on.
     matches!(ty.described, Described::Tag(_)).then(|| unsafe { &mut *ptr::from_mut(ty).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_functype_as_externtype_const(ty: &wasm_functype_t) -> &wasm_externtype_t {
-    &ty.0
+pub extern "C" fn wasm_functype_as_externtype_const(ty: Option<&wasm_functype_t>) -> Option<&wasm_externtype_t> {
+    ty.map(|ty| &ty.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_globaltype_as_externtype_const(ty: &wasm_globaltype_t) -> &wasm_externtype_t {
-    &ty.0
+pub extern "C" fn wasm_globaltype_as_externtype_const(ty: Option<&wasm_globaltype_t>) -> Option<&wasm_externtype_t> {
+    ty.map(|ty| &ty.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tabletype_as_externtype_const(ty: &wasm_tabletype_t) -> &wasm_externtype_t {
-    &ty.0
+pub extern "C" fn wasm_tabletype_as_externtype_const(ty: Option<&wasm_tabletype_t>) -> Option<&wasm_externtype_t> {
+    ty.map(|ty| &ty.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memorytype_as_externtype_const(ty: &wasm_memorytype_t) -> &wasm_externtype_t {
-    &ty.0
+pub extern "C" fn wasm_memorytype_as_externtype_const(ty: Option<&wasm_memorytype_t>) -> Option<&wasm_externtype_t> {
+    ty.map(|ty| &ty.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tagtype_as_externtype_const(ty: &wasm_tagtype_t) -> &wasm_externtype_t {
-    &ty.0
+pub extern "C" fn wasm_tagtype_as_externtype_const(ty: Option<&wasm_tagtype_t>) -> Option<&wasm_externtype_t> {
+    ty.map(|ty| &ty.0)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_as_functype_const(ty: &wasm_externtype_t) -> Option<&wasm_functype_t> {
+pub extern "C" fn wasm_externtype_as_functype_const(ty: Option<&wasm_externtype_t>) -> Option<&wasm_functype_t> {
+    let ty = ty?;
     // SAFETY: the wrapper is transparent.
     matches!(ty.described, Described::Func(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_as_globaltype_const(ty: &wasm_externtype_t) -> Option<&wasm_globaltype_t> {
+pub extern "C" fn wasm_externtype_as_globaltype_const(ty: Option<&wasm_externtype_t>) -> Option<&wasm_globaltype_t> {
+    let ty = ty?;
     // SAFETY: the wrapper is transparent.
     matches!(ty.described, Described::Global(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_as_tabletype_const(ty: &wasm_externtype_t) -> Option<&wasm_tabletype_t> {
+pub extern "C" fn wasm_externtype_as_tabletype_const(ty: Option<&wasm_externtype_t>) -> Option<&wasm_tabletype_t> {
+    let ty = ty?;
     // SAFETY: the wrapper is transparent.
     matches!(ty.described, Described::Table(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_as_memorytype_const(ty: &wasm_externtype_t) -> Option<&wasm_memorytype_t> {
+pub extern "C" fn wasm_externtype_as_memorytype_const(ty: Option<&wasm_externtype_t>) -> Option<&wasm_memorytype_t> {
+    let ty = ty?;
     // SAFETY: the wrapper is transparent.
     matches!(ty.described, Described::Memory(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_externtype_as_tagtype_const(ty: &wasm_externtype_t) -> Option<&wasm_tagtype_t> {
+pub extern "C" fn wasm_externtype_as_tagtype_const(ty: Option<&wasm_externtype_t>) -> Option<&wasm_tagtype_t> {
+    let ty = ty?;
     // SAFETY: the wrapper is transparent.
     matches!(ty.described, Described::Tag(_)).then(|| unsafe { &*ptr::from_ref(ty).cast() })
 }

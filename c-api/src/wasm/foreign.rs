@@ -16,8 +16,8 @@ pub struct wasm_foreign_t(wasm_ref_t);
 pub extern "C" fn wasm_foreign_delete(_foreign: Option<Box<wasm_foreign_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_copy(foreign: &wasm_foreign_t) -> Box<wasm_foreign_t> {
-    Box::new(foreign.clone())
+pub extern "C" fn wasm_foreign_copy(foreign: Option<&wasm_foreign_t>) -> Option<Box<wasm_foreign_t>> {
+    foreign.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
@@ -45,8 +45,8 @@ pub extern "C" fn wasm_foreign_set_host_info_with_finalizer(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_as_ref(foreign: &mut wasm_foreign_t) -> &mut wasm_ref_t {
-    &mut foreign.0
+pub extern "C" fn wasm_foreign_as_ref(foreign: Option<&mut wasm_foreign_t>) -> Option<&mut wasm_ref_t> {
+    foreign.map(|foreign| &mut foreign.0)
 }
 
 #[unsafe(no_mangle)]
@@ -56,8 +56,8 @@ pub extern "C" fn wasm_ref_as_foreign(r: Option<&mut wasm_ref_t>) -> Option<&mut
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_as_ref_const(foreign: &wasm_foreign_t) -> &wasm_ref_t {
-    &foreign.0
+pub extern "C" fn wasm_foreign_as_ref_const(foreign: Option<&wasm_foreign_t>) -> Option<&wasm_ref_t> {
+    foreign.map(|foreign| &foreign.0)
 }
 
 #[unsafe(no_mangle)]
@@ -67,7 +67,8 @@ pub extern "C" fn wasm_ref_as_foreign_const(r: Option<&wasm_ref_t>) -> Option<&w
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_foreign_new(store: &wasm_store_t) -> Option<Box<wasm_foreign_t>> {
+pub extern "C" fn wasm_foreign_new(store: Option<&wasm_store_t>) -> Option<Box<wasm_foreign_t>> {
+    let store = store?;
     let value = ExternRef::new(store.store.get(), Box::new(HostInfo::default())).ok()?;
     Some(Box::new(wasm_foreign_t(wasm_ref_t { object: Object::Foreign { store: store.store.clone(), value } })))
 }

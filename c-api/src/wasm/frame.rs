@@ -54,7 +54,7 @@ pub extern "C" fn wasm_frame_vec_new_empty(out: &mut MaybeUninit<wasm_frame_vec_
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_frame_vec_new_uninitialized(out: &mut MaybeUninit<wasm_frame_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_frame_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -64,12 +64,12 @@ pub unsafe extern "C" fn wasm_frame_vec_new(
     data: *const Option<Box<wasm_frame_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_frame_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_frame_vec_copy(out: &mut MaybeUninit<wasm_frame_vec_t>, src: &wasm_frame_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_frame_vec_copy(out: &mut MaybeUninit<wasm_frame_vec_t>, src: Option<&wasm_frame_vec_t>) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -78,8 +78,8 @@ pub extern "C" fn wasm_frame_vec_delete(vec: &mut wasm_frame_vec_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_frame_copy(frame: &wasm_frame_t) -> Box<wasm_frame_t> {
-    Box::new(frame.clone())
+pub extern "C" fn wasm_frame_copy(frame: Option<&wasm_frame_t>) -> Option<Box<wasm_frame_t>> {
+    frame.cloned().map(Box::new)
 }
 
 /// Null: a frame knows its module, not its instance.

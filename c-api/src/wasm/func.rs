@@ -4,8 +4,9 @@ use super::object::{Object, wasm_extern_t, wasm_ref_t, wasm_trap_t};
 use super::parts::wasm_functype_t;
 use super::store::{StoreRef, wasm_store_t};
 use super::val::{wasm_val_t, wasm_val_vec_t};
-use crate::boundary::{expect, give_trap, guarded};
+use crate::boundary::{expect, give_trap, guarded, null_func};
 use crate::foreign::{Finalizer, Foreign};
+use crate::own::Vector;
 use ampoule::{Error, Extern, Func, FuncType, Store, Val};
 use std::ffi::c_void;
 use std::ptr;
@@ -31,8 +32,8 @@ impl wasm_func_t {
 pub extern "C" fn wasm_func_delete(_func: Option<Box<wasm_func_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_copy(func: &wasm_func_t) -> Box<wasm_func_t> {
-    Box::new(func.clone())
+pub extern "C" fn wasm_func_copy(func: Option<&wasm_func_t>) -> Option<Box<wasm_func_t>> {
+    func.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
@@ -56,8 +57,8 @@ pub extern "C" fn wasm_func_set_host_info_with_finalizer(func: &wasm_func_t, inf
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_as_ref(func: &mut wasm_func_t) -> &mut wasm_ref_t {
-    &mut func.0.0
+pub extern "C" fn wasm_func_as_ref(func: Option<&mut wasm_func_t>) -> Option<&mut wasm_ref_t> {
+    func.map(|func| &mut func.0.0)
 }
 
 #[unsafe(no_mangle)]
@@ -68,8 +69,8 @@ pub extern "C" fn wasm_ref_as_func(r: Option<&mut wasm_ref_t>) -> Option<&mut wa
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_func_as_ref_const(func: &wasm_func_t) -> &wasm_ref_t {
-    &func.0.0
+pub extern "C" fn wasm_func_as_ref_const(func: Option<&wasm_func_t>) -> Option<&wasm_ref_t> {
+    func.map(|func| &func.0.0)
 }
 
 #[unsafe(no_mangle)]
@@ -89,38 +90,41 @@ pub type wasm_func_callback_with_env_t =
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_func_new(
-    store: &wasm_store_t,
-    ty: &wasm_functype_t,
-    callback: wasm_func_callback_t,
-) -> Box<wasm_func_t> {
-    host_func("wasm_func_new", store, ty.ty(), move |args, results| callback(args, results))
+    store: Option<&wasm_store_t>,
+    ty: Option<&wasm_functype_t>,
+    callback: Option<wasm_func_callback_t>,
+) -> Option<Box<wasm_func_t>> {
+    let callback = callback?;
+    host_func(store?, ty?.ty(), move |args, results| callback(args, results))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_func_new_with_env(
-    store: &wasm_store_t,
-    ty: &wasm_functype_t,
-    callback: wasm_func_callback_with_env_t,
+    store: Option<&wasm_store_t>,
+    ty: Option<&wasm_functype_t>,
+    callback: Option<wasm_func_callback_with_env_t>,
     env: *mut c_void,
     finalizer: Finalizer,
-) -> Box<wasm_func_t> {
+) -> Option<Box<wasm_func_t>> {
+    // Also where there will be no function: `env` is finalized once, whatever happens.
     let owner = Foreign::new(env, finalizer);
-    host_func("wasm_func_new_with_env", store, ty.ty(), move |args, results| callback(owner.data(), args, results))
+    let callback = callback?;
+    host_func(store?, ty?.ty(), move |args, results| callback(owner.data(), args, results))
 }
 
+/// `None` for a type that functions can't have.
 fn host_func(
-    function: &str,
     store: &wasm_store_t,
     ty: &FuncType,
     callback: impl Fn(&wasm_val_vec_t, &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>> + Send + Sync + 'static,
-) -> Box<wasm_func_t> {
+) -> Option<Box<wasm_func_t>> {
     // The function is in its store, so it must not keep it alive.
     let weak = store.store.downgrade();
     let made = Func::new(store.store.get(), ty, move |_, args, results| {
         let store = weak.upgrade().ok_or_else(|| Error::message("the store is being freed"))?;
         let args =
             args.iter().map(|arg| wasm_val_t::new(&store, arg.clone())).collect::<Result<wasm_val_vec_t, _>>()?;
-        let mut answers = wasm_val_vec_t::of_defaults("wasm_func_call", results.len());
+        let mut answers = wasm_val_vec_t::of_defaults(results.len());
         if let Some(trap) = callback(&args, &mut answers) {
             return Err(trap.0);
         }
@@ -129,7 +133,7 @@ fn host_func(
         }
         Ok(())
     });
-    wasm_func_t::new(&store.store, expect(function, made))
+    made.ok().map(|func| wasm_func_t::new(&store.store, func))
 }
 
 #[unsafe(no_mangle)]
@@ -154,13 +158,15 @@ fn type_of(function: &str, func: &wasm_func_t) -> FuncType {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_func_call(
-    func: &wasm_func_t,
-    args: &wasm_val_vec_t,
-    results: &mut wasm_val_vec_t,
+    func: Option<&wasm_func_t>,
+    args: Option<&wasm_val_vec_t>,
+    results: Option<&mut wasm_val_vec_t>,
 ) -> Option<Box<wasm_trap_t>> {
+    let Some(func) = func else { return Some(give_trap(null_func())) };
     let (store, func) = func.parts();
     let called = guarded(|| {
-        let (args, results) = (args.as_slice(), results.as_mut_slice());
+        let args = args.map(Vector::as_slice).unwrap_or_default();
+        let results = results.map(Vector::as_mut_slice).unwrap_or_default();
         let arg = |inner: &Store, at: usize, expected| args[at].get(store)?.to_argument(inner, expected);
         // SAFETY: what is given was compared with the expected type, and the guest's results are of theirs.
         unsafe {

@@ -37,7 +37,7 @@ pub extern "C" fn wasm_functype_vec_new_empty(out: &mut MaybeUninit<wasm_functyp
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_functype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_functype_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_functype_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -47,12 +47,15 @@ pub unsafe extern "C" fn wasm_functype_vec_new(
     data: *const Option<Box<wasm_functype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_functype_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_functype_vec_copy(out: &mut MaybeUninit<wasm_functype_vec_t>, src: &wasm_functype_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_functype_vec_copy(
+    out: &mut MaybeUninit<wasm_functype_vec_t>,
+    src: Option<&wasm_functype_vec_t>,
+) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -61,16 +64,18 @@ pub extern "C" fn wasm_functype_vec_delete(vec: &mut wasm_functype_vec_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_functype_copy(ty: &wasm_functype_t) -> Box<wasm_functype_t> {
-    Box::new(ty.clone())
+pub extern "C" fn wasm_functype_copy(ty: Option<&wasm_functype_t>) -> Option<Box<wasm_functype_t>> {
+    ty.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_functype_new(
-    params: &mut wasm_valtype_vec_t,
-    results: &mut wasm_valtype_vec_t,
-) -> Box<wasm_functype_t> {
-    wasm_functype_t::new(FuncType::new(params.take_types(), results.take_types()))
+    params: Option<&mut wasm_valtype_vec_t>,
+    results: Option<&mut wasm_valtype_vec_t>,
+) -> Option<Box<wasm_functype_t>> {
+    // Both are taken over before either is looked at.
+    let [params, results] = [params, results].map(|types| types.map_or_else(|| Some(Vec::new()), Vector::take_types));
+    Some(wasm_functype_t::new(FuncType::new(params?, results?)))
 }
 
 #[unsafe(no_mangle)]

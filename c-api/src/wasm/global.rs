@@ -32,8 +32,8 @@ impl wasm_global_t {
 pub extern "C" fn wasm_global_delete(_global: Option<Box<wasm_global_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_copy(global: &wasm_global_t) -> Box<wasm_global_t> {
-    Box::new(global.clone())
+pub extern "C" fn wasm_global_copy(global: Option<&wasm_global_t>) -> Option<Box<wasm_global_t>> {
+    global.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
@@ -61,8 +61,8 @@ pub extern "C" fn wasm_global_set_host_info_with_finalizer(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_as_ref(global: &mut wasm_global_t) -> &mut wasm_ref_t {
-    &mut global.0.0
+pub extern "C" fn wasm_global_as_ref(global: Option<&mut wasm_global_t>) -> Option<&mut wasm_ref_t> {
+    global.map(|global| &mut global.0.0)
 }
 
 #[unsafe(no_mangle)]
@@ -73,8 +73,8 @@ pub extern "C" fn wasm_ref_as_global(r: Option<&mut wasm_ref_t>) -> Option<&mut 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_global_as_ref_const(global: &wasm_global_t) -> &wasm_ref_t {
-    &global.0.0
+pub extern "C" fn wasm_global_as_ref_const(global: Option<&wasm_global_t>) -> Option<&wasm_ref_t> {
+    global.map(|global| &global.0.0)
 }
 
 #[unsafe(no_mangle)]
@@ -86,10 +86,11 @@ pub extern "C" fn wasm_ref_as_global_const(r: Option<&wasm_ref_t>) -> Option<&wa
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_global_new(
-    store: &wasm_store_t,
-    ty: &wasm_globaltype_t,
-    init: &wasm_val_t,
+    store: Option<&wasm_store_t>,
+    ty: Option<&wasm_globaltype_t>,
+    init: Option<&wasm_val_t>,
 ) -> Option<Box<wasm_global_t>> {
+    let (store, ty, init) = (store?, ty?, init?);
     let made = init.get(&store.store).and_then(|init| Global::new(store.store.get(), ty.ty(), &init));
     made.ok().map(|global| wasm_global_t::new(&store.store, global))
 }
@@ -103,8 +104,8 @@ pub extern "C" fn wasm_global_type(global: &wasm_global_t) -> Box<wasm_globaltyp
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_global_get(global: &wasm_global_t, out: &mut MaybeUninit<wasm_val_t>) {
     let (store, global) = global.parts();
-    let val = global.get(store.get()).and_then(|val| wasm_val_t::new(store, val));
-    out.write(expect("wasm_global_get", val));
+    let val = expect("wasm_global_get", global.get(store.get()));
+    out.write(wasm_val_t::new(store, val).unwrap_or(wasm_val_t::NONE));
 }
 
 /// What doesn't fit changes nothing: there is no way to say so.

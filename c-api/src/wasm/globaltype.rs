@@ -2,7 +2,6 @@
 
 use super::parts::{Described, GlobalParts, wasm_externtype_t};
 use super::valtype::{WASM_CONST, WASM_VAR, wasm_mutability_t, wasm_valtype_t};
-use crate::boundary::misuse;
 use crate::own::Vector;
 use ampoule::{ExternType, GlobalType};
 use std::mem::MaybeUninit;
@@ -43,7 +42,7 @@ pub extern "C" fn wasm_globaltype_vec_new_empty(out: &mut MaybeUninit<wasm_globa
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_globaltype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_globaltype_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_globaltype_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -53,12 +52,15 @@ pub unsafe extern "C" fn wasm_globaltype_vec_new(
     data: *const Option<Box<wasm_globaltype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_globaltype_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_globaltype_vec_copy(out: &mut MaybeUninit<wasm_globaltype_vec_t>, src: &wasm_globaltype_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_globaltype_vec_copy(
+    out: &mut MaybeUninit<wasm_globaltype_vec_t>,
+    src: Option<&wasm_globaltype_vec_t>,
+) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -67,21 +69,21 @@ pub extern "C" fn wasm_globaltype_vec_delete(vec: &mut wasm_globaltype_vec_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_globaltype_copy(ty: &wasm_globaltype_t) -> Box<wasm_globaltype_t> {
-    Box::new(ty.clone())
+pub extern "C" fn wasm_globaltype_copy(ty: Option<&wasm_globaltype_t>) -> Option<Box<wasm_globaltype_t>> {
+    ty.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_globaltype_new(
-    content: Box<wasm_valtype_t>,
+    content: Option<Box<wasm_valtype_t>>,
     mutability: wasm_mutability_t,
-) -> Box<wasm_globaltype_t> {
+) -> Option<Box<wasm_globaltype_t>> {
     let mutable = match mutability {
         WASM_CONST => false,
         WASM_VAR => true,
-        _ => misuse("wasm_globaltype_new", &format!("{mutability} is not a mutability")),
+        _ => return None,
     };
-    wasm_globaltype_t::new(GlobalType { content: content.ty, mutable })
+    Some(wasm_globaltype_t::new(GlobalType { content: content?.ty, mutable }))
 }
 
 #[unsafe(no_mangle)]

@@ -32,7 +32,7 @@ pub extern "C" fn wasm_importtype_vec_new_empty(out: &mut MaybeUninit<wasm_impor
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_importtype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_importtype_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_importtype_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -42,12 +42,15 @@ pub unsafe extern "C" fn wasm_importtype_vec_new(
     data: *const Option<Box<wasm_importtype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_importtype_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_importtype_vec_copy(out: &mut MaybeUninit<wasm_importtype_vec_t>, src: &wasm_importtype_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_importtype_vec_copy(
+    out: &mut MaybeUninit<wasm_importtype_vec_t>,
+    src: Option<&wasm_importtype_vec_t>,
+) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -56,17 +59,18 @@ pub extern "C" fn wasm_importtype_vec_delete(vec: &mut wasm_importtype_vec_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_importtype_copy(ty: &wasm_importtype_t) -> Box<wasm_importtype_t> {
-    Box::new(ty.clone())
+pub extern "C" fn wasm_importtype_copy(ty: Option<&wasm_importtype_t>) -> Option<Box<wasm_importtype_t>> {
+    ty.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_importtype_new(
-    module: &mut wasm_name_t,
-    name: &mut wasm_name_t,
-    ty: Box<wasm_externtype_t>,
-) -> Box<wasm_importtype_t> {
-    Box::new(wasm_importtype_t { module: mem::take(module), name: mem::take(name), ty: *ty })
+    module: Option<&mut wasm_name_t>,
+    name: Option<&mut wasm_name_t>,
+    ty: Option<Box<wasm_externtype_t>>,
+) -> Option<Box<wasm_importtype_t>> {
+    let [module, name] = [module, name].map(|name| name.map(mem::take).unwrap_or_default());
+    Some(Box::new(wasm_importtype_t { module, name, ty: *ty? }))
 }
 
 #[unsafe(no_mangle)]

@@ -6,6 +6,7 @@ use super::object::{Object, wasm_extern_t, wasm_ref_t};
 use super::store::{StoreRef, wasm_store_t};
 use crate::boundary::{TrapOut, give_trap, guarded};
 use crate::foreign::Finalizer;
+use crate::own::Vector;
 use ampoule::{Error, Extern, Instance};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -30,8 +31,8 @@ impl wasm_instance_t {
 pub extern "C" fn wasm_instance_delete(_instance: Option<Box<wasm_instance_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_instance_copy(instance: &wasm_instance_t) -> Box<wasm_instance_t> {
-    Box::new(instance.clone())
+pub extern "C" fn wasm_instance_copy(instance: Option<&wasm_instance_t>) -> Option<Box<wasm_instance_t>> {
+    instance.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
@@ -59,8 +60,8 @@ pub extern "C" fn wasm_instance_set_host_info_with_finalizer(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_instance_as_ref(instance: &mut wasm_instance_t) -> &mut wasm_ref_t {
-    &mut instance.0
+pub extern "C" fn wasm_instance_as_ref(instance: Option<&mut wasm_instance_t>) -> Option<&mut wasm_ref_t> {
+    instance.map(|instance| &mut instance.0)
 }
 
 #[unsafe(no_mangle)]
@@ -70,8 +71,8 @@ pub extern "C" fn wasm_ref_as_instance(r: Option<&mut wasm_ref_t>) -> Option<&mu
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_instance_as_ref_const(instance: &wasm_instance_t) -> &wasm_ref_t {
-    &instance.0
+pub extern "C" fn wasm_instance_as_ref_const(instance: Option<&wasm_instance_t>) -> Option<&wasm_ref_t> {
+    instance.map(|instance| &instance.0)
 }
 
 #[unsafe(no_mangle)]
@@ -82,22 +83,23 @@ pub extern "C" fn wasm_ref_as_instance_const(r: Option<&wasm_ref_t>) -> Option<&
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_instance_new(
-    store: &wasm_store_t,
-    module: &wasm_module_t,
-    imports: &wasm_extern_vec_t,
+    store: Option<&wasm_store_t>,
+    module: Option<&wasm_module_t>,
+    imports: Option<&wasm_extern_vec_t>,
     trap: TrapOut<'_>,
 ) -> Option<Box<wasm_instance_t>> {
-    let store = &store.store;
     let made = guarded(|| {
+        let store = &store.ok_or_else(|| Error::message("the store is null"))?.store;
+        let module = module.ok_or_else(|| Error::message("the module is null"))?;
+        let imports = imports.map(Vector::as_slice).unwrap_or_default();
         let item = |import: &Option<Box<wasm_extern_t>>| import.as_ref().map(|import| import.item().clone());
-        let imports: Option<Vec<Extern>> = imports.as_slice().iter().map(item).collect();
+        let imports: Option<Vec<Extern>> = imports.iter().map(item).collect();
         let imports = imports.ok_or_else(|| Error::message("an import is null"))?;
-        Instance::new(store.get(), module.module(), &imports)
+        let instance = Instance::new(store.get(), module.module(), &imports)?;
+        Ok(wasm_ref_t { object: Object::Instance { store: store.clone(), instance } })
     });
     match made {
-        Ok(instance) => {
-            Some(Box::new(wasm_instance_t(wasm_ref_t { object: Object::Instance { store: store.clone(), instance } })))
-        }
+        Ok(instance) => Some(Box::new(wasm_instance_t(instance))),
         Err(error) => {
             // Here whatever went wrong is a trap.
             trap.map(|trap| trap.write(give_trap(error)));

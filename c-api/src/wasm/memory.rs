@@ -30,8 +30,8 @@ impl wasm_memory_t {
 pub extern "C" fn wasm_memory_delete(_memory: Option<Box<wasm_memory_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_copy(memory: &wasm_memory_t) -> Box<wasm_memory_t> {
-    Box::new(memory.clone())
+pub extern "C" fn wasm_memory_copy(memory: Option<&wasm_memory_t>) -> Option<Box<wasm_memory_t>> {
+    memory.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
@@ -59,8 +59,8 @@ pub extern "C" fn wasm_memory_set_host_info_with_finalizer(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_as_ref(memory: &mut wasm_memory_t) -> &mut wasm_ref_t {
-    &mut memory.0.0
+pub extern "C" fn wasm_memory_as_ref(memory: Option<&mut wasm_memory_t>) -> Option<&mut wasm_ref_t> {
+    memory.map(|memory| &mut memory.0.0)
 }
 
 #[unsafe(no_mangle)]
@@ -71,8 +71,8 @@ pub extern "C" fn wasm_ref_as_memory(r: Option<&mut wasm_ref_t>) -> Option<&mut 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_as_ref_const(memory: &wasm_memory_t) -> &wasm_ref_t {
-    &memory.0.0
+pub extern "C" fn wasm_memory_as_ref_const(memory: Option<&wasm_memory_t>) -> Option<&wasm_ref_t> {
+    memory.map(|memory| &memory.0.0)
 }
 
 #[unsafe(no_mangle)]
@@ -86,8 +86,12 @@ pub extern "C" fn wasm_ref_as_memory_const(r: Option<&wasm_ref_t>) -> Option<&wa
 pub type wasm_memory_pages_t = u32;
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memory_new(store: &wasm_store_t, ty: &wasm_memorytype_t) -> Option<Box<wasm_memory_t>> {
-    let made = Memory::new(store.store.get(), &ty.ty());
+pub extern "C" fn wasm_memory_new(
+    store: Option<&wasm_store_t>,
+    ty: Option<&wasm_memorytype_t>,
+) -> Option<Box<wasm_memory_t>> {
+    let store = store?;
+    let made = Memory::new(store.store.get(), &ty?.ty());
     made.ok().map(|memory| wasm_memory_t::new(&store.store, memory))
 }
 

@@ -2,7 +2,6 @@
 
 use super::parts::{Described, MemoryParts, wasm_externtype_t};
 use super::valtype::wasm_limits_t;
-use crate::boundary::misuse;
 use crate::own::Vector;
 use ampoule::{ExternType, MemoryType};
 use std::mem::MaybeUninit;
@@ -43,7 +42,7 @@ pub extern "C" fn wasm_memorytype_vec_new_empty(out: &mut MaybeUninit<wasm_memor
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_memorytype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_memorytype_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_memorytype_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -53,12 +52,15 @@ pub unsafe extern "C" fn wasm_memorytype_vec_new(
     data: *const Option<Box<wasm_memorytype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_memorytype_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memorytype_vec_copy(out: &mut MaybeUninit<wasm_memorytype_vec_t>, src: &wasm_memorytype_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_memorytype_vec_copy(
+    out: &mut MaybeUninit<wasm_memorytype_vec_t>,
+    src: Option<&wasm_memorytype_vec_t>,
+) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -67,18 +69,16 @@ pub extern "C" fn wasm_memorytype_vec_delete(vec: &mut wasm_memorytype_vec_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memorytype_copy(ty: &wasm_memorytype_t) -> Box<wasm_memorytype_t> {
-    Box::new(ty.clone())
+pub extern "C" fn wasm_memorytype_copy(ty: Option<&wasm_memorytype_t>) -> Option<Box<wasm_memorytype_t>> {
+    ty.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_memorytype_new(limits: &wasm_limits_t) -> Box<wasm_memorytype_t> {
+pub extern "C" fn wasm_memorytype_new(limits: Option<&wasm_limits_t>) -> Option<Box<wasm_memorytype_t>> {
+    let limits = limits?;
     let (min, max) = (limits.min.into(), limits.max());
     let ty = MemoryType { min, max, is_64: false, shared: false, page_size_log2: 16 };
-    match ty.check() {
-        Ok(()) => wasm_memorytype_t::new(ty),
-        Err(reason) => misuse("wasm_memorytype_new", &reason),
-    }
+    ty.check().is_ok().then(|| wasm_memorytype_t::new(ty))
 }
 
 #[unsafe(no_mangle)]

@@ -36,8 +36,8 @@ impl wasm_module_t {
 pub extern "C" fn wasm_module_delete(_module: Option<Box<wasm_module_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_copy(module: &wasm_module_t) -> Box<wasm_module_t> {
-    Box::new(module.clone())
+pub extern "C" fn wasm_module_copy(module: Option<&wasm_module_t>) -> Option<Box<wasm_module_t>> {
+    module.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
@@ -65,8 +65,8 @@ pub extern "C" fn wasm_module_set_host_info_with_finalizer(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_as_ref(module: &mut wasm_module_t) -> &mut wasm_ref_t {
-    &mut module.0
+pub extern "C" fn wasm_module_as_ref(module: Option<&mut wasm_module_t>) -> Option<&mut wasm_ref_t> {
+    module.map(|module| &mut module.0)
 }
 
 #[unsafe(no_mangle)]
@@ -76,8 +76,8 @@ pub extern "C" fn wasm_ref_as_module(r: Option<&mut wasm_ref_t>) -> Option<&mut 
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_as_ref_const(module: &wasm_module_t) -> &wasm_ref_t {
-    &module.0
+pub extern "C" fn wasm_module_as_ref_const(module: Option<&wasm_module_t>) -> Option<&wasm_ref_t> {
+    module.map(|module| &module.0)
 }
 
 #[unsafe(no_mangle)]
@@ -95,27 +95,33 @@ pub struct wasm_shared_module_t {
 pub extern "C" fn wasm_shared_module_delete(_shared: Option<Box<wasm_shared_module_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_share(module: &wasm_module_t) -> Box<wasm_shared_module_t> {
-    Box::new(wasm_shared_module_t { module: module.module().clone() })
+pub extern "C" fn wasm_module_share(module: Option<&wasm_module_t>) -> Option<Box<wasm_shared_module_t>> {
+    Some(Box::new(wasm_shared_module_t { module: module?.module().clone() }))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_module_obtain(
-    store: &wasm_store_t,
-    shared: &wasm_shared_module_t,
+    store: Option<&wasm_store_t>,
+    shared: Option<&wasm_shared_module_t>,
 ) -> Option<Box<wasm_module_t>> {
+    let (store, shared) = (store?, shared?);
     let same_engine = store.store.get().engine().same(shared.module.engine());
     same_engine.then(|| wasm_module_t::new(shared.module.clone()))
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_new(store: &wasm_store_t, binary: &wasm_byte_vec_t) -> Option<Box<wasm_module_t>> {
+pub extern "C" fn wasm_module_new(
+    store: Option<&wasm_store_t>,
+    binary: Option<&wasm_byte_vec_t>,
+) -> Option<Box<wasm_module_t>> {
+    let (store, binary) = (store?, binary?);
     let made = guarded(|| Module::from_binary(store.store.get().engine(), binary.as_slice()));
     made.ok().map(wasm_module_t::new)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_module_validate(store: &wasm_store_t, binary: &wasm_byte_vec_t) -> bool {
+pub extern "C" fn wasm_module_validate(store: Option<&wasm_store_t>, binary: Option<&wasm_byte_vec_t>) -> bool {
+    let (Some(store), Some(binary)) = (store, binary) else { return false };
     guarded(|| Module::validate(store.store.get().engine(), binary.as_slice())).is_ok()
 }
 
@@ -137,9 +143,10 @@ pub extern "C" fn wasm_module_serialize(module: &wasm_module_t, out: &mut MaybeU
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasm_module_deserialize(
-    store: &wasm_store_t,
-    bytes: &wasm_byte_vec_t,
+    store: Option<&wasm_store_t>,
+    bytes: Option<&wasm_byte_vec_t>,
 ) -> Option<Box<wasm_module_t>> {
+    let (store, bytes) = (store?, bytes?);
     // SAFETY: the header makes the caller answer for the bytes.
     let made = guarded(|| unsafe { Module::deserialize(store.store.get().engine(), bytes.as_slice()) });
     made.ok().map(wasm_module_t::new)

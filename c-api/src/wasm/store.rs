@@ -60,7 +60,7 @@ impl WeakStoreRef {
 pub extern "C" fn wasm_store_delete(_store: Option<Box<wasm_store_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_store_new(engine: &wasm_engine_t) -> Box<wasm_store_t> {
-    let store = StoreRef(Arc::new(StoreCell(UnsafeCell::new(Store::new(&engine.engine)))));
-    Box::new(wasm_store_t { store })
+pub extern "C" fn wasm_store_new(engine: Option<&wasm_engine_t>) -> Option<Box<wasm_store_t>> {
+    let store = StoreRef(Arc::new(StoreCell(UnsafeCell::new(Store::new(&engine?.engine)))));
+    Some(Box::new(wasm_store_t { store }))
 }

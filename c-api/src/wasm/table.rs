@@ -30,8 +30,8 @@ impl wasm_table_t {
 pub extern "C" fn wasm_table_delete(_table: Option<Box<wasm_table_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_copy(table: &wasm_table_t) -> Box<wasm_table_t> {
-    Box::new(table.clone())
+pub extern "C" fn wasm_table_copy(table: Option<&wasm_table_t>) -> Option<Box<wasm_table_t>> {
+    table.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
@@ -59,8 +59,8 @@ pub extern "C" fn wasm_table_set_host_info_with_finalizer(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_as_ref(table: &mut wasm_table_t) -> &mut wasm_ref_t {
-    &mut table.0.0
+pub extern "C" fn wasm_table_as_ref(table: Option<&mut wasm_table_t>) -> Option<&mut wasm_ref_t> {
+    table.map(|table| &mut table.0.0)
 }
 
 #[unsafe(no_mangle)]
@@ -71,8 +71,8 @@ pub extern "C" fn wasm_ref_as_table(r: Option<&mut wasm_ref_t>) -> Option<&mut w
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_table_as_ref_const(table: &wasm_table_t) -> &wasm_ref_t {
-    &table.0.0
+pub extern "C" fn wasm_table_as_ref_const(table: Option<&wasm_table_t>) -> Option<&wasm_ref_t> {
+    table.map(|table| &table.0.0)
 }
 
 #[unsafe(no_mangle)]
@@ -87,10 +87,11 @@ pub type wasm_table_size_t = u32;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_table_new(
-    store: &wasm_store_t,
-    ty: &wasm_tabletype_t,
+    store: Option<&wasm_store_t>,
+    ty: Option<&wasm_tabletype_t>,
     init: Option<&wasm_ref_t>,
 ) -> Option<Box<wasm_table_t>> {
+    let (store, ty) = (store?, ty?);
     let init = element(&store.store, &ty.ty(), init);
     let made = init.and_then(|init| Table::new(store.store.get(), &ty.ty(), &init));
     made.ok().map(|table| wasm_table_t::new(&store.store, table))

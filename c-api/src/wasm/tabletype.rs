@@ -40,7 +40,7 @@ pub extern "C" fn wasm_tabletype_vec_new_empty(out: &mut MaybeUninit<wasm_tablet
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_tabletype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_tabletype_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_tabletype_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -50,12 +50,15 @@ pub unsafe extern "C" fn wasm_tabletype_vec_new(
     data: *const Option<Box<wasm_tabletype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_tabletype_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tabletype_vec_copy(out: &mut MaybeUninit<wasm_tabletype_vec_t>, src: &wasm_tabletype_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_tabletype_vec_copy(
+    out: &mut MaybeUninit<wasm_tabletype_vec_t>,
+    src: Option<&wasm_tabletype_vec_t>,
+) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -64,17 +67,20 @@ pub extern "C" fn wasm_tabletype_vec_delete(vec: &mut wasm_tabletype_vec_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tabletype_copy(ty: &wasm_tabletype_t) -> Box<wasm_tabletype_t> {
-    Box::new(ty.clone())
+pub extern "C" fn wasm_tabletype_copy(ty: Option<&wasm_tabletype_t>) -> Option<Box<wasm_tabletype_t>> {
+    ty.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_tabletype_new(
-    element: Box<wasm_valtype_t>,
-    limits: &wasm_limits_t,
+    element: Option<Box<wasm_valtype_t>>,
+    limits: Option<&wasm_limits_t>,
 ) -> Option<Box<wasm_tabletype_t>> {
-    let ValType::Ref(element) = element.ty else { return None };
-    Some(wasm_tabletype_t::new(TableType { element, min: limits.min.into(), max: limits.max(), is_64: false }))
+    let ValType::Ref(element) = element?.ty else { return None };
+    let limits = limits?;
+    let (min, max) = (limits.min.into(), limits.max());
+    let ordered = max.is_none_or(|max| min <= max);
+    ordered.then(|| wasm_tabletype_t::new(TableType { element, min, max, is_64: false }))
 }
 
 #[unsafe(no_mangle)]

@@ -39,7 +39,7 @@ pub extern "C" fn wasm_tagtype_vec_new_empty(out: &mut MaybeUninit<wasm_tagtype_
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_tagtype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_tagtype_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_tagtype_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -49,12 +49,12 @@ pub unsafe extern "C" fn wasm_tagtype_vec_new(
     data: *const Option<Box<wasm_tagtype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_tagtype_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tagtype_vec_copy(out: &mut MaybeUninit<wasm_tagtype_vec_t>, src: &wasm_tagtype_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_tagtype_vec_copy(out: &mut MaybeUninit<wasm_tagtype_vec_t>, src: Option<&wasm_tagtype_vec_t>) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -63,13 +63,13 @@ pub extern "C" fn wasm_tagtype_vec_delete(vec: &mut wasm_tagtype_vec_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tagtype_copy(ty: &wasm_tagtype_t) -> Box<wasm_tagtype_t> {
-    Box::new(ty.clone())
+pub extern "C" fn wasm_tagtype_copy(ty: Option<&wasm_tagtype_t>) -> Option<Box<wasm_tagtype_t>> {
+    ty.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_tagtype_new(functype: Box<wasm_functype_t>) -> Box<wasm_tagtype_t> {
-    wasm_tagtype_t::new(TagType { func: functype.ty().clone() })
+pub extern "C" fn wasm_tagtype_new(functype: Option<Box<wasm_functype_t>>) -> Option<Box<wasm_tagtype_t>> {
+    Some(wasm_tagtype_t::new(TagType { func: functype?.ty().clone() }))
 }
 
 #[unsafe(no_mangle)]

@@ -6,6 +6,7 @@ use super::object::{Object, wasm_ref_t, wasm_trap_t};
 use super::store::wasm_store_t;
 use crate::boundary::give_trap;
 use crate::foreign::{Finalizer, Foreign};
+use crate::own::Vector;
 use ampoule::Error;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -14,8 +15,8 @@ use std::mem::MaybeUninit;
 pub extern "C" fn wasm_trap_delete(_trap: Option<Box<wasm_trap_t>>) {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_trap_copy(trap: &wasm_trap_t) -> Box<wasm_trap_t> {
-    Box::new(trap.clone())
+pub extern "C" fn wasm_trap_copy(trap: Option<&wasm_trap_t>) -> Option<Box<wasm_trap_t>> {
+    trap.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
@@ -39,8 +40,8 @@ pub extern "C" fn wasm_trap_set_host_info_with_finalizer(trap: &wasm_trap_t, inf
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_trap_as_ref(trap: &wasm_trap_t) -> &wasm_ref_t {
-    trap.view()
+pub extern "C" fn wasm_trap_as_ref(trap: Option<&wasm_trap_t>) -> Option<&wasm_ref_t> {
+    trap.map(wasm_trap_t::view)
 }
 
 #[unsafe(no_mangle)]
@@ -49,8 +50,8 @@ pub extern "C" fn wasm_ref_as_trap(r: Option<&wasm_ref_t>) -> Option<&wasm_trap_
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_trap_as_ref_const(trap: &wasm_trap_t) -> &wasm_ref_t {
-    trap.view()
+pub extern "C" fn wasm_trap_as_ref_const(trap: Option<&wasm_trap_t>) -> Option<&wasm_ref_t> {
+    trap.map(wasm_trap_t::view)
 }
 
 #[unsafe(no_mangle)]
@@ -59,9 +60,9 @@ pub extern "C" fn wasm_ref_as_trap_const(r: Option<&wasm_ref_t>) -> Option<&wasm
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_trap_new(_store: *const wasm_store_t, message: &wasm_message_t) -> Box<wasm_trap_t> {
+pub extern "C" fn wasm_trap_new(_store: *const wasm_store_t, message: Option<&wasm_message_t>) -> Box<wasm_trap_t> {
     // The header asks for a NUL at the end, which is no part of the text; without one, all of it is text.
-    let message = message.as_slice();
+    let message = message.map(Vector::as_slice).unwrap_or_default();
     let text = message.strip_suffix(&[0]).unwrap_or(message);
     give_trap(Error::host(String::from_utf8_lossy(text)))
 }

@@ -2,7 +2,7 @@
 
 use super::object::wasm_ref_t;
 use super::store::StoreRef;
-use super::valtype::{WASM_EXTERNREF, WASM_F32, WASM_F64, WASM_FUNCREF, WASM_I32, WASM_I64, wasm_valkind_t};
+use super::valtype::{NO_KIND, WASM_EXTERNREF, WASM_F32, WASM_F64, WASM_FUNCREF, WASM_I32, WASM_I64, wasm_valkind_t};
 use crate::own::Vector;
 use ampoule::{Error, RefType, Val, ValType};
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -25,6 +25,9 @@ union wasm_val_union {
 }
 
 impl wasm_val_t {
+    /// What stands for a value that it can't hold.
+    pub(crate) const NONE: Self = Self { kind: NO_KIND, of: wasm_val_union { i64: 0 } };
+
     fn is_ref(&self) -> bool {
         matches!(self.kind, WASM_EXTERNREF | WASM_FUNCREF)
     }
@@ -132,18 +135,18 @@ pub extern "C" fn wasm_val_vec_new_empty(out: &mut MaybeUninit<wasm_val_vec_t>) 
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_val_vec_new_uninitialized(out: &mut MaybeUninit<wasm_val_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_val_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasm_val_vec_new(out: &mut MaybeUninit<wasm_val_vec_t>, size: usize, data: *const wasm_val_t) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_val_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_val_vec_copy(out: &mut MaybeUninit<wasm_val_vec_t>, src: &wasm_val_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_val_vec_copy(out: &mut MaybeUninit<wasm_val_vec_t>, src: Option<&wasm_val_vec_t>) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]

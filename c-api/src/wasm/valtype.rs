@@ -1,8 +1,7 @@
 //! Types of values.
 
-use crate::boundary::misuse;
 use crate::own::Vector;
-use ampoule::ValType;
+use ampoule::{RefType, ValType};
 use std::mem::MaybeUninit;
 
 /// `wasm_mutability_t`: whether a global may change.
@@ -57,6 +56,9 @@ pub const WASM_EXTERNREF: wasm_valkind_t = 128;
 /// `funcref`.
 pub const WASM_FUNCREF: wasm_valkind_t = 129;
 
+/// What types without a kind answer. It is none of the numbers, like every kind of a reference.
+pub const NO_KIND: wasm_valkind_t = 255;
+
 /// The type of a value.
 #[derive(Clone)]
 pub struct wasm_valtype_t {
@@ -76,7 +78,7 @@ pub extern "C" fn wasm_valtype_vec_new_empty(out: &mut MaybeUninit<wasm_valtype_
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_valtype_vec_new_uninitialized(out: &mut MaybeUninit<wasm_valtype_vec_t>, size: usize) {
-    Vector::of_defaults("wasm_valtype_vec_new_uninitialized", size).give(out);
+    Vector::of_defaults(size).give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -86,12 +88,12 @@ pub unsafe extern "C" fn wasm_valtype_vec_new(
     data: *const Option<Box<wasm_valtype_t>>,
 ) {
     // SAFETY: the caller passes `size` elements and gives them up.
-    unsafe { Vector::moved_from("wasm_valtype_vec_new", size, data) }.give(out);
+    unsafe { Vector::moved_from(size, data) }.give(out);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_valtype_vec_copy(out: &mut MaybeUninit<wasm_valtype_vec_t>, src: &wasm_valtype_vec_t) {
-    src.clone().give(out);
+pub extern "C" fn wasm_valtype_vec_copy(out: &mut MaybeUninit<wasm_valtype_vec_t>, src: Option<&wasm_valtype_vec_t>) {
+    src.cloned().unwrap_or_default().give(out);
 }
 
 #[unsafe(no_mangle)]
@@ -100,12 +102,12 @@ pub extern "C" fn wasm_valtype_vec_delete(vec: &mut wasm_valtype_vec_t) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_valtype_copy(ty: &wasm_valtype_t) -> Box<wasm_valtype_t> {
-    Box::new(ty.clone())
+pub extern "C" fn wasm_valtype_copy(ty: Option<&wasm_valtype_t>) -> Option<Box<wasm_valtype_t>> {
+    ty.cloned().map(Box::new)
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_valtype_new(kind: wasm_valkind_t) -> Box<wasm_valtype_t> {
+pub extern "C" fn wasm_valtype_new(kind: wasm_valkind_t) -> Option<Box<wasm_valtype_t>> {
     let ty = match kind {
         WASM_I32 => ValType::I32,
         WASM_I64 => ValType::I64,
@@ -114,27 +116,25 @@ pub extern "C" fn wasm_valtype_new(kind: wasm_valkind_t) -> Box<wasm_valtype_t> 
         WASM_V128 => ValType::V128,
         WASM_EXTERNREF => ValType::EXTERNREF,
         WASM_FUNCREF => ValType::FUNCREF,
-        _ => misuse("wasm_valtype_new", &format!("{kind} is not the kind of a value")),
+        _ => return None,
     };
-    Box::new(wasm_valtype_t { ty })
+    Some(Box::new(wasm_valtype_t { ty }))
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_valtype_kind(ty: &wasm_valtype_t) -> wasm_valkind_t {
-    kind_of(ty.ty)
-}
-
-/// The kind of a type.
-pub(crate) fn kind_of(ty: ValType) -> wasm_valkind_t {
-    match ty {
+pub extern "C" fn wasm_valtype_kind(ty: Option<&wasm_valtype_t>) -> wasm_valkind_t {
+    let Some(ty) = ty else { return NO_KIND };
+    match ty.ty {
         ValType::I32 => WASM_I32,
         ValType::I64 => WASM_I64,
         ValType::F32 => WASM_F32,
         ValType::F64 => WASM_F64,
         ValType::V128 => WASM_V128,
-        ValType::EXTERNREF => WASM_EXTERNREF,
-        ValType::FUNCREF => WASM_FUNCREF,
-        ValType::Ref(_) => misuse("wasm_valtype_kind", &format!("{ty} has no kind of its own")),
+        ValType::Ref(ty) => match ty.top() {
+            RefType::Extern => WASM_EXTERNREF,
+            RefType::Func => WASM_FUNCREF,
+            _ => NO_KIND,
+        },
     }
 }
 
@@ -144,9 +144,8 @@ impl wasm_valtype_vec_t {
         types.iter().map(|&ty| Some(Box::new(wasm_valtype_t { ty }))).collect()
     }
 
-    /// Takes the types out of the vector.
-    pub(crate) fn take_types(&mut self) -> Vec<ValType> {
-        let elements = self.take().into_iter();
-        elements.map(|ty| ty.map_or_else(|| misuse("wasm_functype_new", "a type is null"), |ty| ty.ty)).collect()
+    /// Takes the types out of the vector; `None` where one is null.
+    pub(crate) fn take_types(&mut self) -> Option<Vec<ValType>> {
+        self.take().into_iter().map(|ty| Some(ty?.ty)).collect()
     }
 }

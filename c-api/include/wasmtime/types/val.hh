@@ -131,8 +131,8 @@ public:
   /// Looks at `type`, which must outlive this.
   inline ValTypeRef(const ValType &type);
 
-  /// The kind of the type. A type that `ValKind` does not list, such as that of
-  /// references to one kind of struct, must not be asked.
+  /// The kind of the type. Of a type that `wasm_valtype_kind` has no number for, no
+  /// value of `ValKind`.
   ValKind kind() const { return kind_from_c(wasm_valtype_kind(raw)); }
 };
 } // namespace detail
