@@ -190,6 +190,8 @@ fn on_fiber<R, W: FnOnce() -> R>(fiber: &Fiber, work: W) -> R {
         work: Option<W>,
         result: Option<std::thread::Result<R>>,
     }
+    /// # Safety
+    /// `job` is a [`Job`] of these types, which nobody else uses meanwhile.
     unsafe fn run<R, W: FnOnce() -> R>(job: *mut ()) {
         // SAFETY: the job below, whose owner waits.
         let job = unsafe { &mut *job.cast::<Job<R, W>>() };

@@ -176,6 +176,9 @@ pub(crate) unsafe extern "C" fn memory_atomic_wait64(
 }
 
 /// Waits as `wait` does, and deals with a cancellation or an epoch deadline that passes meanwhile as guest code would.
+///
+/// # Safety
+/// `vmctx` is a running guest's, whose instance has this memory.
 unsafe fn wait(
     vmctx: *mut VmContext,
     memory: u32,
@@ -215,6 +218,8 @@ unsafe fn wait(
     }
 }
 
+/// # Safety
+/// `instance` is a live and linked record, which has this memory.
 unsafe fn check_atomic(instance: *const InstanceData, memory: u32, address: u64, size: u64) -> Result<(), Error> {
     if !address.is_multiple_of(size) {
         return Err(TrapCode::HeapMisaligned.into());

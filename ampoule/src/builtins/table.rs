@@ -154,6 +154,9 @@ pub(crate) unsafe extern "C" fn ref_func(vmctx: *mut VmContext, func: u32) -> *m
 }
 
 /// A table's place in the store's arena.
+///
+/// # Safety
+/// `instance` is a live and linked record, which has this table.
 unsafe fn position(instance: *const InstanceData, table: u32) -> u32 {
     // SAFETY: by the callers the record is live and linked.
     unsafe { (&(*instance).tables)[table as usize] }

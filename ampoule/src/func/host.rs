@@ -229,6 +229,9 @@ pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>) -> NonNull<VmFuncRe
 }
 
 /// The raw callback of every Rust closure.
+///
+/// # Safety
+/// As for every [`RawCallback`]; `env` is a [`ClosureEnv`].
 unsafe extern "C" fn call_closure(
     env: *mut c_void,
     caller: *mut VmCaller,
@@ -285,6 +288,9 @@ unsafe impl Send for RootingEnv {}
 unsafe impl Sync for RootingEnv {}
 
 /// Calls a raw callback whose parameters have `externref`s, keeping those alive until it returns.
+///
+/// # Safety
+/// As for every [`RawCallback`]; `env` is a [`RootingEnv`].
 unsafe extern "C" fn call_rooting(
     env: *mut c_void,
     caller: *mut VmCaller,

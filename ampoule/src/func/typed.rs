@@ -388,6 +388,9 @@ where
 }
 
 /// The raw callback of a typed closure.
+///
+/// # Safety
+/// As for every [`RawCallback`] of a function with these parameters and results; `env` is a `Call`.
 unsafe extern "C" fn call_closure<Params: WasmTypes, Results: WasmTypes, Call>(
     env: *mut c_void,
     caller: *mut VmCaller,

@@ -378,6 +378,9 @@ pub(crate) unsafe fn evaluate(instance: &InstanceData, expr: &ConstExpr) -> VmVa
 }
 
 /// The value of an offset expression; 32-bit ones are addresses, so they are zero-extended.
+///
+/// # Safety
+/// The record is linked, and its module was validated.
 unsafe fn offset_of(instance: &InstanceData, expr: &ConstExpr, is_64: bool) -> u64 {
     // As nearly all are.
     if let Some(constant) = expr.constant_offset() {

@@ -90,6 +90,9 @@ pub(super) fn async_host_func(
 }
 
 /// The checked callback of every [`AsyncFunc`] without references.
+///
+/// # Safety
+/// As for every [`CheckedCallback`](ampoule::func::host::CheckedCallback); `env` is an [`AsyncFunc`].
 unsafe extern "C" fn call_async(
     env: *mut c_void,
     caller: *mut wasmtime_caller_t,

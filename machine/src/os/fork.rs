@@ -184,6 +184,8 @@ unsafe impl Sync for Own {}
 
 static OWN: Own = Own(UnsafeCell::new(None));
 
+/// # Safety
+/// Called by the system before a fork, by the thread that forks.
 unsafe extern "C" fn before() {
     while FORKING.compare_exchange(0, 1, SeqCst, SeqCst).is_err() {
         futex::wait(&FORKING, 1, None);
@@ -209,6 +211,8 @@ unsafe extern "C" fn before() {
     for_each_hook(|hook| hook.before());
 }
 
+/// # Safety
+/// Called by the system after [`before`], by the same thread, in the parent.
 unsafe extern "C" fn in_parent() {
     for_each_hook(|hook| hook.in_parent());
     // SAFETY: this thread has set `FORKING`.
@@ -218,6 +222,8 @@ unsafe extern "C" fn in_parent() {
     drop(own);
 }
 
+/// # Safety
+/// Called by the system after [`before`], by the copy of the same thread, in the child.
 unsafe extern "C" fn in_child() {
     GENERATION.fetch_add(1, Relaxed);
     // Threads that were about to wait for the fork may have counted themselves.

@@ -221,6 +221,10 @@ impl Mapping {
         unsafe { self.map_over(range, file, file_offset, access, MapFlags::SHARED) }
     }
 
+    /// Maps a file over a range, private or shared.
+    ///
+    /// # Safety
+    /// As [`Mapping::map_private`].
     unsafe fn map_over(
         &self,
         range: Range<usize>,

@@ -84,6 +84,8 @@ fn current_action(signal: c_int) -> io::Result<sigaction> {
     }
 }
 
+/// # Safety
+/// Called by the kernel, as a handler installed with `SA_SIGINFO`.
 unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel passes both to a handler with SA_SIGINFO, valid until it returns, to this thread alone.
     let (info_ref, registers) = unsafe { (&*info, &mut *context.cast::<ucontext_t>()) };

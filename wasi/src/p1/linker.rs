@@ -39,6 +39,9 @@ fn core_types(types: &[ValType]) -> Vec<ampoule::ValType> {
 }
 
 /// The callback of every function of preview 1; `env` is its row.
+///
+/// # Safety
+/// As for every [`RawCallback`](ampoule::func::host::RawCallback) of a function with this row's type.
 unsafe extern "C" fn call(env: *mut c_void, caller: *mut VmCaller, values: *mut VmValRaw, _len: usize) -> *mut c_void {
     // SAFETY: `env` is what `add_to_linker` gave, a row of a static; `caller` is the exit thunk's, for this call.
     let (function, caller) = unsafe { (&*env.cast::<Function>(), Caller::from_vm(caller)) };

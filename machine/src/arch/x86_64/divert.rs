@@ -32,6 +32,9 @@ pub unsafe fn divert(exit_fp: usize) -> EntryFrame {
 }
 
 /// Where an exit returns to whose guest was given up. The frame pointer is the guest's; below it nothing is needed any more.
+///
+/// # Safety
+/// Never called: an exit returns here, in the place of a guest that [`turn_back`] knows.
 #[unsafe(naked)]
 unsafe extern "C" fn turned_back() {
     naked_asm!(

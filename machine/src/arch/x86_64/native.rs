@@ -190,6 +190,9 @@ pub unsafe extern "C" fn enter_through_host() {
 const _: () = assert!(size_of::<SavedArgs>().is_multiple_of(16), "the stack stays aligned");
 
 /// Where unwinding lands in the frame of a native call: `rbp` is the frame's, everything else is lost.
+///
+/// # Safety
+/// Never called: unwinding jumps here, with the frame pointer of such a frame.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn landing() {
     naked_asm!(

@@ -196,12 +196,18 @@ pub unsafe extern "C" fn call(
 }
 
 /// Leaves the call to the caller's function, of which [`call`] has changed nothing.
+///
+/// # Safety
+/// Never called: [`call`] jumps here, with the caller's function in `r9` and its arguments in place.
 #[unsafe(naked)]
 unsafe extern "C" fn slow_path() {
     naked_asm!("mov rax, r9", "xor r9d, r9d", "jmp rax")
 }
 
 /// Where unwinding lands in the frame of a raw call: `rbp` is the frame's, everything else is lost.
+///
+/// # Safety
+/// Never called: unwinding jumps here, with the frame pointer of such a frame.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn landing() {
     naked_asm!(

@@ -188,9 +188,15 @@ impl Link {
 }
 
 /// The work of a fiber that has none yet.
+///
+/// # Safety
+/// None is owed; the type is that of every fiber's work.
 unsafe fn nothing(_: *mut ()) {}
 
 /// Where a fiber starts, with the link in `rdi`, which the stack pointer is, too. The outermost frame on its stack.
+///
+/// # Safety
+/// Never called: the first switch to a fiber jumps here, on that fiber's stack.
 #[unsafe(naked)]
 unsafe extern "C" fn root() {
     naked_asm!(

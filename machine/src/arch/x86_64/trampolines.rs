@@ -66,7 +66,10 @@ pub fn trampoline(builtin: Builtin) -> usize {
 /// Trampolines in the C convention. The store's address waits at `rbp - 8` while the function runs.
 macro_rules! call {
     ($($name:ident)*) => {
-        $(#[unsafe(naked)]
+        $(
+        /// # Safety
+        /// Called by guest code, which keeps its frame pointers, with the arguments of this builtin.
+        #[unsafe(naked)]
         unsafe extern "C" fn $name() {
             naked_asm!(
                 make_frame!(),
@@ -102,7 +105,10 @@ call! {
 /// Trampolines that never return, for thunks: the first argument is the store.
 macro_rules! call_and_unwind {
     ($($name:ident)*) => {
-        $(#[unsafe(naked)]
+        $(
+        /// # Safety
+        /// Called by guest code, which keeps its frame pointers, with the arguments of this builtin.
+        #[unsafe(naked)]
         unsafe extern "C" fn $name() {
             naked_asm!(
                 make_frame!(),
@@ -125,6 +131,9 @@ macro_rules! call_and_unwind {
 call_and_unwind! { host_error host_result_mismatch }
 
 /// `(store)`, from an exit thunk whose C function has noted an error and, with it, its frames.
+///
+/// # Safety
+/// Called by exit thunks, on behalf of a running guest of that store.
 #[unsafe(naked)]
 unsafe extern "C" fn host_raised() {
     naked_asm!("mov rcx, rdi", "jmp {unwind_store}", unwind_store = sym unwind_store)
@@ -138,7 +147,10 @@ unsafe extern "C" fn host_raised() {
 /// jump, too: see [`super::switch`].
 macro_rules! call_preserving_all {
     ($($name:ident, $resumed:ident;)*) => {
-        $(#[unsafe(naked)]
+        $(
+        /// # Safety
+        /// Called by guest code, which keeps its frame pointers, with the arguments of this builtin.
+        #[unsafe(naked)]
         unsafe extern "C" fn $name() {
             naked_asm!(
                 make_frame!(),
@@ -277,7 +289,10 @@ call_preserving_all! {
 /// Jumps, for functions that need nothing of the engine: the guest's call returns from them directly.
 macro_rules! plain {
     ($($name:ident)*) => {
-        $(#[unsafe(naked)]
+        $(
+        /// # Safety
+        /// Called by guest code, which keeps its frame pointers, with the arguments of this builtin.
+        #[unsafe(naked)]
         unsafe extern "C" fn $name() {
             naked_asm!(
                 ".cfi_startproc",
@@ -296,6 +311,9 @@ plain! {
 }
 
 /// `(code)`.
+///
+/// # Safety
+/// Called by guest code, which keeps its frame pointers.
 #[unsafe(naked)]
 unsafe extern "C" fn trap() {
     naked_asm!(
@@ -324,6 +342,9 @@ extern "C" fn raise_trap(code: u32, exit_fp: usize) -> *mut VmStoreContext {
 }
 
 /// `(vmctx)`.
+///
+/// # Safety
+/// Called by guest code, which keeps its frame pointers.
 #[unsafe(naked)]
 unsafe extern "C" fn stack_overflow() {
     naked_asm!(
@@ -351,6 +372,9 @@ extern "C" fn raise_stack_overflow(vmctx: *mut VmContext, exit_fp: usize) -> *mu
 }
 
 /// The store is in `rcx`: takes back its request to unwind, and unwinds.
+///
+/// # Safety
+/// Never called: the trampolines above jump here, with their frame and a store whose guest runs.
 #[unsafe(naked)]
 unsafe extern "C" fn unwind_store() {
     naked_asm!(
@@ -386,6 +410,9 @@ extern "C" fn unwinds_to(store: *mut VmStoreContext, exit_fp: usize) -> usize {
 /// Reached from the stub of a function that is not compiled yet, at the point of its call: the arguments are where the function
 /// expects them, `rdi` is its `VmContext`, `eax` its number and `r11` the module's word. Jumps to the function with `rsp` and all
 /// registers but `rax` and `r11`, which carry no arguments, as they were.
+///
+/// # Safety
+/// Never called: stubs jump here, with the registers as said.
 #[unsafe(naked)]
 unsafe extern "C" fn compile_function_on_call() {
     naked_asm!(
@@ -448,6 +475,9 @@ pub unsafe extern "C" fn exit_thunk_on_call() {
 /// Where the signal handler sends a thread that faulted in guest code, with the program counter in `rdi`, the frame pointer in
 /// `rsi` and in `rbp`, the address accessed in `rdx`, the signal in `ecx`, and the stack aligned. It makes the faulting frame look
 /// like the caller, for debuggers.
+///
+/// # Safety
+/// Never called: the signal handler sends a thread here, with the registers as said.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn fault_landing() {
     naked_asm!(
