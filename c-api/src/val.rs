@@ -110,58 +110,66 @@ pub extern "C" fn wasmtime_anyref_i31_get_s(
     anyref.and_then(wasmtime_anyref_t::get).map(|value| dst.write(value.get_s())).is_some()
 }
 
-/// A reference to something of the host's, or null: an [`ExternRef`] in words.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct wasmtime_externref_t {
-    store_id: u64,
-    private1: u32,
-    private2: u32,
-    private3: *const (),
-}
-
-const _: () = assert!(size_of::<wasmtime_externref_t>() == size_of::<[u64; 3]>());
-
-impl wasmtime_externref_t {
-    /// Null.
-    pub const NULL: Self = Self { store_id: 0, private1: 0, private2: 0, private3: ptr::null() };
-
-    fn is_null(&self) -> bool {
-        self.store_id == 0 || self.private3.is_null()
-    }
-
-    /// Another handle like this one, which stays C's.
-    fn get(&self) -> Option<ExternRef> {
-        self.check_rooted();
-        // SAFETY: what isn't null was given by `from`, and C has not given it back.
-        (!self.is_null()).then(|| unsafe { ExternRef::clone_words(self.store_id, self.private3) })
-    }
-
-    /// Ends the process where C has given this handle back already, as far as that can be told.
-    fn check_rooted(&self) {
-        // SAFETY: what isn't null was given by `from`.
-        if !self.is_null() && !unsafe { ExternRef::words_are_rooted(self.private3) } {
-            misuse("wasmtime_externref_t", UNROOTED);
+/// The type of references of one kind that C holds, or null: a handle of the engine's in words.
+macro_rules! root_of {
+    ($handle:ident, $name:ident, $of:literal) => {
+        #[doc = $of]
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        pub struct $name {
+            store_id: u64,
+            private1: u32,
+            private2: u32,
+            private3: *const (),
         }
-    }
 
-    /// This handle, which C gives up; null is left behind.
-    fn take(&mut self) -> Option<ExternRef> {
-        self.check_rooted();
-        let taken = mem::replace(self, Self::NULL);
-        // SAFETY: as in `get`, and the words are forgotten.
-        (!taken.is_null()).then(|| unsafe { ExternRef::from_words(taken.store_id, taken.private3) })
-    }
+        const _: () = assert!(size_of::<$name>() == size_of::<[u64; 3]>());
+
+        impl $name {
+            /// Null.
+            pub const NULL: Self = Self { store_id: 0, private1: 0, private2: 0, private3: ptr::null() };
+
+            fn is_null(&self) -> bool {
+                self.store_id == 0 || self.private3.is_null()
+            }
+
+            /// Another handle like this one, which stays C's.
+            pub(crate) fn get(&self) -> Option<$handle> {
+                self.check_rooted();
+                // SAFETY: what isn't null was given by `from`, and C has not given it back.
+                (!self.is_null()).then(|| unsafe { $handle::clone_words(self.store_id, self.private3) })
+            }
+
+            /// Ends the process where C has given this handle back already, as far as that can be told.
+            fn check_rooted(&self) {
+                // SAFETY: what isn't null was given by `from`.
+                if !self.is_null() && !unsafe { $handle::words_are_rooted(self.private3) } {
+                    misuse(stringify!($name), UNROOTED);
+                }
+            }
+
+            /// This handle, which C gives up; null is left behind.
+            fn take(&mut self) -> Option<$handle> {
+                self.check_rooted();
+                let taken = mem::replace(self, Self::NULL);
+                // SAFETY: as in `get`, and the words are forgotten.
+                (!taken.is_null()).then(|| unsafe { $handle::from_words(taken.store_id, taken.private3) })
+            }
+        }
+
+        impl From<Option<$handle>> for $name {
+            fn from(value: Option<$handle>) -> Self {
+                value.map_or(Self::NULL, |value| {
+                    let (store_id, word) = value.into_words();
+                    Self { store_id, private1: 0, private2: 0, private3: word }
+                })
+            }
+        }
+    };
 }
 
-impl From<Option<ExternRef>> for wasmtime_externref_t {
-    fn from(value: Option<ExternRef>) -> Self {
-        value.map_or(Self::NULL, |value| {
-            let (store_id, word) = value.into_words();
-            Self { store_id, private1: 0, private2: 0, private3: word }
-        })
-    }
-}
+root_of!(ExternRef, wasmtime_externref_t, "A reference to something of the host's, or null.");
+root_of!(ExnRef, wasmtime_exnref_t, "An exception, or null.");
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_externref_new(
@@ -213,47 +221,6 @@ pub extern "C" fn wasmtime_externref_to_raw(
 ) -> u32 {
     let value = value.and_then(wasmtime_externref_t::get);
     value.map_or(0, |value| expect("wasmtime_externref_to_raw", value.to_raw(context)))
-}
-
-/// An exception, or null: an [`ExnRef`] in words.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct wasmtime_exnref_t {
-    store_id: u64,
-    private1: u32,
-    private2: u32,
-    private3: *const (),
-}
-
-impl wasmtime_exnref_t {
-    /// Null.
-    pub const NULL: Self = Self { store_id: 0, private1: 0, private2: 0, private3: ptr::null() };
-
-    fn is_null(&self) -> bool {
-        self.store_id == 0 || self.private3.is_null()
-    }
-
-    /// Another handle like this one, which stays C's.
-    pub(crate) fn get(&self) -> Option<ExnRef> {
-        // SAFETY: what isn't null was given by `from`, and C has not given it back.
-        (!self.is_null()).then(|| unsafe { ExnRef::clone_words(self.store_id, self.private3) })
-    }
-
-    /// This handle, which C gives up; null is left behind.
-    fn take(&mut self) -> Option<ExnRef> {
-        let taken = mem::replace(self, Self::NULL);
-        // SAFETY: as in `get`, and the words are forgotten.
-        (!taken.is_null()).then(|| unsafe { ExnRef::from_words(taken.store_id, taken.private3) })
-    }
-}
-
-impl From<Option<ExnRef>> for wasmtime_exnref_t {
-    fn from(value: Option<ExnRef>) -> Self {
-        value.map_or(Self::NULL, |value| {
-            let (store_id, word) = value.into_words();
-            Self { store_id, private1: 0, private2: 0, private3: word }
-        })
-    }
 }
 
 #[unsafe(no_mangle)]

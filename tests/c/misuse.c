@@ -358,7 +358,57 @@ static void death_by_a_dead_root(void) {
   wasmtime_externref_data(ctx, &copy);
 }
 
+// As many are left as there are handles in the store: none.
+static wasmtime_exnref_t dead_exnref(void) {
+  wasmtime_exnref_t value, copy;
+  wasm_tagtype_t *type = wasm_tagtype_new(wasm_functype_new_0_0());
+  expect_ok(wasmtime_tag_new(ctx, type, &tag));
+  expect_ok(wasmtime_exnref_new(ctx, &tag, NULL, 0, &value));
+  copy = value;
+  wasmtime_exnref_unroot(&value);
+  return copy;
+}
+
+static void death_by_two_unroots_of_an_exception(void) {
+  wasmtime_exnref_t copy = dead_exnref();
+  wasmtime_exnref_unroot(&copy);
+}
+
+static void death_by_a_dead_exception(void) {
+  wasmtime_exnref_t copy = dead_exnref();
+  wasmtime_exnref_field_count(ctx, &copy);
+}
+
+static void death_by_a_clone_of_a_dead_exception(void) {
+  wasmtime_exnref_t copy = dead_exnref(), clone;
+  wasmtime_exnref_clone(&copy, &clone);
+}
+
+static void death_by_a_value_with_a_dead_exception(void) {
+  val = (wasmtime_val_t){.kind = WASMTIME_EXNREF, .of = {.exnref = dead_exnref()}};
+  wasmtime_val_unroot(&val);
+}
+
+// Where the store is gone, a root is one all the same.
+static void a_root_of_an_exception_outlives_its_store(void) {
+  wasmtime_exnref_t value, clone;
+  wasm_tagtype_t *type = wasm_tagtype_new(wasm_functype_new_0_0());
+  expect_ok(wasmtime_tag_new(ctx, type, &tag));
+  wasm_tagtype_delete(type);
+  expect_ok(wasmtime_exnref_new(ctx, &tag, NULL, 0, &value));
+  wasmtime_store_delete(store);
+  store = NULL;
+  wasmtime_exnref_clone(&value, &clone);
+  wasmtime_exnref_unroot(&clone);
+  wasmtime_exnref_unroot(&value);
+}
+
 static void a_root_is_given_back_once(void) {
+  static const char *const words = "`wasmtime_exnref_t`: the reference was unrooted before";
+  ends_the_process(words, death_by_two_unroots_of_an_exception);
+  ends_the_process(words, death_by_a_dead_exception);
+  ends_the_process(words, death_by_a_clone_of_a_dead_exception);
+  ends_the_process(words, death_by_a_value_with_a_dead_exception);
   ends_the_process("`wasmtime_externref_t`: the reference was unrooted before", death_by_two_unroots);
   ends_the_process("`wasmtime_externref_t`: the reference was unrooted before", death_by_a_dead_root);
 }
@@ -396,6 +446,7 @@ int main(void) {
   RUN(a_store_is_not_deleted_by_a_finalizer_of_its_own);
   RUN_WITH(with_memories, a_store_is_not_deleted_by_what_makes_its_memories);
   RUN(a_root_is_given_back_once);
+  RUN(a_root_of_an_exception_outlives_its_store);
   RUN(nobody_waits_for_what_is_raised);
   RUN(a_profile_is_of_one_engine);
   return test_summary();

@@ -7,7 +7,9 @@ use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
 use crate::store::Store;
 use crate::tag::Tag;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An exception held by the host; never null. Cloning makes another handle to the same exception. A handle may outlive its
 /// store, but is of no use then.
@@ -23,6 +25,15 @@ pub(crate) struct Exception {
     tag: Tag,
     fields: Box<[Val]>,
     raw: u32,
+    /// Whether the store is gone, so that all that share the exception are handles.
+    orphaned: AtomicBool,
+}
+
+impl Exception {
+    /// Says that the store's table lets go of it.
+    pub(crate) fn orphan(&self) {
+        self.orphaned.store(true, Ordering::Relaxed);
+    }
 }
 
 impl PartialEq for ExnRef {
@@ -48,7 +59,7 @@ impl ExnRef {
             field.to_raw(store)?;
         }
         let fields: Box<[Val]> = fields.into();
-        let exn = store.exceptions.insert(|raw| Exception { tag, fields, raw })?;
+        let exn = store.exceptions.insert(|raw| Exception { tag, fields, raw, orphaned: AtomicBool::new(false) })?;
         Ok(ExnRef { store_id: store.id(), exn })
     }
 
@@ -107,6 +118,17 @@ impl ExnRef {
     pub unsafe fn from_words(store_id: u64, word: *const ()) -> ExnRef {
         // SAFETY: by the caller.
         ExnRef { store_id, exn: unsafe { Arc::from_raw(word.cast::<Exception>()) } }
+    }
+
+    /// Whether these words are a handle that the host has not given back, as far as that can be told: other handles to the same
+    /// exception, the host's and those in the store, count as this one. The next collection frees an exception without any.
+    ///
+    /// # Safety
+    /// The words come from [`ExnRef::into_words`].
+    pub unsafe fn words_are_rooted(word: *const ()) -> bool {
+        // SAFETY: by the caller; the count is only looked at.
+        let exn = ManuallyDrop::new(unsafe { Arc::from_raw(word.cast::<Exception>()) });
+        Arc::strong_count(&exn) > 1 || exn.orphaned.load(Ordering::Relaxed)
     }
 
     /// Another handle like the one with these words, which stays as it is.

@@ -61,3 +61,9 @@ impl Exceptions {
         self.prune_at = (self.table.len() - self.free.len()) * 2;
     }
 }
+
+impl Drop for Exceptions {
+    fn drop(&mut self) {
+        self.table.iter().flatten().for_each(|exn| exn.orphan());
+    }
+}
