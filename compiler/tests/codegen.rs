@@ -115,6 +115,51 @@ fn every_way_through_a_loop_has_its_own_branch_back() {
     assert_eq!(copies("(local.set 1 (i32.div_u (local.get 1) (i32.const 9)))"), 1, "a division may trap");
 }
 
+/// A function has 64 copies of its latches at most.
+#[test]
+fn a_function_has_so_many_copies_of_latches_and_no_more() {
+    let latches = |ways: usize| {
+        let arms: String = (0..ways)
+            .map(|way| format!("(local.set 1 (i32.const {}))\n(br {}))\n", 0x7000 + way, ways - 1 - way))
+            .collect();
+        let labels: String = (0..=ways).map(|label| format!("{label} ")).collect();
+        let wat = format!(
+            "(module (func (param i32 i32) (result i32)
+               (loop
+                 {}
+                 (br_table {labels} (local.get 1)))
+                 {arms}
+                 (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 0x1234)))))
+               (local.get 1)))",
+            "(block ".repeat(ways + 1)
+        );
+        listing(&wat, &Tunables::default()).matches("subl $0x1234").count()
+    };
+    // The latch itself is one more.
+    assert_eq!([3, 64, 65, 200].map(latches), [4, 65, 65, 65]);
+}
+
+/// In search of latches, 65,536 operators of a function are read at most: for all of its branches together.
+#[test]
+fn latches_that_are_far_away_are_not_looked_for() {
+    let latches = |operators: usize, branches: usize| {
+        let branch = format!(
+            "(loop
+               (block
+                 (block (br_if 0 (local.get 1)) (local.set 1 (i32.const 5)) (br 1))
+                 {}
+                 (local.set 1 (i32.const 6)))
+               (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 0x1234)))))",
+            "nop\n".repeat(operators)
+        );
+        let wat = format!("(module (func (param i32 i32) (result i32) {} (local.get 1)))", branch.repeat(branches));
+        listing(&wat, &Tunables::default()).matches("subl $0x1234").count()
+    };
+    assert_eq!(latches(65_000, 1), 2);
+    assert_eq!(latches(66_000, 1), 1);
+    assert_eq!(latches(30_000, 3), 5, "two of them are found");
+}
+
 /// `__multi3`, as compilers have it: one instruction for each half of `a·b`, and two multiplications for what is above.
 #[test]
 fn a_product_of_four_products_is_one() {

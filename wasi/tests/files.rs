@@ -90,6 +90,53 @@ fn buffers_are_filled_in_order_and_empty_ones_skipped() {
     assert_eq!(guest.pread(fd, 4, 0), Ok(b"3403".to_vec()));
 }
 
+/// Five buffers of 1 GiB each, all of them the same: more bytes than a result has numbers for.
+#[test]
+fn lists_of_more_than_two_gibibytes_are_cut() {
+    const GIB: u32 = 1 << 30;
+    const MOST: u32 = 0x7fff_f000;
+    let (_, dir) = Guest::with_dir();
+    let mut config = ampoule_wasi::WasiConfig::new();
+    let all = |bits| ampoule_wasi::DirPerms::from_bits(bits).expect("known bits");
+    config
+        .preopen_dir(dir.path(), "/", all(3), ampoule_wasi::FilePerms::from_bits(3).expect("known bits"))
+        .expect("opened");
+    config.stdin_bytes(b"some input".to_vec());
+    config.stderr_file(std::path::Path::new("/dev/null")).expect("opened");
+    let mut guest = Guest::new(config);
+    // Zeroed by the system, and touched where it is used.
+    guest.memory = vec![0; GIB as usize + (1 << 17)];
+    let before = resident_kib();
+    let fd = guest.create("f").expect("created");
+    assert_eq!(guest.write(fd, "0123456789"), Ok(10));
+    let [iovecs, count] = guest.iovecs(&[(1 << 17, GIB); 5]);
+    for (name, fd, transferred) in [
+        // Output that goes nowhere is taken as a whole, and what the kernel throws away in one or more portions.
+        ("fd_write", 1, MOST..=MOST),
+        ("fd_write", 2, 1..=MOST),
+        ("fd_read", 0, 10..=10),
+        ("fd_read", fd, 0..=0),
+    ] {
+        assert_eq!(guest.call(name, &[fd.into(), iovecs, count, 0]), Ok(()), "{name} {fd}");
+        assert!(transferred.contains(&guest.u32_at(0)), "{name} {fd}: {}", guest.u32_at(0));
+    }
+    assert_eq!(guest.call("fd_pread", &[fd.into(), iovecs, count, 2, 0]), Ok(()));
+    assert_eq!((guest.u32_at(0), guest.get(1 << 17, 9)), (8, &b"23456789u"[..]));
+    // One buffer that isn't inside spoils the list, wherever the cut is.
+    let [iovecs, count] = guest.iovecs(&[(1 << 17, GIB), (1 << 17, GIB), (1 << 17, GIB), ((1 << 17) + 1, GIB)]);
+    for name in ["fd_read", "fd_write"] {
+        assert_eq!(guest.call(name, &[fd.into(), iovecs, count, 0]), Err(Errno::Fault));
+    }
+    assert!(resident_kib() < before + (64 << 10), "{} KiB, {before} before", resident_kib());
+}
+
+/// How much memory this process has, in KiB.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("read");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line about it");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
 #[test]
 fn nothing_moves_when_a_pointer_is_bad() {
     let (mut guest, _dir) = Guest::with_dir();

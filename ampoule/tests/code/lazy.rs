@@ -8,8 +8,11 @@ use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_machine::code::link::Text;
 use ampoule_machine::code::registry;
+use ampoule_machine::os::sleeper::Sleeper;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, RwLock};
+use std::thread;
+use std::time::Duration;
 
 fn func(index: u32) -> RelocationTarget {
     RelocationTarget::Func(FuncIndex(index))
@@ -285,4 +288,38 @@ fn what_was_compiled_at_once_runs_without_stubs() {
         assert_eq!(world.call(again.entry(DefinedFuncIndex(2)), 10), Some(32));
     }
     assert!(compile_all(3, true, &|_| Err("no".to_string())).is_err());
+}
+
+/// Guests whose time is over again and again leave no more than that behind.
+#[test]
+fn at_most_two_compilations_go_on_that_nobody_waits_for() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let gate = Arc::new(RwLock::new(()));
+    let closed = gate.write().unwrap();
+    let (counter, entrance) = (begun.clone(), gate.clone());
+    let compile = move |_: DefinedFuncIndex| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        drop(entrance.read().unwrap());
+        Ok(function(identity(), &[]))
+    };
+    let code = ModuleCode::lazy(5, 0, 1 << 16, Box::new(compile)).unwrap();
+    for index in 0..5 {
+        let left = code.compile_or_leave(DefinedFuncIndex(index), true, &mut |_: &Sleeper, _| false);
+        assert_eq!(left.unwrap(), None);
+    }
+    while begun.load(Ordering::SeqCst) < 2 {
+        thread::yield_now();
+    }
+    // Time for a third to begin, if there were one.
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(begun.load(Ordering::SeqCst), 2);
+    drop(closed);
+    for index in 0..5 {
+        let mut to_the_end = |sleeper: &Sleeper, timeout| {
+            sleeper.sleep(timeout);
+            true
+        };
+        assert!(code.compile_or_leave(DefinedFuncIndex(index), true, &mut to_the_end).unwrap().is_some());
+    }
+    assert_eq!(begun.load(Ordering::SeqCst), 5);
 }

@@ -171,5 +171,14 @@ mod tests {
             unsafe { vecs.push(&raw mut byte, 1) };
         }
         assert_eq!(vecs.byte_len(), MAX_IOVECS);
+        // Lengths alone: nobody looks at the bytes.
+        let mut vecs = IoVecs::new();
+        for len in [1 << 30, usize::MAX, usize::MAX] {
+            // SAFETY: no byte of the buffers is used.
+            unsafe { vecs.push(&raw mut byte, len) };
+        }
+        let lens: Vec<usize> = vecs.items().iter().map(|item| item.len).collect();
+        assert_eq!(lens, [1 << 30, MAX_TRANSFER - (1 << 30), 0]);
+        assert_eq!(vecs.window(1 << 30, usize::MAX).byte_len(), MAX_TRANSFER - (1 << 30));
     }
 }
