@@ -326,6 +326,107 @@ static void a_fault_at_a_large_offset_tells_its_address_within_4_gib(void) {
   }
 }
 
+static void wide_addresses(wasm_config_t *config) {
+  wasmtime_config_wasm_memory64_set(config, true);
+  wasmtime_config_wasm_custom_page_sizes_set(config, true);
+}
+
+static void a_small_reservation(wasm_config_t *config) {
+  wide_addresses(config);
+  wasmtime_config_memory_reservation_set(config, 1 << 20);
+  wasmtime_config_memory_guard_size_set(config, 1 << 16);
+}
+
+typedef struct {
+  const char *memory, *access;
+  unsigned long long index;
+  // Where it faults; null where no fault tells it.
+  const char *address;
+} fault_case_t;
+
+static void expect_faults(const fault_case_t *cases, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const char *width = strncmp(cases[i].memory, "i64", 3) == 0 ? "i64" : "i32";
+    const char *value = strstr(cases[i].access, "i32.store")    ? "(i32.const 1)"
+                        : strstr(cases[i].access, "i64.store")  ? "(i64.const 1)"
+                        : strstr(cases[i].access, "v128.store") ? "(v128.const i64x2 1 1)"
+                                                                : "";
+    char wat[512], line[128];
+    snprintf(wat, sizeof wat, "(module (memory %s) (func (export \"f\") (%s.const %llu) %s %s %s))", cases[i].memory, width,
+             cases[i].index, value, cases[i].access, *value ? "" : "drop");
+    wasmtime_instance_t instance = instance_of(wat);
+    wasmtime_func_t func = func_of(&instance, "f");
+    if (cases[i].address) {
+      snprintf(line, sizeof line, "\n\nCaused by:\n    0: memory fault at wasm address %s in linear memory of size ", cases[i].address);
+    } else {
+      snprintf(line, sizeof line, "\n\nCaused by:\n    wasm trap: out of bounds memory access");
+    }
+    expect_trap_says(call(&func), line);
+  }
+}
+
+static void faults_of_memories_of_either_width_tell_their_address(void) {
+  static const fault_case_t cases[] = {
+      // A length that may outgrow the reservation: an index up to it, and an offset within the guard.
+      {"i64 1", "i32.load", 65536, "0x10000"},
+      {"i64 1", "i32.load", 65533, "0x10000"},
+      {"i64 1", "i32.load", 65537, NULL},
+      {"i64 1", "i32.load offset=0x10000", 65536, "0x20000"},
+      {"i64 1", "i32.load offset=0x1fffffc", 0, "0x1fffffc"},
+      {"i64 1", "i32.load offset=0x1fffffd", 0, NULL},
+      {"i64 1", "i32.load offset=0xffffffffffffffff", 0, NULL},
+      {"i64 1", "i32.load offset=5", 0xffffffffffffffff, NULL},
+      {"i64 1", "i32.load", 0x100000000, NULL},
+      {"i64 0", "i32.load", 0, "0x0"},
+      {"i64 131072 131080", "i64.load offset=0x100", 0x200000000, "0x200000100"},
+      {"i64 131072 131080", "i64.load", 0x200000001, NULL},
+      // Every width. One byte behind the length is compared exactly.
+      {"i64 1", "i32.load8_u", 65536, NULL},
+      {"i64 1", "i32.load8_u offset=1", 65536, "0x10001"},
+      {"i64 1", "i64.load16_s", 65535, "0x10000"},
+      {"i64 1", "i64.load", 65529, "0x10000"},
+      {"i64 1", "f32.load", 65536, "0x10000"},
+      {"i64 1", "v128.load", 65528, "0x10000"},
+      {"i64 1", "v128.load32_zero", 65533, "0x10000"},
+      {"i64 1", "v128.load8x8_s", 65536, "0x10000"},
+      {"i64 1", "i32.store8 offset=8", 65532, "0x10004"},
+      {"i64 1", "i64.store", 65533, "0x10000"},
+      {"i64 1", "v128.store", 65528, "0x10000"},
+      // A reservation that holds every length: any index that ends in it.
+      {"i64 1 2", "i32.load", 100000, "0x186a0"},
+      {"i64 1 65536", "i32.load", 0xfffffffc, "0xfffffffc"},
+      {"i64 1 65536", "i32.load", 0xfffffffd, NULL},
+      {"i64 1 65536", "i32.load offset=0xfffffff0", 0, "0xfffffff0"},
+      {"i64 1 65537", "i32.load", 65537, NULL},
+      {"1", "i32.load offset=0x1fffffd", 0xffffffff, "0x101fffffc"},
+      {"1 2", "i32.load", 0xffffffff, "0xffffffff"},
+      {"1 2", "i32.load offset=0x1fffc", 65536, "0x2fffc"},
+      // No memory of the type is as long.
+      {"1 2", "i32.load offset=0x1fffd", 65536, NULL},
+      {"i64 1 2", "i32.load offset=0x1fffd", 0, NULL},
+      {"0 0", "i32.load", 0, NULL},
+      // Pages of one byte end within one of the host.
+      {"1 (pagesize 1)", "i32.load", 65536, NULL},
+      {"i64 1 (pagesize 1)", "i32.load", 1, NULL},
+  };
+  expect_faults(cases, sizeof cases / sizeof *cases);
+}
+
+static void a_small_reservation_tells_of_faults_in_it_and_in_its_guard(void) {
+  static const fault_case_t cases[] = {
+      {"1", "i32.load", 65536, "0x10000"},
+      {"1", "i32.load", 65537, NULL},
+      {"1", "i32.load offset=0xfffc", 65536, "0x1fffc"},
+      {"1", "i32.load offset=0xfffd", 65536, NULL},
+      {"1 16", "i32.load", 0xffffc, "0xffffc"},
+      {"1 16", "i32.load", 0xffffd, NULL},
+      {"1 17", "i32.load", 0xffffc, NULL},
+      {"i64 1 16", "v128.load", 0xffff0, "0xffff0"},
+      {"i64 1 16", "v128.load", 0xffff1, NULL},
+  };
+  expect_faults(cases, sizeof cases / sizeof *cases);
+}
+
 int main(void) {
   RUN(each_kind_has_its_code_and_message);
   RUN_WITH(explicit_checks, each_kind_has_its_code_and_message);
@@ -344,5 +445,7 @@ int main(void) {
   RUN(a_trap_of_the_portable_api_has_its_message);
   RUN(a_memory_fault_tells_its_address);
   RUN(a_fault_at_a_large_offset_tells_its_address_within_4_gib);
+  RUN_WITH(wide_addresses, faults_of_memories_of_either_width_tell_their_address);
+  RUN_WITH(a_small_reservation, a_small_reservation_tells_of_faults_in_it_and_in_its_guard);
   return test_summary();
 }

@@ -9,6 +9,7 @@ use crate::module::code_table::ModuleCode;
 use crate::module::code_table::damaged;
 use crate::store::Store;
 use ampoule_core::trap::TrapCode;
+use ampoule_core::tunables::Tunables;
 use ampoule_core::vm::{VmContext, VmHostFunc, VmStoreContext};
 use ampoule_machine::arch::entry::{GuestFrame, GuestFrames};
 use ampoule_machine::code::registry;
@@ -71,15 +72,16 @@ unsafe fn faulting_memory(store: *mut VmStoreContext, pc: usize, address: usize)
     // SAFETY: by the caller.
     let store = unsafe { Store::from_vm(store) };
     let module = Module::at(pc)?;
-    // An index and an offset of 32 bits each, and the width of the access: code with wider ones compares, and misses by no address.
-    const REACH: usize = (2 << 32) + 16;
+    // Up to here code relies on faults: see `MemoryPlan::index_check`.
+    let Tunables { memory_reservation, memory_guard_size, .. } = store.engine.config().tunables;
+    let reach = |byte_len: usize| byte_len.max(memory_reservation as usize).saturating_add(memory_guard_size as usize);
     let mut nearest: Option<(usize, MemoryFault)> = None;
     for instance in store.instances.list.iter().filter(|instance| instance.module().same(&module)) {
         for memory in 0..instance.memories.len() as u32 {
             // SAFETY: an instance whose code runs is linked; a definition lives as long as its store.
             let definition = unsafe { &*definition(&raw const **instance, memory) };
             let (base, byte_len) = (definition.base.addr(), definition.byte_len.load(Ordering::Relaxed));
-            let reached = address.checked_sub(base).filter(|offset| (byte_len..REACH).contains(offset));
+            let reached = address.checked_sub(base).filter(|offset| (byte_len..reach(byte_len)).contains(offset));
             let Some(offset) = reached else { continue };
             if nearest.is_none_or(|(other, _)| other < base) {
                 let (address, byte_len) = (offset as u64, byte_len as u64);

@@ -170,9 +170,14 @@ pub(crate) fn checked_request<'a>(
     image: Option<&'a MemoryImage>,
 ) -> Result<(SpaceRequest<'a>, usize), MemoryError> {
     // Compilers elide checks by these facts of the plan (docs/security.md, rule 2).
-    if plan.bounds == Bounds::Guarded {
-        assert!(!ty.is_64 && ty.page_size_log2 == 16, "only 32-bit memories of whole pages are guarded");
-        assert!(plan.reservation >= 4 << 30 && !plan.may_move, "a guarded memory covers every index, and stays");
+    if plan.bounds != Bounds::Explicit {
+        assert!(ty.page_size_log2 == 16, "only what is behind whole pages faults");
+    }
+    if plan.bounds == Bounds::Reserved {
+        assert!(
+            plan.reservation >= ty.max_byte_len() && !plan.may_move,
+            "the reservation holds every length, and stays"
+        );
     }
     let byte_len = ty.min_byte_len().filter(|&len| len <= ty.max_byte_len()).ok_or(MemoryError::TooLarge)?;
     let reserved = plan.reservation.max(byte_len);
@@ -372,9 +377,9 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "covers every index")]
+    #[should_panic(expected = "holds every length")]
     fn a_plan_that_elides_checks_without_the_reservation_is_refused() {
-        let plan = MemoryPlan { reservation: 1 << 20, guard: 0, may_move: false, bounds: Bounds::Guarded };
+        let plan = MemoryPlan { reservation: 1 << 20, guard: 0, may_move: false, bounds: Bounds::Reserved };
         let _ = LinearMemory::new(&ty(1, None), plan, None, &MemoryCache::new());
     }
 }

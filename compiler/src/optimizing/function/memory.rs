@@ -5,7 +5,7 @@ use crate::optimizing::flags::{Region, clif_trap, constant_flags};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::MemoryIndex;
 use ampoule_core::trap::TrapCode;
-use ampoule_core::tunables::{Bounds, MemoryPlan};
+use ampoule_core::tunables::{IndexCheck, MemoryPlan};
 use ampoule_core::types::MemoryType;
 use ampoule_core::vm::{MemorySlot, VmMemory};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -35,9 +35,6 @@ struct Range {
 
 /// The longest `memory.copy` and `memory.fill` of constant length that is made of loads and stores.
 const INLINE_BULK_MAX: u64 = 128;
-
-/// How many bytes 32-bit indices reach. A memory whose bounds are [`Bounds::Guarded`] has a reservation of as many at least.
-const INDEXED_BY_32_BITS: u64 = 4 << 30;
 
 impl FuncTranslator<'_> {
     /// Pops an address and makes it one that the host can access `access_size` bytes at, or that faults, or stops the guest.
@@ -87,29 +84,32 @@ impl FuncTranslator<'_> {
         if last.is_some_and(|last| last <= min) {
             return self.displaced(base, index, offset, flags.with_notrap());
         }
-        // Reservation and guard absorb index and offset together.
         let reach = offset.saturating_add(size);
-        if plan.bounds == Bounds::Guarded && reach <= plan.guard {
-            let flags = self.may_fault(flags);
-            return self.displaced(base, index, offset, flags);
-        }
-
-        // The guard is too short for so large an offset. Where the access ends within 4 GiB, the reservation still absorbs it: it
-        // faults behind the memory's end, and the fault tells the address.
-        let fits_reservation = plan.bounds == Bounds::Guarded && reach <= INDEXED_BY_32_BITS;
-        let out_of_bounds = if fits_reservation {
-            let last = self.builder.ins().iconst(types::I64, (INDEXED_BY_32_BITS - reach) as i64);
-            self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, last)
-        } else {
-            self.out_of_bounds(index, memory, &ty, reach)
+        let check = plan.index_check(&ty, reach);
+        let out_of_bounds = match check {
+            IndexCheck::Nothing => {
+                let flags = self.may_fault(flags);
+                return self.displaced(base, index, offset, flags);
+            }
+            IndexCheck::AtMost(last) => {
+                let last = self.builder.ins().iconst(types::I64, last as i64);
+                self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, last)
+            }
+            IndexCheck::AtMostLength => {
+                let len = self.memory_len(memory);
+                self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, len)
+            }
+            IndexCheck::EndsWithinLength => self.out_of_bounds(index, memory, &ty, reach),
+            IndexCheck::Never => self.builder.ins().iconst(types::I8, 1),
         };
+        let faults = matches!(check, IndexCheck::AtMost(_) | IndexCheck::AtMostLength);
         // A clamped address is the null page's, which faults; so the clamp is the check where faults are ours to take.
         let clamp = self.tunables().spectre_mitigation;
         let clamp_is_check = clamp && self.tunables().signals_based_traps;
         if !clamp_is_check {
             self.trap_if(out_of_bounds, TrapCode::MemoryOutOfBounds);
         }
-        let flags = if clamp_is_check || fits_reservation { self.may_fault(flags) } else { flags.with_notrap() };
+        let flags = if clamp_is_check || faults { self.may_fault(flags) } else { flags.with_notrap() };
         if !clamp {
             return self.displaced(base, index, offset, flags);
         }
@@ -356,7 +356,9 @@ impl FuncTranslator<'_> {
 
     /// Where a range is, behind the branch that was taken where it isn't in bounds.
     fn address_in(&mut self, range: &Range) -> Address {
-        let plan = MemoryPlan::new(&self.memory_type(range.memory), self.tunables());
+        let ty = self.memory_type(range.memory);
+        let plan = MemoryPlan::new(&ty, self.tunables());
+        let guarded = plan.index_check(&ty, INLINE_BULK_MAX) == IndexCheck::Nothing;
         let region = self.region(Region::Heap);
         let flags =
             MemFlagsData::new().with_notrap().with_endianness(Endianness::Little).with_alias_region(Some(region));
@@ -364,7 +366,7 @@ impl FuncTranslator<'_> {
         let sum = self.builder.ins().iadd(base, range.index);
         // Behind a mispredicted branch, the null page is what is accessed; where there are guards, nobody else's memory is near.
         let base = match range.beyond {
-            Some(beyond) if self.tunables().spectre_mitigation && plan.bounds != Bounds::Guarded => {
+            Some(beyond) if self.tunables().spectre_mitigation && !guarded => {
                 let null = self.builder.ins().iconst(types::I64, 0);
                 self.builder.ins().select_spectre_guard(beyond, null, sum)
             }
