@@ -9,6 +9,7 @@ use ampoule::{
     Config, Engine, Error, Extern, Func, FuncType, Global, GlobalType, Instance, Module, Store, TrapCode, Val, ValType,
 };
 use std::fmt::Write;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -200,6 +201,42 @@ fn growth_of_a_memory_ends_when_its_call_does() {
 fn an_instance_that_is_made_in_a_call_ends_with_it() {
     let module = module(r#"(module (import "" "" (func $make)) (func (export "f") (loop call $make (br 0))))"#);
     expect_short_overrun(&module, "f", &[], work);
+}
+
+/// The first instance finds out what all have in common, in portions as well.
+#[test]
+fn the_first_instance_of_a_large_module_ends_with_its_call() {
+    let engine = engine();
+    let segments = (0..60).map(|_| format!("(elem (i32.const 0) func {})", "$f ".repeat(60_000))).collect::<String>();
+    let large = format!("(module (table 100000 funcref) (func $f) {segments})");
+    let caller = r#"(module (import "" "" (func $make)) (func (export "f") call $make))"#;
+    let caller = Module::new(&engine, caller.as_bytes()).unwrap();
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let large = Module::new(&engine, large.as_bytes()).unwrap();
+        let mut store = Store::new(&engine);
+        store.set_epoch_deadline(1);
+        let token = store.cancel_token().unwrap();
+        let generation = token.generation();
+        let took = Arc::new(Mutex::new(None));
+        let noted = took.clone();
+        let make = Func::new(&mut store, &FuncType::new([], []), move |mut host_caller, _, _| {
+            assert!(token.cancel(generation));
+            let clock = clock_of_this_thread();
+            let start = clock();
+            let made = Instance::new(host_caller.store(), &large, &[]);
+            *noted.lock().unwrap() = Some(clock() - start);
+            made.map(|_| ())
+        });
+        let instance = Instance::new(&mut store, &caller, &[Extern::Func(make.unwrap())]).unwrap();
+        let error = instance.get_func(&store, "f").unwrap().call(&mut store, &[], &mut []).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Cancelled(CancelCause::Token)), "{error:?}");
+        best = best.min(took.lock().unwrap().take().expect("it was called"));
+        if best < LONGEST_WORK {
+            break;
+        }
+    }
+    assert!(best < LONGEST_WORK, "{best:?} beyond the deadline");
 }
 
 /// One function whose compilation takes seconds, called by `f`.

@@ -39,6 +39,7 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
     if module.engine().pool().is_some() && holds_references(module) {
         store.claim_gc_heap()?;
     }
+    module.prepare(&|| store.check_interrupted())?;
     let position = allocate(store, module, imports)?;
     let instance: *mut InstanceData = &mut *store.instances.list[position as usize];
     // SAFETY: the record is boxed and stays in the store (its invariant 3), linked by now.

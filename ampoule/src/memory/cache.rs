@@ -289,7 +289,7 @@ mod tests {
 
     fn image(cache: &MemoryCache, seed: u8) -> (Arc<MemoryImage>, Vec<u8>) {
         let data: Vec<u8> = (0..300_000).map(|i| (i % 241) as u8 ^ seed).collect();
-        let image = MemoryImage::new(16 * WASM_PAGE, &[(70_001, &data)], cache).unwrap().unwrap();
+        let image = MemoryImage::new(16 * WASM_PAGE, &[(70_001, &data)], cache, &|| Ok(())).unwrap().unwrap();
         let mut contents = vec![0; 16 * WASM_PAGE];
         contents[70_001..370_001].copy_from_slice(&data);
         (image, contents)

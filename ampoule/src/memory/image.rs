@@ -1,9 +1,11 @@
 //! The initial contents of a module's memory, as a file that instances map privately: copied on write, a page at a time.
 
+use crate::error::Error;
 use crate::memory::cache::{MemoryCache, WeakMemoryCache};
-use crate::memory::linear::MemoryError;
 use ampoule_machine::os::mmap::{Access, Mapping, PAGE, write_at};
 use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::io::Errno;
+use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
@@ -29,6 +31,30 @@ impl ImagePolicy {
     pub(crate) const LOST_PAGES: Self = Self { copied_bytes: 0, sparse_bytes: 1 << 20 };
 }
 
+/// Asked now and then by what takes long, for whether to go on: for the error that ends it, if not.
+pub(crate) type Check<'a> = &'a dyn Fn() -> Result<(), Error>;
+
+/// Bytes that are written before it is asked again.
+const PORTION: usize = 1 << 20;
+
+/// Why there is no image.
+enum NoImage {
+    System,
+    Interrupted(Error),
+}
+
+impl From<Errno> for NoImage {
+    fn from(_: Errno) -> Self {
+        Self::System
+    }
+}
+
+impl From<io::Error> for NoImage {
+    fn from(_: io::Error) -> Self {
+        Self::System
+    }
+}
+
 /// Contents of one memory at the time when its instance starts, all zeros around them.
 ///
 /// 1. `file` is sealed: its length and its bytes never change.
@@ -47,25 +73,39 @@ pub struct MemoryImage {
 impl MemoryImage {
     /// The image of a memory of at least `byte_len` bytes in which the pieces (offset, bytes) were written in their order.
     ///
-    /// `None` where an image does not pay: little data, data spread thinly, or pieces that don't fit. The instance then
-    /// copies the pieces, and finds out what doesn't fit.
+    /// `None` where an image does not pay: little data, data spread thinly, or pieces that don't fit; and where the system has no memory or
+    /// file descriptor for it. The instance then copies the pieces, and finds out what doesn't fit.
     ///
     /// # Errors
-    /// [`MemoryError::System`] where the system has no memory or file descriptor for it; copying still works then.
+    /// Those of `check`, which is asked before each portion that is written. Nothing is left then.
     pub fn new(
         byte_len: usize,
         pieces: &[(u64, &[u8])],
         cache: &MemoryCache,
-    ) -> Result<Option<Arc<Self>>, MemoryError> {
+        check: Check<'_>,
+    ) -> Result<Option<Arc<Self>>, Error> {
         let Some(span) = worthwhile_span(byte_len, pieces, cache.image_policy()) else { return Ok(None) };
+        match Self::of_span(span, pieces, cache, check) {
+            Ok(image) => Ok(Some(image)),
+            Err(NoImage::Interrupted(error)) => Err(error),
+            Err(NoImage::System) => Ok(None),
+        }
+    }
+
+    fn of_span(
+        span: Range<usize>,
+        pieces: &[(u64, &[u8])],
+        cache: &MemoryCache,
+        check: Check<'_>,
+    ) -> Result<Arc<Self>, NoImage> {
         let file = rustix::fs::memfd_create("ampoule-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         rustix::fs::ftruncate(&file, span.len() as u64)?;
-        write_pieces(&file, &span, pieces)?;
+        write_pieces(&file, &span, pieces, check)?;
         rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
         let view = Mapping::private_file(&file, span.len(), Access::Read)?;
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Some(Arc::new(Self { id, file, view, range: span, cache: cache.downgrade() })))
+        Ok(Arc::new(Self { id, file, view, range: span, cache: cache.downgrade() }))
     }
 
     /// Unlike that of any other image of the process, ever.
@@ -102,18 +142,24 @@ impl Drop for MemoryImage {
 
 /// Writes the pieces, which lie in `span` where they aren't empty, to a file that holds it. Takes no more system calls and page
 /// faults together than the span has pages: a module may consist of segments of a few bytes.
-fn write_pieces(file: &OwnedFd, span: &Range<usize>, pieces: &[(u64, &[u8])]) -> Result<(), MemoryError> {
+fn write_pieces(file: &OwnedFd, span: &Range<usize>, pieces: &[(u64, &[u8])], check: Check<'_>) -> Result<(), NoImage> {
     // An empty piece may lie anywhere.
     let pieces = pieces.iter().filter(|(_, bytes)| !bytes.is_empty());
-    if pieces.clone().count() <= span.len() / PAGE {
-        for &(offset, bytes) in pieces {
-            write_at(file, bytes, offset - span.start as u64)?;
+    let few = pieces.clone().count() <= span.len() / PAGE;
+    let portions = pieces.flat_map(|&(offset, bytes)| {
+        let starts = (0..).step_by(PORTION).map(move |start| offset as usize - span.start + start);
+        starts.zip(bytes.chunks(PORTION))
+    });
+    if few {
+        for (at, bytes) in portions {
+            check().map_err(NoImage::Interrupted)?;
+            write_at(file, bytes, at as u64)?;
         }
         return Ok(());
     }
     let mapping = Mapping::shared_file(file, span.len(), Access::ReadWrite)?;
-    for &(offset, bytes) in pieces {
-        let at = offset as usize - span.start;
+    for (at, bytes) in portions {
+        check().map_err(NoImage::Interrupted)?;
         assert!(at + bytes.len() <= mapping.len(), "a span holds every piece");
         // SAFETY: just checked; the mapping is writable, and new.
         unsafe { mapping.base().add(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
@@ -188,7 +234,7 @@ mod tests {
     #[test]
     fn later_pieces_win() {
         let cache = MemoryCache::new();
-        let image = MemoryImage::new(1 << 20, &[(0, BIG), (10, &[2, 3])], &cache).unwrap().unwrap();
+        let image = MemoryImage::new(1 << 20, &[(0, BIG), (10, &[2, 3])], &cache, &|| Ok(())).unwrap().unwrap();
         let mut bytes = [0u8; 13];
         // SAFETY: `bytes` is ours and writable.
         unsafe { image.copy(0..13, bytes.as_mut_ptr()) };
@@ -203,7 +249,7 @@ mod tests {
         let mut pieces: Vec<_> = words.iter().zip(0..).map(|(word, at)| (5000 + at * 4, &word[..])).collect();
         pieces.insert(0, (5001, BIG));
         pieces.insert(7, (1 << 20, &[]));
-        let image = MemoryImage::new(1 << 20, &pieces, &cache).unwrap().unwrap();
+        let image = MemoryImage::new(1 << 20, &pieces, &cache, &|| Ok(())).unwrap().unwrap();
         let mut expected = vec![0; 1 << 20];
         pieces.iter().for_each(|&(at, bytes)| expected[at as usize..][..bytes.len()].copy_from_slice(bytes));
         let mut bytes = vec![0u8; image.range().len()];
@@ -213,12 +259,33 @@ mod tests {
     }
 
     #[test]
+    fn an_image_is_given_up_between_portions() {
+        let (cache, asked) = (MemoryCache::new(), std::cell::Cell::new(0));
+        let check = |most: u32| {
+            asked.set(asked.get() + 1);
+            if asked.get() > most { Err(Error::message("enough")) } else { Ok(()) }
+        };
+        let large = vec![1; 10 * PORTION];
+        // As one piece, and as so many that they are written through a mapping.
+        let small: Vec<(u64, &[u8])> = (0..1 << 16).map(|at| (at, &BIG[..64])).collect();
+        for (pieces, times) in [(&[(5000, &large[..])][..], 10), (&small, 1 << 16)] {
+            for most in [0, 3, times - 1] {
+                asked.set(0);
+                let error = MemoryImage::new(16 * PORTION, pieces, &cache, &|| check(most)).unwrap_err();
+                assert_eq!((error.to_string(), asked.get()), ("enough".to_string(), most + 1));
+            }
+            asked.set(0);
+            assert!(MemoryImage::new(16 * PORTION, pieces, &cache, &|| check(times)).unwrap().is_some());
+        }
+    }
+
+    #[test]
     fn nobody_can_change_the_file() {
         let cache = MemoryCache::new();
         let many: Vec<(u64, &[u8])> = (0..100 << 10).map(|at| (at, &BIG[..1])).collect();
-        let image = MemoryImage::new(1 << 20, &many, &cache).unwrap().unwrap();
+        let image = MemoryImage::new(1 << 20, &many, &cache, &|| Ok(())).unwrap().unwrap();
         assert_eq!(rustix::io::pwrite(image.file(), b"x", 0), Err(rustix::io::Errno::PERM));
-        let image = MemoryImage::new(1 << 20, &[(0, BIG)], &cache).unwrap().unwrap();
+        let image = MemoryImage::new(1 << 20, &[(0, BIG)], &cache, &|| Ok(())).unwrap().unwrap();
         assert_eq!(rustix::io::pwrite(image.file(), b"x", 0), Err(rustix::io::Errno::PERM));
         assert_eq!(rustix::fs::ftruncate(image.file(), 0), Err(rustix::io::Errno::PERM));
     }

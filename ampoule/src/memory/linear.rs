@@ -360,7 +360,7 @@ mod tests {
     fn a_memory_with_an_image_moves_with_it() {
         let (ty, cache) = (ty(4, None), MemoryCache::new());
         let data: Vec<u8> = (0..100_000).map(|i| (i % 251) as u8).collect();
-        let image = MemoryImage::new(4 * PAGE, &[(10_000, &data)], &cache).unwrap().unwrap();
+        let image = MemoryImage::new(4 * PAGE, &[(10_000, &data)], &cache, &|| Ok(())).unwrap().unwrap();
         let mut memory = LinearMemory::new(&ty, MemoryPlan::new(&ty, &small()), Some(&image), &cache).unwrap();
         // SAFETY: all inside the memory.
         unsafe {

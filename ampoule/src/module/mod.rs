@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::backtrace::{Frame, Source, Symbolicate};
 use crate::memory::cache::MemoryCache;
-use crate::memory::image::MemoryImage;
+use crate::memory::image::{Check, MemoryImage};
 use crate::module::code_table::ModuleCode;
 #[cfg(feature = "compiler")]
 use crate::module::compile::{ModuleCompiler, code_capacity};
@@ -100,14 +100,17 @@ impl ModuleBytes {
     }
 }
 
+/// For each memory or table of a module's own, its initial contents where they are ready-made.
+type Images<T> = Box<[Option<T>]>;
+
 /// What every instantiation of a module has in common.
 pub(crate) struct InstantiationPlan {
     /// For each memory of the module's own, its initial content where that can be mapped.
-    pub(crate) images: Box<[Option<Arc<MemoryImage>>]>,
+    pub(crate) images: Images<Arc<MemoryImage>>,
     /// Data segments before this one are in the images.
     pub(crate) first_data: usize,
     /// For each table of the module's own, what its lazy elements stand for.
-    pub(crate) tables: Box<[Option<LazyImage>]>,
+    pub(crate) tables: Images<LazyImage>,
     /// Element segments before this one are in the tables.
     pub(crate) first_elem: usize,
 }
@@ -396,17 +399,33 @@ impl Module {
         std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&frame.code))
     }
 
+    /// What every instantiation has in common, once [`Module::prepare`] has made it.
     pub(crate) fn plan(&self) -> &InstantiationPlan {
-        self.0.plan.get_or_init(|| {
-            let module = &*self.0.description;
-            let (images, first_data) = if self.0.engine.config().memory_init_cow {
-                memory_images(module, &self.0.bytes, self.0.engine.instance_memories())
-            } else {
-                (module.memories[module.num_imported_memories..].iter().map(|_| None).collect(), 0)
-            };
-            let (tables, first_elem) = table_images(module);
-            InstantiationPlan { images, first_data, tables, first_elem }
-        })
+        self.0.plan.get().expect("an instantiation prepares its module first")
+    }
+
+    /// Makes the plan, unless it is there. Another thread that makes it at the same time doesn't wait: it could not be woken.
+    ///
+    /// # Errors
+    /// Those of `check`, which is asked before each portion of work.
+    pub(crate) fn prepare(&self, check: Check<'_>) -> Result<(), Error> {
+        if self.0.plan.get().is_none() {
+            let plan = self.make_plan(check)?;
+            self.0.plan.get_or_init(|| plan);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn make_plan(&self, check: Check<'_>) -> Result<InstantiationPlan, Error> {
+        let module = &*self.0.description;
+        let (images, first_data) = if self.0.engine.config().memory_init_cow {
+            memory_images(module, &self.0.bytes, self.0.engine.instance_memories(), check)?
+        } else {
+            (module.memories[module.num_imported_memories..].iter().map(|_| None).collect(), 0)
+        };
+        let (tables, first_elem) = table_images(module, check)?;
+        Ok(InstantiationPlan { images, first_data, tables, first_elem })
     }
 }
 
@@ -533,12 +552,14 @@ fn memory_images(
     module: &ModuleDescription,
     bytes: &ModuleBytes,
     cache: &MemoryCache,
-) -> (Box<[Option<Arc<MemoryImage>>]>, usize) {
+    check: Check<'_>,
+) -> Result<(Images<Arc<MemoryImage>>, usize), Error> {
     let own = &module.memories[module.num_imported_memories..];
     let mut pieces: Vec<Vec<(u64, &[u8])>> = vec![Vec::new(); own.len()];
     let mut first_data = module.datas.len();
     for (position, data) in module.datas.iter().enumerate() {
         let Some((memory, offset)) = &data.active else { continue };
+        check()?;
         let content = bytes.range(&data.bytes);
         let place = memory.index().checked_sub(module.num_imported_memories).zip(offset.constant_offset()).filter(
             |&(own_index, at)| {
@@ -555,23 +576,20 @@ fn memory_images(
         };
         pieces[own_index].push((at, content));
     }
-    // Where the system has no file for an image, copying still works.
-    let images: Option<Vec<_>> = pieces
-        .iter()
-        .zip(own)
-        .map(|(pieces, ty)| {
-            if pieces.is_empty() {
-                return Some(None);
-            }
-            let len = usize::try_from(ty.min_byte_len()?).ok()?;
-            MemoryImage::new(len, pieces, cache).ok().flatten().map(Some)
-        })
-        .collect();
-    match images {
-        Some(images) => (images.into(), first_data),
-        // An image that doesn't pay for one memory: every segment is copied, in order.
-        None => (own.iter().map(|_| None).collect(), 0),
+    let mut images = Vec::with_capacity(own.len());
+    for (pieces, ty) in pieces.iter().zip(own) {
+        let len = ty.min_byte_len().and_then(|len| usize::try_from(len).ok());
+        let image = match len.filter(|_| !pieces.is_empty()) {
+            Some(len) => MemoryImage::new(len, pieces, cache, check)?,
+            None => None,
+        };
+        if image.is_none() && !pieces.is_empty() {
+            // An image that doesn't pay for one memory, or that the system has no file for: every segment is copied, in order.
+            return Ok((own.iter().map(|_| None).collect(), 0));
+        }
+        images.push(image);
     }
+    Ok((images.into(), first_data))
 }
 
 /// Elements a lazy table image may have: segments that lie farther behind are written.
@@ -583,7 +601,7 @@ const MAX_LAZY_ELEMENTS_PER_ITEM: usize = 4;
 const SPARSE_LAZY_ELEMENTS: usize = 1 << 10;
 
 /// What each own table's elements stand for, where the leading element segments tell it without running anything.
-fn table_images(module: &ModuleDescription) -> (Box<[Option<LazyImage>]>, usize) {
+fn table_images(module: &ModuleDescription, check: Check<'_>) -> Result<(Images<LazyImage>, usize), Error> {
     let own = &module.tables[module.num_imported_tables..];
     /// What is known of one table.
     #[derive(Clone, Default)]
@@ -596,19 +614,17 @@ fn table_images(module: &ModuleDescription) -> (Box<[Option<LazyImage>]>, usize)
     let mut first_elem = module.elems.len();
     for (position, elem) in module.elems.iter().enumerate() {
         let ElemMode::Active(table, offset) = &elem.mode else { continue };
-        let place = table
-            .index()
-            .checked_sub(module.num_imported_tables)
-            .zip(offset.constant_offset())
-            .zip(functions_of(&elem.items));
-        let fitting = place.filter(|&((own_index, at), ref items)| {
+        let items = &elem.items;
+        let place = table.index().checked_sub(module.num_imported_tables).zip(offset.constant_offset());
+        let fitting = place.filter(|&(own_index, at)| {
             let items_before = images[own_index].as_ref().map_or(0, |image| image.items);
             let most = ((items_before + items.len()) * MAX_LAZY_ELEMENTS_PER_ITEM).max(SPARSE_LAZY_ELEMENTS);
             let end = at.checked_add(items.len() as u64);
             matches!(module.table_inits[own_index], TableInit::Null)
                 && end.is_some_and(|end| end <= own[own_index].min.min(most.min(MAX_LAZY_ELEMENTS) as u64))
         });
-        let Some(((own_index, at), items)) = fitting else {
+        let fitting = if are_functions(items, check)? { fitting } else { None };
+        let Some((own_index, at)) = fitting else {
             first_elem = position;
             break;
         };
@@ -617,21 +633,80 @@ fn table_images(module: &ModuleDescription) -> (Box<[Option<LazyImage>]>, usize)
         if image.elements.len() < end {
             image.elements.resize(end, None);
         }
-        image.elements[at as usize..end].copy_from_slice(&items);
+        for (start, to) in (0..).step_by(PORTION).zip(image.elements[at as usize..end].chunks_mut(PORTION)) {
+            check()?;
+            let from = start..start + to.len();
+            match items {
+                ElemItems::Funcs(funcs) => to.iter_mut().zip(&funcs[from]).for_each(|(to, &func)| *to = Some(func)),
+                ElemItems::Exprs(exprs) => {
+                    to.iter_mut().zip(&exprs[from]).for_each(|(to, expr)| *to = function_of(expr).flatten());
+                }
+            }
+        }
         image.items += items.len();
     }
-    (images.into_iter().map(|image| image.map(|image| image.elements.into())).collect(), first_elem)
+    let shared = |image: Option<Image>| check().map(|()| image.map(|image| image.elements.into()));
+    Ok((images.into_iter().map(shared).collect::<Result<_, _>>()?, first_elem))
 }
 
-/// The elements of a segment, where each is a function or null.
-fn functions_of(items: &ElemItems) -> Option<Vec<Option<FuncIndex>>> {
-    let of_expr = |expr: &ConstExpr| match *expr.ops {
+/// Elements that are read or written before it is asked whether to go on.
+const PORTION: usize = 1 << 16;
+
+/// Whether every element of a segment is a function or null.
+fn are_functions(items: &ElemItems, check: Check<'_>) -> Result<bool, Error> {
+    let ElemItems::Exprs(exprs) = items else { return Ok(true) };
+    for part in exprs.chunks(PORTION) {
+        check()?;
+        if !part.iter().all(|expr| function_of(expr).is_some()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The function or null that an element is, if it is one.
+fn function_of(expr: &ConstExpr) -> Option<Option<FuncIndex>> {
+    match *expr.ops {
         [ConstOp::RefFunc(func)] => Some(Some(func)),
         [ConstOp::RefNull(ampoule_core::types::RefType::Func)] => Some(None),
         _ => None,
-    };
-    match items {
-        ElemItems::Funcs(funcs) => Some(funcs.iter().copied().map(Some).collect()),
-        ElemItems::Exprs(exprs) => exprs.iter().map(of_expr).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Engine};
+    use std::cell::Cell;
+
+    #[test]
+    fn a_plan_is_given_up_between_portions() {
+        // Elements of both forms, and data; half a million and two million of them.
+        let wat = format!(
+            r#"(module (table 600000 funcref) (memory 40) (func $f)
+                (elem (i32.const 0) func {}) (elem (i32.const 300000) funcref {}) (data (i32.const 9) "{}"))"#,
+            "$f ".repeat(300_000),
+            "(ref.func $f) ".repeat(200_000),
+            "x".repeat(2_000_000)
+        );
+        let module = Module::new(&Engine::new(&Config::default()).unwrap(), wat.as_bytes()).unwrap();
+        let asked = Cell::new(0);
+        let check = |most: usize| {
+            asked.set(asked.get() + 1);
+            if asked.get() > most { Err(Error::message("enough")) } else { Ok(()) }
+        };
+        let portions = (300_000 + 2 * 200_000) / PORTION + 2;
+        for most in [0, 1, 2, portions] {
+            asked.set(0);
+            let error = module.prepare(&|| check(most)).unwrap_err();
+            assert_eq!((error.to_string(), asked.get()), ("enough".to_string(), most + 1));
+            assert!(module.0.plan.get().is_none());
+        }
+        module.prepare(&|| Ok(())).unwrap();
+        let plan = module.plan();
+        assert_eq!((plan.first_data, plan.first_elem), (1, 2));
+        let table = plan.tables[0].as_ref().unwrap();
+        assert_eq!((table.len(), table.iter().flatten().count()), (500_000, 500_000));
+        assert!(plan.images[0].is_some());
     }
 }

@@ -40,7 +40,7 @@ fn bytes(memory: &LinearMemory) -> &mut [u8] {
 
 fn image(pool: &MemoryCache, seed: u8) -> (Arc<MemoryImage>, Vec<u8>) {
     let data: Vec<u8> = (0..300_000).map(|i| (i % 241) as u8 ^ seed).collect();
-    let image = MemoryImage::new(16 * PAGE, &[(70_001, &data)], pool).unwrap().unwrap();
+    let image = MemoryImage::new(16 * PAGE, &[(70_001, &data)], pool, &|| Ok(())).unwrap().unwrap();
     let mut contents = vec![0; 16 * PAGE];
     contents[70_001..370_001].copy_from_slice(&data);
     (image, contents)
