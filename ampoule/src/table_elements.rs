@@ -5,7 +5,7 @@
 //! guest grows a table by, is therefore address space, not memory.
 
 use ampoule_machine::os::mmap::{Access, Mapping, PAGE};
-use ampoule_machine::os::pagemap;
+use ampoule_machine::os::pagemap::{self, ScanBuffer};
 use std::ops::{Deref, DerefMut};
 
 /// Tables of more bytes than this are mappings. Up to here, overwriting is cheaper than two system calls and a fault for each page.
@@ -88,8 +88,9 @@ impl Elements {
         // Reading a page that was never written would be a fault for each, so the system is asked which were.
         let start = mapping.base() as usize;
         let (mut at, end) = (start, start + (len * WORD).next_multiple_of(PAGE));
+        let mut buffer = ScanBuffer::default();
         while at < end {
-            let Some(written) = pagemap::written_pages(at, end, usize::MAX / PAGE) else { break };
+            let Some(written) = pagemap::written_pages(at, end, usize::MAX / PAGE, &mut buffer) else { break };
             for range in written.ranges() {
                 visit_all(&self[(range.start - start) / WORD..((range.end - start) / WORD).min(*len)]);
             }

@@ -7,7 +7,7 @@
 
 use crate::memory::image::{ImagePolicy, MemoryImage};
 use crate::memory::linear::MemoryError;
-use crate::memory::space::{Space, SpaceRequest, SpaceSource};
+use crate::memory::space::{ExtraResidence, Space, SpaceRequest, SpaceSource};
 use ampoule_machine::os::reservation::Reservation;
 use ampoule_machine::os::sync::{Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
@@ -133,7 +133,7 @@ impl SpaceSource for Shared {
     /// Cleans the space and keeps it if there is room.
     fn give_back(&self, mut space: Space, image: Option<Arc<MemoryImage>>) {
         let Some(resident_bytes) = self.resident_bytes_allowed(&space) else { return };
-        match space.clean(image.as_deref(), resident_bytes) {
+        match space.clean(image.as_deref(), resident_bytes, ExtraResidence::NONE) {
             Ok(()) => self.keep(space),
             // Dropping unmaps it, contents and all.
             Err(_) => drop(space),

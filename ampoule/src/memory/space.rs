@@ -9,7 +9,7 @@
 use crate::memory::image::{ImagePolicy, MemoryImage};
 use crate::memory::linear::MemoryError;
 use ampoule_machine::os::mmap::PAGE;
-use ampoule_machine::os::pagemap;
+use ampoule_machine::os::pagemap::{self, ScanBuffer};
 use ampoule_machine::os::reservation::{Reservation, round_up_to_pages};
 use std::fmt::Debug;
 use std::ops::Range;
@@ -49,6 +49,18 @@ impl SpaceRequest<'_> {
     pub(crate) fn image_id(&self) -> u64 {
         self.image.map_or(0, MemoryImage::id)
     }
+}
+
+/// What may stay resident of a space beyond a fixed number of bytes: all that was written, where that is little.
+pub(crate) struct ExtraResidence<'a> {
+    /// So many bytes are little.
+    pub(crate) most: usize,
+    /// Told the bytes that were written, says whether they may stay. Not asked for more than `most`.
+    pub(crate) claim: &'a dyn Fn(usize) -> bool,
+}
+
+impl ExtraResidence<'_> {
+    pub(crate) const NONE: Self = Self { most: 0, claim: &|_| false };
 }
 
 /// Where memories take their spaces from, and give them back to when they are dropped.
@@ -139,8 +151,13 @@ impl Space {
         Ok(())
     }
 
-    /// Makes every byte read as in a new space with the same image, leaving at most `resident_bytes` resident.
-    pub(crate) fn clean(&mut self, image: Option<&MemoryImage>, resident_bytes: usize) -> Result<(), MemoryError> {
+    /// Makes every byte read as in a new space with the same image, leaving at most `resident_bytes` resident, or what `extra` allows.
+    pub(crate) fn clean(
+        &mut self,
+        image: Option<&MemoryImage>,
+        resident_bytes: usize,
+        extra: ExtraResidence<'_>,
+    ) -> Result<(), MemoryError> {
         debug_assert_eq!(self.image, image.map(MappedImage::of));
         let accessible = self.reservation.accessible();
         if image.is_none() && accessible <= OVERWRITTEN_BYTES.min(resident_bytes) {
@@ -151,19 +168,32 @@ impl Space {
         }
         self.resident_bytes = 0;
         let base = self.reservation.base() as usize;
-        let max_pages = resident_bytes / PAGE;
-        let written = (max_pages > 0).then(|| pagemap::written_pages(base, base + accessible, max_pages)).flatten();
-        let Some(written) = written else {
+        let max_pages = resident_bytes.max(extra.most) / PAGE;
+        // One page more than may stay shows whether there are more.
+        let mut buffer = ScanBuffer::default();
+        let scan = |buffer| pagemap::written_pages(base, base + accessible, max_pages.saturating_add(1), buffer);
+        let Some(written) = Some(&mut buffer).filter(|_| max_pages > 0).and_then(scan) else {
             self.reservation.discard(0..accessible)?;
             return Ok(());
         };
-        for range in written.ranges() {
-            self.resident_bytes += range.len();
-            // SAFETY: accessible bytes, and the memory's owner is gone.
-            unsafe { self.restore(range.start - base, range.end - base, image) };
-        }
         let scanned = written.scanned_end() - base;
-        self.reservation.discard(scanned..accessible)?;
+        let written_bytes: usize = written.ranges().map(|range| range.len()).sum();
+        let all = scanned == accessible
+            && (written_bytes <= resident_bytes || written_bytes <= extra.most && (extra.claim)(written_bytes));
+        let mut rest = if all { written_bytes } else { resident_bytes - resident_bytes % PAGE };
+        let mut discarded = scanned..accessible;
+        for range in written.ranges() {
+            let (start, len) = (range.start - base, range.len().min(rest));
+            // SAFETY: accessible bytes, and the memory's owner is gone.
+            unsafe { self.restore(start, start + len, image) };
+            self.resident_bytes += len;
+            rest -= len;
+            if len < range.len() {
+                discarded.start = start + len;
+                break;
+            }
+        }
+        self.reservation.discard(discarded)?;
         Ok(())
     }
 

@@ -416,7 +416,9 @@ wasmtime_pooling_allocation_config_async_stack_keep_resident_set(
 #endif // WASMTIME_FEATURE_ASYNC
 
 /// How many bytes of a freed memory are zeroed in place rather than returned to
-/// the system. None by default.
+/// the system. None by default. Beside that, a memory of which no more than 128
+/// KiB were written keeps these, as long as unused memories keep no more than 16
+/// MiB this way in all.
 WASM_API_EXTERN void
 wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(
     wasmtime_pooling_allocation_config_t *pool, size_t size);

@@ -14,18 +14,27 @@ use std::ptr::{self, NonNull};
 /// Ranges that one scan finds at most.
 pub const MAX_RANGES: usize = 64;
 
+/// Where [`written_pages`] writes its answer: so much is better not moved about.
+pub struct ScanBuffer([PageRegion; MAX_RANGES]);
+
+impl Default for ScanBuffer {
+    #[inline]
+    fn default() -> Self {
+        Self([PageRegion::default(); MAX_RANGES])
+    }
+}
+
 /// The answer of [`written_pages`].
-pub struct WrittenPages {
-    regions: [PageRegion; MAX_RANGES],
-    len: usize,
+pub struct WrittenPages<'a> {
+    regions: &'a [PageRegion],
     scanned_end: usize,
 }
 
-impl WrittenPages {
+impl WrittenPages<'_> {
     /// Addresses of the pages with contents of their own, in order, up to [`WrittenPages::scanned_end`]. All others up to
     /// there read as zeros, or as the file mapped there.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
-        self.regions[..self.len].iter().map(|region| region.start as usize..region.end as usize)
+        self.regions.iter().map(|region| region.start as usize..region.end as usize)
     }
 
     /// Where the scan ended: at the end of what was asked for, or where it had found enough.
@@ -38,18 +47,18 @@ impl WrittenPages {
 /// pages count as well.
 ///
 /// `None` where the kernel (before 6.7) or a sandbox doesn't answer.
-pub fn written_pages(start: usize, end: usize, max_pages: usize) -> Option<WrittenPages> {
+pub fn written_pages(start: usize, end: usize, max_pages: usize, buffer: &mut ScanBuffer) -> Option<WrittenPages<'_>> {
     static PAGE_MAP: OnceLock<Option<PageMap>> = OnceLock::new();
-    PAGE_MAP.get_or_init(PageMap::open).as_ref()?.scan(start, end, max_pages)
+    PAGE_MAP.get_or_init(PageMap::open).as_ref()?.scan(start, end, max_pages, buffer)
 }
 
 /// Bytes of the pages that have been written, among those of a range that starts where a page does; pages count as a whole, but not
 /// beyond the range. `None` as for [`written_pages`].
 pub fn written_bytes(start: usize, len: usize) -> Option<u64> {
     let (mut at, end) = (start, start + len);
-    let mut sum = 0;
+    let (mut sum, mut buffer) = (0, ScanBuffer::default());
     while at < end {
-        let found = written_pages(at, end.next_multiple_of(PAGE), usize::MAX / PAGE)?;
+        let found = written_pages(at, end.next_multiple_of(PAGE), usize::MAX / PAGE, &mut buffer)?;
         sum += found.ranges().map(|range| (range.end.min(end) - range.start) as u64).sum::<u64>();
         // It always gets further; were that not so, nobody should wait for it.
         at = Some(found.scanned_end()).filter(|&scanned| scanned > at)?;
@@ -84,17 +93,22 @@ impl PageMap {
         Some(Self { file, ours })
     }
 
-    fn scan(&self, start: usize, end: usize, max_pages: usize) -> Option<WrittenPages> {
+    fn scan<'a>(
+        &self,
+        start: usize,
+        end: usize,
+        max_pages: usize,
+        buffer: &'a mut ScanBuffer,
+    ) -> Option<WrittenPages<'a>> {
         // SAFETY: mapped for the process's life. Volatile, as the kernel changes it in a child.
         if unsafe { self.ours.as_ptr().read_volatile() } != 1 {
             return None;
         }
-        let mut found = WrittenPages { regions: [PageRegion::default(); MAX_RANGES], len: 0, scanned_end: start };
         let mut scan = PageMapScan {
             size: size_of::<PageMapScan>() as u64,
             start: start as u64,
             end: end as u64,
-            vec: found.regions.as_mut_ptr() as u64,
+            vec: buffer.0.as_mut_ptr() as u64,
             vec_len: MAX_RANGES as u64,
             max_pages: max_pages as u64,
             // Neither of a file nor the shared page of zeros, but present or swapped out.
@@ -105,11 +119,15 @@ impl PageMap {
             ..PageMapScan::default()
         };
         // SAFETY: the structs are the kernel's (linux/fs.h), and `vec` has room for `vec_len` regions.
-        found.len = unsafe { rustix::ioctl::ioctl(&self.file, Scan(&mut scan)) }.ok()?;
-        found.scanned_end = usize::try_from(scan.walk_end).ok()?;
+        let len = unsafe { rustix::ioctl::ioctl(&self.file, Scan(&mut scan)) }.ok()?;
+        let scanned_end = usize::try_from(scan.walk_end).ok()?;
         // Whoever closed all files of the process may have put another in this place, which answers something else.
-        let sane = found.len <= MAX_RANGES && (start..=end).contains(&found.scanned_end);
-        (sane && found.ranges().all(|range| start <= range.start && range.end <= end)).then_some(found)
+        let found = WrittenPages { regions: buffer.0.get(..len)?, scanned_end };
+        if !(start..=end).contains(&scanned_end) {
+            return None;
+        }
+        let inside = found.ranges().all(|range| start <= range.start && range.start <= range.end && range.end <= end);
+        inside.then_some(found)
     }
 }
 

@@ -10,17 +10,28 @@
 //!
 //! Freed slots are cleaned a batch at a time. A slot that waits for that is neither warm nor in use, and nobody gets it before it
 //! was cleaned; where no other slot is left, who needs one cleans it.
+//!
+//! Of a freed memory, the configured number of bytes stays resident: overwritten, not given back to the system. A memory of which little
+//! was written keeps all of its pages, also where nothing is configured, while those of all unused slots together are within an allowance:
+//! giving 16 pages back and faulting them in again takes 15 times as long as overwriting them.
 
 use super::PoolConfig;
 use crate::error::{Error, ErrorKind};
 use crate::memory::image::{ImagePolicy, MemoryImage};
 use crate::memory::linear::MemoryError;
-use crate::memory::space::{Space, SpaceRequest, SpaceSource};
+use crate::memory::space::{ExtraResidence, Space, SpaceRequest, SpaceSource};
 use ampoule_machine::os::mmap::{Mapping, PAGE};
 use ampoule_machine::os::reservation::{Reservation, round_up_to_pages};
 use ampoule_machine::os::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A memory of which no more was written keeps its pages.
+pub(super) const SMALL_USE_BYTES: usize = 128 << 10;
+
+/// Beyond what is configured, so many bytes stay resident in all unused slots together.
+pub(super) const SMALL_USES_BYTES: usize = 16 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -32,6 +43,8 @@ pub(crate) struct MemoryPool {
     max_byte_len: usize,
     reserved: usize,
     guard: usize,
+    /// What is left of [`SMALL_USES_BYTES`].
+    allowance: AtomicUsize,
     slots: Mutex<Slots>,
 }
 
@@ -80,6 +93,7 @@ impl MemoryPool {
             max_byte_len: round_up_to_pages(most).ok_or_else(too_large)?,
             reserved,
             guard,
+            allowance: AtomicUsize::new(SMALL_USES_BYTES),
             slots: Mutex::new(Slots { in_use: 0, warm: VecDeque::new(), dirty: Vec::new(), rest }),
         })
     }
@@ -95,22 +109,41 @@ impl MemoryPool {
             return Err(MemoryError::NoneLeft(self.total));
         }
         slots.in_use += 1;
-        if let Some(space) = slots.best_warm(request, self.max_warm) {
-            return Ok(space);
-        }
-        if let Some(space) = slots.cold(self.reserved, self.guard).or_else(|| slots.warm.pop_front()) {
-            return Ok(space);
-        }
-        let dirty = slots.dirty.pop();
+        let space = slots
+            .best_warm(request, self.max_warm)
+            .or_else(|| slots.cold(self.reserved, self.guard))
+            .or_else(|| slots.warm.pop_front());
+        let dirty = if space.is_none() { slots.dirty.pop() } else { None };
         drop(slots);
-        if let Some((mut space, image)) = dirty
-            && space.clean(image.as_deref(), self.keep_resident).is_ok()
-        {
+        let clean = || dirty.and_then(|(mut space, image)| self.clean(&mut space, image.as_deref()).then_some(space));
+        if let Some(space) = space.or_else(clean) {
+            self.leaves(&space);
             return Ok(space);
         }
         // Another thread is cleaning slots at this moment, or one was lost to an error of the system.
         let reservation = Reservation::new(self.reserved, self.guard).inspect_err(|_| self.lock().in_use -= 1)?;
         Ok(Space::new(reservation))
+    }
+
+    /// Makes a slot as new, and says whether that was possible: one that couldn't be cleaned is unmapped with all that is in it.
+    fn clean(&self, space: &mut Space, image: Option<&MemoryImage>) -> bool {
+        let claim = |len: usize| {
+            let beyond = len - self.keep_resident;
+            let claimed = self
+                .allowance
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |allowance| allowance.checked_sub(beyond));
+            claimed.is_ok()
+        };
+        let extra = ExtraResidence { most: SMALL_USE_BYTES, claim: &claim };
+        space.reservation.is_intact() && space.clean(image, self.keep_resident, extra).is_ok()
+    }
+
+    /// What a clean slot has of the allowance is free again, when it gets an owner or is unmapped.
+    fn leaves(&self, space: &Space) {
+        let beyond = space.resident_bytes().saturating_sub(self.keep_resident);
+        if beyond > 0 {
+            self.allowance.fetch_add(beyond, Ordering::Relaxed);
+        }
     }
 
     /// Puts clean slots where the next memory finds them.
@@ -120,7 +153,7 @@ impl MemoryPool {
         let rest = slots.rest.as_ref().map_or(0, |rest| rest.len() / (self.reserved + self.guard));
         let free = (self.total - slots.in_use) as usize;
         let excess = (slots.warm.len() + rest).saturating_sub(free).min(slots.warm.len());
-        slots.warm.drain(..excess).collect()
+        slots.warm.drain(..excess).inspect(|space| self.leaves(space)).collect()
     }
 }
 
@@ -176,7 +209,7 @@ impl SpaceSource for MemoryPool {
 
     fn give_back(&self, mut space: Space, image: Option<Arc<MemoryImage>>) {
         if self.batch == 1 {
-            let cleaned = clean(&mut space, image.as_deref(), self.keep_resident);
+            let cleaned = self.clean(&mut space, image.as_deref());
             let mut slots = self.lock();
             slots.in_use -= 1;
             let excess = self.keep(&mut slots, cleaned.then_some(space).into_iter());
@@ -192,7 +225,7 @@ impl SpaceSource for MemoryPool {
         }
         let mut batch = std::mem::take(&mut slots.dirty);
         drop(slots);
-        batch.retain_mut(|(space, image)| clean(space, image.as_deref(), self.keep_resident));
+        batch.retain_mut(|(space, image)| self.clean(space, image.as_deref()));
         let (spaces, images): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let excess = self.keep(&mut self.lock(), spaces.into_iter());
         drop(excess);
@@ -206,6 +239,7 @@ impl SpaceSource for MemoryPool {
         slots.warm = others;
         let forgotten: VecDeque<Space> = forgotten;
         drop(slots);
+        forgotten.iter().for_each(|space| self.leaves(space));
         let plain = |space: &mut Space| {
             let none = SpaceRequest { reserved: self.reserved, guard: self.guard, accessible: 0, image: None };
             space.prepare(&none).is_ok()
@@ -229,6 +263,7 @@ impl SpaceSource for MemoryPool {
         let mut slots = self.lock();
         let (warm, dirty) = (std::mem::take(&mut slots.warm), std::mem::take(&mut slots.dirty));
         drop(slots);
+        warm.iter().for_each(|space| self.leaves(space));
         drop((warm, dirty));
     }
 
@@ -244,9 +279,4 @@ impl SpaceSource for MemoryPool {
     fn image_policy(&self) -> ImagePolicy {
         if self.keep_resident < PAGE { ImagePolicy::LOST_PAGES } else { ImagePolicy::KEPT_PAGES }
     }
-}
-
-/// Whether the slot could be made as new. One that couldn't is unmapped with all that is in it.
-fn clean(space: &mut Space, image: Option<&MemoryImage>, keep_resident: usize) -> bool {
-    space.reservation.is_intact() && space.clean(image, keep_resident).is_ok()
 }

@@ -31,7 +31,8 @@ pub struct PoolConfig {
     pub decommit_batch_size: usize,
     /// Of a freed stack, what is overwritten rather than given back to the system.
     pub async_stack_keep_resident: usize,
-    /// Of a freed memory, what is overwritten rather than given back to the system.
+    /// Of a freed memory, what is overwritten rather than given back to the system. Of one of which little was written (128 KiB) all of that,
+    /// up to 16 MiB over all unused memories.
     pub linear_memory_keep_resident: usize,
     /// The elements of a freed table stay for the next where they take no more than this.
     pub table_keep_resident: usize,

@@ -1,6 +1,6 @@
 //! Claims about pools, made with memories on their own and with whole engines.
 
-use super::memories::MemoryPool;
+use super::memories::{MemoryPool, SMALL_USE_BYTES, SMALL_USES_BYTES};
 use super::*;
 use crate::memory::image::MemoryImage;
 use crate::memory::linear::{LinearMemory, MemoryError};
@@ -149,6 +149,72 @@ fn as_much_stays_resident_as_is_said() {
         // Without a page map nothing can be kept.
         assert!(pool.kept() == (1, kept) || pool.kept() == (1, 0), "{:?}", pool.kept());
     }
+}
+
+/// Few pages are overwritten instead of given back. Whatever of them was written, by whomever, the next owner finds zeros and its image.
+#[test]
+fn no_byte_of_a_small_use_survives_its_owner() {
+    let zeros = vec![0u8; 40 * PAGE];
+    let mut seed = 7u32;
+    let mut random = move |below: usize| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as usize % below
+    };
+    let config = PoolConfig { total_memories: 2, max_unused_warm_slots: 0, ..config() };
+    let pool = pool(&config);
+    let ((image_a, contents_a), (image_b, contents_b)) = (image(&pool, 0), image(&pool, 0x80));
+    let kinds =
+        [(1, None, &zeros), (20, None, &zeros), (16, Some(&image_a), &contents_a), (17, Some(&image_b), &contents_b)];
+    let mut kept = 0;
+    for round in 0..1000 {
+        let (pages, image, expected) = kinds[random(kinds.len())];
+        let mut memory = memory(&pool, pages, image);
+        if random(2) == 0 {
+            memory.grow(random(20) as u64).unwrap();
+        }
+        let bytes = bytes(&memory);
+        let (with_data, rest) = bytes.split_at(expected.len().min(pages as usize * PAGE));
+        assert!(with_data == &expected[..with_data.len()] && rest == &zeros[..rest.len()], "round {round}");
+        // Around what may stay, which is 32 pages of the host; whole pages and single bytes, at the borders of the image, too.
+        for _ in 0..[0, 1, 2, 16, 31, 32, 33, 70][random(8)] {
+            let host_page = match random(4) {
+                0 => 17 + random(2),
+                1 => 90 + random(3),
+                2 => bytes.len() / 4096 - 1 - random(2),
+                _ => random(bytes.len() / 4096),
+            };
+            let Some(page) = bytes.get_mut(host_page * 4096..(host_page + 1) * 4096) else { continue };
+            if random(2) == 0 { page.fill(0xee) } else { page[random(4096)] = !page[0] }
+        }
+        drop(memory);
+        kept += pool.kept().1;
+    }
+    // Without a page map nothing can be kept.
+    assert!(kept > 0 || ampoule_machine::os::pagemap::written_bytes(zeros.as_ptr().addr() & !4095, 1).is_none());
+}
+
+#[test]
+fn small_uses_stay_within_an_allowance() {
+    const COUNT: usize = 300;
+    let pool = pool(&PoolConfig { total_memories: COUNT as u32, ..config() });
+    for _ in 0..3 {
+        let memories: Vec<_> = (0..COUNT).map(|_| memory(&pool, 4, None)).collect();
+        memories.iter().for_each(|memory| bytes(memory)[..100 << 10].fill(1));
+        let bases: Vec<_> = memories.iter().map(|memory| memory.base().addr()).collect();
+        drop(memories);
+        let resident = |&base: &usize| ampoule_machine::os::pagemap::written_bytes(base, 4 * PAGE);
+        let Some(resident) = bases.iter().map(resident).sum::<Option<u64>>() else { return };
+        assert_eq!(resident, pool.kept().1 as u64);
+        assert!(resident <= SMALL_USES_BYTES as u64, "{resident}");
+        assert!(resident > (SMALL_USES_BYTES - SMALL_USE_BYTES) as u64, "what slots had is free again: {resident}");
+    }
+    // Of a use that isn't small nothing stays, as is configured.
+    let mut memories: Vec<_> = (0..COUNT).map(|_| memory(&pool, 4, None)).collect();
+    memories.iter().for_each(|memory| bytes(memory)[..SMALL_USE_BYTES + 1].fill(1));
+    memories.truncate(COUNT - 1);
+    assert_eq!(pool.kept(), (1, 0));
+    drop(memories);
+    assert_eq!(pool.kept(), (COUNT, 0));
 }
 
 #[test]
