@@ -102,8 +102,9 @@ impl OptimizingCompiler {
         let mut scratch = self.take_scratch();
         let result = catch_unwind(AssertUnwindSafe(|| {
             let Scratch { context, builder } = &mut *scratch;
+            // What the last function's parts were in is used again.
             context.clear();
-            context.func = Function::with_name_signature(UserFuncName::default(), signature);
+            context.func.signature = signature;
             let builder = FunctionBuilder::new(&mut context.func, builder);
             let inlined = build(builder, self.generators.of(effort))?;
             self.finish(context, effort, inlined)

@@ -88,6 +88,7 @@ pub(super) fn translate_function(
         builtins: HashMap::new(),
         functions: HashMap::new(),
         signatures: HashMap::new(),
+        regions: Vec::new(),
     };
     t.declare_locals(entry, body)?;
     let reader = body.get_operators_reader()?;

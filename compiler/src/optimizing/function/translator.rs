@@ -54,6 +54,8 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) builtins: HashMap<Builtin, ir::FuncRef>,
     pub(super) functions: HashMap<FuncIndex, ir::FuncRef>,
     pub(super) signatures: HashMap<TypeIndex, ir::SigRef>,
+    /// The alias regions that have been asked for, by [`Region::id`].
+    pub(super) regions: Vec<Option<AliasRegion>>,
 }
 
 /// One of the enclosing blocks of the operator being translated.
@@ -227,7 +229,14 @@ impl<'a> FuncTranslator<'a> {
 
     /// An alias region, for flags.
     pub(super) fn region(&mut self, region: Region) -> AliasRegion {
-        self.builder.func.dfg.alias_regions.insert(ir::AliasRegionData { user_id: region.id(), description: "".into() })
+        let user_id = region.id();
+        let position = user_id as usize;
+        if self.regions.len() <= position {
+            self.regions.resize(position + 1, None);
+        }
+        let regions = &mut self.builder.func.dfg.alias_regions;
+        *self.regions[position]
+            .get_or_insert_with(|| regions.insert(ir::AliasRegionData { user_id, description: "".into() }))
     }
 
     /// Flags of a load or store that doesn't trap, in a region.
