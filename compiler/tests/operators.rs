@@ -353,6 +353,29 @@ fn a_function_of_many_locals_and_blocks_is_refused_only_if_they_are_references()
     assert_eq!(compile("externref"), Err("the function is too large".to_string()));
 }
 
+/// A function as compilers write it that don't optimize: each statement has locals and blocks of its own.
+#[test]
+fn unoptimized_code_of_any_length_is_optimized() {
+    let statement = |k: usize| {
+        let copies: String =
+            (0..30).map(|j| format!("(local.set {} (local.get {})) ", 31 * k + j + 2, 31 * k + j + 1)).collect();
+        format!(
+            "(local.set {} (local.get 0)) {copies} block (br_if 0 (i32.ne (local.get {}) (i32.const {k})))
+             (local.set 0 (i32.mul (local.get 0) (i32.const 3))) end ",
+            31 * k + 1,
+            31 * k + 31,
+        )
+    };
+    for statements in [100, 1000] {
+        let locals = "i32 ".repeat(31 * statements);
+        let text: String = (0..statements).map(statement).collect();
+        let wat = format!("(module (func (param i32) (result i32) (local {locals}) {text} (local.get 0)))");
+        let code = &compile(&wat, &Tunables::default())[0].code;
+        // A comparison, a branch, a product; no copies.
+        assert!(code.len() < 32 * statements, "{} bytes for {statements} statements", code.len());
+    }
+}
+
 #[test]
 fn thunks_of_many_signatures() {
     use ValType::*;

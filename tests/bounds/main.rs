@@ -140,6 +140,28 @@ fn a_valid_function_compiles_however_large() {
     }
 }
 
+/// A frame has places for what is needed at once, however many values and locals a function has.
+#[test]
+fn a_large_function_runs_within_the_default_stack() {
+    for (shape, n) in [(shapes::results as Shape, 2000), (shapes::unoptimized, 1400), (shapes::locals_and_loops, 10000)]
+    {
+        call(&Engine::new(&Config::new()).unwrap(), &shape(n));
+    }
+}
+
+/// 47,600 locals would take 190 KB, were each in a place of its own.
+#[test]
+fn locals_share_places_in_the_frame_whatever_the_effort() {
+    for least_effort in [false, true] {
+        let engine = engine(|config| {
+            config.tunables.debug_least_effort = least_effort;
+        });
+        let mut config = engine.config().clone();
+        config.max_wasm_stack = 32 << 10;
+        call(&Engine::new(&config).unwrap(), &shapes::unoptimized(1400));
+    }
+}
+
 #[test]
 fn costs_grow_with_the_module_and_no_faster() {
     let wanted = std::env::var("AMPOULE_BOUNDS").ok();

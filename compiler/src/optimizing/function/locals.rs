@@ -6,6 +6,7 @@
 //!
 //! The locals of functions that are inlined come and go, and are variables that are used again.
 
+use super::local_lives;
 use super::translator::{FuncTranslator, LocalPlace};
 use crate::CompileError;
 use crate::optimizing::effort::Effort;
@@ -13,18 +14,49 @@ use crate::optimizing::signature::clif_type;
 use ampoule_core::types::ValType;
 use cranelift_codegen::ir::{self, InstBuilder, Type, Value, types};
 use cranelift_frontend::Variable;
+use std::collections::HashMap;
 use wasmparser::FunctionBody;
+
+/// Functions of more locals have theirs looked at, so that those which are never needed at the same time share a place.
+const SHARED_BEYOND: usize = 64;
 
 impl FuncTranslator<'_> {
     /// Declares parameters and locals, and gives them their first values.
     pub(super) fn declare_locals(&mut self, entry: ir::Block, body: &FunctionBody<'_>) -> Result<(), CompileError> {
         let first = 1 + usize::from(self.return_area.is_some());
-        for (position, &ty) in self.func_type.params().iter().enumerate() {
+        let params = self.func_type.params();
+        for (position, &ty) in params.iter().enumerate() {
             let param = self.builder.block_params(entry)[first + position];
             self.note_type(param, ty);
-            self.declare_local(ty, param);
         }
-        self.declare_zeroed_locals(body)
+        let mut types = params.to_vec();
+        for group in body.get_locals_reader()? {
+            let (count, ty) = group?;
+            let ty = ampoule_core::decode::val_type(ty).map_err(CompileError::new)?;
+            types.resize(types.len() + count as usize, ty);
+        }
+        if types.len() <= SHARED_BEYOND && self.effort != Effort::Least {
+            for (position, &ty) in params.iter().enumerate() {
+                let param = self.builder.block_params(entry)[first + position];
+                self.declare_local(ty, param);
+            }
+            return self.declare_zeroed_locals(body);
+        }
+        let mut places: Vec<Option<LocalPlace>> = vec![None; types.len()];
+        let mut zeros = HashMap::new();
+        for (local, share) in local_lives::shares(&types, params.len(), body)?.into_iter().enumerate() {
+            let ty = types[local];
+            let place = *places[share.place as usize].get_or_insert_with(|| self.local_place(ty));
+            self.locals.places.push((place, ty));
+            if share.from_entry {
+                let value = match params.get(local) {
+                    Some(_) => self.builder.block_params(entry)[first + local],
+                    None => *zeros.entry(ty).or_insert_with(|| self.zero(ty)),
+                };
+                self.write_local(place, value);
+            }
+        }
+        Ok(())
     }
 
     /// Makes the locals of a function that is inlined those that operators name. The answer is for [`FuncTranslator::leave_locals`].
@@ -65,13 +97,18 @@ impl FuncTranslator<'_> {
     }
 
     fn declare_local(&mut self, ty: ValType, value: Value) {
-        let place = if self.effort == Effort::Least && ty != ValType::EXTERNREF {
+        let place = self.local_place(ty);
+        self.write_local(place, value);
+        self.locals.places.push((place, ty));
+    }
+
+    /// A place for a local.
+    fn local_place(&mut self, ty: ValType) -> LocalPlace {
+        if self.effort == Effort::Least && ty != ValType::EXTERNREF {
             LocalPlace::Frame(self.place_in_frame(clif_type(ty)))
         } else {
             LocalPlace::Variable(self.variable(ty))
-        };
-        self.write_local(place, value);
-        self.locals.places.push((place, ty));
+        }
     }
 
     /// A variable that nobody uses.

@@ -9,6 +9,7 @@ mod atomics;
 mod call;
 mod control;
 mod inlining;
+mod local_lives;
 mod locals;
 mod memory;
 mod metering;
