@@ -55,7 +55,7 @@ const ROWS: &[Row] = &[
     row("constants", shapes::constants, 2000, COMPILE),
     row("locals", shapes::locals, 1000, COMPILE),
     row("locals_and_loops", shapes::locals_and_loops, 1000, COMPILE),
-    row("unoptimized", shapes::unoptimized, 350, &[FIRST_CALL]),
+    row("unoptimized", shapes::unoptimized, 350, COMPILE),
     row("inlined", shapes::inlined, 3000, COMPILE),
     row("inlined_locals", shapes::inlined_locals, 1000, COMPILE),
     row("results", shapes::results, 20, COMPILE),

@@ -8,12 +8,13 @@
 //! | translation | values that a few bytes stand for | [`Budget::values`] |
 //! | local variables | variables × blocks | [`Budget::definitions`] |
 //! | optimization | blocks × how deep they are in the tree of dominators | [`DEPTH_MAX`] |
-//! | allocation of registers | instructions × values that are alive at once | [`LIVE_MAX`] |
+//! | allocation of registers | instructions × values that are alive at once | [`LIVE_MAX`], [`LEAST_LIVE_MAX`] |
 //! | noting where blocks start | the square of branches and entries of branch tables | [`EDGES_MAX`] |
 //!
 //! The bounds lie far above what programs have (CPython's interpreter loop, for instance, has 86,457 values, 83,256 definitions and 7,245
 //! edges; its deepest function has 3,429 blocks at a depth of 539; nowhere are more than 118 values alive on average). A function beyond is compiled with the least effort: locals in memory, nothing
-//! inlined, nothing optimized, registers allocated in one pass.
+//! inlined, nothing optimized. Registers are still allocated with care, so that values which are not alive at once share places in the frame.
+//! Only where that is too much, too, they are allocated in one pass, and each value has a place of its own.
 
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{Function, Value};
@@ -58,6 +59,8 @@ impl Effort {
 const DEPTH_MAX: usize = 1024;
 /// How many values are alive on average, at most.
 const LIVE_MAX: usize = 256;
+/// The same with the least effort: a call may hand on a thousand results as parameters of the next, as often as there are calls.
+const LEAST_LIVE_MAX: usize = 1024;
 /// Branches and entries of branch tables, at most.
 const EDGES_MAX: usize = 1 << 14;
 /// In functions with fewer blocks and instructions, the above may be as they like.
@@ -83,7 +86,7 @@ pub(super) fn is_deep(context: &mut Context) -> bool {
 }
 
 /// Whether more values are alive at once than registers can be allocated to in a time like the function's size. It has been optimized.
-pub(super) fn is_crowded(context: &mut Context) -> bool {
+pub(super) fn is_crowded(context: &mut Context, effort: Effort) -> bool {
     context.compute_loop_analysis();
     let Spans { blocks, loops, len } = Spans::of(context);
     let Context { func, loop_analysis, .. } = context;
@@ -110,7 +113,8 @@ pub(super) fn is_crowded(context: &mut Context) -> bool {
         }
     }
     let alive: usize = last_used.iter().zip(&defined).map(|(&last, &first)| (last - first) as usize).sum();
-    alive > LIVE_MAX * (len as usize).max(SMALL)
+    let live_max = if effort == Effort::Least { LEAST_LIVE_MAX } else { LIVE_MAX };
+    alive > live_max * (len as usize).max(SMALL)
 }
 
 /// Until where a value must be kept that is used in a loop: if it comes from outside, until the loop's end.

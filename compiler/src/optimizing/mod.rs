@@ -159,10 +159,15 @@ impl OptimizingCompiler {
                 return Err(CompileError::over_budget());
             }
             context.optimize(isa, &mut control).map_err(|error| failed(&context.func, error))?;
-            if effort::is_crowded(context) {
+            if effort::is_crowded(context, effort) {
                 return Err(CompileError::over_budget());
             }
             isa = self.generators.of_optimized(!effort::is_branchy(&context.func));
+        }
+        if effort == Effort::Least {
+            context.optimize(isa, &mut control).map_err(|error| failed(&context.func, error))?;
+            let crowded = effort::is_crowded(context, effort);
+            isa = if crowded { self.generators.of_single_pass() } else { self.generators.of_optimized(false) };
         }
         context.compile(isa, &mut control).map_err(|error| failed(error.func, error.inner))?;
         let code = context.compiled_code().expect("it was just compiled");

@@ -15,6 +15,8 @@ pub(super) struct CodeGenerators {
     least: OnceLock<OwnedTargetIsa>,
     /// For functions that have been optimized: without and with notes of where blocks start.
     optimized: [OnceLock<OwnedTargetIsa>; 2],
+    /// For functions that have been optimized, and that would take too long otherwise.
+    single_pass: OnceLock<OwnedTargetIsa>,
 }
 
 impl CodeGenerators {
@@ -35,20 +37,23 @@ impl CodeGenerators {
         if full.pointer_bits() != 64 || full.triple().architecture.to_string() != arch::NAME {
             return Err(CompileError::new(format!("target `{}` is not supported", full.triple())));
         }
-        Ok(Self { builder, shared, full, least: OnceLock::new(), optimized: Default::default() })
+        Ok(Self {
+            builder,
+            shared,
+            full,
+            least: OnceLock::new(),
+            optimized: Default::default(),
+            single_pass: OnceLock::new(),
+        })
     }
 
     /// The one for a function as it is translated.
     pub(super) fn of(&self, effort: Effort) -> &dyn TargetIsa {
         match effort {
             Effort::Thunk | Effort::Full => &*self.full,
-            Effort::Least => &**self.least.get_or_init(|| {
-                self.with(&[
-                    ("opt_level", "none"),
-                    ("regalloc_algorithm", "single_pass"),
-                    ("machine_code_cfg_info", "false"),
-                ])
-            }),
+            Effort::Least => {
+                &**self.least.get_or_init(|| self.with(&[("opt_level", "none"), ("machine_code_cfg_info", "false")]))
+            }
         }
     }
 
@@ -59,6 +64,19 @@ impl CodeGenerators {
                 ("opt_level", "none"),
                 ("enable_nan_canonicalization", "false"),
                 ("machine_code_cfg_info", if note_blocks { "true" } else { "false" }),
+            ])
+        })
+    }
+
+    /// The same for one that registers are to be allocated to in a single pass, each value that is not in one at a place of its own in
+    /// the frame.
+    pub(super) fn of_single_pass(&self) -> &dyn TargetIsa {
+        &**self.single_pass.get_or_init(|| {
+            self.with(&[
+                ("opt_level", "none"),
+                ("enable_nan_canonicalization", "false"),
+                ("regalloc_algorithm", "single_pass"),
+                ("machine_code_cfg_info", "false"),
             ])
         })
     }

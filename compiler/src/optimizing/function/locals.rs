@@ -103,7 +103,7 @@ impl FuncTranslator<'_> {
     }
 
     /// A place for a local.
-    fn local_place(&mut self, ty: ValType) -> LocalPlace {
+    pub(super) fn local_place(&mut self, ty: ValType) -> LocalPlace {
         if self.effort == Effort::Least && ty != ValType::EXTERNREF {
             LocalPlace::Frame(self.place_in_frame(clif_type(ty)))
         } else {
@@ -139,9 +139,15 @@ impl FuncTranslator<'_> {
 
     /// What a local holds.
     pub(super) fn get_local(&mut self, index: u32) -> Value {
-        match self.locals.places[index as usize] {
-            (LocalPlace::Variable(variable), _) => self.builder.use_var(variable),
-            (LocalPlace::Frame(place), ty) => {
+        let (place, ty) = self.locals.places[index as usize];
+        self.read_local(place, ty)
+    }
+
+    /// What is in a place for locals.
+    pub(super) fn read_local(&mut self, place: LocalPlace, ty: ValType) -> Value {
+        match place {
+            LocalPlace::Variable(variable) => self.builder.use_var(variable),
+            LocalPlace::Frame(place) => {
                 let slot = self.locals.slot.expect("it was made with the first place");
                 self.builder.ins().stack_load(types::I64, clif_type(ty), slot, place as i32)
             }
@@ -154,7 +160,8 @@ impl FuncTranslator<'_> {
         self.write_local(place, value);
     }
 
-    fn write_local(&mut self, place: LocalPlace, value: Value) {
+    /// Puts a value into a place for locals.
+    pub(super) fn write_local(&mut self, place: LocalPlace, value: Value) {
         match place {
             LocalPlace::Variable(variable) => self.builder.def_var(variable, value),
             LocalPlace::Frame(place) => {

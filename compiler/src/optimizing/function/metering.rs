@@ -1,6 +1,6 @@
 //! Fuel, epochs and cancellation: what a function keeps in variables, and when it looks.
 //!
-//! The fuel counter is a variable. It is brought up to date where a block of code ends, before what may call functions or the runtime,
+//! The fuel counter is kept like a local. It is brought up to date where a block of code ends, before what may call functions or the runtime,
 //! and before `unreachable`. What stops the guest charges what the counter has there, by whatever instruction and in every mode.
 //! So the store has the counter's value before each call, in the cold block of each explicit trap, and before each instruction
 //! that may fault, unless it has it already: a store in each block with such an instruction.
@@ -9,6 +9,7 @@ use super::translator::FuncTranslator;
 use crate::operators::Properties;
 use crate::optimizing::flags::Region;
 use ampoule_core::builtins::Builtin;
+use ampoule_core::types::ValType;
 use ampoule_core::vm::VmStoreContext;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value, types};
@@ -19,7 +20,7 @@ impl FuncTranslator<'_> {
     /// At the function's entry.
     pub(super) fn enter_metering(&mut self) {
         if self.tunables().consume_fuel {
-            self.metering.fuel = Some(self.builder.declare_var(types::I64));
+            self.metering.fuel = Some(self.local_place(ValType::I64));
         }
         self.return_metering();
         self.check_metering();
@@ -61,17 +62,17 @@ impl FuncTranslator<'_> {
         let Some(fuel) = self.metering.fuel else { return };
         let pending = std::mem::take(&mut self.metering.pending);
         if pending != 0 {
-            let before = self.builder.use_var(fuel);
+            let before = self.read_local(fuel, ValType::I64);
             let spent = self.builder.ins().iconst(types::I64, pending);
             let after = self.builder.ins().iadd(before, spent);
-            self.builder.def_var(fuel, after);
+            self.write_local(fuel, after);
         }
     }
 
     /// Writes the counter to the store, without what is pending.
     pub(super) fn write_metering(&mut self) {
         let Some(fuel) = self.metering.fuel else { return };
-        let value = self.builder.use_var(fuel);
+        let value = self.read_local(fuel, ValType::I64);
         let store = self.store_context();
         let flags = self.trusted(Region::Store);
         self.builder.ins().store(flags, value, store, offset_of!(VmStoreContext, fuel) as i32);
@@ -97,7 +98,7 @@ impl FuncTranslator<'_> {
             let store = self.store_context();
             let flags = self.trusted(Region::Store);
             let value = self.builder.ins().load(types::I64, flags, store, offset_of!(VmStoreContext, fuel) as i32);
-            self.builder.def_var(fuel, value);
+            self.write_local(fuel, value);
             self.metering.written = true;
         }
     }
@@ -119,7 +120,7 @@ impl FuncTranslator<'_> {
     pub(super) fn check_metering(&mut self) {
         debug_assert_eq!(self.metering.pending, 0);
         if let Some(fuel) = self.metering.fuel {
-            let value = self.builder.use_var(fuel);
+            let value = self.read_local(fuel, ValType::I64);
             let zero = self.builder.ins().iconst(types::I64, 0);
             let exhausted = self.builder.ins().icmp(IntCC::SignedGreaterThanOrEqual, value, zero);
             let (cold, next) = self.branch_cold_and_back(exhausted);

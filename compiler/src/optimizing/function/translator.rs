@@ -88,7 +88,7 @@ pub(super) type Types = SmallVec<[ValType; 2]>;
 #[derive(Default)]
 pub(super) struct Metering {
     /// The fuel counter, without `pending`.
-    pub fuel: Option<Variable>,
+    pub fuel: Option<LocalPlace>,
     /// Units spent since the counter was last brought up to date: known to the translator, added at the block's end.
     pub pending: i64,
     /// Whether the store has the counter's value at this point of the code.
