@@ -13,6 +13,7 @@ use ampoule_core::index::FuncIndex;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{RefType, TableType, ValType};
 use ampoule_core::vm::{TABLE_ELEMENT_LAZY, TABLE_ELEMENT_NULL, VmTable, VmValRaw};
+use std::io;
 
 /// A table of a store. The layout is `wasmtime_table_t`'s.
 #[repr(C)]
@@ -150,7 +151,8 @@ pub(crate) fn allocate(store: &mut Store, ty: &TableType, init: u64, definition:
     let pool = store.engine.pool().filter(|_| !definition.is_null());
     let claim = pool.map(|pool| pool.claim_table()).transpose()?;
     let mut elements = pool.map_or_else(Elements::new, |pool| pool.take_elements());
-    elements.extend_to(ty.min as usize).ok_or_else(too_large)?;
+    let unmapped = || ErrorKind::System("mapping a table", io::Error::from_raw_os_error(libc::ENOMEM));
+    elements.extend_to(ty.min as usize).ok_or_else(|| Error::new(unmapped()))?;
     // A lazy element with nothing behind it is null.
     if init != 0 {
         elements.fill(init);

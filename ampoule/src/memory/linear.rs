@@ -24,7 +24,7 @@ pub enum MemoryError {
     #[error("maximum concurrent limit of {0} for memories reached")]
     NoneLeft(u32),
     /// The operating system refused.
-    #[error("{0}")]
+    #[error("mapping a linear memory: {0}")]
     System(#[from] rustix::io::Errno),
 }
 
