@@ -5,7 +5,7 @@
 use super::interrupt::look;
 use super::running;
 use crate::error::Error;
-use crate::instance::segments::{MEMORY_PORTION, in_portions, place, write_data};
+use crate::instance::segments::{MEMORY_PORTION, in_copied_portions, in_portions, place, write_data};
 use crate::memory::shared::SharedMemory;
 use crate::memory::waiters::WaitOutcome;
 use crate::store::Store;
@@ -75,11 +75,8 @@ pub(crate) unsafe extern "C" fn memory_copy(
         let (store, instance) = running(vmctx);
         let places =
             place(instance, from_memory, from, len).and_then(|from| Ok((from, place(instance, to_memory, to, len)?)));
-        let copied = places.map_err(Error::from).and_then(|(first, target)| {
-            // Where the ranges overlap, no part may be written before it was read.
-            let backwards = target > first;
-            in_portions(store, len, MEMORY_PORTION, look, |_, part| {
-                let part = if backwards { len - part.end..len - part.start } else { part };
+        let copied = places.map_err(Error::from).and_then(|(source, target)| {
+            in_copied_portions(store, (target, source, len), MEMORY_PORTION, look, |_, part| {
                 let part_len = part.end - part.start;
                 let source = place(instance, from_memory, from + part.start, part_len)?;
                 let target = place(instance, to_memory, to + part.start, part_len)?;

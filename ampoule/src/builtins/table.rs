@@ -4,7 +4,7 @@ use super::compile::compile_ahead;
 use super::interrupt::look;
 use super::running;
 use crate::error::Error;
-use crate::instance::segments::{TABLE_PORTION, in_portions, write_elements};
+use crate::instance::segments::{TABLE_PORTION, in_copied_portions, in_portions, write_elements};
 use crate::store::Store;
 use crate::store::records::instance::InstanceData;
 use crate::table;
@@ -73,10 +73,7 @@ fn copy(store: &mut Store, to_position: u32, from_position: u32, to: u64, from: 
     let table_len = |position: u32| store.instances.tables[position as usize].len();
     table::range_in(table_len(from_position), from, len)?;
     table::range_in(table_len(to_position), to, len)?;
-    // Where the ranges overlap, no part may be written before it was read.
-    let backwards = to > from;
-    in_portions(store, len, TABLE_PORTION, look, |store, part| {
-        let part = if backwards { len - part.end..len - part.start } else { part };
+    in_copied_portions(store, (to, from, len), TABLE_PORTION, look, |store, part| {
         let (to, from) = (to + part.start, from + part.start);
         Ok(table::copy(store, to_position, from_position, to, from, part.end - part.start)?)
     })

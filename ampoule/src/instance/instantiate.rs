@@ -252,80 +252,148 @@ unsafe fn fill_in(
     module: &Module,
     imports: &[Extern],
 ) -> Result<(), Error> {
-    // SAFETY: the record is live, and only this function uses it until it returns. Slots are where the module's layout puts
-    // them, in the record's block.
+    // SAFETY: the record is live, and only this function uses it until it returns.
     unsafe {
-        let description = module.description();
-        let layout = module.layout();
         let record = &mut *instance;
         (*record.vmctx()).store = &mut store.vm;
         (*record.vmctx()).signatures = module.signature_words();
         (*record.vmctx()).instance = instance.cast();
+        link_imported_functions_and_globals(store, record, module, imports)?;
+        record.memories = make_memories(store, record, module, imports)?.into();
+        record.tables = make_tables(store, record, module, imports)?.into();
+        link_definitions(store, record, module);
+        initialize_globals(record, module);
+    }
+    Ok(())
+}
 
-        let mut memories = Vec::with_capacity(description.memories.len());
-        let mut tables = Vec::with_capacity(description.tables.len());
-        for (import, given) in description.imports.iter().zip(imports) {
-            match (import.item, given) {
-                (Item::Func(index), Extern::Func(func)) => {
-                    let func_ref: *mut VmFuncRef = func.to_raw(store)?;
-                    let VmFuncRef { mut code, vmctx, .. } = *func_ref;
-                    if code == exit_thunk_on_call as *const u8 {
-                        // A function of the host, made before any module brought a thunk for its type, as this one does.
-                        code = host::resolve(vmctx.cast())?;
-                    }
-                    record.imported_function(index).write(VmFuncImport { code, vmctx, func_ref });
+/// # Safety
+/// As for [`fill_in`].
+unsafe fn link_imported_functions_and_globals(
+    store: &mut Store,
+    record: &InstanceData,
+    module: &Module,
+    imports: &[Extern],
+) -> Result<(), Error> {
+    for (import, given) in module.description().imports.iter().zip(imports) {
+        match (import.item, given) {
+            (Item::Func(index), Extern::Func(func)) => {
+                let func_ref: *mut VmFuncRef = func.to_raw(store)?;
+                // SAFETY: functions live as long as the store, and this one is of it.
+                let VmFuncRef { mut code, vmctx, .. } = unsafe { *func_ref };
+                if code == exit_thunk_on_call as *const u8 {
+                    // A function of the host, made before any module brought a thunk for its type, as this one does.
+                    // SAFETY: its context is the host function's, which no guest is in meanwhile.
+                    code = unsafe { host::resolve(vmctx.cast())? };
                 }
-                (Item::Global(index), Extern::Global(global)) => {
-                    let MemorySlot::Pointer(slot) = layout.global(index) else { unreachable!("an imported global") };
-                    record.at::<*mut VmGlobal>(slot).write(global.resolve(store)?.0);
-                }
-                (Item::Table(_), Extern::Table(table)) => tables.push(table.position(store)?),
-                (Item::Memory(_), Extern::Memory(memory)) => memories.push(MemoryLink::Store(memory.position(store)?)),
-                (Item::Memory(_), Extern::SharedMemory(memory)) => memories.push(MemoryLink::Shared(memory.clone())),
-                _ => unreachable!("imports were checked"),
+                // SAFETY: the slot is where the module's layout puts it, in the record's block, which is ours by the caller.
+                unsafe { record.imported_function(index).write(VmFuncImport { code, vmctx, func_ref }) };
             }
-        }
-
-        let plan = module.plan();
-        for (own, ty) in description.memories[description.num_imported_memories..].iter().enumerate() {
-            let index = MemoryIndex((description.num_imported_memories + own) as u32);
-            memories.push(match layout.memory(index) {
-                MemorySlot::Own(slot) => {
-                    let place = record.at::<VmMemory>(slot);
-                    MemoryLink::Store(memory::allocate(store, ty, plan.images[own].as_ref(), place)?)
-                }
-                MemorySlot::Pointer(_) => MemoryLink::Shared(new_shared(store, ty)?),
-            });
-        }
-        for (own, ty) in description.tables[description.num_imported_tables..].iter().enumerate() {
-            let index = TableIndex((description.num_imported_tables + own) as u32);
-            let MemorySlot::Own(slot) = layout.table(index) else { unreachable!("a table of the module's own") };
-            let position = table::allocate(store, ty, 0, record.at::<VmTable>(slot))?;
-            if let Some(image) = &plan.tables[own] {
-                table::set_lazy(store, position, record.position(), image.clone());
+            (Item::Global(index), Extern::Global(global)) => {
+                let MemorySlot::Pointer(slot) = module.layout().global(index) else {
+                    unreachable!("an imported global")
+                };
+                // SAFETY: as above.
+                unsafe { record.at::<*mut VmGlobal>(slot).write(global.resolve(store)?.0) };
             }
-            tables.push(position);
+            _ => {}
         }
-        for (index, link) in memories.iter().enumerate() {
-            let definition: *mut VmMemory = match link {
-                MemoryLink::Store(position) => store.instances.memories[*position as usize].definition,
-                MemoryLink::Shared(memory) => memory.vm(),
-            };
-            record.at::<*mut VmMemory>(layout.memory_definition(MemoryIndex(index as u32))).write(definition);
-        }
-        for (index, &position) in tables.iter().enumerate() {
-            let definition = store.instances.tables[position as usize].definition;
-            record.at::<*mut VmTable>(layout.table_definition(TableIndex(index as u32))).write(definition);
-        }
-        record.memories = memories.into();
-        record.tables = tables.into();
+    }
+    Ok(())
+}
 
-        for (own, init) in description.global_inits.iter().enumerate() {
-            let index = GlobalIndex((description.num_imported_globals + own) as u32);
-            let value = evaluate(record, init);
-            record.global(index).cast::<VmValRaw>().write(value);
+/// The memories in the module's order: those that are imported, and new ones.
+///
+/// # Safety
+/// As for [`fill_in`].
+unsafe fn make_memories(
+    store: &mut Store,
+    record: &InstanceData,
+    module: &Module,
+    imports: &[Extern],
+) -> Result<Vec<MemoryLink>, Error> {
+    let description = module.description();
+    let mut memories = Vec::with_capacity(description.memories.len());
+    for given in imports {
+        match given {
+            Extern::Memory(memory) => memories.push(MemoryLink::Store(memory.position(store)?)),
+            Extern::SharedMemory(memory) => memories.push(MemoryLink::Shared(memory.clone())),
+            _ => {}
         }
-        Ok(())
+    }
+    for (own, ty) in description.memories[description.num_imported_memories..].iter().enumerate() {
+        let index = MemoryIndex((description.num_imported_memories + own) as u32);
+        memories.push(match module.layout().memory(index) {
+            MemorySlot::Own(slot) => {
+                let (image, place) = (module.plan().images[own].as_ref(), record.at::<VmMemory>(slot));
+                MemoryLink::Store(memory::allocate(store, ty, image, place)?)
+            }
+            MemorySlot::Pointer(_) => MemoryLink::Shared(new_shared(store, ty)?),
+        });
+    }
+    Ok(memories)
+}
+
+/// The tables in the module's order: the positions of those that are imported, and of new ones.
+///
+/// # Safety
+/// As for [`fill_in`].
+unsafe fn make_tables(
+    store: &mut Store,
+    record: &InstanceData,
+    module: &Module,
+    imports: &[Extern],
+) -> Result<Vec<u32>, Error> {
+    let description = module.description();
+    let mut tables = Vec::with_capacity(description.tables.len());
+    for given in imports {
+        if let Extern::Table(table) = given {
+            tables.push(table.position(store)?);
+        }
+    }
+    for (own, ty) in description.tables[description.num_imported_tables..].iter().enumerate() {
+        let index = TableIndex((description.num_imported_tables + own) as u32);
+        let MemorySlot::Own(slot) = module.layout().table(index) else { unreachable!("a table of the module's own") };
+        let position = table::allocate(store, ty, 0, record.at::<VmTable>(slot))?;
+        if let Some(image) = &module.plan().tables[own] {
+            table::set_lazy(store, position, record.position(), image.clone());
+        }
+        tables.push(position);
+    }
+    Ok(tables)
+}
+
+/// Tells machine code where the memories and tables are.
+///
+/// # Safety
+/// As for [`fill_in`].
+unsafe fn link_definitions(store: &Store, record: &InstanceData, module: &Module) {
+    let layout = module.layout();
+    for (index, link) in record.memories.iter().enumerate() {
+        let definition: *mut VmMemory = match link {
+            MemoryLink::Store(position) => store.instances.memories[*position as usize].definition,
+            MemoryLink::Shared(memory) => memory.vm(),
+        };
+        let slot = record.at::<*mut VmMemory>(layout.memory_definition(MemoryIndex(index as u32)));
+        // SAFETY: the slot is where the module's layout puts it, in the record's block, which is ours by the caller.
+        unsafe { slot.write(definition) };
+    }
+    for (index, &position) in record.tables.iter().enumerate() {
+        let definition = store.instances.tables[position as usize].definition;
+        let slot = record.at::<*mut VmTable>(layout.table_definition(TableIndex(index as u32)));
+        // SAFETY: as above.
+        unsafe { slot.write(definition) };
+    }
+}
+
+/// # Safety
+/// As for [`fill_in`]; imports are linked.
+unsafe fn initialize_globals(record: &InstanceData, module: &Module) {
+    let description = module.description();
+    for (own, init) in description.global_inits.iter().enumerate() {
+        let index = GlobalIndex((description.num_imported_globals + own) as u32);
+        // SAFETY: by the caller; those before this one are initialized by now.
+        unsafe { record.global(index).cast::<VmValRaw>().write(evaluate(record, init)) };
     }
 }
 

@@ -47,6 +47,24 @@ pub(crate) fn in_portions(
     }
 }
 
+/// As [`in_portions`], for a copy within or between: where `target` is behind `source`, portions go from the end backwards, so that where the
+/// ranges overlap none is written before it was read.
+///
+/// # Errors
+/// See [`in_portions`].
+pub(crate) fn in_copied_portions<T: PartialOrd>(
+    store: &mut Store,
+    (target, source, len): (T, T, u64),
+    portion: u64,
+    look: impl FnMut(&mut Store) -> Result<(), Error>,
+    mut act: impl FnMut(&mut Store, Range<u64>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let backwards = target > source;
+    in_portions(store, len, portion, look, |store, part| {
+        act(store, if backwards { len - part.end..len - part.start } else { part })
+    })
+}
+
 /// `memory.init`, for instantiation too; see [`in_portions`] for `look`.
 ///
 /// # Safety

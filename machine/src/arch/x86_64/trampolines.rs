@@ -63,6 +63,15 @@ pub fn trampoline(builtin: Builtin) -> usize {
     code as usize
 }
 
+/// After a builtin, with the store's address at `rbp - 8`: unwinds instead of going on where the store asks for it.
+macro_rules! or_unwind {
+    () => {
+        "mov rcx, qword ptr [rbp - 8]
+         cmp dword ptr [rcx + {unwinding}], 0
+         jne {unwind_store}"
+    };
+}
+
 /// Trampolines in the C convention. The store's address waits at `rbp - 8` while the function runs.
 macro_rules! call {
     ($($name:ident)*) => {
@@ -78,9 +87,7 @@ macro_rules! call {
                 "sub rsp, 8",
                 "mov qword ptr [rax + {exit_fp}], rbp",
                 "call qword ptr [rip + {table} + {function}]",
-                "mov rcx, qword ptr [rbp - 8]",
-                "cmp dword ptr [rcx + {unwinding}], 0",
-                "jne {unwind_store}",
+                or_unwind!(),
                 drop_frame!(),
                 "ret",
                 ".cfi_endproc",
@@ -162,9 +169,7 @@ macro_rules! call_preserving_all {
                 "test rax, rax",
                 "jne 3f",
                 "2:",
-                "mov rcx, qword ptr [rbp - 8]",
-                "cmp dword ptr [rcx + {unwinding}], 0",
-                "jne {unwind_store}",
+                or_unwind!(),
                 restore_registers!(),
                 ".cfi_remember_state",
                 drop_frame!(),
@@ -424,9 +429,7 @@ unsafe extern "C" fn compile_function_on_call() {
         "mov rsi, r11",
         "mov edx, eax",
         "call qword ptr [rip + {table} + {function}]",
-        "mov rcx, qword ptr [rbp - 8]",
-        "cmp dword ptr [rcx + {unwinding}], 0",
-        "jne {unwind_store}",
+        or_unwind!(),
         "mov qword ptr [rbp - 80], rax",
         restore_registers!(),
         drop_frame!(),
@@ -455,9 +458,7 @@ pub unsafe extern "C" fn exit_thunk_on_call() {
         "mov qword ptr [rbp - 8], rdx",
         "mov qword ptr [rdx + {exit_fp}], rbp",
         "call qword ptr [rip + {table} + {function}]",
-        "mov rcx, qword ptr [rbp - 8]",
-        "cmp dword ptr [rcx + {unwinding}], 0",
-        "jne {unwind_store}",
+        or_unwind!(),
         "mov qword ptr [rbp - 80], rax",
         restore_registers!(),
         drop_frame!(),
