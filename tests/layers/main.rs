@@ -1,9 +1,10 @@
 //! The layers of the workspace: crates and folders depend downwards only. Read from the sources, so that a new upward import fails
-//! here, with the place where the thing belongs.
+//! here, with the place where the thing belongs. [`unsafe_code`] has another rule that sources keep to.
 //!
 //! A file depends on another where its code, outside of tests, names it by a path that begins with `crate::`, `super::` or `self::`.
 
 mod sources;
+mod unsafe_code;
 
 use sources::Crate;
 use std::collections::BTreeMap;

@@ -13,7 +13,8 @@ pub struct Crate {
 /// For each file that a file names, what it names of it.
 pub type Arrows = BTreeMap<String, String>;
 
-fn root() -> PathBuf {
+/// The folder of the workspace.
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder of the workspace").to_owned()
 }
 
@@ -27,24 +28,30 @@ pub fn dependencies(name: &str) -> BTreeSet<String> {
     ours.map(str::to_owned).collect()
 }
 
+/// Every source below a folder, by its path from there.
+pub fn files_in(top: &Path) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![top.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.expect("the folder can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let relative = path.strip_prefix(top).expect("found below it").to_str().expect("a plain name");
+                files.insert(relative.to_owned(), fs::read_to_string(&path).expect("sources are text"));
+            }
+        }
+    }
+    files
+}
+
 impl Crate {
     /// Reads a crate of the workspace.
     pub fn read(name: &str) -> Crate {
         let source = root().join(name).join("src");
-        let mut files = BTreeMap::new();
-        let mut folders = vec![source.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-                let path = entry.expect("the folder can be read").path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rs") {
-                    let text = fs::read_to_string(&path).expect("sources are text");
-                    let relative = path.strip_prefix(&source).expect("found below it").to_str().expect("a plain name");
-                    files.insert(relative.to_owned(), without_tests(&without_comments(&text)));
-                }
-            }
-        }
+        let files: BTreeMap<String, String> =
+            files_in(&source).into_iter().map(|(file, text)| (file, without_tests(&without_comments(&text)))).collect();
         assert!(!files.is_empty(), "{} has no sources", source.display());
         Crate { files }
     }
