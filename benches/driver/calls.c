@@ -36,7 +36,23 @@ static wasm_trap_t *nothing_unchecked(void *env, wasmtime_caller_t *caller, wasm
   return NULL;
 }
 
-/* An instance of calls.wat over these, and one of its functions. */
+/* Gives its argument back, of whatever type. */
+static wasm_trap_t *same_checked(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                 wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)nargs, (void)nresults;
+  wasmtime_val_clone(&args[0], &results[0]);
+  return NULL;
+}
+
+static wasmtime_func_t func_same(wasmtime_context_t *context, wasm_valkind_t kind) {
+  wasm_functype_t *type = wasm_functype_new_1_1(wasm_valtype_new(kind), wasm_valtype_new(kind));
+  wasmtime_func_t func;
+  wasmtime_func_new(context, type, same_checked, NULL, NULL, &func);
+  wasm_functype_delete(type);
+  return func;
+}
+
+/* An instance of calls.wat over these, and one of its functions. Its global `value` holds a value of the host's. */
 static call_t prepare(const char *name, bool checked) {
   world_t world = world_new(NULL);
   wasm_functype_t *pair = functype_of_i32(2, 1), *nothing = functype_of_i32(0, 0);
@@ -50,8 +66,16 @@ static call_t prepare(const char *name, bool checked) {
   }
   wasm_functype_delete(pair);
   wasm_functype_delete(nothing);
-  wasmtime_extern_t imports[2] = {extern_of_func(host_add), extern_of_func(host_nothing)};
-  wasmtime_instance_t instance = instantiate(&world, load_module(world.engine, "calls.wat"), imports, 2);
+  wasmtime_extern_t imports[4] = {extern_of_func(host_add), extern_of_func(host_nothing),
+                                  extern_of_func(func_same(world.context, WASM_FUNCREF)),
+                                  extern_of_func(func_same(world.context, WASM_EXTERNREF))};
+  wasmtime_instance_t instance = instantiate(&world, load_module(world.engine, "calls.wat"), imports, 4);
+  wasmtime_extern_t global;
+  wasmtime_val_t value = {.kind = WASMTIME_EXTERNREF};
+  if (!wasmtime_instance_export_get(world.context, &instance, "value", 5, &global)) fail("no global");
+  if (!wasmtime_externref_new(world.context, NULL, NULL, &value.of.externref)) fail("externref_new");
+  check(wasmtime_global_set(world.context, &global.of.global, &value), NULL, "global_set");
+  wasmtime_val_unroot(&value);
   call_t call = {world.context, find_func(world.context, &instance, name)};
   return call;
 }
@@ -117,11 +141,36 @@ static void call_funcref(void *env, uint64_t turns) {
   }
 }
 
+static void call_externref(void *env, uint64_t iterations) {
+  call_t *call = env;
+  wasmtime_val_t arg = {.kind = WASMTIME_EXTERNREF}, result;
+  if (!wasmtime_externref_new(call->context, NULL, NULL, &arg.of.externref)) fail("externref_new");
+  for (uint64_t i = 0; i < iterations; i++) {
+    wasm_trap_t *trap = NULL;
+    wasmtime_error_t *error = wasmtime_func_call(call->context, &call->func, &arg, 1, &result, 1, &trap);
+    if (error || trap || wasmtime_externref_is_null(&result.of.externref)) fail("same_value went wrong");
+    wasmtime_val_unroot(&result);
+  }
+  wasmtime_val_unroot(&arg);
+}
+
 /* --- The same by the portable interface --- */
 
 static wasm_trap_t *portable_nothing(const wasm_val_vec_t *args, wasm_val_vec_t *results) {
   (void)args, (void)results;
   return NULL;
+}
+
+static wasm_trap_t *portable_add(const wasm_val_vec_t *args, wasm_val_vec_t *results) {
+  results->data[0].kind = WASM_I32;
+  results->data[0].of.i32 = (int32_t)((uint32_t)args->data[0].of.i32 + (uint32_t)args->data[1].of.i32);
+  return NULL;
+}
+
+static void call_portable_loop(void *env, uint64_t iterations) {
+  wasm_val_t values[1] = {WASM_I32_VAL((int32_t)iterations)}, answers[1] = {WASM_INIT_VAL};
+  wasm_val_vec_t args = WASM_ARRAY_VEC(values), results = WASM_ARRAY_VEC(answers);
+  if (wasm_func_call(env, &args, &results)) fail("call_host went wrong");
 }
 
 static void call_portable(void *env, uint64_t turns) {
@@ -145,19 +194,23 @@ static wasm_module_t *portable_module(wasm_store_t *store, const char *name) {
   return module;
 }
 
-static void case_call_portable(char **a) {
-  (void)a;
+/* Runs a loop with the export of calls.wat at this position. */
+static void run_portable(size_t position, loop_t loop) {
   wasm_engine_t *engine = wasm_engine_new();
   wasm_store_t *store = wasm_store_new(engine);
   wasm_functype_t *pair = functype_of_i32(2, 1), *nothing = functype_of_i32(0, 0);
-  wasm_extern_t *given[2] = {wasm_func_as_extern(wasm_func_new(store, pair, portable_nothing)),
-                             wasm_func_as_extern(wasm_func_new(store, nothing, portable_nothing))};
+  wasm_functype_t *func = wasm_functype_new_1_1(wasm_valtype_new(WASM_FUNCREF), wasm_valtype_new(WASM_FUNCREF));
+  wasm_functype_t *value = wasm_functype_new_1_1(wasm_valtype_new(WASM_EXTERNREF), wasm_valtype_new(WASM_EXTERNREF));
+  wasm_extern_t *given[4] = {wasm_func_as_extern(wasm_func_new(store, pair, portable_add)),
+                             wasm_func_as_extern(wasm_func_new(store, nothing, portable_nothing)),
+                             wasm_func_as_extern(wasm_func_new(store, func, portable_nothing)),
+                             wasm_func_as_extern(wasm_func_new(store, value, portable_nothing))};
   wasm_extern_vec_t imports = WASM_ARRAY_VEC(given), exports;
   wasm_module_t *module = portable_module(store, "calls.wat");
   wasm_instance_t *instance = wasm_instance_new(store, module, &imports, NULL);
   if (!instance) fail("instantiation");
   wasm_instance_exports(instance, &exports);
-  measure(call_portable, wasm_extern_as_func(exports.data[0]));
+  measure(loop, wasm_extern_as_func(exports.data[position]));
 }
 
 /* --- Guest to host: the loop is in the guest, one call into it per batch --- */
@@ -187,6 +240,11 @@ static void case_call_unchecked(char **a) { (void)a, run_with("add", true, call_
 static void case_call_nothing(char **a) { (void)a, run_with("nothing", true, call_nothing); }
 static void case_call_wide(char **a) { (void)a, run_with("wide", true, call_wide); }
 static void case_call_funcref(char **a) { (void)a, run_with("same", true, call_funcref); }
+static void case_call_externref(char **a) { (void)a, run_with("same_value", true, call_externref); }
+static void case_call_portable(char **a) { (void)a, run_portable(0, call_portable); }
+static void case_host_portable(char **a) { (void)a, run_portable(5, call_portable_loop); }
+static void case_host_funcref(char **a) { (void)a, run_with("call_host_funcref", true, call_guest_loop); }
+static void case_host_externref(char **a) { (void)a, run_with("call_host_externref", true, call_guest_loop); }
 static void case_host_checked(char **a) { (void)a, run_with("call_host", true, call_guest_sum); }
 static void case_host_unchecked(char **a) { (void)a, run_with("call_host", false, call_guest_sum); }
 static void case_host_nothing(char **a) { (void)a, run_with("call_host_nothing", true, call_guest_loop); }
@@ -196,5 +254,7 @@ const case_t call_cases[] = {
     {"call_nothing", 0, case_call_nothing},     {"call_wide", 0, case_call_wide},
     {"call_funcref", 0, case_call_funcref},     {"call_portable", 0, case_call_portable},
     {"host_checked", 0, case_host_checked},     {"host_unchecked", 0, case_host_unchecked},
-    {"host_nothing", 0, case_host_nothing},     {NULL, 0, NULL},
+    {"host_nothing", 0, case_host_nothing},     {"call_externref", 0, case_call_externref},
+    {"host_funcref", 0, case_host_funcref},     {"host_externref", 0, case_host_externref},
+    {"host_portable", 0, case_host_portable},   {NULL, 0, NULL},
 };
