@@ -1,20 +1,18 @@
 //! `wasmtime/func.h`: calling guests, and being called by them.
 //!
 //! The two hot paths have no Rust between C and compiled code beyond what is written here: a call hands C's array to the
-//! signature's entry thunk, and a host function *is* the C function, called by its signature's exit thunk. Only signatures with
-//! references are converted, because their handles must be made and rooted.
+//! signature's entry thunk, and a host function *is* the C function, called by its signature's exit thunk.
 
 use crate::boundary::{TrapOut, expect, give_trap_or_error, guarded, text};
 use crate::error::wasmtime_error_t;
 use crate::external::{need_func, wasmtime_extern_t, wasmtime_func_t};
 use crate::foreign::{Finalizer, Foreign};
 use crate::store::wasmtime_context_t;
-use crate::val::{from_c, into_c, take_from_c, wasmtime_val_raw_t, wasmtime_val_t};
+use crate::val::{wasmtime_val_raw_t, wasmtime_val_t};
 use crate::wasm::object::wasm_trap_t;
 use crate::wasm::parts::wasm_functype_t;
-use ampoule::func::CallOutcome;
 use ampoule::func::host::{CheckedCallback, HostFunc, RawCallback};
-use ampoule::{Caller, Engine, Error, Func, FuncType, Store, Val};
+use ampoule::{Caller, Engine, Error, Func, FuncType, Store};
 use ampoule_core::vm::VmCaller;
 use ampoule_core::vm::{VmFunc, VmStoreContext};
 use std::ffi::c_void;
@@ -65,41 +63,8 @@ pub(crate) fn host_func(
     env: *mut c_void,
     owner: Foreign,
 ) -> Result<HostFunc, Error> {
-    if !ty.has_refs() {
-        // SAFETY: the header's contract for callbacks is `CheckedCallback`'s, and the owner is what `env` points into.
-        return unsafe { HostFunc::checked(engine, ty, callback, env, Box::new(owner)) };
-    }
-    converting_host_func(engine, ty, move |caller, args, results| {
-        // SAFETY: the header's contract; the arrays are as long as the type says, and `env` lives as long as its owner.
-        let trap = unsafe {
-            callback(owner.data(), caller.as_vm(), args.as_ptr(), args.len(), results.as_mut_ptr(), results.len())
-        };
-        // SAFETY: a trap that a callback returns is one that the library made, given up.
-        if trap.is_null() { Ok(()) } else { Err(unsafe { *Box::from_raw(trap.cast::<Error>()) }) }
-    })
-}
-
-/// The host function of a C callback that takes or gives references: their handles are made for it.
-pub(crate) fn converting_host_func(
-    engine: &Engine,
-    ty: &FuncType,
-    call: impl Fn(Caller<'_>, &[wasmtime_val_t], &mut [wasmtime_val_t]) -> Result<(), Error> + Send + Sync + 'static,
-) -> Result<HostFunc, Error> {
-    let results = ty.results().to_vec();
-    HostFunc::new(engine, ty, move |caller, args, answers| {
-        let args: Vec<wasmtime_val_t> = args.iter().map(|arg| into_c(arg.clone())).collect();
-        let mut given: Vec<wasmtime_val_t> = results.iter().map(|&ty| into_c(Val::default_for(ty))).collect();
-        let called = call(caller, &args, &mut given);
-        // Arguments were lent, so they are taken back; results are given up, so they are taken over, also where they don't
-        // count.
-        args.into_iter().for_each(|arg| drop(take_from_c(arg)));
-        let mut taken = given.into_iter().map(take_from_c).collect::<Vec<_>>().into_iter();
-        called?;
-        answers.iter_mut().try_for_each(|answer| {
-            *answer = taken.next().expect("as many as there are results")?;
-            Ok(())
-        })
-    })
+    // SAFETY: the header's contract for callbacks is `CheckedCallback`'s, and the owner is what `env` points into.
+    unsafe { HostFunc::checked(engine, ty, callback, env, Box::new(owner)) }
 }
 
 /// The host function of a C callback that takes raw values.
@@ -131,38 +96,8 @@ pub unsafe extern "C" fn wasmtime_func_call(
     trap: TrapOut<'_>,
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the caller passes as many values, and room for as many results, as it says.
-    let called = guarded(|| unsafe {
-        let func = func.need()?;
-        match func.call_vals(store, args, nargs, results, nresults)? {
-            CallOutcome::Done => Ok(()),
-            CallOutcome::NeedsConversion => call_converted(store, func, args, nargs, results, nresults),
-        }
-    });
+    let called = guarded(|| unsafe { func.need()?.call_vals(store, args, nargs, results, nresults) });
     called.err().and_then(|error| give_trap_or_error(error, trap))
-}
-
-/// A call whose values need conversion, or are to be refused with the precise reason.
-///
-/// # Safety
-/// As for `wasmtime_func_call`.
-pub(crate) unsafe fn call_converted(
-    store: &mut Store,
-    func: &Func,
-    args: *const wasmtime_val_t,
-    nargs: usize,
-    results: *mut wasmtime_val_t,
-    nresults: usize,
-) -> Result<(), Error> {
-    // SAFETY: by the caller; what is given was compared with the expected type, and the guest's results are of theirs.
-    unsafe {
-        let arg = |store: &Store, at, expected| from_c(&*args.add(at))?.to_argument(store, expected);
-        func.call_with(store, (nargs, nresults), arg, |store, types, raw| {
-            for (at, (raw, &ty)) in raw.iter().zip(types).enumerate() {
-                results.add(at).write(into_c(Val::from_raw(store, raw, ty)));
-            }
-            Ok(())
-        })
-    }
 }
 
 #[unsafe(no_mangle)]

@@ -3,13 +3,13 @@
 //! The C structs are all one generic Rust type. Elements that are objects are `Option<Box<T>>`: C sees pointers, of which the
 //! ones not filled in yet are null.
 
-use std::mem::{self, MaybeUninit};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::ptr;
 
 /// A vector. Dropping it frees the block and its elements.
 ///
-/// 1. `data` is what `Box<[T]>::into_raw` gave for `size` elements, or null where `size` is zero. C callers keep to
-///    this: they fill in elements, and never change `size` or `data` of a vector that the library made.
+/// 1. `data` is what `Box<[T]>::into_raw` gave for `size` elements, or null where `size` is zero; it is a slice's of another owner in
+///    a vector that is lent, and never dropped. C callers keep to this: they fill in elements, and never change `size` or `data` of a vector that the library made.
 /// 2. Only a vector that never had contents, or whose contents were taken, has null: bindings look at where the bytes of a name begin
 ///    before they look at how many there are.
 #[repr(C)]
@@ -40,6 +40,11 @@ impl<T> Vector<T> {
         }
         // SAFETY: as in `as_slice`, and the vector is borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.data, self.size) }
+    }
+
+    /// The elements of a slice as a vector, for a C function that reads it.
+    pub fn lent(elements: &mut [T]) -> ManuallyDrop<Self> {
+        ManuallyDrop::new(Vector { size: elements.len(), data: elements.as_mut_ptr() })
     }
 
     /// Takes the elements out and leaves the vector empty: how a function takes over the contents of a vector that stays C's.

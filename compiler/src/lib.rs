@@ -85,7 +85,7 @@ pub struct ModuleInput<'a> {
 pub enum ValueShape {
     /// `VmValRaw`, without kinds.
     Raw,
-    /// `VmVal`, with kinds that the thunk checks. Only for signatures without references.
+    /// `VmVal`, with kinds that the thunk checks, and handles of references.
     Checked,
 }
 

@@ -391,18 +391,28 @@ fn thunks_of_many_signatures() {
         FuncType::new([], many.iter().copied()),
         FuncType::new(many.iter().copied(), many.iter().copied()),
         FuncType::new([ValType::FUNCREF, ValType::EXTERNREF], [ValType::EXTERNREF, ValType::FUNCREF, I64]),
+        FuncType::new([ValType::FUNCREF; 1000], [ValType::FUNCREF; 1000]),
+        FuncType::new([ValType::EXTERNREF; 1000], [ValType::EXTERNREF; 1000]),
     ];
     for ty in &signatures {
         for shape in [ValueShape::Raw, ValueShape::Checked] {
-            if shape == ValueShape::Checked && ty.has_refs() {
-                continue;
-            }
+            let checked = shape == ValueShape::Checked;
+            let externrefs =
+                |types: &[ValType]| types.iter().filter(|&&ty| checked && ty == ValType::EXTERNREF).count();
+            let (params, results) = (externrefs(ty.params()), externrefs(ty.results()));
+            let (lends, gets) = (usize::from(params != 0), usize::from(results != 0));
+
             let entry = compiler.entry_thunk(ty, shape).expect("an entry thunk");
-            assert!(entry.relocations.is_empty());
+            assert_eq!((calls(&entry, Builtin::RawRef), calls(&entry, Builtin::RootRefs)), (params, gets));
+            assert_eq!(entry.relocations.len(), params + gets);
+
             let exit = compiler.exit_thunk(ty, shape).expect("an exit thunk");
             assert_eq!(calls(&exit, Builtin::HostError), 1);
-            let checked = if shape == ValueShape::Checked { ty.results().len() } else { 0 };
-            assert_eq!(calls(&exit, Builtin::HostResultMismatch), checked);
+            let refuses = usize::from(checked && !ty.results().is_empty());
+            assert_eq!(calls(&exit, Builtin::HostResultMismatch), refuses);
+            assert_eq!((calls(&exit, Builtin::RootRefs), calls(&exit, Builtin::RawRef)), (lends, results));
+            // Arguments once, whatever came of the call; results after an error, and after they were read.
+            assert_eq!(calls(&exit, Builtin::UnrootRefs), lends + 2 * gets);
         }
     }
 }

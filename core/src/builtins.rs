@@ -82,9 +82,17 @@ builtins! {
     StackOverflow("stack_overflow"): NoReturn(Pointer);
     /// `(store context, error)`: stops the guest with the error that a host function returned (`Box<ampoule::Error>`).
     HostError("host_error"): NoReturn(Pointer, Pointer);
-    /// `(store context, host function, result position)`: stops the guest because a host function answered a value of
-    /// another kind than its type says.
-    HostResultMismatch("host_result_mismatch"): NoReturn(Pointer, Pointer, I32);
+    /// `(store context, host function, results)`: stops the guest because a host function answered a value that is not of the result's
+    /// type, or not of this store. The references among the results are given back.
+    HostResultMismatch("host_result_mismatch"): NoReturn(Pointer, Pointer, Pointer);
+    /// `(store context, values, count)`: makes a handle of each raw `externref` among values that the host is to get. This and the next two
+    /// are called by thunks, fail never and leave the guest's references alone: none is collected meanwhile.
+    RootRefs("root_refs"): C(Pointer, Pointer, I64);
+    /// `(store context, reference) -> raw`: the `externref` as guest code holds it, zero-extended; -1 where it isn't one of this store that
+    /// the host still has.
+    RawRef("raw_ref"): C(Pointer, Pointer) -> I64;
+    /// `(values, count)`: gives back the references among values that the host has no use for any more.
+    UnrootRefs("unroot_refs"): C(Pointer, I64);
     /// `(store context)`: stops the guest with the error that a plain C function has left in the store.
     HostRaised("host_raised"): NoReturn(Pointer);
     /// `(vmctx)`: the epoch deadline passed. Traps, or moves `VmStoreContext::epoch_deadline` and returns.

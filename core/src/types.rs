@@ -197,18 +197,15 @@ impl FuncType {
     }
 
     /// Parameter types, in order.
+    #[inline]
     pub fn params(&self) -> &[ValType] {
         &self.types[..self.params as usize]
     }
 
     /// Result types, in order.
+    #[inline]
     pub fn results(&self) -> &[ValType] {
         &self.types[self.params as usize..]
-    }
-
-    /// Whether a reference crosses in either direction.
-    pub fn has_refs(&self) -> bool {
-        self.types.iter().any(|ty| ty.is_ref())
     }
 
     /// Refuses a type with values that guest code doesn't know; see [`RefType::runs`].

@@ -44,6 +44,12 @@ pub struct Builtins {
     pub host_error: Code,
     /// [`ampoule_core::builtins::Builtin::HostResultMismatch`].
     pub host_result_mismatch: Code,
+    /// [`ampoule_core::builtins::Builtin::RootRefs`].
+    pub root_refs: Code,
+    /// [`ampoule_core::builtins::Builtin::RawRef`].
+    pub raw_ref: Code,
+    /// [`ampoule_core::builtins::Builtin::UnrootRefs`].
+    pub unroot_refs: Code,
     /// [`ampoule_core::builtins::Builtin::MemoryGrow`].
     pub memory_grow: Code,
     /// [`ampoule_core::builtins::Builtin::MemoryFill`].

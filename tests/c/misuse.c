@@ -358,6 +358,53 @@ static void death_by_a_dead_root(void) {
   wasmtime_externref_data(ctx, &copy);
 }
 
+// An argument.
+static void death_by_passing_a_dead_root(void) {
+  wasmtime_instance_t instance = instance_of("(module (func (export \"f\") (param externref)))");
+  wasmtime_func_t f = func_of(&instance, "f");
+  wasmtime_val_t arg = null_externref_val(), copy;
+  wasm_trap_t *trap = NULL;
+  expect(wasmtime_externref_new(ctx, NULL, NULL, &arg.of.externref));
+  copy = arg;
+  wasmtime_val_unroot(&arg);
+  wasmtime_func_call(ctx, &f, &copy, 1, NULL, 0, &trap);
+}
+
+// What was lent to it.
+static wasm_trap_t *unroot_argument(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                    wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)nargs, (void)results, (void)nresults;
+  wasmtime_val_t copy = args[0];
+  wasmtime_val_unroot(&copy);
+  return NULL;
+}
+
+// A result.
+static wasm_trap_t *return_a_dead_root(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                       wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)nargs, (void)nresults;
+  wasmtime_val_t copy;
+  wasmtime_val_clone(&args[0], &copy);
+  wasmtime_externref_new(ctx, NULL, NULL, &copy.of.externref);
+  results[0] = copy;
+  wasmtime_val_unroot(&copy);
+  return NULL;
+}
+
+static void call_with_a_value(wasmtime_func_callback_t callback) {
+  wasm_functype_t *type = wasm_functype_new_1_1(wasm_valtype_new(WASM_EXTERNREF), wasm_valtype_new(WASM_EXTERNREF));
+  wasmtime_func_t f;
+  wasmtime_func_new(ctx, type, callback, NULL, NULL, &f);
+  wasm_functype_delete(type);
+  wasmtime_val_t arg = null_externref_val(), result;
+  wasm_trap_t *trap = NULL;
+  expect(wasmtime_externref_new(ctx, NULL, NULL, &arg.of.externref));
+  wasmtime_func_call(ctx, &f, &arg, 1, &result, 1, &trap);
+}
+
+static void death_by_unrooting_an_argument(void) { call_with_a_value(unroot_argument); }
+static void death_by_returning_a_dead_root(void) { call_with_a_value(return_a_dead_root); }
+
 // As many are left as there are handles in the store: none.
 static wasmtime_exnref_t dead_exnref(void) {
   wasmtime_exnref_t value, copy;
@@ -409,6 +456,9 @@ static void a_root_is_given_back_once(void) {
   ends_the_process(words, death_by_a_dead_exception);
   ends_the_process(words, death_by_a_clone_of_a_dead_exception);
   ends_the_process(words, death_by_a_value_with_a_dead_exception);
+  ends_the_process("`wasmtime_externref_t`: the reference was unrooted before", death_by_passing_a_dead_root);
+  ends_the_process("`wasmtime_externref_t`: the reference was unrooted before", death_by_unrooting_an_argument);
+  ends_the_process("`wasmtime_externref_t`: the reference was unrooted before", death_by_returning_a_dead_root);
   ends_the_process("`wasmtime_externref_t`: the reference was unrooted before", death_by_two_unroots);
   ends_the_process("`wasmtime_externref_t`: the reference was unrooted before", death_by_a_dead_root);
 }

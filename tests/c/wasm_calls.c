@@ -179,13 +179,13 @@ static void start_runs_before_the_host_can_call(void) {
 // -- multi: several results, in both directions
 
 static wasm_trap_t *reverse(const wasm_val_vec_t *args, wasm_val_vec_t *results) {
-  need(args->size == 4 && results->size == 4);
-  for (size_t i = 0; i < 4; i++) wasm_val_copy(&results->data[i], &args->data[3 - i]);
+  need(args->size == results->size);
+  for (size_t i = 0; i < args->size; i++) wasm_val_copy(&results->data[i], &args->data[args->size - 1 - i]);
   return NULL;
 }
 
 static wasm_valtype_vec_t types_of(size_t count, const wasm_valkind_t *kinds) {
-  wasm_valtype_t *types[8];
+  wasm_valtype_t *types[12];
   wasm_valtype_vec_t vec;
   for (size_t i = 0; i < count; i++) types[i] = wasm_valtype_new(kinds[i]);
   wasm_valtype_vec_new(&vec, count, types);
@@ -224,6 +224,64 @@ static void multi(void) {
   wasm_func_delete(reversing);
 }
 
+// More than a call keeps on the stack.
+static void a_dozen_values_pass_both_ways(void) {
+  wasm_valkind_t kinds[12];
+  for (int i = 0; i < 12; i++) kinds[i] = i % 2 ? WASM_I64 : WASM_F64;
+  wasm_valkind_t reversed[12];
+  for (int i = 0; i < 12; i++) reversed[i] = kinds[11 - i];
+  wasm_valtype_vec_t params = types_of(12, kinds), results = types_of(12, reversed);
+  wasm_func_t *reversing = host_func(wasm_functype_new(&params, &results), reverse);
+  wasm_val_t args[12], answers[12];
+  for (int i = 0; i < 12; i++) {
+    args[i].kind = kinds[i];
+    if (i % 2) args[i].of.i64 = i << 20;
+    else args[i].of.f64 = i / 4.0;
+  }
+  wasm_val_vec_t arg_vec = WASM_ARRAY_VEC(args), answer_vec = WASM_ARRAY_VEC(answers);
+  expect_no_trap(wasm_func_call(reversing, &arg_vec, &answer_vec));
+  for (int i = 0; i < 12; i++) {
+    expect(answers[i].kind == kinds[11 - i]);
+    expect(i % 2 ? answers[i].of.f64 == (11 - i) / 4.0 : answers[i].of.i64 == (11 - i) << 20);
+  }
+  wasm_func_delete(reversing);
+}
+
+static wasm_trap_t *one_integer(const wasm_val_vec_t *args, wasm_val_vec_t *results) {
+  (void)args;
+  results->data[0].kind = WASM_I32;
+  results->data[0].of.i32 = 1;
+  return NULL;
+}
+
+static void a_result_of_another_kind_stops_the_guest(void) {
+  wasm_functype_t *type = wasm_functype_new_1_1(wasm_valtype_new_i64(), wasm_valtype_new_i64());
+  wasm_func_t *func = host_func(type, one_integer);
+  wasm_val_t args[1] = {WASM_I64_VAL(1)}, answers[1] = {WASM_I64_VAL(7)};
+  wasm_val_vec_t arg_vec = WASM_ARRAY_VEC(args), answer_vec = WASM_ARRAY_VEC(answers);
+  expect_trap_says(wasm_func_call(func, &arg_vec, &answer_vec), "function attempted to return an incompatible value");
+  expect(answers[0].kind == WASM_I64 && answers[0].of.i64 == 7);
+  wasm_func_delete(func);
+}
+
+// In the place of a vector with room for all of them.
+static wasm_trap_t *no_results(const wasm_val_vec_t *args, wasm_val_vec_t *results) {
+  (void)args;
+  wasm_val_vec_delete(results);
+  wasm_val_vec_new_empty(results);
+  return NULL;
+}
+
+static void results_that_are_missing_are_zero(void) {
+  wasm_functype_t *type = wasm_functype_new_1_1(wasm_valtype_new_i64(), wasm_valtype_new_i64());
+  wasm_func_t *func = host_func(type, no_results);
+  wasm_val_t args[1] = {WASM_I64_VAL(5)}, answers[1] = {WASM_INIT_VAL};
+  wasm_val_vec_t arg_vec = WASM_ARRAY_VEC(args), answer_vec = WASM_ARRAY_VEC(answers);
+  expect_no_trap(wasm_func_call(func, &arg_vec, &answer_vec));
+  expect(answers[0].kind == WASM_I64 && answers[0].of.i64 == 0);
+  wasm_func_delete(func);
+}
+
 int main(void) {
   RUN(hello);
   RUN(callback);
@@ -231,5 +289,8 @@ int main(void) {
   RUN(start);
   RUN(start_runs_before_the_host_can_call);
   RUN(multi);
+  RUN(a_dozen_values_pass_both_ways);
+  RUN(a_result_of_another_kind_stops_the_guest);
+  RUN_HERE(results_that_are_missing_are_zero);
   return test_summary();
 }

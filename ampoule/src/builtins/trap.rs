@@ -10,7 +10,7 @@ use crate::module::code_table::damaged;
 use crate::store::Store;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::tunables::Tunables;
-use ampoule_core::vm::{VmContext, VmHostFunc, VmStoreContext};
+use ampoule_core::vm::{VmContext, VmHostFunc, VmStoreContext, VmVal};
 use ampoule_machine::arch::entry::{GuestFrame, GuestFrames};
 use ampoule_machine::code::registry;
 use std::ffi::c_void;
@@ -100,14 +100,18 @@ pub(crate) unsafe extern "C" fn host_error(store: *mut VmStoreContext, error: *m
 }
 
 /// # Safety
-/// See the module above.
+/// See the module above. `host` is the function that was called, and `results` are those that it has left.
 pub(crate) unsafe extern "C" fn host_result_mismatch(
     store: *mut VmStoreContext,
-    _host: *mut VmHostFunc,
-    _position: u32,
+    host: *mut VmHostFunc,
+    results: *mut VmVal,
 ) {
     // SAFETY: as above.
-    unsafe { Store::from_vm(store).unwind_with(result_mismatch()) }
+    unsafe {
+        let store = Store::from_vm(store);
+        let error = result_mismatch(store, host, results);
+        store.unwind_with(error);
+    }
 }
 
 /// Where the exit thunk of a host function is that had none when it was made.

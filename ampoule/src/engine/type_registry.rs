@@ -19,7 +19,6 @@ pub struct Signature {
     /// What is read before a call by whoever has only the pointer. First: a pointer to one is a pointer to the other.
     vm: VmSignature,
     ty: FuncType,
-    has_refs: bool,
     registry: Weak<TypeRegistry>,
     /// All but [`Thunk::EntryRaw`], whose place stays empty.
     thunks: [AtomicPtr<u8>; Thunk::COUNT],
@@ -52,12 +51,6 @@ impl Thunk {
     /// Those that modules bring along.
     #[cfg(feature = "compiler")]
     pub(crate) const KEPT: [Thunk; 4] = [Thunk::EntryRaw, Thunk::EntryChecked, Thunk::ExitRaw, Thunk::ExitChecked];
-
-    /// Whether functions of a type with references have it.
-    #[cfg(feature = "compiler")]
-    pub(crate) fn takes_refs(self) -> bool {
-        matches!(self, Thunk::EntryRaw | Thunk::ExitRaw)
-    }
 }
 
 impl Signature {
@@ -69,11 +62,6 @@ impl Signature {
     /// Whether this registry made it.
     pub(crate) fn is_of(&self, registry: &Arc<TypeRegistry>) -> bool {
         std::ptr::eq(self.registry.as_ptr(), Arc::as_ptr(registry))
-    }
-
-    /// Whether a reference crosses in either direction: such a signature has no checked thunks.
-    pub fn has_refs(&self) -> bool {
-        self.has_refs
     }
 
     /// The larger number of parameters and results: the values that an array for both has room for.
@@ -134,7 +122,6 @@ impl TypeRegistry {
         }
         let signature = Arc::new(Signature {
             ty: ty.clone(),
-            has_refs: ty.has_refs(),
             vm: VmSignature { slots: ty.params().len().max(ty.results().len()), entry_raw: AtomicPtr::default() },
             registry: Arc::downgrade(self),
             thunks: Default::default(),

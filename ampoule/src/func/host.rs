@@ -16,6 +16,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
+use std::slice;
 use std::sync::Arc;
 
 /// The C function behind a host function that takes raw values. An error it answers is a `Box<Error>` as a raw pointer, or
@@ -100,16 +101,14 @@ impl HostFunc {
         Ok(Self { signature, which, callback, env, may_suspend: false, _owner: wrapper })
     }
 
-    /// A host function from a C function that takes values with kinds. Only for types without references.
+    /// A host function from a C function that takes values with kinds. References among the arguments are lent for the call, those
+    /// among the results given up, also where an error is answered.
     ///
     /// # Errors
     /// See [`HostFunc::raw`].
     ///
     /// # Safety
     /// `callback` may be called with `env` from any thread while `owner` lives, and keeps to [`CheckedCallback`].
-    ///
-    /// # Panics
-    /// Where the type has references.
     pub unsafe fn checked(
         engine: &Engine,
         ty: &FuncType,
@@ -117,7 +116,6 @@ impl HostFunc {
         env: *mut c_void,
         owner: Box<dyn Any + Send + Sync>,
     ) -> Result<Self, Error> {
-        assert!(!ty.has_refs(), "references cross through `HostFunc::new` or `HostFunc::raw`");
         let signature = signature_of(engine, ty)?;
         let which = Thunk::ExitChecked;
         check_thunk(engine, &signature, which)?;
@@ -260,19 +258,30 @@ unsafe fn run_closure(env: &ClosureEnv, mut caller: Caller<'_>, values: *mut VmV
     let (args, answers) = vals.split_at_mut(params.len());
     (env.func)(caller.reborrow(), args, answers)?;
     for (position, (answer, &ty)) in answers.iter().zip(results).enumerate() {
-        answer.check_type(ty).map_err(|error| error.of(RESULT_MISMATCH))?;
-        let raw = answer.to_raw(caller.store())?;
+        let raw = answer.to_result(caller.store(), ty)?;
         // SAFETY: there is room for every result.
         unsafe { *values.add(position) = raw };
     }
     Ok(())
 }
 
-const RESULT_MISMATCH: &str = "function attempted to return an incompatible value";
-
-/// What a host function's wrong result is reported as.
-pub(crate) fn result_mismatch() -> Error {
-    Error::new(ErrorKind::Type(RESULT_MISMATCH.to_string()))
+/// What is wrong with the results of a host function, which an exit thunk has refused. They are taken over.
+///
+/// # Safety
+/// `func` is the [`StoreHostFunc`] that was called, and `results` points to as many values as its type says, such as
+/// [`Val::take_vm`] takes.
+pub(crate) unsafe fn result_mismatch(store: &Store, func: *mut VmHostFunc, results: *mut VmVal) -> Error {
+    // SAFETY: by the caller; `vm` is a record's first field, so a pointer to one is a pointer to the other.
+    let (types, results) = unsafe {
+        let types = (*func.cast::<StoreHostFunc>()).host.ty().results();
+        (types, slice::from_raw_parts_mut(results, types.len()))
+    };
+    // All of them, before the first that is wrong ends it.
+    // SAFETY: by the caller.
+    let taken: Vec<_> = results.iter_mut().map(|result| unsafe { Val::take_vm(result) }).collect();
+    let mut taken = taken.into_iter().zip(types);
+    let wrong = taken.find_map(|(result, &ty)| result.and_then(|result| result.to_result(store, ty)).err());
+    wrong.expect("exit thunks refuse what can't be converted")
 }
 
 struct RootingEnv {

@@ -18,8 +18,9 @@ use ampoule_core::types::{FuncType, ValType};
 use ampoule_core::vm::{VmContext, VmFunc, VmFuncRef, VmStoreContext, VmVal, VmValRaw};
 use ampoule_machine::arch::{entry, raw_call};
 use std::ffi::c_void;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::ptr::{self, NonNull};
+use std::slice;
 use std::sync::Arc;
 
 /// A function of a store. The layout is that of [`VmFunc`].
@@ -44,16 +45,6 @@ unsafe impl Sync for Func {}
 /// What is left to do of a raw call, for a C function that begins with [`Func::call_raw_or`]: with `unwound`, to tell of a guest that was
 /// stopped ([`Store::end_of_raw_call`]), where of the other arguments only the store and `out` count; without, the whole call.
 pub use ampoule_machine::arch::raw_call::RestOfCall;
-
-/// What became of a call whose values were given with their kinds.
-#[derive(Debug)]
-pub enum CallOutcome {
-    /// The results were written.
-    Done,
-    /// Nothing ran: the signature has no checked thunk, or an argument is of another kind. The values have to be converted for
-    /// [`Func::call`], which also tells what is wrong with them.
-    NeedsConversion,
-}
 
 impl Func {
     /// A function of the host, from a Rust closure.
@@ -95,6 +86,22 @@ impl Func {
         Ok(self.func_ref.as_ptr())
     }
 
+    /// The function in words, for C.
+    pub(crate) fn into_vm(func: Option<Func>) -> VmFunc {
+        func.map_or(VmFunc { store_id: 0, func_ref: None }, |func| VmFunc {
+            store_id: func.store_id,
+            func_ref: Some(func.func_ref),
+        })
+    }
+
+    /// The function in these words; `None` for null.
+    ///
+    /// # Safety
+    /// They are null, or came from [`Func::into_vm`].
+    pub(crate) unsafe fn from_vm(words: VmFunc) -> Option<Func> {
+        words.func_ref.filter(|_| words.store_id != 0).map(|func_ref| Func { store_id: words.store_id, func_ref })
+    }
+
     /// The type.
     ///
     /// # Errors
@@ -118,7 +125,10 @@ impl Func {
     /// error or the guest's exit otherwise; the store stays usable.
     pub fn call(&self, store: &mut Store, args: &[Val], results: &mut [Val]) -> Result<(), Error> {
         let counts = (args.len(), results.len());
-        let arg = |store: &Store, at: usize, expected| args[at].to_argument(store, expected);
+        let arg = |store: &Store, at: usize, expected, raw: &mut VmValRaw| {
+            *raw = args[at].to_argument(store, expected)?;
+            Ok(())
+        };
         // SAFETY: what is given was compared with the expected type.
         unsafe {
             self.call_with(store, counts, arg, |store, types, raw| {
@@ -131,20 +141,20 @@ impl Func {
         }
     }
 
-    /// As [`Func::call`], for values that are held in another form, so many arguments and results of them: `arg` gives the argument at a
+    /// As [`Func::call`], for values that are held in another form, so many arguments and results of them: `arg` writes the argument at a
     /// position as guest code holds it, of the type that it is told; `take` gets the results, which are of the types beside them.
     ///
     /// # Errors
     /// As [`Func::call`], and what the two say; nothing runs after an error of `arg`.
     ///
     /// # Safety
-    /// What `arg` gives is of the type, and of this store.
+    /// What `arg` writes is of the type, and of this store.
     #[inline]
     pub unsafe fn call_with(
         &self,
         store: &mut Store,
         (num_args, num_results): (usize, usize),
-        mut arg: impl FnMut(&Store, usize, ValType) -> Result<VmValRaw, Error>,
+        mut arg: impl FnMut(&Store, usize, ValType, &mut VmValRaw) -> Result<(), Error>,
         take: impl FnOnce(&mut Store, &[ValType], &[VmValRaw]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let signature: *const Signature = self.signature(store)?;
@@ -156,20 +166,23 @@ impl Func {
         if num_results != ty.results().len() {
             return Err(Error::results_mismatch(ty, num_results));
         }
-        let (mut few, mut many) = ([VmValRaw { v128: [0; 16] }; 8], Vec::new());
-        let raw = match num_args.max(num_results) {
-            0..=8 => &mut few[..],
+        let (mut few, mut many) = ([const { MaybeUninit::<VmValRaw>::uninit() }; 8], Vec::new());
+        let slots = num_args.max(num_results);
+        let raw = match slots {
+            0..=8 => few.as_mut_ptr().cast::<VmValRaw>(),
             slots => {
-                many.resize(slots, few[0]);
-                &mut many[..]
+                many.resize(slots, VmValRaw { v128: [0; 16] });
+                many.as_mut_ptr()
             }
         };
         for (at, &expected) in ty.params().iter().enumerate() {
-            raw[at] = arg(store, at, expected)?;
+            // SAFETY: there is a slot for each argument, and nothing is too little for a union.
+            arg(store, at, expected, unsafe { &mut *raw.add(at) })?;
         }
         // SAFETY: there is a slot for each argument and result; the arguments by the caller.
-        unsafe { self.call_raw(store, raw.as_mut_ptr())? };
-        take(store, ty.results(), &raw[..num_results])
+        unsafe { self.call_raw(store, raw)? };
+        // SAFETY: the guest has written the part of each result that its type has.
+        take(store, ty.results(), unsafe { slice::from_raw_parts(raw, num_results) })
     }
 
     /// Calls the function with arguments as guest code holds them; results replace them.
@@ -226,14 +239,15 @@ impl Func {
         unsafe { raw_call::call(store, func, values, len, out, rest) }
     }
 
-    /// Calls the function with arguments as the C interface holds them, compared with the parameters' kinds by compiled
-    /// code.
+    /// Calls the function with arguments as the C interface holds them, compared with the parameters' kinds, and references with the
+    /// store, by compiled code.
     ///
     /// # Errors
     /// See [`Func::call`].
     ///
     /// # Safety
-    /// `args` and `results` point to as many values as the lengths say; they may be null where those are zero.
+    /// `args` and `results` point to as many values as the lengths say; they may be null where those are zero. The arguments are such as
+    /// [`Val::from_vm`] takes, and live until the guest has begun.
     #[inline(always)]
     pub unsafe fn call_vals(
         &self,
@@ -242,8 +256,10 @@ impl Func {
         num_args: usize,
         results: *mut VmVal,
         num_results: usize,
-    ) -> Result<CallOutcome, Error> {
-        let signature = self.signature(store)?;
+    ) -> Result<(), Error> {
+        let signature: *const Signature = self.signature(store)?;
+        // SAFETY: it lives as long as the module or host function it came from, which the store keeps.
+        let signature = unsafe { &*signature };
         let ty = signature.ty();
         if num_args != ty.params().len() {
             return Err(Error::params_mismatch(ty, num_args));
@@ -251,16 +267,30 @@ impl Func {
         if num_results != ty.results().len() {
             return Err(Error::results_mismatch(ty, num_results));
         }
-        if signature.has_refs() {
-            return Ok(CallOutcome::NeedsConversion);
-        }
         let thunk = store.engine.thunk(signature, Thunk::EntryChecked)?;
         // SAFETY: the thunk was compiled for this signature, whose numbers of values were just compared.
-        let kinds_fit = unsafe { self.enter(store, thunk, args.cast_mut().cast(), results.cast(), ptr::null_mut()) }?;
-        Ok(if kinds_fit { CallOutcome::Done } else { CallOutcome::NeedsConversion })
+        let args_fit = unsafe { self.enter(store, thunk, args.cast_mut().cast(), results.cast(), ptr::null_mut()) }?;
+        // SAFETY: by the caller; their number was compared.
+        if args_fit { Ok(()) } else { Err(unsafe { Self::refused_argument(store, ty, args) }) }
     }
 
-    /// Enters guest code through a thunk. False: the thunk refused the arguments' kinds. A host function has `caller` as its caller: null
+    /// What is wrong with arguments that an entry thunk has refused.
+    ///
+    /// # Safety
+    /// As for [`Func::call_vals`]; there are as many as the type says.
+    #[cold]
+    unsafe fn refused_argument(store: &Store, ty: &FuncType, args: *const VmVal) -> Error {
+        // SAFETY: by the caller.
+        let arg = |at: usize| unsafe { Val::from_vm(&*args.add(at)) };
+        let wrong = ty
+            .params()
+            .iter()
+            .enumerate()
+            .find_map(|(at, &ty)| arg(at).and_then(|arg| arg.to_argument(store, ty)).err());
+        wrong.expect("entry thunks refuse what can't be converted")
+    }
+
+    /// Enters guest code through a thunk. False: the thunk refused an argument. A host function has `caller` as its caller: null
     /// where the host calls.
     ///
     /// # Safety

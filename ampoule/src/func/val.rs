@@ -1,4 +1,4 @@
-//! Values as the embedder holds them.
+//! Values as the embedder holds them, and as C does ([`VmVal`]): there, whoever owns a value owns one count of the reference in it.
 
 use crate::error::Error;
 use crate::func::Func;
@@ -7,7 +7,7 @@ use crate::gc::externref::ExternRef;
 use crate::gc::i31::I31;
 use crate::store::Store;
 use ampoule_core::types::{RefType, ValType};
-use ampoule_core::vm::{VmFuncRef, VmValRaw};
+use ampoule_core::vm::{VmFuncRef, VmVal, VmValRaw, VmValUnion};
 
 /// A value. References belong to the store they came from.
 #[derive(Clone, Debug)]
@@ -115,6 +115,17 @@ impl Val {
         raw.map_err(|error| error.of("argument type mismatch"))
     }
 
+    /// The value as guest code holds it, for a result of a host function, of this type.
+    ///
+    /// # Errors
+    /// Where it is of another type or store.
+    #[inline]
+    pub fn to_result(&self, store: &Store, expected: ValType) -> Result<VmValRaw, Error> {
+        let checked = self.check_type(expected);
+        checked.map_err(|error| error.of("function attempted to return an incompatible value"))?;
+        self.to_raw(store)
+    }
+
     /// The value that guest code holds as `raw`.
     ///
     /// # Safety
@@ -136,6 +147,67 @@ impl Val {
                     _ => Val::AnyRef(I31::from_raw(raw.anyref)),
                 },
             }
+        }
+    }
+
+    /// The value in an array of a C program's, which keeps it.
+    ///
+    /// # Errors
+    /// Where its kind is unknown.
+    ///
+    /// # Safety
+    /// A function or reference in it is null, or one that [`Val::into_vm`] gave. One to a value of the host's that C has given back ends
+    /// the process, as far as that can be told.
+    pub unsafe fn from_vm(val: &VmVal) -> Result<Val, Error> {
+        // SAFETY: every bit pattern is a value of the number types; C says by the kind which member it has filled in.
+        unsafe {
+            Ok(match val.kind {
+                VmVal::KIND_I32 => Val::I32(val.of.i32),
+                VmVal::KIND_I64 => Val::I64(val.of.i64),
+                VmVal::KIND_F32 => Val::F32(val.of.f32),
+                VmVal::KIND_F64 => Val::F64(val.of.f64),
+                VmVal::KIND_V128 => Val::V128(u128::from_le_bytes(val.of.v128)),
+                VmVal::KIND_FUNCREF => Val::FuncRef(Func::from_vm(val.of.funcref)),
+                VmVal::KIND_EXTERNREF => Val::ExternRef(ExternRef::clone_vm(&val.of.reference)),
+                VmVal::KIND_ANYREF => Val::AnyRef(I31::from_vm(&val.of.reference)),
+                VmVal::KIND_EXNREF => Val::ExnRef(ExnRef::clone_vm(&val.of.reference)),
+                kind => return Err(Error::message(format!("{kind} is not the kind of a value"))),
+            })
+        }
+    }
+
+    /// The value in an array of a C program's, which gives it up: null takes the place of a counted reference.
+    ///
+    /// # Errors
+    /// See [`Val::from_vm`].
+    ///
+    /// # Safety
+    /// As for [`Val::from_vm`].
+    pub unsafe fn take_vm(val: &mut VmVal) -> Result<Val, Error> {
+        // SAFETY: by the caller; C says by the kind which member it has filled in.
+        unsafe {
+            match val.kind {
+                VmVal::KIND_EXTERNREF => Ok(Val::ExternRef(ExternRef::take_vm(&mut val.of.reference))),
+                VmVal::KIND_EXNREF => Ok(Val::ExnRef(ExnRef::take_vm(&mut val.of.reference))),
+                _ => Val::from_vm(val),
+            }
+        }
+    }
+
+    /// A value for an array of a C program's, which owns the reference in it.
+    #[inline]
+    pub fn into_vm(self) -> VmVal {
+        let of = |kind, of| VmVal { kind, of };
+        match self {
+            Val::I32(i32) => of(VmVal::KIND_I32, VmValUnion { i32 }),
+            Val::I64(i64) => of(VmVal::KIND_I64, VmValUnion { i64 }),
+            Val::F32(f32) => of(VmVal::KIND_F32, VmValUnion { f32 }),
+            Val::F64(f64) => of(VmVal::KIND_F64, VmValUnion { f64 }),
+            Val::V128(bits) => of(VmVal::KIND_V128, VmValUnion { v128: bits.to_le_bytes() }),
+            Val::FuncRef(func) => of(VmVal::KIND_FUNCREF, VmValUnion { funcref: Func::into_vm(func) }),
+            Val::ExternRef(value) => of(VmVal::KIND_EXTERNREF, VmValUnion { reference: ExternRef::into_vm(value) }),
+            Val::AnyRef(value) => of(VmVal::KIND_ANYREF, VmValUnion { reference: I31::into_vm(value) }),
+            Val::ExnRef(value) => of(VmVal::KIND_EXNREF, VmValUnion { reference: ExnRef::into_vm(value) }),
         }
     }
 

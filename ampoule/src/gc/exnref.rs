@@ -5,8 +5,10 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
+use crate::gc::handle::handle_in_words;
 use crate::store::Store;
 use crate::tag::Tag;
+use ampoule_core::vm::VmRef;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +35,17 @@ impl Exception {
     /// Says that the store's table lets go of it.
     pub(crate) fn orphan(&self) {
         self.orphaned.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the host has a handle to the exception, as far as that can be told: handles in the store count, too. The next collection
+    /// frees an exception without any.
+    ///
+    /// # Safety
+    /// `exn` leads to an exception that somebody has a count of.
+    unsafe fn has_handle(exn: *const Exception) -> bool {
+        // SAFETY: by the caller; the count is only looked at.
+        let exn = ManuallyDrop::new(unsafe { Arc::from_raw(exn) });
+        Arc::strong_count(&exn) > 1 || exn.orphaned.load(Ordering::Relaxed)
     }
 }
 
@@ -105,44 +118,9 @@ impl ExnRef {
     pub fn from_raw(store: &Store, raw: u32) -> Option<ExnRef> {
         Some(ExnRef { store_id: store.id(), exn: store.exceptions.get(raw)? })
     }
-
-    /// The handle in two words, for C: the store's id and the handle's own.
-    pub fn into_words(self) -> (u64, *const ()) {
-        (self.store_id, Arc::into_raw(self.exn).cast())
-    }
-
-    /// The handle from its two words.
-    ///
-    /// # Safety
-    /// The words come from [`ExnRef::into_words`], and this is the only handle made from them.
-    pub unsafe fn from_words(store_id: u64, word: *const ()) -> ExnRef {
-        // SAFETY: by the caller.
-        ExnRef { store_id, exn: unsafe { Arc::from_raw(word.cast::<Exception>()) } }
-    }
-
-    /// Whether these words are a handle that the host has not given back, as far as that can be told: other handles to the same
-    /// exception, the host's and those in the store, count as this one. The next collection frees an exception without any.
-    ///
-    /// # Safety
-    /// The words come from [`ExnRef::into_words`].
-    pub unsafe fn words_are_rooted(word: *const ()) -> bool {
-        // SAFETY: by the caller; the count is only looked at.
-        let exn = ManuallyDrop::new(unsafe { Arc::from_raw(word.cast::<Exception>()) });
-        Arc::strong_count(&exn) > 1 || exn.orphaned.load(Ordering::Relaxed)
-    }
-
-    /// Another handle like the one with these words, which stays as it is.
-    ///
-    /// # Safety
-    /// The words come from [`ExnRef::into_words`], and that handle was not taken back.
-    pub unsafe fn clone_words(store_id: u64, word: *const ()) -> ExnRef {
-        // SAFETY: the count is raised before the handle that will lower it is made.
-        unsafe {
-            Arc::increment_strong_count(word.cast::<Exception>());
-            ExnRef::from_words(store_id, word)
-        }
-    }
 }
+
+handle_in_words!(ExnRef, exn: Exception, "wasmtime_exnref_t");
 
 impl Store {
     /// Makes an exception the pending one, in place of any other, and gives the error for a host function to return: the

@@ -5,9 +5,12 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::gc::collect::collect;
+use crate::gc::handle::{UNROOTED, handle_in_words};
 use crate::store::Store;
 use crate::store::roots::Root;
+use ampoule_core::vm::VmRef;
 use std::any::Any;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 /// A host value held by the host itself; never null. Cloning makes another handle to the same value. A handle may outlive
@@ -17,9 +20,6 @@ pub struct ExternRef {
     store_id: u64,
     root: Arc<Root>,
 }
-
-/// What is wrong with a handle that the host has given back already.
-pub const UNROOTED: &str = "the reference was unrooted before";
 
 impl PartialEq for ExternRef {
     /// Whether two handles are the same value.
@@ -71,38 +71,20 @@ impl ExternRef {
         Some(ExternRef { store_id: store.id(), root: store.roots.add(raw) })
     }
 
-    /// The handle in two words, for C: the store's id and the handle's own.
-    pub fn into_words(self) -> (u64, *const ()) {
-        (self.store_id, Arc::into_raw(self.root).cast())
-    }
-
-    /// The handle from its two words.
+    /// The `externref` in these words as guest code holds it, null is zero; `None` where the handle is of another store, or was given
+    /// back.
     ///
     /// # Safety
-    /// The words come from [`ExternRef::into_words`], and this is the only handle made from them.
-    pub unsafe fn from_words(store_id: u64, word: *const ()) -> ExternRef {
-        // SAFETY: by the caller.
-        ExternRef { store_id, root: unsafe { Arc::from_raw(word.cast::<Root>()) } }
-    }
-
-    /// Whether these words are a handle that the host has not given back. See [`Root::has_handle`] for what can be told.
-    ///
-    /// # Safety
-    /// The words come from [`ExternRef::into_words`].
-    pub unsafe fn words_are_rooted(word: *const ()) -> bool {
-        // SAFETY: by the caller.
-        unsafe { Root::has_handle(word.cast()) }
-    }
-
-    /// Another handle like the one with these words, which stays as it is.
-    ///
-    /// # Safety
-    /// The words come from [`ExternRef::into_words`], and that handle was not taken back.
-    pub unsafe fn clone_words(store_id: u64, word: *const ()) -> ExternRef {
-        // SAFETY: the count is raised before the handle that will lower it is made.
-        unsafe {
-            Arc::increment_strong_count(word.cast::<Root>());
-            ExternRef::from_words(store_id, word)
+    /// The words come from [`ExternRef::into_vm`].
+    #[inline]
+    pub(crate) unsafe fn raw_of_vm(words: &VmRef, store_id: u64) -> Option<u32> {
+        let root = words.private3.cast::<Root>();
+        if words.store_id == 0 || root.is_null() {
+            return Some(0);
         }
+        // SAFETY: by the caller, the word leads to a root: that of a handle, or one that its store still has.
+        unsafe { (words.store_id == store_id && Root::has_handle(root)).then(|| (*root).raw) }
     }
 }
+
+handle_in_words!(ExternRef, root: Root, "wasmtime_externref_t");

@@ -1,5 +1,10 @@
 //! 31-bit integers as references: they need no heap, and no store.
 
+use ampoule_core::vm::VmRef;
+
+/// In place of a store's id: integers are of every store.
+const EVERY_STORE: u64 = u64::MAX;
+
 /// An `i31ref` that isn't null.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct I31(u32);
@@ -18,6 +23,16 @@ impl I31 {
     /// The integer of a raw reference; `None` for null and for objects.
     pub fn from_raw(raw: u32) -> Option<Self> {
         (raw & 1 == 1).then_some(I31(raw >> 1))
+    }
+
+    /// The reference in words, for C.
+    pub fn into_vm(value: Option<I31>) -> VmRef {
+        value.map_or(VmRef::NULL, |value| VmRef { store_id: EVERY_STORE, private1: value.to_raw(), ..VmRef::NULL })
+    }
+
+    /// The integer in these words; `None` for null.
+    pub fn from_vm(words: &VmRef) -> Option<I31> {
+        if words.store_id == 0 { None } else { I31::from_raw(words.private1) }
     }
 
     /// The integer, zero-extended.

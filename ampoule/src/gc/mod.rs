@@ -5,6 +5,7 @@
 
 pub(crate) mod collect;
 pub(crate) mod exnref;
-pub mod externref;
+pub(crate) mod externref;
+pub(crate) mod handle;
 pub(crate) mod i31;
 pub mod object;

@@ -80,13 +80,7 @@ impl ModuleCompiler {
     /// references too.
     fn thunks_to_keep(&self, description: &ModuleDescription) -> Result<Vec<u8>, Error> {
         let types = &description.types;
-        let wanted = types.iter().enumerate().flat_map(|(number, ty)| {
-            let has_refs = ty.has_refs();
-            Thunk::KEPT
-                .into_iter()
-                .filter(move |which| which.takes_refs() || !has_refs)
-                .map(move |which| (number, which))
-        });
+        let wanted = (0..types.len()).flat_map(|number| Thunk::KEPT.into_iter().map(move |which| (number, which)));
         let compile = |(number, which): (usize, Thunk)| {
             let compiled = compile_thunk(&*self.compiler, &types[number], which)?;
             Ok(StoredThunk::new(number as u32, which, compiled))

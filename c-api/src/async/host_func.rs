@@ -1,7 +1,7 @@
 //! Host functions that may finish later: ordinary ones that suspend their caller until their continuation says that they are done.
 
 use crate::foreign::{Finalizer, Foreign};
-use crate::func::{converting_host_func, wasmtime_caller_t};
+use crate::func::wasmtime_caller_t;
 use crate::val::wasmtime_val_t;
 use crate::wasm::object::wasm_trap_t;
 use ampoule::func::host::{HostFunc, error_out};
@@ -75,21 +75,13 @@ pub(super) fn async_host_func(
     owner: Foreign,
 ) -> Result<HostFunc, Error> {
     let func = AsyncFunc { callback, owner };
-    let made = if ty.has_refs() {
-        // SAFETY: the arrays are as long as the type says.
-        converting_host_func(engine, ty, move |caller, args, results| unsafe {
-            func.call(caller, args.as_ptr(), args.len(), results.as_mut_ptr(), results.len())
-        })
-    } else {
-        let func = Box::new(func);
-        let env = ptr::from_ref(&*func).cast_mut().cast();
-        // SAFETY: the environment lives as long as its owner, and the callback is `CheckedCallback` as long as the C one is.
-        unsafe { HostFunc::checked(engine, ty, call_async, env, func) }
-    };
-    made.map(HostFunc::suspending)
+    let func = Box::new(func);
+    let env = ptr::from_ref(&*func).cast_mut().cast();
+    // SAFETY: the environment lives as long as its owner, and the callback is `CheckedCallback` as long as the C one is.
+    unsafe { HostFunc::checked(engine, ty, call_async, env, func) }.map(HostFunc::suspending)
 }
 
-/// The checked callback of every [`AsyncFunc`] without references.
+/// The checked callback of every [`AsyncFunc`].
 ///
 /// # Safety
 /// As for every [`CheckedCallback`](ampoule::func::host::CheckedCallback); `env` is an [`AsyncFunc`].

@@ -3,13 +3,11 @@
 use crate::boundary::{give_error, give_trap};
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_func_t;
-use crate::func::call_converted;
 use crate::instance::wasmtime_instance_t;
-use crate::val::{from_c, into_c, wasmtime_val_t};
+use crate::val::{clone_of, take_from_c, wasmtime_val_t};
 use crate::wasm::object::wasm_trap_t;
-use ampoule::func::CallOutcome;
 use ampoule::store::task::Work;
-use ampoule::{Error, InstancePre, Store, Val};
+use ampoule::{Error, InstancePre, Store};
 use ampoule_core::vm::VmVal;
 use std::mem::MaybeUninit;
 
@@ -28,12 +26,20 @@ pub struct Job {
     error_ret: *mut *mut wasmtime_error_t,
 }
 
-/// The arguments of a call, copied when the future is made. Those without counted references are kept as they are.
+/// The arguments of a call, copied when the future is made.
 pub(super) enum Args {
     /// So many, in [`Job::few`].
     Few(usize),
-    Many(Vec<VmVal>),
-    Converted(Result<Vec<Val>, Error>),
+    Many(OwnArgs),
+}
+
+/// Arguments, with a count of each reference among them.
+pub(super) struct OwnArgs(Vec<VmVal>);
+
+impl Drop for OwnArgs {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|arg| drop(take_from_c(arg)));
+    }
 }
 
 const FEW: usize = 4;
@@ -68,10 +74,7 @@ impl Args {
     unsafe fn of(args: *const wasmtime_val_t, nargs: usize) -> Self {
         // SAFETY: by the caller.
         let args = unsafe { std::slice::from_raw_parts(args, nargs) };
-        if args.iter().any(|arg| matches!(arg.kind, VmVal::KIND_EXTERNREF | VmVal::KIND_ANYREF | VmVal::KIND_EXNREF)) {
-            return Args::Converted(args.iter().map(from_c).collect());
-        }
-        Args::Many(args.to_vec())
+        Args::Many(OwnArgs(args.iter().map(clone_of).collect()))
     }
 }
 
@@ -88,25 +91,10 @@ impl Work for Job {
                 let func = func.need()?;
                 let (args, nargs) = match args {
                     Args::Few(nargs) => (self.few.as_ptr().cast::<VmVal>(), *nargs),
-                    Args::Many(args) => (args.as_ptr(), args.len()),
-                    Args::Converted(args) => {
-                        let args = args.as_ref().map_err(Clone::clone)?;
-                        let mut answers = vec![Val::I32(0); *nresults];
-                        func.call(store, args, &mut answers)?;
-                        for (index, answer) in answers.into_iter().enumerate() {
-                            // SAFETY: by the header, there is room for the results until the future is deleted.
-                            unsafe { results.add(index).write(into_c(answer)) };
-                        }
-                        return Ok(());
-                    }
+                    Args::Many(args) => (args.0.as_ptr(), args.0.len()),
                 };
-                // SAFETY: as above; and there are so many arguments.
-                unsafe {
-                    match func.call_vals(store, args, nargs, *results, *nresults)? {
-                        CallOutcome::Done => Ok(()),
-                        CallOutcome::NeedsConversion => call_converted(store, func, args, nargs, *results, *nresults),
-                    }
-                }
+                // SAFETY: there are so many arguments. By the header, there is room for the results until the future is deleted.
+                unsafe { func.call_vals(store, args, nargs, *results, *nresults) }
             }
             What::Instantiate { pre, instance } => {
                 let made = pre.as_ref().map_err(Clone::clone)?.instantiate(store)?;

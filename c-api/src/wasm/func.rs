@@ -2,14 +2,18 @@
 
 use super::object::{Object, wasm_extern_t, wasm_ref_t, wasm_trap_t};
 use super::parts::wasm_functype_t;
-use super::store::{StoreRef, wasm_store_t};
+use super::store::{StoreRef, WeakStoreRef, wasm_store_t};
 use super::val::{wasm_val_t, wasm_val_vec_t};
 use crate::boundary::{expect, give_trap, guarded, null_func};
 use crate::foreign::{Finalizer, Foreign};
 use crate::own::Vector;
-use ampoule::{Error, Extern, Func, FuncType, Store, Val};
+use ampoule::func::host::{HostFunc, error_out};
+use ampoule::{Error, Extern, Func, FuncType, Store, VmValRaw};
+use ampoule_core::vm::VmCaller;
 use std::ffi::c_void;
 use std::ptr;
+use std::slice;
+use std::sync::Arc;
 
 /// A function: a view of an extern that is one.
 #[repr(transparent)]
@@ -80,7 +84,7 @@ pub extern "C" fn wasm_ref_as_func_const(r: Option<&wasm_ref_t>) -> Option<&wasm
         .map(|r| unsafe { &*ptr::from_ref(r).cast() })
 }
 
-/// A host function.
+/// A host function. The trap it returns is an `Error` in a box.
 pub type wasm_func_callback_t =
     extern "C" fn(args: &wasm_val_vec_t, results: &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>>;
 
@@ -113,27 +117,79 @@ pub extern "C" fn wasm_func_new_with_env(
 }
 
 /// `None` for a type that functions can't have.
-fn host_func(
-    store: &wasm_store_t,
-    ty: &FuncType,
-    callback: impl Fn(&wasm_val_vec_t, &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>> + Send + Sync + 'static,
-) -> Option<Box<wasm_func_t>> {
+fn host_func<Callback>(store: &wasm_store_t, ty: &FuncType, callback: Callback) -> Option<Box<wasm_func_t>>
+where
+    Callback: Fn(&wasm_val_vec_t, &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>> + Send + Sync + 'static,
+{
     // The function is in its store, so it must not keep it alive.
-    let weak = store.store.downgrade();
-    let made = Func::new(store.store.get(), ty, move |_, args, results| {
-        let store = weak.upgrade().ok_or_else(|| Error::message("the store is being freed"))?;
-        let args =
-            args.iter().map(|arg| wasm_val_t::new(&store, arg.clone())).collect::<Result<wasm_val_vec_t, _>>()?;
+    let host = Box::new(Host { store: store.store.downgrade(), ty: ty.clone(), callback });
+    let env = ptr::from_ref(&*host).cast_mut().cast();
+    let inner = store.store.get();
+    // SAFETY: the environment lives as long as its owner, and may be used from any thread; the callback writes results of the result
+    // types, of the running store.
+    let made = unsafe { HostFunc::raw(inner.engine(), ty, call_host::<Callback>, env, host) };
+    let func = Func::from_host(inner, &Arc::new(made.ok()?));
+    Some(wasm_func_t::new(&store.store, func))
+}
+
+/// A host function, and what its values are converted by.
+struct Host<Callback> {
+    store: WeakStoreRef,
+    ty: FuncType,
+    callback: Callback,
+}
+
+/// The raw callback of every [`Host`].
+///
+/// # Safety
+/// As for every [`RawCallback`](ampoule::func::host::RawCallback); `env` is a [`Host`] of this callback.
+unsafe extern "C" fn call_host<Callback>(
+    env: *mut c_void,
+    _caller: *mut VmCaller,
+    values: *mut VmValRaw,
+    len: usize,
+) -> *mut c_void
+where
+    Callback: Fn(&wasm_val_vec_t, &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>>,
+{
+    // SAFETY: `env` is what `host_func` gave; the exit thunk gives a place for each argument and result.
+    let (host, values) = unsafe { (&*env.cast::<Host<Callback>>(), slice::from_raw_parts_mut(values, len)) };
+    error_out(guarded(|| host.call(values)))
+}
+
+impl<Callback: Fn(&wasm_val_vec_t, &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>>> Host<Callback> {
+    /// Calls it with the arguments in `values`, which the results replace.
+    fn call(&self, values: &mut [VmValRaw]) -> Result<(), Error> {
+        let store = self.store.upgrade().ok_or_else(|| Error::message("the store is being freed"))?;
+        let (params, results) = (self.ty.params(), self.ty.results());
+        let (mut few, mut many) = (<[wasm_val_t; 8]>::default(), Vec::new());
+        let args = match params.len() {
+            len @ 0..=8 => &mut few[..len],
+            len => {
+                many.resize_with(len, wasm_val_t::default);
+                &mut many[..]
+            }
+        };
+        for ((arg, raw), &ty) in args.iter_mut().zip(&*values).zip(params) {
+            // SAFETY: the guest passed values of its parameter types, of this store.
+            *arg = unsafe { wasm_val_t::from_raw(&store, store.get(), raw, ty)? };
+        }
+        // The callback may put another vector in place of the one for results, but not of this one, which it only reads.
+        let args = Vector::lent(args);
         let mut answers = wasm_val_vec_t::of_defaults(results.len());
-        if let Some(trap) = callback(&args, &mut answers) {
+        if let Some(trap) = (self.callback)(&args, &mut answers) {
             return Err(trap.0);
         }
-        for (result, answer) in results.iter_mut().zip(answers.as_slice()) {
-            *result = answer.get(&store)?;
+        for ((at, raw), &ty) in values.iter_mut().enumerate().zip(results) {
+            match answers.as_slice().get(at) {
+                Some(answer) if answer.write_number(ty, raw) => {}
+                Some(answer) => *raw = answer.get(&store)?.to_result(store.get(), ty)?,
+                // The callback has put a shorter vector here. Zero and null are values of every type.
+                None => *raw = VmValRaw { v128: [0; 16] },
+            }
         }
         Ok(())
-    });
-    made.ok().map(|func| wasm_func_t::new(&store.store, func))
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -167,7 +223,12 @@ pub extern "C" fn wasm_func_call(
     let called = guarded(|| {
         let args = args.map(Vector::as_slice).unwrap_or_default();
         let results = results.map(Vector::as_mut_slice).unwrap_or_default();
-        let arg = |inner: &Store, at: usize, expected| args[at].get(store)?.to_argument(inner, expected);
+        let arg = |inner: &Store, at: usize, ty, raw: &mut VmValRaw| {
+            if !args[at].write_number(ty, raw) {
+                *raw = args[at].get(store)?.to_argument(inner, ty)?;
+            }
+            Ok(())
+        };
         // SAFETY: what is given was compared with the expected type, and the guest's results are of theirs.
         unsafe {
             func.call_with(store.get(), (args.len(), results.len()), arg, |inner, types, raw| {
@@ -175,7 +236,7 @@ pub extern "C" fn wasm_func_call(
                 types.iter().try_for_each(|&ty| wasm_val_t::check_holds(ty))?;
                 for ((result, raw), &ty) in results.iter_mut().zip(raw).zip(types) {
                     // What is in the vector counts as not filled in: it isn't dropped.
-                    ptr::write(result, wasm_val_t::new(store, Val::from_raw(inner, raw, ty))?);
+                    ptr::write(result, wasm_val_t::from_raw(store, inner, raw, ty)?);
                 }
                 Ok(())
             })

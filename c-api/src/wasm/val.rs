@@ -4,7 +4,7 @@ use super::object::wasm_ref_t;
 use super::store::StoreRef;
 use super::valtype::{NO_KIND, WASM_EXTERNREF, WASM_F32, WASM_F64, WASM_FUNCREF, WASM_I32, WASM_I64, wasm_valkind_t};
 use crate::own::Vector;
-use ampoule::{Error, RefType, Val, ValType};
+use ampoule::{Error, RefType, Store, Val, ValType, VmValRaw};
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 /// A value with its kind. It owns the reference in it.
@@ -54,7 +54,50 @@ impl wasm_val_t {
         }
     }
 
+    /// Writes the value as guest code holds it where it is a number of this type; false where it isn't.
+    #[inline]
+    pub(crate) fn write_number(&self, ty: ValType, raw: &mut VmValRaw) -> bool {
+        // SAFETY: as in `get`.
+        unsafe {
+            match (self.kind, ty) {
+                (WASM_I32, ValType::I32) => raw.i32 = self.of.i32,
+                (WASM_I64, ValType::I64) => raw.i64 = self.of.i64,
+                (WASM_F32, ValType::F32) => raw.f32 = self.of.f32,
+                (WASM_F64, ValType::F64) => raw.f64 = self.of.f64,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// The value that guest code holds as `raw`.
+    ///
+    /// # Errors
+    /// Where `wasm_val_t` can't hold it, see [`wasm_val_t::check_holds`].
+    ///
+    /// # Safety
+    /// As for [`Val::from_raw`]. `inner` is the store.
+    #[inline]
+    pub(crate) unsafe fn from_raw(
+        store: &StoreRef,
+        inner: &mut Store,
+        raw: &VmValRaw,
+        ty: ValType,
+    ) -> Result<Self, Error> {
+        // SAFETY: by the caller.
+        unsafe {
+            Ok(match ty {
+                ValType::I32 => Self { kind: WASM_I32, of: wasm_val_union { i32: raw.i32 } },
+                ValType::I64 => Self { kind: WASM_I64, of: wasm_val_union { i64: raw.i64 } },
+                ValType::F32 => Self { kind: WASM_F32, of: wasm_val_union { f32: raw.f32 } },
+                ValType::F64 => Self { kind: WASM_F64, of: wasm_val_union { f64: raw.f64 } },
+                ValType::V128 | ValType::Ref(_) => return Self::new(store, Val::from_raw(inner, raw, ty)),
+            })
+        }
+    }
+
     /// Refuses the types whose values it can't hold.
+    #[inline]
     pub(crate) fn check_holds(ty: ValType) -> Result<(), Error> {
         match ty {
             ValType::V128 => Err(Error::message("a vector doesn't fit a value of the portable API")),

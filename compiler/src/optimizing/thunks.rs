@@ -7,7 +7,7 @@ use crate::{NativeShape, ValueShape};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{FuncType, RefType, ValType};
-use ampoule_core::vm::{VmCaller, VmFuncRef, VmHostFunc, VmLayout, VmStoreContext, VmVal, VmValRaw};
+use ampoule_core::vm::{VmCaller, VmFunc, VmFuncRef, VmHostFunc, VmLayout, VmStoreContext, VmVal, VmValRaw};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, AbiParam, Endianness, InstBuilder, MemFlagsData, Signature, SourceLoc, StackSlotData, StackSlotKind, Value,
@@ -63,15 +63,16 @@ fn kind(ty: ValType) -> u8 {
     }
 }
 
-/// The signature of entry thunks, whatever they call.
+/// The signature of entry thunks, whatever they call: the function, arguments, results, and the store.
 pub(super) fn entry_signature() -> Signature {
     let mut signature = Signature::new(CallConv::Tail);
-    signature.params.extend([AbiParam::new(types::I64); 3]);
+    signature.params.extend([AbiParam::new(types::I64); 4]);
     signature.returns.push(AbiParam::new(types::I32));
     signature
 }
 
-/// Builds the thunk through which the host calls functions of a type.
+/// Builds the thunk through which the host calls functions of a type. It keeps no reference over a call into the guest, and what it asks
+/// of the runtime collects none.
 pub(super) fn build_entry_thunk(
     mut builder: FunctionBuilder<'_>,
     isa: &dyn TargetIsa,
@@ -84,8 +85,10 @@ pub(super) fn build_entry_thunk(
         ValueShape::Raw => (params[0], params[1], params[1]),
         ValueShape::Checked => (params[0], params[1], params[2]),
     };
-    if shape == ValueShape::Checked && !ty.params().is_empty() {
-        check_kinds(&mut builder, args, slots, ty);
+    let store = params[3];
+    let refused = cold_block(&mut builder);
+    if shape == ValueShape::Checked {
+        check_kinds(&mut builder, args, slots, ty.params(), refused);
     }
     let trusted = MemFlagsData::trusted();
     let code = builder.ins().load(types::I64, trusted, func_ref, offset_of!(VmFuncRef, code) as i32);
@@ -94,7 +97,7 @@ pub(super) fn build_entry_thunk(
     let area = (area_size != 0).then(|| stack_array(&mut builder, area_size as usize));
     values.extend(area);
     for (position, &ty) in ty.params().iter().enumerate() {
-        values.push(builder.ins().load(clif_type(ty), value_flags(), args, slots.value(position)));
+        values.push(take_value(&mut builder, isa, ty, (shape, store), (args, position), refused));
     }
     let signature = builder.import_signature(guest_signature(ty));
     let call = builder.ins().call_indirect(signature, code, &values);
@@ -103,20 +106,106 @@ pub(super) fn build_entry_thunk(
             None => builder.inst_results(call)[position],
             Some(area) => builder.ins().load(clif_type(ty), trusted, area, position as i32 * RETURN_SLOT as i32),
         };
-        if shape == ValueShape::Checked {
-            store_kind(&mut builder, ty, results, slots.kind(position));
-        }
-        builder.ins().store(value_flags(), value, results, slots.value(position));
+        give_value(&mut builder, ty, value, (shape, store), (results, position));
+    }
+    if shape == ValueShape::Checked && has_externref(ty.results()) {
+        for_refs(&mut builder, isa, Builtin::RootRefs, &[store, results], ty.results().len());
     }
     answer(&mut builder, 0);
+    builder.switch_to_block(refused);
+    answer(&mut builder, 1);
+    builder.seal_block(refused);
     builder.finalize(isa.frontend_config());
 }
 
-/// Answers 1 where an argument has another kind than its parameter.
-fn check_kinds(builder: &mut FunctionBuilder<'_>, args: Value, slots: Slots, ty: &FuncType) {
+/// Whether handles have to be made for some of these values, and to be given back. Those of functions own nothing.
+fn has_externref(types: &[ValType]) -> bool {
+    types.contains(&ValType::EXTERNREF)
+}
+
+/// Calls a builtin for the references among so many values.
+fn for_refs(builder: &mut FunctionBuilder<'_>, isa: &dyn TargetIsa, builtin: Builtin, args: &[Value], count: usize) {
+    let callee = import_builtin(builder, isa, builtin);
+    let count = builder.ins().iconst(types::I64, count as i64);
+    builder.ins().call(callee, &[args, &[count]].concat());
+}
+
+/// Reads a value that the host gives, of a kind that is known to be right, from its place in an array. Goes to `refused` where it is a
+/// reference that is not of this store.
+fn take_value(
+    builder: &mut FunctionBuilder<'_>,
+    isa: &dyn TargetIsa,
+    ty: ValType,
+    (shape, store): (ValueShape, Value),
+    (array, position): (Value, usize),
+    refused: ir::Block,
+) -> Value {
+    let at = Slots::of(shape).value(position);
+    let trusted = MemFlagsData::trusted();
+    match ty {
+        ValType::FUNCREF if shape == ValueShape::Checked => {
+            let owner = builder.ins().load(types::I64, value_flags(), array, at + offset_of!(VmFunc, store_id) as i32);
+            let func = builder.ins().load(types::I64, value_flags(), array, at + offset_of!(VmFunc, func_ref) as i32);
+            let id = builder.ins().load(types::I64, trusted, store, offset_of!(VmStoreContext, id) as i32);
+            // Null is no function, or of no store.
+            let null = builder.ins().iconst(types::I64, 0);
+            let func = builder.ins().select(owner, func, null);
+            let of_another = builder.ins().icmp(IntCC::NotEqual, owner, id);
+            let of_another = builder.ins().select(of_another, func, null);
+            refuse(builder, of_another, refused);
+            func
+        }
+        ValType::EXTERNREF if shape == ValueShape::Checked => {
+            let reference = builder.ins().iadd_imm_s(array, i64::from(at));
+            let callee = import_builtin(builder, isa, Builtin::RawRef);
+            let call = builder.ins().call(callee, &[store, reference]);
+            let raw = builder.inst_results(call)[0];
+            let none = builder.ins().icmp_imm_s(IntCC::SignedLessThan, raw, 0);
+            refuse(builder, none, refused);
+            builder.ins().ireduce(clif_type(ty), raw)
+        }
+        _ => builder.ins().load(clif_type(ty), value_flags(), array, at),
+    }
+}
+
+/// Writes a value that the host is to get to its place in an array. An `externref` is a raw one until the builtin `RootRefs` makes a
+/// handle of it.
+fn give_value(
+    builder: &mut FunctionBuilder<'_>,
+    ty: ValType,
+    value: Value,
+    (shape, store): (ValueShape, Value),
+    (array, position): (Value, usize),
+) {
+    let slots = Slots::of(shape);
+    let at = slots.value(position);
+    if shape == ValueShape::Raw {
+        builder.ins().store(value_flags(), value, array, at);
+        return;
+    }
+    store_kind(builder, ty, array, slots.kind(position));
+    if ty != ValType::FUNCREF {
+        builder.ins().store(value_flags(), value, array, at);
+        return;
+    }
+    let id = builder.ins().load(types::I64, MemFlagsData::trusted(), store, offset_of!(VmStoreContext, id) as i32);
+    let none = builder.ins().iconst(types::I64, 0);
+    let owner = builder.ins().select(value, id, none);
+    builder.ins().store(value_flags(), owner, array, at + offset_of!(VmFunc, store_id) as i32);
+    builder.ins().store(value_flags(), value, array, at + offset_of!(VmFunc, func_ref) as i32);
+}
+
+/// Goes to `refused` where a value in an array has another kind than its type says.
+fn check_kinds(
+    builder: &mut FunctionBuilder<'_>,
+    array: Value,
+    slots: Slots,
+    types_of_values: &[ValType],
+    refused: ir::Block,
+) {
     let mut difference = None;
-    for (position, &ty) in ty.params().iter().enumerate() {
-        let found = builder.ins().load(types::I8, value_flags(), args, slots.kind(position));
+    for (position, &ty) in types_of_values.iter().enumerate() {
+        let found = builder.ins().load(types::I8, value_flags(), array, slots.kind(position));
         let expected = builder.ins().iconst(types::I8, i64::from(kind(ty)));
         let differs = builder.ins().bxor(found, expected);
         difference = Some(match difference {
@@ -124,10 +213,16 @@ fn check_kinds(builder: &mut FunctionBuilder<'_>, args: Value, slots: Slots, ty:
             None => differs,
         });
     }
-    let Some(difference) = difference else { return };
-    let (cold, next) = branch_cold(builder, difference);
-    builder.switch_to_block(cold);
-    answer(builder, 1);
+    if let Some(difference) = difference {
+        refuse(builder, difference, refused);
+    }
+}
+
+/// Goes to `refused` where `condition` isn't zero.
+fn refuse(builder: &mut FunctionBuilder<'_>, condition: Value, refused: ir::Block) {
+    let next = builder.create_block();
+    builder.ins().brif(condition, refused, &[], next, &[]);
+    builder.seal_block(next);
     builder.switch_to_block(next);
 }
 
@@ -167,18 +262,25 @@ pub(super) fn build_exit_thunk(
         }
     };
     for (position, &ty) in ty.params().iter().enumerate() {
-        if shape == ValueShape::Checked {
-            store_kind(&mut builder, ty, args, slots.kind(position));
-        }
-        builder.ins().store(value_flags(), params[position], args, slots.value(position));
+        give_value(&mut builder, ty, params[position], (shape, store), (args, position));
+    }
+    let lends_refs = shape == ValueShape::Checked && has_externref(ty.params());
+    let gets_refs = shape == ValueShape::Checked && has_externref(ty.results());
+    if lends_refs {
+        for_refs(&mut builder, isa, Builtin::RootRefs, &[store, args], num_params);
     }
     if shape == ValueShape::Checked {
         for (position, &ty) in ty.results().iter().enumerate() {
             store_kind(&mut builder, ty, results, slots.kind(position));
             let zero = builder.ins().iconst(types::I64, 0);
-            builder.ins().store(value_flags(), zero, results, slots.value(position));
-            if ty == ValType::V128 {
-                builder.ins().store(value_flags(), zero, results, slots.value(position) + 8);
+            // As many words as a value of the type has: a null reference has no store's id, and nothing where the function would be.
+            let words = match ty {
+                ValType::EXTERNREF => 3,
+                ValType::FUNCREF | ValType::V128 => 2,
+                _ => 1,
+            };
+            for word in 0..words {
+                builder.ins().store(value_flags(), zero, results, slots.value(position) + word * 8);
             }
         }
     }
@@ -190,26 +292,32 @@ pub(super) fn build_exit_thunk(
     if statistics {
         tell(&mut builder, isa, store, offset_of!(VmStoreContext, returning));
     }
+    if lends_refs {
+        for_refs(&mut builder, isa, Builtin::UnrootRefs, &[args], num_params);
+    }
     let (failed, next) = branch_cold(&mut builder, error);
     builder.switch_to_block(failed);
+    if gets_refs {
+        for_refs(&mut builder, isa, Builtin::UnrootRefs, &[results], num_results);
+    }
     never(&mut builder, isa, Builtin::HostError, &[store, error]);
     builder.switch_to_block(next);
 
+    let refused = cold_block(&mut builder);
+    if shape == ValueShape::Checked {
+        check_kinds(&mut builder, results, slots, ty.results(), refused);
+    }
     let mut values = Vec::with_capacity(num_results);
     for (position, &ty) in ty.results().iter().enumerate() {
-        if shape == ValueShape::Checked {
-            let found = builder.ins().load(types::I8, value_flags(), results, slots.kind(position));
-            let expected = builder.ins().iconst(types::I8, i64::from(kind(ty)));
-            let differs = builder.ins().icmp(IntCC::NotEqual, found, expected);
-            let (wrong, next) = branch_cold(&mut builder, differs);
-            builder.switch_to_block(wrong);
-            let number = builder.ins().iconst(types::I32, position as i64);
-            never(&mut builder, isa, Builtin::HostResultMismatch, &[store, host_func, number]);
-            builder.switch_to_block(next);
-        }
-        values.push(builder.ins().load(clif_type(ty), value_flags(), results, slots.value(position)));
+        values.push(take_value(&mut builder, isa, ty, (shape, store), (results, position), refused));
+    }
+    if gets_refs {
+        for_refs(&mut builder, isa, Builtin::UnrootRefs, &[results], num_results);
     }
     give_results(&mut builder, area, values);
+    builder.switch_to_block(refused);
+    never(&mut builder, isa, Builtin::HostResultMismatch, &[store, host_func, results]);
+    builder.seal_block(refused);
     builder.finalize(isa.frontend_config());
 }
 
@@ -405,13 +513,18 @@ fn store_kind(builder: &mut FunctionBuilder<'_>, ty: ValType, base: Value, offse
 }
 
 fn branch_cold(builder: &mut FunctionBuilder<'_>, condition: Value) -> (ir::Block, ir::Block) {
-    let cold = builder.create_block();
+    let cold = cold_block(builder);
     let next = builder.create_block();
-    builder.set_cold_block(cold);
     builder.ins().brif(condition, cold, &[], next, &[]);
     builder.seal_block(cold);
     builder.seal_block(next);
     (cold, next)
+}
+
+fn cold_block(builder: &mut FunctionBuilder<'_>) -> ir::Block {
+    let block = builder.create_block();
+    builder.set_cold_block(block);
+    block
 }
 
 /// Calls a builtin that doesn't return.

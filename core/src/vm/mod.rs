@@ -25,4 +25,4 @@ pub use host::{VmCaller, VmHostFunc};
 pub use memory::VmMemory;
 pub use store_context::VmStoreContext;
 pub use table::{TABLE_ELEMENT_LAZY, TABLE_ELEMENT_NULL, VmTable};
-pub use val::{VmVal, VmValRaw, VmValUnion};
+pub use val::{VmRef, VmVal, VmValRaw, VmValUnion};

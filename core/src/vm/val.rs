@@ -1,6 +1,8 @@
 //! Values as they cross between host and guest. The layouts are the C interface's.
 
+use super::VmFunc;
 use std::ffi::c_void;
+use std::ptr;
 
 /// `wasmtime_val_raw_t`: one value without its kind.
 #[repr(C)]
@@ -40,8 +42,34 @@ pub union VmValUnion {
     pub f64: u64,
     /// `v128`, little-endian.
     pub v128: [u8; 16],
-    /// References and whatever else the C interface keeps here.
+    /// A function.
+    pub funcref: VmFunc,
+    /// A reference of another kind.
+    pub reference: VmRef,
+    /// A raw `externref`, where a thunk has just put it and the runtime has yet to make a handle of it.
+    pub externref: u32,
+    /// All of it.
     pub words: [u64; 3],
+}
+
+/// A reference that isn't a function, as the host holds it; the layout is that of `wasmtime_externref_t`, `wasmtime_anyref_t` and
+/// `wasmtime_exnref_t`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct VmRef {
+    /// The store's id; zero stands for null.
+    pub store_id: u64,
+    /// The runtime's.
+    pub private1: u32,
+    /// The runtime's.
+    pub private2: u32,
+    /// The runtime's.
+    pub private3: *const c_void,
+}
+
+impl VmRef {
+    /// Null.
+    pub const NULL: VmRef = VmRef { store_id: 0, private1: 0, private2: 0, private3: ptr::null() };
 }
 
 /// `wasmtime_val_t`: a value with its kind.
@@ -76,4 +104,4 @@ impl VmVal {
 }
 
 const _: () = assert!(size_of::<VmValRaw>() == 16 && align_of::<VmValRaw>() == 8);
-const _: () = assert!(size_of::<VmVal>() == 32 && std::mem::offset_of!(VmVal, of) == 8);
+const _: () = assert!(size_of::<VmVal>() == 32 && std::mem::offset_of!(VmVal, of) == 8 && size_of::<VmRef>() == 24);

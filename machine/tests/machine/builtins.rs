@@ -1,6 +1,6 @@
 //! Builtins that note how they were called in the [`Log`] of the store, and do what a test asks for.
 
-use ampoule_core::vm::{VmContext, VmFuncRef, VmHostFunc, VmStoreContext};
+use ampoule_core::vm::{VmContext, VmFuncRef, VmHostFunc, VmStoreContext, VmVal};
 use ampoule_machine::arch::entry::{GuestFrame, GuestFrames};
 use ampoule_machine::arch::native::SavedArgs;
 use ampoule_machine::arch::switch::{Link, Pause, Wake};
@@ -109,8 +109,13 @@ pub unsafe fn given_up(store: *mut VmStoreContext) {
     Log::of(store).notes.push(0x61fe);
 }
 
-pub unsafe extern "C" fn host_result_mismatch(store: *mut VmStoreContext, _host: *mut c_void, position: u32) {
-    stop(store, Stop::HostError(position as usize));
+pub unsafe extern "C" fn host_result_mismatch(store: *mut VmStoreContext, _host: *mut c_void, results: *mut VmVal) {
+    stop(store, Stop::HostError(results.addr()));
+}
+
+/// What thunks call for references, of which no thunk here has any.
+pub extern "C" fn no_refs() {
+    unreachable!("no signature of these tests has an `externref`");
 }
 
 pub unsafe extern "C" fn epoch_reached(vmctx: *mut VmContext) -> Pause {
@@ -219,6 +224,9 @@ pub fn install(compile_function: Code) {
         resolve_exit_thunk: resolve_exit_thunk as Code,
         host_error: host_error as Code,
         host_result_mismatch: host_result_mismatch as Code,
+        root_refs: no_refs as Code,
+        raw_ref: no_refs as Code,
+        unroot_refs: no_refs as Code,
         memory_grow: memory_grow as Code,
         memory_fill: memory_fill as Code,
         memory_copy: memory_copy as Code,

@@ -87,6 +87,7 @@ pub unsafe extern "C" fn enter(
         "mov rdi, rdx",
         "mov rsi, rcx",
         "mov rdx, r8",
+        "mov rcx, qword ptr [rsp + 80 + {frame_store}]",
         "call rax",
         // The end of an activation, for walks. Hidden: each library that holds this code has its own.
         ".globl ampoule_entry_return",

@@ -11,7 +11,7 @@
 //! | `compile_function` | every register but `r11` and `rax` | the callee's `VmContext` |
 //! | `exit_thunk_on_call` | every register but `r11` | the callee's `VmHostFunc` |
 //! | `trap` | nothing, it never returns | walking the frames |
-//! | roundings and `fma` | what the convention keeps | not needed: they can't fail and leave no frames to walk |
+//! | roundings, `fma`, and what thunks do with references | what the convention keeps | not needed: they can't fail and leave no frames to walk |
 
 use super::entry::{GuestFrame, GuestFrames, out_of_order, unwind};
 use super::switch::{Left, Link};
@@ -29,6 +29,9 @@ pub fn trampoline(builtin: Builtin) -> usize {
         Builtin::StackOverflow => stack_overflow,
         Builtin::HostError => host_error,
         Builtin::HostResultMismatch => host_result_mismatch,
+        Builtin::RootRefs => root_refs,
+        Builtin::RawRef => raw_ref,
+        Builtin::UnrootRefs => unroot_refs,
         Builtin::HostRaised => host_raised,
         Builtin::EpochReached => epoch_reached,
         Builtin::FuelExhausted => fuel_exhausted,
@@ -311,6 +314,7 @@ macro_rules! plain {
 }
 
 plain! {
+    root_refs raw_ref unroot_refs
     ceil_f32 ceil_f64 floor_f32 floor_f64 trunc_f32 trunc_f64 nearest_f32 nearest_f64
     fma_f32 fma_f64
 }
