@@ -32,10 +32,13 @@ impl<T: Clone + Default> Late<T> {
     }
 
     fn list(&self) -> &Vec<T> {
-        self.list.get_or_init(|| {
-            let decoded = self.decode.as_ref().and_then(|decode| decode());
-            decoded.filter(|list| list.len() == self.len).unwrap_or_else(|| vec![T::default(); self.len])
-        })
+        if let Some(list) = self.list.get() {
+            return list;
+        }
+        // Not while the cell is being filled: a child of a fork would find it so for ever. Threads that come at once each decode.
+        let decoded = self.decode.as_ref().and_then(|decode| decode());
+        let list = decoded.filter(|list| list.len() == self.len).unwrap_or_else(|| vec![T::default(); self.len]);
+        self.list.get_or_init(|| list)
     }
 }
 
@@ -78,6 +81,9 @@ impl<T: Clone + Default + fmt::Debug> fmt::Debug for Late<T> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Mutex, mpsc};
+    use std::thread;
+    use std::time::Duration;
 
     #[test]
     fn it_is_decoded_once_and_not_for_its_length() {
@@ -89,6 +95,28 @@ mod tests {
         });
         assert_eq!((list.len(), list.is_empty(), times.load(Ordering::Relaxed)), (2, false, 0));
         assert_eq!((&*list, list[1], times.load(Ordering::Relaxed)), (&[3, 4][..], 4, 1));
+    }
+
+    #[test]
+    fn nobody_waits_for_another_ones_decoding() {
+        let (other_is_done, done) = mpsc::channel();
+        let (begun, beginning) = mpsc::channel();
+        // The first to decode waits for the second.
+        let first = Mutex::new(Some((begun, done)));
+        let list = Late::new(1, move || {
+            let first = first.lock().unwrap().take();
+            if let Some((begun, done)) = first {
+                begun.send(()).unwrap();
+                done.recv_timeout(Duration::from_secs(10)).expect("the other one doesn't wait");
+            }
+            Some(vec![7])
+        });
+        thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(*list, [7]));
+            beginning.recv().unwrap();
+            assert_eq!(*list, [7]);
+            other_is_done.send(()).unwrap();
+        });
     }
 
     #[test]
