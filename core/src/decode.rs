@@ -386,7 +386,11 @@ impl<'a> Decoder<'a> {
     }
 }
 
-fn func_type(ty: &CompositeInnerType) -> Result<FuncType, DecodeError> {
+/// The type of a function, from the validator's terms.
+///
+/// # Errors
+/// As [`val_type`], and where it is none of a function.
+pub fn func_type(ty: &CompositeInnerType) -> Result<FuncType, DecodeError> {
     let CompositeInnerType::Func(ty) = ty else {
         return Err(DecodeError::Unsupported("struct, array and continuation types".to_string()));
     };
@@ -429,11 +433,16 @@ pub fn heap_type(ty: wasmparser::HeapType) -> Result<RefType, DecodeError> {
     }
 }
 
-fn table_type(ty: &wasmparser::TableType) -> Result<TableType, DecodeError> {
+/// The type of a table, from the validator's terms.
+///
+/// # Errors
+/// As [`val_type`].
+pub fn table_type(ty: &wasmparser::TableType) -> Result<TableType, DecodeError> {
     Ok(TableType { element: ref_type(ty.element_type)?, min: ty.initial, max: ty.maximum, is_64: ty.table64 })
 }
 
-fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
+/// The type of a memory, from the validator's terms.
+pub fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
     MemoryType {
         min: ty.initial,
         max: ty.maximum,
@@ -443,7 +452,11 @@ fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
     }
 }
 
-fn global_type(ty: &wasmparser::GlobalType) -> Result<GlobalType, DecodeError> {
+/// The type of a global, from the validator's terms.
+///
+/// # Errors
+/// As [`val_type`].
+pub fn global_type(ty: &wasmparser::GlobalType) -> Result<GlobalType, DecodeError> {
     Ok(GlobalType { content: val_type(ty.content_type)?, mutable: ty.mutable })
 }
 

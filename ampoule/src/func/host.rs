@@ -203,7 +203,7 @@ fn signature_of(engine: &Engine, ty: &FuncType) -> Result<Arc<Signature>, Error>
 }
 
 /// Puts a host function into a store and gives the reference to it, which lives as long as the store.
-pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>) -> NonNull<VmFuncRef> {
+pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>, env: *mut c_void) -> NonNull<VmFuncRef> {
     // Thunks are in the code memory of the engine that compiles them, and kept with the type.
     assert!(host.signature.is_of(store.engine.types()), "a host function is of its store's engine");
     if host.may_suspend {
@@ -215,7 +215,7 @@ pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>) -> NonNull<VmFuncRe
             func_ref: VmFuncRef { code, vmctx: std::ptr::null_mut(), signature: host.signature.as_word() },
             store: &mut store.vm,
             callback: host.callback,
-            env: host.env,
+            env,
         },
         host: host.clone(),
     });

@@ -65,7 +65,18 @@ impl Func {
     /// # Panics
     /// Where the function was made for another engine.
     pub fn from_host(store: &mut Store, host: &Arc<HostFunc>) -> Func {
-        let func_ref = crate::func::host::place(store, host);
+        let func_ref = crate::func::host::place(store, host, host.env);
+        Func { store_id: store.id(), func_ref }
+    }
+
+    /// As [`Func::from_host`], for a function that was made without knowing what it would be called with.
+    ///
+    /// # Safety
+    /// `env` is what the function's callback expects, as long as the store lives. The function was made by [`HostFunc::raw`], and its type
+    /// has no references.
+    pub unsafe fn from_host_with(store: &mut Store, host: &Arc<HostFunc>, env: *mut c_void) -> Func {
+        debug_assert!(!host.ty().has_refs(), "references are rooted by an environment of the function's own");
+        let func_ref = crate::func::host::place(store, host, env);
         Func { store_id: store.id(), func_ref }
     }
 

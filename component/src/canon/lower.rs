@@ -1,0 +1,442 @@
+//! Values of the host become a guest's.
+
+use crate::canon::lift::{cases_shape, no_value};
+use crate::canon::strings::Stored;
+use crate::canon::{MAX_BYTES, Options};
+use crate::resource::ResourceAny;
+use crate::state::{ComponentState, Owner};
+use crate::types::val::FlagsType;
+use crate::types::{FuncType, ResourceType, ValType};
+use crate::val::{EntryVal, Kind, Name, Val, ValRef};
+use ampoule::{Error, Store, VmValRaw};
+
+/// Values that are being lowered, into one memory.
+///
+/// 1. `base` and `len` are the memory's, read again after each call of guest code.
+pub(crate) struct Lower<'a> {
+    store: &'a mut Store,
+    options: &'a Options,
+    base: *mut u8,
+    len: usize,
+}
+
+/// Core values that flat ones are put into. The slots are zero before.
+pub(crate) struct FlatOut<'a> {
+    values: std::slice::IterMut<'a, VmValRaw>,
+}
+
+impl<'a> FlatOut<'a> {
+    pub(crate) fn new(values: &'a mut [VmValRaw]) -> Self {
+        Self { values: values.iter_mut() }
+    }
+
+    #[inline]
+    fn push(&mut self, bits: u64) {
+        // The bits above a narrower type's are zero, as the payload of a variant wants them.
+        *self.values.next().expect("as many as the type has") = VmValRaw { f64: bits };
+    }
+
+    fn skip(&mut self, count: usize) {
+        if count > 0 {
+            self.values.nth(count - 1);
+        }
+    }
+}
+
+impl<'a> Lower<'a> {
+    pub(crate) fn new(store: &'a mut Store, options: &'a Options) -> Result<Self, Error> {
+        let (base, len) = options.memory(store)?;
+        Ok(Self { store, options, base, len })
+    }
+
+    /// The arguments of a function of the guest.
+    pub(crate) fn params(&mut self, ty: &FuncType, vals: &[Val], values: &mut [VmValRaw]) -> Result<(), Error> {
+        let mut out = FlatOut::new(values);
+        let params = ty.params().iter().zip(vals);
+        if ty.flat_params.is_some() {
+            for ((_, ty), val) in params {
+                self.flat(ty, val, &mut out)?;
+            }
+            return Ok(());
+        }
+        let at = self.allocate(ty.params_layout.size as usize, ty.params_layout.align)?;
+        for (((_, ty), val), &offset) in params.zip(&ty.param_offsets) {
+            self.store(ty, val, at + offset as usize)?;
+        }
+        out.push(at as u64);
+        Ok(())
+    }
+
+    /// The result of a function that the guest has called: into the first of the values, or where the last of the arguments says.
+    pub(crate) fn result(
+        &mut self,
+        ty: &FuncType,
+        result: &ValType,
+        val: &Val,
+        address: u32,
+        values: &mut [VmValRaw],
+    ) -> Result<(), Error> {
+        if ty.flat_result.is_some() {
+            return self.flat(result, val, &mut FlatOut::new(values));
+        }
+        let layout = result.layout();
+        if !address.is_multiple_of(layout.align) {
+            return Err(Error::message("pointer not aligned"));
+        }
+        if address as usize + layout.size as usize > self.len {
+            return Err(Error::message("pointer out of bounds of memory"));
+        }
+        self.store(result, val, address as usize)
+    }
+
+    /// The memory, as it is now.
+    fn memory(&mut self) -> &mut [u8] {
+        // SAFETY: by (1); the store is borrowed, so nobody else looks at it.
+        unsafe { std::slice::from_raw_parts_mut(self.base, self.len) }
+    }
+
+    #[inline]
+    fn write<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
+        self.memory()[at..at + N].copy_from_slice(&bytes);
+    }
+
+    /// Asks the guest for memory.
+    fn allocate(&mut self, size: usize, align: u32) -> Result<usize, Error> {
+        if size > MAX_BYTES {
+            return Err(Error::message(format!("a value of {size} bytes is too large to be passed")));
+        }
+        let realloc = self.options.realloc.ok_or_else(|| Error::message("a list or string needs `realloc`"))?;
+        let mut args = [0, 0, align as i32, size as i32].map(|arg| VmValRaw { i64: i64::from(arg as u32) });
+        let instance = self.options.instance;
+        let before = std::mem::replace(&mut ComponentState::of(self.store).instance(instance).may_leave, false);
+        // SAFETY: the validator has seen that it takes four i32 and answers one.
+        let called = unsafe { realloc.call_raw(self.store, args.as_mut_ptr()) };
+        let state = ComponentState::of(self.store);
+        state.instance(instance).may_leave = before;
+        if let Err(error) = called {
+            state.poisoned = true;
+            return Err(error);
+        }
+        (self.base, self.len) = self.options.memory(self.store)?;
+        // SAFETY: the result was written.
+        let at = unsafe { args[0].i32 } as u32;
+        let wrong = if !at.is_multiple_of(align) {
+            "realloc return: result not aligned"
+        } else if at as usize + size > self.len {
+            "realloc return: beyond end of memory"
+        } else {
+            return Ok(at as usize);
+        };
+        ComponentState::of(self.store).poisoned = true;
+        Err(Error::message(wrong))
+    }
+
+    /// A value into memory, all of whose bytes are known to be there.
+    fn store(&mut self, ty: &ValType, val: &Val, at: usize) -> Result<(), Error> {
+        match ty {
+            ValType::String | ValType::List(_) | ValType::Map(_) => {
+                let (pointer, len) = self.pair(ty, val)?;
+                self.write(at, (pointer as u32).to_le_bytes());
+                self.write(at + 4, len.to_le_bytes());
+            }
+            ValType::Record(record) => {
+                let fields = record_fields(ty, val)?;
+                for ((field, &offset), given) in record.fields.iter().zip(&record.offsets).zip(fields) {
+                    self.store(&field.ty, &given.val, at + offset as usize)?;
+                }
+            }
+            ValType::Tuple(tuple) => {
+                let elements = tuple_elements(ty, val)?;
+                for ((ty, &offset), val) in tuple.types.iter().zip(&tuple.offsets).zip(elements) {
+                    self.store(ty, val, at + offset as usize)?;
+                }
+            }
+            ValType::Variant(_) | ValType::Option(_) | ValType::Result(_) => {
+                let (case, payload) = case_of(ty, val)?;
+                let shape = cases_shape(ty);
+                self.discriminant(shape.discriminant, at, case);
+                if let Some((ty, val)) = payload {
+                    self.store(ty, val, at + shape.payload as usize)?;
+                }
+            }
+            ValType::Flags(flags) => {
+                let words = flag_words(flags, val)?;
+                let size = ty.layout().size as usize;
+                let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+                self.memory()[at..at + size].iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+            }
+            _ => {
+                let bits = self.scalar(ty, val)?;
+                match ty.layout().size {
+                    1 => self.write(at, [bits as u8]),
+                    2 => self.write(at, (bits as u16).to_le_bytes()),
+                    4 => self.write(at, (bits as u32).to_le_bytes()),
+                    _ => self.write(at, bits.to_le_bytes()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn discriminant(&mut self, size: u32, at: usize, case: u32) {
+        match size {
+            1 => self.write(at, [case as u8]),
+            2 => self.write(at, (case as u16).to_le_bytes()),
+            _ => self.write(at, case.to_le_bytes()),
+        }
+    }
+
+    /// A value into core values.
+    fn flat(&mut self, ty: &ValType, val: &Val, out: &mut FlatOut<'_>) -> Result<(), Error> {
+        match ty {
+            ValType::String | ValType::List(_) | ValType::Map(_) => {
+                let (pointer, len) = self.pair(ty, val)?;
+                out.push(pointer as u64);
+                out.push(u64::from(len));
+            }
+            ValType::Record(record) => {
+                let fields = record_fields(ty, val)?;
+                for (field, given) in record.fields.iter().zip(fields) {
+                    self.flat(&field.ty, &given.val, out)?;
+                }
+            }
+            ValType::Tuple(tuple) => {
+                for (ty, val) in tuple.types.iter().zip(tuple_elements(ty, val)?) {
+                    self.flat(ty, val, out)?;
+                }
+            }
+            ValType::Variant(_) | ValType::Option(_) | ValType::Result(_) => {
+                let (case, payload) = case_of(ty, val)?;
+                out.push(u64::from(case));
+                let joined = ty.joined().expect("flat, so the payloads are").len();
+                let before = out.values.len();
+                if let Some((ty, val)) = payload {
+                    self.flat(ty, val, out)?;
+                }
+                // What the case doesn't use stays zero.
+                out.skip(joined - (before - out.values.len()));
+            }
+            ValType::Flags(flags) => flag_words(flags, val)?.iter().for_each(|&word| out.push(u64::from(word))),
+            _ => {
+                let bits = self.scalar(ty, val)?;
+                out.push(match ty {
+                    // Narrow integers are passed as i32 of the same value.
+                    ValType::S8 => u64::from(bits as i8 as i32 as u32),
+                    ValType::S16 => u64::from(bits as i16 as i32 as u32),
+                    _ => bits,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What is one number: its bits.
+    #[inline]
+    fn scalar(&mut self, ty: &ValType, val: &Val) -> Result<u64, Error> {
+        let kind = match ty {
+            ValType::Bool => return Ok(u64::from(bits(ty, val, Kind::BOOL)? != 0)),
+            ValType::Char => {
+                let code = bits(ty, val, Kind::CHAR)?;
+                return match char::from_u32(code as u32) {
+                    Some(_) => Ok(code),
+                    None => Err(Error::message("converted integer out of range for `char`")),
+                };
+            }
+            ValType::Enum(names) => {
+                let ValRef::Enum(given) = val.get() else { return Err(mismatch(ty, val)) };
+                let found = names.names.iter().position(|name| name.as_bytes() == given);
+                return found.map(|index| index as u64).ok_or_else(|| {
+                    Error::message(format!("enum variant name `{}` is not valid", String::from_utf8_lossy(given)))
+                });
+            }
+            ValType::Own(slot) => return Ok(u64::from(self.own(ty, *slot, val)?)),
+            ValType::Borrow(slot) => return Ok(u64::from(self.borrow(ty, *slot, val)?)),
+            ValType::S8 => Kind::S8,
+            ValType::U8 => Kind::U8,
+            ValType::S16 => Kind::S16,
+            ValType::U16 => Kind::U16,
+            ValType::S32 => Kind::S32,
+            ValType::U32 => Kind::U32,
+            ValType::S64 => Kind::S64,
+            ValType::U64 => Kind::U64,
+            ValType::F32 => Kind::F32,
+            ValType::F64 => Kind::F64,
+            _ => return Err(no_value(ty)),
+        };
+        bits(ty, val, kind)
+    }
+
+    /// What is passed as a pointer and a length.
+    fn pair(&mut self, ty: &ValType, val: &Val) -> Result<(usize, u32), Error> {
+        match (ty, val.get()) {
+            (ValType::String, ValRef::String(bytes)) => self.string(bytes),
+            (ValType::List(list), ValRef::List(vals)) => self.list(&list.element, vals),
+            (ValType::Map(_), ValRef::Map(entries)) => self.map(ty, entries),
+            _ => Err(mismatch(ty, val)),
+        }
+    }
+
+    fn string(&mut self, bytes: &[u8]) -> Result<(usize, u32), Error> {
+        let text = std::str::from_utf8(bytes).map_err(|error| Error::message(error.to_string()))?;
+        let stored = Stored::of(text, self.options.encoding)?;
+        let at = self.allocate(stored.byte_len, stored.align)?;
+        stored.write(text, &mut self.memory()[at..at + stored.byte_len]);
+        Ok((at, stored.len))
+    }
+
+    /// Memory for the elements of a list: where they begin.
+    fn elements(&mut self, count: usize, size: u32, align: u32) -> Result<usize, Error> {
+        let byte_len = count.checked_mul(size as usize).filter(|&len| len <= MAX_BYTES);
+        self.allocate(byte_len.ok_or_else(|| Error::message("list is too long to be passed"))?, align)
+    }
+
+    fn list(&mut self, element: &ValType, vals: &[Val]) -> Result<(usize, u32), Error> {
+        let layout = element.layout();
+        let at = self.elements(vals.len(), layout.size, layout.align)?;
+        let end = at + vals.len() * layout.size as usize;
+        let scalars = match element {
+            ValType::U8 => store_scalars::<1>(&mut self.memory()[at..end], vals, Kind::U8),
+            ValType::S8 => store_scalars::<1>(&mut self.memory()[at..end], vals, Kind::S8),
+            ValType::U16 => store_scalars::<2>(&mut self.memory()[at..end], vals, Kind::U16),
+            ValType::S16 => store_scalars::<2>(&mut self.memory()[at..end], vals, Kind::S16),
+            ValType::U32 => store_scalars::<4>(&mut self.memory()[at..end], vals, Kind::U32),
+            ValType::S32 => store_scalars::<4>(&mut self.memory()[at..end], vals, Kind::S32),
+            ValType::U64 => store_scalars::<8>(&mut self.memory()[at..end], vals, Kind::U64),
+            ValType::S64 => store_scalars::<8>(&mut self.memory()[at..end], vals, Kind::S64),
+            ValType::F32 => store_scalars::<4>(&mut self.memory()[at..end], vals, Kind::F32),
+            ValType::F64 => store_scalars::<8>(&mut self.memory()[at..end], vals, Kind::F64),
+            _ => {
+                for (index, val) in vals.iter().enumerate() {
+                    self.store(element, val, at + index * layout.size as usize)?;
+                }
+                None
+            }
+        };
+        match scalars {
+            Some(wrong) => Err(mismatch(element, wrong)),
+            None => Ok((at, vals.len() as u32)),
+        }
+    }
+
+    fn map(&mut self, ty: &ValType, entries: &[EntryVal]) -> Result<(usize, u32), Error> {
+        let ValType::Map(map) = ty else { unreachable!("the caller has looked") };
+        let at = self.elements(entries.len(), map.layout.size, map.layout.align)?;
+        for (index, entry) in entries.iter().enumerate() {
+            let at = at + index * map.layout.size as usize;
+            self.store(&map.key, &entry.key, at + map.offsets[0] as usize)?;
+            self.store(&map.value, &entry.value, at + map.offsets[1] as usize)?;
+        }
+        Ok((at, entries.len() as u32))
+    }
+
+    fn resource<'v>(&mut self, ty: &ValType, slot: ResourceType, val: &'v Val) -> Result<(&'v ResourceAny, u32), Error> {
+        let ValRef::Resource(Some(any)) = val.get() else { return Err(mismatch(ty, val)) };
+        any.check(self.store)?;
+        let resource = ComponentState::of(self.store).resource_in(self.options.instance, slot)?;
+        Ok((any, resource))
+    }
+
+    fn own(&mut self, ty: &ValType, slot: ResourceType, val: &Val) -> Result<u32, Error> {
+        let (any, resource) = self.resource(ty, slot, val)?;
+        if !any.owned {
+            return Err(Error::message("cannot lower a `borrow` resource into an `own`"));
+        }
+        let state = ComponentState::of(self.store);
+        // The linker's destructor is that of the resource type as the guest knows it.
+        let (_, rep) = state.take(Owner::Host, any.index, resource)?;
+        state.give(Owner::Instance(self.options.instance), resource, rep)
+    }
+
+    fn borrow(&mut self, ty: &ValType, slot: ResourceType, val: &Val) -> Result<u32, Error> {
+        let (any, resource) = self.resource(ty, slot, val)?;
+        let state = ComponentState::of(self.store);
+        let rep = state.lend(Owner::Host, any.index, resource)?;
+        state.give_borrow(Owner::Instance(self.options.instance), resource, rep)
+    }
+}
+
+/// Stores numbers of one kind; gives the first value that isn't of it.
+fn store_scalars<'v, const N: usize>(into: &mut [u8], vals: &'v [Val], kind: Kind) -> Option<&'v Val> {
+    for (place, val) in into.as_chunks_mut::<N>().0.iter_mut().zip(vals) {
+        match val.bits_of(kind) {
+            Some(bits) => place.copy_from_slice(&bits.to_le_bytes()[..N]),
+            None => return Some(val),
+        }
+    }
+    None
+}
+
+#[inline]
+fn bits(ty: &ValType, val: &Val, kind: Kind) -> Result<u64, Error> {
+    val.bits_of(kind).ok_or_else(|| mismatch(ty, val))
+}
+
+#[cold]
+fn mismatch(ty: &ValType, val: &Val) -> Error {
+    Error::message(format!("type mismatch: expected {ty}, found {}", val.kind_name()))
+}
+
+fn record_fields<'v>(ty: &ValType, val: &'v Val) -> Result<&'v [crate::val::FieldVal], Error> {
+    let (ValType::Record(record), ValRef::Record(fields)) = (ty, val.get()) else { return Err(mismatch(ty, val)) };
+    if fields.len() != record.fields.len() {
+        return Err(Error::message(format!("expected {} fields, got {}", record.fields.len(), fields.len())));
+    }
+    for (field, given) in record.fields.iter().zip(fields) {
+        if given.name.as_slice() != field.name.as_bytes() {
+            let name = String::from_utf8_lossy(given.name.as_slice());
+            return Err(Error::message(format!("expected field `{}`, got `{name}`", field.name)));
+        }
+    }
+    Ok(fields)
+}
+
+fn tuple_elements<'v>(ty: &ValType, val: &'v Val) -> Result<&'v [Val], Error> {
+    let (ValType::Tuple(tuple), ValRef::Tuple(elements)) = (ty, val.get()) else { return Err(mismatch(ty, val)) };
+    if elements.len() != tuple.types.len() {
+        return Err(Error::message(format!("expected {} types, got {}", tuple.types.len(), elements.len())));
+    }
+    Ok(elements)
+}
+
+/// The case of a value that has a discriminant, and its payload with its type.
+#[allow(clippy::type_complexity)] // A pair of an index and a pair.
+fn case_of<'t, 'v>(ty: &'t ValType, val: &'v Val) -> Result<(u32, Option<(&'t ValType, &'v Val)>), Error> {
+    let (case, name, payload_ty, payload) = match (ty, val.get()) {
+        (ValType::Option(_), ValRef::Option(None)) => return Ok((0, None)),
+        (ValType::Option(option), ValRef::Option(Some(payload))) => return Ok((1, Some((&option.some, payload)))),
+        (ValType::Result(result), ValRef::Ok(payload)) => (0, "ok", result.ok.as_ref(), payload),
+        (ValType::Result(result), ValRef::Err(payload)) => (1, "err", result.err.as_ref(), payload),
+        (ValType::Variant(variant), ValRef::Variant(given, payload)) => {
+            let found = variant.cases.iter().position(|case| case.name.as_bytes() == given);
+            let index = found.ok_or_else(|| {
+                Error::message(format!("unknown variant case: `{}`", String::from_utf8_lossy(given)))
+            })?;
+            let case = &variant.cases[index];
+            (index as u32, &*case.name, case.ty.as_ref(), payload)
+        }
+        _ => return Err(mismatch(ty, val)),
+    };
+    match (payload_ty, payload) {
+        (Some(ty), Some(val)) => Ok((case, Some((ty, val)))),
+        (None, None) => Ok((case, None)),
+        (Some(_), None) => Err(Error::message(format!("payload expected to `{name}` but not provided"))),
+        (None, Some(_)) => Err(Error::message(format!("payload provided to `{name}` but not expected"))),
+    }
+}
+
+fn flag_words(flags: &FlagsType, val: &Val) -> Result<Vec<u32>, Error> {
+    let ValRef::Flags(given) = val.get() else {
+        return Err(Error::message(format!("type mismatch: expected flags, found {}", val.kind_name())));
+    };
+    let mut words = vec![0; flags.words()];
+    for name in given {
+        let index = flag_index(flags, name)?;
+        words[index / 32] |= 1 << (index % 32);
+    }
+    Ok(words)
+}
+
+fn flag_index(flags: &FlagsType, given: &Name) -> Result<usize, Error> {
+    let found = flags.names.iter().position(|name| name.as_bytes() == given.as_slice());
+    found.ok_or_else(|| Error::message(format!("unknown flag: `{}`", String::from_utf8_lossy(given.as_slice()))))
+}

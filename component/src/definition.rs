@@ -1,0 +1,124 @@
+//! What a component is before it is instantiated: a list of steps, in the order in which the component's sections give them. Each step
+//! adds to the index spaces of a scope; instantiation takes the steps one after another.
+//!
+//! Types are gone by then: a step has the types that it needs, with resources as slots of the scope.
+
+use crate::canon::options::{Encoding, StaticOptions};
+use crate::types::{ComponentType, FuncType, ItemType};
+use ampoule::Module;
+use ampoule::func::host::HostFunc;
+use indexmap::{IndexMap, IndexSet};
+use std::sync::Arc;
+
+/// A component, or one that is nested in another.
+pub(crate) struct Definition {
+    /// Identifies the scope of its resource slots.
+    pub(crate) scope: u64,
+    pub(crate) steps: Vec<Step>,
+    /// The resources that are named in it.
+    pub(crate) slots: u32,
+    /// The names of the exports, in order.
+    pub(crate) exports: Arc<IndexSet<Box<str>>>,
+    pub(crate) ty: Arc<ComponentType>,
+}
+
+/// An item in the index spaces of a scope.
+#[derive(Clone, Debug)]
+pub(crate) enum ItemRef {
+    Func(u32),
+    Instance(u32),
+    Component(u32),
+    Module(u32),
+    /// A resource type, by its slot.
+    Resource(u32),
+    /// A type that is none of a resource: nothing at run time.
+    Type,
+}
+
+/// An item of a core instance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CoreSort {
+    Func,
+    Table,
+    Memory,
+    Global,
+    Tag,
+}
+
+/// What a nested component takes from the scope around it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Capture {
+    Module(u32),
+    Component(u32),
+    /// What that scope has captured itself.
+    Captured(u32),
+}
+
+/// Where in an item the resource types are that a scope first learns of with it: the names on the way, and the slot.
+pub(crate) type Bindings = Box<[(Box<[Box<str>]>, u32)]>;
+
+pub(crate) enum Step {
+    /// An import, which joins the index space of its sort.
+    Import { name: Box<str>, ty: ItemType, bindings: Bindings },
+    /// A core module.
+    Module(Module),
+    /// A nested component.
+    Component { definition: Arc<Definition>, captures: Box<[Capture]> },
+    /// A module or component of an outer scope: so-and-so of what was captured.
+    Captured(u32),
+    /// An instance of a core module; its arguments are core instances.
+    CoreInstance { module: u32, args: IndexMap<Box<str>, u32> },
+    /// A core instance made of items.
+    CoreExports(IndexMap<Box<str>, (CoreSort, u32)>),
+    /// An instance of a component.
+    Instance { component: u32, args: IndexMap<Box<str>, ItemRef>, bindings: Bindings },
+    /// An instance made of items.
+    Exports { names: Arc<IndexSet<Box<str>>>, items: Box<[ItemRef]> },
+    /// An item of an instance.
+    Alias { instance: u32, name: Box<str> },
+    /// An item of a core instance.
+    CoreAlias { instance: u32, name: Box<str>, sort: CoreSort },
+    /// A resource type of this component's own; its destructor is a core function.
+    Resource { slot: u32, dtor: Option<u32> },
+    /// A component function made of a core function.
+    Lift { core: u32, ty: Arc<FuncType>, options: StaticOptions },
+    /// A core function, and the engine's half of it.
+    Core(CoreStep, Arc<HostFunc>),
+    /// An item of the same scope, which joins the index space of its sort again.
+    Again(ItemRef),
+    /// An export, which also joins the index space of its sort again.
+    Export { item: ItemRef, bindings: Bindings },
+}
+
+/// A core function that the component model makes.
+pub(crate) enum CoreStep {
+    /// Of a component function.
+    Lower { func: u32, ty: Arc<FuncType>, options: StaticOptions },
+    /// `resource.new`.
+    ResourceNew { slot: u32 },
+    /// `resource.drop`.
+    ResourceDrop { slot: u32 },
+    /// `resource.rep`.
+    ResourceRep { slot: u32 },
+}
+
+impl StaticOptions {
+    /// The options that a canonical definition lists.
+    pub(crate) fn read(options: &[wasmparser::CanonicalOption]) -> Result<StaticOptions, String> {
+        use wasmparser::CanonicalOption as Opt;
+        let mut read = StaticOptions::default();
+        for option in options {
+            match *option {
+                Opt::UTF8 => read.encoding = Encoding::Utf8,
+                Opt::UTF16 => read.encoding = Encoding::Utf16,
+                Opt::CompactUTF16 => read.encoding = Encoding::Latin1OrUtf16,
+                Opt::Memory(index) => read.memory = Some(index),
+                Opt::Realloc(index) => read.realloc = Some(index),
+                Opt::PostReturn(index) => read.post_return = Some(index),
+                Opt::Async | Opt::Callback(_) => return Err("the async ABI of components".to_string()),
+                Opt::CoreType(_) | Opt::Gc => return Err("the GC ABI of components".to_string()),
+            }
+        }
+        Ok(read)
+    }
+}

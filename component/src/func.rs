@@ -1,0 +1,346 @@
+//! Functions of components: called by the host, and the host's, called by components.
+
+use crate::canon::Options;
+use crate::canon::lift::Lift;
+use crate::canon::lower::Lower;
+use crate::resource::cannot_enter;
+use crate::state::{ComponentState, Owner};
+use crate::types::layout::MAX_FLAT;
+use crate::types::FuncType;
+use crate::val::Val;
+use ampoule::func::host::error_out;
+use ampoule::{Error, Store, TrapCode, VmValRaw};
+use ampoule_core::vm::VmCaller;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+/// A function of a component instance.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Func {
+    pub(crate) store_id: u64,
+    pub(crate) index: u32,
+}
+
+/// What the embedder runs when a component calls. Arguments may be taken; results are `false` before. The type is that of the import.
+pub type HostFn = dyn Fn(&mut Store, &FuncType, &mut [Val], &mut [Val]) -> Result<(), Error> + Send + Sync;
+
+/// A function as a store knows it.
+pub(crate) enum FuncData {
+    /// A core function in component types.
+    Lifted { core: ampoule::Func, ty: Arc<FuncType>, options: Options },
+    /// One of the embedder's.
+    Host {
+        /// The component instance that imports it, in whose scope the type is.
+        instance: u32,
+        ty: Arc<FuncType>,
+        /// The type as the embedder sees it.
+        public: OnceLock<Arc<FuncType>>,
+        host: Arc<HostFn>,
+    },
+}
+
+impl FuncData {
+    fn ty(&self) -> &Arc<FuncType> {
+        match self {
+            FuncData::Lifted { ty, .. } | FuncData::Host { ty, .. } => ty,
+        }
+    }
+
+    fn instance(&self) -> u32 {
+        match self {
+            FuncData::Lifted { options, .. } => options.instance,
+            FuncData::Host { instance, .. } => *instance,
+        }
+    }
+}
+
+/// The most core values of a call: parameters, and one result or the address of it.
+const SLOTS: usize = MAX_FLAT + 1;
+
+const NO_VALUES: [VmValRaw; SLOTS] = [VmValRaw { v128: [0; 16] }; SLOTS];
+
+impl Func {
+    /// The type.
+    ///
+    /// # Errors
+    /// Where the function is another store's.
+    pub fn ty(&self, store: &mut Store) -> Result<Arc<FuncType>, Error> {
+        let data: *const FuncData = self.data(store)?;
+        // SAFETY: functions stay where they are as long as their store.
+        Ok(public_type(ComponentState::of(store), unsafe { &*data }))
+    }
+
+    fn data<'s>(&self, store: &'s mut Store) -> Result<&'s FuncData, Error> {
+        if store.id() != self.store_id {
+            return Err(Error::message("object used with the wrong store"));
+        }
+        let found = ComponentState::of(store).funcs.get(self.index as usize);
+        found.map(|data| &**data).ok_or_else(|| Error::message("object used with the wrong store"))
+    }
+
+    /// Calls the function. `results` is as long as the function has results: one or none.
+    ///
+    /// # Errors
+    /// Arguments that don't fit the type: nothing has run. What stops the guest, a result that can't be lifted, and an error of a host
+    /// function: no component of this store can be called any more.
+    pub fn call(&self, store: &mut Store, args: &[Val], results: &mut [Val]) -> Result<(), Error> {
+        let data: *const FuncData = self.data(store)?;
+        // SAFETY: functions stay where they are as long as their store.
+        let data = unsafe { &*data };
+        let ty = &**data.ty();
+        let (params, count) = (ty.params().len(), usize::from(ty.result().is_some()));
+        if args.len() != params {
+            return Err(Error::message(format!("expected {params} argument(s), got {}", args.len())));
+        }
+        if results.len() != count {
+            return Err(Error::message(format!("expected {count} result(s), got {}", results.len())));
+        }
+        let FuncData::Lifted { core, options, .. } = data else {
+            return Err(Error::message("a function of the host is called by components only"));
+        };
+        let depth = begin(store, ty)?;
+        let called = call_lifted(store, core, ty, options, args, results);
+        end(store, ty, depth, called)
+    }
+}
+
+/// A call into a component begins, from the host.
+fn begin(store: &mut Store, ty: &FuncType) -> Result<usize, Error> {
+    let state = ComponentState::of(store);
+    if state.poisoned {
+        return Err(cannot_enter());
+    }
+    let depth = state.depth();
+    if ty.has_handles {
+        state.push_scope();
+    }
+    Ok(depth)
+}
+
+/// The call ends.
+fn end(store: &mut Store, ty: &FuncType, depth: usize, called: Result<(), Error>) -> Result<(), Error> {
+    if !ty.has_handles && called.is_ok() {
+        return Ok(());
+    }
+    let state = ComponentState::of(store);
+    let ended = called.and_then(|()| state.pop_scope().inspect_err(|_| state.poisoned = true));
+    state.unwind_scopes(depth);
+    ended
+}
+
+fn call_lifted(
+    store: &mut Store,
+    core: &ampoule::Func,
+    ty: &FuncType,
+    options: &Options,
+    args: &[Val],
+    results: &mut [Val],
+) -> Result<(), Error> {
+    let mut values = NO_VALUES;
+    Lower::new(store, options)?.params(ty, args, &mut values)?;
+    let after = run_lifted(store, core, options, &mut values, |store, values| {
+        if let Some(result) = ty.result() {
+            results[0] = Lift::new(store, options)?.result(ty, result, values)?;
+        }
+        Ok(())
+    });
+    after.inspect_err(|_| ComponentState::of(store).poisoned = true)
+}
+
+/// Calls the core function, hands its results to `lift`, and has the guest clean up.
+fn run_lifted(
+    store: &mut Store,
+    core: &ampoule::Func,
+    options: &Options,
+    values: &mut [VmValRaw; SLOTS],
+    lift: impl FnOnce(&mut Store, &[VmValRaw]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    // SAFETY: the values are what the type flattens to, which the validator has compared with the core function's type; there is a
+    // slot for each.
+    unsafe { core.call_raw(store, values.as_mut_ptr())? };
+    lift(store, &values[..])?;
+    let Some(post_return) = options.post_return else { return Ok(()) };
+    let before = std::mem::replace(&mut ComponentState::of(store).instance(options.instance).may_leave, false);
+    // SAFETY: it takes what the core function answered, and answers nothing, as the validator has seen.
+    let cleaned = unsafe { post_return.call_raw(store, values.as_mut_ptr()) };
+    ComponentState::of(store).instance(options.instance).may_leave = before;
+    cleaned
+}
+
+fn public_type(state: &ComponentState, data: &FuncData) -> Arc<FuncType> {
+    let ty = data.ty();
+    if !ty.has_handles {
+        return ty.clone();
+    }
+    let make = || Arc::new(ty.with_resources(&|slot| state.public_type(data.instance(), slot)));
+    match data {
+        FuncData::Host { public, .. } => public.get_or_init(make).clone(),
+        FuncData::Lifted { .. } => make(),
+    }
+}
+
+/// A core function that calls a component function: what a guest calls as its import.
+pub(crate) struct Lowered {
+    pub(crate) ty: Arc<FuncType>,
+    pub(crate) options: Options,
+    pub(crate) func: u32,
+}
+
+impl Lowered {
+    /// The callback of the engine; `env` is one of these.
+    ///
+    /// # Safety
+    /// As the engine's raw callbacks are called, with the values of the type that this lowers to.
+    pub(crate) unsafe extern "C" fn callback(
+        env: *mut c_void,
+        caller: *mut VmCaller,
+        values: *mut VmValRaw,
+        len: usize,
+    ) -> *mut c_void {
+        // SAFETY: by the caller; the values are the exit thunk's, as many as the type has parameters or results.
+        let (lowered, mut caller, values) = unsafe {
+            let values = std::slice::from_raw_parts_mut(values, len);
+            (&*env.cast::<Lowered>(), ampoule::Caller::from_vm(caller), values)
+        };
+        let store = caller.store();
+        let called = catch_unwind(AssertUnwindSafe(|| lowered.call(store, values)));
+        error_out(called.unwrap_or_else(|_| Err(Error::message("a host function panicked"))))
+    }
+
+    fn call(&self, store: &mut Store, values: &mut [VmValRaw]) -> Result<(), Error> {
+        let state = ComponentState::of(store);
+        if !state.instance(self.options.instance).may_leave {
+            return Err(Error::trap(TrapCode::CannotLeaveComponent));
+        }
+        let depth = state.depth();
+        if self.ty.has_handles {
+            state.push_scope();
+        }
+        let data: *const FuncData = &*state.funcs[self.func as usize];
+        // SAFETY: functions stay where they are as long as their store.
+        let called = match unsafe { &*data } {
+            data @ FuncData::Host { host, .. } => self.call_host(store, data, &**host, values),
+            FuncData::Lifted { core, ty, options } => self.call_component(store, core, ty, options, values),
+        };
+        end(store, &self.ty, depth, called)
+    }
+
+    /// Where the result goes that isn't passed as a core value.
+    fn address(&self, values: &[VmValRaw]) -> u32 {
+        let last = self.ty.flat_params.as_ref().map_or(1, |flat| flat.len());
+        // SAFETY: slots of arguments are initialised.
+        values.get(last).map_or(0, |value| unsafe { value.i32 } as u32)
+    }
+
+    fn call_host(
+        &self,
+        store: &mut Store,
+        data: &FuncData,
+        host: &HostFn,
+        values: &mut [VmValRaw],
+    ) -> Result<(), Error> {
+        let mut args = Lift::new(store, &self.options)?.params(&self.ty, values)?;
+        let mut results = [Val::default()];
+        let count = usize::from(self.ty.result().is_some());
+        let ty = public_type(ComponentState::of(store), data);
+        host(store, &ty, &mut args, &mut results[..count])?;
+        self.lower_result(store, &results[0], values)
+    }
+
+    fn lower_result(&self, store: &mut Store, val: &Val, values: &mut [VmValRaw]) -> Result<(), Error> {
+        let Some(result) = self.ty.result() else { return Ok(()) };
+        let address = self.address(values);
+        if self.ty.flat_result.is_some() {
+            values[0] = NO_VALUES[0];
+        }
+        Lower::new(store, &self.options)?.result(&self.ty, result, val, address, values)
+    }
+
+    /// A call from one component to another.
+    fn call_component(
+        &self,
+        store: &mut Store,
+        core: &ampoule::Func,
+        ty: &Arc<FuncType>,
+        options: &Options,
+        values: &mut [VmValRaw],
+    ) -> Result<(), Error> {
+        ComponentState::of(store).check_enterable(options.instance)?;
+        let args = Lift::new(store, &self.options)?.params(&self.ty, values)?;
+        let mut callee_values = NO_VALUES;
+        Lower::new(store, options)?.params(ty, &args, &mut callee_values)?;
+        let mut result = Val::default();
+        ComponentState::of(store).instance(options.instance).entered += 1;
+        let ran = run_lifted(store, core, options, &mut callee_values, |store, values| {
+            if let Some(of) = ty.result() {
+                result = Lift::new(store, options)?.result(ty, of, values)?;
+            }
+            Ok(())
+        });
+        ComponentState::of(store).instance(options.instance).entered -= 1;
+        ran?;
+        self.lower_result(store, &result, values)
+    }
+}
+
+/// A core function for the handles of one resource type.
+pub(crate) struct HandleBuiltin {
+    pub(crate) instance: u32,
+    pub(crate) resource: u32,
+    pub(crate) does: fn(&HandleBuiltin, &mut Store, u32) -> Result<u32, Error>,
+}
+
+impl HandleBuiltin {
+    /// The callback of the engine; `env` is one of these.
+    ///
+    /// # Safety
+    /// As the engine's raw callbacks are called, with one i32.
+    pub(crate) unsafe extern "C" fn callback(
+        env: *mut c_void,
+        caller: *mut VmCaller,
+        values: *mut VmValRaw,
+        _len: usize,
+    ) -> *mut c_void {
+        // SAFETY: by the caller; there is a slot, which holds the argument.
+        let (builtin, mut caller, value) =
+            unsafe { (&*env.cast::<HandleBuiltin>(), ampoule::Caller::from_vm(caller), &mut *values) };
+        // SAFETY: as above.
+        let arg = unsafe { value.i32 } as u32;
+        let run = || {
+            let store = caller.store();
+            if !ComponentState::of(store).instance(builtin.instance).may_leave {
+                return Err(Error::trap(TrapCode::CannotLeaveComponent));
+            }
+            (builtin.does)(builtin, store, arg)
+        };
+        let ran = catch_unwind(AssertUnwindSafe(run));
+        let ran = ran.unwrap_or_else(|_| Err(Error::message("a host function panicked")));
+        error_out(ran.map(|answer| *value = VmValRaw { i64: i64::from(answer) }))
+    }
+
+    /// `resource.new`: a handle for what the guest keeps under a number.
+    pub(crate) fn new(&self, store: &mut Store, rep: u32) -> Result<u32, Error> {
+        ComponentState::of(store).give(Owner::Instance(self.instance), self.resource, rep)
+    }
+
+    /// `resource.rep`: the number behind a handle.
+    pub(crate) fn rep(&self, store: &mut Store, index: u32) -> Result<u32, Error> {
+        ComponentState::of(store).look(Owner::Instance(self.instance), index, self.resource)
+    }
+
+    /// `resource.drop`.
+    pub(crate) fn drop(&self, store: &mut Store, index: u32) -> Result<u32, Error> {
+        let dropped = ComponentState::of(store).drop_handle(Owner::Instance(self.instance), index, self.resource)?;
+        if let Some((resource, rep)) = dropped {
+            crate::resource::destroy(store, resource, rep, Some(self.instance))?;
+        }
+        Ok(0)
+    }
+}
+
+/// Whether a type is one that a core function can be made for.
+pub(crate) fn core_type((params, results): (Vec<crate::types::CoreType>, Vec<crate::types::CoreType>)) -> ampoule::FuncType {
+    let types = |types: Vec<crate::types::CoreType>| types.into_iter().map(crate::types::CoreType::val_type);
+    ampoule::FuncType::new(types(params), types(results))
+}

@@ -1,0 +1,322 @@
+//! Instantiation: the steps of a definition, one after another, in a store.
+
+use crate::canon::Options;
+use crate::canon::options::StaticOptions;
+use crate::component::Component;
+use crate::definition::{Bindings, Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
+use crate::func::{FuncData, HandleBuiltin, Lowered};
+use crate::instance::{ComponentItem, Instance, InstanceItems, Item, Names};
+use crate::resource::Dtor;
+use crate::state::ComponentState;
+use ampoule::func::host::HostFunc;
+use ampoule::{Error, Extern, Module, Store};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// Where a component's imports come from: an item by name, for the instance that imports it.
+pub(crate) type Imports<'i> = dyn FnMut(&mut Store, u32, &str) -> Result<Item, Error> + 'i;
+
+/// Instances may be nested so deep; a component that is nested deeper doesn't pass the validator, but one may be given another.
+const MAX_DEPTH: usize = 100;
+
+/// Instantiates a component.
+///
+/// # Errors
+/// Where an import is missing or doesn't fit, a limit refuses, or a start function is stopped.
+pub(crate) fn instantiate(store: &mut Store, component: &Component, imports: &mut Imports<'_>) -> Result<Instance, Error> {
+    let index = run(store, &component.definition, &[], imports, 0)?;
+    Ok(Instance { store_id: store.id(), index })
+}
+
+/// The index spaces of a component that is being instantiated.
+struct Scope<'d> {
+    /// Its place in the store.
+    instance: u32,
+    captured: &'d [Item],
+    core_instances: Vec<CoreInstance<'d>>,
+    core_funcs: Vec<Extern>,
+    tables: Vec<Extern>,
+    memories: Vec<Extern>,
+    globals: Vec<Extern>,
+    tags: Vec<Extern>,
+    funcs: Vec<u32>,
+    instances: Vec<Arc<InstanceItems>>,
+    components: Vec<Arc<ComponentItem>>,
+    modules: Vec<Module>,
+    exports: Vec<Item>,
+}
+
+enum CoreInstance<'d> {
+    Of(ampoule::Instance),
+    Items(&'d IndexMap<Box<str>, (CoreSort, u32)>),
+}
+
+/// Takes the steps of a definition, and gives the place of the instance.
+fn run(
+    store: &mut Store,
+    definition: &Arc<Definition>,
+    captured: &[Item],
+    imports: &mut Imports<'_>,
+    depth: usize,
+) -> Result<u32, Error> {
+    if depth >= MAX_DEPTH {
+        return Err(Error::message("components are nested too deep"));
+    }
+    let instance = ComponentState::of(store).add_instance(definition)?;
+    let mut scope = Scope::new(instance, captured);
+    for step in &definition.steps {
+        scope.step(store, step, imports, depth)?;
+    }
+    let items = InstanceItems { names: Names::Set(definition.exports.clone()), items: scope.exports.into() };
+    ComponentState::of(store).instance(instance).exports = Arc::new(items);
+    Ok(instance)
+}
+
+impl<'d> Scope<'d> {
+    fn new(instance: u32, captured: &'d [Item]) -> Self {
+        Self {
+            instance,
+            captured,
+            core_instances: Vec::new(),
+            core_funcs: Vec::new(),
+            tables: Vec::new(),
+            memories: Vec::new(),
+            globals: Vec::new(),
+            tags: Vec::new(),
+            funcs: Vec::new(),
+            instances: Vec::new(),
+            components: Vec::new(),
+            modules: Vec::new(),
+            exports: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, store: &mut Store, step: &'d Step, imports: &mut Imports<'_>, depth: usize) -> Result<(), Error> {
+        match step {
+            Step::Import { name, bindings, .. } => {
+                let item = imports(store, self.instance, name)?;
+                self.bind(store, bindings, &item)?;
+                self.push(item);
+            }
+            Step::Module(module) => self.modules.push(module.clone()),
+            Step::Component { definition, captures } => {
+                let captured = captures.iter().map(|&capture| self.capture(capture)).collect();
+                self.components.push(Arc::new(ComponentItem { definition: definition.clone(), captured }));
+            }
+            Step::Captured(index) => self.push(self.captured[*index as usize].clone()),
+            Step::CoreInstance { module, args } => self.core_instance(store, *module, args)?,
+            Step::CoreExports(items) => self.core_instances.push(CoreInstance::Items(items)),
+            Step::Instance { component, args, bindings } => {
+                let instance = self.nested(store, *component, args, depth)?;
+                self.bind(store, bindings, &instance)?;
+                self.push(instance);
+            }
+            Step::Exports { names, items } => {
+                let items = items.iter().map(|item| self.item(store, item)).collect::<Result<_, _>>()?;
+                self.instances.push(Arc::new(InstanceItems { names: Names::Set(names.clone()), items }));
+            }
+            Step::Alias { instance, name } => {
+                let item = self.instances[*instance as usize].get(name).cloned();
+                self.push(item.ok_or_else(|| missing("instance", name))?);
+            }
+            Step::CoreAlias { instance, name, sort } => {
+                let item = self.core_item(store, *instance, name).ok_or_else(|| missing("core instance", name))?;
+                self.core_space(*sort).push(item);
+            }
+            Step::Resource { slot, dtor } => {
+                let func = dtor.map(|index| self.core_func(index));
+                let dtor = Dtor::Guest { func, instance: self.instance };
+                let store_id = store.id();
+                let state = ComponentState::of(store);
+                let resource = state.add_guest_resource(store_id, dtor);
+                state.instance(self.instance).resources[*slot as usize] = resource;
+            }
+            Step::Lift { core, ty, options } => {
+                let (core, options) = (self.core_func(*core), self.options(options)?);
+                self.add_func(store, FuncData::Lifted { core, ty: ty.clone(), options });
+            }
+            Step::Core(core, host) => {
+                let func = self.core(store, core, host)?;
+                self.core_funcs.push(Extern::Func(func));
+            }
+            Step::Again(item) => {
+                let item = self.item(store, item)?;
+                self.push(item);
+            }
+            Step::Export { item, bindings } => {
+                let item = self.item(store, item)?;
+                self.bind(store, bindings, &item)?;
+                self.exports.push(item.clone());
+                self.push(item);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds an item to the index space of its sort.
+    fn push(&mut self, item: Item) {
+        match item {
+            Item::Func(index) => self.funcs.push(index),
+            Item::Instance(instance) => self.instances.push(instance),
+            Item::Component(component) => self.components.push(component),
+            Item::Module(module) => self.modules.push(module),
+            // Of types only resources are there at run time, in the instance's slots.
+            Item::Resource(_) | Item::Type => {}
+        }
+    }
+
+    fn item(&self, store: &mut Store, item: &ItemRef) -> Result<Item, Error> {
+        Ok(match *item {
+            ItemRef::Func(index) => Item::Func(self.funcs[index as usize]),
+            ItemRef::Instance(index) => Item::Instance(self.instances[index as usize].clone()),
+            ItemRef::Component(index) => Item::Component(self.components[index as usize].clone()),
+            ItemRef::Module(index) => Item::Module(self.modules[index as usize].clone()),
+            ItemRef::Resource(slot) => Item::Resource(ComponentState::of(store).resource_at(self.instance, slot)?),
+            ItemRef::Type => Item::Type,
+        })
+    }
+
+    fn capture(&self, capture: Capture) -> Item {
+        match capture {
+            Capture::Module(index) => Item::Module(self.modules[index as usize].clone()),
+            Capture::Component(index) => Item::Component(self.components[index as usize].clone()),
+            Capture::Captured(index) => self.captured[index as usize].clone(),
+        }
+    }
+
+    /// Notes the resources that come with an item.
+    fn bind(&self, store: &mut Store, bindings: &Bindings, item: &Item) -> Result<(), Error> {
+        for (path, slot) in bindings {
+            let mut found = item;
+            for name in path {
+                let Item::Instance(instance) = found else { return Err(missing("instance", name)) };
+                found = instance.get(name).ok_or_else(|| missing("instance", name))?;
+            }
+            let Item::Resource(resource) = *found else {
+                return Err(Error::message(format!("expected a resource, found a {}", found.kind())));
+            };
+            ComponentState::of(store).instance(self.instance).resources[*slot as usize] = resource;
+        }
+        Ok(())
+    }
+
+    fn nested(
+        &self,
+        store: &mut Store,
+        component: u32,
+        args: &IndexMap<Box<str>, ItemRef>,
+        depth: usize,
+    ) -> Result<Item, Error> {
+        let component = self.components[component as usize].clone();
+        let mut imports = |store: &mut Store, _: u32, name: &str| {
+            let arg = args.get(name).ok_or_else(|| missing("instantiation argument", name))?;
+            self.item(store, arg)
+        };
+        let instance = run(store, &component.definition, &component.captured, &mut imports, depth + 1)?;
+        Ok(Item::Instance(ComponentState::of(store).instance(instance).exports.clone()))
+    }
+
+    fn core_instance(
+        &mut self,
+        store: &mut Store,
+        module: u32,
+        args: &IndexMap<Box<str>, u32>,
+    ) -> Result<(), Error> {
+        let module = self.modules[module as usize].clone();
+        let imports = module.description().imports.iter().map(|import| {
+            let instance = args.get(&*import.module).ok_or_else(|| missing("instantiation argument", &import.module))?;
+            self.core_item(store, *instance, &import.name).ok_or_else(|| missing("core instance", &import.name))
+        });
+        let imports = imports.collect::<Result<Vec<_>, _>>()?;
+        let made = ampoule::Instance::new(store, &module, &imports);
+        let made = made.inspect_err(|error| {
+            // A start function that was stopped leaves the guest in the middle of something.
+            let ran = error.is_trap() || error.exit_status().is_some();
+            ComponentState::of(store).poisoned |= ran;
+        })?;
+        self.core_instances.push(CoreInstance::Of(made));
+        Ok(())
+    }
+
+    fn core_item(&self, store: &Store, instance: u32, name: &str) -> Option<Extern> {
+        match &self.core_instances[instance as usize] {
+            CoreInstance::Of(instance) => instance.get_export(store, name),
+            CoreInstance::Items(items) => {
+                let &(sort, index) = items.get(name)?;
+                let space = match sort {
+                    CoreSort::Func => &self.core_funcs,
+                    CoreSort::Table => &self.tables,
+                    CoreSort::Memory => &self.memories,
+                    CoreSort::Global => &self.globals,
+                    CoreSort::Tag => &self.tags,
+                };
+                space.get(index as usize).cloned()
+            }
+        }
+    }
+
+    fn core_space(&mut self, sort: CoreSort) -> &mut Vec<Extern> {
+        match sort {
+            CoreSort::Func => &mut self.core_funcs,
+            CoreSort::Table => &mut self.tables,
+            CoreSort::Memory => &mut self.memories,
+            CoreSort::Global => &mut self.globals,
+            CoreSort::Tag => &mut self.tags,
+        }
+    }
+
+    fn core_func(&self, index: u32) -> ampoule::Func {
+        match self.core_funcs[index as usize] {
+            Extern::Func(func) => func,
+            _ => unreachable!("the space of core functions has functions"),
+        }
+    }
+
+    fn options(&self, options: &StaticOptions) -> Result<Options, Error> {
+        let memory = options.memory.map(|index| match &self.memories[index as usize] {
+            Extern::Memory(memory) => Ok(*memory),
+            _ => Err(Error::message("the memory of a component function is not to be shared")),
+        });
+        Ok(Options {
+            instance: self.instance,
+            encoding: options.encoding,
+            memory: memory.transpose()?,
+            realloc: options.realloc.map(|index| self.core_func(index)),
+            post_return: options.post_return.map(|index| self.core_func(index)),
+        })
+    }
+
+    fn add_func(&mut self, store: &mut Store, data: FuncData) {
+        let funcs = &mut ComponentState::of(store).funcs;
+        funcs.push(Box::new(data));
+        self.funcs.push(funcs.len() as u32 - 1);
+    }
+
+    /// A core function that the component model makes.
+    fn core(&self, store: &mut Store, core: &CoreStep, host: &Arc<HostFunc>) -> Result<ampoule::Func, Error> {
+        let builtin = |store: &mut Store, slot: u32, does| {
+            let state = ComponentState::of(store);
+            let resource = state.resource_at(self.instance, slot)?;
+            state.builtins.push(Box::new(HandleBuiltin { instance: self.instance, resource, does }));
+            Ok::<_, Error>((&raw const **state.builtins.last().expect("just added")).cast())
+        };
+        let env: *const std::ffi::c_void = match core {
+            CoreStep::Lower { func, ty, options } => {
+                let lowered =
+                    Lowered { ty: ty.clone(), options: self.options(options)?, func: self.funcs[*func as usize] };
+                let state = ComponentState::of(store);
+                state.lowered.push(Box::new(lowered));
+                (&raw const **state.lowered.last().expect("just added")).cast()
+            }
+            CoreStep::ResourceNew { slot } => builtin(store, *slot, HandleBuiltin::new)?,
+            CoreStep::ResourceDrop { slot } => builtin(store, *slot, HandleBuiltin::drop)?,
+            CoreStep::ResourceRep { slot } => builtin(store, *slot, HandleBuiltin::rep)?,
+        };
+        // SAFETY: the environment is what the callback of this step expects, and stays in the store as long as that lives.
+        Ok(unsafe { ampoule::Func::from_host_with(store, host, env.cast_mut()) })
+    }
+}
+
+fn missing(of: &str, name: &str) -> Error {
+    Error::message(format!("no {of} `{name}` is there"))
+}

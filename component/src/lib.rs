@@ -1,0 +1,52 @@
+//! The component model: components, their instances, and values that cross between them and the host.
+//!
+//! A [`Component`] is read once and instantiated in stores through a [`Linker`]; its functions take and give [`Val`]s, which the
+//! canonical ABI lifts out of the guest's memory and lowers into it.
+//!
+//! ```
+//! use ampoule::{Engine, Store};
+//! use ampoule_component::{Component, Linker, Val};
+//!
+//! # fn main() -> Result<(), ampoule::Error> {
+//! let engine = Engine::default();
+//! let component = Component::new(&engine, br#"(component
+//!     (core module $m
+//!         (func (export "add") (param i32 i32) (result i32) local.get 0 local.get 1 i32.add))
+//!     (core instance $i (instantiate $m))
+//!     (func (export "add") (param "a" u32) (param "b" u32) (result u32)
+//!         (canon lift (core func $i "add"))))"#)?;
+//! let mut store = Store::new(&engine);
+//! let instance = Linker::new(&engine).instantiate(&mut store, &component)?;
+//! let add = instance.get_func(&mut store, &["add"])?.expect("the component exports it");
+//! let mut results = [Val::default()];
+//! add.call(&mut store, &[Val::from(2u32), Val::from(3u32)], &mut results)?;
+//! assert_eq!(results[0], Val::from(5u32));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is not here: WASI, which is a host like any other (`wasi`); core modules and stores (`ampoule`).
+
+// From the bottom up, as far as there is an up: stores, functions and instances know each other.
+pub mod types;
+mod vector;
+pub mod val;
+mod names;
+mod definition;
+mod canon;
+mod resource;
+mod func;
+mod state;
+mod component;
+mod decode;
+mod instance;
+mod instantiate;
+mod linker;
+
+pub use component::{Component, ExportIndex};
+pub use func::{Func, HostFn};
+pub use instance::Instance;
+pub use linker::{Linker, LinkerInstanceMut};
+pub use resource::{HostDtor, ResourceAny, ResourceHost};
+pub use val::{Val, ValRef};
+pub use vector::Vector;

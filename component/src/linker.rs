@@ -1,0 +1,307 @@
+//! The linker: what components import, by name.
+
+use crate::component::Component;
+use crate::func::{FuncData, HostFn};
+use crate::instance::{Instance, InstanceItems, Item, Names};
+use crate::instantiate::instantiate;
+use crate::names;
+use crate::resource::HostDtor;
+use crate::state::ComponentState;
+use crate::types::{FuncType, InstanceType, ItemType, ResourceType};
+use crate::val::Val;
+use crate::definition::Step;
+use ampoule::{Engine, Error, Module, Store};
+use indexmap::IndexMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// Items under names, for one engine.
+#[derive(Clone)]
+pub struct Linker {
+    engine: Engine,
+    root: LinkerInstance,
+    allow_shadowing: bool,
+}
+
+/// An instance of the embedder's: items under names.
+#[derive(Clone, Default)]
+pub struct LinkerInstance {
+    items: IndexMap<Box<str>, Definition>,
+}
+
+#[derive(Clone)]
+enum Definition {
+    Func(Arc<HostFn>),
+    Instance(LinkerInstance),
+    Module(Module),
+    Resource(ResourceType, Arc<HostDtor>),
+}
+
+impl Linker {
+    /// A linker without items.
+    pub fn new(engine: &Engine) -> Linker {
+        Linker { engine: engine.clone(), root: LinkerInstance::default(), allow_shadowing: false }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether a name that is defined may be defined again, in place of the item that has it. Off at first.
+    pub fn allow_shadowing(&mut self, allow: bool) {
+        self.allow_shadowing = allow;
+    }
+
+    /// The items that components import by themselves, to add to.
+    pub fn root(&mut self) -> LinkerInstanceMut<'_> {
+        LinkerInstanceMut { items: &mut self.root.items, allow_shadowing: self.allow_shadowing }
+    }
+
+    /// The instance of this name, made when first asked for, to add to.
+    ///
+    /// # Errors
+    /// Where another item has the name.
+    pub fn instance(&mut self, name: &str) -> Result<LinkerInstanceMut<'_>, Error> {
+        let allow_shadowing = self.allow_shadowing;
+        let item = self.root.items.entry(name.into()).or_insert_with(|| Definition::Instance(LinkerInstance::default()));
+        match item {
+            Definition::Instance(instance) => Ok(LinkerInstanceMut { items: &mut instance.items, allow_shadowing }),
+            _ => Err(defined_twice(name)),
+        }
+    }
+
+    /// Defines each function that a component imports and that isn't defined yet, as one that fails when it is called.
+    ///
+    /// # Errors
+    /// Where a module or a component is missing.
+    pub fn define_unknown_imports_as_traps(&mut self, component: &Component) -> Result<(), Error> {
+        for (name, ty) in &component.ty().imports {
+            if names::find(&self.root.items, name).is_none() {
+                self.root.items.insert(name.clone(), trapping(name, ty)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Instantiates a component with the items of the names that it imports.
+    ///
+    /// # Errors
+    /// Where an import is missing or doesn't fit, a limit refuses, or a start function is stopped.
+    pub fn instantiate(&self, store: &mut Store, component: &Component) -> Result<Instance, Error> {
+        if !self.engine.same(store.engine()) || !self.engine.same(component.engine()) {
+            return Err(Error::message("cross-`Engine` instantiation is not currently supported"));
+        }
+        self.check(component)?;
+        let types: IndexMap<&str, &ItemType> = component
+            .definition
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Import { name, ty, .. } => Some((&**name, ty)),
+                _ => None,
+            })
+            .collect();
+        instantiate(store, component, &mut |store, instance, name| {
+            let found = names::find(&self.root.items, name).and_then(|(_, item)| types.get(name).zip(Some(item)));
+            let (ty, item) = found.ok_or_else(|| missing("item", name))?;
+            Ok(item.place(store, instance, ty))
+        })
+    }
+
+    /// Whether all that a component imports is there, and of the kind that it wants.
+    fn check(&self, component: &Component) -> Result<(), Error> {
+        for (name, ty) in &component.ty().imports {
+            match names::find(&self.root.items, name) {
+                None => return Err(missing(ty.kind(), name)),
+                Some((_, item)) => item
+                    .check(ty)
+                    .map_err(|why| Error::message(format!("{}: {why}", missing(ty.kind(), name))))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An instance of a linker, to add to.
+pub struct LinkerInstanceMut<'a> {
+    items: &'a mut IndexMap<Box<str>, Definition>,
+    allow_shadowing: bool,
+}
+
+impl LinkerInstanceMut<'_> {
+    fn insert(&mut self, name: &str, item: Definition) -> Result<(), Error> {
+        if !self.allow_shadowing && self.items.contains_key(name) {
+            return Err(defined_twice(name));
+        }
+        self.items.insert(name.into(), item);
+        Ok(())
+    }
+
+    /// A function; see [`HostFn`].
+    ///
+    /// # Errors
+    /// Where the name is defined already.
+    pub fn func(
+        &mut self,
+        name: &str,
+        func: impl Fn(&mut Store, &FuncType, &mut [Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.insert(name, Definition::Func(Arc::new(func)))
+    }
+
+    /// A core module.
+    ///
+    /// # Errors
+    /// Where the name is defined already.
+    pub fn module(&mut self, name: &str, module: &Module) -> Result<(), Error> {
+        self.insert(name, Definition::Module(module.clone()))
+    }
+
+    /// A resource type of the embedder's, by a number, and what happens when a guest drops the last handle of a resource.
+    ///
+    /// # Errors
+    /// Where the name is defined already.
+    pub fn resource(
+        &mut self,
+        name: &str,
+        ty: u32,
+        dtor: impl Fn(&mut Store, u32) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.insert(name, Definition::Resource(ResourceType::Host(ty), Arc::new(dtor)))
+    }
+
+    /// An instance without items, to add to.
+    ///
+    /// # Errors
+    /// Where the name is defined already.
+    pub fn instance(&mut self, name: &str) -> Result<LinkerInstanceMut<'_>, Error> {
+        self.insert(name, Definition::Instance(LinkerInstance::default()))?;
+        let Some(Definition::Instance(instance)) = self.items.get_mut(name) else { unreachable!("just inserted") };
+        Ok(LinkerInstanceMut { items: &mut instance.items, allow_shadowing: self.allow_shadowing })
+    }
+}
+
+impl Definition {
+    /// Whether this is what an import wants.
+    fn check(&self, ty: &ItemType) -> Result<(), String> {
+        match (self, ty) {
+            (Definition::Func(_), ItemType::Func(_))
+            | (Definition::Resource(..), ItemType::Resource(_)) => Ok(()),
+            (Definition::Module(module), ItemType::Module(expected)) => check_module(module, expected),
+            (Definition::Instance(instance), ItemType::Instance(expected)) => {
+                for (name, ty) in &expected.exports {
+                    if matches!(ty, ItemType::Type(_)) {
+                        continue;
+                    }
+                    match names::find(&instance.items, name) {
+                        None => {
+                            let kind = ty.kind();
+                            return Err(format!("instance export `{name}` has the wrong type: {kind} implementation is missing"));
+                        }
+                        Some((_, item)) => item
+                            .check(ty)
+                            .map_err(|why| format!("instance export `{name}` has the wrong type: {why}"))?,
+                    }
+                }
+                Ok(())
+            }
+            _ => Err(format!("expected {} found {}", ty.kind(), self.kind())),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Definition::Func(_) => "function",
+            Definition::Instance(_) => "instance",
+            Definition::Module(_) => "module",
+            Definition::Resource(..) => "resource",
+        }
+    }
+
+    /// The item, in a store, for an instance that imports it. It has been checked.
+    fn place(&self, store: &mut Store, instance: u32, ty: &ItemType) -> Item {
+        match (self, ty) {
+            (Definition::Func(host), ItemType::Func(ty)) => {
+                let data =
+                    FuncData::Host { instance, ty: ty.clone(), public: OnceLock::new(), host: host.clone() };
+                let funcs = &mut ComponentState::of(store).funcs;
+                funcs.push(Box::new(data));
+                Item::Func(funcs.len() as u32 - 1)
+            }
+            (Definition::Module(module), _) => Item::Module(module.clone()),
+            (Definition::Resource(ty, dtor), _) => {
+                Item::Resource(ComponentState::of(store).linked_resource(*ty, dtor))
+            }
+            (Definition::Instance(definitions), ItemType::Instance(ty)) => {
+                Item::Instance(Arc::new(definitions.place_all(store, instance, ty)))
+            }
+            _ => Item::Type,
+        }
+    }
+}
+
+impl LinkerInstance {
+    fn place_all(&self, store: &mut Store, instance: u32, ty: &Arc<InstanceType>) -> InstanceItems {
+        let items = ty.exports.iter().map(|(name, ty)| match names::find(&self.items, name) {
+            Some((_, item)) => item.place(store, instance, ty),
+            None => Item::Type,
+        });
+        InstanceItems { items: items.collect(), names: Names::Type(ty.clone()) }
+    }
+}
+
+fn check_module(module: &Module, expected: &crate::types::ModuleType) -> Result<(), String> {
+    for (name, _) in &expected.exports {
+        if !module.exports().any(|(export, _)| *export.name == **name) {
+            return Err(format!("module export `{name}` not defined"));
+        }
+    }
+    Ok(())
+}
+
+/// What stands for an import that isn't defined: functions of it fail.
+fn trapping(name: &str, ty: &ItemType) -> Result<Definition, Error> {
+    Ok(match ty {
+        ItemType::Func(_) => {
+            let text = format!("unknown import: `{name}` has not been defined");
+            Definition::Func(Arc::new(move |_, _, _, _| Err(Error::message(text.clone()))))
+        }
+        ItemType::Instance(instance) => {
+            let mut items = IndexMap::new();
+            for (inner, ty) in &instance.exports {
+                if !matches!(ty, ItemType::Type(_)) {
+                    items.insert(inner.clone(), trapping(&format!("{name}#{inner}"), ty)?);
+                }
+            }
+            Definition::Instance(LinkerInstance { items })
+        }
+        ItemType::Resource(_) => {
+            static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(u32::MAX);
+            // Equal to no other's.
+            let ty = NEXT.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+            Definition::Resource(ResourceType::Host(ty), Arc::new(|_, _| Ok(())))
+        }
+        ItemType::Module(_) => return Err(Error::message("unable to define core module imports as traps")),
+        ItemType::Component(_) => return Err(Error::message("unable to define component imports as traps")),
+        ItemType::Type(_) => return Err(Error::message("unable to define type imports as traps")),
+    })
+}
+
+#[cold]
+fn missing(kind: &str, name: &str) -> Error {
+    Error::message(format!(
+        "component imports {kind} `{name}`, but a matching implementation was not found in the linker"
+    ))
+}
+
+#[cold]
+fn defined_twice(name: &str) -> Error {
+    Error::message(format!("map entry `{name}` defined twice"))
+}
+
+impl fmt::Debug for Linker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Linker").field("items", &self.root.items.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! Versions in names of interfaces: `wasi:cli/run@0.2.6` serves who asks for `wasi:cli/run@0.2.0`.
+
+use indexmap::IndexMap;
+
+/// What a versioned name has in common with all that may stand for it: the name without version, and the major version, or the minor one
+/// below 1.0, or the patch below 0.1. Pre-releases stand for themselves only; what follows `+` doesn't count.
+pub(crate) fn track(name: &str) -> Option<(&str, [u64; 3], [u64; 3])> {
+    let (base, version) = name.rsplit_once('@')?;
+    let version = version.split_once('+').map_or(version, |(version, _)| version);
+    let mut parts = version.split('.').map(|part| {
+        let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if digits { part.parse::<u64>().ok() } else { None }
+    });
+    let version = [parts.next()??, parts.next()??, parts.next()??];
+    if parts.next().is_some() {
+        return None;
+    }
+    let track = match version {
+        [0, 0, patch] => [0, 0, patch],
+        [0, minor, _] => [0, minor, 0],
+        [major, ..] => [major, 0, 0],
+    };
+    Some((base, track, version))
+}
+
+/// The item of this name, or else the newest one of the same track.
+pub(crate) fn find<'a, T>(items: &'a IndexMap<Box<str>, T>, name: &str) -> Option<(usize, &'a T)> {
+    if let Some((index, _, item)) = items.get_full(name) {
+        return Some((index, item));
+    }
+    let (base, wanted, _) = track(name)?;
+    let same_track = items.iter().enumerate().filter_map(|(index, (have, item))| {
+        let (have_base, have_track, version) = track(have)?;
+        (have_base == base && have_track == wanted).then_some((version, index, item))
+    });
+    same_track.max_by_key(|&(version, ..)| version).map(|(_, index, item)| (index, item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finds(have: &[&str], name: &str) -> Option<usize> {
+        let items = have.iter().map(|&name| (name.into(), ())).collect();
+        find(&items, name).map(|(index, ())| index)
+    }
+
+    #[test]
+    fn the_newest_of_the_same_track_stands_in() {
+        assert_eq!(finds(&["a:b/c@0.2.0", "a:b/c@0.2.6", "a:b/c@0.2.3"], "a:b/c@0.2.9"), Some(1));
+        assert_eq!(finds(&["a:b/c@0.2.6"], "a:b/c@0.2.0"), Some(0));
+        assert_eq!(finds(&["a:b/c@1.2.3"], "a:b/c@1.0.0"), Some(0));
+        assert_eq!(finds(&["a:b/c@0.2.0", "a:b/c@0.2.6"], "a:b/c@0.2.0"), Some(0));
+    }
+
+    #[test]
+    fn other_tracks_other_names_and_pre_releases_do_not() {
+        assert_eq!(finds(&["a:b/c@0.2.6"], "a:b/c@0.3.0"), None);
+        assert_eq!(finds(&["a:b/c@0.0.1"], "a:b/c@0.0.2"), None);
+        assert_eq!(finds(&["a:b/d@0.2.6"], "a:b/c@0.2.6"), None);
+        assert_eq!(finds(&["a:b/c@0.2.0-rc.1"], "a:b/c@0.2.0"), None);
+        assert_eq!(finds(&["a:b/c"], "a:b/c@0.2.0"), None);
+        assert_eq!(finds(&["a:b/c@0.2.1+build"], "a:b/c@0.2.0"), Some(0));
+    }
+}

@@ -1,0 +1,329 @@
+//! What a store knows of components: their instances, resource types, and the calls between them that are running.
+
+use crate::definition::Definition;
+use crate::func::{FuncData, HandleBuiltin, Lowered};
+use crate::instance::InstanceItems;
+use crate::resource::{Dtor, Handle, HandleTable, HostDtor, Resource, cannot_enter};
+use crate::types::ResourceType;
+use ampoule::{Error, Store};
+use std::sync::Arc;
+
+/// The slot of a store.
+#[derive(Default)]
+pub(crate) struct ComponentState {
+    /// Component instances, by the order in which they were made. Their places don't change.
+    pub(crate) instances: Vec<Box<InstanceData>>,
+    /// Functions that components export and import. Their places don't change.
+    pub(crate) funcs: Vec<Box<FuncData>>,
+    /// Resource types that handles are of.
+    pub(crate) resources: Vec<Resource>,
+    /// What core functions that components make are called with. Their places don't change.
+    pub(crate) lowered: Vec<Box<Lowered>>,
+    pub(crate) builtins: Vec<Box<HandleBuiltin>>,
+    /// The host's handles.
+    pub(crate) host: HandleTable,
+    /// The calls that run and may lend, innermost last.
+    scopes: Vec<Scope>,
+    /// A guest was stopped: no instance may be entered any more.
+    pub(crate) poisoned: bool,
+}
+
+/// A component instance.
+pub(crate) struct InstanceData {
+    pub(crate) definition: Arc<Definition>,
+    /// By slot of the definition, the place in the store's list of resource types; `u32::MAX` where it isn't known yet.
+    pub(crate) resources: Box<[u32]>,
+    pub(crate) handles: HandleTable,
+    /// Off while the guest allocates or cleans up for the canonical ABI.
+    pub(crate) may_leave: bool,
+    /// How many calls from other components are inside.
+    pub(crate) entered: u32,
+    /// What it exports, once it is made.
+    pub(crate) exports: Arc<InstanceItems>,
+}
+
+/// A call that takes or gives handles.
+#[derive(Default)]
+struct Scope {
+    /// Owned handles that the call has borrowed: whose, and which.
+    lenders: Vec<(Owner, u32)>,
+    /// Borrowed handles that it has given out and that weren't dropped yet.
+    borrows: u32,
+    /// Borrowed handles in the host's table, which end with the call.
+    host_borrows: Vec<u32>,
+}
+
+/// Whose handle table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    Host,
+    Instance(u32),
+}
+
+/// No resource type is known for a slot yet.
+pub(crate) const UNKNOWN: u32 = u32::MAX;
+
+/// Component instances that one store may have.
+const MAX_INSTANCES: usize = 10_000;
+
+impl ComponentState {
+    /// The store's, made when first asked for.
+    pub(crate) fn of(store: &mut Store) -> &mut ComponentState {
+        if store.slots().get::<ComponentState>().is_none() {
+            store.slots_mut().insert(ComponentState::default());
+        }
+        store.slots_mut().get_mut().expect("just looked at")
+    }
+
+    /// Adds an instance that has nothing yet.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    pub(crate) fn add_instance(&mut self, definition: &Arc<Definition>) -> Result<u32, Error> {
+        if self.instances.len() >= MAX_INSTANCES {
+            let count = MAX_INSTANCES + 1;
+            return Err(Error::message(format!("resource limit exceeded: component instance count too high at {count}")));
+        }
+        self.instances.push(Box::new(InstanceData {
+            definition: definition.clone(),
+            resources: vec![UNKNOWN; definition.slots as usize].into(),
+            handles: HandleTable::default(),
+            may_leave: true,
+            entered: 0,
+            exports: Arc::default(),
+        }));
+        Ok(self.instances.len() as u32 - 1)
+    }
+
+    pub(crate) fn instance(&mut self, index: u32) -> &mut InstanceData {
+        &mut self.instances[index as usize]
+    }
+
+    /// Adds a resource type that an instance defines.
+    pub(crate) fn add_guest_resource(&mut self, store: u64, dtor: Dtor) -> u32 {
+        let index = self.resources.len() as u32;
+        self.resources.push(Resource { ty: ResourceType::Guest { store, index }, dtor });
+        index
+    }
+
+    /// The embedder's resource type of this number, without a destructor.
+    pub(crate) fn host_resource(&mut self, ty: ResourceType) -> u32 {
+        self.find_resource(|resource| resource.ty == ty && matches!(resource.dtor, Dtor::None), ty, || Dtor::None)
+    }
+
+    /// The embedder's resource type of this number, as a linker defines it.
+    pub(crate) fn linked_resource(&mut self, ty: ResourceType, dtor: &Arc<HostDtor>) -> u32 {
+        let same = |resource: &Resource| {
+            resource.ty == ty && matches!(&resource.dtor, Dtor::Host(have) if Arc::ptr_eq(have, dtor))
+        };
+        self.find_resource(same, ty, || Dtor::Host(dtor.clone()))
+    }
+
+    fn find_resource(
+        &mut self,
+        is: impl Fn(&Resource) -> bool,
+        ty: ResourceType,
+        dtor: impl FnOnce() -> Dtor,
+    ) -> u32 {
+        if let Some(index) = self.resources.iter().position(is) {
+            return index as u32;
+        }
+        self.resources.push(Resource { ty, dtor: dtor() });
+        self.resources.len() as u32 - 1
+    }
+
+    /// The place of the resource type in a slot of an instance.
+    ///
+    /// # Errors
+    /// Where the instance doesn't know it.
+    pub(crate) fn resource_in(&self, instance: u32, slot: ResourceType) -> Result<u32, Error> {
+        let ResourceType::Abstract { slot, .. } = slot else { unreachable!("types in definitions have slots") };
+        self.resource_at(instance, slot)
+    }
+
+    /// As [`ComponentState::resource_in`], by the slot's number.
+    ///
+    /// # Errors
+    /// Where the instance doesn't know it.
+    pub(crate) fn resource_at(&self, instance: u32, slot: u32) -> Result<u32, Error> {
+        match self.instances[instance as usize].resources[slot as usize] {
+            UNKNOWN => Err(Error::message("a resource type is used before it is defined")),
+            index => Ok(index),
+        }
+    }
+
+    /// The type in a slot of an instance, as the embedder sees it.
+    pub(crate) fn public_type(&self, instance: u32, slot: ResourceType) -> ResourceType {
+        self.resource_in(instance, slot).map_or(slot, |index| self.resources[index as usize].ty)
+    }
+
+    /// Whether an instance may be entered from outside.
+    ///
+    /// # Errors
+    /// The trap, where it may not.
+    #[inline]
+    pub(crate) fn check_enterable(&self, instance: u32) -> Result<(), Error> {
+        if self.poisoned || self.instances[instance as usize].entered > 0 { Err(cannot_enter()) } else { Ok(()) }
+    }
+
+    pub(crate) fn handles(&mut self, owner: Owner) -> &mut HandleTable {
+        match owner {
+            Owner::Host => &mut self.host,
+            Owner::Instance(index) => &mut self.instances[index as usize].handles,
+        }
+    }
+
+    /// A call begins whose values may be handles.
+    pub(crate) fn push_scope(&mut self) {
+        self.scopes.push(Scope::default());
+    }
+
+    /// The call ends: what it borrowed is its owners' again.
+    ///
+    /// # Errors
+    /// Where the callee has kept what it was lent.
+    pub(crate) fn pop_scope(&mut self) -> Result<(), Error> {
+        let mut scope = self.scopes.pop().expect("each call ends once");
+        for index in std::mem::take(&mut scope.host_borrows) {
+            if matches!(self.host.get(index), Ok(Handle::Borrow { .. })) && self.host.remove(index).is_ok() {
+                scope.borrows = scope.borrows.saturating_sub(1);
+            }
+        }
+        for (owner, index) in scope.lenders {
+            if let Ok(Handle::Own { lent, .. }) = self.handles(owner).get(index) {
+                *lent = lent.saturating_sub(1);
+            }
+        }
+        if scope.borrows > 0 {
+            return Err(Error::message("borrow handles still remain at the end of the call"));
+        }
+        Ok(())
+    }
+
+    /// How many calls run that may lend.
+    pub(crate) fn depth(&self) -> usize {
+        self.scopes.len()
+    }
+
+    /// Ends calls that were given up, until so many are left.
+    pub(crate) fn unwind_scopes(&mut self, depth: usize) {
+        while self.scopes.len() > depth {
+            // What they kept doesn't matter any more.
+            let _ = self.pop_scope();
+        }
+    }
+
+    /// Counts a handle that is borrowed for the innermost call, which it gives.
+    pub(crate) fn begin_borrow(&mut self) -> Option<u32> {
+        let scope = self.scopes.last_mut()?;
+        scope.borrows += 1;
+        Some(self.scopes.len() as u32 - 1)
+    }
+
+    /// A borrowed handle is dropped.
+    pub(crate) fn end_borrow(&mut self, scope: u32) {
+        // A handle may outlive the call that it was for, where that was given up.
+        if let Some(scope) = self.scopes.get_mut(scope as usize) {
+            scope.borrows = scope.borrows.saturating_sub(1);
+        }
+    }
+
+    /// Lends a handle to the innermost call: gives its resource and what stands behind it.
+    ///
+    /// # Errors
+    /// Where there is no such handle, or it is of another type.
+    pub(crate) fn lend(&mut self, owner: Owner, index: u32, resource: u32) -> Result<u32, Error> {
+        self.check_type(owner, index, resource)?;
+        let handle = self.handles(owner).get(index)?;
+        let rep = handle.rep();
+        if let Handle::Own { lent, .. } = handle {
+            *lent += 1;
+            let scope = self.scopes.last_mut().expect("a call that takes handles has a scope");
+            scope.lenders.push((owner, index));
+        }
+        Ok(rep)
+    }
+
+    /// Takes an owned handle away from its owner: gives its resource and what stands behind it.
+    ///
+    /// # Errors
+    /// Where there is no such handle, it is borrowed or lent, or of another type.
+    pub(crate) fn take(&mut self, owner: Owner, index: u32, resource: u32) -> Result<(u32, u32), Error> {
+        self.check_type(owner, index, resource)?;
+        let table = self.handles(owner);
+        if let Handle::Borrow { .. } = table.get(index)? {
+            return Err(Error::message("cannot lift own resource from a borrow"));
+        }
+        let handle = table.remove(index)?;
+        Ok((handle.resource(), handle.rep()))
+    }
+
+    fn check_type(&mut self, owner: Owner, index: u32, resource: u32) -> Result<(), Error> {
+        let have = self.handles(owner).get(index)?.resource();
+        if have == resource || self.resources[have as usize].ty == self.resources[resource as usize].ty {
+            return Ok(());
+        }
+        Err(Error::message(match owner {
+            Owner::Host => "mismatched resource types".to_string(),
+            Owner::Instance(_) => format!("handle index {index} used with the wrong type, expected another resource type"),
+        }))
+    }
+
+    /// Gives an owned handle to somebody.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    pub(crate) fn give(&mut self, owner: Owner, resource: u32, rep: u32) -> Result<u32, Error> {
+        self.handles(owner).insert(Handle::Own { resource, rep, lent: 0 })
+    }
+
+    /// Lends what stands behind a handle to a callee for the innermost call: gives what the callee gets for it.
+    ///
+    /// # Errors
+    /// Where it has too many.
+    pub(crate) fn give_borrow(&mut self, owner: Owner, resource: u32, rep: u32) -> Result<u32, Error> {
+        // Who defines a resource gets what it has put there itself.
+        if let (Owner::Instance(index), Dtor::Guest { instance, .. }) = (owner, &self.resources[resource as usize].dtor)
+            && index == *instance
+        {
+            return Ok(rep);
+        }
+        let scope = self.begin_borrow().expect("a call that takes handles has a scope");
+        let index = self.handles(owner).insert(Handle::Borrow { resource, rep, scope })?;
+        if owner == Owner::Host {
+            self.scopes[scope as usize].host_borrows.push(index);
+        }
+        Ok(index)
+    }
+}
+
+impl ComponentState {
+    /// What stands behind a handle.
+    ///
+    /// # Errors
+    /// Where there is no such handle, or it is of another type.
+    pub(crate) fn look(&mut self, owner: Owner, index: u32, resource: u32) -> Result<u32, Error> {
+        self.check_type(owner, index, resource)?;
+        Ok(self.handles(owner).get(index)?.rep())
+    }
+
+    /// Drops a handle: gives the resource to be destroyed, where it was owned.
+    ///
+    /// # Errors
+    /// Where there is no such handle, it is lent, or of another type.
+    pub(crate) fn drop_handle(
+        &mut self,
+        owner: Owner,
+        index: u32,
+        resource: u32,
+    ) -> Result<Option<(u32, u32)>, Error> {
+        self.check_type(owner, index, resource)?;
+        match self.handles(owner).remove(index)? {
+            Handle::Own { resource, rep, .. } => Ok(Some((resource, rep))),
+            Handle::Borrow { scope, .. } => {
+                self.end_borrow(scope);
+                Ok(None)
+            }
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! The types of values.
+
+use crate::types::layout::{CoreType, Layout, discriminant_size, join_cases};
+use std::fmt;
+use std::sync::Arc;
+
+/// A type of values (Component Model, `valtype`). Cheap to clone. Equality is that of structure; of resources, that of identity.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // The names of the specification.
+pub enum ValType {
+    Bool,
+    S8,
+    U8,
+    S16,
+    U16,
+    S32,
+    U32,
+    S64,
+    U64,
+    F32,
+    F64,
+    Char,
+    String,
+    List(Arc<ListType>),
+    Record(Arc<RecordType>),
+    Tuple(Arc<TupleType>),
+    Variant(Arc<VariantType>),
+    Enum(Arc<EnumType>),
+    Option(Arc<OptionType>),
+    Result(Arc<ResultType>),
+    Flags(Arc<FlagsType>),
+    Map(Arc<MapType>),
+    Own(ResourceType),
+    Borrow(ResourceType),
+    Future(Arc<Option<ValType>>),
+    Stream(Arc<Option<ValType>>),
+    ErrorContext,
+}
+
+/// Which resource a handle stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ResourceType {
+    /// One of the embedder's, by the number that it chose.
+    Host(u32),
+    /// One that a component instance of a store defines.
+    Guest {
+        /// The store.
+        store: u64,
+        /// The store's count of such types.
+        index: u32,
+    },
+    /// One of a component that isn't instantiated: of the scope that the type is in, by its slot there.
+    Abstract {
+        /// Which component's scope.
+        scope: u64,
+        /// The slot.
+        slot: u32,
+    },
+}
+
+macro_rules! composite {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name {
+            $($(#[$field_doc])* pub(crate) $field: $ty,)*
+        }
+    };
+}
+
+composite!(
+    /// `list<T>`.
+    ListType { element: ValType }
+);
+composite!(
+    /// `record`.
+    RecordType { fields: Box<[Field]>, offsets: Box<[u32]>, layout: Layout }
+);
+composite!(
+    /// `tuple`.
+    TupleType { types: Box<[ValType]>, offsets: Box<[u32]>, layout: Layout }
+);
+composite!(
+    /// `variant`.
+    VariantType { cases: Box<[Case]>, shape: CasesShape }
+);
+composite!(
+    /// `enum`.
+    EnumType { names: Box<[Box<str>]> }
+);
+composite!(
+    /// `option<T>`.
+    OptionType { some: ValType, shape: CasesShape }
+);
+composite!(
+    /// `result<T, E>`, each of which may be absent.
+    ResultType { ok: Option<ValType>, err: Option<ValType>, shape: CasesShape }
+);
+composite!(
+    /// `flags`.
+    FlagsType { names: Box<[Box<str>]> }
+);
+composite!(
+    /// `map<K, V>`: in memory a list of pairs.
+    MapType { key: ValType, value: ValType, offsets: [u32; 2], layout: Layout }
+);
+
+/// A field of a record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its type.
+    pub ty: ValType,
+}
+
+/// A case of a variant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Case {
+    /// Its name.
+    pub name: Box<str>,
+    /// The type of its payload, where it has one.
+    pub ty: Option<ValType>,
+}
+
+/// How a value with a discriminant lies in memory and is passed.
+#[derive(Debug)]
+pub(crate) struct CasesShape {
+    pub(crate) layout: Layout,
+    /// Bytes of the discriminant.
+    pub(crate) discriminant: u32,
+    /// Where the payload is.
+    pub(crate) payload: u32,
+    /// The core values that the payload of any case is passed in; `None` where they are too many to be passed so.
+    pub(crate) joined: Option<Box<[CoreType]>>,
+}
+
+impl CasesShape {
+    fn new<'a>(count: usize, payloads: impl Iterator<Item = &'a ValType> + Clone) -> Self {
+        let (layout, discriminant, payload) = Layout::cases(count, payloads.clone().map(ValType::layout));
+        Self { layout, discriminant, payload, joined: join_cases(payloads) }
+    }
+}
+
+impl ListType {
+    pub(crate) fn new(element: ValType) -> Self {
+        Self { element }
+    }
+
+    /// The type of the elements.
+    pub fn element(&self) -> &ValType {
+        &self.element
+    }
+}
+
+impl RecordType {
+    pub(crate) fn new(fields: Box<[Field]>) -> Self {
+        let (layout, offsets) = Layout::fields(fields.iter().map(|field| field.ty.layout()));
+        Self { fields, offsets, layout }
+    }
+
+    /// The fields, as declared.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+}
+
+impl TupleType {
+    pub(crate) fn new(types: Box<[ValType]>) -> Self {
+        let (layout, offsets) = Layout::fields(types.iter().map(ValType::layout));
+        Self { types, offsets, layout }
+    }
+
+    /// The types of the elements.
+    pub fn types(&self) -> &[ValType] {
+        &self.types
+    }
+}
+
+impl VariantType {
+    pub(crate) fn new(cases: Box<[Case]>) -> Self {
+        let shape = CasesShape::new(cases.len(), cases.iter().filter_map(|case| case.ty.as_ref()));
+        Self { cases, shape }
+    }
+
+    /// The cases, as declared.
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+}
+
+impl EnumType {
+    pub(crate) fn new(names: Box<[Box<str>]>) -> Self {
+        Self { names }
+    }
+
+    /// The names, as declared.
+    pub fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+}
+
+impl OptionType {
+    pub(crate) fn new(some: ValType) -> Self {
+        let shape = CasesShape::new(2, std::iter::once(&some));
+        Self { some, shape }
+    }
+
+    /// The type of the value, where there is one.
+    pub fn ty(&self) -> &ValType {
+        &self.some
+    }
+}
+
+impl ResultType {
+    pub(crate) fn new(ok: Option<ValType>, err: Option<ValType>) -> Self {
+        let shape = CasesShape::new(2, ok.iter().chain(&err));
+        Self { ok, err, shape }
+    }
+
+    /// The type of success, where it has a value.
+    pub fn ok(&self) -> Option<&ValType> {
+        self.ok.as_ref()
+    }
+
+    /// The type of failure, where it has a value.
+    pub fn err(&self) -> Option<&ValType> {
+        self.err.as_ref()
+    }
+}
+
+impl FlagsType {
+    pub(crate) fn new(names: Box<[Box<str>]>) -> Self {
+        Self { names }
+    }
+
+    /// The names, as declared.
+    pub fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// The core values that hold the bits.
+    pub(crate) fn words(&self) -> usize {
+        self.names.len().div_ceil(32)
+    }
+
+    fn layout(&self) -> Layout {
+        match self.names.len() {
+            0..=8 => Layout::scalar(1),
+            9..=16 => Layout::scalar(2),
+            _ => Layout { size: 4 * self.words() as u32, align: 4 },
+        }
+    }
+}
+
+impl MapType {
+    pub(crate) fn new(key: ValType, value: ValType) -> Self {
+        let (layout, offsets) = Layout::fields([&key, &value].map(ValType::layout).into_iter());
+        Self { offsets: [offsets[0], offsets[1]], key, value, layout }
+    }
+
+    /// The type of the keys.
+    pub fn key(&self) -> &ValType {
+        &self.key
+    }
+
+    /// The type of the values.
+    pub fn value(&self) -> &ValType {
+        &self.value
+    }
+}
+
+// Layouts follow from the rest, so only that is compared. Types are shared, so a look at the address comes first.
+macro_rules! equal_by {
+    ($($name:ident: $($field:ident),*;)*) => {$(
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                std::ptr::eq(self, other) || ($(self.$field == other.$field)&&*)
+            }
+        }
+
+        impl Eq for $name {}
+    )*};
+}
+
+equal_by! {
+    ListType: element;
+    RecordType: fields;
+    TupleType: types;
+    VariantType: cases;
+    EnumType: names;
+    OptionType: some;
+    ResultType: ok, err;
+    FlagsType: names;
+    MapType: key, value;
+}
+
+impl ValType {
+    /// Size and alignment in linear memory.
+    pub fn layout(&self) -> Layout {
+        match self {
+            ValType::Bool | ValType::S8 | ValType::U8 => Layout::scalar(1),
+            ValType::S16 | ValType::U16 => Layout::scalar(2),
+            ValType::S64 | ValType::U64 | ValType::F64 => Layout::scalar(8),
+            ValType::String | ValType::List(_) | ValType::Map(_) => Layout::PAIR,
+            ValType::Record(record) => record.layout,
+            ValType::Tuple(tuple) => tuple.layout,
+            ValType::Variant(variant) => variant.shape.layout,
+            ValType::Enum(names) => Layout::scalar(discriminant_size(names.names.len())),
+            ValType::Option(option) => option.shape.layout,
+            ValType::Result(result) => result.shape.layout,
+            ValType::Flags(flags) => flags.layout(),
+            _ => Layout::scalar(4),
+        }
+    }
+
+    /// The core values of a payload, of a type that has cases.
+    pub(crate) fn joined(&self) -> Option<&[CoreType]> {
+        match self {
+            ValType::Variant(variant) => variant.shape.joined.as_deref(),
+            ValType::Option(option) => option.shape.joined.as_deref(),
+            ValType::Result(result) => result.shape.joined.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What the type is called in messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ValType::Bool => "bool",
+            ValType::S8 => "s8",
+            ValType::U8 => "u8",
+            ValType::S16 => "s16",
+            ValType::U16 => "u16",
+            ValType::S32 => "s32",
+            ValType::U32 => "u32",
+            ValType::S64 => "s64",
+            ValType::U64 => "u64",
+            ValType::F32 => "f32",
+            ValType::F64 => "f64",
+            ValType::Char => "char",
+            ValType::String => "string",
+            ValType::List(_) => "list",
+            ValType::Record(_) => "record",
+            ValType::Tuple(_) => "tuple",
+            ValType::Variant(_) => "variant",
+            ValType::Enum(_) => "enum",
+            ValType::Option(_) => "option",
+            ValType::Result(_) => "result",
+            ValType::Flags(_) => "flags",
+            ValType::Map(_) => "map",
+            ValType::Own(_) => "owned resource",
+            ValType::Borrow(_) => "borrowed resource",
+            ValType::Future(_) => "future",
+            ValType::Stream(_) => "stream",
+            ValType::ErrorContext => "error-context",
+        }
+    }
+
+    /// The same type with its resources put in place of those of a scope.
+    pub(crate) fn with_resources(&self, put: &dyn Fn(ResourceType) -> ResourceType) -> ValType {
+        let again = |ty: &ValType| ty.with_resources(put);
+        let maybe = |ty: &Option<ValType>| ty.as_ref().map(again);
+        match self {
+            ValType::List(list) => ValType::List(Arc::new(ListType::new(again(&list.element)))),
+            ValType::Record(record) => {
+                let field = |field: &Field| Field { name: field.name.clone(), ty: again(&field.ty) };
+                ValType::Record(Arc::new(RecordType::new(record.fields.iter().map(field).collect())))
+            }
+            ValType::Tuple(tuple) => ValType::Tuple(Arc::new(TupleType::new(tuple.types.iter().map(again).collect()))),
+            ValType::Variant(variant) => {
+                let case = |case: &Case| Case { name: case.name.clone(), ty: maybe(&case.ty) };
+                ValType::Variant(Arc::new(VariantType::new(variant.cases.iter().map(case).collect())))
+            }
+            ValType::Option(option) => ValType::Option(Arc::new(OptionType::new(again(&option.some)))),
+            ValType::Result(result) => {
+                ValType::Result(Arc::new(ResultType::new(maybe(&result.ok), maybe(&result.err))))
+            }
+            ValType::Map(map) => ValType::Map(Arc::new(MapType::new(again(&map.key), again(&map.value)))),
+            ValType::Future(ty) => ValType::Future(Arc::new(maybe(ty))),
+            ValType::Stream(ty) => ValType::Stream(Arc::new(maybe(ty))),
+            ValType::Own(resource) => ValType::Own(put(*resource)),
+            ValType::Borrow(resource) => ValType::Borrow(put(*resource)),
+            _ => self.clone(),
+        }
+    }
+
+    /// Whether values are handles or have handles in them.
+    pub(crate) fn has_handles(&self) -> bool {
+        let maybe = |ty: &Option<ValType>| ty.as_ref().is_some_and(ValType::has_handles);
+        match self {
+            ValType::Own(_) | ValType::Borrow(_) | ValType::Future(_) | ValType::Stream(_) => true,
+            ValType::List(list) => list.element.has_handles(),
+            ValType::Record(record) => record.fields.iter().any(|field| field.ty.has_handles()),
+            ValType::Tuple(tuple) => tuple.types.iter().any(ValType::has_handles),
+            ValType::Variant(variant) => variant.cases.iter().any(|case| maybe(&case.ty)),
+            ValType::Option(option) => option.some.has_handles(),
+            ValType::Result(result) => maybe(&result.ok) || maybe(&result.err),
+            ValType::Map(map) => map.key.has_handles() || map.value.has_handles(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for ValType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::layout::Flat;
+
+    fn record(types: &[ValType]) -> ValType {
+        let field = |ty: &ValType| Field { name: "f".into(), ty: ty.clone() };
+        ValType::Record(Arc::new(RecordType::new(types.iter().map(field).collect())))
+    }
+
+    #[test]
+    fn fields_are_aligned_and_the_size_is_a_multiple_of_the_alignment() {
+        let ValType::Record(ty) = record(&[ValType::U8, ValType::U64, ValType::U8]) else { unreachable!() };
+        assert_eq!((&*ty.offsets, ty.layout), (&[0, 8, 16][..], Layout { size: 24, align: 8 }));
+    }
+
+    #[test]
+    fn a_payload_follows_its_discriminant() {
+        let option = OptionType::new(ValType::U64);
+        assert_eq!((option.shape.discriminant, option.shape.payload), (1, 8));
+        assert_eq!(option.shape.layout, Layout { size: 16, align: 8 });
+        let result = ResultType::new(None, None);
+        assert_eq!(result.shape.layout, Layout { size: 1, align: 1 });
+    }
+
+    #[test]
+    fn cases_of_different_core_types_are_joined() {
+        let result = ValType::Result(Arc::new(ResultType::new(Some(ValType::F32), Some(ValType::U32))));
+        assert_eq!(result.joined().unwrap(), [CoreType::I32]);
+        let result = ValType::Result(Arc::new(ResultType::new(Some(ValType::F32), Some(ValType::String))));
+        assert_eq!(result.joined().unwrap(), [CoreType::I32, CoreType::I32]);
+        let result = ValType::Result(Arc::new(ResultType::new(Some(ValType::F64), Some(ValType::U8))));
+        assert_eq!(result.joined().unwrap(), [CoreType::I64]);
+    }
+
+    #[test]
+    fn more_than_sixteen_core_values_are_not_passed_one_by_one() {
+        let many = record(&vec![ValType::U8; 17]);
+        assert!(Flat::of([&many], 16).is_none());
+        assert_eq!(Flat::of([&record(&vec![ValType::U8; 16])], 16).unwrap().len(), 16);
+        assert!(ValType::Option(Arc::new(OptionType::new(many))).joined().is_none());
+    }
+
+    #[test]
+    fn equality_is_that_of_structure() {
+        assert_eq!(record(&[ValType::U8]), record(&[ValType::U8]));
+        assert_ne!(record(&[ValType::U8]), record(&[ValType::S8]));
+        assert_ne!(ValType::Own(ResourceType::Host(1)), ValType::Own(ResourceType::Host(2)));
+    }
+}

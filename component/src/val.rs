@@ -1,0 +1,482 @@
+//! Values of component types, as the host holds them. The layout is `wasmtime_component_val_t`'s, so that values of C programs are
+//! read and written where they are.
+//!
+//! A value that comes from C may be anything: nothing here assumes that its kind is a known one, a string UTF-8 or a character a
+//! character. Lowering looks at each.
+
+use crate::resource::ResourceAny;
+use crate::vector::Vector;
+use std::fmt;
+use std::mem::ManuallyDrop;
+
+/// A name or a string: bytes that ought to be UTF-8.
+pub type Name = Vector<u8>;
+
+/// A value.
+///
+/// 1. The field of `of` that `kind` names is initialised, and what it points to is owned by the value. Of an unknown kind nothing is
+///    owned.
+#[repr(C)]
+pub struct Val {
+    kind: Kind,
+    of: Of,
+}
+
+/// What a value is; any number may stand here.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kind(pub u8);
+
+#[allow(missing_docs)] // The names of the specification.
+impl Kind {
+    pub const BOOL: Kind = Kind(0);
+    pub const S8: Kind = Kind(1);
+    pub const U8: Kind = Kind(2);
+    pub const S16: Kind = Kind(3);
+    pub const U16: Kind = Kind(4);
+    pub const S32: Kind = Kind(5);
+    pub const U32: Kind = Kind(6);
+    pub const S64: Kind = Kind(7);
+    pub const U64: Kind = Kind(8);
+    pub const F32: Kind = Kind(9);
+    pub const F64: Kind = Kind(10);
+    pub const CHAR: Kind = Kind(11);
+    pub const STRING: Kind = Kind(12);
+    pub const LIST: Kind = Kind(13);
+    pub const RECORD: Kind = Kind(14);
+    pub const TUPLE: Kind = Kind(15);
+    pub const VARIANT: Kind = Kind(16);
+    pub const ENUM: Kind = Kind(17);
+    pub const OPTION: Kind = Kind(18);
+    pub const RESULT: Kind = Kind(19);
+    pub const FLAGS: Kind = Kind(20);
+    pub const RESOURCE: Kind = Kind(21);
+    pub const MAP: Kind = Kind(22);
+}
+
+#[repr(C)]
+union Of {
+    bits: u64,
+    string: ManuallyDrop<Name>,
+    vals: ManuallyDrop<Vector<Val>>,
+    record: ManuallyDrop<Vector<FieldVal>>,
+    variant: ManuallyDrop<VariantVal>,
+    option: ManuallyDrop<Option<Box<Val>>>,
+    result: ManuallyDrop<ResultVal>,
+    names: ManuallyDrop<Vector<Name>>,
+    map: ManuallyDrop<Vector<EntryVal>>,
+    resource: ManuallyDrop<Option<Box<ResourceAny>>>,
+}
+
+/// A field of a record.
+#[repr(C)]
+#[derive(Clone, Debug, Default)]
+pub struct FieldVal {
+    /// Its name.
+    pub name: Name,
+    /// Its value.
+    pub val: Val,
+}
+
+/// An entry of a map.
+#[repr(C)]
+#[derive(Clone, Debug, Default)]
+pub struct EntryVal {
+    /// Its key.
+    pub key: Val,
+    /// Its value.
+    pub value: Val,
+}
+
+#[repr(C)]
+#[derive(Clone)]
+struct VariantVal {
+    name: Name,
+    payload: Option<Box<Val>>,
+}
+
+#[repr(C)]
+#[derive(Clone)]
+struct ResultVal {
+    /// A `bool` of C's: zero or not.
+    is_ok: u8,
+    payload: Option<Box<Val>>,
+}
+
+const _: () = assert!(size_of::<Val>() == 32 && align_of::<Val>() == 8 && std::mem::offset_of!(Val, of) == 8);
+const _: () = assert!(size_of::<FieldVal>() == 48 && size_of::<EntryVal>() == 64);
+
+/// What a value holds.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)] // The names of the specification.
+pub enum ValRef<'a> {
+    Bool(bool),
+    S8(i8),
+    U8(u8),
+    S16(i16),
+    U16(u16),
+    S32(i32),
+    U32(u32),
+    S64(i64),
+    U64(u64),
+    F32(f32),
+    F64(f64),
+    /// A character, unless the value comes from C and is none.
+    Char(u32),
+    /// UTF-8, unless the value comes from C and isn't; so are names.
+    String(&'a [u8]),
+    List(&'a [Val]),
+    Record(&'a [FieldVal]),
+    Tuple(&'a [Val]),
+    Variant(&'a [u8], Option<&'a Val>),
+    Enum(&'a [u8]),
+    Option(Option<&'a Val>),
+    Ok(Option<&'a Val>),
+    Err(Option<&'a Val>),
+    Flags(&'a [Name]),
+    Map(&'a [EntryVal]),
+    /// `None` where a C program gave none.
+    Resource(Option<&'a ResourceAny>),
+    /// Of a kind that there isn't.
+    Unknown(u8),
+}
+
+macro_rules! scalars {
+    ($($(#[$doc:meta])* $name:ident($ty:ty) = $kind:ident, $to_bits:expr;)*) => {
+        $(
+            impl From<$ty> for Val {
+                fn from(value: $ty) -> Val {
+                    let to_bits: fn($ty) -> u64 = $to_bits;
+                    Val::scalar(Kind::$kind, to_bits(value))
+                }
+            }
+        )*
+    };
+}
+
+scalars! {
+    bool(bool) = BOOL, u64::from;
+    s8(i8) = S8, |value| value as u8 as u64;
+    u8(u8) = U8, u64::from;
+    s16(i16) = S16, |value| value as u16 as u64;
+    u16(u16) = U16, u64::from;
+    s32(i32) = S32, |value| value as u32 as u64;
+    u32(u32) = U32, u64::from;
+    s64(i64) = S64, |value| value as u64;
+    u64(u64) = U64, |value| value;
+    f32(f32) = F32, |value| value.to_bits() as u64;
+    f64(f64) = F64, f64::to_bits;
+    char(char) = CHAR, |value| value as u64;
+}
+
+impl From<&str> for Val {
+    fn from(value: &str) -> Val {
+        Val::string(value.as_bytes().into())
+    }
+}
+
+impl From<String> for Val {
+    fn from(value: String) -> Val {
+        Val::string(value.into_bytes().into())
+    }
+}
+
+impl From<ResourceAny> for Val {
+    fn from(resource: ResourceAny) -> Val {
+        Val { kind: Kind::RESOURCE, of: Of { resource: ManuallyDrop::new(Some(Box::new(resource))) } }
+    }
+}
+
+fn name(text: impl AsRef<[u8]>) -> Name {
+    text.as_ref().into()
+}
+
+impl Val {
+    /// A scalar of this kind, in the lowest bits.
+    pub(crate) const fn scalar(kind: Kind, bits: u64) -> Val {
+        // All of the union is set, so that nobody copies what nobody has written.
+        let mut of = Of { variant: ManuallyDrop::new(VariantVal { name: Vector::EMPTY, payload: None }) };
+        of.bits = bits;
+        Val { kind, of }
+    }
+
+    pub(crate) fn string(text: Name) -> Val {
+        Val { kind: Kind::STRING, of: Of { string: ManuallyDrop::new(text) } }
+    }
+
+    /// A list.
+    pub fn list(elements: impl Into<Vector<Val>>) -> Val {
+        Val { kind: Kind::LIST, of: Of { vals: ManuallyDrop::new(elements.into()) } }
+    }
+
+    /// A tuple.
+    pub fn tuple(elements: impl Into<Vector<Val>>) -> Val {
+        Val { kind: Kind::TUPLE, of: Of { vals: ManuallyDrop::new(elements.into()) } }
+    }
+
+    /// A record, of names and values in the order that the type declares.
+    pub fn record<N: AsRef<[u8]>>(fields: impl IntoIterator<Item = (N, Val)>) -> Val {
+        let fields = fields.into_iter().map(|(text, val)| FieldVal { name: name(text), val }).collect();
+        Val { kind: Kind::RECORD, of: Of { record: ManuallyDrop::new(fields) } }
+    }
+
+    /// A case of a variant, by name, with its payload where it has one.
+    pub fn variant(case: impl AsRef<[u8]>, payload: Option<Val>) -> Val {
+        let variant = VariantVal { name: name(case), payload: payload.map(Box::new) };
+        Val { kind: Kind::VARIANT, of: Of { variant: ManuallyDrop::new(variant) } }
+    }
+
+    /// A case of an `enum`, by name.
+    pub fn enumeration(case: impl AsRef<[u8]>) -> Val {
+        Val { kind: Kind::ENUM, of: Of { string: ManuallyDrop::new(name(case)) } }
+    }
+
+    /// An optional value.
+    pub fn option(value: Option<Val>) -> Val {
+        Val { kind: Kind::OPTION, of: Of { option: ManuallyDrop::new(value.map(Box::new)) } }
+    }
+
+    /// Success or failure, each with a value where its type has one.
+    pub fn result(value: Result<Option<Val>, Option<Val>>) -> Val {
+        let (is_ok, payload) = match value {
+            Ok(payload) => (1, payload),
+            Err(payload) => (0, payload),
+        };
+        let result = ResultVal { is_ok, payload: payload.map(Box::new) };
+        Val { kind: Kind::RESULT, of: Of { result: ManuallyDrop::new(result) } }
+    }
+
+    /// The flags of these names.
+    pub fn flags<N: AsRef<[u8]>>(names: impl IntoIterator<Item = N>) -> Val {
+        let names = names.into_iter().map(name).collect();
+        Val { kind: Kind::FLAGS, of: Of { names: ManuallyDrop::new(names) } }
+    }
+
+    /// A map, of keys and values.
+    pub fn map(entries: impl IntoIterator<Item = (Val, Val)>) -> Val {
+        let entries = entries.into_iter().map(|(key, value)| EntryVal { key, value }).collect();
+        Val { kind: Kind::MAP, of: Of { map: ManuallyDrop::new(entries) } }
+    }
+
+    /// What the value is.
+    #[inline]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The bits of a scalar, where the value is of this kind, which is a scalar's.
+    #[inline]
+    pub(crate) fn bits_of(&self, kind: Kind) -> Option<u64> {
+        if self.kind != kind {
+            return None;
+        }
+        let bits = (&raw const self.of).cast::<u8>();
+        // SAFETY: by (1) the bits of a scalar are initialised, as many as it has.
+        Some(unsafe {
+            match kind {
+                Kind::BOOL | Kind::S8 | Kind::U8 => u64::from(*bits),
+                Kind::S16 | Kind::U16 => u64::from(*bits.cast::<u16>()),
+                Kind::S32 | Kind::U32 | Kind::F32 | Kind::CHAR => u64::from(*bits.cast::<u32>()),
+                _ => *bits.cast::<u64>(),
+            }
+        })
+    }
+
+    fn is_scalar(&self) -> bool {
+        self.kind.0 <= Kind::CHAR.0
+    }
+
+    /// What the value holds.
+    pub fn get(&self) -> ValRef<'_> {
+        // SAFETY: by (1), the field that the kind names.
+        unsafe {
+            let of = &self.of;
+            let bits = (&raw const of.bits).cast::<u8>();
+            match self.kind {
+                Kind::BOOL => ValRef::Bool(*bits != 0),
+                Kind::S8 => ValRef::S8(*bits as i8),
+                Kind::U8 => ValRef::U8(*bits),
+                Kind::S16 => ValRef::S16(*bits.cast()),
+                Kind::U16 => ValRef::U16(*bits.cast()),
+                Kind::S32 => ValRef::S32(*bits.cast()),
+                Kind::U32 => ValRef::U32(*bits.cast()),
+                Kind::S64 => ValRef::S64(*bits.cast()),
+                Kind::U64 => ValRef::U64(*bits.cast()),
+                Kind::F32 => ValRef::F32(*bits.cast()),
+                Kind::F64 => ValRef::F64(*bits.cast()),
+                Kind::CHAR => ValRef::Char(*bits.cast()),
+                Kind::STRING => ValRef::String(of.string.as_slice()),
+                Kind::LIST => ValRef::List(of.vals.as_slice()),
+                Kind::RECORD => ValRef::Record(of.record.as_slice()),
+                Kind::TUPLE => ValRef::Tuple(of.vals.as_slice()),
+                Kind::VARIANT => ValRef::Variant(of.variant.name.as_slice(), of.variant.payload.as_deref()),
+                Kind::ENUM => ValRef::Enum(of.string.as_slice()),
+                Kind::OPTION => ValRef::Option(of.option.as_deref()),
+                Kind::RESULT if of.result.is_ok != 0 => ValRef::Ok(of.result.payload.as_deref()),
+                Kind::RESULT => ValRef::Err(of.result.payload.as_deref()),
+                Kind::FLAGS => ValRef::Flags(of.names.as_slice()),
+                Kind::MAP => ValRef::Map(of.map.as_slice()),
+                Kind::RESOURCE => ValRef::Resource(of.resource.as_deref()),
+                Kind(unknown) => ValRef::Unknown(unknown),
+            }
+        }
+    }
+
+    /// What the value is called in messages.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        match self.get() {
+            ValRef::Bool(_) => "bool",
+            ValRef::S8(_) => "s8",
+            ValRef::U8(_) => "u8",
+            ValRef::S16(_) => "s16",
+            ValRef::U16(_) => "u16",
+            ValRef::S32(_) => "s32",
+            ValRef::U32(_) => "u32",
+            ValRef::S64(_) => "s64",
+            ValRef::U64(_) => "u64",
+            ValRef::F32(_) => "f32",
+            ValRef::F64(_) => "f64",
+            ValRef::Char(_) => "char",
+            ValRef::String(_) => "string",
+            ValRef::List(_) => "list",
+            ValRef::Record(_) => "record",
+            ValRef::Tuple(_) => "tuple",
+            ValRef::Variant(..) => "variant",
+            ValRef::Enum(_) => "enum",
+            ValRef::Option(_) => "option",
+            ValRef::Ok(_) | ValRef::Err(_) => "result",
+            ValRef::Flags(_) => "flags",
+            ValRef::Map(_) => "map",
+            ValRef::Resource(_) => "resource",
+            ValRef::Unknown(_) => "a value of an unknown kind",
+        }
+    }
+
+    /// Takes the text of a string, leaving it empty; `None` of other kinds.
+    pub fn take_string(&mut self) -> Option<Name> {
+        // SAFETY: by (1), a string.
+        (self.kind == Kind::STRING).then(|| unsafe { std::mem::take(&mut *self.of.string) })
+    }
+}
+
+/// `false`, as C has it where a value is to be filled in.
+impl Default for Val {
+    fn default() -> Val {
+        Val::scalar(Kind::BOOL, 0)
+    }
+}
+
+impl Clone for Val {
+    fn clone(&self) -> Val {
+        // SAFETY: by (1), the field that the kind names.
+        let of = unsafe {
+            match self.kind {
+                Kind::STRING | Kind::ENUM => Of { string: self.of.string.clone() },
+                Kind::LIST | Kind::TUPLE => Of { vals: self.of.vals.clone() },
+                Kind::RECORD => Of { record: self.of.record.clone() },
+                Kind::VARIANT => Of { variant: self.of.variant.clone() },
+                Kind::OPTION => Of { option: self.of.option.clone() },
+                Kind::RESULT => Of { result: self.of.result.clone() },
+                Kind::FLAGS => Of { names: self.of.names.clone() },
+                Kind::MAP => Of { map: self.of.map.clone() },
+                Kind::RESOURCE => Of { resource: self.of.resource.clone() },
+                kind if self.is_scalar() => return Val::scalar(kind, self.bits_of(kind).unwrap_or_default()),
+                kind => return Val::scalar(kind, 0),
+            }
+        };
+        Val { kind: self.kind, of }
+    }
+}
+
+impl Drop for Val {
+    fn drop(&mut self) {
+        // SAFETY: by (1), the field that the kind names, dropped once.
+        unsafe {
+            match self.kind {
+                Kind::STRING | Kind::ENUM => ManuallyDrop::drop(&mut self.of.string),
+                Kind::LIST | Kind::TUPLE => ManuallyDrop::drop(&mut self.of.vals),
+                Kind::RECORD => ManuallyDrop::drop(&mut self.of.record),
+                Kind::VARIANT => ManuallyDrop::drop(&mut self.of.variant),
+                Kind::OPTION => ManuallyDrop::drop(&mut self.of.option),
+                Kind::RESULT => ManuallyDrop::drop(&mut self.of.result),
+                Kind::FLAGS => ManuallyDrop::drop(&mut self.of.names),
+                Kind::MAP => ManuallyDrop::drop(&mut self.of.map),
+                Kind::RESOURCE => ManuallyDrop::drop(&mut self.of.resource),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Val {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.get() {
+            ValRef::String(text) => fmt::Debug::fmt(&String::from_utf8_lossy(text), f),
+            other => fmt::Debug::fmt(&other, f),
+        }
+    }
+}
+
+/// Equality of structure. Floats are equal where their bits are; resources where the handles are.
+impl PartialEq for Val {
+    fn eq(&self, other: &Val) -> bool {
+        match (self.get(), other.get()) {
+            (ValRef::String(a), ValRef::String(b)) | (ValRef::Enum(a), ValRef::Enum(b)) => a == b,
+            (ValRef::List(a), ValRef::List(b)) | (ValRef::Tuple(a), ValRef::Tuple(b)) => a == b,
+            (ValRef::Record(a), ValRef::Record(b)) => a == b,
+            (ValRef::Variant(a, x), ValRef::Variant(b, y)) => a == b && x == y,
+            (ValRef::Option(a), ValRef::Option(b))
+            | (ValRef::Ok(a), ValRef::Ok(b))
+            | (ValRef::Err(a), ValRef::Err(b)) => a == b,
+            (ValRef::Flags(a), ValRef::Flags(b)) => a == b,
+            (ValRef::Map(a), ValRef::Map(b)) => a == b,
+            (ValRef::Resource(a), ValRef::Resource(b)) => a == b,
+            _ => self.is_scalar() && self.bits_of(self.kind) == other.bits_of(self.kind),
+        }
+    }
+}
+
+impl PartialEq for FieldVal {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.val == other.val
+    }
+}
+
+impl PartialEq for EntryVal {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.value == other.value
+    }
+}
+
+// SAFETY: a value owns what it points to, all of which may go to another thread; handles of resources are checked where they are used.
+unsafe impl Send for Val {}
+// SAFETY: as above; nothing changes behind a shared reference.
+unsafe impl Sync for Val {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_what_they_were_made_of() {
+        let val = Val::record([("a", Val::from(-1i8)), ("b", Val::list(vec![Val::from("x"), Val::from(1.5f64)]))]);
+        let copy = val.clone();
+        assert_eq!(val, copy);
+        let ValRef::Record([a, b]) = copy.get() else { panic!("not a record: {copy:?}") };
+        assert!(matches!(a.val.get(), ValRef::S8(-1)));
+        assert_eq!(b.val, Val::list(vec![Val::from("x"), Val::from(1.5f64)]));
+    }
+
+    #[test]
+    fn a_value_of_an_unknown_kind_owns_nothing() {
+        let val = Val::scalar(Kind(99), 7);
+        assert!(matches!(val.clone().get(), ValRef::Unknown(99)));
+    }
+
+    #[test]
+    fn results_and_options_keep_their_payloads() {
+        assert_eq!(Val::result(Ok(Some(Val::from(true)))), Val::result(Ok(Some(Val::from(true)))));
+        assert_ne!(Val::result(Ok(None)), Val::result(Err(None)));
+        assert_ne!(Val::option(None), Val::option(Some(Val::from(0u8))));
+    }
+}

@@ -1,0 +1,134 @@
+//! Vectors as the C interface has them: a length and a block that the library allocated.
+
+use std::fmt;
+use std::mem;
+use std::ptr;
+
+/// A vector. Dropping it frees the block and its elements.
+///
+/// 1. `data` is what `Box<[T]>::into_raw` gave for `size` elements, or null where `size` is zero. C callers keep to
+///    this: they fill in elements, and never change `size` or `data` of a vector that the library made.
+/// 2. Only a vector that never had contents, or whose contents were taken, has null: bindings look at where the bytes of a name begin
+///    before they look at how many there are.
+#[repr(C)]
+pub struct Vector<T> {
+    size: usize,
+    data: *mut T,
+}
+
+impl<T> Vector<T> {
+    /// No elements.
+    pub const EMPTY: Self = Vector { size: 0, data: ptr::null_mut() };
+
+    /// The elements. A vector of the host's own making (`WASM_ARRAY_VEC`) can be read like this too.
+    pub fn as_slice(&self) -> &[T] {
+        if self.size == 0 {
+            return &[];
+        }
+        // SAFETY: by (1), or by the caller's array of `size` elements.
+        unsafe { std::slice::from_raw_parts(self.data, self.size) }
+    }
+
+    /// The elements, to change them.
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        if self.size == 0 {
+            return &mut [];
+        }
+        // SAFETY: as in `as_slice`, and the vector is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.data, self.size) }
+    }
+
+    /// Takes the elements out and leaves the vector empty: how a function takes over the contents of a vector that stays C's.
+    pub fn take(&mut self) -> Box<[T]> {
+        let (size, data) = (mem::take(&mut self.size), mem::replace(&mut self.data, ptr::null_mut()));
+        if size == 0 {
+            return Box::default();
+        }
+        // SAFETY: by (1), and the vector has forgotten the block.
+        unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(data, size)) }
+    }
+}
+
+impl<T> Default for Vector<T> {
+    fn default() -> Self {
+        Vector::EMPTY
+    }
+}
+
+impl<T: Clone> Clone for Vector<T> {
+    fn clone(&self) -> Self {
+        self.as_slice().iter().cloned().collect()
+    }
+}
+
+impl<T> From<Box<[T]>> for Vector<T> {
+    fn from(elements: Box<[T]>) -> Self {
+        let size = elements.len();
+        Vector { size, data: Box::into_raw(elements).cast() }
+    }
+}
+
+impl<T> From<Vec<T>> for Vector<T> {
+    fn from(elements: Vec<T>) -> Self {
+        elements.into_boxed_slice().into()
+    }
+}
+
+impl<T> FromIterator<T> for Vector<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
+        elements.into_iter().collect::<Vec<T>>().into()
+    }
+}
+
+impl<T> Drop for Vector<T> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+// SAFETY: a vector owns its elements as a `Box<[T]>` does.
+unsafe impl<T: Send> Send for Vector<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Vector<T> {}
+
+impl<T: Clone> From<&[T]> for Vector<T> {
+    fn from(elements: &[T]) -> Self {
+        Box::<[T]>::from(elements).into()
+    }
+}
+
+impl<T: PartialEq> PartialEq for Vector<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Vector<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::rc::Rc;
+
+    #[test]
+    fn taking_leaves_an_empty_vector() {
+        let mut vector: Vector<u8> = vec![1, 2].into();
+        assert_eq!(*vector.take(), [1, 2]);
+        assert!(vector.as_slice().is_empty() && vector.data.is_null());
+        assert!(vector.take().is_empty());
+    }
+
+    #[test]
+    fn elements_are_dropped_once() {
+        let element = Rc::new(());
+        let vector: Vector<Rc<()>> = [element.clone(), element.clone()].into_iter().collect();
+        let copy = vector.clone();
+        assert_eq!(Rc::strong_count(&element), 5);
+        drop((vector, copy));
+        assert_eq!(Rc::strong_count(&element), 1);
+    }
+}
