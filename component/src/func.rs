@@ -3,6 +3,7 @@
 use crate::canon::Options;
 use crate::canon::lift::Lift;
 use crate::canon::lower::Lower;
+use crate::canon::transfer::Transfer;
 use crate::resource::cannot_enter;
 use crate::state::{ComponentState, Owner};
 use crate::types::layout::MAX_FLAT;
@@ -47,7 +48,7 @@ impl FuncData {
         }
     }
 
-    fn instance(&self) -> u32 {
+    pub(crate) fn instance(&self) -> u32 {
         match self {
             FuncData::Lifted { options, .. } => options.instance,
             FuncData::Host { instance, .. } => *instance,
@@ -185,6 +186,8 @@ pub(crate) struct Lowered {
     pub(crate) ty: Arc<FuncType>,
     pub(crate) options: Options,
     pub(crate) func: u32,
+    /// One of the two instances contains the other: such calls are not allowed.
+    pub(crate) is_kin: bool,
 }
 
 impl Lowered {
@@ -251,9 +254,7 @@ impl Lowered {
     fn lower_result(&self, store: &mut Store, val: &Val, values: &mut [VmValRaw]) -> Result<(), Error> {
         let Some(result) = self.ty.result() else { return Ok(()) };
         let address = self.address(values);
-        if self.ty.flat_result.is_some() {
-            values[0] = NO_VALUES[0];
-        }
+        clear_result(&self.ty, values);
         Lower::new(store, &self.options)?.result(&self.ty, result, val, address, values)
     }
 
@@ -266,21 +267,29 @@ impl Lowered {
         options: &Options,
         values: &mut [VmValRaw],
     ) -> Result<(), Error> {
+        if self.is_kin {
+            return Err(cannot_enter());
+        }
         ComponentState::of(store).check_enterable(options.instance)?;
-        let args = Lift::new(store, &self.options)?.params(&self.ty, values)?;
         let mut callee_values = NO_VALUES;
-        Lower::new(store, options)?.params(ty, &args, &mut callee_values)?;
-        let mut result = Val::default();
+        Transfer::new(store, &self.options, options)?.params((&self.ty, ty), values, &mut callee_values)?;
+        let address = self.address(values);
+        clear_result(&self.ty, values);
         ComponentState::of(store).instance(options.instance).entered += 1;
-        let ran = run_lifted(store, core, options, &mut callee_values, |store, values| {
-            if let Some(of) = ty.result() {
-                result = Lift::new(store, options)?.result(ty, of, values)?;
-            }
-            Ok(())
+        let ran = run_lifted(store, core, options, &mut callee_values, |store, given| {
+            let Some(types) = ty.result().zip(self.ty.result()) else { return Ok(()) };
+            let is_flat = ty.flat_result.is_some();
+            Transfer::new(store, options, &self.options)?.result(types, is_flat, given, address, values)
         });
         ComponentState::of(store).instance(options.instance).entered -= 1;
-        ran?;
-        self.lower_result(store, &result, values)
+        ran
+    }
+}
+
+/// Makes the slot of a result that is passed as a core value zero, as those who put values there want it.
+fn clear_result(ty: &FuncType, values: &mut [VmValRaw]) {
+    if let (Some(_), Some(first)) = (&ty.flat_result, values.first_mut()) {
+        *first = NO_VALUES[0];
     }
 }
 

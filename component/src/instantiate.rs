@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 100;
 /// # Errors
 /// Where an import is missing or doesn't fit, a limit refuses, or a start function is stopped.
 pub(crate) fn instantiate(store: &mut Store, component: &Component, imports: &mut Imports<'_>) -> Result<Instance, Error> {
-    let index = run(store, &component.definition, &[], imports, 0)?;
+    let index = run(store, &component.definition, &[], imports, None, 0)?;
     Ok(Instance { store_id: store.id(), index })
 }
 
@@ -57,12 +57,13 @@ fn run(
     definition: &Arc<Definition>,
     captured: &[Item],
     imports: &mut Imports<'_>,
+    parent: Option<u32>,
     depth: usize,
 ) -> Result<u32, Error> {
     if depth >= MAX_DEPTH {
         return Err(Error::message("components are nested too deep"));
     }
-    let instance = ComponentState::of(store).add_instance(definition)?;
+    let instance = ComponentState::of(store).add_instance(definition, parent)?;
     let mut scope = Scope::new(instance, captured);
     for step in &definition.steps {
         scope.step(store, step, imports, depth)?;
@@ -212,7 +213,7 @@ impl<'d> Scope<'d> {
             let arg = args.get(name).ok_or_else(|| missing("instantiation argument", name))?;
             self.item(store, arg)
         };
-        let instance = run(store, &component.definition, &component.captured, &mut imports, depth + 1)?;
+        let instance = run(store, &component.definition, &component.captured, &mut imports, Some(self.instance), depth + 1)?;
         Ok(Item::Instance(ComponentState::of(store).instance(instance).exports.clone()))
     }
 
@@ -302,9 +303,13 @@ impl<'d> Scope<'d> {
         };
         let env: *const std::ffi::c_void = match core {
             CoreStep::Lower { func, ty, options } => {
-                let lowered =
-                    Lowered { ty: ty.clone(), options: self.options(options)?, func: self.funcs[*func as usize] };
+                let func = self.funcs[*func as usize];
                 let state = ComponentState::of(store);
+                let is_kin = match &*state.funcs[func as usize] {
+                    callee @ FuncData::Lifted { .. } => state.are_kin(self.instance, callee.instance()),
+                    FuncData::Host { .. } => false,
+                };
+                let lowered = Lowered { ty: ty.clone(), options: self.options(options)?, func, is_kin };
                 state.lowered.push(Box::new(lowered));
                 (&raw const **state.lowered.last().expect("just added")).cast()
             }

@@ -31,6 +31,8 @@ pub(crate) struct ComponentState {
 /// A component instance.
 pub(crate) struct InstanceData {
     pub(crate) definition: Arc<Definition>,
+    /// The instance that contains it.
+    pub(crate) parent: Option<u32>,
     /// By slot of the definition, the place in the store's list of resource types; `u32::MAX` where it isn't known yet.
     pub(crate) resources: Box<[u32]>,
     pub(crate) handles: HandleTable,
@@ -79,13 +81,14 @@ impl ComponentState {
     ///
     /// # Errors
     /// Where there are too many.
-    pub(crate) fn add_instance(&mut self, definition: &Arc<Definition>) -> Result<u32, Error> {
+    pub(crate) fn add_instance(&mut self, definition: &Arc<Definition>, parent: Option<u32>) -> Result<u32, Error> {
         if self.instances.len() >= MAX_INSTANCES {
             let count = MAX_INSTANCES + 1;
             return Err(Error::message(format!("resource limit exceeded: component instance count too high at {count}")));
         }
         self.instances.push(Box::new(InstanceData {
             definition: definition.clone(),
+            parent,
             resources: vec![UNKNOWN; definition.slots as usize].into(),
             handles: HandleTable::default(),
             may_leave: true,
@@ -93,6 +96,14 @@ impl ComponentState {
             exports: Arc::default(),
         }));
         Ok(self.instances.len() as u32 - 1)
+    }
+
+    /// Whether one of two instances is the other or contains it.
+    pub(crate) fn are_kin(&self, one: u32, other: u32) -> bool {
+        let contains = |outer: u32, inner: u32| {
+            std::iter::successors(Some(inner), |&index| self.instances[index as usize].parent).any(|index| index == outer)
+        };
+        contains(one, other) || contains(other, one)
     }
 
     pub(crate) fn instance(&mut self, index: u32) -> &mut InstanceData {
@@ -263,10 +274,15 @@ impl ComponentState {
         if have == resource || self.resources[have as usize].ty == self.resources[resource as usize].ty {
             return Ok(());
         }
-        Err(Error::message(match owner {
-            Owner::Host => "mismatched resource types".to_string(),
-            Owner::Instance(_) => format!("handle index {index} used with the wrong type, expected another resource type"),
-        }))
+        let Owner::Instance(_) = owner else { return Err(Error::message("mismatched resource types")) };
+        let [found, expected] = [have, resource].map(|index| match self.resources[index as usize].ty {
+            ResourceType::Host(_) => "host-defined resource",
+            _ => "guest-defined resource",
+        });
+        let different = if found == expected { "a different " } else { "" };
+        Err(Error::message(format!(
+            "handle index {index} used with the wrong type, expected {expected} but found {different}{found}"
+        )))
     }
 
     /// Gives an owned handle to somebody.

@@ -412,6 +412,7 @@ fn trap_code(error: &anyhow::Error) -> Option<TrapCode> {
 }
 
 fn check_trap(result: Result<Values>, message: &str) -> Result<()> {
+    let message = message.trim_start_matches("wasm trap: ");
     let code = result.as_ref().err().and_then(trap_code);
     // What the canonical ABI finds wrong has no code, only words.
     let says = || result.as_ref().err().is_some_and(|error| error.to_string().contains(message));

@@ -267,7 +267,7 @@ impl<'a> Lift<'a> {
     fn string(&mut self, at: u32, len: u32) -> Result<Val, Error> {
         let text = strings::load(self.memory, self.encoding, at, len)?;
         self.count(text.len())?;
-        Ok(Val::string(text.into()))
+        Ok(Val::from(text.into_owned()))
     }
 
     /// The bytes of a list's elements.

@@ -2,7 +2,7 @@
 
 use crate::canon::lift::{cases_shape, no_value};
 use crate::canon::strings::Stored;
-use crate::canon::{MAX_BYTES, Options};
+use crate::canon::{MAX_BYTES, Options, realloc};
 use crate::resource::ResourceAny;
 use crate::state::{ComponentState, Owner};
 use crate::types::val::FlagsType;
@@ -105,21 +105,8 @@ impl<'a> Lower<'a> {
         if size > MAX_BYTES {
             return Err(Error::message(format!("a value of {size} bytes is too large to be passed")));
         }
-        let realloc = self.options.realloc.ok_or_else(|| Error::message("a list or string needs `realloc`"))?;
-        let mut args = [0, 0, align as i32, size as i32].map(|arg| VmValRaw { i64: i64::from(arg as u32) });
-        let instance = self.options.instance;
-        let before = std::mem::replace(&mut ComponentState::of(self.store).instance(instance).may_leave, false);
-        // SAFETY: the validator has seen that it takes four i32 and answers one.
-        let called = unsafe { realloc.call_raw(self.store, args.as_mut_ptr()) };
-        let state = ComponentState::of(self.store);
-        state.instance(instance).may_leave = before;
-        if let Err(error) = called {
-            state.poisoned = true;
-            return Err(error);
-        }
+        let at = realloc(self.store, self.options, size, align)?;
         (self.base, self.len) = self.options.memory(self.store)?;
-        // SAFETY: the result was written.
-        let at = unsafe { args[0].i32 } as u32;
         let wrong = if !at.is_multiple_of(align) {
             "realloc return: result not aligned"
         } else if at as usize + size > self.len {

@@ -7,9 +7,11 @@ pub(crate) mod lift;
 pub(crate) mod lower;
 pub(crate) mod options;
 pub(crate) mod strings;
+pub(crate) mod transfer;
 
 use crate::canon::options::Encoding;
-use ampoule::{Error, Func, Memory, Store};
+use crate::state::ComponentState;
+use ampoule::{Error, Func, Memory, Store, VmValRaw};
 
 /// The options of one lifted or lowered function, as a store knows them.
 #[derive(Clone, Copy, Debug)]
@@ -35,3 +37,20 @@ impl Options {
 
 /// Lists and strings have fewer bytes than this (Canonical ABI, "Loading").
 pub(crate) const MAX_BYTES: usize = (1 << 28) - 1;
+
+/// Asks the guest for so many bytes: where they are, as it says.
+///
+/// # Errors
+/// What stopped the guest, of which no instance may be entered any more.
+fn realloc(store: &mut Store, options: &Options, size: usize, align: u32) -> Result<u32, Error> {
+    let realloc = options.realloc.ok_or_else(|| Error::message("a list or string needs `realloc`"))?;
+    let mut args = [0, 0, align, size as u32].map(|arg| VmValRaw { i64: i64::from(arg) });
+    let before = std::mem::replace(&mut ComponentState::of(store).instance(options.instance).may_leave, false);
+    // SAFETY: the validator has seen that it takes four i32 and answers one.
+    let called = unsafe { realloc.call_raw(store, args.as_mut_ptr()) };
+    let state = ComponentState::of(store);
+    state.instance(options.instance).may_leave = before;
+    called.inspect_err(|_| state.poisoned = true)?;
+    // SAFETY: the result was written.
+    Ok(unsafe { args[0].i32 } as u32)
+}

@@ -3,47 +3,61 @@
 use crate::canon::MAX_BYTES;
 use crate::canon::options::Encoding;
 use ampoule::Error;
+use std::borrow::Cow;
 
 /// In the length of a string in [`Encoding::Latin1OrUtf16`]: it is in UTF-16.
 const UTF16_TAG: u32 = 1 << 31;
 
-/// Where a string's bytes are in memory.
-fn bytes_at(memory: &[u8], at: u32, byte_len: usize, align: u32) -> Result<&[u8], Error> {
-    if !at.is_multiple_of(align) {
-        return Err(Error::message("string pointer not aligned to 2"));
-    }
-    let start = at as usize;
-    let bytes = start.checked_add(byte_len).and_then(|end| memory.get(start..end));
-    match bytes {
-        Some(bytes) if byte_len <= MAX_BYTES => Ok(bytes),
-        _ => Err(Error::message("string pointer/length out of bounds of memory")),
+/// Why a string can't be read.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    Misaligned,
+    OutOfBounds,
+    /// With the reason.
+    Encoding(String),
+}
+
+impl From<Broken> for Error {
+    fn from(broken: Broken) -> Error {
+        match broken {
+            Broken::Misaligned => Error::message("string pointer not aligned to 2"),
+            Broken::OutOfBounds => Error::message("string pointer/length out of bounds of memory"),
+            Broken::Encoding(reason) => Error::message(reason),
+        }
     }
 }
 
-/// Reads a string: its bytes in UTF-8.
+/// Where a string's bytes are in memory.
+fn bytes_at(memory: &[u8], at: u32, byte_len: usize, align: u32) -> Result<&[u8], Broken> {
+    if !at.is_multiple_of(align) {
+        return Err(Broken::Misaligned);
+    }
+    let start = at as usize;
+    let bytes = start.checked_add(byte_len).and_then(|end| memory.get(start..end));
+    bytes.filter(|_| byte_len <= MAX_BYTES).ok_or(Broken::OutOfBounds)
+}
+
+/// Reads a string; it is copied only where it isn't UTF-8.
 ///
 /// # Errors
 /// Where it is out of bounds or broken.
-pub(crate) fn load(memory: &[u8], encoding: Encoding, at: u32, len: u32) -> Result<Vec<u8>, Error> {
+pub(crate) fn load(memory: &[u8], encoding: Encoding, at: u32, len: u32) -> Result<Cow<'_, str>, Broken> {
     let utf16 = |units: u32| {
         let bytes = bytes_at(memory, at, units as usize * 2, 2)?;
         let units = bytes.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit));
         let text: Result<String, _> = char::decode_utf16(units).collect();
-        text.map(String::into_bytes).map_err(|error| Error::message(error.to_string()))
+        text.map(Cow::Owned).map_err(|error| Broken::Encoding(error.to_string()))
     };
     match encoding {
         Encoding::Utf8 => {
             let bytes = bytes_at(memory, at, len as usize, 1)?;
-            match std::str::from_utf8(bytes) {
-                Ok(_) => Ok(bytes.to_vec()),
-                Err(error) => Err(Error::message(error.to_string())),
-            }
+            std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|error| Broken::Encoding(error.to_string()))
         }
         Encoding::Utf16 => utf16(len),
         Encoding::Latin1OrUtf16 if len & UTF16_TAG != 0 => utf16(len ^ UTF16_TAG),
         Encoding::Latin1OrUtf16 => {
             let bytes = bytes_at(memory, at, len as usize, 2)?;
-            Ok(bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into_bytes())
+            Ok(bytes.iter().map(|&byte| char::from(byte)).collect())
         }
     }
 }
@@ -114,7 +128,7 @@ mod tests {
         let stored = Stored::of(text, encoding).unwrap();
         let mut memory = vec![0xaa; 2 + stored.byte_len];
         stored.write(text, &mut memory[2..]);
-        assert_eq!(load(&memory, encoding, 2, stored.len).unwrap(), text.as_bytes());
+        assert_eq!(load(&memory, encoding, 2, stored.len).unwrap(), text);
         (stored.len, stored.byte_len)
     }
 
@@ -131,7 +145,7 @@ mod tests {
 
     #[test]
     fn broken_strings_are_refused() {
-        let says = |encoding, bytes: &[u8], at, len| load(bytes, encoding, at, len).unwrap_err().to_string();
+        let says = |encoding, bytes: &[u8], at, len| Error::from(load(bytes, encoding, at, len).unwrap_err()).to_string();
         assert_eq!(says(Encoding::Utf8, b"\xff", 0, 1), "invalid utf-8 sequence of 1 bytes from index 0");
         assert_eq!(says(Encoding::Utf16, &[0, 0xd8], 0, 1), "unpaired surrogate found: d800");
         assert_eq!(says(Encoding::Utf16, &[0; 8], 1, 1), "string pointer not aligned to 2");

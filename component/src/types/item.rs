@@ -38,22 +38,6 @@ impl ItemType {
             ItemType::Type(_) => "type",
         }
     }
-
-    /// The same type with its resources put in place of those of a scope.
-    pub(crate) fn with_resources(&self, put: &dyn Fn(ResourceType) -> ResourceType) -> ItemType {
-        let items = |items: &Items| items.iter().map(|(name, ty)| (name.clone(), ty.with_resources(put))).collect();
-        match self {
-            ItemType::Component(ty) => ItemType::Component(Arc::new(ComponentType {
-                imports: items(&ty.imports),
-                exports: items(&ty.exports),
-            })),
-            ItemType::Instance(ty) => ItemType::Instance(Arc::new(InstanceType { exports: items(&ty.exports) })),
-            ItemType::Module(ty) => ItemType::Module(ty.clone()),
-            ItemType::Func(ty) => ItemType::Func(Arc::new(ty.with_resources(put))),
-            ItemType::Resource(resource) => ItemType::Resource(put(*resource)),
-            ItemType::Type(ty) => ItemType::Type(ty.with_resources(put)),
-        }
-    }
 }
 
 /// The type of a component. Imports that only say that two types are the same are not listed.
