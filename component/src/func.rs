@@ -213,9 +213,7 @@ impl Lowered {
 
     fn call(&self, store: &mut Store, values: &mut [VmValRaw]) -> Result<(), Error> {
         let state = ComponentState::of(store);
-        if !state.instance(self.options.instance).may_leave {
-            return Err(Error::trap(TrapCode::CannotLeaveComponent));
-        }
+        check_may_leave(state, self.options.instance)?;
         let depth = state.depth();
         if self.ty.has_handles {
             state.push_scope();
@@ -286,6 +284,10 @@ impl Lowered {
     }
 }
 
+fn check_may_leave(state: &mut ComponentState, instance: u32) -> Result<(), Error> {
+    if state.instance(instance).may_leave { Ok(()) } else { Err(Error::trap(TrapCode::CannotLeaveComponent)) }
+}
+
 /// Makes the slot of a result that is passed as a core value zero, as those who put values there want it.
 fn clear_result(ty: &FuncType, values: &mut [VmValRaw]) {
     if let (Some(_), Some(first)) = (&ty.flat_result, values.first_mut()) {
@@ -316,20 +318,18 @@ impl HandleBuiltin {
             unsafe { (&*env.cast::<HandleBuiltin>(), ampoule::Caller::from_vm(caller), &mut *values) };
         // SAFETY: as above.
         let arg = unsafe { value.i32 } as u32;
-        let run = || {
-            let store = caller.store();
-            if !ComponentState::of(store).instance(builtin.instance).may_leave {
-                return Err(Error::trap(TrapCode::CannotLeaveComponent));
-            }
-            (builtin.does)(builtin, store, arg)
-        };
-        let ran = catch_unwind(AssertUnwindSafe(run));
+        let ran = catch_unwind(AssertUnwindSafe(|| (builtin.does)(builtin, caller.store(), arg)));
         let ran = ran.unwrap_or_else(|_| Err(Error::message("a host function panicked")));
         error_out(ran.map(|answer| *value = VmValRaw { i64: i64::from(answer) }))
     }
 
+    fn check_may_leave(&self, store: &mut Store) -> Result<(), Error> {
+        check_may_leave(ComponentState::of(store), self.instance)
+    }
+
     /// `resource.new`: a handle for what the guest keeps under a number.
     pub(crate) fn new(&self, store: &mut Store, rep: u32) -> Result<u32, Error> {
+        self.check_may_leave(store)?;
         ComponentState::of(store).give(Owner::Instance(self.instance), self.resource, rep)
     }
 
@@ -340,6 +340,7 @@ impl HandleBuiltin {
 
     /// `resource.drop`.
     pub(crate) fn drop(&self, store: &mut Store, index: u32) -> Result<u32, Error> {
+        self.check_may_leave(store)?;
         let dropped = ComponentState::of(store).drop_handle(Owner::Instance(self.instance), index, self.resource)?;
         if let Some((resource, rep)) = dropped {
             crate::resource::destroy(store, resource, rep, Some(self.instance))?;
