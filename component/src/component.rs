@@ -6,9 +6,8 @@ use crate::instance::{InstanceItems, Item};
 use crate::names;
 use crate::types::item::Items;
 use crate::types::{ComponentType, ItemType};
-#[cfg(feature = "compiler")]
-use ampoule::{Module, error::ErrorKind};
-use ampoule::{Engine, Error};
+use ampoule::error::ErrorKind;
+use ampoule::{Engine, Error, Module};
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +16,8 @@ use std::sync::Arc;
 pub struct Component {
     engine: Engine,
     pub(crate) definition: Arc<Definition>,
+    /// For serialization, which keeps them.
+    bytes: Arc<[u8]>,
 }
 
 /// The place of an export, for looking it up without its name in any instance of the component.
@@ -54,9 +55,7 @@ impl Component {
     /// # Errors
     /// [`ampoule::error::ErrorKind::Decode`] or [`ampoule::error::ErrorKind::Text`] with the place and the reason.
     pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Component, Error> {
-        #[cfg(feature = "compiler")]
         let from_text;
-        #[cfg(feature = "compiler")]
         let bytes = if bytes.starts_with(b"\0asm") {
             bytes
         } else {
@@ -65,8 +64,17 @@ impl Component {
             from_text = Module::binary_of_text(text)?;
             &from_text
         };
-        let definition = decode(engine, bytes)?;
-        Ok(Component { engine: engine.clone(), definition })
+        let definition = decode(engine, bytes, &mut |module| Module::from_binary(engine, module))?;
+        Ok(Component::of(engine, definition, bytes))
+    }
+
+    pub(crate) fn of(engine: &Engine, definition: Arc<Definition>, bytes: &[u8]) -> Component {
+        Component { engine: engine.clone(), definition, bytes: bytes.into() }
+    }
+
+    /// The component's bytes in binary form.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The engine.

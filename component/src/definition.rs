@@ -102,6 +102,18 @@ pub(crate) enum CoreStep {
     ResourceRep { slot: u32 },
 }
 
+impl Definition {
+    /// The modules of the component and of those in it, in the order of its bytes.
+    pub(crate) fn modules(&self) -> Vec<&Module> {
+        let modules = self.steps.iter().flat_map(|step| match step {
+            Step::Module(module) => vec![module],
+            Step::Component { definition, .. } => definition.modules(),
+            _ => Vec::new(),
+        });
+        modules.collect()
+    }
+}
+
 impl StaticOptions {
     /// The options that a canonical definition lists.
     pub(crate) fn read(options: &[wasmparser::CanonicalOption]) -> Result<StaticOptions, String> {

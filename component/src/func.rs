@@ -6,8 +6,8 @@ use crate::canon::lower::Lower;
 use crate::canon::transfer::Transfer;
 use crate::resource::cannot_enter;
 use crate::state::{ComponentState, Owner};
-use crate::types::layout::MAX_FLAT;
 use crate::types::FuncType;
+use crate::types::layout::MAX_FLAT;
 use crate::val::Val;
 use ampoule::func::host::error_out;
 use ampoule::{Error, Store, TrapCode, VmValRaw};
@@ -350,7 +350,9 @@ impl HandleBuiltin {
 }
 
 /// Whether a type is one that a core function can be made for.
-pub(crate) fn core_type((params, results): (Vec<crate::types::CoreType>, Vec<crate::types::CoreType>)) -> ampoule::FuncType {
+pub(crate) fn core_type(
+    (params, results): (Vec<crate::types::CoreType>, Vec<crate::types::CoreType>),
+) -> ampoule::FuncType {
     let types = |types: Vec<crate::types::CoreType>| types.into_iter().map(crate::types::CoreType::val_type);
     ampoule::FuncType::new(types(params), types(results))
 }

@@ -23,7 +23,11 @@ const MAX_DEPTH: usize = 100;
 ///
 /// # Errors
 /// Where an import is missing or doesn't fit, a limit refuses, or a start function is stopped.
-pub(crate) fn instantiate(store: &mut Store, component: &Component, imports: &mut Imports<'_>) -> Result<Instance, Error> {
+pub(crate) fn instantiate(
+    store: &mut Store,
+    component: &Component,
+    imports: &mut Imports<'_>,
+) -> Result<Instance, Error> {
     let index = run(store, &component.definition, &[], imports, None, 0)?;
     Ok(Instance { store_id: store.id(), index })
 }
@@ -92,7 +96,13 @@ impl<'d> Scope<'d> {
         }
     }
 
-    fn step(&mut self, store: &mut Store, step: &'d Step, imports: &mut Imports<'_>, depth: usize) -> Result<(), Error> {
+    fn step(
+        &mut self,
+        store: &mut Store,
+        step: &'d Step,
+        imports: &mut Imports<'_>,
+        depth: usize,
+    ) -> Result<(), Error> {
         match step {
             Step::Import { name, bindings, .. } => {
                 let item = imports(store, self.instance, name)?;
@@ -213,19 +223,16 @@ impl<'d> Scope<'d> {
             let arg = args.get(name).ok_or_else(|| missing("instantiation argument", name))?;
             self.item(store, arg)
         };
-        let instance = run(store, &component.definition, &component.captured, &mut imports, Some(self.instance), depth + 1)?;
+        let instance =
+            run(store, &component.definition, &component.captured, &mut imports, Some(self.instance), depth + 1)?;
         Ok(Item::Instance(ComponentState::of(store).instance(instance).exports.clone()))
     }
 
-    fn core_instance(
-        &mut self,
-        store: &mut Store,
-        module: u32,
-        args: &IndexMap<Box<str>, u32>,
-    ) -> Result<(), Error> {
+    fn core_instance(&mut self, store: &mut Store, module: u32, args: &IndexMap<Box<str>, u32>) -> Result<(), Error> {
         let module = self.modules[module as usize].clone();
         let imports = module.description().imports.iter().map(|import| {
-            let instance = args.get(&*import.module).ok_or_else(|| missing("instantiation argument", &import.module))?;
+            let instance =
+                args.get(&*import.module).ok_or_else(|| missing("instantiation argument", &import.module))?;
             self.core_item(store, *instance, &import.name).ok_or_else(|| missing("core instance", &import.name))
         });
         let imports = imports.collect::<Result<Vec<_>, _>>()?;

@@ -28,20 +28,21 @@
 //! What is not here: WASI, which is a host like any other (`wasi`); core modules and stores (`ampoule`).
 
 // From the bottom up, as far as there is an up: stores, functions and instances know each other.
-pub mod types;
-mod vector;
-pub mod val;
-mod names;
-mod definition;
+mod artifact;
 mod canon;
-mod resource;
-mod func;
-mod state;
 mod component;
 mod decode;
+mod definition;
+mod func;
 mod instance;
 mod instantiate;
 mod linker;
+mod names;
+mod resource;
+mod state;
+pub mod types;
+pub mod val;
+mod vector;
 
 pub use component::{Component, ExportIndex};
 pub use func::{Func, HostFn};

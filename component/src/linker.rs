@@ -1,6 +1,7 @@
 //! The linker: what components import, by name.
 
 use crate::component::Component;
+use crate::definition::Step;
 use crate::func::{FuncData, HostFn};
 use crate::instance::{Instance, InstanceItems, Item, Names};
 use crate::instantiate::instantiate;
@@ -9,7 +10,6 @@ use crate::resource::HostDtor;
 use crate::state::ComponentState;
 use crate::types::{FuncType, InstanceType, ItemType, ResourceType};
 use crate::val::Val;
-use crate::definition::Step;
 use ampoule::{Engine, Error, Module, Store};
 use indexmap::IndexMap;
 use std::fmt;
@@ -64,7 +64,8 @@ impl Linker {
     /// Where another item has the name.
     pub fn instance(&mut self, name: &str) -> Result<LinkerInstanceMut<'_>, Error> {
         let allow_shadowing = self.allow_shadowing;
-        let item = self.root.items.entry(name.into()).or_insert_with(|| Definition::Instance(LinkerInstance::default()));
+        let item =
+            self.root.items.entry(name.into()).or_insert_with(|| Definition::Instance(LinkerInstance::default()));
         match item {
             Definition::Instance(instance) => Ok(LinkerInstanceMut { items: &mut instance.items, allow_shadowing }),
             _ => Err(defined_twice(name)),
@@ -114,9 +115,9 @@ impl Linker {
         for (name, ty) in &component.ty().imports {
             match names::find(&self.root.items, name) {
                 None => return Err(missing(ty.kind(), name)),
-                Some((_, item)) => item
-                    .check(ty)
-                    .map_err(|why| Error::message(format!("{}: {why}", missing(ty.kind(), name))))?,
+                Some((_, item)) => {
+                    item.check(ty).map_err(|why| Error::message(format!("{}: {why}", missing(ty.kind(), name))))?
+                }
             }
         }
         Ok(())
@@ -186,8 +187,7 @@ impl Definition {
     /// Whether this is what an import wants.
     fn check(&self, ty: &ItemType) -> Result<(), String> {
         match (self, ty) {
-            (Definition::Func(_), ItemType::Func(_))
-            | (Definition::Resource(..), ItemType::Resource(_)) => Ok(()),
+            (Definition::Func(_), ItemType::Func(_)) | (Definition::Resource(..), ItemType::Resource(_)) => Ok(()),
             (Definition::Module(module), ItemType::Module(expected)) => check_module(module, expected),
             (Definition::Instance(instance), ItemType::Instance(expected)) => {
                 for (name, ty) in &expected.exports {
@@ -197,7 +197,9 @@ impl Definition {
                     match names::find(&instance.items, name) {
                         None => {
                             let kind = ty.kind();
-                            return Err(format!("instance export `{name}` has the wrong type: {kind} implementation is missing"));
+                            return Err(format!(
+                                "instance export `{name}` has the wrong type: {kind} implementation is missing"
+                            ));
                         }
                         Some((_, item)) => item
                             .check(ty)
@@ -223,16 +225,13 @@ impl Definition {
     fn place(&self, store: &mut Store, instance: u32, ty: &ItemType) -> Item {
         match (self, ty) {
             (Definition::Func(host), ItemType::Func(ty)) => {
-                let data =
-                    FuncData::Host { instance, ty: ty.clone(), public: OnceLock::new(), host: host.clone() };
+                let data = FuncData::Host { instance, ty: ty.clone(), public: OnceLock::new(), host: host.clone() };
                 let funcs = &mut ComponentState::of(store).funcs;
                 funcs.push(Box::new(data));
                 Item::Func(funcs.len() as u32 - 1)
             }
             (Definition::Module(module), _) => Item::Module(module.clone()),
-            (Definition::Resource(ty, dtor), _) => {
-                Item::Resource(ComponentState::of(store).linked_resource(*ty, dtor))
-            }
+            (Definition::Resource(ty, dtor), _) => Item::Resource(ComponentState::of(store).linked_resource(*ty, dtor)),
             (Definition::Instance(definitions), ItemType::Instance(ty)) => {
                 Item::Instance(Arc::new(definitions.place_all(store, instance, ty)))
             }

@@ -22,7 +22,10 @@ pub(crate) enum Dtor {
     None,
     Host(Arc<HostDtor>),
     /// A function of the component instance that defines the resource.
-    Guest { func: Option<Func>, instance: u32 },
+    Guest {
+        func: Option<Func>,
+        instance: u32,
+    },
 }
 
 /// A handle of a component instance, or of the host.
@@ -168,11 +171,7 @@ impl ResourceAny {
     }
 
     pub(crate) fn check(&self, store: &Store) -> Result<(), Error> {
-        if store.id() == self.store {
-            Ok(())
-        } else {
-            Err(Error::message("resource used with the wrong store"))
-        }
+        if store.id() == self.store { Ok(()) } else { Err(Error::message("resource used with the wrong store")) }
     }
 }
 
@@ -288,7 +287,9 @@ mod tests {
     #[test]
     fn a_full_table_says_so() {
         let mut table = HandleTable::default();
-        (0..MAX_HANDLES).for_each(|_| drop(table.insert(OWN).unwrap()));
+        for _ in 0..MAX_HANDLES {
+            table.insert(OWN).unwrap();
+        }
         assert!(table.insert(OWN).is_err());
         table.remove(7).unwrap();
         assert_eq!(table.insert(OWN).unwrap(), 7);

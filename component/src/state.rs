@@ -84,7 +84,9 @@ impl ComponentState {
     pub(crate) fn add_instance(&mut self, definition: &Arc<Definition>, parent: Option<u32>) -> Result<u32, Error> {
         if self.instances.len() >= MAX_INSTANCES {
             let count = MAX_INSTANCES + 1;
-            return Err(Error::message(format!("resource limit exceeded: component instance count too high at {count}")));
+            return Err(Error::message(format!(
+                "resource limit exceeded: component instance count too high at {count}"
+            )));
         }
         self.instances.push(Box::new(InstanceData {
             definition: definition.clone(),
@@ -101,7 +103,8 @@ impl ComponentState {
     /// Whether one of two instances is the other or contains it.
     pub(crate) fn are_kin(&self, one: u32, other: u32) -> bool {
         let contains = |outer: u32, inner: u32| {
-            std::iter::successors(Some(inner), |&index| self.instances[index as usize].parent).any(|index| index == outer)
+            std::iter::successors(Some(inner), |&index| self.instances[index as usize].parent)
+                .any(|index| index == outer)
         };
         contains(one, other) || contains(other, one)
     }
@@ -130,12 +133,7 @@ impl ComponentState {
         self.find_resource(same, ty, || Dtor::Host(dtor.clone()))
     }
 
-    fn find_resource(
-        &mut self,
-        is: impl Fn(&Resource) -> bool,
-        ty: ResourceType,
-        dtor: impl FnOnce() -> Dtor,
-    ) -> u32 {
+    fn find_resource(&mut self, is: impl Fn(&Resource) -> bool, ty: ResourceType, dtor: impl FnOnce() -> Dtor) -> u32 {
         if let Some(index) = self.resources.iter().position(is) {
             return index as u32;
         }
@@ -327,12 +325,7 @@ impl ComponentState {
     ///
     /// # Errors
     /// Where there is no such handle, it is lent, or of another type.
-    pub(crate) fn drop_handle(
-        &mut self,
-        owner: Owner,
-        index: u32,
-        resource: u32,
-    ) -> Result<Option<(u32, u32)>, Error> {
+    pub(crate) fn drop_handle(&mut self, owner: Owner, index: u32, resource: u32) -> Result<Option<(u32, u32)>, Error> {
         self.check_type(owner, index, resource)?;
         match self.handles(owner).remove(index)? {
             Handle::Own { resource, rep, .. } => Ok(Some((resource, rep))),

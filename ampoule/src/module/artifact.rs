@@ -19,7 +19,7 @@
 //! another of the same name is fine.
 
 use crate::module::code_table::ModuleCode;
-use ampoule_core::artifact::FunctionInfo;
+use ampoule_core::artifact::{FunctionInfo, checksum};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::features::Features;
 use ampoule_core::index::DefinedFuncIndex;
@@ -174,23 +174,26 @@ pub fn load_bytes(bytes: &[u8], expected: Expected<'_>) -> Result<Loaded, CodeEr
 pub fn load_file(file: &File, expected: Expected<'_>) -> Result<Loaded, CodeError> {
     let unreadable = |error| CodeError::System("mapping a compiled module", error);
     let len = file.metadata().map_err(unreadable)?.len();
-    load_part_of_file(file, usize::try_from(len).map_err(|_| damaged("its length is wrong"))?, expected)
+    load_part_of_file(file, 0..len, expected)
 }
 
-/// As [`load_file`], for an artifact that is the first `len` bytes of the file.
+/// As [`load_file`], for an artifact that is a part of the file, from a page boundary on.
 ///
 /// # Errors
 /// As [`load_file`].
-pub fn load_part_of_file(file: &File, len: usize, expected: Expected<'_>) -> Result<Loaded, CodeError> {
-    if len < Header::LEN {
+pub fn load_part_of_file(file: &File, part: Range<u64>, expected: Expected<'_>) -> Result<Loaded, CodeError> {
+    let len = usize::try_from(part.end.saturating_sub(part.start)).map_err(|_| damaged("its length is wrong"))?;
+    if len < Header::LEN || !part.start.is_multiple_of(PAGE as u64) {
         return Err(damaged("it is too short"));
     }
     let unreadable = |error| CodeError::System("mapping a compiled module", error);
-    let mapping = Mapping::private_file(file, len, Access::Read).map_err(unreadable)?;
+    let mapping = Mapping::private_part_of_file(file, part.start, len, Access::Read).map_err(unreadable)?;
     let storage = Storage::Mapped(mapping, len);
     let header = Header::check(storage.bytes())?;
     let text = header.text();
-    load(header, storage, expected, |region| region.map_file(HEAD_LEN..HEAD_LEN + text.len(), file, text.start as u64))
+    load(header, storage, expected, |region| {
+        region.map_file(HEAD_LEN..HEAD_LEN + text.len(), file, part.start + text.start as u64)
+    })
 }
 
 /// Everything but bringing the code into its region, which `place` does.
@@ -550,25 +553,6 @@ fn unreadable(error: postcard::Error) -> CodeError {
 fn builtins_checksum() -> u64 {
     let names: Vec<u8> = Builtin::ALL.iter().flat_map(|builtin| builtin.name().bytes().chain([0])).collect();
     checksum(&names)
-}
-
-/// A checksum against accidents, at memory speed. Any change within eight bytes at a multiple of eight is certain to be noticed:
-/// each step is a bijection of the word it takes in.
-fn checksum(bytes: &[u8]) -> u64 {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut lanes = [1, 2, 3, 4];
-    let mut take = |block: &[u8]| {
-        for (lane, word) in lanes.iter_mut().zip(block.chunks_exact(8)) {
-            let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-            *lane = (*lane ^ word).wrapping_mul(ODD).rotate_left(31);
-        }
-    };
-    let blocks = bytes.chunks_exact(32);
-    let mut last = [0; 32];
-    last[..blocks.remainder().len()].copy_from_slice(blocks.remainder());
-    blocks.for_each(&mut take);
-    take(&last);
-    lanes.into_iter().fold(bytes.len() as u64, |sum, lane| (sum ^ lane).wrapping_mul(ODD).rotate_left(31))
 }
 
 #[cfg(test)]

@@ -176,7 +176,8 @@ impl Module {
         };
         // What is in the cache was valid when it came there, under the same key.
         if let Some((cache, key)) = &cached
-            && let Some(loaded) = cache.load(key, |file, len| artifact::load_part_of_file(file, len, made_for(engine)))
+            && let Some(loaded) =
+                cache.load(key, |file, len| artifact::load_part_of_file(file, 0..len as u64, made_for(engine)))
         {
             return Module::loaded(engine, loaded);
         }
@@ -211,6 +212,15 @@ impl Module {
     /// Always.
     #[cfg(not(feature = "compiler"))]
     pub fn from_binary(_: &Engine, _: &[u8]) -> Result<Module, Error> {
+        Err(Error::no_compiler())
+    }
+
+    /// Without a compiler there is no text format.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(feature = "compiler"))]
+    pub fn binary_of_text(_: &str) -> Result<Vec<u8>, Error> {
         Err(Error::no_compiler())
     }
 
@@ -267,6 +277,18 @@ impl Module {
         let file =
             std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
         with_stack(STACK, || Module::loaded(engine, artifact::load_file(&file, made_for(engine))?))
+    }
+
+    /// As [`Module::deserialize_file`], for a module that is a part of the file, from a page boundary on.
+    ///
+    /// # Errors
+    /// As [`Module::deserialize_file`].
+    ///
+    /// # Safety
+    /// As [`Module::deserialize_file`].
+    #[doc(hidden)] // For artifacts of components, which have modules in them.
+    pub unsafe fn deserialize_part(engine: &Engine, file: &std::fs::File, part: Range<u64>) -> Result<Module, Error> {
+        with_stack(STACK, || Module::loaded(engine, artifact::load_part_of_file(file, part, made_for(engine))?))
     }
 
     fn loaded(engine: &Engine, loaded: artifact::Loaded) -> Result<Module, Error> {

@@ -83,7 +83,9 @@ fn from_script(val: &WastVal<'_>) -> Result<Val> {
 pub(super) fn check_results(values: &[Val], expected: &[WastRet<'_>]) -> Result<()> {
     ensure!(values.len() == expected.len(), "expected {} results, got {}", expected.len(), values.len());
     for (value, expected) in values.iter().zip(expected) {
-        let WastRet::Component(expected) = expected else { bail!("{expected:?} is no result of a component's function") };
+        let WastRet::Component(expected) = expected else {
+            bail!("{expected:?} is no result of a component's function")
+        };
         ensure!(matches(value, expected)?, "expected {expected:?}, got {value:?}");
     }
     Ok(())
@@ -97,4 +99,3 @@ fn matches(value: &Val, expected: &WastVal<'_>) -> Result<bool> {
         _ => *value == from_script(expected)?,
     })
 }
-

@@ -416,7 +416,11 @@ fn check_trap(result: Result<Values>, message: &str) -> Result<()> {
     let code = result.as_ref().err().and_then(trap_code);
     // What the canonical ABI finds wrong has no code, only words.
     let says = || result.as_ref().err().is_some_and(|error| error.to_string().contains(message));
-    ensure!(code.is_some_and(|code| trap_matches(code, message)) || code.is_none() && says(), "expected `{message}`, got {}", outcome(&result));
+    ensure!(
+        code.is_some_and(|code| trap_matches(code, message)) || code.is_none() && says(),
+        "expected `{message}`, got {}",
+        outcome(&result)
+    );
     Ok(())
 }
 

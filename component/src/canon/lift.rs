@@ -156,7 +156,9 @@ impl<'a> Lift<'a> {
             ValType::Tuple(tuple) => {
                 self.count(tuple.types.len() * size_of::<Val>())?;
                 let elements = tuple.types.iter().zip(&tuple.offsets);
-                Val::tuple(elements.map(|(ty, &offset)| self.load(ty, at + offset as usize)).collect::<Result<Vec<_>, _>>()?)
+                Val::tuple(
+                    elements.map(|(ty, &offset)| self.load(ty, at + offset as usize)).collect::<Result<Vec<_>, _>>()?,
+                )
             }
             ValType::Variant(_) | ValType::Option(_) | ValType::Result(_) => {
                 let shape = cases_shape(ty);

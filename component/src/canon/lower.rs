@@ -316,7 +316,12 @@ impl<'a> Lower<'a> {
         Ok((at, entries.len() as u32))
     }
 
-    fn resource<'v>(&mut self, ty: &ValType, slot: ResourceType, val: &'v Val) -> Result<(&'v ResourceAny, u32), Error> {
+    fn resource<'v>(
+        &mut self,
+        ty: &ValType,
+        slot: ResourceType,
+        val: &'v Val,
+    ) -> Result<(&'v ResourceAny, u32), Error> {
         let ValRef::Resource(Some(any)) = val.get() else { return Err(mismatch(ty, val)) };
         any.check(self.store)?;
         let resource = ComponentState::of(self.store).resource_in(self.options.instance, slot)?;
@@ -395,9 +400,8 @@ fn case_of<'t, 'v>(ty: &'t ValType, val: &'v Val) -> Result<(u32, Option<(&'t Va
         (ValType::Result(result), ValRef::Err(payload)) => (1, "err", result.err.as_ref(), payload),
         (ValType::Variant(variant), ValRef::Variant(given, payload)) => {
             let found = variant.cases.iter().position(|case| case.name.as_bytes() == given);
-            let index = found.ok_or_else(|| {
-                Error::message(format!("unknown variant case: `{}`", String::from_utf8_lossy(given)))
-            })?;
+            let index = found
+                .ok_or_else(|| Error::message(format!("unknown variant case: `{}`", String::from_utf8_lossy(given))))?;
             let case = &variant.cases[index];
             (index as u32, &*case.name, case.ty.as_ref(), payload)
         }

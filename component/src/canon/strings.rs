@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn broken_strings_are_refused() {
-        let says = |encoding, bytes: &[u8], at, len| Error::from(load(bytes, encoding, at, len).unwrap_err()).to_string();
+        let says =
+            |encoding, bytes: &[u8], at, len| Error::from(load(bytes, encoding, at, len).unwrap_err()).to_string();
         assert_eq!(says(Encoding::Utf8, b"\xff", 0, 1), "invalid utf-8 sequence of 1 bytes from index 0");
         assert_eq!(says(Encoding::Utf16, &[0, 0xd8], 0, 1), "unpaired surrogate found: d800");
         assert_eq!(says(Encoding::Utf16, &[0; 8], 1, 1), "string pointer not aligned to 2");

@@ -221,7 +221,12 @@ impl<'a> Transfer<'a> {
     }
 
     /// A value in core values, on both sides.
-    fn flat(&mut self, (from_ty, to_ty): (&ValType, &ValType), from: &mut Reader<'_>, to: &mut Writer<'_>) -> Result<(), Error> {
+    fn flat(
+        &mut self,
+        (from_ty, to_ty): (&ValType, &ValType),
+        from: &mut Reader<'_>,
+        to: &mut Writer<'_>,
+    ) -> Result<(), Error> {
         match (from_ty, to_ty) {
             (ValType::Bool, _) => to.push(u64::from(from.next_u32() != 0)),
             (ValType::S8, _) => to.push(u64::from(from.next() as i8 as u32)),
@@ -270,7 +275,9 @@ impl<'a> Transfer<'a> {
                     to.push(u64::from(from.next_u32()) & ((1 << count) - 1));
                 }
             }
-            (&ValType::Own(given), &ValType::Own(taken)) => to.push(u64::from(self.own(given, taken, from.next_u32())?)),
+            (&ValType::Own(given), &ValType::Own(taken)) => {
+                to.push(u64::from(self.own(given, taken, from.next_u32())?))
+            }
             (&ValType::Borrow(given), &ValType::Borrow(taken)) => {
                 to.push(u64::from(self.borrow(given, taken, from.next_u32())?));
             }

@@ -20,19 +20,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wasmparser::component_types::ComponentAnyTypeId;
 use wasmparser::types::TypesRef;
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentType as
-    TypeDef, Encoding, ExternalKind, Instance, Parser, Payload, Validator, WasmFeatures,
+    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
+    ComponentType as TypeDef, Encoding, ExternalKind, Instance, Parser, Payload, Validator, WasmFeatures,
 };
+
+/// What makes a module of its bytes, or of what it was compiled to before: for each of a component in order.
+pub(crate) type MakeModule<'m> = dyn FnMut(&[u8]) -> Result<Module, Error> + 'm;
 
 /// Reads a component in binary form.
 ///
 /// # Errors
-/// [`ampoule::error::ErrorKind::Decode`] with what is wrong and where; what [`Module::from_binary`] says of a module inside.
-pub(crate) fn decode(engine: &Engine, bytes: &[u8]) -> Result<Arc<Definition>, Error> {
+/// [`ampoule::error::ErrorKind::Decode`] with what is wrong and where; what `make_module` says of a module inside.
+pub(crate) fn decode(
+    engine: &Engine,
+    bytes: &[u8],
+    make_module: &mut MakeModule<'_>,
+) -> Result<Arc<Definition>, Error> {
     let features = features(engine);
     let mut decoder = Decoder {
         engine,
         bytes,
+        make_module,
         validator: Validator::new_with_features(features),
         open: Vec::new(),
         whole: None,
@@ -53,9 +61,10 @@ fn features(engine: &Engine) -> WasmFeatures {
 
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(1);
 
-struct Decoder<'a> {
+struct Decoder<'a, 'm> {
     engine: &'a Engine,
     bytes: &'a [u8],
+    make_module: &'a mut MakeModule<'m>,
     validator: Validator,
     /// What is being read, from the outermost: components, and perhaps a module as the last.
     open: Vec<Open>,
@@ -146,7 +155,7 @@ impl Frame {
     }
 }
 
-impl Decoder<'_> {
+impl Decoder<'_, '_> {
     fn payload(&mut self, payload: &Payload<'_>) -> Result<(), Error> {
         if let Payload::Version { encoding, .. } = payload {
             match encoding {
@@ -197,7 +206,7 @@ impl Decoder<'_> {
     fn module(&mut self, range: Range<u64>) -> Result<(), Error> {
         let outside = || DecodeError::Invalid { message: "unexpected end-of-file".to_string(), offset: range.end };
         let bytes = self.bytes.get(range.start as usize..range.end as usize).ok_or_else(outside)?;
-        let module = Module::from_binary(self.engine, bytes)?;
+        let module = (self.make_module)(bytes)?;
         let frame = component(self.open.last_mut().expect("modules are in components"));
         frame.counts.modules += 1;
         frame.steps.push(Step::Module(module));
@@ -254,9 +263,8 @@ impl Decoder<'_> {
                 args: args.iter().map(|arg| (arg.name.into(), arg.index)).collect(),
             },
             Instance::FromExports(exports) => {
-                let export = |export: &wasmparser::Export<'_>| {
-                    (export.name.into(), (core_sort(export.kind), export.index))
-                };
+                let export =
+                    |export: &wasmparser::Export<'_>| (export.name.into(), (core_sort(export.kind), export.index));
                 Step::CoreExports(exports.iter().map(export).collect())
             }
         };

@@ -10,12 +10,12 @@ use ampoule::{ExternType, TagType};
 use ampoule_core::decode::{self, DecodeError};
 use hashbrown::HashMap;
 use std::sync::Arc;
+use wasmparser::PrimitiveValType;
 use wasmparser::component_types::{
     ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncTypeId,
     ComponentInstanceTypeId, ComponentItem, ComponentTypeId, ComponentValType, ResourceId,
 };
 use wasmparser::types::{EntityType, TypesRef};
-use wasmparser::PrimitiveValType;
 
 /// What has been converted. Types are shared as the component shares them, so that their size is that of the component, not that of
 /// the types written out.
@@ -156,11 +156,7 @@ impl Types {
         Ok(ty)
     }
 
-    pub(super) fn func(
-        &mut self,
-        types: TypesRef<'_>,
-        id: ComponentFuncTypeId,
-    ) -> Result<Arc<FuncType>, DecodeError> {
+    pub(super) fn func(&mut self, types: TypesRef<'_>, id: ComponentFuncTypeId) -> Result<Arc<FuncType>, DecodeError> {
         if let Some(ty) = self.funcs.get(&id) {
             return Ok(ty.clone());
         }
@@ -273,9 +269,7 @@ fn extern_type(types: TypesRef<'_>, ty: &EntityType) -> Result<ExternType, Decod
         EntityType::Table(ty) => ExternType::Table(decode::table_type(ty)?),
         EntityType::Memory(ty) => ExternType::Memory(decode::memory_type(ty)),
         EntityType::Global(ty) => ExternType::Global(decode::global_type(ty)?),
-        EntityType::Tag(id) => {
-            ExternType::Tag(TagType { func: decode::func_type(&types[*id].composite_type.inner)? })
-        }
+        EntityType::Tag(id) => ExternType::Tag(TagType { func: decode::func_type(&types[*id].composite_type.inner)? }),
     })
 }
 

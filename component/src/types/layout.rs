@@ -69,8 +69,7 @@ impl Layout {
     /// A discriminant and room for the largest of the cases; gives also the discriminant's size and where the payload is.
     pub fn cases(count: usize, payloads: impl Iterator<Item = Layout>) -> (Layout, u32, u32) {
         let discriminant = discriminant_size(count);
-        let (size, align) =
-            payloads.fold((0, 1), |(size, align), case| (case.size.max(size), case.align.max(align)));
+        let (size, align) = payloads.fold((0, 1), |(size, align), case| (case.size.max(size), case.align.max(align)));
         let payload = align_to(discriminant, align);
         let align = align.max(discriminant);
         (Layout { size: align_to(payload.saturating_add(size), align), align }, discriminant, payload)
@@ -118,9 +117,7 @@ impl Flat {
             ValType::S64 | ValType::U64 => self.push_core(CoreType::I64),
             ValType::F32 => self.push_core(CoreType::F32),
             ValType::F64 => self.push_core(CoreType::F64),
-            ValType::String | ValType::List(_) | ValType::Map(_) => {
-                self.push_all(&[CoreType::I32, CoreType::I32])
-            }
+            ValType::String | ValType::List(_) | ValType::Map(_) => self.push_all(&[CoreType::I32, CoreType::I32]),
             ValType::Record(record) => record.fields().iter().all(|field| self.push(&field.ty)),
             ValType::Tuple(tuple) => tuple.types().iter().all(|ty| self.push(ty)),
             ValType::Flags(flags) => (0..flags.words()).all(|_| self.push_core(CoreType::I32)),

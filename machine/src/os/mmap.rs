@@ -109,9 +109,17 @@ impl Mapping {
     /// # Errors
     /// As [`Mapping::reserve`].
     pub fn private_file(file: impl AsFd, len: usize, access: Access) -> io::Result<Self> {
+        Self::private_part_of_file(file, 0, len, access)
+    }
+
+    /// As [`Mapping::private_file`], for bytes from `at` on, which is a multiple of [`PAGE`].
+    ///
+    /// # Errors
+    /// As [`Mapping::reserve`].
+    pub fn private_part_of_file(file: impl AsFd, at: u64, len: usize, access: Access) -> io::Result<Self> {
         let len = page_multiple(len)?;
         // SAFETY: no address is asked for, so nothing that exists is replaced.
-        let base = unsafe { rustix::mm::mmap(std::ptr::null_mut(), len, access.prot(), MapFlags::PRIVATE, file, 0)? };
+        let base = unsafe { rustix::mm::mmap(std::ptr::null_mut(), len, access.prot(), MapFlags::PRIVATE, file, at)? };
         Ok(Self::owning(base, len))
     }
 
