@@ -2,7 +2,7 @@
 
 use crate::decode::decode;
 use crate::definition::Definition;
-use crate::instance::{InstanceItems, Item};
+use crate::items::{InstanceItems, Item};
 use crate::names;
 use crate::types::item::Items;
 use crate::types::{ComponentType, ItemType};

@@ -1,11 +1,11 @@
 //! Functions of components: called by the host, and the host's, called by components.
 
-use crate::canon::Options;
 use crate::canon::lift::Lift;
 use crate::canon::lower::Lower;
+use crate::canon::options::Options;
 use crate::canon::transfer::Transfer;
-use crate::resource::cannot_enter;
-use crate::state::{ComponentState, Owner};
+use crate::records::{FuncData, HandleBuiltin, HostFn, Lowered};
+use crate::state::{ComponentState, Owner, cannot_enter};
 use crate::types::FuncType;
 use crate::types::layout::MAX_FLAT;
 use crate::val::Val;
@@ -14,46 +14,13 @@ use ampoule::{Error, Store, TrapCode, VmValRaw};
 use ampoule_core::vm::VmCaller;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A function of a component instance.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Func {
     pub(crate) store_id: u64,
     pub(crate) index: u32,
-}
-
-/// What the embedder runs when a component calls. Arguments may be taken; results are `false` before. The type is that of the import.
-pub type HostFn = dyn Fn(&mut Store, &FuncType, &mut [Val], &mut [Val]) -> Result<(), Error> + Send + Sync;
-
-/// A function as a store knows it.
-pub(crate) enum FuncData {
-    /// A core function in component types.
-    Lifted { core: ampoule::Func, ty: Arc<FuncType>, options: Options },
-    /// One of the embedder's.
-    Host {
-        /// The component instance that imports it, in whose scope the type is.
-        instance: u32,
-        ty: Arc<FuncType>,
-        /// The type as the embedder sees it.
-        public: OnceLock<Arc<FuncType>>,
-        host: Arc<HostFn>,
-    },
-}
-
-impl FuncData {
-    fn ty(&self) -> &Arc<FuncType> {
-        match self {
-            FuncData::Lifted { ty, .. } | FuncData::Host { ty, .. } => ty,
-        }
-    }
-
-    pub(crate) fn instance(&self) -> u32 {
-        match self {
-            FuncData::Lifted { options, .. } => options.instance,
-            FuncData::Host { instance, .. } => *instance,
-        }
-    }
 }
 
 /// The most core values of a call: parameters, and one result or the address of it.
@@ -181,15 +148,6 @@ fn public_type(state: &ComponentState, data: &FuncData) -> Arc<FuncType> {
     }
 }
 
-/// A core function that calls a component function: what a guest calls as its import.
-pub(crate) struct Lowered {
-    pub(crate) ty: Arc<FuncType>,
-    pub(crate) options: Options,
-    pub(crate) func: u32,
-    /// One of the two instances contains the other: such calls are not allowed.
-    pub(crate) is_kin: bool,
-}
-
 impl Lowered {
     /// The callback of the engine; `env` is one of these.
     ///
@@ -295,13 +253,6 @@ fn clear_result(ty: &FuncType, values: &mut [VmValRaw]) {
     }
 }
 
-/// A core function for the handles of one resource type.
-pub(crate) struct HandleBuiltin {
-    pub(crate) instance: u32,
-    pub(crate) resource: u32,
-    pub(crate) does: fn(&HandleBuiltin, &mut Store, u32) -> Result<u32, Error>,
-}
-
 impl HandleBuiltin {
     /// The callback of the engine; `env` is one of these.
     ///
@@ -328,7 +279,7 @@ impl HandleBuiltin {
     }
 
     /// `resource.new`: a handle for what the guest keeps under a number.
-    pub(crate) fn new(&self, store: &mut Store, rep: u32) -> Result<u32, Error> {
+    pub(crate) fn make(&self, store: &mut Store, rep: u32) -> Result<u32, Error> {
         self.check_may_leave(store)?;
         ComponentState::of(store).give(Owner::Instance(self.instance), self.resource, rep)
     }

@@ -1,12 +1,12 @@
 //! Instantiation: the steps of a definition, one after another, in a store.
 
-use crate::canon::Options;
-use crate::canon::options::StaticOptions;
+use crate::canon::options::{Options, StaticOptions};
 use crate::component::Component;
 use crate::definition::{Bindings, Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
-use crate::func::{FuncData, HandleBuiltin, Lowered};
-use crate::instance::{ComponentItem, Instance, InstanceItems, Item, Names};
-use crate::resource::Dtor;
+use crate::handle::Dtor;
+use crate::instance::Instance;
+use crate::items::{ComponentItem, InstanceItems, Item, Names};
+use crate::records::{FuncData, HandleBuiltin, Lowered};
 use crate::state::ComponentState;
 use ampoule::func::host::HostFunc;
 use ampoule::{Error, Extern, Module, Store};
@@ -320,7 +320,7 @@ impl<'d> Scope<'d> {
                 state.lowered.push(Box::new(lowered));
                 (&raw const **state.lowered.last().expect("just added")).cast()
             }
-            CoreStep::ResourceNew { slot } => builtin(store, *slot, HandleBuiltin::new)?,
+            CoreStep::ResourceNew { slot } => builtin(store, *slot, HandleBuiltin::make)?,
             CoreStep::ResourceDrop { slot } => builtin(store, *slot, HandleBuiltin::drop)?,
             CoreStep::ResourceRep { slot } => builtin(store, *slot, HandleBuiltin::rep)?,
         };

@@ -27,17 +27,19 @@
 //!
 //! What is not here: WASI, which is a host like any other (`wasi`); core modules and stores (`ampoule`).
 
-// From the bottom up, as far as there is an up: stores, functions and instances know each other.
 mod artifact;
 mod canon;
 mod component;
 mod decode;
 mod definition;
 mod func;
+mod handle;
 mod instance;
 mod instantiate;
+mod items;
 mod linker;
 mod names;
+mod records;
 mod resource;
 mod state;
 pub mod types;
@@ -45,9 +47,10 @@ pub mod val;
 mod vector;
 
 pub use component::{Component, ExportIndex};
-pub use func::{Func, HostFn};
+pub use func::Func;
+pub use handle::{HostDtor, ResourceAny, ResourceHost};
 pub use instance::Instance;
 pub use linker::{Linker, LinkerInstanceMut};
-pub use resource::{HostDtor, ResourceAny, ResourceHost};
+pub use records::HostFn;
 pub use val::{Val, ValRef};
 pub use vector::Vector;

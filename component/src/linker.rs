@@ -2,11 +2,12 @@
 
 use crate::component::Component;
 use crate::definition::Step;
-use crate::func::{FuncData, HostFn};
-use crate::instance::{Instance, InstanceItems, Item, Names};
+use crate::handle::HostDtor;
+use crate::instance::Instance;
 use crate::instantiate::instantiate;
-use crate::names;
-use crate::resource::HostDtor;
+use crate::items::{InstanceItems, Item, Names};
+use crate::names::NameMap;
+use crate::records::{FuncData, HostFn};
 use crate::state::ComponentState;
 use crate::types::{FuncType, InstanceType, ItemType, ResourceType};
 use crate::val::Val;
@@ -25,8 +26,8 @@ pub struct Linker {
 
 /// An instance of the embedder's: items under names.
 #[derive(Clone, Default)]
-pub struct LinkerInstance {
-    items: IndexMap<Box<str>, Definition>,
+struct LinkerInstance {
+    items: NameMap<Definition>,
 }
 
 #[derive(Clone)]
@@ -64,10 +65,13 @@ impl Linker {
     /// Where another item has the name.
     pub fn instance(&mut self, name: &str) -> Result<LinkerInstanceMut<'_>, Error> {
         let allow_shadowing = self.allow_shadowing;
-        let item =
-            self.root.items.entry(name.into()).or_insert_with(|| Definition::Instance(LinkerInstance::default()));
-        match item {
-            Definition::Instance(instance) => Ok(LinkerInstanceMut { items: &mut instance.items, allow_shadowing }),
+        if !self.root.items.contains(name) {
+            self.root.items.insert(name, Definition::Instance(LinkerInstance::default()));
+        }
+        match self.root.items.get_mut(name) {
+            Some(Definition::Instance(instance)) => {
+                Ok(LinkerInstanceMut { items: &mut instance.items, allow_shadowing })
+            }
             _ => Err(defined_twice(name)),
         }
     }
@@ -78,8 +82,8 @@ impl Linker {
     /// Where a module or a component is missing.
     pub fn define_unknown_imports_as_traps(&mut self, component: &Component) -> Result<(), Error> {
         for (name, ty) in &component.ty().imports {
-            if names::find(&self.root.items, name).is_none() {
-                self.root.items.insert(name.clone(), trapping(name, ty)?);
+            if self.root.items.find(name).is_none() {
+                self.root.items.insert(name, trapping(name, ty)?);
             }
         }
         Ok(())
@@ -104,7 +108,7 @@ impl Linker {
             })
             .collect();
         instantiate(store, component, &mut |store, instance, name| {
-            let found = names::find(&self.root.items, name).and_then(|(_, item)| types.get(name).zip(Some(item)));
+            let found = types.get(name).zip(self.root.items.find(name));
             let (ty, item) = found.ok_or_else(|| missing("item", name))?;
             Ok(item.place(store, instance, ty))
         })
@@ -113,9 +117,9 @@ impl Linker {
     /// Whether all that a component imports is there, and of the kind that it wants.
     fn check(&self, component: &Component) -> Result<(), Error> {
         for (name, ty) in &component.ty().imports {
-            match names::find(&self.root.items, name) {
+            match self.root.items.find(name) {
                 None => return Err(missing(ty.kind(), name)),
-                Some((_, item)) => {
+                Some(item) => {
                     item.check(ty).map_err(|why| Error::message(format!("{}: {why}", missing(ty.kind(), name))))?
                 }
             }
@@ -126,16 +130,16 @@ impl Linker {
 
 /// An instance of a linker, to add to.
 pub struct LinkerInstanceMut<'a> {
-    items: &'a mut IndexMap<Box<str>, Definition>,
+    items: &'a mut NameMap<Definition>,
     allow_shadowing: bool,
 }
 
 impl LinkerInstanceMut<'_> {
     fn insert(&mut self, name: &str, item: Definition) -> Result<(), Error> {
-        if !self.allow_shadowing && self.items.contains_key(name) {
+        if !self.allow_shadowing && self.items.contains(name) {
             return Err(defined_twice(name));
         }
-        self.items.insert(name.into(), item);
+        self.items.insert(name, item);
         Ok(())
     }
 
@@ -194,14 +198,14 @@ impl Definition {
                     if matches!(ty, ItemType::Type(_)) {
                         continue;
                     }
-                    match names::find(&instance.items, name) {
+                    match instance.items.find(name) {
                         None => {
                             let kind = ty.kind();
                             return Err(format!(
                                 "instance export `{name}` has the wrong type: {kind} implementation is missing"
                             ));
                         }
-                        Some((_, item)) => item
+                        Some(item) => item
                             .check(ty)
                             .map_err(|why| format!("instance export `{name}` has the wrong type: {why}"))?,
                     }
@@ -242,8 +246,8 @@ impl Definition {
 
 impl LinkerInstance {
     fn place_all(&self, store: &mut Store, instance: u32, ty: &Arc<InstanceType>) -> InstanceItems {
-        let items = ty.exports.iter().map(|(name, ty)| match names::find(&self.items, name) {
-            Some((_, item)) => item.place(store, instance, ty),
+        let items = ty.exports.iter().map(|(name, ty)| match self.items.find(name) {
+            Some(item) => item.place(store, instance, ty),
             None => Item::Type,
         });
         InstanceItems { items: items.collect(), names: Names::Type(ty.clone()) }
@@ -267,10 +271,10 @@ fn trapping(name: &str, ty: &ItemType) -> Result<Definition, Error> {
             Definition::Func(Arc::new(move |_, _, _, _| Err(Error::message(text.clone()))))
         }
         ItemType::Instance(instance) => {
-            let mut items = IndexMap::new();
+            let mut items = NameMap::default();
             for (inner, ty) in &instance.exports {
                 if !matches!(ty, ItemType::Type(_)) {
-                    items.insert(inner.clone(), trapping(&format!("{name}#{inner}"), ty)?);
+                    items.insert(inner, trapping(&format!("{name}#{inner}"), ty)?);
                 }
             }
             Definition::Instance(LinkerInstance { items })

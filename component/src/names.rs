@@ -1,5 +1,6 @@
 //! Versions in names of interfaces: `wasi:cli/run@0.2.6` serves who asks for `wasi:cli/run@0.2.0`.
 
+use hashbrown::HashMap;
 use indexmap::IndexMap;
 
 /// What a versioned name has in common with all that may stand for it: the name without version, and the major version, or the minor one
@@ -23,7 +24,7 @@ pub(crate) fn track(name: &str) -> Option<(&str, [u64; 3], [u64; 3])> {
     Some((base, track, version))
 }
 
-/// The item of this name, or else the newest one of the same track.
+/// The item of this name, or else the newest one of the same track. Looks at all items; see [`NameMap`] for many look-ups.
 pub(crate) fn find<'a, T>(items: &'a IndexMap<Box<str>, T>, name: &str) -> Option<(usize, &'a T)> {
     if let Some((index, _, item)) = items.get_full(name) {
         return Some((index, item));
@@ -36,13 +37,72 @@ pub(crate) fn find<'a, T>(items: &'a IndexMap<Box<str>, T>, name: &str) -> Optio
     same_track.max_by_key(|&(version, ..)| version).map(|(_, index, item)| (index, item))
 }
 
+type Version = [u64; 3];
+
+/// A name without its version, and what versions that stand in for each other have in common.
+type Track = (Box<str>, Version);
+
+/// Items by name, found as [`find`] does, in one look-up however many there are.
+#[derive(Clone)]
+pub(crate) struct NameMap<T> {
+    items: IndexMap<Box<str>, T>,
+    /// The newest version of each track, and its item.
+    newest: HashMap<Track, (Version, usize)>,
+}
+
+impl<T> Default for NameMap<T> {
+    fn default() -> Self {
+        Self { items: IndexMap::new(), newest: HashMap::new() }
+    }
+}
+
+impl<T> NameMap<T> {
+    /// Puts an item, in place of the one that has the name.
+    pub(crate) fn insert(&mut self, name: &str, item: T) {
+        let (index, _) = self.items.insert_full(name.into(), item);
+        if let Some((base, track, version)) = track(name) {
+            let newest = self.newest.entry((base.into(), track)).or_insert((version, index));
+            if version > newest.0 {
+                *newest = (version, index);
+            }
+        }
+    }
+
+    /// The item of this very name.
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
+        self.items.get_mut(name)
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.items.contains_key(name)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The item of this name, or else the newest one of the same track.
+    pub(crate) fn find(&self, name: &str) -> Option<&T> {
+        self.items.get(name).or_else(|| {
+            let (base, track, _) = track(name)?;
+            let (_, index) = self.newest.get(&(base.into(), track))?;
+            self.items.get_index(*index).map(|(_, item)| item)
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn finds(have: &[&str], name: &str) -> Option<usize> {
-        let items = have.iter().map(|&name| (name.into(), ())).collect();
-        find(&items, name).map(|(index, ())| index)
+        let items: IndexMap<Box<str>, usize> =
+            have.iter().enumerate().map(|(index, &name)| (name.into(), index)).collect();
+        let mut map = NameMap::default();
+        items.iter().for_each(|(name, &index)| map.insert(name, index));
+        let found = find(&items, name).map(|(index, _)| index);
+        assert_eq!(found, map.find(name).copied());
+        found
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! What a store knows of components: their instances, resource types, and the calls between them that are running.
 
 use crate::definition::Definition;
-use crate::func::{FuncData, HandleBuiltin, Lowered};
-use crate::instance::InstanceItems;
-use crate::resource::{Dtor, Handle, HandleTable, HostDtor, Resource, cannot_enter};
+use crate::handle::{Dtor, Handle, HandleTable, HostDtor, Resource};
+use crate::items::InstanceItems;
+use crate::records::{FuncData, HandleBuiltin, Lowered};
 use crate::types::ResourceType;
-use ampoule::{Error, Store};
+use ampoule::{Error, Store, TrapCode};
 use std::sync::Arc;
 
 /// The slot of a store.
 #[derive(Default)]
+#[allow(clippy::vec_box)] // What is boxed is pointed to.
 pub(crate) struct ComponentState {
     /// Component instances, by the order in which they were made. Their places don't change.
     pub(crate) instances: Vec<Box<InstanceData>>,
@@ -335,4 +336,10 @@ impl ComponentState {
             }
         }
     }
+}
+
+/// A component instance that may not be entered now.
+#[cold]
+pub(crate) fn cannot_enter() -> Error {
+    Error::trap(TrapCode::CannotEnterComponent)
 }

@@ -4,7 +4,7 @@
 //! A value that comes from C may be anything: nothing here assumes that its kind is a known one, a string UTF-8 or a character a
 //! character. Lowering looks at each.
 
-use crate::resource::ResourceAny;
+use crate::handle::ResourceAny;
 use crate::vector::Vector;
 use std::fmt;
 use std::mem::ManuallyDrop;

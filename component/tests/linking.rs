@@ -97,7 +97,7 @@ fn a_resource_goes_to_the_guest_and_back_and_is_dropped_once() {
     let kept = call(store, &keep, &[Val::from(10u32)]).unwrap().remove(0);
     assert_eq!(dropped.load(Ordering::Relaxed), 5);
     let take = func(store, &instance, &["take"]);
-    assert_eq!(call(store, &take, &[kept.clone()]).unwrap(), [Val::from(10u32)]);
+    assert_eq!(call(store, &take, std::slice::from_ref(&kept)).unwrap(), [Val::from(10u32)]);
     assert_eq!(dropped.load(Ordering::Relaxed), 15);
     // It is the guest's by now, and gone.
     assert!(call(store, &take, &[kept]).unwrap_err().to_string().starts_with("unknown handle index"));
@@ -335,4 +335,29 @@ fn components_that_multiply_end_at_a_limit() {
     let mut store = Store::new(&engine);
     let error = Linker::new(&engine).instantiate(&mut store, &component).unwrap_err();
     assert_eq!(error.to_string(), "resource limit exceeded: component instance count too high at 10001");
+}
+
+#[test]
+fn thousands_of_unknown_imports_are_defined_in_one_pass() {
+    let imports: String =
+        (0..4_000).map(|index| format!("(import \"a:b/i{index}@0.2.{index}\" (instance))\n")).collect();
+    let engine = Engine::default();
+    let component = Component::new(&engine, format!("(component {imports})").as_bytes()).unwrap();
+    let mut linker = Linker::new(&engine);
+    linker.define_unknown_imports_as_traps(&component).unwrap();
+    linker.instantiate(&mut Store::new(&engine), &component).unwrap();
+}
+
+#[test]
+fn types_that_share_parts_cost_what_they_are_written_in() {
+    // Each type has the one before twice; written out the last one has 2¹² parts, and there are ten functions of it.
+    let mut types = "(type $t0 (tuple u8 u8))".to_string();
+    for level in 1..=11 {
+        let below = level - 1;
+        types.push_str(&format!("(type $t{level} (tuple $t{below} $t{below}))"));
+    }
+    let funcs: String =
+        (0..10).map(|index| format!("(import \"f{index}\" (func (param \"x\" $t11) (result $t11)))\n")).collect();
+    let engine = Engine::default();
+    Component::new(&engine, format!("(component {types} {funcs})").as_bytes()).unwrap();
 }

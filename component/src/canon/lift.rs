@@ -1,8 +1,8 @@
 //! Values of a guest become the host's.
 
-use crate::canon::options::Encoding;
-use crate::canon::{MAX_BYTES, Options, strings};
-use crate::resource::ResourceAny;
+use crate::canon::options::{Encoding, MAX_BYTES, Options};
+use crate::canon::strings;
+use crate::handle::ResourceAny;
 use crate::state::{ComponentState, Owner};
 use crate::types::val::{CasesShape, FlagsType};
 use crate::types::{FuncType, ResourceType, ValType};

@@ -1,9 +1,10 @@
 //! Values of the host become a guest's.
 
 use crate::canon::lift::{cases_shape, no_value};
+use crate::canon::options::{MAX_BYTES, Options};
+use crate::canon::realloc::realloc;
 use crate::canon::strings::Stored;
-use crate::canon::{MAX_BYTES, Options, realloc};
-use crate::resource::ResourceAny;
+use crate::handle::ResourceAny;
 use crate::state::{ComponentState, Owner};
 use crate::types::val::FlagsType;
 use crate::types::{FuncType, ResourceType, ValType};

@@ -1,5 +1,7 @@
 //! The options of the canonical ABI: which memory, which allocator, how strings are encoded.
 
+use ampoule::{Error, Func, Memory, Store};
+
 /// How strings lie in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Encoding {
@@ -18,3 +20,28 @@ pub(crate) struct StaticOptions {
     pub(crate) realloc: Option<u32>,
     pub(crate) post_return: Option<u32>,
 }
+
+/// The options of one lifted or lowered function, as a store knows them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// The component instance whose memory and handles these are.
+    pub(crate) instance: u32,
+    pub(crate) encoding: Encoding,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) realloc: Option<Func>,
+    pub(crate) post_return: Option<Func>,
+}
+
+impl Options {
+    /// Base and length of the memory; nothing where there is none.
+    #[inline]
+    pub(crate) fn memory(&self, store: &Store) -> Result<(*mut u8, usize), Error> {
+        match &self.memory {
+            Some(memory) => memory.data(store),
+            None => Ok((std::ptr::NonNull::dangling().as_ptr(), 0)),
+        }
+    }
+}
+
+/// Lists and strings have fewer bytes than this (Canonical ABI, "Loading").
+pub(crate) const MAX_BYTES: usize = (1 << 28) - 1;

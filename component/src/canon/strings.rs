@@ -1,7 +1,6 @@
 //! Strings: UTF-8, UTF-16, and Latin-1 or UTF-16 (Canonical ABI, "Loading" and "Storing" of strings).
 
-use crate::canon::MAX_BYTES;
-use crate::canon::options::Encoding;
+use crate::canon::options::{Encoding, MAX_BYTES};
 use ampoule::Error;
 use std::borrow::Cow;
 

@@ -4,9 +4,9 @@
 //! codes: a component has made the mistake, and another one has met it.
 
 use crate::canon::lift::{cases_shape, no_value};
-use crate::canon::options::Encoding;
+use crate::canon::options::{Encoding, MAX_BYTES, Options};
+use crate::canon::realloc::realloc;
 use crate::canon::strings::{self, Broken, Stored};
-use crate::canon::{MAX_BYTES, Options, realloc};
 use crate::state::{ComponentState, Owner};
 use crate::types::{FuncType, ResourceType, ValType};
 use ampoule::{Error, Store, TrapCode, VmValRaw};

@@ -82,7 +82,8 @@ impl Types {
     ) {
         match ty {
             ItemType::Resource(ResourceType::Abstract { slot, .. }) => {
-                if !std::mem::replace(&mut self.introduced[*slot as usize], true) {
+                let known = std::mem::replace(&mut self.introduced[*slot as usize], true);
+                if !known {
                     bindings.push((path.iter().map(|&name| name.into()).collect(), *slot));
                 }
             }

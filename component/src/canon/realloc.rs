@@ -1,0 +1,22 @@
+//! Memory that the guest allocates for what it is given.
+
+use crate::canon::options::Options;
+use crate::state::ComponentState;
+use ampoule::{Error, Store, VmValRaw};
+
+/// Asks the guest for so many bytes: where they are, as it says.
+///
+/// # Errors
+/// What stopped the guest, of which no instance may be entered any more.
+pub(crate) fn realloc(store: &mut Store, options: &Options, size: usize, align: u32) -> Result<u32, Error> {
+    let realloc = options.realloc.ok_or_else(|| Error::message("a list or string needs `realloc`"))?;
+    let mut args = [0, 0, align, size as u32].map(|arg| VmValRaw { i64: i64::from(arg) });
+    let before = std::mem::replace(&mut ComponentState::of(store).instance(options.instance).may_leave, false);
+    // SAFETY: the validator has seen that it takes four i32 and answers one.
+    let called = unsafe { realloc.call_raw(store, args.as_mut_ptr()) };
+    let state = ComponentState::of(store);
+    state.instance(options.instance).may_leave = before;
+    called.inspect_err(|_| state.poisoned = true)?;
+    // SAFETY: the result was written.
+    Ok(unsafe { args[0].i32 } as u32)
+}

@@ -1,0 +1,206 @@
+//! Handles: what tables of them hold, and what they stand for. What is done with them is in [`crate::resource`].
+
+use crate::types::ResourceType;
+use ampoule::{Error, Func, Store};
+use std::fmt;
+use std::sync::Arc;
+
+/// What the embedder does when a resource of its own is dropped by the last who had it; gets the number that it gave it.
+pub type HostDtor = dyn Fn(&mut Store, u32) -> Result<(), Error> + Send + Sync;
+
+/// A resource type as a store knows it.
+#[derive(Clone)]
+pub(crate) struct Resource {
+    pub(crate) ty: ResourceType,
+    pub(crate) dtor: Dtor,
+}
+
+/// What happens when a resource is dropped.
+#[derive(Clone)]
+pub(crate) enum Dtor {
+    None,
+    Host(Arc<HostDtor>),
+    /// A function of the component instance that defines the resource.
+    Guest {
+        func: Option<Func>,
+        instance: u32,
+    },
+}
+
+/// A handle of a component instance, or of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handle {
+    Own {
+        /// Which resource type, in the store's list.
+        resource: u32,
+        rep: u32,
+        /// How many calls that run have borrowed it.
+        lent: u32,
+    },
+    Borrow {
+        resource: u32,
+        rep: u32,
+        /// The call that it is for.
+        scope: u32,
+    },
+}
+
+impl Handle {
+    pub(crate) fn resource(&self) -> u32 {
+        match *self {
+            Handle::Own { resource, .. } | Handle::Borrow { resource, .. } => resource,
+        }
+    }
+
+    pub(crate) fn rep(&self) -> u32 {
+        match *self {
+            Handle::Own { rep, .. } | Handle::Borrow { rep, .. } => rep,
+        }
+    }
+}
+
+/// Handles by number. Numbers begin at 1 and are used again, the latest first (Canonical ABI, "Table State").
+#[derive(Default)]
+pub(crate) struct HandleTable {
+    entries: Vec<Entry>,
+    free: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Entry {
+    /// The next that is free; 0 where there is none.
+    Free(u32),
+    Taken(Handle),
+}
+
+/// Handles that one table may have: what a guest can make the host keep.
+const MAX_HANDLES: usize = 1 << 20;
+
+impl HandleTable {
+    /// Adds a handle.
+    ///
+    /// # Errors
+    /// Where the table is full.
+    pub(crate) fn insert(&mut self, handle: Handle) -> Result<u32, Error> {
+        if self.free != 0 {
+            let index = self.free;
+            let entry = &mut self.entries[index as usize - 1];
+            let Entry::Free(next) = *entry else { unreachable!("a free entry is free") };
+            self.free = next;
+            *entry = Entry::Taken(handle);
+            return Ok(index);
+        }
+        if self.entries.len() >= MAX_HANDLES {
+            return Err(Error::message("resource table has no free keys"));
+        }
+        self.entries.push(Entry::Taken(handle));
+        Ok(self.entries.len() as u32)
+    }
+
+    /// The handle of this number.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub(crate) fn get(&mut self, index: u32) -> Result<&mut Handle, Error> {
+        match self.entries.get_mut((index as usize).wrapping_sub(1)) {
+            Some(Entry::Taken(handle)) => Ok(handle),
+            _ => Err(unknown(index)),
+        }
+    }
+
+    /// Takes a handle out.
+    ///
+    /// # Errors
+    /// Where there is none, or it is lent.
+    pub(crate) fn remove(&mut self, index: u32) -> Result<Handle, Error> {
+        let handle = *self.get(index)?;
+        if let Handle::Own { lent: 1.., .. } = handle {
+            return Err(Error::message("cannot remove owned resource while borrowed"));
+        }
+        self.entries[index as usize - 1] = Entry::Free(self.free);
+        self.free = index;
+        Ok(handle)
+    }
+
+    /// How many handles there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.iter().filter(|entry| matches!(entry, Entry::Taken(_))).count()
+    }
+}
+
+fn unknown(index: u32) -> Error {
+    Error::message(format!("unknown handle index {index}"))
+}
+
+/// A resource in the host's hands: a handle in the store's table of the host. A copy is the same handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceAny {
+    pub(crate) store: u64,
+    pub(crate) index: u32,
+    pub(crate) ty: ResourceType,
+    pub(crate) owned: bool,
+}
+
+/// A resource of the embedder's, before it is given to a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceHost {
+    /// The number that the embedder gave it.
+    pub rep: u32,
+    /// The number of its type.
+    pub ty: u32,
+    /// Whether it is owned, rather than borrowed.
+    pub owned: bool,
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ty.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Handle = Handle::Own { resource: 0, rep: 5, lent: 0 };
+
+    #[test]
+    fn numbers_begin_at_one_and_the_latest_freed_is_used_first() {
+        let mut table = HandleTable::default();
+        assert_eq!([0; 3].map(|_| table.insert(OWN).unwrap()), [1, 2, 3]);
+        table.remove(1).unwrap();
+        table.remove(3).unwrap();
+        assert_eq!([0; 3].map(|_| table.insert(OWN).unwrap()), [3, 1, 4]);
+        assert_eq!(table.len(), 4);
+    }
+
+    #[test]
+    fn what_was_removed_or_never_was_is_unknown() {
+        let mut table = HandleTable::default();
+        let index = table.insert(OWN).unwrap();
+        table.remove(index).unwrap();
+        for index in [0, index, 2, u32::MAX] {
+            assert_eq!(table.remove(index).unwrap_err().to_string(), format!("unknown handle index {index}"));
+        }
+    }
+
+    #[test]
+    fn what_is_lent_stays() {
+        let mut table = HandleTable::default();
+        let index = table.insert(Handle::Own { resource: 0, rep: 1, lent: 1 }).unwrap();
+        assert!(table.remove(index).is_err());
+        assert_eq!(table.get(index).unwrap().rep(), 1);
+    }
+
+    #[test]
+    fn a_full_table_says_so() {
+        let mut table = HandleTable::default();
+        for _ in 0..MAX_HANDLES {
+            table.insert(OWN).unwrap();
+        }
+        assert!(table.insert(OWN).is_err());
+        table.remove(7).unwrap();
+        assert_eq!(table.insert(OWN).unwrap(), 7);
+    }
+}

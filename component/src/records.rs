@@ -1,0 +1,57 @@
+//! What a store keeps of functions: of components, of the host, and those that the component model makes. How they are called is in
+//! [`crate::func`].
+
+use crate::canon::options::Options;
+use crate::types::FuncType;
+use crate::val::Val;
+use ampoule::{Error, Store};
+use std::sync::{Arc, OnceLock};
+
+/// What the embedder runs when a component calls. Arguments may be taken; results are `false` before. The type is that of the import.
+pub type HostFn = dyn Fn(&mut Store, &FuncType, &mut [Val], &mut [Val]) -> Result<(), Error> + Send + Sync;
+
+/// A function as a store knows it.
+pub(crate) enum FuncData {
+    /// A core function in component types.
+    Lifted { core: ampoule::Func, ty: Arc<FuncType>, options: Options },
+    /// One of the embedder's.
+    Host {
+        /// The component instance that imports it, in whose scope the type is.
+        instance: u32,
+        ty: Arc<FuncType>,
+        /// The type as the embedder sees it.
+        public: OnceLock<Arc<FuncType>>,
+        host: Arc<HostFn>,
+    },
+}
+
+impl FuncData {
+    pub(crate) fn ty(&self) -> &Arc<FuncType> {
+        match self {
+            FuncData::Lifted { ty, .. } | FuncData::Host { ty, .. } => ty,
+        }
+    }
+
+    pub(crate) fn instance(&self) -> u32 {
+        match self {
+            FuncData::Lifted { options, .. } => options.instance,
+            FuncData::Host { instance, .. } => *instance,
+        }
+    }
+}
+
+/// A core function that calls a component function: what a guest calls as its import.
+pub(crate) struct Lowered {
+    pub(crate) ty: Arc<FuncType>,
+    pub(crate) options: Options,
+    pub(crate) func: u32,
+    /// One of the two instances contains the other: such calls are not allowed.
+    pub(crate) is_kin: bool,
+}
+
+/// A core function for the handles of one resource type.
+pub(crate) struct HandleBuiltin {
+    pub(crate) instance: u32,
+    pub(crate) resource: u32,
+    pub(crate) does: fn(&HandleBuiltin, &mut Store, u32) -> Result<u32, Error>,
+}
