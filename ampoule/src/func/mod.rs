@@ -75,7 +75,10 @@ impl Func {
     /// `env` is what the function's callback expects, as long as the store lives. The function was made by [`HostFunc::raw`], and its type
     /// has no references.
     pub unsafe fn from_host_with(store: &mut Store, host: &Arc<HostFunc>, env: *mut c_void) -> Func {
-        debug_assert!(!host.ty().has_refs(), "references are rooted by an environment of the function's own");
+        debug_assert!(
+            !host.ty().params().iter().any(|ty| ty.is_ref()),
+            "references are rooted by an environment of the function's own"
+        );
         let func_ref = crate::func::host::place(store, host, env);
         Func { store_id: store.id(), func_ref }
     }
