@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// Up to this length a memory without an image is overwritten as a whole: cheaper than asking which pages were written.
 const OVERWRITTEN_BYTES: usize = 64 << 10;
 
+/// Where two owners have written nothing and no pages are to be kept in any case, it is asked again of one owner in so many.
+const ASKED_EVERY: u32 = 16;
+
 /// The address space of one memory.
 #[derive(Debug)]
 pub(crate) struct Space {
@@ -25,6 +28,8 @@ pub(crate) struct Space {
     image: Option<MappedImage>,
     /// Bytes that were left in physical memory when it was cleaned.
     resident_bytes: usize,
+    /// How many owners in a row have written nothing, as far as was asked.
+    unwritten: u32,
 }
 
 /// An image that is mapped into a space: so much is known of it after the image itself is gone.
@@ -105,7 +110,7 @@ impl Space {
 
     /// A space of which nothing is accessible yet.
     pub(crate) fn new(reservation: Reservation) -> Self {
-        Self { reservation, image: None, resident_bytes: 0 }
+        Self { reservation, image: None, resident_bytes: 0, unwritten: 0 }
     }
 
     /// The image that is mapped in it, by its id; zero for none.
@@ -167,6 +172,12 @@ impl Space {
             return Ok(());
         }
         self.resident_bytes = 0;
+        // To give back what nobody wrote is cheaper than to ask for it.
+        if resident_bytes < PAGE && self.unwritten >= 2 && !self.unwritten.is_multiple_of(ASKED_EVERY) {
+            self.unwritten = self.unwritten.wrapping_add(1);
+            self.reservation.discard(0..accessible)?;
+            return Ok(());
+        }
         let base = self.reservation.base() as usize;
         let max_pages = resident_bytes.max(extra.most) / PAGE;
         // One page more than may stay shows whether there are more.
@@ -180,6 +191,7 @@ impl Space {
         let written_bytes: usize = written.ranges().map(|range| range.len()).sum();
         let all = scanned == accessible
             && (written_bytes <= resident_bytes || written_bytes <= extra.most && (extra.claim)(written_bytes));
+        self.unwritten = if written_bytes == 0 { self.unwritten.wrapping_add(1) } else { 0 };
         let mut rest = if all { written_bytes } else { resident_bytes - resident_bytes % PAGE };
         let mut discarded = scanned..accessible;
         for range in written.ranges() {

@@ -194,6 +194,22 @@ fn no_byte_of_a_small_use_survives_its_owner() {
 }
 
 #[test]
+fn a_slot_that_is_written_to_again_keeps_its_pages_again() {
+    let pool = pool(&PoolConfig { total_memories: 1, ..config() });
+    (0..100).for_each(|_| drop(memory(&pool, 4, None)));
+    let mut kept = 0;
+    for _ in 0..20 {
+        let memory = memory(&pool, 4, None);
+        assert!(bytes(&memory).iter().all(|&byte| byte == 0));
+        bytes(&memory)[..10_000].fill(1);
+        let asks = ampoule_machine::os::pagemap::written_bytes(memory.base().addr(), PAGE).is_some();
+        drop(memory);
+        kept = if asks { pool.kept().1 } else { 12_288 };
+    }
+    assert_eq!(kept, 12_288);
+}
+
+#[test]
 fn small_uses_stay_within_an_allowance() {
     const COUNT: usize = 300;
     let pool = pool(&PoolConfig { total_memories: COUNT as u32, ..config() });
