@@ -319,22 +319,35 @@ plain! {
     fma_f32 fma_f64
 }
 
-/// `(code)`.
-///
-/// # Safety
-/// Called by guest code, which keeps its frame pointers.
-#[unsafe(naked)]
-unsafe extern "C" fn trap() {
-    naked_asm!(
-        make_frame!(),
-        "mov rsi, rbp",
-        "call {function}",
-        "mov rcx, rax",
-        "jmp {unwind_store}",
-        ".cfi_endproc",
-        function = sym raise_trap,
-        unwind_store = sym unwind_store,
-    )
+/// Trampolines that never return, for builtins that find the store themselves: `$raise` gets the first argument and the trampoline's frame
+/// pointer, and answers the store.
+macro_rules! raise_and_unwind {
+    ($($(#[$doc:meta])* $name:ident: $raise:ident;)*) => {
+        $($(#[$doc])*
+        ///
+        /// # Safety
+        /// Called by guest code, which keeps its frame pointers.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                make_frame!(),
+                "mov rsi, rbp",
+                "call {raise}",
+                "mov rcx, rax",
+                "jmp {unwind_store}",
+                ".cfi_endproc",
+                raise = sym $raise,
+                unwind_store = sym unwind_store,
+            )
+        })*
+    };
+}
+
+raise_and_unwind! {
+    /// `(code)`.
+    trap: raise_trap;
+    /// `(vmctx)`.
+    stack_overflow: raise_stack_overflow;
 }
 
 extern "C" fn raise_trap(code: u32, exit_fp: usize) -> *mut VmStoreContext {
@@ -348,24 +361,6 @@ extern "C" fn raise_trap(code: u32, exit_fp: usize) -> *mut VmStoreContext {
         (builtins::installed().trap)(store, code, at.pc, at.fp);
     }
     store
-}
-
-/// `(vmctx)`.
-///
-/// # Safety
-/// Called by guest code, which keeps its frame pointers.
-#[unsafe(naked)]
-unsafe extern "C" fn stack_overflow() {
-    naked_asm!(
-        make_frame!(),
-        "mov rsi, rbp",
-        "call {function}",
-        "mov rcx, rax",
-        "jmp {unwind_store}",
-        ".cfi_endproc",
-        function = sym raise_stack_overflow,
-        unwind_store = sym unwind_store,
-    )
 }
 
 extern "C" fn raise_stack_overflow(vmctx: *mut VmContext, exit_fp: usize) -> *mut VmStoreContext {
@@ -416,65 +411,51 @@ extern "C" fn unwinds_to(store: *mut VmStoreContext, exit_fp: usize) -> usize {
     }
 }
 
-/// Reached from the stub of a function that is not compiled yet, at the point of its call: the arguments are where the function
-/// expects them, `rdi` is its `VmContext`, `eax` its number and `r11` the module's word. Jumps to the function with `rsp` and all
-/// registers but `rax` and `r11`, which carry no arguments, as they were.
-///
-/// # Safety
-/// Never called: stubs jump here, with the registers as said.
-#[unsafe(naked)]
-unsafe extern "C" fn compile_function_on_call() {
-    naked_asm!(
-        make_frame!(),
-        save_registers!(),
-        "mov rdx, qword ptr [rdi + {vmctx_store}]",
-        "mov qword ptr [rbp - 8], rdx",
-        "mov qword ptr [rdx + {exit_fp}], rbp",
-        "mov rsi, r11",
-        "mov edx, eax",
-        "call qword ptr [rip + {table} + {function}]",
-        or_unwind!(),
-        "mov qword ptr [rbp - 80], rax",
-        restore_registers!(),
-        drop_frame!(),
-        "jmp r11",
-        ".cfi_endproc",
-        vmctx_store = const offset_of!(VmContext, store),
-        exit_fp = const offset_of!(VmStoreContext, exit_fp),
-        unwinding = const offset_of!(VmStoreContext, unwinding),
-        unwind_store = sym unwind_store,
-        table = sym INSTALLED,
-        function = const offset_of!(Builtins, compile_function),
-    )
+/// Trampolines that stand in for code which is not there yet, at the point of a call: `rdi` is the callee's context, which has the store at
+/// `$store`, and the arguments are where the code expects them. The builtin gets `rdi`, `r11` and `eax`, and answers the code, to which
+/// the trampoline jumps with `rsp` and all registers but `rax` and `r11`, which carry no arguments, as they were.
+macro_rules! find_and_jump {
+    ($($(#[$doc:meta])* $visibility:vis $name:ident: $function:ident, $store:expr;)*) => {
+        $($(#[$doc])*
+        ///
+        /// # Safety
+        /// For guest code only, as the code of the function: with the registers as said.
+        #[unsafe(naked)]
+        $visibility unsafe extern "C" fn $name() {
+            naked_asm!(
+                make_frame!(),
+                save_registers!(),
+                "mov rdx, qword ptr [rdi + {store}]",
+                "mov qword ptr [rbp - 8], rdx",
+                "mov qword ptr [rdx + {exit_fp}], rbp",
+                "mov rsi, r11",
+                "mov edx, eax",
+                "call qword ptr [rip + {table} + {function}]",
+                "mov rcx, qword ptr [rbp - 8]",
+                "cmp dword ptr [rcx + {unwinding}], 0",
+                "jne {unwind_store}",
+                "mov qword ptr [rbp - 80], rax",
+                restore_registers!(),
+                drop_frame!(),
+                "jmp r11",
+                ".cfi_endproc",
+                store = const $store,
+                exit_fp = const offset_of!(VmStoreContext, exit_fp),
+                unwinding = const offset_of!(VmStoreContext, unwinding),
+                unwind_store = sym unwind_store,
+                table = sym INSTALLED,
+                function = const offset_of!(Builtins, $function),
+            )
+        })*
+    };
 }
 
-/// Stands in for the exit thunk of a host function while there is none: without a compiler it comes with a module. Reached like
-/// the thunk, at the point of a call with `rdi` the `VmHostFunc`. Goes on to the thunk as [`compile_function_on_call`] does.
-///
-/// # Safety
-/// To be called by guest code only, as the code of a host function.
-#[unsafe(naked)]
-pub unsafe extern "C" fn exit_thunk_on_call() {
-    naked_asm!(
-        make_frame!(),
-        save_registers!(),
-        "mov rdx, qword ptr [rdi + {host_func_store}]",
-        "mov qword ptr [rbp - 8], rdx",
-        "mov qword ptr [rdx + {exit_fp}], rbp",
-        "call qword ptr [rip + {table} + {function}]",
-        or_unwind!(),
-        "mov qword ptr [rbp - 80], rax",
-        restore_registers!(),
-        drop_frame!(),
-        "jmp r11",
-        ".cfi_endproc",
-        host_func_store = const offset_of!(VmHostFunc, store),
-        exit_fp = const offset_of!(VmStoreContext, exit_fp),
-        unwinding = const offset_of!(VmStoreContext, unwinding),
-        unwind_store = sym unwind_store,
-        table = sym INSTALLED,
-        function = const offset_of!(Builtins, resolve_exit_thunk),
-    )
+find_and_jump! {
+    /// Reached from the stub of a function that is not compiled yet: `rdi` is its `VmContext`, `eax` its number and `r11` the module's word.
+    compile_function_on_call: compile_function, offset_of!(VmContext, store);
+    /// Stands in for the exit thunk of a host function while there is none: without a compiler it comes with a module. `rdi` is the
+    /// `VmHostFunc`.
+    pub exit_thunk_on_call: resolve_exit_thunk, offset_of!(VmHostFunc, store);
 }
 
 /// Where the signal handler sends a thread that faulted in guest code, with the program counter in `rdi`, the frame pointer in
