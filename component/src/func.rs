@@ -4,7 +4,7 @@ use crate::canon::lift::Lift;
 use crate::canon::lower::Lower;
 use crate::canon::options::Options;
 use crate::canon::transfer::Transfer;
-use crate::records::{FuncData, HandleBuiltin, HostFn, Lowered};
+use crate::records::{FuncData, HandleBuiltin, HostFunc, Lowered};
 use crate::state::{ComponentState, Owner, cannot_enter};
 use crate::types::FuncType;
 use crate::types::layout::MAX_FLAT;
@@ -179,7 +179,7 @@ impl Lowered {
         let data: *const FuncData = &*state.funcs[self.func as usize];
         // SAFETY: functions stay where they are as long as their store.
         let called = match unsafe { &*data } {
-            data @ FuncData::Host { host, .. } => self.call_host(store, data, &**host, values),
+            data @ FuncData::Host { host, .. } => self.call_host(store, data, host, values),
             FuncData::Lifted { core, ty, options } => self.call_component(store, core, ty, options, values),
         };
         end(store, &self.ty, depth, called)
@@ -196,22 +196,32 @@ impl Lowered {
         &self,
         store: &mut Store,
         data: &FuncData,
-        host: &HostFn,
+        host: &HostFunc,
         values: &mut [VmValRaw],
     ) -> Result<(), Error> {
-        let mut args = Lift::new(store, &self.options)?.params(&self.ty, values)?;
+        let mut lift = Lift::new(store, &self.options)?;
+        lift.compact_bytes = host.compact_bytes;
+        let mut args = lift.params(&self.ty, values)?;
         let mut results = [Val::default()];
         let count = usize::from(self.ty.result().is_some());
         let ty = public_type(ComponentState::of(store), data);
-        host(store, &ty, &mut args, &mut results[..count])?;
-        self.lower_result(store, &results[0], values)
+        (host.call)(store, &ty, &mut args, &mut results[..count])?;
+        self.lower_result(store, &results[0], host.compact_bytes, values)
     }
 
-    fn lower_result(&self, store: &mut Store, val: &Val, values: &mut [VmValRaw]) -> Result<(), Error> {
+    fn lower_result(
+        &self,
+        store: &mut Store,
+        val: &Val,
+        compact_bytes: bool,
+        values: &mut [VmValRaw],
+    ) -> Result<(), Error> {
         let Some(result) = self.ty.result() else { return Ok(()) };
         let address = self.address(values);
         clear_result(&self.ty, values);
-        Lower::new(store, &self.options)?.result(&self.ty, result, val, address, values)
+        let mut lower = Lower::new(store, &self.options)?;
+        lower.compact_bytes = compact_bytes;
+        lower.result(&self.ty, result, val, address, values)
     }
 
     /// A call from one component to another.

@@ -7,11 +7,12 @@ use crate::instance::Instance;
 use crate::instantiate::instantiate;
 use crate::items::{InstanceItems, Item, Names};
 use crate::names::NameMap;
-use crate::records::{FuncData, HostFn};
+use crate::records::{FuncData, HostFn, HostFunc};
 use crate::state::ComponentState;
 use crate::types::{FuncType, InstanceType, ItemType, ResourceType};
 use crate::val::Val;
 use ampoule::{Engine, Error, Module, Store};
+use hashbrown::HashSet;
 use indexmap::IndexMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -32,7 +33,7 @@ struct LinkerInstance {
 
 #[derive(Clone)]
 enum Definition {
-    Func(Arc<HostFn>),
+    Func(HostFunc),
     Instance(LinkerInstance),
     Module(Module),
     Resource(ResourceType, Arc<HostDtor>),
@@ -116,11 +117,12 @@ impl Linker {
 
     /// Whether all that a component imports is there, and of the kind that it wants.
     fn check(&self, component: &Component) -> Result<(), Error> {
+        let mut known = HashSet::new();
         for (name, ty) in &component.ty().imports {
             match self.root.items.find(name) {
                 None => return Err(missing(ty.kind(), name)),
                 Some(item) => {
-                    item.check(ty).map_err(|why| Error::message(format!("{}: {why}", missing(ty.kind(), name))))?
+                    item.check(ty, &mut known).map_err(|why| Error::message(format!("{}: {why}", missing(ty.kind(), name))))?
                 }
             }
         }
@@ -152,7 +154,20 @@ impl LinkerInstanceMut<'_> {
         name: &str,
         func: impl Fn(&mut Store, &FuncType, &mut [Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<(), Error> {
-        self.insert(name, Definition::Func(Arc::new(func)))
+        self.insert(name, Definition::func(Arc::new(func), false))
+    }
+
+    /// A function, as [`LinkerInstanceMut::func`] takes it, that gets and gives each `list<u8>` as [`Val::bytes`]: one block instead of
+    /// a value for each byte.
+    ///
+    /// # Errors
+    /// Where the name is defined already.
+    pub fn func_of_bytes(
+        &mut self,
+        name: &str,
+        func: impl Fn(&mut Store, &FuncType, &mut [Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.insert(name, Definition::func(Arc::new(func), true))
     }
 
     /// A core module.
@@ -188,10 +203,19 @@ impl LinkerInstanceMut<'_> {
 }
 
 impl Definition {
-    /// Whether this is what an import wants.
-    fn check(&self, ty: &ItemType) -> Result<(), String> {
+    fn func(call: Arc<HostFn>, compact_bytes: bool) -> Definition {
+        Definition::Func(HostFunc { call, compact_bytes })
+    }
+
+    /// Whether this is what an import wants. `known` are the resources that imports before have brought: where an interface only uses
+    /// one of another interface, nobody has to define it again.
+    fn check(&self, ty: &ItemType, known: &mut HashSet<ResourceType>) -> Result<(), String> {
         match (self, ty) {
-            (Definition::Func(_), ItemType::Func(_)) | (Definition::Resource(..), ItemType::Resource(_)) => Ok(()),
+            (Definition::Func(_), ItemType::Func(_)) => Ok(()),
+            (Definition::Resource(..), ItemType::Resource(resource)) => {
+                known.insert(*resource);
+                Ok(())
+            }
             (Definition::Module(module), ItemType::Module(expected)) => check_module(module, expected),
             (Definition::Instance(instance), ItemType::Instance(expected)) => {
                 for (name, ty) in &expected.exports {
@@ -199,6 +223,7 @@ impl Definition {
                         continue;
                     }
                     match instance.items.find(name) {
+                        None if matches!(ty, ItemType::Resource(resource) if known.contains(resource)) => {}
                         None => {
                             let kind = ty.kind();
                             return Err(format!(
@@ -206,7 +231,7 @@ impl Definition {
                             ));
                         }
                         Some(item) => item
-                            .check(ty)
+                            .check(ty, known)
                             .map_err(|why| format!("instance export `{name}` has the wrong type: {why}"))?,
                     }
                 }
@@ -246,9 +271,13 @@ impl Definition {
 
 impl LinkerInstance {
     fn place_all(&self, store: &mut Store, instance: u32, ty: &Arc<InstanceType>) -> InstanceItems {
-        let items = ty.exports.iter().map(|(name, ty)| match self.items.find(name) {
-            Some(item) => item.place(store, instance, ty),
-            None => Item::Type,
+        let items = ty.exports.iter().map(|(name, ty)| match (self.items.find(name), ty) {
+            (Some(item), _) => item.place(store, instance, ty),
+            // One that an import before has brought.
+            (None, ItemType::Resource(slot)) => {
+                ComponentState::of(store).resource_in(instance, *slot).map_or(Item::Type, Item::Resource)
+            }
+            (None, _) => Item::Type,
         });
         InstanceItems { items: items.collect(), names: Names::Type(ty.clone()) }
     }
@@ -268,7 +297,7 @@ fn trapping(name: &str, ty: &ItemType) -> Result<Definition, Error> {
     Ok(match ty {
         ItemType::Func(_) => {
             let text = format!("unknown import: `{name}` has not been defined");
-            Definition::Func(Arc::new(move |_, _, _, _| Err(Error::message(text.clone()))))
+            Definition::func(Arc::new(move |_, _, _, _| Err(Error::message(text.clone()))), false)
         }
         ItemType::Instance(instance) => {
             let mut items = NameMap::default();

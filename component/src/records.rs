@@ -21,8 +21,16 @@ pub(crate) enum FuncData {
         ty: Arc<FuncType>,
         /// The type as the embedder sees it.
         public: OnceLock<Arc<FuncType>>,
-        host: Arc<HostFn>,
+        host: HostFunc,
     },
+}
+
+/// A function of the embedder's, and how it wants its values.
+#[derive(Clone)]
+pub(crate) struct HostFunc {
+    pub(crate) call: Arc<HostFn>,
+    /// See [`crate::LinkerInstanceMut::func_of_bytes`].
+    pub(crate) compact_bytes: bool,
 }
 
 impl FuncData {

@@ -204,6 +204,11 @@ impl Val {
         Val { kind: Kind::STRING, of: Of { string: ManuallyDrop::new(text) } }
     }
 
+    /// A `list<u8>` in one block, for functions of [`crate::LinkerInstanceMut::func_of_bytes`]; for all others, a string.
+    pub fn bytes(bytes: impl Into<Vector<u8>>) -> Val {
+        Val::string(bytes.into())
+    }
+
     /// A list.
     pub fn list(elements: impl Into<Vector<Val>>) -> Val {
         Val { kind: Kind::LIST, of: Of { vals: ManuallyDrop::new(elements.into()) } }

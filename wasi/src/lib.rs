@@ -13,6 +13,7 @@
 
 pub mod host;
 pub mod p1;
+pub mod p2;
 
 pub use host::dir::DirPerms;
 pub use host::file::FilePerms;

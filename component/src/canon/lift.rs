@@ -24,6 +24,8 @@ pub(crate) struct Lift<'a> {
     store_id: u64,
     state: &'a mut ComponentState,
     host_bytes_left: usize,
+    /// A `list<u8>` becomes a string of these bytes, rather than a list of a value for each.
+    pub(crate) compact_bytes: bool,
 }
 
 /// Core values that hold flat ones.
@@ -68,6 +70,7 @@ impl<'a> Lift<'a> {
             store_id: store.id(),
             state: ComponentState::of(store),
             host_bytes_left: MAX_HOST_BYTES,
+            compact_bytes: false,
         })
     }
 
@@ -141,8 +144,7 @@ impl<'a> Lift<'a> {
             ValType::Char => Val::from(character(self.u32_at(at))?),
             ValType::String => self.string(self.u32_at(at), self.u32_at(at + 4))?,
             ValType::List(list) => {
-                let elements = self.list(&list.element, self.u32_at(at), self.u32_at(at + 4))?;
-                Val::list(elements)
+                self.list_val(&list.element, self.u32_at(at), self.u32_at(at + 4))?
             }
             ValType::Map(_) => self.map(ty, self.u32_at(at), self.u32_at(at + 4))?,
             ValType::Record(record) => {
@@ -210,7 +212,7 @@ impl<'a> Lift<'a> {
             }
             ValType::List(list) => {
                 let (at, len) = (flat.next_u32(), flat.next_u32());
-                Val::list(self.list(&list.element, at, len)?)
+                self.list_val(&list.element, at, len)?
             }
             ValType::Map(_) => {
                 let (at, len) = (flat.next_u32(), flat.next_u32());
@@ -284,6 +286,13 @@ impl<'a> Lift<'a> {
         }
         self.count(len as usize * host_size)?;
         Ok(&self.memory[start..start + byte_len])
+    }
+
+    fn list_val(&mut self, element: &ValType, at: u32, len: u32) -> Result<Val, Error> {
+        if self.compact_bytes && *element == ValType::U8 {
+            return Ok(Val::bytes(self.elements(at, len, 1, 1, 1)?));
+        }
+        Ok(Val::list(self.list(element, at, len)?))
     }
 
     fn list(&mut self, element: &ValType, at: u32, len: u32) -> Result<Vector<Val>, Error> {

@@ -19,6 +19,8 @@ pub(crate) struct Lower<'a> {
     options: &'a Options,
     base: *mut u8,
     len: usize,
+    /// A string may stand for a `list<u8>` of its bytes.
+    pub(crate) compact_bytes: bool,
 }
 
 /// Core values that flat ones are put into. The slots are zero before.
@@ -47,7 +49,7 @@ impl<'a> FlatOut<'a> {
 impl<'a> Lower<'a> {
     pub(crate) fn new(store: &'a mut Store, options: &'a Options) -> Result<Self, Error> {
         let (base, len) = options.memory(store)?;
-        Ok(Self { store, options, base, len })
+        Ok(Self { store, options, base, len, compact_bytes: false })
     }
 
     /// The arguments of a function of the guest.
@@ -258,6 +260,11 @@ impl<'a> Lower<'a> {
     fn pair(&mut self, ty: &ValType, val: &Val) -> Result<(usize, u32), Error> {
         match (ty, val.get()) {
             (ValType::String, ValRef::String(bytes)) => self.string(bytes),
+            (ValType::List(list), ValRef::String(bytes)) if self.compact_bytes && list.element == ValType::U8 => {
+                let at = self.elements(bytes.len(), 1, 1)?;
+                self.memory()[at..at + bytes.len()].copy_from_slice(bytes);
+                Ok((at, bytes.len() as u32))
+            }
             (ValType::List(list), ValRef::List(vals)) => self.list(&list.element, vals),
             (ValType::Map(_), ValRef::Map(entries)) => self.map(ty, entries),
             _ => Err(mismatch(ty, val)),

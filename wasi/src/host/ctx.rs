@@ -3,6 +3,7 @@
 use super::clocks::Clocks;
 use super::dir::{DirPerms, OpenDir};
 use super::file::FilePerms;
+use super::output::Pending;
 use super::random::Random;
 use super::stdio::{HostStream, Output, OutputCallback, Stdin};
 use super::wait::{InterruptCheck, Waiter};
@@ -10,6 +11,9 @@ use ampoule::store::slots::Slots;
 use std::any::Any;
 use std::fs::File;
 use std::path::Path;
+
+/// What a call answers in a store that was never given a [`WasiCtx`].
+pub const MISSING_CONTEXT: &str = "the store has no WASI configuration";
 
 /// How many descriptors a guest may have open, standard streams and preopens included, unless configured.
 pub const DEFAULT_MAX_FDS: usize = 512;
@@ -233,6 +237,7 @@ impl WasiConfig {
             stdin: self.stdin,
             stdout: self.stdout,
             stderr: self.stderr,
+            unwritten: [Pending::default(), Pending::default()],
             clocks: Clocks::new(),
             random: Random::default(),
             waiter,
@@ -285,6 +290,8 @@ pub struct Host {
     pub stdout: Output,
     /// Its standard error.
     pub stderr: Output,
+    /// What its streams of standard output and error have taken and the host hasn't yet.
+    pub unwritten: [Pending; 2],
     /// Its clocks.
     pub clocks: Clocks,
     /// Its randomness.
@@ -293,6 +300,16 @@ pub struct Host {
     pub waiter: Waiter,
     /// What it may do with the network.
     pub network: Network,
+}
+
+impl Host {
+    /// Lends how calls sleep, beside all of the rest.
+    pub fn with_waiter<T>(&mut self, run: impl FnOnce(&mut Host, &mut Waiter) -> T) -> T {
+        let mut waiter = std::mem::take(&mut self.waiter);
+        let result = run(self, &mut waiter);
+        self.waiter = waiter;
+        result
+    }
 }
 
 #[cfg(test)]

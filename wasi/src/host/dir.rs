@@ -103,7 +103,7 @@ impl OpenDir {
         // Only now is it known that this isn't a directory, which needs no permission to read files.
         permit(!how.read || self.file_perms.contains(FilePerms::READ))?;
         Ok(Opened::File(OpenFile {
-            file,
+            file: Arc::new(file),
             filetype,
             readable: how.read,
             writable: how.write,
@@ -173,6 +173,15 @@ impl OpenDir {
     /// What the host says.
     pub fn stat(&self) -> Result<FileStat, Error> {
         FileStat::of(self.file.as_fd())
+    }
+
+    /// Waits until what was done in it has reached the disk.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn sync(&self, data_only: bool) -> Result<(), Error> {
+        let sync = if data_only { rustix::fs::fdatasync } else { rustix::fs::fsync };
+        Ok(sync(&self.file)?)
     }
 
     /// Sets its times.

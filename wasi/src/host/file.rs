@@ -12,6 +12,7 @@ use rustix::fs::FallocateFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 use std::fs::File;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 pub use rustix::fs::{Advice, SeekFrom};
 
@@ -34,13 +35,13 @@ pub struct SyncModes {
     pub reads: bool,
 }
 
-/// A file that a guest opened.
+/// A file that a guest opened. A clone is the same file with an offset of its own.
 ///
 /// The host's descriptor may allow more than the guest asked for (creating a file needs write access), and it is in
 /// nonblocking mode: what the guest may do, and whether it waits, is decided by the fields here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OpenFile {
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
     /// What it is; never a directory.
     pub filetype: FileType,
     /// Opened for reading.
@@ -179,6 +180,17 @@ impl OpenFile {
         Ok(Readiness::When(self.file.as_fd()))
     }
 
+    /// The same file, with an offset of its own, for one who must not wait.
+    pub fn at(&self, offset: u64) -> Self {
+        let offset = (self.filetype == FileType::RegularFile).then_some(offset);
+        Self { offset, nonblock: true, append: false, ..self.clone() }
+    }
+
+    /// The same file, whose writes go to its end.
+    pub fn at_end(&self) -> Self {
+        Self { append: true, ..self.at(0) }
+    }
+
     /// Advises the host how the `len` bytes from `offset` on will be used; with `len` zero, all from there.
     ///
     /// # Errors
@@ -295,7 +307,7 @@ mod tests {
 
     fn open(file: File) -> OpenFile {
         OpenFile {
-            file,
+            file: Arc::new(file),
             filetype: FileType::RegularFile,
             readable: true,
             writable: true,

@@ -1,7 +1,7 @@
 //! The host as a guest may use it: files, streams, clocks, randomness, waiting.
 //!
 //! [`ctx`] says what a guest gets. [`mod@dir`] and [`mod@file`] are directories and files within the embedder's permissions,
-//! [`stdio`] the standard streams, [`stream`] what may have to wait for the other side, [`poll`] waiting for the first
+//! [`stdio`] the standard streams, [`input`] and [`output`] all that bytes come from and go to, [`stream`] what may have to wait for the other side, [`poll`] waiting for the first
 //! of several things, [`wait`] the one place that sleeps, [`table`] numbers with a budget. Errors are [`Error`].
 //!
 //! This folder knows the operating system, and of the engine what ends a sleep. It must not know any interface of WASI:
@@ -19,6 +19,9 @@ pub mod error;
 pub mod file;
 pub mod flags;
 pub mod fork;
+pub mod input;
+pub mod net;
+pub mod output;
 pub mod poll;
 pub mod random;
 pub mod stat;

@@ -111,6 +111,17 @@ impl Stdin {
         }
     }
 
+    /// Reads what there is into `buffers`; 0 at the end. Never waits.
+    ///
+    /// # Errors
+    /// `AGAIN` when there is nothing yet, or what the host's read says.
+    pub fn try_read(&mut self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
+        match self {
+            Self::Host(host) if !host.regular => host.stream().try_read(buffers),
+            _ => self.read(buffers, waiter),
+        }
+    }
+
     /// What this is, for `isatty`.
     pub fn filetype(&self) -> FileType {
         match self {
@@ -149,6 +160,17 @@ pub enum Output {
 }
 
 impl Output {
+    /// Writes what is taken at once, and says how much. Never waits, but for an embedder's callback.
+    ///
+    /// # Errors
+    /// `AGAIN` when nothing is taken yet, or what the host's write or the callback says.
+    pub fn try_write(&mut self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
+        match self {
+            Self::Host(host) if !host.regular => host.stream().try_write(buffers),
+            _ => self.write(buffers, waiter),
+        }
+    }
+
     /// Writes `buffers` and returns how many bytes were taken.
     ///
     /// # Errors

@@ -11,8 +11,7 @@ use ampoule_core::vm::VmCaller;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a call answers in a store that was never given a [`WasiCtx`].
-pub const MISSING_CONTEXT: &str = "the store has no WASI configuration";
+pub use crate::host::ctx::MISSING_CONTEXT;
 
 /// Defines all of preview 1. Each store that calls it keeps its [`WasiCtx`] in its slots.
 ///

@@ -1,0 +1,285 @@
+//! `wasi:io`: errors, waiting, streams of bytes.
+
+use super::call::{Cx, Error, Fail};
+use super::resources::{Handle, Own, Resources};
+use super::values::{Bytes, IntoVal, val_of};
+use crate::host::clocks::Clock;
+use crate::host::input::{self, InputStream, Source};
+use crate::host::output::{OutputStream, Sink};
+use crate::host::poll::{Interest, Poll};
+use crate::host::{self, Host};
+use ampoule_component::Val;
+use std::collections::HashMap;
+
+/// What a stream has failed with.
+#[derive(Debug)]
+pub struct IoError {
+    /// What the host says.
+    pub error: host::Error,
+    /// What kind of stream it was.
+    pub origin: Origin,
+}
+
+/// Where an error comes from: who has a code for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A standard stream or a file.
+    File,
+    /// A socket.
+    Socket,
+}
+
+/// `error.to-debug-string`
+pub fn to_debug_string(cx: &mut Cx<'_>, this: Handle<IoError>) -> Result<String, Error> {
+    Ok(cx.entry(this)?.1.error.to_string())
+}
+
+/// Something to wait for.
+#[derive(Clone, Copy, Debug)]
+pub enum Pollable {
+    /// The monotonic clock to show this.
+    Time(u64),
+    /// Something to read.
+    Input(Handle<InputStream>),
+    /// Something to write.
+    Output(Handle<OutputStream>),
+}
+
+impl Pollable {
+    fn interest<'a>(self, host: &'a Host, resources: &'a Resources) -> Result<Interest<'a>, Error> {
+        Ok(match self {
+            Self::Time(deadline) => Interest::Time { clock: Clock::Monotonic, deadline },
+            Self::Input(stream) => Interest::Read(resources.get(stream)?.readiness(host)),
+            Self::Output(stream) => Interest::Write(resources.get(stream)?.readiness(host)),
+        })
+    }
+}
+
+/// A clock that has always shown this: with it, nothing is waited for.
+const NOW: Interest<'static> = Interest::Time { clock: Clock::Monotonic, deadline: 0 };
+
+/// Waits for one of these at least, and says which there are. With `NOW` among them, only looks.
+fn wait_for(cx: &mut Cx<'_>, pollables: &[Pollable], only_look: bool) -> Result<Vec<usize>, Error> {
+    let (host, resources) = cx.parts();
+    host.with_waiter(|host, waiter| {
+        let mut interests =
+            pollables.iter().map(|pollable| pollable.interest(host, resources)).collect::<Result<Vec<_>, _>>()?;
+        if only_look {
+            interests.push(NOW);
+        }
+        let mut poll = Poll::new(interests);
+        poll.wait(&host.clocks, waiter)?;
+        Ok(poll.events().map(|(index, _)| index).collect())
+    })
+}
+
+/// `pollable.ready`
+pub fn ready(cx: &mut Cx<'_>, this: Handle<Pollable>) -> Result<bool, Error> {
+    let pollable = *cx.entry(this)?.1;
+    Ok(wait_for(cx, &[pollable], true)?.contains(&0))
+}
+
+/// `pollable.block`
+pub fn block(cx: &mut Cx<'_>, this: Handle<Pollable>) -> Result<(), Error> {
+    let pollable = *cx.entry(this)?.1;
+    wait_for(cx, &[pollable], false)?;
+    Ok(())
+}
+
+/// `poll`: which of these are ready, once there is one.
+pub fn poll(cx: &mut Cx<'_>, handles: Vec<Handle<Pollable>>) -> Result<Vec<u32>, Error> {
+    if handles.is_empty() {
+        return Err(Error::message("empty poll list"));
+    }
+    // The same one may be there many times; the system's list is bounded.
+    let mut places = HashMap::new();
+    let mut pollables = Vec::new();
+    for handle in &handles {
+        places.entry(handle.rep()).or_insert(pollables.len());
+        if places.len() > pollables.len() {
+            pollables.push(*cx.entry(*handle)?.1);
+        }
+    }
+    let mut is_ready = vec![false; pollables.len()];
+    for index in wait_for(cx, &pollables, false)? {
+        is_ready[index] = true;
+    }
+    let ready = handles.iter().enumerate().filter(|(_, handle)| is_ready[places[&handle.rep()]]);
+    // Fits: a list has fewer than 2^32 elements.
+    Ok(ready.map(|(index, _)| index as u32).collect())
+}
+
+/// `stream-error`
+#[derive(Debug)]
+pub enum StreamError {
+    /// `last-operation-failed`
+    LastOperationFailed(IoError),
+    /// `closed`
+    Closed,
+}
+
+impl IntoVal for StreamError {
+    fn into_val(self, cx: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+        Ok(Some(match self {
+            Self::Closed => Val::variant("closed", None),
+            Self::LastOperationFailed(error) => {
+                Val::variant("last-operation-failed", Some(val_of(Own::new(error), cx)?))
+            }
+        }))
+    }
+}
+
+type StreamResult<T> = Result<T, Fail<StreamError>>;
+
+impl Fail<StreamError> {
+    fn of(error: input::StreamError, origin: Origin) -> Self {
+        match error {
+            input::StreamError::Closed => Self::Err(StreamError::Closed),
+            input::StreamError::Failed(host::Error::Interrupted) => Self::End(Error::Interrupted),
+            input::StreamError::Failed(error) => Self::Err(StreamError::LastOperationFailed(IoError { error, origin })),
+        }
+    }
+}
+
+/// Runs what may fail with a stream to read.
+fn with_input<T>(
+    cx: &mut Cx<'_>,
+    this: Handle<InputStream>,
+    run: impl FnOnce(&mut InputStream, &mut Host) -> Result<T, input::StreamError>,
+) -> StreamResult<T> {
+    let (host, stream) = cx.entry(this)?;
+    run(stream, host).map_err(|error| {
+        let of_socket = matches!(stream.source(), Source::Connection(_));
+        Fail::<StreamError>::of(error, if of_socket { Origin::Socket } else { Origin::File })
+    })
+}
+
+/// The same of one to write.
+fn with_output<T>(
+    cx: &mut Cx<'_>,
+    this: Handle<OutputStream>,
+    run: impl FnOnce(&mut OutputStream, &mut Host) -> Result<T, input::StreamError>,
+) -> StreamResult<T> {
+    let (host, stream) = cx.entry(this)?;
+    run(stream, host).map_err(|error| {
+        let of_socket = matches!(stream.sink(), Sink::Connection(_));
+        Fail::<StreamError>::of(error, if of_socket { Origin::Socket } else { Origin::File })
+    })
+}
+
+/// `input-stream.read`
+pub fn read(cx: &mut Cx<'_>, this: Handle<InputStream>, len: u64) -> StreamResult<Bytes> {
+    with_input(cx, this, |stream, host| stream.try_read(host, len).map(Bytes))
+}
+
+/// `input-stream.blocking-read`
+pub fn blocking_read(cx: &mut Cx<'_>, this: Handle<InputStream>, len: u64) -> StreamResult<Bytes> {
+    with_input(cx, this, |stream, host| stream.read(host, len).map(Bytes))
+}
+
+/// `input-stream.skip`
+pub fn skip(cx: &mut Cx<'_>, this: Handle<InputStream>, len: u64) -> StreamResult<u64> {
+    with_input(cx, this, |stream, host| Ok(stream.try_read(host, len)?.len() as u64))
+}
+
+/// `input-stream.blocking-skip`
+pub fn blocking_skip(cx: &mut Cx<'_>, this: Handle<InputStream>, len: u64) -> StreamResult<u64> {
+    with_input(cx, this, |stream, host| Ok(stream.read(host, len)?.len() as u64))
+}
+
+/// `input-stream.subscribe`
+pub fn subscribe_input(cx: &mut Cx<'_>, this: Handle<InputStream>) -> Result<Own<Pollable>, Error> {
+    cx.entry(this)?;
+    Ok(Own::child_of(Pollable::Input(this), this.rep()))
+}
+
+/// The most bytes of a blocking write.
+const MAX_BLOCKING_WRITE: usize = 4096;
+
+/// `output-stream.check-write`
+pub fn check_write(cx: &mut Cx<'_>, this: Handle<OutputStream>) -> StreamResult<u64> {
+    with_output(cx, this, |stream, host| Ok(stream.check_write(host)? as u64))
+}
+
+/// Whether a guest may write so much now: it has asked before.
+fn check_permit(cx: &mut Cx<'_>, this: Handle<OutputStream>, len: u64) -> Result<(), Error> {
+    let permitted = cx.entry(this)?.1.permitted();
+    if len > permitted as u64 {
+        return Err(Error::message(format!("write of {len} bytes exceeds the permitted {permitted}")));
+    }
+    Ok(())
+}
+
+fn check_blocking_write(len: u64) -> Result<(), Error> {
+    if len > MAX_BLOCKING_WRITE as u64 {
+        return Err(Error::message(format!(
+            "a blocking write of {len} bytes: at most {MAX_BLOCKING_WRITE} are allowed"
+        )));
+    }
+    Ok(())
+}
+
+/// `output-stream.write`
+pub fn write(cx: &mut Cx<'_>, this: Handle<OutputStream>, Bytes(bytes): Bytes) -> StreamResult<()> {
+    check_permit(cx, this, bytes.len() as u64)?;
+    with_output(cx, this, |stream, host| stream.write(host, bytes))
+}
+
+/// `output-stream.blocking-write-and-flush`
+pub fn blocking_write_and_flush(cx: &mut Cx<'_>, this: Handle<OutputStream>, Bytes(bytes): Bytes) -> StreamResult<()> {
+    check_blocking_write(bytes.len() as u64)?;
+    with_output(cx, this, |stream, host| stream.write_all(host, bytes))
+}
+
+/// `output-stream.flush`
+pub fn flush(cx: &mut Cx<'_>, this: Handle<OutputStream>) -> StreamResult<()> {
+    with_output(cx, this, OutputStream::start_flush)
+}
+
+/// `output-stream.blocking-flush`
+pub fn blocking_flush(cx: &mut Cx<'_>, this: Handle<OutputStream>) -> StreamResult<()> {
+    with_output(cx, this, OutputStream::flush)
+}
+
+/// `output-stream.subscribe`
+pub fn subscribe_output(cx: &mut Cx<'_>, this: Handle<OutputStream>) -> Result<Own<Pollable>, Error> {
+    cx.entry(this)?;
+    Ok(Own::child_of(Pollable::Output(this), this.rep()))
+}
+
+/// `output-stream.write-zeroes`
+pub fn write_zeroes(cx: &mut Cx<'_>, this: Handle<OutputStream>, len: u64) -> StreamResult<()> {
+    check_permit(cx, this, len)?;
+    // Fits: no more than was permitted.
+    with_output(cx, this, |stream, host| stream.write(host, vec![0; len as usize]))
+}
+
+/// `output-stream.blocking-write-zeroes-and-flush`
+pub fn blocking_write_zeroes_and_flush(cx: &mut Cx<'_>, this: Handle<OutputStream>, len: u64) -> StreamResult<()> {
+    check_blocking_write(len)?;
+    // Fits: it is small.
+    with_output(cx, this, |stream, host| stream.write_all(host, vec![0; len as usize]))
+}
+
+/// `output-stream.splice`
+pub fn splice(cx: &mut Cx<'_>, this: Handle<OutputStream>, source: Handle<InputStream>, len: u64) -> StreamResult<u64> {
+    let permitted = with_output(cx, this, OutputStream::check_write)?;
+    let bytes = with_input(cx, source, |stream, host| stream.try_read(host, len.min(permitted as u64)))?;
+    let count = bytes.len() as u64;
+    with_output(cx, this, |stream, host| stream.write(host, bytes))?;
+    Ok(count)
+}
+
+/// `output-stream.blocking-splice`
+pub fn blocking_splice(
+    cx: &mut Cx<'_>,
+    this: Handle<OutputStream>,
+    source: Handle<InputStream>,
+    len: u64,
+) -> StreamResult<u64> {
+    if len > 0 {
+        with_output(cx, this, OutputStream::wait)?;
+        with_input(cx, source, |stream, host| stream.wait(host))?;
+    }
+    splice(cx, this, source, len)
+}

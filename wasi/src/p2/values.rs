@@ -1,0 +1,199 @@
+//! Values of components as Rust's, and back.
+//!
+//! An import may have another type than the function that stands for it: whatever doesn't fit is an error that ends the guest.
+
+use super::call::{Cx, Error};
+use super::resources::{Entry, Handle};
+use ampoule_component::{ResourceHost, Val, ValRef};
+
+/// What a value can become.
+pub trait FromVal: Sized {
+    /// Takes it out of the value.
+    ///
+    /// # Errors
+    /// The value is another.
+    fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error>;
+}
+
+/// What can become a value, or nothing.
+pub trait IntoVal {
+    /// Makes the value. Of `()`, there is none.
+    ///
+    /// # Errors
+    /// What ends the guest: there is no place for a resource.
+    fn into_val(self, cx: &mut Cx<'_>) -> Result<Option<Val>, Error>;
+}
+
+#[cold]
+pub(super) fn wrong_type(expected: &str) -> Error {
+    Error::message(format!("the import has another type than the function: expected {expected}"))
+}
+
+macro_rules! scalars {
+    ($($ty:ident $kind:ident;)*) => {$(
+        impl FromVal for $ty {
+            fn from_val(_: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+                match val.get() {
+                    ValRef::$kind(value) => Ok(value),
+                    _ => Err(wrong_type(stringify!($ty))),
+                }
+            }
+        }
+
+        impl IntoVal for $ty {
+            fn into_val(self, _: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+                Ok(Some(Val::from(self)))
+            }
+        }
+    )*};
+}
+
+scalars! {
+    bool Bool;
+    u8 U8;
+    u32 U32;
+    u64 U64;
+}
+
+impl FromVal for String {
+    fn from_val(_: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        let mut text = val.take_string().ok_or_else(|| wrong_type("string"))?;
+        String::from_utf8(text.take().into_vec()).map_err(|_| wrong_type("string"))
+    }
+}
+
+impl IntoVal for String {
+    fn into_val(self, _: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+        Ok(Some(Val::from(self)))
+    }
+}
+
+/// A `list<u8>`.
+#[derive(Debug)]
+pub struct Bytes(pub Vec<u8>);
+
+impl FromVal for Bytes {
+    fn from_val(_: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        let mut bytes = val.take_string().ok_or_else(|| wrong_type("list<u8>"))?;
+        Ok(Self(bytes.take().into_vec()))
+    }
+}
+
+impl IntoVal for Bytes {
+    fn into_val(self, _: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+        Ok(Some(Val::bytes(self.0)))
+    }
+}
+
+/// A borrowed handle.
+impl<T: Entry> FromVal for Handle<T> {
+    fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        match val.get() {
+            ValRef::Resource(Some(any)) if !any.owned() => {
+                let host = ResourceHost::from_any(any, cx.store())?;
+                if host.ty == T::TYPE { Ok(Handle::new(host.rep)) } else { Err(wrong_type(T::NAME)) }
+            }
+            _ => Err(wrong_type(T::NAME)),
+        }
+    }
+}
+
+/// A list of anything but bytes, which are [`Bytes`].
+impl<T: Entry> FromVal for Vec<Handle<T>> {
+    fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        let ValRef::List(elements) = val.get() else { return Err(wrong_type("list")) };
+        elements.iter().map(|element| Handle::from_val(cx, &mut element.clone())).collect()
+    }
+}
+
+impl IntoVal for () {
+    fn into_val(self, _: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+        Ok(None)
+    }
+}
+
+/// The value of what isn't `()`.
+pub(super) fn val_of(value: impl IntoVal, cx: &mut Cx<'_>) -> Result<Val, Error> {
+    Ok(value.into_val(cx)?.unwrap_or_default())
+}
+
+impl<T: IntoVal> IntoVal for Vec<T> {
+    fn into_val(self, cx: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+        let elements = self.into_iter().map(|element| val_of(element, cx)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Val::list(elements)))
+    }
+}
+
+impl<T: IntoVal> IntoVal for Option<T> {
+    fn into_val(self, cx: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+        let some = self.map(|value| val_of(value, cx)).transpose()?;
+        Ok(Some(Val::option(some)))
+    }
+}
+
+impl<A: IntoVal, B: IntoVal> IntoVal for (A, B) {
+    fn into_val(self, cx: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+        Ok(Some(Val::tuple(vec![val_of(self.0, cx)?, val_of(self.1, cx)?])))
+    }
+}
+
+impl<A: IntoVal, B: IntoVal, C: IntoVal> IntoVal for (A, B, C) {
+    fn into_val(self, cx: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+        Ok(Some(Val::tuple(vec![val_of(self.0, cx)?, val_of(self.1, cx)?, val_of(self.2, cx)?])))
+    }
+}
+
+/// `result` without values.
+impl FromVal for Result<(), ()> {
+    fn from_val(_: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        match val.get() {
+            ValRef::Ok(None) => Ok(Ok(())),
+            ValRef::Err(None) => Ok(Err(())),
+            _ => Err(wrong_type("result")),
+        }
+    }
+}
+
+/// Declares an `enum` of the WIT texts: each case with its name there.
+macro_rules! wit_enum {
+    ($(#[$doc:meta])* $name:ident { $($case:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)] // The WIT text documents each.
+        pub enum $name {
+            $($case,)*
+        }
+
+        impl $name {
+            /// The name in the WIT text.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$case => $text,)*
+                }
+            }
+        }
+
+        impl $crate::p2::values::IntoVal for $name {
+            fn into_val(self, _: &mut $crate::p2::call::Cx<'_>) -> Result<Option<ampoule_component::Val>, $crate::p2::call::Error> {
+                Ok(Some(ampoule_component::Val::enumeration(self.name())))
+            }
+        }
+
+        impl $crate::p2::values::FromVal for $name {
+            fn from_val(
+                _: &mut $crate::p2::call::Cx<'_>,
+                val: &mut ampoule_component::Val,
+            ) -> Result<Self, $crate::p2::call::Error> {
+                let ampoule_component::ValRef::Enum(name) = val.get() else {
+                    return Err($crate::p2::values::wrong_type(stringify!($name)));
+                };
+                [$(Self::$case),*]
+                    .into_iter()
+                    .find(|case| case.name().as_bytes() == name)
+                    .ok_or_else(|| $crate::p2::values::wrong_type(stringify!($name)))
+            }
+        }
+    };
+}
+#[allow(unused_imports)] // By the packages that have some.
+pub(crate) use wit_enum;
