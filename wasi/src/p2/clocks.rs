@@ -3,9 +3,9 @@
 use super::call::{Cx, Error};
 use super::io::Pollable;
 use super::resources::Own;
-use super::values::IntoVal;
+use super::values::{FromVal, IntoVal, wrong_type};
 use crate::host::clocks::Clock;
-use ampoule_component::Val;
+use ampoule_component::{Val, ValRef};
 
 /// `datetime`: a time, or a length of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,22 @@ impl Datetime {
     pub fn of_nanoseconds(nanoseconds: u64) -> Self {
         // Fits: less than a second.
         Self { seconds: nanoseconds / SECOND, nanoseconds: (nanoseconds % SECOND) as u32 }
+    }
+
+    /// How many nanoseconds it is; `None` where those are too many.
+    pub fn nanoseconds(self) -> Option<u64> {
+        self.seconds.checked_mul(SECOND)?.checked_add(u64::from(self.nanoseconds))
+    }
+}
+
+impl FromVal for Datetime {
+    fn from_val(_: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        if let ValRef::Record([seconds, nanoseconds]) = val.get()
+            && let (ValRef::U64(seconds), ValRef::U32(nanoseconds)) = (seconds.val.get(), nanoseconds.val.get())
+        {
+            return Ok(Self { seconds, nanoseconds });
+        }
+        Err(wrong_type("datetime"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The functions of 0.2, as one table: interface, name and code of each.
 
 use super::call::{Function, Typed};
-use super::{cli, clocks, io, random};
+use super::{cli, clocks, filesystem, io, random};
 
 /// A row: the code is a Rust function whose types say those of the WIT text.
 macro_rules! row {
@@ -54,4 +54,34 @@ pub static FUNCTIONS: &[Function] = &[
     row!("wasi:clocks/monotonic-clock", "subscribe-duration", clocks::subscribe_duration),
     row!("wasi:clocks/wall-clock", "now", clocks::wall_now),
     row!("wasi:clocks/wall-clock", "resolution", clocks::wall_resolution),
+    row!("wasi:filesystem/types", "[method]descriptor.read-via-stream", filesystem::read_via_stream),
+    row!("wasi:filesystem/types", "[method]descriptor.write-via-stream", filesystem::write_via_stream),
+    row!("wasi:filesystem/types", "[method]descriptor.append-via-stream", filesystem::append_via_stream),
+    row!("wasi:filesystem/types", "[method]descriptor.advise", filesystem::advise),
+    row!("wasi:filesystem/types", "[method]descriptor.sync-data", filesystem::sync_data),
+    row!("wasi:filesystem/types", "[method]descriptor.get-flags", filesystem::get_flags),
+    row!("wasi:filesystem/types", "[method]descriptor.get-type", filesystem::get_type),
+    row!("wasi:filesystem/types", "[method]descriptor.set-size", filesystem::set_size),
+    row!("wasi:filesystem/types", "[method]descriptor.set-times", filesystem::set_times),
+    row!("wasi:filesystem/types", "[method]descriptor.read", filesystem::read),
+    row!("wasi:filesystem/types", "[method]descriptor.write", filesystem::write),
+    row!("wasi:filesystem/types", "[method]descriptor.read-directory", filesystem::read_directory),
+    row!("wasi:filesystem/types", "[method]descriptor.sync", filesystem::sync),
+    row!("wasi:filesystem/types", "[method]descriptor.create-directory-at", filesystem::create_directory_at),
+    row!("wasi:filesystem/types", "[method]descriptor.stat", filesystem::stat),
+    row!("wasi:filesystem/types", "[method]descriptor.stat-at", filesystem::stat_at),
+    row!("wasi:filesystem/types", "[method]descriptor.set-times-at", filesystem::set_times_at),
+    row!("wasi:filesystem/types", "[method]descriptor.link-at", filesystem::link_at),
+    row!("wasi:filesystem/types", "[method]descriptor.open-at", filesystem::open_at),
+    row!("wasi:filesystem/types", "[method]descriptor.readlink-at", filesystem::readlink_at),
+    row!("wasi:filesystem/types", "[method]descriptor.remove-directory-at", filesystem::remove_directory_at),
+    row!("wasi:filesystem/types", "[method]descriptor.rename-at", filesystem::rename_at),
+    row!("wasi:filesystem/types", "[method]descriptor.symlink-at", filesystem::symlink_at),
+    row!("wasi:filesystem/types", "[method]descriptor.unlink-file-at", filesystem::unlink_file_at),
+    row!("wasi:filesystem/types", "[method]descriptor.is-same-object", filesystem::is_same_object),
+    row!("wasi:filesystem/types", "[method]descriptor.metadata-hash", filesystem::metadata_hash),
+    row!("wasi:filesystem/types", "[method]descriptor.metadata-hash-at", filesystem::metadata_hash_at),
+    row!("wasi:filesystem/types", "[method]directory-entry-stream.read-directory-entry", filesystem::read_directory_entry),
+    row!("wasi:filesystem/types", "filesystem-error-code", filesystem::filesystem_error_code),
+    row!("wasi:filesystem/preopens", "get-directories", filesystem::get_directories),
 ];

@@ -14,6 +14,7 @@
 pub mod call;
 pub mod cli;
 pub mod clocks;
+pub mod filesystem;
 pub mod functions;
 pub mod io;
 pub mod linker;

@@ -4,6 +4,7 @@
 //! a descriptor of the host by the budget of descriptors besides.
 
 use super::call::{Cx, Error};
+use super::filesystem::{Descriptor, DirectoryEntryStream};
 use super::io::{IoError, Pollable};
 use crate::host::Host;
 use crate::host::input::InputStream;
@@ -96,6 +97,8 @@ resources! {
     Pollable = "wasi:io/poll" "pollable",
     InputStream = "wasi:io/streams" "input-stream",
     OutputStream = "wasi:io/streams" "output-stream",
+    Descriptor = "wasi:filesystem/types" "descriptor",
+    DirectoryEntryStream = "wasi:filesystem/types" "directory-entry-stream",
     TerminalInput = "wasi:cli/terminal-input" "terminal-input",
     TerminalOutput = "wasi:cli/terminal-output" "terminal-output",
 }

@@ -195,5 +195,4 @@ macro_rules! wit_enum {
         }
     };
 }
-#[allow(unused_imports)] // By the packages that have some.
 pub(crate) use wit_enum;

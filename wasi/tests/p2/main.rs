@@ -1,6 +1,7 @@
 //! WASI 0.2 as components meet it.
 
 mod io;
+mod filesystem;
 mod support;
 
 use ampoule::Engine;

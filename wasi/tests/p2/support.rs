@@ -163,24 +163,24 @@ impl Type {
         }
     }
 
-    /// Its text; names and resources stand for `$prefix-name`.
-    fn text(&self, prefix: &str) -> String {
-        let maybe = |ty: &Option<Box<Type>>| ty.as_ref().map(|ty| ty.text(prefix));
+    /// Its text; resources and other names stand for `$prefix-name`, each with its prefix.
+    fn text(&self, prefix: &str, names: &str) -> String {
+        let maybe = |ty: &Option<Box<Type>>| ty.as_ref().map(|ty| ty.text(prefix, names));
         match self {
             Type::Scalar(name, _) => (*name).to_owned(),
             Type::String => "string".to_owned(),
-            Type::List(ty) => format!("(list {})", ty.text(prefix)),
+            Type::List(ty) => format!("(list {})", ty.text(prefix, names)),
             Type::Tuple(types) => {
-                format!("(tuple {})", types.iter().map(|ty| ty.text(prefix)).collect::<Vec<_>>().join(" "))
+                format!("(tuple {})", types.iter().map(|ty| ty.text(prefix, names)).collect::<Vec<_>>().join(" "))
             }
-            Type::Option(ty) => format!("(option {})", ty.text(prefix)),
+            Type::Option(ty) => format!("(option {})", ty.text(prefix, names)),
             Type::Result(ok, err) => {
                 let err = maybe(err).map(|err| format!("(error {err})"));
                 format!("(result {} {})", maybe(ok).unwrap_or_default(), err.unwrap_or_default())
             }
             Type::Own(name) => format!("(own ${prefix}{name})"),
             Type::Borrow(name) => format!("(borrow ${prefix}{name})"),
-            Type::Named(name, _) => format!("${prefix}{name}"),
+            Type::Named(name, _) => format!("${names}{name}"),
         }
     }
 }
@@ -195,7 +195,7 @@ impl Body {
         };
         let mut text = format!("({kind}");
         for (name, ty) in cases {
-            let ty = ty.as_ref().map(|ty| ty.text("in-")).unwrap_or_default();
+            let ty = ty.as_ref().map(|ty| ty.text("in-", "in-")).unwrap_or_default();
             match item {
                 "" => write!(text, " \"{name}\"").unwrap(),
                 item => write!(text, " ({item} \"{name}\" {ty})").unwrap(),
@@ -215,8 +215,8 @@ struct Interface {
     name: String,
     /// Text that declares its types, within.
     types: String,
-    /// Names of types that it declares, resources and others.
-    declared: Vec<String>,
+    /// Names of types that it declares, and whether they are resources.
+    declared: Vec<(String, bool)>,
     functions: Vec<Function>,
 }
 
@@ -236,7 +236,7 @@ fn interfaces() -> Vec<Interface> {
             "resource" => {
                 let latest = latest.as_mut().unwrap();
                 writeln!(latest.types, "(export \"{rest}\" (type $in-{rest} (sub resource)))").unwrap();
-                latest.declared.push(rest.to_owned());
+                latest.declared.push((rest.to_owned(), true));
             }
             "use" => {
                 let latest = latest.as_mut().unwrap();
@@ -249,7 +249,7 @@ fn interfaces() -> Vec<Interface> {
                 let body = Parser { text: body, types: &types }.body();
                 writeln!(latest.types, "(type $of-{name} {})", body.text()).unwrap();
                 writeln!(latest.types, "(export \"{name}\" (type $in-{name} (eq $of-{name})))").unwrap();
-                latest.declared.push(name.to_owned());
+                latest.declared.push((name.to_owned(), false));
                 types.insert(name.to_owned(), Type::Named(name.to_owned(), body.into()));
             }
             _ => {
@@ -291,15 +291,18 @@ fn text() -> &'static str {
                     .enumerate()
                     .map(|(index, ty)| {
                         let name = if index == 0 && function.name.starts_with("[method]") { "self".into() } else { format!("p{index}") };
-                        format!("(param \"{name}\" {})", ty.text("in-"))
+                        format!("(param \"{name}\" {})", ty.text("in-", "in-"))
                     })
                     .collect();
-                let result = function.result.as_ref().map(|ty| format!("(result {})", ty.text("in-"))).unwrap_or_default();
+                let result = function.result.as_ref().map(|ty| format!("(result {})", ty.text("in-", "in-"))).unwrap_or_default();
                 writeln!(imports, "(export \"{}\" (func {params} {result}))", function.name).unwrap();
             }
             imports.push_str("))\n");
-            for name in &interface.declared {
-                writeln!(imports, "(alias export $i{number} \"{name}\" (type ${name}))").unwrap();
+            // Interfaces have types of the same name, resources apart.
+            let names = format!("of{number}-");
+            for (name, is_resource) in &interface.declared {
+                let prefix = if *is_resource { "" } else { &*names };
+                writeln!(imports, "(alias export $i{number} \"{name}\" (type ${prefix}{name}))").unwrap();
             }
             for function in &interface.functions {
                 let f = count;
@@ -362,9 +365,9 @@ fn text() -> &'static str {
                     .params
                     .iter()
                     .enumerate()
-                    .map(|(index, ty)| format!("(param \"p{index}\" {})", ty.text("")))
+                    .map(|(index, ty)| format!("(param \"p{index}\" {})", ty.text("", &names)))
                     .collect();
-                let result = function.result.as_ref().map(|ty| format!("(result {})", ty.text(""))).unwrap_or_default();
+                let result = function.result.as_ref().map(|ty| format!("(result {})", ty.text("", &names))).unwrap_or_default();
                 writeln!(
                     lifted,
                     "(func (export \"f{f}\") {params} {result}
