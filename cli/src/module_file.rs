@@ -2,6 +2,7 @@
 
 use ampoule::module::artifact::is_artifact;
 use ampoule::{Config, Engine, Features, Module};
+use ampoule_component::Component;
 use anyhow::{Context, Result, anyhow, ensure};
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,19 @@ impl ModuleFile {
             Form::Artifact => unsafe { Module::deserialize_file(engine, &self.path) },
         };
         self.named(module)
+    }
+
+    /// The component, where it is one.
+    ///
+    /// # Errors
+    /// Where it is invalid; names the file.
+    pub fn component(&self, engine: &Engine) -> Result<Option<Component>> {
+        match &self.form {
+            Form::Binary(bytes) if wasmparser::Parser::is_component(bytes) => {
+                self.named(Component::new(engine, bytes)).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Puts the file's name before an error.

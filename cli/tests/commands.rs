@@ -605,3 +605,104 @@ fn compile_says_what_it_cannot_do() {
     let error = folder.fails(1, &["compile", "-o", unwritable.to_str().unwrap(), "math.wat"]);
     assert_contains(&error, &["absent/out", "No such file"]);
 }
+
+/// A component that writes to standard output what it gets as its second argument, and ends as `end` says.
+fn hello_component(end: &str) -> String {
+    format!(
+        r#"(component
+        (import "wasi:io/error@0.2.3" (instance $error (export "error" (type (sub resource)))))
+        (alias export $error "error" (type $error))
+        (import "wasi:io/streams@0.2.3" (instance $streams
+            (export "output-stream" (type $output-stream (sub resource)))
+            (alias outer 1 $error (type $error'))
+            (export "error" (type $error (eq $error')))
+            (type $stream-error' (variant (case "last-operation-failed" (own $error)) (case "closed")))
+            (export "stream-error" (type $stream-error (eq $stream-error')))
+            (export "[method]output-stream.blocking-write-and-flush" (func
+                (param "self" (borrow $output-stream)) (param "contents" (list u8))
+                (result (result (error $stream-error)))))))
+        (alias export $streams "output-stream" (type $output-stream))
+        (import "wasi:cli/stdout@0.2.3" (instance $stdout
+            (alias outer 1 $output-stream (type $output-stream'))
+            (export "output-stream" (type $output-stream (eq $output-stream')))
+            (export "get-stdout" (func (result (own $output-stream))))))
+        (import "wasi:cli/environment@0.2.3" (instance $environment
+            (export "get-arguments" (func (result (list string))))))
+        (import "wasi:cli/exit@0.2.3" (instance $exit (export "exit" (func (param "status" (result))))))
+        (core module $libc
+            (memory (export "memory") 1)
+            (global $next (mut i32) (i32.const 1024))
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+                (global.set $next (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+                (global.get $next)
+                (global.set $next (i32.add (global.get $next) (local.get 3)))))
+        (core instance $libc (instantiate $libc))
+        (alias core export $libc "memory" (core memory $memory))
+        (core func $get-stdout (canon lower (func $stdout "get-stdout")))
+        (core func $get-arguments (canon lower (func $environment "get-arguments")
+            (memory $memory) (realloc (core func $libc "realloc"))))
+        (core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush") (memory $memory)))
+        (core func $exit (canon lower (func $exit "exit")))
+        (core module $main
+            (import "" "get-stdout" (func $get-stdout (result i32)))
+            (import "" "get-arguments" (func $get-arguments (param i32)))
+            (import "" "write" (func $write (param i32 i32 i32 i32)))
+            (import "" "exit" (func $exit (param i32)))
+            (import "libc" "memory" (memory 1))
+            (func (export "run") (result i32)
+                (local $arg i32)
+                (call $get-arguments (i32.const 0))
+                (local.set $arg (i32.add (i32.load (i32.const 0)) (i32.const 8)))
+                (call $write
+                    (call $get-stdout) (i32.load (local.get $arg)) (i32.load offset=4 (local.get $arg)) (i32.const 16))
+                {end}))
+        (core instance $main (instantiate $main
+            (with "" (instance
+                (export "get-stdout" (func $get-stdout))
+                (export "get-arguments" (func $get-arguments))
+                (export "write" (func $write))
+                (export "exit" (func $exit))))
+            (with "libc" (instance $libc))))
+        (func $run (result (result)) (canon lift (core func $main "run")))
+        (instance $run (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.3" (instance $run)))"#
+    )
+}
+
+#[test]
+fn a_component_runs_as_a_command_of_any_version_of_wasi_0_2() {
+    let folder = Folder::with(&[
+        ("ok.wat", &hello_component("(i32.const 0)")),
+        ("err.wat", &hello_component("(i32.const 1)")),
+        ("exit.wat", &hello_component("(call $exit (i32.const 1)) unreachable")),
+        ("exit-ok.wat", &hello_component("(call $exit (i32.const 0)) unreachable")),
+        ("trap.wat", &hello_component("unreachable")),
+        ("none.wat", "(component)"),
+    ]);
+    assert_eq!(folder.succeeds(&["run", "ok.wat", "hello"]), "hello");
+    assert_eq!(folder.succeeds(&["run", "exit-ok.wat", "hello"]), "hello");
+    assert_eq!(folder.fails(1, &["run", "err.wat", "hello"]), "");
+    assert_eq!(folder.fails(1, &["run", "exit.wat", "hello"]), "");
+    assert_contains(&folder.fails(134, &["run", "trap.wat", "hello"]), &["unreachable"]);
+    assert_contains(&folder.fails(1, &["run", "none.wat"]), &["none.wat", "wasi:cli/run@0.2"]);
+}
+
+/// Components that C programs were compiled to, where a folder of such is beside this one.
+#[test]
+fn components_of_c_programs_run() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/components");
+    if !samples.is_dir() {
+        return note_skipped("components of C programs run: there is no folder of samples");
+    }
+    let folder = Folder::with(&[]);
+    let sample = |name: &str| samples.join(name).to_str().unwrap().to_owned();
+    assert_eq!(folder.succeeds(&["run", &sample("hello-c.wasm"), "you"]), "hello from C 2 you\n");
+    assert_eq!(folder.succeeds(&["run", &sample("composed.wasm")]), "2+3=5\njoin=foobär\ncounter=22\n");
+}
+
+fn note_skipped(line: &str) {
+    if let Some(list) = std::env::var_os("AMPOULE_SKIPPED") {
+        let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
+        std::io::Write::write_all(&mut list, format!("{line}\n").as_bytes()).unwrap();
+    }
+}

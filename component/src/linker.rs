@@ -121,9 +121,9 @@ impl Linker {
         for (name, ty) in &component.ty().imports {
             match self.root.items.find(name) {
                 None => return Err(missing(ty.kind(), name)),
-                Some(item) => {
-                    item.check(ty, &mut known).map_err(|why| Error::message(format!("{}: {why}", missing(ty.kind(), name))))?
-                }
+                Some(item) => item
+                    .check(ty, &mut known)
+                    .map_err(|why| Error::message(format!("{}: {why}", missing(ty.kind(), name))))?,
             }
         }
         Ok(())

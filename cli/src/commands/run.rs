@@ -1,9 +1,10 @@
-//! `ampoule run`: runs a module, by default as a WASI command.
+//! `ampoule run`: runs a module or a component, by default as a WASI command.
 
 use crate::module_file::{ModuleFile, base_config};
 use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, parse_duration};
-use ampoule::{Engine, Error, Func, Instance, Linker, Store, Val, ValType};
+use ampoule::{Engine, Error, Func, Instance, Linker, Module, Store, Val, ValType};
+use ampoule_component::{Component, ValRef};
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::ffi::{OsStr, OsString};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 /// What a shell reports of a program that aborted.
 const TRAP_STATUS: u8 = 134;
 
-/// Runs a module. It reaches standard input and output, and of the rest what is given to it here.
+/// Runs a module or component. It reaches standard input and output, and of the rest what is given to it here.
 ///
 /// What stands behind FILE belongs to the guest, options too.
 #[derive(clap::Args)]
@@ -55,7 +56,8 @@ impl Args {
         config.shared_memory = true;
         let engine = Engine::new(&config)?;
         let file = ModuleFile::read(self.file())?;
-        let module = file.load(&engine)?;
+        let component = file.component(&engine)?;
+        let module = if component.is_none() { Some(file.load(&engine)?) } else { None };
 
         let mut store = Store::new(&engine);
         store.limits_mut().memory_size = self.max_memory;
@@ -73,18 +75,38 @@ impl Args {
                 engine.increment_epoch();
             });
         }
+        let result = match (component, module) {
+            (Some(component), _) => self.run_component(&mut store, &component),
+            (_, Some(module)) => self.run_module(&mut store, &module),
+            _ => unreachable!("it is the one or the other"),
+        };
+        result.or_else(|error| exit_code(self.file(), error))
+    }
+
+    fn run_module(&self, store: &mut Store, module: &Module) -> Result<ExitCode> {
         let mut linker = Linker::new(store.engine());
         ampoule_wasi::p1::add_to_linker(&mut linker)?;
-
-        let result = linker.instantiate(&mut store, &module).map_err(anyhow::Error::from);
-        let result = result.and_then(|instance| match &self.invoke {
-            Some(name) => invoke(&mut store, &instance, name, &self.args()?),
-            None => run_command(&mut store, &instance),
-        });
-        match result {
-            Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error) => exit_code(self.file(), error),
+        let instance = linker.instantiate(store, module)?;
+        match &self.invoke {
+            Some(name) => invoke(store, &instance, name, &self.args()?)?,
+            None => run_command(store, &instance)?,
         }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn run_component(&self, store: &mut Store, component: &Component) -> Result<ExitCode> {
+        ensure!(self.invoke.is_none(), "--invoke: functions of components can't be called from the command line");
+        let mut linker = ampoule_component::Linker::new(store.engine());
+        ampoule_wasi::p2::add_to_linker(&mut linker)?;
+        // Of any version of 0.2.
+        let run = component.get_export_index(None, RUN).and_then(|run| component.get_export_index(Some(&run), "run"));
+        let run = run.with_context(|| format!("the component exports no `{RUN}`"))?;
+        let instance = linker.instantiate(store, component)?;
+        let run = instance.get_func_at(store, &run)?.with_context(|| format!("`run` of `{RUN}` is no function"))?;
+        let mut results = [ampoule_component::Val::default()];
+        run.call(store, &[], &mut results)?;
+        let succeeded = matches!(results[0].get(), ValRef::Ok(_));
+        Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn file(&self) -> &Path {
@@ -118,6 +140,9 @@ impl Args {
         Ok(wasi)
     }
 }
+
+/// What a command exports.
+const RUN: &str = "wasi:cli/run@0.2.0";
 
 fn variable(text: &str) -> Result<(String, String)> {
     if let Some((name, value)) = text.split_once('=') {

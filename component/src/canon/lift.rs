@@ -143,9 +143,7 @@ impl<'a> Lift<'a> {
             ValType::F64 => Val::scalar(Kind::F64, u64::from_le_bytes(self.bytes(at))),
             ValType::Char => Val::from(character(self.u32_at(at))?),
             ValType::String => self.string(self.u32_at(at), self.u32_at(at + 4))?,
-            ValType::List(list) => {
-                self.list_val(&list.element, self.u32_at(at), self.u32_at(at + 4))?
-            }
+            ValType::List(list) => self.list_val(&list.element, self.u32_at(at), self.u32_at(at + 4))?,
             ValType::Map(_) => self.map(ty, self.u32_at(at), self.u32_at(at + 4))?,
             ValType::Record(record) => {
                 self.count(record.fields.len() * size_of::<crate::val::FieldVal>())?;

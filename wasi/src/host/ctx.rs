@@ -3,6 +3,7 @@
 use super::clocks::Clocks;
 use super::dir::{DirPerms, OpenDir};
 use super::file::FilePerms;
+use super::net::Network;
 use super::output::Pending;
 use super::random::Random;
 use super::stdio::{HostStream, Output, OutputCallback, Stdin};
@@ -71,15 +72,6 @@ pub struct WasiConfig {
     max_fds: Option<usize>,
     interrupt: Option<InterruptCheck>,
     network: Network,
-}
-
-/// What a guest may do with the host's network. No call that there is needs it yet; it is kept for those that will.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Network {
-    /// Whether sockets may be opened.
-    pub sockets: bool,
-    /// Whether addresses of host names may be looked up.
-    pub name_lookup: bool,
 }
 
 impl WasiConfig {

@@ -495,9 +495,7 @@ pub fn read(cx: &mut Cx<'_>, this: This, length: u64, offset: u64) -> FileResult
 
 /// `descriptor.write`
 pub fn write(cx: &mut Cx<'_>, this: This, Bytes(mut bytes): Bytes, offset: u64) -> FileResult<u64> {
-    with_file(cx, this, |file, host| {
-        Ok(file.write_at(&mut IoVecs::over(&mut bytes), offset, &mut host.waiter)? as u64)
-    })
+    with_file(cx, this, |file, host| Ok(file.write_at(&mut IoVecs::over(&mut bytes), offset, &mut host.waiter)? as u64))
 }
 
 /// `descriptor.create-directory-at`
@@ -675,10 +673,7 @@ pub fn read_directory(cx: &mut Cx<'_>, this: This) -> FileResult<Own<DirectoryEn
 }
 
 /// `directory-entry-stream.read-directory-entry`
-pub fn read_directory_entry(
-    cx: &mut Cx<'_>,
-    this: Handle<DirectoryEntryStream>,
-) -> FileResult<Option<DirectoryEntry>> {
+pub fn read_directory_entry(cx: &mut Cx<'_>, this: Handle<DirectoryEntryStream>) -> FileResult<Option<DirectoryEntry>> {
     let (host, DirectoryEntryStream { dir, next, batch }) = cx.entry(this)?;
     if batch.is_empty() {
         dir.read_entries::<host::Error>(*next, &mut host.waiter, |entry| {

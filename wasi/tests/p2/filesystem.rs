@@ -258,9 +258,19 @@ fn nothing_leads_out_of_a_preopen() {
     let by_parent = format!("../{outside_name}/secret");
     let by_link = format!("up/{outside_name}/secret");
     let absolute = outside.path().join("secret").to_str().unwrap().to_owned();
-    for path in
-        [&*by_parent, &*by_link, &*absolute, "dir-link/secret", "file-link", "dir-link/", "up/", "..", "../", "/", "up/.."]
-    {
+    for path in [
+        &*by_parent,
+        &*by_link,
+        &*absolute,
+        "dir-link/secret",
+        "file-link",
+        "dir-link/",
+        "up/",
+        "..",
+        "../",
+        "/",
+        "up/..",
+    ] {
         for (open, flags) in [
             (&[][..], &["read"][..]),
             (&["directory"], &["read"]),
@@ -316,9 +326,12 @@ fn a_slash_at_the_end_means_a_directory() {
 #[test]
 fn paths_that_are_none_are_refused() {
     let mut files = files();
-    for (path, code) in
-        [("", "no-entry"), ("a\0b", "invalid"), (&*"x".repeat(4096), "name-too-long"), (&*"x".repeat(300), "name-too-long")]
-    {
+    for (path, code) in [
+        ("", "no-entry"),
+        ("a\0b", "invalid"),
+        (&*"x".repeat(4096), "name-too-long"),
+        (&*"x".repeat(300), "name-too-long"),
+    ] {
         assert_eq!(files.open_with(path, true, &["create"], &["write"]), error(code));
         assert_eq!(files.root("create-directory-at", &[Val::from(path)]), error(code));
         assert_eq!(files.stat(path, true).err(), error(code).err());

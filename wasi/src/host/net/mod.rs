@@ -1,0 +1,125 @@
+//! The network of the host, as far as the embedder lets a guest use it.
+//!
+//! [`connection`] is a TCP socket and, once it is connected, a pair of streams of bytes; [`udp`] sends and receives datagrams;
+//! [`lookup`] finds addresses of names. Nothing here waits: each says with [`super::poll::Readiness`] when to try again.
+
+pub mod connection;
+pub mod lookup;
+pub mod udp;
+
+pub use connection::Connection;
+pub use lookup::Lookup;
+pub use udp::UdpSocket;
+
+use super::error::Error;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use std::net::SocketAddr;
+
+/// What a guest may do with the host's network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Network {
+    /// Whether sockets may be opened.
+    pub sockets: bool,
+    /// Whether addresses of host names may be looked up.
+    pub name_lookup: bool,
+}
+
+/// Which kind of addresses a socket has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// 32 bits.
+    Ipv4,
+    /// 128 bits.
+    Ipv6,
+}
+
+impl Family {
+    /// That of an address.
+    pub fn of(address: &SocketAddr) -> Self {
+        if address.is_ipv4() { Self::Ipv4 } else { Self::Ipv6 }
+    }
+}
+
+/// A socket in nonblocking mode.
+fn socket(network: Network, family: Family, ty: SocketType) -> Result<OwnedFd, Error> {
+    if !network.sockets {
+        return Err(Error::NotPermitted);
+    }
+    let domain = if family == Family::Ipv4 { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket_with(domain, ty, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    if family == Family::Ipv6 {
+        // An IPv4 address in an IPv6 one would be a way around what filters addresses.
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    Ok(socket)
+}
+
+fn local_address(socket: impl AsFd) -> Result<SocketAddr, Error> {
+    Ok(SocketAddr::try_from(rustix::net::getsockname(socket)?).map_err(|_| Errno::AFNOSUPPORT)?)
+}
+
+/// How many hops what a socket sends may take.
+///
+/// # Errors
+/// What the host says.
+pub fn hop_limit(socket: impl AsFd, family: Family) -> Result<u8, Error> {
+    Ok(match family {
+        Family::Ipv4 => u8::try_from(sockopt::ip_ttl(socket)?).unwrap_or(u8::MAX),
+        Family::Ipv6 => sockopt::ipv6_unicast_hops(socket)?,
+    })
+}
+
+/// Sets how many hops what a socket sends may take.
+///
+/// # Errors
+/// `INVAL` for none, or what the host says.
+pub fn set_hop_limit(socket: impl AsFd, family: Family, hops: u8) -> Result<(), Error> {
+    if hops == 0 {
+        return Err(Errno::INVAL.into());
+    }
+    match family {
+        Family::Ipv4 => sockopt::set_ip_ttl(socket, hops.into())?,
+        Family::Ipv6 => sockopt::set_ipv6_unicast_hops(socket, Some(hops))?,
+    }
+    Ok(())
+}
+
+/// A direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // The names say it.
+pub enum Buffer {
+    Receive,
+    Send,
+}
+
+/// How many bytes the host buffers for a socket.
+///
+/// # Errors
+/// What the host says.
+pub fn buffer_size(socket: impl AsFd, buffer: Buffer) -> Result<u64, Error> {
+    let doubled = match buffer {
+        Buffer::Receive => sockopt::socket_recv_buffer_size(socket)?,
+        Buffer::Send => sockopt::socket_send_buffer_size(socket)?,
+    };
+    // Linux reports twice what was set, to count its own needs.
+    Ok(doubled as u64 / 2)
+}
+
+/// Wishes that the host buffers so many bytes for a socket; it keeps its own bounds.
+///
+/// # Errors
+/// `INVAL` for none, or what the host says.
+pub fn set_buffer_size(socket: impl AsFd, buffer: Buffer, size: u64) -> Result<(), Error> {
+    if size == 0 {
+        return Err(Errno::INVAL.into());
+    }
+    // Twice that fits in an `int`.
+    let size = size.min(1 << 29) as usize;
+    match buffer {
+        Buffer::Receive => sockopt::set_socket_recv_buffer_size(socket, size)?,
+        Buffer::Send => sockopt::set_socket_send_buffer_size(socket, size)?,
+    }
+    Ok(())
+}
