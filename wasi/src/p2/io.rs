@@ -2,6 +2,7 @@
 
 use super::call::{Cx, Error, Fail};
 use super::resources::{Handle, Own, Resources};
+use super::sockets::{IncomingDatagramStream, OutgoingDatagramStream, ResolveAddressStream, TcpSocket, UdpSocketEntry};
 use super::values::{Bytes, IntoVal, val_of};
 use crate::host::clocks::Clock;
 use crate::host::input::{self, InputStream, Source};
@@ -43,6 +44,16 @@ pub enum Pollable {
     Input(Handle<InputStream>),
     /// Something to write.
     Output(Handle<OutputStream>),
+    /// A connection made or asked for.
+    Tcp(Handle<TcpSocket>),
+    /// Datagrams.
+    Udp(Handle<UdpSocketEntry>),
+    /// Datagrams to receive.
+    Incoming(Handle<IncomingDatagramStream>),
+    /// Datagrams that may be sent.
+    Outgoing(Handle<OutgoingDatagramStream>),
+    /// Addresses found.
+    Lookup(Handle<ResolveAddressStream>),
 }
 
 impl Pollable {
@@ -51,6 +62,11 @@ impl Pollable {
             Self::Time(deadline) => Interest::Time { clock: Clock::Monotonic, deadline },
             Self::Input(stream) => Interest::Read(resources.get(stream)?.readiness(host)),
             Self::Output(stream) => Interest::Write(resources.get(stream)?.readiness(host)),
+            Self::Tcp(socket) => resources.get(socket)?.interest(),
+            Self::Udp(socket) => Interest::Write(resources.get(socket)?.readiness()),
+            Self::Incoming(stream) => Interest::Read(resources.get(stream)?.readiness()),
+            Self::Outgoing(stream) => Interest::Write(resources.get(stream)?.readiness()),
+            Self::Lookup(stream) => Interest::Read(resources.get(stream)?.readiness()),
         })
     }
 }
@@ -76,6 +92,10 @@ fn wait_for(cx: &mut Cx<'_>, pollables: &[Pollable], only_look: bool) -> Result<
 /// `pollable.ready`
 pub fn ready(cx: &mut Cx<'_>, this: Handle<Pollable>) -> Result<bool, Error> {
     let pollable = *cx.entry(this)?.1;
+    is_ready(cx, pollable)
+}
+
+pub(super) fn is_ready(cx: &mut Cx<'_>, pollable: Pollable) -> Result<bool, Error> {
     Ok(wait_for(cx, &[pollable], true)?.contains(&0))
 }
 

@@ -20,6 +20,7 @@ pub mod io;
 pub mod linker;
 pub mod random;
 pub mod resources;
+pub mod sockets;
 pub mod values;
 
 pub use functions::FUNCTIONS;

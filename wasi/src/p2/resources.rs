@@ -6,8 +6,12 @@
 use super::call::{Cx, Error};
 use super::filesystem::{Descriptor, DirectoryEntryStream};
 use super::io::{IoError, Pollable};
+use super::sockets::{
+    IncomingDatagramStream, Network, OutgoingDatagramStream, ResolveAddressStream, TcpSocket, UdpSocketEntry,
+};
 use crate::host::Host;
 use crate::host::input::InputStream;
+use crate::host::net::lookup::Lookups;
 use crate::host::output::OutputStream;
 use crate::host::table::Table;
 use std::fmt;
@@ -99,6 +103,12 @@ resources! {
     OutputStream = "wasi:io/streams" "output-stream",
     Descriptor = "wasi:filesystem/types" "descriptor",
     DirectoryEntryStream = "wasi:filesystem/types" "directory-entry-stream",
+    Network = "wasi:sockets/network" "network",
+    ResolveAddressStream = "wasi:sockets/ip-name-lookup" "resolve-address-stream",
+    TcpSocket = "wasi:sockets/tcp" "tcp-socket",
+    UdpSocketEntry = "wasi:sockets/udp" "udp-socket",
+    IncomingDatagramStream = "wasi:sockets/udp" "incoming-datagram-stream",
+    OutgoingDatagramStream = "wasi:sockets/udp" "outgoing-datagram-stream",
     TerminalInput = "wasi:cli/terminal-input" "terminal-input",
     TerminalOutput = "wasi:cli/terminal-output" "terminal-output",
 }
@@ -182,12 +192,19 @@ pub struct Resources {
     /// Each descriptor that is open has a clone of it.
     descriptors: Token,
     max_descriptors: usize,
+    /// The lookups of names that run.
+    pub lookups: Lookups,
 }
 
 impl Resources {
     /// Nothing yet.
     pub fn new(host: &Host) -> Self {
-        Self { table: Table::new(MAX_RESOURCES), descriptors: Arc::new(()), max_descriptors: host.max_fds }
+        Self {
+            table: Table::new(MAX_RESOURCES),
+            descriptors: Arc::new(()),
+            max_descriptors: host.max_fds,
+            lookups: Lookups::default(),
+        }
     }
 
     /// Adds an entry, and gives its number.

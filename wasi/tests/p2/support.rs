@@ -222,6 +222,7 @@ struct Interface {
 
 fn interfaces() -> Vec<Interface> {
     let (mut interfaces, mut types): (Vec<Interface>, HashMap<String, Type>) = Default::default();
+    let mut bodies: HashMap<&str, &str> = HashMap::new();
     for line in include_str!("interfaces.txt").lines().map(str::trim) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let mut latest = interfaces.last_mut();
@@ -243,14 +244,19 @@ fn interfaces() -> Vec<Interface> {
                 writeln!(latest.types, "(alias outer 1 ${rest} (type $out-{rest}))").unwrap();
                 writeln!(latest.types, "(export \"{rest}\" (type $in-{rest} (eq $out-{rest})))").unwrap();
             }
-            "type" => {
-                let latest = latest.as_mut().unwrap();
-                let (name, body) = rest.split_once(" = ").unwrap();
-                let body = Parser { text: body, types: &types }.body();
-                writeln!(latest.types, "(type $of-{name} {})", body.text()).unwrap();
-                writeln!(latest.types, "(export \"{name}\" (type $in-{name} (eq $of-{name})))").unwrap();
-                latest.declared.push((name.to_owned(), false));
-                types.insert(name.to_owned(), Type::Named(name.to_owned(), body.into()));
+            "type" | "copy" => {
+                let defined = rest.split_once(" = ");
+                if let Some((name, body)) = defined {
+                    bodies.insert(name, body);
+                }
+                for name in defined.map_or(rest, |(name, _)| name).split(' ') {
+                    let latest = latest.as_mut().unwrap();
+                    let body = Parser { text: bodies[name], types: &types }.body();
+                    writeln!(latest.types, "(type $of-{name} {})", body.text()).unwrap();
+                    writeln!(latest.types, "(export \"{name}\" (type $in-{name} (eq $of-{name})))").unwrap();
+                    latest.declared.push((name.to_owned(), false));
+                    types.insert(name.to_owned(), Type::Named(name.to_owned(), body.into()));
+                }
             }
             _ => {
                 let (name, rest) = line.split_once('(').unwrap();

@@ -7,11 +7,14 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketType};
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 
 /// A UDP socket, in nonblocking mode.
 #[derive(Debug)]
 pub struct UdpSocket {
     socket: OwnedFd,
+    /// The address that it was given, with the port that the host chose.
+    bound: OnceLock<SocketAddr>,
 }
 
 /// The most bytes that a datagram has.
@@ -23,7 +26,7 @@ impl UdpSocket {
     /// # Errors
     /// `NotPermitted`, or what the host says.
     pub fn open(network: Network, family: Family) -> Result<Self, Error> {
-        Ok(Self { socket: socket(network, family, SocketType::DGRAM)? })
+        Ok(Self { socket: socket(network, family, SocketType::DGRAM)?, bound: OnceLock::new() })
     }
 
     /// Gives it an address of the host.
@@ -31,22 +34,24 @@ impl UdpSocket {
     /// # Errors
     /// What the host says.
     pub fn bind(&self, address: &SocketAddr) -> Result<(), Error> {
-        Ok(rustix::net::bind(&self.socket, address)?)
+        rustix::net::bind(&self.socket, address)?;
+        self.bound.get_or_init(|| local_address(&self.socket).unwrap_or(*address));
+        Ok(())
     }
 
-    /// Has it exchange datagrams with this address only, or with any.
+    /// Has it exchange datagrams with this address only; or with any again, where there was one.
     ///
     /// # Errors
     /// What the host says.
     pub fn set_remote(&self, address: Option<&SocketAddr>) -> Result<(), Error> {
-        let done = match address {
-            Some(address) => rustix::net::connect(&self.socket, address),
-            None => rustix::net::connect_unspec(&self.socket),
-        };
-        match done {
-            // It had none.
-            Err(Errno::NOTCONN) if address.is_none() => Ok(()),
-            done => Ok(done?),
+        if let Some(address) = address {
+            return Ok(rustix::net::connect(&self.socket, address)?);
+        }
+        rustix::net::connect_unspec(&self.socket)?;
+        // Linux gives up a port that it has chosen itself.
+        match self.bound.get() {
+            Some(bound) if self.local_address()? != *bound => Ok(rustix::net::bind(&self.socket, bound)?),
+            _ => Ok(()),
         }
     }
 
