@@ -74,6 +74,7 @@ pub use gc::i31::I31;
 pub use global::Global;
 pub use instance::Instance;
 pub use instance::external::Extern;
+pub use instance::instantiate::misfit;
 pub use instance::linker::{InstancePre, Linker};
 pub use memory::Memory;
 pub use memory::linear::MemoryError;

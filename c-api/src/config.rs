@@ -279,3 +279,18 @@ pub extern "C" fn wasmtime_config_host_memory_creator_set(
 pub extern "C" fn wasmtime_config_memory_init_cow_set(config: &mut wasm_config_t, enable: bool) {
     config.config.memory_init_cow = enable;
 }
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_component_model_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.component_model = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_concurrency_support_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.concurrency_support = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_component_model_map_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.component_model_map = enable;
+}

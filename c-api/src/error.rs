@@ -1,5 +1,6 @@
 //! `wasmtime/error.h`: why a function failed.
 
+use crate::own::Own;
 use crate::wasm::bytes::wasm_name_t;
 use crate::wasm::frame::{frames_of, wasm_frame_vec_t};
 use ampoule::Error;

@@ -35,6 +35,7 @@ pub mod wasm;
 pub mod ampoule;
 
 pub mod r#async;
+pub mod component;
 pub mod config;
 pub mod engine;
 pub mod error;

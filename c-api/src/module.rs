@@ -4,6 +4,7 @@
 use crate::boundary::give_unit;
 use crate::boundary::{bytes, give, guarded, path};
 use crate::error::wasmtime_error_t;
+use crate::own::Own;
 #[cfg(feature = "compiler")]
 use crate::wasm::bytes::wasm_byte_vec_t;
 use crate::wasm::engine::wasm_engine_t;

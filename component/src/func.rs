@@ -16,7 +16,8 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// A function of a component instance.
+/// A function of a component instance. The layout is the C interface's.
+#[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Func {
     pub(crate) store_id: u64,
@@ -47,10 +48,10 @@ impl Func {
         found.map(|data| &**data).ok_or_else(|| Error::message("object used with the wrong store"))
     }
 
-    /// Calls the function. `results` is as long as the function has results: one or none.
+    /// Calls the function. `results` is as long as the function has results, one or none, and stays as it is on error.
     ///
     /// # Errors
-    /// Arguments that don't fit the type: nothing has run. What stops the guest, a result that can't be lifted, and an error of a host
+    /// Arguments that don't fit the type: nothing has run. A result that can't be lifted. What stops the guest, and an error of a host
     /// function: no component of this store can be called any more.
     pub fn call(&self, store: &mut Store, args: &[Val], results: &mut [Val]) -> Result<(), Error> {
         let data: *const FuncData = self.data(store)?;
@@ -68,8 +69,11 @@ impl Func {
             return Err(Error::message("a function of the host is called by components only"));
         };
         let depth = begin(store, ty)?;
-        let called = call_lifted(store, core, ty, options, args, results);
-        end(store, ty, depth, called)
+        let mut lifted = None;
+        let called = call_lifted(store, core, ty, options, args, &mut lifted);
+        end(store, ty, depth, called)?;
+        results.iter_mut().zip(lifted).for_each(|(result, val)| *result = val);
+        Ok(())
     }
 }
 
@@ -103,20 +107,18 @@ fn call_lifted(
     ty: &FuncType,
     options: &Options,
     args: &[Val],
-    results: &mut [Val],
+    lifted: &mut Option<Val>,
 ) -> Result<(), Error> {
     let mut values = NO_VALUES;
     Lower::new(store, options)?.params(ty, args, &mut values)?;
-    let after = run_lifted(store, core, options, &mut values, |store, values| {
-        if let Some(result) = ty.result() {
-            results[0] = Lift::new(store, options)?.result(ty, result, values)?;
-        }
+    run_lifted(store, core, options, &mut values, |store, values| {
+        *lifted = ty.result().map(|result| Lift::new(store, options)?.result(ty, result, values)).transpose()?;
         Ok(())
-    });
-    after.inspect_err(|_| ComponentState::of(store).poisoned = true)
+    })
 }
 
-/// Calls the core function, hands its results to `lift`, and has the guest clean up.
+/// Calls the core function, hands its results to `lift`, and has the guest clean up. Where the guest is stopped, no instance may be
+/// entered any more; a result that can't be lifted is an error of this call alone.
 fn run_lifted(
     store: &mut Store,
     core: &ampoule::Func,
@@ -126,14 +128,16 @@ fn run_lifted(
 ) -> Result<(), Error> {
     // SAFETY: the values are what the type flattens to, which the validator has compared with the core function's type; there is a
     // slot for each.
-    unsafe { core.call_raw(store, values.as_mut_ptr())? };
+    let ran = unsafe { core.call_raw(store, values.as_mut_ptr()) };
+    ran.inspect_err(|_| ComponentState::of(store).poisoned = true)?;
     lift(store, &values[..])?;
     let Some(post_return) = options.post_return else { return Ok(()) };
     let before = std::mem::replace(&mut ComponentState::of(store).instance(options.instance).may_leave, false);
     // SAFETY: it takes what the core function answered, and answers nothing, as the validator has seen.
     let cleaned = unsafe { post_return.call_raw(store, values.as_mut_ptr()) };
-    ComponentState::of(store).instance(options.instance).may_leave = before;
-    cleaned
+    let state = ComponentState::of(store);
+    state.instance(options.instance).may_leave = before;
+    cleaned.inspect_err(|_| state.poisoned = true)
 }
 
 fn public_type(state: &ComponentState, data: &FuncData) -> Arc<FuncType> {

@@ -7,7 +7,8 @@ use crate::state::ComponentState;
 use ampoule::{Error, Store};
 use std::sync::Arc;
 
-/// A component instance of a store.
+/// A component instance of a store. The layout is the C interface's.
+#[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Instance {
     pub(crate) store_id: u64,

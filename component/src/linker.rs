@@ -9,10 +9,11 @@ use crate::items::{InstanceItems, Item, Names};
 use crate::names::NameMap;
 use crate::records::{FuncData, HostFn, HostFunc};
 use crate::state::ComponentState;
-use crate::types::{FuncType, InstanceType, ItemType, ResourceType};
+use crate::types::item::Items;
+use crate::types::{FuncType, InstanceType, ItemType, ModuleType, ResourceType};
 use crate::val::Val;
-use ampoule::{Engine, Error, Module, Store};
-use hashbrown::HashSet;
+use ampoule::{Engine, Error, ExternType, Module, Store, misfit};
+use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -60,6 +61,22 @@ impl Linker {
         LinkerInstanceMut { items: &mut self.root.items, allow_shadowing: self.allow_shadowing }
     }
 
+    /// The instance that these names lead to, from the root, to add to.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn at(&mut self, path: &[Box<str>]) -> Result<LinkerInstanceMut<'_>, Error> {
+        let allow_shadowing = self.allow_shadowing;
+        let mut items = &mut self.root.items;
+        for name in path {
+            match items.get_mut(name) {
+                Some(Definition::Instance(instance)) => items = &mut instance.items,
+                _ => return Err(Error::message(format!("the linker has no instance `{name}` any more"))),
+            }
+        }
+        Ok(LinkerInstanceMut { items, allow_shadowing })
+    }
+
     /// The instance of this name, made when first asked for, to add to.
     ///
     /// # Errors
@@ -77,17 +94,13 @@ impl Linker {
         }
     }
 
-    /// Defines each function that a component imports and that isn't defined yet, as one that fails when it is called.
+    /// Defines each function that a component imports and that isn't defined yet, as one that fails when it is called. Instances that
+    /// are there get what they lack.
     ///
     /// # Errors
     /// Where a module or a component is missing.
     pub fn define_unknown_imports_as_traps(&mut self, component: &Component) -> Result<(), Error> {
-        for (name, ty) in &component.ty().imports {
-            if self.root.items.find(name).is_none() {
-                self.root.items.insert(name, trapping(name, ty)?);
-            }
-        }
-        Ok(())
+        define_as_traps(&mut self.root.items, &component.ty().imports, &|name| name.to_string())
     }
 
     /// Instantiates a component with the items of the names that it imports.
@@ -109,24 +122,23 @@ impl Linker {
             })
             .collect();
         instantiate(store, component, &mut |store, instance, name| {
-            let found = types.get(name).zip(self.root.items.find(name));
-            let (ty, item) = found.ok_or_else(|| missing("item", name))?;
-            Ok(item.place(store, instance, ty))
+            let ty = types[name];
+            Ok(Definition::place(self.root.items.find(name), store, instance, ty))
         })
     }
 
     /// Whether all that a component imports is there, and of the kind that it wants.
     fn check(&self, component: &Component) -> Result<(), Error> {
         let mut known = HashSet::new();
-        for (name, ty) in &component.ty().imports {
-            match self.root.items.find(name) {
-                None => return Err(missing(ty.kind(), name)),
-                Some(item) => item
-                    .check(ty, &mut known)
-                    .map_err(|why| Error::message(format!("{}: {why}", missing(ty.kind(), name))))?,
-            }
-        }
-        Ok(())
+        component.ty().imports.iter().try_for_each(|(name, ty)| {
+            Definition::check(self.root.items.find(name), ty, &mut known).map_err(|why| {
+                let kind = if let ItemType::Module(_) = ty { "core module" } else { ty.kind() };
+                let what = format!(
+                    "component imports {kind} `{name}`, but a matching implementation was not found in the linker"
+                );
+                Error::caused(what, why)
+            })
+        })
     }
 }
 
@@ -207,37 +219,32 @@ impl Definition {
         Definition::Func(HostFunc { call, compact_bytes })
     }
 
-    /// Whether this is what an import wants. `known` are the resources that imports before have brought: where an interface only uses
-    /// one of another interface, nobody has to define it again.
-    fn check(&self, ty: &ItemType, known: &mut HashSet<ResourceType>) -> Result<(), String> {
-        match (self, ty) {
-            (Definition::Func(_), ItemType::Func(_)) => Ok(()),
-            (Definition::Resource(..), ItemType::Resource(resource)) => {
+    /// Whether this is what an import wants: if not, why, the innermost reason last. An instance that isn't there is one without items.
+    /// `known` are the resources that imports before have brought: where an interface only uses one of another interface, nobody has to
+    /// define it again.
+    fn check(found: Option<&Definition>, ty: &ItemType, known: &mut HashSet<ResourceType>) -> Result<(), Vec<String>> {
+        match (found, ty) {
+            (Some(Definition::Func(_)), ItemType::Func(_)) => Ok(()),
+            (Some(Definition::Resource(..)), ItemType::Resource(resource)) => {
                 known.insert(*resource);
                 Ok(())
             }
-            (Definition::Module(module), ItemType::Module(expected)) => check_module(module, expected),
-            (Definition::Instance(instance), ItemType::Instance(expected)) => {
-                for (name, ty) in &expected.exports {
-                    if matches!(ty, ItemType::Type(_)) {
-                        continue;
-                    }
-                    match instance.items.find(name) {
-                        None if matches!(ty, ItemType::Resource(resource) if known.contains(resource)) => {}
-                        None => {
-                            let kind = ty.kind();
-                            return Err(format!(
-                                "instance export `{name}` has the wrong type: {kind} implementation is missing"
-                            ));
-                        }
-                        Some(item) => item
-                            .check(ty, known)
-                            .map_err(|why| format!("instance export `{name}` has the wrong type: {why}"))?,
-                    }
-                }
-                Ok(())
+            (None, ItemType::Resource(resource)) if known.contains(resource) => Ok(()),
+            (Some(Definition::Module(module)), ItemType::Module(expected)) => check_module(module, expected),
+            (Some(Definition::Instance(_)) | None, ItemType::Instance(expected)) => {
+                let items = match found {
+                    Some(Definition::Instance(instance)) => Some(&instance.items),
+                    _ => None,
+                };
+                // Of types only resources are items.
+                let mut wanted = expected.exports.iter().filter(|(_, ty)| !matches!(ty, ItemType::Type(_)));
+                wanted.try_for_each(|(name, ty)| {
+                    Definition::check(items.and_then(|items| items.find(name)), ty, known)
+                        .map_err(|why| because(format!("instance export `{name}` has the wrong type"), why))
+                })
             }
-            _ => Err(format!("expected {} found {}", ty.kind(), self.kind())),
+            (None, _) => Err(vec![format!("{} implementation is missing", ty.kind())]),
+            (Some(found), _) => Err(vec![format!("expected {} found {}", ty.kind(), found.kind())]),
         }
     }
 
@@ -251,18 +258,27 @@ impl Definition {
     }
 
     /// The item, in a store, for an instance that imports it. It has been checked.
-    fn place(&self, store: &mut Store, instance: u32, ty: &ItemType) -> Item {
-        match (self, ty) {
-            (Definition::Func(host), ItemType::Func(ty)) => {
+    fn place(found: Option<&Definition>, store: &mut Store, instance: u32, ty: &ItemType) -> Item {
+        match (found, ty) {
+            (Some(Definition::Func(host)), ItemType::Func(ty)) => {
                 let data = FuncData::Host { instance, ty: ty.clone(), public: OnceLock::new(), host: host.clone() };
                 let funcs = &mut ComponentState::of(store).funcs;
                 funcs.push(Box::new(data));
                 Item::Func(funcs.len() as u32 - 1)
             }
-            (Definition::Module(module), _) => Item::Module(module.clone()),
-            (Definition::Resource(ty, dtor), _) => Item::Resource(ComponentState::of(store).linked_resource(*ty, dtor)),
-            (Definition::Instance(definitions), ItemType::Instance(ty)) => {
+            (Some(Definition::Module(module)), _) => Item::Module(module.clone()),
+            (Some(Definition::Resource(ty, dtor)), _) => {
+                Item::Resource(ComponentState::of(store).linked_resource(*ty, dtor))
+            }
+            (Some(Definition::Instance(definitions)), ItemType::Instance(ty)) => {
                 Item::Instance(Arc::new(definitions.place_all(store, instance, ty)))
+            }
+            (None, ItemType::Instance(ty)) => {
+                Item::Instance(Arc::new(LinkerInstance::default().place_all(store, instance, ty)))
+            }
+            // One that an import before has brought.
+            (None, ItemType::Resource(slot)) => {
+                ComponentState::of(store).resource_in(instance, *slot).map_or(Item::Type, Item::Resource)
             }
             _ => Item::Type,
         }
@@ -271,22 +287,55 @@ impl Definition {
 
 impl LinkerInstance {
     fn place_all(&self, store: &mut Store, instance: u32, ty: &Arc<InstanceType>) -> InstanceItems {
-        let items = ty.exports.iter().map(|(name, ty)| match (self.items.find(name), ty) {
-            (Some(item), _) => item.place(store, instance, ty),
-            // One that an import before has brought.
-            (None, ItemType::Resource(slot)) => {
-                ComponentState::of(store).resource_in(instance, *slot).map_or(Item::Type, Item::Resource)
-            }
-            (None, _) => Item::Type,
-        });
+        let items = ty.exports.iter().map(|(name, ty)| Definition::place(self.items.find(name), store, instance, ty));
         InstanceItems { items: items.collect(), names: Names::Type(ty.clone()) }
     }
 }
 
-fn check_module(module: &Module, expected: &crate::types::ModuleType) -> Result<(), String> {
-    for (name, _) in &expected.exports {
-        if !module.exports().any(|(export, _)| *export.name == **name) {
-            return Err(format!("module export `{name}` not defined"));
+/// Whether a module has what is expected of it, and needs no more than it is going to get. Components rely on it without another look.
+fn check_module(module: &Module, expected: &ModuleType) -> Result<(), Vec<String>> {
+    let have: HashMap<&str, ExternType> = module.exports().map(|(export, ty)| (&*export.name, ty)).collect();
+    for (name, expected) in &expected.exports {
+        let found = have.get(&**name).ok_or_else(|| vec![format!("module export `{name}` not defined")])?;
+        if let Some(why) = misfit(expected, found) {
+            return Err(vec![format!("module export `{name}` has the wrong type"), why]);
+        }
+    }
+    let given: HashMap<(&str, &str), &ExternType> =
+        expected.imports.iter().map(|(module, name, ty)| ((&**module, &**name), ty)).collect();
+    for (import, needed) in module.imports() {
+        let name = || format!("`{}::{}`", import.module, import.name);
+        let given = given.get(&(&*import.module, &*import.name));
+        let given = given.ok_or_else(|| vec![format!("module import {} not defined", name())])?;
+        if let Some(why) = misfit(&needed, given) {
+            return Err(vec![format!("module import {} has the wrong type", name()), why]);
+        }
+    }
+    Ok(())
+}
+
+fn because(what: String, mut why: Vec<String>) -> Vec<String> {
+    why.insert(0, what);
+    why
+}
+
+/// Defines what isn't there; `full_name` is what errors call an item.
+fn define_as_traps(
+    items: &mut NameMap<Definition>,
+    wanted: &Items,
+    full_name: &dyn Fn(&str) -> String,
+) -> Result<(), Error> {
+    for (name, ty) in wanted {
+        match (items.find_mut(name), ty) {
+            (Some(Definition::Instance(instance)), ItemType::Instance(ty)) => {
+                let within = full_name(name);
+                define_as_traps(&mut instance.items, &ty.exports, &|name| format!("{within}#{name}"))?;
+            }
+            (Some(_), _) | (None, ItemType::Type(_)) => {}
+            (None, _) => {
+                let item = trapping(&full_name(name), ty)?;
+                items.insert(name, item);
+            }
         }
     }
     Ok(())
@@ -301,11 +350,7 @@ fn trapping(name: &str, ty: &ItemType) -> Result<Definition, Error> {
         }
         ItemType::Instance(instance) => {
             let mut items = NameMap::default();
-            for (inner, ty) in &instance.exports {
-                if !matches!(ty, ItemType::Type(_)) {
-                    items.insert(inner, trapping(&format!("{name}#{inner}"), ty)?);
-                }
-            }
+            define_as_traps(&mut items, &instance.exports, &|inner| format!("{name}#{inner}"))?;
             Definition::Instance(LinkerInstance { items })
         }
         ItemType::Resource(_) => {
@@ -318,13 +363,6 @@ fn trapping(name: &str, ty: &ItemType) -> Result<Definition, Error> {
         ItemType::Component(_) => return Err(Error::message("unable to define component imports as traps")),
         ItemType::Type(_) => return Err(Error::message("unable to define type imports as traps")),
     })
-}
-
-#[cold]
-fn missing(kind: &str, name: &str) -> Error {
-    Error::message(format!(
-        "component imports {kind} `{name}`, but a matching implementation was not found in the linker"
-    ))
 }
 
 #[cold]

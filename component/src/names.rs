@@ -77,6 +77,15 @@ impl<T> NameMap<T> {
         self.items.contains_key(name)
     }
 
+    /// As [`NameMap::find`], to change it.
+    pub(crate) fn find_mut(&mut self, name: &str) -> Option<&mut T> {
+        let index = self.items.get_index_of(name).or_else(|| {
+            let (base, track, _) = track(name)?;
+            self.newest.get(&(base.into(), track)).map(|&(_, index)| index)
+        })?;
+        self.items.get_index_mut(index).map(|(_, item)| item)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.items.len()
     }

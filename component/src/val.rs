@@ -357,6 +357,13 @@ impl Val {
         }
     }
 
+    /// Drops what the value holds. It is of the same kind after, and holds nothing: of vectors and strings no elements, of the others no
+    /// payload.
+    pub fn clear(&mut self) {
+        let emptied = Val::scalar(self.kind, 0);
+        drop(std::mem::replace(self, emptied));
+    }
+
     /// Takes the text of a string, leaving it empty; `None` of other kinds.
     pub fn take_string(&mut self) -> Option<Name> {
         // SAFETY: by (1), a string.

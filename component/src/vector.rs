@@ -1,13 +1,14 @@
 //! Vectors as the C interface has them: a length and a block that the library allocated.
 
 use std::fmt;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::ptr;
 
 /// A vector. Dropping it frees the block and its elements.
 ///
-/// 1. `data` is what `Box<[T]>::into_raw` gave for `size` elements, or null where `size` is zero. C callers keep to
-///    this: they fill in elements, and never change `size` or `data` of a vector that the library made.
+/// 1. `data` is what `Box<[T]>::into_raw` gave for `size` elements, or null where `size` is zero; it is a slice's of another owner in
+///    a vector that is lent, and never dropped. C callers keep to this: they fill in elements, and never change `size` or `data` of a
+///    vector that the library made.
 /// 2. Only a vector that never had contents, or whose contents were taken, has null: bindings look at where the bytes of a name begin
 ///    before they look at how many there are.
 #[repr(C)]
@@ -20,9 +21,15 @@ impl<T> Vector<T> {
     /// No elements.
     pub const EMPTY: Self = Vector { size: 0, data: ptr::null_mut() };
 
+    /// Whether there are no elements, or none can be: C may say anything.
+    fn is_empty(&self) -> bool {
+        let is_possible = || self.size.checked_mul(size_of::<T>()).is_some_and(|bytes| isize::try_from(bytes).is_ok());
+        self.size == 0 || self.data.is_null() || !is_possible()
+    }
+
     /// The elements. A vector of the host's own making (`WASM_ARRAY_VEC`) can be read like this too.
     pub fn as_slice(&self) -> &[T] {
-        if self.size == 0 {
+        if self.is_empty() {
             return &[];
         }
         // SAFETY: by (1), or by the caller's array of `size` elements.
@@ -31,17 +38,23 @@ impl<T> Vector<T> {
 
     /// The elements, to change them.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
-        if self.size == 0 {
+        if self.is_empty() {
             return &mut [];
         }
         // SAFETY: as in `as_slice`, and the vector is borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.data, self.size) }
     }
 
+    /// The elements of a slice as a vector, for a C function that reads it.
+    pub fn lent(elements: &mut [T]) -> ManuallyDrop<Self> {
+        ManuallyDrop::new(Vector { size: elements.len(), data: elements.as_mut_ptr() })
+    }
+
     /// Takes the elements out and leaves the vector empty: how a function takes over the contents of a vector that stays C's.
     pub fn take(&mut self) -> Box<[T]> {
+        let without_elements = self.is_empty();
         let (size, data) = (mem::take(&mut self.size), mem::replace(&mut self.data, ptr::null_mut()));
-        if size == 0 {
+        if without_elements {
             return Box::default();
         }
         // SAFETY: by (1), and the vector has forgotten the block.
@@ -97,6 +110,12 @@ impl<T: Clone> From<&[T]> for Vector<T> {
     }
 }
 
+impl From<&str> for Vector<u8> {
+    fn from(text: &str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
 impl<T: PartialEq> PartialEq for Vector<T> {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
@@ -120,6 +139,14 @@ mod tests {
         assert_eq!(*vector.take(), [1, 2]);
         assert!(vector.as_slice().is_empty() && vector.data.is_null());
         assert!(vector.take().is_empty());
+    }
+
+    #[test]
+    fn vectors_that_cannot_be_are_empty() {
+        for (size, data) in [(1, ptr::null_mut()), (usize::MAX, ptr::dangling_mut())] {
+            let mut said = Vector::<u64> { size, data };
+            assert!(said.as_slice().is_empty() && said.as_mut_slice().is_empty() && said.take().is_empty());
+        }
     }
 
     #[test]

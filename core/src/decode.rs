@@ -30,6 +30,9 @@ pub enum DecodeError {
     /// The bytes are a component, not a core module.
     #[error("expected a WebAssembly module but was given a WebAssembly component")]
     Component,
+    /// The bytes are a core module, not a component.
+    #[error("attempted to parse a wasm module with a component parser")]
+    Module,
     /// The module is valid, but uses something the engine doesn't run, or is larger than it takes.
     #[error("unsupported: {0}")]
     Unsupported(String),

@@ -44,6 +44,12 @@ pub struct Features {
     pub exceptions: bool,
     /// Continuations. The engine has no support yet: a module that needs it is refused.
     pub stack_switching: bool,
+    /// Components, rather than modules alone.
+    pub component_model: bool,
+    /// Maps in the types of components.
+    pub component_model_map: bool,
+    /// Asynchronous functions of components, and what they need of the engine.
+    pub concurrency_support: bool,
 }
 
 impl Default for Features {
@@ -68,6 +74,9 @@ impl Default for Features {
             gc: false,
             exceptions: false,
             stack_switching: false,
+            component_model: true,
+            component_model_map: false,
+            concurrency_support: true,
         }
     }
 }

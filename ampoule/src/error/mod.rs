@@ -145,6 +145,9 @@ pub enum ErrorKind {
     /// Something else, in words.
     #[error("{0}")]
     Message(String),
+    /// Something else, in words, and what it comes of, the innermost last.
+    #[error("{}: {}", .0, .1.join(": "))]
+    Caused(String, Vec<String>),
 }
 
 /// Why a module could not be linked.
@@ -218,6 +221,11 @@ impl Error {
     /// An error in words.
     pub fn message(text: impl Into<String>) -> Self {
         Error::new(ErrorKind::Message(text.into()))
+    }
+
+    /// An error in words, with what it comes of, the innermost last.
+    pub fn caused(text: impl Into<String>, causes: Vec<String>) -> Self {
+        Error::new(ErrorKind::Caused(text.into(), causes))
     }
 
     /// What the host reports.
@@ -404,6 +412,7 @@ impl ErrorKind {
                     format!("Invalid input WebAssembly code at offset {offset}: {}", Shortened(message)),
                 ]
             }
+            ErrorKind::Caused(what, causes) => [what].into_iter().chain(causes).cloned().collect(),
             ErrorKind::Cancelled(cause) => vec![cause.to_string(), self.to_string()],
             ErrorKind::System(doing, error) => vec![doing.to_string(), error.to_string()],
             kind => vec![kind.to_string()],

@@ -94,17 +94,28 @@ pub(crate) fn check_import(store: &Store, module: &Module, import: &Import, give
 
 /// Refuses an import by its type alone.
 pub(crate) fn check_type(import: &Import, expected: &ExternType, found: &ExternType) -> Result<(), Error> {
+    if misfit(expected, found).is_none() { Ok(()) } else { Err(mismatch(import, expected, found)) }
+}
+
+/// Why an item of one type can't stand where another is expected; `None` where it can.
+pub fn misfit(expected: &ExternType, found: &ExternType) -> Option<String> {
     let fits = match (expected, found) {
         (ExternType::Table(expected), ExternType::Table(found)) => table_fits(found, expected),
         (ExternType::Memory(expected), ExternType::Memory(found)) => memory_fits(found, expected),
         _ => expected == found,
     };
-    if fits { Ok(()) } else { Err(mismatch(import, expected, found)) }
+    (!fits).then(|| difference(expected, found))
 }
 
 /// The error of an import of another type than expected.
 fn mismatch(import: &Import, expected: &ExternType, found: &ExternType) -> Error {
-    let reason = match (expected, found) {
+    let reason = difference(expected, found);
+    LinkError::Mismatch { module: import.module.clone(), name: import.name.clone(), reason }.into()
+}
+
+/// In which way two types differ.
+fn difference(expected: &ExternType, found: &ExternType) -> String {
+    match (expected, found) {
         (ExternType::Func(expected), ExternType::Func(found)) => {
             format!("types incompatible: expected type `{expected}`, found type `{found}`")
         }
@@ -159,8 +170,7 @@ fn mismatch(import: &Import, expected: &ExternType, found: &ExternType) -> Error
             };
             format!("expected {}, but found {found}", extern_kind(expected))
         }
-    };
-    LinkError::Mismatch { module: import.module.clone(), name: import.name.clone(), reason }.into()
+    }
 }
 
 fn differ(kind: &str, expected: &str, found: &str) -> String {

@@ -252,12 +252,13 @@ fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<Tunables, C
             $(expect(concat!("setting `", stringify!($field), "`"), $field, $expected.$field, $fits($field, $expected.$field))?;)*
         }};
     }
-    // What was valid with fewer proposals is valid with more.
+    // What was valid with fewer proposals is valid with more; what only components have is none of a module's.
     expect_fields!(
         Features, features, expected.features, |found: bool, expected: bool| expected || !found,
         reference_types bulk_memory multi_value simd relaxed_simd tail_call multi_memory memory64 threads extended_const
         wide_arithmetic custom_page_sizes compact_imports branch_hinting function_references gc_types gc exceptions
         stack_switching,
+        component_model component_model_map concurrency_support
     );
     // How the compiler worked doesn't matter to what its code expects, and what is kept for backtraces doesn't either.
     expect_fields!(

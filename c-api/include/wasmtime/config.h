@@ -511,15 +511,17 @@ WASM_API_EXTERN void wasmtime_pooling_allocation_strategy_set(
 #endif // WASMTIME_FEATURE_POOLING_ALLOCATOR
 
 #ifdef WASMTIME_FEATURE_COMPONENT_MODEL
-/// Whether components are accepted. On by default.
+/// Whether there are components: without, `wasmtime_component_new` refuses each.
+/// On by default.
 WASM_API_EXTERN void wasmtime_config_wasm_component_model_set(
     wasm_config_t *config, bool enable);
 
-/// Whether tasks of components may run concurrently.
+/// Whether components may have asynchronous functions. This library cannot run
+/// them yet: such components are refused whatever is set. On by default.
 WASM_API_EXTERN void wasmtime_config_concurrency_support_set(
     wasm_config_t *config, bool enable);
 
-/// Whether components may use the `map` type.
+/// Whether components may have maps. Off by default.
 WASM_API_EXTERN void wasmtime_config_wasm_component_model_map_set(
     wasm_config_t *config, bool enable);
 #endif // WASMTIME_FEATURE_COMPONENT_MODEL

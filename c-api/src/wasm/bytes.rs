@@ -1,6 +1,6 @@
 //! Bytes and names: vectors of bytes, names being UTF-8.
 
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use std::mem::MaybeUninit;
 
 /// A vector of bytes.
@@ -37,9 +37,3 @@ pub type wasm_name_t = wasm_byte_vec_t;
 
 /// A string with a NUL at its end, which is counted.
 pub type wasm_message_t = wasm_byte_vec_t;
-
-impl From<&str> for wasm_name_t {
-    fn from(text: &str) -> Self {
-        text.as_bytes().to_vec().into()
-    }
-}

@@ -2,7 +2,7 @@
 
 use super::bytes::wasm_name_t;
 use super::parts::wasm_externtype_t;
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use std::mem::{self, MaybeUninit};
 
 /// One export.

@@ -11,7 +11,7 @@ use super::parts::wasm_externtype_t;
 use super::table::wasm_table_t;
 use crate::boundary::expect;
 use crate::foreign::Finalizer;
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::Extern;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;

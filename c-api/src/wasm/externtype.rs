@@ -5,7 +5,7 @@ use super::memorytype::wasm_memorytype_t;
 use super::parts::{Described, wasm_externtype_t, wasm_functype_t};
 use super::tabletype::wasm_tabletype_t;
 use super::tagtype::wasm_tagtype_t;
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use std::mem::MaybeUninit;
 use std::ptr;
 

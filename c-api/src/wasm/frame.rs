@@ -1,7 +1,7 @@
 //! Frames of a backtrace. `crate::trap` has their names.
 
 use super::bytes::wasm_name_t;
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::sync::OnceLock;
 use ampoule::{Error, Frame};
 use std::ffi::c_void;

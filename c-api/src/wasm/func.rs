@@ -6,7 +6,7 @@ use super::store::{StoreRef, WeakStoreRef, wasm_store_t};
 use super::val::{wasm_val_t, wasm_val_vec_t};
 use crate::boundary::{expect, give_trap, guarded, null_func};
 use crate::foreign::{Finalizer, Foreign};
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::func::host::{HostFunc, error_out};
 use ampoule::{Error, Extern, Func, FuncType, Store, VmValRaw};
 use ampoule_core::vm::VmCaller;

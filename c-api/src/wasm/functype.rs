@@ -1,8 +1,8 @@
 //! Types of functions.
 
 use super::parts::{Described, FuncParts, wasm_functype_t};
-use super::valtype::wasm_valtype_vec_t;
-use crate::own::Vector;
+use super::valtype::{take_types, vec_of, wasm_valtype_vec_t};
+use crate::own::{Own, Vector};
 use ampoule::{ExternType, FuncType};
 use std::mem::MaybeUninit;
 
@@ -74,16 +74,16 @@ pub extern "C" fn wasm_functype_new(
     results: Option<&mut wasm_valtype_vec_t>,
 ) -> Option<Box<wasm_functype_t>> {
     // Both are taken over before either is looked at.
-    let [params, results] = [params, results].map(|types| types.map_or_else(|| Some(Vec::new()), Vector::take_types));
+    let [params, results] = [params, results].map(|types| types.map_or_else(|| Some(Vec::new()), take_types));
     Some(wasm_functype_t::new(FuncType::new(params?, results?)))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_functype_params(ty: &wasm_functype_t) -> &wasm_valtype_vec_t {
-    ty.parts().params.get_or_init(|| wasm_valtype_vec_t::of(ty.ty().params()))
+    ty.parts().params.get_or_init(|| vec_of(ty.ty().params()))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_functype_results(ty: &wasm_functype_t) -> &wasm_valtype_vec_t {
-    ty.parts().results.get_or_init(|| wasm_valtype_vec_t::of(ty.ty().results()))
+    ty.parts().results.get_or_init(|| vec_of(ty.ty().results()))
 }

@@ -2,7 +2,7 @@
 
 use super::parts::{Described, GlobalParts, wasm_externtype_t};
 use super::valtype::{WASM_CONST, WASM_VAR, wasm_mutability_t, wasm_valtype_t};
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::{ExternType, GlobalType};
 use std::mem::MaybeUninit;
 

@@ -6,7 +6,7 @@ use super::object::{Object, wasm_extern_t, wasm_ref_t};
 use super::store::{StoreRef, wasm_store_t};
 use crate::boundary::{TrapOut, give_trap, guarded};
 use crate::foreign::Finalizer;
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::{Error, Extern, Instance};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;

@@ -2,7 +2,7 @@
 
 use super::parts::{Described, MemoryParts, wasm_externtype_t};
 use super::valtype::wasm_limits_t;
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::{ExternType, MemoryType};
 use std::mem::MaybeUninit;
 

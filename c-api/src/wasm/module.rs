@@ -8,6 +8,7 @@ use super::store::wasm_store_t;
 use crate::boundary::guarded;
 use crate::foreign::Finalizer;
 use crate::module::{exports_of, imports_of};
+use crate::own::Own;
 use ampoule::Module;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;

@@ -2,7 +2,7 @@
 
 use super::parts::{Described, TableParts, wasm_externtype_t};
 use super::valtype::{wasm_limits_t, wasm_valtype_t};
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::{ExternType, TableType, ValType};
 use std::mem::MaybeUninit;
 

@@ -1,7 +1,7 @@
 //! Types of tags.
 
 use super::parts::{Described, TagParts, wasm_externtype_t, wasm_functype_t};
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::{ExternType, TagType};
 use std::mem::MaybeUninit;
 

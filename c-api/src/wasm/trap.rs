@@ -6,7 +6,7 @@ use super::object::{Object, wasm_ref_t, wasm_trap_t};
 use super::store::wasm_store_t;
 use crate::boundary::give_trap;
 use crate::foreign::{Finalizer, Foreign};
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::Error;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;

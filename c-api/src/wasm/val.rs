@@ -3,7 +3,7 @@
 use super::object::wasm_ref_t;
 use super::store::StoreRef;
 use super::valtype::{NO_KIND, WASM_EXTERNREF, WASM_F32, WASM_F64, WASM_FUNCREF, WASM_I32, WASM_I64, wasm_valkind_t};
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::{Error, RefType, Store, Val, ValType, VmValRaw};
 use std::mem::{ManuallyDrop, MaybeUninit};
 

@@ -1,6 +1,6 @@
 //! Types of values.
 
-use crate::own::Vector;
+use crate::own::{Own, Vector};
 use ampoule::{RefType, ValType};
 use std::mem::MaybeUninit;
 
@@ -138,14 +138,12 @@ pub extern "C" fn wasm_valtype_kind(ty: Option<&wasm_valtype_t>) -> wasm_valkind
     }
 }
 
-impl wasm_valtype_vec_t {
-    /// A vector of these types.
-    pub(crate) fn of(types: &[ValType]) -> Self {
-        types.iter().map(|&ty| Some(Box::new(wasm_valtype_t { ty }))).collect()
-    }
+/// A vector of these types.
+pub(crate) fn vec_of(types: &[ValType]) -> wasm_valtype_vec_t {
+    types.iter().map(|&ty| Some(Box::new(wasm_valtype_t { ty }))).collect()
+}
 
-    /// Takes the types out of the vector; `None` where one is null.
-    pub(crate) fn take_types(&mut self) -> Option<Vec<ValType>> {
-        self.take().into_iter().map(|ty| Some(ty?.ty)).collect()
-    }
+/// Takes the types out of a vector; `None` where one is null.
+pub(crate) fn take_types(vec: &mut wasm_valtype_vec_t) -> Option<Vec<ValType>> {
+    vec.take().into_iter().map(|ty| Some(ty?.ty)).collect()
 }

@@ -117,7 +117,6 @@ impl<'a> Lower<'a> {
         } else {
             return Ok(at as usize);
         };
-        ComponentState::of(self.store).poisoned = true;
         Err(Error::message(wrong))
     }
 
@@ -415,9 +414,12 @@ fn case_of<'t, 'v>(ty: &'t ValType, val: &'v Val) -> Result<(u32, Option<(&'t Va
         }
         _ => return Err(mismatch(ty, val)),
     };
+    let is_variant = matches!(ty, ValType::Variant(_));
     match (payload_ty, payload) {
         (Some(ty), Some(val)) => Ok((case, Some((ty, val)))),
         (None, None) => Ok((case, None)),
+        (Some(_), None) if is_variant => Err(Error::message(format!("expected a payload for case `{name}`"))),
+        (None, Some(_)) if is_variant => Err(Error::message(format!("did not expect a payload for case `{name}`"))),
         (Some(_), None) => Err(Error::message(format!("payload expected to `{name}` but not provided"))),
         (None, Some(_)) => Err(Error::message(format!("payload provided to `{name}` but not expected"))),
     }

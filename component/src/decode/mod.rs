@@ -51,13 +51,16 @@ pub(crate) fn decode(
     for payload in parser.parse_all(bytes) {
         decoder.payload(&payload.map_err(DecodeError::from)?)?;
     }
-    decoder.whole.ok_or_else(|| Error::message("attempted to parse a wasm module with a component parser"))
+    decoder.whole.ok_or_else(|| DecodeError::Module.into())
 }
 
 /// What components may use.
 fn features(engine: &Engine) -> WasmFeatures {
-    let core = engine.config().features.for_validator();
-    core | WasmFeatures::COMPONENT_MODEL | WasmFeatures::CM_IMPLEMENTS
+    let chosen = &engine.config().features;
+    let mut set = chosen.for_validator() | WasmFeatures::CM_IMPLEMENTS;
+    set.set(WasmFeatures::COMPONENT_MODEL, chosen.component_model);
+    set.set(WasmFeatures::CM_MAP, chosen.component_model_map);
+    set
 }
 
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(1);
@@ -161,7 +164,7 @@ impl Decoder<'_, '_> {
         if let Payload::Version { encoding, .. } = payload {
             match encoding {
                 Encoding::Module if self.open.is_empty() => {
-                    return Err(Error::message("attempted to parse a wasm module with a component parser"));
+                    return Err(DecodeError::Module.into());
                 }
                 Encoding::Module => self.open.push(Open::Module),
                 Encoding::Component => self.open.push(Open::Component(Box::new(Frame::new()))),

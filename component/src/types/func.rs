@@ -4,7 +4,7 @@ use crate::types::layout::{CoreType, Flat, Layout, MAX_FLAT, MAX_FLAT_RESULTS};
 use crate::types::val::{ResourceType, ValType};
 
 /// The type of a function. Equality is that of the parameters' names and types and of the result.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FuncType {
     params: Box<[(Box<str>, ValType)]>,
     result: Option<ValType>,

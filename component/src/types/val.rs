@@ -61,7 +61,7 @@ pub enum ResourceType {
 macro_rules! composite {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Clone, Debug)]
         pub struct $name {
             $($(#[$field_doc])* pub(crate) $field: $ty,)*
         }
@@ -124,7 +124,7 @@ pub struct Case {
 }
 
 /// How a value with a discriminant lies in memory and is passed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CasesShape {
     pub(crate) layout: Layout,
     /// Bytes of the discriminant.
