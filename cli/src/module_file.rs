@@ -88,7 +88,8 @@ impl ModuleFile {
 
 /// The configuration that commands start from: every proposal the engine runs.
 pub fn base_config() -> Config {
-    let features = Features { wide_arithmetic: true, custom_page_sizes: true, ..Features::default() };
+    let (wide_arithmetic, custom_page_sizes, component_model_map) = (true, true, true);
+    let features = Features { wide_arithmetic, custom_page_sizes, component_model_map, ..Features::default() };
     Config { features, ..Config::default() }
 }
 

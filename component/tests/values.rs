@@ -316,8 +316,8 @@ fn what_does_not_fit_a_type_says_where() {
         ("(list $r)", Val::record([("p", Val::from(1u32))]), "expected 2 fields, got 1"),
         ("(list $r)", Val::record([("q", Val::from(1u32)), ("p", Val::from("x"))]), "expected field `p`, got `q`"),
         ("(list $v)", Val::variant("else", None), "unknown variant case: `else`"),
-        ("(list $v)", Val::variant("some", None), "payload expected to `some` but not provided"),
-        ("(list $v)", Val::variant("none", Some(Val::from(1u8))), "payload provided to `none` but not expected"),
+        ("(list $v)", Val::variant("some", None), "expected a payload for case `some`"),
+        ("(list $v)", Val::variant("none", Some(Val::from(1u8))), "did not expect a payload for case `none`"),
         ("(list $f)", Val::flags(["z"]), "unknown flag: `z`"),
         ("(list $e)", Val::enumeration("q"), "enum variant name `q` is not valid"),
         ("(list (tuple u8 u8))", Val::tuple(vec![Val::from(1u8)]), "expected 2 types, got 1"),
@@ -416,8 +416,9 @@ fn what_realloc_answers_is_not_believed() {
         let echo = func(&mut store, &instance, "echo");
         let error = call(&mut store, &echo, Val::list(vec![Val::from(1u32)])).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
-        // The guest was in the middle of something.
-        let error = call(&mut store, &echo, Val::list(vec![])).unwrap_err();
-        assert_eq!(error.to_string(), "wasm trap: cannot enter component instance");
+        // Only a guest that was stopped was in the middle of something.
+        let stopped = error.is_trap();
+        let after = call(&mut store, &echo, Val::list(vec![]));
+        assert_eq!(after.is_err_and(|error| error.to_string() == "wasm trap: cannot enter component instance"), stopped);
     }
 }

@@ -172,7 +172,9 @@ fn component_model() {
     if !suite.is_dir() {
         return skipped("component_model: the component model's scripts are not beside the repository");
     }
-    let engine = Engine::new(&Config { shared_memory: true, ..Config::default() }).expect("it can be had");
+    let features = Features { component_model_map: true, ..Features::default() };
+    let config = Config { features, shared_memory: true, ..Config::default() };
+    let engine = Engine::new(&config).expect("it can be had");
     let known = known_failures("default");
     let (mut passed, mut wrong) = (0, Vec::new());
     for folder in std::fs::read_dir(&suite).expect("a folder").map(|entry| entry.expect("an entry").path()) {
