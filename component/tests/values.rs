@@ -419,6 +419,9 @@ fn what_realloc_answers_is_not_believed() {
         // Only a guest that was stopped was in the middle of something.
         let stopped = error.is_trap();
         let after = call(&mut store, &echo, Val::list(vec![]));
-        assert_eq!(after.is_err_and(|error| error.to_string() == "wasm trap: cannot enter component instance"), stopped);
+        assert_eq!(
+            after.is_err_and(|error| error.to_string() == "wasm trap: cannot enter component instance"),
+            stopped
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::project;
 const PAGE: &str = "docs/security.md";
 
 /// Where tests are.
-const FOLDERS: [&str; 8] = ["core", "compiler", "machine", "ampoule", "wasi", "c-api/src", "cli", "tests"];
+const FOLDERS: [&str; 9] = ["core", "compiler", "machine", "ampoule", "component", "wasi", "c-api/src", "cli", "tests"];
 
 /// What is wrong with the page.
 pub fn problems() -> Result<Vec<String>> {
