@@ -361,3 +361,110 @@ fn types_that_share_parts_cost_what_they_are_written_in() {
     let engine = Engine::default();
     Component::new(&engine, format!("(component {types} {funcs})").as_bytes()).unwrap();
 }
+
+/// A component whose function passes bytes to the host's, and gives what that answers.
+const PASSES_BYTES: &str = r#"(component
+    (import "reverse" (func $reverse (param "bytes" (list u8)) (result (list u8))))
+    (core module $libc
+        (memory (export "memory") 1)
+        (global $next (mut i32) (i32.const 64))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+            (global.get $next)
+            (global.set $next (i32.add (global.get $next) (local.get 3)))))
+    (core instance $libc (instantiate $libc))
+    (alias core export $libc "memory" (core memory $memory))
+    (alias core export $libc "realloc" (core func $realloc))
+    (core func $reverse (canon lower (func $reverse) (memory $memory) (realloc $realloc)))
+    (core module $m
+        (import "" "reverse" (func $reverse (param i32 i32 i32)))
+        (func (export "f") (param i32 i32) (result i32)
+            (call $reverse (local.get 0) (local.get 1) (i32.const 0)) (i32.const 0)))
+    (core instance $i (instantiate $m (with "" (instance (export "reverse" (func $reverse))))))
+    (func (export "f") (param "bytes" (list u8)) (result (list u8))
+        (canon lift (core func $i "f") (memory $memory) (realloc $realloc))))"#;
+
+#[test]
+fn bytes_are_one_block_for_functions_that_want_them_so() {
+    let engine = Engine::default();
+    let component = Component::new(&engine, PASSES_BYTES.as_bytes()).unwrap();
+    let mut linker = Linker::new(&engine);
+    let reverse = |_: &mut Store, _: &_, args: &mut [Val], results: &mut [Val]| {
+        let mut bytes = args[0].take_string().expect("one block").take();
+        bytes.reverse();
+        results[0] = Val::bytes(bytes);
+        Ok(())
+    };
+    linker.root().func_of_bytes("reverse", reverse).unwrap();
+    let mut store = Store::new(&engine);
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let f = func(&mut store, &instance, &["f"]);
+    let list = |bytes: &[u8]| Val::list(bytes.iter().map(|&byte| Val::from(byte)).collect::<Vec<_>>());
+    assert_eq!(call(&mut store, &f, &[list(&[1, 2, 255])]).unwrap(), [list(&[255, 2, 1])]);
+    assert_eq!(call(&mut store, &f, &[list(&[])]).unwrap(), [list(&[])]);
+
+    // Others get lists, and a string is none.
+    let mut linker = Linker::new(&engine);
+    let answer = |_: &mut Store, _: &_, args: &mut [Val], results: &mut [Val]| {
+        assert!(matches!(args[0].get(), ValRef::List(_)));
+        results[0] = Val::from("abc");
+        Ok(())
+    };
+    linker.root().func("reverse", answer).unwrap();
+    let mut store = Store::new(&engine);
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let f = func(&mut store, &instance, &["f"]);
+    let error = call(&mut store, &f, &[list(&[1])]).unwrap_err().to_string();
+    assert!(error.contains("type mismatch: expected list, found string"), "{error}");
+}
+
+#[test]
+fn a_resource_that_an_interface_only_uses_need_not_be_defined_there() {
+    let component = |type_of: &str| {
+        format!(
+            r#"(component
+                (import "a:b/owner" (instance $owner (export "thing" (type (sub resource)))))
+                (alias export $owner "thing" (type $thing))
+                (import "a:b/user" (instance $user
+                    (alias outer 1 $thing (type $thing'))
+                    (export "thing" (type $used {type_of}))
+                    (export "give" (func (result (own $used))))))
+                (alias export $user "thing" (type $same))
+                (core func $give (canon lower (func $user "give")))
+                (core func $drop (canon resource.drop $same))
+                (core module $m
+                    (import "" "give" (func $give (result i32)))
+                    (import "" "drop" (func $drop (param i32)))
+                    (func (export "f") (call $drop (call $give))))
+                (core instance $i (instantiate $m
+                    (with "" (instance (export "give" (func $give)) (export "drop" (func $drop))))))
+                (func (export "f") (canon lift (core func $i "f"))))"#
+        )
+    };
+    let engine = Engine::default();
+    let mut linker = Linker::new(&engine);
+    let dropped = Arc::new(AtomicU32::new(0));
+    let count = dropped.clone();
+    let dtor = move |_: &mut Store, rep| {
+        count.fetch_add(rep, Ordering::Relaxed);
+        Ok(())
+    };
+    linker.instance("a:b/owner").unwrap().resource("thing", 3, dtor).unwrap();
+    let give = |store: &mut Store, _: &_, _: &mut [Val], results: &mut [Val]| {
+        results[0] = ResourceHost { rep: 9, ty: 3, owned: true }.into_any(store)?.into();
+        Ok(())
+    };
+    linker.instance("a:b/user").unwrap().func("give", give).unwrap();
+    let mut store = Store::new(&engine);
+    let same = Component::new(&engine, component("(eq $thing')").as_bytes()).unwrap();
+    let instance = linker.instantiate(&mut store, &same).unwrap();
+    let f = func(&mut store, &instance, &["f"]);
+    call(&mut store, &f, &[]).unwrap();
+    assert_eq!(dropped.load(Ordering::Relaxed), 9);
+
+    let own = Component::new(&engine, component("(sub resource)").as_bytes()).unwrap();
+    let error = linker.instantiate(&mut store, &own).unwrap_err().to_string();
+    assert!(
+        error.contains("instance export `thing` has the wrong type: resource implementation is missing"),
+        "{error}"
+    );
+}

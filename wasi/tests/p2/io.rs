@@ -4,6 +4,9 @@ use crate::support::{Guest, list_of};
 use ampoule::{Config, Engine, TrapCode};
 use ampoule_component::{Val, ValRef};
 use ampoule_wasi::WasiConfig;
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -109,27 +112,10 @@ fn a_splice_moves_what_there_is() {
 
 #[test]
 fn what_the_other_side_does_not_take_is_kept_within_bounds() {
-    let (mut from, to) = std::io::pipe().unwrap();
-    let mut config = WasiConfig::new();
-    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&to));
-    config.stdout_file(std::path::Path::new(&path)).unwrap();
-    drop(to);
+    let (_silent, mut from, config) = pipes();
     let mut guest = Guest::new(config);
-    let check = "streams#output-stream.check-write";
     let streams = [guest.call("stdout#get-stdout", &[]), guest.call("stdout#get-stdout", &[])];
-    let mut written = 0;
-    for stdout in &streams {
-        loop {
-            let ValRef::U64(permitted) = guest.ok(check, &[stdout.clone()]).get() else { panic!("a number") };
-            if permitted == 0 {
-                break;
-            }
-            guest
-                .result("streams#output-stream.write", &[stdout.clone(), list_of(&vec![7; permitted as usize])])
-                .unwrap();
-            written += permitted as usize;
-        }
-    }
+    let written: usize = streams.iter().map(|stdout| fill(&mut guest, stdout)).sum();
     // As Linux makes them.
     let pipe = 64 << 10;
     assert!(written <= pipe + 4096, "{written} bytes for a pipe of {pipe}");
@@ -185,19 +171,114 @@ fn a_duration_is_waited_for() {
 }
 
 #[test]
-fn a_sleep_ends_at_the_deadline_and_by_cancellation() {
-    let mut config = Config::default();
-    config.epoch_interruption(true);
-    let engine = Engine::new(&config).unwrap();
-    let mut guest = Guest::in_engine(&engine, Some(WasiConfig::new()));
-    let forever = guest.call("monotonic-clock#subscribe-instant", &[len(u64::MAX)]);
-    let ticker = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(20));
-        engine.increment_epoch();
+fn whatever_waits_ends_at_the_deadline_and_by_cancellation() {
+    for cancels in [false, true] {
+        for waits in ["block", "poll", "read", "skip", "splice", "write", "flush", "exit"] {
+            let mut config = Config::default();
+            config.epoch_interruption(!cancels).cancellation(cancels);
+            let engine = Engine::new(&config).unwrap();
+            let (silent, _full, config) = pipes();
+            let mut guest = Guest::in_engine(&engine, Some(config));
+            let stdin = guest.call("stdin#get-stdin", &[]);
+            let stdout = guest.call("stdout#get-stdout", &[]);
+            let forever = guest.call("monotonic-clock#subscribe-instant", &[len(u64::MAX)]);
+            if matches!(waits, "write" | "flush" | "exit") {
+                fill(&mut guest, &stdout);
+            }
+            let token = cancels.then(|| guest.store.cancel_token().unwrap());
+            let stopper = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(20));
+                match token {
+                    Some(token) => assert!(token.cancel(token.generation())),
+                    None => engine.increment_epoch(),
+                }
+            });
+            let stopped = match waits {
+                "block" => guest.try_call("poll#pollable.block", &[forever]),
+                "poll" => {
+                    let input = guest.call("streams#input-stream.subscribe", &[stdin]);
+                    guest.try_call("poll#poll", &[Val::list(vec![forever, input])])
+                }
+                "read" => guest.try_call("streams#input-stream.blocking-read", &[stdin, len(1)]),
+                "skip" => guest.try_call("streams#input-stream.blocking-skip", &[stdin, len(1)]),
+                "splice" => guest.try_call("streams#output-stream.blocking-splice", &[stdout, stdin, len(1)]),
+                "write" => guest.try_call("streams#output-stream.blocking-write-and-flush", &[stdout, list_of(b"x")]),
+                "flush" => guest.try_call("streams#output-stream.blocking-flush", &[stdout]),
+                _ => guest.try_call("exit#exit", &[Val::result(Ok(None))]),
+            };
+            let error = stopped.expect_err("stopped");
+            assert_eq!(error.trap_code(), Some(TrapCode::Interrupt), "{waits}: {error}");
+            stopper.join().unwrap();
+            drop(silent);
+        }
+    }
+}
+
+/// An input where nothing comes and an output that nobody reads: their other ends, and a configuration that has them.
+fn pipes() -> (PipeWriter, PipeReader, WasiConfig) {
+    let ((stdin, silent), (full, stdout)) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
+    let mut config = WasiConfig::new();
+    config.stdin_file(Path::new(&format!("/proc/self/fd/{}", stdin.as_raw_fd()))).unwrap();
+    config.stdout_file(Path::new(&format!("/proc/self/fd/{}", stdout.as_raw_fd()))).unwrap();
+    (silent, full, config)
+}
+
+/// Writes until nothing more is taken; how much that is.
+fn fill(guest: &mut Guest, stdout: &Val) -> usize {
+    let mut written = 0;
+    loop {
+        let permitted = guest.ok("streams#output-stream.check-write", &[stdout.clone()]);
+        let ValRef::U64(permitted) = permitted.get() else { panic!("{permitted:?}") };
+        if permitted == 0 {
+            return written;
+        }
+        guest.result("streams#output-stream.write-zeroes", &[stdout.clone(), len(permitted)]).unwrap();
+        written += permitted as usize;
+    }
+}
+
+#[test]
+fn what_arrives_piece_by_piece_is_read_so() {
+    let (mut silent, _full, config) = pipes();
+    let mut guest = Guest::new(config);
+    let stdin = guest.call("stdin#get-stdin", &[]);
+    let pollable = guest.call("streams#input-stream.subscribe", &[stdin.clone()]);
+    let read = "streams#input-stream.read";
+    assert_eq!(guest.call("poll#pollable.ready", &[pollable.clone()]), Val::from(false));
+    assert_eq!(guest.ok(read, &[stdin.clone(), len(10)]), list_of(b""));
+    assert_eq!(guest.ok("streams#input-stream.skip", &[stdin.clone(), len(10)]), len(0));
+    silent.write_all(b"abc").unwrap();
+    guest.call("poll#pollable.block", &[pollable.clone()]);
+    assert_eq!(guest.ok(read, &[stdin.clone(), len(2)]), list_of(b"ab"));
+    assert_eq!(guest.ok("streams#input-stream.blocking-read", &[stdin.clone(), len(10)]), list_of(b"c"));
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(10));
+        silent.write_all(b"d").unwrap();
     });
-    let stopped = guest.try_call("poll#pollable.block", &[forever]).expect_err("stopped");
-    assert_eq!(stopped.trap_code(), Some(TrapCode::Interrupt));
-    ticker.join().unwrap();
+    assert_eq!(guest.ok("streams#input-stream.blocking-read", &[stdin.clone(), len(10)]), list_of(b"d"));
+    writer.join().unwrap();
+    guest.call("poll#pollable.block", &[pollable]);
+    assert_eq!(guest.err(read, &[stdin, len(1)]), "closed");
+}
+
+#[test]
+fn what_a_stream_has_taken_is_written_before_it_goes() {
+    for exits in [false, true] {
+        let (_silent, mut full, config) = pipes();
+        let mut guest = Guest::new(config);
+        let stdout = guest.call("stdout#get-stdout", &[]);
+        let written = fill(&mut guest, &stdout);
+        let reader = std::thread::spawn(move || {
+            let mut bytes = vec![0; written];
+            full.read_exact(&mut bytes).unwrap();
+        });
+        if exits {
+            assert_eq!(guest.try_call("exit#exit", &[Val::result(Ok(None))]).unwrap_err().exit_status(), Some(0));
+        } else {
+            guest.drop(stdout).unwrap();
+        }
+        reader.join().unwrap();
+    }
 }
 
 #[test]

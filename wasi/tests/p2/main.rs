@@ -105,6 +105,65 @@ fn clocks_go_on() {
     assert_eq!(seconds(guest.call("wall-clock#resolution", &[])), 0);
 }
 
+/// A component that calls an import whose type is another than the function's.
+fn with_wrong_type(interface: &str, name: &str, ty: &str, core: &str, call: &str) -> ampoule::Error {
+    let text = format!(
+        r#"(component
+            (import "{interface}" (instance $i (export "{name}" (func {ty}))))
+            (core module $libc
+                (memory (export "memory") 1)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+            (core instance $libc (instantiate $libc))
+            (alias core export $libc "memory" (core memory $memory))
+            (core func $f (canon lower (func $i "{name}")
+                (memory $memory) (realloc (core func $libc "realloc"))))
+            (core module $m
+                (import "" "f" (func $f {core}))
+                (func (export "run") {call}))
+            (core instance $m (instantiate $m (with "" (instance (export "f" (func $f))))))
+            (func (export "run") (canon lift (core func $m "run"))))"#
+    );
+    let engine = Engine::default();
+    let component = ampoule_component::Component::new(&engine, text.as_bytes()).unwrap();
+    let mut linker = ampoule_component::Linker::new(&engine);
+    ampoule_wasi::p2::add_to_linker(&mut linker).unwrap();
+    let mut store = ampoule::Store::new(&engine);
+    store.slots_mut().insert(WasiConfig::new().build());
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let run = instance.get_func(&mut store, &["run"]).unwrap().unwrap();
+    run.call(&mut store, &[], &mut []).unwrap_err()
+}
+
+#[test]
+fn imports_of_other_types_are_errors_at_the_call() {
+    let random = "wasi:random/random@0.2.0";
+    let exit = "wasi:cli/exit@0.2.0";
+    for (interface, name, ty, core, call) in [
+        (random, "get-random-u64", "(result string)", "(param i32)", "(call $f (i32.const 0))"),
+        (random, "get-random-u64", "", "", "(call $f)"),
+        (
+            random,
+            "get-random-u64",
+            "(param \"p\" u8) (result u64)",
+            "(param i32) (result i64)",
+            "(drop (call $f (i32.const 0)))",
+        ),
+        (random, "get-random-bytes", "(result (list u8))", "(param i32)", "(call $f (i32.const 0))"),
+        (
+            random,
+            "get-random-bytes",
+            "(param \"len\" string) (result (list u8))",
+            "(param i32 i32 i32)",
+            "(call $f (i32.const 0) (i32.const 0) (i32.const 0))",
+        ),
+        (exit, "exit", "(param \"status\" u32)", "(param i32)", "(call $f (i32.const 0))"),
+        (exit, "exit-with-code", "(param \"code\" u32)", "(param i32)", "(call $f (i32.const 0))"),
+    ] {
+        let error = with_wrong_type(interface, name, ty, core, call);
+        assert!(error.exit_status().is_none(), "{name} {ty}: {error}");
+    }
+}
+
 /// A component that imports all of the world of commands, as tools make it, where a folder of such is beside this one.
 #[test]
 fn a_component_that_imports_everything_is_linked() {
