@@ -3,9 +3,6 @@
 #ifndef AMPOULE_COMPONENT_H
 #define AMPOULE_COMPONENT_H
 
-#ifndef WASMTIME_FEATURE_COMPONENT_MODEL
-#define WASMTIME_FEATURE_COMPONENT_MODEL
-#endif
 #include "test.h"
 
 typedef wasmtime_component_val_t val_t;

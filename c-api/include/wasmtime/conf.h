@@ -32,11 +32,12 @@
 #define WASMTIME_FEATURE_GC
 /// Profiles of guests, `wasmtime/profiling.h`, and `wasmtime_config_profiler_set`.
 #define WASMTIME_FEATURE_PROFILING
+/// Components: `wasmtime/component.h`.
+#define WASMTIME_FEATURE_COMPONENT_MODEL
 /// The optimizing compiler.
 #define WASMTIME_FEATURE_CRANELIFT
 
 // #define WASMTIME_FEATURE_ALL_ARCH
-// #define WASMTIME_FEATURE_COMPONENT_MODEL
 // #define WASMTIME_FEATURE_COREDUMP
 // #define WASMTIME_FEATURE_DEBUG_BUILTINS
 // #define WASMTIME_FEATURE_DISABLE_LOGGING

@@ -147,6 +147,13 @@ pub unsafe extern "C" fn wasmtime_component_linker_instance_add_func(
     give_unit(unsafe { linker_instance.add(name, name_len, add) }.map(drop))
 }
 
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_component_linker_add_wasip2(
+    linker: &mut wasmtime_component_linker_t,
+) -> Option<Box<wasmtime_error_t>> {
+    give_unit(ampoule_wasi::p2::add_to_linker(&mut linker.linker))
+}
+
 /// `wasmtime_component_resource_destructor_t`.
 pub type wasmtime_component_resource_destructor_t =
     extern "C" fn(data: *mut c_void, context: &mut wasmtime_context_t, rep: u32) -> Option<Box<wasmtime_error_t>>;

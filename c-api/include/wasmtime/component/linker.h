@@ -127,6 +127,18 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_component_linker_instance_add_func(
     size_t name_len, wasmtime_component_func_callback_t callback, void *data,
     void (*finalizer)(void *));
 
+#ifdef WASMTIME_FEATURE_WASI
+/// Adds the interfaces of WASI 0.2, which serve components of every version of
+/// it. A store needs `wasmtime_context_set_wasi` before a component calls one of
+/// their functions: without it, the call fails with an error. An error when a
+/// name is taken and may not be shadowed.
+///
+/// A component that exits (`wasi:cli/exit`) ends its call with an error, of
+/// which `wasmtime_error_exit_status` tells the status.
+WASM_API_EXTERN wasmtime_error_t *wasmtime_component_linker_add_wasip2(
+    wasmtime_component_linker_t *linker);
+#endif // WASMTIME_FEATURE_WASI
+
 /// \brief What happens when nobody has a resource of the host's any more.
 ///
 /// Gets the `data` that the type was added with, the store, and the number that
