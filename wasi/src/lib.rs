@@ -2,10 +2,11 @@
 //!
 //! A [`WasiConfig`] says what a guest gets; by default that is nothing: no arguments, no environment, no directories,
 //! an empty input and outputs that go nowhere. Built, it is a [`WasiCtx`], which one store owns. [`host`] is what it
-//! stands for, whatever the interface; [`p1`] is the interface of WASI preview 1 over it: one table of functions on raw
-//! values and raw memory. The host knows no interface, and no interface knows another.
+//! stands for, whatever the interface; [`p1`] is the interface of WASI preview 1 over it, for modules: one table of functions on
+//! raw values and raw memory; [`p2`] is WASI 0.2, for components: one table of functions on values. The host knows no interface,
+//! and no interface knows another.
 //!
-//! What is not here: sockets (preview 1 can't make any) and threads.
+//! What is not here: threads.
 //!
 //! Invariants: a guest reaches no file except beneath a preopened directory; no byte of guest memory is ever behind a
 //! Rust reference; everything the host holds for a guest is bounded, by the descriptor budget above all; and a call

@@ -1,11 +1,12 @@
 //! The host as a guest may use it: files, streams, clocks, randomness, waiting.
 //!
 //! [`ctx`] says what a guest gets. [`mod@dir`] and [`mod@file`] are directories and files within the embedder's permissions,
-//! [`stdio`] the standard streams, [`input`] and [`output`] all that bytes come from and go to, [`stream`] what may have to wait for the other side, [`poll`] waiting for the first
-//! of several things, [`wait`] the one place that sleeps, [`table`] numbers with a budget. Errors are [`Error`].
+//! [`stdio`] the standard streams, [`net`] sockets and names, [`input`] and [`output`] all that bytes come from and go to,
+//! [`stream`] what may have to wait for the other side, [`poll`] waiting for the first of several things, [`wait`] the one
+//! place that sleeps, [`table`] numbers with a budget. Errors are [`Error`].
 //!
 //! This folder knows the operating system, and of the engine what ends a sleep. It must not know any interface of WASI:
-//! no error number, flag, right, record layout or guest address. Those belong to the interfaces over it ([`crate::p1`]),
+//! no error number, flag, right, record layout or guest address. Those belong to the interfaces over it,
 //! which translate, and keep what is theirs alone in [`WasiCtx::with_state`].
 //!
 //! Everything that can wait exists in two forms: an attempt that never does, with [`poll::Readiness`] to say what it

@@ -10,6 +10,7 @@ use super::values::{Bytes, FromVal, IntoVal, val_of, wit_enum, wrong_type};
 use crate::host;
 use crate::host::input::{InputStream, Source};
 use crate::host::net::lookup::LookupError;
+use crate::host::net::udp::MAX_DATAGRAM;
 use crate::host::net::{self, Buffer, Connection, Family, Lookup, UdpSocket};
 use crate::host::output::{OutputStream, Sink};
 use crate::host::poll::{Interest, Readiness};
@@ -835,17 +836,28 @@ impl FromVal for OutgoingDatagrams {
     fn from_val(_: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
         let datagram = |val: &Val| match val.get() {
             ValRef::Record([data, remote]) => match data.val.get() {
-                ValRef::String(data) => Some((data.to_vec(), optional_address(&remote.val)?)),
+                // What is cut is too large anyway.
+                ValRef::String(data) => {
+                    Some((data[..data.len().min(MAX_DATAGRAM)].to_vec(), optional_address(&remote.val)?))
+                }
                 _ => None,
             },
             _ => None,
         };
         let datagrams = match val.get() {
+            ValRef::List(datagrams) if datagrams.len() > MAX_DATAGRAMS => {
+                return Err(too_many(datagrams.len(), MAX_DATAGRAMS));
+            }
             ValRef::List(datagrams) => datagrams.iter().map(datagram).collect::<Option<Vec<_>>>(),
             _ => None,
         };
         datagrams.map(Self).ok_or_else(|| wrong_type("list<outgoing-datagram>"))
     }
+}
+
+#[cold]
+fn too_many(count: usize, permitted: usize) -> Error {
+    Error::message(format!("{count} datagrams exceed the permitted {permitted}"))
 }
 
 /// `outgoing-datagram-stream.send`
@@ -857,7 +869,7 @@ pub fn send(
     let stream = cx.entry(this)?.1;
     if datagrams.len() > stream.permitted {
         let permitted = stream.permitted;
-        return Err(Error::message(format!("{} datagrams exceed the permitted {permitted}", datagrams.len())).into());
+        return Err(too_many(datagrams.len(), permitted).into());
     }
     stream.permitted = 0;
     let mut sent = 0;

@@ -400,8 +400,22 @@ fn more_datagrams_than_permitted_end_the_guest() {
     net.bind("udp", &socket, local(0));
     let streams = net.udp(&socket, "stream", &[Val::option(None)]).unwrap().unwrap();
     let outgoing = pair(&streams).1;
-    let one = Val::list(vec![datagram(b"x", Some(local(9)))]);
-    assert!(net.guest.try_call("udp#outgoing-datagram-stream.send", &[outgoing, one]).is_err());
+    let many = |count| Val::list(vec![datagram(b"x", Some(local(9))); count]);
+    let check = "udp#outgoing-datagram-stream.check-send";
+    let ValRef::U64(permitted) = net.on(&outgoing, check, &[]).unwrap().unwrap().get() else { panic!("a number") };
+    for count in [permitted as usize, 1] {
+        // The second time it wasn't asked before.
+        let sent = net.guest.try_call("udp#outgoing-datagram-stream.send", &[outgoing.clone(), many(count)]);
+        assert_eq!(sent.is_ok(), count > 1, "{sent:?}");
+    }
+    let mut net = self::net();
+    let socket = net.socket("udp", "ipv4");
+    net.bind("udp", &socket, local(0));
+    let streams = net.udp(&socket, "stream", &[Val::option(None)]).unwrap().unwrap();
+    let outgoing = pair(&streams).1;
+    net.on(&outgoing, check, &[]).unwrap();
+    let sent = net.guest.try_call("udp#outgoing-datagram-stream.send", &[outgoing, many(permitted as usize + 1)]);
+    assert!(sent.unwrap_err().to_string().contains("exceed the permitted"));
 }
 
 #[test]
@@ -422,7 +436,9 @@ fn names_are_looked_up() {
         }
     };
     let localhost = Val::variant("ipv4", Some(Val::tuple(LOCALHOST.map(Val::from).to_vec())));
-    assert_eq!(find("127.0.0.1"), Ok(vec![localhost.clone()]));
+    for name in ["127.0.0.1", "::ffff:127.0.0.1", "[::ffff:7f00:1]"] {
+        assert_eq!(find(name), Ok(vec![localhost.clone()]));
+    }
     assert!(
         find("localhost")
             .unwrap()

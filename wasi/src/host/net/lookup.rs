@@ -1,4 +1,4 @@
-//! Addresses of names.
+//! Addresses of names. An IPv4 address is never written as an IPv6 one.
 //!
 //! The system's own resolver can't be asked without waiting, nor be interrupted: each lookup has a thread, and there are only so many
 //! of them at a time, for one guest and in all.
@@ -72,7 +72,7 @@ impl Lookup {
         if let Ok(address) =
             IpAddr::from_str(name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name))
         {
-            return Ok(Self { state: State::Ended(vec![address].into_iter()) });
+            return Ok(Self { state: State::Ended(vec![address.to_canonical()].into_iter()) });
         }
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_name) {
@@ -149,7 +149,7 @@ fn look_up(name: &str) -> Answer {
     match (name, 0).to_socket_addrs() {
         Ok(found) => {
             let mut addresses: Vec<IpAddr> = Vec::new();
-            for address in found.map(|address| address.ip()) {
+            for address in found.map(|address| address.ip().to_canonical()) {
                 if addresses.len() < MAX_ADDRESSES && !addresses.contains(&address) {
                     addresses.push(address);
                 }

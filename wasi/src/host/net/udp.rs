@@ -17,8 +17,8 @@ pub struct UdpSocket {
     bound: OnceLock<SocketAddr>,
 }
 
-/// The most bytes that a datagram has.
-const MAX_DATAGRAM: usize = 64 << 10;
+/// More bytes than any datagram has.
+pub const MAX_DATAGRAM: usize = 64 << 10;
 
 impl UdpSocket {
     /// A socket that is nowhere yet.
