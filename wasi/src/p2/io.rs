@@ -57,6 +57,20 @@ pub enum Pollable {
 }
 
 impl Pollable {
+    /// What it waits for: equal where that is the same.
+    fn target(self) -> (u8, u64) {
+        match self {
+            Self::Time(deadline) => (0, deadline),
+            Self::Input(stream) => (1, stream.rep().into()),
+            Self::Output(stream) => (2, stream.rep().into()),
+            Self::Tcp(socket) => (3, socket.rep().into()),
+            Self::Udp(socket) => (4, socket.rep().into()),
+            Self::Incoming(stream) => (5, stream.rep().into()),
+            Self::Outgoing(stream) => (6, stream.rep().into()),
+            Self::Lookup(stream) => (7, stream.rep().into()),
+        }
+    }
+
     fn interest<'a>(self, host: &'a Host, resources: &'a Resources) -> Result<Interest<'a>, Error> {
         Ok(match self {
             Self::Time(deadline) => Interest::Time { clock: Clock::Monotonic, deadline },
@@ -111,20 +125,22 @@ pub fn poll(cx: &mut Cx<'_>, handles: Vec<Handle<Pollable>>) -> Result<Vec<u32>,
     if handles.is_empty() {
         return Err(Error::message("empty poll list"));
     }
-    // The same one may be there many times; the system's list is bounded.
+    // The same thing may be waited for many times, and the system's list is bounded.
     let mut places = HashMap::new();
     let mut pollables = Vec::new();
-    for handle in &handles {
-        places.entry(handle.rep()).or_insert(pollables.len());
-        if places.len() > pollables.len() {
-            pollables.push(*cx.entry(*handle)?.1);
-        }
+    let mut place_of = Vec::with_capacity(handles.len());
+    for handle in handles {
+        let pollable = *cx.entry(handle)?.1;
+        place_of.push(*places.entry(pollable.target()).or_insert_with(|| {
+            pollables.push(pollable);
+            pollables.len() - 1
+        }));
     }
     let mut is_ready = vec![false; pollables.len()];
     for index in wait_for(cx, &pollables, false)? {
         is_ready[index] = true;
     }
-    let ready = handles.iter().enumerate().filter(|(_, handle)| is_ready[places[&handle.rep()]]);
+    let ready = place_of.into_iter().enumerate().filter(|&(_, place)| is_ready[place]);
     // Fits: a list has fewer than 2^32 elements.
     Ok(ready.map(|(index, _)| index as u32).collect())
 }

@@ -161,6 +161,19 @@ fn all_that_are_ready_are_told_at_once() {
 }
 
 #[test]
+fn more_pollables_than_descriptors_are_waited_for() {
+    let (mut silent, _full, config) = pipes();
+    let mut guest = Guest::new(config);
+    let stdin = guest.call("stdin#get-stdin", &[]);
+    let count = 60_000u32;
+    let pollables: Vec<Val> =
+        (0..count).map(|_| guest.call("streams#input-stream.subscribe", &[stdin.clone()])).collect();
+    silent.write_all(b"x").unwrap();
+    let ready = guest.call("poll#poll", &[Val::list(pollables)]);
+    assert_eq!(ready, Val::list((0..count).map(Val::from).collect::<Vec<_>>()));
+}
+
+#[test]
 fn a_duration_is_waited_for() {
     let (mut guest, _) = with_input(b"");
     let start = Instant::now();
