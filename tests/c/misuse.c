@@ -484,6 +484,41 @@ static void a_profile_is_of_one_engine(void) {
   wasm_engine_delete(second);
 }
 
+static wasmtime_component_instance_t foreign_instance;
+static wasmtime_component_func_t foreign_func;
+static wasmtime_component_export_index_t *place;
+
+static void death_by_a_function_of_a_component(void) { wasmtime_component_func_type(&foreign_func, ctx); }
+
+static void death_by_an_instance_of_a_component(void) {
+  wasmtime_component_func_t func;
+  wasmtime_component_instance_get_func(&foreign_instance, ctx, place, &func);
+}
+
+static void death_by_looking_up_in_a_component(void) {
+  wasmtime_component_instance_get_export_index(&foreign_instance, ctx, NULL, "f", 1);
+}
+
+static void components_of_another_store(void) {
+  static const char text[] = "(component (core module $m (func (export \"f\"))) (core instance $i (instantiate $m))"
+                             "(func (export \"f\") (canon lift (core func $i \"f\"))))";
+  wasmtime_store_t *other = wasmtime_store_new(engine, NULL, NULL);
+  wasmtime_component_linker_t *linker = wasmtime_component_linker_new(engine);
+  wasmtime_component_t *component = NULL;
+  if (!expect_ok(wasmtime_component_new(engine, (const uint8_t *)text, sizeof text - 1, &component))) return;
+  wasmtime_context_t *of_other = wasmtime_store_context(other);
+  expect_ok(wasmtime_component_linker_instantiate(linker, of_other, component, &foreign_instance));
+  place = wasmtime_component_get_export_index(component, NULL, "f", 1);
+  expect(wasmtime_component_instance_get_func(&foreign_instance, of_other, place, &foreign_func));
+  ends_the_process("wasmtime_component_func_type", death_by_a_function_of_a_component);
+  ends_the_process("wasmtime_component_instance_get_func", death_by_an_instance_of_a_component);
+  ends_the_process("wasmtime_component_instance_get_export_index", death_by_looking_up_in_a_component);
+  wasmtime_component_export_index_delete(place);
+  wasmtime_component_delete(component);
+  wasmtime_component_linker_delete(linker);
+  wasmtime_store_delete(other);
+}
+
 int main(void) {
   RUN(handles_of_another_store);
   RUN(a_store_of_another_engine_than_the_linkers);
@@ -499,6 +534,7 @@ int main(void) {
   RUN(a_root_of_an_exception_outlives_its_store);
   RUN(nobody_waits_for_what_is_raised);
   RUN(a_profile_is_of_one_engine);
+  RUN(components_of_another_store);
   return test_summary();
 }
 
