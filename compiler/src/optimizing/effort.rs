@@ -63,12 +63,19 @@ const LIVE_MAX: usize = 256;
 const LEAST_LIVE_MAX: usize = 1024;
 /// Branches and entries of branch tables, at most.
 const EDGES_MAX: usize = 1 << 14;
+/// Values of a function that is small.
+const SMALL_VALUES: usize = 2000;
 /// In functions with fewer blocks and instructions, the above may be as they like.
 const SMALL: usize = 1 << 12;
 
 /// Whether a function is so large that what follows matters.
 pub(super) fn is_large(func: &Function) -> bool {
     func.dfg.num_insts() > SMALL || is_branchy(func)
+}
+
+/// Whether a function is so small that it may have a place in its frame for each value: 16 KiB of them at most.
+pub(super) fn is_small(func: &Function) -> bool {
+    func.dfg.num_values() <= SMALL_VALUES
 }
 
 /// Whether blocks are inside each other too deep for the optimizer, which walks up the tree of dominators from each.

@@ -164,6 +164,12 @@ impl OptimizingCompiler {
             }
             isa = self.generators.of_optimized(!effort::is_branchy(&context.func));
         }
+        if effort == Effort::Full
+            && let Some(quick) = self.generators.of_quick()
+            && effort::is_small(&context.func)
+        {
+            isa = quick;
+        }
         if effort == Effort::Least {
             context.optimize(isa, &mut control).map_err(|error| failed(&context.func, error))?;
             let crowded = effort::is_crowded(context, effort);

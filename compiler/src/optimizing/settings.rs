@@ -7,6 +7,9 @@ use cranelift_codegen::isa::{self, Builder, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable, SetError};
 use std::sync::OnceLock;
 
+/// The setting that says how registers are allocated.
+const REGALLOC: &str = "regalloc_algorithm";
+
 /// The code generator under each set of settings that functions are compiled with.
 pub(super) struct CodeGenerators {
     builder: Builder,
@@ -17,6 +20,8 @@ pub(super) struct CodeGenerators {
     optimized: [OnceLock<OwnedTargetIsa>; 2],
     /// For functions that have been optimized, and that would take too long otherwise.
     single_pass: OnceLock<OwnedTargetIsa>,
+    /// For small functions, where compilation is to be quick.
+    quick: Option<OwnedTargetIsa>,
 }
 
 impl CodeGenerators {
@@ -37,14 +42,20 @@ impl CodeGenerators {
         if full.pointer_bits() != 64 || full.triple().architecture.to_string() != arch::NAME {
             return Err(CompileError::new(format!("target `{}` is not supported", full.triple())));
         }
-        Ok(Self {
+        let mut generators = Self {
             builder,
             shared,
             full,
             least: OnceLock::new(),
             optimized: Default::default(),
             single_pass: OnceLock::new(),
-        })
+            quick: None,
+        };
+        // Allocating registers is most of what is left to do. Who has chosen how it is done gets that.
+        if tunables.opt_level == OptLevel::None && !flags.iter().any(|(name, _)| name == REGALLOC) {
+            generators.quick = Some(generators.with(&[(REGALLOC, "single_pass")]));
+        }
+        Ok(generators)
     }
 
     /// The one for a function as it is translated.
@@ -75,10 +86,15 @@ impl CodeGenerators {
             self.with(&[
                 ("opt_level", "none"),
                 ("enable_nan_canonicalization", "false"),
-                ("regalloc_algorithm", "single_pass"),
+                (REGALLOC, "single_pass"),
                 ("machine_code_cfg_info", "false"),
             ])
         })
+    }
+
+    /// The one for a small function, where compilation is to be quick and nobody has chosen how registers are allocated.
+    pub(super) fn of_quick(&self) -> Option<&dyn TargetIsa> {
+        self.quick.as_deref()
     }
 
     fn with(&self, changes: &[(&str, &str)]) -> OwnedTargetIsa {
@@ -105,7 +121,7 @@ fn shared_flags(
     let wanted = [
         ("opt_level", opt_level),
         ("enable_alias_analysis", "true"),
-        ("regalloc_algorithm", "backtracking"),
+        (REGALLOC, "backtracking"),
         ("enable_verifier", on(tunables.debug_verifier)),
         ("enable_nan_canonicalization", on(tunables.nan_canonicalization)),
         ("enable_heap_access_spectre_mitigation", on(tunables.spectre_mitigation)),
