@@ -64,7 +64,7 @@ const LEAST_LIVE_MAX: usize = 1024;
 /// Branches and entries of branch tables, at most.
 const EDGES_MAX: usize = 1 << 14;
 /// Values of a function that is small.
-const SMALL_VALUES: usize = 2000;
+const SMALL_VALUES: usize = 4000;
 /// In functions with fewer blocks and instructions, the above may be as they like.
 const SMALL: usize = 1 << 12;
 
@@ -73,7 +73,7 @@ pub(super) fn is_large(func: &Function) -> bool {
     func.dfg.num_insts() > SMALL || is_branchy(func)
 }
 
-/// Whether a function is so small that it may have a place in its frame for each value: 16 KiB of them at most.
+/// Whether a function is so small that it may have a place in its frame for each value: 32 KiB of them, or twice that of vectors.
 pub(super) fn is_small(func: &Function) -> bool {
     func.dfg.num_values() <= SMALL_VALUES
 }

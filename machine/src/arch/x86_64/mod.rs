@@ -67,6 +67,53 @@ macro_rules! drop_entry_frame {
     };
 }
 
+/// The start of an entry on the stack of another one, the store in `r11`: the rest of the frame, of the maker that is named, with what the
+/// outer one's words are in the store; `$scratch` is lost. The guest that waits is no caller of what is called now.
+macro_rules! nested_entry {
+    ($scratch:literal, $maker:literal) => {
+        concat!(
+            entry_frame!(),
+            "\nlea ",
+            $scratch,
+            ", [r11 + {",
+            $maker,
+            "}]",
+            "\npush ",
+            $scratch,
+            "\npush qword ptr [r11 + {store_entry_fp}]
+             push qword ptr [r11 + {store_exit_fp}]
+             push qword ptr [r11 + {store_caller}]
+             mov qword ptr [r11 + {store_caller}], 0"
+        )
+    };
+}
+
+/// The end of such an entry: `r11` is the store and what tells the maker, `$frame` the frame pointer's place; `rcx` is lost.
+macro_rules! outer_entry_again {
+    ($frame:literal, $maker:literal) => {
+        concat!(
+            "mov rcx, qword ptr [",
+            $frame,
+            " + {frame_entry_fp}]
+             mov qword ptr [r11 + {store_entry_fp} - {",
+            $maker,
+            "}], rcx
+             mov rcx, qword ptr [",
+            $frame,
+            " + {frame_exit_fp}]
+             mov qword ptr [r11 + {store_exit_fp} - {",
+            $maker,
+            "}], rcx
+             mov rcx, qword ptr [",
+            $frame,
+            " + {frame_caller}]
+             mov qword ptr [r11 + {store_caller} - {",
+            $maker,
+            "}], rcx"
+        )
+    };
+}
+
 /// In an outermost entry, the store in `r11`: uses the bounds of the stack that the store keeps if the thread is the one they were found
 /// on, no thread has ended since, and the stack has as many bytes as a guest may use; goes to `{slow_path}` otherwise. Then `rax` is the limit.
 macro_rules! known_stack {
