@@ -163,8 +163,7 @@ impl OptimizingCompiler {
                 return Err(CompileError::over_budget());
             }
             isa = self.generators.of_optimized(!effort::is_branchy(&context.func));
-        }
-        if effort == Effort::Full
+        } else if effort == Effort::Full
             && let Some(quick) = self.generators.of_quick()
             && effort::is_small(&context.func)
         {
