@@ -57,7 +57,7 @@ const ROWS: &[Row] = &[
     row("locals_and_loops", shapes::locals_and_loops, 1000, COMPILE),
     row("unoptimized", shapes::unoptimized, 350, COMPILE),
     row("inlined", shapes::inlined, 6000, COMPILE),
-    row("inlined_locals", shapes::inlined_locals, 2000, COMPILE),
+    row("inlined_locals", shapes::inlined_locals, 4000, COMPILE),
     row("results", shapes::results, 20, COMPILE),
     row("references", shapes::references, 200, COMPILE),
     row("types", shapes::types, 20000, &[DECODE, FIRST_CALL]),
