@@ -1,18 +1,19 @@
 //! Addresses of names. An IPv4 address is never written as an IPv6 one.
 //!
 //! The system's own resolver can't be asked without waiting, nor be interrupted: each lookup has a thread, and there are only so many
-//! of them at a time, for one guest and in all.
+//! of them at a time, for one guest and in all. What it finds comes through a pipe, which can be waited for, and which a fork can't leave locked.
 
 use super::Network;
 use crate::host::error::Error;
+use crate::host::fork;
 use crate::host::poll::Readiness;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use std::io::PipeReader;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::io::{PipeReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Lookups that run for one guest.
 const MAX_OF_GUEST: usize = 8;
@@ -52,9 +53,12 @@ pub struct Lookup {
 #[derive(Debug)]
 enum State {
     Running {
-        /// Closed at the other end when there is an answer.
-        ended: PipeReader,
-        answer: Arc<Mutex<Option<Answer>>>,
+        /// Gives the answer, as [`written`] writes it.
+        answer: PipeReader,
+        /// What has come of it.
+        read: Vec<u8>,
+        /// The process that looks it up: in a child of it nobody does.
+        process: Option<u64>,
     },
     Ended(std::vec::IntoIter<IpAddr>),
     Failed(LookupError),
@@ -81,16 +85,15 @@ impl Lookup {
         let Some(running) = Running::count(lookups) else {
             return Ok(Self { state: State::Failed(LookupError::Temporary) });
         };
-        let (ended, at_end) = std::io::pipe()?;
-        let answer = Arc::new(Mutex::new(None));
-        let state = State::Running { ended, answer: answer.clone() };
+        let (answer, mut put) = std::io::pipe()?;
+        rustix::io::ioctl_fionbio(&answer, true)?;
         let name = name.to_owned();
         std::thread::Builder::new().name("name lookup".to_owned()).spawn(move || {
-            let found = look_up(&name);
-            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
-            drop((running, at_end));
+            // Nobody reads it where the guest has given up. It is less than a pipe takes without being read.
+            let _ = put.write_all(&written(look_up(&name)));
+            drop(running);
         })?;
-        Ok(Self { state })
+        Ok(Self { state: State::Running { answer, read: Vec::new(), process: fork::mark() } })
     }
 
     /// The next address, until there is none.
@@ -98,9 +101,15 @@ impl Lookup {
     /// # Errors
     /// `None` while there is no answer yet, or why there is none.
     pub fn next_address(&mut self) -> Result<Option<IpAddr>, Option<LookupError>> {
-        if let State::Running { answer, .. } = &self.state {
-            let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-            self.state = match answer.ok_or(None)? {
+        if let State::Running { answer, read, process } = &mut self.state {
+            let found = if *process == fork::mark() {
+                // That there is nothing more yet is an error, too.
+                let _ = answer.read_to_end(read);
+                read_back(read).ok_or(None)?
+            } else {
+                Err(LookupError::Temporary)
+            };
+            self.state = match found {
                 Ok(addresses) => State::Ended(addresses.into_iter()),
                 Err(error) => State::Failed(error),
             };
@@ -115,7 +124,7 @@ impl Lookup {
     /// When there is an answer.
     pub fn readiness(&self) -> Readiness<'_> {
         match &self.state {
-            State::Running { ended, .. } => Readiness::When(ended.as_fd()),
+            State::Running { answer, process, .. } if *process == fork::mark() => Readiness::When(answer.as_fd()),
             _ => Readiness::Now(1),
         }
     }
@@ -145,6 +154,47 @@ impl Drop for Running {
     }
 }
 
+/// An answer as bytes: how many addresses there are, or what is wrong; then each, behind the number of its bytes.
+fn written(answer: Answer) -> Vec<u8> {
+    let addresses = match answer {
+        Ok(addresses) => addresses,
+        Err(LookupError::NotFound) => return NOT_FOUND.to_le_bytes().to_vec(),
+        Err(LookupError::Temporary) => return TEMPORARY.to_le_bytes().to_vec(),
+    };
+    let mut bytes = (addresses.len() as u16).to_le_bytes().to_vec();
+    for address in addresses {
+        match address {
+            IpAddr::V4(address) => bytes.extend([&[4], &address.octets()[..]].concat()),
+            IpAddr::V6(address) => bytes.extend([&[16], &address.octets()[..]].concat()),
+        }
+    }
+    bytes
+}
+
+/// In place of a number of addresses.
+const NOT_FOUND: u16 = u16::MAX;
+const TEMPORARY: u16 = u16::MAX - 1;
+
+/// The answer, once all of it is there.
+fn read_back(bytes: &[u8]) -> Option<Answer> {
+    let (count, mut rest) = bytes.split_first_chunk()?;
+    let count = match u16::from_le_bytes(*count) {
+        NOT_FOUND => return Some(Err(LookupError::NotFound)),
+        TEMPORARY => return Some(Err(LookupError::Temporary)),
+        count => count,
+    };
+    let addresses = (0..count).map(|_| {
+        let (len, address) = rest.split_first()?;
+        let (address, others) = address.split_at_checked(usize::from(*len))?;
+        rest = others;
+        match *len {
+            4 => Some(IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(address).ok()?))),
+            _ => Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(address).ok()?))),
+        }
+    });
+    addresses.collect::<Option<_>>().map(Ok)
+}
+
 fn look_up(name: &str) -> Answer {
     match (name, 0).to_socket_addrs() {
         Ok(found) => {
@@ -159,5 +209,20 @@ fn look_up(name: &str) -> Answer {
         // Only its words tell one answer of the resolver from another.
         Err(error) if error.to_string().contains("Temporary") => Err(LookupError::Temporary),
         Err(_) => Err(LookupError::NotFound),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_comes_through_a_pipe_whole_or_not_at_all() {
+        let addresses = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
+        for answer in [Ok(addresses), Ok(Vec::new()), Err(LookupError::NotFound), Err(LookupError::Temporary)] {
+            let bytes = written(answer.clone());
+            assert_eq!(read_back(&bytes), Some(answer));
+            (0..bytes.len()).for_each(|len| assert_eq!(read_back(&bytes[..len]), None));
+        }
     }
 }
