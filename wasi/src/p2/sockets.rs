@@ -605,6 +605,8 @@ pub struct UdpSocketEntry {
     socket: Arc<UdpSocket>,
     family: Family,
     state: State,
+    /// The address that it was given, with the port that the host chose.
+    bound: Option<SocketAddr>,
     remote: Option<SocketAddr>,
 }
 
@@ -613,8 +615,8 @@ impl UdpSocketEntry {
         self.socket.readiness()
     }
 
-    fn check_bound(&self) -> Result<(), ErrorCode> {
-        if self.state == State::Bound { Ok(()) } else { Err(ErrorCode::InvalidState) }
+    fn check_bound(&self) -> Result<SocketAddr, ErrorCode> {
+        self.bound.filter(|_| self.state == State::Bound).ok_or(ErrorCode::InvalidState)
     }
 }
 
@@ -626,7 +628,7 @@ pub fn create_udp_socket(cx: &mut Cx<'_>, family: IpAddressFamily) -> NetResult<
     let token = resources.descriptor().ok_or(ErrorCode::NewSocketLimit)?;
     let family = family.into();
     let socket = UdpSocket::open(host.network, family)?.into();
-    Ok(Own::holding(UdpSocketEntry { socket, family, state: State::Unbound, remote: None }, Some(token)))
+    Ok(Own::holding(UdpSocketEntry { socket, family, state: State::Unbound, bound: None, remote: None }, Some(token)))
 }
 
 /// `udp-socket.start-bind`
@@ -642,7 +644,7 @@ pub fn udp_start_bind(
         return Err(ErrorCode::InvalidState.into());
     }
     check_local(&address, entry.family)?;
-    entry.socket.bind(&address)?;
+    entry.bound = Some(entry.socket.bind(&address)?);
     entry.state = State::Binding;
     Ok(())
 }
@@ -696,7 +698,7 @@ pub fn stream(
     remote: Option<IpSocketAddress>,
 ) -> NetResult<(Own<IncomingDatagramStream>, Own<OutgoingDatagramStream>)> {
     let entry = cx.entry(this)?.1;
-    entry.check_bound()?;
+    let bound = entry.check_bound()?;
     let remote = remote.map(|IpSocketAddress(address)| address);
     if let Some(remote) = &remote {
         check_remote(remote, entry.family)?;
@@ -706,7 +708,7 @@ pub fn stream(
         return Err(Error::message("the streams of a UDP socket haven't been dropped yet").into());
     }
     if remote.is_some() || entry.remote.is_some() {
-        entry.socket.set_remote(remote.as_ref()).map_err(of_connecting)?;
+        entry.socket.set_remote(remote.as_ref(), &bound).map_err(of_connecting)?;
         entry.remote = remote;
     }
     let incoming = IncomingDatagramStream { socket: entry.socket.clone(), remote };

@@ -7,14 +7,11 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketType};
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 
 /// A UDP socket, in nonblocking mode.
 #[derive(Debug)]
 pub struct UdpSocket {
     socket: OwnedFd,
-    /// The address that it was given, with the port that the host chose.
-    bound: OnceLock<SocketAddr>,
 }
 
 /// More bytes than any datagram has.
@@ -26,33 +23,32 @@ impl UdpSocket {
     /// # Errors
     /// `NotPermitted`, or what the host says.
     pub fn open(network: Network, family: Family) -> Result<Self, Error> {
-        Ok(Self { socket: socket(network, family, SocketType::DGRAM)?, bound: OnceLock::new() })
+        Ok(Self { socket: socket(network, family, SocketType::DGRAM)? })
     }
 
-    /// Gives it an address of the host.
+    /// Gives it an address of the host; tells it, with the port that the host chose.
     ///
     /// # Errors
     /// What the host says.
-    pub fn bind(&self, address: &SocketAddr) -> Result<(), Error> {
+    pub fn bind(&self, address: &SocketAddr) -> Result<SocketAddr, Error> {
         rustix::net::bind(&self.socket, address)?;
-        self.bound.get_or_init(|| local_address(&self.socket).unwrap_or(*address));
-        Ok(())
+        self.local_address()
     }
 
-    /// Has it exchange datagrams with this address only; or with any again, where there was one.
+    /// Has it exchange datagrams with this address only; or with any again, where there was one, at the address that it was bound to.
     ///
     /// # Errors
     /// What the host says.
-    pub fn set_remote(&self, address: Option<&SocketAddr>) -> Result<(), Error> {
+    pub fn set_remote(&self, address: Option<&SocketAddr>, bound: &SocketAddr) -> Result<(), Error> {
         if let Some(address) = address {
             return Ok(rustix::net::connect(&self.socket, address)?);
         }
         rustix::net::connect_unspec(&self.socket)?;
         // Linux gives up a port that it has chosen itself.
-        match self.bound.get() {
-            Some(bound) if self.local_address()? != *bound => Ok(rustix::net::bind(&self.socket, bound)?),
-            _ => Ok(()),
+        if self.local_address()? != *bound {
+            rustix::net::bind(&self.socket, bound)?;
         }
+        Ok(())
     }
 
     /// Its address.
