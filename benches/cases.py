@@ -65,6 +65,10 @@ def file_call(name, title, **bounds):
     return wasi(name, title, figure="median_ns", typical=True, **bounds)
 
 
+def component(name, title, *command, **bounds):
+    return Case("components", f"component_{name}", title, tuple(command), **bounds)
+
+
 def bulk(name, title, export, length, **bounds):
     return Case("bulk memory", f"bulk_{name}", title, ("bulk", export, str(length)), **bounds)
 
@@ -163,6 +167,18 @@ CASES = [
     wasi("fd_seek", "fd_seek", owed=0.7),
     wasi("clock", "clock_time_get"),
     wasi("random", "random_get of 16 bytes", owed=0.5),
+    component("add", "host→component (u32,u32)→u32", "component_add", owed=0.2),
+    component("string", "32-byte string, there and back", "component_same", "string", owed=0.35),
+    component("record", "record of 4 numbers, there and back", "component_same", "record", owed=0.3),
+    component("bytes", "list<u8> of 4096, there and back", "component_same", "bytes", owed=0.02),
+    component("words", "list<u32> of 4096, there and back", "component_same", "words", owed=0.05),
+    component("records", "list of 4096 records, there and back", "component_same", "records", owed=0.2),
+    component("host", "component→host with a 32-byte string", "component_calls", "call-host", owed=0.3),
+    component("component", "component→component (u32,u32)→u32", "component_calls", "call-component", owed=0.7),
+    component("instance", "small instance", "component_instance", "component_small.wat", owed=0.3),
+    component("hello", "instance that imports a dozen interfaces of WASI", "component_instance", "component_hello.wat",
+              owed=0.3),
+    component("file", "descriptor.read of 4 KiB", "component_file", "read", figure="median_ns", typical=True, owed=0.05),
     bulk("copy_16", "memory.copy of 16 bytes", "copy", 16, budget=0.11),
     bulk("copy_64", "memory.copy of 64 bytes", "copy", 64),
     bulk("copy_known", "memory.copy of a constant 16 bytes", "copy_16", 0),

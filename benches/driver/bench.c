@@ -103,13 +103,28 @@ bytes_t read_file(const char *path) {
   return bytes;
 }
 
-wasmtime_module_t *load_module(wasm_engine_t *engine, const char *path) {
+bytes_t read_guest(const char *path) {
+  if (strchr(path, '/')) return read_file(path);
   char in_guests[4096];
-  if (!strchr(path, '/')) {
-    snprintf(in_guests, sizeof in_guests, "%s/%s", options.guests, path);
-    path = in_guests;
-  }
-  bytes_t bytes = read_file(path);
+  snprintf(in_guests, sizeof in_guests, "%s/%s", options.guests, path);
+  return read_file(in_guests);
+}
+
+void make_data_file(void) {
+  if (!options.scratch) fail("WASI cases need --scratch");
+  char path[4096];
+  static char block[4096];
+  snprintf(path, sizeof path, "%s/data", options.scratch);
+  FILE *file = fopen(path, "wb");
+  if (!file) fail("cannot write %s", path);
+  memset(block, 'x', sizeof block);
+  for (int i = 0; i < 1024; i++)
+    if (fwrite(block, 1, sizeof block, file) != sizeof block) fail("cannot write %s", path);
+  if (fclose(file)) fail("cannot write %s", path);
+}
+
+wasmtime_module_t *load_module(wasm_engine_t *engine, const char *path) {
+  bytes_t bytes = read_guest(path);
   wasmtime_module_t *module = NULL;
   if (bytes.size >= 4 && memcmp(bytes.data, "\0asm", 4) == 0) {
     check(wasmtime_module_new(engine, bytes.data, bytes.size, &module), NULL, path);

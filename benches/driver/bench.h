@@ -29,7 +29,7 @@ typedef struct {
 } case_t;
 
 extern const case_t call_cases[], native_cases[], accessor_cases[], trap_cases[], instance_cases[], module_cases[],
-    wasi_cases[], kernel_cases[], async_cases[];
+    wasi_cases[], kernel_cases[], async_cases[], component_cases[];
 
 /* --- Time --- */
 
@@ -70,6 +70,12 @@ typedef struct {
 } bytes_t;
 
 bytes_t read_file(const char *path);
+
+/* As `read_file`; a name without a slash is a file of the guests' folder. */
+bytes_t read_guest(const char *path);
+
+/* Makes a 4 MiB file named `data` in the scratch folder. */
+void make_data_file(void);
 
 /* A module from a path, wasm or text; a name without a slash is a file of the guests' folder. */
 wasmtime_module_t *load_module(wasm_engine_t *engine, const char *path);

@@ -1,6 +1,5 @@
 /* WASI file calls and bulk memory: loops inside a guest, one call into it per batch. */
 #include <stdio.h>
-#include <string.h>
 
 #include "bench.h"
 
@@ -24,22 +23,9 @@ static void file_loop(void *env, uint64_t iterations) {
   if (failure) fail("the guest's file call failed: %d", failure - 1);
 }
 
-/* A 4 MiB file named `data` in the scratch folder, which the guest has as its only preopened directory. */
-static void make_file(void) {
-  if (!options.scratch) fail("WASI cases need --scratch");
-  char path[4096];
-  static char block[4096];
-  snprintf(path, sizeof path, "%s/data", options.scratch);
-  FILE *file = fopen(path, "wb");
-  if (!file) fail("cannot write %s", path);
-  memset(block, 'x', sizeof block);
-  for (int i = 0; i < 1024; i++)
-    if (fwrite(block, 1, sizeof block, file) != sizeof block) fail("cannot write %s", path);
-  if (fclose(file)) fail("cannot write %s", path);
-}
-
+/* The scratch folder is the guest's only preopened directory. */
 static void case_wasi(char **arguments) {
-  make_file();
+  make_data_file();
   world_t world = world_new(NULL);
   wasi_config_t *wasi = wasi_config_new();
   if (!wasi_config_preopen_dir(wasi, options.scratch, ".", WASMTIME_WASI_DIR_PERMS_READ | WASMTIME_WASI_DIR_PERMS_WRITE,
