@@ -4,10 +4,10 @@
 //! Types are gone by then: a step has the types that it needs, with resources as slots of the scope.
 
 use crate::canon::options::{Encoding, StaticOptions};
+use crate::names::{IndexMap, IndexSet};
 use crate::types::{ComponentType, FuncType, ItemType};
 use ampoule::Module;
 use ampoule::func::host::HostFunc;
-use indexmap::{IndexMap, IndexSet};
 use std::sync::Arc;
 
 /// A component, or one that is nested in another.

@@ -8,10 +8,11 @@ use crate::records::{FuncData, HandleBuiltin, HostFunc, Lowered};
 use crate::state::{ComponentState, Owner, cannot_enter};
 use crate::types::FuncType;
 use crate::types::layout::MAX_FLAT;
-use crate::val::Val;
+use crate::val::{Kind, Val};
 use ampoule::func::host::error_out;
 use ampoule::{Error, Store, TrapCode, VmValRaw};
 use ampoule_core::vm::VmCaller;
+use std::borrow::Cow;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -37,7 +38,7 @@ impl Func {
     pub fn ty(&self, store: &mut Store) -> Result<Arc<FuncType>, Error> {
         let data: *const FuncData = self.data(store)?;
         // SAFETY: functions stay where they are as long as their store.
-        Ok(public_type(ComponentState::of(store), unsafe { &*data }))
+        Ok(public_type(ComponentState::of(store), unsafe { &*data }).into_owned())
     }
 
     fn data<'s>(&self, store: &'s mut Store) -> Result<&'s FuncData, Error> {
@@ -69,15 +70,30 @@ impl Func {
             return Err(Error::message("a function of the host is called by components only"));
         };
         let depth = begin(store, ty)?;
-        let mut lifted = None;
+        let mut lifted = Lifted::Nothing;
         let called = call_lifted(store, core, ty, options, args, &mut lifted);
         end(store, ty, depth, called)?;
-        results.iter_mut().zip(lifted).for_each(|(result, val)| *result = val);
+        if let [result] = results {
+            match lifted {
+                Lifted::Number(kind, bits) => *result = Val::number(kind, bits),
+                Lifted::Val(val) => *result = val,
+                Lifted::Nothing => {}
+            }
+        }
         Ok(())
     }
 }
 
+/// What a call has answered. Numbers, the most frequent results, become values only in their place: a value that is moved right after
+/// it was made waits for the memory that it was written to.
+enum Lifted {
+    Nothing,
+    Number(Kind, u64),
+    Val(Val),
+}
+
 /// A call into a component begins, from the host.
+#[inline]
 fn begin(store: &mut Store, ty: &FuncType) -> Result<usize, Error> {
     let state = ComponentState::of(store);
     if state.poisoned {
@@ -91,6 +107,7 @@ fn begin(store: &mut Store, ty: &FuncType) -> Result<usize, Error> {
 }
 
 /// The call ends.
+#[inline]
 fn end(store: &mut Store, ty: &FuncType, depth: usize, called: Result<(), Error>) -> Result<(), Error> {
     if !ty.has_handles && called.is_ok() {
         return Ok(());
@@ -101,24 +118,31 @@ fn end(store: &mut Store, ty: &FuncType, depth: usize, called: Result<(), Error>
     ended
 }
 
+#[inline]
 fn call_lifted(
     store: &mut Store,
     core: &ampoule::Func,
     ty: &FuncType,
     options: &Options,
     args: &[Val],
-    lifted: &mut Option<Val>,
+    lifted: &mut Lifted,
 ) -> Result<(), Error> {
     let mut values = NO_VALUES;
     Lower::new(store, options)?.params(ty, args, &mut values)?;
     run_lifted(store, core, options, &mut values, |store, values| {
-        *lifted = ty.result().map(|result| Lift::new(store, options)?.result(ty, result, values)).transpose()?;
+        let Some(result) = ty.result() else { return Ok(()) };
+        *lifted = match Kind::of_number(result) {
+            // SAFETY: the core function has written a number of this type there, into a slot that was zero.
+            Some(kind) => Lifted::Number(kind, unsafe { values[0].f64 }),
+            None => Lifted::Val(Lift::new(store, options)?.result(ty, result, values)?),
+        };
         Ok(())
     })
 }
 
 /// Calls the core function, hands its results to `lift`, and has the guest clean up. Where the guest is stopped, no instance may be
 /// entered any more; a result that can't be lifted is an error of this call alone.
+#[inline]
 fn run_lifted(
     store: &mut Store,
     core: &ampoule::Func,
@@ -140,15 +164,15 @@ fn run_lifted(
     cleaned.inspect_err(|_| state.poisoned = true)
 }
 
-fn public_type(state: &ComponentState, data: &FuncData) -> Arc<FuncType> {
+fn public_type<'d>(state: &ComponentState, data: &'d FuncData) -> Cow<'d, Arc<FuncType>> {
     let ty = data.ty();
     if !ty.has_handles {
-        return ty.clone();
+        return Cow::Borrowed(ty);
     }
     let make = || Arc::new(ty.with_resources(&|slot| state.public_type(data.instance(), slot)));
     match data {
-        FuncData::Host { public, .. } => public.get_or_init(make).clone(),
-        FuncData::Lifted { .. } => make(),
+        FuncData::Host { public, .. } => Cow::Borrowed(public.get_or_init(make)),
+        FuncData::Lifted { .. } => Cow::Owned(make()),
     }
 }
 
@@ -203,13 +227,16 @@ impl Lowered {
         host: &HostFunc,
         values: &mut [VmValRaw],
     ) -> Result<(), Error> {
+        let mut args = std::mem::take(&mut ComponentState::of(store).spare_args);
         let mut lift = Lift::new(store, &self.options)?;
         lift.compact_bytes = host.compact_bytes;
-        let mut args = lift.params(&self.ty, values)?;
+        lift.params(&self.ty, values, &mut args)?;
         let mut results = [Val::default()];
         let count = usize::from(self.ty.result().is_some());
         let ty = public_type(ComponentState::of(store), data);
         (host.call)(store, &ty, &mut args, &mut results[..count])?;
+        args.clear();
+        ComponentState::of(store).spare_args = args;
         self.lower_result(store, &results[0], host.compact_bytes, values)
     }
 

@@ -22,7 +22,7 @@ impl Instance {
             return Err(wrong_store());
         }
         let instance = ComponentState::of(store).instances.get(self.index as usize);
-        instance.map(|instance| instance.exports.clone()).ok_or_else(wrong_store)
+        instance.and_then(|instance| instance.exports.clone()).ok_or_else(wrong_store)
     }
 
     /// The exported function of this name, or of an exported instance: `["wasi:cli/run@0.2.6", "run"]`.

@@ -6,11 +6,11 @@ use crate::definition::{Bindings, Capture, CoreSort, CoreStep, Definition, ItemR
 use crate::handle::Dtor;
 use crate::instance::Instance;
 use crate::items::{ComponentItem, InstanceItems, Item, Names};
+use crate::names::IndexMap;
 use crate::records::{FuncData, HandleBuiltin, Lowered};
 use crate::state::ComponentState;
 use ampoule::func::host::HostFunc;
 use ampoule::{Error, Extern, Module, Store};
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// Where a component's imports come from: an item by name, for the instance that imports it.
@@ -68,17 +68,17 @@ fn run(
         return Err(Error::message("components are nested too deep"));
     }
     let instance = ComponentState::of(store).add_instance(definition, parent)?;
-    let mut scope = Scope::new(instance, captured);
+    let mut scope = Scope::new(instance, captured, definition.exports.len());
     for step in &definition.steps {
         scope.step(store, step, imports, depth)?;
     }
     let items = InstanceItems { names: Names::Set(definition.exports.clone()), items: scope.exports.into() };
-    ComponentState::of(store).instance(instance).exports = Arc::new(items);
+    ComponentState::of(store).instance(instance).exports = Some(Arc::new(items));
     Ok(instance)
 }
 
 impl<'d> Scope<'d> {
-    fn new(instance: u32, captured: &'d [Item]) -> Self {
+    fn new(instance: u32, captured: &'d [Item], exports: usize) -> Self {
         Self {
             instance,
             captured,
@@ -92,7 +92,7 @@ impl<'d> Scope<'d> {
             instances: Vec::new(),
             components: Vec::new(),
             modules: Vec::new(),
-            exports: Vec::new(),
+            exports: Vec::with_capacity(exports),
         }
     }
 
@@ -225,7 +225,8 @@ impl<'d> Scope<'d> {
         };
         let instance =
             run(store, &component.definition, &component.captured, &mut imports, Some(self.instance), depth + 1)?;
-        Ok(Item::Instance(ComponentState::of(store).instance(instance).exports.clone()))
+        let exports = ComponentState::of(store).instance(instance).exports.clone();
+        Ok(Item::Instance(exports.expect("just made")))
     }
 
     fn core_instance(&mut self, store: &mut Store, module: u32, args: &IndexMap<Box<str>, u32>) -> Result<(), Error> {

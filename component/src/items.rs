@@ -1,9 +1,9 @@
 //! What components import and export, at run time.
 
 use crate::definition::Definition;
+use crate::names::IndexSet;
 use crate::types::InstanceType;
 use ampoule::Module;
-use indexmap::IndexSet;
 use std::sync::Arc;
 
 /// An item at run time.
@@ -41,7 +41,6 @@ pub(crate) struct ComponentItem {
 }
 
 /// What an instance exports.
-#[derive(Default)]
 pub(crate) struct InstanceItems {
     pub(crate) names: Names,
     pub(crate) items: Box<[Item]>,
@@ -51,12 +50,6 @@ pub(crate) struct InstanceItems {
 pub(crate) enum Names {
     Set(Arc<IndexSet<Box<str>>>),
     Type(Arc<InstanceType>),
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        Names::Set(Arc::default())
-    }
 }
 
 impl InstanceItems {

@@ -14,16 +14,43 @@ use crate::types::{FuncType, InstanceType, ItemType, ModuleType, ResourceType};
 use crate::val::Val;
 use ampoule::{Engine, Error, ExternType, Module, Store, misfit};
 use hashbrown::{HashMap, HashSet};
-use indexmap::IndexMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Items under names, for one engine.
+///
+/// 1. Whoever may change an item has `last` forgotten first.
 #[derive(Clone)]
 pub struct Linker {
     engine: Engine,
     root: LinkerInstance,
     allow_shadowing: bool,
+    last: LastFound,
+}
+
+/// What the component that was instantiated last imports, with its scope: whoever makes many instances makes them of one component, and
+/// looks its names up once.
+#[derive(Default)]
+struct LastFound(Mutex<Option<(u64, Arc<[Found]>)>>);
+
+impl LastFound {
+    fn get(&self, scope: u64) -> Option<Arc<[Found]>> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(of, _)| *of == scope).map(|(_, found)| found.clone())
+    }
+
+    fn set(&self, scope: u64, found: Arc<[Found]>) {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace((scope, found));
+        // Freed without the lock.
+        drop(last);
+    }
+}
+
+/// A copy of a linker looks for itself.
+impl Clone for LastFound {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// An instance of the embedder's: items under names.
@@ -43,7 +70,12 @@ enum Definition {
 impl Linker {
     /// A linker without items.
     pub fn new(engine: &Engine) -> Linker {
-        Linker { engine: engine.clone(), root: LinkerInstance::default(), allow_shadowing: false }
+        Linker {
+            engine: engine.clone(),
+            root: LinkerInstance::default(),
+            allow_shadowing: false,
+            last: LastFound::default(),
+        }
     }
 
     /// The engine.
@@ -58,6 +90,7 @@ impl Linker {
 
     /// The items that components import by themselves, to add to.
     pub fn root(&mut self) -> LinkerInstanceMut<'_> {
+        self.last = LastFound::default();
         LinkerInstanceMut { items: &mut self.root.items, allow_shadowing: self.allow_shadowing }
     }
 
@@ -67,6 +100,7 @@ impl Linker {
     /// Where there is none.
     pub fn at(&mut self, path: &[Box<str>]) -> Result<LinkerInstanceMut<'_>, Error> {
         let allow_shadowing = self.allow_shadowing;
+        self.last = LastFound::default();
         let mut items = &mut self.root.items;
         for name in path {
             match items.get_mut(name) {
@@ -83,6 +117,7 @@ impl Linker {
     /// Where another item has the name.
     pub fn instance(&mut self, name: &str) -> Result<LinkerInstanceMut<'_>, Error> {
         let allow_shadowing = self.allow_shadowing;
+        self.last = LastFound::default();
         if !self.root.items.contains(name) {
             self.root.items.insert(name, Definition::Instance(LinkerInstance::default()));
         }
@@ -100,6 +135,7 @@ impl Linker {
     /// # Errors
     /// Where a module or a component is missing.
     pub fn define_unknown_imports_as_traps(&mut self, component: &Component) -> Result<(), Error> {
+        self.last = LastFound::default();
         define_as_traps(&mut self.root.items, &component.ty().imports, &|name| name.to_string())
     }
 
@@ -111,20 +147,29 @@ impl Linker {
         if !self.engine.same(store.engine()) || !self.engine.same(component.engine()) {
             return Err(Error::message("cross-`Engine` instantiation is not currently supported"));
         }
-        self.check(component)?;
-        let types: IndexMap<&str, &ItemType> = component
-            .definition
-            .steps
-            .iter()
-            .filter_map(|step| match step {
-                Step::Import { name, ty, .. } => Some((&**name, ty)),
-                _ => None,
-            })
-            .collect();
-        instantiate(store, component, &mut |store, instance, name| {
-            let ty = types[name];
-            Ok(Definition::place(self.root.items.find(name), store, instance, ty))
+        let scope = component.definition.scope;
+        let found = match self.last.get(scope) {
+            Some(found) => found,
+            None => {
+                let found = self.find(component)?;
+                self.last.set(scope, found.clone());
+                found
+            }
+        };
+        let mut found = found.iter();
+        instantiate(store, component, &mut |store, instance, _| {
+            Ok(found.next().expect("as many as there are steps that import").place(store, instance))
         })
+    }
+
+    /// What a component imports, in the order of its steps.
+    fn find(&self, component: &Component) -> Result<Arc<[Found]>, Error> {
+        self.check(component)?;
+        let imports = component.definition.steps.iter().filter_map(|step| match step {
+            Step::Import { name, ty, .. } => Some(Found::of(self.root.items.find(name), ty)),
+            _ => None,
+        });
+        Ok(imports.collect())
     }
 
     /// Whether all that a component imports is there, and of the kind that it wants.
@@ -256,39 +301,60 @@ impl Definition {
             Definition::Resource(..) => "resource",
         }
     }
+}
 
-    /// The item, in a store, for an instance that imports it. It has been checked.
-    fn place(found: Option<&Definition>, store: &mut Store, instance: u32, ty: &ItemType) -> Item {
-        match (found, ty) {
-            (Some(Definition::Func(host)), ItemType::Func(ty)) => {
+/// What an import has been found to be.
+enum Found {
+    Func(HostFunc, Arc<FuncType>),
+    Instance(Box<[Found]>, Arc<InstanceType>),
+    Module(Module),
+    Resource(ResourceType, Arc<HostDtor>),
+    /// A resource that an import before has brought.
+    Again(ResourceType),
+    /// A type that is none of a resource.
+    Type,
+}
+
+impl Found {
+    /// The definition has been checked.
+    fn of(definition: Option<&Definition>, ty: &ItemType) -> Found {
+        match (definition, ty) {
+            (Some(Definition::Func(host)), ItemType::Func(ty)) => Found::Func(host.clone(), ty.clone()),
+            (Some(Definition::Module(module)), _) => Found::Module(module.clone()),
+            (Some(Definition::Resource(ty, dtor)), _) => Found::Resource(*ty, dtor.clone()),
+            (Some(Definition::Instance(_)) | None, ItemType::Instance(ty)) => {
+                let items = match definition {
+                    Some(Definition::Instance(instance)) => Some(&instance.items),
+                    _ => None,
+                };
+                let found = ty.exports.iter().map(|(name, ty)| Found::of(items.and_then(|items| items.find(name)), ty));
+                Found::Instance(found.collect(), ty.clone())
+            }
+            (None, ItemType::Resource(slot)) => Found::Again(*slot),
+            _ => Found::Type,
+        }
+    }
+
+    /// The item, in a store, for an instance that imports it.
+    fn place(&self, store: &mut Store, instance: u32) -> Item {
+        match self {
+            Found::Func(host, ty) => {
                 let data = FuncData::Host { instance, ty: ty.clone(), public: OnceLock::new(), host: host.clone() };
                 let funcs = &mut ComponentState::of(store).funcs;
                 funcs.push(Box::new(data));
                 Item::Func(funcs.len() as u32 - 1)
             }
-            (Some(Definition::Module(module)), _) => Item::Module(module.clone()),
-            (Some(Definition::Resource(ty, dtor)), _) => {
-                Item::Resource(ComponentState::of(store).linked_resource(*ty, dtor))
+            Found::Instance(items, ty) => {
+                let items = items.iter().map(|found| found.place(store, instance)).collect();
+                Item::Instance(Arc::new(InstanceItems { items, names: Names::Type(ty.clone()) }))
             }
-            (Some(Definition::Instance(definitions)), ItemType::Instance(ty)) => {
-                Item::Instance(Arc::new(definitions.place_all(store, instance, ty)))
-            }
-            (None, ItemType::Instance(ty)) => {
-                Item::Instance(Arc::new(LinkerInstance::default().place_all(store, instance, ty)))
-            }
-            // One that an import before has brought.
-            (None, ItemType::Resource(slot)) => {
+            Found::Module(module) => Item::Module(module.clone()),
+            Found::Resource(ty, dtor) => Item::Resource(ComponentState::of(store).linked_resource(*ty, dtor)),
+            Found::Again(slot) => {
                 ComponentState::of(store).resource_in(instance, *slot).map_or(Item::Type, Item::Resource)
             }
-            _ => Item::Type,
+            Found::Type => Item::Type,
         }
-    }
-}
-
-impl LinkerInstance {
-    fn place_all(&self, store: &mut Store, instance: u32, ty: &Arc<InstanceType>) -> InstanceItems {
-        let items = ty.exports.iter().map(|(name, ty)| Definition::place(self.items.find(name), store, instance, ty));
-        InstanceItems { items: items.collect(), names: Names::Type(ty.clone()) }
     }
 }
 

@@ -1,7 +1,13 @@
 //! Versions in names of interfaces: `wasi:cli/run@0.2.6` serves who asks for `wasi:cli/run@0.2.0`.
 
-use hashbrown::HashMap;
-use indexmap::IndexMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+/// Items by name, in the order in which they were put. Instantiation looks up a name for every import of every module: hashes are the
+/// quick ones of all our maps, seeded at random too.
+pub(crate) type IndexMap<K, V> = indexmap::IndexMap<K, V, DefaultHashBuilder>;
+
+/// Names in order, likewise.
+pub(crate) type IndexSet<T> = indexmap::IndexSet<T, DefaultHashBuilder>;
 
 /// What a versioned name has in common with all that may stand for it: the name without version, and the major version, or the minor one
 /// below 1.0, or the patch below 0.1. Pre-releases stand for themselves only; what follows `+` doesn't count.
@@ -52,7 +58,7 @@ pub(crate) struct NameMap<T> {
 
 impl<T> Default for NameMap<T> {
     fn default() -> Self {
-        Self { items: IndexMap::new(), newest: HashMap::new() }
+        Self { items: IndexMap::default(), newest: HashMap::new() }
     }
 }
 

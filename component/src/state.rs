@@ -5,6 +5,7 @@ use crate::handle::{Dtor, Handle, HandleTable, HostDtor, Resource};
 use crate::items::InstanceItems;
 use crate::records::{FuncData, HandleBuiltin, Lowered};
 use crate::types::ResourceType;
+use crate::val::Val;
 use ampoule::{Error, Store, TrapCode};
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub(crate) struct ComponentState {
     scopes: Vec<Scope>,
     /// A guest was stopped: no instance may be entered any more.
     pub(crate) poisoned: bool,
+    /// Room for the arguments of calls of the host's functions, empty between calls.
+    pub(crate) spare_args: Vec<Val>,
 }
 
 /// A component instance.
@@ -42,7 +45,7 @@ pub(crate) struct InstanceData {
     /// How many calls from other components are inside.
     pub(crate) entered: u32,
     /// What it exports, once it is made.
-    pub(crate) exports: Arc<InstanceItems>,
+    pub(crate) exports: Option<Arc<InstanceItems>>,
 }
 
 /// A call that takes or gives handles.
@@ -71,11 +74,9 @@ const MAX_INSTANCES: usize = 10_000;
 
 impl ComponentState {
     /// The store's, made when first asked for.
+    #[inline]
     pub(crate) fn of(store: &mut Store) -> &mut ComponentState {
-        if store.slots().get::<ComponentState>().is_none() {
-            store.slots_mut().insert(ComponentState::default());
-        }
-        store.slots_mut().get_mut().expect("just looked at")
+        store.slots_mut().get_or_default()
     }
 
     /// Adds an instance that has nothing yet.
@@ -96,7 +97,7 @@ impl ComponentState {
             handles: HandleTable::default(),
             may_leave: true,
             entered: 0,
-            exports: Arc::default(),
+            exports: None,
         }));
         Ok(self.instances.len() as u32 - 1)
     }

@@ -5,6 +5,7 @@
 //! character. Lowering looks at each.
 
 use crate::handle::ResourceAny;
+use crate::types::ValType;
 use crate::vector::Vector;
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -52,6 +53,24 @@ impl Kind {
     pub const FLAGS: Kind = Kind(20);
     pub const RESOURCE: Kind = Kind(21);
     pub const MAP: Kind = Kind(22);
+
+    /// The kind of an integer or float type, any bits of which are a value.
+    #[inline]
+    pub(crate) fn of_number(ty: &ValType) -> Option<Kind> {
+        Some(match ty {
+            ValType::S8 => Kind::S8,
+            ValType::U8 => Kind::U8,
+            ValType::S16 => Kind::S16,
+            ValType::U16 => Kind::U16,
+            ValType::S32 => Kind::S32,
+            ValType::U32 => Kind::U32,
+            ValType::S64 => Kind::S64,
+            ValType::U64 => Kind::U64,
+            ValType::F32 => Kind::F32,
+            ValType::F64 => Kind::F64,
+            _ => return None,
+        })
+    }
 }
 
 #[repr(C)]
@@ -193,11 +212,26 @@ fn name(text: impl AsRef<[u8]>) -> Name {
 
 impl Val {
     /// A scalar of this kind, in the lowest bits.
+    #[inline]
     pub(crate) const fn scalar(kind: Kind, bits: u64) -> Val {
         // All of the union is set, so that nobody copies what nobody has written.
         let mut of = Of { variant: ManuallyDrop::new(VariantVal { name: Vector::EMPTY, payload: None }) };
         of.bits = bits;
         Val { kind, of }
+    }
+
+    /// A number of this kind; bits that it hasn't don't count.
+    #[inline]
+    pub(crate) fn number(kind: Kind, bits: u64) -> Val {
+        Val::scalar(
+            kind,
+            match kind {
+                Kind::S8 | Kind::U8 => u64::from(bits as u8),
+                Kind::S16 | Kind::U16 => u64::from(bits as u16),
+                Kind::S32 | Kind::U32 | Kind::F32 => u64::from(bits as u32),
+                _ => bits,
+            },
+        )
     }
 
     pub(crate) fn string(text: Name) -> Val {
@@ -221,7 +255,11 @@ impl Val {
 
     /// A record, of names and values in the order that the type declares.
     pub fn record<N: AsRef<[u8]>>(fields: impl IntoIterator<Item = (N, Val)>) -> Val {
-        let fields = fields.into_iter().map(|(text, val)| FieldVal { name: name(text), val }).collect();
+        Val::record_of(fields.into_iter().map(|(text, val)| FieldVal { name: name(text), val }).collect())
+    }
+
+    /// A record of these fields.
+    pub(crate) fn record_of(fields: Vector<FieldVal>) -> Val {
         Val { kind: Kind::RECORD, of: Of { record: ManuallyDrop::new(fields) } }
     }
 
@@ -287,6 +325,7 @@ impl Val {
         })
     }
 
+    #[inline]
     fn is_scalar(&self) -> bool {
         self.kind.0 <= Kind::CHAR.0
     }
@@ -401,7 +440,17 @@ impl Clone for Val {
 }
 
 impl Drop for Val {
+    /// Lists of numbers are long: those have nothing to drop, and are looked at without a call.
+    #[inline]
     fn drop(&mut self) {
+        if !self.is_scalar() {
+            self.drop_contents();
+        }
+    }
+}
+
+impl Val {
+    fn drop_contents(&mut self) {
         // SAFETY: by (1), the field that the kind names, dropped once.
         unsafe {
             match self.kind {

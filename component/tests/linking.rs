@@ -1,6 +1,7 @@
 //! Imports, resources, calls out of guests, and what ends an instance.
 
 use ampoule::{Engine, Error, Store};
+use ampoule_component::types::FuncType;
 use ampoule_component::{Component, Func, Instance, Linker, ResourceHost, Val, ValRef};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -467,4 +468,52 @@ fn a_resource_that_an_interface_only_uses_need_not_be_defined_there() {
         error.contains("instance export `thing` has the wrong type: resource implementation is missing"),
         "{error}"
     );
+}
+
+#[test]
+fn what_is_replaced_between_two_instances_of_a_component_is_replaced_for_the_second() {
+    const CALLS: &str = r#"(component
+        (import "one" (func $one (result u32)))
+        (import "i" (instance $i (export "two" (func (result u32)))))
+        (core func $one (canon lower (func $one)))
+        (core func $two (canon lower (func $i "two")))
+        (core module $m
+            (import "" "one" (func $one (result i32)))
+            (import "" "two" (func $two (result i32)))
+            (func (export "sum") (result i32) (i32.add (call $one) (call $two))))
+        (core instance $c (instantiate $m (with "" (instance (export "one" (func $one)) (export "two" (func $two))))))
+        (func (export "sum") (result u32) (canon lift (core func $c "sum"))))"#;
+    let engine = Engine::default();
+    let component = Component::new(&engine, CALLS.as_bytes()).unwrap();
+    let mut linker = Linker::new(&engine);
+    linker.allow_shadowing(true);
+    let answers = |answer: u32| {
+        move |_: &mut Store, _: &FuncType, _: &mut [Val], results: &mut [Val]| {
+            results[0] = Val::from(answer);
+            Ok(())
+        }
+    };
+    let sum = |linker: &Linker| {
+        let mut store = Store::new(&engine);
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let sum = func(&mut store, &instance, &["sum"]);
+        call(&mut store, &sum, &[]).unwrap().remove(0)
+    };
+    linker.define_unknown_imports_as_traps(&component).unwrap();
+    linker.instantiate(&mut Store::new(&engine), &component).unwrap();
+    linker.root().func("one", answers(1)).unwrap();
+    linker.root().instance("i").unwrap().func("two", answers(10)).unwrap();
+    assert_eq!(sum(&linker), Val::from(11u32));
+    assert_eq!(sum(&linker), Val::from(11u32));
+    linker.root().func("one", answers(2)).unwrap();
+    assert_eq!(sum(&linker), Val::from(12u32));
+    let mut copy = linker.clone();
+    copy.instance("i").unwrap().func("two", answers(20)).unwrap();
+    assert_eq!((sum(&copy), sum(&linker)), (Val::from(22u32), Val::from(12u32)));
+    linker.at(&["i".into()]).unwrap().func("two", answers(30)).unwrap();
+    assert_eq!(sum(&linker), Val::from(32u32));
+    // An instance without items takes the place of the one that had them.
+    linker.root().instance("i").unwrap();
+    let error = linker.instantiate(&mut Store::new(&engine), &component).unwrap_err();
+    assert!(error.to_string().contains("component imports instance `i`"), "{error}");
 }

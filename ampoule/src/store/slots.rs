@@ -3,6 +3,8 @@
 use std::any::{Any, TypeId};
 
 /// At most one value of each type. A handful at most, so a list serves.
+///
+/// 1. What is under the id of a type is a value of that type: `insert` alone adds.
 #[derive(Default)]
 pub struct Slots(Vec<(TypeId, Box<dyn Any + Send + Sync>)>);
 
@@ -17,13 +19,26 @@ impl Slots {
     /// The value of this type.
     #[inline]
     pub fn get<T: Any>(&self) -> Option<&T> {
-        self.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?.1.downcast_ref()
+        let found = self.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        // SAFETY: by (1).
+        Some(unsafe { &*(&raw const *found.1).cast::<T>() })
     }
 
     /// The value of this type, to change it.
     #[inline]
     pub fn get_mut<T: Any>(&mut self) -> Option<&mut T> {
-        self.0.iter_mut().find(|(id, _)| *id == TypeId::of::<T>())?.1.downcast_mut()
+        let found = self.0.iter_mut().find(|(id, _)| *id == TypeId::of::<T>())?;
+        // SAFETY: by (1).
+        Some(unsafe { &mut *(&raw mut *found.1).cast::<T>() })
+    }
+
+    /// The value of this type, to change it; made when first asked for.
+    #[inline]
+    pub fn get_or_default<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
+        if self.get::<T>().is_none() {
+            self.insert(T::default());
+        }
+        self.get_mut().expect("just looked at")
     }
 
     /// Takes the value of this type out.
@@ -48,5 +63,9 @@ mod tests {
         assert_eq!(slots.remove::<u8>().as_deref(), Some(&3));
         assert!(slots.get::<u8>().is_none());
         assert_eq!(slots.get::<&str>(), Some(&"text"));
+        assert_eq!(*slots.get_or_default::<&str>(), "text");
+        assert_eq!(*slots.get_or_default::<u16>(), 0);
+        *slots.get_or_default::<u16>() = 4;
+        assert_eq!(slots.get::<u16>(), Some(&4));
     }
 }

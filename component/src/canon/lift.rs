@@ -6,7 +6,7 @@ use crate::handle::ResourceAny;
 use crate::state::{ComponentState, Owner};
 use crate::types::val::{CasesShape, FlagsType};
 use crate::types::{FuncType, ResourceType, ValType};
-use crate::val::{Kind, Val};
+use crate::val::{FieldVal, Kind, Val};
 use crate::vector::Vector;
 use ampoule::{Error, Store, VmValRaw};
 
@@ -59,6 +59,7 @@ impl<'a> FlatIn<'a> {
 }
 
 impl<'a> Lift<'a> {
+    #[inline]
     pub(crate) fn new(store: &'a mut Store, options: &Options) -> Result<Self, Error> {
         let (base, len) = options.memory(store)?;
         // SAFETY: the memory is the store's and mapped so far; by (1) nothing writes to it or moves it meanwhile.
@@ -74,15 +75,21 @@ impl<'a> Lift<'a> {
         })
     }
 
-    /// The parameters of a function that the guest calls.
-    pub(crate) fn params(&mut self, ty: &FuncType, values: &[VmValRaw]) -> Result<Vec<Val>, Error> {
+    /// The parameters of a function that the guest calls, added to `args`.
+    pub(crate) fn params(&mut self, ty: &FuncType, values: &[VmValRaw], args: &mut Vec<Val>) -> Result<(), Error> {
         let mut flat = FlatIn::new(values);
+        args.reserve(ty.params().len());
         if ty.flat_params.is_some() {
-            return ty.params().iter().map(|(_, ty)| self.flat(ty, &mut flat)).collect();
+            for (_, ty) in ty.params() {
+                args.push(self.flat(ty, &mut flat)?);
+            }
+            return Ok(());
         }
         let at = self.region(flat.next_u32(), ty.params_layout.size, ty.params_layout.align, "pointer not aligned")?;
-        let offsets = ty.params().iter().zip(&ty.param_offsets);
-        offsets.map(|((_, ty), &offset)| self.load(ty, at + offset as usize)).collect()
+        for ((_, ty), &offset) in ty.params().iter().zip(&ty.param_offsets) {
+            args.push(self.load(ty, at + offset as usize)?);
+        }
+        Ok(())
     }
 
     /// The result of a function that the guest has returned from.
@@ -146,12 +153,13 @@ impl<'a> Lift<'a> {
             ValType::List(list) => self.list_val(&list.element, self.u32_at(at), self.u32_at(at + 4))?,
             ValType::Map(_) => self.map(ty, self.u32_at(at), self.u32_at(at + 4))?,
             ValType::Record(record) => {
-                self.count(record.fields.len() * size_of::<crate::val::FieldVal>())?;
+                self.count(record.fields.len() * size_of::<FieldVal>())?;
                 let mut fields = Vec::with_capacity(record.fields.len());
                 for (field, &offset) in record.fields.iter().zip(&record.offsets) {
-                    fields.push((&*field.name, self.load(&field.ty, at + offset as usize)?));
+                    let val = self.load(&field.ty, at + offset as usize)?;
+                    fields.push(FieldVal { name: (&*field.name).into(), val });
                 }
-                Val::record(fields)
+                Val::record_of(fields.into())
             }
             ValType::Tuple(tuple) => {
                 self.count(tuple.types.len() * size_of::<Val>())?;
@@ -219,9 +227,9 @@ impl<'a> Lift<'a> {
             ValType::Record(record) => {
                 let mut fields = Vec::with_capacity(record.fields.len());
                 for field in &record.fields {
-                    fields.push((&*field.name, self.flat(&field.ty, flat)?));
+                    fields.push(FieldVal { name: (&*field.name).into(), val: self.flat(&field.ty, flat)? });
                 }
-                Val::record(fields)
+                Val::record_of(fields.into())
             }
             ValType::Tuple(tuple) => {
                 Val::tuple(tuple.types.iter().map(|ty| self.flat(ty, flat)).collect::<Result<Vec<_>, _>>()?)

@@ -47,6 +47,7 @@ impl<'a> FlatOut<'a> {
 }
 
 impl<'a> Lower<'a> {
+    #[inline]
     pub(crate) fn new(store: &'a mut Store, options: &'a Options) -> Result<Self, Error> {
         let (base, len) = options.memory(store)?;
         Ok(Self { store, options, base, len, compact_bytes: false })
@@ -176,7 +177,25 @@ impl<'a> Lower<'a> {
     }
 
     /// A value into core values.
+    #[inline]
     fn flat(&mut self, ty: &ValType, val: &Val, out: &mut FlatOut<'_>) -> Result<(), Error> {
+        match Kind::of_number(ty) {
+            Some(kind) => {
+                let bits = bits(ty, val, kind)?;
+                out.push(match kind {
+                    // Narrow integers are passed as i32 of the same value.
+                    Kind::S8 => u64::from(bits as i8 as i32 as u32),
+                    Kind::S16 => u64::from(bits as i16 as i32 as u32),
+                    _ => bits,
+                });
+                Ok(())
+            }
+            None => self.flat_compound(ty, val, out),
+        }
+    }
+
+    /// As [`Lower::flat`], of what is no number.
+    fn flat_compound(&mut self, ty: &ValType, val: &Val, out: &mut FlatOut<'_>) -> Result<(), Error> {
         match ty {
             ValType::String | ValType::List(_) | ValType::Map(_) => {
                 let (pointer, len) = self.pair(ty, val)?;
@@ -208,12 +227,7 @@ impl<'a> Lower<'a> {
             ValType::Flags(flags) => flag_words(flags, val)?.iter().for_each(|&word| out.push(u64::from(word))),
             _ => {
                 let bits = self.scalar(ty, val)?;
-                out.push(match ty {
-                    // Narrow integers are passed as i32 of the same value.
-                    ValType::S8 => u64::from(bits as i8 as i32 as u32),
-                    ValType::S16 => u64::from(bits as i16 as i32 as u32),
-                    _ => bits,
-                });
+                out.push(bits);
             }
         }
         Ok(())
@@ -222,37 +236,29 @@ impl<'a> Lower<'a> {
     /// What is one number: its bits.
     #[inline]
     fn scalar(&mut self, ty: &ValType, val: &Val) -> Result<u64, Error> {
-        let kind = match ty {
-            ValType::Bool => return Ok(u64::from(bits(ty, val, Kind::BOOL)? != 0)),
+        if let Some(kind) = Kind::of_number(ty) {
+            return bits(ty, val, kind);
+        }
+        match ty {
+            ValType::Bool => Ok(u64::from(bits(ty, val, Kind::BOOL)? != 0)),
             ValType::Char => {
                 let code = bits(ty, val, Kind::CHAR)?;
-                return match char::from_u32(code as u32) {
+                match char::from_u32(code as u32) {
                     Some(_) => Ok(code),
                     None => Err(Error::message("converted integer out of range for `char`")),
-                };
+                }
             }
             ValType::Enum(names) => {
                 let ValRef::Enum(given) = val.get() else { return Err(mismatch(ty, val)) };
                 let found = names.names.iter().position(|name| name.as_bytes() == given);
-                return found.map(|index| index as u64).ok_or_else(|| {
+                found.map(|index| index as u64).ok_or_else(|| {
                     Error::message(format!("enum variant name `{}` is not valid", String::from_utf8_lossy(given)))
-                });
+                })
             }
-            ValType::Own(slot) => return Ok(u64::from(self.own(ty, *slot, val)?)),
-            ValType::Borrow(slot) => return Ok(u64::from(self.borrow(ty, *slot, val)?)),
-            ValType::S8 => Kind::S8,
-            ValType::U8 => Kind::U8,
-            ValType::S16 => Kind::S16,
-            ValType::U16 => Kind::U16,
-            ValType::S32 => Kind::S32,
-            ValType::U32 => Kind::U32,
-            ValType::S64 => Kind::S64,
-            ValType::U64 => Kind::U64,
-            ValType::F32 => Kind::F32,
-            ValType::F64 => Kind::F64,
-            _ => return Err(no_value(ty)),
-        };
-        bits(ty, val, kind)
+            ValType::Own(slot) => Ok(u64::from(self.own(ty, *slot, val)?)),
+            ValType::Borrow(slot) => Ok(u64::from(self.borrow(ty, *slot, val)?)),
+            _ => Err(no_value(ty)),
+        }
     }
 
     /// What is passed as a pointer and a length.

@@ -9,12 +9,12 @@ use crate::canon::options::StaticOptions;
 use crate::decode::types::{Types, lists};
 use crate::definition::{Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
 use crate::func::core_type;
+use crate::names::{IndexMap, IndexSet};
 use crate::records::{HandleBuiltin, Lowered};
 use crate::types::{ComponentType, ItemType};
 use ampoule::func::host::{HostFunc, RawCallback};
 use ampoule::{Engine, Error, FuncType, Module};
 use ampoule_core::decode::DecodeError;
-use indexmap::{IndexMap, IndexSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,7 +106,7 @@ impl Frame {
             types: Types::new(NEXT_SCOPE.fetch_add(1, Ordering::Relaxed)),
             steps: Vec::new(),
             captures: Vec::new(),
-            export_names: IndexSet::new(),
+            export_names: IndexSet::default(),
             ty: ComponentType::default(),
             counts: Counts::default(),
         }
@@ -282,7 +282,7 @@ impl Decoder<'_, '_> {
         frame.counts.instances += 1;
         let step = match instance {
             ComponentInstance::Instantiate { component_index, args } => {
-                let mut given = IndexMap::new();
+                let mut given = IndexMap::default();
                 for arg in &args {
                     given.insert(arg.name.into(), frame.item(types, arg.kind, arg.index)?);
                 }

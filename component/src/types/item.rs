@@ -1,9 +1,9 @@
 //! The types of what components import and export.
 
+use crate::names::IndexMap;
 use crate::types::func::FuncType;
 use crate::types::val::{ResourceType, ValType};
 use ampoule::ExternType;
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// Items by name, as declared.
