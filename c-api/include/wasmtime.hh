@@ -21,6 +21,9 @@
  * ends the process. Nothing throws by itself. What a callback throws ends the
  * guest with a trap of that message.
  *
+ * **Components** have a namespace of their own, `wasmtime::component`, where
+ * `Func`, `Instance`, `Linker` and `Val` are other classes than here.
+ *
  * **Contexts.** A function that needs a store takes a `Store::Context`, which
  * is made from a `Store` or, in host functions, from the `Caller`.
  *
@@ -32,6 +35,7 @@
 #define WASMTIME_HH
 
 #include <wasmtime/async.hh>
+#include <wasmtime/component.hh>
 #include <wasmtime/config.hh>
 #include <wasmtime/engine.hh>
 #include <wasmtime/error.hh>

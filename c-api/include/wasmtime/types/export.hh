@@ -12,14 +12,22 @@
 namespace wasmtime {
 
 namespace detail {
+struct ExportTypeHandle {
+  using Raw = wasm_exporttype_t;
+  static void destroy(Raw *raw) { wasm_exporttype_delete(raw); }
+  static Raw *copy(const Raw *raw) { return wasm_exporttype_copy(raw); }
+};
+
 inline void delete_exports(wasm_exporttype_vec_t *list) {
   wasm_exporttype_vec_delete(list);
 }
 } // namespace detail
 
 /// \brief What a module exports: a name, and a type that `ExternType` reads.
-class ExportType {
+class ExportType : public detail::Shared<detail::ExportTypeHandle> {
 public:
+  using Shared::Shared;
+
   /// \brief Looks at an export that somebody else owns.
   class Ref : public detail::TypeRef<wasm_exporttype_t> {
   public:
@@ -33,6 +41,9 @@ public:
       return wasm_exporttype_type(raw);
     }
   };
+
+  /// Looks at it; the result must not outlive this.
+  Ref ref() const { return Ref(capi()); }
 
   /// \brief All exports of a module, in order.
   using List =

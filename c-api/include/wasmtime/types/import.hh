@@ -59,14 +59,22 @@ inline std::string_view name_view(const wasm_name_t *name) {
   return {name->data, name->size};
 }
 
+struct ImportTypeHandle {
+  using Raw = wasm_importtype_t;
+  static void destroy(Raw *raw) { wasm_importtype_delete(raw); }
+  static Raw *copy(const Raw *raw) { return wasm_importtype_copy(raw); }
+};
+
 inline void delete_imports(wasm_importtype_vec_t *list) {
   wasm_importtype_vec_delete(list);
 }
 } // namespace detail
 
 /// \brief What a module imports: names, and a type that `ExternType` reads.
-class ImportType {
+class ImportType : public detail::Shared<detail::ImportTypeHandle> {
 public:
+  using Shared::Shared;
+
   /// \brief Looks at an import that somebody else owns.
   class Ref : public detail::TypeRef<wasm_importtype_t> {
   public:
@@ -84,6 +92,9 @@ public:
       return wasm_importtype_type(raw);
     }
   };
+
+  /// Looks at it; the result must not outlive this.
+  Ref ref() const { return Ref(capi()); }
 
   /// \brief All imports of a module, in order.
   using List =
