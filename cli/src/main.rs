@@ -9,6 +9,7 @@ mod commands;
 mod module_file;
 mod terminal;
 mod units;
+mod wave;
 
 use clap::Parser;
 use std::process::ExitCode;

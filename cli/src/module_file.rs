@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 enum Form {
     /// A binary module, also where the file held text.
     Binary(Vec<u8>),
-    /// What `ampoule compile` wrote.
+    /// What `ampoule compile` wrote of a module.
     Artifact,
+    /// What it wrote of a component.
+    ComponentArtifact,
 }
 
 /// A module file that was read.
@@ -29,6 +31,8 @@ impl ModuleFile {
         let bytes = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
         let form = if is_artifact(&bytes) {
             Form::Artifact
+        } else if ampoule_component::artifact::is_artifact(&bytes) {
+            Form::ComponentArtifact
         } else if bytes.starts_with(b"\0asm") {
             Form::Binary(bytes)
         } else {
@@ -44,7 +48,7 @@ impl ModuleFile {
     pub fn binary(&self) -> Result<&[u8]> {
         match &self.form {
             Form::Binary(bytes) => Ok(bytes),
-            Form::Artifact => {
+            Form::Artifact | Form::ComponentArtifact => {
                 Err(anyhow!("{}: is compiled already; a wasm or wat file is needed", self.path.display()))
             }
         }
@@ -60,6 +64,7 @@ impl ModuleFile {
             // SAFETY: whoever names a compiled file on the command line vouches for it, as for any program they start:
             // that it is what it claims to be, and stays as it is while it runs.
             Form::Artifact => unsafe { Module::deserialize_file(engine, &self.path) },
+            Form::ComponentArtifact => return Err(anyhow!("{}: is a component, not a module", self.path.display())),
         };
         self.named(module)
     }
@@ -73,6 +78,8 @@ impl ModuleFile {
             Form::Binary(bytes) if wasmparser::Parser::is_component(bytes) => {
                 self.named(Component::new(engine, bytes)).map(Some)
             }
+            // SAFETY: as for modules.
+            Form::ComponentArtifact => self.named(unsafe { Component::deserialize_file(engine, &self.path) }).map(Some),
             _ => Ok(None),
         }
     }

@@ -687,6 +687,69 @@ fn a_component_runs_as_a_command_of_any_version_of_wasi_0_2() {
     assert_contains(&folder.fails(1, &["run", "none.wat"]), &["none.wat", "wasi:cli/run@0.2"]);
 }
 
+/// A component with a function that answers the record that it is given, and one of an instance.
+const RECORDS: &str = r#"(component
+    (type $r' (record (field "name" string) (field "sizes" (list u8))))
+    (export $r "r" (type $r'))
+    (core module $m
+        (memory (export "memory") 1)
+        (global $next (mut i32) (i32.const 64))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+            (global.get $next)
+            (global.set $next (i32.add (global.get $next) (local.get 3))))
+        (func (export "echo") (param i32 i32 i32 i32 i32) (result i32)
+            (i32.store (i32.const 0) (local.get 1))
+            (i32.store (i32.const 4) (local.get 2))
+            (i32.store (i32.const 8) (local.get 3))
+            (i32.store (i32.const 12) (local.get 4))
+            (i32.const 0))
+        (func (export "half") (param i32) (result i32) (i32.shr_u (local.get 0) (i32.const 1))))
+    (core instance $i (instantiate $m))
+    (func (export "echo") (param "n" u32) (param "r" $r) (result $r)
+        (canon lift (core func $i "echo") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+    (func $half (param "n" u32) (result u32) (canon lift (core func $i "half")))
+    (instance $math (export "half" (func $half)))
+    (export "a:b/math@0.2.6" (instance $math)))"#;
+
+#[test]
+fn run_invokes_functions_of_components() {
+    let folder = Folder::with(&[("echo.wat", RECORDS)]);
+    let record = r#"{name: "a\"b", sizes: [1, 2]}"#;
+    let answer = format!("{record}\n");
+    let call = format!("echo(7, {record})");
+    assert_eq!(folder.succeeds(&["run", "--invoke", &call, "echo.wat"]), answer);
+    assert_eq!(folder.succeeds(&["run", "--invoke", "echo", "echo.wat", "7", record]), answer);
+    assert_eq!(folder.succeeds(&["run", "--invoke", "a:b/math@0.2.0#half", "echo.wat", "9"]), "4\n");
+    let fails =
+        |call: &str, parts: &[&str]| assert_contains(&folder.fails(1, &["run", "--invoke", call, "echo.wat"]), parts);
+    fails("echo(7)", &["echo"]);
+    fails("echo(-1, {})", &["echo"]);
+    fails("other(1)", &["exports no function `other`"]);
+    fails("r", &["exports no function `r`"]);
+    fails("echo(", &["echo("]);
+    assert_contains(&folder.fails(1, &["run", "--invoke", "echo", "echo.wat", "7"]), &["takes 2 arguments, 1 given"]);
+    assert_contains(
+        &folder.fails(1, &["run", "--invoke", "echo", "echo.wat", "x", record]),
+        &["`x` is not a valid u32"],
+    );
+}
+
+#[test]
+fn components_are_compiled_validated_and_inspected() {
+    let folder = Folder::with(&[("echo.wat", RECORDS), ("bad.wat", "(component (export \"f\" (func 7)))")]);
+    assert_eq!(folder.succeeds(&["validate", "echo.wat"]), "echo.wat: valid\n");
+    assert_contains(&folder.fails(1, &["validate", "bad.wat"]), &["bad.wat", "unknown func"]);
+    folder.succeeds(&["compile", "echo.wat"]);
+    assert_eq!(folder.succeeds(&["run", "--invoke", "a:b/math@0.2.6#half", "echo.ampoule", "9"]), "4\n");
+    assert_contains(&folder.fails(1, &["validate", "echo.ampoule"]), &["is compiled already"]);
+    let world = folder.succeeds(&["inspect", "echo.wat"]);
+    assert_contains(
+        &world,
+        &["record r {", "sizes: list<u8>", "export echo: func(n: u32, r: r) -> r;", "half: func(n: u32) -> u32;"],
+    );
+    assert_contains(&folder.fails(1, &["inspect", "--json", "echo.wat"]), &["--json"]);
+}
+
 /// Components that C programs were compiled to, where a folder of such is beside this one.
 #[test]
 fn components_of_c_programs_run() {

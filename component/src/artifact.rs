@@ -33,7 +33,17 @@ const HEADER: usize = 4 * WORD;
 /// More modules than the validator allows are in no component.
 const MAX_MODULES: u64 = 1000;
 
+/// Whether bytes claim to be a compiled component, of whatever version.
+pub fn is_artifact(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC[..7])
+}
+
 impl Component {
+    /// How many functions its modules have.
+    pub fn num_functions(&self) -> usize {
+        self.definition.modules().iter().map(|module| module.description().bodies.len()).sum()
+    }
+
     /// The compiled component as bytes, for [`Component::deserialize`]. Compiles what hasn't been.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
-//! `ampoule compile`: compiles a module ahead of time.
+//! `ampoule compile`: compiles a module or a component ahead of time.
 
 use crate::module_file::{ModuleFile, base_config};
 use crate::terminal::print_lines;
 use crate::units::show_bytes;
 use ampoule::{Config, Engine, Module};
+use ampoule_component::Component;
 use ampoule_core::tunables::OptLevel;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,12 +13,12 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-/// Compiles a module ahead of time, for `ampoule run` on the same kind of machine.
+/// Compiles a module or a component ahead of time, for `ampoule run` on the same kind of machine.
 #[derive(clap::Args)]
 pub struct Args {
     /// A wasm or wat file.
     file: PathBuf,
-    /// Where to write the compiled module; by default FILE with the extension `ampoule`.
+    /// Where to write the result; by default FILE with the extension `ampoule`.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// How hard to optimize.
@@ -59,10 +60,16 @@ impl Args {
             Level::SpeedAndSize => OptLevel::SpeedAndSize,
         });
         let engine = Engine::new(&config)?;
-        let module = file.named(Module::from_binary(&engine, file.binary()?))?;
         let output = self.output.unwrap_or_else(|| self.file.with_extension("ampoule"));
-        // Nothing of the module is compiled before this.
-        let artifact = file.named(with_progress(&module, || module.serialize()))?;
+        // Nothing is compiled before `serialize`.
+        let artifact = match file.component(&engine)? {
+            Some(component) => with_progress(&engine, component.num_functions(), || component.serialize()),
+            None => {
+                let module = file.named(Module::from_binary(&engine, file.binary()?))?;
+                with_progress(&engine, module.description().bodies.len(), || module.serialize())
+            }
+        };
+        let artifact = file.named(artifact)?;
         std::fs::write(&output, &artifact).with_context(|| format!("{}", output.display()))?;
         print_lines([format!("{}: {}", output.display(), show_bytes(artifact.len() as u64))])?;
         Ok(ExitCode::SUCCESS)
@@ -70,11 +77,17 @@ impl Args {
 }
 
 fn valid_under(config: &Config, binary: &[u8]) -> bool {
-    Engine::new(config).is_ok_and(|engine| Module::validate(&engine, binary).is_ok())
+    Engine::new(config).is_ok_and(|engine| {
+        if wasmparser::Parser::is_component(binary) {
+            Component::new(&engine, binary).is_ok()
+        } else {
+            Module::validate(&engine, binary).is_ok()
+        }
+    })
 }
 
-/// Shows on a terminal how far the compilation of a module is, from its second second.
-fn with_progress<T>(module: &Module, work: impl FnOnce() -> T) -> T {
+/// Shows on a terminal how far the compilation of so many functions is, from its second second.
+fn with_progress<T>(engine: &Engine, functions: usize, work: impl FnOnce() -> T) -> T {
     let (done, is_done) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -83,11 +96,11 @@ fn with_progress<T>(module: &Module, work: impl FnOnce() -> T) -> T {
                 return;
             }
             // Draws nothing where standard error is no terminal.
-            let bar = ProgressBar::new(module.description().bodies.len() as u64);
+            let bar = ProgressBar::new(functions as u64);
             let style = ProgressStyle::with_template("compiling {wide_bar} {pos}/{len} functions, {eta} left");
             bar.set_style(style.expect("the template is valid"));
             while goes_on(Duration::from_millis(100)) {
-                bar.set_position(module.engine().compiled_functions());
+                bar.set_position(engine.compiled_functions());
             }
             bar.finish_and_clear();
         });

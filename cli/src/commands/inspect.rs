@@ -1,18 +1,18 @@
-//! `ampoule inspect`: what a module imports and exports, how large it is, and which proposals it needs.
+//! `ampoule inspect`: what a module imports and exports, how large it is, and which proposals it needs; of a component, its world.
 
 use crate::module_file::{ModuleFile, base_config};
 use crate::terminal::{self, columns, escape, fit, print_lines, print_wrapped, written};
 use crate::units::show_bytes;
 use ampoule::{Engine, Module};
 use ampoule_core::module::ModuleDescription;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::{Serialize, Serializer};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use wasmparser::{Validator, WasmFeatures};
 
-/// Lists a module's imports, exports, sizes, and the features it needs.
+/// Lists a module's imports, exports, sizes, and the features it needs; prints a component's world as WIT.
 #[derive(clap::Args)]
 pub struct Args {
     /// A wasm or wat file.
@@ -65,6 +65,12 @@ impl Args {
         let file = ModuleFile::read(&self.file)?;
         let binary = file.binary()?;
         let engine = Engine::new(&base_config())?;
+        if file.component(&engine)?.is_some() {
+            ensure!(!self.json, "--json: of components only the world is shown, as WIT");
+            let world = file.named(world(binary))?;
+            print_lines(world.lines())?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let module = file.load(&engine)?;
         let report = Report {
             name: module.name(),
@@ -80,6 +86,16 @@ impl Args {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The world of a component, as WIT, and the packages that it names.
+fn world(binary: &[u8]) -> Result<String> {
+    let decoded = wit_component::decode(binary)?;
+    let (resolve, package) = (decoded.resolve(), decoded.package());
+    let others: Vec<_> = resolve.packages.iter().map(|(id, _)| id).filter(|&id| id != package).collect();
+    let mut printer = wit_component::WitPrinter::default();
+    printer.print(resolve, package, &others)?;
+    Ok(printer.output.to_string())
 }
 
 fn imports(module: &Module) -> impl Iterator<Item = Item<'_>> {

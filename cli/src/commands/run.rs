@@ -3,6 +3,7 @@
 use crate::module_file::{ModuleFile, base_config};
 use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, parse_duration};
+use crate::wave;
 use ampoule::{Engine, Error, Func, Instance, Linker, Module, Store, Val, ValType};
 use ampoule_component::{Component, ValRef};
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig};
@@ -36,7 +37,8 @@ pub struct Args {
     /// The most bytes that each memory may have, such as 256MiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     max_memory: Option<u64>,
-    /// Call this exported function with ARGS, and print its results.
+    /// Call this exported function with ARGS, and print its results. Of a component: a call such as 'f(1, "x", {a: [1]})', or a
+    /// function and its ARGS in the same notation (WAVE); `INSTANCE#FUNCTION` is a function of an exported instance.
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
     /// A wasm or wat file, or one that `ampoule compile` made; and the guest's arguments.
@@ -95,9 +97,12 @@ impl Args {
     }
 
     fn run_component(&self, store: &mut Store, component: &Component) -> Result<ExitCode> {
-        ensure!(self.invoke.is_none(), "--invoke: functions of components can't be called from the command line");
         let mut linker = ampoule_component::Linker::new(store.engine());
         ampoule_wasi::p2::add_to_linker(&mut linker)?;
+        if let Some(call) = &self.invoke {
+            let instance = linker.instantiate(store, component)?;
+            return invoke_of_component(store, component, &instance, call, &self.args()?);
+        }
         // Of any version of 0.2.
         let run = component.get_export_index(None, RUN).and_then(|run| component.get_export_index(Some(&run), "run"));
         let run = run.with_context(|| format!("the component exports no `{RUN}`"))?;
@@ -175,6 +180,42 @@ fn invoke(store: &mut Store, instance: &Instance, name: &str, args: &[&str]) -> 
     let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
     func.call(store, &args, &mut results)?;
     print_lines(results.iter().map(show_value))
+}
+
+/// Calls a function of a component: `call` is a call, or a function's name, whose arguments are `args`.
+fn invoke_of_component(
+    store: &mut Store,
+    component: &Component,
+    instance: &ampoule_component::Instance,
+    call: &str,
+    args: &[&str],
+) -> Result<ExitCode> {
+    let whole = call.contains('(').then(|| wave::Call::parse(call)).transpose()?;
+    // A call that is written out takes nothing else.
+    ensure!(whole.is_none() || args.is_empty(), "--invoke {call}: has its arguments; none may stand behind the file");
+    let name = whole.as_ref().map_or(call, |call| call.name());
+    let found = match name.rsplit_once('#') {
+        None => component.get_export_index(None, name),
+        Some((outer, inner)) => {
+            component.get_export_index(None, outer).and_then(|outer| component.get_export_index(Some(&outer), inner))
+        }
+    };
+    let func = found.map(|index| instance.get_func_at(store, &index)).transpose()?.flatten();
+    let func = func.with_context(|| format!("the component exports no function `{name}`"))?;
+    let ty = func.ty(store)?;
+    let types = ty.params().iter().map(|(_, ty)| ty);
+    let args = match &whole {
+        Some(call) => call.args(types)?,
+        None => {
+            let expected = types.len();
+            ensure!(args.len() == expected, "`{name}` takes {expected} arguments, {} given", args.len());
+            types.zip(args).map(|(ty, text)| wave::parse(ty, text)).collect::<Result<Vec<_>>>()?
+        }
+    };
+    let mut results = vec![ampoule_component::Val::default(); usize::from(ty.result().is_some())];
+    func.call(store, &args, &mut results)?;
+    print_lines(results.iter().map(wave::show))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A number as wasm's text has it: decimal, or hexadecimal after `0x`; integers in the signed or unsigned range.

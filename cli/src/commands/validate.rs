@@ -1,4 +1,4 @@
-//! `ampoule validate`: whether files are modules that Ampoule runs.
+//! `ampoule validate`: whether files are modules or components that Ampoule runs.
 
 use crate::module_file::{ModuleFile, base_config};
 use crate::terminal::{print_lines, report_error};
@@ -7,7 +7,7 @@ use anyhow::Result;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Says whether files are valid modules; nothing is compiled.
+/// Says whether files are valid modules or components; nothing is compiled.
 #[derive(clap::Args)]
 pub struct Args {
     /// wasm or wat files.
@@ -37,5 +37,8 @@ impl Args {
 
 fn validate(engine: &Engine, path: &std::path::Path) -> Result<()> {
     let file = ModuleFile::read(path)?;
-    file.named(Module::validate(engine, file.binary()?))
+    match file.component(engine)? {
+        Some(_) => Ok(()),
+        None => file.named(Module::validate(engine, file.binary()?)),
+    }
 }
