@@ -48,7 +48,6 @@ impl Component {
     ///
     /// # Errors
     /// [`ErrorKind::Compile`] where the back end refuses a function.
-    #[cfg(feature = "compiler")]
     pub fn serialize(&self) -> Result<Vec<u8>, Error> {
         let modules = self.definition.modules();
         let modules = modules.iter().map(|module| module.serialize()).collect::<Result<Vec<_>, _>>()?;

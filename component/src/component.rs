@@ -6,9 +6,8 @@ use crate::items::{InstanceItems, Item};
 use crate::names;
 use crate::types::item::Items;
 use crate::types::{ComponentType, ItemType};
-use ampoule::{Engine, Error};
-#[cfg(feature = "compiler")]
-use ampoule::{Module, error::ErrorKind};
+use ampoule::error::ErrorKind;
+use ampoule::{Engine, Error, Module};
 use std::fmt;
 use std::sync::Arc;
 
@@ -55,7 +54,6 @@ impl Component {
     ///
     /// # Errors
     /// [`ampoule::error::ErrorKind::Decode`] or [`ampoule::error::ErrorKind::Text`] with the place and the reason.
-    #[cfg(feature = "compiler")]
     pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Component, Error> {
         let from_text;
         let bytes = if bytes.starts_with(b"\0asm") {
@@ -75,7 +73,6 @@ impl Component {
     }
 
     /// The component's bytes in binary form.
-    #[cfg(feature = "compiler")]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
