@@ -736,17 +736,27 @@ fn run_invokes_functions_of_components() {
 
 #[test]
 fn components_are_compiled_validated_and_inspected() {
-    let folder = Folder::with(&[("echo.wat", RECORDS), ("bad.wat", "(component (export \"f\" (func 7)))")]);
+    let math = r#"(component
+        (import "log" (func (param "text" string)))
+        (core module $m (func (export "half") (param i32) (result i32) (local.get 0)))
+        (core instance $i (instantiate $m))
+        (func $half (param "n" u32) (result u32) (canon lift (core func $i "half")))
+        (instance $math (export "half" (func $half)))
+        (export "a:b/math@0.2.6" (instance $math)))"#;
+    let folder =
+        Folder::with(&[("echo.wat", RECORDS), ("math.wat", math), ("bad.wat", "(component (export \"f\" (func 7)))")]);
     assert_eq!(folder.succeeds(&["validate", "echo.wat"]), "echo.wat: valid\n");
     assert_contains(&folder.fails(1, &["validate", "bad.wat"]), &["bad.wat", "unknown func"]);
     folder.succeeds(&["compile", "echo.wat"]);
     assert_eq!(folder.succeeds(&["run", "--invoke", "a:b/math@0.2.6#half", "echo.ampoule", "9"]), "4\n");
     assert_contains(&folder.fails(1, &["validate", "echo.ampoule"]), &["is compiled already"]);
-    let world = folder.succeeds(&["inspect", "echo.wat"]);
+    let world = folder.succeeds(&["inspect", "math.wat"]);
     assert_contains(
         &world,
-        &["record r {", "sizes: list<u8>", "export echo: func(n: u32, r: r) -> r;", "half: func(n: u32) -> u32;"],
+        &["import log: func(text: string);", "export a:b/math@0.2.6;", "half: func(n: u32) -> u32;"],
     );
+    // WIT has no types that a world exports by itself.
+    assert_contains(&folder.fails(1, &["inspect", "echo.wat"]), &["echo.wat", "as WIT", "`r`"]);
     assert_contains(&folder.fails(1, &["inspect", "--json", "echo.wat"]), &["--json"]);
 }
 

@@ -5,7 +5,7 @@ use crate::terminal::{self, columns, escape, fit, print_lines, print_wrapped, wr
 use crate::units::show_bytes;
 use ampoule::{Engine, Module};
 use ampoule_core::module::ModuleDescription;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Serialize, Serializer};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ impl Args {
         let engine = Engine::new(&base_config())?;
         if file.component(&engine)?.is_some() {
             ensure!(!self.json, "--json: of components only the world is shown, as WIT");
-            let world = file.named(world(binary))?;
+            let world = file.named(world(binary).context("its world can't be written as WIT"))?;
             print_lines(world.lines())?;
             return Ok(ExitCode::SUCCESS);
         }

@@ -190,7 +190,8 @@ fn invoke_of_component(
     call: &str,
     args: &[&str],
 ) -> Result<ExitCode> {
-    let whole = call.contains('(').then(|| wave::Call::parse(call)).transpose()?;
+    let whole = call.contains('(').then(|| wave::Call::parse(call)).transpose();
+    let whole = whole.with_context(|| format!("--invoke {call}"))?;
     // A call that is written out takes nothing else.
     ensure!(whole.is_none() || args.is_empty(), "--invoke {call}: has its arguments; none may stand behind the file");
     let name = whole.as_ref().map_or(call, |call| call.name());
@@ -205,7 +206,7 @@ fn invoke_of_component(
     let ty = func.ty(store)?;
     let types = ty.params().iter().map(|(_, ty)| ty);
     let args = match &whole {
-        Some(call) => call.args(types)?,
+        Some(whole) => whole.args(types).with_context(|| format!("--invoke {call}"))?,
         None => {
             let expected = types.len();
             ensure!(args.len() == expected, "`{name}` takes {expected} arguments, {} given", args.len());

@@ -37,8 +37,9 @@ impl Args {
 
 fn validate(engine: &Engine, path: &std::path::Path) -> Result<()> {
     let file = ModuleFile::read(path)?;
+    let binary = file.binary()?;
     match file.component(engine)? {
         Some(_) => Ok(()),
-        None => file.named(Module::validate(engine, file.binary()?)),
+        None => file.named(Module::validate(engine, binary)),
     }
 }
