@@ -84,7 +84,8 @@ pub(crate) fn destroy(store: &mut Store, resource: u32, rep: u32, by: Option<u32
             }
             let mut arg = [VmValRaw { i64: i64::from(rep) }];
             // SAFETY: a destructor takes one i32, as the validator has seen, and answers nothing.
-            unsafe { func.call_raw(store, arg.as_mut_ptr()) }
+            let ran = unsafe { func.call_raw(store, arg.as_mut_ptr()) };
+            ran.inspect_err(|_| ComponentState::of(store).poisoned = true)
         }
     }
 }

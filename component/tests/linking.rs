@@ -517,3 +517,31 @@ fn what_is_replaced_between_two_instances_of_a_component_is_replaced_for_the_sec
     let error = linker.instantiate(&mut Store::new(&engine), &component).unwrap_err();
     assert!(error.to_string().contains("component imports instance `i`"), "{error}");
 }
+
+#[test]
+fn a_destructor_that_traps_fails_the_drop_and_ends_the_components_of_the_store() {
+    let text = r#"(component
+        (core module $d (func (export "dtor") (param i32) unreachable))
+        (core instance $d (instantiate $d))
+        (type $t' (resource (rep i32) (dtor (core func $d "dtor"))))
+        (core func $new (canon resource.new $t'))
+        (core module $m
+            (import "" "new" (func $new (param i32) (result i32)))
+            (func (export "make") (result i32) (call $new (i32.const 1)))
+            (func (export "ok")))
+        (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+        (export $t "t" (type $t'))
+        (func (export "make") (result (own $t)) (canon lift (core func $i "make")))
+        (func (export "ok") (canon lift (core func $i "ok"))))"#;
+    let engine = Engine::default();
+    let component = Component::new(&engine, text.as_bytes()).unwrap();
+    let mut store = Store::new(&engine);
+    let instance = Linker::new(&engine).instantiate(&mut store, &component).unwrap();
+    let [make, ok] = ["make", "ok"].map(|name| func(&mut store, &instance, &[name]));
+    let made = call(&mut store, &make, &[]).unwrap().remove(0);
+    let ValRef::Resource(Some(any)) = made.get() else { panic!("{made:?}") };
+    call(&mut store, &ok, &[]).unwrap();
+    assert!(any.drop(&mut store).unwrap_err().to_string().contains("unreachable"));
+    let error = call(&mut store, &ok, &[]).unwrap_err();
+    assert_eq!(error.to_string(), "wasm trap: cannot enter component instance");
+}

@@ -37,7 +37,7 @@ pub struct Args {
     /// The most bytes that each memory may have, such as 256MiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     max_memory: Option<u64>,
-    /// Call this exported function with ARGS, and print its results. Of a component: a call such as 'f(1, "x", {a: [1]})', or a
+    /// Call this exported function with ARGS, and print its results. Of a component: a call such as `f(1, "x", {a: 2})`, or a
     /// function and its ARGS in the same notation (WAVE); `INSTANCE#FUNCTION` is a function of an exported instance.
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
