@@ -25,7 +25,7 @@
  * a comment allows it.
  *
  * **Misuse.** No function of this file ends the process. A kind or a mutability that
- * is not in its enumeration, limits whose maximum is below the minimum, a value or
+ * is not in its enumeration, limits that no memory can have, a value or
  * an object of another type or store, or a type that nothing can have: the answer is
  * null, false or a trap, or nothing happens, as the comments say. What a refusing
  * function was to take over is freed all the same.
@@ -452,8 +452,8 @@ WASM_API_EXTERN own wasm_tabletype_t *wasm_tabletype_copy(
     const wasm_tabletype_t *type);
 
 /// Returns the type of a table of `element`s (taken over) within `limits`
-/// (copied); null when `element` is not a reference type, or the maximum is below
-/// the minimum.
+/// (copied); null when `element` is not a reference type. A table whose maximum is
+/// below the minimum never grows.
 WASM_API_EXTERN own wasm_tabletype_t *wasm_tabletype_new(
     own wasm_valtype_t *element, const wasm_limits_t *limits);
 /// The type of the elements; it lives as long as `type`.

