@@ -48,11 +48,21 @@ static wasmtime_func_t import_add(wasmtime_context_t *context) {
   return func;
 }
 
+/* An import of calls.wat that nothing here calls. */
+static wasmtime_extern_t unused(wasmtime_context_t *context, wasm_valkind_t kind) {
+  wasm_functype_t *type = wasm_functype_new_1_1(wasm_valtype_new(kind), wasm_valtype_new(kind));
+  wasmtime_func_t func;
+  wasmtime_func_new(context, type, nothing, NULL, NULL, &func);
+  wasm_functype_delete(type);
+  return extern_of_func(func);
+}
+
 static native_t prepare(const char *name) {
   world_t world = world_new(NULL);
-  wasmtime_extern_t imports[2] = {extern_of_func(import_add(world.context)),
-                                  extern_of_func(host_func(world.context, nothing, NULL))};
-  wasmtime_instance_t instance = instantiate(&world, load_module(world.engine, "calls.wat"), imports, 2);
+  wasmtime_extern_t imports[4] = {extern_of_func(import_add(world.context)),
+                                  extern_of_func(host_func(world.context, nothing, NULL)),
+                                  unused(world.context, WASM_FUNCREF), unused(world.context, WASM_EXTERNREF)};
+  wasmtime_instance_t instance = instantiate(&world, load_module(world.engine, "calls.wat"), imports, 4);
   native_t native = {world.context, find_func(world.context, &instance, name), NULL};
   return native;
 }
