@@ -61,6 +61,8 @@ const DEPTH_MAX: usize = 1024;
 const LIVE_MAX: usize = 256;
 /// The same with the least effort: a call may hand on a thousand results as parameters of the next, as often as there are calls.
 const LEAST_LIVE_MAX: usize = 1024;
+/// How many loops blocks are in on average, at most, with the least effort: allocation walks over them for each.
+const LEAST_NESTING_MAX: usize = 64;
 /// Branches and entries of branch tables, at most.
 const EDGES_MAX: usize = 1 << 14;
 /// Values of a function that is small.
@@ -95,7 +97,8 @@ pub(super) fn is_deep(context: &mut Context) -> bool {
 /// Whether more values are alive at once than registers can be allocated to in a time like the function's size. It has been optimized.
 pub(super) fn is_crowded(context: &mut Context, effort: Effort) -> bool {
     context.compute_loop_analysis();
-    let Spans { blocks, loops, len } = Spans::of(context);
+    let nesting_max = if effort == Effort::Least { LEAST_NESTING_MAX } else { DEPTH_MAX };
+    let Some(Spans { blocks, loops, len }) = Spans::of(context, nesting_max) else { return true };
     let Context { func, loop_analysis, .. } = context;
     let dfg = &func.dfg;
     let mut defined = vec![0u32; dfg.num_values()];
@@ -155,8 +158,10 @@ struct Spans {
 }
 
 impl Spans {
-    fn of(context: &Context) -> Self {
+    /// `None` where blocks are in more loops than `nesting_max` on average.
+    fn of(context: &Context, nesting_max: usize) -> Option<Self> {
         let Context { func, loop_analysis, .. } = context;
+        let mut steps_left = nesting_max * func.dfg.num_blocks().max(SMALL);
         let mut blocks = vec![0; func.dfg.num_blocks()];
         let mut loops = vec![u32::MAX..u32::MAX; loop_analysis.loops().len()];
         let mut len = 0;
@@ -166,12 +171,13 @@ impl Spans {
             len += func.layout.block_insts(block).count() as u32;
             let mut around = loop_analysis.innermost_loop(block);
             while let Some(l) = around {
+                steps_left = steps_left.checked_sub(1)?;
                 let span = &mut loops[l.as_u32() as usize];
                 *span = span.start.min(start)..len + 1;
                 around = loop_analysis.loop_parent(l);
             }
         }
-        Self { blocks, loops, len }
+        Some(Self { blocks, loops, len })
     }
 }
 
