@@ -9,6 +9,7 @@
 //! | local variables | variables × blocks | [`Budget::definitions`] |
 //! | optimization | blocks × how deep they are in the tree of dominators | [`DEPTH_MAX`] |
 //! | allocation of registers | instructions × values that are alive at once | [`LIVE_MAX`], [`LEAST_LIVE_MAX`] |
+//! | looking at what is alive | blocks × loops around them | [`DEPTH_MAX`], [`LEAST_NESTING_MAX`] |
 //! | noting where blocks start | the square of branches and entries of branch tables | [`EDGES_MAX`] |
 //!
 //! The bounds lie far above what programs have (CPython's interpreter loop, for instance, has 86,457 values, 83,256 definitions and 7,245
@@ -61,7 +62,8 @@ const DEPTH_MAX: usize = 1024;
 const LIVE_MAX: usize = 256;
 /// The same with the least effort: a call may hand on a thousand results as parameters of the next, as often as there are calls.
 const LEAST_LIVE_MAX: usize = 1024;
-/// How many loops blocks are in on average, at most, with the least effort: allocation walks over them for each.
+/// How many loops blocks are in on average, at most, with the least effort: to see how long values live, all loops around a block are
+/// walked over.
 const LEAST_NESTING_MAX: usize = 64;
 /// Branches and entries of branch tables, at most.
 const EDGES_MAX: usize = 1 << 14;
