@@ -95,8 +95,8 @@ impl ModuleFile {
 
 /// The configuration that commands start from: every proposal the engine runs.
 pub fn base_config() -> Config {
-    let (wide_arithmetic, custom_page_sizes, component_model_map) = (true, true, true);
-    let features = Features { wide_arithmetic, custom_page_sizes, component_model_map, ..Features::default() };
+    let (wide_arithmetic, custom_page_sizes) = (true, true);
+    let features = Features { wide_arithmetic, custom_page_sizes, ..Features::default() };
     Config { features, ..Config::default() }
 }
 

@@ -80,7 +80,7 @@ impl WasmType for Type {
             ValType::F64 => WasmTypeKind::F64,
             ValType::Char => WasmTypeKind::Char,
             ValType::String => WasmTypeKind::String,
-            ValType::List(_) => WasmTypeKind::List,
+            ValType::List(_) | ValType::FixedLengthList(_) => WasmTypeKind::List,
             ValType::Record(_) => WasmTypeKind::Record,
             ValType::Tuple(_) => WasmTypeKind::Tuple,
             ValType::Variant(_) => WasmTypeKind::Variant,
@@ -94,7 +94,11 @@ impl WasmType for Type {
     }
 
     fn list_element_type(&self) -> Option<Self> {
-        if let ValType::List(list) = &self.0 { Some(Type(list.element().clone())) } else { None }
+        match &self.0 {
+            ValType::List(list) => Some(Type(list.element().clone())),
+            ValType::FixedLengthList(list) => Some(Type(list.element().clone())),
+            _ => None,
+        }
     }
 
     fn record_fields(&self) -> Box<dyn Iterator<Item = (Cow<'_, str>, Self)> + '_> {

@@ -166,7 +166,9 @@ impl Linker {
     fn find(&self, component: &Component) -> Result<Arc<[Found]>, Error> {
         self.check(component)?;
         let imports = component.definition.steps.iter().filter_map(|step| match step {
-            Step::Import { name, ty, .. } => Some(Found::of(self.root.items.find(name), ty)),
+            Step::Import { name, ty, .. } => {
+                Some(Found::of(self.root.items.find(&component.ty().full_import_name(name)), ty))
+            }
             _ => None,
         });
         Ok(imports.collect())
@@ -176,7 +178,8 @@ impl Linker {
     fn check(&self, component: &Component) -> Result<(), Error> {
         let mut known = HashSet::new();
         component.ty().imports.iter().try_for_each(|(name, ty)| {
-            Definition::check(self.root.items.find(name), ty, &mut known).map_err(|why| {
+            let name = component.ty().full_import_name(name);
+            Definition::check(self.root.items.find(&name), ty, &mut known).map_err(|why| {
                 let kind = if let ItemType::Module(_) = ty { "core module" } else { ty.kind() };
                 let what = format!(
                     "component imports {kind} `{name}`, but a matching implementation was not found in the linker"
@@ -284,7 +287,8 @@ impl Definition {
                 // Of types only resources are items.
                 let mut wanted = expected.exports.iter().filter(|(_, ty)| !matches!(ty, ItemType::Type(_)));
                 wanted.try_for_each(|(name, ty)| {
-                    Definition::check(items.and_then(|items| items.find(name)), ty, known)
+                    let found = items.and_then(|items| items.find(&expected.full_export_name(name)));
+                    Definition::check(found, ty, known)
                         .map_err(|why| because(format!("instance export `{name}` has the wrong type"), why))
                 })
             }
@@ -327,7 +331,9 @@ impl Found {
                     Some(Definition::Instance(instance)) => Some(&instance.items),
                     _ => None,
                 };
-                let found = ty.exports.iter().map(|(name, ty)| Found::of(items.and_then(|items| items.find(name)), ty));
+                let found = ty.exports.iter().map(|(name, of_item)| {
+                    Found::of(items.and_then(|items| items.find(&ty.full_export_name(name))), of_item)
+                });
                 Found::Instance(found.collect(), ty.clone())
             }
             (None, ItemType::Resource(slot)) => Found::Again(*slot),

@@ -1,4 +1,4 @@
-//! Versions in names of interfaces: `wasi:cli/run@0.2.6` serves who asks for `wasi:cli/run@0.2.0`.
+//! Versions in names of interfaces: `wasi:cli/run@0.2.6` serves who asks for `wasi:cli/run@0.2.0`, or for any of `wasi:cli/run@0.2`.
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
@@ -14,14 +14,17 @@ pub(crate) type IndexSet<T> = indexmap::IndexSet<T, DefaultHashBuilder>;
 pub(crate) fn track(name: &str) -> Option<(&str, [u64; 3], [u64; 3])> {
     let (base, version) = name.rsplit_once('@')?;
     let version = version.split_once('+').map_or(version, |(version, _)| version);
-    let mut parts = version.split('.').map(|part| {
+    let parts = version.split('.').map(|part| {
         let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if digits { part.parse::<u64>().ok() } else { None }
     });
-    let version = [parts.next()??, parts.next()??, parts.next()??];
-    if parts.next().is_some() {
-        return None;
-    }
+    let version = match parts.collect::<Option<Vec<_>>>()?[..] {
+        [major, minor, patch] => [major, minor, patch],
+        // A name may have only as much of a version as decides what it is compatible with (Component Model, `canonversion`).
+        [0, minor] if minor > 0 => [0, minor, 0],
+        [major] if major > 0 => [major, 0, 0],
+        _ => return None,
+    };
     let track = match version {
         [0, 0, patch] => [0, 0, patch],
         [0, minor, _] => [0, minor, 0],
@@ -126,6 +129,15 @@ mod tests {
         assert_eq!(finds(&["a:b/c@0.2.6"], "a:b/c@0.2.0"), Some(0));
         assert_eq!(finds(&["a:b/c@1.2.3"], "a:b/c@1.0.0"), Some(0));
         assert_eq!(finds(&["a:b/c@0.2.0", "a:b/c@0.2.6"], "a:b/c@0.2.0"), Some(0));
+    }
+
+    #[test]
+    fn a_canonical_version_is_that_of_a_track() {
+        assert_eq!(finds(&["a:b/c@0.2.0", "a:b/c@0.2.6"], "a:b/c@0.2"), Some(1));
+        assert_eq!(finds(&["a:b/c@1"], "a:b/c@1.2.3"), Some(0));
+        assert_eq!(finds(&["a:b/c@0.2.0", "a:b/c@1.2.0"], "a:b/c@1"), Some(1));
+        assert_eq!(finds(&["a:b/c@1.2.0"], "a:b/c@1.2"), None);
+        assert_eq!(finds(&["a:b/c@0.0.1"], "a:b/c@0"), None);
     }
 
     #[test]

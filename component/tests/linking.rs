@@ -1,7 +1,7 @@
 //! Imports, resources, calls out of guests, and what ends an instance.
 
-use ampoule::{Engine, Error, Store};
-use ampoule_component::types::FuncType;
+use ampoule::{Config, Engine, Error, Features, Store};
+use ampoule_component::types::{FuncType, ItemType};
 use ampoule_component::{Component, Func, Instance, Linker, ResourceHost, Val, ValRef};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -544,4 +544,52 @@ fn a_destructor_that_traps_fails_the_drop_and_ends_the_components_of_the_store()
     assert!(any.drop(&mut store).unwrap_err().to_string().contains("unreachable"));
     let error = call(&mut store, &ok, &[]).unwrap_err();
     assert_eq!(error.to_string(), "wasm trap: cannot enter component instance");
+}
+
+/// What is said of imports and exports beside their types: whoever reflects sees it, and types fit without.
+#[test]
+fn attributes_of_names_are_reflected_and_ignored_by_types() {
+    let features = Features { component_model_canonical_names: true, ..Features::default() };
+    let engine = Engine::new(&Config { features, ..Config::default() }).unwrap();
+    let text = r#"(component
+        (import "store" (implements "a:kv/store@1.0.2") (external-id "main") (instance $store
+            (export "f" (external-id "the f") (func (result u32)))))
+        (import "a:b/c@0.2" (version-suffix ".1") (instance $c (export "f" (func (result u32)))))
+        (core func $lowered (canon lower (func $c "f")))
+        (core module $m (import "" "f" (func $f (result i32))) (func (export "f") (result i32) (call $f)))
+        (core instance $i (instantiate $m (with "" (instance (export "f" (func $lowered))))))
+        (func (export "f") (result u32) (canon lift (core func $i "f")))
+        (export "s" (implements "a:kv/store@1") (version-suffix ".2.0") (instance $store))
+        (export "a:b/d@1" (version-suffix ".4.5") (instance $c)))"#;
+    let component = Component::new(&engine, text.as_bytes()).unwrap();
+    let ty = component.ty();
+    let store = ty.import_attributes("store").unwrap();
+    assert_eq!(
+        (store.implements(), store.external_id(), store.version_suffix()),
+        (Some("a:kv/store@1.0.2"), Some("main"), None)
+    );
+    let ItemType::Instance(instance) = &ty.imports()["store"] else { panic!("not an instance") };
+    assert_eq!(instance.export_attributes("f").unwrap().external_id(), Some("the f"));
+    assert_eq!(ty.import_attributes("a:b/c@0.2").unwrap().version_suffix(), Some(".1"));
+    assert_eq!(ty.export_attributes("s").unwrap().implements(), Some("a:kv/store@1.2.0"));
+    assert!(ty.import_attributes("f").is_none() && ty.export_attributes("store").is_none());
+
+    // By its whole version, though another of the track is newer.
+    let mut linker = Linker::new(&engine);
+    for (name, answer) in [("store", 1u32), ("a:b/c@0.2.1", 2), ("a:b/c@0.2.7", 3)] {
+        linker
+            .instance(name)
+            .unwrap()
+            .func("f", move |_, _, _, results| {
+                results[0] = Val::from(answer);
+                Ok(())
+            })
+            .unwrap();
+    }
+    let mut store = Store::new(&engine);
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let f = func(&mut store, &instance, &["f"]);
+    assert_eq!(call(&mut store, &f, &[]).unwrap(), [Val::from(2u32)]);
+    let found = |name: &str| component.get_export_index(None, name).is_some();
+    assert!(found("a:b/d@1") && found("a:b/d@1.9.0") && !found("a:b/d@2.0.0"));
 }

@@ -1,6 +1,6 @@
 //! Values of all types, through a guest and back.
 
-use ampoule::{Engine, Store};
+use ampoule::{Config, Engine, Features, Store};
 use ampoule_component::{Component, Func, Instance, Linker, Val, ValRef};
 
 /// A component with these definitions, whose function `echo` takes a list and answers it, as it lies in memory.
@@ -31,7 +31,8 @@ fn echo_of_lists(definitions: &str, element: &str, encoding: &str) -> String {
 }
 
 fn instantiate(text: &str) -> (Box<Store>, Instance) {
-    let engine = Engine::default();
+    let features = Features { component_model_fixed_length_lists: true, ..Features::default() };
+    let engine = Engine::new(&Config { features, ..Config::default() }).unwrap();
     let component = Component::new(&engine, text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let mut store = Store::new(&engine);
     let instance = Linker::new(&engine).instantiate(&mut store, &component).unwrap();
@@ -47,6 +48,58 @@ fn call(store: &mut Store, func: &Func, arg: Val) -> Result<Val, ampoule::Error>
     func.call(store, &[arg], &mut results)?;
     let [result] = results;
     Ok(result)
+}
+
+#[test]
+fn lists_of_fixed_length_come_back() {
+    let lists = |vals: &[u16]| Val::list(vals.iter().copied().map(Val::from).collect::<Vec<_>>());
+    let of_strings = |texts: [&str; 2]| Val::list(texts.map(Val::from).to_vec());
+    let (mut store, instance) = instantiate(&echo_of_lists("", "(list (list u16 3))", "utf8"));
+    let echo = func(&mut store, &instance, "echo");
+    let given = Val::list(vec![lists(&[1, 2, 3]), lists(&[4, 5, 0xffff])]);
+    assert_eq!(call(&mut store, &echo, given.clone()).unwrap(), given);
+    let error = call(&mut store, &echo, Val::list(vec![lists(&[1, 2])])).unwrap_err();
+    assert_eq!(error.to_string(), "expected 3 elements, got 2");
+    let error = call(&mut store, &echo, Val::list(vec![Val::from(1u32)])).unwrap_err();
+    assert_eq!(error.to_string(), "type mismatch: expected list, found u32");
+    let (mut store, instance) = instantiate(&echo_of_lists("", "(list (list string 2))", "utf16"));
+    let echo = func(&mut store, &instance, "echo");
+    let given = Val::list(vec![of_strings(["a", ""]), of_strings(["ä", "longer"])]);
+    assert_eq!(call(&mut store, &echo, given.clone()).unwrap(), given);
+}
+
+/// One passes its arguments one by one, the other gets them so, between two components and from the host.
+#[test]
+fn lists_of_fixed_length_are_passed_as_their_elements() {
+    let (mut store, instance) = instantiate(
+        r#"(component
+        (component $callee
+            (core module $m (func (export "f") (param i32 i64 f32 f32) (result i64)
+                (i64.add (i64.add (i64.extend_i32_u (local.get 0)) (local.get 1))
+                    (i64.trunc_f32_s (f32.sub (local.get 2) (local.get 3))))))
+            (core instance $i (instantiate $m))
+            (func (export "f") (param "a" (tuple u8 u64)) (param "b" (list f32 2)) (result (list u64 1))
+                (canon lift (core func $i "f"))))
+        (component $caller
+            (import "f" (func $f (param "a" (tuple u8 u64)) (param "b" (list f32 2)) (result (list u64 1))))
+            (core func $lowered (canon lower (func $f)))
+            (core module $m
+                (import "" "f" (func $f (param i32 i64 f32 f32) (result i64)))
+                (func (export "f") (param i32 i64 f32 f32) (result i64)
+                    (call $f (local.get 0) (local.get 1) (local.get 2) (local.get 3))))
+            (core instance $i (instantiate $m (with "" (instance (export "f" (func $lowered))))))
+            (func (export "f") (param "a" (tuple u8 u64)) (param "b" (list f32 2)) (result (list u64 1))
+                (canon lift (core func $i "f"))))
+        (instance $callee (instantiate $callee))
+        (instance $caller (instantiate $caller (with "f" (func $callee "f"))))
+        (export "f" (func $caller "f")))"#,
+    );
+    let f = func(&mut store, &instance, "f");
+    let args =
+        [Val::tuple(vec![Val::from(3u8), Val::from(40u64)]), Val::list(vec![Val::from(250.5f32), Val::from(50.5f32)])];
+    let mut results = [Val::default()];
+    f.call(&mut store, &args, &mut results).unwrap();
+    assert_eq!(results[0], Val::list(vec![Val::from(243u64)]));
 }
 
 #[test]

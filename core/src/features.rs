@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wasmparser::WasmFeatures;
 
-/// One switch per proposal. The default is what the 44.0.0 interface documents as its default.
+/// One switch per proposal. The default is what the 44.0.0 interface documents as its default; of components, what the specification
+/// has as stable.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Features {
     /// References in tables, globals and locals.
@@ -48,8 +49,34 @@ pub struct Features {
     pub component_model: bool,
     /// Maps in the types of components.
     pub component_model_map: bool,
-    /// Asynchronous functions of components, and what they need of the engine.
+    /// Asynchronous functions of components, and what they need of the engine: without it nothing asynchronous is accepted.
     pub concurrency_support: bool,
+    /// Asynchronous functions, streams and futures in components.
+    pub component_model_async: bool,
+    /// Asynchronous functions of components without a callback, which wait on a stack of their own.
+    pub component_model_async_stackful: bool,
+    /// Built-in functions of components that wait, or that cancel without waiting, where the other of the two is the usual.
+    pub component_model_more_async_builtins: bool,
+    /// Threads of a component's tasks.
+    pub component_model_threading: bool,
+    /// Values of the type `error-context` in components.
+    pub component_model_error_context: bool,
+    /// Lists of fixed length in the types of components.
+    pub component_model_fixed_length_lists: bool,
+    /// Names of interfaces with as much of their version as decides what they are compatible with.
+    pub component_model_canonical_names: bool,
+    /// Which interface an import or export of a plain name implements, and how the world outside knows it.
+    pub component_model_implements: bool,
+    /// Functions of components that are named as those that get or set something.
+    pub component_model_accessors: bool,
+    /// Names of components in more than one namespace.
+    pub component_model_nested_names: bool,
+    /// 64-bit memories in the canonical ABI. There is no support yet: a component that needs it is refused.
+    pub component_model_memory64: bool,
+    /// Garbage-collected values in the canonical ABI. There is no support yet: a component that needs it is refused.
+    pub component_model_gc: bool,
+    /// Values as imports and exports of components. There is no support yet: a component that needs it is refused.
+    pub component_model_values: bool,
 }
 
 impl Default for Features {
@@ -75,8 +102,21 @@ impl Default for Features {
             exceptions: false,
             stack_switching: false,
             component_model: true,
-            component_model_map: false,
+            component_model_map: true,
             concurrency_support: true,
+            component_model_async: true,
+            component_model_async_stackful: false,
+            component_model_more_async_builtins: false,
+            component_model_threading: false,
+            component_model_error_context: false,
+            component_model_fixed_length_lists: false,
+            component_model_canonical_names: false,
+            component_model_implements: true,
+            component_model_accessors: false,
+            component_model_nested_names: false,
+            component_model_memory64: false,
+            component_model_gc: false,
+            component_model_values: false,
         }
     }
 }
@@ -108,6 +148,26 @@ impl Features {
         put(WasmFeatures::COMPACT_IMPORTS, self.compact_imports);
         // Only components can have maps. Any such proposal makes the validator keep equal types once, not a million times.
         put(WasmFeatures::CM_MAP, true);
+        set
+    }
+
+    /// As [`Features::for_validator`], for components.
+    pub fn for_component_validator(&self) -> WasmFeatures {
+        let mut set = self.for_validator();
+        let mut put = |flag, on: bool| set.set(flag, on);
+        let is_async = self.component_model_async && self.concurrency_support;
+        put(WasmFeatures::COMPONENT_MODEL, self.component_model);
+        put(WasmFeatures::CM_MAP, self.component_model_map);
+        put(WasmFeatures::CM_ASYNC, is_async);
+        put(WasmFeatures::CM_ASYNC_STACKFUL, is_async && self.component_model_async_stackful);
+        put(WasmFeatures::CM_MORE_ASYNC_BUILTINS, is_async && self.component_model_more_async_builtins);
+        put(WasmFeatures::CM_THREADING, is_async && self.component_model_threading);
+        put(WasmFeatures::CM_ERROR_CONTEXT, is_async && self.component_model_error_context);
+        put(WasmFeatures::CM_FIXED_LENGTH_LISTS, self.component_model_fixed_length_lists);
+        put(WasmFeatures::CM_CANON_NAMES, self.component_model_canonical_names);
+        put(WasmFeatures::CM_IMPLEMENTS, self.component_model_implements);
+        put(WasmFeatures::CM_ACCESSORS, self.component_model_accessors);
+        put(WasmFeatures::CM_NESTED_NAMES, self.component_model_nested_names);
         set
     }
 }

@@ -172,7 +172,15 @@ fn component_model() {
     if !suite.is_dir() {
         return skipped("component_model: the component model's scripts are not beside the repository");
     }
-    let features = Features { component_model_map: true, ..Features::default() };
+    let features = Features {
+        component_model_async_stackful: true,
+        component_model_more_async_builtins: true,
+        component_model_threading: true,
+        component_model_error_context: true,
+        component_model_fixed_length_lists: true,
+        component_model_canonical_names: true,
+        ..Features::default()
+    };
     let config = Config { features, shared_memory: true, ..Config::default() };
     let engine = Engine::new(&config).expect("it can be had");
     let known = known_failures("default");

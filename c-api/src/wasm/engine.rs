@@ -14,7 +14,7 @@ pub extern "C" fn wasm_engine_delete(_engine: Option<Box<wasm_engine_t>>) {}
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_engine_new() -> Option<Box<wasm_engine_t>> {
-    engine_of("wasm_engine_new", &Config::default())
+    engine_of("wasm_engine_new", &wasm_config_t::default().config)
 }
 
 #[unsafe(no_mangle)]

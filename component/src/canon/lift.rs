@@ -152,6 +152,16 @@ impl<'a> Lift<'a> {
             ValType::String => self.string(self.u32_at(at), self.u32_at(at + 4))?,
             ValType::List(list) => self.list_val(&list.element, self.u32_at(at), self.u32_at(at + 4))?,
             ValType::Map(_) => self.map(ty, self.u32_at(at), self.u32_at(at + 4))?,
+            ValType::FixedLengthList(list) => {
+                let (element, len) = (list.element(), list.len() as usize);
+                self.count(len * size_of::<Val>())?;
+                let size = element.layout().size as usize;
+                let mut elements = Vec::with_capacity(len);
+                for index in 0..len {
+                    elements.push(self.load(element, at + index * size)?);
+                }
+                Val::list(elements)
+            }
             ValType::Record(record) => {
                 self.count(record.fields.len() * size_of::<FieldVal>())?;
                 let mut fields = Vec::with_capacity(record.fields.len());
@@ -223,6 +233,9 @@ impl<'a> Lift<'a> {
             ValType::Map(_) => {
                 let (at, len) = (flat.next_u32(), flat.next_u32());
                 self.map(ty, at, len)?
+            }
+            ValType::FixedLengthList(list) => {
+                Val::list((0..list.len()).map(|_| self.flat(list.element(), flat)).collect::<Result<Vec<_>, _>>()?)
             }
             ValType::Record(record) => {
                 let mut fields = Vec::with_capacity(record.fields.len());

@@ -7,7 +7,7 @@ use crate::canon::strings::Stored;
 use crate::handle::ResourceAny;
 use crate::state::{ComponentState, Owner};
 use crate::types::val::FlagsType;
-use crate::types::{FuncType, ResourceType, ValType};
+use crate::types::{FixedLengthListType, FuncType, ResourceType, ValType};
 use crate::val::{EntryVal, Kind, Name, Val, ValRef};
 use ampoule::{Error, Store, VmValRaw};
 
@@ -129,6 +129,12 @@ impl<'a> Lower<'a> {
                 self.write(at, (pointer as u32).to_le_bytes());
                 self.write(at + 4, len.to_le_bytes());
             }
+            ValType::FixedLengthList(list) => {
+                let size = list.element().layout().size as usize;
+                for (index, val) in fixed_elements(list, val)?.iter().enumerate() {
+                    self.store(list.element(), val, at + index * size)?;
+                }
+            }
             ValType::Record(record) => {
                 let fields = record_fields(ty, val)?;
                 for ((field, &offset), given) in record.fields.iter().zip(&record.offsets).zip(fields) {
@@ -201,6 +207,11 @@ impl<'a> Lower<'a> {
                 let (pointer, len) = self.pair(ty, val)?;
                 out.push(pointer as u64);
                 out.push(u64::from(len));
+            }
+            ValType::FixedLengthList(list) => {
+                for val in fixed_elements(list, val)? {
+                    self.flat(list.element(), val, out)?;
+                }
             }
             ValType::Record(record) => {
                 let fields = record_fields(ty, val)?;
@@ -393,6 +404,16 @@ fn record_fields<'v>(ty: &ValType, val: &'v Val) -> Result<&'v [crate::val::Fiel
         }
     }
     Ok(fields)
+}
+
+fn fixed_elements<'v>(list: &FixedLengthListType, val: &'v Val) -> Result<&'v [Val], Error> {
+    let ValRef::List(elements) = val.get() else {
+        return Err(Error::message(format!("type mismatch: expected list, found {}", val.kind_name())));
+    };
+    if elements.len() != list.len() as usize {
+        return Err(Error::message(format!("expected {} elements, got {}", list.len(), elements.len())));
+    }
+    Ok(elements)
 }
 
 fn tuple_elements<'v>(ty: &ValType, val: &'v Val) -> Result<&'v [Val], Error> {

@@ -166,6 +166,9 @@ impl<'a> Transfer<'a> {
                 self.write(to, &at.to_le_bytes());
                 self.write(to + 4, &len.to_le_bytes());
             }
+            (ValType::FixedLengthList(given), ValType::FixedLengthList(taken)) => {
+                self.block((given.element(), taken.element()), from, to, given.len() as usize)?;
+            }
             (ValType::Record(given), ValType::Record(taken)) => {
                 let fields = given.fields.iter().zip(&taken.fields).zip(&given.offsets);
                 for ((given, taken), &offset) in fields {
@@ -240,6 +243,11 @@ impl<'a> Transfer<'a> {
                 to.push(u64::from(at));
                 to.push(u64::from(len));
             }
+            (ValType::FixedLengthList(given), ValType::FixedLengthList(taken)) => {
+                for _ in 0..given.len() {
+                    self.flat((given.element(), taken.element()), from, to)?;
+                }
+            }
             (ValType::Record(given), ValType::Record(taken)) => {
                 for (given, taken) in given.fields.iter().zip(&taken.fields) {
                     self.flat((&given.ty, &taken.ty), from, to)?;
@@ -294,16 +302,8 @@ impl<'a> Transfer<'a> {
             (ValType::List(given), ValType::List(taken)) => {
                 let types = (&given.element, &taken.element);
                 let layout = types.0.layout();
-                let plain = is_plain(types.0);
                 self.elements(at, len, layout.size, layout.align, |transfer, from, to| {
-                    if plain {
-                        transfer.copy(from, to, len as usize * layout.size as usize);
-                        return Ok(());
-                    }
-                    (0..len as usize).try_for_each(|index| {
-                        let offset = index * layout.size as usize;
-                        transfer.value(types, from + offset, to + offset)
-                    })
+                    transfer.block(types, from, to, len as usize)
                 })
             }
             (ValType::Map(given), ValType::Map(taken)) => {
@@ -318,6 +318,16 @@ impl<'a> Transfer<'a> {
             }
             _ => self.string(at, len),
         }
+    }
+
+    /// Values of one type, one after another.
+    fn block(&mut self, types: (&ValType, &ValType), from: usize, to: usize, len: usize) -> Result<(), Error> {
+        let size = types.0.layout().size as usize;
+        if is_plain(types.0) {
+            self.copy(from, to, len * size);
+            return Ok(());
+        }
+        (0..len).try_for_each(|index| self.value(types, from + index * size, to + index * size))
     }
 
     /// The elements of a list: `copy` gets where they are and where they go.
@@ -412,6 +422,7 @@ fn is_plain(ty: &ValType) -> bool {
     match ty {
         ValType::S8 | ValType::U8 | ValType::S16 | ValType::U16 | ValType::S32 | ValType::U32 => true,
         ValType::S64 | ValType::U64 | ValType::F32 | ValType::F64 => true,
+        ValType::FixedLengthList(list) => is_plain(list.element()),
         ValType::Record(record) => are_plain(record.fields.iter().map(|field| &field.ty), record.layout.size),
         ValType::Tuple(tuple) => are_plain(tuple.types.iter(), tuple.layout.size),
         _ => false,

@@ -6,7 +6,7 @@
 mod types;
 
 use crate::canon::options::StaticOptions;
-use crate::decode::types::{Types, lists};
+use crate::decode::types::{Types, lists, note_attributes};
 use crate::definition::{Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
 use crate::func::core_type;
 use crate::names::{IndexMap, IndexSet};
@@ -22,7 +22,7 @@ use wasmparser::component_types::ComponentAnyTypeId;
 use wasmparser::types::TypesRef;
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
-    ComponentType as TypeDef, Encoding, ExternalKind, Instance, Parser, Payload, Validator, WasmFeatures,
+    ComponentType as TypeDef, Encoding, ExternalKind, Instance, Parser, Payload, Validator,
 };
 
 /// What makes a module of its bytes, or of what it was compiled to before: for each of a component in order.
@@ -37,7 +37,7 @@ pub(crate) fn decode(
     bytes: &[u8],
     make_module: &mut MakeModule<'_>,
 ) -> Result<Arc<Definition>, Error> {
-    let features = features(engine);
+    let features = engine.config().features.for_component_validator();
     let mut decoder = Decoder {
         engine,
         bytes,
@@ -52,15 +52,6 @@ pub(crate) fn decode(
         decoder.payload(&payload.map_err(DecodeError::from)?)?;
     }
     decoder.whole.ok_or_else(|| DecodeError::Module.into())
-}
-
-/// What components may use.
-fn features(engine: &Engine) -> WasmFeatures {
-    let chosen = &engine.config().features;
-    let mut set = chosen.for_validator() | WasmFeatures::CM_IMPLEMENTS;
-    set.set(WasmFeatures::COMPONENT_MODEL, chosen.component_model);
-    set.set(WasmFeatures::CM_MAP, chosen.component_model_map);
-    set
 }
 
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(1);
@@ -234,16 +225,17 @@ impl Decoder<'_, '_> {
     }
 
     fn import(&mut self, import: &wasmparser::ComponentImport<'_>) -> Result<(), Error> {
-        let name = import.name.full_name();
+        let name = import.name.name;
         let (frame, types) = self.frame();
         frame.count(import.ty.kind());
-        let item = types.component_item_for_import(import.name.name).expect("the validator has just added it");
+        let item = types.component_item_for_import(name).expect("the validator has just added it");
         // That a type is the same as another needs nothing, and nobody lists it.
         if lists(&item.ty) {
             let ty = frame.types.entity(types, &item.ty)?;
-            frame.ty.imports.insert(name.as_ref().into(), ty.clone());
+            frame.ty.imports.insert(name.into(), ty.clone());
+            note_attributes(&mut frame.ty.import_attributes, name, item);
             let bindings = frame.types.introduce(&ty);
-            frame.steps.push(Step::Import { name: name.as_ref().into(), ty, bindings });
+            frame.steps.push(Step::Import { name: name.into(), ty, bindings });
         }
         Ok(())
     }
@@ -291,7 +283,7 @@ impl Decoder<'_, '_> {
                 Step::Instance { component: component_index, args: given, bindings }
             }
             ComponentInstance::FromExports(exports) => {
-                let names = exports.iter().map(|export| export.name.full_name().as_ref().into()).collect();
+                let names = exports.iter().map(|export| export.name.name.into()).collect();
                 let items = exports.iter().map(|export| frame.item(types, export.kind, export.index));
                 Step::Exports { names: Arc::new(names), items: items.collect::<Result<_, _>>()? }
             }
@@ -375,16 +367,17 @@ impl Decoder<'_, '_> {
     }
 
     fn export(&mut self, export: &wasmparser::ComponentExport<'_>) -> Result<(), Error> {
-        let name = export.name.full_name();
+        let name = export.name.name;
         let (frame, types) = self.frame();
         let item = frame.item(types, export.kind, export.index)?;
         frame.count(export.kind);
-        let exported = types.component_item_for_export(export.name.name).expect("the validator has just added it");
+        let exported = types.component_item_for_export(name).expect("the validator has just added it");
         let ty = frame.types.entity(types, &exported.ty)?;
         // A type that the component gives to the export may have resources of its own, which stand for the item's.
         let bindings = frame.types.introduce(&ty);
-        frame.ty.exports.insert(name.as_ref().into(), ty);
-        frame.export_names.insert(name.as_ref().into());
+        frame.ty.exports.insert(name.into(), ty);
+        note_attributes(&mut frame.ty.export_attributes, name, exported);
+        frame.export_names.insert(name.into());
         frame.steps.push(Step::Export { item, bindings });
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! From the validator's types to ours. One converter per component: resources become slots of that component's scope.
 
 use crate::definition::Bindings;
+use crate::types::item::{Attributes, AttributesByName, Items};
 use crate::types::val::{Case, Field};
 use crate::types::{
-    ComponentType, EnumType, FlagsType, FuncType, InstanceType, ItemType, ListType, MapType, ModuleType, OptionType,
-    RecordType, ResourceType, ResultType, TupleType, ValType, VariantType,
+    ComponentType, EnumType, FixedLengthListType, FlagsType, FuncType, InstanceType, ItemType, ListType, MapType,
+    ModuleType, OptionType, RecordType, ResourceType, ResultType, TupleType, ValType, VariantType,
 };
 use ampoule::{ExternType, TagType};
 use ampoule_core::decode::{self, DecodeError};
@@ -128,8 +129,13 @@ impl Types {
         &mut self,
         types: TypesRef<'_>,
         items: impl Iterator<Item = (&'a String, &'a ComponentItem)>,
-    ) -> Result<crate::types::item::Items, DecodeError> {
-        items.map(|(name, item)| Ok((item.full_name(name).as_ref().into(), self.entity(types, &item.ty)?))).collect()
+    ) -> Result<(Items, AttributesByName), DecodeError> {
+        let (mut of_types, mut of_names) = (Items::default(), AttributesByName::default());
+        for (name, item) in items {
+            of_types.insert(name.as_str().into(), self.entity(types, &item.ty)?);
+            note_attributes(&mut of_names, name, item);
+        }
+        Ok((of_types, of_names))
     }
 
     pub(super) fn instance(
@@ -140,7 +146,8 @@ impl Types {
         if let Some(ty) = self.instances.get(&id) {
             return Ok(ty.clone());
         }
-        let ty = Arc::new(InstanceType { exports: self.items(types, types[id].exports.iter())? });
+        let (exports, export_attributes) = self.items(types, types[id].exports.iter())?;
+        let ty = Arc::new(InstanceType { exports, export_attributes });
         self.instances.insert(id, ty.clone());
         Ok(ty)
     }
@@ -151,8 +158,9 @@ impl Types {
         }
         let component = &types[id];
         let imports = component.imports.iter().filter(|(_, item)| lists(&item.ty));
-        let imports = self.items(types, imports)?;
-        let ty = Arc::new(ComponentType { imports, exports: self.items(types, component.exports.iter())? });
+        let (imports, import_attributes) = self.items(types, imports)?;
+        let (exports, export_attributes) = self.items(types, component.exports.iter())?;
+        let ty = Arc::new(ComponentType { imports, exports, import_attributes, export_attributes });
         self.components.insert(id, ty.clone());
         Ok(ty)
     }
@@ -219,7 +227,9 @@ impl Types {
             Def::Map { key, value, .. } => {
                 ValType::Map(Arc::new(MapType::new(self.val(types, *key)?, self.val(types, *value)?)))
             }
-            Def::FixedLengthList { .. } => return Err(unsupported("lists of fixed length")),
+            Def::FixedLengthList { element, length, .. } => {
+                ValType::FixedLengthList(Arc::new(FixedLengthListType::new(self.val(types, *element)?, *length)))
+            }
             Def::Flags(flags) => {
                 ValType::Flags(Arc::new(FlagsType::new(names(&mut flags.iter().map(|name| name.as_str())))))
             }
@@ -235,6 +245,19 @@ impl Types {
             Def::Future { ty, .. } => ValType::Future(Arc::new(self.maybe(types, *ty)?)),
             Def::Stream { ty, .. } => ValType::Stream(Arc::new(self.maybe(types, *ty)?)),
         })
+    }
+}
+
+/// Notes what is said of an item beside its name and type, where there is anything.
+pub(super) fn note_attributes(attributes: &mut AttributesByName, name: &str, item: &ComponentItem) {
+    let text = |text: &Option<String>| text.as_deref().map(Into::into);
+    let of_item = Attributes {
+        implements: item.full_implements().map(|name| name.as_ref().into()),
+        version_suffix: text(&item.version_suffix),
+        external_id: text(&item.external_id),
+    };
+    if of_item != Attributes::default() {
+        attributes.insert(name.into(), of_item);
     }
 }
 

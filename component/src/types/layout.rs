@@ -118,6 +118,7 @@ impl Flat {
             ValType::F32 => self.push_core(CoreType::F32),
             ValType::F64 => self.push_core(CoreType::F64),
             ValType::String | ValType::List(_) | ValType::Map(_) => self.push_all(&[CoreType::I32, CoreType::I32]),
+            ValType::FixedLengthList(list) => (0..list.len()).all(|_| self.push(list.element())),
             ValType::Record(record) => record.fields().iter().all(|field| self.push(&field.ty)),
             ValType::Tuple(tuple) => tuple.types().iter().all(|ty| self.push(ty)),
             ValType::Flags(flags) => (0..flags.words()).all(|_| self.push_core(CoreType::I32)),

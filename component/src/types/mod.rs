@@ -9,9 +9,9 @@ pub mod layout;
 pub mod val;
 
 pub use func::FuncType;
-pub use item::{ComponentType, InstanceType, ItemType, ModuleType};
+pub use item::{Attributes, ComponentType, InstanceType, ItemType, ModuleType};
 pub use layout::{CoreType, Layout};
 pub use val::{
-    Case, EnumType, Field, FlagsType, ListType, MapType, OptionType, RecordType, ResourceType, ResultType, TupleType,
-    ValType, VariantType,
+    Case, EnumType, Field, FixedLengthListType, FlagsType, ListType, MapType, OptionType, RecordType, ResourceType,
+    ResultType, TupleType, ValType, VariantType,
 };

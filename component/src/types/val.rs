@@ -35,6 +35,7 @@ pub enum ValType {
     Future(Arc<Option<ValType>>),
     Stream(Arc<Option<ValType>>),
     ErrorContext,
+    FixedLengthList(Arc<FixedLengthListType>),
 }
 
 /// Which resource a handle stands for.
@@ -71,6 +72,10 @@ macro_rules! composite {
 composite!(
     /// `list<T>`.
     ListType { element: ValType }
+);
+composite!(
+    /// `list<T, N>`: so many elements, which lie where the list is.
+    FixedLengthListType { list: Arc<ListType>, len: u32, layout: Layout }
 );
 composite!(
     /// `record`.
@@ -150,6 +155,31 @@ impl ListType {
     /// The type of the elements.
     pub fn element(&self) -> &ValType {
         &self.element
+    }
+}
+
+impl FixedLengthListType {
+    /// The validator bounds the size.
+    pub(crate) fn new(element: ValType, len: u32) -> Self {
+        let Layout { size, align } = element.layout();
+        let layout = Layout { size: size.saturating_mul(len), align };
+        Self { list: Arc::new(ListType::new(element)), len, layout }
+    }
+
+    /// The type of the elements.
+    pub fn element(&self) -> &ValType {
+        &self.list.element
+    }
+
+    /// How many elements there are, at least one.
+    #[allow(clippy::len_without_is_empty)] // It never is.
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The type of lists of the same elements, of any length.
+    pub fn list(&self) -> &Arc<ListType> {
+        &self.list
     }
 }
 
@@ -285,6 +315,7 @@ macro_rules! equal_by {
 
 equal_by! {
     ListType: element;
+    FixedLengthListType: list, len;
     RecordType: fields;
     TupleType: types;
     VariantType: cases;
@@ -303,6 +334,7 @@ impl ValType {
             ValType::S16 | ValType::U16 => Layout::scalar(2),
             ValType::S64 | ValType::U64 | ValType::F64 => Layout::scalar(8),
             ValType::String | ValType::List(_) | ValType::Map(_) => Layout::PAIR,
+            ValType::FixedLengthList(list) => list.layout,
             ValType::Record(record) => record.layout,
             ValType::Tuple(tuple) => tuple.layout,
             ValType::Variant(variant) => variant.shape.layout,
@@ -340,7 +372,7 @@ impl ValType {
             ValType::F64 => "f64",
             ValType::Char => "char",
             ValType::String => "string",
-            ValType::List(_) => "list",
+            ValType::List(_) | ValType::FixedLengthList(_) => "list",
             ValType::Record(_) => "record",
             ValType::Tuple(_) => "tuple",
             ValType::Variant(_) => "variant",
@@ -363,6 +395,9 @@ impl ValType {
         let maybe = |ty: &Option<ValType>| ty.as_ref().map(again);
         match self {
             ValType::List(list) => ValType::List(Arc::new(ListType::new(again(&list.element)))),
+            ValType::FixedLengthList(list) => {
+                ValType::FixedLengthList(Arc::new(FixedLengthListType::new(again(list.element()), list.len)))
+            }
             ValType::Record(record) => {
                 let field = |field: &Field| Field { name: field.name.clone(), ty: again(&field.ty) };
                 ValType::Record(Arc::new(RecordType::new(record.fields.iter().map(field).collect())))
@@ -391,6 +426,7 @@ impl ValType {
         match self {
             ValType::Own(_) | ValType::Borrow(_) | ValType::Future(_) | ValType::Stream(_) => true,
             ValType::List(list) => list.element.has_handles(),
+            ValType::FixedLengthList(list) => list.element().has_handles(),
             ValType::Record(record) => record.fields.iter().any(|field| field.ty.has_handles()),
             ValType::Tuple(tuple) => tuple.types.iter().any(ValType::has_handles),
             ValType::Variant(variant) => variant.cases.iter().any(|case| maybe(&case.ty)),
@@ -449,6 +485,16 @@ mod tests {
         assert!(Flat::of([&many], 16).is_none());
         assert_eq!(Flat::of([&record(&vec![ValType::U8; 16])], 16).unwrap().len(), 16);
         assert!(ValType::Option(Arc::new(OptionType::new(many))).joined().is_none());
+    }
+
+    #[test]
+    fn a_list_of_fixed_length_lies_where_it_is() {
+        let list = |element, len| ValType::FixedLengthList(Arc::new(FixedLengthListType::new(element, len)));
+        assert_eq!(list(ValType::U16, 3).layout(), Layout { size: 6, align: 2 });
+        assert_eq!(Flat::of([&list(ValType::String, 2)], 16).unwrap().len(), 4);
+        // However long it is, no more values are looked at than may be passed.
+        assert!(Flat::of([&list(list(ValType::U8, 1 << 14), 1 << 14)], 16).is_none());
+        assert_ne!(list(ValType::U16, 3), list(ValType::U16, 4));
     }
 
     #[test]

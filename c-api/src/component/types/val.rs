@@ -488,6 +488,8 @@ impl From<&ValType> for wasmtime_component_valtype_t {
             ValType::Char => return Self::plain(kind::CHAR),
             ValType::String => return Self::plain(kind::STRING),
             ValType::List(ty) => (kind::LIST, Of { list: owned(ty) }),
+            // As a value it is a list; that it has one length only, this interface can't tell.
+            ValType::FixedLengthList(ty) => (kind::LIST, Of { list: owned(ty.list()) }),
             ValType::Record(ty) => (kind::RECORD, Of { record: owned(ty) }),
             ValType::Tuple(ty) => (kind::TUPLE, Of { tuple: owned(ty) }),
             ValType::Variant(ty) => (kind::VARIANT, Of { variant: owned(ty) }),
