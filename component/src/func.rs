@@ -55,6 +55,17 @@ impl Func {
     /// Arguments that don't fit the type: nothing has run. A result that can't be lifted. What stops the guest, and an error of a host
     /// function: no component of this store can be called any more.
     pub fn call(&self, store: &mut Store, args: &[Val], results: &mut [Val]) -> Result<(), Error> {
+        self.call_with(store, args, results, false)
+    }
+
+    /// The same; with `compact_bytes`, each `list<u8>` is [`Val::bytes`].
+    pub(crate) fn call_with(
+        &self,
+        store: &mut Store,
+        args: &[Val],
+        results: &mut [Val],
+        compact_bytes: bool,
+    ) -> Result<(), Error> {
         let data: *const FuncData = self.data(store)?;
         // SAFETY: functions stay where they are as long as their store.
         let data = unsafe { &*data };
@@ -71,7 +82,7 @@ impl Func {
         };
         let depth = begin(store, ty)?;
         let mut lifted = Lifted::Nothing;
-        let called = call_lifted(store, core, ty, options, args, &mut lifted);
+        let called = call_lifted(store, core, ty, options, compact_bytes, args, &mut lifted);
         end(store, ty, depth, called)?;
         if let [result] = results {
             match lifted {
@@ -124,17 +135,24 @@ fn call_lifted(
     core: &ampoule::Func,
     ty: &FuncType,
     options: &Options,
+    compact_bytes: bool,
     args: &[Val],
     lifted: &mut Lifted,
 ) -> Result<(), Error> {
     let mut values = NO_VALUES;
-    Lower::new(store, options)?.params(ty, args, &mut values)?;
+    let mut lower = Lower::new(store, options)?;
+    lower.compact_bytes = compact_bytes;
+    lower.params(ty, args, &mut values)?;
     run_lifted(store, core, options, &mut values, |store, values| {
         let Some(result) = ty.result() else { return Ok(()) };
         *lifted = match Kind::of_number(result) {
             // SAFETY: the core function has written a number of this type there, into a slot that was zero.
             Some(kind) => Lifted::Number(kind, unsafe { values[0].f64 }),
-            None => Lifted::Val(Lift::new(store, options)?.result(ty, result, values)?),
+            None => {
+                let mut lift = Lift::new(store, options)?;
+                lift.compact_bytes = compact_bytes;
+                Lifted::Val(lift.result(ty, result, values)?)
+            }
         };
         Ok(())
     })

@@ -9,6 +9,7 @@ use crate::items::{InstanceItems, Item, Names};
 use crate::names::NameMap;
 use crate::records::{FuncData, HostFn, HostFunc};
 use crate::state::ComponentState;
+use crate::typed::{LiftParams, LowerReturn};
 use crate::types::item::Items;
 use crate::types::{FuncType, InstanceType, ItemType, ModuleType, ResourceType};
 use crate::val::Val;
@@ -230,6 +231,26 @@ impl LinkerInstanceMut<'_> {
         self.insert(name, Definition::func(Arc::new(func), true))
     }
 
+    /// A function with Rust's types, compared with the import's when a component is instantiated.
+    ///
+    /// # Errors
+    /// Where the name is defined already.
+    pub fn func_wrap<P: LiftParams, R: LowerReturn>(
+        &mut self,
+        name: &str,
+        func: impl Fn(&mut Store, P) -> Result<R, Error> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let call = move |store: &mut Store, ty: &FuncType, args: &mut [Val], results: &mut [Val]| {
+            let params = P::lift_params(store, args)?;
+            func(store, params)?.lower_return(store, ty, results)
+        };
+        let matches = |ty: &FuncType| P::matches_params(ty).and_then(|()| R::matches_return(ty));
+        self.insert(
+            name,
+            Definition::Func(HostFunc { call: Arc::new(call), compact_bytes: true, matches: Some(matches) }),
+        )
+    }
+
     /// A core module.
     ///
     /// # Errors
@@ -264,7 +285,7 @@ impl LinkerInstanceMut<'_> {
 
 impl Definition {
     fn func(call: Arc<HostFn>, compact_bytes: bool) -> Definition {
-        Definition::Func(HostFunc { call, compact_bytes })
+        Definition::Func(HostFunc { call, compact_bytes, matches: None })
     }
 
     /// Whether this is what an import wants: if not, why, the innermost reason last. An instance that isn't there is one without items.
@@ -272,7 +293,9 @@ impl Definition {
     /// define it again.
     fn check(found: Option<&Definition>, ty: &ItemType, known: &mut HashSet<ResourceType>) -> Result<(), Vec<String>> {
         match (found, ty) {
-            (Some(Definition::Func(_)), ItemType::Func(_)) => Ok(()),
+            (Some(Definition::Func(host)), ItemType::Func(ty)) => {
+                host.matches.map_or(Ok(()), |matches| matches(ty).map_err(|why| vec![why]))
+            }
             (Some(Definition::Resource(..)), ItemType::Resource(resource)) => {
                 known.insert(*resource);
                 Ok(())

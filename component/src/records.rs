@@ -25,12 +25,17 @@ pub(crate) enum FuncData {
     },
 }
 
+/// Whether a function can stand for an import of a type; else why not.
+pub(crate) type TypeCheck = fn(&FuncType) -> Result<(), String>;
+
 /// A function of the embedder's, and how it wants its values.
 #[derive(Clone)]
 pub(crate) struct HostFunc {
     pub(crate) call: Arc<HostFn>,
     /// See [`crate::LinkerInstanceMut::func_of_bytes`].
     pub(crate) compact_bytes: bool,
+    /// Whether it can stand for an import of this type, where that is known before it is called.
+    pub(crate) matches: Option<TypeCheck>,
 }
 
 impl FuncData {

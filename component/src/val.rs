@@ -410,6 +410,47 @@ impl Val {
     }
 }
 
+/// A value in a box of its own, where a type has one.
+pub type Payload = Option<Box<Val>>;
+
+macro_rules! takes {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident, $field:ident -> $ty:ty, $open:expr;)*) => {
+        /// What a value of a kind holds, leaving a bool behind; `None` of other kinds.
+        impl Val {$(
+            $(#[$doc])*
+            pub fn $name(&mut self) -> Option<$ty> {
+                if self.kind != Kind::$kind {
+                    return None;
+                }
+                let mut taken = ManuallyDrop::new(std::mem::take(self));
+                // SAFETY: by (1), the field that the kind names; the value is not used again.
+                let contents = unsafe { ManuallyDrop::take(&mut taken.of.$field) };
+                let open: fn(_) -> $ty = $open;
+                Some(open(contents))
+            }
+        )*}
+    };
+}
+
+takes! {
+    /// The elements of a list.
+    take_list: LIST, vals -> Box<[Val]>, |mut elements: Vector<_>| elements.take();
+    /// The elements of a tuple.
+    take_tuple: TUPLE, vals -> Box<[Val]>, |mut elements: Vector<_>| elements.take();
+    /// The fields of a record.
+    take_record: RECORD, record -> Box<[FieldVal]>, |mut elements: Vector<_>| elements.take();
+    /// The entries of a map.
+    take_map: MAP, map -> Box<[EntryVal]>, |mut elements: Vector<_>| elements.take();
+    /// The case of a variant, and its payload.
+    take_variant: VARIANT, variant -> (Name, Payload), |variant: VariantVal| (variant.name, variant.payload);
+    /// The value of an option.
+    take_option: OPTION, option -> Payload, |option| option;
+    /// The value of success or failure.
+    take_result: RESULT, result -> Result<Payload, Payload>, |result: ResultVal| {
+        if result.is_ok != 0 { Ok(result.payload) } else { Err(result.payload) }
+    };
+}
+
 /// `false`, as C has it where a value is to be filled in.
 impl Default for Val {
     fn default() -> Val {
