@@ -62,7 +62,7 @@ fn shared(store: &mut Store) -> *mut Store {
 }
 
 impl Store {
-    /// Suspends the running task until it is polled again.
+    /// Suspends the running task until it is polled again, which is up to the host; [`Store::wait`] tells the host when that makes sense.
     ///
     /// # Errors
     /// Where no task runs, or it was given up, or the call was cancelled meanwhile: what was going on has to end then.
@@ -89,6 +89,8 @@ impl Store {
     #[inline]
     pub(crate) fn pause_guest(&mut self) -> Result<*const Link, Error> {
         let link = self.before_pause()?;
+        // It can go on at once.
+        self.wake_listener();
         // What runs while the task waits doesn't count as this guest's time.
         self.counters.stop();
         Ok(link)
@@ -146,6 +148,7 @@ impl Store {
 
     #[inline(always)]
     fn after_pause(&mut self, wake: Wake) -> Result<(), Error> {
+        self.heed_listener();
         match wake {
             Wake::Continue => self.cancellation().map_or(Ok(()), Err),
             Wake::GiveUp => Err(given_up()),
@@ -155,6 +158,12 @@ impl Store {
     /// Whether a task runs, so that [`Store::suspend`] can.
     pub fn can_suspend(&self) -> bool {
         !self.vm.entry.running_task.is_null()
+    }
+
+    /// Whether the running task, if there is one, must not be left now.
+    pub(super) fn is_held(&self) -> bool {
+        // SAFETY: a running task is alive (3), and so is its fiber.
+        self.running_link().is_some_and(|link| unsafe { (*link).is_held() })
     }
 
     /// Whether guest code of the store is active, or a task that polled its way here.

@@ -24,12 +24,14 @@ pub(crate) mod instances;
 pub mod limiter;
 pub mod limits;
 pub mod native;
+pub mod reactor;
 pub(crate) mod records;
 mod reentry;
 pub(crate) mod roots;
 pub mod slots;
 pub mod statistics;
 pub mod task;
+mod wait;
 
 use crate::engine::Engine;
 use crate::engine::pool::{Claim, Pool};
@@ -46,6 +48,7 @@ use instances::Instances;
 use limiter::LimiterSlot;
 use limits::Limits;
 use native::Native;
+use reactor::Reactor;
 use roots::Roots;
 use slots::Slots;
 use statistics::Counters;
@@ -84,6 +87,8 @@ pub struct Store<Tail: ?Sized = [()]> {
     pub(crate) limits: Limits,
     /// Asynchronous calls, and the stack for the next.
     pub(crate) fibers: Fibers,
+    /// What the store waits for from the host, once it has had to wait.
+    reactor: Option<Reactor>,
     /// The embedder's limiter, asked beside `limits`.
     pub(crate) limiter: LimiterSlot,
     /// The host values that `externref`s stand for.
@@ -144,6 +149,7 @@ impl Store {
             counters: Counters::default(),
             limits: Limits::default(),
             fibers: Fibers::default(),
+            reactor: None,
             limiter: LimiterSlot::default(),
             calling_host: None,
             instances: Instances::default(),

@@ -52,6 +52,34 @@ impl Sleeper {
         }
     }
 
+    /// Whether it was woken since this was last asked. Its descriptor isn't readable then, until it is woken again.
+    pub fn take_wake(&self) -> bool {
+        // In this order: who wakes meanwhile leaves the word, or the descriptor, or both.
+        let woken = self.word.swap(0, SeqCst) != 0;
+        if let Some(descriptor) = &self.descriptor {
+            descriptor.drain();
+        }
+        woken
+    }
+
+    /// Wakes it, where that is the calling thread itself, which will look before it sleeps: no system call.
+    pub fn note_wake(&self) {
+        self.word.store(1, SeqCst);
+    }
+
+    /// Whether it was woken, which stays so.
+    pub fn is_woken(&self) -> bool {
+        self.word.load(SeqCst) != 0
+    }
+
+    /// For a forked child: the descriptor is its own from now on.
+    ///
+    /// # Errors
+    /// Where the operating system has no such descriptor.
+    pub fn renew(&self) -> io::Result<()> {
+        self.descriptor.as_ref().map_or(Ok(()), WakeFd::renew)
+    }
+
     /// Sleeps until woken, or for so long. May return early for no reason.
     pub fn sleep(&self, timeout: Option<Duration>) {
         futex::wait(&self.word, 0, timeout);
