@@ -20,6 +20,8 @@ pub(crate) struct Definition {
     /// The names of the exports, in order.
     pub(crate) exports: Arc<IndexSet<Box<str>>>,
     pub(crate) ty: Arc<ComponentType>,
+    /// Its code can call nobody else's: it is given no core function by the component model.
+    pub(crate) is_closed: bool,
 }
 
 /// An item in the index spaces of a scope.

@@ -297,6 +297,10 @@ impl Lowered {
             Transfer::new(store, options, &self.options)?.result(types, is_flat, given, address, values)
         });
         ComponentState::of(store).instance(options.instance).entered -= 1;
+        // The callee has been compiled by now.
+        if let Some(adapter) = &self.adapter {
+            adapter.settle();
+        }
         ran
     }
 }

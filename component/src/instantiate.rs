@@ -1,5 +1,6 @@
 //! Instantiation: the steps of a definition, one after another, in a store.
 
+use crate::adapter;
 use crate::canon::options::{Options, StaticOptions};
 use crate::component::Component;
 use crate::definition::{Bindings, Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
@@ -317,7 +318,7 @@ impl<'d> Scope<'d> {
                     callee @ FuncData::Lifted { .. } => state.are_kin(self.instance, callee.instance()),
                     FuncData::Host { .. } => false,
                 };
-                let lowered = Lowered { ty: ty.clone(), options: self.options(options)?, func, is_kin };
+                let lowered = Lowered { ty: ty.clone(), options: self.options(options)?, func, is_kin, adapter: None };
                 state.lowered.push(Box::new(lowered));
                 (&raw const **state.lowered.last().expect("just added")).cast()
             }
@@ -326,7 +327,12 @@ impl<'d> Scope<'d> {
             CoreStep::ResourceRep { slot } => builtin(store, *slot, HandleBuiltin::rep)?,
         };
         // SAFETY: the environment is what the callback of this step expects, and stays in the store as long as that lives.
-        Ok(unsafe { ampoule::Func::from_host_with(store, host, env.cast_mut()) })
+        let func = unsafe { ampoule::Func::from_host_with(store, host, env.cast_mut()) };
+        match core {
+            // SAFETY: the function is of what was just added.
+            CoreStep::Lower { .. } => Ok(unsafe { adapter::adapt(store, func) }),
+            _ => Ok(func),
+        }
     }
 }
 

@@ -27,6 +27,7 @@
 //!
 //! What is not here: WASI, which is a host like any other (`wasi`); core modules and stores (`ampoule`).
 
+mod adapter;
 pub mod artifact;
 mod canon;
 mod component;

@@ -4,6 +4,7 @@
 use crate::canon::options::Options;
 use crate::types::FuncType;
 use crate::val::Val;
+use ampoule::func::adapter::Adapter;
 use ampoule::{Error, Store};
 use std::sync::{Arc, OnceLock};
 
@@ -60,6 +61,8 @@ pub(crate) struct Lowered {
     pub(crate) func: u32,
     /// One of the two instances contains the other: such calls are not allowed.
     pub(crate) is_kin: bool,
+    /// What guests call instead, where it serves.
+    pub(crate) adapter: Option<Adapter>,
 }
 
 /// A core function for the handles of one resource type.

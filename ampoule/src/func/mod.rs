@@ -1,5 +1,6 @@
 //! Functions, and the way from the host into the guest.
 
+pub mod adapter;
 pub(crate) mod caller;
 pub(crate) mod future;
 pub mod host;

@@ -8,6 +8,7 @@ use crate::store::records::instance::InstanceData;
 use crate::store::records::memory::MemoryData;
 use crate::store::records::table::TableData;
 use crate::store::records::tag::TagData;
+use ampoule_core::vm::VmAdapter;
 
 /// The arenas of a store. What machine code points to is boxed: its address must not change when a list grows.
 /// Nothing is removed before the store is dropped, so a position stays valid.
@@ -25,6 +26,7 @@ pub(crate) struct Instances {
     pub(crate) tags: Vec<TagData>,
     /// The store's copies of host functions.
     pub(crate) host_funcs: Vec<Box<StoreHostFunc>>,
+    pub(crate) adapters: Vec<Box<VmAdapter>>,
 }
 
 /// What handles of memories and tables have in common: the store, and the place in its arena. C sees the same words.

@@ -106,6 +106,7 @@ impl Frame {
     fn finish(self) -> (Definition, Box<[Capture]>) {
         let definition = Definition {
             scope: self.types.scope(),
+            is_closed: !self.steps.iter().any(|step| matches!(step, Step::Core(..))),
             steps: self.steps,
             slots: self.types.slots(),
             exports: Arc::new(self.export_names),

@@ -7,6 +7,7 @@
 //! Pointers in these structs are raw because machine code shares them: the runtime reads and writes them through raw
 //! pointers only and never holds a Rust reference to one while guest code may run.
 
+pub mod adapter;
 pub mod context;
 pub mod entry;
 pub mod func_ref;
@@ -17,6 +18,7 @@ pub mod store_context;
 pub mod table;
 pub mod val;
 
+pub use adapter::VmAdapter;
 pub use context::{MemorySlot, VmContext, VmLayout};
 pub use entry::{VmEntryChecks, VmFunc, VmSignature, VmStackBounds};
 pub use func_ref::{VmFuncImport, VmFuncRef};

@@ -134,6 +134,7 @@ macro_rules! known_stack {
     };
 }
 
+pub mod adapter;
 pub mod cpu;
 pub mod divert;
 pub mod dwarf;
