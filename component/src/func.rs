@@ -8,7 +8,7 @@ use crate::records::{FuncData, HandleBuiltin, HostFunc, Lowered};
 use crate::state::{ComponentState, Owner, cannot_enter};
 use crate::types::FuncType;
 use crate::types::layout::MAX_FLAT;
-use crate::val::{Kind, Val};
+use crate::val::Val;
 use ampoule::func::host::error_out;
 use ampoule::{Error, Store, TrapCode, VmValRaw};
 use ampoule_core::vm::VmCaller;
@@ -81,26 +81,18 @@ impl Func {
             return Err(Error::message("a function of the host is called by components only"));
         };
         let depth = begin(store, ty)?;
-        let mut lifted = Lifted::Nothing;
-        let called = call_lifted(store, core, ty, options, compact_bytes, args, &mut lifted);
-        end(store, ty, depth, called)?;
-        if let [result] = results {
-            match lifted {
-                Lifted::Number(kind, bits) => *result = Val::number(kind, bits),
-                Lifted::Val(val) => *result = val,
-                Lifted::Nothing => {}
-            }
+        // A value that is moved right after it was made waits for the memory that it was written to. So the result is lifted into its place,
+        // where nothing can go wrong after that, and where it replaces nothing that an error would have to bring back.
+        if options.post_return.is_none() && !ty.has_handles && results.iter().all(Val::is_scalar) {
+            let called = call_lifted(store, core, ty, options, compact_bytes, args, results);
+            return end(store, ty, depth, called);
         }
+        let mut lifted = [Val::default()];
+        let called = call_lifted(store, core, ty, options, compact_bytes, args, &mut lifted[..count]);
+        end(store, ty, depth, called)?;
+        results.swap_with_slice(&mut lifted[..count]);
         Ok(())
     }
-}
-
-/// What a call has answered. Numbers, the most frequent results, become values only in their place: a value that is moved right after
-/// it was made waits for the memory that it was written to.
-enum Lifted {
-    Nothing,
-    Number(Kind, u64),
-    Val(Val),
 }
 
 /// A call into a component begins, from the host.
@@ -137,24 +129,17 @@ fn call_lifted(
     options: &Options,
     compact_bytes: bool,
     args: &[Val],
-    lifted: &mut Lifted,
+    results: &mut [Val],
 ) -> Result<(), Error> {
     let mut values = NO_VALUES;
     let mut lower = Lower::new(store, options)?;
     lower.compact_bytes = compact_bytes;
     lower.params(ty, args, &mut values)?;
     run_lifted(store, core, options, &mut values, |store, values| {
-        let Some(result) = ty.result() else { return Ok(()) };
-        *lifted = match Kind::of_number(result) {
-            // SAFETY: the core function has written a number of this type there, into a slot that was zero.
-            Some(kind) => Lifted::Number(kind, unsafe { values[0].f64 }),
-            None => {
-                let mut lift = Lift::new(store, options)?;
-                lift.compact_bytes = compact_bytes;
-                Lifted::Val(lift.result(ty, result, values)?)
-            }
-        };
-        Ok(())
+        let (Some(ty_of_result), [result]) = (ty.result(), results) else { return Ok(()) };
+        let mut lift = Lift::new(store, options)?;
+        lift.compact_bytes = compact_bytes;
+        lift.result(ty, ty_of_result, values, result)
     })
 }
 

@@ -42,6 +42,7 @@ mod linker;
 mod names;
 mod records;
 mod resource;
+mod shared_names;
 mod state;
 pub mod typed;
 pub mod types;

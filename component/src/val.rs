@@ -6,12 +6,11 @@
 
 use crate::handle::ResourceAny;
 use crate::types::ValType;
+pub use crate::vector::Name;
 use crate::vector::Vector;
+use std::borrow::Cow;
 use std::fmt;
 use std::mem::ManuallyDrop;
-
-/// A name or a string: bytes that ought to be UTF-8.
-pub type Name = Vector<u8>;
 
 /// A value.
 ///
@@ -70,6 +69,17 @@ impl Kind {
             ValType::F64 => Kind::F64,
             _ => return None,
         })
+    }
+
+    /// Bytes that a number of this kind takes in a guest's memory.
+    #[inline]
+    pub(crate) fn byte_len(self) -> u32 {
+        match self {
+            Kind::S8 | Kind::U8 => 1,
+            Kind::S16 | Kind::U16 => 2,
+            Kind::S32 | Kind::U32 | Kind::F32 => 4,
+            _ => 8,
+        }
     }
 }
 
@@ -200,6 +210,15 @@ impl From<String> for Val {
     }
 }
 
+impl From<Cow<'_, str>> for Val {
+    fn from(value: Cow<'_, str>) -> Val {
+        match value {
+            Cow::Borrowed(text) => Val::from(text),
+            Cow::Owned(text) => Val::from(text),
+        }
+    }
+}
+
 impl From<ResourceAny> for Val {
     fn from(resource: ResourceAny) -> Val {
         Val { kind: Kind::RESOURCE, of: Of { resource: ManuallyDrop::new(Some(Box::new(resource))) } }
@@ -265,40 +284,66 @@ impl Val {
 
     /// A case of a variant, by name, with its payload where it has one.
     pub fn variant(case: impl AsRef<[u8]>, payload: Option<Val>) -> Val {
-        let variant = VariantVal { name: name(case), payload: payload.map(Box::new) };
-        Val { kind: Kind::VARIANT, of: Of { variant: ManuallyDrop::new(variant) } }
+        Val::variant_of(name(case), payload.map(Box::new))
     }
 
     /// A case of an `enum`, by name.
     pub fn enumeration(case: impl AsRef<[u8]>) -> Val {
-        Val { kind: Kind::ENUM, of: Of { string: ManuallyDrop::new(name(case)) } }
+        Val::enumeration_of(name(case))
     }
 
     /// An optional value.
     pub fn option(value: Option<Val>) -> Val {
-        Val { kind: Kind::OPTION, of: Of { option: ManuallyDrop::new(value.map(Box::new)) } }
+        Val::option_of(value.map(Box::new))
     }
 
     /// Success or failure, each with a value where its type has one.
     pub fn result(value: Result<Option<Val>, Option<Val>>) -> Val {
-        let (is_ok, payload) = match value {
-            Ok(payload) => (1, payload),
-            Err(payload) => (0, payload),
-        };
-        let result = ResultVal { is_ok, payload: payload.map(Box::new) };
+        match value {
+            Ok(payload) => Val::result_of(true, payload.map(Box::new)),
+            Err(payload) => Val::result_of(false, payload.map(Box::new)),
+        }
+    }
+
+    /// As [`Val::variant`], of parts that are made already.
+    pub(crate) fn variant_of(name: Name, payload: Option<Box<Val>>) -> Val {
+        Val { kind: Kind::VARIANT, of: Of { variant: ManuallyDrop::new(VariantVal { name, payload }) } }
+    }
+
+    /// As [`Val::enumeration`].
+    pub(crate) fn enumeration_of(name: Name) -> Val {
+        Val { kind: Kind::ENUM, of: Of { string: ManuallyDrop::new(name) } }
+    }
+
+    /// As [`Val::option`].
+    pub(crate) fn option_of(value: Option<Box<Val>>) -> Val {
+        Val { kind: Kind::OPTION, of: Of { option: ManuallyDrop::new(value) } }
+    }
+
+    /// As [`Val::result`].
+    pub(crate) fn result_of(is_ok: bool, payload: Option<Box<Val>>) -> Val {
+        let result = ResultVal { is_ok: u8::from(is_ok), payload };
         Val { kind: Kind::RESULT, of: Of { result: ManuallyDrop::new(result) } }
+    }
+
+    /// As [`Val::flags`].
+    pub(crate) fn flags_of(names: Vector<Name>) -> Val {
+        Val { kind: Kind::FLAGS, of: Of { names: ManuallyDrop::new(names) } }
+    }
+
+    /// As [`Val::map`].
+    pub(crate) fn map_of(entries: Vector<EntryVal>) -> Val {
+        Val { kind: Kind::MAP, of: Of { map: ManuallyDrop::new(entries) } }
     }
 
     /// The flags of these names.
     pub fn flags<N: AsRef<[u8]>>(names: impl IntoIterator<Item = N>) -> Val {
-        let names = names.into_iter().map(name).collect();
-        Val { kind: Kind::FLAGS, of: Of { names: ManuallyDrop::new(names) } }
+        Val::flags_of(names.into_iter().map(name).collect())
     }
 
     /// A map, of keys and values.
     pub fn map(entries: impl IntoIterator<Item = (Val, Val)>) -> Val {
-        let entries = entries.into_iter().map(|(key, value)| EntryVal { key, value }).collect();
-        Val { kind: Kind::MAP, of: Of { map: ManuallyDrop::new(entries) } }
+        Val::map_of(entries.into_iter().map(|(key, value)| EntryVal { key, value }).collect())
     }
 
     /// What the value is.
@@ -326,7 +371,7 @@ impl Val {
     }
 
     #[inline]
-    fn is_scalar(&self) -> bool {
+    pub(crate) fn is_scalar(&self) -> bool {
         self.kind.0 <= Kind::CHAR.0
     }
 

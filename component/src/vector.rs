@@ -1,15 +1,20 @@
 //! Vectors as the C interface has them: a length and a block that the library allocated.
 
+use crate::shared_names::is_shared;
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::ptr;
+
+/// A name or a string: bytes that ought to be UTF-8.
+pub type Name = Vector<u8>;
 
 /// A vector. Dropping it frees the block and its elements.
 ///
 /// 1. `data` is what `Box<[T]>::into_raw` gave for `size` elements, or null where `size` is zero; it is a slice's of another owner in
 ///    a vector that is lent, and never dropped. C callers keep to this: they fill in elements, and never change `size` or `data` of a
 ///    vector that the library made.
-/// 2. Only a vector that never had contents, or whose contents were taken, has null: bindings look at where the bytes of a name begin
+/// 2. Or `data` is one of the [shared names](crate::shared_names), which no vector owns.
+/// 3. Only a vector that never had contents, or whose contents were taken, has null: bindings look at where the bytes of a name begin
 ///    before they look at how many there are.
 #[repr(C)]
 pub struct Vector<T> {
@@ -41,8 +46,20 @@ impl<T> Vector<T> {
         if self.is_empty() {
             return &mut [];
         }
-        // SAFETY: as in `as_slice`, and the vector is borrowed exclusively.
+        if is_shared(self.data) {
+            *self = self.take().into();
+        }
+        // SAFETY: as in `as_slice`; the vector is borrowed exclusively, and owns the elements or is lent them.
         unsafe { std::slice::from_raw_parts_mut(self.data, self.size) }
+    }
+
+    /// A vector of a shared name.
+    ///
+    /// # Safety
+    /// `data` points to `size` elements, at least one, among the shared names.
+    pub(crate) unsafe fn of_shared(data: *const T, size: usize) -> Self {
+        debug_assert!(size > 0 && is_shared(data));
+        Vector { size, data: data.cast_mut() }
     }
 
     /// The elements of a slice as a vector, for a C function that reads it.
@@ -57,6 +74,12 @@ impl<T> Vector<T> {
         if without_elements {
             return Box::default();
         }
+        if is_shared(data) {
+            // SAFETY: by (2), bytes, which are copied as such.
+            return unsafe {
+                std::slice::from_raw_parts(data, size).iter().map(|element| ptr::read(element)).collect()
+            };
+        }
         // SAFETY: by (1), and the vector has forgotten the block.
         unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(data, size)) }
     }
@@ -70,6 +93,9 @@ impl<T> Default for Vector<T> {
 
 impl<T: Clone> Clone for Vector<T> {
     fn clone(&self) -> Self {
+        if is_shared(self.data) {
+            return Vector { size: self.size, data: self.data };
+        }
         self.as_slice().iter().cloned().collect()
     }
 }
@@ -95,7 +121,9 @@ impl<T> FromIterator<T> for Vector<T> {
 
 impl<T> Drop for Vector<T> {
     fn drop(&mut self) {
-        drop(self.take());
+        if !is_shared(self.data) {
+            drop(self.take());
+        }
     }
 }
 

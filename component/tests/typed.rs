@@ -107,7 +107,7 @@ fn values_of_every_type_go_through_guest_and_host() {
     echo("(result u64)", &[Ok::<u64, ()>(1), Err(())]);
     echo("(map string u16)", &[BTreeMap::from([("a".to_string(), 1u16), ("b".to_string(), 2)])]);
     let point = Point { x: 1.5, y_of_it: -2 };
-    echo("$point", &[point.clone()]);
+    echo("$point", std::slice::from_ref(&point));
     echo("$shape", &[Shape::Circle(0.5), Shape::LongLine(vec![point.clone(), point]), Shape::Nothing]);
     echo("$colour", &[Colour::Red, Colour::DarkGreen]);
     echo("$rights", &[Rights { read: true, write_all: false, r#type: true }]);

@@ -35,10 +35,18 @@ impl Slots {
     /// The value of this type, to change it; made when first asked for.
     #[inline]
     pub fn get_or_default<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
-        if self.get::<T>().is_none() {
-            self.insert(T::default());
+        // Components ask at every call: with one look in most stores.
+        match self.0.iter().position(|(id, _)| *id == TypeId::of::<T>()) {
+            // SAFETY: by (1).
+            Some(at) => unsafe { &mut *(&raw mut *self.0[at].1).cast::<T>() },
+            None => self.add_default(),
         }
-        self.get_mut().expect("just looked at")
+    }
+
+    #[cold]
+    fn add_default<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
+        self.insert(T::default());
+        self.get_mut().expect("just added")
     }
 
     /// Takes the value of this type out.

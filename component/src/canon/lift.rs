@@ -4,9 +4,10 @@ use crate::canon::options::{Encoding, MAX_BYTES, Options};
 use crate::canon::strings;
 use crate::handle::ResourceAny;
 use crate::state::{ComponentState, Owner};
-use crate::types::val::{CasesShape, FlagsType};
-use crate::types::{FuncType, ResourceType, ValType};
-use crate::val::{FieldVal, Kind, Val};
+use crate::types::layout::MAX_FLAT;
+use crate::types::val::CasesShape;
+use crate::types::{EnumType, FlagsType, FuncType, MapType, ResourceType, ValType};
+use crate::val::{EntryVal, FieldVal, Kind, Name, Val};
 use crate::vector::Vector;
 use ampoule::{Error, Store, VmValRaw};
 
@@ -14,7 +15,7 @@ use ampoule::{Error, Store, VmValRaw};
 /// bound.
 const MAX_HOST_BYTES: usize = 256 << 20;
 
-/// Values that are being lifted, out of one memory.
+/// Values that are being lifted, out of one memory. Each goes into its place, which stays as it is on errors.
 ///
 /// 1. No guest code runs while this lives: it borrows the store.
 pub(crate) struct Lift<'a> {
@@ -80,27 +81,28 @@ impl<'a> Lift<'a> {
         let mut flat = FlatIn::new(values);
         args.reserve(ty.params().len());
         if ty.flat_params.is_some() {
-            for (_, ty) in ty.params() {
-                args.push(self.flat(ty, &mut flat)?);
-            }
-            return Ok(());
+            return ty.params().iter().try_for_each(|(_, ty)| self.flat(ty, &mut flat, added(args)));
         }
         let at = self.region(flat.next_u32(), ty.params_layout.size, ty.params_layout.align, "pointer not aligned")?;
-        for ((_, ty), &offset) in ty.params().iter().zip(&ty.param_offsets) {
-            args.push(self.load(ty, at + offset as usize)?);
-        }
-        Ok(())
+        let mut params = ty.params().iter().zip(&ty.param_offsets);
+        params.try_for_each(|((_, ty), &offset)| self.load(ty, at + offset as usize, added(args)))
     }
 
     /// The result of a function that the guest has returned from.
-    pub(crate) fn result(&mut self, ty: &FuncType, result: &ValType, values: &[VmValRaw]) -> Result<Val, Error> {
+    pub(crate) fn result(
+        &mut self,
+        ty: &FuncType,
+        result: &ValType,
+        values: &[VmValRaw],
+        into: &mut Val,
+    ) -> Result<(), Error> {
         let mut flat = FlatIn::new(values);
         if ty.flat_result.is_some() {
-            return self.flat(result, &mut flat);
+            return self.flat(result, &mut flat, into);
         }
         let layout = result.layout();
         let at = self.region(flat.next_u32(), layout.size, layout.align, "return pointer not aligned")?;
-        self.load(result, at)
+        self.load(result, at, into)
     }
 
     /// Checks that so many bytes lie in memory, aligned.
@@ -135,68 +137,64 @@ impl<'a> Lift<'a> {
     }
 
     /// A value in memory, all of whose bytes are known to be there.
-    fn load(&mut self, ty: &ValType, at: usize) -> Result<Val, Error> {
-        Ok(match ty {
-            ValType::Bool => Val::from(self.memory[at] != 0),
-            ValType::S8 => Val::scalar(Kind::S8, u64::from(self.memory[at])),
-            ValType::U8 => Val::scalar(Kind::U8, u64::from(self.memory[at])),
-            ValType::S16 => Val::scalar(Kind::S16, u64::from(u16::from_le_bytes(self.bytes(at)))),
-            ValType::U16 => Val::scalar(Kind::U16, u64::from(u16::from_le_bytes(self.bytes(at)))),
-            ValType::S32 => Val::scalar(Kind::S32, u64::from(self.u32_at(at))),
-            ValType::U32 => Val::scalar(Kind::U32, u64::from(self.u32_at(at))),
-            ValType::S64 => Val::scalar(Kind::S64, u64::from_le_bytes(self.bytes(at))),
-            ValType::U64 => Val::scalar(Kind::U64, u64::from_le_bytes(self.bytes(at))),
-            ValType::F32 => Val::scalar(Kind::F32, u64::from(self.u32_at(at))),
-            ValType::F64 => Val::scalar(Kind::F64, u64::from_le_bytes(self.bytes(at))),
-            ValType::Char => Val::from(character(self.u32_at(at))?),
-            ValType::String => self.string(self.u32_at(at), self.u32_at(at + 4))?,
-            ValType::List(list) => self.list_val(&list.element, self.u32_at(at), self.u32_at(at + 4))?,
-            ValType::Map(_) => self.map(ty, self.u32_at(at), self.u32_at(at + 4))?,
+    fn load(&mut self, ty: &ValType, at: usize, into: &mut Val) -> Result<(), Error> {
+        if let Some(kind) = Kind::of_number(ty) {
+            let bits = match kind.byte_len() {
+                1 => u64::from(self.memory[at]),
+                2 => u64::from(u16::from_le_bytes(self.bytes(at))),
+                4 => u64::from(self.u32_at(at)),
+                _ => u64::from_le_bytes(self.bytes(at)),
+            };
+            *into = Val::scalar(kind, bits);
+            return Ok(());
+        }
+        match ty {
+            ValType::Bool => *into = Val::from(self.memory[at] != 0),
+            ValType::Char => *into = Val::from(character(self.u32_at(at))?),
+            ValType::String | ValType::List(_) | ValType::Map(_) => {
+                return self.pair(ty, self.u32_at(at), self.u32_at(at + 4), into);
+            }
             ValType::FixedLengthList(list) => {
                 let (element, len) = (list.element(), list.len() as usize);
                 self.count(len * size_of::<Val>())?;
                 let size = element.layout().size as usize;
                 let mut elements = Vec::with_capacity(len);
-                for index in 0..len {
-                    elements.push(self.load(element, at + index * size)?);
-                }
-                Val::list(elements)
+                (0..len).try_for_each(|index| self.load(element, at + index * size, added(&mut elements)))?;
+                *into = Val::list(elements);
             }
             ValType::Record(record) => {
                 self.count(record.fields.len() * size_of::<FieldVal>())?;
                 let mut fields = Vec::with_capacity(record.fields.len());
-                for (field, &offset) in record.fields.iter().zip(&record.offsets) {
-                    let val = self.load(&field.ty, at + offset as usize)?;
-                    fields.push(FieldVal { name: (&*field.name).into(), val });
+                for (index, (field, &offset)) in record.fields.iter().zip(&record.offsets).enumerate() {
+                    self.load(&field.ty, at + offset as usize, named(&mut fields, record.name(index)))?;
                 }
-                Val::record_of(fields.into())
+                *into = Val::record_of(fields.into());
             }
             ValType::Tuple(tuple) => {
                 self.count(tuple.types.len() * size_of::<Val>())?;
-                let elements = tuple.types.iter().zip(&tuple.offsets);
-                Val::tuple(
-                    elements.map(|(ty, &offset)| self.load(ty, at + offset as usize)).collect::<Result<Vec<_>, _>>()?,
-                )
+                let mut elements = Vec::with_capacity(tuple.types.len());
+                for (ty, &offset) in tuple.types.iter().zip(&tuple.offsets) {
+                    self.load(ty, at + offset as usize, added(&mut elements))?;
+                }
+                *into = Val::tuple(elements);
             }
             ValType::Variant(_) | ValType::Option(_) | ValType::Result(_) => {
                 let shape = cases_shape(ty);
                 let case = self.discriminant(shape.discriminant, at);
-                self.case(ty, case, |lift, payload| lift.load(payload, at + shape.payload as usize))?
+                *into =
+                    self.case(ty, case, |lift, payload, into| lift.load(payload, at + shape.payload as usize, into))?;
             }
-            ValType::Enum(names) => {
-                let case = self.discriminant(ty.layout().size, at);
-                enumeration(&names.names, case)?
-            }
+            ValType::Enum(names) => *into = enumeration(names, self.discriminant(ty.layout().size, at))?,
             ValType::Flags(flags) => {
                 let size = ty.layout().size as usize;
                 let bytes = &self.memory[at..at + size];
-                let bit = |index: usize| bytes[index / 8] >> (index % 8) & 1 != 0;
-                self.flags(flags, bit)?
+                *into = self.flags(flags, |index| bytes[index / 8] >> (index % 8) & 1 != 0)?;
             }
-            ValType::Own(slot) => self.own(*slot, self.u32_at(at))?,
-            ValType::Borrow(slot) => self.borrow(*slot, self.u32_at(at))?,
-            ValType::Future(_) | ValType::Stream(_) | ValType::ErrorContext => return Err(no_value(ty)),
-        })
+            ValType::Own(slot) => *into = self.own(*slot, self.u32_at(at))?,
+            ValType::Borrow(slot) => *into = self.borrow(*slot, self.u32_at(at))?,
+            _ => return Err(no_value(ty)),
+        }
+        Ok(())
     }
 
     fn discriminant(&self, size: u32, at: usize) -> u32 {
@@ -208,89 +206,105 @@ impl<'a> Lift<'a> {
     }
 
     /// A value in core values.
-    fn flat(&mut self, ty: &ValType, flat: &mut FlatIn<'_>) -> Result<Val, Error> {
-        Ok(match ty {
-            ValType::Bool => Val::from(flat.next_u32() != 0),
-            ValType::S8 => Val::from(flat.next() as i8),
-            ValType::U8 => Val::from(flat.next() as u8),
-            ValType::S16 => Val::from(flat.next() as i16),
-            ValType::U16 => Val::from(flat.next() as u16),
-            ValType::S32 => Val::from(flat.next() as i32),
-            ValType::U32 => Val::from(flat.next_u32()),
-            ValType::S64 => Val::scalar(Kind::S64, flat.next()),
-            ValType::U64 => Val::scalar(Kind::U64, flat.next()),
-            ValType::F32 => Val::scalar(Kind::F32, u64::from(flat.next_u32())),
-            ValType::F64 => Val::scalar(Kind::F64, flat.next()),
-            ValType::Char => Val::from(character(flat.next_u32())?),
-            ValType::String => {
+    #[inline]
+    fn flat(&mut self, ty: &ValType, flat: &mut FlatIn<'_>, into: &mut Val) -> Result<(), Error> {
+        match Kind::of_number(ty) {
+            Some(kind) => *into = Val::number(kind, flat.next()),
+            None => return self.flat_compound(ty, flat, into),
+        }
+        Ok(())
+    }
+
+    /// As [`Lift::flat`], of what is no number.
+    fn flat_compound(&mut self, ty: &ValType, flat: &mut FlatIn<'_>, into: &mut Val) -> Result<(), Error> {
+        match ty {
+            ValType::Bool => *into = Val::from(flat.next_u32() != 0),
+            ValType::Char => *into = Val::from(character(flat.next_u32())?),
+            ValType::String | ValType::List(_) | ValType::Map(_) => {
                 let (at, len) = (flat.next_u32(), flat.next_u32());
-                self.string(at, len)?
-            }
-            ValType::List(list) => {
-                let (at, len) = (flat.next_u32(), flat.next_u32());
-                self.list_val(&list.element, at, len)?
-            }
-            ValType::Map(_) => {
-                let (at, len) = (flat.next_u32(), flat.next_u32());
-                self.map(ty, at, len)?
+                return self.pair(ty, at, len, into);
             }
             ValType::FixedLengthList(list) => {
-                Val::list((0..list.len()).map(|_| self.flat(list.element(), flat)).collect::<Result<Vec<_>, _>>()?)
+                let mut elements = Vec::with_capacity(list.len() as usize);
+                (0..list.len()).try_for_each(|_| self.flat(list.element(), flat, added(&mut elements)))?;
+                *into = Val::list(elements);
             }
             ValType::Record(record) => {
                 let mut fields = Vec::with_capacity(record.fields.len());
-                for field in &record.fields {
-                    fields.push(FieldVal { name: (&*field.name).into(), val: self.flat(&field.ty, flat)? });
+                for (index, field) in record.fields.iter().enumerate() {
+                    self.flat(&field.ty, flat, named(&mut fields, record.name(index)))?;
                 }
-                Val::record_of(fields.into())
+                *into = Val::record_of(fields.into());
             }
             ValType::Tuple(tuple) => {
-                Val::tuple(tuple.types.iter().map(|ty| self.flat(ty, flat)).collect::<Result<Vec<_>, _>>()?)
+                let mut elements = Vec::with_capacity(tuple.types.len());
+                tuple.types.iter().try_for_each(|ty| self.flat(ty, flat, added(&mut elements)))?;
+                *into = Val::tuple(elements);
             }
             ValType::Variant(_) | ValType::Option(_) | ValType::Result(_) => {
                 let case = flat.next_u32();
                 let joined = ty.joined().expect("flat, so the payloads are").len();
                 let mut payload_values = FlatIn { values: flat.values.clone() };
                 flat.skip(joined);
-                self.case(ty, case, |lift, payload| lift.flat(payload, &mut payload_values))?
+                *into = self.case(ty, case, |lift, payload, into| lift.flat(payload, &mut payload_values, into))?;
             }
-            ValType::Enum(names) => enumeration(&names.names, flat.next_u32())?,
+            ValType::Enum(names) => *into = enumeration(names, flat.next_u32())?,
             ValType::Flags(flags) => {
-                let words: Vec<u32> = (0..flags.words()).map(|_| flat.next_u32()).collect();
-                self.flags(flags, |index| words[index / 32] >> (index % 32) & 1 != 0)?
+                // No more words are passed like this than functions have parameters.
+                let mut words = [0; MAX_FLAT];
+                words[..flags.words()].iter_mut().for_each(|word| *word = flat.next_u32());
+                *into = self.flags(flags, |index| words[index / 32] >> (index % 32) & 1 != 0)?;
             }
-            ValType::Own(slot) => self.own(*slot, flat.next_u32())?,
-            ValType::Borrow(slot) => self.borrow(*slot, flat.next_u32())?,
-            ValType::Future(_) | ValType::Stream(_) | ValType::ErrorContext => return Err(no_value(ty)),
-        })
+            ValType::Own(slot) => *into = self.own(*slot, flat.next_u32())?,
+            ValType::Borrow(slot) => *into = self.borrow(*slot, flat.next_u32())?,
+            _ => return Err(no_value(ty)),
+        }
+        Ok(())
     }
 
-    /// A value with a discriminant; `payload` lifts that of the case, where it has one.
+    /// A value with a discriminant; `lift` lifts the payload of the case, where it has one.
     fn case(
         &mut self,
         ty: &ValType,
         case: u32,
-        payload: impl FnOnce(&mut Self, &ValType) -> Result<Val, Error>,
+        lift: impl FnOnce(&mut Self, &ValType, &mut Val) -> Result<(), Error>,
     ) -> Result<Val, Error> {
         self.count(size_of::<Val>())?;
-        let lift = |ty: Option<&ValType>| ty.map(|ty| payload(self, ty)).transpose();
+        let payload = |ty: Option<&ValType>| {
+            let Some(ty) = ty else { return Ok(None) };
+            let mut payload = Box::<Val>::default();
+            lift(self, ty, &mut payload)?;
+            Ok::<_, Error>(Some(payload))
+        };
         Ok(match (ty, case) {
-            (ValType::Option(_), 0) => Val::option(None),
-            (ValType::Option(option), 1) => Val::option(lift(Some(&option.some))?),
-            (ValType::Result(result), 0) => Val::result(Ok(lift(result.ok.as_ref())?)),
-            (ValType::Result(result), 1) => Val::result(Err(lift(result.err.as_ref())?)),
+            (ValType::Option(_), 0) => Val::option_of(None),
+            (ValType::Option(option), 1) => Val::option_of(payload(Some(&option.some))?),
+            (ValType::Result(result), 0) => Val::result_of(true, payload(result.ok.as_ref())?),
+            (ValType::Result(result), 1) => Val::result_of(false, payload(result.err.as_ref())?),
             (ValType::Variant(variant), _) => {
                 let found = variant.cases.get(case as usize).ok_or_else(|| out_of_range(case, variant.cases.len()))?;
-                Val::variant(&*found.name, lift(found.ty.as_ref())?)
+                Val::variant_of(variant.name(case as usize), payload(found.ty.as_ref())?)
             }
             _ => return Err(out_of_range(case, 2)),
         })
     }
 
-    fn string(&mut self, at: u32, len: u32) -> Result<Val, Error> {
-        let text = strings::load(self.memory, self.encoding, at, len)?;
-        self.count(text.len())?;
-        Ok(Val::from(text.into_owned()))
+    /// What is passed as a pointer and a length.
+    fn pair(&mut self, ty: &ValType, at: u32, len: u32, into: &mut Val) -> Result<(), Error> {
+        *into = match ty {
+            ValType::String => {
+                let text = strings::load(self.memory, self.encoding, at, len)?;
+                self.count(text.len())?;
+                Val::from(text)
+            }
+            ValType::List(list) if self.compact_bytes && list.element == ValType::U8 => {
+                Val::bytes(self.elements(at, len, 1, 1, 1)?)
+            }
+            ValType::List(list) => Val::list(self.list(&list.element, at, len)?),
+            ValType::Map(map) => Val::map_of(self.map(map, at, len)?),
+            _ => unreachable!("the callers have looked"),
+        };
+        Ok(())
     }
 
     /// The bytes of a list's elements.
@@ -305,13 +319,6 @@ impl<'a> Lift<'a> {
         }
         self.count(len as usize * host_size)?;
         Ok(&self.memory[start..start + byte_len])
-    }
-
-    fn list_val(&mut self, element: &ValType, at: u32, len: u32) -> Result<Val, Error> {
-        if self.compact_bytes && *element == ValType::U8 {
-            return Ok(Val::bytes(self.elements(at, len, 1, 1, 1)?));
-        }
-        Ok(Val::list(self.list(element, at, len)?))
     }
 
     fn list(&mut self, element: &ValType, at: u32, len: u32) -> Result<Vector<Val>, Error> {
@@ -342,7 +349,7 @@ impl<'a> Lift<'a> {
             _ => {
                 let mut elements = Vec::with_capacity(len as usize);
                 for index in 0..len as usize {
-                    elements.push(self.load(element, at as usize + index * layout.size as usize)?);
+                    self.load(element, at as usize + index * layout.size as usize, added(&mut elements))?;
                 }
                 elements
             }
@@ -350,24 +357,25 @@ impl<'a> Lift<'a> {
         Ok(elements.into())
     }
 
-    fn map(&mut self, ty: &ValType, at: u32, len: u32) -> Result<Val, Error> {
-        let ValType::Map(map) = ty else { unreachable!("the caller has looked") };
+    fn map(&mut self, map: &MapType, at: u32, len: u32) -> Result<Vector<EntryVal>, Error> {
         let size = map.layout.size;
-        self.elements(at, len, size, map.layout.align, size_of::<crate::val::EntryVal>())?;
+        self.elements(at, len, size, map.layout.align, size_of::<EntryVal>())?;
         let mut entries = Vec::with_capacity(len as usize);
         for index in 0..len as usize {
-            let entry = at as usize + index * size as usize;
-            let key = self.load(&map.key, entry + map.offsets[0] as usize)?;
-            entries.push((key, self.load(&map.value, entry + map.offsets[1] as usize)?));
+            let [key, value] = map.offsets.map(|offset| at as usize + index * size as usize + offset as usize);
+            let mut entry = EntryVal::default();
+            self.load(&map.key, key, &mut entry.key)?;
+            self.load(&map.value, value, &mut entry.value)?;
+            entries.push(entry);
         }
-        Ok(Val::map(entries))
+        Ok(entries.into())
     }
 
     fn flags(&mut self, flags: &FlagsType, bit: impl Fn(usize) -> bool) -> Result<Val, Error> {
-        let set: Vec<&str> =
-            flags.names.iter().enumerate().filter(|&(index, _)| bit(index)).map(|(_, name)| &**name).collect();
-        self.count(set.iter().map(|name| name.len() + size_of::<crate::val::Name>()).sum())?;
-        Ok(Val::flags(set))
+        let set = (0..flags.names.len()).filter(|&index| bit(index));
+        let set: Vec<Name> = set.map(|index| flags.name(index)).collect();
+        self.count(set.iter().map(|name| name.as_slice().len() + size_of::<Name>()).sum())?;
+        Ok(Val::flags_of(set.into()))
     }
 
     fn own(&mut self, slot: ResourceType, index: u32) -> Result<Val, Error> {
@@ -404,9 +412,26 @@ pub(crate) fn cases_shape(ty: &ValType) -> &CasesShape {
     }
 }
 
-fn enumeration(names: &[Box<str>], case: u32) -> Result<Val, Error> {
-    let name = names.get(case as usize).ok_or_else(|| out_of_range(case, names.len()))?;
-    Ok(Val::enumeration(&**name))
+/// A place behind the others for a value to be lifted into, which is cheaper than moving it there.
+#[inline]
+fn added(vals: &mut Vec<Val>) -> &mut Val {
+    vals.push(Val::default());
+    vals.last_mut().expect("just added")
+}
+
+/// As [`added`], of a record.
+#[inline]
+fn named(fields: &mut Vec<FieldVal>, name: Name) -> &mut Val {
+    fields.push(FieldVal { name, val: Val::default() });
+    &mut fields.last_mut().expect("just added").val
+}
+
+fn enumeration(names: &EnumType, case: u32) -> Result<Val, Error> {
+    let count = names.names.len();
+    if case as usize >= count {
+        return Err(out_of_range(case, count));
+    }
+    Ok(Val::enumeration_of(names.name(case as usize)))
 }
 
 fn character(code: u32) -> Result<char, Error> {

@@ -123,6 +123,10 @@ impl<'a> Lower<'a> {
 
     /// A value into memory, all of whose bytes are known to be there.
     fn store(&mut self, ty: &ValType, val: &Val, at: usize) -> Result<(), Error> {
+        if let Some(kind) = Kind::of_number(ty) {
+            self.write_bits(at, kind.byte_len(), bits(ty, val, kind)?);
+            return Ok(());
+        }
         match ty {
             ValType::String | ValType::List(_) | ValType::Map(_) => {
                 let (pointer, len) = self.pair(ty, val)?;
@@ -150,7 +154,7 @@ impl<'a> Lower<'a> {
             ValType::Variant(_) | ValType::Option(_) | ValType::Result(_) => {
                 let (case, payload) = case_of(ty, val)?;
                 let shape = cases_shape(ty);
-                self.discriminant(shape.discriminant, at, case);
+                self.write_bits(at, shape.discriminant, u64::from(case));
                 if let Some((ty, val)) = payload {
                     self.store(ty, val, at + shape.payload as usize)?;
                 }
@@ -163,22 +167,20 @@ impl<'a> Lower<'a> {
             }
             _ => {
                 let bits = self.scalar(ty, val)?;
-                match ty.layout().size {
-                    1 => self.write(at, [bits as u8]),
-                    2 => self.write(at, (bits as u16).to_le_bytes()),
-                    4 => self.write(at, (bits as u32).to_le_bytes()),
-                    _ => self.write(at, bits.to_le_bytes()),
-                }
+                self.write_bits(at, ty.layout().size, bits);
             }
         }
         Ok(())
     }
 
-    fn discriminant(&mut self, size: u32, at: usize, case: u32) {
-        match size {
-            1 => self.write(at, [case as u8]),
-            2 => self.write(at, (case as u16).to_le_bytes()),
-            _ => self.write(at, case.to_le_bytes()),
+    /// Writes the lowest bytes of a number.
+    #[inline]
+    fn write_bits(&mut self, at: usize, byte_len: u32, bits: u64) {
+        match byte_len {
+            1 => self.write(at, [bits as u8]),
+            2 => self.write(at, (bits as u16).to_le_bytes()),
+            4 => self.write(at, (bits as u32).to_le_bytes()),
+            _ => self.write(at, bits.to_le_bytes()),
         }
     }
 
@@ -244,12 +246,8 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    /// What is one number: its bits.
-    #[inline]
+    /// What is one core value, and no number: its bits.
     fn scalar(&mut self, ty: &ValType, val: &Val) -> Result<u64, Error> {
-        if let Some(kind) = Kind::of_number(ty) {
-            return bits(ty, val, kind);
-        }
         match ty {
             ValType::Bool => Ok(u64::from(bits(ty, val, Kind::BOOL)? != 0)),
             ValType::Char => {
@@ -261,8 +259,7 @@ impl<'a> Lower<'a> {
             }
             ValType::Enum(names) => {
                 let ValRef::Enum(given) = val.get() else { return Err(mismatch(ty, val)) };
-                let found = names.names.iter().position(|name| name.as_bytes() == given);
-                found.map(|index| index as u64).ok_or_else(|| {
+                names.position(given).map(|index| index as u64).ok_or_else(|| {
                     Error::message(format!("enum variant name `{}` is not valid", String::from_utf8_lossy(given)))
                 })
             }
@@ -397,8 +394,8 @@ fn record_fields<'v>(ty: &ValType, val: &'v Val) -> Result<&'v [crate::val::Fiel
     if fields.len() != record.fields.len() {
         return Err(Error::message(format!("expected {} fields, got {}", record.fields.len(), fields.len())));
     }
-    for (field, given) in record.fields.iter().zip(fields) {
-        if given.name.as_slice() != field.name.as_bytes() {
+    for (index, (field, given)) in record.fields.iter().zip(fields).enumerate() {
+        if !record.names.is(index, &field.name, given.name.as_slice()) {
             let name = String::from_utf8_lossy(given.name.as_slice());
             return Err(Error::message(format!("expected field `{}`, got `{name}`", field.name)));
         }
@@ -433,8 +430,8 @@ fn case_of<'t, 'v>(ty: &'t ValType, val: &'v Val) -> Result<(u32, Option<(&'t Va
         (ValType::Result(result), ValRef::Ok(payload)) => (0, "ok", result.ok.as_ref(), payload),
         (ValType::Result(result), ValRef::Err(payload)) => (1, "err", result.err.as_ref(), payload),
         (ValType::Variant(variant), ValRef::Variant(given, payload)) => {
-            let found = variant.cases.iter().position(|case| case.name.as_bytes() == given);
-            let index = found
+            let index = variant
+                .position(given)
                 .ok_or_else(|| Error::message(format!("unknown variant case: `{}`", String::from_utf8_lossy(given))))?;
             let case = &variant.cases[index];
             (index as u32, &*case.name, case.ty.as_ref(), payload)
@@ -465,6 +462,7 @@ fn flag_words(flags: &FlagsType, val: &Val) -> Result<Vec<u32>, Error> {
 }
 
 fn flag_index(flags: &FlagsType, given: &Name) -> Result<usize, Error> {
-    let found = flags.names.iter().position(|name| name.as_bytes() == given.as_slice());
-    found.ok_or_else(|| Error::message(format!("unknown flag: `{}`", String::from_utf8_lossy(given.as_slice()))))
+    flags
+        .position(given.as_slice())
+        .ok_or_else(|| Error::message(format!("unknown flag: `{}`", String::from_utf8_lossy(given.as_slice()))))
 }

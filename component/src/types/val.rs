@@ -1,6 +1,8 @@
 //! The types of values.
 
+use crate::shared_names::SharedName;
 use crate::types::layout::{CoreType, Layout, discriminant_size, join_cases};
+use crate::vector::Name;
 use std::fmt;
 use std::sync::Arc;
 
@@ -79,7 +81,7 @@ composite!(
 );
 composite!(
     /// `record`.
-    RecordType { fields: Box<[Field]>, offsets: Box<[u32]>, layout: Layout }
+    RecordType { fields: Box<[Field]>, names: Names, offsets: Box<[u32]>, layout: Layout }
 );
 composite!(
     /// `tuple`.
@@ -87,11 +89,11 @@ composite!(
 );
 composite!(
     /// `variant`.
-    VariantType { cases: Box<[Case]>, shape: CasesShape }
+    VariantType { cases: Box<[Case]>, names: Names, shape: CasesShape }
 );
 composite!(
     /// `enum`.
-    EnumType { names: Box<[Box<str>]> }
+    EnumType { names: Box<[Box<str>]>, shared: Names }
 );
 composite!(
     /// `option<T>`.
@@ -103,7 +105,7 @@ composite!(
 );
 composite!(
     /// `flags`.
-    FlagsType { names: Box<[Box<str>]> }
+    FlagsType { names: Box<[Box<str>]>, shared: Names }
 );
 composite!(
     /// `map<K, V>`: in memory a list of pairs.
@@ -186,7 +188,14 @@ impl FixedLengthListType {
 impl RecordType {
     pub(crate) fn new(fields: Box<[Field]>) -> Self {
         let (layout, offsets) = Layout::fields(fields.iter().map(|field| field.ty.layout()));
-        Self { fields, offsets, layout }
+        let names = Names::of(fields.iter().map(|field| &*field.name));
+        Self { fields, names, offsets, layout }
+    }
+
+    /// The name of a field, for a value.
+    #[inline]
+    pub(crate) fn name(&self, index: usize) -> Name {
+        self.names.get(index, &self.fields[index].name)
     }
 
     /// The fields, as declared.
@@ -210,7 +219,18 @@ impl TupleType {
 impl VariantType {
     pub(crate) fn new(cases: Box<[Case]>) -> Self {
         let shape = CasesShape::new(cases.len(), cases.iter().filter_map(|case| case.ty.as_ref()));
-        Self { cases, shape }
+        let names = Names::of(cases.iter().map(|case| &*case.name));
+        Self { cases, names, shape }
+    }
+
+    /// The name of a case, for a value.
+    pub(crate) fn name(&self, index: usize) -> Name {
+        self.names.get(index, &self.cases[index].name)
+    }
+
+    /// The case of this name.
+    pub(crate) fn position(&self, name: &[u8]) -> Option<usize> {
+        self.names.position(self.cases.iter().map(|case| &*case.name), name)
     }
 
     /// The cases, as declared.
@@ -221,7 +241,18 @@ impl VariantType {
 
 impl EnumType {
     pub(crate) fn new(names: Box<[Box<str>]>) -> Self {
-        Self { names }
+        let shared = Names::of(names.iter().map(|name| &**name));
+        Self { names, shared }
+    }
+
+    /// A name, for a value.
+    pub(crate) fn name(&self, index: usize) -> Name {
+        self.shared.get(index, &self.names[index])
+    }
+
+    /// The place of a name.
+    pub(crate) fn position(&self, name: &[u8]) -> Option<usize> {
+        self.shared.position(self.names.iter().map(|name| &**name), name)
     }
 
     /// The names, as declared.
@@ -261,7 +292,18 @@ impl ResultType {
 
 impl FlagsType {
     pub(crate) fn new(names: Box<[Box<str>]>) -> Self {
-        Self { names }
+        let shared = Names::of(names.iter().map(|name| &**name));
+        Self { names, shared }
+    }
+
+    /// A name, for a value.
+    pub(crate) fn name(&self, index: usize) -> Name {
+        self.shared.get(index, &self.names[index])
+    }
+
+    /// The place of a name.
+    pub(crate) fn position(&self, name: &[u8]) -> Option<usize> {
+        self.shared.position(self.names.iter().map(|name| &**name), name)
     }
 
     /// The names, as declared.
@@ -298,6 +340,49 @@ impl MapType {
     pub fn value(&self) -> &ValType {
         &self.value
     }
+}
+
+/// The names of a type as its values have them.
+#[derive(Clone, Debug)]
+pub(crate) struct Names(Box<[Option<SharedName>]>);
+
+impl Names {
+    fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        Self(names.map(SharedName::of).collect())
+    }
+
+    /// The name at this place, which is `name`.
+    #[inline]
+    pub(crate) fn get(&self, index: usize, name: &str) -> Name {
+        self.0[index].map_or_else(|| name.into(), SharedName::name)
+    }
+
+    /// Whether the name at this place, which is `name`, is the one that is given.
+    #[inline]
+    pub(crate) fn is(&self, index: usize, name: &str, given: &[u8]) -> bool {
+        self.0[index].is_some_and(|shared| shared.is(given)) || is_same(name.as_bytes(), given)
+    }
+
+    /// The place of the name that is given, among these, which are the names.
+    pub(crate) fn position<'n>(&self, mut names: impl Iterator<Item = &'n str>, given: &[u8]) -> Option<usize> {
+        let same = self.0.iter().position(|name| name.is_some_and(|name| name.is(given)));
+        same.or_else(|| names.position(|name| is_same(name.as_bytes(), given)))
+    }
+}
+
+/// Whether names are equal. Most are as short as a word or two, for which a call takes longer than to compare them.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        bytes.first_chunk().zip(bytes.last_chunk())
+    }
+    a.len() == b.len()
+        && match a.len() {
+            0..4 => a.iter().eq(b),
+            4..8 => ends::<4>(a) == ends(b),
+            8..=16 => ends::<8>(a) == ends(b),
+            _ => a == b,
+        }
 }
 
 // Layouts follow from the rest, so only that is compared. Types are shared, so a look at the address comes first.
@@ -495,6 +580,19 @@ mod tests {
         // However long it is, no more values are looked at than may be passed.
         assert!(Flat::of([&list(list(ValType::U8, 1 << 14), 1 << 14)], 16).is_none());
         assert_ne!(list(ValType::U16, 3), list(ValType::U16, 4));
+    }
+
+    #[test]
+    fn names_are_the_same_where_every_byte_is() {
+        let name = b"a name of many bytes";
+        for len in 0..name.len() {
+            assert!(is_same(&name[..len], &(*name)[..len]) && !is_same(&name[..len], name));
+            for at in 0..len {
+                let mut other = *name;
+                other[at] ^= 1;
+                assert!(!is_same(&name[..len], &other[..len]), "{len} {at}");
+            }
+        }
     }
 
     #[test]
