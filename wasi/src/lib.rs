@@ -16,7 +16,11 @@ pub mod host;
 pub mod p1;
 pub mod p2;
 
+pub use host::available::Availability;
+pub use host::clocks::ClockSource;
 pub use host::dir::DirPerms;
 pub use host::file::FilePerms;
-pub use host::stdio::OutputCallback;
+pub use host::random::RandomSource;
+pub use host::stdio::{Input, OutputCallback};
+pub use host::volume::{FileSystem, Volume};
 pub use host::{ConfigError, WasiConfig, WasiCtx};

@@ -73,6 +73,17 @@ fn appending_writes_at_the_end_wherever_the_offset_is() {
 }
 
 #[test]
+fn appending_nothing_leaves_the_offset_alone() {
+    let (mut guest, _dir) = Guest::with_dir();
+    let fd = guest.open_with(ROOT, "f", CREAT, READ | WRITE, APPEND).expect("created");
+    assert_eq!(guest.write(fd, "abcd"), Ok(4));
+    assert_eq!(guest.seek(fd, 2, 0), Ok(2));
+    assert_eq!(guest.write(fd, ""), Ok(0));
+    assert_eq!(guest.tell(fd), Ok(2));
+    assert_eq!(guest.read(fd, 10), Ok(b"cd".to_vec()));
+}
+
+#[test]
 fn buffers_are_filled_in_order_and_empty_ones_skipped() {
     let (mut guest, _dir) = Guest::with_dir();
     let fd = guest.create("f").expect("created");

@@ -1,8 +1,13 @@
 //! The two clocks a guest has: real time and monotonic time.
 //!
 //! CPU-time clocks are absent: they would show the guest how busy the embedder's other threads are.
+//!
+//! An embedder may provide clocks of its own, which may go as they like. Monotonic time never goes back for the guest, whatever
+//! such a clock shows.
 
 use rustix::time::{ClockId, Timespec};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,21 +18,66 @@ pub enum Clock {
     Monotonic,
 }
 
+/// Clocks of the embedder's. Called by the thread that uses the store, which they must not use.
+pub trait ClockSource: Send + Sync {
+    /// What `clock` shows, in nanoseconds; `None` where that is what the system's shows.
+    fn now(&self, clock: Clock) -> Option<u64>;
+
+    /// The length of `clock`'s tick in nanoseconds; `None` where that is the system's.
+    fn resolution(&self, _clock: Clock) -> Option<u64> {
+        None
+    }
+
+    /// The guest sleeps until `clock` shows `deadline`, unless something else happens that it waits for. A clock that doesn't go
+    /// by itself may be set now. Whether it was: otherwise it is looked at now and then while real time passes.
+    fn skip_to(&self, _clock: Clock, _deadline: u64) -> bool {
+        false
+    }
+}
+
 /// The clocks of one context.
-#[derive(Debug)]
 pub struct Clocks {
     /// The host's monotonic time when the context was made, in nanoseconds: guests don't learn the host's uptime.
     origin: u64,
+    /// The embedder's clocks.
+    source: Option<Box<dyn ClockSource>>,
+    /// The latest monotonic time that the embedder's clock has shown.
+    latest: AtomicU64,
 }
 
 impl Clocks {
     /// Clocks whose monotonic time starts now.
     pub fn new() -> Self {
-        Self { origin: host_time(ClockId::Monotonic) }
+        Self { origin: host_time(ClockId::Monotonic), source: None, latest: AtomicU64::new(0) }
+    }
+
+    /// The embedder's.
+    pub fn of(source: Option<Box<dyn ClockSource>>) -> Self {
+        Self { source, ..Self::new() }
+    }
+
+    /// Whether time may pass otherwise than the system's.
+    pub fn are_virtual(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// Lets the embedder set `clock` to `deadline`, for which the guest sleeps; tells whether it now shows another time.
+    pub fn skip_to(&self, clock: Clock, deadline: u64) -> bool {
+        let Some(source) = &self.source else { return false };
+        let before = self.now(clock);
+        source.skip_to(clock, deadline) && self.now(clock) != before
     }
 
     /// What `clock` shows, in nanoseconds.
     pub fn now(&self, clock: Clock) -> u64 {
+        if let Some(source) = &self.source
+            && let Some(now) = source.now(clock)
+        {
+            return match clock {
+                Clock::Realtime => now,
+                Clock::Monotonic => self.latest.fetch_max(now, Ordering::Relaxed).max(now),
+            };
+        }
         match clock {
             Clock::Realtime => host_time(ClockId::Realtime),
             Clock::Monotonic => host_time(ClockId::Monotonic).saturating_sub(self.origin),
@@ -36,6 +86,9 @@ impl Clocks {
 
     /// The length of `clock`'s tick in nanoseconds; never zero.
     pub fn resolution(&self, clock: Clock) -> u64 {
+        if let Some(resolution) = self.source.as_ref().and_then(|source| source.resolution(clock)) {
+            return resolution.max(1);
+        }
         let host = match clock {
             Clock::Realtime => ClockId::Realtime,
             Clock::Monotonic => ClockId::Monotonic,
@@ -47,6 +100,12 @@ impl Clocks {
 impl Default for Clocks {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for Clocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clocks").field("virtual", &self.are_virtual()).finish_non_exhaustive()
     }
 }
 
@@ -91,5 +150,29 @@ mod tests {
         assert!(clocks.now(Clock::Monotonic) >= first);
         assert!(clocks.now(Clock::Realtime) > 1_600_000_000_000_000_000);
         assert!(clocks.resolution(Clock::Monotonic) >= 1);
+    }
+
+    struct Jumpy;
+
+    impl ClockSource for Jumpy {
+        fn now(&self, clock: Clock) -> Option<u64> {
+            static CALLS: AtomicU64 = AtomicU64::new(0);
+            let call = CALLS.fetch_add(1, Ordering::Relaxed);
+            (clock == Clock::Monotonic).then(|| [7, 3, 9, 0][call as usize % 4])
+        }
+
+        fn resolution(&self, _: Clock) -> Option<u64> {
+            Some(0)
+        }
+    }
+
+    #[test]
+    fn monotonic_time_of_an_embedder_never_goes_back() {
+        let clocks = Clocks::of(Some(Box::new(Jumpy)));
+        let shown: Vec<u64> = (0..4).map(|_| clocks.now(Clock::Monotonic)).collect();
+        assert_eq!(shown, [7, 7, 9, 9]);
+        assert!(clocks.now(Clock::Realtime) > 1_600_000_000_000_000_000, "what isn't provided is the system's");
+        assert_eq!(clocks.resolution(Clock::Monotonic), 1);
+        assert!(!clocks.skip_to(Clock::Monotonic, 100));
     }
 }

@@ -1,17 +1,19 @@
 //! What a guest gets: the configuration, and the context made of it.
 
-use super::clocks::Clocks;
+use super::clocks::{ClockSource, Clocks};
 use super::dir::{DirPerms, OpenDir};
 use super::file::FilePerms;
 use super::net::Network;
 use super::output::Pending;
-use super::random::Random;
-use super::stdio::{HostStream, Output, OutputCallback, Stdin};
+use super::random::{Random, RandomSource};
+use super::stdio::{HostStream, Input, Output, OutputCallback, Stdin};
+use super::volume::{NodeId, Volume};
 use super::wait::{InterruptCheck, Waiter};
 use ampoule::store::slots::Slots;
 use std::any::Any;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a call answers in a store that was never given a [`WasiCtx`].
 pub const MISSING_CONTEXT: &str = "the store has no WASI configuration";
@@ -72,6 +74,8 @@ pub struct WasiConfig {
     max_fds: Option<usize>,
     interrupt: Option<InterruptCheck>,
     network: Network,
+    clocks: Option<Box<dyn ClockSource>>,
+    random: Option<RandomSource>,
 }
 
 impl WasiConfig {
@@ -140,6 +144,11 @@ impl WasiConfig {
         self.stdin = Stdin::Host(HostStream::stdin());
     }
 
+    /// Reads standard input from what the embedder provides.
+    pub fn stdin_input(&mut self, input: impl Input + 'static) {
+        self.stdin = Stdin::provided(input);
+    }
+
     /// Writes standard output to a file, which is created or emptied now.
     ///
     /// # Errors
@@ -197,6 +206,36 @@ impl WasiConfig {
         Ok(())
     }
 
+    /// Lets the guest reach the directory `node` of an embedder's file system, under the name `guest`, within these
+    /// permissions.
+    ///
+    /// # Errors
+    /// [`ConfigError::Nul`].
+    pub fn preopen_virtual_dir(
+        &mut self,
+        volume: Arc<Volume>,
+        node: NodeId,
+        guest: &str,
+        dir_perms: DirPerms,
+        file_perms: FilePerms,
+    ) -> Result<(), ConfigError> {
+        if guest.contains('\0') {
+            return Err(ConfigError::Nul { text: guest.to_owned() });
+        }
+        self.preopens.push(OpenDir::preopen_virtual(volume, node, guest.to_owned(), dir_perms, file_perms));
+        Ok(())
+    }
+
+    /// Shows the guest other clocks than the system's.
+    pub fn clocks(&mut self, clocks: impl ClockSource + 'static) {
+        self.clocks = Some(Box::new(clocks));
+    }
+
+    /// Gives the guest other random bytes than the system's.
+    pub fn random(&mut self, source: RandomSource) {
+        self.random = Some(source);
+    }
+
     /// Lets the guest open sockets in the host's network; at first it may not.
     pub fn inherit_network(&mut self) {
         self.network.sockets = true;
@@ -230,8 +269,8 @@ impl WasiConfig {
             stdout: self.stdout,
             stderr: self.stderr,
             unwritten: [Pending::default(), Pending::default()],
-            clocks: Clocks::new(),
-            random: Random::default(),
+            clocks: Clocks::of(self.clocks),
+            random: Random::of(self.random),
             waiter,
             network: self.network,
         };

@@ -2,12 +2,15 @@
 //!
 //! Every path is resolved beneath a directory's descriptor by `cap-primitives`: with `openat2` where the kernel has it,
 //! else component by component. A path that leads outside is [`Error::NotPermitted`], whether by `..`, by a link or by
-//! being absolute. So is what the embedder's permissions forbid: each function checks them first.
+//! being absolute. So is what the embedder's permissions forbid: each function checks them first. A directory may also be one of
+//! an embedder's file system, where [`volume`](super::volume) does the same.
 
 use super::error::Error;
-use super::file::{FilePerms, OpenFile, SyncModes};
+use super::file::{FilePerms, Handle, OpenFile, SyncModes};
 use super::flags::flags;
 use super::stat::{FileStat, FileType, NewTimes};
+use super::volume::tree::{self, OpenPath};
+use super::volume::{Entry, Node, NodeId, OpenFor, Volume};
 use super::wait::Waiter;
 use cap_primitives::fs as sandboxed;
 use cap_primitives::fs::{FollowSymlinks, OpenOptions, OpenOptionsExt};
@@ -30,8 +33,8 @@ flags! {
 /// A directory: preopened, or opened by the guest. A clone is the same directory, listed on its own.
 #[derive(Clone, Debug)]
 pub struct OpenDir {
-    /// The host's directory. Its offset is ours: see [`OpenDir::read_entries`].
-    file: Arc<File>,
+    /// The host's directory, whose offset is ours (see [`OpenDir::read_entries`]), or the embedder's.
+    handle: Handle,
     /// What the preopen above allows with directories.
     pub dir_perms: DirPerms,
     /// What the preopen above allows with files.
@@ -79,11 +82,22 @@ impl OpenDir {
             Err(Errno::ACCESS) => open(OFlags::PATH)?,
             result => result?,
         };
-        Ok(Self::new(File::from(fd), dir_perms, file_perms, Some(name)))
+        Ok(Self::new(Handle::Host(File::from(fd).into()), dir_perms, file_perms, Some(name)))
     }
 
-    fn new(file: File, dir_perms: DirPerms, file_perms: FilePerms, preopen: Option<String>) -> Self {
-        Self { file: Arc::new(file), dir_perms, file_perms, preopen, position: DirPosition::default() }
+    /// The directory `node` of an embedder's file system.
+    pub fn preopen_virtual(
+        volume: Arc<Volume>,
+        node: NodeId,
+        name: String,
+        dir_perms: DirPerms,
+        file_perms: FilePerms,
+    ) -> Self {
+        Self::new(Handle::Virtual(Node::root(volume, node)), dir_perms, file_perms, Some(name))
+    }
+
+    fn new(handle: Handle, dir_perms: DirPerms, file_perms: FilePerms, preopen: Option<String>) -> Self {
+        Self { handle, dir_perms, file_perms, preopen, position: DirPosition::default() }
     }
 
     /// Opens what `path` names. Never waits, not even for the other end of a pipe.
@@ -95,15 +109,24 @@ impl OpenDir {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             return Err(Errno::INVAL.into());
         }
-        let file = self.open_beneath(path, how).map_err(|error| self.link_or(path, how, error))?;
-        let filetype = FileStat::of(file.as_fd())?.filetype;
+        let (handle, filetype) = match &self.handle {
+            Handle::Host(dir) => {
+                let file = open_beneath(dir, path, how).map_err(|error| link_or(dir, path, how, error))?;
+                let filetype = FileStat::of(file.as_fd())?.filetype;
+                (Handle::Host(file.into()), filetype)
+            }
+            Handle::Virtual(dir) => {
+                let (node, filetype) = tree::open(dir, path, open_path(how))?;
+                (Handle::Virtual(node), filetype)
+            }
+        };
         if filetype == FileType::Directory {
-            return Ok(Opened::Dir(Self::new(file, self.dir_perms, self.file_perms, None)));
+            return Ok(Opened::Dir(Self::new(handle, self.dir_perms, self.file_perms, None)));
         }
         // Only now is it known that this isn't a directory, which needs no permission to read files.
         permit(!how.read || self.file_perms.contains(FilePerms::READ))?;
         Ok(Opened::File(OpenFile {
-            file: Arc::new(file),
+            handle,
             filetype,
             readable: how.read,
             writable: how.write,
@@ -125,54 +148,12 @@ impl OpenDir {
         self.dir_perms.contains(DirPerms::READ) && (!changes || may_change) && (!(changes && how.read) || may_read)
     }
 
-    fn open_beneath(&self, path: &str, how: &OpenHow) -> Result<File, Error> {
-        let mut options = OpenOptions::new();
-        let mut flags = OFlags::NOCTTY;
-        flags.set(OFlags::DIRECTORY, how.directory);
-        options
-            .read(how.read)
-            // The host creates and truncates only with write access, whether or not the guest will have it.
-            .write(how.write || how.create || how.truncate)
-            .truncate(how.truncate)
-            ._cap_fs_ext_follow(follow_symlinks(how.follow))
-            ._cap_fs_ext_nonblock(true)
-            ._cap_fs_ext_dsync(how.sync.data)
-            ._cap_fs_ext_sync(how.sync.file)
-            ._cap_fs_ext_rsync(how.sync.reads)
-            .custom_flags(flags.bits() as i32);
-        if how.create && how.exclusive {
-            options.create_new(true);
-        } else {
-            options.create(how.create);
-        }
-        Ok(sandboxed::open(&self.file, path.as_ref(), &options)?)
-    }
-
-    /// The `error` of opening `path`; `LOOP` where that is a link that isn't followed and was to be opened as a directory,
-    /// for which Linux reports `NOTDIR`.
-    fn link_or(&self, path: &str, how: &OpenHow, error: Error) -> Error {
-        if how.follow || !how.directory || error != Error::Os(Errno::NOTDIR) {
-            return error;
-        }
-        let named = self.find_beneath(path, false).and_then(|file| FileStat::of(file.as_fd()));
-        let is_link = named.is_ok_and(|stat| stat.filetype == FileType::Symlink);
-        if is_link { Errno::LOOP.into() } else { error }
-    }
-
-    /// What `path` names, only to ask for its attributes or set them.
-    fn find_beneath(&self, path: &str, follow: bool) -> Result<File, Error> {
-        let mut options = OpenOptions::new();
-        // Nothing else: `openat2` refuses whatever means nothing together with `O_PATH`.
-        options.read(true)._cap_fs_ext_follow(follow_symlinks(follow)).custom_flags(OFlags::PATH.bits() as i32);
-        Ok(sandboxed::open(&self.file, path.as_ref(), &options)?)
-    }
-
     /// Its attributes.
     ///
     /// # Errors
     /// What the host says.
     pub fn stat(&self) -> Result<FileStat, Error> {
-        FileStat::of(self.file.as_fd())
+        self.handle.stat()
     }
 
     /// Waits until what was done in it has reached the disk.
@@ -180,8 +161,7 @@ impl OpenDir {
     /// # Errors
     /// What the host says.
     pub fn sync(&self, data_only: bool) -> Result<(), Error> {
-        let sync = if data_only { rustix::fs::fdatasync } else { rustix::fs::fsync };
-        Ok(sync(&self.file)?)
+        self.handle.sync(data_only)
     }
 
     /// Sets its times.
@@ -190,7 +170,7 @@ impl OpenDir {
     /// `NotPermitted`, or what the host says.
     pub fn set_times(&self, times: NewTimes) -> Result<(), Error> {
         self.require(DirPerms::WRITE)?;
-        Ok(rustix::fs::futimens(&self.file, &times.timestamps())?)
+        self.handle.set_times(times)
     }
 
     /// The attributes of what `path` names; of a link itself, unless `follow`.
@@ -199,11 +179,15 @@ impl OpenDir {
     /// `NotPermitted`, or what the host says.
     pub fn stat_at(&self, path: &str, follow: bool) -> Result<FileStat, Error> {
         self.require(DirPerms::READ)?;
+        let dir = match &self.handle {
+            Handle::Host(dir) => dir,
+            Handle::Virtual(dir) => return tree::stat(dir, path, follow),
+        };
         // One component that isn't `..` can't lead outside when its link isn't followed: no need to open it.
         if !follow && !path.is_empty() && !path.contains('/') && path != ".." {
-            return Ok(rustix::fs::statat(&self.file, path, AtFlags::SYMLINK_NOFOLLOW)?.into());
+            return Ok(rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW)?.into());
         }
-        FileStat::of(self.find_beneath(path, follow)?.as_fd())
+        FileStat::of(find_beneath(dir, path, follow)?.as_fd())
     }
 
     /// Sets the times of what `path` names; of a link itself, unless `follow`.
@@ -212,7 +196,11 @@ impl OpenDir {
     /// `NotPermitted`, or what the host says.
     pub fn set_times_at(&self, path: &str, follow: bool, times: NewTimes) -> Result<(), Error> {
         self.require(DirPerms::WRITE)?;
-        let file = self.find_beneath(path, follow)?;
+        let dir = match &self.handle {
+            Handle::Host(dir) => dir,
+            Handle::Virtual(dir) => return tree::set_times(dir, path, follow, times),
+        };
+        let file = find_beneath(dir, path, follow)?;
         Ok(rustix::fs::utimensat(&file, c"", &times.timestamps(), AtFlags::EMPTY_PATH)?)
     }
 
@@ -222,7 +210,10 @@ impl OpenDir {
     /// `NotPermitted`, or what the host says.
     pub fn create_dir(&self, path: &str) -> Result<(), Error> {
         self.require(DirPerms::WRITE)?;
-        Ok(sandboxed::create_dir(&self.file, path.as_ref(), &sandboxed::DirOptions::new())?)
+        match &self.handle {
+            Handle::Host(dir) => Ok(sandboxed::create_dir(dir, path.as_ref(), &sandboxed::DirOptions::new())?),
+            Handle::Virtual(dir) => tree::create_dir(dir, path),
+        }
     }
 
     /// Removes an empty directory.
@@ -233,7 +224,10 @@ impl OpenDir {
         self.require(DirPerms::WRITE)?;
         // A slash at the end says that a directory is meant, which goes without saying; a link still isn't one.
         let name = if path.starts_with('/') { path } else { path.trim_end_matches('/') };
-        Ok(sandboxed::remove_dir(&self.file, name.as_ref())?)
+        match &self.handle {
+            Handle::Host(dir) => Ok(sandboxed::remove_dir(dir, name.as_ref())?),
+            Handle::Virtual(dir) => tree::remove_dir(dir, name),
+        }
     }
 
     /// Removes what isn't a directory.
@@ -242,7 +236,10 @@ impl OpenDir {
     /// `NotPermitted`, or what the host says.
     pub fn remove_file(&self, path: &str) -> Result<(), Error> {
         self.require(DirPerms::WRITE)?;
-        Ok(sandboxed::remove_file(&self.file, path.as_ref())?)
+        match &self.handle {
+            Handle::Host(dir) => Ok(sandboxed::remove_file(dir, path.as_ref())?),
+            Handle::Virtual(dir) => tree::remove_file(dir, path),
+        }
     }
 
     /// Makes `new_path` beneath `new_dir` another name of what `path` names here. A link that would be followed is
@@ -255,7 +252,13 @@ impl OpenDir {
         if follow {
             return Err(Errno::INVAL.into());
         }
-        Ok(sandboxed::hard_link(&self.file, path.as_ref(), &new_dir.file, new_path.as_ref())?)
+        match (&self.handle, &new_dir.handle) {
+            (Handle::Host(dir), Handle::Host(new)) => {
+                Ok(sandboxed::hard_link(dir, path.as_ref(), new, new_path.as_ref())?)
+            }
+            (Handle::Virtual(dir), Handle::Virtual(new)) => tree::link(dir, path, new, new_path),
+            _ => Err(Errno::XDEV.into()),
+        }
     }
 
     /// Moves what `path` names to `new_path` beneath `new_dir`.
@@ -264,7 +267,13 @@ impl OpenDir {
     /// `NotPermitted`, or what the host says.
     pub fn rename(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<(), Error> {
         self.require_move_to(new_dir)?;
-        Ok(sandboxed::rename(&self.file, path.as_ref(), &new_dir.file, new_path.as_ref())?)
+        match (&self.handle, &new_dir.handle) {
+            (Handle::Host(dir), Handle::Host(new)) => {
+                Ok(sandboxed::rename(dir, path.as_ref(), new, new_path.as_ref())?)
+            }
+            (Handle::Virtual(dir), Handle::Virtual(new)) => tree::rename(dir, path, new, new_path),
+            _ => Err(Errno::XDEV.into()),
+        }
     }
 
     /// Makes a symbolic link. An absolute target is refused: it means nothing to the guest, and might to another program.
@@ -273,7 +282,10 @@ impl OpenDir {
     /// `NotPermitted`, or what the host says.
     pub fn symlink(&self, target: &str, path: &str) -> Result<(), Error> {
         self.require(DirPerms::WRITE)?;
-        Ok(sandboxed::symlink(target.as_ref(), &self.file, path.as_ref())?)
+        match &self.handle {
+            Handle::Host(dir) => Ok(sandboxed::symlink(target.as_ref(), dir, path.as_ref())?),
+            Handle::Virtual(dir) => tree::symlink(target, dir, path),
+        }
     }
 
     /// Where a symbolic link leads.
@@ -282,7 +294,10 @@ impl OpenDir {
     /// `NotPermitted`, `ILSEQ` when that isn't UTF-8, or what the host says.
     pub fn read_link(&self, path: &str) -> Result<String, Error> {
         self.require(DirPerms::READ)?;
-        let target = sandboxed::read_link(&self.file, path.as_ref())?;
+        let target = match &self.handle {
+            Handle::Host(dir) => sandboxed::read_link(dir, path.as_ref())?,
+            Handle::Virtual(dir) => return tree::read_link(dir, path),
+        };
         Ok(target.into_os_string().into_string().map_err(|_| Errno::ILSEQ)?)
     }
 
@@ -297,6 +312,54 @@ impl OpenDir {
         new.require(DirPerms::WRITE)?;
         permit(self.dir_perms.contains(new.dir_perms) && self.file_perms.contains(new.file_perms))
     }
+}
+
+fn open_beneath(dir: &File, path: &str, how: &OpenHow) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    let mut flags = OFlags::NOCTTY;
+    flags.set(OFlags::DIRECTORY, how.directory);
+    options
+        .read(how.read)
+        // The host creates and truncates only with write access, whether or not the guest will have it.
+        .write(how.write || how.create || how.truncate)
+        .truncate(how.truncate)
+        ._cap_fs_ext_follow(follow_symlinks(how.follow))
+        ._cap_fs_ext_nonblock(true)
+        ._cap_fs_ext_dsync(how.sync.data)
+        ._cap_fs_ext_sync(how.sync.file)
+        ._cap_fs_ext_rsync(how.sync.reads)
+        .custom_flags(flags.bits() as i32);
+    if how.create && how.exclusive {
+        options.create_new(true);
+    } else {
+        options.create(how.create);
+    }
+    Ok(sandboxed::open(dir, path.as_ref(), &options)?)
+}
+
+/// The `error` of opening `path`; `LOOP` where that is a link that isn't followed and was to be opened as a directory,
+/// for which Linux reports `NOTDIR`.
+fn link_or(dir: &File, path: &str, how: &OpenHow, error: Error) -> Error {
+    if how.follow || !how.directory || error != Error::Os(Errno::NOTDIR) {
+        return error;
+    }
+    let named = find_beneath(dir, path, false).and_then(|file| FileStat::of(file.as_fd()));
+    let is_link = named.is_ok_and(|stat| stat.filetype == FileType::Symlink);
+    if is_link { Errno::LOOP.into() } else { error }
+}
+
+/// What `path` names, only to ask for its attributes or set them.
+fn find_beneath(dir: &File, path: &str, follow: bool) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    // Nothing else: `openat2` refuses whatever means nothing together with `O_PATH`.
+    options.read(true)._cap_fs_ext_follow(follow_symlinks(follow)).custom_flags(OFlags::PATH.bits() as i32);
+    Ok(sandboxed::open(dir, path.as_ref(), &options)?)
+}
+
+/// The same for an embedder's file system.
+fn open_path(how: &OpenHow) -> OpenPath {
+    let OpenHow { follow, read, write, create, exclusive, truncate, directory, .. } = *how;
+    OpenPath { follow, create, exclusive, directory, to: OpenFor { read, write, truncate } }
 }
 
 fn permit(permitted: bool) -> Result<(), Error> {
@@ -364,34 +427,72 @@ impl OpenDir {
         if cookie != self.position.cookie {
             self.position = DirPosition::default();
         }
-        self.read_others(cookie, waiter, take)
+        let Self { handle, position, .. } = self;
+        match handle {
+            Handle::Host(dir) => position.read_host(dir, cookie, waiter, take),
+            Handle::Virtual(dir) => position.read_virtual(dir, cookie, waiter, take),
+        }
     }
+}
 
-    /// The same from our position on, without the directory itself and its parent.
-    fn read_others<E: From<Error>>(
+impl DirPosition {
+    /// The entries of a directory from this position on, without the directory itself and its parent.
+    fn read_host<E: From<Error>>(
         &mut self,
+        dir: &File,
         cookie: u64,
         waiter: &mut Waiter,
         mut take: impl FnMut(DirEntry<'_>) -> Result<bool, E>,
     ) -> Result<(), E> {
-        rustix::fs::seek(&self.file, SeekFrom::Start(self.position.offset)).map_err(Error::from)?;
+        rustix::fs::seek(dir, SeekFrom::Start(self.offset)).map_err(Error::from)?;
         let mut buffer = [MaybeUninit::uninit(); 8192];
-        let mut entries = RawDir::new(&self.file, &mut buffer);
+        let mut entries = RawDir::new(dir, &mut buffer);
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(Error::from)?;
             if matches!(entry.file_name().to_bytes(), b"." | b"..") {
-                self.position.offset = entry.next_entry_cookie();
+                self.offset = entry.next_entry_cookie();
                 continue;
             }
-            let next = DirPosition { cookie: self.position.cookie + 1, offset: entry.next_entry_cookie() };
+            let next = DirPosition { cookie: self.cookie + 1, offset: entry.next_entry_cookie() };
             if next.cookie > cookie {
                 let name = entry.file_name().to_str().map_err(|_| Error::Os(Errno::ILSEQ))?;
-                let filetype = entry_type(&self.file, &entry);
+                let filetype = entry_type(dir, &entry);
                 if !take(DirEntry { next: next.cookie, inode: entry.ino(), filetype, name })? {
                     return Ok(());
                 }
             }
-            self.position = next;
+            *self = next;
+            if next.cookie.is_multiple_of(1024) {
+                waiter.check()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same of an embedder's directory.
+    fn read_virtual<E: From<Error>>(
+        &mut self,
+        dir: &Node,
+        cookie: u64,
+        waiter: &mut Waiter,
+        mut take: impl FnMut(DirEntry<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        while let Some(entry) = dir.entry(self.offset)? {
+            if matches!(entry.name.as_str(), "." | "..") {
+                self.offset = entry.next;
+                continue;
+            }
+            let next = DirPosition { cookie: self.cookie + 1, offset: entry.next };
+            if next.cookie > MAX_ENTRIES {
+                return Err(Error::Os(Errno::IO).into());
+            }
+            if next.cookie > cookie {
+                let Entry { inode, filetype, name, .. } = &entry;
+                if !take(DirEntry { next: next.cookie, inode: *inode, filetype: *filetype, name })? {
+                    return Ok(());
+                }
+            }
+            *self = next;
             if next.cookie.is_multiple_of(1024) {
                 waiter.check()?;
             }
@@ -399,6 +500,9 @@ impl OpenDir {
         Ok(())
     }
 }
+
+/// The most entries of an embedder's directory: it may say by mistake that one before comes next, and would be listed for ever.
+const MAX_ENTRIES: u64 = 1 << 22;
 
 /// What an entry of `dir` is. Not every file system notes that in the directory.
 fn entry_type(dir: &File, entry: &RawDirEntry<'_>) -> FileType {

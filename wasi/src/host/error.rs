@@ -1,6 +1,6 @@
 //! Why something wasn't done, in the operating system's words.
 
-use rustix::io::Errno;
+pub use rustix::io::Errno;
 
 /// Why something wasn't done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,6 +6,7 @@ use super::flags::flags;
 use super::poll::Readiness;
 use super::stat::{FileStat, FileType, NewTimes};
 use super::stream::Stream;
+use super::volume::Node;
 use super::wait::Waiter;
 use rustix::fd::AsFd;
 use rustix::fs::FallocateFlags;
@@ -35,13 +36,51 @@ pub struct SyncModes {
     pub reads: bool,
 }
 
+/// An open file or directory: the system's, or of an embedder's file system.
+#[derive(Clone, Debug)]
+pub(super) enum Handle {
+    Host(Arc<File>),
+    Virtual(Arc<Node>),
+}
+
+impl Handle {
+    pub(super) fn stat(&self) -> Result<FileStat, Error> {
+        match self {
+            Self::Host(file) => FileStat::of(file.as_fd()),
+            Self::Virtual(node) => node.stat(),
+        }
+    }
+
+    pub(super) fn sync(&self, data_only: bool) -> Result<(), Error> {
+        match self {
+            Self::Host(file) if data_only => Ok(rustix::fs::fdatasync(file)?),
+            Self::Host(file) => Ok(rustix::fs::fsync(file)?),
+            Self::Virtual(node) => node.sync(data_only),
+        }
+    }
+
+    fn readiness(&self) -> Readiness<'_> {
+        match self {
+            Self::Host(file) => Readiness::When(file.as_fd()),
+            Self::Virtual(node) => Readiness::Ask(&**node),
+        }
+    }
+
+    pub(super) fn set_times(&self, times: NewTimes) -> Result<(), Error> {
+        match self {
+            Self::Host(file) => Ok(rustix::fs::futimens(file, &times.timestamps())?),
+            Self::Virtual(node) => node.set_times(times),
+        }
+    }
+}
+
 /// A file that a guest opened. A clone is the same file with an offset of its own.
 ///
 /// The host's descriptor may allow more than the guest asked for (creating a file needs write access), and it is in
 /// nonblocking mode: what the guest may do, and whether it waits, is decided by the fields here.
 #[derive(Clone, Debug)]
 pub struct OpenFile {
-    pub(super) file: Arc<File>,
+    pub(super) handle: Handle,
     /// What it is; never a directory.
     pub filetype: FileType,
     /// Opened for reading.
@@ -69,8 +108,16 @@ impl OpenFile {
     /// an interruption.
     pub fn read(&mut self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
         require(self.readable)?;
+        let file = match &self.handle {
+            Handle::Host(file) => file,
+            Handle::Virtual(node) => {
+                let count = node.read(buffers, self.offset.unwrap_or(0), self.nonblock, waiter)?;
+                self.offset = self.offset.map(|offset| offset.saturating_add(count as u64));
+                return Ok(count);
+            }
+        };
         if self.filetype != FileType::RegularFile {
-            let stream = self.stream();
+            let stream = Stream { fd: file.as_fd(), nonblocking: true };
             return if self.nonblock { stream.try_read(buffers) } else { stream.read(buffers, waiter) };
         }
         if let Some(offset) = self.offset {
@@ -80,7 +127,7 @@ impl OpenFile {
                 result => return Ok(self.advance(offset, result?)),
             }
         }
-        in_portions(buffers, waiter, |buffers, _| rustix::io::readv(&self.file, buffers.for_read()))
+        in_portions(buffers, waiter, |buffers, _| rustix::io::readv(file, buffers.for_read()))
     }
 
     /// Writes at the file's offset, or at its end in append mode.
@@ -90,18 +137,26 @@ impl OpenFile {
     /// an interruption.
     pub fn write(&mut self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
         require(self.writable)?;
+        let file = match &self.handle {
+            Handle::Host(file) => file,
+            Handle::Virtual(_) => return self.write_virtual(buffers, waiter),
+        };
         if self.filetype != FileType::RegularFile {
-            let stream = self.stream();
+            let stream = Stream { fd: file.as_fd(), nonblocking: true };
             return if self.nonblock { stream.try_write(buffers) } else { stream.write(buffers, waiter) };
         }
         if self.append {
-            self.offset = None;
             // The host's file isn't in append mode, because Linux would then append what is written at an offset, too.
             // The offset -1 means that the host's offset moves along.
             let append = ReadWriteFlags::APPEND;
-            return in_portions(buffers, waiter, |buffers, _| {
-                rustix::io::pwritev2(&self.file, buffers.for_write(), u64::MAX, append)
-            });
+            let count = in_portions(buffers, waiter, |buffers, _| {
+                rustix::io::pwritev2(file, buffers.for_write(), u64::MAX, append)
+            })?;
+            // What wrote nothing leaves the offset where it was.
+            if count > 0 {
+                self.offset = None;
+            }
+            return Ok(count);
         }
         if let Some(offset) = self.offset {
             match self.write_at(buffers, offset, waiter) {
@@ -109,7 +164,22 @@ impl OpenFile {
                 result => return Ok(self.advance(offset, result?)),
             }
         }
-        in_portions(buffers, waiter, |buffers, _| rustix::io::writev(&self.file, buffers.for_write()))
+        in_portions(buffers, waiter, |buffers, _| rustix::io::writev(file, buffers.for_write()))
+    }
+
+    fn write_virtual(&mut self, buffers: &IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
+        let Handle::Virtual(node) = &self.handle else { unreachable!("the caller has looked") };
+        let is_regular = self.filetype == FileType::RegularFile;
+        let at = if self.append && is_regular { None } else { Some(self.offset.unwrap_or(0)) };
+        let count = node.write(buffers, at, self.nonblock, waiter)?;
+        if is_regular && count > 0 {
+            let end = match at {
+                Some(offset) => offset.saturating_add(count as u64),
+                None => node.stat()?.size,
+            };
+            self.offset = Some(end);
+        }
+        Ok(count)
     }
 
     /// Reads at `offset`, in bytes; the file's own offset stays.
@@ -118,9 +188,13 @@ impl OpenFile {
     /// `BADF` unless opened for reading, what the host's read says, or an interruption.
     pub fn read_at(&self, buffers: &mut IoVecs<'_>, offset: u64, waiter: &mut Waiter) -> Result<usize, Error> {
         require(self.readable)?;
-        in_portions(buffers, waiter, |buffers, done| {
-            rustix::io::preadv(&self.file, buffers.for_read(), offset.saturating_add(done))
-        })
+        match &self.handle {
+            Handle::Host(file) => in_portions(buffers, waiter, |buffers, done| {
+                rustix::io::preadv(file, buffers.for_read(), offset.saturating_add(done))
+            }),
+            Handle::Virtual(_) if self.filetype != FileType::RegularFile => Err(Errno::SPIPE.into()),
+            Handle::Virtual(node) => node.read(buffers, offset, self.nonblock, waiter),
+        }
     }
 
     /// Writes at `offset`, in bytes, also in append mode; the file's own offset stays.
@@ -129,9 +203,13 @@ impl OpenFile {
     /// `BADF` unless opened for writing, what the host's write says, or an interruption.
     pub fn write_at(&self, buffers: &mut IoVecs<'_>, offset: u64, waiter: &mut Waiter) -> Result<usize, Error> {
         require(self.writable)?;
-        in_portions(buffers, waiter, |buffers, done| {
-            rustix::io::pwritev(&self.file, buffers.for_write(), offset.saturating_add(done))
-        })
+        match &self.handle {
+            Handle::Host(file) => in_portions(buffers, waiter, |buffers, done| {
+                rustix::io::pwritev(file, buffers.for_write(), offset.saturating_add(done))
+            }),
+            Handle::Virtual(_) if self.filetype != FileType::RegularFile => Err(Errno::SPIPE.into()),
+            Handle::Virtual(node) => node.write(buffers, Some(offset), self.nonblock, waiter),
+        }
     }
 
     /// Moves the offset, and says where it is then.
@@ -148,7 +226,10 @@ impl OpenFile {
             (Some(offset), _) if i64::try_from(offset).is_err() => return Err(Errno::INVAL.into()),
             (Some(offset), Some(_)) => offset,
             (None, Some(_)) if matches!(to, SeekFrom::Current(_)) => return Err(Errno::INVAL.into()),
-            _ => rustix::fs::seek(&self.file, to)?,
+            _ => match &self.handle {
+                Handle::Host(file) => rustix::fs::seek(file, to)?,
+                Handle::Virtual(node) => offset_of(node, self.filetype, to)?,
+            },
         };
         if self.filetype == FileType::RegularFile {
             self.offset = Some(offset);
@@ -161,11 +242,12 @@ impl OpenFile {
     /// # Errors
     /// `BADF` unless it is a regular file or opened for reading.
     pub fn read_readiness(&self) -> Result<Readiness<'_>, Error> {
-        if self.filetype == FileType::RegularFile {
+        let is_host = matches!(self.handle, Handle::Host(_));
+        if is_host && self.filetype == FileType::RegularFile {
             return Ok(Readiness::Now(self.bytes_left()));
         }
         require(self.readable)?;
-        Ok(Readiness::When(self.file.as_fd()))
+        Ok(self.handle.readiness())
     }
 
     /// When it can be written without waiting.
@@ -177,7 +259,7 @@ impl OpenFile {
             return Ok(Readiness::Now(1));
         }
         require(self.writable)?;
-        Ok(Readiness::When(self.file.as_fd()))
+        Ok(self.handle.readiness())
     }
 
     /// The same file, with an offset of its own, for one who must not wait.
@@ -196,7 +278,10 @@ impl OpenFile {
     /// # Errors
     /// What the host says.
     pub fn advise(&self, offset: u64, len: u64, advice: Advice) -> Result<(), Error> {
-        Ok(rustix::fs::fadvise(&self.file, offset, NonZeroU64::new(len), advice)?)
+        match &self.handle {
+            Handle::Host(file) => Ok(rustix::fs::fadvise(file, offset, NonZeroU64::new(len), advice)?),
+            Handle::Virtual(_) => Ok(()),
+        }
     }
 
     /// Reserves space for the `len` bytes from `offset` on, and makes the file that long.
@@ -205,7 +290,10 @@ impl OpenFile {
     /// `BADF` unless opened for writing, or what the host says.
     pub fn allocate(&self, offset: u64, len: u64) -> Result<(), Error> {
         require(self.writable)?;
-        Ok(rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset, len)?)
+        match &self.handle {
+            Handle::Host(file) => Ok(rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len)?),
+            Handle::Virtual(node) => node.allocate(offset, len),
+        }
     }
 
     /// Waits until data has reached the disk; and attributes, unless `data_only`.
@@ -213,8 +301,7 @@ impl OpenFile {
     /// # Errors
     /// What the host says.
     pub fn sync(&self, data_only: bool) -> Result<(), Error> {
-        let sync = if data_only { rustix::fs::fdatasync } else { rustix::fs::fsync };
-        Ok(sync(&self.file)?)
+        self.handle.sync(data_only)
     }
 
     /// Its attributes.
@@ -222,7 +309,7 @@ impl OpenFile {
     /// # Errors
     /// What the host says.
     pub fn stat(&self) -> Result<FileStat, Error> {
-        FileStat::of(self.file.as_fd())
+        self.handle.stat()
     }
 
     /// Makes it `size` bytes long.
@@ -235,7 +322,10 @@ impl OpenFile {
         if !self.writable {
             return Err(Errno::INVAL.into());
         }
-        Ok(rustix::fs::ftruncate(&self.file, size)?)
+        match &self.handle {
+            Handle::Host(file) => Ok(rustix::fs::ftruncate(file, size)?),
+            Handle::Virtual(node) => node.set_size(size),
+        }
     }
 
     /// Sets its times.
@@ -244,15 +334,11 @@ impl OpenFile {
     /// `NotPermitted`, or what the host says.
     pub fn set_times(&self, times: NewTimes) -> Result<(), Error> {
         self.require_change()?;
-        Ok(rustix::fs::futimens(&self.file, &times.timestamps())?)
+        self.handle.set_times(times)
     }
 
     fn require_change(&self) -> Result<(), Error> {
         if self.perms.contains(FilePerms::WRITE) { Ok(()) } else { Err(Error::NotPermitted) }
-    }
-
-    fn stream(&self) -> Stream<'_> {
-        Stream { fd: self.file.as_fd(), nonblocking: true }
     }
 
     fn advance(&mut self, offset: u64, count: usize) -> usize {
@@ -262,9 +348,25 @@ impl OpenFile {
 
     /// How many bytes lie between the offset and the end of a regular file.
     fn bytes_left(&self) -> u64 {
-        let offset = self.offset.unwrap_or_else(|| rustix::fs::tell(&self.file).unwrap_or(0));
+        let offset = match (&self.handle, self.offset) {
+            (Handle::Host(file), None) => rustix::fs::tell(file).unwrap_or(0),
+            (_, offset) => offset.unwrap_or(0),
+        };
         self.stat().map_or(0, |stat| stat.size.saturating_sub(offset))
     }
+}
+
+/// Where `to` is in an embedder's file, as far as that is for the file to say.
+fn offset_of(node: &Node, filetype: FileType, to: SeekFrom) -> Result<u64, Error> {
+    if filetype != FileType::RegularFile {
+        return Err(Errno::SPIPE.into());
+    }
+    let offset = match to {
+        SeekFrom::End(delta) => node.stat()?.size.checked_add_signed(delta),
+        // A hole or data, of which an embedder's files tell nothing.
+        _ => None,
+    };
+    Ok(offset.filter(|&offset| i64::try_from(offset).is_ok()).ok_or(Errno::INVAL)?)
 }
 
 fn require(opened_so: bool) -> Result<(), Error> {
@@ -307,7 +409,7 @@ mod tests {
 
     fn open(file: File) -> OpenFile {
         OpenFile {
-            file: Arc::new(file),
+            handle: Handle::Host(file.into()),
             filetype: FileType::RegularFile,
             readable: true,
             writable: true,

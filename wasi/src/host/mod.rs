@@ -1,6 +1,7 @@
 //! The host as a guest may use it: files, streams, clocks, randomness, waiting.
 //!
-//! [`ctx`] says what a guest gets. [`mod@dir`] and [`mod@file`] are directories and files within the embedder's permissions,
+//! [`ctx`] says what a guest gets. [`mod@dir`] and [`mod@file`] are directories and files within the embedder's permissions, of the
+//! host's file systems or, by [`volume`], of the embedder's own,
 //! [`stdio`] the standard streams, [`net`] sockets and names, [`input`] and [`output`] all that bytes come from and go to,
 //! [`stream`] what may have to wait for the other side, [`poll`] waiting for the first of several things, [`wait`] the one
 //! place that sleeps, [`table`] numbers with a budget. Errors are [`Error`].
@@ -12,6 +13,7 @@
 //! Everything that can wait exists in two forms: an attempt that never does, with [`poll::Readiness`] to say what it
 //! lacks, for a caller that suspends; and a synchronous one, whose [`wait::Waiter`] sleeps in between.
 
+pub mod available;
 pub mod buffers;
 pub mod clocks;
 pub mod ctx;
@@ -29,6 +31,7 @@ pub mod stat;
 pub mod stdio;
 pub mod stream;
 pub mod table;
+pub mod volume;
 pub mod wait;
 
 pub use ctx::{ConfigError, Host, WasiConfig, WasiCtx};

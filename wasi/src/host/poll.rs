@@ -1,9 +1,10 @@
 //! Waiting for the first of several things: points in time, and descriptors that can be read or written.
 
+use super::available::{Availability, Available, Direction, RETRY};
 use super::clocks::{Clock, Clocks};
 use super::error::Error;
 use super::wait::Waiter;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub enum Readiness<'a> {
     Now(u64),
     /// When `poll(2)` says so for this descriptor.
     When(BorrowedFd<'a>),
+    /// When the embedder says so.
+    Ask(&'a dyn Available),
 }
 
 /// One thing to wait for.
@@ -53,20 +56,23 @@ pub struct Poll<'a> {
     interests: Vec<Interest<'a>>,
     /// One for each interest.
     events: Vec<Option<Event>>,
-    /// The descriptors among the interests, and whose they are.
+    /// The descriptors among the interests, and whose they are; behind them, those that the embedder named when it was last asked.
     fds: Vec<PollFd<'a>>,
     indices: Vec<usize>,
+    /// What the embedder is asked for, and whose that is.
+    asked: Vec<(&'a dyn Available, Direction, usize)>,
 }
 
 impl<'a> Poll<'a> {
     /// Will wait for the first of these.
     pub fn new(interests: Vec<Interest<'a>>) -> Self {
-        let mut poll = Self { events: vec![None; interests.len()], fds: Vec::new(), indices: Vec::new(), interests };
+        let events = vec![None; interests.len()];
+        let mut poll = Self { interests, events, fds: Vec::new(), indices: Vec::new(), asked: Vec::new() };
         for (index, interest) in poll.interests.iter().enumerate() {
-            let (readiness, flags) = match interest {
+            let (readiness, flags, direction) = match interest {
                 Interest::Time { .. } => continue,
-                Interest::Read(readiness) => (readiness, PollFlags::IN),
-                Interest::Write(readiness) => (readiness, PollFlags::OUT),
+                Interest::Read(readiness) => (readiness, PollFlags::IN, Direction::Read),
+                Interest::Write(readiness) => (readiness, PollFlags::OUT, Direction::Write),
             };
             match *readiness {
                 Readiness::Now(byte_len) => poll.events[index] = Some(Event { byte_len, ..Event::default() }),
@@ -74,6 +80,7 @@ impl<'a> Poll<'a> {
                     poll.fds.push(PollFd::from_borrowed_fd(fd, flags));
                     poll.indices.push(index);
                 }
+                Readiness::Ask(whom) => poll.asked.push((whom, direction, index)),
             }
         }
         poll
@@ -86,10 +93,11 @@ impl<'a> Poll<'a> {
     pub fn wait(&mut self, clocks: &Clocks, waiter: &mut Waiter) -> Result<(), Error> {
         loop {
             self.look_at_clocks(clocks);
-            let some = self.has_events();
+            let ask_again = self.ask();
+            let some = self.has_events() || self.skip_time(clocks);
             // Events that have happened already are reported together with the descriptors that are ready now.
-            if !some || !self.fds.is_empty() {
-                let timeout = if some { Some(Duration::ZERO) } else { self.time_left(clocks) };
+            if !some || !self.fds.is_empty() || !self.asked.is_empty() {
+                let timeout = if some { Some(Duration::ZERO) } else { soonest(self.time_left(clocks), ask_again) };
                 waiter.poll(&mut self.fds, timeout)?;
                 self.look_at_descriptors();
             }
@@ -118,6 +126,38 @@ impl<'a> Poll<'a> {
         }
     }
 
+    /// Asks the embedder; tells how long until it is to be asked again, where no descriptor says when.
+    fn ask(&mut self) -> Option<Duration> {
+        self.fds.truncate(self.indices.len());
+        let mut again = None;
+        for &(whom, direction, index) in &self.asked {
+            match whom.available(direction) {
+                Availability::Ready => self.events[index] = Some(Event { byte_len: 1, ..Event::default() }),
+                Availability::When(fd) => self.fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+                Availability::Later => again = Some(RETRY),
+            }
+        }
+        again
+    }
+
+    /// Lets an embedder's clock go to the first point in time that is waited for, unless something else has happened.
+    fn skip_time(&self, clocks: &Clocks) -> bool {
+        if !clocks.are_virtual() || self.is_any_ready() {
+            return false;
+        }
+        let times = self.interests.iter().filter_map(|interest| match *interest {
+            Interest::Time { clock, deadline } => Some((deadline.saturating_sub(clocks.now(clock)), clock, deadline)),
+            _ => None,
+        });
+        times.min_by_key(|time| time.0).is_some_and(|(_, clock, deadline)| clocks.skip_to(clock, deadline))
+    }
+
+    /// Whether one of the descriptors is ready now.
+    fn is_any_ready(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        !self.fds.is_empty() && poll(&mut self.fds.clone(), Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+
     fn look_at_descriptors(&mut self) {
         for (fd, index) in self.fds.iter().zip(&self.indices) {
             let state = fd.revents();
@@ -132,12 +172,21 @@ impl<'a> Poll<'a> {
         let times = self.interests.iter().filter_map(|interest| match *interest {
             Interest::Time { clock, deadline } => {
                 let left = Duration::from_nanos(deadline.saturating_sub(clocks.now(clock)));
-                Some(if clock == Clock::Realtime { left.min(REALTIME_SLICE) } else { left })
+                Some(match clock {
+                    // The embedder's may go faster than the system's.
+                    _ if clocks.are_virtual() => left.min(RETRY),
+                    Clock::Realtime => left.min(REALTIME_SLICE),
+                    Clock::Monotonic => left,
+                })
             }
             _ => None,
         });
         times.min()
     }
+}
+
+fn soonest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
 }
 
 /// What the `state` that `poll(2)` found says about an interest.

@@ -3,7 +3,7 @@
 //! ChaCha20 by the `chacha20` crate, in place of a call to the system for every few bytes. A generator takes a new seed
 //! after [`RESEED_BYTES`], so that a leaked state predicts little, and in a forked child, so that it never repeats
 //! its parent. Contexts share nothing, so one guest's output says nothing about another's. Where a fork can't be
-//! noticed, all bytes come from the system.
+//! noticed, all bytes come from the system. An embedder may provide the bytes instead.
 
 use super::error::Error;
 use super::fork;
@@ -17,9 +17,16 @@ pub const CHUNK: usize = 256;
 /// How many bytes come from one seed.
 const RESEED_BYTES: usize = 64 << 10;
 
+/// Fills a buffer of at most [`CHUNK`] bytes with what the embedder has guests take for random, or says why it can't. Called by the
+/// thread that uses the store, which it must not use.
+pub type RandomSource = Box<dyn FnMut(&mut [u8]) -> Result<(), Error> + Send + Sync>;
+
 /// The randomness of one context.
 #[derive(Default)]
-pub struct Random(Option<Generator>);
+pub struct Random {
+    generator: Option<Generator>,
+    source: Option<RandomSource>,
+}
 
 struct Generator {
     rng: ChaCha20Rng,
@@ -30,15 +37,23 @@ struct Generator {
 }
 
 impl Random {
+    /// What the embedder provides, if it does.
+    pub fn of(source: Option<RandomSource>) -> Self {
+        Self { generator: None, source }
+    }
+
     /// Fills `out`, at most [`CHUNK`] bytes, with random bytes; blocks only before the system's generator is first
     /// seeded.
     ///
     /// # Errors
-    /// The system has no generator, or refuses it.
+    /// The system has no generator, or refuses it; what the embedder says.
     pub fn fill(&mut self, out: &mut [u8]) -> Result<(), Error> {
         debug_assert!(out.len() <= CHUNK);
+        if let Some(source) = &mut self.source {
+            return source(out);
+        }
         let Some(process) = fork::mark() else { return draw(out) };
-        let generator = match &mut self.0 {
+        let generator = match &mut self.generator {
             Some(generator) if generator.process == process && generator.left >= out.len() => generator,
             stale => stale.insert(Generator::seeded(process)?),
         };
@@ -156,8 +171,8 @@ mod tests {
         for _ in 0..RESEED_BYTES / CHUNK {
             random.fill(&mut chunk).expect("the system has a generator");
         }
-        assert_eq!(random.0.as_ref().map(|generator| generator.left), Some(0));
+        assert_eq!(random.generator.as_ref().map(|generator| generator.left), Some(0));
         random.fill(&mut chunk).expect("the system has a generator");
-        assert_eq!(random.0.as_ref().map(|generator| generator.left), Some(RESEED_BYTES - CHUNK));
+        assert_eq!(random.generator.as_ref().map(|generator| generator.left), Some(RESEED_BYTES - CHUNK));
     }
 }

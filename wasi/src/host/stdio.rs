@@ -3,6 +3,7 @@
 //! They live in the context, outside of the descriptor table: a guest that closes or renumbers a descriptor gives up
 //! its way to the stream, while the stream (and an embedder's callback) ends with the context.
 
+use super::available::{Availability, Available, Blocked, Direction, wait_for};
 use super::buffers::IoVecs;
 use super::error::Error;
 use super::file::in_portions;
@@ -12,6 +13,7 @@ use super::stream::Stream;
 use super::wait::Waiter;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
+use std::fmt;
 use std::fs::File;
 
 /// A host descriptor that a standard stream reads or writes at its own offset.
@@ -74,6 +76,55 @@ impl AsFd for HostStream {
     }
 }
 
+/// Standard input of the embedder's. Called by the thread that uses the store, which it must not use.
+pub trait Input: Send + Sync {
+    /// Says how many bytes of `out`, which isn't empty and has at most [`CALLBACK_BYTES`], it has filled: none at the end.
+    ///
+    /// # Errors
+    /// `AGAIN` where nothing is there yet, or what is wrong.
+    fn read(&mut self, out: &mut [u8]) -> Result<usize, Error>;
+
+    /// Whether it is worth trying to read again. `None` where that isn't known: it is tried after a while.
+    fn available(&self) -> Option<Availability<'_>> {
+        None
+    }
+}
+
+/// Standard input that an embedder provides, and whether its last answer was that it would have to wait.
+pub struct ProvidedInput {
+    input: Box<dyn Input>,
+    blocked: Blocked,
+}
+
+impl ProvidedInput {
+    /// Reads what there is, from a piece of the host's own memory.
+    fn try_read(&mut self, buffers: &IoVecs<'_>) -> Result<usize, Error> {
+        let mut piece = [0; CALLBACK_BYTES];
+        let len = buffers.byte_len().min(CALLBACK_BYTES);
+        if len == 0 {
+            return Ok(0);
+        }
+        let result = self.input.read(&mut piece[..len]);
+        self.blocked.note(result == Err(Errno::AGAIN.into()));
+        let count = result?;
+        // More than was asked for is nonsense.
+        let bytes = piece[..len].get(..count).ok_or(Errno::IO)?;
+        Ok(buffers.copy_in(bytes))
+    }
+}
+
+impl Available for ProvidedInput {
+    fn available(&self, _: Direction) -> Availability<'_> {
+        self.blocked.or(self.input.available())
+    }
+}
+
+impl fmt::Debug for ProvidedInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProvidedInput").finish_non_exhaustive()
+    }
+}
+
 /// Where standard input comes from.
 #[derive(Debug, Default)]
 pub enum Stdin {
@@ -89,9 +140,16 @@ pub enum Stdin {
     },
     /// A file, or the host process's own standard input.
     Host(HostStream),
+    /// The embedder.
+    Provided(ProvidedInput),
 }
 
 impl Stdin {
+    /// What the embedder provides.
+    pub fn provided(input: impl Input + 'static) -> Self {
+        Self::Provided(ProvidedInput { input: Box::new(input), blocked: Blocked::default() })
+    }
+
     /// Reads into `buffers`; 0 at the end.
     ///
     /// # Errors
@@ -108,6 +166,12 @@ impl Stdin {
                 in_portions(buffers, waiter, |buffers, _| rustix::io::readv(&*host, buffers.for_read()))
             }
             Self::Host(host) => host.stream().read(buffers, waiter),
+            Self::Provided(input) => loop {
+                match input.try_read(buffers) {
+                    Err(Error::Os(Errno::AGAIN)) => wait_for(input, Direction::Read, waiter)?,
+                    result => return result,
+                }
+            },
         }
     }
 
@@ -118,6 +182,7 @@ impl Stdin {
     pub fn try_read(&mut self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
         match self {
             Self::Host(host) if !host.regular => host.stream().try_read(buffers),
+            Self::Provided(input) => input.try_read(buffers),
             _ => self.read(buffers, waiter),
         }
     }
@@ -136,6 +201,7 @@ impl Stdin {
             Self::Empty => Readiness::Now(0),
             Self::Bytes { bytes, position } => Readiness::Now((bytes.len() - position) as u64),
             Self::Host(stream) => Readiness::When(stream.as_fd()),
+            Self::Provided(input) => Readiness::Ask(input),
         }
     }
 }
