@@ -16,6 +16,7 @@
 #include <ampoule/error.h>
 #include <ampoule/limits.h>
 #include <ampoule/native.h>
+#include <ampoule/wasi.hh>
 #include <chrono>
 #include <optional>
 #include <string_view>

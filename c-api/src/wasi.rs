@@ -4,7 +4,8 @@ use crate::boundary::{path, string};
 use crate::foreign::{Finalizer, Foreign};
 use crate::wasm::bytes::wasm_byte_vec_t;
 use ampoule::Error;
-use ampoule_wasi::{DirPerms, FilePerms, OutputCallback, WasiConfig, WasiCtx};
+use ampoule_wasi::host::volume::NodeId;
+use ampoule_wasi::{DirPerms, FilePerms, FileSystem, OutputCallback, Volume, WasiConfig, WasiCtx};
 use std::ffi::{c_char, c_void};
 
 /// A configuration that no store has taken yet.
@@ -16,6 +17,30 @@ pub struct wasi_config_t {
 }
 
 impl wasi_config_t {
+    /// The configuration, to grant more.
+    pub(crate) fn config_mut(&mut self) -> &mut WasiConfig {
+        &mut self.config
+    }
+
+    /// Shows a directory of an embedder's file system.
+    ///
+    /// # Errors
+    /// Where the path isn't UTF-8, or a permission unknown.
+    pub(crate) fn preopen_virtual_dir(
+        &mut self,
+        fs: impl FileSystem + 'static,
+        root: NodeId,
+        guest_path: Option<&str>,
+        dir_perms: wasi_dir_perms,
+        file_perms: wasi_file_perms,
+    ) -> Result<(), Error> {
+        let path = guest_path.ok_or_else(|| Error::message("the guest's path is not UTF-8"))?;
+        let perms = DirPerms::from_bits(dir_perms as u64).zip(FilePerms::from_bits(file_perms as u64));
+        let (dir, file) = perms.ok_or_else(|| Error::message("a permission is none of the flags"))?;
+        let preopened = self.config.preopen_virtual_dir(Volume::new(fs), root, path, dir, file);
+        preopened.map_err(|error| Error::message(error.to_string()))
+    }
+
     /// The state of one store.
     ///
     /// # Errors
