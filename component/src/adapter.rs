@@ -20,7 +20,14 @@ pub(crate) unsafe fn adapt(store: &mut Store, slow_path: ampoule::Func) -> ampou
     // SAFETY: lowered functions stay where they are, and nobody else looks at this one yet.
     let lowered = unsafe { &mut *lowered };
     let FuncData::Lifted { core, ty, options } = &*state.funcs[lowered.func as usize] else { return slow_path };
-    if lowered.is_kin || options.post_return.is_some() || !passes_unchanged(&lowered.ty) || !passes_unchanged(ty) {
+    // What may wait has to be known as a task while it runs.
+    let is_concurrent = state.instances[options.instance as usize].definition.is_concurrent;
+    if is_concurrent
+        || lowered.is_kin
+        || options.post_return.is_some()
+        || !passes_unchanged(&lowered.ty)
+        || !passes_unchanged(ty)
+    {
         return slow_path;
     }
     let (core, callee) = (*core, options.instance);

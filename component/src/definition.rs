@@ -3,6 +3,7 @@
 //!
 //! Types are gone by then: a step has the types that it needs, with resources as slots of the scope.
 
+use crate::builtin::Builtin;
 use crate::canon::options::{Encoding, StaticOptions};
 use crate::names::{IndexMap, IndexSet};
 use crate::types::{ComponentType, FuncType, ItemType};
@@ -22,6 +23,9 @@ pub(crate) struct Definition {
     pub(crate) ty: Arc<ComponentType>,
     /// Its code can call nobody else's: it is given no core function by the component model.
     pub(crate) is_closed: bool,
+    /// Whether something in it, or in a component in it, may run beside something else: functions that are called or call
+    /// asynchronously, and what is made for them.
+    pub(crate) is_concurrent: bool,
 }
 
 /// An item in the index spaces of a scope.
@@ -102,6 +106,25 @@ pub(crate) enum CoreStep {
     ResourceDrop { slot: u32 },
     /// `resource.rep`.
     ResourceRep { slot: u32 },
+    /// What is made for tasks, threads and waitables.
+    Builtin(Builtin),
+}
+
+impl Step {
+    /// See [`Definition::is_concurrent`].
+    fn is_concurrent(&self) -> bool {
+        match self {
+            Step::Component { definition, .. } => definition.is_concurrent,
+            Step::Lift { ty, .. } | Step::Core(CoreStep::Lower { ty, .. }, _) => ty.is_async(),
+            Step::Core(CoreStep::Builtin(_), _) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a list of steps has one that is concurrent.
+    pub(crate) fn any_is_concurrent(steps: &[Step]) -> bool {
+        steps.iter().any(Step::is_concurrent)
+    }
 }
 
 impl Definition {
@@ -129,7 +152,8 @@ impl StaticOptions {
                 Opt::Memory(index) => read.memory = Some(index),
                 Opt::Realloc(index) => read.realloc = Some(index),
                 Opt::PostReturn(index) => read.post_return = Some(index),
-                Opt::Async | Opt::Callback(_) => return Err("the async ABI of components".to_string()),
+                Opt::Async => read.is_async = true,
+                Opt::Callback(index) => read.callback = Some(index),
                 Opt::CoreType(_) | Opt::Gc => return Err("the GC ABI of components".to_string()),
             }
         }

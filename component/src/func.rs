@@ -4,6 +4,9 @@ use crate::canon::lift::Lift;
 use crate::canon::lower::Lower;
 use crate::canon::options::Options;
 use crate::canon::transfer::Transfer;
+use crate::concurrency::arena::NONE;
+use crate::concurrency::call;
+use crate::concurrency::waitable::SubtaskState;
 use crate::records::{FuncData, HandleBuiltin, HostFunc, Lowered};
 use crate::state::{ComponentState, Owner, cannot_enter};
 use crate::types::FuncType;
@@ -28,7 +31,7 @@ pub struct Func {
 /// The most core values of a call: parameters, and one result or the address of it.
 const SLOTS: usize = MAX_FLAT + 1;
 
-const NO_VALUES: [VmValRaw; SLOTS] = [VmValRaw { v128: [0; 16] }; SLOTS];
+pub(crate) const NO_VALUES: [VmValRaw; SLOTS] = [VmValRaw { v128: [0; 16] }; SLOTS];
 
 impl Func {
     /// The type.
@@ -80,16 +83,22 @@ impl Func {
         let FuncData::Lifted { core, options, .. } = data else {
             return Err(Error::message("a function of the host is called by components only"));
         };
-        let depth = begin(store, ty)?;
+        if ComponentState::of(store).is_concurrent {
+            let lifted = call::Lifted { func: self.index, core, ty: data.ty(), options };
+            let result = call::from_host(store, lifted, args, compact_bytes)?;
+            results.iter_mut().zip(result).for_each(|(slot, result)| *slot = result);
+            return Ok(());
+        }
+        let outer = begin(store, ty)?;
         // A value that is moved right after it was made waits for the memory that it was written to. So the result is lifted into its place,
         // where nothing can go wrong after that, and where it replaces nothing that an error would have to bring back.
         if options.post_return.is_none() && !ty.has_handles && results.iter().all(Val::is_scalar) {
             let called = call_lifted(store, core, ty, options, compact_bytes, args, results);
-            return end(store, ty, depth, called);
+            return end(store, ty, outer, called);
         }
         let mut lifted = [Val::default()];
         let called = call_lifted(store, core, ty, options, compact_bytes, args, &mut lifted[..count]);
-        end(store, ty, depth, called)?;
+        end(store, ty, outer, called)?;
         results.swap_with_slice(&mut lifted[..count]);
         Ok(())
     }
@@ -97,27 +106,27 @@ impl Func {
 
 /// A call into a component begins, from the host.
 #[inline]
-fn begin(store: &mut Store, ty: &FuncType) -> Result<usize, Error> {
+fn begin(store: &mut Store, ty: &FuncType) -> Result<u32, Error> {
     let state = ComponentState::of(store);
     if state.poisoned {
         return Err(cannot_enter());
     }
-    let depth = state.depth();
+    let outer = state.scope;
     if ty.has_handles {
-        state.push_scope();
+        state.push_scope()?;
     }
-    Ok(depth)
+    Ok(outer)
 }
 
 /// The call ends.
 #[inline]
-fn end(store: &mut Store, ty: &FuncType, depth: usize, called: Result<(), Error>) -> Result<(), Error> {
+fn end(store: &mut Store, ty: &FuncType, outer: u32, called: Result<(), Error>) -> Result<(), Error> {
     if !ty.has_handles && called.is_ok() {
         return Ok(());
     }
     let state = ComponentState::of(store);
     let ended = called.and_then(|()| state.pop_scope().inspect_err(|_| state.poisoned = true));
-    state.unwind_scopes(depth);
+    state.unwind_scopes(outer);
     ended
 }
 
@@ -146,7 +155,7 @@ fn call_lifted(
 /// Calls the core function, hands its results to `lift`, and has the guest clean up. Where the guest is stopped, no instance may be
 /// entered any more; a result that can't be lifted is an error of this call alone.
 #[inline]
-fn run_lifted(
+pub(crate) fn run_lifted(
     store: &mut Store,
     core: &ampoule::Func,
     options: &Options,
@@ -203,22 +212,28 @@ impl Lowered {
     fn call(&self, store: &mut Store, values: &mut [VmValRaw]) -> Result<(), Error> {
         let state = ComponentState::of(store);
         check_may_leave(state, self.options.instance)?;
-        let depth = state.depth();
-        if self.ty.has_handles {
-            state.push_scope();
-        }
         let data: *const FuncData = &*state.funcs[self.func as usize];
+        let is_task = state.concurrency.current != NONE;
         // SAFETY: functions stay where they are as long as their store.
-        let called = match unsafe { &*data } {
-            data @ FuncData::Host { host, .. } => self.call_host(store, data, host, values),
-            FuncData::Lifted { core, ty, options } => self.call_component(store, core, ty, options, values),
+        let data = unsafe { &*data };
+        if let (true, FuncData::Lifted { core, ty, options }) = (is_task, data) {
+            return self.call_task(store, call::Lifted { func: self.func, core, ty, options }, values);
+        }
+        let outer = state.scope;
+        if self.ty.has_handles {
+            state.push_scope()?;
+        }
+        let called = match data {
+            FuncData::Host { host, .. } => self.call_host(store, data, host, values),
+            FuncData::Lifted { core, ty, options } => self.enter_component(store, core, ty, options, values),
         };
-        end(store, &self.ty, depth, called)
+        end(store, &self.ty, outer, called)
     }
 
     /// Where the result goes that isn't passed as a core value.
-    fn address(&self, values: &[VmValRaw]) -> u32 {
-        let last = self.ty.flat_params.as_ref().map_or(1, |flat| flat.len());
+    pub(crate) fn address(&self, values: &[VmValRaw]) -> u32 {
+        let flat = if self.options.is_async { &self.ty.flat_async_params } else { &self.ty.flat_params };
+        let last = flat.as_ref().map_or(1, |flat| flat.len());
         // SAFETY: slots of arguments are initialised.
         values.get(last).map_or(0, |value| unsafe { value.i32 } as u32)
     }
@@ -233,7 +248,7 @@ impl Lowered {
         let mut args = std::mem::take(&mut ComponentState::of(store).spare_args);
         let mut lift = Lift::new(store, &self.options)?;
         lift.compact_bytes = host.compact_bytes;
-        lift.params(&self.ty, values, &mut args)?;
+        lift.params(&self.ty, self.options.is_async, values, &mut args)?;
         let mut results = [Val::default()];
         let count = usize::from(self.ty.result().is_some());
         let ty = public_type(ComponentState::of(store), data);
@@ -250,16 +265,23 @@ impl Lowered {
         compact_bytes: bool,
         values: &mut [VmValRaw],
     ) -> Result<(), Error> {
-        let Some(result) = self.ty.result() else { return Ok(()) };
         let address = self.address(values);
-        clear_result(&self.ty, values);
+        if self.options.is_async {
+            // The answer is that the call is over.
+            values[0] = VmValRaw { i64: SubtaskState::Returned as i64 };
+        }
+        let Some(result) = self.ty.result() else { return Ok(()) };
         let mut lower = Lower::new(store, &self.options)?;
         lower.compact_bytes = compact_bytes;
-        lower.result(&self.ty, result, val, address, values)
+        if self.options.is_async || self.ty.flat_result.is_none() {
+            return lower.result_at(result, val, address);
+        }
+        clear_result(&self.ty, values);
+        lower.flat_result(result, val, values)
     }
 
-    /// A call from one component to another.
-    fn call_component(
+    /// A call from one component to another, of which no two are in the callee at a time.
+    fn enter_component(
         &self,
         store: &mut Store,
         core: &ampoule::Func,
@@ -271,17 +293,30 @@ impl Lowered {
             return Err(cannot_enter());
         }
         ComponentState::of(store).check_enterable(options.instance)?;
+        ComponentState::of(store).instance(options.instance).entered += 1;
+        let ran = self.call_component(store, core, ty, options, values);
+        ComponentState::of(store).instance(options.instance).entered -= 1;
+        ran
+    }
+
+    /// Calls a function of another component, whose values lie in another memory.
+    pub(crate) fn call_component(
+        &self,
+        store: &mut Store,
+        core: &ampoule::Func,
+        ty: &Arc<FuncType>,
+        options: &Options,
+        values: &mut [VmValRaw],
+    ) -> Result<(), Error> {
         let mut callee_values = NO_VALUES;
         Transfer::new(store, &self.options, options)?.params((&self.ty, ty), values, &mut callee_values)?;
         let address = self.address(values);
         clear_result(&self.ty, values);
-        ComponentState::of(store).instance(options.instance).entered += 1;
         let ran = run_lifted(store, core, options, &mut callee_values, |store, given| {
             let Some(types) = ty.result().zip(self.ty.result()) else { return Ok(()) };
             let is_flat = ty.flat_result.is_some();
             Transfer::new(store, options, &self.options)?.result(types, is_flat, given, address, values)
         });
-        ComponentState::of(store).instance(options.instance).entered -= 1;
         // The callee has been compiled by now.
         if let Some(adapter) = &self.adapter {
             adapter.settle();
@@ -290,7 +325,7 @@ impl Lowered {
     }
 }
 
-fn check_may_leave(state: &mut ComponentState, instance: u32) -> Result<(), Error> {
+pub(crate) fn check_may_leave(state: &mut ComponentState, instance: u32) -> Result<(), Error> {
     if state.instance(instance).may_leave { Ok(()) } else { Err(Error::trap(TrapCode::CannotLeaveComponent)) }
 }
 

@@ -1,4 +1,5 @@
-//! Handles: what tables of them hold, and what they stand for. What is done with them is in [`crate::resource`].
+//! Handles: what tables of them hold, and what they stand for. What is done with them is in [`crate::resource`] and
+//! [`crate::concurrency`].
 
 use crate::types::ResourceType;
 use ampoule::{Error, Func, Store};
@@ -43,18 +44,26 @@ pub(crate) enum Handle {
         /// The call that it is for.
         scope: u32,
     },
+    /// A subtask, or an end of a stream or future: by number among the store's waitables.
+    Waitable(u32),
+    /// A waitable set, by number among the store's.
+    Set(u32),
 }
 
 impl Handle {
-    pub(crate) fn resource(&self) -> u32 {
+    /// The resource type, of a handle for a resource.
+    pub(crate) fn resource(&self) -> Option<u32> {
         match *self {
-            Handle::Own { resource, .. } | Handle::Borrow { resource, .. } => resource,
+            Handle::Own { resource, .. } | Handle::Borrow { resource, .. } => Some(resource),
+            Handle::Waitable(_) | Handle::Set(_) => None,
         }
     }
 
+    /// What stands behind a handle for a resource.
     pub(crate) fn rep(&self) -> u32 {
         match *self {
             Handle::Own { rep, .. } | Handle::Borrow { rep, .. } => rep,
+            Handle::Waitable(_) | Handle::Set(_) => unreachable!("it was seen that it is for a resource"),
         }
     }
 }
@@ -127,6 +136,12 @@ impl HandleTable {
     pub(crate) fn len(&self) -> usize {
         self.entries.iter().filter(|entry| matches!(entry, Entry::Taken(_))).count()
     }
+}
+
+/// A handle of another kind than it was used as.
+#[cold]
+pub(crate) fn wrong_kind(index: u32, expected: &str) -> Error {
+    Error::message(format!("handle index {index} used with the wrong type, expected {expected}"))
 }
 
 fn unknown(index: u32) -> Error {

@@ -1,14 +1,16 @@
 //! Instantiation: the steps of a definition, one after another, in a store.
 
 use crate::adapter;
+use crate::builtin::Builtin;
 use crate::canon::options::{Options, StaticOptions};
 use crate::component::Component;
+use crate::concurrency;
 use crate::definition::{Bindings, Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
 use crate::handle::Dtor;
 use crate::instance::Instance;
 use crate::items::{ComponentItem, InstanceItems, Item, Names};
 use crate::names::IndexMap;
-use crate::records::{FuncData, HandleBuiltin, Lowered};
+use crate::records::{BuiltinData, FuncData, HandleBuiltin, Lowered};
 use crate::state::ComponentState;
 use ampoule::func::host::HostFunc;
 use ampoule::{Error, Extern, Module, Store};
@@ -29,6 +31,8 @@ pub(crate) fn instantiate(
     component: &Component,
     imports: &mut Imports<'_>,
 ) -> Result<Instance, Error> {
+    let state = ComponentState::of(store);
+    state.is_concurrent |= component.definition.is_concurrent;
     let index = run(store, &component.definition, &[], imports, None, 0)?;
     Ok(Instance { store_id: store.id(), index })
 }
@@ -238,7 +242,18 @@ impl<'d> Scope<'d> {
             self.core_item(store, *instance, &import.name).ok_or_else(|| missing("core instance", &import.name))
         });
         let imports = imports.collect::<Result<Vec<_>, _>>()?;
-        let made = ampoule::Instance::new(store, &module, &imports);
+        let mut made = None;
+        let has_start = module.description().start.is_some();
+        let mut make = |store: &mut Store| {
+            made = Some(ampoule::Instance::new(store, &module, &imports)?);
+            Ok(())
+        };
+        let ran = if has_start && ComponentState::of(store).is_concurrent {
+            concurrency::call::synchronous(store, self.instance, &mut make)
+        } else {
+            make(store)
+        };
+        let made = ran.map(|()| made.expect("made without an error"));
         let made = made.inspect_err(|error| {
             // A start function that was stopped leaves the guest in the middle of something.
             let ran = error.is_trap() || error.exit_status().is_some();
@@ -293,6 +308,8 @@ impl<'d> Scope<'d> {
             memory: memory.transpose()?,
             realloc: options.realloc.map(|index| self.core_func(index)),
             post_return: options.post_return.map(|index| self.core_func(index)),
+            is_async: options.is_async,
+            callback: options.callback.map(|index| self.core_func(index)),
         })
     }
 
@@ -321,6 +338,27 @@ impl<'d> Scope<'d> {
                 let lowered = Lowered { ty: ty.clone(), options: self.options(options)?, func, is_kin, adapter: None };
                 state.lowered.push(Box::new(lowered));
                 (&raw const **state.lowered.last().expect("just added")).cast()
+            }
+            CoreStep::Builtin(builtin) => {
+                let options = match builtin {
+                    Builtin::TaskReturn { options, .. } => *options,
+                    Builtin::WaitableSetWait { memory } | Builtin::WaitableSetPoll { memory } => {
+                        StaticOptions { memory: Some(*memory), ..StaticOptions::default() }
+                    }
+                    _ => StaticOptions::default(),
+                };
+                let table = match builtin {
+                    Builtin::ThreadNewIndirect { table } => match &self.tables[*table as usize] {
+                        Extern::Table(table) => Some(*table),
+                        _ => unreachable!("the space of tables has tables"),
+                    },
+                    _ => None,
+                };
+                let options = self.options(&options)?;
+                let data = BuiltinData { instance: self.instance, builtin: builtin.clone(), options, table };
+                let builtins = &mut ComponentState::of(store).task_builtins;
+                builtins.push(Box::new(data));
+                (&raw const **builtins.last().expect("just added")).cast()
             }
             CoreStep::ResourceNew { slot } => builtin(store, *slot, HandleBuiltin::make)?,
             CoreStep::ResourceDrop { slot } => builtin(store, *slot, HandleBuiltin::drop)?,

@@ -29,8 +29,10 @@
 
 mod adapter;
 pub mod artifact;
+mod builtin;
 mod canon;
 mod component;
+mod concurrency;
 mod decode;
 mod definition;
 mod func;

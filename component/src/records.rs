@@ -1,6 +1,7 @@
 //! What a store keeps of functions: of components, of the host, and those that the component model makes. How they are called is in
 //! [`crate::func`].
 
+use crate::builtin::Builtin;
 use crate::canon::options::Options;
 use crate::types::FuncType;
 use crate::val::Val;
@@ -63,6 +64,16 @@ pub(crate) struct Lowered {
     pub(crate) is_kin: bool,
     /// What guests call instead, where it serves.
     pub(crate) adapter: Option<Adapter>,
+}
+
+/// A core function for tasks, threads or waitables.
+pub(crate) struct BuiltinData {
+    pub(crate) instance: u32,
+    pub(crate) builtin: Builtin,
+    /// Where the values are that it takes or gives.
+    pub(crate) options: Options,
+    /// The functions that threads begin with.
+    pub(crate) table: Option<ampoule::Table>,
 }
 
 /// A core function for the handles of one resource type.

@@ -1,5 +1,6 @@
 //! Resources: how the host holds, gives, takes and drops them.
 
+use crate::concurrency;
 use crate::handle::{Dtor, Handle, ResourceAny, ResourceHost};
 use crate::state::ComponentState;
 use crate::types::ResourceType;
@@ -29,6 +30,7 @@ impl ResourceAny {
                 ComponentState::of(store).end_borrow(scope);
                 Ok(())
             }
+            Handle::Waitable(_) | Handle::Set(_) => unreachable!("the host's table has resources only"),
         }
     }
 
@@ -78,6 +80,9 @@ pub(crate) fn destroy(store: &mut Store, resource: u32, rep: u32, by: Option<u32
         Dtor::None => Ok(()),
         Dtor::Host(dtor) => dtor(store, rep),
         Dtor::Guest { func: None, .. } => Ok(()),
+        Dtor::Guest { func: Some(func), instance } if state.is_concurrent => {
+            concurrency::call::destructor(store, func, instance, rep, by)
+        }
         Dtor::Guest { func: Some(func), instance } => {
             if by != Some(instance) {
                 state.check_enterable(instance)?;

@@ -1,16 +1,18 @@
 //! What a store knows of components: their instances, resource types, and the calls between them that are running.
 
+use crate::concurrency::Concurrency;
+use crate::concurrency::arena::{Arena, NONE};
+use crate::concurrency::instance::InstanceTasks;
 use crate::definition::Definition;
-use crate::handle::{Dtor, Handle, HandleTable, HostDtor, Resource};
+use crate::handle::{Dtor, Handle, HandleTable, HostDtor, Resource, wrong_kind};
 use crate::items::InstanceItems;
-use crate::records::{FuncData, HandleBuiltin, Lowered};
+use crate::records::{BuiltinData, FuncData, HandleBuiltin, Lowered};
 use crate::types::ResourceType;
 use crate::val::Val;
 use ampoule::{Error, Store, TrapCode};
 use std::sync::Arc;
 
 /// The slot of a store.
-#[derive(Default)]
 #[allow(clippy::vec_box)] // What is boxed is pointed to.
 pub(crate) struct ComponentState {
     /// Component instances, by the order in which they were made. Their places don't change.
@@ -22,14 +24,40 @@ pub(crate) struct ComponentState {
     /// What core functions that components make are called with. Their places don't change.
     pub(crate) lowered: Vec<Box<Lowered>>,
     pub(crate) builtins: Vec<Box<HandleBuiltin>>,
+    pub(crate) task_builtins: Vec<Box<BuiltinData>>,
     /// The host's handles.
     pub(crate) host: HandleTable,
-    /// The calls that run and may lend, innermost last.
-    scopes: Vec<Scope>,
+    /// The calls that aren't over and may lend.
+    scopes: Arena<Scope>,
+    /// The one that runs, innermost; [`NONE`] outside of any.
+    pub(crate) scope: u32,
+    /// Whether there may be calls beside one another: entries from the host run on stacks of their own then, as tasks.
+    pub(crate) is_concurrent: bool,
+    pub(crate) concurrency: Concurrency,
     /// A guest was stopped: no instance may be entered any more.
     pub(crate) poisoned: bool,
     /// Room for the arguments of calls of the host's functions, empty between calls.
     pub(crate) spare_args: Vec<Val>,
+}
+
+impl Default for ComponentState {
+    fn default() -> Self {
+        Self {
+            instances: Vec::new(),
+            funcs: Vec::new(),
+            resources: Vec::new(),
+            lowered: Vec::new(),
+            builtins: Vec::new(),
+            task_builtins: Vec::new(),
+            host: HandleTable::default(),
+            scopes: Arena::new("calls", MAX_SCOPES),
+            scope: NONE,
+            is_concurrent: false,
+            concurrency: Concurrency::default(),
+            poisoned: false,
+            spare_args: Vec::new(),
+        }
+    }
 }
 
 /// A component instance.
@@ -46,11 +74,14 @@ pub(crate) struct InstanceData {
     pub(crate) entered: u32,
     /// What it exports, once it is made.
     pub(crate) exports: Option<Arc<InstanceItems>>,
+    /// Which of its tasks may run.
+    pub(crate) tasks: InstanceTasks,
 }
 
 /// A call that takes or gives handles.
-#[derive(Default)]
 struct Scope {
+    /// The call in which it was made, where that waits for it.
+    outer: u32,
     /// Owned handles that the call has borrowed: whose, and which.
     lenders: Vec<(Owner, u32)>,
     /// Borrowed handles that it has given out and that weren't dropped yet.
@@ -68,6 +99,9 @@ pub(crate) enum Owner {
 
 /// No resource type is known for a slot yet.
 pub(crate) const UNKNOWN: u32 = u32::MAX;
+
+/// Calls with handles that one store may have at a time: nested, or beside one another.
+const MAX_SCOPES: usize = 1 << 19;
 
 /// Component instances that one store may have.
 const MAX_INSTANCES: usize = 10_000;
@@ -98,6 +132,7 @@ impl ComponentState {
             may_leave: true,
             entered: 0,
             exports: None,
+            tasks: InstanceTasks::default(),
         }));
         Ok(self.instances.len() as u32 - 1)
     }
@@ -185,56 +220,84 @@ impl ComponentState {
     }
 
     /// A call begins whose values may be handles.
-    pub(crate) fn push_scope(&mut self) {
-        self.scopes.push(Scope::default());
+    ///
+    /// # Errors
+    /// Where too many run.
+    pub(crate) fn push_scope(&mut self) -> Result<(), Error> {
+        self.scope = self.new_scope(self.scope)?;
+        Ok(())
     }
 
-    /// The call ends: what it borrowed is its owners' again.
+    /// What a call that begins beside others is counted by.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    pub(crate) fn new_scope(&mut self, outer: u32) -> Result<u32, Error> {
+        self.scopes.insert(Scope { outer, lenders: Vec::new(), borrows: 0, host_borrows: Vec::new() })
+    }
+
+    /// The innermost call ends: what it borrowed is its owners' again.
     ///
     /// # Errors
     /// Where the callee has kept what it was lent.
     pub(crate) fn pop_scope(&mut self) -> Result<(), Error> {
-        let mut scope = self.scopes.pop().expect("each call ends once");
-        for index in std::mem::take(&mut scope.host_borrows) {
+        let scope = self.scope;
+        self.scope = self.scopes[scope].outer;
+        let returned = self.end_borrows(scope);
+        self.end_lends(scope);
+        returned
+    }
+
+    /// The callee of a call is done with what it was lent.
+    ///
+    /// # Errors
+    /// Where it has kept some of that.
+    pub(crate) fn end_borrows(&mut self, scope: u32) -> Result<(), Error> {
+        let Some(found) = self.scopes.get(scope) else { return Ok(()) };
+        let host_borrows = std::mem::take(&mut found.host_borrows);
+        let mut borrows = found.borrows;
+        for index in host_borrows {
             if matches!(self.host.get(index), Ok(Handle::Borrow { .. })) && self.host.remove(index).is_ok() {
-                scope.borrows = scope.borrows.saturating_sub(1);
+                borrows = borrows.saturating_sub(1);
             }
         }
-        for (owner, index) in scope.lenders {
-            if let Ok(Handle::Own { lent, .. }) = self.handles(owner).get(index) {
-                *lent = lent.saturating_sub(1);
-            }
-        }
-        if scope.borrows > 0 {
+        self.scopes[scope].borrows = borrows;
+        if borrows > 0 {
             return Err(Error::message("borrow handles still remain at the end of the call"));
         }
         Ok(())
     }
 
-    /// How many calls run that may lend.
-    pub(crate) fn depth(&self) -> usize {
-        self.scopes.len()
+    /// The caller of a call knows that it is over: what it lent is its own again. The call is forgotten.
+    pub(crate) fn end_lends(&mut self, scope: u32) {
+        let Some(scope) = self.scopes.remove(scope) else { return };
+        for (owner, index) in scope.lenders {
+            if let Ok(Handle::Own { lent, .. }) = self.handles(owner).get(index) {
+                *lent = lent.saturating_sub(1);
+            }
+        }
     }
 
-    /// Ends calls that were given up, until so many are left.
-    pub(crate) fn unwind_scopes(&mut self, depth: usize) {
-        while self.scopes.len() > depth {
+    /// Ends calls that were given up, until this is the innermost.
+    pub(crate) fn unwind_scopes(&mut self, outer: u32) {
+        while self.scope != outer && self.scopes.get(self.scope).is_some() {
             // What they kept doesn't matter any more.
             let _ = self.pop_scope();
         }
+        self.scope = outer;
     }
 
     /// Counts a handle that is borrowed for the innermost call, which it gives.
     pub(crate) fn begin_borrow(&mut self) -> Option<u32> {
-        let scope = self.scopes.last_mut()?;
+        let scope = self.scopes.get(self.scope)?;
         scope.borrows += 1;
-        Some(self.scopes.len() as u32 - 1)
+        Some(self.scope)
     }
 
     /// A borrowed handle is dropped.
     pub(crate) fn end_borrow(&mut self, scope: u32) {
         // A handle may outlive the call that it was for, where that was given up.
-        if let Some(scope) = self.scopes.get_mut(scope as usize) {
+        if let Some(scope) = self.scopes.get(scope) {
             scope.borrows = scope.borrows.saturating_sub(1);
         }
     }
@@ -249,8 +312,7 @@ impl ComponentState {
         let rep = handle.rep();
         if let Handle::Own { lent, .. } = handle {
             *lent += 1;
-            let scope = self.scopes.last_mut().expect("a call that takes handles has a scope");
-            scope.lenders.push((owner, index));
+            self.scopes[self.scope].lenders.push((owner, index));
         }
         Ok(rep)
     }
@@ -265,12 +327,16 @@ impl ComponentState {
         if let Handle::Borrow { .. } = table.get(index)? {
             return Err(Error::message("cannot lift own resource from a borrow"));
         }
-        let handle = table.remove(index)?;
-        Ok((handle.resource(), handle.rep()))
+        match table.remove(index)? {
+            Handle::Own { resource, rep, .. } => Ok((resource, rep)),
+            _ => unreachable!("it was seen that it is owned"),
+        }
     }
 
     fn check_type(&mut self, owner: Owner, index: u32, resource: u32) -> Result<(), Error> {
-        let have = self.handles(owner).get(index)?.resource();
+        let Some(have) = self.handles(owner).get(index)?.resource() else {
+            return Err(wrong_kind(index, "a resource"));
+        };
         if have == resource || self.resources[have as usize].ty == self.resources[resource as usize].ty {
             return Ok(());
         }
@@ -307,7 +373,7 @@ impl ComponentState {
         let scope = self.begin_borrow().expect("a call that takes handles has a scope");
         let index = self.handles(owner).insert(Handle::Borrow { resource, rep, scope })?;
         if owner == Owner::Host {
-            self.scopes[scope as usize].host_borrows.push(index);
+            self.scopes[scope].host_borrows.push(index);
         }
         Ok(index)
     }
@@ -335,6 +401,7 @@ impl ComponentState {
                 self.end_borrow(scope);
                 Ok(None)
             }
+            Handle::Waitable(_) | Handle::Set(_) => unreachable!("it was seen that it is for a resource"),
         }
     }
 }

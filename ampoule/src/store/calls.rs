@@ -34,6 +34,14 @@ pub(crate) enum AtEnd {
     EndGeneration,
 }
 
+/// The call that an event loop is.
+#[must_use = "it ends at `Store::end_loop`"]
+#[derive(Debug)]
+pub struct LoopCall {
+    /// Whether it began with the loop, which then ends it.
+    begins: bool,
+}
+
 impl Calls {
     pub(crate) fn new() -> Self {
         Self { cancel: None, time_limit: None, running: false }
@@ -78,12 +86,17 @@ impl Store {
         if timed != AtEnd::Nothing {
             self.vm.entry.stack.keep_asking();
         }
-        let Some(cell) = &self.calls.cancel else { return Ok(timed) };
-        self.vm.entry.stack.keep_asking();
-        if self.calls.running {
-            // Entered on another stack, by a host function that waits for it: part of its call.
+        if self.calls.cancel.is_none() {
             return Ok(timed);
         }
+        self.vm.entry.stack.keep_asking();
+        // Entered on another stack, by a host function that waits for it, or by an event loop: part of its call.
+        if !self.calls.running && self.begin_generation()? { Ok(AtEnd::EndGeneration) } else { Ok(timed) }
+    }
+
+    /// A call begins that can be cancelled. Whether it can.
+    fn begin_generation(&mut self) -> Result<bool, Error> {
+        let Some(cell) = &self.calls.cancel else { return Ok(false) };
         if let Some(limit) = self.calls.time_limit {
             let at = now_ns().saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
             cell.set_time_limit(at);
@@ -99,7 +112,26 @@ impl Store {
         }
         self.calls.running = true;
         self.write_deadline();
-        Ok(AtEnd::EndGeneration)
+        Ok(true)
+    }
+
+    /// An event loop begins, whose siblings ([`super::task::sibling`]) enter the guest: all that they do until [`Store::end_loop`] is one
+    /// call, which can be cancelled and has a time limit as one. What that is to be told.
+    ///
+    /// # Errors
+    /// Where nothing may be entered now, or the call was cancelled before it began.
+    pub fn begin_loop(&mut self) -> Result<LoopCall, Error> {
+        self.check_unreserved()?;
+        let begins = self.calls.cancel.is_some() && !self.calls.running && self.begin_generation()?;
+        Ok(LoopCall { begins })
+    }
+
+    /// The event loop has ended.
+    pub fn end_loop(&mut self, call: LoopCall) {
+        if let (true, Some(cell)) = (call.begins, &self.calls.cancel) {
+            self.calls.running = false;
+            cell.end();
+        }
     }
 
     /// A call in a call begins.

@@ -10,6 +10,7 @@
 
 use super::Store;
 use super::task::Core;
+use super::task::sibling::Pause;
 use crate::error::Error;
 use ampoule_machine::arch::entry::{GuestFrames, RESERVED};
 use ampoule_machine::arch::switch::{Left, Link, Wake};
@@ -19,7 +20,6 @@ use std::{mem, ptr};
 /// A store's tasks, besides the two lists that [`ampoule_core::vm::VmEntryChecks`] begins: `running_task`, the innermost task that
 /// runs, whose `next` is the one whose host function polled it; and `waiting_task`, those that wait for a poll, one at most for each
 /// host function that made one, and one made outside.
-#[derive(Default)]
 pub(crate) struct Fibers {
     /// Whether the store takes asynchronous calls only.
     pub(super) async_only: bool,
@@ -27,6 +27,16 @@ pub(crate) struct Fibers {
     pub(super) spare: Option<Box<Fiber>>,
     /// Whether the engine's stacks know of the store, as one that keeps none by itself.
     joined: bool,
+    /// The first of the siblings that wait.
+    pub(super) siblings: *mut Core,
+    /// What the task that suspends itself waits for.
+    pub(super) pause: Pause,
+}
+
+impl Default for Fibers {
+    fn default() -> Self {
+        Self { async_only: false, spare: None, joined: false, siblings: ptr::null_mut(), pause: Pause::Yield }
+    }
 }
 
 const ASYNC_ONLY: &str = "store configuration requires that `*_async` functions are used instead";
@@ -61,6 +71,15 @@ fn shared(store: &mut Store) -> *mut Store {
     std::hint::black_box(ptr::from_mut(store))
 }
 
+/// Those of a list that begins with this one, or with null.
+fn cores_from(first: *mut Core) -> impl Iterator<Item = *mut Core> {
+    // SAFETY: what is in a store's list is alive (3).
+    std::iter::successors((!first.is_null()).then_some(first), |&core| unsafe {
+        let next = (*core).next;
+        (!next.is_null()).then_some(next)
+    })
+}
+
 impl Store {
     /// Suspends the running task until it is polled again, which is up to the host; [`Store::wait`] tells the host when that makes sense.
     ///
@@ -69,6 +88,13 @@ impl Store {
     // Inlined, like everything around the switch: see `ampoule_machine::arch::switch`.
     #[inline(always)]
     pub fn suspend(&mut self) -> Result<(), Error> {
+        self.fibers.pause = Pause::Yield;
+        self.suspend_as_told()
+    }
+
+    /// Suspends the running task; `pause` says what for.
+    #[inline(always)]
+    pub(super) fn suspend_as_told(&mut self) -> Result<(), Error> {
         let link = self.before_pause()?;
         let guest_ran = self.counters.stop();
         let store = shared(self);
@@ -88,6 +114,7 @@ impl Store {
     /// As [`Store::suspend`].
     #[inline]
     pub(crate) fn pause_guest(&mut self) -> Result<*const Link, Error> {
+        self.fibers.pause = Pause::Yield;
         let link = self.before_pause()?;
         // It can go on at once.
         self.wake_listener();
@@ -234,18 +261,19 @@ impl Store {
     }
 
     fn waiting_tasks(&self) -> impl Iterator<Item = *mut Core> {
-        let first: *mut Core = self.vm.entry.waiting_task.cast();
-        // SAFETY: what is in the list is alive (3).
-        std::iter::successors((!first.is_null()).then_some(first), |&core| unsafe {
-            let next = (*core).next;
-            (!next.is_null()).then_some(next)
-        })
+        cores_from(self.vm.entry.waiting_task.cast())
     }
 
-    /// The guest frames of every task that waits. They must not be used once one of them goes on.
+    /// The guest frames of every task that waits, and those that siblings which run were resumed from. They must not be used once one of
+    /// them goes on.
     pub(crate) fn waiting_frames(&self) -> impl Iterator<Item = GuestFrames> {
-        self.waiting_tasks().filter_map(|core| {
-            // SAFETY: a waiting task is alive (3); where it has a guest, that waits below the exit that its side tells (4).
+        let below_siblings = cores_from(self.running_core())
+            // SAFETY: what is in the list is alive (3).
+            .filter(|&core| unsafe { (*core).is_sibling() });
+        let waiting = self.waiting_tasks().chain(cores_from(self.fibers.siblings));
+        waiting.chain(below_siblings).filter_map(|core| {
+            // SAFETY: a waiting task is alive (3); where it has a guest, that waits below the exit that its side tells (4). So does the
+            // guest that a sibling was resumed from.
             unsafe {
                 let side = &(*core).side;
                 (*core).has_guest().then(|| GuestFrames::below_exit(side.exit_fp))
@@ -255,14 +283,9 @@ impl Store {
 
     /// The stacks that the store has now: those of tasks that were polled and aren't over, and the idle one.
     pub(super) fn fiber_stacks(&self) -> impl Iterator<Item = &FiberStack> {
-        let first = self.running_core();
-        // SAFETY: what is in the list is alive (3).
-        let running = std::iter::successors((!first.is_null()).then_some(first), |&core| unsafe {
-            let next = (*core).next;
-            (!next.is_null()).then_some(next)
-        });
-        // SAFETY: as above; a task's fiber is its own until it is over, which takes the store.
-        let of_tasks = running.chain(self.waiting_tasks()).filter_map(|core| unsafe { (*core).fiber.as_deref() });
+        let all = cores_from(self.running_core()).chain(self.waiting_tasks()).chain(cores_from(self.fibers.siblings));
+        // SAFETY: what is in the lists is alive (3); a task's fiber is its own until it is over, which takes the store.
+        let of_tasks = all.filter_map(|core| unsafe { (*core).fiber.as_deref() });
         of_tasks.chain(self.fibers.spare.as_deref()).map(Fiber::stack)
     }
 
@@ -300,6 +323,9 @@ impl Store {
         unsafe {
             while !(*store).vm.entry.waiting_task.is_null() {
                 Core::give_up((*store).vm.entry.waiting_task.cast());
+            }
+            while !(*store).fibers.siblings.is_null() {
+                Core::give_up((*store).fibers.siblings);
             }
             if let Some(fiber) = (*store).fibers.spare.take() {
                 (*store).engine.stacks().give(fiber);

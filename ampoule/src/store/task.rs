@@ -17,6 +17,8 @@
 //! 4. While a task waits, `side` is what the store's words are to be when it runs. While it runs, and was made by a guest's host function,
 //!    it is what they are to be afterwards. Outside of any guest they are then such as nothing but a poll needs.
 
+pub mod sibling;
+
 use super::Store;
 use super::fibers::given_up;
 use crate::error::Error;
@@ -57,6 +59,8 @@ pub struct Task<W: Work> {
 pub(super) struct Core {
     store: *mut Store,
     state: State,
+    /// Whether it is a [`sibling::Sibling`]'s.
+    is_sibling: bool,
     /// Whether nobody waits for the result any more.
     pub(super) given_up: bool,
     /// `entry_fp` of the guest whose host function made the task; zero where it was made outside of any.
@@ -107,6 +111,7 @@ impl<W: Work> Task<W> {
             (&raw mut (*at).core).write(Core {
                 store,
                 state: State::Waiting,
+                is_sibling: false,
                 given_up: false,
                 home: store.home(),
                 next: ptr::null_mut(),
@@ -241,8 +246,26 @@ impl Core {
     unsafe fn wait(&mut self) {
         self.state = State::Waiting;
         // SAFETY: by the caller.
-        let waiting = unsafe { &mut (*self.store).vm.entry.waiting_task };
-        self.next = mem::replace(waiting, ptr::from_mut(self).cast()).cast();
+        unsafe {
+            let waiting = Core::list(self);
+            self.next = mem::replace(&mut *waiting, self);
+        }
+    }
+
+    /// The list of those that wait which a core is in, or belongs into.
+    ///
+    /// # Safety
+    /// The store is alive.
+    #[inline]
+    unsafe fn list(core: *const Core) -> *mut *mut Core {
+        // SAFETY: by the caller.
+        unsafe {
+            let store = (*core).store;
+            match (*core).is_sibling {
+                false => (&raw mut (*store).vm.entry.waiting_task).cast(),
+                true => &raw mut (*store).fibers.siblings,
+            }
+        }
     }
 
     /// Takes the task out of its store's list.
@@ -253,7 +276,7 @@ impl Core {
     unsafe fn stop_waiting(core: *mut Core) {
         // SAFETY: by the caller and (3), the list holds it, and all in the list are alive.
         unsafe {
-            let mut link = (&raw mut (*(*core).store).vm.entry.waiting_task).cast::<*mut Core>();
+            let mut link = Core::list(core);
             while *link != core {
                 link = &raw mut (**link).next;
             }
@@ -502,12 +525,24 @@ impl Core {
                 (*core).side.entry_fp = RESERVED;
             }
             (*core).side.stack_limit = usize::MAX;
-            Core::give_side(core);
-            if Core::resume(core, Wake::GiveUp, (*core).home == 0) == Left::Suspended {
+            let left = match (*core).is_sibling {
+                true => Core::resume_sibling(core, Wake::GiveUp),
+                false => {
+                    Core::give_side(core);
+                    Core::resume(core, Wake::GiveUp, (*core).home == 0)
+                }
+            };
+            if left == Left::Suspended {
                 unreachable!("a task that was given up does not suspend itself");
             }
             (*core).outcome = Some(Err(given_up()));
         }
+    }
+
+    /// Whether it is a sibling's.
+    #[inline]
+    pub(super) fn is_sibling(&self) -> bool {
+        self.is_sibling
     }
 
     /// Whether guest code waits on the fiber of the task, which waits itself.

@@ -77,10 +77,16 @@ impl<'a> Lift<'a> {
     }
 
     /// The parameters of a function that the guest calls, added to `args`.
-    pub(crate) fn params(&mut self, ty: &FuncType, values: &[VmValRaw], args: &mut Vec<Val>) -> Result<(), Error> {
+    pub(crate) fn params(
+        &mut self,
+        ty: &FuncType,
+        is_async: bool,
+        values: &[VmValRaw],
+        args: &mut Vec<Val>,
+    ) -> Result<(), Error> {
         let mut flat = FlatIn::new(values);
         args.reserve(ty.params().len());
-        if ty.flat_params.is_some() {
+        if if is_async { ty.flat_async_params.is_some() } else { ty.flat_params.is_some() } {
             return ty.params().iter().try_for_each(|(_, ty)| self.flat(ty, &mut flat, added(args)));
         }
         let at = self.region(flat.next_u32(), ty.params_layout.size, ty.params_layout.align, "pointer not aligned")?;
@@ -96,8 +102,19 @@ impl<'a> Lift<'a> {
         values: &[VmValRaw],
         into: &mut Val,
     ) -> Result<(), Error> {
+        self.returned(result, ty.flat_result.is_some(), values, into)
+    }
+
+    /// The same, in core values or in memory as the way says by which the guest returns.
+    pub(crate) fn returned(
+        &mut self,
+        result: &ValType,
+        is_flat: bool,
+        values: &[VmValRaw],
+        into: &mut Val,
+    ) -> Result<(), Error> {
         let mut flat = FlatIn::new(values);
-        if ty.flat_result.is_some() {
+        if is_flat {
             return self.flat(result, &mut flat, into);
         }
         let layout = result.layout();
@@ -403,7 +420,7 @@ impl<'a> Lift<'a> {
     }
 }
 
-pub(crate) fn cases_shape(ty: &ValType) -> &CasesShape {
+pub(super) fn cases_shape(ty: &ValType) -> &CasesShape {
     match ty {
         ValType::Variant(variant) => &variant.shape,
         ValType::Option(option) => &option.shape,

@@ -71,18 +71,13 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    /// The result of a function that the guest has called: into the first of the values, or where the last of the arguments says.
-    pub(crate) fn result(
-        &mut self,
-        ty: &FuncType,
-        result: &ValType,
-        val: &Val,
-        address: u32,
-        values: &mut [VmValRaw],
-    ) -> Result<(), Error> {
-        if ty.flat_result.is_some() {
-            return self.flat(result, val, &mut FlatOut::new(values));
-        }
+    /// The result of a function that the guest has called, in core values.
+    pub(crate) fn flat_result(&mut self, result: &ValType, val: &Val, values: &mut [VmValRaw]) -> Result<(), Error> {
+        self.flat(result, val, &mut FlatOut::new(values))
+    }
+
+    /// The same where the guest has said that it goes.
+    pub(crate) fn result_at(&mut self, result: &ValType, val: &Val, address: u32) -> Result<(), Error> {
         let layout = result.layout();
         if !address.is_multiple_of(layout.align) {
             return Err(Error::message("pointer not aligned"));

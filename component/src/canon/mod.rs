@@ -7,5 +7,6 @@ pub(crate) mod lift;
 pub(crate) mod lower;
 pub(crate) mod options;
 pub(crate) mod realloc;
+mod spill;
 pub(crate) mod strings;
 pub(crate) mod transfer;

@@ -19,6 +19,8 @@ pub(crate) struct StaticOptions {
     pub(crate) memory: Option<u32>,
     pub(crate) realloc: Option<u32>,
     pub(crate) post_return: Option<u32>,
+    pub(crate) is_async: bool,
+    pub(crate) callback: Option<u32>,
 }
 
 /// The options of one lifted or lowered function, as a store knows them.
@@ -30,6 +32,10 @@ pub(crate) struct Options {
     pub(crate) memory: Option<Memory>,
     pub(crate) realloc: Option<Func>,
     pub(crate) post_return: Option<Func>,
+    /// Whether the function is called, or calls, asynchronously.
+    pub(crate) is_async: bool,
+    /// What is called with events, of a function that keeps no stack while it waits.
+    pub(crate) callback: Option<Func>,
 }
 
 impl Options {

@@ -6,8 +6,10 @@
 use crate::canon::lift::{cases_shape, no_value};
 use crate::canon::options::{Encoding, MAX_BYTES, Options};
 use crate::canon::realloc::realloc;
+use crate::canon::spill::{Load, Spill};
 use crate::canon::strings::{self, Broken, Stored};
 use crate::state::{ComponentState, Owner};
+use crate::types::layout::MAX_FLAT;
 use crate::types::{FuncType, ResourceType, ValType};
 use ampoule::{Error, Store, TrapCode, VmValRaw};
 
@@ -74,6 +76,53 @@ impl<'a> Transfer<'a> {
             self.value(types, from + offset as usize, to + offset as usize)?;
         }
         Ok(())
+    }
+
+    /// As [`Transfer::params`], for a caller that calls asynchronously, which passes fewer as core values.
+    pub(crate) fn async_params(
+        &mut self,
+        (as_given, as_taken): (&FuncType, &FuncType),
+        given: &[VmValRaw],
+        taken: &mut [VmValRaw],
+    ) -> Result<(), Error> {
+        if as_given.flat_async_params.is_some() || as_given.flat_params.is_none() {
+            return self.params((as_given, as_taken), given, taken);
+        }
+        let layout = as_given.params_layout;
+        let from =
+            self.region(self.source, Reader(given.iter()).next_u32(), layout.size as usize, layout.align, MEMORY)?;
+        let mut flat = [VmValRaw { v128: [0; 16] }; MAX_FLAT];
+        let mut load = Load { memory: self.source(), values: flat.iter_mut() };
+        for ((_, ty), &offset) in as_given.params().iter().zip(&as_given.param_offsets) {
+            load.value(ty, from + offset as usize)?;
+        }
+        self.params((as_given, as_taken), &flat, taken)
+    }
+
+    /// The result of a callee that returns it in core values or not, for a caller that takes it as those, or else where it says.
+    pub(crate) fn returned(
+        &mut self,
+        types: (&ValType, &ValType),
+        given_flat: bool,
+        given: &[VmValRaw],
+        address: u32,
+        taken: Option<&mut [VmValRaw]>,
+    ) -> Result<(), Error> {
+        match taken {
+            Some(taken) => self.result(types, true, given, address, taken),
+            None if !given_flat => self.result(types, false, given, address, &mut []),
+            None => {
+                let layout = types.1.layout();
+                let mut flat = [VmValRaw { v128: [0; 16] }; MAX_FLAT];
+                self.flat(types, &mut Reader(given.iter()), &mut Writer(flat.iter_mut()))?;
+                let to = self.region(self.target, address, layout.size as usize, layout.align, MEMORY)?;
+                assert!(to + layout.size as usize <= self.target.1, "a region has been checked");
+                // SAFETY: by (1); nothing else looks at the memory while this writes.
+                let memory = unsafe { std::slice::from_raw_parts_mut(self.target.0, self.target.1) };
+                Spill { memory, values: flat.iter() }.value(types.1, to);
+                Ok(())
+            }
+        }
     }
 
     /// The result: into the first of the values, or where the caller says. The types are the callee's and the caller's.

@@ -3,6 +3,7 @@
 //! `wasmparser` validates; what is read here has been validated before, section by section. A core module inside is validated twice:
 //! its declarations with the component, all of it when it becomes a [`Module`].
 
+mod builtins;
 mod types;
 
 use crate::canon::options::StaticOptions;
@@ -10,7 +11,7 @@ use crate::decode::types::{Types, lists, note_attributes};
 use crate::definition::{Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
 use crate::func::core_type;
 use crate::names::{IndexMap, IndexSet};
-use crate::records::{HandleBuiltin, Lowered};
+use crate::records::{BuiltinData, HandleBuiltin, Lowered};
 use crate::types::{ComponentType, ItemType};
 use ampoule::func::host::{HostFunc, RawCallback};
 use ampoule::{Engine, Error, FuncType, Module};
@@ -107,6 +108,7 @@ impl Frame {
         let definition = Definition {
             scope: self.types.scope(),
             is_closed: !self.steps.iter().any(|step| matches!(step, Step::Core(..))),
+            is_concurrent: Step::any_is_concurrent(&self.steps),
             steps: self.steps,
             slots: self.types.slots(),
             exports: Arc::new(self.export_names),
@@ -360,7 +362,7 @@ impl Decoder<'_, '_> {
             CanonicalFunction::ResourceRep { resource } => {
                 CoreStep::ResourceRep { slot: frame.resource(types, resource) }
             }
-            _ => return Err(unsupported("asynchronous built-in functions of components").into()),
+            canon => CoreStep::Builtin(builtins::read(frame, types, canon)?),
         };
         let host = Arc::new(host_half(self.engine, &core)?);
         self.step(Step::Core(core, host));
@@ -389,7 +391,11 @@ impl Decoder<'_, '_> {
 fn host_half(engine: &Engine, core: &CoreStep) -> Result<HostFunc, Error> {
     use ampoule::ValType::I32;
     let (ty, callback) = match core {
-        CoreStep::Lower { ty, .. } => (core_type(ty.core_lowered()), Lowered::callback as RawCallback),
+        CoreStep::Lower { ty, options, .. } => {
+            let ty = if options.is_async { ty.core_lowered_async() } else { ty.core_lowered() };
+            (core_type(ty), Lowered::callback as RawCallback)
+        }
+        CoreStep::Builtin(builtin) => (core_type(builtin.core_type()), BuiltinData::callback as RawCallback),
         CoreStep::ResourceDrop { .. } => (FuncType::new([I32], []), HandleBuiltin::callback as RawCallback),
         CoreStep::ResourceNew { .. } | CoreStep::ResourceRep { .. } => {
             (FuncType::new([I32], [I32]), HandleBuiltin::callback as RawCallback)

@@ -192,6 +192,18 @@ impl Types {
         }
     }
 
+    /// The type that a definition names.
+    pub(super) fn named(
+        &mut self,
+        types: TypesRef<'_>,
+        ty: wasmparser::ComponentValType,
+    ) -> Result<ValType, DecodeError> {
+        match ty {
+            wasmparser::ComponentValType::Primitive(ty) => Ok(primitive(ty)),
+            wasmparser::ComponentValType::Type(index) => self.defined(types, types.component_defined_type_at(index)),
+        }
+    }
+
     /// The validator bounds how deep types are nested.
     fn defined(&mut self, types: TypesRef<'_>, id: ComponentDefinedTypeId) -> Result<ValType, DecodeError> {
         if let Some(ty) = self.vals.get(&id) {

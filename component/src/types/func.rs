@@ -1,6 +1,6 @@
 //! The types of functions, with how their values are passed.
 
-use crate::types::layout::{CoreType, Flat, Layout, MAX_FLAT, MAX_FLAT_RESULTS};
+use crate::types::layout::{CoreType, Flat, Layout, MAX_FLAT, MAX_FLAT_ASYNC, MAX_FLAT_RESULTS};
 use crate::types::val::{ResourceType, ValType};
 
 /// The type of a function. Equality is that of the parameters' names and types and of the result.
@@ -13,6 +13,10 @@ pub struct FuncType {
     pub(crate) flat_params: Option<Box<[CoreType]>>,
     /// The core values of the result; `None` where it is passed in memory.
     pub(crate) flat_result: Option<Box<[CoreType]>>,
+    /// As [`FuncType::flat_params`], of a function that is lowered asynchronously.
+    pub(crate) flat_async_params: Option<Box<[CoreType]>>,
+    /// As [`FuncType::flat_result`], for `task.return`, which takes the result as its parameters.
+    pub(crate) flat_returned: Option<Box<[CoreType]>>,
     /// The parameters as a tuple in memory.
     pub(crate) params_layout: Layout,
     pub(crate) param_offsets: Box<[u32]>,
@@ -27,6 +31,8 @@ impl FuncType {
         Self {
             flat_params: Flat::of(types(), MAX_FLAT),
             flat_result: Flat::of(&result, MAX_FLAT_RESULTS),
+            flat_async_params: Flat::of(types(), MAX_FLAT_ASYNC),
+            flat_returned: Flat::of(&result, MAX_FLAT),
             params_layout,
             param_offsets,
             has_handles: types().chain(&result).any(ValType::has_handles),
@@ -68,6 +74,13 @@ impl FuncType {
                 (params, Vec::new())
             }
         }
+    }
+
+    /// The core type of what this one is lowered to asynchronously: a result goes to an address, and the answer is the state of the call.
+    pub(crate) fn core_lowered_async(&self) -> (Vec<CoreType>, Vec<CoreType>) {
+        let mut params = self.flat_async_params.as_deref().unwrap_or(&[CoreType::I32]).to_vec();
+        params.extend(self.result.as_ref().map(|_| CoreType::I32));
+        (params, vec![CoreType::I32])
     }
 
     /// The same type with its resources put in place of those of a scope.

@@ -148,5 +148,8 @@ pub fn join_cases<'a>(payloads: impl Iterator<Item = &'a ValType>) -> Option<Box
 /// Parameters that are more core values than this are passed in memory.
 pub const MAX_FLAT: usize = 16;
 
+/// Parameters of a function that is called asynchronously and that are more core values than this are passed in memory.
+pub const MAX_FLAT_ASYNC: usize = 4;
+
 /// A result that is more core values than this is passed in memory.
 pub const MAX_FLAT_RESULTS: usize = 1;

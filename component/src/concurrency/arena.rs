@@ -1,0 +1,159 @@
+//! Records with numbers.
+
+use ampoule::Error;
+use std::ops::{Index, IndexMut};
+
+/// No record.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Bits of a number that tell the place; the rest counts how often the place was used, so that the number of a record that is gone is
+/// not soon another's.
+const PLACE_BITS: u32 = 20;
+const PLACES: u32 = (1 << PLACE_BITS) - 1;
+
+/// Records of one kind, up to a bound.
+pub(crate) struct Arena<T> {
+    entries: Vec<Entry<T>>,
+    /// The first place that is free; [`NONE`] where there is none.
+    free: u32,
+    len: usize,
+    most: usize,
+    /// What the records are called in messages.
+    what: &'static str,
+}
+
+struct Entry<T> {
+    /// How often the place was used.
+    uses: u32,
+    state: State<T>,
+}
+
+enum State<T> {
+    /// The next place that is free.
+    Free(u32),
+    Taken(T),
+}
+
+impl<T> Arena<T> {
+    /// One without records, for at most so many.
+    pub(crate) fn new(what: &'static str, most: usize) -> Self {
+        assert!(most < PLACES as usize, "there are places for all");
+        Self { entries: Vec::new(), free: NONE, len: 0, most, what }
+    }
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    #[inline]
+    pub(crate) fn insert(&mut self, record: T) -> Result<u32, Error> {
+        if self.free != NONE {
+            let place = self.free;
+            let entry = &mut self.entries[place as usize];
+            let State::Free(next) = entry.state else { unreachable!("a free place is free") };
+            self.free = next;
+            entry.state = State::Taken(record);
+            self.len += 1;
+            return Ok(place | entry.uses << PLACE_BITS);
+        }
+        if self.len >= self.most {
+            return Err(self.full());
+        }
+        self.entries.push(Entry { uses: 0, state: State::Taken(record) });
+        self.len += 1;
+        Ok(self.entries.len() as u32 - 1)
+    }
+
+    #[cold]
+    fn full(&self) -> Error {
+        Error::message(format!("too many {} of components in one store: at most {} are allowed", self.what, self.most))
+    }
+
+    /// The record of this number, while it is there.
+    #[inline]
+    pub(crate) fn get(&mut self, id: u32) -> Option<&mut T> {
+        match self.entries.get_mut((id & PLACES) as usize) {
+            Some(Entry { uses, state: State::Taken(record) }) if *uses == id >> PLACE_BITS => Some(record),
+            _ => None,
+        }
+    }
+
+    /// Takes a record out; `None` where it is gone.
+    #[inline]
+    pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
+        self.get(id)?;
+        let place = id & PLACES;
+        let entry = &mut self.entries[place as usize];
+        entry.uses = (entry.uses + 1) & (u32::MAX >> PLACE_BITS);
+        // The last number of the last place would be `NONE`, which the bound excludes.
+        let State::Taken(record) = std::mem::replace(&mut entry.state, State::Free(self.free)) else {
+            unreachable!("it is there")
+        };
+        self.free = place;
+        self.len -= 1;
+        Some(record)
+    }
+
+    /// How many records there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The records.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().filter_map(|entry| match &mut entry.state {
+            State::Taken(record) => Some(record),
+            State::Free(_) => None,
+        })
+    }
+}
+
+// A number that a record holds of another is that of one that is there: who removes a record takes its numbers away first.
+impl<T> Index<u32> for Arena<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, id: u32) -> &T {
+        match self.entries.get((id & PLACES) as usize) {
+            Some(Entry { uses, state: State::Taken(record) }) if *uses == id >> PLACE_BITS => record,
+            _ => panic!("{} {id:#x} is gone", self.what),
+        }
+    }
+}
+
+impl<T> IndexMut<u32> for Arena<T> {
+    #[inline]
+    fn index_mut(&mut self, id: u32) -> &mut T {
+        let what = self.what;
+        self.get(id).unwrap_or_else(|| panic!("{what} {id:#x} is gone"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_not_used_again_at_once() {
+        let mut arena = Arena::new("things", 10);
+        let first = arena.insert('a').unwrap();
+        assert_eq!(arena.remove(first), Some('a'));
+        let second = arena.insert('b').unwrap();
+        assert_ne!(first, second);
+        assert_eq!((arena.get(first).copied(), arena.get(second).copied()), (None, Some('b')));
+        assert_eq!(arena.remove(first), None);
+        assert_eq!(arena.len(), 1);
+    }
+
+    #[test]
+    fn a_full_arena_says_so() {
+        let mut arena = Arena::new("things", 3);
+        let ids = [(); 3].map(|()| arena.insert(()).unwrap());
+        let error = arena.insert(()).unwrap_err().to_string();
+        assert_eq!(error, "too many things of components in one store: at most 3 are allowed");
+        arena.remove(ids[1]).unwrap();
+        arena.insert(()).unwrap();
+        assert_eq!(arena.iter_mut().count(), 3);
+    }
+}

@@ -1,0 +1,122 @@
+//! Concurrency of components (Component Model, "Concurrency Explainer"; Canonical ABI, "Concurrency"): calls that wait for each other and for
+//! the host without a thread of the operating system each.
+//!
+//! | | |
+//! | --- | --- |
+//! | [`arena`] | records with numbers, up to a bound |
+//! | [`instance`] | which tasks of a component instance may run |
+//! | [`waitable`] | what tasks wait for: subtasks, and sets of such things; events |
+//! | [`task`] | calls of a component's functions |
+//! | [`thread`] | what runs in tasks, and what it waits for |
+//! | [`resolve`] | results, from the callee to the caller |
+//! | [`run`] | the event loop: which thread runs next, on which stack |
+//! | [`call`] | calls: from the host, from component to component, and back |
+//! | [`cancel`] | cancellation of subtasks |
+//! | [`builtins`] | what guests call |
+//!
+//! A store is concurrent from the first component in it on that has something asynchronous. Each entry into a component from the host is then a
+//! *task* with a *thread*, which runs on a stack of its own ([`ampoule::store::task::sibling`]) and may be suspended there. One event
+//! loop runs at a time for each call from the host; it resumes threads that are ready, one after another. A thread that calls a function of
+//! another component starts a thread of the callee by itself, and goes on when that waits or ends; so no more than the threads
+//! that have not waited yet are nested in one another.
+//!
+//! A thread that waits in its callback keeps no stack. Where a caller has to wait for the callee anyway, and the callee is called
+//! synchronously, both are on one stack.
+
+pub(crate) mod arena;
+pub(crate) mod builtins;
+pub(crate) mod call;
+pub(crate) mod cancel;
+pub(crate) mod instance;
+pub(crate) mod resolve;
+pub(crate) mod run;
+pub(crate) mod task;
+pub(crate) mod thread;
+pub(crate) mod waitable;
+
+use crate::val::Val;
+use ampoule::Error;
+use ampoule::store::task::sibling::Sibling;
+use arena::{Arena, NONE};
+use std::collections::VecDeque;
+use task::Task;
+use thread::Thread;
+use waitable::{Waitable, WaitableSet};
+
+/// Tasks that one store may have at a time.
+pub(crate) const MAX_TASKS: usize = 1 << 16;
+/// Threads that one store may have at a time.
+pub(crate) const MAX_THREADS: usize = 1 << 16;
+/// Stacks that threads of one store may have at a time; threads that wait in their callbacks have none.
+pub(crate) const MAX_STACKS: usize = 1 << 12;
+/// Subtasks, and ends of streams and futures, that one store may have at a time.
+pub(crate) const MAX_WAITABLES: usize = 1 << 19;
+/// Waitable sets that one store may have at a time.
+pub(crate) const MAX_SETS: usize = 1 << 19;
+
+/// Idle fibers that are kept with their records.
+const MAX_IDLE: usize = 16;
+
+/// What a store knows of what runs beside something else.
+pub(crate) struct Concurrency {
+    pub(crate) tasks: Arena<Task>,
+    pub(crate) threads: Arena<Thread>,
+    pub(crate) waitables: Arena<Waitable>,
+    pub(crate) sets: Arena<WaitableSet>,
+    /// The calls from the host that aren't resolved.
+    pub(crate) calls: Arena<HostCall>,
+    /// The thread that runs; [`NONE`] outside of any.
+    pub(crate) current: u32,
+    /// Threads that may be ready. Each is looked at again before it runs.
+    pub(crate) ready: VecDeque<u32>,
+    /// Threads that wait for something of the host's, and look for themselves whether it is there.
+    pub(crate) for_host: VecDeque<u32>,
+    /// Synchronous calls that have begun and not ended, innermost last: what may run while they wait.
+    pub(crate) levels: Vec<Level>,
+    /// The thread that runs next, whatever else is ready.
+    pub(crate) switch_to: u32,
+    /// How many threads have a stack.
+    pub(crate) stacks: usize,
+    /// Fibers without work.
+    #[allow(clippy::vec_box)] // What is boxed is pointed to.
+    idle: Vec<Box<Sibling>>,
+}
+
+/// What may run while a call waits that its caller can't be let go on without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Level {
+    /// Threads of this component instance that don't need it for themselves: the call is that of a synchronous function of it.
+    Instance(u32),
+    /// Any: the host has called.
+    Host,
+}
+
+/// A call from the host.
+#[derive(Default)]
+pub(crate) struct HostCall {
+    /// What it came to.
+    pub(crate) outcome: Option<Result<Option<Val>, Error>>,
+    /// Whether each `list<u8>` is [`Val::bytes`].
+    pub(crate) compact_bytes: bool,
+    /// The thread that waits for it, of a call from a host function.
+    pub(crate) waiter: Option<u32>,
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self {
+            tasks: Arena::new("tasks", MAX_TASKS),
+            threads: Arena::new("threads", MAX_THREADS),
+            waitables: Arena::new("subtasks, streams and futures", MAX_WAITABLES),
+            sets: Arena::new("waitable sets", MAX_SETS),
+            calls: Arena::new("calls", MAX_TASKS),
+            current: NONE,
+            ready: VecDeque::new(),
+            for_host: VecDeque::new(),
+            levels: Vec::new(),
+            switch_to: NONE,
+            stacks: 0,
+            idle: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The event loop: which thread runs next, on which stack, until what somebody waits for is there.
+
+use super::arena::NONE;
+use super::call;
+use super::thread::{Start, Wait};
+use super::waitable::Event;
+use super::{Concurrency, Level, MAX_IDLE, MAX_STACKS};
+use crate::state::ComponentState;
+use ampoule::store::task::sibling::{Job, Pause, Resumed, Sibling};
+use ampoule::{Error, Store, TrapCode};
+
+impl Concurrency {
+    /// Whether a thread may run beside the synchronous calls that have not ended: those of the innermost one's instance may, unless they need
+    /// that for themselves.
+    fn may_run(&mut self, thread: u32) -> bool {
+        let Some(&Level::Instance(instance)) = self.levels.last() else { return true };
+        let Some(found) = self.threads.get(thread) else { return false };
+        if found.instance != instance {
+            return false;
+        }
+        let task = &self.tasks[found.task];
+        found.is_explicit || !task.needs_exclusive || task.implicit != thread
+    }
+}
+
+impl ComponentState {
+    /// Takes the next thread that is ready out of the queue.
+    fn next_ready(&mut self) -> Option<u32> {
+        let mut at = 0;
+        while at < self.concurrency.ready.len() {
+            let thread = self.concurrency.ready[at];
+            if !self.is_ready(thread) {
+                self.concurrency.ready.remove(at);
+                if let Some(found) = self.concurrency.threads.get(thread) {
+                    found.is_queued = false;
+                }
+                continue;
+            }
+            if self.concurrency.may_run(thread) {
+                self.concurrency.ready.remove(at);
+                self.concurrency.threads[thread].is_queued = false;
+                return Some(thread);
+            }
+            at += 1;
+        }
+        None
+    }
+
+    /// Refuses what may block in a synchronous call, where nothing else is ready that could go on meanwhile.
+    ///
+    /// # Errors
+    /// The trap.
+    pub(crate) fn check_may_block(&mut self) -> Result<(), Error> {
+        let Some(Level::Instance(_)) = self.concurrency.levels.last() else { return Ok(()) };
+        let any = (0..self.concurrency.ready.len()).any(|at| {
+            let thread = self.concurrency.ready[at];
+            self.is_ready(thread)
+        });
+        if any { Ok(()) } else { Err(Error::trap(TrapCode::CannotBlockSyncTask)) }
+    }
+
+    /// The stack of a thread that is to go on: the one that it is suspended on, or an idle one that begins with it.
+    fn stack_for(&mut self, thread: u32) -> Result<Box<Sibling>, Error> {
+        let concurrency = &mut self.concurrency;
+        if let Some(sibling) = concurrency.threads[thread].sibling.take() {
+            return Ok(sibling);
+        }
+        if concurrency.stacks >= MAX_STACKS {
+            return Err(Error::message(format!(
+                "too many threads of components in one store wait on stacks of their own: at most {MAX_STACKS} may"
+            )));
+        }
+        concurrency.stacks += 1;
+        let mut sibling = concurrency.idle.pop().unwrap_or_default();
+        sibling.begin(call::run_thread as Job, thread);
+        Ok(sibling)
+    }
+
+    /// Links a thread that goes on to the one that has resumed it: `below` of the first on its stack.
+    fn put_above(&mut self, thread: u32, resumer: u32) {
+        let threads = &mut self.concurrency.threads;
+        let mut first = thread;
+        while threads[first].is_on_callers_stack {
+            first = threads[first].below;
+        }
+        threads[first].below = resumer;
+    }
+}
+
+/// Lets a thread that waits, or has not begun, go on until it waits or ends; and those that it switches to. What it gets for what it
+/// waited for, where that is an event, is kept for it.
+///
+/// # Errors
+/// What has stopped the guest: no instance may be entered any more.
+pub(crate) fn resume(store: &mut Store, thread: u32) -> Result<(), Error> {
+    let depth = ComponentState::of(store).concurrency.levels.len();
+    let mut next = thread;
+    loop {
+        resume_one(store, next)?;
+        let concurrency = &mut ComponentState::of(store).concurrency;
+        let switch_to = std::mem::replace(&mut concurrency.switch_to, NONE);
+        if switch_to != NONE {
+            next = switch_to;
+            continue;
+        }
+        if concurrency.levels.len() <= depth {
+            return Ok(());
+        }
+        // A synchronous call has begun that waits: who resumed the thread can't go on before it ends.
+        next = next_to_run(store)?;
+    }
+}
+
+/// The next thread to run; waits for the host where none is ready.
+///
+/// # Errors
+/// Where there is nothing to wait for, or the call was cancelled.
+fn next_to_run(store: &mut Store) -> Result<u32, Error> {
+    loop {
+        let state = ComponentState::of(store);
+        if let Some(thread) = state.next_ready() {
+            return Ok(thread);
+        }
+        if state.concurrency.for_host.is_empty() {
+            return Err(Error::trap(TrapCode::AsyncDeadlock));
+        }
+        store.suspend_for_host()?;
+        let concurrency = &mut ComponentState::of(store).concurrency;
+        for at in 0..concurrency.for_host.len() {
+            let thread = concurrency.for_host[at];
+            concurrency.look_at(thread);
+        }
+    }
+}
+
+/// As [`resume`], of one thread.
+fn resume_one(store: &mut Store, thread: u32) -> Result<(), Error> {
+    let state = ComponentState::of(store);
+    let event = state.stop_waiting(thread);
+    let mut sibling = state.stack_for(thread)?;
+    let outside = (state.concurrency.current, state.scope);
+    state.put_above(thread, outside.0);
+    state.concurrency.threads[thread].event = event;
+    let mut thread = thread;
+    loop {
+        let state = ComponentState::of(store);
+        state.concurrency.current = thread;
+        state.scope = state.concurrency.threads[thread].scope;
+        // SAFETY: the sibling is this store's, has been given a job, and waits; its box stays where it is. What is on its stack are guests
+        // and our own frames, which depend on no thread.
+        let resumed = unsafe { Sibling::resume(&mut *sibling, store) };
+        let state = ComponentState::of(store);
+        // The last of those on the stack.
+        thread = state.concurrency.current;
+        let scope = state.scope;
+        (state.concurrency.current, state.scope) = outside;
+        match resumed {
+            Resumed::Done(outcome) => {
+                let concurrency = &mut state.concurrency;
+                concurrency.stacks -= 1;
+                if concurrency.idle.len() < MAX_IDLE {
+                    concurrency.idle.push(sibling);
+                }
+                return outcome;
+            }
+            Resumed::Waits(pause) => {
+                let found = &mut state.concurrency.threads[thread];
+                found.scope = scope;
+                if pause != Pause::Yield {
+                    found.sibling = Some(sibling);
+                    if pause == Pause::Host {
+                        found.wait = Some(Wait::Host);
+                        state.concurrency.for_host.push_back(thread);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        // Who polls outside of the store is to have control, and nobody else of the store runs meanwhile: the guest may be in the
+        // middle of anything.
+        if let Err(error) = store.suspend() {
+            ComponentState::of(store).concurrency.threads[thread].sibling = Some(sibling);
+            return Err(error);
+        }
+    }
+}
+
+/// Lets threads run until a call from the host is over.
+///
+/// # Errors
+/// What has stopped a guest, and where none can go on any more.
+pub(crate) fn run_until_over(store: &mut Store, call: u32) -> Result<(), Error> {
+    while ComponentState::of(store).concurrency.calls[call].outcome.is_none() {
+        let thread = next_to_run(store)?;
+        resume(store, thread)?;
+    }
+    Ok(())
+}
+
+/// Suspends the thread that runs until what it waits for is there: gives the event that it is told of then.
+///
+/// # Errors
+/// Where its stack can't be left; or it was given up.
+pub(crate) fn block(store: &mut Store, wait: Wait) -> Result<Event, Error> {
+    let state = ComponentState::of(store);
+    let thread = state.concurrency.current;
+    state.concurrency.threads[thread].wait = Some(wait);
+    match wait {
+        Wait::Set(set) => state.concurrency.sets[set].waiters.push_back(thread),
+        Wait::Waitable(id) => state.concurrency.waitables[id].waiter = thread,
+        Wait::Subtask(id) => state.concurrency.waitables[id].waiter = thread,
+        Wait::HostCall(id) => state.concurrency.calls[id].waiter = Some(thread),
+        Wait::Entry => {
+            let instance = state.concurrency.threads[thread].instance;
+            state.instance(instance).tasks.entering.push_back(thread);
+        }
+        Wait::Nothing | Wait::Resumption | Wait::Callback { .. } | Wait::Host => {}
+    }
+    if wait != Wait::Resumption {
+        state.concurrency.look_at(thread);
+    }
+    store.suspend_sibling()?;
+    let thread = &mut ComponentState::of(store).concurrency.threads[thread];
+    Ok(std::mem::replace(&mut thread.event, Event::NONE))
+}
+
+/// Gives up every thread that is suspended: a guest was stopped, and nothing goes on any more.
+pub(crate) fn abandon(store: &mut Store) {
+    loop {
+        let concurrency = &mut ComponentState::of(store).concurrency;
+        let Some(mut sibling) = concurrency.threads.iter_mut().find_map(|thread| thread.sibling.take()) else { break };
+        // Its guest unwinds, and host functions on it return.
+        sibling.give_up();
+        ComponentState::of(store).concurrency.stacks -= 1;
+    }
+    let state = ComponentState::of(store);
+    let concurrency = &mut state.concurrency;
+    concurrency.ready.clear();
+    concurrency.for_host.clear();
+    for thread in concurrency.threads.iter_mut() {
+        thread.is_queued = false;
+        if !matches!(thread.start, Start::Begun) {
+            thread.start = Start::Begun;
+        }
+    }
+    for task in concurrency.tasks.iter_mut() {
+        task.args = super::task::Args::None;
+    }
+}
