@@ -1,8 +1,13 @@
 //! Preview 1 as a guest meets it: imported by a module, in a store.
 
+#[path = "support/in_task.rs"]
+mod in_task;
+
 use ampoule::{Config, Engine, Error, Instance, Linker, Module, Store, TrapCode};
 use ampoule_wasi::p1::{FUNCTIONS, ValType, add_to_linker, linker::MISSING_CONTEXT};
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig, WasiCtx};
+use in_task::in_task;
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -205,7 +210,7 @@ enum End {
 }
 
 /// Runs the guest until `end` comes, and returns how late it ended.
-fn lateness(wat: &str, config: WasiConfig, end: End) -> Duration {
+fn lateness(wat: &str, config: WasiConfig, end: End, suspends: bool) -> Duration {
     let mut engine_config = Config::new();
     match end {
         End::Epoch => engine_config.epoch_interruption(true),
@@ -237,7 +242,12 @@ fn lateness(wat: &str, config: WasiConfig, end: End) -> Duration {
         }
         now
     });
-    let error = start.call(&mut store, &[], &mut []).expect_err("ended");
+    let called = if suspends {
+        in_task(&mut store, move |store| start.call(store, &[], &mut [])).0
+    } else {
+        start.call(&mut store, &[], &mut [])
+    };
+    let error = called.expect_err("ended");
     let ended = Instant::now();
     assert_eq!(error.trap_code(), Some(TrapCode::Interrupt), "{error}");
     ended.checked_duration_since(thread.join().expect("it ended the call")).expect("not before its time")
@@ -253,7 +263,8 @@ fn whatever_waits_ends_in_time() {
     let name = |fd: i32| std::path::PathBuf::from(format!("/proc/self/fd/{fd}"));
     let fifo = std::fs::File::options().read(true).write(true).open(dir.path().join("pipe")).expect("a pipe");
     for wat in [SLEEP, READ, POLL, WRITE, READ_OPENED] {
-        for end in [End::Epoch, End::Token, End::TimeLimit] {
+        let ends = [End::Epoch, End::Token, End::TimeLimit];
+        for (end, suspends) in ends.into_iter().flat_map(|end| [(end, false), (end, true)]) {
             let run = || {
                 let mut config = WasiConfig::new();
                 if wat == WRITE {
@@ -262,11 +273,11 @@ fn whatever_waits_ends_in_time() {
                     config.stdin_file(&name(fifo.as_raw_fd())).expect("opened");
                 }
                 config.preopen_dir(dir.path(), "/", DirPerms::ALL, FilePerms::ALL).expect("opened");
-                lateness(wat, config, end)
+                lateness(wat, config, end, suspends)
             };
             // Once is enough: the machine may be busy.
             let in_time = (0..20).any(|_| run() < Duration::from_millis(20));
-            assert!(in_time, "{end:?}: {wat}");
+            assert!(in_time, "{end:?}, {suspends}: {wat}");
         }
     }
     drop(from);
@@ -281,5 +292,95 @@ fn a_sleeping_guest_can_be_interrupted() {
         questions > 3
     }));
     let error = run(SLEEP, Some(config)).expect_err("interrupted");
+    assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
+}
+
+/// Runs a guest in a task, and says what it answers and how often it was suspended.
+fn suspended(wat: &str, config: WasiConfig) -> (Result<i32, Error>, usize) {
+    let engine = Engine::default();
+    let module = Module::new(&engine, wat.as_bytes()).expect("valid");
+    let mut linker = Linker::new(&engine);
+    add_to_linker(&mut linker).expect("an empty linker");
+    let mut store = Store::new(&engine);
+    store.slots_mut().insert::<WasiCtx>(config.build());
+    let instance = linker.instantiate(&mut store, &module).expect("linked");
+    let run = instance.get_typed_func::<(), i32>(&store, "run").expect("exported");
+    in_task(&mut store, move |store| run.call(store, ()))
+}
+
+#[test]
+fn a_guest_that_is_suspended_in_a_write_goes_on_where_it_was() {
+    // Two buffers, of 60,000 bytes each: no byte is the same as those beside it.
+    let wat = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 3)
+        (func (export "run") (result i32) (local $at i32)
+            (local.set $at (i32.const 64))
+            (loop
+                (i32.store8 (local.get $at) (i32.rem_u (local.get $at) (i32.const 251)))
+                (br_if 0 (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (i32.const 120064))))
+            (i32.store (i32.const 0) (i32.const 64))
+            (i32.store (i32.const 4) (i32.const 60000))
+            (i32.store (i32.const 8) (i32.const 60064))
+            (i32.store (i32.const 12) (i32.const 60000))
+            (if (call $write (i32.const 1) (i32.const 0) (i32.const 2) (i32.const 16)) (then unreachable))
+            (i32.load (i32.const 16))))"#;
+    let (mut from, to) = std::io::pipe().expect("a pipe");
+    let mut config = WasiConfig::new();
+    config.stdout_file(format!("/proc/self/fd/{}", to.as_raw_fd()).as_ref()).expect("opened");
+    drop(to);
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        std::thread::sleep(Duration::from_millis(20));
+        from.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let (written, suspensions) = suspended(wat, config);
+    assert_eq!(written.expect("ran"), 120_000);
+    assert!(suspensions > 0);
+    let expected: Vec<u8> = (64..120_064).map(|at| (at % 251) as u8).collect();
+    assert!(reader.join().expect("it read").expect("it read") == expected);
+}
+
+#[test]
+fn a_suspended_sleep_is_as_long_as_asked_for() {
+    // 150 milliseconds, beside 4,095 subscriptions of standard input.
+    let wat = r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 6)
+        (func (export "run") (result i32) (local $at i32)
+            (i32.store (i32.const 16) (i32.const 1))
+            (i64.store (i32.const 24) (i64.const 150000000))
+            (loop
+                (local.set $at (i32.add (local.get $at) (i32.const 48)))
+                (i32.store8 (i32.add (local.get $at) (i32.const 8)) (i32.const 1))
+                (br_if 0 (i32.lt_u (local.get $at) (i32.const 196560))))
+            (if (call $poll (i32.const 0) (i32.const 200000) (i32.const 4096) (i32.const 393000)) (then unreachable))
+            (i32.load (i32.const 393000))))"#;
+    let (from, _to) = std::io::pipe().expect("a pipe");
+    let mut config = WasiConfig::new();
+    config.stdin_file(format!("/proc/self/fd/{}", from.as_raw_fd()).as_ref()).expect("opened");
+    // Each question interrupts the sleep, which takes no longer for that.
+    config.interrupt_check(Box::new(|| false));
+    let start = Instant::now();
+    let (happened, suspensions) = suspended(wat, config);
+    let elapsed = start.elapsed();
+    assert_eq!(happened.expect("one descriptor was enough for all"), 1);
+    assert!(suspensions > 1, "{suspensions}");
+    assert!(elapsed >= Duration::from_millis(150), "{elapsed:?}");
+}
+
+#[test]
+fn a_suspended_sleep_is_interrupted_by_the_embedder_s_check() {
+    let mut config = WasiConfig::new();
+    let mut questions = 0;
+    config.interrupt_check(Box::new(move || {
+        questions += 1;
+        questions > 3
+    }));
+    let sleep = SLEEP
+        .replace("(export \"_start\")", "(export \"run\") (result i32)")
+        .replace("(drop (call $poll", "(call $poll")
+        .replace("(i32.const 200)))))", "(i32.const 200))))");
+    let error = suspended(&sleep, config).0.expect_err("interrupted");
     assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
 }

@@ -126,7 +126,14 @@ impl Reactor {
     /// # Errors
     /// Where the operating system has no descriptor left.
     pub fn register(&self, descriptor: impl AsFd, direction: Direction) -> io::Result<Registration> {
-        let descriptor = rustix::io::fcntl_dupfd_cloexec(descriptor, 0)?;
+        self.register_owned(rustix::io::fcntl_dupfd_cloexec(descriptor, 0)?, direction)
+    }
+
+    /// The same of a descriptor that the reactor gets.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn register_owned(&self, descriptor: OwnedFd, direction: Direction) -> io::Result<Registration> {
         let mut armed = self.0.in_this_process()?;
         let id = armed.next_id();
         armed.descriptors.insert(id, Entry { descriptor, direction, waker: None, in_epoll: false });

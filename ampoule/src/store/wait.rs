@@ -24,6 +24,7 @@ impl Store {
     }
 
     /// Whether [`Store::wait`] suspends what runs, rather than put the thread to sleep.
+    #[inline]
     pub fn waits_suspended(&self) -> bool {
         // What was given up is told so by the attempt.
         self.can_suspend() && (!self.is_held() || self.check_not_given_up().is_err())

@@ -5,7 +5,7 @@
 
 use super::error::Error;
 use super::wait::Waiter;
-use rustix::event::{PollFd, PollFlags};
+use ampoule::store::reactor;
 use rustix::fd::BorrowedFd;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,9 +67,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub(super) fn wait_for(what: &dyn Available, direction: Direction, waiter: &mut Waiter) -> Result<(), Error> {
     match what.available(direction) {
         // It has just answered otherwise: without a pause, one that errs would be asked for ever.
-        Availability::Ready => waiter.poll(&mut [], Some(PAUSE)).map(drop),
-        Availability::When(fd) => waiter.poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], None).map(drop),
-        Availability::Later => waiter.poll(&mut [], Some(RETRY)).map(drop),
+        Availability::Ready => waiter.wait_for(None, Some(PAUSE)),
+        Availability::When(fd) => waiter.wait_for(Some((fd, reactor::Direction::Read)), None),
+        Availability::Later => waiter.wait_for(None, Some(RETRY)),
     }
 }
 

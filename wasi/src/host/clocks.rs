@@ -35,6 +35,11 @@ pub trait ClockSource: Send + Sync {
     }
 }
 
+impl Clock {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Clock; 2] = [Clock::Realtime, Clock::Monotonic];
+}
+
 /// The clocks of one context.
 pub struct Clocks {
     /// The host's monotonic time when the context was made, in nanoseconds: guests don't learn the host's uptime.

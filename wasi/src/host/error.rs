@@ -14,6 +14,9 @@ pub enum Error {
     /// The guest is to end: its call was cancelled, a deadline has passed, or the embedder's check says so.
     #[error("interrupted")]
     Interrupted,
+    /// The guest is to be suspended until what the waiter tells has happened ([`super::wait::Waiter::take_wait`]); then this is to be tried again.
+    #[error("must wait")]
+    MustWait,
 }
 
 impl From<std::io::Error> for Error {

@@ -84,7 +84,7 @@ impl InputStream {
             }
             Err(Error::Os(Errno::AGAIN | Errno::INTR)) => Ok(Vec::new()),
             Err(error) => {
-                self.closed = error != Error::Interrupted;
+                self.closed = !matches!(error, Error::Interrupted | Error::MustWait);
                 Err(StreamError::Failed(error))
             }
         }

@@ -117,7 +117,7 @@ impl OutputStream {
     ///
     /// # Errors
     /// [`StreamError`]: the stream is closed from then on.
-    pub fn write(&mut self, host: &mut Host, mut bytes: Vec<u8>) -> Result<(), StreamError> {
+    pub fn write(&mut self, host: &mut Host, bytes: &mut [u8]) -> Result<(), StreamError> {
         debug_assert!(bytes.len() <= self.permitted, "the caller has looked");
         self.check_open()?;
         self.permitted = self.permitted.saturating_sub(bytes.len());
@@ -137,18 +137,19 @@ impl OutputStream {
         Ok(())
     }
 
-    /// Writes `bytes` after all that was taken before, however long that takes.
+    /// Writes `bytes` after all that was taken before, however long that takes. `written` counts them; where the call is put off, it
+    /// goes on from there.
     ///
     /// # Errors
-    /// [`StreamError`]: the stream is closed from then on. An interruption.
-    pub fn write_all(&mut self, host: &mut Host, mut bytes: Vec<u8>) -> Result<(), StreamError> {
+    /// [`StreamError`]: the stream is closed from then on. An interruption, or that the call is put off.
+    pub fn write_all(&mut self, host: &mut Host, bytes: &mut [u8], written: &mut usize) -> Result<(), StreamError> {
         self.flush(host)?;
         self.permitted = 0;
-        let mut written = 0;
-        while written < bytes.len() {
-            match self.write_to_sink(host, &mut IoVecs::over(&mut bytes[written..]), true) {
+        let may_wait = !host.waiter.suspends();
+        while *written < bytes.len() {
+            match self.write_to_sink(host, &mut IoVecs::over(&mut bytes[*written..]), may_wait) {
                 Ok(0) => return Err(self.failed(Errno::IO.into())),
-                Ok(count) => written += count,
+                Ok(count) => *written += count,
                 Err(Error::Os(Errno::AGAIN)) => self.wait_for_sink(host)?,
                 Err(Error::Os(Errno::INTR)) => {}
                 Err(error) => return Err(self.failed(error)),
@@ -241,7 +242,9 @@ impl OutputStream {
         let mut pending = std::mem::take(self.pending_mut(host));
         let drained = pending.drain(|buffers| self.write_to_sink(host, buffers, false));
         match drained {
-            Ok(()) | Err(Error::Os(Errno::AGAIN) | Error::Interrupted) => *self.pending_mut(host) = pending,
+            Ok(()) | Err(Error::Os(Errno::AGAIN) | Error::Interrupted | Error::MustWait) => {
+                *self.pending_mut(host) = pending
+            }
             // It can't be written any more.
             Err(_) => {}
         }
@@ -270,7 +273,7 @@ impl OutputStream {
 
     /// The stream ends, unless it was only interrupted. That nobody reads any more is no failure.
     fn failed(&mut self, error: Error) -> StreamError {
-        self.closed = error != Error::Interrupted;
+        self.closed = !matches!(error, Error::Interrupted | Error::MustWait);
         match error {
             Error::Os(Errno::PIPE) => StreamError::Closed,
             error => StreamError::Failed(error),

@@ -4,8 +4,9 @@ use super::available::{Availability, Available, Direction, RETRY};
 use super::clocks::{Clock, Clocks};
 use super::error::Error;
 use super::wait::Waiter;
+use ampoule::store::reactor;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ impl<'a> Poll<'a> {
     /// Sleeps until at least one has happened.
     ///
     /// # Errors
-    /// An interruption, or what `poll(2)` says.
+    /// An interruption, or what `poll(2)` says. [`Error::MustWait`] where the call is to be suspended until then.
     pub fn wait(&mut self, clocks: &Clocks, waiter: &mut Waiter) -> Result<(), Error> {
         loop {
             self.look_at_clocks(clocks);
@@ -98,7 +99,10 @@ impl<'a> Poll<'a> {
             // Events that have happened already are reported together with the descriptors that are ready now.
             if !some || !self.fds.is_empty() || !self.asked.is_empty() {
                 let timeout = if some { Some(Duration::ZERO) } else { soonest(self.time_left(clocks), ask_again) };
-                waiter.poll(&mut self.fds, timeout)?;
+                match waiter.poll(&mut self.fds, timeout) {
+                    Err(Error::MustWait) => return Err(waiter.put_off(self.descriptors(), timeout)),
+                    polled => polled?,
+                };
                 self.look_at_descriptors();
             }
             if self.has_events() {
@@ -110,6 +114,14 @@ impl<'a> Poll<'a> {
     /// What has happened, each with the index of its interest.
     pub fn events(&self) -> impl Iterator<Item = (usize, Event)> {
         self.events.iter().enumerate().filter_map(|(index, event)| Some((index, (*event)?)))
+    }
+
+    /// The descriptors that are waited for: their owners say which way, the embedder's are read.
+    fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, reactor::Direction)> {
+        self.fds.iter().enumerate().map(|(at, fd)| match self.indices.get(at).map(|index| &self.interests[*index]) {
+            Some(Interest::Write(_)) => (fd.as_fd(), reactor::Direction::Write),
+            _ => (fd.as_fd(), reactor::Direction::Read),
+        })
     }
 
     fn has_events(&self) -> bool {
@@ -204,7 +216,6 @@ fn event_of(fd: &PollFd<'_>, state: PollFlags, interest: &Interest<'_>) -> Event
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fd::AsFd;
 
     #[test]
     fn all_that_has_happened_is_told_at_once() {

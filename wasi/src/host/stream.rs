@@ -3,6 +3,7 @@
 use super::buffers::IoVecs;
 use super::error::Error;
 use super::wait::Waiter;
+use ampoule::store::reactor::Direction;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
@@ -36,7 +37,7 @@ impl Stream<'_> {
     /// Reads what there is, once there is something; 0 at the end.
     ///
     /// # Errors
-    /// What the host's read says, or an interruption.
+    /// What the host's read says, an interruption, or that the call is put off.
     pub fn read(self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
         // With nothing that could end a sleep, the host's read may do the waiting.
         let blocks = !self.nonblocking && !waiter.is_interruptible();
@@ -48,7 +49,7 @@ impl Stream<'_> {
                 self.try_read(buffers)
             };
             match result {
-                Err(Error::Os(Errno::AGAIN)) => self.wait_for(PollFlags::IN, waiter)?,
+                Err(Error::Os(Errno::AGAIN)) => self.wait_for(Direction::Read, waiter, 0)?,
                 Err(Error::Os(Errno::INTR)) => waiter.check()?,
                 result => return result,
             }
@@ -70,10 +71,11 @@ impl Stream<'_> {
     /// Writes everything. An error midway ends it early, and is met again by the next write.
     ///
     /// # Errors
-    /// What the host's write says when nothing was taken before, or an interruption.
+    /// What the host's write says when nothing was taken before, an interruption, or that the call is put off.
     pub fn write(self, buffers: &IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
         let blocks = !self.nonblocking && !waiter.is_interruptible();
-        let mut written = 0;
+        // What it wrote before it was put off.
+        let mut written = std::mem::take(&mut waiter.progress().written).min(buffers.byte_len());
         while written < buffers.byte_len() {
             let rest = buffers.window(written, usize::MAX);
             let result = if blocks {
@@ -85,7 +87,7 @@ impl Stream<'_> {
             };
             match result {
                 Ok(count) => written += count,
-                Err(Error::Os(Errno::AGAIN)) => self.wait_for(PollFlags::OUT, waiter)?,
+                Err(Error::Os(Errno::AGAIN)) => self.wait_for(Direction::Write, waiter, written)?,
                 Err(Error::Os(Errno::INTR)) => waiter.check()?,
                 Err(_) if written > 0 => return Ok(written),
                 Err(error) => return Err(error),
@@ -104,9 +106,14 @@ impl Stream<'_> {
         if ready > 0 { Ok(()) } else { Err(Errno::AGAIN.into()) }
     }
 
-    fn wait_for(self, event: PollFlags, waiter: &mut Waiter) -> Result<(), Error> {
-        waiter.poll(&mut [PollFd::from_borrowed_fd(self.fd, event)], None)?;
-        Ok(())
+    /// Waits, after so much was written. The call may be put off.
+    fn wait_for(self, direction: Direction, waiter: &mut Waiter, written: usize) -> Result<(), Error> {
+        waiter.progress().written = written;
+        let waited = waiter.wait_for(Some((self.fd, direction)), None);
+        if waited.is_ok() {
+            waiter.progress().written = 0;
+        }
+        waited
     }
 }
 

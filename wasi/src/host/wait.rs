@@ -1,13 +1,24 @@
-//! The one place where a call of a guest's sleeps.
+//! The one place where a call of a guest's sleeps, or is put off until what it waits for has happened.
+//!
+//! A call that runs in a task, which can be suspended, doesn't sleep: it is told [`Error::MustWait`], and ends. The face that it came
+//! through lets go of the host, which others may use meanwhile, has the store wait ([`Wait::run`]), and makes the same call again. What
+//! such a call has done before is kept for it as [`Progress`].
 //!
 //! A sleep ends early when the call is cancelled or its time limit passes, when the store's epoch deadline passes, or when
 //! a check of the embedder's says so. All are looked at before sleeping. The first two wake the sleeper; the check is
 //! asked every [`SLICE`]. Without one, a call sleeps exactly as long as the guest asked.
 
+#[cfg(doc)]
+use super::clocks::Clock;
 use super::error::Error;
-use ampoule::Engine;
 use ampoule::engine::cancel::{CancelCheck, Interrupts};
+use ampoule::store::reactor::{Direction, Registration};
+use ampoule::{Engine, Store};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::collections::HashSet;
+use std::io;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// Whether the sleeping guest is to be interrupted.
@@ -15,6 +26,58 @@ pub type InterruptCheck = Box<dyn FnMut() -> bool + Send + Sync>;
 
 /// The longest time between two questions to the interrupt check.
 pub const SLICE: Duration = Duration::from_millis(10);
+
+/// What a call has done that has to wait in the middle of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// How many bytes it has written.
+    pub written: usize,
+    /// What the clocks ([`Clock::ALL`]) showed when it began, where it counts from there.
+    pub began: Option<[u64; 2]>,
+}
+
+/// What a call waits for that was put off.
+#[derive(Debug)]
+pub struct Wait {
+    descriptors: Vec<(OwnedFd, Direction)>,
+    deadline: Option<Instant>,
+    /// What it had done.
+    pub progress: Progress,
+}
+
+impl Wait {
+    /// Has the store wait until this has happened, or for no reason.
+    ///
+    /// # Errors
+    /// What ends the guest.
+    pub fn run(self, store: &mut Store) -> Result<(), ampoule::Error> {
+        let reactor = store.reactor()?.clone();
+        let (descriptors, deadline) = (self.descriptors, self.deadline);
+        let mut timer = reactor.timer();
+        let arm = |context: &mut Context<'_>| -> io::Result<Vec<Registration>> {
+            let registered = descriptors.into_iter().map(|(descriptor, direction)| {
+                let registration = reactor.register_owned(descriptor, direction)?;
+                registration.arm(context.waker())?;
+                Ok(registration)
+            });
+            if let Some(deadline) = deadline {
+                timer.arm(deadline, context.waker());
+            }
+            registered.collect()
+        };
+        let (mut arm, mut armed) = (Some(arm), None);
+        let waited = store.wait_until(|_, context| match arm.take().map(|arm| arm(context)) {
+            Some(Ok(registered)) => {
+                armed = Some(registered);
+                Poll::Pending
+            }
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            // Woken. The call looks for what.
+            None => Poll::Ready(Ok(())),
+        });
+        waited?.map_err(|error| ampoule::Error::message(format!("cannot wait for the host: {error}")))
+    }
+}
 
 /// How calls of one context sleep.
 #[derive(Default)]
@@ -25,6 +88,12 @@ pub struct Waiter {
     deadline: Option<u64>,
     /// Says whether the call was cancelled. Set for each call.
     cancel: Option<CancelCheck>,
+    /// Whether the call is put off rather than put to sleep. Set for each call.
+    suspends: bool,
+    /// Of a call that was put off before, until it takes it.
+    progress: Progress,
+    /// Of a call that is put off now, until its face takes it.
+    wait: Option<Wait>,
 }
 
 impl Waiter {
@@ -33,18 +102,88 @@ impl Waiter {
         self.check = check;
     }
 
-    /// Ends the sleeps of a call when its store says so.
-    pub(crate) fn set_call(&mut self, engine: &Engine, epoch: Option<u64>, cancel: Option<CancelCheck>) {
-        self.deadline = epoch;
-        self.cancel = cancel;
-        if epoch.is_some() && self.epoch.is_none() {
+    /// Begins a call in a store, of which this is part.
+    #[inline]
+    pub(crate) fn begin_call(&mut self, engine: &Engine, call: Call) {
+        self.deadline = call.epoch;
+        self.cancel = call.cancel;
+        self.suspends = call.suspends;
+        self.progress = Progress::default();
+        if call.epoch.is_some() && self.epoch.is_none() {
             self.epoch = Some(engine.clone());
         }
     }
 
-    /// Whether a sleep could be interrupted, so that it is worth waiting here rather than in a blocking system call.
+    /// The call that has begun was put off before.
+    pub(crate) fn set_progress(&mut self, progress: Progress) {
+        self.progress = progress;
+    }
+
+    /// Whether the call is put off where it has to wait.
+    pub fn suspends(&self) -> bool {
+        self.suspends
+    }
+
+    /// What the call has done before it was put off, if it was.
+    pub fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
+    }
+
+    /// What the call waits for that has ended with [`Error::MustWait`].
+    pub fn take_wait(&mut self) -> Option<Wait> {
+        self.wait.take()
+    }
+
+    /// Whether it is worth waiting here rather than in a blocking system call: the wait can be interrupted, or is to be suspended.
     pub fn is_interruptible(&self) -> bool {
-        self.check.is_some() || self.interrupts().are_possible()
+        self.suspends || self.check.is_some() || self.interrupts().are_possible()
+    }
+
+    /// Waits until one thing is ready, if there is one, or the time is over.
+    ///
+    /// # Errors
+    /// As [`Waiter::poll`]; the call is put off where it has to be.
+    pub fn wait_for(
+        &mut self,
+        what: Option<(BorrowedFd<'_>, Direction)>,
+        timeout: Option<Duration>,
+    ) -> Result<(), Error> {
+        let polled = match what {
+            Some((fd, Direction::Read)) => self.poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], timeout),
+            Some((fd, Direction::Write)) => self.poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], timeout),
+            None => self.poll(&mut [], timeout),
+        };
+        match polled {
+            Err(Error::MustWait) => Err(self.put_off(what.into_iter(), timeout)),
+            polled => polled.map(drop),
+        }
+    }
+
+    /// Ends a call that [`Waiter::poll`] has said must wait: until one of these is ready, or the time is over. Each is kept open
+    /// by a descriptor more, once for each direction.
+    pub fn put_off<'a>(
+        &mut self,
+        descriptors: impl Iterator<Item = (BorrowedFd<'a>, Direction)>,
+        timeout: Option<Duration>,
+    ) -> Error {
+        let mut known = HashSet::new();
+        let owned = descriptors.filter(|(fd, direction)| known.insert((fd.as_raw_fd(), *direction == Direction::Read)));
+        let owned = owned.map(|(fd, direction)| Ok((rustix::io::fcntl_dupfd_cloexec(fd, 0)?, direction)));
+        match owned.collect::<Result<_, Error>>() {
+            Ok(descriptors) => {
+                // A timeout past the end of the host's clock is none.
+                let deadline = self.slice(timeout).and_then(|timeout| Instant::now().checked_add(timeout));
+                self.wait = Some(Wait { descriptors, deadline, progress: std::mem::take(&mut self.progress) });
+                Error::MustWait
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// How much of the time that is left may be waited before the check is asked again.
+    fn slice(&self, left: Option<Duration>) -> Option<Duration> {
+        let slice = self.check.is_some().then_some(SLICE);
+        left.into_iter().chain(slice).min()
     }
 
     /// What ends a sleep by itself.
@@ -65,18 +204,19 @@ impl Waiter {
     /// are ready: `PollFd::revents` says which.
     ///
     /// # Errors
-    /// [`Error::Interrupted`], or what `poll(2)` says.
+    /// [`Error::Interrupted`], or what `poll(2)` says. [`Error::MustWait`] where none is ready and the call is to be put off: the caller
+    /// tells what for ([`Waiter::put_off`]).
     pub fn poll(&mut self, fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize, Error> {
+        if self.suspends {
+            self.check()?;
+            let ready = poll_once(fds, Some(Duration::ZERO))?;
+            return if ready > 0 || timeout == Some(Duration::ZERO) { Ok(ready) } else { Err(Error::MustWait) };
+        }
         // A timeout past the end of the host's clock is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             self.check()?;
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let slice = match (left, self.check.is_some()) {
-                (Some(left), true) => Some(left.min(SLICE)),
-                (None, true) => Some(SLICE),
-                (left, false) => left,
-            };
+            let slice = self.slice(deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())));
             let interrupts = self.interrupts();
             let ready = if !interrupts.are_possible() {
                 poll_once(fds, slice)?
@@ -90,6 +230,22 @@ impl Waiter {
                 return Ok(ready);
             }
         }
+    }
+}
+
+/// What a waiter has to know of the call that begins.
+pub(crate) struct Call {
+    epoch: Option<u64>,
+    cancel: Option<CancelCheck>,
+    suspends: bool,
+}
+
+impl Call {
+    /// Of a call in this store.
+    #[inline]
+    pub(crate) fn of(store: &Store) -> Self {
+        let (epoch, cancel) = (store.interrupting_epoch(), store.cancel_check());
+        Self { epoch, cancel, suspends: store.waits_suspended() }
     }
 }
 

@@ -181,6 +181,8 @@ pub enum Error {
     InvalidExitStatus,
     /// The embedder interrupted a sleeping call: a trap with the interrupt code.
     Interrupted,
+    /// The guest is to be suspended, and then the same call made again.
+    MustWait,
 }
 
 /// The message of the trap for [`Error::InvalidExitStatus`]. Embedders match on it.
@@ -198,6 +200,7 @@ impl From<host::Error> for Error {
             host::Error::Os(errno) => Self::Errno(errno.into()),
             host::Error::NotPermitted => Self::Errno(Errno::Perm),
             host::Error::Interrupted => Self::Interrupted,
+            host::Error::MustWait => Self::MustWait,
         }
     }
 }

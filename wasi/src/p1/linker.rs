@@ -5,6 +5,7 @@ use super::errno::{Error, INVALID_EXIT_STATUS};
 use super::functions::{FUNCTIONS, MEMORY_EXPORT, MISSING_MEMORY, MODULE};
 use super::memory::GuestMemory;
 use crate::host::WasiCtx;
+use crate::host::wait::{Call, Progress};
 use ampoule::func::host::{HostFunc, error_out};
 use ampoule::{Caller, FuncType, Linker, VmValRaw};
 use ampoule_core::vm::VmCaller;
@@ -55,27 +56,56 @@ unsafe extern "C" fn call(env: *mut c_void, caller: *mut VmCaller, values: *mut 
 /// # Safety
 /// `values` starts as many slots as the function has parameters and results, holding the arguments.
 unsafe fn run(function: &Function, mut caller: Caller<'_>, values: *mut VmValRaw) -> Result<(), ampoule::Error> {
-    let (base, len) = caller.memory(MEMORY_EXPORT).ok_or_else(|| ampoule::Error::message(MISSING_MEMORY))?;
-    let store = caller.store();
-    let (epoch, cancel) = (store.interrupting_epoch(), store.cancel_check());
-    let (engine, slots) = store.engine_and_slots_mut();
-    let ctx = slots.get_mut::<WasiCtx>().ok_or_else(|| ampoule::Error::message(MISSING_CONTEXT))?;
-    ctx.host.waiter.set_call(engine, epoch, cancel);
-    // SAFETY: the caller's memory is mapped and doesn't move until the guest runs again or the host grows it, neither of
-    // which happens during this call; and the engine keeps no reference into it. The slots hold the arguments, by our
-    // own contract.
-    let (memory, args) = unsafe { (GuestMemory::new(base, len), Args::new(values.cast(), function.params.len())) };
-    let errno = match (function.call)(&mut Ctx::of(ctx), memory, args) {
+    // SAFETY: by our own contract.
+    let mut outcome = unsafe { attempt(function, &mut caller, values, None)? };
+    while outcome == Err(Error::MustWait) {
+        let ctx = caller.store().slots_mut().get_mut::<WasiCtx>();
+        let wait =
+            ctx.and_then(|ctx| ctx.host.waiter.take_wait()).expect("a call that is put off says what it waits for");
+        let progress = wait.progress;
+        wait.run(caller.store())?;
+        // SAFETY: the slots hold the arguments still.
+        outcome = unsafe { attempt(function, &mut caller, values, Some(progress))? };
+    }
+    let errno = match outcome {
         Ok(()) => 0,
         Err(Error::Errno(errno)) => errno as i32,
         // Fits: statuses are below 126.
         Err(Error::Exit(status)) => return Err(ampoule::Error::exit(status as i32)),
         Err(Error::InvalidExitStatus) => return Err(ampoule::Error::message(INVALID_EXIT_STATUS)),
         Err(Error::Interrupted) => return Err(caller.store().interruption()),
+        Err(Error::MustWait) => unreachable!("it was waited for"),
     };
     if !function.results.is_empty() {
         // SAFETY: there is a slot for the result, by our own contract.
         unsafe { (*values).i32 = errno };
     }
     Ok(())
+}
+
+/// Makes the call: from the beginning, or once more after it was put off.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn attempt(
+    function: &Function,
+    caller: &mut Caller<'_>,
+    values: *const VmValRaw,
+    progress: Option<Progress>,
+) -> Result<Result<(), Error>, ampoule::Error> {
+    let (base, len) = caller.memory(MEMORY_EXPORT).ok_or_else(|| ampoule::Error::message(MISSING_MEMORY))?;
+    let store = caller.store();
+    let call = Call::of(store);
+    let (engine, slots) = store.engine_and_slots_mut();
+    let ctx = slots.get_mut::<WasiCtx>().ok_or_else(|| ampoule::Error::message(MISSING_CONTEXT))?;
+    ctx.host.waiter.begin_call(engine, call);
+    if let Some(progress) = progress {
+        ctx.host.waiter.set_progress(progress);
+    }
+    // SAFETY: the caller's memory is mapped and doesn't move until the guest runs again or the host grows it, neither of
+    // which happens during this call; and the engine keeps no reference into it. The slots hold the arguments, by our
+    // own contract.
+    let (memory, args) = unsafe { (GuestMemory::new(base, len), Args::new(values.cast(), function.params.len())) };
+    Ok((function.call)(&mut Ctx::of(ctx), memory, args))
 }

@@ -6,7 +6,7 @@ use super::errno::{Errno, Error};
 use super::memory::GuestMemory;
 use super::types::{EVENT_HANGUP, Rights, SubclockFlags, size};
 use crate::host::Host;
-use crate::host::clocks::{Clock, Clocks};
+use crate::host::clocks::Clock;
 use crate::host::poll::{self as host, Interest, Poll};
 use crate::host::stdio::{Output, Stdin};
 
@@ -52,10 +52,16 @@ pub fn poll_oneoff(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -
     memory.check(input, count as usize * size::SUBSCRIPTION)?;
     memory.check(output, count as usize * size::EVENT)?;
     memory.check(result, 4)?;
+    // A call that was put off began earlier.
+    let now = || Clock::ALL.map(|clock| ctx.host.clocks.now(clock));
+    let began = ctx.host.waiter.progress().began.take().unwrap_or_else(now);
+    if ctx.host.waiter.suspends() {
+        ctx.host.waiter.progress().began = Some(began);
+    }
     // All are read before the first event is written: the two lists may overlap.
     let subscriptions = (0..count).map(|index| {
         let record = memory.array(input + index * size::SUBSCRIPTION as u32)?;
-        subscription(record, &ctx.host.clocks)
+        subscription(record, began)
     });
     let subscriptions: Vec<Subscription> = subscriptions.collect::<Result<_, Errno>>()?;
 
@@ -113,8 +119,8 @@ fn interest<'a>(subscription: &Subscription, streams: &Streams<'a>, fds: &'a FdT
     Ok(if write { Interest::Write(readiness) } else { Interest::Read(readiness) })
 }
 
-/// The subscription that the guest wrote. A relative time starts now.
-fn subscription(record: [u8; size::SUBSCRIPTION], clocks: &Clocks) -> Result<Subscription, Errno> {
+/// The subscription that the guest wrote. A relative time starts where the call began.
+fn subscription(record: [u8; size::SUBSCRIPTION], began: [u64; 2]) -> Result<Subscription, Errno> {
     let u64_at = |offset| u64::from_le_bytes(array_at(&record, offset));
     let u32_at = |offset| u32::from_le_bytes(array_at(&record, offset));
     let event = match record[8] {
@@ -127,7 +133,7 @@ fn subscription(record: [u8; size::SUBSCRIPTION], clocks: &Clocks) -> Result<Sub
             let (timeout, flags) = (u64_at(24), u16::from_le_bytes(array_at(&record, 40)));
             let flags = SubclockFlags::from_bits(flags.into()).ok_or(Errno::Inval)?;
             let absolute = flags.contains(SubclockFlags::ABSTIME);
-            let deadline = if absolute { timeout } else { clocks.now(clock).saturating_add(timeout) };
+            let deadline = if absolute { timeout } else { began[clock as usize].saturating_add(timeout) };
             Event::Clock { clock, deadline }
         }
         1 => Event::Read(u32_at(16)),
@@ -171,13 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn relative_times_start_now_and_saturate() {
-        let clocks = Clocks::new();
-        let event = |record| subscription(record, &clocks).map(|subscription| subscription.event);
-        let Ok(Event::Clock { clock: Clock::Monotonic, deadline }) = event(clock_record(0, 1, 5_000, 0)) else {
-            panic!("a monotonic subscription")
-        };
-        assert!(deadline >= 5_000);
+    fn relative_times_start_with_the_call_and_saturate() {
+        let event = |record| subscription(record, [70, 3]).map(|subscription| subscription.event);
+        let monotonic = Event::Clock { clock: Clock::Monotonic, deadline: 5_003 };
+        assert_eq!(event(clock_record(0, 1, 5_000, 0)), Ok(monotonic));
         let last = Event::Clock { clock: Clock::Realtime, deadline: u64::MAX };
         assert_eq!(event(clock_record(0, 0, u64::MAX, 0)), Ok(last));
         assert_eq!(event(clock_record(0, 1, 3, 1)), Ok(Event::Clock { clock: Clock::Monotonic, deadline: 3 }));
@@ -185,9 +188,8 @@ mod tests {
 
     #[test]
     fn unknown_tags_clocks_and_flags_are_refused() {
-        let clocks = Clocks::new();
         for record in [clock_record(3, 0, 0, 0), clock_record(0, 2, 0, 0), clock_record(0, 0, 0, 2)] {
-            assert_eq!(subscription(record, &clocks).err(), Some(Errno::Inval));
+            assert_eq!(subscription(record, [0, 0]).err(), Some(Errno::Inval));
         }
     }
 }

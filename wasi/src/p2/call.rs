@@ -3,6 +3,8 @@
 use super::resources::{Entry, Handle, Own, Resources};
 use super::values::{FromVal, IntoVal};
 use crate::host::ctx::MISSING_CONTEXT;
+use crate::host::input::StreamError;
+use crate::host::wait::Call;
 use crate::host::{self, Host, WasiCtx};
 use ampoule::Store;
 use ampoule_component::Val;
@@ -26,6 +28,8 @@ pub type Code = fn(&mut Cx<'_>, &mut [Val]) -> Result<Option<Val>, Error>;
 pub enum Error {
     /// Its call is interrupted.
     Interrupted,
+    /// It doesn't: it is to be suspended, and what it does tried again; see [`Cx::retry`].
+    MustWait,
     /// This.
     Trap(ampoule::Error),
 }
@@ -48,8 +52,38 @@ impl From<host::Error> for Error {
     fn from(error: host::Error) -> Self {
         match error {
             host::Error::Interrupted => Self::Interrupted,
+            host::Error::MustWait => Self::MustWait,
             error => Self::message(error.to_string()),
         }
+    }
+}
+
+/// An error that may say that something is to be tried again.
+pub trait MustWait: From<Error> {
+    /// Whether it says so.
+    fn must_wait(&self) -> bool;
+}
+
+impl MustWait for Error {
+    fn must_wait(&self) -> bool {
+        matches!(self, Self::MustWait)
+    }
+}
+
+impl<E> MustWait for Fail<E> {
+    fn must_wait(&self) -> bool {
+        matches!(self, Self::End(Error::MustWait))
+    }
+}
+
+/// What becomes of a guest whose output is written at its end: that it can't be written is no reason for another end.
+///
+/// # Errors
+/// An interruption, or that it is to be tried again.
+pub fn unless_lost(flushed: Result<(), StreamError>) -> Result<(), Error> {
+    match flushed {
+        Err(StreamError::Failed(error @ (host::Error::Interrupted | host::Error::MustWait))) => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -79,11 +113,33 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// Where the store has no context.
     pub fn new(store: &'a mut Store) -> Result<Self, Error> {
-        let (epoch, cancel) = (store.interrupting_epoch(), store.cancel_check());
-        let (engine, slots) = store.engine_and_slots_mut();
+        let mut cx = Self { store };
+        cx.begin()?;
+        Ok(cx)
+    }
+
+    fn begin(&mut self) -> Result<(), Error> {
+        let call = Call::of(self.store);
+        let (engine, slots) = self.store.engine_and_slots_mut();
         let ctx = slots.get_mut::<WasiCtx>().ok_or_else(|| Error::message(MISSING_CONTEXT))?;
-        ctx.host.waiter.set_call(engine, epoch, cancel);
-        Ok(Self { store })
+        ctx.host.waiter.begin_call(engine, call);
+        Ok(())
+    }
+
+    /// Tries something that may wait; where the guest can be suspended, again and again, and others use the store in between.
+    ///
+    /// # Errors
+    /// Those of the attempt, and what ends the guest meanwhile.
+    pub fn retry<T, E: MustWait>(&mut self, mut attempt: impl FnMut(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        loop {
+            match attempt(self) {
+                Err(error) if error.must_wait() => {}
+                done => return done,
+            }
+            let wait = self.host().waiter.take_wait().expect("what is put off says what it waits for");
+            wait.run(self.store).map_err(Error::from)?;
+            self.begin()?;
+        }
     }
 
     /// The store.

@@ -1,11 +1,11 @@
 //! `wasi:cli`: arguments, environment, standard streams, the end.
 
-use super::call::{Cx, Error};
+use super::call::{Cx, Error, unless_lost};
 use super::resources::{Own, TerminalInput, TerminalOutput};
-use crate::host::input::{InputStream, Source, StreamError};
+use crate::host::Host;
+use crate::host::input::{InputStream, Source};
 use crate::host::output::{OutputStream, Sink};
 use crate::host::stat::FileType;
-use crate::host::{self, Host};
 
 /// `environment.get-environment`
 pub fn get_environment(cx: &mut Cx<'_>) -> Result<Vec<(String, String)>, Error> {
@@ -31,9 +31,8 @@ pub fn exit(cx: &mut Cx<'_>, status: Result<(), ()>) -> Result<(), Error> {
 pub fn exit_with_code(cx: &mut Cx<'_>, code: u8) -> Result<(), Error> {
     // What was taken of the guest's output and not written yet.
     for sink in [Sink::Stdout, Sink::Stderr] {
-        if let Err(StreamError::Failed(host::Error::Interrupted)) = OutputStream::new(sink).flush(cx.host()) {
-            return Err(Error::Interrupted);
-        }
+        let mut stream = OutputStream::new(sink);
+        cx.retry(|cx| unless_lost(stream.flush(cx.host())))?;
     }
     Err(ampoule::Error::exit(i32::from(code)).into())
 }

@@ -90,6 +90,10 @@ const NOW: Interest<'static> = Interest::Time { clock: Clock::Monotonic, deadlin
 
 /// Waits for one of these at least, and says which there are. With `NOW` among them, only looks.
 fn wait_for(cx: &mut Cx<'_>, pollables: &[Pollable], only_look: bool) -> Result<Vec<usize>, Error> {
+    cx.retry(|cx| try_for(cx, pollables, only_look))
+}
+
+fn try_for(cx: &mut Cx<'_>, pollables: &[Pollable], only_look: bool) -> Result<Vec<usize>, Error> {
     let (host, resources) = cx.parts();
     host.with_waiter(|host, waiter| {
         let mut interests =
@@ -171,22 +175,26 @@ impl Fail<StreamError> {
     fn of(error: input::StreamError, origin: Origin) -> Self {
         match error {
             input::StreamError::Closed => Self::Err(StreamError::Closed),
-            input::StreamError::Failed(host::Error::Interrupted) => Self::End(Error::Interrupted),
+            input::StreamError::Failed(error @ (host::Error::Interrupted | host::Error::MustWait)) => {
+                Self::End(error.into())
+            }
             input::StreamError::Failed(error) => Self::Err(StreamError::LastOperationFailed(IoError { error, origin })),
         }
     }
 }
 
-/// Runs what may fail with a stream to read.
+/// Runs what may wait for a stream to read, and fail with it.
 fn with_input<T>(
     cx: &mut Cx<'_>,
     this: Handle<InputStream>,
-    run: impl FnOnce(&mut InputStream, &mut Host) -> Result<T, input::StreamError>,
+    mut run: impl FnMut(&mut InputStream, &mut Host) -> Result<T, input::StreamError>,
 ) -> StreamResult<T> {
-    let (host, stream) = cx.entry(this)?;
-    run(stream, host).map_err(|error| {
-        let of_socket = matches!(stream.source(), Source::Connection(_));
-        Fail::<StreamError>::of(error, if of_socket { Origin::Socket } else { Origin::File })
+    cx.retry(|cx| {
+        let (host, stream) = cx.entry(this)?;
+        run(stream, host).map_err(|error| {
+            let of_socket = matches!(stream.source(), Source::Connection(_));
+            Fail::<StreamError>::of(error, if of_socket { Origin::Socket } else { Origin::File })
+        })
     })
 }
 
@@ -194,12 +202,14 @@ fn with_input<T>(
 fn with_output<T>(
     cx: &mut Cx<'_>,
     this: Handle<OutputStream>,
-    run: impl FnOnce(&mut OutputStream, &mut Host) -> Result<T, input::StreamError>,
+    mut run: impl FnMut(&mut OutputStream, &mut Host) -> Result<T, input::StreamError>,
 ) -> StreamResult<T> {
-    let (host, stream) = cx.entry(this)?;
-    run(stream, host).map_err(|error| {
-        let of_socket = matches!(stream.sink(), Sink::Connection(_));
-        Fail::<StreamError>::of(error, if of_socket { Origin::Socket } else { Origin::File })
+    cx.retry(|cx| {
+        let (host, stream) = cx.entry(this)?;
+        run(stream, host).map_err(|error| {
+            let of_socket = matches!(stream.sink(), Sink::Connection(_));
+            Fail::<StreamError>::of(error, if of_socket { Origin::Socket } else { Origin::File })
+        })
     })
 }
 
@@ -256,15 +266,20 @@ fn check_blocking_write(len: u64) -> Result<(), Error> {
 }
 
 /// `output-stream.write`
-pub fn write(cx: &mut Cx<'_>, this: Handle<OutputStream>, Bytes(bytes): Bytes) -> StreamResult<()> {
+pub fn write(cx: &mut Cx<'_>, this: Handle<OutputStream>, Bytes(mut bytes): Bytes) -> StreamResult<()> {
     check_permit(cx, this, bytes.len() as u64)?;
-    with_output(cx, this, |stream, host| stream.write(host, bytes))
+    with_output(cx, this, |stream, host| stream.write(host, &mut bytes))
 }
 
 /// `output-stream.blocking-write-and-flush`
 pub fn blocking_write_and_flush(cx: &mut Cx<'_>, this: Handle<OutputStream>, Bytes(bytes): Bytes) -> StreamResult<()> {
     check_blocking_write(bytes.len() as u64)?;
-    with_output(cx, this, |stream, host| stream.write_all(host, bytes))
+    write_all(cx, this, bytes)
+}
+
+fn write_all(cx: &mut Cx<'_>, this: Handle<OutputStream>, mut bytes: Vec<u8>) -> StreamResult<()> {
+    let mut written = 0;
+    with_output(cx, this, |stream, host| stream.write_all(host, &mut bytes, &mut written))
 }
 
 /// `output-stream.flush`
@@ -287,22 +302,22 @@ pub fn subscribe_output(cx: &mut Cx<'_>, this: Handle<OutputStream>) -> Result<O
 pub fn write_zeroes(cx: &mut Cx<'_>, this: Handle<OutputStream>, len: u64) -> StreamResult<()> {
     check_permit(cx, this, len)?;
     // Fits: no more than was permitted.
-    with_output(cx, this, |stream, host| stream.write(host, vec![0; len as usize]))
+    with_output(cx, this, |stream, host| stream.write(host, &mut vec![0; len as usize]))
 }
 
 /// `output-stream.blocking-write-zeroes-and-flush`
 pub fn blocking_write_zeroes_and_flush(cx: &mut Cx<'_>, this: Handle<OutputStream>, len: u64) -> StreamResult<()> {
     check_blocking_write(len)?;
     // Fits: it is small.
-    with_output(cx, this, |stream, host| stream.write_all(host, vec![0; len as usize]))
+    write_all(cx, this, vec![0; len as usize])
 }
 
 /// `output-stream.splice`
 pub fn splice(cx: &mut Cx<'_>, this: Handle<OutputStream>, source: Handle<InputStream>, len: u64) -> StreamResult<u64> {
     let permitted = with_output(cx, this, OutputStream::check_write)?;
-    let bytes = with_input(cx, source, |stream, host| stream.try_read(host, len.min(permitted as u64)))?;
+    let mut bytes = with_input(cx, source, |stream, host| stream.try_read(host, len.min(permitted as u64)))?;
     let count = bytes.len() as u64;
-    with_output(cx, this, |stream, host| stream.write(host, bytes))?;
+    with_output(cx, this, |stream, host| stream.write(host, &mut bytes))?;
     Ok(count)
 }
 

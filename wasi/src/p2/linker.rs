@@ -40,5 +40,6 @@ fn end(store: &Store, error: Error) -> ampoule::Error {
     match error {
         Error::Trap(error) => error,
         Error::Interrupted => store.interruption(),
+        Error::MustWait => unreachable!("what waits is tried again where it waits"),
     }
 }

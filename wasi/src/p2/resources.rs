@@ -3,7 +3,7 @@
 //! A guest's handle stands for a number in the table of its store, which the guest never sees. Entries are bounded, and those that hold
 //! a descriptor of the host by the budget of descriptors besides.
 
-use super::call::{Cx, Error};
+use super::call::{Cx, Error, unless_lost};
 use super::filesystem::{Descriptor, DirectoryEntryStream};
 use super::io::{IoError, Pollable};
 use super::sockets::{
@@ -272,11 +272,8 @@ impl Resources {
 
 /// What happens when a guest drops a resource. Bytes that an output stream has taken are written before it goes.
 pub fn drop_resource(cx: &mut Cx<'_>, rep: u32) -> Result<(), Error> {
-    let (host, resources) = cx.parts();
-    if let AnyEntry::OutputStream(mut stream) = resources.remove(rep)?
-        && let Err(crate::host::input::StreamError::Failed(crate::host::Error::Interrupted)) = stream.flush(host)
-    {
-        return Err(Error::Interrupted);
+    if let AnyEntry::OutputStream(mut stream) = cx.parts().1.remove(rep)? {
+        cx.retry(|cx| unless_lost(stream.flush(cx.host())))?;
     }
     Ok(())
 }

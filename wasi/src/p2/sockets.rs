@@ -80,7 +80,7 @@ impl From<host::Error> for Fail<ErrorCode> {
         match error {
             host::Error::Os(errno) => Self::Err(errno.into()),
             host::Error::NotPermitted => Self::Err(ErrorCode::AccessDenied),
-            host::Error::Interrupted => Self::End(Error::Interrupted),
+            error @ (host::Error::Interrupted | host::Error::MustWait) => Self::End(error.into()),
         }
     }
 }
@@ -246,7 +246,7 @@ pub fn instance_network(_: &mut Cx<'_>) -> Result<Own<Network>, Error> {
 pub fn network_error_code(cx: &mut Cx<'_>, error: Handle<IoError>) -> Result<Option<ErrorCode>, Error> {
     let error = cx.entry(error)?.1;
     Ok(match (error.origin, error.error) {
-        (Origin::File, _) | (_, host::Error::Interrupted) => None,
+        (Origin::File, _) | (_, host::Error::Interrupted | host::Error::MustWait) => None,
         (Origin::Socket, host::Error::Os(errno)) => Some(errno.into()),
         (Origin::Socket, host::Error::NotPermitted) => Some(ErrorCode::AccessDenied),
     })

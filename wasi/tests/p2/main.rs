@@ -4,6 +4,8 @@
 #![allow(clippy::cloned_ref_to_slice_refs)]
 
 mod filesystem;
+#[path = "../support/in_task.rs"]
+mod in_task;
 mod io;
 mod sockets;
 mod support;

@@ -1,6 +1,6 @@
 //! `wasi:sockets`, over the loopback.
 
-use crate::support::{Guest, list_of};
+use crate::support::{Guest, each_way, list_of};
 use ampoule_component::{Val, ValRef};
 use ampoule_wasi::WasiConfig;
 use std::io::{Read, Write};
@@ -135,66 +135,70 @@ fn without_permission_there_are_no_sockets_and_no_names() {
 
 #[test]
 fn a_guest_connects_writes_and_reads() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let server = std::thread::spawn(move || {
-        let mut stream = listener.accept().unwrap().0;
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        stream.write_all(&bytes).unwrap();
-        bytes
+    each_way(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).unwrap();
+            stream.write_all(&bytes).unwrap();
+            bytes
+        });
+        let mut net = net();
+        let socket = net.socket("tcp", "ipv4");
+        let streams = net.connect(&socket, local(port)).unwrap().unwrap();
+        let (input, output) = pair(&streams);
+        assert_eq!(port_of(&net.tcp(&socket, "remote-address", &[]).unwrap().unwrap()), port);
+        assert_ne!(port_of(&net.tcp(&socket, "local-address", &[]).unwrap().unwrap()), 0);
+        assert_eq!(net.guest.ok("streams#input-stream.read", &[input.clone(), Val::from(1u64)]), list_of(b""));
+        assert_eq!(net.write(&output, b"over the loopback"), Ok(None));
+        for _ in 0..2 {
+            assert_eq!(net.tcp(&socket, "shutdown", &[Val::enumeration("send")]), Ok(None));
+        }
+        assert_eq!(net.guest.err("streams#output-stream.check-write", &[output]), "closed");
+        // The socket may go before its streams.
+        net.guest.drop(socket).unwrap();
+        assert_eq!(net.read(&input), Ok(Some(list_of(b"over the loopback"))));
+        assert_eq!(net.read(&input), Err(Some(Val::variant("closed", None))));
+        assert_eq!(server.join().unwrap(), b"over the loopback");
     });
-    let mut net = net();
-    let socket = net.socket("tcp", "ipv4");
-    let streams = net.connect(&socket, local(port)).unwrap().unwrap();
-    let (input, output) = pair(&streams);
-    assert_eq!(port_of(&net.tcp(&socket, "remote-address", &[]).unwrap().unwrap()), port);
-    assert_ne!(port_of(&net.tcp(&socket, "local-address", &[]).unwrap().unwrap()), 0);
-    assert_eq!(net.guest.ok("streams#input-stream.read", &[input.clone(), Val::from(1u64)]), list_of(b""));
-    assert_eq!(net.write(&output, b"over the loopback"), Ok(None));
-    for _ in 0..2 {
-        assert_eq!(net.tcp(&socket, "shutdown", &[Val::enumeration("send")]), Ok(None));
-    }
-    assert_eq!(net.guest.err("streams#output-stream.check-write", &[output]), "closed");
-    // The socket may go before its streams.
-    net.guest.drop(socket).unwrap();
-    assert_eq!(net.read(&input), Ok(Some(list_of(b"over the loopback"))));
-    assert_eq!(net.read(&input), Err(Some(Val::variant("closed", None))));
-    assert_eq!(server.join().unwrap(), b"over the loopback");
 }
 
 #[test]
 fn a_guest_accepts() {
-    for (family, address) in [("ipv4", local(0)), ("ipv6", ipv6([0, 0, 0, 0, 0, 0, 0, 1], 0))] {
-        if family == "ipv6" && TcpListener::bind("[::1]:0").is_err() {
-            // This machine has none.
-            continue;
+    each_way(|| {
+        for (family, address) in [("ipv4", local(0)), ("ipv6", ipv6([0, 0, 0, 0, 0, 0, 0, 1], 0))] {
+            if family == "ipv6" && TcpListener::bind("[::1]:0").is_err() {
+                // This machine has none.
+                continue;
+            }
+            let mut net = net();
+            let socket = net.socket("tcp", family);
+            assert_eq!(net.tcp(&socket, "set-listen-backlog-size", &[Val::from(0u64)]), error("invalid-argument"));
+            assert_eq!(net.tcp(&socket, "set-listen-backlog-size", &[Val::from(u64::MAX)]), Ok(None));
+            let port = port_of(&net.bind("tcp", &socket, address));
+            assert_eq!(net.tcp(&socket, "start-listen", &[]), Ok(None));
+            assert_eq!(net.tcp(&socket, "accept", &[]), error("invalid-state"));
+            assert_eq!(net.tcp(&socket, "finish-listen", &[]), Ok(None));
+            assert_eq!(net.guest.call("tcp#tcp-socket.is-listening", &[socket.clone()]), Val::from(true));
+            assert_eq!(net.guest.call("tcp#tcp-socket.address-family", &[socket.clone()]), Val::enumeration(family));
+            assert_eq!(net.tcp(&socket, "accept", &[]), error("would-block"));
+            let host = if family == "ipv4" { "127.0.0.1" } else { "::1" };
+            let mut client = TcpStream::connect((host, port)).unwrap();
+            net.wait(&socket, "tcp#tcp-socket");
+            let accepted = net.tcp(&socket, "accept", &[]).unwrap().unwrap();
+            let ValRef::Tuple([accepted, input, output]) = accepted.get() else { panic!("{accepted:?}") };
+            client.write_all(b"ping").unwrap();
+            assert_eq!(net.read(input), Ok(Some(list_of(b"ping"))));
+            assert_eq!(net.write(output, b"pong"), Ok(None));
+            assert_eq!(net.tcp(accepted, "shutdown", &[Val::enumeration("both")]), Ok(None));
+            assert_eq!(net.read(input), Err(Some(Val::variant("closed", None))));
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert_eq!(answer, "pong");
         }
-        let mut net = net();
-        let socket = net.socket("tcp", family);
-        assert_eq!(net.tcp(&socket, "set-listen-backlog-size", &[Val::from(0u64)]), error("invalid-argument"));
-        assert_eq!(net.tcp(&socket, "set-listen-backlog-size", &[Val::from(u64::MAX)]), Ok(None));
-        let port = port_of(&net.bind("tcp", &socket, address));
-        assert_eq!(net.tcp(&socket, "start-listen", &[]), Ok(None));
-        assert_eq!(net.tcp(&socket, "accept", &[]), error("invalid-state"));
-        assert_eq!(net.tcp(&socket, "finish-listen", &[]), Ok(None));
-        assert_eq!(net.guest.call("tcp#tcp-socket.is-listening", &[socket.clone()]), Val::from(true));
-        assert_eq!(net.guest.call("tcp#tcp-socket.address-family", &[socket.clone()]), Val::enumeration(family));
-        assert_eq!(net.tcp(&socket, "accept", &[]), error("would-block"));
-        let host = if family == "ipv4" { "127.0.0.1" } else { "::1" };
-        let mut client = TcpStream::connect((host, port)).unwrap();
-        net.wait(&socket, "tcp#tcp-socket");
-        let accepted = net.tcp(&socket, "accept", &[]).unwrap().unwrap();
-        let ValRef::Tuple([accepted, input, output]) = accepted.get() else { panic!("{accepted:?}") };
-        client.write_all(b"ping").unwrap();
-        assert_eq!(net.read(input), Ok(Some(list_of(b"ping"))));
-        assert_eq!(net.write(output, b"pong"), Ok(None));
-        assert_eq!(net.tcp(accepted, "shutdown", &[Val::enumeration("both")]), Ok(None));
-        assert_eq!(net.read(input), Err(Some(Val::variant("closed", None))));
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).unwrap();
-        assert_eq!(answer, "pong");
-    }
+    });
 }
 
 #[test]
@@ -319,78 +323,80 @@ fn datagram(data: &[u8], to: Option<Val>) -> Val {
 
 #[test]
 fn datagrams_are_sent_and_received() {
-    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let other = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
-    let mut net = net();
-    let socket = net.socket("udp", "ipv4");
-    assert_eq!(net.udp(&socket, "stream", &[Val::option(None)]), error("invalid-state"));
-    let own = port_of(&net.bind("udp", &socket, local(0)));
-    let own = SocketAddr::from((LOCALHOST, own));
-    let streams = net.udp(&socket, "stream", &[Val::option(None)]).unwrap().unwrap();
-    let (incoming, outgoing) = pair(&streams);
-    let send = "udp#outgoing-datagram-stream.send";
-    let check = "udp#outgoing-datagram-stream.check-send";
-    let receive = "udp#incoming-datagram-stream.receive";
-    assert!(matches!(net.on(&outgoing, check, &[]).unwrap().unwrap().get(), ValRef::U64(1..)));
-    let two = vec![datagram(b"one", Some(local(port(&peer)))), datagram(b"", Some(local(port(&other))))];
-    assert_eq!(net.on(&outgoing, send, &[Val::list(two)]), Ok(Some(Val::from(2u64))));
-    let mut buffer = [0; 10];
-    assert_eq!(peer.recv_from(&mut buffer).unwrap(), (3, own));
-    assert_eq!(other.recv_from(&mut buffer).unwrap(), (0, own));
-    for (to, code) in [
-        (None, "invalid-argument"),
-        (Some(local(0)), "invalid-argument"),
-        (Some(ipv4([0; 4], 80)), "invalid-argument"),
-        (Some(ipv6([0, 0, 0, 0, 0, 0, 0, 1], 80)), "invalid-argument"),
-    ] {
+    each_way(|| {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+        let mut net = net();
+        let socket = net.socket("udp", "ipv4");
+        assert_eq!(net.udp(&socket, "stream", &[Val::option(None)]), error("invalid-state"));
+        let own = port_of(&net.bind("udp", &socket, local(0)));
+        let own = SocketAddr::from((LOCALHOST, own));
+        let streams = net.udp(&socket, "stream", &[Val::option(None)]).unwrap().unwrap();
+        let (incoming, outgoing) = pair(&streams);
+        let send = "udp#outgoing-datagram-stream.send";
+        let check = "udp#outgoing-datagram-stream.check-send";
+        let receive = "udp#incoming-datagram-stream.receive";
+        assert!(matches!(net.on(&outgoing, check, &[]).unwrap().unwrap().get(), ValRef::U64(1..)));
+        let two = vec![datagram(b"one", Some(local(port(&peer)))), datagram(b"", Some(local(port(&other))))];
+        assert_eq!(net.on(&outgoing, send, &[Val::list(two)]), Ok(Some(Val::from(2u64))));
+        let mut buffer = [0; 10];
+        assert_eq!(peer.recv_from(&mut buffer).unwrap(), (3, own));
+        assert_eq!(other.recv_from(&mut buffer).unwrap(), (0, own));
+        for (to, code) in [
+            (None, "invalid-argument"),
+            (Some(local(0)), "invalid-argument"),
+            (Some(ipv4([0; 4], 80)), "invalid-argument"),
+            (Some(ipv6([0, 0, 0, 0, 0, 0, 0, 1], 80)), "invalid-argument"),
+        ] {
+            net.on(&outgoing, check, &[]).unwrap();
+            assert_eq!(net.on(&outgoing, send, &[Val::list(vec![datagram(b"x", to)])]), error(code));
+        }
         net.on(&outgoing, check, &[]).unwrap();
-        assert_eq!(net.on(&outgoing, send, &[Val::list(vec![datagram(b"x", to)])]), error(code));
-    }
-    net.on(&outgoing, check, &[]).unwrap();
-    let too_large = datagram(&vec![0; 65_536], Some(local(port(&peer))));
-    assert_eq!(net.on(&outgoing, send, &[Val::list(vec![too_large])]), error("datagram-too-large"));
+        let too_large = datagram(&vec![0; 65_536], Some(local(port(&peer))));
+        assert_eq!(net.on(&outgoing, send, &[Val::list(vec![too_large])]), error("datagram-too-large"));
 
-    let ten = Val::from(10u64);
-    assert_eq!(net.on(&incoming, receive, &[ten.clone()]), Ok(Some(Val::list(vec![]))));
-    peer.send_to(b"answer", own).unwrap();
-    net.wait(&incoming, "udp#incoming-datagram-stream");
-    assert_eq!(net.on(&incoming, receive, &[Val::from(0u64)]), Ok(Some(Val::list(vec![]))));
-    let from = |port| Val::record([("data", list_of(b"answer")), ("remote-address", local(port))]);
-    assert_eq!(net.on(&incoming, receive, &[ten.clone()]), Ok(Some(Val::list(vec![from(port(&peer))]))));
+        let ten = Val::from(10u64);
+        assert_eq!(net.on(&incoming, receive, &[ten.clone()]), Ok(Some(Val::list(vec![]))));
+        peer.send_to(b"answer", own).unwrap();
+        net.wait(&incoming, "udp#incoming-datagram-stream");
+        assert_eq!(net.on(&incoming, receive, &[Val::from(0u64)]), Ok(Some(Val::list(vec![]))));
+        let from = |port| Val::record([("data", list_of(b"answer")), ("remote-address", local(port))]);
+        assert_eq!(net.on(&incoming, receive, &[ten.clone()]), Ok(Some(Val::list(vec![from(port(&peer))]))));
 
-    // With one address only, from which alone there are datagrams then, also of those that had come before.
-    other.send_to(b"early", own).unwrap();
-    net.guest.drop(incoming).unwrap();
-    net.guest.drop(outgoing).unwrap();
-    assert_eq!(net.udp(&socket, "stream", &[Val::option(Some(local(0)))]), error("invalid-argument"));
-    let streams = net.udp(&socket, "stream", &[Val::option(Some(local(port(&peer))))]).unwrap().unwrap();
-    let (incoming, outgoing) = pair(&streams);
-    assert_eq!(port_of(&net.udp(&socket, "remote-address", &[]).unwrap().unwrap()), port(&peer));
-    other.send_to(b"late", own).unwrap();
-    peer.send_to(b"answer", own).unwrap();
-    net.wait(&incoming, "udp#incoming-datagram-stream");
-    assert_eq!(net.on(&incoming, receive, &[ten]), Ok(Some(Val::list(vec![from(port(&peer))]))));
-    net.wait(&outgoing, "udp#outgoing-datagram-stream");
-    net.on(&outgoing, check, &[]).unwrap();
-    let both = vec![datagram(b"a", None), datagram(b"b", Some(local(port(&other))))];
-    assert_eq!(net.on(&outgoing, send, &[Val::list(both)]), Ok(Some(Val::from(1u64))));
-    assert_eq!(peer.recv_from(&mut buffer).unwrap(), (1, own));
+        // With one address only, from which alone there are datagrams then, also of those that had come before.
+        other.send_to(b"early", own).unwrap();
+        net.guest.drop(incoming).unwrap();
+        net.guest.drop(outgoing).unwrap();
+        assert_eq!(net.udp(&socket, "stream", &[Val::option(Some(local(0)))]), error("invalid-argument"));
+        let streams = net.udp(&socket, "stream", &[Val::option(Some(local(port(&peer))))]).unwrap().unwrap();
+        let (incoming, outgoing) = pair(&streams);
+        assert_eq!(port_of(&net.udp(&socket, "remote-address", &[]).unwrap().unwrap()), port(&peer));
+        other.send_to(b"late", own).unwrap();
+        peer.send_to(b"answer", own).unwrap();
+        net.wait(&incoming, "udp#incoming-datagram-stream");
+        assert_eq!(net.on(&incoming, receive, &[ten]), Ok(Some(Val::list(vec![from(port(&peer))]))));
+        net.wait(&outgoing, "udp#outgoing-datagram-stream");
+        net.on(&outgoing, check, &[]).unwrap();
+        let both = vec![datagram(b"a", None), datagram(b"b", Some(local(port(&other))))];
+        assert_eq!(net.on(&outgoing, send, &[Val::list(both)]), Ok(Some(Val::from(1u64))));
+        assert_eq!(peer.recv_from(&mut buffer).unwrap(), (1, own));
 
-    // With any again, at the same address.
-    net.guest.drop(incoming).unwrap();
-    net.guest.drop(outgoing).unwrap();
-    let streams = net.udp(&socket, "stream", &[Val::option(None)]).unwrap().unwrap();
-    assert_eq!(port_of(&net.udp(&socket, "local-address", &[]).unwrap().unwrap()), own.port());
-    assert_eq!(net.udp(&socket, "remote-address", &[]), error("invalid-state"));
-    other.send_to(b"answer", own).unwrap();
-    let incoming = pair(&streams).0;
-    net.wait(&incoming, "udp#incoming-datagram-stream");
-    let received = net.on(&incoming, receive, &[Val::from(1u64)]);
-    assert_eq!(received, Ok(Some(Val::list(vec![from(port(&other))]))));
+        // With any again, at the same address.
+        net.guest.drop(incoming).unwrap();
+        net.guest.drop(outgoing).unwrap();
+        let streams = net.udp(&socket, "stream", &[Val::option(None)]).unwrap().unwrap();
+        assert_eq!(port_of(&net.udp(&socket, "local-address", &[]).unwrap().unwrap()), own.port());
+        assert_eq!(net.udp(&socket, "remote-address", &[]), error("invalid-state"));
+        other.send_to(b"answer", own).unwrap();
+        let incoming = pair(&streams).0;
+        net.wait(&incoming, "udp#incoming-datagram-stream");
+        let received = net.on(&incoming, receive, &[Val::from(1u64)]);
+        assert_eq!(received, Ok(Some(Val::list(vec![from(port(&other))]))));
 
-    let again = net.guest.try_call("udp#udp-socket.stream", &[socket, Val::option(None)]);
-    assert!(again.is_err(), "the streams are still there");
+        let again = net.guest.try_call("udp#udp-socket.stream", &[socket, Val::option(None)]);
+        assert!(again.is_err(), "the streams are still there");
+    });
 }
 
 #[test]
@@ -420,40 +426,42 @@ fn more_datagrams_than_permitted_end_the_guest() {
 
 #[test]
 fn names_are_looked_up() {
-    let mut net = net();
-    let mut find = |name: &str| -> Result<Vec<Val>, Answer> {
-        let network = net.network.clone();
-        let started = net.guest.result("ip-name-lookup#resolve-addresses", &[network, Val::from(name)]);
-        let stream = started.map_err(Err)?.unwrap();
-        net.wait(&stream, "ip-name-lookup#resolve-address-stream");
-        let mut addresses = Vec::new();
-        loop {
-            let next = net.on(&stream, "ip-name-lookup#resolve-address-stream.resolve-next-address", &[]);
-            match next.map_err(Err)?.unwrap().get() {
-                ValRef::Option(Some(address)) => addresses.push(address.clone()),
-                _ => return Ok(addresses),
+    each_way(|| {
+        let mut net = net();
+        let mut find = |name: &str| -> Result<Vec<Val>, Answer> {
+            let network = net.network.clone();
+            let started = net.guest.result("ip-name-lookup#resolve-addresses", &[network, Val::from(name)]);
+            let stream = started.map_err(Err)?.unwrap();
+            net.wait(&stream, "ip-name-lookup#resolve-address-stream");
+            let mut addresses = Vec::new();
+            loop {
+                let next = net.on(&stream, "ip-name-lookup#resolve-address-stream.resolve-next-address", &[]);
+                match next.map_err(Err)?.unwrap().get() {
+                    ValRef::Option(Some(address)) => addresses.push(address.clone()),
+                    _ => return Ok(addresses),
+                }
             }
+        };
+        let localhost = Val::variant("ipv4", Some(Val::tuple(LOCALHOST.map(Val::from).to_vec())));
+        for name in ["127.0.0.1", "::ffff:127.0.0.1", "[::ffff:7f00:1]"] {
+            assert_eq!(find(name), Ok(vec![localhost.clone()]));
         }
-    };
-    let localhost = Val::variant("ipv4", Some(Val::tuple(LOCALHOST.map(Val::from).to_vec())));
-    for name in ["127.0.0.1", "::ffff:127.0.0.1", "[::ffff:7f00:1]"] {
-        assert_eq!(find(name), Ok(vec![localhost.clone()]));
-    }
-    assert!(
-        find("localhost")
-            .unwrap()
-            .iter()
-            .any(|address| *address == localhost || matches!(address.get(), ValRef::Variant(b"ipv6", _)))
-    );
-    assert!(matches!(find("::1").unwrap()[0].get(), ValRef::Variant(b"ipv6", _)));
-    for name in ["", "a b", "\0", "ü.example", &"x".repeat(254)] {
-        assert_eq!(find(name), Err(error("invalid-argument")), "{name:?}");
-    }
-    let unknown = find("no-such-name.invalid");
-    assert!(
-        unknown == Err(error("name-unresolvable")) || unknown == Err(error("temporary-resolver-failure")),
-        "{unknown:?}"
-    );
+        assert!(
+            find("localhost")
+                .unwrap()
+                .iter()
+                .any(|address| *address == localhost || matches!(address.get(), ValRef::Variant(b"ipv6", _)))
+        );
+        assert!(matches!(find("::1").unwrap()[0].get(), ValRef::Variant(b"ipv6", _)));
+        for name in ["", "a b", "\0", "ü.example", &"x".repeat(254)] {
+            assert_eq!(find(name), Err(error("invalid-argument")), "{name:?}");
+        }
+        let unknown = find("no-such-name.invalid");
+        assert!(
+            unknown == Err(error("name-unresolvable")) || unknown == Err(error("temporary-resolver-failure")),
+            "{unknown:?}"
+        );
+    });
 }
 
 #[test]

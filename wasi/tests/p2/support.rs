@@ -1,10 +1,12 @@
 //! A guest for tests of 0.2: a component that imports every interface and exports each function again, through a core module, so that a
 //! test calls any of them as a guest does, with values of its own.
 
+use crate::in_task::in_task;
 use ampoule::{Engine, Error, Store};
 use ampoule_component::{Component, Instance, Linker, Val, ValRef};
 use ampoule_wasi::p2::add_to_linker;
 use ampoule_wasi::{WasiConfig, WasiCtx};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::OnceLock;
@@ -428,6 +430,20 @@ pub struct Guest {
     functions: Vec<(String, String)>,
 }
 
+thread_local! {
+    /// Whether guests of this thread are called in tasks, which can be suspended.
+    static IN_TASKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes claims about guests that are called in tasks, and about others.
+pub fn each_way(claims: impl Fn()) {
+    for in_tasks in [false, true] {
+        IN_TASKS.set(in_tasks);
+        claims();
+    }
+    IN_TASKS.set(false);
+}
+
 impl Guest {
     pub fn new(config: WasiConfig) -> Self {
         Self::in_engine(&Engine::default(), Some(config))
@@ -460,6 +476,15 @@ impl Guest {
         let func = self.instance.get_func(&mut self.store, &[&format!("f{index}")])?.expect("exported");
         let has_result = func.ty(&mut self.store)?.result().is_some();
         let mut results = [Val::default()];
+        if IN_TASKS.get() {
+            let args = args.to_vec();
+            return in_task(&mut self.store, move |store| {
+                func.call(store, &args, &mut results[..usize::from(has_result)])?;
+                let [result] = results;
+                Ok(result)
+            })
+            .0;
+        }
         func.call(&mut self.store, args, &mut results[..usize::from(has_result)])?;
         let [result] = results;
         Ok(result)
