@@ -52,7 +52,10 @@ pub use ampoule_core::vm::{VmVal, VmValRaw};
 // For what is built on the engine and has objects of its own: a fork must not leave their locks taken either.
 #[doc(hidden)]
 pub use ampoule_machine::os::sync;
+// And reads what a guest wrote, or is called below a deep one: it must not run out of stack either.
 pub use ampoule_machine::profiling::Profiler;
+#[doc(hidden)]
+pub use ampoule_machine::{fiber::with_stack, stack::left as stack_left};
 pub use engine::Engine;
 #[cfg(feature = "compiler")]
 pub use engine::cache::config::CacheConfig;

@@ -100,7 +100,7 @@ impl HandleTable {
             return Ok(index);
         }
         if self.entries.len() >= MAX_HANDLES {
-            return Err(Error::message("resource table has no free keys"));
+            return Err(Error::message("cannot allocate another handle: index overflow"));
         }
         self.entries.push(Entry::Taken(handle));
         Ok(self.entries.len() as u32)

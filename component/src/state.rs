@@ -103,6 +103,9 @@ pub(crate) const UNKNOWN: u32 = u32::MAX;
 /// Calls with handles that one store may have at a time: nested, or beside one another.
 const MAX_SCOPES: usize = 1 << 19;
 
+/// Handles that one call may borrow: a list may have the same one any number of times.
+const MAX_LENT: usize = 1 << 20;
+
 /// Component instances that one store may have.
 const MAX_INSTANCES: usize = 10_000;
 
@@ -312,7 +315,11 @@ impl ComponentState {
         let rep = handle.rep();
         if let Handle::Own { lent, .. } = handle {
             *lent += 1;
-            self.scopes[self.scope].lenders.push((owner, index));
+            let lenders = &mut self.scopes[self.scope].lenders;
+            lenders.push((owner, index));
+            if lenders.len() > MAX_LENT {
+                return Err(Error::message("too many handles are lent to one call"));
+            }
         }
         Ok(rep)
     }

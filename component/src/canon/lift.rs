@@ -1,5 +1,6 @@
 //! Values of a guest become the host's.
 
+use crate::canon::check_stack;
 use crate::canon::options::{Encoding, MAX_BYTES, Options};
 use crate::canon::strings;
 use crate::handle::ResourceAny;
@@ -84,6 +85,7 @@ impl<'a> Lift<'a> {
         values: &[VmValRaw],
         args: &mut Vec<Val>,
     ) -> Result<(), Error> {
+        check_stack(ty.extent)?;
         let mut flat = FlatIn::new(values);
         args.reserve(ty.params().len());
         if if is_async { ty.flat_async_params.is_some() } else { ty.flat_params.is_some() } {
@@ -113,6 +115,7 @@ impl<'a> Lift<'a> {
         values: &[VmValRaw],
         into: &mut Val,
     ) -> Result<(), Error> {
+        check_stack(result.extent())?;
         let mut flat = FlatIn::new(values);
         if is_flat {
             return self.flat(result, &mut flat, into);
@@ -180,7 +183,7 @@ impl<'a> Lift<'a> {
                 *into = Val::list(elements);
             }
             ValType::Record(record) => {
-                self.count(record.fields.len() * size_of::<FieldVal>())?;
+                self.count(record.fields.len() * size_of::<FieldVal>() + record.copied_names)?;
                 let mut fields = Vec::with_capacity(record.fields.len());
                 for (index, (field, &offset)) in record.fields.iter().zip(&record.offsets).enumerate() {
                     self.load(&field.ty, at + offset as usize, named(&mut fields, record.name(index)))?;
@@ -201,7 +204,7 @@ impl<'a> Lift<'a> {
                 *into =
                     self.case(ty, case, |lift, payload, into| lift.load(payload, at + shape.payload as usize, into))?;
             }
-            ValType::Enum(names) => *into = enumeration(names, self.discriminant(ty.layout().size, at))?,
+            ValType::Enum(names) => *into = self.enumeration(names, self.discriminant(ty.layout().size, at))?,
             ValType::Flags(flags) => {
                 let size = ty.layout().size as usize;
                 let bytes = &self.memory[at..at + size];
@@ -265,7 +268,7 @@ impl<'a> Lift<'a> {
                 flat.skip(joined);
                 *into = self.case(ty, case, |lift, payload, into| lift.flat(payload, &mut payload_values, into))?;
             }
-            ValType::Enum(names) => *into = enumeration(names, flat.next_u32())?,
+            ValType::Enum(names) => *into = self.enumeration(names, flat.next_u32())?,
             ValType::Flags(flags) => {
                 // No more words are passed like this than functions have parameters.
                 let mut words = [0; MAX_FLAT];
@@ -286,7 +289,11 @@ impl<'a> Lift<'a> {
         case: u32,
         lift: impl FnOnce(&mut Self, &ValType, &mut Val) -> Result<(), Error>,
     ) -> Result<Val, Error> {
-        self.count(size_of::<Val>())?;
+        let name_len = match ty {
+            ValType::Variant(variant) if (case as usize) < variant.cases.len() => variant.copied_name(case as usize),
+            _ => 0,
+        };
+        self.count(size_of::<Val>() + name_len)?;
         let payload = |ty: Option<&ValType>| {
             let Some(ty) = ty else { return Ok(None) };
             let mut payload = Box::<Val>::default();
@@ -304,6 +311,15 @@ impl<'a> Lift<'a> {
             }
             _ => return Err(out_of_range(case, 2)),
         })
+    }
+
+    fn enumeration(&mut self, names: &EnumType, case: u32) -> Result<Val, Error> {
+        let count = names.names.len();
+        if case as usize >= count {
+            return Err(out_of_range(case, count));
+        }
+        self.count(names.copied_name(case as usize))?;
+        Ok(Val::enumeration_of(names.name(case as usize)))
     }
 
     /// What is passed as a pointer and a length.
@@ -441,14 +457,6 @@ fn added(vals: &mut Vec<Val>) -> &mut Val {
 fn named(fields: &mut Vec<FieldVal>, name: Name) -> &mut Val {
     fields.push(FieldVal { name, val: Val::default() });
     &mut fields.last_mut().expect("just added").val
-}
-
-fn enumeration(names: &EnumType, case: u32) -> Result<Val, Error> {
-    let count = names.names.len();
-    if case as usize >= count {
-        return Err(out_of_range(case, count));
-    }
-    Ok(Val::enumeration_of(names.name(case as usize)))
 }
 
 fn character(code: u32) -> Result<char, Error> {

@@ -1,5 +1,6 @@
 //! Values of the host become a guest's.
 
+use crate::canon::check_stack;
 use crate::canon::lift::{cases_shape, no_value};
 use crate::canon::options::{MAX_BYTES, Options};
 use crate::canon::realloc::realloc;
@@ -55,6 +56,7 @@ impl<'a> Lower<'a> {
 
     /// The arguments of a function of the guest.
     pub(crate) fn params(&mut self, ty: &FuncType, vals: &[Val], values: &mut [VmValRaw]) -> Result<(), Error> {
+        check_stack(ty.extent)?;
         let mut out = FlatOut::new(values);
         let params = ty.params().iter().zip(vals);
         if ty.flat_params.is_some() {
@@ -73,11 +75,13 @@ impl<'a> Lower<'a> {
 
     /// The result of a function that the guest has called, in core values.
     pub(crate) fn flat_result(&mut self, result: &ValType, val: &Val, values: &mut [VmValRaw]) -> Result<(), Error> {
+        check_stack(result.extent())?;
         self.flat(result, val, &mut FlatOut::new(values))
     }
 
     /// The same where the guest has said that it goes.
     pub(crate) fn result_at(&mut self, result: &ValType, val: &Val, address: u32) -> Result<(), Error> {
+        check_stack(result.extent())?;
         let layout = result.layout();
         if !address.is_multiple_of(layout.align) {
             return Err(Error::message("pointer not aligned"));

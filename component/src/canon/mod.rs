@@ -10,3 +10,21 @@ pub(crate) mod realloc;
 mod spill;
 pub(crate) mod strings;
 pub(crate) mod transfer;
+
+use crate::types::val::Extent;
+use ampoule::{Error, TrapCode};
+
+/// Values that are nested no deeper than this pass on what stack there is below every guest.
+const SHALLOW: u32 = 8;
+
+/// What each level takes of the stack where values are lifted, lowered, transferred and dropped.
+const STACK_PER_LEVEL: usize = if cfg!(debug_assertions) { 6 << 10 } else { 1536 };
+
+/// Checks that values can be walked on what is left of the stack: a guest has chosen how deep they are nested, and how deep it calls from.
+#[inline]
+fn check_stack(extent: Extent) -> Result<(), Error> {
+    if extent.depth <= SHALLOW || ampoule::stack_left() >= extent.depth as usize * STACK_PER_LEVEL {
+        return Ok(());
+    }
+    Err(Error::trap(TrapCode::StackOverflow))
+}

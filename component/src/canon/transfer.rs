@@ -3,6 +3,7 @@
 //! Both functions have the same type, but for resources, which each component knows by slots of its own. What is wrong is told by trap
 //! codes: a component has made the mistake, and another one has met it.
 
+use crate::canon::check_stack;
 use crate::canon::lift::{cases_shape, no_value};
 use crate::canon::options::{Encoding, MAX_BYTES, Options};
 use crate::canon::realloc::realloc;
@@ -63,6 +64,7 @@ impl<'a> Transfer<'a> {
         given: &[VmValRaw],
         taken: &mut [VmValRaw],
     ) -> Result<(), Error> {
+        check_stack(as_given.extent)?;
         let (mut given, mut taken) = (Reader(given.iter()), Writer(taken.iter_mut()));
         let params = as_given.params().iter().zip(as_taken.params()).map(|((_, given), (_, taken))| (given, taken));
         if as_given.flat_params.is_some() {
@@ -85,6 +87,7 @@ impl<'a> Transfer<'a> {
         given: &[VmValRaw],
         taken: &mut [VmValRaw],
     ) -> Result<(), Error> {
+        check_stack(as_given.extent)?;
         if as_given.flat_async_params.is_some() || as_given.flat_params.is_none() {
             return self.params((as_given, as_taken), given, taken);
         }
@@ -108,6 +111,7 @@ impl<'a> Transfer<'a> {
         address: u32,
         taken: Option<&mut [VmValRaw]>,
     ) -> Result<(), Error> {
+        check_stack(types.0.extent())?;
         match taken {
             Some(taken) => self.result(types, true, given, address, taken),
             None if !given_flat => self.result(types, false, given, address, &mut []),
@@ -134,6 +138,7 @@ impl<'a> Transfer<'a> {
         address: u32,
         taken: &mut [VmValRaw],
     ) -> Result<(), Error> {
+        check_stack(as_given.extent())?;
         let mut given = Reader(given.iter());
         if is_flat {
             return self.flat((as_given, as_taken), &mut given, &mut Writer(taken.iter_mut()));
@@ -399,7 +404,9 @@ impl<'a> Transfer<'a> {
         let trap = |broken| match broken {
             Broken::Misaligned => Error::trap(TrapCode::UnalignedPointer),
             Broken::OutOfBounds => Error::trap(TrapCode::StringOutOfBounds),
-            broken => Error::from(broken),
+            // Without the place, which is nothing to the component that was to get the string.
+            Broken::Encoding(_) if self.from.encoding == Encoding::Utf8 => Error::message("invalid utf8 encoding"),
+            Broken::Encoding(_) => Error::message("invalid utf16 encoding"),
         };
         let text = strings::load(self.source(), self.from.encoding, at, len).map_err(trap)?;
         let stored = Stored::of(&text, self.to.encoding)?;

@@ -38,6 +38,13 @@ pub(crate) fn decode(
     bytes: &[u8],
     make_module: &mut MakeModule<'_>,
 ) -> Result<Arc<Definition>, Error> {
+    ampoule::with_stack(STACK, || decode_here(engine, bytes, make_module))
+}
+
+/// What reading a component takes of the stack at most: types, instances and components are nested in each other.
+const STACK: usize = 1 << 20;
+
+fn decode_here(engine: &Engine, bytes: &[u8], make_module: &mut MakeModule<'_>) -> Result<Arc<Definition>, Error> {
     let features = engine.config().features.for_component_validator();
     let mut decoder = Decoder {
         engine,

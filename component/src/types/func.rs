@@ -1,7 +1,7 @@
 //! The types of functions, with how their values are passed.
 
 use crate::types::layout::{CoreType, Flat, Layout, MAX_FLAT, MAX_FLAT_ASYNC, MAX_FLAT_RESULTS};
-use crate::types::val::{ResourceType, ValType};
+use crate::types::val::{Extent, ResourceType, ValType};
 
 /// The type of a function. Equality is that of the parameters' names and types and of the result.
 #[derive(Clone, Debug)]
@@ -22,12 +22,15 @@ pub struct FuncType {
     pub(crate) param_offsets: Box<[u32]>,
     /// Whether there are handles among the parameters, or in the result.
     pub(crate) has_handles: bool,
+    /// Of the parameters and the result together.
+    pub(crate) extent: Extent,
 }
 
 impl FuncType {
     pub(crate) fn new(params: Box<[(Box<str>, ValType)]>, result: Option<ValType>, is_async: bool) -> Self {
         let types = || params.iter().map(|(_, ty)| ty);
         let (params_layout, param_offsets) = Layout::fields(types().map(ValType::layout));
+        let extent = Extent::around(types().chain(&result));
         Self {
             flat_params: Flat::of(types(), MAX_FLAT),
             flat_result: Flat::of(&result, MAX_FLAT_RESULTS),
@@ -35,7 +38,8 @@ impl FuncType {
             flat_returned: Flat::of(&result, MAX_FLAT),
             params_layout,
             param_offsets,
-            has_handles: types().chain(&result).any(ValType::has_handles),
+            has_handles: extent.has_handles,
+            extent,
             params,
             result,
             is_async,

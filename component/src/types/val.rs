@@ -73,7 +73,7 @@ macro_rules! composite {
 
 composite!(
     /// `list<T>`.
-    ListType { element: ValType }
+    ListType { element: ValType, extent: Extent }
 );
 composite!(
     /// `list<T, N>`: so many elements, which lie where the list is.
@@ -81,15 +81,17 @@ composite!(
 );
 composite!(
     /// `record`.
-    RecordType { fields: Box<[Field]>, names: Names, offsets: Box<[u32]>, layout: Layout }
+    RecordType {
+        fields: Box<[Field]>, names: Names, copied_names: usize, offsets: Box<[u32]>, layout: Layout, extent: Extent,
+    }
 );
 composite!(
     /// `tuple`.
-    TupleType { types: Box<[ValType]>, offsets: Box<[u32]>, layout: Layout }
+    TupleType { types: Box<[ValType]>, offsets: Box<[u32]>, layout: Layout, extent: Extent }
 );
 composite!(
     /// `variant`.
-    VariantType { cases: Box<[Case]>, names: Names, shape: CasesShape }
+    VariantType { cases: Box<[Case]>, names: Names, shape: CasesShape, extent: Extent }
 );
 composite!(
     /// `enum`.
@@ -97,11 +99,11 @@ composite!(
 );
 composite!(
     /// `option<T>`.
-    OptionType { some: ValType, shape: CasesShape }
+    OptionType { some: ValType, shape: CasesShape, extent: Extent }
 );
 composite!(
     /// `result<T, E>`, each of which may be absent.
-    ResultType { ok: Option<ValType>, err: Option<ValType>, shape: CasesShape }
+    ResultType { ok: Option<ValType>, err: Option<ValType>, shape: CasesShape, extent: Extent }
 );
 composite!(
     /// `flags`.
@@ -109,7 +111,7 @@ composite!(
 );
 composite!(
     /// `map<K, V>`: in memory a list of pairs.
-    MapType { key: ValType, value: ValType, offsets: [u32; 2], layout: Layout }
+    MapType { key: ValType, value: ValType, offsets: [u32; 2], layout: Layout, extent: Extent }
 );
 
 /// A field of a record.
@@ -142,6 +144,26 @@ pub(crate) struct CasesShape {
     pub(crate) joined: Option<Box<[CoreType]>>,
 }
 
+/// What is known of all the parts of a type. Parts are shared, so that a look at each would be one at many more than there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extent {
+    /// How deep types are nested in it.
+    pub(crate) depth: u32,
+    /// Whether values are handles or have handles in them.
+    pub(crate) has_handles: bool,
+}
+
+impl Extent {
+    /// Of a type with these parts.
+    pub(crate) fn around<'a>(parts: impl IntoIterator<Item = &'a ValType>) -> Extent {
+        let all = parts.into_iter().map(ValType::extent).fold(Extent::default(), |all, part| Extent {
+            depth: all.depth.max(part.depth),
+            has_handles: all.has_handles || part.has_handles,
+        });
+        Extent { depth: all.depth + 1, ..all }
+    }
+}
+
 impl CasesShape {
     fn new<'a>(count: usize, payloads: impl Iterator<Item = &'a ValType> + Clone) -> Self {
         let (layout, discriminant, payload) = Layout::cases(count, payloads.clone().map(ValType::layout));
@@ -151,7 +173,8 @@ impl CasesShape {
 
 impl ListType {
     pub(crate) fn new(element: ValType) -> Self {
-        Self { element }
+        let extent = Extent::around([&element]);
+        Self { element, extent }
     }
 
     /// The type of the elements.
@@ -189,7 +212,9 @@ impl RecordType {
     pub(crate) fn new(fields: Box<[Field]>) -> Self {
         let (layout, offsets) = Layout::fields(fields.iter().map(|field| field.ty.layout()));
         let names = Names::of(fields.iter().map(|field| &*field.name));
-        Self { fields, names, offsets, layout }
+        let copied_names = fields.iter().enumerate().map(|(index, field)| names.copied(index, &field.name)).sum();
+        let extent = Extent::around(fields.iter().map(|field| &field.ty));
+        Self { fields, names, copied_names, offsets, layout, extent }
     }
 
     /// The name of a field, for a value.
@@ -207,7 +232,8 @@ impl RecordType {
 impl TupleType {
     pub(crate) fn new(types: Box<[ValType]>) -> Self {
         let (layout, offsets) = Layout::fields(types.iter().map(ValType::layout));
-        Self { types, offsets, layout }
+        let extent = Extent::around(&types);
+        Self { types, offsets, layout, extent }
     }
 
     /// The types of the elements.
@@ -218,14 +244,20 @@ impl TupleType {
 
 impl VariantType {
     pub(crate) fn new(cases: Box<[Case]>) -> Self {
-        let shape = CasesShape::new(cases.len(), cases.iter().filter_map(|case| case.ty.as_ref()));
+        let payloads = cases.iter().filter_map(|case| case.ty.as_ref());
+        let (shape, extent) = (CasesShape::new(cases.len(), payloads.clone()), Extent::around(payloads));
         let names = Names::of(cases.iter().map(|case| &*case.name));
-        Self { cases, names, shape }
+        Self { cases, names, shape, extent }
     }
 
     /// The name of a case, for a value.
     pub(crate) fn name(&self, index: usize) -> Name {
         self.names.get(index, &self.cases[index].name)
+    }
+
+    /// What a value's copy of the name of a case takes.
+    pub(crate) fn copied_name(&self, index: usize) -> usize {
+        self.names.copied(index, &self.cases[index].name)
     }
 
     /// The case of this name.
@@ -250,6 +282,11 @@ impl EnumType {
         self.shared.get(index, &self.names[index])
     }
 
+    /// What a value's copy of a name takes.
+    pub(crate) fn copied_name(&self, index: usize) -> usize {
+        self.shared.copied(index, &self.names[index])
+    }
+
     /// The place of a name.
     pub(crate) fn position(&self, name: &[u8]) -> Option<usize> {
         self.shared.position(self.names.iter().map(|name| &**name), name)
@@ -263,8 +300,8 @@ impl EnumType {
 
 impl OptionType {
     pub(crate) fn new(some: ValType) -> Self {
-        let shape = CasesShape::new(2, std::iter::once(&some));
-        Self { some, shape }
+        let (shape, extent) = (CasesShape::new(2, std::iter::once(&some)), Extent::around([&some]));
+        Self { some, shape, extent }
     }
 
     /// The type of the value, where there is one.
@@ -275,8 +312,9 @@ impl OptionType {
 
 impl ResultType {
     pub(crate) fn new(ok: Option<ValType>, err: Option<ValType>) -> Self {
-        let shape = CasesShape::new(2, ok.iter().chain(&err));
-        Self { ok, err, shape }
+        let payloads = ok.iter().chain(&err);
+        let (shape, extent) = (CasesShape::new(2, payloads.clone()), Extent::around(payloads));
+        Self { ok, err, shape, extent }
     }
 
     /// The type of success, where it has a value.
@@ -328,7 +366,8 @@ impl FlagsType {
 impl MapType {
     pub(crate) fn new(key: ValType, value: ValType) -> Self {
         let (layout, offsets) = Layout::fields([&key, &value].map(ValType::layout).into_iter());
-        Self { offsets: [offsets[0], offsets[1]], key, value, layout }
+        let extent = Extent::around([&key, &value]);
+        Self { offsets: [offsets[0], offsets[1]], key, value, layout, extent }
     }
 
     /// The type of the keys.
@@ -355,6 +394,11 @@ impl Names {
     #[inline]
     pub(crate) fn get(&self, index: usize, name: &str) -> Name {
         self.0[index].map_or_else(|| name.into(), SharedName::name)
+    }
+
+    /// The bytes that a value's copy of the name at this place takes, which is `name`; none where it is shared.
+    pub(crate) fn copied(&self, index: usize, name: &str) -> usize {
+        if self.0[index].is_some() { 0 } else { name.len() }
     }
 
     /// Whether the name at this place, which is `name`, is the one that is given.
@@ -476,6 +520,9 @@ impl ValType {
 
     /// The same type with its resources put in place of those of a scope.
     pub(crate) fn with_resources(&self, put: &dyn Fn(ResourceType) -> ResourceType) -> ValType {
+        if !self.extent().has_handles {
+            return self.clone();
+        }
         let again = |ty: &ValType| ty.with_resources(put);
         let maybe = |ty: &Option<ValType>| ty.as_ref().map(again);
         match self {
@@ -505,20 +552,21 @@ impl ValType {
         }
     }
 
-    /// Whether values are handles or have handles in them.
-    pub(crate) fn has_handles(&self) -> bool {
-        let maybe = |ty: &Option<ValType>| ty.as_ref().is_some_and(ValType::has_handles);
+    /// How deep it is, and whether it has handles.
+    pub(crate) fn extent(&self) -> Extent {
         match self {
-            ValType::Own(_) | ValType::Borrow(_) | ValType::Future(_) | ValType::Stream(_) => true,
-            ValType::List(list) => list.element.has_handles(),
-            ValType::FixedLengthList(list) => list.element().has_handles(),
-            ValType::Record(record) => record.fields.iter().any(|field| field.ty.has_handles()),
-            ValType::Tuple(tuple) => tuple.types.iter().any(ValType::has_handles),
-            ValType::Variant(variant) => variant.cases.iter().any(|case| maybe(&case.ty)),
-            ValType::Option(option) => option.some.has_handles(),
-            ValType::Result(result) => maybe(&result.ok) || maybe(&result.err),
-            ValType::Map(map) => map.key.has_handles() || map.value.has_handles(),
-            _ => false,
+            ValType::List(list) => list.extent,
+            ValType::FixedLengthList(list) => list.list.extent,
+            ValType::Record(record) => record.extent,
+            ValType::Tuple(tuple) => tuple.extent,
+            ValType::Variant(variant) => variant.extent,
+            ValType::Option(option) => option.extent,
+            ValType::Result(result) => result.extent,
+            ValType::Map(map) => map.extent,
+            ValType::Own(_) | ValType::Borrow(_) => Extent { depth: 1, has_handles: true },
+            // A chain: each has one part at most.
+            ValType::Future(ty) | ValType::Stream(ty) => Extent { has_handles: true, ..Extent::around(&**ty) },
+            _ => Extent { depth: 1, has_handles: false },
         }
     }
 }
