@@ -16,10 +16,10 @@ use ampoule::func::adapter::Guards;
 /// `slow_path` is of this store, calls what is the last in its list of lowered functions, and has the core type of that.
 pub(crate) unsafe fn adapt(store: &mut Store, slow_path: ampoule::Func) -> ampoule::Func {
     let state = ComponentState::of(store);
-    let lowered: *mut Lowered = &mut **state.lowered.last_mut().expect("just added");
+    let lowered: *mut Lowered = state.lowered.last_mut().expect("just added");
     // SAFETY: lowered functions stay where they are, and nobody else looks at this one yet.
     let lowered = unsafe { &mut *lowered };
-    let FuncData::Lifted { core, ty, options } = &*state.funcs[lowered.func as usize] else { return slow_path };
+    let FuncData::Lifted { core, ty, options } = &state.funcs[lowered.func as usize] else { return slow_path };
     // What may wait has to be known as a task while it runs.
     let is_concurrent = state.instances[options.instance as usize].definition.is_concurrent;
     if is_concurrent

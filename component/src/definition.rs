@@ -5,6 +5,7 @@
 
 use crate::builtin::Builtin;
 use crate::canon::options::{Encoding, StaticOptions};
+use crate::core_items::{AliasPlace, ImportPlaces};
 use crate::names::{IndexMap, IndexSet};
 use crate::types::{ComponentType, FuncType, ItemType};
 use ampoule::Module;
@@ -73,7 +74,7 @@ pub(crate) enum Step {
     /// A module or component of an outer scope: so-and-so of what was captured.
     Captured(u32),
     /// An instance of a core module; its arguments are core instances.
-    CoreInstance { module: u32, args: IndexMap<Box<str>, u32> },
+    CoreInstance { module: u32, args: IndexMap<Box<str>, u32>, places: ImportPlaces },
     /// A core instance made of items.
     CoreExports(IndexMap<Box<str>, (CoreSort, u32)>),
     /// An instance of a component.
@@ -83,7 +84,7 @@ pub(crate) enum Step {
     /// An item of an instance.
     Alias { instance: u32, name: Box<str> },
     /// An item of a core instance.
-    CoreAlias { instance: u32, name: Box<str>, sort: CoreSort },
+    CoreAlias { instance: u32, name: Box<str>, sort: CoreSort, place: AliasPlace },
     /// A resource type of this component's own; its destructor is a core function.
     Resource { slot: u32, dtor: Option<u32> },
     /// A component function made of a core function.

@@ -49,7 +49,7 @@ impl Func {
             return Err(Error::message("object used with the wrong store"));
         }
         let found = ComponentState::of(store).funcs.get(self.index as usize);
-        found.map(|data| &**data).ok_or_else(|| Error::message("object used with the wrong store"))
+        found.ok_or_else(|| Error::message("object used with the wrong store"))
     }
 
     /// Calls the function. `results` is as long as the function has results, one or none, and stays as it is on error.
@@ -212,7 +212,7 @@ impl Lowered {
     fn call(&self, store: &mut Store, values: &mut [VmValRaw]) -> Result<(), Error> {
         let state = ComponentState::of(store);
         check_may_leave(state, self.options.instance)?;
-        let data: *const FuncData = &*state.funcs[self.func as usize];
+        let data: *const FuncData = &state.funcs[self.func as usize];
         let is_task = state.concurrency.current != NONE;
         // SAFETY: functions stay where they are as long as their store.
         let data = unsafe { &*data };

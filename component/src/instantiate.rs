@@ -5,7 +5,8 @@ use crate::builtin::Builtin;
 use crate::canon::options::{Options, StaticOptions};
 use crate::component::Component;
 use crate::concurrency;
-use crate::definition::{Bindings, Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
+use crate::core_items::{CoreInstance, CoreItems, ImportPlaces};
+use crate::definition::{Bindings, Capture, CoreStep, Definition, ItemRef, Step};
 use crate::handle::Dtor;
 use crate::instance::Instance;
 use crate::items::{ComponentItem, InstanceItems, Item, Names};
@@ -42,22 +43,12 @@ struct Scope<'d> {
     /// Its place in the store.
     instance: u32,
     captured: &'d [Item],
-    core_instances: Vec<CoreInstance<'d>>,
-    core_funcs: Vec<Extern>,
-    tables: Vec<Extern>,
-    memories: Vec<Extern>,
-    globals: Vec<Extern>,
-    tags: Vec<Extern>,
+    core: CoreItems<'d>,
     funcs: Vec<u32>,
     instances: Vec<Arc<InstanceItems>>,
     components: Vec<Arc<ComponentItem>>,
     modules: Vec<Module>,
     exports: Vec<Item>,
-}
-
-enum CoreInstance<'d> {
-    Of(ampoule::Instance),
-    Items(&'d IndexMap<Box<str>, (CoreSort, u32)>),
 }
 
 /// Takes the steps of a definition, and gives the place of the instance.
@@ -87,12 +78,7 @@ impl<'d> Scope<'d> {
         Self {
             instance,
             captured,
-            core_instances: Vec::new(),
-            core_funcs: Vec::new(),
-            tables: Vec::new(),
-            memories: Vec::new(),
-            globals: Vec::new(),
-            tags: Vec::new(),
+            core: CoreItems::default(),
             funcs: Vec::new(),
             instances: Vec::new(),
             components: Vec::new(),
@@ -120,8 +106,8 @@ impl<'d> Scope<'d> {
                 self.components.push(Arc::new(ComponentItem { definition: definition.clone(), captured }));
             }
             Step::Captured(index) => self.push(self.captured[*index as usize].clone()),
-            Step::CoreInstance { module, args } => self.core_instance(store, *module, args)?,
-            Step::CoreExports(items) => self.core_instances.push(CoreInstance::Items(items)),
+            Step::CoreInstance { module, args, places } => self.core_instance(store, *module, args, places)?,
+            Step::CoreExports(items) => self.core.instances.push(CoreInstance::Items(items)),
             Step::Instance { component, args, bindings } => {
                 let instance = self.nested(store, *component, args, depth)?;
                 self.bind(store, bindings, &instance)?;
@@ -135,12 +121,12 @@ impl<'d> Scope<'d> {
                 let item = self.instances[*instance as usize].get(name).cloned();
                 self.push(item.ok_or_else(|| missing("instance", name))?);
             }
-            Step::CoreAlias { instance, name, sort } => {
-                let item = self.core_item(store, *instance, name).ok_or_else(|| missing("core instance", name))?;
-                self.core_space(*sort).push(item);
+            Step::CoreAlias { instance, name, sort, place } => {
+                let item = self.core.alias(store, *instance, name, place)?;
+                self.core.space(*sort).push(item);
             }
             Step::Resource { slot, dtor } => {
-                let func = dtor.map(|index| self.core_func(index));
+                let func = dtor.map(|index| self.core.func(index));
                 let dtor = Dtor::Guest { func, instance: self.instance };
                 let store_id = store.id();
                 let state = ComponentState::of(store);
@@ -148,12 +134,12 @@ impl<'d> Scope<'d> {
                 state.instance(self.instance).resources[*slot as usize] = resource;
             }
             Step::Lift { core, ty, options } => {
-                let (core, options) = (self.core_func(*core), self.options(options)?);
+                let (core, options) = (self.core.func(*core), self.options(options)?);
                 self.add_func(store, FuncData::Lifted { core, ty: ty.clone(), options });
             }
             Step::Core(core, host) => {
                 let func = self.core(store, core, host)?;
-                self.core_funcs.push(Extern::Func(func));
+                self.core.funcs.push(Extern::Func(func));
             }
             Step::Again(item) => {
                 let item = self.item(store, item)?;
@@ -234,18 +220,21 @@ impl<'d> Scope<'d> {
         Ok(Item::Instance(exports.expect("just made")))
     }
 
-    fn core_instance(&mut self, store: &mut Store, module: u32, args: &IndexMap<Box<str>, u32>) -> Result<(), Error> {
+    fn core_instance(
+        &mut self,
+        store: &mut Store,
+        module: u32,
+        args: &IndexMap<Box<str>, u32>,
+        places: &ImportPlaces,
+    ) -> Result<(), Error> {
         let module = self.modules[module as usize].clone();
-        let imports = module.description().imports.iter().map(|import| {
-            let instance =
-                args.get(&*import.module).ok_or_else(|| missing("instantiation argument", &import.module))?;
-            self.core_item(store, *instance, &import.name).ok_or_else(|| missing("core instance", &import.name))
-        });
-        let imports = imports.collect::<Result<Vec<_>, _>>()?;
+        let imports = self.core.imports(store, &module, args, places)?;
         let mut made = None;
         let has_start = module.description().start.is_some();
         let mut make = |store: &mut Store| {
-            made = Some(ampoule::Instance::new(store, &module, &imports)?);
+            // SAFETY: the validator has compared the types of core imports, and the linker has compared imported modules with theirs. All
+            // is of this store, and of its engine.
+            made = Some(unsafe { ampoule::Instance::new_unchecked(store, &module, &imports) }?);
             Ok(())
         };
         let ran = if has_start && ComponentState::of(store).is_concurrent {
@@ -259,46 +248,12 @@ impl<'d> Scope<'d> {
             let ran = error.is_trap() || error.exit_status().is_some();
             ComponentState::of(store).poisoned |= ran;
         })?;
-        self.core_instances.push(CoreInstance::Of(made));
+        self.core.instances.push(CoreInstance::Of(made));
         Ok(())
     }
 
-    fn core_item(&self, store: &Store, instance: u32, name: &str) -> Option<Extern> {
-        match &self.core_instances[instance as usize] {
-            CoreInstance::Of(instance) => instance.get_export(store, name),
-            CoreInstance::Items(items) => {
-                let &(sort, index) = items.get(name)?;
-                let space = match sort {
-                    CoreSort::Func => &self.core_funcs,
-                    CoreSort::Table => &self.tables,
-                    CoreSort::Memory => &self.memories,
-                    CoreSort::Global => &self.globals,
-                    CoreSort::Tag => &self.tags,
-                };
-                space.get(index as usize).cloned()
-            }
-        }
-    }
-
-    fn core_space(&mut self, sort: CoreSort) -> &mut Vec<Extern> {
-        match sort {
-            CoreSort::Func => &mut self.core_funcs,
-            CoreSort::Table => &mut self.tables,
-            CoreSort::Memory => &mut self.memories,
-            CoreSort::Global => &mut self.globals,
-            CoreSort::Tag => &mut self.tags,
-        }
-    }
-
-    fn core_func(&self, index: u32) -> ampoule::Func {
-        match self.core_funcs[index as usize] {
-            Extern::Func(func) => func,
-            _ => unreachable!("the space of core functions has functions"),
-        }
-    }
-
     fn options(&self, options: &StaticOptions) -> Result<Options, Error> {
-        let memory = options.memory.map(|index| match &self.memories[index as usize] {
+        let memory = options.memory.map(|index| match &self.core.memories[index as usize] {
             Extern::Memory(memory) => Ok(*memory),
             _ => Err(Error::message("the memory of a component function is not to be shared")),
         });
@@ -306,16 +261,16 @@ impl<'d> Scope<'d> {
             instance: self.instance,
             encoding: options.encoding,
             memory: memory.transpose()?,
-            realloc: options.realloc.map(|index| self.core_func(index)),
-            post_return: options.post_return.map(|index| self.core_func(index)),
+            realloc: options.realloc.map(|index| self.core.func(index)),
+            post_return: options.post_return.map(|index| self.core.func(index)),
             is_async: options.is_async,
-            callback: options.callback.map(|index| self.core_func(index)),
+            callback: options.callback.map(|index| self.core.func(index)),
         })
     }
 
     fn add_func(&mut self, store: &mut Store, data: FuncData) {
         let funcs = &mut ComponentState::of(store).funcs;
-        funcs.push(Box::new(data));
+        funcs.push(data);
         self.funcs.push(funcs.len() as u32 - 1);
     }
 
@@ -324,20 +279,19 @@ impl<'d> Scope<'d> {
         let builtin = |store: &mut Store, slot: u32, does| {
             let state = ComponentState::of(store);
             let resource = state.resource_at(self.instance, slot)?;
-            state.builtins.push(Box::new(HandleBuiltin { instance: self.instance, resource, does }));
-            Ok::<_, Error>((&raw const **state.builtins.last().expect("just added")).cast())
+            let builtin = state.builtins.push(HandleBuiltin { instance: self.instance, resource, does });
+            Ok::<_, Error>((&raw const *builtin).cast())
         };
         let env: *const std::ffi::c_void = match core {
             CoreStep::Lower { func, ty, options } => {
                 let func = self.funcs[*func as usize];
                 let state = ComponentState::of(store);
-                let is_kin = match &*state.funcs[func as usize] {
+                let is_kin = match &state.funcs[func as usize] {
                     callee @ FuncData::Lifted { .. } => state.are_kin(self.instance, callee.instance()),
                     FuncData::Host { .. } => false,
                 };
                 let lowered = Lowered { ty: ty.clone(), options: self.options(options)?, func, is_kin, adapter: None };
-                state.lowered.push(Box::new(lowered));
-                (&raw const **state.lowered.last().expect("just added")).cast()
+                (&raw const *state.lowered.push(lowered)).cast()
             }
             CoreStep::Builtin(builtin) => {
                 let options = match builtin {
@@ -348,7 +302,7 @@ impl<'d> Scope<'d> {
                     _ => StaticOptions::default(),
                 };
                 let table = match builtin {
-                    Builtin::ThreadNewIndirect { table } => match &self.tables[*table as usize] {
+                    Builtin::ThreadNewIndirect { table } => match &self.core.tables[*table as usize] {
                         Extern::Table(table) => Some(*table),
                         _ => unreachable!("the space of tables has tables"),
                     },

@@ -370,7 +370,7 @@ impl Found {
             Found::Func(host, ty) => {
                 let data = FuncData::Host { instance, ty: ty.clone(), public: OnceLock::new(), host: host.clone() };
                 let funcs = &mut ComponentState::of(store).funcs;
-                funcs.push(Box::new(data));
+                funcs.push(data);
                 Item::Func(funcs.len() as u32 - 1)
             }
             Found::Instance(items, ty) => {

@@ -9,6 +9,7 @@ use crate::items::InstanceItems;
 use crate::records::{BuiltinData, FuncData, HandleBuiltin, Lowered};
 use crate::types::ResourceType;
 use crate::val::Val;
+use ampoule::store::stable_list::StableList;
 use ampoule::{Error, Store, TrapCode};
 use std::sync::Arc;
 
@@ -18,12 +19,12 @@ pub(crate) struct ComponentState {
     /// Component instances, by the order in which they were made. Their places don't change.
     pub(crate) instances: Vec<Box<InstanceData>>,
     /// Functions that components export and import. Their places don't change.
-    pub(crate) funcs: Vec<Box<FuncData>>,
+    pub(crate) funcs: StableList<FuncData>,
     /// Resource types that handles are of.
     pub(crate) resources: Vec<Resource>,
     /// What core functions that components make are called with. Their places don't change.
-    pub(crate) lowered: Vec<Box<Lowered>>,
-    pub(crate) builtins: Vec<Box<HandleBuiltin>>,
+    pub(crate) lowered: StableList<Lowered>,
+    pub(crate) builtins: StableList<HandleBuiltin>,
     pub(crate) task_builtins: Vec<Box<BuiltinData>>,
     /// The host's handles.
     pub(crate) host: HandleTable,
@@ -44,10 +45,10 @@ impl Default for ComponentState {
     fn default() -> Self {
         Self {
             instances: Vec::new(),
-            funcs: Vec::new(),
+            funcs: StableList::default(),
             resources: Vec::new(),
-            lowered: Vec::new(),
-            builtins: Vec::new(),
+            lowered: StableList::default(),
+            builtins: StableList::default(),
             task_builtins: Vec::new(),
             host: HandleTable::default(),
             scopes: Arena::new("calls", MAX_SCOPES),

@@ -22,7 +22,7 @@ pub struct Guards {
 
 /// An adapter of a store.
 ///
-/// 1. The record is boxed and stays in its store, which no guest is in while the host changes it.
+/// 1. The record stays where it is in its store, which no guest is in while the host changes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Adapter {
     vm: NonNull<VmAdapter>,
@@ -55,7 +55,7 @@ impl Func {
         };
         // SAFETY: references of this store's functions are good.
         let (signature, callee_ref) = unsafe { (slow_path.func_ref.as_ref().signature, *callee.func_ref.as_ptr()) };
-        let mut vm = Box::new(VmAdapter {
+        let vm = store.instances.adapters.push(VmAdapter {
             func_ref: VmFuncRef { code, vmctx: std::ptr::null_mut(), signature },
             slow_path: slow_path.func_ref.as_ptr(),
             may_leave: &raw const NEVER,
@@ -64,9 +64,8 @@ impl Func {
             code: callee_ref.code,
             vmctx: callee_ref.vmctx,
         });
-        vm.func_ref.vmctx = (&raw mut *vm).cast();
         let pointer = NonNull::from(&mut *vm);
-        store.instances.adapters.push(vm);
+        vm.func_ref.vmctx = pointer.as_ptr().cast();
         let adapter = Adapter { vm: pointer, callee: callee.func_ref, may_leave: guards.may_leave };
         adapter.settle();
         Some((Func { store_id: store.id(), func_ref: pointer.cast() }, adapter))

@@ -210,7 +210,7 @@ pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>, env: *mut c_void) -
         store.require_async();
     }
     let code = store.engine.thunk(&host.signature, host.which).unwrap_or(exit_thunk_on_call as *const u8);
-    let mut func = Box::new(StoreHostFunc {
+    let func = StoreHostFunc {
         vm: VmHostFunc {
             func_ref: VmFuncRef { code, vmctx: std::ptr::null_mut(), signature: host.signature.as_word() },
             store: &mut store.vm,
@@ -218,11 +218,11 @@ pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>, env: *mut c_void) -
             env,
         },
         host: host.clone(),
-    });
+    };
+    let func = store.instances.host_funcs.push(func);
     let vm: *mut VmHostFunc = &mut func.vm;
     func.vm.func_ref.vmctx = vm.cast();
-    store.instances.host_funcs.push(func);
-    // SAFETY: `vm` points into the box just kept, and the reference is its first field.
+    // SAFETY: `vm` points into the list, whose elements stay where they are, and the reference is its first field.
     unsafe { NonNull::new_unchecked(vm.cast::<VmFuncRef>()) }
 }
 

@@ -74,6 +74,13 @@ fn of_other_store(error: Error) -> Error {
 
 /// Refuses one import that doesn't fit.
 pub(crate) fn check_import(store: &Store, module: &Module, import: &Import, given: &Extern) -> Result<(), Error> {
+    let description = module.description();
+    // Most imports are functions, of which one pointer tells the type.
+    if let (Item::Func(index), Extern::Func(func)) = (import.item, given)
+        && ptr::eq(func.signature(store).map_err(of_other_store)?, &**module.signature(index))
+    {
+        return Ok(());
+    }
     let found = given.current_ty(store).map_err(of_other_store)?;
     // Another engine may guard its memories less than this one's code relies on.
     if let Extern::SharedMemory(memory) = given
@@ -81,12 +88,10 @@ pub(crate) fn check_import(store: &Store, module: &Module, import: &Import, give
     {
         return Err(LinkError::WrongEngine { what: "shared memory" }.into());
     }
-    let description = module.description();
-    let fits = match (import.item, given, &found) {
-        (Item::Func(index), Extern::Func(func), _) => ptr::eq(func.signature(store)?, &**module.signature(index)),
-        (Item::Global(index), _, ExternType::Global(found)) => *found == description.globals[index.index()],
-        (Item::Table(index), _, ExternType::Table(found)) => table_fits(found, &description.tables[index.index()]),
-        (Item::Memory(index), _, ExternType::Memory(found)) => memory_fits(found, &description.memories[index.index()]),
+    let fits = match (import.item, &found) {
+        (Item::Global(index), ExternType::Global(found)) => *found == description.globals[index.index()],
+        (Item::Table(index), ExternType::Table(found)) => table_fits(found, &description.tables[index.index()]),
+        (Item::Memory(index), ExternType::Memory(found)) => memory_fits(found, &description.memories[index.index()]),
         _ => false,
     };
     if fits { Ok(()) } else { Err(mismatch(import, &description.item_type(import.item), &found)) }

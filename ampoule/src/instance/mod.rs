@@ -61,6 +61,17 @@ impl Instance {
         crate::instance::instantiate::instantiate(store, module, imports)
     }
 
+    /// As [`Instance::new`], without a look at the types of the imports.
+    ///
+    /// # Errors
+    /// See [`Instance::new`].
+    ///
+    /// # Safety
+    /// The module is of the store's engine. There are as many imports as it has, of the kinds and types that it wants, all of the store.
+    pub unsafe fn new_unchecked(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
+        crate::instance::instantiate::instantiate_checked(store, module, imports)
+    }
+
     /// As [`Instance::new`], for a store that takes asynchronous calls: the start function may wait.
     ///
     /// # Errors
@@ -99,6 +110,15 @@ impl Instance {
         let data = self.data(store).ok()?;
         let export = data.module().description().exports.get(position)?;
         Some((&export.name, data.item(store, export.item)))
+    }
+
+    /// The item of the instance that its module exports as this one.
+    ///
+    /// # Panics
+    /// Where the instance is of another store, or the module has no such item.
+    #[inline]
+    pub fn item(&self, store: &Store, item: Item) -> Extern {
+        self.data(store).expect("the instance is of this store").item(store, item)
     }
 
     /// The exported function of this name.

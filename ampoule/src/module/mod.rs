@@ -397,8 +397,9 @@ impl Module {
         &self.0.signatures[self.0.description.functions[func.index()].index()]
     }
 
+    /// What is exported under a name.
     #[inline]
-    pub(crate) fn export_item(&self, name: &str) -> Option<Item> {
+    pub fn export_item(&self, name: &str) -> Option<Item> {
         let exports = &self.0.description.exports;
         match &self.0.exports {
             ExportIndex::Few => exports.iter().find(|export| export.name == name).map(|export| export.item),

@@ -8,6 +8,7 @@ use crate::store::records::instance::InstanceData;
 use crate::store::records::memory::MemoryData;
 use crate::store::records::table::TableData;
 use crate::store::records::tag::TagData;
+use crate::store::stable_list::StableList;
 use ampoule_core::vm::VmAdapter;
 
 /// The arenas of a store. What machine code points to is boxed: its address must not change when a list grows.
@@ -25,8 +26,8 @@ pub(crate) struct Instances {
     pub(crate) globals: Vec<Box<HostGlobal>>,
     pub(crate) tags: Vec<TagData>,
     /// The store's copies of host functions.
-    pub(crate) host_funcs: Vec<Box<StoreHostFunc>>,
-    pub(crate) adapters: Vec<Box<VmAdapter>>,
+    pub(crate) host_funcs: StableList<StoreHostFunc>,
+    pub(crate) adapters: StableList<VmAdapter>,
 }
 
 /// What handles of memories and tables have in common: the store, and the place in its arena. C sees the same words.

@@ -29,6 +29,7 @@ pub(crate) mod records;
 mod reentry;
 pub(crate) mod roots;
 pub mod slots;
+pub mod stable_list;
 pub mod statistics;
 pub mod task;
 mod wait;

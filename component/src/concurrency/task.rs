@@ -118,7 +118,7 @@ impl ComponentState {
 
     /// The function of a task, which stays where it is as long as the store.
     pub(crate) fn func_of(&self, task: u32) -> *const FuncData {
-        &raw const *self.funcs[self.concurrency.tasks[task].func as usize]
+        &raw const self.funcs[self.concurrency.tasks[task].func as usize]
     }
 
     /// A task starts: its caller, where that is a component which goes on meanwhile, is told.

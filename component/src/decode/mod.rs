@@ -7,6 +7,7 @@ mod builtins;
 mod types;
 
 use crate::canon::options::StaticOptions;
+use crate::core_items::{AliasPlace, ImportPlaces};
 use crate::decode::types::{Types, lists, note_attributes};
 use crate::definition::{Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
 use crate::func::core_type;
@@ -267,6 +268,7 @@ impl Decoder<'_, '_> {
             Instance::Instantiate { module_index, args } => Step::CoreInstance {
                 module: module_index,
                 args: args.iter().map(|arg| (arg.name.into(), arg.index)).collect(),
+                places: ImportPlaces::default(),
             },
             Instance::FromExports(exports) => {
                 let export =
@@ -313,7 +315,8 @@ impl Decoder<'_, '_> {
                 }
             }
             ComponentAlias::CoreInstanceExport { kind, instance_index, name } => {
-                self.step(Step::CoreAlias { instance: instance_index, name: name.into(), sort: core_sort(kind) });
+                let (name, sort) = (name.into(), core_sort(kind));
+                self.step(Step::CoreAlias { instance: instance_index, name, sort, place: AliasPlace::default() });
             }
             ComponentAlias::Outer { kind, count, index } => self.outer_alias(kind, count as usize, index),
         }
