@@ -11,7 +11,7 @@ use crate::records::{FuncData, HandleBuiltin, HostFunc, Lowered};
 use crate::state::{ComponentState, Owner, cannot_enter};
 use crate::types::FuncType;
 use crate::types::layout::MAX_FLAT;
-use crate::val::Val;
+use crate::val::{Kind, Val};
 use ampoule::func::host::error_out;
 use ampoule::{Error, Store, TrapCode, VmValRaw};
 use ampoule_core::vm::VmCaller;
@@ -44,6 +44,7 @@ impl Func {
         Ok(public_type(ComponentState::of(store), unsafe { &*data }).into_owned())
     }
 
+    #[inline]
     fn data<'s>(&self, store: &'s mut Store) -> Result<&'s FuncData, Error> {
         if store.id() != self.store_id {
             return Err(Error::message("object used with the wrong store"));
@@ -62,6 +63,7 @@ impl Func {
     }
 
     /// The same; with `compact_bytes`, each `list<u8>` is [`Val::bytes`].
+    #[inline(always)]
     pub(crate) fn call_with(
         &self,
         store: &mut Store,
@@ -85,23 +87,35 @@ impl Func {
         };
         if ComponentState::of(store).is_concurrent {
             let lifted = call::Lifted { func: self.index, core, ty: data.ty(), options };
-            let result = call::from_host(store, lifted, args, compact_bytes)?;
-            results.iter_mut().zip(result).for_each(|(slot, result)| *slot = result);
-            return Ok(());
+            return call_task(store, lifted, args, results, compact_bytes);
         }
         let outer = begin(store, ty)?;
         // A value that is moved right after it was made waits for the memory that it was written to. So the result is lifted into its place,
         // where nothing can go wrong after that, and where it replaces nothing that an error would have to bring back.
-        if options.post_return.is_none() && !ty.has_handles && results.iter().all(Val::is_scalar) {
-            let called = call_lifted(store, core, ty, options, compact_bytes, args, results);
-            return end(store, ty, outer, called);
-        }
-        let mut lifted = [Val::default()];
-        let called = call_lifted(store, core, ty, options, compact_bytes, args, &mut lifted[..count]);
+        let in_place = options.post_return.is_none() && !ty.has_handles && results.iter().all(Val::is_scalar);
+        let mut elsewhere = [Val::default()];
+        let places = if in_place { &mut *results } else { &mut elsewhere[..count] };
+        let called = call_lifted(store, core, ty, options, compact_bytes, args, places);
         end(store, ty, outer, called)?;
-        results.swap_with_slice(&mut lifted[..count]);
+        if !in_place {
+            results.swap_with_slice(&mut elsewhere[..count]);
+        }
         Ok(())
     }
+}
+
+/// A call in a store whose calls are tasks.
+#[cold]
+fn call_task(
+    store: &mut Store,
+    lifted: call::Lifted<'_>,
+    args: &[Val],
+    results: &mut [Val],
+    compact_bytes: bool,
+) -> Result<(), Error> {
+    let result = call::from_host(store, lifted, args, compact_bytes)?;
+    results.iter_mut().zip(result).for_each(|(slot, result)| *slot = result);
+    Ok(())
 }
 
 /// A call into a component begins, from the host.
@@ -130,7 +144,7 @@ fn end(store: &mut Store, ty: &FuncType, outer: u32, called: Result<(), Error>) 
     ended
 }
 
-#[inline]
+#[inline(always)]
 fn call_lifted(
     store: &mut Store,
     core: &ampoule::Func,
@@ -146,6 +160,11 @@ fn call_lifted(
     lower.params(ty, args, &mut values)?;
     run_lifted(store, core, options, &mut values, |store, values| {
         let (Some(ty_of_result), [result]) = (ty.result(), results) else { return Ok(()) };
+        if let Some(kind) = Kind::of_number(ty_of_result) {
+            // SAFETY: the core function has written a number of this type there, into a slot that was zero.
+            *result = Val::number(kind, unsafe { values[0].f64 });
+            return Ok(());
+        }
         let mut lift = Lift::new(store, options)?;
         lift.compact_bytes = compact_bytes;
         lift.result(ty, ty_of_result, values, result)

@@ -10,7 +10,7 @@ pub use crate::vector::Name;
 use crate::vector::Vector;
 use std::borrow::Cow;
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 /// A value.
 ///
@@ -233,10 +233,16 @@ impl Val {
     /// A scalar of this kind, in the lowest bits.
     #[inline]
     pub(crate) const fn scalar(kind: Kind, bits: u64) -> Val {
-        // All of the union is set, so that nobody copies what nobody has written.
-        let mut of = Of { variant: ManuallyDrop::new(VariantVal { name: Vector::EMPTY, payload: None }) };
-        of.bits = bits;
-        Val { kind, of }
+        // All bytes are set, padding too, so that nobody copies what nobody has written, and as whole words, which are quick to write and to
+        // read again.
+        let mut val = MaybeUninit::<Val>::zeroed();
+        let place = val.as_mut_ptr();
+        // SAFETY: a kind and the bits of a scalar are all that (1) asks for; of any other kind, zeros are empty vectors and no payloads.
+        unsafe {
+            (*place).kind = kind;
+            (*place).of.bits = bits;
+            val.assume_init()
+        }
     }
 
     /// A number of this kind; bits that it hasn't don't count.

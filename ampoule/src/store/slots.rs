@@ -35,18 +35,20 @@ impl Slots {
     /// The value of this type, to change it; made when first asked for.
     #[inline]
     pub fn get_or_default<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
-        // Components ask at every call: with one look in most stores.
-        match self.0.iter().position(|(id, _)| *id == TypeId::of::<T>()) {
+        // Components ask at every call, and have the first slot of most stores.
+        if self.0.first().is_some_and(|(id, _)| *id == TypeId::of::<T>()) {
             // SAFETY: by (1).
-            Some(at) => unsafe { &mut *(&raw mut *self.0[at].1).cast::<T>() },
-            None => self.add_default(),
+            return unsafe { &mut *(&raw mut *self.0[0].1).cast::<T>() };
         }
+        self.find_or_add()
     }
 
-    #[cold]
-    fn add_default<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
-        self.insert(T::default());
-        self.get_mut().expect("just added")
+    #[inline(never)]
+    fn find_or_add<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
+        if self.get::<T>().is_none() {
+            self.insert(T::default());
+        }
+        self.get_mut().expect("just looked at")
     }
 
     /// Takes the value of this type out.

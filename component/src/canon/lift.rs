@@ -325,6 +325,11 @@ impl<'a> Lift<'a> {
     /// What is passed as a pointer and a length.
     fn pair(&mut self, ty: &ValType, at: u32, len: u32, into: &mut Val) -> Result<(), Error> {
         *into = match ty {
+            ValType::String if self.encoding == Encoding::Utf8 => {
+                let text = strings::load_utf8(self.memory, at, len)?;
+                self.count(text.len())?;
+                Val::from(text)
+            }
             ValType::String => {
                 let text = strings::load(self.memory, self.encoding, at, len)?;
                 self.count(text.len())?;

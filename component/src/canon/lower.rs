@@ -2,7 +2,7 @@
 
 use crate::canon::check_stack;
 use crate::canon::lift::{cases_shape, no_value};
-use crate::canon::options::{MAX_BYTES, Options};
+use crate::canon::options::{Encoding, MAX_BYTES, Options};
 use crate::canon::realloc::realloc;
 use crate::canon::strings::Stored;
 use crate::handle::ResourceAny;
@@ -184,7 +184,7 @@ impl<'a> Lower<'a> {
     }
 
     /// A value into core values.
-    #[inline]
+    #[inline(always)]
     fn flat(&mut self, ty: &ValType, val: &Val, out: &mut FlatOut<'_>) -> Result<(), Error> {
         match Kind::of_number(ty) {
             Some(kind) => {
@@ -273,9 +273,7 @@ impl<'a> Lower<'a> {
         match (ty, val.get()) {
             (ValType::String, ValRef::String(bytes)) => self.string(bytes),
             (ValType::List(list), ValRef::String(bytes)) if self.compact_bytes && list.element == ValType::U8 => {
-                let at = self.elements(bytes.len(), 1, 1)?;
-                self.memory()[at..at + bytes.len()].copy_from_slice(bytes);
-                Ok((at, bytes.len() as u32))
+                self.bytes(bytes)
             }
             (ValType::List(list), ValRef::List(vals)) => self.list(&list.element, vals),
             (ValType::Map(_), ValRef::Map(entries)) => self.map(ty, entries),
@@ -285,10 +283,20 @@ impl<'a> Lower<'a> {
 
     fn string(&mut self, bytes: &[u8]) -> Result<(usize, u32), Error> {
         let text = std::str::from_utf8(bytes).map_err(|error| Error::message(error.to_string()))?;
+        if self.options.encoding == Encoding::Utf8 {
+            return self.bytes(bytes);
+        }
         let stored = Stored::of(text, self.options.encoding)?;
         let at = self.allocate(stored.byte_len, stored.align)?;
         stored.write(text, &mut self.memory()[at..at + stored.byte_len]);
         Ok((at, stored.len))
+    }
+
+    /// Bytes as they are.
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(usize, u32), Error> {
+        let at = self.allocate(bytes.len(), 1)?;
+        self.memory()[at..at + bytes.len()].copy_from_slice(bytes);
+        Ok((at, bytes.len() as u32))
     }
 
     /// Memory for the elements of a list: where they begin.

@@ -36,6 +36,16 @@ fn bytes_at(memory: &[u8], at: u32, byte_len: usize, align: u32) -> Result<&[u8]
     bytes.filter(|_| byte_len <= MAX_BYTES).ok_or(Broken::OutOfBounds)
 }
 
+/// Reads a string in UTF-8, the most frequent: what is answered fits into registers.
+///
+/// # Errors
+/// Where it is out of bounds or broken.
+#[inline]
+pub(crate) fn load_utf8(memory: &[u8], at: u32, len: u32) -> Result<&str, Error> {
+    let bytes = bytes_at(memory, at, len as usize, 1)?;
+    std::str::from_utf8(bytes).map_err(|error| Broken::Encoding(error.to_string()).into())
+}
+
 /// Reads a string; it is copied only where it isn't UTF-8.
 ///
 /// # Errors
