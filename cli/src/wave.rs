@@ -188,7 +188,11 @@ impl WasmValue for Value {
             ValRef::Ok(_) | ValRef::Err(_) => WasmTypeKind::Result,
             ValRef::Flags(_) => WasmTypeKind::Flags,
             ValRef::Map(_) => WasmTypeKind::Map,
-            ValRef::Resource(_) | ValRef::Unknown(_) => WasmTypeKind::Unsupported,
+            ValRef::Resource(_)
+            | ValRef::Stream(_)
+            | ValRef::Future(_)
+            | ValRef::ErrorContext(_)
+            | ValRef::Unknown(_) => WasmTypeKind::Unsupported,
         }
     }
 

@@ -5,6 +5,59 @@ use crate::canon::options::StaticOptions;
 use crate::types::{CoreType, ValType};
 use std::sync::Arc;
 
+/// The type of the elements; `None` where they are nothing but their number.
+pub(crate) type Payload = Arc<Option<ValType>>;
+
+/// Whether there may be more than one element.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StreamKind {
+    Stream,
+    Future,
+}
+
+/// Which of the two ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Side {
+    Readable,
+    Writable,
+}
+
+impl Side {
+    pub(crate) fn other(self) -> Side {
+        match self {
+            Side::Readable => Side::Writable,
+            Side::Writable => Side::Readable,
+        }
+    }
+}
+
+impl StreamKind {
+    /// What it is called in messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            StreamKind::Stream => "stream",
+            StreamKind::Future => "future",
+        }
+    }
+}
+
+/// What is done with a stream or future.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StreamOp {
+    New,
+    /// Whether it is done asynchronously is among the options.
+    Copy {
+        side: Side,
+    },
+    Cancel {
+        side: Side,
+        is_async: bool,
+    },
+    Drop {
+        side: Side,
+    },
+}
+
 /// One of them, as a component defines it.
 #[derive(Clone, Debug)]
 pub(crate) enum Builtin {
@@ -49,9 +102,36 @@ pub(crate) enum Builtin {
     ThreadYieldThenResume,
     ThreadSuspendThenPromote,
     ThreadYieldThenPromote,
+    Stream {
+        kind: StreamKind,
+        payload: Payload,
+        op: StreamOp,
+        options: StaticOptions,
+    },
+    ErrorContextNew {
+        options: StaticOptions,
+    },
+    ErrorContextDebugMessage {
+        options: StaticOptions,
+    },
+    ErrorContextDrop,
 }
 
 impl Builtin {
+    /// The options that it is defined with.
+    pub(crate) fn options(&self) -> StaticOptions {
+        match self {
+            Builtin::TaskReturn { options, .. }
+            | Builtin::Stream { options, .. }
+            | Builtin::ErrorContextNew { options }
+            | Builtin::ErrorContextDebugMessage { options } => *options,
+            Builtin::WaitableSetWait { memory } | Builtin::WaitableSetPoll { memory } => {
+                StaticOptions { memory: Some(*memory), ..StaticOptions::default() }
+            }
+            _ => StaticOptions::default(),
+        }
+    }
+
     /// The core types of its parameters and results.
     pub(crate) fn core_type(&self) -> (Vec<CoreType>, Vec<CoreType>) {
         use CoreType::I32;
@@ -73,6 +153,16 @@ impl Builtin {
             | Builtin::ThreadYieldThenResume
             | Builtin::ThreadSuspendThenPromote
             | Builtin::ThreadYieldThenPromote => (&[I32], &[I32]),
+            Builtin::Stream { kind, op, .. } => match op {
+                StreamOp::New => (&[], &[CoreType::I64]),
+                StreamOp::Copy { .. } if *kind == StreamKind::Stream => (&[I32, I32, I32], &[I32]),
+                StreamOp::Copy { .. } => (&[I32, I32], &[I32]),
+                StreamOp::Cancel { .. } => (&[I32], &[I32]),
+                StreamOp::Drop { .. } => (&[I32], &[]),
+            },
+            Builtin::ErrorContextNew { .. } => (&[I32, I32], &[I32]),
+            Builtin::ErrorContextDebugMessage { .. } => (&[I32, I32], &[]),
+            Builtin::ErrorContextDrop => (&[I32], &[]),
         };
         (params.to_vec(), results.to_vec())
     }

@@ -48,6 +48,8 @@ pub(crate) enum Handle {
     Waitable(u32),
     /// A waitable set, by number among the store's.
     Set(u32),
+    /// An error context, by number among the store's.
+    ErrorContext(u32),
 }
 
 impl Handle {
@@ -55,7 +57,7 @@ impl Handle {
     pub(crate) fn resource(&self) -> Option<u32> {
         match *self {
             Handle::Own { resource, .. } | Handle::Borrow { resource, .. } => Some(resource),
-            Handle::Waitable(_) | Handle::Set(_) => None,
+            Handle::Waitable(_) | Handle::Set(_) | Handle::ErrorContext(_) => None,
         }
     }
 
@@ -63,7 +65,9 @@ impl Handle {
     pub(crate) fn rep(&self) -> u32 {
         match *self {
             Handle::Own { rep, .. } | Handle::Borrow { rep, .. } => rep,
-            Handle::Waitable(_) | Handle::Set(_) => unreachable!("it was seen that it is for a resource"),
+            Handle::Waitable(_) | Handle::Set(_) | Handle::ErrorContext(_) => {
+                unreachable!("it was seen that it is for a resource")
+            }
         }
     }
 }

@@ -294,13 +294,6 @@ impl<'d> Scope<'d> {
                 (&raw const *state.lowered.push(lowered)).cast()
             }
             CoreStep::Builtin(builtin) => {
-                let options = match builtin {
-                    Builtin::TaskReturn { options, .. } => *options,
-                    Builtin::WaitableSetWait { memory } | Builtin::WaitableSetPoll { memory } => {
-                        StaticOptions { memory: Some(*memory), ..StaticOptions::default() }
-                    }
-                    _ => StaticOptions::default(),
-                };
                 let table = match builtin {
                     Builtin::ThreadNewIndirect { table } => match &self.core.tables[*table as usize] {
                         Extern::Table(table) => Some(*table),
@@ -308,7 +301,7 @@ impl<'d> Scope<'d> {
                     },
                     _ => None,
                 };
-                let options = self.options(&options)?;
+                let options = self.options(&builtin.options())?;
                 let data = BuiltinData { instance: self.instance, builtin: builtin.clone(), options, table };
                 let builtins = &mut ComponentState::of(store).task_builtins;
                 builtins.push(Box::new(data));

@@ -30,7 +30,9 @@ impl ResourceAny {
                 ComponentState::of(store).end_borrow(scope);
                 Ok(())
             }
-            Handle::Waitable(_) | Handle::Set(_) => unreachable!("the host's table has resources only"),
+            Handle::Waitable(_) | Handle::Set(_) | Handle::ErrorContext(_) => {
+                unreachable!("the host's table has resources only")
+            }
         }
     }
 

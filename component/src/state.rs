@@ -409,7 +409,9 @@ impl ComponentState {
                 self.end_borrow(scope);
                 Ok(None)
             }
-            Handle::Waitable(_) | Handle::Set(_) => unreachable!("it was seen that it is for a resource"),
+            Handle::Waitable(_) | Handle::Set(_) | Handle::ErrorContext(_) => {
+                unreachable!("it was seen that it is for a resource")
+            }
         }
     }
 }

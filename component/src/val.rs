@@ -4,6 +4,8 @@
 //! A value that comes from C may be anything: nothing here assumes that its kind is a known one, a string UTF-8 or a character a
 //! character. Lowering looks at each.
 
+use crate::builtin::StreamKind;
+use crate::end::EndAny;
 use crate::handle::ResourceAny;
 use crate::types::ValType;
 pub use crate::vector::Name;
@@ -53,6 +55,11 @@ impl Kind {
     pub const RESOURCE: Kind = Kind(21);
     pub const MAP: Kind = Kind(22);
 
+    // Kinds that the interface of 44.0.0 does not have, far from those that later versions of it may add.
+    pub const STREAM: Kind = Kind(128);
+    pub const FUTURE: Kind = Kind(129);
+    pub const ERROR_CONTEXT: Kind = Kind(130);
+
     /// The kind of an integer or float type, any bits of which are a value.
     #[inline]
     pub(crate) fn of_number(ty: &ValType) -> Option<Kind> {
@@ -95,6 +102,7 @@ union Of {
     names: ManuallyDrop<Vector<Name>>,
     map: ManuallyDrop<Vector<EntryVal>>,
     resource: ManuallyDrop<Option<Box<ResourceAny>>>,
+    end: ManuallyDrop<Option<Box<EndAny>>>,
 }
 
 /// A field of a record.
@@ -166,6 +174,12 @@ pub enum ValRef<'a> {
     Map(&'a [EntryVal]),
     /// `None` where a C program gave none.
     Resource(Option<&'a ResourceAny>),
+    /// The readable end of a stream; `None` where it was taken, or the value is a copy.
+    Stream(Option<&'a EndAny>),
+    /// The readable end of a future, likewise.
+    Future(Option<&'a EndAny>),
+    /// The message of an error context.
+    ErrorContext(&'a [u8]),
     /// Of a kind that there isn't.
     Unknown(u8),
 }
@@ -216,6 +230,16 @@ impl From<Cow<'_, str>> for Val {
             Cow::Borrowed(text) => Val::from(text),
             Cow::Owned(text) => Val::from(text),
         }
+    }
+}
+
+impl From<EndAny> for Val {
+    fn from(end: EndAny) -> Val {
+        let kind = match end.kind {
+            StreamKind::Stream => Kind::STREAM,
+            StreamKind::Future => Kind::FUTURE,
+        };
+        Val { kind, of: Of { end: ManuallyDrop::new(Some(Box::new(end))) } }
     }
 }
 
@@ -352,6 +376,11 @@ impl Val {
         Val::map_of(entries.into_iter().map(|(key, value)| EntryVal { key, value }).collect())
     }
 
+    /// An error context with this message.
+    pub fn error_context(message: impl AsRef<[u8]>) -> Val {
+        Val { kind: Kind::ERROR_CONTEXT, of: Of { string: ManuallyDrop::new(name(message)) } }
+    }
+
     /// What the value is.
     #[inline]
     pub fn kind(&self) -> Kind {
@@ -412,6 +441,9 @@ impl Val {
                 Kind::FLAGS => ValRef::Flags(of.names.as_slice()),
                 Kind::MAP => ValRef::Map(of.map.as_slice()),
                 Kind::RESOURCE => ValRef::Resource(of.resource.as_deref()),
+                Kind::STREAM => ValRef::Stream(of.end.as_deref()),
+                Kind::FUTURE => ValRef::Future(of.end.as_deref()),
+                Kind::ERROR_CONTEXT => ValRef::ErrorContext(of.string.as_slice()),
                 Kind(unknown) => ValRef::Unknown(unknown),
             }
         }
@@ -443,6 +475,9 @@ impl Val {
             ValRef::Flags(_) => "flags",
             ValRef::Map(_) => "map",
             ValRef::Resource(_) => "resource",
+            ValRef::Stream(_) => "stream",
+            ValRef::Future(_) => "future",
+            ValRef::ErrorContext(_) => "error-context",
             ValRef::Unknown(_) => "a value of an unknown kind",
         }
     }
@@ -452,6 +487,15 @@ impl Val {
     pub fn clear(&mut self) {
         let emptied = Val::scalar(self.kind, 0);
         drop(std::mem::replace(self, emptied));
+    }
+
+    /// Takes the end of a stream or future, leaving none; `None` of other kinds, and where there was none.
+    pub fn take_end(&mut self) -> Option<EndAny> {
+        if !matches!(self.kind, Kind::STREAM | Kind::FUTURE) {
+            return None;
+        }
+        // SAFETY: by (1), an end.
+        unsafe { (*self.of.end).take() }.map(|end| *end)
     }
 
     /// Takes the text of a string, leaving it empty; `None` of other kinds.
@@ -514,7 +558,9 @@ impl Clone for Val {
         // SAFETY: by (1), the field that the kind names.
         let of = unsafe {
             match self.kind {
-                Kind::STRING | Kind::ENUM => Of { string: self.of.string.clone() },
+                Kind::STRING | Kind::ENUM | Kind::ERROR_CONTEXT => Of { string: self.of.string.clone() },
+                // There is one of each end.
+                Kind::STREAM | Kind::FUTURE => Of { end: ManuallyDrop::new(None) },
                 Kind::LIST | Kind::TUPLE => Of { vals: self.of.vals.clone() },
                 Kind::RECORD => Of { record: self.of.record.clone() },
                 Kind::VARIANT => Of { variant: self.of.variant.clone() },
@@ -546,7 +592,8 @@ impl Val {
         // SAFETY: by (1), the field that the kind names, dropped once.
         unsafe {
             match self.kind {
-                Kind::STRING | Kind::ENUM => ManuallyDrop::drop(&mut self.of.string),
+                Kind::STRING | Kind::ENUM | Kind::ERROR_CONTEXT => ManuallyDrop::drop(&mut self.of.string),
+                Kind::STREAM | Kind::FUTURE => ManuallyDrop::drop(&mut self.of.end),
                 Kind::LIST | Kind::TUPLE => ManuallyDrop::drop(&mut self.of.vals),
                 Kind::RECORD => ManuallyDrop::drop(&mut self.of.record),
                 Kind::VARIANT => ManuallyDrop::drop(&mut self.of.variant),
@@ -584,6 +631,7 @@ impl PartialEq for Val {
             (ValRef::Flags(a), ValRef::Flags(b)) => a == b,
             (ValRef::Map(a), ValRef::Map(b)) => a == b,
             (ValRef::Resource(a), ValRef::Resource(b)) => a == b,
+            (ValRef::ErrorContext(a), ValRef::ErrorContext(b)) => a == b,
             _ => self.is_scalar() && self.bits_of(self.kind) == other.bits_of(self.kind),
         }
     }

@@ -1,5 +1,6 @@
 //! Values of a guest become the host's.
 
+use crate::builtin::{Payload, StreamKind};
 use crate::canon::check_stack;
 use crate::canon::options::{Encoding, MAX_BYTES, Options};
 use crate::canon::strings;
@@ -212,7 +213,10 @@ impl<'a> Lift<'a> {
             }
             ValType::Own(slot) => *into = self.own(*slot, self.u32_at(at))?,
             ValType::Borrow(slot) => *into = self.borrow(*slot, self.u32_at(at))?,
-            _ => return Err(no_value(ty)),
+            ValType::Stream(payload) => *into = self.end(StreamKind::Stream, payload, self.u32_at(at))?,
+            ValType::Future(payload) => *into = self.end(StreamKind::Future, payload, self.u32_at(at))?,
+            ValType::ErrorContext => *into = self.error_context(self.u32_at(at))?,
+            _ => unreachable!("the others were looked at"),
         }
         Ok(())
     }
@@ -277,7 +281,10 @@ impl<'a> Lift<'a> {
             }
             ValType::Own(slot) => *into = self.own(*slot, flat.next_u32())?,
             ValType::Borrow(slot) => *into = self.borrow(*slot, flat.next_u32())?,
-            _ => return Err(no_value(ty)),
+            ValType::Stream(payload) => *into = self.end(StreamKind::Stream, payload, flat.next_u32())?,
+            ValType::Future(payload) => *into = self.end(StreamKind::Future, payload, flat.next_u32())?,
+            ValType::ErrorContext => *into = self.error_context(flat.next_u32())?,
+            _ => unreachable!("the others were looked at"),
         }
         Ok(())
     }
@@ -416,6 +423,28 @@ impl<'a> Lift<'a> {
         Ok(Val::flags_of(set.into()))
     }
 
+    /// A value where there is memory for it, aligned.
+    pub(crate) fn element(&mut self, ty: &ValType, at: usize) -> Result<Val, Error> {
+        if at + ty.layout().size as usize > self.memory.len() {
+            return Err(Error::message("pointer out of bounds of memory"));
+        }
+        let mut val = Val::default();
+        self.load(ty, at, &mut val)?;
+        Ok(val)
+    }
+
+    /// The readable end of a stream or future.
+    fn end(&mut self, kind: StreamKind, payload: &Payload, index: u32) -> Result<Val, Error> {
+        let Owner::Instance(instance) = self.owner else { unreachable!("guests' values are an instance's") };
+        Ok(Val::from(self.state.lift_end(self.store_id, instance, index, kind, payload)?))
+    }
+
+    fn error_context(&mut self, index: u32) -> Result<Val, Error> {
+        let Owner::Instance(instance) = self.owner else { unreachable!("guests' values are an instance's") };
+        let id = self.state.error_context_at(instance, index)?;
+        Ok(Val::error_context(&*self.state.concurrency.error_contexts[id].message))
+    }
+
     fn own(&mut self, slot: ResourceType, index: u32) -> Result<Val, Error> {
         let resource = self.resource(slot)?;
         let (resource, rep) = self.state.take(self.owner, index, resource)?;
@@ -471,9 +500,4 @@ fn character(code: u32) -> Result<char, Error> {
 #[cold]
 fn out_of_range(case: u32, count: usize) -> Error {
     Error::message(format!("discriminant {case} out of range [0..{count})"))
-}
-
-#[cold]
-pub(crate) fn no_value(ty: &ValType) -> Error {
-    Error::message(format!("no value of the host stands for a {ty}"))
 }

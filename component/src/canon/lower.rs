@@ -1,7 +1,8 @@
 //! Values of the host become a guest's.
 
+use crate::builtin::{Payload, StreamKind};
 use crate::canon::check_stack;
-use crate::canon::lift::{cases_shape, no_value};
+use crate::canon::lift::cases_shape;
 use crate::canon::options::{Encoding, MAX_BYTES, Options};
 use crate::canon::realloc::realloc;
 use crate::canon::strings::Stored;
@@ -264,7 +265,15 @@ impl<'a> Lower<'a> {
             }
             ValType::Own(slot) => Ok(u64::from(self.own(ty, *slot, val)?)),
             ValType::Borrow(slot) => Ok(u64::from(self.borrow(ty, *slot, val)?)),
-            _ => Err(no_value(ty)),
+            ValType::Stream(payload) => Ok(u64::from(self.end(ty, StreamKind::Stream, payload, val)?)),
+            ValType::Future(payload) => Ok(u64::from(self.end(ty, StreamKind::Future, payload, val)?)),
+            ValType::ErrorContext => {
+                let ValRef::ErrorContext(message) = val.get() else { return Err(mismatch(ty, val)) };
+                let message = String::from_utf8_lossy(message);
+                let instance = self.options.instance;
+                Ok(u64::from(ComponentState::of(self.store).new_error_context(instance, &message)?))
+            }
+            _ => unreachable!("it is a scalar"),
         }
     }
 
@@ -279,6 +288,28 @@ impl<'a> Lower<'a> {
             (ValType::Map(_), ValRef::Map(entries)) => self.map(ty, entries),
             _ => Err(mismatch(ty, val)),
         }
+    }
+
+    /// A value, to where there is memory for it, aligned.
+    pub(crate) fn element(&mut self, ty: &ValType, val: &Val, at: usize) -> Result<(), Error> {
+        if at + ty.layout().size as usize > self.len {
+            return Err(Error::message("pointer out of bounds of memory"));
+        }
+        self.store(ty, val, at)
+    }
+
+    /// A string, to where its pointer and length are to be.
+    pub(crate) fn string_at(&mut self, text: &str, at: u32) -> Result<(), Error> {
+        let (pointer, len) = self.string(text.as_bytes())?;
+        if !at.is_multiple_of(4) {
+            return Err(Error::message("pointer not aligned"));
+        }
+        if at as usize + 8 > self.len {
+            return Err(Error::message("pointer out of bounds of memory"));
+        }
+        self.write(at as usize, (pointer as u32).to_le_bytes());
+        self.write(at as usize + 4, len.to_le_bytes());
+        Ok(())
     }
 
     fn string(&mut self, bytes: &[u8]) -> Result<(usize, u32), Error> {
@@ -354,6 +385,17 @@ impl<'a> Lower<'a> {
         any.check(self.store)?;
         let resource = ComponentState::of(self.store).resource_in(self.options.instance, slot)?;
         Ok((any, resource))
+    }
+
+    /// The readable end of a stream or future.
+    fn end(&mut self, ty: &ValType, kind: StreamKind, payload: &Payload, val: &Val) -> Result<u32, Error> {
+        let any = match (val.get(), kind) {
+            (ValRef::Stream(any), StreamKind::Stream) | (ValRef::Future(any), StreamKind::Future) => any,
+            _ => return Err(mismatch(ty, val)),
+        };
+        let any = any.ok_or_else(|| Error::message(format!("the {} was given away", kind.name())))?;
+        any.check(self.store)?;
+        ComponentState::of(self.store).lower_end(any, self.options.instance, kind, payload)
     }
 
     fn own(&mut self, ty: &ValType, slot: ResourceType, val: &Val) -> Result<u32, Error> {

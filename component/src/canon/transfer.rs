@@ -3,8 +3,9 @@
 //! Both functions have the same type, but for resources, which each component knows by slots of its own. What is wrong is told by trap
 //! codes: a component has made the mistake, and another one has met it.
 
+use crate::builtin::{Payload, StreamKind};
 use crate::canon::check_stack;
-use crate::canon::lift::{cases_shape, no_value};
+use crate::canon::lift::cases_shape;
 use crate::canon::options::{Encoding, MAX_BYTES, Options};
 use crate::canon::realloc::realloc;
 use crate::canon::spill::{Load, Spill};
@@ -263,7 +264,18 @@ impl<'a> Transfer<'a> {
                 let index = self.borrow(given, taken, self.u32_at(from))?;
                 self.write(to, &index.to_le_bytes());
             }
-            (ValType::Future(_) | ValType::Stream(_) | ValType::ErrorContext, _) => return Err(no_value(from_ty)),
+            (ValType::Stream(given), ValType::Stream(taken)) => {
+                let index = self.end((given, taken), StreamKind::Stream, self.u32_at(from))?;
+                self.write(to, &index.to_le_bytes());
+            }
+            (ValType::Future(given), ValType::Future(taken)) => {
+                let index = self.end((given, taken), StreamKind::Future, self.u32_at(from))?;
+                self.write(to, &index.to_le_bytes());
+            }
+            (ValType::ErrorContext, _) => {
+                let index = self.error_context(self.u32_at(from))?;
+                self.write(to, &index.to_le_bytes());
+            }
             _ => self.copy(from, to, from_ty.layout().size as usize),
         }
         Ok(())
@@ -343,7 +355,13 @@ impl<'a> Transfer<'a> {
             (&ValType::Borrow(given), &ValType::Borrow(taken)) => {
                 to.push(u64::from(self.borrow(given, taken, from.next_u32())?));
             }
-            (ValType::Future(_) | ValType::Stream(_) | ValType::ErrorContext, _) => return Err(no_value(from_ty)),
+            (ValType::Stream(given), ValType::Stream(taken)) => {
+                to.push(u64::from(self.end((given, taken), StreamKind::Stream, from.next_u32())?));
+            }
+            (ValType::Future(given), ValType::Future(taken)) => {
+                to.push(u64::from(self.end((given, taken), StreamKind::Future, from.next_u32())?));
+            }
+            (ValType::ErrorContext, _) => to.push(u64::from(self.error_context(from.next_u32())?)),
             (ValType::S64 | ValType::U64 | ValType::F64, _) => to.push(from.next()),
             _ => to.push(u64::from(from.next_u32())),
         }
@@ -382,6 +400,22 @@ impl<'a> Transfer<'a> {
             return Ok(());
         }
         (0..len).try_for_each(|index| self.value(types, from + index * size, to + index * size))
+    }
+
+    /// Values of one type, one after another, from memory to memory, both of which are there already and aligned.
+    pub(crate) fn between_buffers(
+        &mut self,
+        types: (&ValType, &ValType),
+        from: u32,
+        to: u32,
+        len: u32,
+    ) -> Result<(), Error> {
+        let byte_len = len as usize * types.0.layout().size as usize;
+        let (from, to) = (from as usize, to as usize);
+        if from + byte_len > self.source.1 || to + byte_len > self.target.1 {
+            return Err(Error::trap(MEMORY));
+        }
+        self.block(types, from, to, len as usize)
     }
 
     /// The elements of a list: `copy` gets where they are and where they go.
@@ -430,6 +464,19 @@ impl<'a> Transfer<'a> {
         let (given, taken) = (state.resource_in(from, given)?, state.resource_in(to, taken)?);
         let (_, rep) = state.take(Owner::Instance(from), index, given)?;
         state.give(Owner::Instance(to), taken, rep)
+    }
+
+    /// The readable end of a stream or future.
+    fn end(&mut self, (given, taken): (&Payload, &Payload), kind: StreamKind, index: u32) -> Result<u32, Error> {
+        let (from, to) = (self.from.instance, self.to.instance);
+        ComponentState::of(self.store).pass_end((from, given), (to, taken), kind, index)
+    }
+
+    fn error_context(&mut self, index: u32) -> Result<u32, Error> {
+        let (from, to) = (self.from.instance, self.to.instance);
+        let state = ComponentState::of(self.store);
+        let id = state.error_context_at(from, index)?;
+        state.give_error_context(to, id)
     }
 
     fn borrow(&mut self, given: ResourceType, taken: ResourceType, index: u32) -> Result<u32, Error> {

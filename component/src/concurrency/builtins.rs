@@ -7,6 +7,7 @@ use super::resolve::{Given, resolve};
 use super::run::block;
 use super::thread::{Start, Wait};
 use super::waitable::Event;
+use super::{error_context, stream};
 use crate::builtin::Builtin;
 use crate::canon::options::Options;
 use crate::func::check_may_leave;
@@ -141,6 +142,14 @@ impl BuiltinData {
                 block(store, Wait::Nothing)?;
                 0
             }
+            Builtin::Stream { kind, payload, op, .. } => {
+                return stream::builtins::run(store, self, (*kind, payload, *op), [first, second, arg(2)], values);
+            }
+            Builtin::ErrorContextNew { .. } => error_context::new(store, &self.options, first, second)?,
+            Builtin::ErrorContextDebugMessage { .. } => {
+                return error_context::debug_message(store, &self.options, first, second);
+            }
+            Builtin::ErrorContextDrop => return state.drop_error_context(instance, first),
             Builtin::ContextGet { .. }
             | Builtin::ContextSet { .. }
             | Builtin::BackpressureInc

@@ -3,6 +3,7 @@
 use super::arena::NONE;
 use super::resolve::{Given, resolve};
 use super::run::{abandon, block, resume, run_until_over};
+use super::stream::host::heed_signals;
 use super::task::{Args, Caller, State};
 use super::thread::{Start, Wait, Work};
 use super::waitable::{Callee, Event, Subtask, SubtaskState, Waitable};
@@ -133,7 +134,9 @@ fn drive(
         Ok(thread) => {
             (state.concurrency.current, state.scope) = (NONE, NONE);
             let begins = state.concurrency.threads[thread].wait.is_none();
-            let begun = if begins { resume(store, thread) } else { Ok(()) };
+            // What has come for the host's ends of streams since the last call.
+            let heard = heed_signals(store);
+            let begun = heard.and_then(|_| if begins { resume(store, thread) } else { Ok(()) });
             begun.and_then(|()| run_until_over(store, call))
         }
     };

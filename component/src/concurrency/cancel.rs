@@ -8,8 +8,8 @@ use crate::handle::wrong_kind;
 use crate::state::ComponentState;
 use ampoule::{Error, Store, TrapCode};
 
-/// What `subtask.cancel` answers where the subtask isn't over yet.
-const BLOCKED: u32 = u32::MAX;
+/// What is answered where what was asked for isn't over yet.
+pub(super) const BLOCKED: u32 = u32::MAX;
 
 /// `subtask.cancel`: asks the callee to end early. Gives the state.
 ///

@@ -12,6 +12,8 @@
 //! | [`run`] | the event loop: which thread runs next, on which stack |
 //! | [`call`] | calls: from the host, from component to component, and back |
 //! | [`cancel`] | cancellation of subtasks |
+//! | [`stream`] | streams and futures |
+//! | [`error_context`] | messages for people, in handle tables |
 //! | [`builtins`] | what guests call |
 //!
 //! A store is concurrent from the first component in it on that has something asynchronous. Each entry into a component from the host is then a
@@ -27,18 +29,23 @@ pub(crate) mod arena;
 pub(crate) mod builtins;
 pub(crate) mod call;
 pub(crate) mod cancel;
+pub(crate) mod error_context;
 pub(crate) mod instance;
 pub(crate) mod resolve;
 pub(crate) mod run;
+pub(crate) mod stream;
 pub(crate) mod task;
 pub(crate) mod thread;
 pub(crate) mod waitable;
 
+use crate::end::Mailbox;
 use crate::val::Val;
 use ampoule::Error;
 use ampoule::store::task::sibling::Sibling;
 use arena::{Arena, NONE};
+use error_context::ErrorContext;
 use std::collections::VecDeque;
+use stream::Stream;
 use task::Task;
 use thread::Thread;
 use waitable::{Waitable, WaitableSet};
@@ -54,6 +61,12 @@ pub(crate) const MAX_WAITABLES: usize = 1 << 19;
 /// Waitable sets that one store may have at a time.
 pub(crate) const MAX_SETS: usize = 1 << 19;
 
+/// Streams and futures that one store may have at a time.
+pub(crate) const MAX_STREAMS: usize = 1 << 19;
+
+/// Error contexts that one store may have at a time.
+pub(crate) const MAX_ERROR_CONTEXTS: usize = 1 << 16;
+
 /// Idle fibers that are kept with their records.
 const MAX_IDLE: usize = 16;
 
@@ -63,6 +76,10 @@ pub(crate) struct Concurrency {
     pub(crate) threads: Arena<Thread>,
     pub(crate) waitables: Arena<Waitable>,
     pub(crate) sets: Arena<WaitableSet>,
+    pub(crate) streams: Arena<Stream>,
+    pub(crate) error_contexts: Arena<ErrorContext>,
+    /// What the host's ends of streams and futures tell.
+    pub(crate) mailbox: Mailbox,
     /// The calls from the host that aren't resolved.
     pub(crate) calls: Arena<HostCall>,
     /// The thread that runs; [`NONE`] outside of any.
@@ -109,6 +126,9 @@ impl Default for Concurrency {
             threads: Arena::new("threads", MAX_THREADS),
             waitables: Arena::new("subtasks, streams and futures", MAX_WAITABLES),
             sets: Arena::new("waitable sets", MAX_SETS),
+            mailbox: Mailbox::default(),
+            error_contexts: Arena::new("error contexts", MAX_ERROR_CONTEXTS),
+            streams: Arena::new("streams and futures", MAX_STREAMS),
             calls: Arena::new("calls", MAX_TASKS),
             current: NONE,
             ready: VecDeque::new(),

@@ -2,6 +2,7 @@
 
 use super::arena::NONE;
 use super::call;
+use super::stream::host::heed_signals;
 use super::thread::{Start, Wait};
 use super::waitable::Event;
 use super::{Concurrency, Level, MAX_IDLE, MAX_STACKS};
@@ -117,14 +118,21 @@ pub(crate) fn resume(store: &mut Store, thread: u32) -> Result<(), Error> {
 /// Where there is nothing to wait for, or the call was cancelled.
 fn next_to_run(store: &mut Store) -> Result<u32, Error> {
     loop {
+        heed_signals(store)?;
         let state = ComponentState::of(store);
         if let Some(thread) = state.next_ready() {
             return Ok(thread);
         }
-        if state.concurrency.for_host.is_empty() {
+        let waits_for_streams = state.any_waits_for_host();
+        if state.concurrency.for_host.is_empty() && !waits_for_streams {
             return Err(Error::trap(TrapCode::AsyncDeadlock));
         }
-        store.suspend_for_host()?;
+        let waker = store.reactor()?.waker();
+        ComponentState::of(store).concurrency.mailbox.wake_with(|| waker);
+        // What came before that is heard before anybody sleeps.
+        if !heed_signals(store)? {
+            store.wait()?;
+        }
         let concurrency = &mut ComponentState::of(store).concurrency;
         for at in 0..concurrency.for_host.len() {
             let thread = concurrency.for_host[at];

@@ -1,6 +1,7 @@
 //! What tasks wait for (Canonical ABI, "Waitable State" and "Subtask State"): waitables, which have an event now and then, and sets of them.
 
 use super::arena::NONE;
+use super::stream::End;
 use crate::handle::{Handle, wrong_kind};
 use crate::records::Lowered;
 use crate::state::ComponentState;
@@ -20,6 +21,10 @@ pub(crate) struct Event {
 pub(crate) enum EventCode {
     None = 0,
     Subtask = 1,
+    StreamRead = 2,
+    StreamWrite = 3,
+    FutureRead = 4,
+    FutureWrite = 5,
     TaskCancelled = 6,
 }
 
@@ -44,6 +49,8 @@ pub(crate) struct Waitable {
 
 pub(crate) enum WaitableKind {
     Subtask(Subtask),
+    /// Of a stream or future.
+    End(End),
 }
 
 /// A call that a component has made, and that isn't over.
@@ -109,13 +116,18 @@ pub(crate) struct WaitableSet {
 impl Waitable {
     /// A subtask that has no handle yet.
     pub(crate) fn subtask(instance: u32, subtask: Subtask) -> Waitable {
-        let kind = WaitableKind::Subtask(subtask);
+        Waitable::new(instance, WaitableKind::Subtask(subtask))
+    }
+
+    /// One that has no handle yet.
+    pub(crate) fn new(instance: u32, kind: WaitableKind) -> Waitable {
         Waitable { instance, index: 0, pending: false, set: NONE, waiter: NONE, kind }
     }
 
     pub(crate) fn as_subtask(&mut self) -> Option<&mut Subtask> {
         match &mut self.kind {
             WaitableKind::Subtask(subtask) => Some(subtask),
+            WaitableKind::End(_) => None,
         }
     }
 }
@@ -180,6 +192,7 @@ impl ComponentState {
                 }
                 Event { code: EventCode::Subtask, first: index, second: state as u32 }
             }
+            WaitableKind::End(_) => self.take_end_event(id),
         }
     }
 
@@ -209,7 +222,7 @@ impl ComponentState {
     /// Where a thread waits for it alone.
     pub(crate) fn join(&mut self, id: u32, set: u32) -> Result<(), Error> {
         if self.concurrency.waitables[id].waiter != NONE {
-            return Err(Error::message("waitable cannot be added to a waitable set while it is used synchronously"));
+            return Err(used_both_ways());
         }
         self.leave_set(id);
         if set == NONE {
@@ -242,6 +255,33 @@ impl ComponentState {
         }
     }
 
+    /// Whether a waitable is in a set.
+    pub(crate) fn is_in_set(&self, id: u32) -> bool {
+        self.concurrency.waitables[id].set != NONE
+    }
+
+    /// Gives a waitable a handle in its instance, or another instance: the handle.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    pub(crate) fn give_waitable(&mut self, instance: u32, id: u32) -> Result<u32, Error> {
+        let index = self.instance(instance).handles.insert(Handle::Waitable(id))?;
+        let waitable = &mut self.concurrency.waitables[id];
+        (waitable.instance, waitable.index) = (instance, index);
+        Ok(index)
+    }
+
+    /// Removes a waitable and its handle.
+    ///
+    /// # Errors
+    /// Where it has none.
+    pub(crate) fn remove_waitable(&mut self, instance: u32, index: u32, id: u32) -> Result<(), Error> {
+        self.leave_set(id);
+        self.instance(instance).handles.remove(index)?;
+        self.concurrency.waitables.remove(id);
+        Ok(())
+    }
+
     /// Refuses to use a waitable synchronously that is in a set.
     ///
     /// # Errors
@@ -250,7 +290,7 @@ impl ComponentState {
         if self.concurrency.waitables[id].set == NONE {
             return Ok(());
         }
-        Err(Error::message("waitable cannot be used synchronously while added to a waitable set"))
+        Err(used_both_ways())
     }
 
     /// `waitable-set.new`.
@@ -284,11 +324,14 @@ impl ComponentState {
         if !subtask.resolve_delivered {
             return Err(Error::trap(TrapCode::SubtaskDropNotResolved));
         }
-        self.leave_set(id);
-        self.instance(instance).handles.remove(index)?;
-        self.concurrency.waitables.remove(id);
-        Ok(())
+        self.remove_waitable(instance, index, id)
     }
+}
+
+/// A waitable that is waited for alone and in a set.
+#[cold]
+fn used_both_ways() -> Error {
+    Error::message("waitable cannot be used synchronously while added to a waitable set")
 }
 
 impl super::Concurrency {

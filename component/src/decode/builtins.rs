@@ -1,13 +1,14 @@
 //! Core functions that the component model makes for tasks, threads and waitables.
 
 use super::{Frame, unsupported};
-use crate::builtin::Builtin;
+use crate::builtin::Side::{Readable, Writable};
+use crate::builtin::{Builtin, Side, StreamKind, StreamOp};
 use crate::canon::options::StaticOptions;
-use crate::types::CoreType;
 use crate::types::layout::{Flat, MAX_FLAT};
+use crate::types::{CoreType, ValType};
 use ampoule_core::decode::DecodeError;
-use wasmparser::CanonicalFunction as Canon;
 use wasmparser::types::TypesRef;
+use wasmparser::{CanonicalFunction as Canon, CanonicalOption, ComponentValType};
 
 /// Reads the definition of one.
 pub(super) fn read(frame: &mut Frame, types: TypesRef<'_>, canon: Canon) -> Result<Builtin, DecodeError> {
@@ -16,7 +17,7 @@ pub(super) fn read(frame: &mut Frame, types: TypesRef<'_>, canon: Canon) -> Resu
         Canon::BackpressureDec => Builtin::BackpressureDec,
         Canon::TaskReturn { result, options } => {
             let result = result.map(|ty| frame.types.named(types, ty)).transpose()?;
-            let options = StaticOptions::read(&options).map_err(|what| unsupported(&what))?;
+            let options = read_options(&options)?;
             Builtin::TaskReturn { flat: Flat::of(&result, MAX_FLAT).map(Into::into), result, options }
         }
         Canon::TaskCancel => Builtin::TaskCancel,
@@ -41,11 +42,51 @@ pub(super) fn read(frame: &mut Frame, types: TypesRef<'_>, canon: Canon) -> Resu
         Canon::ThreadSpawnRef { .. } | Canon::ThreadSpawnIndirect { .. } | Canon::ThreadAvailableParallelism => {
             return Err(unsupported("shared threads of components"));
         }
-        Canon::ErrorContextNew { .. } | Canon::ErrorContextDebugMessage { .. } | Canon::ErrorContextDrop => {
-            return Err(unsupported("error contexts of components"));
+        Canon::StreamNew { ty } => stream(frame, types, ty, StreamOp::New, &[])?,
+        Canon::StreamRead { ty, options } => stream(frame, types, ty, StreamOp::Copy { side: Readable }, &options)?,
+        Canon::StreamWrite { ty, options } => stream(frame, types, ty, StreamOp::Copy { side: Writable }, &options)?,
+        Canon::StreamCancelRead { ty, async_ } => stream(frame, types, ty, cancel(Readable, async_), &[])?,
+        Canon::StreamCancelWrite { ty, async_ } => stream(frame, types, ty, cancel(Writable, async_), &[])?,
+        Canon::StreamDropReadable { ty } => stream(frame, types, ty, StreamOp::Drop { side: Readable }, &[])?,
+        Canon::StreamDropWritable { ty } => stream(frame, types, ty, StreamOp::Drop { side: Writable }, &[])?,
+        Canon::FutureNew { ty } => stream(frame, types, ty, StreamOp::New, &[])?,
+        Canon::FutureRead { ty, options } => stream(frame, types, ty, StreamOp::Copy { side: Readable }, &options)?,
+        Canon::FutureWrite { ty, options } => stream(frame, types, ty, StreamOp::Copy { side: Writable }, &options)?,
+        Canon::FutureCancelRead { ty, async_ } => stream(frame, types, ty, cancel(Readable, async_), &[])?,
+        Canon::FutureCancelWrite { ty, async_ } => stream(frame, types, ty, cancel(Writable, async_), &[])?,
+        Canon::FutureDropReadable { ty } => stream(frame, types, ty, StreamOp::Drop { side: Readable }, &[])?,
+        Canon::FutureDropWritable { ty } => stream(frame, types, ty, StreamOp::Drop { side: Writable }, &[])?,
+        Canon::ErrorContextNew { options } => Builtin::ErrorContextNew { options: read_options(&options)? },
+        Canon::ErrorContextDebugMessage { options } => {
+            Builtin::ErrorContextDebugMessage { options: read_options(&options)? }
         }
-        _ => return Err(unsupported("streams and futures of components")),
+        Canon::ErrorContextDrop => Builtin::ErrorContextDrop,
+        _ => return Err(unsupported("such built-in functions of components")),
     })
+}
+
+fn cancel(side: Side, is_async: bool) -> StreamOp {
+    StreamOp::Cancel { side, is_async }
+}
+
+/// Of a stream or future, by the index of its type.
+fn stream(
+    frame: &mut Frame,
+    types: TypesRef<'_>,
+    ty: u32,
+    op: StreamOp,
+    options: &[CanonicalOption],
+) -> Result<Builtin, DecodeError> {
+    let (kind, payload) = match frame.types.named(types, ComponentValType::Type(ty))? {
+        ValType::Stream(payload) => (StreamKind::Stream, payload),
+        ValType::Future(payload) => (StreamKind::Future, payload),
+        _ => unreachable!("the validator has seen that it is a stream or future"),
+    };
+    Ok(Builtin::Stream { kind, payload, op, options: read_options(options)? })
+}
+
+fn read_options(options: &[CanonicalOption]) -> Result<StaticOptions, DecodeError> {
+    StaticOptions::read(options).map_err(|what| unsupported(&what))
 }
 
 fn context_type(ty: wasmparser::ValType) -> CoreType {
