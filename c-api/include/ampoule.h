@@ -30,7 +30,7 @@
  * | `error` | ampoule/error.h | what errors and traps are about, as numbers and names |
  * | `limits` | ampoule/limits.h | limit callbacks, statistics |
  * | `native` | ampoule/native.h | guest functions as C function pointers, C functions as imports |
- * | `wasi` | ampoule/wasi.h | file systems, clocks, randomness and standard input of WASI as C functions |
+ * | `wasi` | ampoule/wasi.h | file systems, clocks, randomness, standard input and sockets of WASI as C functions |
  *
  * A name stays once it is here, and what it stands for keeps its meaning.
  */

@@ -20,6 +20,7 @@ pub use host::available::Availability;
 pub use host::clocks::ClockSource;
 pub use host::dir::DirPerms;
 pub use host::file::FilePerms;
+pub use host::net::NetworkProvider;
 pub use host::random::RandomSource;
 pub use host::stdio::{Input, OutputCallback};
 pub use host::volume::{FileSystem, Volume};

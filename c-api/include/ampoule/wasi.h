@@ -2,7 +2,7 @@
  * \file ampoule/wasi.h
  *
  * \brief What a WASI program finds in place of the system: file systems, clocks,
- * randomness and standard input as tables of C functions.
+ * randomness, standard input and sockets as tables of C functions.
  *
  * For core modules (preview 1) and components (0.2) alike.
  * `ampoule_has("wasi")` tells whether the library has these functions.
@@ -406,6 +406,98 @@ typedef struct ampoule_wasi_random {
 /// An error when the table is too small or lacks what is needed.
 WASI_API_EXTERN wasmtime_error_t *ampoule_wasi_config_set_random(
     wasi_config_t *config, const ampoule_wasi_random_t *random);
+
+/// \brief A number by which a network knows a socket.
+typedef uint64_t ampoule_wasi_socket_t;
+
+/// The address of a socket.
+typedef struct ampoule_wasi_address {
+  /// 4 or 6: what of `ip` counts.
+  uint8_t family;
+  /// The port.
+  uint16_t port;
+  /// 4 or 16 bytes, as they are written in packets.
+  uint8_t ip[16];
+  /// Of family 6.
+  uint32_t flow_info;
+  /// Of family 6.
+  uint32_t scope_id;
+} ampoule_wasi_address_t;
+
+/// The most addresses of one name.
+#define AMPOULE_WASI_MAX_ADDRESSES 256
+
+/// \brief A network: what the sockets of WASI 0.2 connect to. (A program of
+/// preview 1 makes none.)
+///
+/// Functions that may have to wait answer EAGAIN, and are called again. A null
+/// function answers ENOTSUP, unless its comment says otherwise. What belongs to
+/// the system alone (hop limits, buffer sizes, keep-alive) is not supported.
+typedef struct ampoule_wasi_sockets {
+  /// `sizeof(ampoule_wasi_sockets_t)`
+  size_t size;
+  /// Passed to all of the functions.
+  void *env;
+  /// Called with `env` in the end; may be null.
+  void (*finalizer)(void *env);
+  /// Makes a socket, for connections or for datagrams, of `family` 4 or 6. Needed.
+  ampoule_wasi_error_t (*open)(
+      void *env, bool datagrams, uint8_t family, ampoule_wasi_socket_t *socket);
+  /// Closes a socket that `open` or `accept` gave, once. Null where there is
+  /// nothing to do.
+  void (*close)(void *env, ampoule_wasi_socket_t socket);
+  /// Gives it an address; with port 0, one with a port of the network's choice.
+  ampoule_wasi_error_t (*bind)(
+      void *env, ampoule_wasi_socket_t socket,
+      const ampoule_wasi_address_t *address);
+  /// Connects it; EAGAIN as long as that is not decided. A socket for datagrams
+  /// exchanges them with this address only; with any where it is null.
+  ampoule_wasi_error_t (*connect)(
+      void *env, ampoule_wasi_socket_t socket,
+      const ampoule_wasi_address_t *address);
+  /// Lets others connect to it; `backlog` of them may wait for that.
+  ampoule_wasi_error_t (*listen)(
+      void *env, ampoule_wasi_socket_t socket, uint32_t backlog);
+  /// Gives the next connection to it. May have to wait.
+  ampoule_wasi_error_t (*accept)(
+      void *env, ampoule_wasi_socket_t socket, ampoule_wasi_socket_t *accepted);
+  /// Tells its address, or that of the other side where `remote`.
+  ampoule_wasi_error_t (*address)(
+      void *env, ampoule_wasi_socket_t socket, bool remote,
+      ampoule_wasi_address_t *address);
+  /// Receives up to `len` bytes (1 to 64 KiB), and sets `*count`: 0 at the end of
+  /// a connection. Of a datagram, `*from` too, which is of family 0 before. May
+  /// have to wait.
+  ampoule_wasi_error_t (*receive)(
+      void *env, ampoule_wasi_socket_t socket, uint8_t *buffer, size_t len,
+      size_t *count, ampoule_wasi_address_t *from);
+  /// Sends up to `len` bytes (1 to 64 KiB), and sets `*count`, at least 1; a
+  /// datagram (also an empty one) as a whole, to `to` unless that is null. May
+  /// have to wait.
+  ampoule_wasi_error_t (*send)(
+      void *env, ampoule_wasi_socket_t socket, const uint8_t *bytes, size_t len,
+      const ampoule_wasi_address_t *to, size_t *count);
+  /// Shuts the way in, the way out, or both. Null: nothing is to be done.
+  ampoule_wasi_error_t (*shutdown)(
+      void *env, ampoule_wasi_socket_t socket, bool receive, bool send);
+  /// As in `ampoule_wasi_filesystem_t`: `write` for `send` and `connect`,
+  /// otherwise for `receive` and `accept`.
+  bool (*ready)(void *env, ampoule_wasi_socket_t socket, bool write, int *fd);
+  /// Finds up to `capacity` addresses of a name, which a NUL follows; ports do not
+  /// count. ENOENT where it has none; EAGAIN while there is no answer. Null:
+  /// EPERM.
+  ampoule_wasi_error_t (*lookup)(
+      void *env, const char *name, size_t name_len,
+      ampoule_wasi_address_t *addresses, size_t capacity, size_t *count);
+} ampoule_wasi_sockets_t;
+
+/// \brief Gives the program a network in place of the system's, with all that it
+/// can do: `wasi_config_inherit_network` and
+/// `wasi_config_allow_ip_name_lookup` are about the system's.
+///
+/// An error when the table is too small or lacks what is needed.
+WASI_API_EXTERN wasmtime_error_t *ampoule_wasi_config_set_sockets(
+    wasi_config_t *config, const ampoule_wasi_sockets_t *sockets);
 
 #ifdef __cplusplus
 } // extern "C"

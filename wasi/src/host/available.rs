@@ -27,7 +27,7 @@ pub enum Direction {
 pub enum Availability<'a> {
     /// It is worth trying now.
     Ready,
-    /// It is worth asking again once this descriptor is readable.
+    /// Once this descriptor is readable.
     When(BorrowedFd<'a>),
     /// Not now; it will be asked again after a while.
     Later,
@@ -53,6 +53,8 @@ impl Blocked {
     /// The embedder's answer, or what takes its place.
     pub fn or<'a>(&self, answer: Option<Availability<'a>>) -> Availability<'a> {
         match answer {
+            // What isn't open can't be waited for.
+            Some(Availability::When(fd)) if rustix::io::fcntl_getfd(fd).is_err() => Availability::Later,
             Some(answer) => answer,
             None if self.0.swap(false, Ordering::Relaxed) => Availability::Later,
             None => Availability::Ready,

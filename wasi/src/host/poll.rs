@@ -60,6 +60,8 @@ pub struct Poll<'a> {
     /// The descriptors among the interests, and whose they are; behind them, those that the embedder named when it was last asked.
     fds: Vec<PollFd<'a>>,
     indices: Vec<usize>,
+    /// How many of these are no names of the embedder's.
+    own_fds: usize,
     /// What the embedder is asked for, and whose that is.
     asked: Vec<(&'a dyn Available, Direction, usize)>,
 }
@@ -68,7 +70,8 @@ impl<'a> Poll<'a> {
     /// Will wait for the first of these.
     pub fn new(interests: Vec<Interest<'a>>) -> Self {
         let events = vec![None; interests.len()];
-        let mut poll = Self { interests, events, fds: Vec::new(), indices: Vec::new(), asked: Vec::new() };
+        let (fds, indices, asked) = (Vec::new(), Vec::new(), Vec::new());
+        let mut poll = Self { interests, events, fds, indices, own_fds: 0, asked };
         for (index, interest) in poll.interests.iter().enumerate() {
             let (readiness, flags, direction) = match interest {
                 Interest::Time { .. } => continue,
@@ -84,6 +87,7 @@ impl<'a> Poll<'a> {
                 Readiness::Ask(whom) => poll.asked.push((whom, direction, index)),
             }
         }
+        poll.own_fds = poll.fds.len();
         poll
     }
 
@@ -118,8 +122,8 @@ impl<'a> Poll<'a> {
 
     /// The descriptors that are waited for: their owners say which way, the embedder's are read.
     fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, reactor::Direction)> {
-        self.fds.iter().enumerate().map(|(at, fd)| match self.indices.get(at).map(|index| &self.interests[*index]) {
-            Some(Interest::Write(_)) => (fd.as_fd(), reactor::Direction::Write),
+        self.fds.iter().zip(&self.indices).enumerate().map(|(at, (fd, index))| match self.interests[*index] {
+            Interest::Write(_) if at < self.own_fds => (fd.as_fd(), reactor::Direction::Write),
             _ => (fd.as_fd(), reactor::Direction::Read),
         })
     }
@@ -140,12 +144,16 @@ impl<'a> Poll<'a> {
 
     /// Asks the embedder; tells how long until it is to be asked again, where no descriptor says when.
     fn ask(&mut self) -> Option<Duration> {
-        self.fds.truncate(self.indices.len());
+        self.fds.truncate(self.own_fds);
+        self.indices.truncate(self.own_fds);
         let mut again = None;
         for &(whom, direction, index) in &self.asked {
             match whom.available(direction) {
                 Availability::Ready => self.events[index] = Some(Event { byte_len: 1, ..Event::default() }),
-                Availability::When(fd) => self.fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+                Availability::When(fd) => {
+                    self.fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+                    self.indices.push(index);
+                }
                 Availability::Later => again = Some(RETRY),
             }
         }
@@ -171,10 +179,13 @@ impl<'a> Poll<'a> {
     }
 
     fn look_at_descriptors(&mut self) {
-        for (fd, index) in self.fds.iter().zip(&self.indices) {
+        for (at, (fd, index)) in self.fds.iter().zip(&self.indices).enumerate() {
             let state = fd.revents();
             if !state.is_empty() {
-                self.events[*index] = Some(event_of(fd, state, &self.interests[*index]));
+                // How much there is of what the embedder has isn't known.
+                let one = Event { byte_len: 1, ..Event::default() };
+                self.events[*index] =
+                    Some(if at < self.own_fds { event_of(fd, state, &self.interests[*index]) } else { one });
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::host;
 use crate::host::input::{InputStream, Source};
 use crate::host::net::lookup::LookupError;
 use crate::host::net::udp::MAX_DATAGRAM;
-use crate::host::net::{self, Buffer, Connection, Family, Lookup, UdpSocket};
+use crate::host::net::{Buffer, Connection, Family, Lookup, UdpSocket};
 use crate::host::output::{OutputStream, Sink};
 use crate::host::poll::{Interest, Readiness};
 use ampoule_component::{Val, ValRef};
@@ -270,7 +270,7 @@ pub fn resolve_addresses(
 ) -> NetResult<Own<ResolveAddressStream>> {
     cx.entry(network)?;
     let (host, resources) = cx.parts();
-    let lookup = Lookup::start(host.network, &name, &resources.lookups)?;
+    let lookup = Lookup::start(&host.network, &name, &resources.lookups)?;
     Ok(Own::new(ResolveAddressStream(lookup)))
 }
 
@@ -354,7 +354,7 @@ type Tcp = Handle<TcpSocket>;
 pub fn create_tcp_socket(cx: &mut Cx<'_>, family: IpAddressFamily) -> NetResult<Own<TcpSocket>> {
     let (host, resources) = cx.parts();
     let token = resources.descriptor().ok_or(ErrorCode::NewSocketLimit)?;
-    let connection = Connection::open(host.network, family.into())?;
+    let connection = Connection::open(&host.network, family.into())?;
     let socket =
         TcpSocket { connection: connection.into(), family: family.into(), state: State::Unbound, backlog: BACKLOG };
     Ok(Own::holding(socket, Some(token)))
@@ -545,32 +545,32 @@ pub fn set_keep_alive_count(cx: &mut Cx<'_>, this: Tcp, count: u32) -> NetResult
 
 /// `tcp-socket.hop-limit`
 pub fn tcp_hop_limit(cx: &mut Cx<'_>, this: Tcp) -> NetResult<u8> {
-    with_tcp(cx, this, |socket, family| net::hop_limit(socket, family))
+    with_tcp(cx, this, |socket, family| socket.hop_limit(family))
 }
 
 /// `tcp-socket.set-hop-limit`
 pub fn set_tcp_hop_limit(cx: &mut Cx<'_>, this: Tcp, hops: u8) -> NetResult<()> {
-    with_tcp(cx, this, |socket, family| net::set_hop_limit(socket, family, hops))
+    with_tcp(cx, this, |socket, family| socket.set_hop_limit(family, hops))
 }
 
 /// `tcp-socket.receive-buffer-size`
 pub fn tcp_receive_buffer_size(cx: &mut Cx<'_>, this: Tcp) -> NetResult<u64> {
-    with_tcp(cx, this, |socket, _| net::buffer_size(socket, Buffer::Receive))
+    with_tcp(cx, this, |socket, _| socket.buffer_size(Buffer::Receive))
 }
 
 /// `tcp-socket.set-receive-buffer-size`
 pub fn set_tcp_receive_buffer_size(cx: &mut Cx<'_>, this: Tcp, size: u64) -> NetResult<()> {
-    with_tcp(cx, this, |socket, _| net::set_buffer_size(socket, Buffer::Receive, size))
+    with_tcp(cx, this, |socket, _| socket.set_buffer_size(Buffer::Receive, size))
 }
 
 /// `tcp-socket.send-buffer-size`
 pub fn tcp_send_buffer_size(cx: &mut Cx<'_>, this: Tcp) -> NetResult<u64> {
-    with_tcp(cx, this, |socket, _| net::buffer_size(socket, Buffer::Send))
+    with_tcp(cx, this, |socket, _| socket.buffer_size(Buffer::Send))
 }
 
 /// `tcp-socket.set-send-buffer-size`
 pub fn set_tcp_send_buffer_size(cx: &mut Cx<'_>, this: Tcp, size: u64) -> NetResult<()> {
-    with_tcp(cx, this, |socket, _| net::set_buffer_size(socket, Buffer::Send, size))
+    with_tcp(cx, this, |socket, _| socket.set_buffer_size(Buffer::Send, size))
 }
 
 /// `tcp-socket.subscribe`
@@ -627,7 +627,7 @@ pub fn create_udp_socket(cx: &mut Cx<'_>, family: IpAddressFamily) -> NetResult<
     let (host, resources) = cx.parts();
     let token = resources.descriptor().ok_or(ErrorCode::NewSocketLimit)?;
     let family = family.into();
-    let socket = UdpSocket::open(host.network, family)?.into();
+    let socket = UdpSocket::open(&host.network, family)?.into();
     Ok(Own::holding(UdpSocketEntry { socket, family, state: State::Unbound, bound: None, remote: None }, Some(token)))
 }
 
@@ -745,32 +745,32 @@ fn with_udp<T>(
 
 /// `udp-socket.unicast-hop-limit`
 pub fn unicast_hop_limit(cx: &mut Cx<'_>, this: Udp) -> NetResult<u8> {
-    with_udp(cx, this, |socket, family| net::hop_limit(socket, family))
+    with_udp(cx, this, |socket, family| socket.hop_limit(family))
 }
 
 /// `udp-socket.set-unicast-hop-limit`
 pub fn set_unicast_hop_limit(cx: &mut Cx<'_>, this: Udp, hops: u8) -> NetResult<()> {
-    with_udp(cx, this, |socket, family| net::set_hop_limit(socket, family, hops))
+    with_udp(cx, this, |socket, family| socket.set_hop_limit(family, hops))
 }
 
 /// `udp-socket.receive-buffer-size`
 pub fn udp_receive_buffer_size(cx: &mut Cx<'_>, this: Udp) -> NetResult<u64> {
-    with_udp(cx, this, |socket, _| net::buffer_size(socket, Buffer::Receive))
+    with_udp(cx, this, |socket, _| socket.buffer_size(Buffer::Receive))
 }
 
 /// `udp-socket.set-receive-buffer-size`
 pub fn set_udp_receive_buffer_size(cx: &mut Cx<'_>, this: Udp, size: u64) -> NetResult<()> {
-    with_udp(cx, this, |socket, _| net::set_buffer_size(socket, Buffer::Receive, size))
+    with_udp(cx, this, |socket, _| socket.set_buffer_size(Buffer::Receive, size))
 }
 
 /// `udp-socket.send-buffer-size`
 pub fn udp_send_buffer_size(cx: &mut Cx<'_>, this: Udp) -> NetResult<u64> {
-    with_udp(cx, this, |socket, _| net::buffer_size(socket, Buffer::Send))
+    with_udp(cx, this, |socket, _| socket.buffer_size(Buffer::Send))
 }
 
 /// `udp-socket.set-send-buffer-size`
 pub fn set_udp_send_buffer_size(cx: &mut Cx<'_>, this: Udp, size: u64) -> NetResult<()> {
-    with_udp(cx, this, |socket, _| net::set_buffer_size(socket, Buffer::Send, size))
+    with_udp(cx, this, |socket, _| socket.set_buffer_size(Buffer::Send, size))
 }
 
 /// `udp-socket.subscribe`

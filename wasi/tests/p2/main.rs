@@ -7,6 +7,7 @@ mod filesystem;
 #[path = "../support/in_task.rs"]
 mod in_task;
 mod io;
+mod network;
 mod sockets;
 mod support;
 

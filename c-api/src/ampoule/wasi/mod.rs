@@ -5,6 +5,7 @@
 
 mod error;
 mod filesystem;
+mod network;
 mod sources;
 
 use crate::boundary::give_unit;
@@ -14,6 +15,7 @@ use crate::wasi::wasi_config_t;
 use ampoule::Error;
 use ampoule_wasi::host::available::Availability;
 use filesystem::{CFileSystem, ampoule_wasi_filesystem_t};
+use network::{CNetwork, ampoule_wasi_sockets_t};
 use sources::{CClocks, CInput, ampoule_wasi_clocks_t, ampoule_wasi_random_t, ampoule_wasi_stdin_t, random_source};
 use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::BorrowedFd;
@@ -123,6 +125,19 @@ pub unsafe extern "C" fn ampoule_wasi_config_set_random(
     let taken = unsafe { take("ampoule_wasi_random_t", random) };
     give_unit(taken.and_then(|(table, owner)| {
         config.config_mut().random(random_source(&table, owner)?);
+        Ok(())
+    }))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ampoule_wasi_config_set_sockets(
+    config: &mut wasi_config_t,
+    sockets: *const ampoule_wasi_sockets_t,
+) -> Option<Box<wasmtime_error_t>> {
+    // SAFETY: the header's contract.
+    let taken = unsafe { take("ampoule_wasi_sockets_t", sockets) };
+    give_unit(taken.and_then(|(table, owner)| {
+        config.config_mut().network(CNetwork::new(table, owner)?);
         Ok(())
     }))
 }

@@ -1,11 +1,11 @@
 //! TCP sockets, and connections over them as streams of bytes.
 
-use super::{Family, Network, local_address, socket};
+use super::{Buffer, Family, Network, ProvidedSocket, local_address, socket};
 use crate::host::buffers::IoVecs;
 use crate::host::error::Error;
 use crate::host::poll::Readiness;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
 use std::net::SocketAddr;
@@ -15,14 +15,20 @@ use std::time::Duration;
 /// A TCP socket, which may be connected. Its descriptor is in nonblocking mode.
 #[derive(Debug)]
 pub struct Connection {
-    socket: OwnedFd,
+    socket: Socket,
     receives: AtomicBool,
     sends: AtomicBool,
 }
 
+/// A socket of the host's, or of the embedder's.
+#[derive(Debug)]
+enum Socket {
+    Host(OwnedFd),
+    Provided(ProvidedSocket),
+}
+
 impl Connection {
-    /// Of a socket in nonblocking mode.
-    fn new(socket: OwnedFd) -> Self {
+    fn new(socket: Socket) -> Self {
         Self { socket, receives: AtomicBool::new(true), sends: AtomicBool::new(true) }
     }
 
@@ -30,8 +36,19 @@ impl Connection {
     ///
     /// # Errors
     /// `NotPermitted`, or what the host says.
-    pub fn open(network: Network, family: Family) -> Result<Self, Error> {
-        Ok(Self::new(socket(network, family, SocketType::STREAM)?))
+    pub fn open(network: &Network, family: Family) -> Result<Self, Error> {
+        Ok(Self::new(match &network.provider {
+            None => Socket::Host(socket(network, family, SocketType::STREAM)?),
+            Some(provider) => Socket::Provided(ProvidedSocket::open(provider, false, family)?),
+        }))
+    }
+
+    /// Its descriptor, for what only a socket of the host's has.
+    fn host(&self) -> Result<&OwnedFd, Errno> {
+        match &self.socket {
+            Socket::Host(socket) => Ok(socket),
+            Socket::Provided(_) => Err(Errno::NOTSUP),
+        }
     }
 
     /// Gives it an address of the host.
@@ -39,9 +56,13 @@ impl Connection {
     /// # Errors
     /// What the host says.
     pub fn bind(&self, address: &SocketAddr) -> Result<(), Error> {
+        let socket = match &self.socket {
+            Socket::Host(socket) => socket,
+            Socket::Provided(socket) => return socket.bind(address),
+        };
         // A connection that has ended, and whose address the kernel still keeps, is no obstacle.
-        sockopt::set_socket_reuseaddr(&self.socket, true)?;
-        Ok(rustix::net::bind(&self.socket, address)?)
+        sockopt::set_socket_reuseaddr(socket, true)?;
+        Ok(rustix::net::bind(socket, address)?)
     }
 
     /// Begins to connect it.
@@ -49,9 +70,12 @@ impl Connection {
     /// # Errors
     /// What the host says, unless that is that it takes time.
     pub fn start_connect(&self, address: &SocketAddr) -> Result<(), Error> {
-        match rustix::net::connect(&self.socket, address) {
-            Err(Errno::INPROGRESS) => Ok(()),
-            result => Ok(result?),
+        match &self.socket {
+            Socket::Host(socket) => match rustix::net::connect(socket, address) {
+                Err(Errno::INPROGRESS) => Ok(()),
+                result => Ok(result?),
+            },
+            Socket::Provided(socket) => socket.start_connect(address),
         }
     }
 
@@ -60,11 +84,15 @@ impl Connection {
     /// # Errors
     /// `AGAIN` where it isn't decided yet, or why it couldn't be connected.
     pub fn connected(&self) -> Result<(), Error> {
+        let socket = match &self.socket {
+            Socket::Host(socket) => socket,
+            Socket::Provided(socket) => return socket.connected(),
+        };
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        if poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(&now))? == 0 {
+        if poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&now))? == 0 {
             return Err(Errno::AGAIN.into());
         }
-        Ok(sockopt::socket_error(&self.socket)??)
+        Ok(sockopt::socket_error(socket)??)
     }
 
     /// Lets others connect to it; so many may wait for that.
@@ -72,7 +100,10 @@ impl Connection {
     /// # Errors
     /// What the host says.
     pub fn listen(&self, backlog: i32) -> Result<(), Error> {
-        Ok(rustix::net::listen(&self.socket, backlog)?)
+        match &self.socket {
+            Socket::Host(socket) => Ok(rustix::net::listen(socket, backlog)?),
+            Socket::Provided(socket) => socket.listen(backlog),
+        }
     }
 
     /// The next connection to it.
@@ -80,8 +111,12 @@ impl Connection {
     /// # Errors
     /// `AGAIN` where there is none yet, `CONNABORTED` where there is none any more, or what the host says.
     pub fn accept(&self) -> Result<Self, Error> {
-        match rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(socket) => Ok(Self::new(socket)),
+        let socket = match &self.socket {
+            Socket::Host(socket) => socket,
+            Socket::Provided(socket) => return Ok(Self::new(Socket::Provided(socket.accept()?))),
+        };
+        match rustix::net::accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(socket) => Ok(Self::new(Socket::Host(socket))),
             // Linux reports what has befallen the new connection.
             Err(
                 Errno::NETDOWN
@@ -102,7 +137,10 @@ impl Connection {
     /// # Errors
     /// What the host says.
     pub fn local_address(&self) -> Result<SocketAddr, Error> {
-        local_address(&self.socket)
+        match &self.socket {
+            Socket::Host(socket) => local_address(socket),
+            Socket::Provided(socket) => socket.address(false),
+        }
     }
 
     /// The address of the other side.
@@ -110,7 +148,11 @@ impl Connection {
     /// # Errors
     /// What the host says.
     pub fn remote_address(&self) -> Result<SocketAddr, Error> {
-        let address = rustix::net::getpeername(&self.socket)?.ok_or(Errno::NOTCONN)?;
+        let socket = match &self.socket {
+            Socket::Host(socket) => socket,
+            Socket::Provided(socket) => return socket.address(true),
+        };
+        let address = rustix::net::getpeername(socket)?.ok_or(Errno::NOTCONN)?;
         Ok(SocketAddr::try_from(address).map_err(|_| Errno::AFNOSUPPORT)?)
     }
 
@@ -119,7 +161,7 @@ impl Connection {
     /// # Errors
     /// What the host says.
     pub fn keep_alive(&self) -> Result<bool, Error> {
-        Ok(sockopt::socket_keepalive(&self.socket)?)
+        Ok(sockopt::socket_keepalive(self.host()?)?)
     }
 
     /// Has the other side asked, or not.
@@ -127,7 +169,7 @@ impl Connection {
     /// # Errors
     /// What the host says.
     pub fn set_keep_alive(&self, enabled: bool) -> Result<(), Error> {
-        Ok(sockopt::set_socket_keepalive(&self.socket, enabled)?)
+        Ok(sockopt::set_socket_keepalive(self.host()?, enabled)?)
     }
 
     /// How long there is silence before the other side is asked.
@@ -135,7 +177,7 @@ impl Connection {
     /// # Errors
     /// What the host says.
     pub fn keep_alive_idle(&self) -> Result<Duration, Error> {
-        Ok(sockopt::tcp_keepidle(&self.socket)?)
+        Ok(sockopt::tcp_keepidle(self.host()?)?)
     }
 
     /// Sets how long there is silence before the other side is asked; in whole seconds, as far as the host counts.
@@ -143,7 +185,7 @@ impl Connection {
     /// # Errors
     /// `INVAL` for no time, or what the host says.
     pub fn set_keep_alive_idle(&self, idle: Duration) -> Result<(), Error> {
-        Ok(sockopt::set_tcp_keepidle(&self.socket, seconds(idle)?)?)
+        Ok(sockopt::set_tcp_keepidle(self.host()?, seconds(idle)?)?)
     }
 
     /// How long it takes until the other side is asked again.
@@ -151,7 +193,7 @@ impl Connection {
     /// # Errors
     /// What the host says.
     pub fn keep_alive_interval(&self) -> Result<Duration, Error> {
-        Ok(sockopt::tcp_keepintvl(&self.socket)?)
+        Ok(sockopt::tcp_keepintvl(self.host()?)?)
     }
 
     /// Sets how long it takes until the other side is asked again; in whole seconds, as far as the host counts.
@@ -159,7 +201,7 @@ impl Connection {
     /// # Errors
     /// `INVAL` for no time, or what the host says.
     pub fn set_keep_alive_interval(&self, interval: Duration) -> Result<(), Error> {
-        Ok(sockopt::set_tcp_keepintvl(&self.socket, seconds(interval)?)?)
+        Ok(sockopt::set_tcp_keepintvl(self.host()?, seconds(interval)?)?)
     }
 
     /// How often the other side is asked in vain.
@@ -167,7 +209,7 @@ impl Connection {
     /// # Errors
     /// What the host says.
     pub fn keep_alive_count(&self) -> Result<u32, Error> {
-        Ok(sockopt::tcp_keepcnt(&self.socket)?)
+        Ok(sockopt::tcp_keepcnt(self.host()?)?)
     }
 
     /// Sets how often the other side is asked in vain, as far as the host counts.
@@ -178,7 +220,7 @@ impl Connection {
         if count == 0 {
             return Err(Errno::INVAL.into());
         }
-        Ok(sockopt::set_tcp_keepcnt(&self.socket, count.min(MAX_KEEP_ALIVE_COUNT))?)
+        Ok(sockopt::set_tcp_keepcnt(self.host()?, count.min(MAX_KEEP_ALIVE_COUNT))?)
     }
 
     /// Whether the way out isn't shut.
@@ -194,7 +236,10 @@ impl Connection {
         if !self.receives.load(Ordering::Relaxed) {
             return Ok(0);
         }
-        Ok(rustix::io::readv(&self.socket, buffers.for_read())?)
+        match &self.socket {
+            Socket::Host(socket) => Ok(rustix::io::readv(socket, buffers.for_read())?),
+            Socket::Provided(socket) => socket.receive(buffers),
+        }
     }
 
     /// Writes what is taken at once, and says how much. Never waits.
@@ -205,9 +250,13 @@ impl Connection {
         if !self.may_send() {
             return Err(Errno::PIPE.into());
         }
+        let socket = match &self.socket {
+            Socket::Host(socket) => socket,
+            Socket::Provided(socket) => return socket.send(buffers),
+        };
         let mut nothing = SendAncillaryBuffer::default();
         // The embedder's process mustn't get a signal for it.
-        Ok(rustix::net::sendmsg(&self.socket, buffers.for_write(), &mut nothing, SendFlags::NOSIGNAL)?)
+        Ok(rustix::net::sendmsg(socket, buffers.for_write(), &mut nothing, SendFlags::NOSIGNAL)?)
     }
 
     /// Shuts the way in, the way out, or both. What was shut before stays so.
@@ -220,7 +269,10 @@ impl Connection {
             (true, false) => Shutdown::Read,
             _ => Shutdown::Write,
         };
-        rustix::net::shutdown(&self.socket, how)?;
+        match &self.socket {
+            Socket::Host(socket) => rustix::net::shutdown(socket, how)?,
+            Socket::Provided(socket) => socket.shutdown(receive, send)?,
+        }
         if receive {
             self.receives.store(false, Ordering::Relaxed);
         }
@@ -230,14 +282,53 @@ impl Connection {
         Ok(())
     }
 
+    fn readiness(&self) -> Readiness<'_> {
+        match &self.socket {
+            Socket::Host(socket) => Readiness::When(socket.as_fd()),
+            Socket::Provided(socket) => Readiness::Ask(socket),
+        }
+    }
+
+    /// How many hops what it sends may take.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn hop_limit(&self, family: Family) -> Result<u8, Error> {
+        super::hop_limit(self.host()?, family)
+    }
+
+    /// Sets how many hops what it sends may take.
+    ///
+    /// # Errors
+    /// `INVAL` for none, or what the host says.
+    pub fn set_hop_limit(&self, family: Family, hops: u8) -> Result<(), Error> {
+        super::set_hop_limit(self.host()?, family, hops)
+    }
+
+    /// How many bytes the host buffers for it.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn buffer_size(&self, buffer: Buffer) -> Result<u64, Error> {
+        super::buffer_size(self.host()?, buffer)
+    }
+
+    /// Wishes that the host buffers so many bytes for it; it keeps its own bounds.
+    ///
+    /// # Errors
+    /// `INVAL` for none, or what the host says.
+    pub fn set_buffer_size(&self, buffer: Buffer, size: u64) -> Result<(), Error> {
+        super::set_buffer_size(self.host()?, buffer, size)
+    }
+
     /// When something has arrived, or the end.
     pub fn read_readiness(&self) -> Readiness<'_> {
-        if self.receives.load(Ordering::Relaxed) { Readiness::When(self.as_fd()) } else { Readiness::Now(0) }
+        if self.receives.load(Ordering::Relaxed) { self.readiness() } else { Readiness::Now(0) }
     }
 
     /// When something would be taken, or sending would fail.
     pub fn write_readiness(&self) -> Readiness<'_> {
-        if self.may_send() { Readiness::When(self.as_fd()) } else { Readiness::Now(0) }
+        if self.may_send() { self.readiness() } else { Readiness::Now(0) }
     }
 }
 
@@ -252,10 +343,4 @@ fn seconds(time: Duration) -> Result<Duration, Errno> {
     }
     let rounded_up = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     Ok(Duration::from_secs(rounded_up.min(MAX_KEEP_ALIVE_SECONDS)))
-}
-
-impl AsFd for Connection {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
 }

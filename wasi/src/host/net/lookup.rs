@@ -4,6 +4,7 @@
 //! of them at a time, for one guest and in all. What it finds comes through a pipe, which can be waited for, and which a fork can't leave locked.
 
 use super::Network;
+use super::provided::ProvidedLookup;
 use crate::host::error::Error;
 use crate::host::fork;
 use crate::host::poll::Readiness;
@@ -60,6 +61,8 @@ enum State {
         /// The process that looks it up: in a child of it nobody does.
         process: Option<u64>,
     },
+    /// The embedder is asked.
+    Provided(ProvidedLookup),
     Ended(std::vec::IntoIter<IpAddr>),
     Failed(LookupError),
 }
@@ -69,8 +72,8 @@ impl Lookup {
     ///
     /// # Errors
     /// `NotPermitted`; `INVAL` for what can't be a name; what the host says where it has no thread for it.
-    pub fn start(network: Network, name: &str, lookups: &Lookups) -> Result<Self, Error> {
-        if !network.name_lookup {
+    pub fn start(network: &Network, name: &str, lookups: &Lookups) -> Result<Self, Error> {
+        if network.provider.is_none() && !network.name_lookup {
             return Err(Error::NotPermitted);
         }
         if let Ok(address) =
@@ -81,6 +84,17 @@ impl Lookup {
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_name) {
             return Err(Errno::INVAL.into());
+        }
+        if let Some(provider) = &network.provider {
+            let lookup = ProvidedLookup::new(provider, name);
+            // What is known at once is told at once, as is that nothing may be looked up.
+            let state = match lookup.ask() {
+                Ok(Some(addresses)) => State::Ended(kept(addresses.into_iter()).into_iter()),
+                Ok(None) => State::Provided(lookup),
+                Err(Error::Os(Errno::NOENT)) => State::Failed(LookupError::NotFound),
+                Err(error) => return Err(error),
+            };
+            return Ok(Self { state });
         }
         let Some(running) = Running::count(lookups) else {
             return Ok(Self { state: State::Failed(LookupError::Temporary) });
@@ -114,10 +128,18 @@ impl Lookup {
                 Err(error) => State::Failed(error),
             };
         }
+        if let State::Provided(lookup) = &self.state {
+            self.state = match lookup.ask() {
+                Ok(Some(addresses)) => State::Ended(kept(addresses.into_iter()).into_iter()),
+                Ok(None) => return Err(None),
+                Err(Error::Os(Errno::NOENT)) => State::Failed(LookupError::NotFound),
+                Err(_) => State::Failed(LookupError::Temporary),
+            };
+        }
         match &mut self.state {
             State::Ended(addresses) => Ok(addresses.next()),
             State::Failed(error) => Err(Some(*error)),
-            State::Running { .. } => Err(None),
+            State::Running { .. } | State::Provided(_) => Err(None),
         }
     }
 
@@ -125,6 +147,7 @@ impl Lookup {
     pub fn readiness(&self) -> Readiness<'_> {
         match &self.state {
             State::Running { answer, process, .. } if *process == fork::mark() => Readiness::When(answer.as_fd()),
+            State::Provided(lookup) => Readiness::Ask(lookup),
             _ => Readiness::Now(1),
         }
     }
@@ -195,17 +218,20 @@ fn read_back(bytes: &[u8]) -> Option<Answer> {
     addresses.collect::<Option<_>>().map(Ok)
 }
 
+/// The addresses of a name that are kept: each once, and only so many.
+fn kept(found: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in found.map(|address| address.to_canonical()) {
+        if addresses.len() < MAX_ADDRESSES && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
 fn look_up(name: &str) -> Answer {
     match (name, 0).to_socket_addrs() {
-        Ok(found) => {
-            let mut addresses: Vec<IpAddr> = Vec::new();
-            for address in found.map(|address| address.ip().to_canonical()) {
-                if addresses.len() < MAX_ADDRESSES && !addresses.contains(&address) {
-                    addresses.push(address);
-                }
-            }
-            Ok(addresses)
-        }
+        Ok(found) => Ok(kept(found.map(|address| address.ip()))),
         // Only its words tell one answer of the resolver from another.
         Err(error) if error.to_string().contains("Temporary") => Err(LookupError::Temporary),
         Err(_) => Err(LookupError::NotFound),

@@ -1,29 +1,43 @@
 //! The network of the host, as far as the embedder lets a guest use it.
 //!
 //! [`connection`] is a TCP socket and, once it is connected, a pair of streams of bytes; [`udp`] sends and receives datagrams;
-//! [`lookup`] finds addresses of names. Nothing here waits: each says with [`super::poll::Readiness`] when to try again.
+//! [`lookup`] finds addresses of names. [`provided`] is what the embedder may put in place of all that. Nothing here waits: each says with [`super::poll::Readiness`] when to try again.
 
 pub mod connection;
 pub mod lookup;
+pub mod provided;
 pub mod udp;
 
 pub use connection::Connection;
 pub use lookup::Lookup;
+pub use provided::{NetworkProvider, ProvidedSocket};
 pub use udp::UdpSocket;
 
 use super::error::Error;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What a guest may do with the host's network.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Network {
     /// Whether sockets may be opened.
     pub sockets: bool,
     /// Whether addresses of host names may be looked up.
     pub name_lookup: bool,
+    /// The embedder's own network, which takes the place of the host's: the permissions above are about that.
+    pub provider: Option<Arc<dyn NetworkProvider>>,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sockets, name_lookup, provider } = self;
+        let network = ("sockets", sockets, "name_lookup", name_lookup, "provided", provider.is_some());
+        write!(f, "{network:?}")
+    }
 }
 
 /// Which kind of addresses a socket has.
@@ -43,7 +57,7 @@ impl Family {
 }
 
 /// A socket in nonblocking mode.
-fn socket(network: Network, family: Family, ty: SocketType) -> Result<OwnedFd, Error> {
+fn socket(network: &Network, family: Family, ty: SocketType) -> Result<OwnedFd, Error> {
     if !network.sockets {
         return Err(Error::NotPermitted);
     }
@@ -61,10 +75,7 @@ fn local_address(socket: impl AsFd) -> Result<SocketAddr, Error> {
 }
 
 /// How many hops what a socket sends may take.
-///
-/// # Errors
-/// What the host says.
-pub fn hop_limit(socket: impl AsFd, family: Family) -> Result<u8, Error> {
+fn hop_limit(socket: impl AsFd, family: Family) -> Result<u8, Error> {
     Ok(match family {
         Family::Ipv4 => u8::try_from(sockopt::ip_ttl(socket)?).unwrap_or(u8::MAX),
         Family::Ipv6 => sockopt::ipv6_unicast_hops(socket)?,
@@ -72,10 +83,7 @@ pub fn hop_limit(socket: impl AsFd, family: Family) -> Result<u8, Error> {
 }
 
 /// Sets how many hops what a socket sends may take.
-///
-/// # Errors
-/// `INVAL` for none, or what the host says.
-pub fn set_hop_limit(socket: impl AsFd, family: Family, hops: u8) -> Result<(), Error> {
+fn set_hop_limit(socket: impl AsFd, family: Family, hops: u8) -> Result<(), Error> {
     if hops == 0 {
         return Err(Errno::INVAL.into());
     }
@@ -95,10 +103,7 @@ pub enum Buffer {
 }
 
 /// How many bytes the host buffers for a socket.
-///
-/// # Errors
-/// What the host says.
-pub fn buffer_size(socket: impl AsFd, buffer: Buffer) -> Result<u64, Error> {
+fn buffer_size(socket: impl AsFd, buffer: Buffer) -> Result<u64, Error> {
     let doubled = match buffer {
         Buffer::Receive => sockopt::socket_recv_buffer_size(socket)?,
         Buffer::Send => sockopt::socket_send_buffer_size(socket)?,
@@ -108,10 +113,7 @@ pub fn buffer_size(socket: impl AsFd, buffer: Buffer) -> Result<u64, Error> {
 }
 
 /// Wishes that the host buffers so many bytes for a socket; it keeps its own bounds.
-///
-/// # Errors
-/// `INVAL` for none, or what the host says.
-pub fn set_buffer_size(socket: impl AsFd, buffer: Buffer, size: u64) -> Result<(), Error> {
+fn set_buffer_size(socket: impl AsFd, buffer: Buffer, size: u64) -> Result<(), Error> {
     if size == 0 {
         return Err(Errno::INVAL.into());
     }

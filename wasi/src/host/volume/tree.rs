@@ -97,10 +97,14 @@ pub fn set_times(base: &Arc<Node>, path: &str, follow: bool, times: NewTimes) ->
 /// Where the link that `path` names leads.
 ///
 /// # Errors
-/// `INVAL` for what is none; as [`open`].
+/// `INVAL` for what is none, `NotPermitted` where it leads to an absolute path; as [`open`].
 pub fn read_link(base: &Arc<Node>, path: &str) -> Result<String, Error> {
     match existing(base, path, false)? {
-        (link, FileType::Symlink) => link.target(),
+        (link, FileType::Symlink) => match link.target()? {
+            // What it names is none of the guest's business.
+            target if target.starts_with('/') => Err(Error::NotPermitted),
+            target => Ok(target),
+        },
         _ => Err(Errno::INVAL.into()),
     }
 }
