@@ -59,7 +59,7 @@ pub use end::EndAny;
 pub use func::Func;
 pub use handle::{HostDtor, ResourceAny, ResourceHost};
 pub use instance::Instance;
-pub use linker::{Linker, LinkerInstanceMut};
+pub use linker::{InstancePre, Linker, LinkerInstanceMut};
 pub use records::HostFn;
 pub use typed::{ComponentType, HostResource, Lift, Lower, Resource, TypedFunc};
 pub use val::{Val, ValRef};

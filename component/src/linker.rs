@@ -145,22 +145,28 @@ impl Linker {
     /// # Errors
     /// Where an import is missing or doesn't fit, a limit refuses, or a start function is stopped.
     pub fn instantiate(&self, store: &mut Store, component: &Component) -> Result<Instance, Error> {
-        if !self.engine.same(store.engine()) || !self.engine.same(component.engine()) {
-            return Err(Error::message("cross-`Engine` instantiation is not currently supported"));
+        place(store, component, &self.found_for(component)?)
+    }
+
+    /// Finds and checks what a component imports, for instantiating it many times. What the linker is given later has no effect on it.
+    ///
+    /// # Errors
+    /// Where an import is missing or doesn't fit.
+    pub fn instantiate_pre(&self, component: &Component) -> Result<InstancePre, Error> {
+        Ok(InstancePre { component: component.clone(), found: self.found_for(component)? })
+    }
+
+    fn found_for(&self, component: &Component) -> Result<Arc<[Found]>, Error> {
+        if !self.engine.same(component.engine()) {
+            return Err(of_another_engine());
         }
         let scope = component.definition.scope;
-        let found = match self.last.get(scope) {
-            Some(found) => found,
-            None => {
-                let found = self.find(component)?;
-                self.last.set(scope, found.clone());
-                found
-            }
-        };
-        let mut found = found.iter();
-        instantiate(store, component, &mut |store, instance, _| {
-            Ok(found.next().expect("as many as there are steps that import").place(store, instance))
-        })
+        if let Some(found) = self.last.get(scope) {
+            return Ok(found);
+        }
+        let found = self.find(component)?;
+        self.last.set(scope, found.clone());
+        Ok(found)
     }
 
     /// What a component imports, in the order of its steps.
@@ -189,6 +195,50 @@ impl Linker {
             })
         })
     }
+}
+
+/// A component whose imports have been found and checked: instantiating it only has to place them.
+#[derive(Clone)]
+pub struct InstancePre {
+    component: Component,
+    found: Arc<[Found]>,
+}
+
+impl InstancePre {
+    /// The component.
+    pub fn component(&self) -> &Component {
+        &self.component
+    }
+
+    /// Instantiates the component.
+    ///
+    /// # Errors
+    /// Where a limit refuses, or a start function is stopped.
+    pub fn instantiate(&self, store: &mut Store) -> Result<Instance, Error> {
+        place(store, &self.component, &self.found)
+    }
+}
+
+impl fmt::Debug for InstancePre {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstancePre").field("component", &self.component).finish_non_exhaustive()
+    }
+}
+
+/// Instantiates a component with what was found for its imports.
+fn place(store: &mut Store, component: &Component, found: &[Found]) -> Result<Instance, Error> {
+    if !component.engine().same(store.engine()) {
+        return Err(of_another_engine());
+    }
+    let mut found = found.iter();
+    instantiate(store, component, &mut |store, instance, _| {
+        Ok(found.next().expect("as many as there are steps that import").place(store, instance))
+    })
+}
+
+#[cold]
+fn of_another_engine() -> Error {
+    Error::message("cross-`Engine` instantiation is not currently supported")
 }
 
 /// An instance of a linker, to add to.

@@ -12,7 +12,7 @@ pub use crate::vector::Name;
 use crate::vector::Vector;
 use std::borrow::Cow;
 use std::fmt;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 
 /// A value.
 ///
@@ -257,16 +257,11 @@ impl Val {
     /// A scalar of this kind, in the lowest bits.
     #[inline]
     pub(crate) const fn scalar(kind: Kind, bits: u64) -> Val {
-        // All bytes are set, padding too, so that nobody copies what nobody has written, and as whole words, which are quick to write and to
-        // read again.
-        let mut val = MaybeUninit::<Val>::zeroed();
-        let place = val.as_mut_ptr();
-        // SAFETY: a kind and the bits of a scalar are all that (1) asks for; of any other kind, zeros are empty vectors and no payloads.
-        unsafe {
-            (*place).kind = kind;
-            (*place).of.bits = bits;
-            val.assume_init()
-        }
+        // Whole words, padding too: so nobody copies what nobody has written, or reads as a word what was written in parts.
+        let words = [(kind.0 as u64).to_le(), bits, 0, 0];
+        // SAFETY: the kind is the first byte, the union the second word and those behind it. Zeros are empty vectors and no payloads of
+        // any kind that isn't a scalar's.
+        unsafe { std::mem::transmute::<[u64; 4], Val>(words) }
     }
 
     /// A number of this kind; bits that it hasn't don't count.

@@ -29,14 +29,20 @@ fn instantiate(engine: &Engine, linker: &Linker, text: &str) -> (Box<Store>, Ins
 }
 
 /// A component whose function `run` calls the function `f` of another one of this type so many times; the callee's core function has
-/// this body, and what it imports besides.
+/// this body, and what it imports besides. Each core value is one more than the one before.
 fn pair(params: &[(&str, &str)], result: (&str, &str), imports: &str, body: &str) -> String {
+    let core = params.iter().flat_map(|(_, core)| core.split(' '));
+    let args: String = core.enumerate().map(|(at, core)| format!("({core}.const {})", at + 1)).collect();
+    pair_with(params, result, imports, body, &args)
+}
+
+/// The same with other arguments.
+fn pair_with(params: &[(&str, &str)], result: (&str, &str), imports: &str, body: &str, args: &str) -> String {
     let names = "abcdefghijklmnopqr";
     let typed = params.iter().zip(names.chars()).map(|((ty, _), name)| format!(r#"(param "{name}" {ty})"#));
     let ty = format!("{} (result {})", typed.collect::<String>(), result.0);
     let core: String = params.iter().map(|(_, core)| format!(" {core}")).collect();
     let core = format!("(param{core}) (result {})", result.1);
-    let args: String = params.iter().enumerate().map(|(at, (_, core))| format!("({core}.const {})", at + 1)).collect();
     let (lower, take, with) = match imports {
         "" => ("", "", ""),
         _ => (
@@ -143,6 +149,50 @@ fn values_arrive_as_they_were_given() {
         for count in [1u32, 1, 5] {
             assert_eq!(call(&mut store, &instance, "run", &[Val::from(count)]).unwrap()[0], expected);
         }
+    }
+}
+
+/// Types and values at random: the first call of a store goes through the host, the others don't.
+#[test]
+fn both_ways_give_the_same() {
+    let kinds = [U32, ("s32", "i32"), ("u64", "i64"), ("s64", "i64"), ("f32", "f32"), ("f64", "f64")];
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as usize % below
+    };
+    let engine = engine();
+    for _ in 0..60 {
+        // Parameters, alone and in tuples, as long as their core values are few enough.
+        let (mut flat, mut params) = (Vec::new(), Vec::<(String, String)>::new());
+        let most = 1 + random(16);
+        while flat.len() < most {
+            let parts: Vec<_> =
+                (0..1 + random(3)).map(|_| kinds[random(kinds.len())]).take(most - flat.len()).collect();
+            let (types, core): (Vec<_>, Vec<_>) = parts.iter().copied().unzip();
+            let (types, core) = (types.join(" "), core.join(" "));
+            let ty = if parts.len() == 1 && random(2) == 0 { types } else { format!("(tuple {types})") };
+            params.push((ty, core));
+            flat.extend(parts);
+        }
+        let args = flat.iter().map(|(_, core)| match *core {
+            "f32" if random(4) == 0 => "(f32.const nan:0x200001)".to_string(),
+            "f64" if random(4) == 0 => "(f64.const -inf)".to_string(),
+            core => format!("({core}.const {})", random(1 << 31)),
+        });
+        let args = args.collect::<String>();
+        let returned = random(flat.len());
+        let params: Vec<_> = params.iter().map(|(ty, core)| (ty.as_str(), core.as_str())).collect();
+        let text = pair_with(&params, flat[returned], "", &format!("(local.get {returned})"), &args);
+        let run = |count: u32| {
+            let (mut store, instance) = instantiate(&engine, &Linker::new(&engine), &text);
+            let result = call(&mut store, &instance, "run", &[Val::from(count)]).unwrap().remove(0);
+            (result, store.statistics().host_calls)
+        };
+        let (by_host, by_adapter) = (run(1), run(5));
+        assert_eq!((&by_adapter, by_host.1), (&(by_host.0.clone(), 1), 1), "{text}");
     }
 }
 

@@ -505,7 +505,14 @@ fn what_is_replaced_between_two_instances_of_a_component_is_replaced_for_the_sec
     linker.root().instance("i").unwrap().func("two", answers(10)).unwrap();
     assert_eq!(sum(&linker), Val::from(11u32));
     assert_eq!(sum(&linker), Val::from(11u32));
+    // What was found before stays.
+    let pre = linker.instantiate_pre(&component).unwrap();
     linker.root().func("one", answers(2)).unwrap();
+    let mut store = Store::new(&engine);
+    let instance = pre.instantiate(&mut store).unwrap();
+    let of_pre = func(&mut store, &instance, &["sum"]);
+    assert_eq!(call(&mut store, &of_pre, &[]).unwrap(), [Val::from(11u32)]);
+    assert!(pre.instantiate(&mut Store::new(&Engine::default())).is_err());
     assert_eq!(sum(&linker), Val::from(12u32));
     let mut copy = linker.clone();
     copy.instance("i").unwrap().func("two", answers(20)).unwrap();
