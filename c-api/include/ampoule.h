@@ -30,6 +30,7 @@
  * | `error` | ampoule/error.h | what errors and traps are about, as numbers and names |
  * | `limits` | ampoule/limits.h | limit callbacks, statistics |
  * | `native` | ampoule/native.h | guest functions as C function pointers, C functions as imports |
+ * | `wait` | ampoule/wait.h | when asynchronous calls can go on: a descriptor, wakers |
  * | `wasi` | ampoule/wasi.h | file systems, clocks, randomness, standard input and sockets of WASI as C functions |
  *
  * A name stays once it is here, and what it stands for keeps its meaning.
@@ -42,6 +43,7 @@
 #include <ampoule/error.h>
 #include <ampoule/limits.h>
 #include <ampoule/native.h>
+#include <ampoule/wait.h>
 #include <ampoule/wasi.h>
 #include <wasmtime.h>
 

@@ -16,6 +16,7 @@
 #include <ampoule/error.h>
 #include <ampoule/limits.h>
 #include <ampoule/native.h>
+#include <ampoule/wait.h>
 #include <ampoule/wasi.hh>
 #include <chrono>
 #include <optional>
@@ -85,6 +86,47 @@ call_deadline(wasmtime::Store::Context cx, std::chrono::nanoseconds limit) {
   return wasmtime::detail::check(ampoule_context_set_call_deadline(
       cx.capi(), static_cast<uint64_t>(limit.count())));
 }
+
+/// \brief A descriptor that is readable when polling the store's call would
+/// bring it forward; the store's own, to be waited for only. An error when the
+/// process has none left.
+inline wasmtime::Result<int> wait_descriptor(wasmtime::Store::Context cx) {
+  int descriptor = -1;
+  auto *error = ampoule_context_wait_descriptor(cx.capi(), &descriptor);
+  if (error != nullptr) {
+    return wasmtime::Error(error);
+  }
+  return descriptor;
+}
+
+namespace detail {
+struct WakerHandle {
+  using Raw = ampoule_waker_t;
+  static void destroy(Raw *raw) { ampoule_waker_delete(raw); }
+  static Raw *copy(const Raw *raw) { return ampoule_waker_clone(raw); }
+};
+} // namespace detail
+
+/// \brief Says that a store's call can go on, from any thread, also after the
+/// store is gone. Copies are for the same store.
+class Waker : public wasmtime::detail::Shared<detail::WakerHandle> {
+public:
+  /// Takes over a C waker.
+  explicit Waker(ampoule_waker_t *waker) : Shared(waker) {}
+
+  /// A waker for a store. An error when the process has no descriptor left.
+  static wasmtime::Result<Waker> create(wasmtime::Store::Context cx) {
+    ampoule_waker_t *waker = nullptr;
+    auto *error = ampoule_waker_new(cx.capi(), &waker);
+    if (error != nullptr) {
+      return wasmtime::Error(error);
+    }
+    return Waker(waker);
+  }
+
+  /// Makes the store's descriptor readable until its call is polled.
+  void wake() const { ampoule_waker_wake(capi()); }
+};
 
 /// What is known about an error; texts in it live as long as the error.
 inline ampoule_error_info_t info(const wasmtime::Error &error) {

@@ -2,8 +2,8 @@
 //!
 //! A future is an [`ampoule::store::task::Task`] with its [`Job`] inside, one allocation.
 
-mod host_func;
-mod job;
+pub(crate) mod host_func;
+pub(crate) mod job;
 mod stacks;
 
 use crate::boundary::{give_unit, misuse};

@@ -294,3 +294,36 @@ pub extern "C" fn wasmtime_config_concurrency_support_set(config: &mut wasm_conf
 pub extern "C" fn wasmtime_config_wasm_component_model_map_set(config: &mut wasm_config_t, enable: bool) {
     config.config.features.component_model_map = enable;
 }
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_component_model_implements_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.component_model_implements = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_component_model_canonical_names_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.component_model_canonical_names = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_component_model_accessors_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.component_model_accessors = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_component_model_async_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.component_model_async = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_component_model_more_async_builtins_set(
+    config: &mut wasm_config_t,
+    enable: bool,
+) {
+    config.config.features.component_model_more_async_builtins = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_config_wasm_component_model_async_stackful_set(config: &mut wasm_config_t, enable: bool) {
+    config.config.features.component_model_async_stackful = enable;
+}

@@ -1,4 +1,5 @@
 // ampoule.hh: cancel tokens, native functions, structured errors, limits and numbers, in C++.
+#include <poll.h>
 #include <thread>
 #include <ampoule.hh>
 
@@ -78,11 +79,27 @@ static void functions_are_native_both_ways() {
   expect(ampoule::take_failure(world.store));
 }
 
+static void a_waker_makes_the_descriptor_readable() {
+  World world;
+  int descriptor = ampoule::wait_descriptor(world.store).unwrap();
+  expect(descriptor == ampoule::wait_descriptor(world.store).unwrap());
+  auto readable = [descriptor] {
+    pollfd fd{descriptor, POLLIN, 0};
+    return poll(&fd, 1, 0) == 1;
+  };
+  expect(!readable());
+  ampoule::Waker waker = ampoule::Waker::create(world.store).unwrap();
+  ampoule::Waker copy = waker;
+  std::thread([copy] { copy.wake(); }).join();
+  expect(readable());
+}
+
 int main() {
   RUN(a_token_cancels_one_call);
   RUN(a_call_has_a_deadline);
   RUN(failures_have_a_kind);
   RUN(the_host_decides_about_growth);
   RUN(functions_are_native_both_ways);
+  RUN(a_waker_makes_the_descriptor_readable);
   return test_summary();
 }

@@ -187,6 +187,16 @@ impl Store {
         !self.vm.entry.running_task.is_null()
     }
 
+    /// For what can only be waited for by being polled again and again.
+    ///
+    /// # Errors
+    /// Where nobody polls: what runs was called synchronously.
+    pub fn check_polled(&self) -> Result<(), Error> {
+        // SAFETY: what is in the list is alive (3).
+        let polled = cores_from(self.running_core()).any(|core| unsafe { !(*core).is_sibling() });
+        if polled { Ok(()) } else { Err(Error::message(ASYNC_ONLY)) }
+    }
+
     /// Whether the running task, if there is one, must not be left now.
     pub(super) fn is_held(&self) -> bool {
         // SAFETY: a running task is alive (3), and so is its fiber.

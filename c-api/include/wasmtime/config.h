@@ -518,13 +518,44 @@ WASM_API_EXTERN void wasmtime_pooling_allocation_strategy_set(
 WASM_API_EXTERN void wasmtime_config_wasm_component_model_set(
     wasm_config_t *config, bool enable);
 
-/// Whether components may have asynchronous functions. This library cannot run
-/// them yet: such components are refused whatever is set. On by default.
+/// Whether components may have anything asynchronous: functions, streams,
+/// futures. On by default.
 WASM_API_EXTERN void wasmtime_config_concurrency_support_set(
     wasm_config_t *config, bool enable);
 
-/// Whether components may have maps. Off by default.
+/// Whether components may have maps. On by default, unlike in 44.0.0.
 WASM_API_EXTERN void wasmtime_config_wasm_component_model_map_set(
+    wasm_config_t *config, bool enable);
+
+/// Whether names of components may say which interface an instance implements.
+/// On by default. Not in 44.0.0.
+WASM_API_EXTERN void wasmtime_config_wasm_component_model_implements_set(
+    wasm_config_t *config, bool enable);
+
+/// Whether names of components may have a suffix to a version that is cut to
+/// its compatible part. Not in 44.0.0.
+WASM_API_EXTERN void wasmtime_config_wasm_component_model_canonical_names_set(
+    wasm_config_t *config, bool enable);
+
+/// Whether functions of components may be named as those that get or set
+/// something. Not in 44.0.0.
+WASM_API_EXTERN void wasmtime_config_wasm_component_model_accessors_set(
+    wasm_config_t *config, bool enable);
+
+/// Whether components may have asynchronous functions, streams and futures. On
+/// by default. Not in 44.0.0.
+WASM_API_EXTERN void wasmtime_config_wasm_component_model_async_set(
+    wasm_config_t *config, bool enable);
+
+/// Whether components may use those built-in functions that wait, or that
+/// cancel without waiting, where the other is usual. Not in 44.0.0.
+WASM_API_EXTERN void
+wasmtime_config_wasm_component_model_more_async_builtins_set(
+    wasm_config_t *config, bool enable);
+
+/// Whether asynchronous functions of components may do without a callback, and
+/// wait on a stack of their own. Not in 44.0.0.
+WASM_API_EXTERN void wasmtime_config_wasm_component_model_async_stackful_set(
     wasm_config_t *config, bool enable);
 #endif // WASMTIME_FEATURE_COMPONENT_MODEL
 

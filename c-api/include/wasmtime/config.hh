@@ -468,6 +468,36 @@ public:
   void wasm_component_model_map(bool enable) {
     wasmtime_config_wasm_component_model_map_set(ptr.get(), enable);
   }
+
+  /// Whether names of components may say what an instance implements.
+  void wasm_component_model_implements(bool enable) {
+    wasmtime_config_wasm_component_model_implements_set(ptr.get(), enable);
+  }
+
+  /// Whether names of components may have a suffix to a version.
+  void wasm_component_model_canonical_names(bool enable) {
+    wasmtime_config_wasm_component_model_canonical_names_set(ptr.get(), enable);
+  }
+
+  /// Whether functions of components may be named as those that get or set.
+  void wasm_component_model_accessors(bool enable) {
+    wasmtime_config_wasm_component_model_accessors_set(ptr.get(), enable);
+  }
+
+  /// Whether components may have asynchronous functions, streams and futures.
+  void wasm_component_model_async(bool enable) {
+    wasmtime_config_wasm_component_model_async_set(ptr.get(), enable);
+  }
+
+  /// Whether components may use the less usual asynchronous built-ins.
+  void wasm_component_model_more_async_builtins(bool enable) {
+    wasmtime_config_wasm_component_model_more_async_builtins_set(ptr.get(), enable);
+  }
+
+  /// Whether asynchronous functions may wait on stacks of their own.
+  void wasm_component_model_async_stackful(bool enable) {
+    wasmtime_config_wasm_component_model_async_stackful_set(ptr.get(), enable);
+  }
 #endif // WASMTIME_FEATURE_COMPONENT_MODEL
 
 #ifdef WASMTIME_FEATURE_COMPILER

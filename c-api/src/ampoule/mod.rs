@@ -6,12 +6,13 @@ pub mod cancel;
 pub mod error;
 pub mod limits;
 pub mod native;
+pub mod wait;
 pub mod wasi;
 
 use std::ffi::{CStr, c_char};
 
 /// The names of the extensions, one for each header in `include/ampoule/`. Programs rely on them: never take one away.
-const EXTENSIONS: &[&CStr] = &[c"cancel", c"error", c"limits", c"native", c"wasi"];
+const EXTENSIONS: &[&CStr] = &[c"cancel", c"error", c"limits", c"native", c"wait", c"wasi"];
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ampoule_has(name: *const c_char) -> bool {

@@ -5,7 +5,7 @@ use crate::func::wasmtime_caller_t;
 use crate::val::wasmtime_val_t;
 use crate::wasm::object::wasm_trap_t;
 use ampoule::func::host::{HostFunc, error_out};
-use ampoule::{Caller, Engine, Error, FuncType};
+use ampoule::{Caller, Engine, Error, FuncType, Store};
 use std::ffi::c_void;
 use std::ptr;
 
@@ -18,6 +18,31 @@ pub struct wasmtime_async_continuation_t {
     callback: Option<wasmtime_func_async_continuation_callback_t>,
     env: *mut c_void,
     finalizer: Finalizer,
+}
+
+impl wasmtime_async_continuation_t {
+    /// Of a function that is done.
+    pub(crate) fn none() -> Self {
+        Self { callback: None, env: ptr::null_mut(), finalizer: None }
+    }
+
+    /// Asks whether the function is done, until it is; `suspend` leaves the thread to others in between. The finalizer runs whichever way
+    /// this ends.
+    // Inlined, so that functions that wait do so in one loop: see `ampoule_machine::arch::switch`.
+    #[inline(always)]
+    pub(crate) fn wait(
+        self,
+        store: &mut Store,
+        suspend: impl Fn(&mut Store) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let env = Foreign::new(self.env, self.finalizer);
+        while let Some(is_done) = self.callback
+            && !is_done(env.data())
+        {
+            suspend(store)?;
+        }
+        Ok(())
+    }
 }
 
 /// A host function that may finish later.
@@ -52,17 +77,11 @@ impl AsyncFunc {
         nresults: usize,
     ) -> Result<(), Error> {
         let mut trap = None;
-        let mut next = wasmtime_async_continuation_t { callback: None, env: ptr::null_mut(), finalizer: None };
+        let mut next = wasmtime_async_continuation_t::none();
         let vm = caller.as_vm();
         // SAFETY: by the caller and the header's contract.
         unsafe { (self.callback)(self.owner.data(), vm, args, nargs, results, nresults, &mut trap, &mut next) };
-        // Its finalizer runs whichever way this ends.
-        let env = Foreign::new(next.env, next.finalizer);
-        while let Some(is_done) = next.callback
-            && !is_done(env.data())
-        {
-            caller.store().suspend()?;
-        }
+        next.wait(caller.store(), Store::suspend)?;
         trap.map_or(Ok(()), |trap| Err(trap.0))
     }
 }

@@ -1,6 +1,8 @@
 //! The work of a future: a call or an instantiation, with its arguments, and where its outcome goes.
 
 use crate::boundary::{give_error, give_trap};
+use crate::component::func::{values, values_mut};
+use crate::component::instance::wasmtime_component_instance_t;
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_func_t;
 use crate::instance::wasmtime_instance_t;
@@ -8,13 +10,35 @@ use crate::val::{clone_of, take_from_c, wasmtime_val_t};
 use crate::wasm::object::wasm_trap_t;
 use ampoule::store::task::Work;
 use ampoule::{Error, InstancePre, Store};
+use ampoule_component::{Func, InstancePre as ComponentPre, Val};
 use ampoule_core::vm::VmVal;
 use std::mem::MaybeUninit;
 
 /// What a call in progress does.
-pub(super) enum What {
-    Call { func: wasmtime_func_t, args: Args, results: *mut wasmtime_val_t, nresults: usize },
-    Instantiate { pre: Result<InstancePre, Error>, instance: *mut wasmtime_instance_t },
+pub(crate) enum What {
+    Call {
+        func: wasmtime_func_t,
+        args: Args,
+        results: *mut wasmtime_val_t,
+        nresults: usize,
+    },
+    Instantiate {
+        pre: Result<InstancePre, Error>,
+        instance: *mut wasmtime_instance_t,
+    },
+    /// Of a component. The values are the caller's.
+    CallComponent {
+        func: Func,
+        args: *const Val,
+        nargs: usize,
+        results: *mut Val,
+        nresults: usize,
+    },
+    /// Of a component.
+    InstantiateComponent {
+        pre: Result<ComponentPre, Error>,
+        instance: *mut wasmtime_component_instance_t,
+    },
 }
 
 /// A call in progress: what it does, and where a failure goes.
@@ -27,14 +51,14 @@ pub struct Job {
 }
 
 /// The arguments of a call, copied when the future is made.
-pub(super) enum Args {
+pub(crate) enum Args {
     /// So many, in [`Job::few`].
     Few(usize),
     Many(OwnArgs),
 }
 
 /// Arguments, with a count of each reference among them.
-pub(super) struct OwnArgs(Vec<VmVal>);
+pub(crate) struct OwnArgs(Vec<VmVal>);
 
 impl Drop for OwnArgs {
     fn drop(&mut self) {
@@ -81,7 +105,7 @@ impl Args {
 impl Work for Job {
     #[inline]
     fn owns_nothing(&self) -> bool {
-        matches!(self.what, What::Call { args: Args::Few(_), .. })
+        matches!(self.what, What::Call { args: Args::Few(_), .. } | What::CallComponent { .. })
     }
 
     #[inline(always)]
@@ -102,13 +126,24 @@ impl Work for Job {
                 unsafe { instance.write(made) };
                 Ok(())
             }
+            What::CallComponent { func, args, nargs, results, nresults } => {
+                // SAFETY: by the header, so many valid values are there until the future is deleted, and nobody changes them.
+                let (args, results) = unsafe { (values(*args, *nargs), values_mut(*results, *nresults)) };
+                func.call(store, args, results)
+            }
+            What::InstantiateComponent { pre, instance } => {
+                let made = pre.as_ref().map_err(Clone::clone)?.instantiate(store)?;
+                // SAFETY: by the header, the place is there until the future is deleted.
+                unsafe { instance.write(made) };
+                Ok(())
+            }
         }
     }
 }
 
 impl Job {
-    /// A job without arguments.
-    pub(super) fn write(
+    /// A job without arguments of its own.
+    pub(crate) fn write(
         slot: &mut MaybeUninit<Self>,
         what: What,
         trap_ret: *mut *mut wasm_trap_t,

@@ -1,5 +1,8 @@
 //! `wasmtime/component/linker.h`: finding the imports of components by name.
 
+use crate::r#async::host_func::wasmtime_async_continuation_t;
+use crate::r#async::job::{Job, What};
+use crate::r#async::wasmtime_call_future_t;
 use crate::boundary::{give, give_unit, guarded, text};
 use crate::component::component::wasmtime_component_t;
 use crate::component::instance::wasmtime_component_instance_t;
@@ -11,12 +14,13 @@ use crate::foreign::{Finalizer, Foreign};
 use crate::module::wasmtime_module_t;
 use crate::store::wasmtime_context_t;
 use crate::wasm::engine::wasm_engine_t;
-use ampoule::Error;
+use ampoule::store::task::Task;
+use ampoule::{Error, Store};
 use ampoule_component::types::ResourceType;
 use ampoule_component::{Linker, LinkerInstanceMut};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 /// Items under names.
 pub struct wasmtime_component_linker_t {
@@ -73,6 +77,21 @@ pub extern "C" fn wasmtime_component_linker_instantiate(
     instance_out: &mut MaybeUninit<wasmtime_component_instance_t>,
 ) -> Option<Box<wasmtime_error_t>> {
     give(guarded(|| linker.linker.instantiate(context, &component.component)), instance_out)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_component_linker_instantiate_async(
+    linker: &wasmtime_component_linker_t,
+    context: &mut wasmtime_context_t,
+    component: &wasmtime_component_t,
+    instance_out: *mut wasmtime_component_instance_t,
+    error_ret: *mut *mut wasmtime_error_t,
+) -> Box<wasmtime_call_future_t> {
+    // Imports are found now, so that neither the linker nor the component is needed later.
+    let pre = linker.linker.instantiate_pre(&component.component);
+    let what = What::InstantiateComponent { pre, instance: instance_out };
+    // SAFETY: the caller keeps the store to one thread at a time.
+    unsafe { Task::new(context, |slot| Job::write(slot, what, ptr::null_mut(), error_ret)) }
 }
 
 #[unsafe(no_mangle)]
@@ -147,11 +166,70 @@ pub unsafe extern "C" fn wasmtime_component_linker_instance_add_func(
     give_unit(unsafe { linker_instance.add(name, name_len, add) }.map(drop))
 }
 
+/// `wasmtime_component_func_async_callback_t`.
+pub type wasmtime_component_func_async_callback_t = unsafe extern "C" fn(
+    data: *mut c_void,
+    context: &mut wasmtime_context_t,
+    ty: &wasmtime_component_func_type_t,
+    args: *mut wasmtime_component_val_t,
+    nargs: usize,
+    results: *mut wasmtime_component_val_t,
+    nresults: usize,
+    error_ret: &mut Option<Box<wasmtime_error_t>>,
+    continuation_ret: &mut wasmtime_async_continuation_t,
+);
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmtime_component_linker_instance_add_func_async(
+    linker_instance: &mut wasmtime_component_linker_instance_t,
+    name: *const u8,
+    name_len: usize,
+    callback: wasmtime_component_func_async_callback_t,
+    data: *mut c_void,
+    finalizer: Finalizer,
+) -> Option<Box<wasmtime_error_t>> {
+    let owner = Foreign::new(data, finalizer);
+    let add = |instance: &mut LinkerInstanceMut<'_>, name: &str| {
+        instance.func(name, move |store, ty, args, results| {
+            // Its continuation is asked, and tells nobody.
+            store.check_polled()?;
+            let (args_at, results_at) = (args.as_mut_ptr(), results.as_mut_ptr());
+            let (mut error, mut next) = (None, wasmtime_async_continuation_t::none());
+            let context = wasmtime_context_t::of(store);
+            // SAFETY: the arrays are as long as told; they stay where they are, on this stack, until the call is over.
+            unsafe {
+                callback(
+                    owner.data(),
+                    context,
+                    ty,
+                    args_at,
+                    args.len(),
+                    results_at,
+                    results.len(),
+                    &mut error,
+                    &mut next,
+                );
+            }
+            next.wait(store, Store::suspend_for_host)?;
+            taken(error)
+        })
+    };
+    // SAFETY: the name is lent for this call.
+    give_unit(unsafe { linker_instance.add(name, name_len, add) }.map(drop))
+}
+
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_component_linker_add_wasip2(
     linker: &mut wasmtime_component_linker_t,
 ) -> Option<Box<wasmtime_error_t>> {
     give_unit(ampoule_wasi::p2::add_to_linker(&mut linker.linker))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_component_linker_add_wasip2_async(
+    linker: &mut wasmtime_component_linker_t,
+) -> Option<Box<wasmtime_error_t>> {
+    wasmtime_component_linker_add_wasip2(linker)
 }
 
 /// `wasmtime_component_resource_destructor_t`.

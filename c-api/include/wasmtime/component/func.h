@@ -7,6 +7,7 @@
 #ifndef WASMTIME_COMPONENT_FUNC_H
 #define WASMTIME_COMPONENT_FUNC_H
 
+#include <wasmtime/async.h>
 #include <wasmtime/component/types/func.h>
 #include <wasmtime/component/val.h>
 #include <wasmtime/conf.h>
@@ -68,6 +69,28 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_component_func_call(
     const wasmtime_component_func_t *func, wasmtime_context_t *context,
     const wasmtime_component_val_t *args, size_t args_size,
     wasmtime_component_val_t *results, size_t results_size);
+
+#ifdef WASMTIME_FEATURE_ASYNC
+/// Begins to call the function, as `wasmtime_component_func_call` would;
+/// nothing runs before the first poll. Not in 44.0.0.
+///
+/// The future is owned by the caller, polled until it is done and deleted
+/// (`wasmtime/async.h`). Arguments, results and `*error_ret`, which is null at
+/// first, stay where they are until then; at the end either the results or
+/// `*error_ret`, owned by the caller, are set. A future that is deleted midway
+/// ends its guest as a failure does: no component of the store can be called
+/// afterwards.
+///
+/// What the guest waits for (sleeps and streams of WASI, host functions that
+/// finish later) leaves the thread to the caller. Tasks of the store's
+/// components go on while the call is polled, also those that calls before have
+/// left behind.
+WASM_API_EXTERN wasmtime_call_future_t *wasmtime_component_func_call_async(
+    const wasmtime_component_func_t *func, wasmtime_context_t *context,
+    const wasmtime_component_val_t *args, size_t args_size,
+    wasmtime_component_val_t *results, size_t results_size,
+    wasmtime_error_t **error_ret);
+#endif // WASMTIME_FEATURE_ASYNC
 
 /// Does nothing, and returns null: `wasmtime_component_func_call` has cleaned
 /// up.

@@ -8,6 +8,7 @@
 #define WASMTIME_COMPONENT_LINKER_H
 
 #include <wasm.h>
+#include <wasmtime/async.h>
 #include <wasmtime/component/component.h>
 #include <wasmtime/component/instance.h>
 #include <wasmtime/component/types/func.h>
@@ -69,6 +70,17 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_component_linker_instantiate(
     const wasmtime_component_t *component,
     wasmtime_component_instance_t *instance_out);
 
+#ifdef WASMTIME_FEATURE_ASYNC
+/// Begins to instantiate, as `wasmtime_component_linker_instantiate` would; the
+/// result is as that of `wasmtime_component_func_call_async`. Neither the linker
+/// nor the component is needed afterwards. Not in 44.0.0.
+WASM_API_EXTERN wasmtime_call_future_t *
+wasmtime_component_linker_instantiate_async(
+    const wasmtime_component_linker_t *linker, wasmtime_context_t *context,
+    const wasmtime_component_t *component,
+    wasmtime_component_instance_t *instance_out, wasmtime_error_t **error_ret);
+#endif // WASMTIME_FEATURE_ASYNC
+
 /// Defines what `component` imports and the linker lacks, such that it can be
 /// instantiated: a call to a function so defined is an error that names it, and
 /// resource types are equal to none of the host's.
@@ -127,6 +139,33 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_component_linker_instance_add_func(
     size_t name_len, wasmtime_component_func_callback_t callback, void *data,
     void (*finalizer)(void *));
 
+#ifdef WASMTIME_FEATURE_ASYNC
+/// \brief A host function that components call, and that may finish later.
+///
+/// As `wasmtime_component_func_callback_t`, except that it fills
+/// `*continuation_ret` (all zeros at first), and that `args`, `results` and
+/// `error_ret` stay valid until the continuation has returned true. An error is
+/// given up through `*error_ret`, which is null at first. None of them is used
+/// once the call was given up.
+typedef void (*wasmtime_component_func_async_callback_t)(
+    void *data, wasmtime_context_t *context,
+    const wasmtime_component_func_type_t *type,
+    wasmtime_component_val_t *args, size_t nargs,
+    wasmtime_component_val_t *results, size_t nresults,
+    wasmtime_error_t **error_ret,
+    wasmtime_async_continuation_t *continuation_ret);
+
+/// Adds a host function that may finish later; otherwise as
+/// `wasmtime_component_linker_instance_add_func`. It can be called in calls
+/// that are polled only: in another, calling it is an error. While it is
+/// pending, other tasks of the store's components go on. Not in 44.0.0.
+WASM_API_EXTERN wasmtime_error_t *
+wasmtime_component_linker_instance_add_func_async(
+    wasmtime_component_linker_instance_t *linker_instance, const char *name,
+    size_t name_len, wasmtime_component_func_async_callback_t callback,
+    void *data, void (*finalizer)(void *));
+#endif // WASMTIME_FEATURE_ASYNC
+
 #ifdef WASMTIME_FEATURE_WASI
 /// Adds the interfaces of WASI 0.2, which serve components of every version of
 /// it. A store needs `wasmtime_context_set_wasi` before a component calls one of
@@ -137,6 +176,13 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_component_linker_instance_add_func(
 /// which `wasmtime_error_exit_status` tells the status.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_component_linker_add_wasip2(
     wasmtime_component_linker_t *linker);
+
+#ifdef WASMTIME_FEATURE_ASYNC
+/// The same: whether a guest that waits leaves the thread to the caller is a
+/// matter of the call that it is in. Not in 44.0.0.
+WASM_API_EXTERN wasmtime_error_t *wasmtime_component_linker_add_wasip2_async(
+    wasmtime_component_linker_t *linker);
+#endif // WASMTIME_FEATURE_ASYNC
 #endif // WASMTIME_FEATURE_WASI
 
 /// \brief What happens when nobody has a resource of the host's any more.

@@ -196,6 +196,13 @@ public:
   Result<std::monostate> add_wasip2() {
     return detail::check(wasmtime_component_linker_add_wasip2(capi()));
   }
+
+#ifdef WASMTIME_FEATURE_ASYNC
+  /// The same.
+  Result<std::monostate> add_wasip2_async() {
+    return detail::check(wasmtime_component_linker_add_wasip2_async(capi()));
+  }
+#endif // WASMTIME_FEATURE_ASYNC
 #endif // WASMTIME_FEATURE_WASI
 };
 

@@ -1,0 +1,86 @@
+/**
+ * \file ampoule/wait.h
+ *
+ * \brief When an asynchronous call can go on.
+ *
+ * `ampoule_has("wait")` tells whether the library has these functions.
+ *
+ * A guest of an asynchronous call (`wasmtime/async.h`) that has to wait for the
+ * host is suspended: it sleeps, reads from a pipe or a socket, or looks a name
+ * up, through WASI, or waits for a host function. Polling its future again is
+ * always right, and brings nothing forward before what it waits for has
+ * happened. A program that serves many stores on one thread learns here when
+ * that is: each store has a **descriptor**, to be waited for with `poll`,
+ * `epoll` and the like, beside all others that the program has.
+ *
+ * \code
+ * while (!wasmtime_call_future_poll(future)) {
+ *   struct pollfd ready = {.fd = descriptor, .events = POLLIN};
+ *   poll(&ready, 1, -1);
+ * }
+ * \endcode
+ *
+ * What a host function waits for is the program's own: it calls a **waker**
+ * when that is there.
+ */
+
+#ifndef AMPOULE_WAIT_H
+#define AMPOULE_WAIT_H
+
+#include <wasmtime/conf.h>
+#include <wasmtime/error.h>
+#include <wasmtime/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// \brief Sets `*descriptor` to one that is readable when polling the store's
+/// call would bring it forward.
+///
+/// Each call of this function gives the same one. It stays the store's, which
+/// closes it, and only to be waited for: nothing is read from it, and a poll of
+/// the future ends its being readable. Wait for it while a future is not done;
+/// before the first poll, and when none is left, it means nothing. It may be
+/// readable for no reason.
+///
+/// Readable means that what the guest waits for has happened or its time has
+/// come; that the guest has yielded, and can go on at once; that somebody has
+/// called a waker; or that the call is to end, by a cancellation, at its
+/// deadline, or at an epoch.
+///
+/// To be called by the thread that uses the store. A forked child that goes on
+/// with the store calls it again. An error when the process has no descriptor
+/// left.
+WASM_API_EXTERN wasmtime_error_t *ampoule_context_wait_descriptor(
+    wasmtime_context_t *context, int *descriptor);
+
+/// \brief Says that a store's call can go on.
+typedef struct ampoule_waker ampoule_waker_t;
+
+/// \brief Sets `*waker` to a new waker for a store, owned by the caller.
+///
+/// To be called by the thread that uses the store. An error when the process
+/// has no descriptor left.
+WASM_API_EXTERN wasmtime_error_t *ampoule_waker_new(
+    wasmtime_context_t *context, ampoule_waker_t **waker);
+
+/// Another waker for the same store, owned by the caller.
+WASM_API_EXTERN ampoule_waker_t *ampoule_waker_clone(
+    const ampoule_waker_t *waker);
+
+/// \brief Makes the store's descriptor readable until its call is polled.
+///
+/// For whoever has what a host function waits for, once its continuation would
+/// say so. Any thread may call it, several may at the same time, and also after
+/// the store is deleted; nothing happens then.
+WASM_API_EXTERN void ampoule_waker_wake(const ampoule_waker_t *waker);
+
+/// Frees a waker.
+WASM_API_EXTERN void ampoule_waker_delete(ampoule_waker_t *waker);
+
+#ifdef __cplusplus
+} // extern "C"
+#endif
+
+#endif // AMPOULE_WAIT_H
