@@ -3,6 +3,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "../c/talker.h"
 #include "test.hh"
 
 using namespace wasmtime;
@@ -132,9 +133,57 @@ static void clocks_are_a_class() {
   expect(program.call("time", {1}) == 0 && program.at<uint64_t>(256) == 9);
 }
 
+// An echo, at every address but those with port 9.
+struct Echo : ampoule::Network {
+  std::string bytes;
+
+  Echo() { alive++; }
+  ~Echo() override { alive--; }
+
+  Error open(bool datagrams, uint8_t family, Socket &socket) override {
+    socket = 5;
+    return datagrams || family != 4 ? AMPOULE_WASI_ENOTSUP : AMPOULE_WASI_OK;
+  }
+  Error connect(Socket socket, const Address *address) override {
+    if (address->port == 9) throw std::runtime_error("nobody listens");
+    return socket == 5 ? AMPOULE_WASI_OK : AMPOULE_WASI_EIO;
+  }
+  Error send(Socket, Span<const uint8_t> sent, const Address *, size_t &count) override {
+    bytes.append(reinterpret_cast<const char *>(sent.data()), count = sent.size());
+    return AMPOULE_WASI_OK;
+  }
+  Error receive(Socket, Span<uint8_t> buffer, size_t &count, Address &) override {
+    count = bytes.copy(reinterpret_cast<char *>(buffer.data()), buffer.size());
+    return AMPOULE_WASI_OK;
+  }
+};
+
+static void a_network_is_a_class() {
+  {
+    Engine engine;
+    Store store(engine);
+    component::Linker linker(engine);
+    linker.add_wasip2().unwrap();
+    WasiConfig config;
+    ampoule::network(config, std::make_unique<Echo>()).unwrap();
+    store.context().set_wasi(std::move(config)).unwrap();
+    component::Instance instance = linker.instantiate(store, component::Component::compile(engine, TALKER).unwrap()).unwrap();
+    component::ExportIndex index = instance.get_export_index(store, nullptr, "talk").value();
+    component::Func talk = instance.get_func(store, index).value();
+    component::Val answer(false), ports[] = {component::Val(uint32_t(7)), component::Val(uint32_t(9))};
+    talk.call(store, Span<component::Val>(&ports[0], 1), Span<component::Val>(&answer, 1)).unwrap();
+    expect(answer.get_u32() == (4 << 8) + 'p');
+    talk.call(store, Span<component::Val>(&ports[1], 1), Span<component::Val>(&answer, 1)).unwrap();
+    expect(answer.get_u32() == CONNECTING);
+    expect(alive == 1);
+  }
+  expect(alive == 0);
+}
+
 int main() {
   RUN(a_file_system_is_a_class);
   RUN(input_and_randomness_are_callables);
   RUN(clocks_are_a_class);
+  RUN(a_network_is_a_class);
   return test_summary();
 }

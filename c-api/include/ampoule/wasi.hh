@@ -161,6 +161,78 @@ public:
   }
 };
 
+/// A network; each function is one of `ampoule_wasi_sockets_t`, whose comments
+/// say what it is asked.
+class Network {
+public:
+  /// A number for a socket.
+  using Socket = ampoule_wasi_socket_t;
+  /// The address of one.
+  using Address = ampoule_wasi_address_t;
+  /// One of `ampoule_wasi_error_enum`.
+  using Error = ampoule_wasi_error_t;
+
+  Network() = default;
+  /// Not copied: the library owns it.
+  Network(const Network &) = delete;
+  /// Not copied: the library owns it.
+  Network &operator=(const Network &) = delete;
+  virtual ~Network() = default;
+
+  /// Makes a socket.
+  virtual Error open(bool datagrams, uint8_t family, Socket &socket) = 0;
+  /// Closes one.
+  virtual void close(Socket socket) { (void)socket; }
+  /// Gives it an address.
+  virtual Error bind(Socket socket, const Address &address) {
+    (void)socket, (void)address;
+    return AMPOULE_WASI_ENOTSUP;
+  }
+  /// Connects it; with null, a socket for datagrams is connected no more.
+  virtual Error connect(Socket socket, const Address *address) {
+    (void)socket, (void)address;
+    return AMPOULE_WASI_ENOTSUP;
+  }
+  /// Lets others connect to it.
+  virtual Error listen(Socket socket, uint32_t backlog) {
+    (void)socket, (void)backlog;
+    return AMPOULE_WASI_ENOTSUP;
+  }
+  /// Gives the next connection.
+  virtual Error accept(Socket socket, Socket &accepted) {
+    (void)socket, (void)accepted;
+    return AMPOULE_WASI_ENOTSUP;
+  }
+  /// Tells an address.
+  virtual Error address(Socket socket, bool remote, Address &address) {
+    (void)socket, (void)remote, (void)address;
+    return AMPOULE_WASI_ENOTSUP;
+  }
+  /// Receives.
+  virtual Error receive(Socket socket, wasmtime::Span<uint8_t> buffer,
+                        size_t &count, Address &from) {
+    (void)socket, (void)buffer, (void)count, (void)from;
+    return AMPOULE_WASI_ENOTSUP;
+  }
+  /// Sends.
+  virtual Error send(Socket socket, wasmtime::Span<const uint8_t> bytes,
+                     const Address *to, size_t &count) {
+    (void)socket, (void)bytes, (void)to, (void)count;
+    return AMPOULE_WASI_ENOTSUP;
+  }
+  /// Shuts one way, or both.
+  virtual Error shutdown(Socket socket, bool receive, bool send) {
+    (void)socket, (void)receive, (void)send;
+    return AMPOULE_WASI_OK;
+  }
+  /// Finds up to `addresses.size()` addresses of a name, and counts them.
+  virtual Error lookup(std::string_view name,
+                       wasmtime::Span<Address> addresses, size_t &count) {
+    (void)name, (void)addresses, (void)count;
+    return AMPOULE_WASI_EPERM;
+  }
+};
+
 namespace detail {
 /// Runs what the host wrote for a table of the class `T`; what it throws becomes
 /// `otherwise`.
@@ -372,6 +444,80 @@ wasmtime::Result<std::monostate> random(wasmtime::WasiConfig &config, F f) {
   };
   return wasmtime::detail::check(
       ampoule_wasi_config_set_random(config.capi(), &table));
+}
+
+namespace detail {
+/// What a function of a network answers.
+template <typename F> ampoule_wasi_error_t in_network(void *env, F body) {
+  return provided<Network>(
+      env, static_cast<ampoule_wasi_error_t>(AMPOULE_WASI_EIO), body);
+}
+} // namespace detail
+
+/// Gives the program this network in place of the system's.
+inline wasmtime::Result<std::monostate>
+network(wasmtime::WasiConfig &config, std::unique_ptr<Network> network) {
+  using Socket = ampoule_wasi_socket_t;
+  using Address = ampoule_wasi_address_t;
+  ampoule_wasi_sockets_t t = {};
+  t.size = sizeof t;
+  t.env = network.release();
+  t.finalizer = wasmtime::detail::finalize<Network>;
+  t.open = [](void *env, bool datagrams, uint8_t family, Socket *socket) {
+    return detail::in_network(env, [&](Network &n) {
+      return n.open(datagrams, family, *socket);
+    });
+  };
+  t.close = [](void *env, Socket socket) {
+    detail::provided<Network>(env, 0, [&](Network &n) {
+      n.close(socket);
+      return 0;
+    });
+  };
+  t.bind = [](void *env, Socket socket, const Address *address) {
+    return detail::in_network(
+        env, [&](Network &n) { return n.bind(socket, *address); });
+  };
+  t.connect = [](void *env, Socket socket, const Address *address) {
+    return detail::in_network(
+        env, [&](Network &n) { return n.connect(socket, address); });
+  };
+  t.listen = [](void *env, Socket socket, uint32_t backlog) {
+    return detail::in_network(
+        env, [&](Network &n) { return n.listen(socket, backlog); });
+  };
+  t.accept = [](void *env, Socket socket, Socket *accepted) {
+    return detail::in_network(
+        env, [&](Network &n) { return n.accept(socket, *accepted); });
+  };
+  t.address = [](void *env, Socket socket, bool remote, Address *address) {
+    return detail::in_network(
+        env, [&](Network &n) { return n.address(socket, remote, *address); });
+  };
+  t.receive = [](void *env, Socket socket, uint8_t *buffer, size_t len,
+                 size_t *count, Address *from) {
+    return detail::in_network(env, [&](Network &n) {
+      return n.receive(socket, {buffer, len}, *count, *from);
+    });
+  };
+  t.send = [](void *env, Socket socket, const uint8_t *bytes, size_t len,
+              const Address *to, size_t *count) {
+    return detail::in_network(env, [&](Network &n) {
+      return n.send(socket, {bytes, len}, to, *count);
+    });
+  };
+  t.shutdown = [](void *env, Socket socket, bool receive, bool send) {
+    return detail::in_network(
+        env, [&](Network &n) { return n.shutdown(socket, receive, send); });
+  };
+  t.lookup = [](void *env, const char *name, size_t len, Address *addresses,
+                size_t capacity, size_t *count) {
+    return detail::in_network(env, [&](Network &n) {
+      return n.lookup({name, len}, {addresses, capacity}, *count);
+    });
+  };
+  return wasmtime::detail::check(
+      ampoule_wasi_config_set_sockets(config.capi(), &t));
 }
 
 } // namespace ampoule
