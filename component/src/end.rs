@@ -35,33 +35,34 @@ impl Messenger {
     }
 }
 
-/// Where signals arrive.
-pub(crate) struct Mailbox {
+/// Where signals arrive. Most stores never hear of any: the ends of the channel are made when somebody asks for one.
+#[derive(Default)]
+pub(crate) struct Mailbox(OnceLock<Ends>);
+
+struct Ends {
     /// Locked by nobody: the store is used by one thread at a time.
     receiver: Mutex<Receiver<Signal>>,
     messenger: Messenger,
 }
 
-impl Default for Mailbox {
-    fn default() -> Self {
-        let (sender, receiver) = channel();
-        Self { receiver: Mutex::new(receiver), messenger: Messenger { sender, sleeper: Arc::default() } }
-    }
-}
-
 impl Mailbox {
     pub(crate) fn messenger(&self) -> &Messenger {
-        &self.messenger
+        let make = || {
+            let (sender, receiver) = channel();
+            Ends { receiver: Mutex::new(receiver), messenger: Messenger { sender, sleeper: Arc::default() } }
+        };
+        &self.0.get_or_init(make).messenger
     }
 
     /// Has signals that come from now on wake whoever sleeps.
     pub(crate) fn wake_with(&self, waker: impl FnOnce() -> Waker) {
-        self.messenger.sleeper.get_or_init(waker);
+        self.messenger().sleeper.get_or_init(waker);
     }
 
     /// The next signal that has come.
     pub(crate) fn next(&mut self) -> Option<Signal> {
-        self.receiver.get_mut().unwrap_or_else(PoisonError::into_inner).try_recv().ok()
+        let receiver = &mut self.0.get_mut()?.receiver;
+        receiver.get_mut().unwrap_or_else(PoisonError::into_inner).try_recv().ok()
     }
 }
 
