@@ -687,6 +687,54 @@ fn a_component_runs_as_a_command_of_any_version_of_wasi_0_2() {
     assert_contains(&folder.fails(1, &["run", "none.wat"]), &["none.wat", "wasi:cli/run@0.2"]);
 }
 
+/// A command that makes a TCP socket, and fails with the number of the error where it may not.
+const MAKES_A_SOCKET: &str = r#"(component
+    (import "wasi:sockets/network@0.2.3" (instance $network
+        (type $error-code' (enum "unknown" "access-denied" "not-supported" "invalid-argument" "out-of-memory" "timeout"
+            "concurrency-conflict" "not-in-progress" "would-block" "invalid-state" "new-socket-limit" "address-not-bindable"
+            "address-in-use" "remote-unreachable" "connection-refused" "connection-reset" "connection-aborted"
+            "datagram-too-large" "name-unresolvable" "temporary-resolver-failure" "permanent-resolver-failure"))
+        (export "error-code" (type $error-code (eq $error-code')))
+        (type $family' (enum "ipv4" "ipv6"))
+        (export "ip-address-family" (type $family (eq $family')))))
+    (alias export $network "error-code" (type $error-code))
+    (alias export $network "ip-address-family" (type $family))
+    (import "wasi:sockets/tcp@0.2.3" (instance $tcp (export "tcp-socket" (type (sub resource)))))
+    (alias export $tcp "tcp-socket" (type $tcp-socket))
+    (import "wasi:sockets/tcp-create-socket@0.2.3" (instance $create
+        (alias outer 1 $error-code (type $e')) (export "error-code" (type $e (eq $e')))
+        (alias outer 1 $family (type $f')) (export "ip-address-family" (type $f (eq $f')))
+        (alias outer 1 $tcp-socket (type $t')) (export "tcp-socket" (type $t (eq $t')))
+        (export "create-tcp-socket" (func (param "address-family" $f) (result (result (own $t) (error $e)))))))
+    (core module $libc (memory (export "memory") 1))
+    (core instance $libc (instantiate $libc))
+    (alias core export $libc "memory" (core memory $memory))
+    (core func $create (canon lower (func $create "create-tcp-socket") (memory $memory)))
+    (core module $main
+        (import "" "create" (func $create (param i32 i32)))
+        (import "" "memory" (memory 1))
+        (func (export "run") (result i32)
+            (call $create (i32.const 0) (i32.const 16))
+            ;; `access-denied`, and nothing else, is the failure that is expected.
+            (if (i32.and (i32.load8_u (i32.const 16)) (i32.ne (i32.load8_u (i32.const 20)) (i32.const 1)))
+                (then unreachable))
+            (i32.load8_u (i32.const 16))))
+    (core instance $main (instantiate $main (with "" (instance
+        (export "create" (func $create)) (export "memory" (memory $memory))))))
+    (func $run (result (result)) (canon lift (core func $main "run")))
+    (instance $run (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.3" (instance $run)))"#;
+
+#[test]
+fn the_network_is_what_the_command_line_gives() {
+    let folder = Folder::with(&[("socket.wat", MAKES_A_SOCKET)]);
+    assert_eq!(folder.fails(1, &["run", "socket.wat"]), "");
+    assert_eq!(folder.succeeds(&["run", "--tcp", "socket.wat"]), "");
+    assert_eq!(folder.succeeds(&["run", "--allow-net", "example.com:443", "--allow-net", "[::1]", "socket.wat"]), "");
+    let refused = folder.fails(1, &["run", "--allow-net", "10.0.0.0/33", "socket.wat"]);
+    assert_contains(&refused, &["--allow-net 10.0.0.0/33", "is no host"]);
+}
+
 /// A component with a function that answers the record that it is given, and one of an instance.
 const RECORDS: &str = r#"(component
     (type $r' (record (field "name" string) (field "sizes" (list u8))))

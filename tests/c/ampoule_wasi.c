@@ -662,6 +662,18 @@ static void an_unused_configuration_finalizes_its_tables(void) {
   expect(finalized == 2);
 }
 
+// -- The network
+
+static void a_rule_of_the_network_is_a_host_and_ports(void) {
+  wasi_config_t *config = wasi_config_new();
+  const char *rules[] = {"example.com", "*.example.com:443", "10.0.0.0/8:80-90", "[fd00::/8]:1", "::1", "*"};
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) expect_ok(ampoule_wasi_config_allow_net(config, rules[i]));
+  const char *others[] = {"", "a b", "example.com:", "10.0.0.0/33", "\xff"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    expect_error(ampoule_wasi_config_allow_net(config, others[i]));
+  wasi_config_delete(config);
+}
+
 int main(void) {
   expect(ampoule_has("wasi"));
   RUN(a_program_uses_a_file_system_of_the_host);
@@ -679,5 +691,6 @@ int main(void) {
   RUN(clocks_may_be_simulated);
   RUN(random_bytes_may_be_the_host_s);
   RUN(an_unused_configuration_finalizes_its_tables);
+  RUN(a_rule_of_the_network_is_a_host_and_ports);
   return test_summary();
 }

@@ -2,7 +2,8 @@
  * \file ampoule/wasi.h
  *
  * \brief What a WASI program finds in place of the system: file systems, clocks,
- * randomness, standard input and sockets as tables of C functions.
+ * randomness, standard input and sockets as tables of C functions; and which part
+ * of the system's network it may reach.
  *
  * For core modules (preview 1) and components (0.2) alike.
  * `ampoule_has("wasi")` tells whether the library has these functions.
@@ -498,6 +499,25 @@ typedef struct ampoule_wasi_sockets {
 /// An error when the table is too small or lacks what is needed.
 WASI_API_EXTERN wasmtime_error_t *ampoule_wasi_config_set_sockets(
     wasi_config_t *config, const ampoule_wasi_sockets_t *sockets);
+
+/**
+ * \brief Lets the program look up, connect to and send to one part of the system's
+ * network. May be called again for others.
+ *
+ * `rule` is `HOST`, `HOST:PORT` or `HOST:FIRST-LAST`. The host is a name, `*.` and
+ * a name for all below it, an address, a network such as `10.0.0.0/8`, or `*`. IPv6
+ * addresses in front of a port are in brackets: `[fd00::/8]:443`.
+ *
+ * What no rule lists is denied, unless `wasi_config_inherit_network` (addresses)
+ * or `wasi_config_allow_ip_name_lookup` (names) allow everything. A name stands
+ * for the addresses that the system's resolver gives when the program looks it
+ * up, without those of the host itself (but for `localhost`) and of its link. The
+ * program's sockets have ports that the system chooses, and can't listen.
+ *
+ * An error when the rule is none of these; nothing changes then.
+ */
+WASI_API_EXTERN wasmtime_error_t *
+ampoule_wasi_config_allow_net(wasi_config_t *config, const char *rule);
 
 #ifdef __cplusplus
 } // extern "C"

@@ -520,6 +520,14 @@ network(wasmtime::WasiConfig &config, std::unique_ptr<Network> network) {
       ampoule_wasi_config_set_sockets(config.capi(), &t));
 }
 
+/// \brief Lets the program look up, connect to and send to one part of the network:
+/// see `ampoule_wasi_config_allow_net`.
+inline wasmtime::Result<std::monostate> allow_net(wasmtime::WasiConfig &config,
+                                                  const std::string &rule) {
+  return wasmtime::detail::check(
+      ampoule_wasi_config_allow_net(config.capi(), rule.c_str()));
+}
+
 } // namespace ampoule
 
 #endif // WASMTIME_FEATURE_WASI

@@ -28,6 +28,13 @@ pub struct Args {
     /// Set an environment variable of the guest's; `NAME` alone takes the host's value. May be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
+    /// Let the guest look up, connect to and send to HOST: a name (`*.` and a name for all below it), an address, or a network such as
+    /// `10.0.0.0/8`; at PORT, or from `FIRST-LAST`. IPv6 addresses in front of a port are in brackets. May be repeated.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    allow_net: Vec<String>,
+    /// Let the guest use TCP and UDP sockets without restriction, listen for connections, and look up any name.
+    #[arg(long)]
+    tcp: bool,
     /// Stop the guest after so many instructions.
     #[arg(long, value_name = "UNITS")]
     fuel: Option<u64>,
@@ -138,6 +145,13 @@ impl Args {
             ensure!(!host.is_empty() && !guest.is_empty(), "--dir {dir}: expected HOST::GUEST");
             let preopened = wasi.preopen_dir(Path::new(host), guest, DirPerms::ALL, FilePerms::ALL);
             preopened.with_context(|| format!("--dir {dir}"))?;
+        }
+        for rule in &self.allow_net {
+            wasi.allow_net(rule).with_context(|| format!("--allow-net {rule}"))?;
+        }
+        if self.tcp {
+            wasi.inherit_network();
+            wasi.allow_ip_name_lookup(true);
         }
         if let Some(deadline) = deadline {
             wasi.interrupt_check(Box::new(move || Instant::now() >= deadline));

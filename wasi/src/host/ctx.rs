@@ -3,6 +3,7 @@
 use super::clocks::{ClockSource, Clocks};
 use super::dir::{DirPerms, OpenDir};
 use super::file::FilePerms;
+use super::net::filter::InvalidRule;
 use super::net::{Network, NetworkProvider};
 use super::output::Pending;
 use super::random::{Random, RandomSource};
@@ -44,6 +45,9 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// This is no part of the network.
+    #[error(transparent)]
+    Net(#[from] InvalidRule),
 }
 
 /// Refuses strings that a guest couldn't have: with a NUL inside, or too long together for 32-bit pointers, each with a
@@ -246,6 +250,20 @@ impl WasiConfig {
         self.network.name_lookup = allow;
     }
 
+    /// Lets the guest look up, connect to, and send to what `rule` says: `HOST`, `HOST:PORT` or `HOST:FIRST-LAST`, with a host name (or
+    /// `*.` and one), an address, or a network such as `10.0.0.0/8`; IPv6 addresses in front of a port are in brackets. May be called again.
+    /// Where [`WasiConfig::inherit_network`] is called, too, nothing is denied.
+    ///
+    /// A name stands for the addresses that the host's resolver gives when the guest looks it up, but for those of the host itself and of
+    /// its link. The guest's sockets have ports that the system chooses, and listen to nobody.
+    ///
+    /// # Errors
+    /// [`ConfigError::Net`] for any other text.
+    pub fn allow_net(&mut self, rule: &str) -> Result<(), ConfigError> {
+        self.network.filter = self.network.filter.with(rule.parse()?);
+        Ok(())
+    }
+
     /// Gives the guest a network of the embedder's in place of the host's, with all that it can do.
     pub fn network(&mut self, provider: impl NetworkProvider + 'static) {
         self.network.provider = Some(Arc::new(provider));
@@ -357,6 +375,7 @@ mod tests {
         let host = WasiConfig::new().build().host;
         assert!(host.args.is_empty() && host.env.is_empty() && host.preopens.is_empty());
         assert!(!host.network.sockets && !host.network.name_lookup && host.network.provider.is_none());
+        assert!(host.network.filter.is_empty());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `wasi:sockets`: addresses, TCP, UDP, names.
 //!
 //! Binding, connecting and listening are begun and finished by two calls, between which the host may take its time; only connecting
-//! does. What the embedder doesn't let the guest do is `access-denied` where it begins: when a socket is made, or a name looked up.
+//! does. What the embedder doesn't let the guest do is `access-denied` where it begins: when a socket is made, a name looked up, or, where
+//! only some addresses may be reached, one is to be.
 
 use super::call::{Cx, Error, Fail};
 use super::io::{IoError, Origin, Pollable};

@@ -481,3 +481,86 @@ fn a_guest_opens_only_so_many_sockets() {
     }
     net.socket("tcp", "ipv4");
 }
+
+fn allowing(rules: &[String]) -> Net {
+    let mut config = WasiConfig::new();
+    rules.iter().for_each(|rule| config.allow_net(rule).unwrap());
+    with(config)
+}
+
+#[test]
+fn a_guest_that_may_reach_one_address_reaches_that_one_and_listens_to_nobody() {
+    let [listed, other] = [0; 2].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    let mut net = allowing(&[format!("127.0.0.1:{}", port(&listed))]);
+    let network = net.network.clone();
+    for (family, address) in [
+        ("ipv4", local(port(&other))),
+        ("ipv4", ipv4([127, 0, 0, 2], port(&listed))),
+        ("ipv6", ipv6([0, 0, 0, 0, 0, 0, 0, 1], port(&listed))),
+    ] {
+        let socket = net.socket("tcp", family);
+        assert_eq!(net.tcp(&socket, "start-connect", &[network.clone(), address]), error("access-denied"));
+    }
+    // However the address is written.
+    let socket = net.socket("tcp", "ipv6");
+    let mapped = ipv6([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1], port(&other));
+    assert_eq!(net.tcp(&socket, "start-connect", &[network.clone(), mapped]), error("invalid-argument"));
+
+    let socket = net.socket("tcp", "ipv4");
+    let streams = net.connect(&socket, local(port(&listed))).unwrap().unwrap();
+    let output = pair(&streams).1;
+    net.write(&output, b"hello").unwrap();
+    let mut bytes = [0; 5];
+    listed.accept().unwrap().0.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"hello");
+
+    let socket = net.socket("tcp", "ipv4");
+    assert_eq!(net.tcp(&socket, "start-bind", &[network, local(port(&other))]), error("access-denied"));
+    net.bind("tcp", &socket, local(0));
+    assert_eq!(net.tcp(&socket, "start-listen", &[]), error("access-denied"));
+}
+
+#[test]
+fn datagrams_go_to_and_come_from_what_may_be_reached() {
+    let [listed, other] = [0; 2].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+    let mut net = allowing(&[format!("127.0.0.0/24:{0}-{0}", port(&listed))]);
+    let socket = net.socket("udp", "ipv4");
+    let own = SocketAddr::from((LOCALHOST, port_of(&net.bind("udp", &socket, local(0)))));
+    let denied = Val::option(Some(local(port(&other))));
+    assert_eq!(net.udp(&socket, "stream", &[denied]), error("access-denied"));
+    let (incoming, outgoing) = pair(&net.udp(&socket, "stream", &[Val::option(None)]).unwrap().unwrap());
+    let send = |net: &mut Net, to: &UdpSocket| {
+        net.on(&outgoing, "udp#outgoing-datagram-stream.check-send", &[]).unwrap();
+        let datagrams = Val::list(vec![datagram(b"x", Some(local(port(to))))]);
+        net.on(&outgoing, "udp#outgoing-datagram-stream.send", &[datagrams])
+    };
+    assert_eq!(send(&mut net, &other), error("access-denied"));
+    assert_eq!(send(&mut net, &listed), Ok(Some(Val::from(1u64))));
+    other.send_to(b"stray", own).unwrap();
+    listed.send_to(b"answer", own).unwrap();
+    net.wait(&incoming, "udp#incoming-datagram-stream");
+    let received = net.on(&incoming, "udp#incoming-datagram-stream.receive", &[Val::from(10u64)]);
+    let answer = Val::record([("data", list_of(b"answer")), ("remote-address", local(port(&listed)))]);
+    assert_eq!(received, Ok(Some(Val::list(vec![answer]))));
+}
+
+#[test]
+fn names_that_may_be_reached_are_looked_up_and_no_others() {
+    let mut net = allowing(&["localhost:80".to_owned(), "*.invalid".to_owned()]);
+    let mut start = |name: &str| {
+        let network = net.network.clone();
+        net.guest.result("ip-name-lookup#resolve-addresses", &[network, Val::from(name)])
+    };
+    for name in ["example.com", "localhost.example.com", "invalid", "notlocalhost"] {
+        assert_eq!(start(name), error("access-denied"), "{name}");
+    }
+    for name in ["localhost", "LOCALHOST", "a.invalid", "127.0.0.1"] {
+        assert!(start(name).is_ok(), "{name}");
+    }
+    let mut nothing = with(WasiConfig::new());
+    let network = nothing.network.clone();
+    let denied = nothing.guest.result("ip-name-lookup#resolve-addresses", &[network, Val::from("127.0.0.1")]);
+    assert_eq!(denied, error("access-denied"));
+}

@@ -117,6 +117,18 @@ pub unsafe extern "C" fn ampoule_wasi_config_set_clocks(
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn ampoule_wasi_config_allow_net(
+    config: &mut wasi_config_t,
+    rule: *const c_char,
+) -> Option<Box<wasmtime_error_t>> {
+    // SAFETY: the caller passes a NUL-terminated string.
+    let rule = unsafe { crate::boundary::string(rule) }.ok_or_else(|| Error::message("a rule is UTF-8"));
+    give_unit(
+        rule.and_then(|rule| config.config_mut().allow_net(rule).map_err(|error| Error::message(error.to_string()))),
+    )
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn ampoule_wasi_config_set_random(
     config: &mut wasi_config_t,
     random: *const ampoule_wasi_random_t,

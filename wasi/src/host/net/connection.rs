@@ -1,11 +1,11 @@
 //! TCP sockets, and connections over them as streams of bytes.
 
-use super::{Buffer, Family, Network, ProvidedSocket, local_address, socket};
+use super::{Buffer, Family, HostSocket, Network, ProvidedSocket, local_address, socket};
 use crate::host::buffers::IoVecs;
 use crate::host::error::Error;
 use crate::host::poll::Readiness;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub struct Connection {
 /// A socket of the host's, or of the embedder's.
 #[derive(Debug)]
 enum Socket {
-    Host(OwnedFd),
+    Host(HostSocket),
     Provided(ProvidedSocket),
 }
 
@@ -44,7 +44,7 @@ impl Connection {
     }
 
     /// Its descriptor, for what only a socket of the host's has.
-    fn host(&self) -> Result<&OwnedFd, Errno> {
+    fn host(&self) -> Result<&HostSocket, Errno> {
         match &self.socket {
             Socket::Host(socket) => Ok(socket),
             Socket::Provided(_) => Err(Errno::NOTSUP),
@@ -54,12 +54,13 @@ impl Connection {
     /// Gives it an address of the host.
     ///
     /// # Errors
-    /// What the host says.
+    /// `NotPermitted`, or what the host says.
     pub fn bind(&self, address: &SocketAddr) -> Result<(), Error> {
         let socket = match &self.socket {
             Socket::Host(socket) => socket,
             Socket::Provided(socket) => return socket.bind(address),
         };
+        socket.check_local(address)?;
         // A connection that has ended, and whose address the kernel still keeps, is no obstacle.
         sockopt::set_socket_reuseaddr(socket, true)?;
         Ok(rustix::net::bind(socket, address)?)
@@ -68,13 +69,16 @@ impl Connection {
     /// Begins to connect it.
     ///
     /// # Errors
-    /// What the host says, unless that is that it takes time.
+    /// `NotPermitted`, or what the host says, unless that is that it takes time.
     pub fn start_connect(&self, address: &SocketAddr) -> Result<(), Error> {
         match &self.socket {
-            Socket::Host(socket) => match rustix::net::connect(socket, address) {
-                Err(Errno::INPROGRESS) => Ok(()),
-                result => Ok(result?),
-            },
+            Socket::Host(socket) => {
+                socket.check_remote(address)?;
+                match rustix::net::connect(socket, address) {
+                    Err(Errno::INPROGRESS) => Ok(()),
+                    result => Ok(result?),
+                }
+            }
             Socket::Provided(socket) => socket.start_connect(address),
         }
     }
@@ -98,10 +102,13 @@ impl Connection {
     /// Lets others connect to it; so many may wait for that.
     ///
     /// # Errors
-    /// What the host says.
+    /// `NotPermitted`, or what the host says.
     pub fn listen(&self, backlog: i32) -> Result<(), Error> {
         match &self.socket {
-            Socket::Host(socket) => Ok(rustix::net::listen(socket, backlog)?),
+            Socket::Host(socket) => {
+                socket.check_listens()?;
+                Ok(rustix::net::listen(socket, backlog)?)
+            }
             Socket::Provided(socket) => socket.listen(backlog),
         }
     }
@@ -116,7 +123,10 @@ impl Connection {
             Socket::Provided(socket) => return Ok(Self::new(Socket::Provided(socket.accept()?))),
         };
         match rustix::net::accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(socket) => Ok(Self::new(Socket::Host(socket))),
+            Ok(accepted) => {
+                let reach = socket.reach.clone();
+                Ok(Self::new(Socket::Host(HostSocket { fd: accepted, reach })))
+            }
             // Linux reports what has befallen the new connection.
             Err(
                 Errno::NETDOWN

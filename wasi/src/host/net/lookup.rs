@@ -3,8 +3,8 @@
 //! The system's own resolver can't be asked without waiting, nor be interrupted: each lookup has a thread, and there are only so many
 //! of them at a time, for one guest and in all. What it finds comes through a pipe, which can be waited for, and which a fork can't leave locked.
 
-use super::Network;
 use super::provided::ProvidedLookup;
+use super::{Filter, Network};
 use crate::host::error::Error;
 use crate::host::fork;
 use crate::host::poll::Readiness;
@@ -49,6 +49,8 @@ type Answer = Result<Vec<IpAddr>, LookupError>;
 #[derive(Debug)]
 pub struct Lookup {
     state: State,
+    /// What is to be told of the answer, and the name.
+    filter: Option<(Filter, String)>,
 }
 
 #[derive(Debug)]
@@ -73,13 +75,14 @@ impl Lookup {
     /// # Errors
     /// `NotPermitted`; `INVAL` for what can't be a name; what the host says where it has no thread for it.
     pub fn start(network: &Network, name: &str, lookups: &Lookups) -> Result<Self, Error> {
-        if network.provider.is_none() && !network.name_lookup {
+        let Network { name_lookup, filter, .. } = network;
+        if network.provider.is_none() && !name_lookup && filter.is_empty() {
             return Err(Error::NotPermitted);
         }
         if let Ok(address) =
             IpAddr::from_str(name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name))
         {
-            return Ok(Self { state: State::Ended(vec![address.to_canonical()].into_iter()) });
+            return Ok(Self { state: State::Ended(vec![address.to_canonical()].into_iter()), filter: None });
         }
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_name) {
@@ -94,10 +97,15 @@ impl Lookup {
                 Err(Error::Os(Errno::NOENT)) => State::Failed(LookupError::NotFound),
                 Err(error) => return Err(error),
             };
-            return Ok(Self { state });
+            return Ok(Self { state, filter: None });
         }
+        let is_listed = filter.permits_name(name);
+        if !name_lookup && !is_listed {
+            return Err(Error::NotPermitted);
+        }
+        let filter = is_listed.then(|| (filter.clone(), name.to_owned()));
         let Some(running) = Running::count(lookups) else {
-            return Ok(Self { state: State::Failed(LookupError::Temporary) });
+            return Ok(Self { state: State::Failed(LookupError::Temporary), filter });
         };
         let (answer, mut put) = std::io::pipe()?;
         rustix::io::ioctl_fionbio(&answer, true)?;
@@ -107,7 +115,7 @@ impl Lookup {
             let _ = put.write_all(&written(look_up(&name)));
             drop(running);
         })?;
-        Ok(Self { state: State::Running { answer, read: Vec::new(), process: fork::mark() } })
+        Ok(Self { state: State::Running { answer, read: Vec::new(), process: fork::mark() }, filter })
     }
 
     /// The next address, until there is none.
@@ -123,6 +131,13 @@ impl Lookup {
             } else {
                 Err(LookupError::Temporary)
             };
+            let found = found.and_then(|addresses| match &self.filter {
+                None => Ok(addresses),
+                Some((filter, name)) => match filter.found(name, addresses) {
+                    reachable if reachable.is_empty() => Err(LookupError::NotFound),
+                    reachable => Ok(reachable),
+                },
+            });
             self.state = match found {
                 Ok(addresses) => State::Ended(addresses.into_iter()),
                 Err(error) => State::Failed(error),

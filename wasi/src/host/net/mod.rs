@@ -1,20 +1,22 @@
 //! The network of the host, as far as the embedder lets a guest use it.
 //!
 //! [`connection`] is a TCP socket and, once it is connected, a pair of streams of bytes; [`udp`] sends and receives datagrams;
-//! [`lookup`] finds addresses of names. [`provided`] is what the embedder may put in place of all that. Nothing here waits: each says with [`super::poll::Readiness`] when to try again.
+//! [`lookup`] finds addresses of names; [`filter`] says which of all these. [`provided`] is what the embedder may put in place of all that. Nothing here waits: each says with [`super::poll::Readiness`] when to try again.
 
 pub mod connection;
+pub mod filter;
 pub mod lookup;
 pub mod provided;
 pub mod udp;
 
 pub use connection::Connection;
+pub use filter::Filter;
 pub use lookup::Lookup;
 pub use provided::{NetworkProvider, ProvidedSocket};
 pub use udp::UdpSocket;
 
 use super::error::Error;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fmt;
@@ -24,18 +26,20 @@ use std::sync::Arc;
 /// What a guest may do with the host's network.
 #[derive(Clone, Default)]
 pub struct Network {
-    /// Whether sockets may be opened.
+    /// Whether sockets may be opened, for all addresses.
     pub sockets: bool,
-    /// Whether addresses of host names may be looked up.
+    /// Whether addresses of host names may be looked up, of all of them.
     pub name_lookup: bool,
+    /// What else may be reached, by sockets that listen to nobody.
+    pub filter: Filter,
     /// The embedder's own network, which takes the place of the host's: the permissions above are about that.
     pub provider: Option<Arc<dyn NetworkProvider>>,
 }
 
 impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sockets, name_lookup, provider } = self;
-        let network = ("sockets", sockets, "name_lookup", name_lookup, "provided", provider.is_some());
+        let Self { sockets, name_lookup, filter, provider } = self;
+        let network = ("sockets", sockets, "name_lookup", name_lookup, filter, "provided", provider.is_some());
         write!(f, "{network:?}")
     }
 }
@@ -56,18 +60,50 @@ impl Family {
     }
 }
 
-/// A socket in nonblocking mode.
-fn socket(network: &Network, family: Family, ty: SocketType) -> Result<OwnedFd, Error> {
-    if !network.sockets {
+/// A socket of the host's, in nonblocking mode.
+#[derive(Debug)]
+pub struct HostSocket {
+    fd: OwnedFd,
+    /// What it may reach; `None` for everything.
+    reach: Option<Filter>,
+}
+
+impl HostSocket {
+    /// Refuses an address that it may not reach.
+    fn check_remote(&self, address: &SocketAddr) -> Result<(), Error> {
+        let permits = self.reach.as_ref().is_none_or(|filter| filter.permits(address));
+        if permits { Ok(()) } else { Err(Error::NotPermitted) }
+    }
+
+    /// Refuses a port of the host's that others would find it at, where it may not reach everything.
+    fn check_local(&self, address: &SocketAddr) -> Result<(), Error> {
+        if self.reach.is_none() || address.port() == 0 { Ok(()) } else { Err(Error::NotPermitted) }
+    }
+
+    /// Refuses to listen, where it may not reach everything.
+    fn check_listens(&self) -> Result<(), Error> {
+        if self.reach.is_none() { Ok(()) } else { Err(Error::NotPermitted) }
+    }
+}
+
+impl AsFd for HostSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn socket(network: &Network, family: Family, ty: SocketType) -> Result<HostSocket, Error> {
+    if !network.sockets && network.filter.is_empty() {
         return Err(Error::NotPermitted);
     }
+    let reach = (!network.sockets).then(|| network.filter.clone());
     let domain = if family == Family::Ipv4 { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket_with(domain, ty, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
     if family == Family::Ipv6 {
         // An IPv4 address in an IPv6 one would be a way around what filters addresses.
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
-    Ok(socket)
+    Ok(HostSocket { fd: socket, reach })
 }
 
 fn local_address(socket: impl AsFd) -> Result<SocketAddr, Error> {

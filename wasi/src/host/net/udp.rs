@@ -1,9 +1,9 @@
 //! UDP sockets.
 
-use super::{Buffer, Family, Network, ProvidedSocket, local_address, socket};
+use super::{Buffer, Family, HostSocket, Network, ProvidedSocket, local_address, socket};
 use crate::host::error::Error;
 use crate::host::poll::Readiness;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketType};
 use std::net::SocketAddr;
@@ -12,13 +12,16 @@ use std::net::SocketAddr;
 #[derive(Debug)]
 pub enum UdpSocket {
     /// The host's.
-    Host(OwnedFd),
+    Host(HostSocket),
     /// The embedder's.
     Provided(ProvidedSocket),
 }
 
 /// More bytes than any datagram has.
 pub const MAX_DATAGRAM: usize = 64 << 10;
+
+/// Datagrams that one call drops.
+const MAX_DROPPED: usize = 64;
 
 impl UdpSocket {
     /// A socket that is nowhere yet.
@@ -33,7 +36,7 @@ impl UdpSocket {
     }
 
     /// Its descriptor, for what only a socket of the host's has.
-    fn host(&self) -> Result<&OwnedFd, Errno> {
+    fn host(&self) -> Result<&HostSocket, Errno> {
         match self {
             Self::Host(socket) => Ok(socket),
             Self::Provided(_) => Err(Errno::NOTSUP),
@@ -43,10 +46,13 @@ impl UdpSocket {
     /// Gives it an address of the host; tells it, with the port that the host chose.
     ///
     /// # Errors
-    /// What the host says.
+    /// `NotPermitted`, or what the host says.
     pub fn bind(&self, address: &SocketAddr) -> Result<SocketAddr, Error> {
         match self {
-            Self::Host(socket) => rustix::net::bind(socket, address)?,
+            Self::Host(socket) => {
+                socket.check_local(address)?;
+                rustix::net::bind(socket, address)?;
+            }
             Self::Provided(socket) => socket.bind(address)?,
         }
         self.local_address()
@@ -55,13 +61,14 @@ impl UdpSocket {
     /// Has it exchange datagrams with this address only; or with any again, where there was one, at the address that it was bound to.
     ///
     /// # Errors
-    /// What the host says.
+    /// `NotPermitted`, or what the host says.
     pub fn set_remote(&self, address: Option<&SocketAddr>, bound: &SocketAddr) -> Result<(), Error> {
         let socket = match self {
             Self::Host(socket) => socket,
             Self::Provided(socket) => return socket.set_remote(address),
         };
         if let Some(address) = address {
+            socket.check_remote(address)?;
             return Ok(rustix::net::connect(socket, address)?);
         }
         rustix::net::connect_unspec(socket)?;
@@ -83,7 +90,7 @@ impl UdpSocket {
         }
     }
 
-    /// The next datagram, and where it comes from. Never waits.
+    /// The next datagram, and where it comes from. Never waits. What comes from where nothing may be sent to is dropped.
     ///
     /// # Errors
     /// `AGAIN` when there is none yet, or what the host says.
@@ -92,6 +99,16 @@ impl UdpSocket {
             Self::Host(socket) => socket,
             Self::Provided(socket) => return socket.receive_datagram(),
         };
+        for _ in 0..MAX_DROPPED {
+            let (bytes, from) = Self::receive_any(socket)?;
+            if socket.check_remote(&from).is_ok() {
+                return Ok((bytes, from));
+            }
+        }
+        Err(Errno::AGAIN.into())
+    }
+
+    fn receive_any(socket: &HostSocket) -> Result<(Vec<u8>, SocketAddr), Error> {
         let mut bytes = Vec::with_capacity(MAX_DATAGRAM);
         let buffer = rustix::buffer::spare_capacity(&mut bytes);
         let (_, _, from) = rustix::net::recvfrom(socket, buffer, RecvFlags::empty())?;
@@ -103,12 +120,13 @@ impl UdpSocket {
     /// Sends a datagram: to the address that it exchanges them with, or to this one. Never waits.
     ///
     /// # Errors
-    /// `AGAIN` when it isn't taken yet, or what the host says.
+    /// `AGAIN` when it isn't taken yet, `NotPermitted`, or what the host says.
     pub fn send(&self, bytes: &[u8], to: Option<&SocketAddr>) -> Result<(), Error> {
         let socket = match self {
             Self::Host(socket) => socket,
             Self::Provided(socket) => return socket.send_datagram(bytes, to),
         };
+        to.map_or(Ok(()), |to| socket.check_remote(to))?;
         match to {
             None => rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?,
             Some(to) => rustix::net::sendto(socket, bytes, SendFlags::NOSIGNAL, to)?,
