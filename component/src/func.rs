@@ -7,7 +7,7 @@ use crate::canon::transfer::Transfer;
 use crate::concurrency::arena::NONE;
 use crate::concurrency::call;
 use crate::concurrency::waitable::SubtaskState;
-use crate::records::{FuncData, HandleBuiltin, HostFunc, Lowered};
+use crate::records::{FuncData, HandleBuiltin, HostCallee, HostFunc, Lowered};
 use crate::state::{ComponentState, Owner, cannot_enter};
 use crate::types::FuncType;
 use crate::types::layout::MAX_FLAT;
@@ -235,8 +235,15 @@ impl Lowered {
         let is_task = state.concurrency.current != NONE;
         // SAFETY: functions stay where they are as long as their store.
         let data = unsafe { &*data };
-        if let (true, FuncData::Lifted { core, ty, options }) = (is_task, data) {
-            return self.call_task(store, call::Lifted { func: self.func, core, ty, options }, values);
+        match data {
+            FuncData::Lifted { core, ty, options } if is_task => {
+                return self.call_task(store, call::Lifted { func: self.func, core, ty, options }, values);
+            }
+            FuncData::Host { host: HostFunc { call: HostCallee::Later(later), .. }, .. } => {
+                let ty = public_type(state, data).into_owned();
+                return self.call_later(store, later, ty, values);
+            }
+            _ => {}
         }
         let outer = state.scope;
         if self.ty.has_handles {
@@ -271,7 +278,8 @@ impl Lowered {
         let mut results = [Val::default()];
         let count = usize::from(self.ty.result().is_some());
         let ty = public_type(ComponentState::of(store), data);
-        (host.call)(store, &ty, &mut args, &mut results[..count])?;
+        let HostCallee::Now(call) = &host.call else { unreachable!("others are tasks") };
+        call(store, &ty, &mut args, &mut results[..count])?;
         args.clear();
         ComponentState::of(store).spare_args = args;
         self.lower_result(store, &results[0], host.compact_bytes, values)

@@ -55,12 +55,14 @@ pub mod val;
 mod vector;
 
 pub use component::{Component, ExportIndex};
+pub use concurrency::accessor::Accessor;
+pub use concurrency::run::run_tasks;
 pub use end::EndAny;
 pub use func::Func;
 pub use handle::{HostDtor, ResourceAny, ResourceHost};
 pub use instance::Instance;
 pub use linker::{InstancePre, Linker, LinkerInstanceMut};
-pub use records::HostFn;
+pub use records::{AsyncHostFn, HostFn, HostFuture};
 pub use typed::{ComponentType, HostResource, Lift, Lower, Resource, TypedFunc};
 pub use val::{Val, ValRef};
 pub use vector::Vector;

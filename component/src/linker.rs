@@ -1,13 +1,14 @@
 //! The linker: what components import, by name.
 
 use crate::component::Component;
+use crate::concurrency::accessor::Accessor;
 use crate::definition::Step;
 use crate::handle::HostDtor;
 use crate::instance::Instance;
 use crate::instantiate::instantiate;
 use crate::items::{InstanceItems, Item, Names};
 use crate::names::NameMap;
-use crate::records::{FuncData, HostFn, HostFunc};
+use crate::records::{FuncData, HostCallee, HostFn, HostFunc, HostFuture};
 use crate::state::ComponentState;
 use crate::typed::{LiftParams, LowerReturn};
 use crate::types::item::Items;
@@ -297,8 +298,29 @@ impl LinkerInstanceMut<'_> {
         let matches = |ty: &FuncType| P::matches_params(ty).and_then(|()| R::matches_return(ty));
         self.insert(
             name,
-            Definition::Func(HostFunc { call: Arc::new(call), compact_bytes: true, matches: Some(matches) }),
+            Definition::Func(HostFunc {
+                call: HostCallee::Now(Arc::new(call)),
+                compact_bytes: true,
+                matches: Some(matches),
+            }),
         )
+    }
+
+    /// A function that may take a while: `func` makes a future of the arguments, and the caller waits for that, or goes on meanwhile where it
+    /// has called asynchronously. The future gets at the store through its [`Accessor`], and is dropped where the caller gives up the
+    /// call. Each `list<u8>` is [`Val::bytes`].
+    ///
+    /// Calls into the components of such a store run on stacks of their own.
+    ///
+    /// # Errors
+    /// Where the name is defined already.
+    pub fn func_async(
+        &mut self,
+        name: &str,
+        func: impl Fn(Accessor, Arc<FuncType>, Vec<Val>) -> HostFuture + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let call = HostCallee::Later(Arc::new(func));
+        self.insert(name, Definition::Func(HostFunc { call, compact_bytes: true, matches: None }))
     }
 
     /// A core module.
@@ -335,7 +357,7 @@ impl LinkerInstanceMut<'_> {
 
 impl Definition {
     fn func(call: Arc<HostFn>, compact_bytes: bool) -> Definition {
-        Definition::Func(HostFunc { call, compact_bytes, matches: None })
+        Definition::Func(HostFunc { call: HostCallee::Now(call), compact_bytes, matches: None })
     }
 
     /// Whether this is what an import wants: if not, why, the innermost reason last. An instance that isn't there is one without items.
@@ -419,9 +441,10 @@ impl Found {
         match self {
             Found::Func(host, ty) => {
                 let data = FuncData::Host { instance, ty: ty.clone(), public: OnceLock::new(), host: host.clone() };
-                let funcs = &mut ComponentState::of(store).funcs;
-                funcs.push(data);
-                Item::Func(funcs.len() as u32 - 1)
+                let state = ComponentState::of(store);
+                state.is_concurrent |= matches!(host.call, HostCallee::Later(_));
+                state.funcs.push(data);
+                Item::Func(state.funcs.len() as u32 - 1)
             }
             Found::Instance(items, ty) => {
                 let items = items.iter().map(|found| found.place(store, instance)).collect();

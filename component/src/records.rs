@@ -3,14 +3,23 @@
 
 use crate::builtin::Builtin;
 use crate::canon::options::Options;
+use crate::concurrency::accessor::Accessor;
 use crate::types::FuncType;
 use crate::val::Val;
 use ampoule::func::adapter::Adapter;
 use ampoule::{Error, Store};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 /// What the embedder runs when a component calls. Arguments may be taken; results are `false` before. The type is that of the import.
 pub type HostFn = dyn Fn(&mut Store, &FuncType, &mut [Val], &mut [Val]) -> Result<(), Error> + Send + Sync;
+
+/// What a function of the embedder's that waits makes: the result, later. It begins when it is first polled, and may be dropped midway.
+pub type HostFuture = Pin<Box<dyn Future<Output = Result<Option<Val>, Error>> + Send>>;
+
+/// What the embedder runs when a component calls and the answer takes a while: gets its access to the store, the type of the import, and
+/// the arguments.
+pub type AsyncHostFn = dyn Fn(Accessor, Arc<FuncType>, Vec<Val>) -> HostFuture + Send + Sync;
 
 /// A function as a store knows it.
 pub(crate) enum FuncData {
@@ -33,11 +42,18 @@ pub(crate) type TypeCheck = fn(&FuncType) -> Result<(), String>;
 /// A function of the embedder's, and how it wants its values.
 #[derive(Clone)]
 pub(crate) struct HostFunc {
-    pub(crate) call: Arc<HostFn>,
+    pub(crate) call: HostCallee,
     /// See [`crate::LinkerInstanceMut::func_of_bytes`].
     pub(crate) compact_bytes: bool,
     /// Whether it can stand for an import of this type, where that is known before it is called.
     pub(crate) matches: Option<TypeCheck>,
+}
+
+/// What the embedder has given.
+#[derive(Clone)]
+pub(crate) enum HostCallee {
+    Now(Arc<HostFn>),
+    Later(Arc<AsyncHostFn>),
 }
 
 impl FuncData {

@@ -37,6 +37,11 @@ impl Store {
     /// Where what runs has to end: its call was cancelled or given up, or its time or its store's epochs are over.
     pub fn wait(&mut self) -> Result<(), Error> {
         self.check_wait()?;
+        if self.on_sibling() && self.waits_suspended() {
+            // Whoever runs the event loop waits, with the reactor, when nothing else of the store can go on.
+            self.suspend_for_host()?;
+            return self.check_wait();
+        }
         let reactor = self.reactor()?.clone();
         // Held here, not borrowed from the store, which others use while this is suspended.
         let (engine, epoch, cancel) = (self.engine.clone(), self.interrupting_epoch(), self.cancel_check());

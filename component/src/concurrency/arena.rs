@@ -95,9 +95,28 @@ impl<T> Arena<T> {
     }
 
     /// How many records there are.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The numbers of the records for which `is` holds.
+    pub(crate) fn find_all(&self, is: impl Fn(&T) -> bool) -> Vec<u32> {
+        let entries = self.entries.iter().enumerate();
+        let found = entries.filter_map(|(place, entry)| match &entry.state {
+            State::Taken(record) if is(record) => Some(place as u32 | entry.uses << PLACE_BITS),
+            _ => None,
+        });
+        found.collect()
+    }
+
+    /// Takes all records out.
+    pub(crate) fn take_all(&mut self) -> Vec<T> {
+        self.find_all(|_| true).into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
     /// The records.

@@ -277,22 +277,13 @@ impl Lowered {
             values[0] = VmValRaw { i64: i64::from(ComponentState::of(store).answer(id)?) };
             return Ok(());
         }
-        if !ComponentState::of(store).subtask(id).is_resolved() {
-            block(store, Wait::Subtask(id))?;
-        }
-        let state = ComponentState::of(store);
-        if self.ty.flat_result.is_some() && self.ty.result().is_some() {
-            values[0] = state.subtask(id).result;
-        }
-        state.deliver_resolve(id);
-        state.concurrency.waitables.remove(id);
-        Ok(())
+        self.wait_for(store, id, values)
     }
 }
 
 impl ComponentState {
     /// What an asynchronous call answers: the state, and the handle of the subtask where that isn't resolved.
-    fn answer(&mut self, id: u32) -> Result<u32, Error> {
+    pub(super) fn answer(&mut self, id: u32) -> Result<u32, Error> {
         if self.subtask(id).is_resolved() {
             self.deliver_resolve(id);
             self.concurrency.waitables.remove(id);

@@ -1,5 +1,6 @@
 //! Cancellation of subtasks (Canonical ABI, "`canon subtask.cancel`").
 
+use super::host;
 use super::run::{block, resume};
 use super::task::State;
 use super::thread::{Start, Wait};
@@ -33,8 +34,10 @@ pub(crate) fn subtask_cancel(store: &mut Store, instance: u32, index: u32, is_as
     }
     if !is_resolved {
         state.subtask(id).cancellation_requested = true;
-        if let Callee::Task(task) = callee {
-            request_cancellation(store, task)?;
+        match callee {
+            Callee::Task(task) => request_cancellation(store, task)?,
+            Callee::Host(future) => host::cancel(store, future)?,
+            Callee::Nobody => {}
         }
         if !ComponentState::of(store).subtask(id).is_resolved() {
             if is_async {

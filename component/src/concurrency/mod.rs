@@ -10,6 +10,7 @@
 //! | [`thread`] | what runs in tasks, and what it waits for |
 //! | [`resolve`] | results, from the callee to the caller |
 //! | [`run`] | the event loop: which thread runs next, on which stack |
+//! | [`accessor`], [`host`] | functions of the host that take a while |
 //! | [`call`] | calls: from the host, from component to component, and back |
 //! | [`cancel`] | cancellation of subtasks |
 //! | [`stream`] | streams and futures |
@@ -25,11 +26,13 @@
 //! A thread that waits in its callback keeps no stack. Where a caller has to wait for the callee anyway, and the callee is called
 //! synchronously, both are on one stack.
 
+pub(crate) mod accessor;
 pub(crate) mod arena;
 pub(crate) mod builtins;
 pub(crate) mod call;
 pub(crate) mod cancel;
 pub(crate) mod error_context;
+pub(crate) mod host;
 pub(crate) mod instance;
 pub(crate) mod resolve;
 pub(crate) mod run;
@@ -40,11 +43,13 @@ pub(crate) mod waitable;
 
 use crate::end::Mailbox;
 use crate::val::Val;
+use accessor::{HostTask, Woken};
 use ampoule::Error;
 use ampoule::store::task::sibling::Sibling;
 use arena::{Arena, NONE};
 use error_context::ErrorContext;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use stream::Stream;
 use task::Task;
 use thread::Thread;
@@ -66,6 +71,8 @@ pub(crate) const MAX_STREAMS: usize = 1 << 19;
 
 /// Error contexts that one store may have at a time.
 pub(crate) const MAX_ERROR_CONTEXTS: usize = 1 << 16;
+/// Calls of host functions that take a while, in one store at a time.
+pub(crate) const MAX_FUTURES: usize = 1 << 16;
 
 /// Idle fibers that are kept with their records.
 const MAX_IDLE: usize = 16;
@@ -88,6 +95,10 @@ pub(crate) struct Concurrency {
     pub(crate) ready: VecDeque<u32>,
     /// Threads that wait for something of the host's, and look for themselves whether it is there.
     pub(crate) for_host: VecDeque<u32>,
+    /// The host's futures that aren't over.
+    pub(crate) futures: Arena<HostTask>,
+    /// Tells that a future was woken; made with the first.
+    pub(crate) woken: Option<Arc<Woken>>,
     /// Synchronous calls that have begun and not ended, innermost last: what may run while they wait.
     pub(crate) levels: Vec<Level>,
     /// The thread that runs next, whatever else is ready.
@@ -133,6 +144,8 @@ impl Default for Concurrency {
             current: NONE,
             ready: VecDeque::new(),
             for_host: VecDeque::new(),
+            futures: Arena::new("host calls", MAX_FUTURES),
+            woken: None,
             levels: Vec::new(),
             switch_to: NONE,
             stacks: 0,

@@ -2,6 +2,7 @@
 
 use super::arena::NONE;
 use super::call;
+use super::host;
 use super::stream::host::heed_signals;
 use super::thread::{Start, Wait};
 use super::waitable::Event;
@@ -9,6 +10,7 @@ use super::{Concurrency, Level, MAX_IDLE, MAX_STACKS};
 use crate::state::ComponentState;
 use ampoule::store::task::sibling::{Job, Pause, Resumed, Sibling};
 use ampoule::{Error, Store, TrapCode};
+use std::task::Poll;
 
 impl Concurrency {
     /// Whether a thread may run beside the synchronous calls that have not ended: those of the innermost one's instance may, unless they need
@@ -119,12 +121,14 @@ pub(crate) fn resume(store: &mut Store, thread: u32) -> Result<(), Error> {
 fn next_to_run(store: &mut Store) -> Result<u32, Error> {
     loop {
         heed_signals(store)?;
+        host::poll_woken(store)?;
         let state = ComponentState::of(store);
         if let Some(thread) = state.next_ready() {
             return Ok(thread);
         }
         let waits_for_streams = state.any_waits_for_host();
-        if state.concurrency.for_host.is_empty() && !waits_for_streams {
+        let concurrency = &state.concurrency;
+        if concurrency.for_host.is_empty() && concurrency.futures.is_empty() && !waits_for_streams {
             return Err(Error::trap(TrapCode::AsyncDeadlock));
         }
         let waker = store.reactor()?.waker();
@@ -133,12 +137,57 @@ fn next_to_run(store: &mut Store) -> Result<u32, Error> {
         if !heed_signals(store)? {
             store.wait()?;
         }
-        let concurrency = &mut ComponentState::of(store).concurrency;
-        for at in 0..concurrency.for_host.len() {
-            let thread = concurrency.for_host[at];
-            concurrency.look_at(thread);
+        ComponentState::of(store).concurrency.look_at_those_for_host();
+    }
+}
+
+impl Concurrency {
+    /// What waits for something of the host's is to look for that.
+    fn look_at_those_for_host(&mut self) {
+        for at in 0..self.for_host.len() {
+            let thread = self.for_host[at];
+            self.look_at(thread);
         }
     }
+}
+
+/// Lets the tasks of a store's components go on that can, without waiting: calls that have returned may have left some behind. Ready where none
+/// are left; otherwise, something of the host's has to come first, or another call.
+///
+/// Those tasks go on in each call, too; this is for hosts that have none to make.
+///
+/// # Errors
+/// What has stopped a guest: no component of this store can be called any more.
+pub fn run_tasks(store: &mut Store) -> Result<Poll<()>, Error> {
+    let concurrency = &mut ComponentState::of(store).concurrency;
+    if concurrency.current != NONE || store.on_sibling() {
+        return Err(Error::message("tasks are run from outside of components"));
+    }
+    let in_loop = store.begin_loop()?;
+    let concurrency = &mut ComponentState::of(store).concurrency;
+    concurrency.look_at_those_for_host();
+    // A task that only lets others run is ready again at once: each has a turn.
+    let mut turns = concurrency.threads.len();
+    let ran = loop {
+        if let Err(error) = heed_signals(store).and_then(|_| host::poll_woken(store)) {
+            break Err(error);
+        }
+        let Some(thread) = ComponentState::of(store).next_ready().filter(|_| turns > 0) else { break Ok(()) };
+        turns -= 1;
+        if let Err(error) = resume(store, thread) {
+            break Err(error);
+        }
+    };
+    store.end_loop(in_loop);
+    let state = ComponentState::of(store);
+    if let Err(error) = ran {
+        state.poisoned = true;
+        abandon(store);
+        return Err(error);
+    }
+    let concurrency = &state.concurrency;
+    let is_over = concurrency.tasks.is_empty() && concurrency.futures.is_empty();
+    Ok(if is_over { Poll::Ready(()) } else { Poll::Pending })
 }
 
 /// As [`resume`], of one thread.
@@ -243,6 +292,7 @@ pub(crate) fn abandon(store: &mut Store) {
     }
     let state = ComponentState::of(store);
     let concurrency = &mut state.concurrency;
+    drop(concurrency.futures.take_all());
     concurrency.ready.clear();
     concurrency.for_host.clear();
     for thread in concurrency.threads.iter_mut() {

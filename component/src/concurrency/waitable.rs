@@ -82,6 +82,8 @@ unsafe impl Sync for Subtask {}
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Callee {
     Task(u32),
+    /// The host, by the number of its future.
+    Host(u32),
     Nobody,
 }
 

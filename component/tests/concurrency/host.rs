@@ -1,0 +1,173 @@
+//! Functions of the host that take a while.
+
+use super::*;
+use ampoule_component::run_tasks;
+use std::time::Duration;
+
+#[test]
+fn a_synchronous_caller_waits_for_an_answer_from_another_thread() {
+    let (mut store, instance, later) = instantiate(&engine(&Config::default()), GUEST);
+    let answers = later.clone();
+    let thread = std::thread::spawn(move || {
+        while answers.calls.lock().unwrap().is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        answers.answer();
+    });
+    assert_eq!(call(&mut store, &instance, "wait", &[7]).unwrap(), 70);
+    thread.join().unwrap();
+    assert_eq!(later.alive(), 0);
+}
+
+#[test]
+fn many_calls_run_beside_each_other() {
+    let (mut store, instance, later) = instantiate(&engine(&Config::default()), GUEST);
+    let answers = later.clone();
+    let thread = std::thread::spawn(move || {
+        while answers.calls.lock().unwrap().len() < 100 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        answers.answer();
+    });
+    assert_eq!(call(&mut store, &instance, "many", &[100]).unwrap(), (0..100).map(|n| n * 10).sum::<u32>());
+    thread.join().unwrap();
+}
+
+#[test]
+fn what_is_ready_at_once_is_answered_at_once() {
+    let engine = engine(&Config::default());
+    let mut linker = Linker::new(&engine);
+    let echo = |_, _, args: Vec<Val>| -> HostFuture { Box::pin(async move { Ok(args.into_iter().next()) }) };
+    linker.root().func_async("later", echo).unwrap();
+    let component = Component::new(&engine, GUEST.as_bytes()).unwrap();
+    let mut store = Store::new(&engine);
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    for _ in 0..3 {
+        assert_eq!(call(&mut store, &instance, "wait", &[3]).unwrap(), 3);
+        assert_eq!(call(&mut store, &instance, "many", &[10]).unwrap(), 45);
+    }
+}
+
+#[test]
+fn a_cancelled_call_drops_its_future() {
+    let (mut store, instance, later) = instantiate(&engine(&Config::default()), GUEST);
+    // CANCELLED_BEFORE_RETURNED
+    assert_eq!(call(&mut store, &instance, "cancel", &[1]).unwrap(), 4);
+    assert_eq!((later.calls.lock().unwrap().len(), later.alive()), (1, 0));
+}
+
+#[test]
+fn a_future_has_the_store_while_it_is_polled_and_may_call_components() {
+    struct Leaked(Option<ampoule_component::Accessor>);
+    let engine = engine(&Config::default());
+    let mut linker = Linker::new(&engine);
+    let target: Arc<Mutex<Option<Func>>> = Arc::default();
+    let leaked = Arc::new(Mutex::new(Leaked(None)));
+    let (stored, leak) = (target.clone(), leaked.clone());
+    let host = move |accessor: ampoule_component::Accessor, _, _| -> HostFuture {
+        leak.lock().unwrap().0 = Some(accessor.clone());
+        let stored = stored.clone();
+        Box::pin(async move {
+            let inner = accessor.clone();
+            let value = accessor.with(|store| {
+                assert!(inner.with(|_| ()).is_err(), "it is lent once");
+                let func = stored.lock().unwrap().expect("set below");
+                let mut results = [Val::default()];
+                func.call(store, &[], &mut results).map(|()| arg(&results))
+            })??;
+            Ok(Some(Val::from(value + 1)))
+        })
+    };
+    linker.root().func_async("later", host).unwrap();
+    let component = Component::new(&engine, GUEST.as_bytes()).unwrap();
+    let mut store = Store::new(&engine);
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    *target.lock().unwrap() = Some(func(&mut store, &instance, "stored"));
+    assert_eq!(call(&mut store, &instance, "wait", &[0]).unwrap(), 1);
+    let leaked = leaked.lock().unwrap().0.take().unwrap();
+    assert!(leaked.with(|_| ()).is_err(), "nothing is polled now");
+}
+
+#[test]
+fn a_failing_host_function_stops_the_guest() {
+    let engine = engine(&Config::default());
+    for panics in [false, true] {
+        let mut linker = Linker::new(&engine);
+        let host = move |_, _, _| -> HostFuture {
+            Box::pin(async move { if panics { panic!("it panics") } else { Err(Error::message("no answer")) } })
+        };
+        linker.root().func_async("later", host).unwrap();
+        let component = Component::new(&engine, GUEST.as_bytes()).unwrap();
+        let mut store = Store::new(&engine);
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let error = call(&mut store, &instance, "wait", &[0]).unwrap_err();
+        let expected = if panics { "a host function panicked" } else { "no answer" };
+        assert!(format!("{error:#}").contains(expected), "{error:#}");
+        let error = call(&mut store, &instance, "stored", &[]).unwrap_err();
+        assert!(error.to_string().contains("cannot enter component instance"), "{error}");
+    }
+}
+
+#[test]
+fn tasks_outlive_their_call_and_go_on_when_driven() {
+    let (mut store, instance, later) = instantiate(&engine(&Config::default()), GUEST);
+    assert!(run_tasks(&mut store).unwrap().is_ready());
+    assert_eq!(call(&mut store, &instance, "behind", &[4]).unwrap(), 4);
+    assert!(run_tasks(&mut store).unwrap().is_pending());
+    assert_eq!(call(&mut store, &instance, "stored", &[]).unwrap(), 0);
+    later.answer();
+    assert!(run_tasks(&mut store).unwrap().is_ready());
+    assert_eq!(call(&mut store, &instance, "stored", &[]).unwrap(), 40);
+    // In another call as well.
+    assert_eq!(call(&mut store, &instance, "behind", &[5]).unwrap(), 5);
+    later.answer();
+    later.calls.lock().unwrap().clear();
+    let thread = std::thread::spawn({
+        let later = later.clone();
+        move || {
+            while later.calls.lock().unwrap().is_empty() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            later.answer();
+        }
+    });
+    assert_eq!(call(&mut store, &instance, "wait", &[1]).unwrap(), 10);
+    thread.join().unwrap();
+    assert_eq!(call(&mut store, &instance, "stored", &[]).unwrap(), 50);
+}
+
+#[test]
+fn nothing_to_wait_for_is_a_deadlock() {
+    let (mut store, instance, _) = instantiate(&engine(&Config::default()), GUEST);
+    let error = call(&mut store, &instance, "hang", &[]).unwrap_err();
+    assert!(error.to_string().contains("deadlock detected: event loop cannot make further progress"), "{error}");
+}
+
+#[test]
+fn a_store_may_be_dropped_while_tasks_wait() {
+    let (mut store, instance, later) = instantiate(&engine(&Config::default()), GUEST);
+    for n in 0..10 {
+        assert_eq!(call(&mut store, &instance, "behind", &[n]).unwrap(), n);
+    }
+    assert_eq!(later.alive(), 10);
+    drop(store);
+    assert_eq!(later.alive(), 0);
+    // Wakers outlive it.
+    later.answer();
+}
+
+#[test]
+fn a_trap_ends_the_tasks_that_wait() {
+    let (mut store, instance, later) = instantiate(&engine(&Config::default()), GUEST);
+    for n in 0..10 {
+        call(&mut store, &instance, "behind", &[n]).unwrap();
+    }
+    let error = call(&mut store, &instance, "trap", &[]).unwrap_err();
+    assert!(error.is_trap() && error.to_string().contains("unreachable"), "{error}");
+    assert_eq!(later.alive(), 0);
+    later.answer();
+    assert!(run_tasks(&mut store).is_ok());
+    let error = call(&mut store, &instance, "behind", &[1]).unwrap_err();
+    assert!(error.to_string().contains("cannot enter component instance"), "{error}");
+}
