@@ -250,11 +250,12 @@ template <typename F> ampoule_wasi_error_t in_fs(void *env, F body) {
 }
 
 /// The table of a file system, which it owns.
-inline ampoule_wasi_filesystem_t table(FileSystem *fs, ampoule_wasi_node_t root) {
+inline ampoule_wasi_filesystem_t table(FileSystem *owned,
+                                       ampoule_wasi_node_t root) {
   using Node = ampoule_wasi_node_t;
   ampoule_wasi_filesystem_t t = {};
   t.size = sizeof t;
-  t.env = fs;
+  t.env = owned;
   t.finalizer = wasmtime::detail::finalize<FileSystem>;
   t.root = root;
   t.lookup = [](void *env, Node dir, const char *name, size_t len, Node *node,
@@ -390,8 +391,8 @@ wasmtime::Result<std::monostate> stdin_custom(wasmtime::WasiConfig &config,
   input.read = [](void *env, uint8_t *buffer, size_t len, size_t *count) {
     return detail::provided<F>(
         env, static_cast<ampoule_wasi_error_t>(AMPOULE_WASI_EIO),
-        [&](F &f) -> ampoule_wasi_error_t {
-          return f(wasmtime::Span<uint8_t>(buffer, len), *count);
+        [&](F &self) -> ampoule_wasi_error_t {
+          return self(wasmtime::Span<uint8_t>(buffer, len), *count);
         });
   };
   return wasmtime::detail::check(
@@ -438,8 +439,8 @@ wasmtime::Result<std::monostate> random(wasmtime::WasiConfig &config, F f) {
   table.fill = [](void *env, uint8_t *buffer, size_t len) {
     return detail::provided<F>(
         env, static_cast<ampoule_wasi_error_t>(AMPOULE_WASI_EIO),
-        [&](F &f) -> ampoule_wasi_error_t {
-          return f(wasmtime::Span<uint8_t>(buffer, len));
+        [&](F &self) -> ampoule_wasi_error_t {
+          return self(wasmtime::Span<uint8_t>(buffer, len));
         });
   };
   return wasmtime::detail::check(
