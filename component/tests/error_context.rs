@@ -86,7 +86,10 @@ fn messages_of_error_contexts_go_both_ways() {
     let (mut store, instance) = contexts();
     let made = call(&mut store, &instance, "make", &[Val::from("no such file")]).unwrap().unwrap();
     assert_eq!(made, Val::error_context("no such file"));
-    assert_eq!(call(&mut store, &instance, "read", &[made.clone()]).unwrap(), Some(Val::from("no such file")));
+    assert_eq!(
+        call(&mut store, &instance, "read", std::slice::from_ref(&made)).unwrap(),
+        Some(Val::from("no such file"))
+    );
     // As much as a store keeps of it, whole characters.
     let long = Val::error_context("ä".repeat(600) + "x");
     let read = call(&mut store, &instance, "read", &[long]).unwrap();

@@ -76,11 +76,13 @@ impl BuiltinData {
             Builtin::TaskCancel => return state.task_cancel(),
             Builtin::WaitableSetNew => state.new_set(instance)?,
             Builtin::WaitableSetWait { .. } => {
-                state.check_may_block()?;
                 let set = state.set_at(instance, first)?;
                 let event = match state.take_event_of(set) {
                     Some(event) => event,
-                    None => block(store, Wait::Set(set))?,
+                    None => {
+                        state.check_may_block()?;
+                        block(store, Wait::Set(set))?
+                    }
                 };
                 write_event(store, &self.options, second, event)?
             }

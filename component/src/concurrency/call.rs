@@ -2,7 +2,7 @@
 
 use super::arena::NONE;
 use super::resolve::{Given, resolve};
-use super::run::{abandon, block, resume, run_until_over};
+use super::run::{abandon, block, let_enter, resume, run_until_over};
 use super::stream::host::heed_signals;
 use super::task::{Args, Caller, State};
 use super::thread::{Start, Wait, Work};
@@ -269,6 +269,7 @@ impl Lowered {
         state.wait_for_entry(thread);
         if state.concurrency.threads[thread].wait.is_some() {
             state.concurrency.tasks[task].args = Args::OwnCore((&*values).into());
+            let_enter(store, thread)?;
         } else {
             state.concurrency.tasks[task].args = Args::Core(&*values);
             resume(store, thread)?;

@@ -114,6 +114,28 @@ pub(crate) fn resume(store: &mut Store, thread: u32) -> Result<(), Error> {
     }
 }
 
+/// A thread is to enter an instance that another one has for itself. Where that can go on, it does, so that who calls is not told that its
+/// call has to wait for what only waits for its turn.
+///
+/// # Errors
+/// As [`resume`].
+pub(crate) fn let_enter(store: &mut Store, thread: u32) -> Result<(), Error> {
+    loop {
+        let state = ComponentState::of(store);
+        let Some(entering) = state.concurrency.threads.get(thread) else { return Ok(()) };
+        let instance = entering.instance;
+        if entering.wait != Some(Wait::Entry) {
+            return Ok(());
+        }
+        let holder = state.instance(instance).tasks.exclusive;
+        let next = if state.is_ready(thread) { thread } else { holder };
+        if next == NONE || !state.is_ready(next) || !state.concurrency.may_run(next) {
+            return Ok(());
+        }
+        resume(store, next)?;
+    }
+}
+
 /// The next thread to run; waits for the host where none is ready.
 ///
 /// # Errors
