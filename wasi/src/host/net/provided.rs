@@ -6,10 +6,11 @@ use super::Family;
 use crate::host::available::{Availability, Available, Blocked, Direction};
 use crate::host::buffers::IoVecs;
 use crate::host::error::Error;
+use ampoule::sync::OnceLock;
 use rustix::io::Errno;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// What a network knows a socket by.
 pub type SocketId = u64;
