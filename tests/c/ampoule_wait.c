@@ -14,6 +14,7 @@ static const char *const GUEST =
     "  (import \"wasi_snapshot_preview1\" \"fd_read\" (func $read (param i32 i32 i32 i32) (result i32)))"
     "  (memory (export \"memory\") 1)"
     "  (func (export \"sleep\") (param i32) (result i32)"
+    "    (i64.store (i32.const 8) (i64.const 0))"
     "    (i32.store (i32.const 16) (i32.const 1))"
     "    (i64.store (i32.const 24) (i64.mul (i64.extend_i32_u (local.get 0)) (i64.const 1000000)))"
     "    (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))"
@@ -294,12 +295,62 @@ static void a_guest_that_yields_can_go_on_at_once(void) {
   wasmtime_linker_delete(linker);
 }
 
+// A callback that counts, and lets a thread go on.
+typedef struct {
+  int pipe[2], finalized;
+} counter_t;
+
+static void count(void *env) { expect(write(((counter_t *)env)->pipe[1], "x", 1) == 1); }
+
+static void end_counter(void *env) { ((counter_t *)env)->finalized++; }
+
+// Polls only when the callback was called.
+static void run_called(guest_t *guest, counter_t *counter) {
+  char byte;
+  while (!wasmtime_call_future_poll(guest->future)) {
+    if (!expect(readable(counter->pipe[0], 20000))) exit(1);
+    expect(read(counter->pipe[0], &byte, 1) == 1);
+  }
+}
+
+static void a_callback_is_called_when_a_call_can_go_on(void) {
+  counter_t counter = {.finalized = 0};
+  expect(pipe(counter.pipe) == 0);
+  int from_to[2];
+  expect(pipe(from_to) == 0);
+  wasmtime_linker_t *linker = linker_with_wasi();
+  guest_t guest;
+  open_guest(&guest, GUEST, linker, from_to[0]);
+  ampoule_context_set_waker(guest.ctx, count, &counter, end_counter);
+  int64_t start = now_ms();
+  begin(&guest, "sleep", 30);
+  run_called(&guest, &counter);
+  expect(finish(&guest) == 0 && now_ms() - start >= 30);
+  begin(&guest, "read", 100);
+  expect(!wasmtime_call_future_poll(guest.future));
+  expect(write(from_to[1], "abc", 3) == 3);
+  run_called(&guest, &counter);
+  expect(finish(&guest) == 3);
+  expect(counter.finalized == 0);
+  ampoule_context_set_waker(guest.ctx, NULL, NULL, NULL);
+  expect(counter.finalized == 1);
+  ampoule_context_set_waker(guest.ctx, count, &counter, end_counter);
+  begin(&guest, "sleep", 1000000);
+  expect(!wasmtime_call_future_poll(guest.future));
+  wasmtime_call_future_delete(guest.future);
+  close_guest(&guest);
+  expect(counter.finalized == 2);
+  wasmtime_linker_delete(linker);
+  for (int i = 0; i < 2; i++) close(counter.pipe[i]), close(from_to[i]);
+}
+
 int main(void) {
   expect(ampoule_has("wait"));
   RUN(guests_that_wait_share_a_thread);
   RUN(a_sleep_takes_two_polls_where_one_listens);
   RUN(a_guest_that_is_given_up_leaves_its_store_usable);
   RUN_WITH(cancellable, a_cancellation_makes_the_descriptor_readable);
+  RUN(a_callback_is_called_when_a_call_can_go_on);
   RUN(a_waker_says_that_a_host_function_is_done);
   RUN_WITH(with_fuel, a_guest_that_yields_can_go_on_at_once);
   return test_summary();

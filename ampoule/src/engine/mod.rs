@@ -11,6 +11,7 @@ pub mod stack_pool;
 pub(crate) mod thunks;
 pub(crate) mod timer;
 pub(crate) mod type_registry;
+pub(crate) mod watcher;
 
 use crate::engine::config::Config;
 #[cfg(feature = "compiler")]
@@ -20,6 +21,7 @@ use crate::engine::stack_pool::StackPool;
 use crate::engine::thunks::ArtifactThunks;
 use crate::engine::timer::LazyTimer;
 use crate::engine::type_registry::{Signature, Thunk, TypeRegistry};
+use crate::engine::watcher::LazyWatcher;
 use crate::error::{Error, ErrorKind};
 use crate::memory::cache::MemoryCache;
 #[cfg(feature = "compiler")]
@@ -55,6 +57,8 @@ pub(crate) struct EngineInner {
     epoch_sleepers: SleeperList,
     memories: MemoryCache,
     timer: LazyTimer,
+    /// Made when a waker is first to be woken for a descriptor.
+    watcher: LazyWatcher,
     pool: Option<Pool>,
     /// Tells the profiler of thunks. Before them: it tells that they go before they do.
     profiler: Option<Reporter>,
@@ -120,6 +124,7 @@ impl Engine {
             epoch: AtomicU64::new(0),
             epoch_sleepers: SleeperList::default(),
             timer: LazyTimer::default(),
+            watcher: LazyWatcher::default(),
             memories: MemoryCache::with_limits(Default::default(), config.memory_reservation_for_growth),
             pool,
             stacks: StackPool::new(&config),
@@ -198,6 +203,11 @@ impl Engine {
     /// Watches the time limits of calls.
     pub(crate) fn timer(&self) -> &LazyTimer {
         &self.0.timer
+    }
+
+    /// Wakes hosts for descriptors.
+    pub(crate) fn watcher(&self) -> &LazyWatcher {
+        &self.0.watcher
     }
 
     /// The bounds over all stores, if there are any.

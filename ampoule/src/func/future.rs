@@ -67,15 +67,23 @@ impl<T> Future for CallFuture<'_, T> {
         // SAFETY: the store is lent to this future, and nobody runs in it: whoever polls has the future for itself.
         let slots = unsafe { (*this.store).slots_mut() };
         slots.insert(Polling { waker: context.waker().clone(), will_wake: false });
+        // SAFETY: as above.
+        unsafe { (*this.store).set_host_waker(Some(context.waker().clone())) };
         let task = this.task.as_mut().expect("a future is not polled again after it was done");
         // SAFETY: the store is lent to this future, which stays on one thread; the box stays where it is.
         let polled = unsafe { task.poll() };
         // SAFETY: as above; the guest waits, or is over.
         let polling = unsafe { (*this.store).slots_mut().remove::<Polling>() };
+        // SAFETY: as above.
+        let is_armed = unsafe { (*this.store).host_waker_is_armed() };
+        if polled.is_ready() {
+            // SAFETY: as above.
+            unsafe { (*this.store).set_host_waker(None) };
+        }
         match polled {
             Poll::Pending => {
                 // It has yielded, at an epoch or after a portion of fuel, and goes on at the next poll.
-                if polling.is_some_and(|polling| !polling.will_wake) {
+                if !is_armed && polling.is_some_and(|polling| !polling.will_wake) {
                     context.waker().wake_by_ref();
                 }
                 Poll::Pending
@@ -93,6 +101,8 @@ impl<T> Drop for CallFuture<'_, T> {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
             task.delete();
+            // SAFETY: the store is lent to this future still.
+            unsafe { (*self.store).set_host_waker(None) };
         }
     }
 }
@@ -271,5 +281,33 @@ mod tests {
             polls += 1;
         }
         assert!(polls > 2, "{polls}");
+    }
+
+    #[test]
+    fn who_polls_is_woken_once_what_the_host_lets_wait_is_there() {
+        let mut store = Store::new(&Engine::default());
+        let waits = Func::wrap(&mut store, |mut caller: Caller<'_>, milliseconds: i32| {
+            let at = std::time::Instant::now() + std::time::Duration::from_millis(milliseconds as u64);
+            let mut timer = caller.store().reactor()?.timer();
+            caller.store().wait_until(|_, context| {
+                if std::time::Instant::now() >= at {
+                    return Poll::Ready(());
+                }
+                timer.arm(at, context.waker());
+                Poll::Pending
+            })
+        });
+        let waits = waits.unwrap().typed::<i32, ()>(&store).unwrap();
+        let woken = Arc::new(Woken::default());
+        let waker = woken.clone().into();
+        let mut call = pin!(waits.call_async(&mut store, 30));
+        let mut polls = 1;
+        while call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            while woken.0.load(Ordering::Relaxed) < polls {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            polls += 1;
+        }
+        assert!((2..=3).contains(&polls), "{polls}");
     }
 }

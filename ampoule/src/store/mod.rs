@@ -57,6 +57,7 @@ use std::any::Any;
 use std::fmt;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use wait::Listener;
 
 /// Everything that its instances share and own. Threads may hand a store on, but only one uses it at a time.
 ///
@@ -90,6 +91,8 @@ pub struct Store<Tail: ?Sized = [()]> {
     pub(crate) fibers: Fibers,
     /// What the store waits for from the host, once it has had to wait.
     reactor: Option<Reactor>,
+    /// Who is told when what is suspended can go on.
+    listener: Listener,
     /// The embedder's limiter, asked beside `limits`.
     pub(crate) limiter: LimiterSlot,
     /// The host values that `externref`s stand for.
@@ -151,6 +154,7 @@ impl Store {
             limits: Limits::default(),
             fibers: Fibers::default(),
             reactor: None,
+            listener: Listener::default(),
             limiter: LimiterSlot::default(),
             calling_host: None,
             instances: Instances::default(),
@@ -393,6 +397,7 @@ impl Store {
         // Until the end: the finalizers of all that the store has run now.
         self.calling_host = Some(FINALIZER);
         self.end_tasks();
+        self.set_host_waker(None);
         // The embedder's value outlives what may still refer to it through host functions' finalizers, as the C
         // interface's order of destruction is: first what the store holds, then the data. Field order does the rest.
         debug_assert!(!self.is_running(), "a store can't be dropped while its guest code runs");

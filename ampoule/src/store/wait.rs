@@ -8,10 +8,55 @@ use super::reactor::Reactor;
 use crate::engine::cancel::Interrupts;
 use crate::error::{Error, ErrorKind};
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+/// Who is told when what is suspended can go on.
+#[derive(Default)]
+pub(super) struct Listener {
+    waker: Option<Waker>,
+    /// The waker was woken, or will be.
+    is_armed: bool,
+    /// The engine's thread knows the store.
+    is_watched: bool,
+}
+
 impl Store {
+    /// Has this waker woken whenever polling what is suspended in this store would bring it forward, on whatever thread, in place
+    /// of the one from before. Where a host waits for the reactor's descriptor, it needs none; futures of calls set theirs at each poll.
+    ///
+    /// The first in an engine that has to be woken for a descriptor or a point in time starts a thread, which ends with the engine.
+    pub fn set_host_waker(&mut self, waker: Option<Waker>) {
+        if waker.is_none()
+            && std::mem::take(&mut self.listener.is_watched)
+            && let Some(descriptor) = self.reactor.as_ref().and_then(|reactor| reactor.descriptor().ok())
+        {
+            self.engine.watcher().forget(self.vm.id, descriptor);
+        }
+        self.listener.is_armed = false;
+        let before = std::mem::replace(&mut self.listener.waker, waker);
+        self.finalize(before);
+    }
+
+    /// Whether the waker that was set was woken since, or will be.
+    pub fn host_waker_is_armed(&self) -> bool {
+        self.listener.is_armed
+    }
+
+    /// Sees to it that the host's waker, if there is one, is woken when the reactor has a reason to go on: for what suspends itself until
+    /// that. [`Store::wait`] does.
+    ///
+    /// # Errors
+    /// Where the operating system has no descriptor or thread left.
+    pub fn arm_host_waker(&mut self) -> Result<(), Error> {
+        let Some(waker) = self.listener.waker.clone() else { return Ok(()) };
+        let (engine, number) = (self.engine.clone(), self.vm.id);
+        let descriptor = self.reactor()?.descriptor().map_err(cannot_wait)?;
+        engine.watcher().watch(number, descriptor, waker)?;
+        (self.listener.is_armed, self.listener.is_watched) = (true, true);
+        Ok(())
+    }
+
     /// What this store waits for, to add to. Made when first asked for.
     ///
     /// # Errors
@@ -47,6 +92,7 @@ impl Store {
         let (engine, epoch, cancel) = (self.engine.clone(), self.interrupting_epoch(), self.cancel_check());
         let interrupts = Interrupts::new(cancel.as_ref(), epoch.map(|epoch| (&engine, epoch)));
         if self.waits_suspended() && !reactor.sleeper().is_woken() {
+            self.arm_host_waker()?;
             reactor.before_suspension();
             interrupts.sleep_on(reactor.sleeper(), || self.suspend()).transpose()?;
             reactor.turn(Some(Duration::ZERO)).map_err(cannot_wait)?;
@@ -58,7 +104,11 @@ impl Store {
 
     /// Has a host that listens to the reactor's descriptor poll again: what is suspended now can go on at once.
     #[inline]
-    pub(super) fn wake_listener(&self) {
+    pub(super) fn wake_listener(&mut self) {
+        if let Some(waker) = &self.listener.waker {
+            waker.wake_by_ref();
+            self.listener.is_armed = true;
+        }
         if let Some(reactor) = &self.reactor
             && reactor.has_listener()
         {

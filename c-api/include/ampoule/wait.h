@@ -11,7 +11,8 @@
  * always right, and brings nothing forward before what it waits for has
  * happened. A program that serves many stores on one thread learns here when
  * that is: each store has a **descriptor**, to be waited for with `poll`,
- * `epoll` and the like, beside all others that the program has.
+ * `epoll` and the like, beside all others that the program has. Or it has a
+ * callback called (#ampoule_context_set_waker).
  *
  * \code
  * while (!wasmtime_call_future_poll(future)) {
@@ -54,6 +55,23 @@ extern "C" {
 /// left.
 WASM_API_EXTERN wasmtime_error_t *ampoule_context_wait_descriptor(
     wasmtime_context_t *context, int *descriptor);
+
+/// \brief Has `callback(env)` called whenever polling the store's call would
+/// bring it forward: when the descriptor would become readable.
+///
+/// For programs whose event loop waits for no descriptors. The callback may run
+/// on any thread, also while the call is being polled; it must not use the
+/// store, and is called once for each suspension, perhaps for no reason. Null
+/// instead of a callback ends it. `finalizer(env)`, where it is not null, runs
+/// when the callback is not called any more: after another was set, or the
+/// store was deleted.
+///
+/// The first callback in an engine that has to be called for a descriptor or a
+/// point in time starts a thread with all signals blocked, which ends when the
+/// engine does. To be called by the thread that uses the store.
+WASM_API_EXTERN void ampoule_context_set_waker(
+    wasmtime_context_t *context, void (*callback)(void *env), void *env,
+    void (*finalizer)(void *env));
 
 /// \brief Says that a store's call can go on.
 typedef struct ampoule_waker ampoule_waker_t;

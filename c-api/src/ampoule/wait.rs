@@ -2,12 +2,37 @@
 
 use crate::boundary::give;
 use crate::error::wasmtime_error_t;
+use crate::foreign::{Finalizer, Foreign};
 use crate::store::wasmtime_context_t;
 use ampoule::Error;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
-use std::task::Waker;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+/// A function of the host's that is called when a store's call can go on.
+struct HostWaker {
+    callback: extern "C" fn(env: *mut c_void),
+    owner: Foreign,
+}
+
+impl Wake for HostWaker {
+    fn wake(self: Arc<Self>) {
+        (self.callback)(self.owner.data());
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_context_set_waker(
+    context: &mut wasmtime_context_t,
+    callback: Option<extern "C" fn(env: *mut c_void)>,
+    env: *mut c_void,
+    finalizer: Finalizer,
+) {
+    let owner = Foreign::new(env, finalizer);
+    context.set_host_waker(callback.map(|callback| Waker::from(Arc::new(HostWaker { callback, owner }))));
+}
 
 /// A waker, owned by whoever received it.
 pub struct ampoule_waker_t(Waker);

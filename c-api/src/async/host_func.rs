@@ -81,7 +81,10 @@ impl AsyncFunc {
         let vm = caller.as_vm();
         // SAFETY: by the caller and the header's contract.
         unsafe { (self.callback)(self.owner.data(), vm, args, nargs, results, nresults, &mut trap, &mut next) };
-        next.wait(caller.store(), Store::suspend)?;
+        next.wait(caller.store(), |store| {
+            store.arm_host_waker()?;
+            store.suspend()
+        })?;
         trap.map_or(Ok(()), |trap| Err(trap.0))
     }
 }

@@ -14,8 +14,8 @@ use crate::foreign::{Finalizer, Foreign};
 use crate::module::wasmtime_module_t;
 use crate::store::wasmtime_context_t;
 use crate::wasm::engine::wasm_engine_t;
+use ampoule::Error;
 use ampoule::store::task::Task;
-use ampoule::{Error, Store};
 use ampoule_component::types::ResourceType;
 use ampoule_component::{Linker, LinkerInstanceMut};
 use std::ffi::c_void;
@@ -210,7 +210,10 @@ pub unsafe extern "C" fn wasmtime_component_linker_instance_add_func_async(
                     &mut next,
                 );
             }
-            next.wait(store, Store::suspend_for_host)?;
+            next.wait(store, |store| {
+                store.arm_host_waker()?;
+                store.suspend_for_host()
+            })?;
             taken(error)
         })
     };
