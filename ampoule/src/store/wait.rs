@@ -102,6 +102,17 @@ impl Store {
         self.check_wait()
     }
 
+    /// Wakes, without waiting, whoever waits for what is there: for event loops that always have something else to do.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn poll_reactor(&mut self) -> Result<(), Error> {
+        match self.reactor.clone() {
+            Some(reactor) => reactor.turn(Some(Duration::ZERO)).map(drop).map_err(cannot_wait),
+            None => Ok(()),
+        }
+    }
+
     /// Has a host that listens to the reactor's descriptor poll again: what is suspended now can go on at once.
     #[inline]
     pub(super) fn wake_listener(&mut self) {

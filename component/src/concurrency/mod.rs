@@ -99,6 +99,8 @@ pub(crate) struct Concurrency {
     pub(crate) futures: Arena<HostTask>,
     /// Tells that a future was woken; made with the first.
     pub(crate) woken: Option<Arc<Woken>>,
+    /// Counts the threads that were resumed because they were ready.
+    pub(crate) resumed: u32,
     /// Synchronous calls that have begun and not ended, innermost last: what may run while they wait.
     pub(crate) levels: Vec<Level>,
     /// The thread that runs next, whatever else is ready.
@@ -146,6 +148,7 @@ impl Default for Concurrency {
             for_host: VecDeque::new(),
             futures: Arena::new("host calls", MAX_FUTURES),
             woken: None,
+            resumed: 0,
             levels: Vec::new(),
             switch_to: NONE,
             stacks: 0,

@@ -12,6 +12,9 @@ use ampoule::store::task::sibling::{Job, Pause, Resumed, Sibling};
 use ampoule::{Error, Store, TrapCode};
 use std::task::Poll;
 
+/// After so many threads that were ready, those that wait for the host have a look.
+const HOST_INTERVAL: u32 = 64;
+
 impl Concurrency {
     /// Whether a thread may run beside the synchronous calls that have not ended: those of the innermost one's instance may, unless they need
     /// that for themselves.
@@ -146,6 +149,12 @@ fn next_to_run(store: &mut Store) -> Result<u32, Error> {
         host::poll_woken(store)?;
         let state = ComponentState::of(store);
         if let Some(thread) = state.next_ready() {
+            state.concurrency.resumed = state.concurrency.resumed.wrapping_add(1);
+            if state.concurrency.resumed.is_multiple_of(HOST_INTERVAL) {
+                // Those that are always ready must not keep the others from the host.
+                store.poll_reactor()?;
+                ComponentState::of(store).concurrency.look_at_those_for_host();
+            }
             return Ok(thread);
         }
         let waits_for_streams = state.any_waits_for_host();

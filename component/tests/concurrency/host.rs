@@ -171,3 +171,28 @@ fn a_trap_ends_the_tasks_that_wait() {
     let error = call(&mut store, &instance, "behind", &[1]).unwrap_err();
     assert!(error.to_string().contains("cannot enter component instance"), "{error}");
 }
+
+#[test]
+fn a_task_that_is_always_ready_does_not_keep_others_from_the_host() {
+    let engine = engine(&Config::default());
+    let mut linker = Linker::new(&engine);
+    let host = |accessor: ampoule_component::Accessor, _, args: Vec<Val>| -> HostFuture {
+        let at = std::time::Instant::now() + Duration::from_millis(20);
+        let mut timer = None;
+        Box::pin(std::future::poll_fn(move |context| {
+            if std::time::Instant::now() >= at {
+                return Poll::Ready(Ok(Some(Val::from(arg(&args) * 10))));
+            }
+            let made = accessor.with(|store| store.reactor().map(|reactor| reactor.timer()));
+            timer.insert(made.unwrap().unwrap()).arm(at, context.waker());
+            Poll::Pending
+        }))
+    };
+    linker.root().func_async("later", host).unwrap();
+    let component = Component::new(&engine, GUEST.as_bytes()).unwrap();
+    let mut store = Store::new(&engine);
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    assert_eq!(call(&mut store, &instance, "behind", &[3]).unwrap(), 3);
+    call(&mut store, &instance, "until", &[]).unwrap();
+    assert_eq!(call(&mut store, &instance, "stored", &[]).unwrap(), 30);
+}

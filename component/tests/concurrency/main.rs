@@ -88,6 +88,9 @@ const GUEST: &str = r#"(component
             (i32.const 0))
         (func (export "stored") (result i32) (i32.load (i32.const 2048)))
 
+        ;; Lets others run until there is an answer to what was called behind.
+        (func (export "until") (loop (drop (call $yield)) (br_if 0 (i32.eqz (i32.load (i32.const 2048))))))
+
         ;; Never ends by itself.
         (func (export "spin") (loop (drop (call $yield)) (br 0)))
         (func (export "compute") (loop (br 0)))
@@ -105,6 +108,7 @@ const GUEST: &str = r#"(component
     (func (export "behind") async (param "n" u32) (result u32)
         (canon lift (core func $i "behind") async (callback (core func $i "behind-callback"))))
     (func (export "stored") (result u32) (canon lift (core func $i "stored")))
+    (func (export "until") async (canon lift (core func $i "until")))
     (func (export "spin") async (canon lift (core func $i "spin")))
     (func (export "compute") async (canon lift (core func $i "compute")))
     (func (export "hang") async (canon lift (core func $i "hang")))
