@@ -68,6 +68,11 @@ impl Store {
         Ok(self.reactor.as_ref().expect("it is there, or was just made"))
     }
 
+    /// What this store waits for, if it ever had to wait.
+    pub fn reactor_if_any(&self) -> Option<&Reactor> {
+        self.reactor.as_ref()
+    }
+
     /// Whether [`Store::wait`] suspends what runs, rather than put the thread to sleep.
     #[inline]
     pub fn waits_suspended(&self) -> bool {

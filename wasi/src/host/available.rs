@@ -29,6 +29,8 @@ pub enum Availability<'a> {
     Ready,
     /// Once this descriptor is readable.
     When(BorrowedFd<'a>),
+    /// Once the store's signal has told of something, it is worth asking again.
+    Signalled,
     /// Not now; it will be asked again after a while.
     Later,
 }
@@ -71,7 +73,7 @@ pub(super) fn wait_for(what: &dyn Available, direction: Direction, waiter: &mut 
         // It has just answered otherwise: without a pause, one that errs would be asked for ever.
         Availability::Ready => waiter.wait_for(None, Some(PAUSE)),
         Availability::When(fd) => waiter.wait_for(Some((fd, reactor::Direction::Read)), None),
-        Availability::Later => waiter.wait_for(None, Some(RETRY)),
+        Availability::Signalled | Availability::Later => waiter.wait_for(None, Some(RETRY)),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::clocks::{ClockSource, Clocks};
 use super::dir::{DirPerms, OpenDir};
 use super::file::FilePerms;
+use super::http::signal::Signal;
 use super::net::filter::InvalidRule;
 use super::net::{Network, NetworkProvider};
 use super::output::Pending;
@@ -296,6 +297,7 @@ impl WasiConfig {
             random: Random::of(self.random),
             waiter,
             network: self.network,
+            signal: Arc::default(),
         };
         WasiCtx { host, states: Slots::default() }
     }
@@ -354,6 +356,8 @@ pub struct Host {
     pub waiter: Waiter,
     /// What it may do with the network.
     pub network: Network,
+    /// Tells it what other threads have done for it.
+    pub signal: Arc<Signal>,
 }
 
 impl Host {

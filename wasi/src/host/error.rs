@@ -2,6 +2,8 @@
 
 pub use rustix::io::Errno;
 
+use super::http::ErrorCode;
+
 /// Why something wasn't done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -11,6 +13,9 @@ pub enum Error {
     /// The embedder's permissions forbid it, or the path leads out of its directory.
     #[error("not permitted")]
     NotPermitted,
+    /// A message of HTTP, or its body, has failed.
+    #[error(transparent)]
+    Http(ErrorCode),
     /// The guest is to end: its call was cancelled, a deadline has passed, or the embedder's check says so.
     #[error("interrupted")]
     Interrupted,

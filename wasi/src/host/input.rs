@@ -5,6 +5,7 @@ use super::buffers::IoVecs;
 use super::ctx::Host;
 use super::error::Error;
 use super::file::OpenFile;
+use super::http::incoming::IncomingBody;
 use super::net::Connection;
 use super::poll::{Interest, Poll, Readiness};
 use super::stat::FileType;
@@ -27,6 +28,8 @@ pub enum Source {
     File(OpenFile),
     /// A connection.
     Connection(Arc<Connection>),
+    /// A body.
+    Http(IncomingBody),
 }
 
 /// Why a stream gives or takes no more.
@@ -67,6 +70,16 @@ impl InputStream {
         if len == 0 {
             return Ok(Vec::new());
         }
+        if let Source::Http(body) = &self.source {
+            // Fits: it is no more than the bound.
+            let read = body.read(len.min(MAX_STREAM_READ as u64) as usize);
+            self.closed = !matches!(read, Ok(Some(_)));
+            return match read {
+                Ok(Some(bytes)) => Ok(bytes.into()),
+                Ok(None) => Err(StreamError::Closed),
+                Err(code) => Err(StreamError::Failed(Error::Http(code))),
+            };
+        }
         let most = match &self.source {
             Source::File(file) if file.filetype == FileType::RegularFile => MAX_READ,
             _ => MAX_STREAM_READ,
@@ -95,6 +108,7 @@ impl InputStream {
             Source::Stdin => host.stdin.try_read(buffers, &mut host.waiter),
             Source::File(file) => file.read(buffers, &mut host.waiter),
             Source::Connection(connection) => connection.receive(buffers),
+            Source::Http(_) => unreachable!("a body was read before"),
         }
     }
 
@@ -117,7 +131,8 @@ impl InputStream {
     /// # Errors
     /// An interruption.
     pub fn wait(&self, host: &mut Host) -> Result<(), StreamError> {
-        host.with_waiter(|host, waiter| wait_for(Interest::Read(self.readiness(host)), host, waiter))
+        let is_signalled = matches!(self.source, Source::Http(_));
+        host.with_waiter(|host, waiter| wait_for(Interest::Read(self.readiness(host)), is_signalled, host, waiter))
     }
 
     /// When there is something to read.
@@ -127,11 +142,19 @@ impl InputStream {
             Source::Stdin => host.stdin.readiness(),
             Source::File(file) => file.read_readiness().unwrap_or(Readiness::Now(0)),
             Source::Connection(connection) => connection.read_readiness(),
+            Source::Http(body) => Readiness::Ask(body),
         }
     }
 }
 
-/// Waits for one thing.
-pub(super) fn wait_for(interest: Interest<'_>, host: &Host, waiter: &mut Waiter) -> Result<(), StreamError> {
-    Poll::new(vec![interest]).wait(&host.clocks, waiter).map_err(StreamError::Failed)
+/// Waits for one thing, of which other threads tell or not.
+pub(super) fn wait_for(
+    interest: Interest<'_>,
+    is_signalled: bool,
+    host: &Host,
+    waiter: &mut Waiter,
+) -> Result<(), StreamError> {
+    let poll = Poll::new(vec![interest]);
+    let mut poll = if is_signalled { poll.signalled_by(&host.signal) } else { poll };
+    poll.wait(&host.clocks, waiter).map_err(StreamError::Failed)
 }

@@ -2,7 +2,8 @@
 //!
 //! [`ctx`] says what a guest gets. [`mod@dir`] and [`mod@file`] are directories and files within the embedder's permissions, of the
 //! host's file systems or, by [`volume`], of the embedder's own,
-//! [`stdio`] the standard streams, [`net`] sockets and names, [`input`] and [`output`] all that bytes come from and go to,
+//! [`stdio`] the standard streams, [`net`] sockets and names, [`http`] messages and
+//! connections for them, [`input`] and [`output`] all that bytes come from and go to,
 //! [`stream`] what may have to wait for the other side, [`poll`] waiting for the first of several things, [`wait`] the one
 //! place that sleeps, [`table`] numbers with a budget. Errors are [`Error`].
 //!
@@ -22,6 +23,7 @@ pub mod error;
 pub mod file;
 pub mod flags;
 pub mod fork;
+pub mod http;
 pub mod input;
 pub mod net;
 pub mod output;

@@ -7,11 +7,13 @@ use super::buffers::IoVecs;
 use super::ctx::Host;
 use super::error::Error;
 use super::file::OpenFile;
+use super::http::outgoing::{OutgoingBody, WriteError};
 use super::input::{MAX_READ, StreamError, wait_for};
 use super::net::Connection;
 use super::poll::{Interest, Readiness};
 use super::stat::FileType;
 use super::wait::Waiter;
+use hyper::body::Bytes;
 use rustix::io::Errno;
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ pub enum Sink {
     File(OpenFile),
     /// A connection.
     Connection(Arc<Connection>),
+    /// A body. What it has taken needs no flush.
+    Http(OutgoingBody),
 }
 
 /// Bytes that were taken and not written yet.
@@ -102,6 +106,10 @@ impl OutputStream {
                 self.closed = true;
                 return Err(StreamError::Closed);
             }
+            Sink::Http(body) => match body.room() {
+                Ok(room) => room,
+                Err(error) => return Err(self.body_failed(error)),
+            },
             _ => MAX_SMALL_PENDING.saturating_sub(pending),
         };
         self.flushing &= pending > 0;
@@ -121,6 +129,10 @@ impl OutputStream {
         debug_assert!(bytes.len() <= self.permitted, "the caller has looked");
         self.check_open()?;
         self.permitted = self.permitted.saturating_sub(bytes.len());
+        if let Sink::Http(body) = &self.sink {
+            // All of it: so much was permitted, and only this stream writes there.
+            return body.write(Bytes::copy_from_slice(bytes)).map(drop).map_err(|error| self.body_failed(error));
+        }
         let mut written = 0;
         if self.pending(host) == 0 {
             while written < bytes.len() {
@@ -145,6 +157,9 @@ impl OutputStream {
     pub fn write_all(&mut self, host: &mut Host, bytes: &mut [u8], written: &mut usize) -> Result<(), StreamError> {
         self.flush(host)?;
         self.permitted = 0;
+        if matches!(self.sink, Sink::Http(_)) {
+            return self.write_all_of_body(host, bytes, written);
+        }
         let may_wait = !host.waiter.suspends();
         while *written < bytes.len() {
             match self.write_to_sink(host, &mut IoVecs::over(&mut bytes[*written..]), may_wait) {
@@ -156,6 +171,18 @@ impl OutputStream {
             }
         }
         Ok(())
+    }
+
+    fn write_all_of_body(&mut self, host: &mut Host, bytes: &[u8], written: &mut usize) -> Result<(), StreamError> {
+        loop {
+            let Sink::Http(body) = &self.sink else { unreachable!("the caller has looked") };
+            let rest = Bytes::copy_from_slice(&bytes[*written..]);
+            *written += body.write(rest).map_err(|error| self.body_failed(error))?;
+            if *written == bytes.len() {
+                return Ok(());
+            }
+            self.wait_for_sink(host)?;
+        }
     }
 
     /// Takes nothing more until all that was taken is written.
@@ -201,6 +228,9 @@ impl OutputStream {
 
     /// When bytes are taken, or it is worth asking again.
     pub fn readiness<'a>(&'a self, host: &'a Host) -> Readiness<'a> {
+        if let Sink::Http(_) = self.sink {
+            return if self.closed { Readiness::Now(1) } else { self.sink_readiness(host) };
+        }
         if self.closed || self.pending(host) == 0 { Readiness::Now(1) } else { self.sink_readiness(host) }
     }
 
@@ -210,11 +240,15 @@ impl OutputStream {
             Sink::Stderr => host.stderr.readiness(),
             Sink::File(file) => file.write_readiness().unwrap_or(Readiness::Now(1)),
             Sink::Connection(connection) => connection.write_readiness(),
+            Sink::Http(body) => Readiness::Ask(body),
         }
     }
 
     fn wait_for_sink(&self, host: &mut Host) -> Result<(), StreamError> {
-        host.with_waiter(|host, waiter| wait_for(Interest::Write(self.sink_readiness(host)), host, waiter))
+        let is_signalled = matches!(self.sink, Sink::Http(_));
+        host.with_waiter(|host, waiter| {
+            wait_for(Interest::Write(self.sink_readiness(host)), is_signalled, host, waiter)
+        })
     }
 
     fn pending(&self, host: &Host) -> usize {
@@ -264,11 +298,20 @@ impl OutputStream {
             Sink::Stderr => to_stdio(stderr, waiter, buffers),
             Sink::File(file) => file.write(buffers, waiter),
             Sink::Connection(connection) => connection.send(buffers),
+            Sink::Http(_) => unreachable!("a body was written before"),
         }
     }
 
     fn check_open(&self) -> Result<(), StreamError> {
         if self.closed { Err(StreamError::Closed) } else { Ok(()) }
+    }
+
+    fn body_failed(&mut self, error: WriteError) -> StreamError {
+        self.closed = true;
+        match error {
+            WriteError::Closed => StreamError::Closed,
+            WriteError::TooLong(code) => StreamError::Failed(Error::Http(code)),
+        }
     }
 
     /// The stream ends, unless it was only interrupted. That nobody reads any more is no failure.

@@ -3,6 +3,7 @@
 use super::available::{Availability, Available, Direction, RETRY};
 use super::clocks::{Clock, Clocks};
 use super::error::Error;
+use super::http::signal::Signal;
 use super::wait::Waiter;
 use ampoule::store::reactor;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,7 +21,7 @@ pub enum Readiness<'a> {
     Now(u64),
     /// When `poll(2)` says so for this descriptor.
     When(BorrowedFd<'a>),
-    /// When the embedder says so.
+    /// When the embedder, or another thread, says so.
     Ask(&'a dyn Available),
 }
 
@@ -57,13 +58,16 @@ pub struct Poll<'a> {
     interests: Vec<Interest<'a>>,
     /// One for each interest.
     events: Vec<Option<Event>>,
-    /// The descriptors among the interests, and whose they are; behind them, those that the embedder named when it was last asked.
+    /// The descriptors among the interests, and whose they are; behind them, those that the embedder named when it was last asked, and
+    /// the signal's.
     fds: Vec<PollFd<'a>>,
     indices: Vec<usize>,
     /// How many of these are no names of the embedder's.
     own_fds: usize,
-    /// What the embedder is asked for, and whose that is.
+    /// What the embedder or another thread is asked for, and whose that is.
     asked: Vec<(&'a dyn Available, Direction, usize)>,
+    /// What other threads tell by. It is armed before they are asked.
+    signal: Option<&'a Signal>,
 }
 
 impl<'a> Poll<'a> {
@@ -71,7 +75,7 @@ impl<'a> Poll<'a> {
     pub fn new(interests: Vec<Interest<'a>>) -> Self {
         let events = vec![None; interests.len()];
         let (fds, indices, asked) = (Vec::new(), Vec::new(), Vec::new());
-        let mut poll = Self { interests, events, fds, indices, own_fds: 0, asked };
+        let mut poll = Self { interests, events, fds, indices, own_fds: 0, asked, signal: None };
         for (index, interest) in poll.interests.iter().enumerate() {
             let (readiness, flags, direction) = match interest {
                 Interest::Time { .. } => continue,
@@ -91,6 +95,12 @@ impl<'a> Poll<'a> {
         poll
     }
 
+    /// Among the interests are some of which this signal tells.
+    pub fn signalled_by(mut self, signal: &'a Signal) -> Self {
+        self.signal = Some(signal);
+        self
+    }
+
     /// Sleeps until at least one has happened.
     ///
     /// # Errors
@@ -98,6 +108,9 @@ impl<'a> Poll<'a> {
     pub fn wait(&mut self, clocks: &Clocks, waiter: &mut Waiter) -> Result<(), Error> {
         loop {
             self.look_at_clocks(clocks);
+            if let Some(signal) = self.signal {
+                signal.arm()?;
+            }
             let ask_again = self.ask();
             let some = self.has_events() || self.skip_time(clocks);
             // Events that have happened already are reported together with the descriptors that are ready now.
@@ -122,8 +135,8 @@ impl<'a> Poll<'a> {
 
     /// The descriptors that are waited for: their owners say which way, the embedder's are read.
     fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, reactor::Direction)> {
-        self.fds.iter().zip(&self.indices).enumerate().map(|(at, (fd, index))| match self.interests[*index] {
-            Interest::Write(_) if at < self.own_fds => (fd.as_fd(), reactor::Direction::Write),
+        self.fds.iter().enumerate().map(|(at, fd)| match self.indices.get(at).map(|index| self.interests[*index]) {
+            Some(Interest::Write(_)) if at < self.own_fds => (fd.as_fd(), reactor::Direction::Write),
             _ => (fd.as_fd(), reactor::Direction::Read),
         })
     }
@@ -146,7 +159,7 @@ impl<'a> Poll<'a> {
     fn ask(&mut self) -> Option<Duration> {
         self.fds.truncate(self.own_fds);
         self.indices.truncate(self.own_fds);
-        let mut again = None;
+        let (mut again, mut is_signalled) = (None, false);
         for &(whom, direction, index) in &self.asked {
             match whom.available(direction) {
                 Availability::Ready => self.events[index] = Some(Event { byte_len: 1, ..Event::default() }),
@@ -154,7 +167,15 @@ impl<'a> Poll<'a> {
                     self.fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
                     self.indices.push(index);
                 }
+                Availability::Signalled => is_signalled = true,
                 Availability::Later => again = Some(RETRY),
+            }
+        }
+        if is_signalled {
+            // Of no interest alone: that something has happened is no event, but a reason to ask.
+            match self.signal.and_then(Signal::descriptor) {
+                Some(fd) => self.fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+                None => again = Some(RETRY),
             }
         }
         again

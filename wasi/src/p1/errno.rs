@@ -199,6 +199,7 @@ impl From<host::Error> for Error {
         match error {
             host::Error::Os(errno) => Self::Errno(errno.into()),
             host::Error::NotPermitted => Self::Errno(Errno::Perm),
+            host::Error::Http(_) => Self::Errno(Errno::Io),
             host::Error::Interrupted => Self::Interrupted,
             host::Error::MustWait => Self::MustWait,
         }

@@ -115,6 +115,7 @@ impl From<host::Error> for Fail<ErrorCode> {
         match error {
             host::Error::Os(errno) => Self::Err(errno.into()),
             host::Error::NotPermitted => Self::Err(ErrorCode::NotPermitted),
+            host::Error::Http(_) => Self::Err(ErrorCode::Io),
             error @ (host::Error::Interrupted | host::Error::MustWait) => Self::End(error.into()),
         }
     }
@@ -693,7 +694,7 @@ pub fn read_directory_entry(cx: &mut Cx<'_>, this: Handle<DirectoryEntryStream>)
 pub fn filesystem_error_code(cx: &mut Cx<'_>, error: Handle<IoError>) -> Result<Option<ErrorCode>, Error> {
     let error = cx.entry(error)?.1;
     Ok(match (error.origin, error.error) {
-        (Origin::Socket, _) | (_, host::Error::Interrupted | host::Error::MustWait) => None,
+        (Origin::Socket, _) | (_, host::Error::Interrupted | host::Error::MustWait | host::Error::Http(_)) => None,
         (Origin::File, host::Error::Os(errno)) => Some(errno.into()),
         (Origin::File, host::Error::NotPermitted) => Some(ErrorCode::NotPermitted),
     })

@@ -1,6 +1,8 @@
 //! `wasi:io`: errors, waiting, streams of bytes.
 
 use super::call::{Cx, Error, Fail};
+use super::http::bodies::FutureTrailers;
+use super::http::outgoing::FutureIncomingResponse;
 use super::resources::{Handle, Own, Resources};
 use super::sockets::{IncomingDatagramStream, OutgoingDatagramStream, ResolveAddressStream, TcpSocket, UdpSocketEntry};
 use super::values::{Bytes, IntoVal, val_of};
@@ -26,7 +28,7 @@ pub struct IoError {
 pub enum Origin {
     /// A standard stream or a file.
     File,
-    /// A socket.
+    /// A socket, or a message over one.
     Socket,
 }
 
@@ -54,6 +56,10 @@ pub enum Pollable {
     Outgoing(Handle<OutgoingDatagramStream>),
     /// Addresses found.
     Lookup(Handle<ResolveAddressStream>),
+    /// A response.
+    Response(Handle<FutureIncomingResponse>),
+    /// The trailers of a body.
+    Trailers(Handle<FutureTrailers>),
 }
 
 impl Pollable {
@@ -68,7 +74,19 @@ impl Pollable {
             Self::Incoming(stream) => (5, stream.rep().into()),
             Self::Outgoing(stream) => (6, stream.rep().into()),
             Self::Lookup(stream) => (7, stream.rep().into()),
+            Self::Response(response) => (8, response.rep().into()),
+            Self::Trailers(trailers) => (9, trailers.rep().into()),
         }
+    }
+
+    /// Whether another thread tells by the host's signal when it is there.
+    fn is_signalled(self, resources: &Resources) -> Result<bool, Error> {
+        Ok(match self {
+            Self::Response(_) | Self::Trailers(_) => true,
+            Self::Input(stream) => matches!(resources.get(stream)?.source(), Source::Http(_)),
+            Self::Output(stream) => matches!(resources.get(stream)?.sink(), Sink::Http(_)),
+            _ => false,
+        })
     }
 
     fn interest<'a>(self, host: &'a Host, resources: &'a Resources) -> Result<Interest<'a>, Error> {
@@ -81,6 +99,8 @@ impl Pollable {
             Self::Incoming(stream) => Interest::Read(resources.get(stream)?.readiness()),
             Self::Outgoing(stream) => Interest::Write(resources.get(stream)?.readiness()),
             Self::Lookup(stream) => Interest::Read(resources.get(stream)?.readiness()),
+            Self::Response(response) => Interest::Read(resources.get(response)?.readiness()),
+            Self::Trailers(trailers) => Interest::Read(resources.get(trailers)?.readiness()),
         })
     }
 }
@@ -95,6 +115,10 @@ fn wait_for(cx: &mut Cx<'_>, pollables: &[Pollable], only_look: bool) -> Result<
 
 fn try_for(cx: &mut Cx<'_>, pollables: &[Pollable], only_look: bool) -> Result<Vec<usize>, Error> {
     let (host, resources) = cx.parts();
+    let mut is_signalled = false;
+    for pollable in pollables {
+        is_signalled |= pollable.is_signalled(resources)?;
+    }
     host.with_waiter(|host, waiter| {
         let mut interests =
             pollables.iter().map(|pollable| pollable.interest(host, resources)).collect::<Result<Vec<_>, _>>()?;
@@ -102,6 +126,9 @@ fn try_for(cx: &mut Cx<'_>, pollables: &[Pollable], only_look: bool) -> Result<V
             interests.push(NOW);
         }
         let mut poll = Poll::new(interests);
+        if is_signalled {
+            poll = poll.signalled_by(&host.signal);
+        }
         poll.wait(&host.clocks, waiter)?;
         Ok(poll.events().map(|(index, _)| index).collect())
     })
@@ -192,7 +219,7 @@ fn with_input<T>(
     cx.retry(|cx| {
         let (host, stream) = cx.entry(this)?;
         run(stream, host).map_err(|error| {
-            let of_socket = matches!(stream.source(), Source::Connection(_));
+            let of_socket = matches!(stream.source(), Source::Connection(_) | Source::Http(_));
             Fail::<StreamError>::of(error, if of_socket { Origin::Socket } else { Origin::File })
         })
     })
@@ -207,7 +234,7 @@ fn with_output<T>(
     cx.retry(|cx| {
         let (host, stream) = cx.entry(this)?;
         run(stream, host).map_err(|error| {
-            let of_socket = matches!(stream.sink(), Sink::Connection(_));
+            let of_socket = matches!(stream.sink(), Sink::Connection(_) | Sink::Http(_));
             Fail::<StreamError>::of(error, if of_socket { Origin::Socket } else { Origin::File })
         })
     })

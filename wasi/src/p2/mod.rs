@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clocks;
 pub mod filesystem;
 pub mod functions;
+pub mod http;
 pub mod io;
 pub mod linker;
 pub mod random;
@@ -24,4 +25,4 @@ pub mod sockets;
 pub mod values;
 
 pub use functions::FUNCTIONS;
-pub use linker::add_to_linker;
+pub use linker::{add_http_to_linker, add_to_linker};

@@ -5,6 +5,10 @@
 
 use super::call::{Cx, Error, unless_lost};
 use super::filesystem::{Descriptor, DirectoryEntryStream};
+use super::http::bodies::{FutureTrailers, IncomingBodyEntry, OutgoingBodyEntry};
+use super::http::fields::FieldsEntry;
+use super::http::outgoing::{FutureIncomingResponse, IncomingResponse, OutgoingRequest, RequestOptions};
+use super::http::serving::{IncomingRequest, OutgoingResponse, ResponseOutparam};
 use super::io::{IoError, Pollable};
 use super::sockets::{
     IncomingDatagramStream, Network, OutgoingDatagramStream, ResolveAddressStream, TcpSocket, UdpSocketEntry,
@@ -36,6 +40,8 @@ pub trait Entry: Sized {
     fn of(entry: &AnyEntry) -> Option<&Self>;
     /// If it is one, to change it.
     fn of_mut(entry: &mut AnyEntry) -> Option<&mut Self>;
+    /// Itself, if it is one.
+    fn unwrap(entry: AnyEntry) -> Option<Self>;
 }
 
 /// A resource type, for the linker.
@@ -86,6 +92,14 @@ macro_rules! resources {
                         _ => None,
                     }
                 }
+
+                fn unwrap(entry: AnyEntry) -> Option<Self> {
+                    match entry {
+                        AnyEntry::$kind(entry) => Some(entry),
+                        #[allow(unreachable_patterns)] // Of the others.
+                        _ => None,
+                    }
+                }
             }
         )*
 
@@ -111,6 +125,17 @@ resources! {
     OutgoingDatagramStream = "wasi:sockets/udp" "outgoing-datagram-stream",
     TerminalInput = "wasi:cli/terminal-input" "terminal-input",
     TerminalOutput = "wasi:cli/terminal-output" "terminal-output",
+    FieldsEntry = "wasi:http/types" "fields",
+    IncomingRequest = "wasi:http/types" "incoming-request",
+    OutgoingRequest = "wasi:http/types" "outgoing-request",
+    RequestOptions = "wasi:http/types" "request-options",
+    ResponseOutparam = "wasi:http/types" "response-outparam",
+    IncomingResponse = "wasi:http/types" "incoming-response",
+    IncomingBodyEntry = "wasi:http/types" "incoming-body",
+    FutureTrailers = "wasi:http/types" "future-trailers",
+    OutgoingResponse = "wasi:http/types" "outgoing-response",
+    OutgoingBodyEntry = "wasi:http/types" "outgoing-body",
+    FutureIncomingResponse = "wasi:http/types" "future-incoming-response",
 }
 
 /// That standard input is a terminal.
@@ -151,6 +176,10 @@ impl<T> Handle<T> {
         self.rep
     }
 }
+
+/// An entry that the guest has given away.
+#[derive(Debug)]
+pub struct Taken<T>(pub T);
 
 /// The right to one descriptor of the host, shared by the entries that hold the same.
 pub type Token = Arc<()>;
@@ -254,6 +283,15 @@ impl Resources {
             self.slot_mut(parent)?.children -= 1;
         }
         Ok(slot.entry)
+    }
+
+    /// Takes an entry of this kind out.
+    ///
+    /// # Errors
+    /// There is none, or another, or one that others depend on.
+    pub fn take<T: Entry>(&mut self, handle: Handle<T>) -> Result<Taken<T>, Error> {
+        self.get(handle)?;
+        T::unwrap(self.remove(handle.rep)?).map(Taken).ok_or_else(unknown)
     }
 
     /// The right to one descriptor more; `None` where the budget is used up.

@@ -81,6 +81,7 @@ impl From<host::Error> for Fail<ErrorCode> {
         match error {
             host::Error::Os(errno) => Self::Err(errno.into()),
             host::Error::NotPermitted => Self::Err(ErrorCode::AccessDenied),
+            host::Error::Http(_) => Self::Err(ErrorCode::Unknown),
             error @ (host::Error::Interrupted | host::Error::MustWait) => Self::End(error.into()),
         }
     }
@@ -204,12 +205,6 @@ impl FromVal for IpSocketAddress {
     }
 }
 
-impl FromVal for Option<IpSocketAddress> {
-    fn from_val(_: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
-        optional_address(val).ok_or_else(|| wrong_type("option<ip-socket-address>"))
-    }
-}
-
 fn optional_address(val: &Val) -> Option<Option<IpSocketAddress>> {
     match val.get() {
         ValRef::Option(None) => Some(None),
@@ -247,7 +242,7 @@ pub fn instance_network(_: &mut Cx<'_>) -> Result<Own<Network>, Error> {
 pub fn network_error_code(cx: &mut Cx<'_>, error: Handle<IoError>) -> Result<Option<ErrorCode>, Error> {
     let error = cx.entry(error)?.1;
     Ok(match (error.origin, error.error) {
-        (Origin::File, _) | (_, host::Error::Interrupted | host::Error::MustWait) => None,
+        (Origin::File, _) | (_, host::Error::Interrupted | host::Error::MustWait | host::Error::Http(_)) => None,
         (Origin::Socket, host::Error::Os(errno)) => Some(errno.into()),
         (Origin::Socket, host::Error::NotPermitted) => Some(ErrorCode::AccessDenied),
     })

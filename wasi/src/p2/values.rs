@@ -3,7 +3,7 @@
 //! An import may have another type than the function that stands for it: whatever doesn't fit is an error that ends the guest.
 
 use super::call::{Cx, Error};
-use super::resources::{Entry, Handle};
+use super::resources::{Entry, Handle, Taken};
 use ampoule_component::{ResourceHost, Val, ValRef};
 
 /// What a value can become.
@@ -51,6 +51,7 @@ macro_rules! scalars {
 scalars! {
     bool Bool;
     u8 U8;
+    u16 U16;
     u32 U32;
     u64 U64;
 }
@@ -98,13 +99,58 @@ impl<T: Entry> FromVal for Handle<T> {
     }
 }
 
-/// A list of anything but bytes, which are [`Bytes`].
-impl<T: Entry> FromVal for Vec<Handle<T>> {
+/// An owned handle: what it stands for is the function's now.
+impl<T: Entry> FromVal for Taken<T> {
     fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
-        let ValRef::List(elements) = val.get() else { return Err(wrong_type("list")) };
-        elements.iter().map(|element| Handle::from_val(cx, &mut element.clone())).collect()
+        match val.get() {
+            ValRef::Resource(Some(any)) if any.owned() => {
+                let host = ResourceHost::from_any(any, cx.store())?;
+                if host.ty == T::TYPE { cx.parts().1.take(Handle::new(host.rep)) } else { Err(wrong_type(T::NAME)) }
+            }
+            _ => Err(wrong_type(T::NAME)),
+        }
     }
 }
+
+/// A list of anything but bytes, which are [`Bytes`].
+impl<T: FromVal> FromVal for Vec<T> {
+    fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        let ValRef::List(elements) = val.get() else { return Err(wrong_type("list")) };
+        elements.iter().map(|element| T::from_val(cx, &mut element.clone())).collect()
+    }
+}
+
+impl<T: FromVal> FromVal for Option<T> {
+    fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        match val.get() {
+            ValRef::Option(None) => Ok(None),
+            ValRef::Option(Some(value)) => T::from_val(cx, &mut value.clone()).map(Some),
+            _ => Err(wrong_type("option")),
+        }
+    }
+}
+
+impl<A: FromVal, B: FromVal> FromVal for (A, B) {
+    fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        let ValRef::Tuple([a, b]) = val.get() else { return Err(wrong_type("tuple")) };
+        Ok((A::from_val(cx, &mut a.clone())?, B::from_val(cx, &mut b.clone())?))
+    }
+}
+
+/// A result whose cases both have values.
+impl<T: FromVal, E: FromVal> FromVal for Result<Answered<T>, Answered<E>> {
+    fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        match val.get() {
+            ValRef::Ok(Some(value)) => Ok(Ok(Answered(T::from_val(cx, &mut value.clone())?))),
+            ValRef::Err(Some(value)) => Ok(Err(Answered(E::from_val(cx, &mut value.clone())?))),
+            _ => Err(wrong_type("result")),
+        }
+    }
+}
+
+/// The value of a case of a result.
+#[derive(Debug)]
+pub struct Answered<T>(pub T);
 
 impl IntoVal for () {
     fn into_val(self, _: &mut Cx<'_>) -> Result<Option<Val>, Error> {

@@ -4,7 +4,8 @@
 use crate::in_task::in_task;
 use ampoule::{Engine, Error, Store};
 use ampoule_component::{Component, Instance, Linker, Val, ValRef};
-use ampoule_wasi::p2::add_to_linker;
+use ampoule_wasi::host::http::{HttpConfig, HttpCtx};
+use ampoule_wasi::p2::{add_http_to_linker, add_to_linker};
 use ampoule_wasi::{WasiConfig, WasiCtx};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -449,6 +450,13 @@ impl Guest {
         Self::in_engine(&Engine::default(), Some(config))
     }
 
+    /// With this of HTTP, too.
+    pub fn with_http(config: &HttpConfig) -> Self {
+        let mut guest = Self::new(WasiConfig::new());
+        guest.store.slots_mut().insert::<HttpCtx>(config.build());
+        guest
+    }
+
     /// In a store of this engine, one tick from its epoch deadline; without a configuration where there is none.
     pub fn in_engine(engine: &Engine, config: Option<WasiConfig>) -> Self {
         let component = match Component::new(engine, text().as_bytes()) {
@@ -456,7 +464,8 @@ impl Guest {
             Err(error) => panic!("{error}\n{}", text()),
         };
         let mut linker = Linker::new(engine);
-        add_to_linker(&mut linker).expect("nothing is defined yet");
+        add_http_to_linker(&mut linker).expect("nothing is defined yet");
+        add_to_linker(&mut linker).expect("they have no name in common");
         let mut store = Store::new(engine);
         store.set_epoch_deadline(1);
         if let Some(config) = config {
@@ -470,7 +479,8 @@ impl Guest {
     pub fn try_call(&mut self, name: &str, args: &[Val]) -> Result<Val, Error> {
         let (interface, function) = name.split_once('#').expect("interface#function");
         let of_name = |(of, name): &(String, String)| {
-            of.ends_with(interface) && (name == function || name.strip_prefix("[method]") == Some(function))
+            let bare = name.split_once(']').map_or(&**name, |(_, name)| name);
+            of.ends_with(interface) && (name == function || bare == function)
         };
         let index = self.functions.iter().position(of_name).unwrap_or_else(|| panic!("no function {name}"));
         let func = self.instance.get_func(&mut self.store, &[&format!("f{index}")])?.expect("exported");

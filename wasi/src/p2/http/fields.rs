@@ -1,0 +1,110 @@
+//! `fields`.
+
+use super::values::HeaderError;
+use crate::host::http::fields::{Fields, FieldsError};
+use crate::p2::call::{Cx, Error, Fail};
+use crate::p2::resources::{Handle, Own};
+use crate::p2::values::Bytes;
+use std::sync::Arc;
+
+/// Names and values, and whether the guest may change them. Those of a message are the message's.
+#[derive(Debug)]
+pub struct FieldsEntry {
+    fields: Arc<Fields>,
+    is_mutable: bool,
+}
+
+impl FieldsEntry {
+    /// Those of a message: they can be looked at.
+    pub fn of_message(fields: &Arc<Fields>) -> Self {
+        Self { fields: fields.clone(), is_mutable: false }
+    }
+
+    /// Those that the guest has made, or been given for itself.
+    pub fn own(fields: Fields) -> Self {
+        Self { fields: Arc::new(fields), is_mutable: true }
+    }
+
+    /// For a message.
+    pub fn into_fields(self) -> Arc<Fields> {
+        self.fields
+    }
+}
+
+type FieldsResult<T> = Result<T, Fail<HeaderError>>;
+
+impl From<FieldsError> for Fail<HeaderError> {
+    fn from(error: FieldsError) -> Self {
+        match error {
+            FieldsError::InvalidSyntax => Self::Err(HeaderError::InvalidSyntax),
+            FieldsError::Forbidden => Self::Err(HeaderError::Forbidden),
+            FieldsError::Full => Self::End(full()),
+        }
+    }
+}
+
+/// The texts have no error for it.
+pub(super) fn full() -> Error {
+    Error::message("HTTP fields are larger than the host allows")
+}
+
+/// `fields.constructor`
+pub fn new(cx: &mut Cx<'_>) -> Result<Own<FieldsEntry>, Error> {
+    Ok(Own::new(FieldsEntry::own(Fields::new(&cx.http()?.budget))))
+}
+
+/// `fields.from-list`
+pub fn from_list(cx: &mut Cx<'_>, entries: Vec<(String, Bytes)>) -> FieldsResult<Own<FieldsEntry>> {
+    let mut fields = Fields::new(&cx.http()?.budget);
+    for (name, Bytes(value)) in entries {
+        fields.append(&name, &value)?;
+    }
+    Ok(Own::new(FieldsEntry::own(fields)))
+}
+
+/// `fields.get`
+pub fn get(cx: &mut Cx<'_>, this: Handle<FieldsEntry>, name: String) -> Result<Vec<Bytes>, Error> {
+    let fields = &cx.entry(this)?.1.fields;
+    Ok(fields.get(&name).map(|value| Bytes(value.to_vec())).collect())
+}
+
+/// `fields.has`
+pub fn has(cx: &mut Cx<'_>, this: Handle<FieldsEntry>, name: String) -> Result<bool, Error> {
+    Ok(cx.entry(this)?.1.fields.get(&name).next().is_some())
+}
+
+/// The fields, where the guest may change them.
+fn of_guest<'a>(cx: &'a mut Cx<'_>, this: Handle<FieldsEntry>) -> FieldsResult<&'a mut Fields> {
+    let entry = cx.entry(this)?.1;
+    match Arc::get_mut(&mut entry.fields) {
+        Some(fields) if entry.is_mutable => Ok(fields),
+        _ => Err(Fail::Err(HeaderError::Immutable)),
+    }
+}
+
+/// `fields.set`
+pub fn set(cx: &mut Cx<'_>, this: Handle<FieldsEntry>, name: String, values: Vec<Bytes>) -> FieldsResult<()> {
+    Ok(of_guest(cx, this)?.set(&name, values.iter().map(|Bytes(value)| &**value))?)
+}
+
+/// `fields.delete`
+pub fn delete(cx: &mut Cx<'_>, this: Handle<FieldsEntry>, name: String) -> FieldsResult<()> {
+    Ok(of_guest(cx, this)?.delete(&name)?)
+}
+
+/// `fields.append`
+pub fn append(cx: &mut Cx<'_>, this: Handle<FieldsEntry>, name: String, value: Bytes) -> FieldsResult<()> {
+    Ok(of_guest(cx, this)?.append(&name, &value.0)?)
+}
+
+/// `fields.entries`
+pub fn entries(cx: &mut Cx<'_>, this: Handle<FieldsEntry>) -> Result<Vec<(String, Bytes)>, Error> {
+    let fields = &cx.entry(this)?.1.fields;
+    Ok(fields.entries().map(|(name, value)| (name.to_owned(), Bytes(value.to_vec()))).collect())
+}
+
+/// `fields.clone`
+pub fn clone(cx: &mut Cx<'_>, this: Handle<FieldsEntry>) -> Result<Own<FieldsEntry>, Error> {
+    let copy = cx.entry(this)?.1.fields.try_clone().map_err(|_| full())?;
+    Ok(Own::new(FieldsEntry::own(copy)))
+}

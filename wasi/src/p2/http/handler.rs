@@ -1,0 +1,180 @@
+//! Having a component answer requests: what a server calls.
+//!
+//! A [`Handler`] is a component that exports `wasi:http/incoming-handler`, of any version of 0.2, with what it imports. It answers each
+//! request in a store of its own, as an [`Answering`], which runs while it is polled: the response can be there long before the guest is
+//! done, which then goes on to write its body.
+
+use super::serving::{IncomingRequest, ResponseOutparam};
+use crate::WasiCtx;
+use crate::host::http::budget::BODY_BYTES;
+use crate::host::http::ctx::MISSING_CONTEXT;
+use crate::host::http::error::Message;
+use crate::host::http::fields::Fields;
+use crate::host::http::incoming::{BoxFrames, IncomingBody};
+use crate::host::http::message::Scheme;
+use crate::host::http::outgoing::Frames;
+use crate::host::http::{ErrorCode, HttpCtx};
+use crate::p2::resources::{Entry, Own, Resources};
+use ampoule::store::task::{Task, Work};
+use ampoule::sync::Mutex;
+use ampoule::{Error, Store};
+use ampoule_component::{Component, ExportIndex, Linker, ResourceHost, Val};
+use hyper::header::HOST;
+use hyper::{Request, Response};
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// What such a component exports.
+const INTERFACE: &str = "wasi:http/incoming-handler@0.2.0";
+
+/// A component that answers requests, for any number of stores of its engine.
+#[derive(Clone)]
+pub struct Handler(Arc<Prepared>);
+
+struct Prepared {
+    linker: Linker,
+    component: Component,
+    handle: ExportIndex,
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handler").finish_non_exhaustive()
+    }
+}
+
+impl Handler {
+    /// This component, with what the linker has for it.
+    ///
+    /// # Errors
+    /// It exports no `wasi:http/incoming-handler`.
+    pub fn new(linker: Linker, component: &Component) -> Result<Self, Error> {
+        let interface = component.get_export_index(None, INTERFACE);
+        let handle = interface.and_then(|interface| component.get_export_index(Some(&interface), "handle"));
+        let handle = handle.ok_or_else(|| Error::message(format!("the component exports no `{INTERFACE}`")))?;
+        Ok(Self(Arc::new(Prepared { linker, component: component.clone(), handle })))
+    }
+
+    /// Will answer a request, which has come by this scheme, in this store. The store has a [`WasiCtx`] and an [`HttpCtx`] in its slots; whatever
+    /// limits the guest, it has set.
+    ///
+    /// # Errors
+    /// The request's headers are larger than the host allows.
+    pub fn answer(
+        &self,
+        mut store: Box<Store>,
+        request: Request<BoxFrames>,
+        scheme: Scheme,
+    ) -> Result<Answering, AnswerError> {
+        let request = incoming(&mut store, request, scheme)?;
+        let response = Arc::new(Mutex::new(None));
+        let job = Job { handler: self.clone(), request: Some(request), response: response.clone() };
+        // SAFETY: store and task are one value from now on, which is used by one thread at a time; nothing moves out of the box.
+        let task = unsafe { Task::new(&mut store, |slot| _ = slot.write(job)) };
+        Ok(Answering { task: ManuallyDrop::new(task), store: ManuallyDrop::new(store), response })
+    }
+}
+
+/// Why a request isn't even given to the guest.
+#[derive(Debug)]
+pub enum AnswerError {
+    /// The other side is to blame.
+    Request(ErrorCode),
+    /// The embedder is.
+    Store(Error),
+}
+
+fn incoming(store: &mut Store, request: Request<BoxFrames>, scheme: Scheme) -> Result<IncomingRequest, AnswerError> {
+    let slots = store.slots_mut();
+    let missing = || AnswerError::Store(Error::message(MISSING_CONTEXT));
+    let signal = slots.get_mut::<WasiCtx>().ok_or_else(missing)?.host.signal.clone();
+    let budget = slots.get_mut::<HttpCtx>().ok_or_else(missing)?.budget.clone();
+    let too_large = |_| AnswerError::Request(Message::Request.header_section_size());
+    let (head, frames) = request.into_parts();
+    let headers = Fields::received(&head.headers, &budget).map_err(too_large)?;
+    let charge = budget.charge(BODY_BYTES).map_err(|_| too_large(crate::host::http::fields::FieldsError::Full))?;
+    let host = || head.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    Ok(IncomingRequest {
+        path: head.uri.path_and_query().map(|path| path.as_str().to_owned()),
+        scheme: Some(scheme),
+        authority: head.uri.authority().map(|authority| authority.as_str().to_owned()).or_else(host),
+        headers: Arc::new(headers),
+        body: Some(IncomingBody::new(Message::Request, frames, signal, charge)),
+        method: head.method,
+    })
+}
+
+type Answer = Arc<Mutex<Option<Result<Response<Frames>, ErrorCode>>>>;
+
+/// What runs in the store.
+struct Job {
+    handler: Handler,
+    request: Option<IncomingRequest>,
+    response: Answer,
+}
+
+impl Work for Job {
+    fn run(&mut self, store: &mut Store) -> Result<(), Error> {
+        let Prepared { linker, component, handle } = &*self.handler.0;
+        let instance = linker.instantiate(store, component)?;
+        let func = instance.get_func_at(store, handle)?.ok_or_else(|| Error::message("`handle` is no function"))?;
+        let request = self.request.take().expect("it runs once");
+        let response = self.response.clone();
+        let outparam = ResponseOutparam(Box::new(move |answer| *response.lock() = Some(answer)));
+        let args = [argument(store, request)?, argument(store, outparam)?];
+        func.call(store, &args, &mut [])
+    }
+}
+
+/// A resource that the guest is given.
+fn argument<T: Entry>(store: &mut Store, entry: T) -> Result<Val, Error> {
+    let ctx = store.slots_mut().get_mut::<WasiCtx>().expect("it was looked at before");
+    let inserted = ctx.with_state(Resources::new).1.insert(Own::new(entry));
+    let rep = inserted.map_err(|_| Error::message("resource table has no free keys"))?;
+    Ok(Val::from(ResourceHost { rep, ty: T::TYPE, owned: true }.into_any(store)?))
+}
+
+/// A request that is being answered. Dropping it ends the guest, and with it a response whose body isn't complete.
+///
+/// 1. The task is of the store, and goes before it.
+pub struct Answering {
+    task: ManuallyDrop<Box<Task<Job>>>,
+    store: ManuallyDrop<Box<Store>>,
+    response: Answer,
+}
+
+impl fmt::Debug for Answering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answering").finish_non_exhaustive()
+    }
+}
+
+impl Answering {
+    /// Runs the guest until it is done or waits, or has had its share of time.
+    pub fn poll(&mut self) -> Poll<Result<(), Error>> {
+        // SAFETY: the store is this value's, and nobody else uses it; the task stays in its box.
+        unsafe { self.task.poll() }
+    }
+
+    /// The response, once the guest has one. Where the guest is over without, there will be none.
+    pub fn take_response(&mut self) -> Option<Result<Response<Frames>, ErrorCode>> {
+        self.response.lock().take()
+    }
+
+    /// The store, between polls: to look at what it has used, or what it waits for.
+    pub fn store(&mut self) -> &mut Store {
+        &mut self.store
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        // SAFETY: each is dropped once, here, in this order (1).
+        unsafe {
+            ManuallyDrop::take(&mut self.task).delete();
+            ManuallyDrop::drop(&mut self.store);
+        }
+    }
+}
