@@ -11,6 +11,7 @@ use crate::wasm::engine::wasm_engine_t;
 use ampoule::Store;
 use ampoule::store::epoch::UpdateDeadline;
 use ampoule::store::limits::Limits;
+use ampoule_wasi::host::http::HttpConfig;
 use std::ffi::c_void;
 use std::marker::{PhantomData, PhantomPinned};
 use std::mem::MaybeUninit;
@@ -144,6 +145,13 @@ pub extern "C" fn wasmtime_context_set_wasi(
     wasi: Box<wasi_config_t>,
 ) -> Option<Box<wasmtime_error_t>> {
     give_unit(wasi.build().map(|wasi| context.replace_slot(wasi)))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_context_set_wasi_http(context: &mut wasmtime_context_t) {
+    let mut config = HttpConfig::new();
+    config.allow_outgoing(true);
+    context.replace_slot(config.build());
 }
 
 #[unsafe(no_mangle)]

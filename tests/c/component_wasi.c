@@ -1,4 +1,4 @@
-// wasmtime/component/linker.h: WASI 0.2 for components.
+// wasmtime/component/linker.h and wasmtime/store.h: WASI 0.2 for components, and wasi:http.
 #include "component.h"
 
 // A component whose `f` answers what the core code `body` makes of the function `name` of `iface`, `$h`.
@@ -15,6 +15,16 @@
 #define EXITS(status)                                                                                                 \
   CALLS("wasi:cli/exit@0.2.0", "exit", "(param \"status\" (result))", "(param i32)",                                  \
         "(call $h (i32.const " status ")) i64.const 0")
+
+// Makes `fields`, and answers their handle.
+#define FIELDS(version)                                                                                               \
+  "(component (import \"wasi:http/types@" version "\" (instance $n (export \"fields\" (type $t (sub resource)))"       \
+  " (export \"[constructor]fields\" (func (result (own $t))))))"                                                      \
+  "(alias export $n \"[constructor]fields\" (func $h)) (core func $l (canon lower (func $h)))"                        \
+  "(core module $m (import \"\" \"h\" (func $h (result i32)))"                                                        \
+  " (func (export \"f\") (result i64) (i64.extend_i32_u (call $h))))"                                                 \
+  "(core instance $i (instantiate $m (with \"\" (instance (export \"h\" (func $l))))))"                               \
+  "(func (export \"f\") (result u64) (canon lift (core func $i \"f\"))))"
 
 static wasmtime_component_linker_t *linker;
 
@@ -77,11 +87,37 @@ static void without_configuration_calls_are_errors(void) {
   wasmtime_component_linker_delete(linker);
 }
 
+static void http_is_there_beside_the_rest_in_either_order(void) {
+  for (int http_first = 0; http_first < 2; http_first++) {
+    linker = wasmtime_component_linker_new(engine);
+    if (http_first) expect_ok(wasmtime_component_linker_add_wasi_http(linker));
+    expect_ok(wasmtime_component_linker_add_wasip2(linker));
+    if (!http_first) expect_ok(wasmtime_component_linker_add_wasi_http(linker));
+    expect_error_says(wasmtime_component_linker_add_wasi_http(linker), "defined twice");
+    expect_ok(wasmtime_context_set_wasi(ctx, wasi_config_new()));
+    wasmtime_context_set_wasi_http(ctx);
+    uint64_t handle = 0;
+    expect_ok(call_f(FIELDS("0.2.0"), &handle));
+    expect(handle != 0);
+    wasmtime_component_linker_delete(linker);
+  }
+}
+
+// 44.0.0 ends the process.
+static void without_http_configuration_calls_are_errors(void) {
+  with_wasi();
+  expect_ok(wasmtime_component_linker_add_wasi_http(linker));
+  expect_error_says(call_f(FIELDS("0.2.9"), NULL), "the store has no WASI HTTP configuration");
+  wasmtime_component_linker_delete(linker);
+}
+
 int main(void) {
   RUN(every_version_of_0_2_is_served);
   RUN(adding_it_twice_is_an_error);
   RUN(success_ends_the_call_with_status_0);
   RUN(failure_ends_the_call_with_status_1);
+  RUN(http_is_there_beside_the_rest_in_either_order);
   RUN_HERE(without_configuration_calls_are_errors);
+  RUN_HERE(without_http_configuration_calls_are_errors);
   return test_summary();
 }

@@ -16,6 +16,8 @@
 #define WASMTIME_FEATURE_PARALLEL_COMPILATION
 /// WASI: `wasi.h` and what takes its configuration.
 #define WASMTIME_FEATURE_WASI
+/// HTTP for components, `wasi:http`.
+#define WASMTIME_FEATURE_WASI_HTTP
 /// File names and line numbers in backtraces.
 #define WASMTIME_FEATURE_ADDR2LINE
 /// Readable C++ and Rust names in backtraces.
@@ -45,7 +47,6 @@
 // #define WASMTIME_FEATURE_GC_NULL
 // #define WASMTIME_FEATURE_LOGGING
 // #define WASMTIME_FEATURE_PULLEY
-// #define WASMTIME_FEATURE_WASI_HTTP
 // #define WASMTIME_FEATURE_WINCH
 
 #if defined(WASMTIME_FEATURE_CRANELIFT) || defined(WASMTIME_FEATURE_WINCH)

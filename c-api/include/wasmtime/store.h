@@ -104,8 +104,15 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_context_set_wasi(
 #endif // WASMTIME_FEATURE_WASI
 
 #ifdef WASMTIME_FEATURE_WASI_HTTP
-/// Gives this store a wasi:http state. `wasmtime_context_set_wasi` comes before
-/// it, the instantiation of a component that uses wasi:http after it.
+/// Gives this store a state for `wasi:http`: its components may send requests
+/// to any host that this process reaches. It also needs
+/// `wasmtime_context_set_wasi`, in either order, before a component calls a
+/// function of `wasmtime_component_linker_add_wasi_http`; without either, the
+/// call fails with an error. A later call replaces the state.
+///
+/// Connections are carried by one thread of the library for all stores, which
+/// is made with the first request. What the library holds for the components
+/// of one store, headers and what bodies buffer, is bounded to 64 MiB.
 WASM_API_EXTERN void wasmtime_context_set_wasi_http(
     wasmtime_context_t *context);
 #endif // WASMTIME_FEATURE_WASI_HTTP

@@ -95,6 +95,11 @@ public:
   }
 #endif // WASMTIME_FEATURE_WASI
 
+#ifdef WASMTIME_FEATURE_WASI_HTTP
+  /// Lets components in the store send HTTP requests; they need `set_wasi`, too.
+  void set_wasi_http() { wasmtime_context_set_wasi_http(ptr); }
+#endif // WASMTIME_FEATURE_WASI_HTTP
+
   /// Ends guests, or whatever `Store::epoch_deadline_callback` says, when the
   /// engine's epoch has grown by this many ticks.
   void set_epoch_deadline(uint64_t ticks_beyond_current) {

@@ -235,6 +235,20 @@ pub extern "C" fn wasmtime_component_linker_add_wasip2_async(
     wasmtime_component_linker_add_wasip2(linker)
 }
 
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_component_linker_add_wasi_http(
+    linker: &mut wasmtime_component_linker_t,
+) -> Option<Box<wasmtime_error_t>> {
+    give_unit(ampoule_wasi::p2::add_http_to_linker(&mut linker.linker))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_component_linker_add_wasi_http_async(
+    linker: &mut wasmtime_component_linker_t,
+) -> Option<Box<wasmtime_error_t>> {
+    wasmtime_component_linker_add_wasi_http(linker)
+}
+
 /// `wasmtime_component_resource_destructor_t`.
 pub type wasmtime_component_resource_destructor_t =
     extern "C" fn(data: *mut c_void, context: &mut wasmtime_context_t, rep: u32) -> Option<Box<wasmtime_error_t>>;

@@ -185,6 +185,24 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_component_linker_add_wasip2_async(
 #endif // WASMTIME_FEATURE_ASYNC
 #endif // WASMTIME_FEATURE_WASI
 
+#ifdef WASMTIME_FEATURE_WASI_HTTP
+/// Adds `wasi:http/types` and `wasi:http/outgoing-handler`, which serve
+/// components of every version of 0.2, before or after
+/// `wasmtime_component_linker_add_wasip2`, whose interfaces they use. A store
+/// needs `wasmtime_context_set_wasi_http` before a component calls one of their
+/// functions: without it, the call fails with an error. An error when a name is
+/// taken and may not be shadowed.
+WASM_API_EXTERN wasmtime_error_t *wasmtime_component_linker_add_wasi_http(
+    wasmtime_component_linker_t *linker);
+
+#ifdef WASMTIME_FEATURE_ASYNC
+/// The same; see `wasmtime_component_linker_add_wasip2_async`. Not in 44.0.0.
+WASM_API_EXTERN wasmtime_error_t *
+wasmtime_component_linker_add_wasi_http_async(
+    wasmtime_component_linker_t *linker);
+#endif // WASMTIME_FEATURE_ASYNC
+#endif // WASMTIME_FEATURE_WASI_HTTP
+
 /// \brief What happens when nobody has a resource of the host's any more.
 ///
 /// Gets the `data` that the type was added with, the store, and the number that

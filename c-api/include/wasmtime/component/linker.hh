@@ -204,6 +204,14 @@ public:
   }
 #endif // WASMTIME_FEATURE_ASYNC
 #endif // WASMTIME_FEATURE_WASI
+
+#ifdef WASMTIME_FEATURE_WASI_HTTP
+  /// Adds `wasi:http`; a store then needs `Store::Context::set_wasi_http`, too.
+  /// An error when a name is taken.
+  Result<std::monostate> add_wasi_http() {
+    return detail::check(wasmtime_component_linker_add_wasi_http(capi()));
+  }
+#endif // WASMTIME_FEATURE_WASI_HTTP
 };
 
 } // namespace component
