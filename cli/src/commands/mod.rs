@@ -4,6 +4,7 @@ mod compile;
 mod completions;
 mod inspect;
 mod run;
+mod serve;
 mod validate;
 mod wast;
 
@@ -22,6 +23,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Serve(serve::Args),
     Compile(compile::Args),
     Validate(validate::Args),
     Inspect(inspect::Args),
@@ -37,6 +39,7 @@ impl Cli {
     pub fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Run(args) => args.run(),
+            Command::Serve(args) => args.run(),
             Command::Compile(args) => args.run(),
             Command::Validate(args) => args.run(),
             Command::Inspect(args) => args.run(),

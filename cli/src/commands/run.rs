@@ -6,6 +6,7 @@ use crate::units::{parse_bytes, parse_duration};
 use crate::wave;
 use ampoule::{Engine, Error, Func, Instance, Linker, Module, Store, Val, ValType};
 use ampoule_component::{Component, ValRef};
+use ampoule_wasi::host::http::HttpConfig;
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::ffi::{OsStr, OsString};
@@ -44,6 +45,9 @@ pub struct Args {
     /// The most bytes that each memory may have, such as 256MiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     max_memory: Option<u64>,
+    /// Let a component send HTTP requests.
+    #[arg(long)]
+    http: bool,
     /// Call this exported function with ARGS, and print its results. Of a component: a call such as `f(1, "x", {a: 2})`, or a
     /// function and its ARGS in the same notation (WAVE); `INSTANCE#FUNCTION` is a function of an exported instance.
     #[arg(long, value_name = "FUNCTION")]
@@ -106,6 +110,10 @@ impl Args {
     fn run_component(&self, store: &mut Store, component: &Component) -> Result<ExitCode> {
         let mut linker = ampoule_component::Linker::new(store.engine());
         ampoule_wasi::p2::add_to_linker(&mut linker)?;
+        ampoule_wasi::p2::add_http_to_linker(&mut linker)?;
+        let mut http = HttpConfig::new();
+        http.allow_outgoing(self.http);
+        store.slots_mut().insert(http.build());
         if let Some(call) = &self.invoke {
             let instance = linker.instantiate(store, component)?;
             return invoke_of_component(store, component, &instance, call, &self.args()?);
@@ -163,7 +171,7 @@ impl Args {
 /// What a command exports.
 const RUN: &str = "wasi:cli/run@0.2.0";
 
-fn variable(text: &str) -> Result<(String, String)> {
+pub(super) fn variable(text: &str) -> Result<(String, String)> {
     if let Some((name, value)) = text.split_once('=') {
         ensure!(!name.is_empty(), "--env {text}: expected NAME=VALUE");
         return Ok((name.to_string(), value.to_string()));

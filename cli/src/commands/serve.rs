@@ -1,0 +1,119 @@
+//! `ampoule serve`: answers HTTP requests by a component.
+//!
+//! [`server`] accepts connections and speaks HTTP, on a thread for each processor; [`guest`] answers one request in a store of its own;
+//! [`log`] writes down what became of it, and counts. A guest that waits keeps no thread.
+
+mod guest;
+mod log;
+mod server;
+
+use crate::module_file::{ModuleFile, base_config};
+use crate::units::{parse_bytes, parse_duration};
+use ampoule::{Engine, PoolConfig};
+use ampoule_component::Linker;
+use ampoule_wasi::host::http::HttpConfig;
+use ampoule_wasi::p2::http::Handler;
+use anyhow::{Context, Result, ensure};
+use guest::Guests;
+use server::Server;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Serves HTTP by a component that exports `wasi:http/incoming-handler`: HTTP/1.1 and HTTP/2, an instance for each request.
+///
+/// Ends on SIGTERM or SIGINT, when the requests that are being answered are over.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Where to listen; port 0 is any that is free.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    addr: SocketAddr,
+    /// How many requests are answered at once; further ones wait.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    max_concurrent: u32,
+    /// How long a guest may take for a request, such as 500ms, 2s or 1m.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "1m")]
+    timeout: Duration,
+    /// The most bytes that each memory of a guest may have, such as 256MiB.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    max_memory: Option<u64>,
+    /// Let guests send HTTP requests of their own.
+    #[arg(long)]
+    http: bool,
+    /// Set an environment variable of the guests'. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// How many threads run guests; by default as many as there are processors.
+    #[arg(long, value_name = "COUNT")]
+    threads: Option<usize>,
+    /// Make each instance anew instead of taking it from a pool.
+    #[arg(long)]
+    no_pool: bool,
+    /// Print a line to standard output for each request.
+    #[arg(long)]
+    access_log: bool,
+    /// Answer requests for this path with counters, in the text format of Prometheus.
+    #[arg(long, value_name = "PATH")]
+    metrics: Option<String>,
+    /// A component as wasm or wat, or one that `ampoule compile` made.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Args {
+    /// Serves until the process is told to end.
+    ///
+    /// # Errors
+    /// Where the component can't be had, or the address.
+    pub fn run(self) -> Result<ExitCode> {
+        ensure!(self.max_concurrent > 0, "--max-concurrent: one at least");
+        ensure!(self.threads != Some(0), "--threads: one at least");
+        let mut config = base_config();
+        // What lets others have their turn: see `guest`.
+        config.epoch_interruption(true);
+        if !self.no_pool {
+            config.pool = Some(self.pool());
+        }
+        let engine = Engine::new(&config)?;
+        let component = ModuleFile::read(&self.file)?.component(&engine)?;
+        let component = component.with_context(|| format!("{}: is a module, not a component", self.file.display()))?;
+        let mut linker = Linker::new(&engine);
+        ampoule_wasi::p2::add_to_linker(&mut linker)?;
+        ampoule_wasi::p2::add_http_to_linker(&mut linker)?;
+        let handler = Handler::new(linker, &component).with_context(|| self.file.display().to_string())?;
+        let mut http = HttpConfig::new();
+        http.allow_outgoing(self.http);
+        let guests = Guests {
+            engine,
+            handler,
+            http,
+            env: self.env.iter().map(|text| super::run::variable(text)).collect::<Result<_>>()?,
+            max_memory: self.max_memory,
+            timeout: self.timeout,
+        };
+        let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
+        let server = Server::new(guests, self.max_concurrent, self.access_log, self.metrics);
+        server.run(self.addr, threads)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// A pool for as many requests as are answered at once, of components as most are: a few core instances each.
+    fn pool(&self) -> PoolConfig {
+        const CORE_INSTANCES: u32 = 16;
+        let all = self.max_concurrent.saturating_mul(CORE_INSTANCES);
+        PoolConfig {
+            total_component_instances: self.max_concurrent,
+            total_core_instances: all,
+            total_tables: all,
+            total_memories: self.max_concurrent.saturating_mul(2),
+            total_stacks: self.max_concurrent,
+            total_gc_heaps: self.max_concurrent,
+            max_tables_per_module: 8,
+            table_elements: 1 << 20,
+            linear_memory_keep_resident: 1 << 20,
+            async_stack_keep_resident: 1 << 16,
+            ..PoolConfig::default()
+        }
+    }
+}

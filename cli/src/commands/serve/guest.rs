@@ -1,0 +1,122 @@
+//! One request, answered by the component in a store of its own.
+//!
+//! A guest runs where it is polled, on the thread of its connection. It is interrupted every [`TICK`], so that the others of that thread
+//! have their turn; while it waits for something, it only waits for its next poll.
+
+use ampoule::{Engine, Error, Store};
+use ampoule_wasi::WasiConfig;
+use ampoule_wasi::host::http::incoming::frames_of_request;
+use ampoule_wasi::host::http::message::Scheme;
+use ampoule_wasi::host::http::outgoing::Frames;
+use ampoule_wasi::host::http::{ErrorCode, HttpConfig};
+use ampoule_wasi::p2::http::Handler;
+use ampoule_wasi::p2::http::handler::{AnswerError, Answering};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// How long a guest runs before others get their turn.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// What all guests have.
+pub struct Guests {
+    /// The engine, whose epochs are ticks.
+    pub engine: Engine,
+    /// The component.
+    pub handler: Handler,
+    /// What they have of HTTP.
+    pub http: HttpConfig,
+    /// Their environment.
+    pub env: Vec<(String, String)>,
+    /// The most bytes of a memory.
+    pub max_memory: Option<u64>,
+    /// How long each may take.
+    pub timeout: Duration,
+}
+
+impl Guests {
+    /// A guest for this request. It begins with the first poll.
+    ///
+    /// # Errors
+    /// What the guest isn't given.
+    pub fn answer(&self, request: Request<Incoming>) -> Result<Guest, AnswerError> {
+        let mut store = Store::new(&self.engine);
+        store.limits_mut().memory_size = self.max_memory;
+        store.epoch_deadline_yield_and_update(1);
+        store.set_epoch_deadline(1);
+        let mut wasi = WasiConfig::new();
+        wasi.inherit_stdout();
+        wasi.inherit_stderr();
+        wasi.set_env(self.env.iter().cloned())
+            .map_err(|error| AnswerError::Store(Error::message(error.to_string())))?;
+        store.slots_mut().insert(wasi.build());
+        store.slots_mut().insert(self.http.build());
+        let request = request.map(frames_of_request);
+        let answering = self.handler.answer(store, request, Scheme::Http)?;
+        Ok(Guest { listener: None, answering })
+    }
+}
+
+/// A guest that answers a request. As a future, it is over when the guest is.
+pub struct Guest {
+    /// Made when the guest first waits: the descriptor of its store's reactor.
+    listener: Option<AsyncFd<OwnedFd>>,
+    answering: Answering,
+}
+
+impl Guest {
+    /// The response, once it is there.
+    pub fn take_response(&mut self) -> Option<Result<Response<Frames>, ErrorCode>> {
+        self.answering.take_response()
+    }
+
+    /// Sees to it that the guest is polled again: when its store has a reason to go on, or, where it has only had its share of time, after the
+    /// others.
+    fn listen(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let Some(listener) = &self.listener else {
+            if let Some(reactor) = self.answering.store().reactor_if_any() {
+                let descriptor = rustix::io::fcntl_dupfd_cloexec(reactor.descriptor()?, 0)?;
+                // SAFETY: an `OwnedFd` is open, and the same, as long as it lives; it moves into what is registered.
+                let listener = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
+                self.listener = Some(listener.map_err(io::Error::from)?);
+            }
+            // What has happened before it was listened to is found by another look.
+            context.waker().wake_by_ref();
+            return Ok(());
+        };
+        while let Poll::Ready(ready) = listener.poll_read_ready(context) {
+            if is_readable(listener.get_ref())? {
+                context.waker().wake_by_ref();
+                break;
+            }
+            ready?.clear_ready();
+        }
+        Ok(())
+    }
+}
+
+fn is_readable(descriptor: &OwnedFd) -> io::Result<bool> {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    Ok(poll(&mut [PollFd::new(descriptor, PollFlags::IN)], Some(&now))? > 0)
+}
+
+impl Future for Guest {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.answering.poll();
+        if polled.is_pending()
+            && let Err(error) = self.listen(context)
+        {
+            return Poll::Ready(Err(Error::message(format!("cannot wait for the guest: {error}"))));
+        }
+        polled
+    }
+}
