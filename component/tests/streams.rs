@@ -459,3 +459,37 @@ fn ends_are_asked_from_outside() {
     let mut vals = vec![Val::from("x")];
     let _ = writer.poll_write(&mut store, &mut cx, &mut vals);
 }
+
+#[test]
+fn a_producer_that_panics_is_an_error() {
+    struct Panics;
+    impl Producer for Panics {
+        fn poll_produce(&mut self, _: &mut Context<'_>, _: &mut Destination<'_>) -> Poll<Result<Flow, Error>> {
+            panic!("on purpose")
+        }
+    }
+    let source = |store: &mut Store| Ok(StreamReader::new(store, Some(ValType::U8), Panics)?.into());
+    let mut host = Host::of_streams(Box::new(source), sink(1, 1, false).0);
+    let error = host.call("copy").unwrap_err();
+    assert!(format!("{error:#}").contains("a host function panicked"), "{error:#}");
+}
+
+#[test]
+fn buffers_between_ends_of_the_host_are_bounded_in_number() {
+    struct Never;
+    impl Producer for Never {
+        fn poll_produce(&mut self, _: &mut Context<'_>, _: &mut Destination<'_>) -> Poll<Result<Flow, Error>> {
+            Poll::Pending
+        }
+    }
+    let mut store = Store::new(&Engine::default());
+    let connect = |store: &mut Store| {
+        let sink = Sink { sunk: Shared::default(), at_once: 1, most: 1, slow: false, asked: false };
+        StreamReader::new(store, Some(ValType::U8), Never)?.consume(store, sink)
+    };
+    for _ in 0..1024 {
+        connect(&mut store).unwrap();
+    }
+    let error = connect(&mut store).unwrap_err().to_string();
+    assert_eq!(error, "too many streams of one store have both ends at the host: at most 1024 may");
+}

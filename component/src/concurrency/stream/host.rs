@@ -6,6 +6,7 @@ use crate::builtin::Payload;
 use crate::end::{EndAny, Signal, StreamWaker};
 use crate::state::ComponentState;
 use ampoule::{Error, Store};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -119,6 +120,9 @@ impl Stream {
     }
 }
 
+/// Streams of one store that have a buffer, because both ends are the host's: each may have 64 KiB.
+const MAX_BETWEEN_HOSTS: usize = 1 << 10;
+
 /// Rounds in which elements go between two ends of the host's before others have their turn.
 const MAX_ROUNDS: usize = 16;
 
@@ -180,12 +184,12 @@ fn serve_guest(store: &mut Store, stream: u32, side: Side, id: u32) -> Result<()
 }
 
 /// Polls what is attached to an end, which is taken out of the record meanwhile, so that it may use the store.
-fn poll_role<T>(
+fn poll_role(
     store: &mut Store,
     stream: u32,
     side: Side,
-    poll: impl FnOnce(&mut Role, &mut Store, &mut Context<'_>) -> Poll<T>,
-) -> Poll<T> {
+    poll: impl FnOnce(&mut Role, &mut Store, &mut Context<'_>) -> Poll<Result<Flow, Error>>,
+) -> Poll<Result<Flow, Error>> {
     let state = ComponentState::of(store);
     let messenger = state.concurrency.mailbox.messenger();
     let Some(found) = state.concurrency.streams.get(stream) else { return Poll::Pending };
@@ -198,7 +202,8 @@ fn poll_role<T>(
     let mut role = std::mem::replace(&mut host.role, Role::Busy);
     waker.reset();
     let waker = Waker::from(waker);
-    let polled = poll(&mut role, store, &mut Context::from_waker(&waker));
+    let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut role, store, &mut Context::from_waker(&waker))))
+        .unwrap_or_else(|_| Poll::Ready(Err(Error::message("a host function panicked"))));
     let state = ComponentState::of(store);
     let found = state.concurrency.streams.get(stream);
     if let Some(host) = found.and_then(|found| found.host(side)) {
@@ -544,6 +549,13 @@ pub(crate) fn attach(store: &mut Store, end: &EndAny, what: Attached) -> Result<
     match found.holder(side.other()) {
         Holder::Dropped => state.leave_host(end.stream, side),
         Holder::Host(other) if !other.is_held() => {
+            let have = state.concurrency.streams.iter_mut().filter(|stream| stream.between.is_some()).count();
+            if have >= MAX_BETWEEN_HOSTS {
+                return Err(Error::message(format!(
+                    "too many streams of one store have both ends at the host: at most {MAX_BETWEEN_HOSTS} may"
+                )));
+            }
+            let found = &mut state.concurrency.streams[end.stream];
             let ty = Option::clone(&end.payload);
             found.between.get_or_insert_with(|| Box::new(Between::new(ty)));
         }
