@@ -15,15 +15,19 @@ use wast::parser::{ParseBuffer, parse};
 /// # Errors
 /// [`ErrorKind::Text`] with the place and the reason.
 pub(super) fn binary_of(text: &str, file: Option<&Path>) -> Result<Vec<u8>, Error> {
-    let encoded = encode(text).or_else(|error| {
-        let is_of_hint = error.message().contains("branch_hint");
-        match if is_of_hint { without_needless_hints(text) } else { None } {
-            Some(text) => encode(&text),
-            None => Err(error),
+    let encoded = encode(text).map_err(|error| (error, None::<String>)).or_else(|(error, _)| {
+        let rewritten = match error.message() {
+            message if message.contains("branch_hint") => without_needless_hints(text),
+            message if message.contains("legacy syntax") => with_core_references(text),
+            _ => None,
+        };
+        match rewritten {
+            Some(text) => encode(&text).map_err(|error| (error, Some(text))),
+            None => Err((error, None)),
         }
     });
-    encoded.map_err(|mut error| {
-        error.set_text(text);
+    encoded.map_err(|(mut error, rewritten)| {
+        error.set_text(rewritten.as_deref().unwrap_or(text));
         if let Some(path) = file {
             error.set_path(path);
         }
@@ -134,6 +138,40 @@ fn ends_instructions(text: &str, tokens: &[Token]) -> bool {
     }
 }
 
+/// The text with the references to core items of a component written as the component model has it since its change #655, where
+/// they are written as before: `(memory $i "m")` for `(memory (core memory $i "m"))`, and `(realloc (func $f))` for
+/// `(realloc (core func $f))`. Programs that were written for 44.0.0 have either. `None` where there are none.
+fn with_core_references(text: &str) -> Option<String> {
+    let tokens = significant_tokens(text)?;
+    let keyword = |token: &Token| if token.kind == TokenKind::Keyword { token.keyword(text) } else { "" };
+    // Where something is missing, in order, and what.
+    let mut missing: Vec<(usize, &str)> = Vec::new();
+    for at in 0..tokens.len() {
+        let [open, option, first, second, rest @ ..] = &tokens[at..] else { break };
+        if open.kind != TokenKind::LParen {
+            continue;
+        }
+        match (keyword(option), first.kind, second.kind) {
+            ("memory", TokenKind::Id | TokenKind::Integer(_), TokenKind::String) => {
+                let end = rest.iter().find(|token| token.kind != TokenKind::String)?;
+                missing.extend([(first.offset, "(core memory "), (end.offset, ")")]);
+            }
+            ("realloc" | "post-return" | "callback" | "dtor", TokenKind::LParen, _) if keyword(second) == "func" => {
+                missing.push((second.offset, "core "));
+            }
+            _ => {}
+        }
+    }
+    let mut whole = String::with_capacity(text.len() + missing.len() * 16);
+    let mut end = 0;
+    for (offset, what) in &missing {
+        whole += &text[end..*offset];
+        whole += what;
+        end = *offset;
+    }
+    if missing.is_empty() { None } else { Some(whole + &text[end..]) }
+}
+
 /// The tokens without space, comments and annotations other than branch hints. `None` where the text has none.
 fn significant_tokens(text: &str) -> Option<Vec<Token>> {
     let lexer = Lexer::new(text);
@@ -155,4 +193,41 @@ fn significant_tokens(text: &str) -> Option<Vec<Token>> {
         }
     }
     Some(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_to_core_items_may_be_written_as_before() {
+        let rewritten = |text| with_core_references(text);
+        let as_before =
+            r#"(canon lift (core func $i "f") (memory $i "m") (realloc (func $i "r")) (post-return (func 0)))"#;
+        let as_now = r#"(canon lift (core func $i "f") (memory (core memory $i "m")) (realloc (core func $i "r")) (post-return (core func 0)))"#;
+        assert_eq!(rewritten(as_before).as_deref(), Some(as_now));
+        assert_eq!(
+            rewritten("(resource (rep i32) (dtor (func 0)))").as_deref(),
+            Some("(resource (rep i32) (dtor (core func 0)))")
+        );
+        for as_it_is in [
+            as_now,
+            r#"(memory $m 1) (memory (export "a") 1)"#,
+            r#"(canon lower (func $f) (memory $m) (realloc $f))"#,
+            "(memory",
+        ] {
+            assert_eq!(rewritten(as_it_is), None, "{as_it_is}");
+        }
+    }
+
+    #[test]
+    fn a_component_written_as_before_is_encoded() {
+        let text = r#"(component
+            (core module $m (memory (export "m") 1) (func (export "f") (param i32 i32)) (func (export "r") (param i32 i32 i32 i32) (result i32) unreachable))
+            (core instance $i (instantiate $m))
+            (func (export "f") (param "x" string) (canon lift (core func $i "f") (memory $i "m") (realloc (func $i "r")))))"#;
+        assert!(binary_of(text, None).is_ok());
+        let error = binary_of(&text.replace("(param \"x\" string)", "(param \"x\" nothing)"), None).unwrap_err();
+        assert!(error.to_string().contains("nothing"), "{error}");
+    }
 }
