@@ -512,7 +512,8 @@ WASI_API_EXTERN wasmtime_error_t *ampoule_wasi_config_set_sockets(
  * or `wasi_config_allow_ip_name_lookup` (names) allow everything. A name stands
  * for the addresses that the system's resolver gives when the program looks it
  * up, without those of the host itself (but for `localhost`) and of its link. The
- * program's sockets have ports that the system chooses, and can't listen.
+ * program's sockets have ports that the system chooses, and can't listen. Requests
+ * by `wasi:http`, where the store has that, go to what the rules list, too.
  *
  * An error when the rule is none of these; nothing changes then.
  */

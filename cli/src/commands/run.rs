@@ -45,7 +45,7 @@ pub struct Args {
     /// The most bytes that each memory may have, such as 256MiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     max_memory: Option<u64>,
-    /// Let a component send HTTP requests.
+    /// Let a component send HTTP requests, with `--allow-net` only to what that lists.
     #[arg(long)]
     http: bool,
     /// Call this exported function with ARGS, and print its results. Of a component: a call such as `f(1, "x", {a: 2})`, or a

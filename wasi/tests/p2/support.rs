@@ -452,7 +452,12 @@ impl Guest {
 
     /// With this of HTTP, too.
     pub fn with_http(config: &HttpConfig) -> Self {
-        let mut guest = Self::new(WasiConfig::new());
+        Self::with_http_and(config, WasiConfig::new())
+    }
+
+    /// With both.
+    pub fn with_http_and(config: &HttpConfig, wasi: WasiConfig) -> Self {
+        let mut guest = Self::new(wasi);
         guest.store.slots_mut().insert::<HttpCtx>(config.build());
         guest
     }

@@ -15,6 +15,7 @@ use super::process::OfProcess;
 use super::signal::Signal;
 use super::{runtime, tls};
 use crate::host::available::{Availability, Available, Direction};
+use crate::host::net::Filter;
 use ampoule::sync::Mutex;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::client::conn::{http1, http2};
@@ -26,6 +27,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -85,6 +87,8 @@ pub struct Outgoing {
     pub body: Frames,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// Where it may be sent to, if not anywhere.
+    pub filter: Option<Filter>,
 }
 
 /// A response's head, and where its body comes from.
@@ -168,6 +172,7 @@ pub fn send(
         return Err(ErrorCode::HttpRequestDenied);
     }
     let to = Destination::of(&request)?;
+    to.check()?;
     let timeouts = request.timeouts;
     let request = to.request(request)?;
     let charge = ctx.budget.charge(CONNECTION_BYTES).map_err(|_| ErrorCode::ConnectionLimitReached)?;
@@ -189,6 +194,7 @@ struct Destination {
     authority: Authority,
     port: u16,
     is_private: bool,
+    filter: Option<Filter>,
 }
 
 impl Destination {
@@ -205,7 +211,30 @@ impl Destination {
         }
         let default = if is_private { 443 } else { 80 };
         let port = port(&authority).map_err(|_| ErrorCode::HttpRequestUriInvalid)?.unwrap_or(default);
-        Ok(Self { authority, port, is_private })
+        Ok(Self { authority, port, is_private, filter: request.filter.clone() })
+    }
+
+    /// Whether the name may be looked up, or the address connected to.
+    fn check(&self) -> Result<(), ErrorCode> {
+        let Some(filter) = &self.filter else { return Ok(()) };
+        let permitted = match IpAddr::from_str(self.host()) {
+            Ok(address) => filter.permits(&SocketAddr::new(address, self.port)),
+            Err(_) => filter.permits_name(self.host()),
+        };
+        if permitted { Ok(()) } else { Err(ErrorCode::HttpRequestDenied) }
+    }
+
+    /// The addresses that may be connected to.
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, ErrorCode> {
+        let addresses: Vec<SocketAddr> =
+            lookup_host((self.host(), self.port)).await.map_err(|_| not_found())?.collect();
+        let Some(filter) = &self.filter else { return Ok(addresses) };
+        if IpAddr::from_str(self.host()).is_err() {
+            // Notes them, for the question below.
+            filter.found(self.host(), addresses.iter().map(SocketAddr::ip).collect());
+        }
+        let permitted: Vec<SocketAddr> = addresses.into_iter().filter(|address| filter.permits(address)).collect();
+        if permitted.is_empty() { Err(ErrorCode::DestinationIpProhibited) } else { Ok(permitted) }
     }
 
     /// The host without brackets.
@@ -358,9 +387,8 @@ impl Drop for Connection {
 
 /// A connection to the first of the host's addresses that has one.
 async fn connect(to: &Destination) -> Result<TcpStream, ErrorCode> {
-    let addresses = lookup_host((to.host(), to.port)).await.map_err(|_| not_found())?;
     let mut last = None;
-    for address in addresses {
+    for address in to.addresses().await? {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 // Messages are written whole.

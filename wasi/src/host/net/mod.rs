@@ -36,6 +36,13 @@ pub struct Network {
     pub provider: Option<Arc<dyn NetworkProvider>>,
 }
 
+impl Network {
+    /// The filter, where it is all that is permitted.
+    pub fn filter_of_some(&self) -> Option<Filter> {
+        (!self.sockets && !self.filter.is_empty()).then(|| self.filter.clone())
+    }
+}
+
 impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { sockets, name_lookup, filter, provider } = self;

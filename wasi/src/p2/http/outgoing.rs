@@ -217,6 +217,8 @@ pub fn handle(
         headers: request.headers.to_map(),
         body: frames,
         timeouts: options.map_or_else(Timeouts::default, |Taken(options)| options.into()),
+        // Who opens the network for some hosts only means requests, too.
+        filter: host.network.filter_of_some(),
     };
     let response = client::send(&http, &host.signal, outgoing, Box::new(descriptor)).map_err(Fail::Err)?;
     Ok(Own::new(FutureIncomingResponse { response: Some(response) }))

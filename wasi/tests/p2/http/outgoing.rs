@@ -4,6 +4,7 @@ use super::servers::{CERTIFICATE, answering, answering_by_http2, answering_priva
 use super::{case_of, entries, fields_of, guest, some, text};
 use crate::support::{Guest, bytes_of, list_of};
 use ampoule_component::{Val, ValRef};
+use ampoule_wasi::WasiConfig;
 use ampoule_wasi::host::http::HttpConfig;
 use hyper::Version;
 use std::io::{Read, Write};
@@ -118,6 +119,38 @@ fn a_request_is_sent_as_it_was_made_and_its_response_read() {
     assert!(head.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("x-of-guest: 1\r\n") && head.contains(&format!("host: {address}\r\n")), "{head}");
     assert!(!head.contains("transfer-encoding") && !head.contains("content-length"), "there is no body: {head}");
+}
+
+#[test]
+fn requests_go_where_the_network_is_open_and_nowhere_else() {
+    let guest_with = |rules: &[&str]| {
+        let mut config = WasiConfig::new();
+        rules.iter().for_each(|rule| config.allow_net(rule).expect("a rule"));
+        let mut http = HttpConfig::new();
+        http.allow_outgoing(true);
+        Guest::with_http_and(&http, config)
+    };
+    let denied = |guest: &mut Guest, authority: &str| {
+        let request = request_to(guest, "HTTP", authority, &[]);
+        guest.err("outgoing-handler#handle", &[request, Val::option(None)])
+    };
+    let (address, _server) = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let mut guest = guest_with(&[&address, "*.invalid"]);
+    let request = request_to(&mut guest, "HTTP", &address, &[]);
+    let response = response_to(&mut guest, request);
+    assert_eq!(status(&mut guest, &response), 200);
+    // Another port, another address, another name: nobody is asked.
+    for authority in ["127.0.0.1:1", "127.0.0.2", "[::1]:80", "localhost:80"] {
+        assert_eq!(denied(&mut guest, authority), "HTTP-request-denied", "{authority}");
+    }
+    // A name that may be looked up, and stands for nothing.
+    let request = request_to(&mut guest, "HTTP", "nobody.invalid", &[]);
+    assert_eq!(error_of(&mut guest, request), "DNS-error");
+    // A name that stands for an address that may not be reached at this port.
+    let mut guest = guest_with(&["localhost:1"]);
+    let port = address.rsplit(':').next().expect("a port");
+    let request = request_to(&mut guest, "HTTP", &format!("localhost:{port}"), &[]);
+    assert_eq!(error_of(&mut guest, request), "destination-IP-prohibited");
 }
 
 #[test]
