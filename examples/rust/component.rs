@@ -3,7 +3,7 @@
 //! ```text
 //! the guest asks for "Ada"
 //! Greeting { text: "Hello, Ada!", times: 2 }
-//! not called: expected 1 parameter(s), found 0
+//! not called: expected 0 parameter(s), found 1
 //! ```
 
 use ampoule::{Engine, Error, Store};
@@ -20,7 +20,9 @@ const GREETER: &str = r#"(component
     (type $greeting' (record (field "text" string) (field "times" u32)))
     (import "greeting" (type $greeting (eq $greeting')))
     (import "demo:host/people@1.0.0" (instance $people
-        (export "greet" (func (param "name" string) (result $greeting')))))
+        (alias outer 1 $greeting (type $greeting))
+        (export "greeting" (type $answer (eq $greeting)))
+        (export "greet" (func (param "name" string) (result $answer)))))
     (core module $allocator
         (memory (export "memory") 1)
         (global $next (mut i32) (i32.const 64))
