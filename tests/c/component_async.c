@@ -303,7 +303,8 @@ static void a_guest_that_sleeps_leaves_the_thread(void) {
   expect_ok(wasmtime_context_set_wasi(ctx, wasi_config_new()));
   wasmtime_component_instance_t instance = instantiate_async(linker, SLEEPER);
   wasmtime_component_func_t sleep = func_named(&instance, "sleep");
-  call_t call = {.arg = u64_val(20000000)};
+  // Long enough that a slow machine polls more than once.
+  call_t call = {.arg = u64_val(500000000)};
   begin(&call, &sleep, 1, 1);
   int polls = 1;
   for (; !wasmtime_call_future_poll(call.future); polls++) usleep(5000);
