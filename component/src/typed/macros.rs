@@ -199,14 +199,7 @@ macro_rules! component_types {
             $($(#[$case_meta])* $case,)*
         }
 
-        impl $crate::typed::ComponentType for $name {
-            fn matches(ty: &$crate::types::ValType) -> ::std::result::Result<(), ::std::string::String> {
-                let $crate::types::ValType::Enum(found) = ty else {
-                    return ::std::result::Result::Err($crate::typed::mismatch(::std::stringify!($name), ty));
-                };
-                $crate::typed::names_match(::std::stringify!($name), found.names(), &[$(::std::stringify!($case)),*])
-            }
-        }
+        $crate::component_types! { @names $name Enum $($case)* }
 
         impl $crate::typed::Lower for $name {
             fn lower(
@@ -256,14 +249,7 @@ macro_rules! component_types {
             $($(#[$flag_meta])* $flag_vis $flag: bool,)*
         }
 
-        impl $crate::typed::ComponentType for $name {
-            fn matches(ty: &$crate::types::ValType) -> ::std::result::Result<(), ::std::string::String> {
-                let $crate::types::ValType::Flags(found) = ty else {
-                    return ::std::result::Result::Err($crate::typed::mismatch(::std::stringify!($name), ty));
-                };
-                $crate::typed::names_match(::std::stringify!($name), found.names(), &[$(::std::stringify!($flag)),*])
-            }
-        }
+        $crate::component_types! { @names $name Flags $($flag)* }
 
         impl $crate::typed::Lower for $name {
             fn lower(
@@ -295,6 +281,16 @@ macro_rules! component_types {
         $crate::component_types! { $($rest)* }
     };
 
+    (@names $name:ident $kind:ident $($listed:ident)*) => {
+        impl $crate::typed::ComponentType for $name {
+            fn matches(ty: &$crate::types::ValType) -> ::std::result::Result<(), ::std::string::String> {
+                let $crate::types::ValType::$kind(found) = ty else {
+                    return ::std::result::Result::Err($crate::typed::mismatch(::std::stringify!($name), ty));
+                };
+                $crate::typed::names_match(::std::stringify!($name), found.names(), &[$(::std::stringify!($listed)),*])
+            }
+        }
+    };
     (@payload) => { () };
     (@payload $ty:ty) => { $ty };
     (@pattern $value:ident $name:ident $case:ident) => { $name::$case };

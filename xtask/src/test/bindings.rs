@@ -72,7 +72,7 @@ pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
                 check(&claims, our_claims(&root));
                 check(&own, its_own_tests(&root, version));
                 for example in EXAMPLES {
-                    check(&format!("{own}: example {example}"), its_example(&root, version, example));
+                    check(&format!("{claims}, example {example}"), its_example(&root, version, example));
                 }
             }
             Err(error) => check(&claims, Err(error)),
