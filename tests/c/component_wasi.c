@@ -103,6 +103,32 @@ static void http_is_there_beside_the_rest_in_either_order(void) {
   }
 }
 
+static void http_is_there_for_asynchronous_calls(void) {
+  linker = wasmtime_component_linker_new(engine);
+  expect_ok(wasmtime_component_linker_add_wasi_http_async(linker));
+  expect_ok(wasmtime_component_linker_add_wasip2_async(linker));
+  expect_error_says(wasmtime_component_linker_add_wasi_http_async(linker), "defined twice");
+  expect_ok(wasmtime_context_set_wasi(ctx, wasi_config_new()));
+  wasmtime_context_set_wasi_http(ctx);
+  wasmtime_component_t *component = component_of(FIELDS("0.2.9"));
+  wasmtime_component_instance_t instance;
+  wasmtime_error_t *error = NULL;
+  wasmtime_call_future_t *future =
+      wasmtime_component_linker_instantiate_async(linker, ctx, component, &instance, &error);
+  expect(wasmtime_call_future_poll(future));
+  wasmtime_call_future_delete(future);
+  expect_ok(error);
+  wasmtime_component_func_t func = func_named(&instance, "f");
+  val_t back = bool_val(false);
+  future = wasmtime_component_func_call_async(&func, ctx, NULL, 0, &back, 1, &error);
+  expect(wasmtime_call_future_poll(future));
+  wasmtime_call_future_delete(future);
+  expect_ok(error);
+  expect(back.kind == WASMTIME_COMPONENT_U64 && back.of.u64 != 0);
+  wasmtime_component_delete(component);
+  wasmtime_component_linker_delete(linker);
+}
+
 // 44.0.0 ends the process.
 static void without_http_configuration_calls_are_errors(void) {
   with_wasi();
@@ -117,6 +143,7 @@ int main(void) {
   RUN(success_ends_the_call_with_status_0);
   RUN(failure_ends_the_call_with_status_1);
   RUN(http_is_there_beside_the_rest_in_either_order);
+  RUN(http_is_there_for_asynchronous_calls);
   RUN_HERE(without_configuration_calls_are_errors);
   RUN_HERE(without_http_configuration_calls_are_errors);
   return test_summary();
