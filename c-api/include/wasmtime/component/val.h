@@ -389,6 +389,10 @@ typedef union {
 } wasmtime_component_valunion_t;
 
 /// \brief A value, which owns what it holds.
+///
+/// Names of fields, cases, enums and flags in a value that the library made may
+/// be shared with other values: they are deleted and replaced like any name, but
+/// their bytes must not be written to.
 typedef struct wasmtime_component_val {
   /// What it is.
   wasmtime_component_valkind_t kind;
