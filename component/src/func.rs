@@ -7,17 +7,14 @@ use crate::canon::transfer::Transfer;
 use crate::concurrency::arena::NONE;
 use crate::concurrency::call;
 use crate::concurrency::waitable::SubtaskState;
+use crate::core_callback::CoreCallee;
 use crate::records::{FuncData, HandleBuiltin, HostCallee, HostFunc, Lowered};
 use crate::state::{ComponentState, Owner, cannot_enter};
 use crate::types::FuncType;
 use crate::types::layout::MAX_FLAT;
 use crate::val::{Kind, Val};
-use ampoule::func::host::error_out;
 use ampoule::{Error, Store, TrapCode, VmValRaw};
-use ampoule_core::vm::VmCaller;
 use std::borrow::Cow;
-use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A function of a component instance. The layout is the C interface's.
@@ -207,27 +204,7 @@ fn public_type<'d>(state: &ComponentState, data: &'d FuncData) -> Cow<'d, Arc<Fu
     }
 }
 
-impl Lowered {
-    /// The callback of the engine; `env` is one of these.
-    ///
-    /// # Safety
-    /// As the engine's raw callbacks are called, with the values of the type that this lowers to.
-    pub(crate) unsafe extern "C" fn callback(
-        env: *mut c_void,
-        caller: *mut VmCaller,
-        values: *mut VmValRaw,
-        len: usize,
-    ) -> *mut c_void {
-        // SAFETY: by the caller; the values are the exit thunk's, as many as the type has parameters or results.
-        let (lowered, mut caller, values) = unsafe {
-            let values = std::slice::from_raw_parts_mut(values, len);
-            (&*env.cast::<Lowered>(), ampoule::Caller::from_vm(caller), values)
-        };
-        let store = caller.store();
-        let called = catch_unwind(AssertUnwindSafe(|| lowered.call(store, values)));
-        error_out(called.unwrap_or_else(|_| Err(Error::message("a host function panicked"))))
-    }
-
+impl CoreCallee for Lowered {
     fn call(&self, store: &mut Store, values: &mut [VmValRaw]) -> Result<(), Error> {
         let state = ComponentState::of(store);
         check_may_leave(state, self.options.instance)?;
@@ -255,7 +232,9 @@ impl Lowered {
         };
         end(store, &self.ty, outer, called)
     }
+}
 
+impl Lowered {
     /// Where the result goes that isn't passed as a core value.
     pub(crate) fn address(&self, values: &[VmValRaw]) -> u32 {
         let flat = if self.options.is_async { &self.ty.flat_async_params } else { &self.ty.flat_params };
@@ -363,27 +342,16 @@ fn clear_result(ty: &FuncType, values: &mut [VmValRaw]) {
     }
 }
 
-impl HandleBuiltin {
-    /// The callback of the engine; `env` is one of these.
-    ///
-    /// # Safety
-    /// As the engine's raw callbacks are called, with one i32.
-    pub(crate) unsafe extern "C" fn callback(
-        env: *mut c_void,
-        caller: *mut VmCaller,
-        values: *mut VmValRaw,
-        _len: usize,
-    ) -> *mut c_void {
-        // SAFETY: by the caller; there is a slot, which holds the argument.
-        let (builtin, mut caller, value) =
-            unsafe { (&*env.cast::<HandleBuiltin>(), ampoule::Caller::from_vm(caller), &mut *values) };
-        // SAFETY: as above.
-        let arg = unsafe { value.i32 } as u32;
-        let ran = catch_unwind(AssertUnwindSafe(|| (builtin.does)(builtin, caller.store(), arg)));
-        let ran = ran.unwrap_or_else(|_| Err(Error::message("a host function panicked")));
-        error_out(ran.map(|answer| *value = VmValRaw { i64: i64::from(answer) }))
+impl CoreCallee for HandleBuiltin {
+    fn call(&self, store: &mut Store, values: &mut [VmValRaw]) -> Result<(), Error> {
+        // SAFETY: slots of arguments are initialised; there is one.
+        let arg = unsafe { values[0].i32 } as u32;
+        values[0] = VmValRaw { i64: i64::from((self.does)(self, store, arg)?) };
+        Ok(())
     }
+}
 
+impl HandleBuiltin {
     fn check_may_leave(&self, store: &mut Store) -> Result<(), Error> {
         check_may_leave(ComponentState::of(store), self.instance)
     }

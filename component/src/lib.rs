@@ -33,6 +33,7 @@ mod builtin;
 mod canon;
 mod component;
 mod concurrency;
+mod core_callback;
 mod core_items;
 mod decode;
 mod definition;

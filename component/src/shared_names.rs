@@ -5,7 +5,6 @@
 //!    nothing: [`crate::vector`] looks at the address before it frees.
 //! 2. The arena is bounded, and types are made by guests: a name that finds no place in it is copied for each value.
 
-use crate::vector::Name;
 use ampoule::sync::Mutex;
 use std::cell::UnsafeCell;
 use std::collections::HashSet;
@@ -79,11 +78,10 @@ impl SharedName {
         Some(SharedName { data: bytes.as_ptr(), len: bytes.len() })
     }
 
-    /// The name for a value.
+    /// Where its bytes lie, and how many they are: at least one.
     #[inline]
-    pub(crate) fn name(self) -> Name {
-        // SAFETY: the bytes lie in the arena, which no vector frees.
-        unsafe { Name::of_shared(self.data, self.len) }
+    pub(crate) fn parts(self) -> (*const u8, usize) {
+        (self.data, self.len)
     }
 
     /// Whether a vector is this very name.
@@ -96,19 +94,6 @@ impl SharedName {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_the_same_wherever_it_is_from_and_nobody_frees_it() {
-        let name = SharedName::of("a field").unwrap();
-        let again = SharedName::of(&String::from("a field")).unwrap();
-        assert!(again.is(name.name().as_slice()) && !again.is(b"a field"));
-        let mut taken = name.name();
-        assert_eq!(*taken.take(), *b"a field");
-        assert!(name.is(name.name().clone().as_slice()));
-        drop([name.name(), name.name()]);
-        assert_eq!(name.name().as_slice(), b"a field");
-        assert!(SharedName::of("").is_none() && SharedName::of(&"x".repeat(MAX_LEN + 1)).is_none());
-    }
 
     /// Run in a process of its own, as every test is: it fills the arena.
     #[test]

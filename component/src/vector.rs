@@ -1,6 +1,6 @@
 //! Vectors as the C interface has them: a length and a block that the library allocated.
 
-use crate::shared_names::is_shared;
+use crate::shared_names::{SharedName, is_shared};
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::ptr;
@@ -53,15 +53,6 @@ impl<T> Vector<T> {
         unsafe { std::slice::from_raw_parts_mut(self.data, self.size) }
     }
 
-    /// A vector of a shared name.
-    ///
-    /// # Safety
-    /// `data` points to `size` elements, at least one, among the shared names.
-    pub(crate) unsafe fn of_shared(data: *const T, size: usize) -> Self {
-        debug_assert!(size > 0 && is_shared(data));
-        Vector { size, data: data.cast_mut() }
-    }
-
     /// The elements of a slice as a vector, for a C function that reads it.
     pub fn lent(elements: &mut [T]) -> ManuallyDrop<Self> {
         ManuallyDrop::new(Vector { size: elements.len(), data: elements.as_mut_ptr() })
@@ -82,6 +73,14 @@ impl<T> Vector<T> {
         }
         // SAFETY: by (1), and the vector has forgotten the block.
         unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(data, size)) }
+    }
+}
+
+impl From<SharedName> for Name {
+    #[inline]
+    fn from(name: SharedName) -> Self {
+        let (data, size) = name.parts();
+        Vector { size, data: data.cast_mut() }
     }
 }
 
@@ -159,6 +158,19 @@ impl<T: fmt::Debug> fmt::Debug for Vector<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_the_same_wherever_it_is_from_and_nobody_frees_it() {
+        let name = SharedName::of("a field").unwrap();
+        let again = SharedName::of(&String::from("a field")).unwrap();
+        assert!(again.is(Name::from(name).as_slice()) && !again.is(b"a field"));
+        let mut taken = Name::from(name);
+        assert_eq!(*taken.take(), *b"a field");
+        assert!(name.is(Name::from(name).clone().as_slice()));
+        drop([Name::from(name), Name::from(name)]);
+        assert_eq!(Name::from(name).as_slice(), b"a field");
+        assert!(SharedName::of("").is_none() && SharedName::of(&"x".repeat(1000)).is_none());
+    }
     use std::rc::Rc;
 
     #[test]

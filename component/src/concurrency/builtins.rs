@@ -10,38 +10,15 @@ use super::waitable::Event;
 use super::{error_context, stream};
 use crate::builtin::Builtin;
 use crate::canon::options::Options;
+use crate::core_callback::CoreCallee;
 use crate::func::check_may_leave;
 use crate::records::{BuiltinData, FuncData};
 use crate::state::ComponentState;
 use crate::types::{CoreType, ValType};
-use ampoule::func::host::error_out;
 use ampoule::{Error, Func, Store, Table, TrapCode, Val, VmValRaw};
-use ampoule_core::vm::VmCaller;
-use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-impl BuiltinData {
-    /// The callback of the engine; `env` is one of these.
-    ///
-    /// # Safety
-    /// As the engine's raw callbacks are called, with the values of the built-in function's core type.
-    pub(crate) unsafe extern "C" fn callback(
-        env: *mut c_void,
-        caller: *mut VmCaller,
-        values: *mut VmValRaw,
-        len: usize,
-    ) -> *mut c_void {
-        // SAFETY: by the caller; the values are the exit thunk's, as many as the type has parameters or results.
-        let (builtin, mut caller, values) = unsafe {
-            let values = std::slice::from_raw_parts_mut(values, len);
-            (&*env.cast::<BuiltinData>(), ampoule::Caller::from_vm(caller), values)
-        };
-        let store = caller.store();
-        let ran = catch_unwind(AssertUnwindSafe(|| builtin.run(store, values)));
-        error_out(ran.unwrap_or_else(|_| Err(Error::message("a host function panicked"))))
-    }
-
-    fn run(&self, store: &mut Store, values: &mut [VmValRaw]) -> Result<(), Error> {
+impl CoreCallee for BuiltinData {
+    fn call(&self, store: &mut Store, values: &mut [VmValRaw]) -> Result<(), Error> {
         // SAFETY: slots of arguments are initialised.
         let arg = |at: usize| values.get(at).map_or(0, |value| unsafe { value.i32 } as u32);
         let (first, second) = (arg(0), arg(1));
@@ -160,7 +137,9 @@ impl BuiltinData {
         values[0] = VmValRaw { i64: i64::from(answer) };
         Ok(())
     }
+}
 
+impl BuiltinData {
     /// `task.return`.
     fn task_return(&self, store: &mut Store, result: Option<&ValType>, values: &[VmValRaw]) -> Result<(), Error> {
         let state = ComponentState::of(store);

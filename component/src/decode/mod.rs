@@ -7,6 +7,7 @@ mod builtins;
 mod types;
 
 use crate::canon::options::StaticOptions;
+use crate::core_callback::callback;
 use crate::core_items::{AliasPlace, ImportPlaces};
 use crate::decode::types::{Types, lists, note_attributes};
 use crate::definition::{Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
@@ -400,19 +401,19 @@ impl Decoder<'_, '_> {
 /// component is instantiated.
 fn host_half(engine: &Engine, core: &CoreStep) -> Result<HostFunc, Error> {
     use ampoule::ValType::I32;
-    let (ty, callback) = match core {
+    let (ty, code) = match core {
         CoreStep::Lower { ty, options, .. } => {
             let ty = if options.is_async { ty.core_lowered_async() } else { ty.core_lowered() };
-            (core_type(ty), Lowered::callback as RawCallback)
+            (core_type(ty), callback::<Lowered> as RawCallback)
         }
-        CoreStep::Builtin(builtin) => (core_type(builtin.core_type()), BuiltinData::callback as RawCallback),
-        CoreStep::ResourceDrop { .. } => (FuncType::new([I32], []), HandleBuiltin::callback as RawCallback),
+        CoreStep::Builtin(builtin) => (core_type(builtin.core_type()), callback::<BuiltinData> as RawCallback),
+        CoreStep::ResourceDrop { .. } => (FuncType::new([I32], []), callback::<HandleBuiltin> as RawCallback),
         CoreStep::ResourceNew { .. } | CoreStep::ResourceRep { .. } => {
-            (FuncType::new([I32], [I32]), HandleBuiltin::callback as RawCallback)
+            (FuncType::new([I32], [I32]), callback::<HandleBuiltin> as RawCallback)
         }
     };
     // SAFETY: the callbacks keep to the contract, with the environments that instantiation gives them.
-    unsafe { HostFunc::raw(engine, &ty, callback, std::ptr::null_mut(), Box::new(())) }
+    unsafe { HostFunc::raw(engine, &ty, code, std::ptr::null_mut(), Box::new(())) }
 }
 
 fn component(open: &mut Open) -> &mut Frame {

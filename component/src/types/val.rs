@@ -393,7 +393,7 @@ impl Names {
     /// The name at this place, which is `name`.
     #[inline]
     pub(crate) fn get(&self, index: usize, name: &str) -> Name {
-        self.0[index].map_or_else(|| name.into(), SharedName::name)
+        self.0[index].map_or_else(|| name.into(), Name::from)
     }
 
     /// The bytes that a value's copy of the name at this place takes, which is `name`; none where it is shared.
