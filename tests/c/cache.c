@@ -168,21 +168,35 @@ static int child(const char *file, const char *strategy) {
   return 0;
 }
 
-static void run_child(const char *strategy) {
+// What it says on standard error is written to `says`, where that is not null.
+static void run_child_that_says(const char *strategy, char *says, size_t len) {
   char text[128];
   snprintf(text, sizeof text, "[cache]\ndirectory = \"%s\"\n", entries);
   write_file(settings, text, strlen(text));
   char self[256] = {0}; // valgrind answers this for the program that it runs
   expect(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+  int pipes[2];
+  if (!expect(pipe(pipes) == 0)) return;
   pid_t pid = fork();
   if (pid == 0) {
+    if (says) dup2(pipes[1], 2);
+    close(pipes[0]), close(pipes[1]);
     execl(self, "cache", "child", settings, strategy, entries, (char *)NULL);
     _exit(9);
   }
+  close(pipes[1]);
+  size_t said = 0;
+  if (says) {
+    for (ssize_t more; (more = read(pipes[0], says + said, len - 1 - said)) > 0;) said += (size_t)more;
+    says[said] = 0;
+  }
+  close(pipes[0]);
   int status = -1;
   expect(waitpid(pid, &status, 0) == pid);
   expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
+
+static void run_child(const char *strategy) { run_child_that_says(strategy, NULL, 0); }
 
 static void forget_everything(void) { nftw(entries, delete_one, 8, FTW_DEPTH | FTW_PHYS); }
 
@@ -233,6 +247,21 @@ static void a_damaged_entry_is_not_used_but_replaced(void) {
     run_child("eager");
   }
   free(bytes);
+}
+
+static void what_is_wrong_with_an_entry_is_said_where_it_is_asked_for(void) {
+  static const char *const FILTERS[] = {NULL, "error", "warn"};
+  forget_everything();
+  for (int i = 0; i < 3; i++) {
+    run_child("eager");
+    if (!expect(find_entry())) return;
+    write_file(entry.path, "no artifact", 11);
+    if (FILTERS[i]) setenv("AMPOULE_LOG", FILTERS[i], 1);
+    char says[16384];
+    run_child_that_says("eager", says, sizeof says);
+    unsetenv("AMPOULE_LOG");
+    expect((strstr(says, "an entry of the cache is not used") != NULL) == (i == 2));
+  }
 }
 
 static void other_settings_have_other_entries(void) {
@@ -286,6 +315,7 @@ int main(int argc, char **argv) {
   RUN(a_compiled_module_is_kept_and_used);
   RUN(a_module_that_is_compiled_lazily_is_kept_too);
   RUN(a_damaged_entry_is_not_used_but_replaced);
+  RUN_HERE(what_is_wrong_with_an_entry_is_said_where_it_is_asked_for); // the reference library has another variable
   RUN(other_settings_have_other_entries);
   nftw(folder, delete_one, 8, FTW_DEPTH | FTW_PHYS);
   return test_summary();

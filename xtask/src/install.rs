@@ -41,8 +41,8 @@ const OUR_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The version of the interface.
 const API_VERSION: &str = "44.0.0";
 
-/// What `conf.h` doesn't have where there is no compiler.
-const FEATURES_OF_THE_COMPILER: [&str; 4] = ["CACHE", "CRANELIFT", "PARALLEL_COMPILATION", "WAT"];
+/// What `conf.h` doesn't have for the `min` build.
+const NOT_IN_MIN: [&str; 5] = ["CACHE", "CRANELIFT", "LOGGING", "PARALLEL_COMPILATION", "WAT"];
 
 pub fn run(options: &Options) -> Result<()> {
     let library = Library::build(if options.min { "min" } else { &options.profile })?;
@@ -69,7 +69,7 @@ pub fn install(library: &Library, prefix: &Path) -> Result<()> {
     copy_folder(&project::include(), &include)?;
     if !library.compiles {
         let conf = include.join("wasmtime/conf.h");
-        fs::write(&conf, without_compiler(&fs::read_to_string(&conf)?))?;
+        fs::write(&conf, conf_of_min(&fs::read_to_string(&conf)?))?;
     }
     if let Some(command) = &library.command {
         fs::create_dir_all(prefix.join("bin"))?;
@@ -88,12 +88,12 @@ fn fill_in(template: &str, version: &str) -> String {
         .replace("@SYSTEM_LIBRARIES_CMAKE@", &names.join(";"))
 }
 
-/// `conf.h` as it is for a library that has no compiler.
-fn without_compiler(conf: &str) -> String {
+/// `conf.h` as it is for the `min` build.
+fn conf_of_min(conf: &str) -> String {
     let mut text = String::new();
     for line in conf.lines() {
         let feature = line.strip_prefix("#define WASMTIME_FEATURE_").map(str::trim);
-        if feature.is_some_and(|feature| FEATURES_OF_THE_COMPILER.contains(&feature)) {
+        if feature.is_some_and(|feature| NOT_IN_MIN.contains(&feature)) {
             text.push_str("// ");
         }
         text.push_str(line);
@@ -132,6 +132,6 @@ mod tests {
     fn without_the_compiler_its_features_are_off() {
         let conf = "#define WASMTIME_FEATURE_WAT\n#define WASMTIME_FEATURE_WASI\n// #define WASMTIME_FEATURE_WINCH\n";
         let min = "// #define WASMTIME_FEATURE_WAT\n#define WASMTIME_FEATURE_WASI\n// #define WASMTIME_FEATURE_WINCH\n";
-        assert_eq!(without_compiler(conf), min);
+        assert_eq!(conf_of_min(conf), min);
     }
 }

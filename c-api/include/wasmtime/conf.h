@@ -36,6 +36,9 @@
 #define WASMTIME_FEATURE_PROFILING
 /// Components: `wasmtime/component.h`.
 #define WASMTIME_FEATURE_COMPONENT_MODEL
+/// Messages on standard error, where the environment variable `AMPOULE_LOG` or, without it,
+/// `RUST_LOG` asks for them: `error`, `warn`, `info`, `debug`, `trace`, or `ampoule=warn`.
+#define WASMTIME_FEATURE_LOGGING
 /// The optimizing compiler.
 #define WASMTIME_FEATURE_CRANELIFT
 
@@ -45,7 +48,6 @@
 // #define WASMTIME_FEATURE_DISABLE_LOGGING
 // #define WASMTIME_FEATURE_GC_DRC
 // #define WASMTIME_FEATURE_GC_NULL
-// #define WASMTIME_FEATURE_LOGGING
 // #define WASMTIME_FEATURE_PULLEY
 // #define WASMTIME_FEATURE_WINCH
 
