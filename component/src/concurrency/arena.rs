@@ -126,6 +126,15 @@ impl<T> Arena<T> {
             State::Free(_) => None,
         })
     }
+
+    /// The number of the first record for which `is` holds.
+    pub(crate) fn find(&mut self, mut is: impl FnMut(&mut T) -> bool) -> Option<u32> {
+        let mut entries = self.entries.iter_mut().enumerate();
+        entries.find_map(|(place, entry)| match &mut entry.state {
+            State::Taken(record) => is(record).then_some(place as u32 | entry.uses << PLACE_BITS),
+            State::Free(_) => None,
+        })
+    }
 }
 
 // A number that a record holds of another is that of one that is there: who removes a record takes its numbers away first.
@@ -174,5 +183,14 @@ mod tests {
         arena.remove(ids[1]).unwrap();
         arena.insert(()).unwrap();
         assert_eq!(arena.iter_mut().count(), 3);
+    }
+
+    #[test]
+    fn what_is_found_is_told_by_its_number() {
+        let mut arena = Arena::new("things", 3);
+        let ids = ['a', 'b', 'c'].map(|thing| arena.insert(thing).unwrap());
+        arena.remove(ids[1]).unwrap();
+        let again = arena.insert('d').unwrap();
+        assert_eq!((arena.find(|thing| *thing == 'd'), arena.find(|thing| *thing == 'b')), (Some(again), None));
     }
 }

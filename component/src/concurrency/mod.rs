@@ -84,6 +84,8 @@ pub(crate) struct Concurrency {
     pub(crate) waitables: Arena<Waitable>,
     pub(crate) sets: Arena<WaitableSet>,
     pub(crate) streams: Arena<Stream>,
+    /// The stream that was found to wait for the host the last time, or [`NONE`].
+    pub(crate) waits_for_host: u32,
     pub(crate) error_contexts: Arena<ErrorContext>,
     /// What the host's ends of streams and futures tell.
     pub(crate) mailbox: Mailbox,
@@ -142,6 +144,7 @@ impl Default for Concurrency {
             mailbox: Mailbox::default(),
             error_contexts: Arena::new("error contexts", MAX_ERROR_CONTEXTS),
             streams: Arena::new("streams and futures", MAX_STREAMS),
+            waits_for_host: NONE,
             calls: Arena::new("calls", MAX_TASKS),
             current: NONE,
             ready: VecDeque::new(),

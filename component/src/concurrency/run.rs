@@ -157,9 +157,9 @@ fn next_to_run(store: &mut Store) -> Result<u32, Error> {
             }
             return Ok(thread);
         }
-        let waits_for_streams = state.any_waits_for_host();
-        let concurrency = &state.concurrency;
-        if concurrency.for_host.is_empty() && concurrency.futures.is_empty() && !waits_for_streams {
+        let concurrency = &mut state.concurrency;
+        if concurrency.for_host.is_empty() && concurrency.futures.is_empty() && !concurrency.any_stream_waits_for_host()
+        {
             return Err(Error::trap(TrapCode::AsyncDeadlock));
         }
         let waker = store.reactor()?.waker();

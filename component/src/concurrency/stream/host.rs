@@ -3,6 +3,8 @@
 use super::buffer::{Between, Destination, Source};
 use super::{CopyResult, End, Holder, Side, Stream, StreamKind};
 use crate::builtin::Payload;
+use crate::concurrency::Concurrency;
+use crate::concurrency::arena::NONE;
 use crate::end::{EndAny, Signal, StreamWaker};
 use crate::state::ComponentState;
 use ampoule::{Error, Store};
@@ -508,10 +510,17 @@ impl ComponentState {
         let messenger = self.concurrency.mailbox.messenger().clone();
         EndAny { store, stream, kind, side, payload, messenger, is_given: AtomicBool::new(false) }
     }
+}
 
-    /// Whether a guest waits for something that the host will bring by itself.
-    pub(crate) fn any_waits_for_host(&mut self) -> bool {
-        self.concurrency.streams.iter_mut().any(Stream::waits_for_host)
+impl Concurrency {
+    /// Whether a guest waits for something that a stream of the host's will bring by itself. Looks at all streams, unless it is the one from the
+    /// last time: most guests wait for one stream again and again.
+    pub(crate) fn any_stream_waits_for_host(&mut self) -> bool {
+        if self.streams.get(self.waits_for_host).is_some_and(Stream::waits_for_host) {
+            return true;
+        }
+        self.waits_for_host = self.streams.find(Stream::waits_for_host).unwrap_or(NONE);
+        self.waits_for_host != NONE
     }
 }
 
