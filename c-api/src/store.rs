@@ -11,6 +11,7 @@ use crate::wasm::engine::wasm_engine_t;
 use ampoule::Store;
 use ampoule::store::epoch::UpdateDeadline;
 use ampoule::store::limits::Limits;
+#[cfg(feature = "http")]
 use ampoule_wasi::host::http::HttpConfig;
 use std::ffi::c_void;
 use std::marker::{PhantomData, PhantomPinned};
@@ -147,6 +148,7 @@ pub extern "C" fn wasmtime_context_set_wasi(
     give_unit(wasi.build().map(|wasi| context.replace_slot(wasi)))
 }
 
+#[cfg(feature = "http")]
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_context_set_wasi_http(context: &mut wasmtime_context_t) {
     let mut config = HttpConfig::new();

@@ -235,6 +235,7 @@ pub extern "C" fn wasmtime_component_linker_add_wasip2_async(
     wasmtime_component_linker_add_wasip2(linker)
 }
 
+#[cfg(feature = "http")]
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_component_linker_add_wasi_http(
     linker: &mut wasmtime_component_linker_t,
@@ -242,6 +243,7 @@ pub extern "C" fn wasmtime_component_linker_add_wasi_http(
     give_unit(ampoule_wasi::p2::add_http_to_linker(&mut linker.linker))
 }
 
+#[cfg(feature = "http")]
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_component_linker_add_wasi_http_async(
     linker: &mut wasmtime_component_linker_t,

@@ -1,4 +1,4 @@
-//! The library without the compiler: how large it is, and that it runs what a library with one has compiled.
+//! The library without the compiler and HTTP: that it is small, and runs what a library with a compiler has compiled.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,12 @@ use crate::{install, process, project};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// What the shared library may have.
+const MOST_BYTES: u64 = 4_500_000;
+
 /// `full` compiles the guests.
 pub fn run(full: &Library, options: &Options, tally: &mut Tally) {
-    if !options.wants("min: builds") && !options.wants("min: runs") {
+    if !["min: builds", "min: is small", "min: runs"].into_iter().any(|name| options.wants(name)) {
         return;
     }
     if options.quick && options.filters.is_empty() {
@@ -26,8 +29,8 @@ pub fn run(full: &Library, options: &Options, tally: &mut Tally) {
     let made = make(full);
     tally.check("min: builds", made.as_ref().map(drop).map_err(|error| format!("{error:#}")));
     let Ok(made) = made else { return };
-    println!("      size of the min build: libampoule.so {}", size(&made.library));
-    println!("      size of the full build, unoptimized: libampoule.so {}", size(full));
+    println!("      size of the full build, unoptimized: libampoule.so {}", shown(size(full)));
+    tally.check("min: is small", is_small(&made.library));
     for (linkage, program) in &made.programs {
         let name = format!("min: runs compiled modules with {}", linkage.file_name());
         if options.wants(&name) {
@@ -66,7 +69,16 @@ fn compiled(command: &Path, module: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(output)
 }
 
-fn size(library: &Library) -> String {
-    let bytes = fs::metadata(library.file(Linkage::Shared)).map_or(0, |metadata| metadata.len());
+fn is_small(min: &Library) -> Result<(), String> {
+    let size = size(min);
+    println!("      size of the min build: libampoule.so {}", shown(size));
+    if size <= MOST_BYTES { Ok(()) } else { Err(format!("more than {}", shown(MOST_BYTES))) }
+}
+
+fn size(library: &Library) -> u64 {
+    fs::metadata(library.file(Linkage::Shared)).map_or(0, |metadata| metadata.len())
+}
+
+fn shown(bytes: u64) -> String {
     format!("{:.2} MB ({bytes} bytes)", bytes as f64 / 1e6)
 }
