@@ -28,6 +28,7 @@
  * | --- | --- | --- |
  * | `cancel` | ampoule/cancel.h | cancelling calls, deadlines |
  * | `error` | ampoule/error.h | what errors and traps are about, as numbers and names |
+ * | `http` | ampoule/http.h | HTTP requests that components answer, and send |
  * | `limits` | ampoule/limits.h | limit callbacks, statistics |
  * | `native` | ampoule/native.h | guest functions as C function pointers, C functions as imports |
  * | `wait` | ampoule/wait.h | when asynchronous calls can go on: a descriptor, wakers |
@@ -41,6 +42,7 @@
 
 #include <ampoule/cancel.h>
 #include <ampoule/error.h>
+#include <ampoule/http.h>
 #include <ampoule/limits.h>
 #include <ampoule/native.h>
 #include <ampoule/wait.h>

@@ -4,6 +4,8 @@
 
 pub mod cancel;
 pub mod error;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod limits;
 pub mod native;
 pub mod wait;
@@ -12,7 +14,16 @@ pub mod wasi;
 use std::ffi::{CStr, c_char};
 
 /// The names of the extensions, one for each header in `include/ampoule/`. Programs rely on them: never take one away.
-const EXTENSIONS: &[&CStr] = &[c"cancel", c"error", c"limits", c"native", c"wait", c"wasi"];
+const EXTENSIONS: &[&CStr] = &[
+    c"cancel",
+    c"error",
+    #[cfg(feature = "http")]
+    c"http",
+    c"limits",
+    c"native",
+    c"wait",
+    c"wasi",
+];
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ampoule_has(name: *const c_char) -> bool {

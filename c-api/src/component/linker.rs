@@ -24,7 +24,7 @@ use std::ptr::{self, NonNull};
 
 /// Items under names.
 pub struct wasmtime_component_linker_t {
-    linker: Linker,
+    pub(crate) linker: Linker,
 }
 
 /// An instance of a linker, by the names that lead to it: C programs add to one while they hold another, so that none can be held by

@@ -33,7 +33,7 @@ struct Head {
 ///
 /// # Safety
 /// It is `repr(C)`, begins with a [`Head`], and is valid where all of its bytes are zero.
-unsafe trait Table: Sized {}
+pub(super) unsafe trait Table: Sized {}
 
 /// Takes a table over: a copy of it, and its owner.
 ///
@@ -42,7 +42,7 @@ unsafe trait Table: Sized {}
 ///
 /// # Safety
 /// `table` points to a table of the size that it says.
-unsafe fn take<T: Table>(name: &str, table: *const T) -> Result<(T, Foreign), Error> {
+pub(super) unsafe fn take<T: Table>(name: &str, table: *const T) -> Result<(T, Foreign), Error> {
     // SAFETY: by the caller; a table begins with its size.
     let size = unsafe { table.cast::<usize>().read() };
     if size < mem::size_of::<Head>() {

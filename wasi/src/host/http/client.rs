@@ -12,6 +12,7 @@ use super::incoming::BoxFrames;
 use super::message::{Scheme, port};
 use super::outgoing::Frames;
 use super::process::OfProcess;
+use super::provided::Reply;
 use super::signal::Signal;
 use super::{runtime, tls};
 use crate::host::available::{Availability, Available, Direction};
@@ -107,9 +108,18 @@ pub struct PendingResponse {
     exchange: Option<OfProcess<AbortHandle>>,
 }
 
-struct Shared {
+/// Where the response is put.
+pub(super) struct Shared {
     signal: Arc<Signal>,
     answer: Mutex<Option<Result<Received, ErrorCode>>>,
+}
+
+impl Shared {
+    /// Puts it there, and tells the guest.
+    pub(super) fn put(&self, answer: Result<Received, ErrorCode>) {
+        *self.answer.lock() = Some(answer);
+        self.signal.notify();
+    }
 }
 
 impl PendingResponse {
@@ -168,10 +178,16 @@ pub fn send(
     request: Outgoing,
     held: Box<dyn Any + Send>,
 ) -> Result<PendingResponse, ErrorCode> {
-    if !ctx.outgoing {
+    if !ctx.outgoing && ctx.provider.is_none() {
         return Err(ErrorCode::HttpRequestDenied);
     }
     let to = Destination::of(&request)?;
+    if let Some(provider) = &ctx.provider {
+        let charge = ctx.budget.charge(CONNECTION_BYTES).map_err(|_| ErrorCode::ConnectionLimitReached)?;
+        let shared = Arc::new(Shared { signal: signal.clone(), answer: Mutex::new(None) });
+        provider.send(request, Reply::new(shared.clone(), charge, held));
+        return Ok(PendingResponse { shared, exchange: None });
+    }
     to.check()?;
     let timeouts = request.timeouts;
     let request = to.request(request)?;
@@ -183,8 +199,7 @@ pub fn send(
     let exchange = runtime.spawn(async move {
         let received = exchange(to, tls, request, timeouts, held).await;
         let received = received.map(|(head, frames)| Received { head, frames, charge });
-        *answer.answer.lock() = Some(received);
-        answer.signal.notify();
+        answer.put(received);
     });
     Ok(PendingResponse { shared, exchange: Some(OfProcess::new(exchange.abort_handle())) })
 }

@@ -1,6 +1,7 @@
 //! What a store gives its guest of HTTP.
 
 use super::budget::{Budget, DEFAULT_MAX_BYTES};
+use super::provided::HttpProvider;
 use super::tls;
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
@@ -15,11 +16,12 @@ pub struct HttpConfig {
     outgoing: bool,
     max_bytes: usize,
     tls: Option<Arc<ClientConfig>>,
+    provider: Option<Arc<dyn HttpProvider>>,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { outgoing: false, max_bytes: DEFAULT_MAX_BYTES, tls: None }
+        Self { outgoing: false, max_bytes: DEFAULT_MAX_BYTES, tls: None, provider: None }
     }
 }
 
@@ -32,6 +34,11 @@ impl HttpConfig {
     /// Says whether the guest may send requests; at first it may not.
     pub fn allow_outgoing(&mut self, allow: bool) {
         self.outgoing = allow;
+    }
+
+    /// Lets the guest send requests, all of which this one answers: none goes to the system's network, and rules about that mean nothing.
+    pub fn provider(&mut self, provider: Arc<dyn HttpProvider>) {
+        self.provider = Some(provider);
     }
 
     /// Sets how many bytes the host holds for one guest: headers, and for each body and connection a fixed number.
@@ -52,7 +59,12 @@ impl HttpConfig {
 
     /// The context for one store.
     pub fn build(&self) -> HttpCtx {
-        HttpCtx { outgoing: self.outgoing, budget: Budget::new(self.max_bytes), tls: self.tls.clone() }
+        HttpCtx {
+            outgoing: self.outgoing,
+            budget: Budget::new(self.max_bytes),
+            tls: self.tls.clone(),
+            provider: self.provider.clone(),
+        }
     }
 }
 
@@ -64,6 +76,8 @@ pub struct HttpCtx {
     /// What the host may still hold for it.
     pub budget: Budget,
     tls: Option<Arc<ClientConfig>>,
+    /// Who answers its requests in place of the network, where somebody does.
+    pub provider: Option<Arc<dyn HttpProvider>>,
 }
 
 impl HttpCtx {

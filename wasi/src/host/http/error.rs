@@ -1,5 +1,6 @@
 //! What can go wrong with HTTP. All versions of `wasi:http` have the same list, under the same names.
 
+use std::ffi::CStr;
 use std::fmt;
 
 /// How the name server has answered.
@@ -35,6 +36,19 @@ macro_rules! codes {
             pub fn name(self) -> &'static str {
                 match self {
                     $(codes!(@pattern $case $(($payload))?) => $name,)*
+                }
+            }
+
+            /// The name, for C.
+            pub fn c_name(self) -> &'static CStr {
+                match self {
+                    $(codes!(@pattern $case $(($payload))?) => {
+                        const NAME: &CStr = match CStr::from_bytes_with_nul(concat!($name, "\0").as_bytes()) {
+                            Ok(name) => name,
+                            Err(_) => panic!("it ends in the only NUL"),
+                        };
+                        NAME
+                    })*
                 }
             }
 
@@ -185,7 +199,8 @@ mod tests {
     #[test]
     fn names_lead_to_their_codes() {
         for name in NAMES {
-            assert_eq!(ErrorCode::from_name(name.as_bytes()).map(ErrorCode::name), Some(*name));
+            let code = ErrorCode::from_name(name.as_bytes()).expect("its name");
+            assert_eq!((code.name(), code.c_name().to_bytes()), (*name, name.as_bytes()));
         }
         assert_eq!(NAMES.len(), 39);
         assert_eq!(ErrorCode::from_name(b"dns-timeout"), None);

@@ -182,18 +182,30 @@ impl Fields {
     /// # Errors
     /// What they say is no length, or several.
     pub fn content_length(&self) -> Result<Option<u64>, FieldsError> {
-        let mut len = None;
-        for value in self.get(header::CONTENT_LENGTH.as_str()) {
-            let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-            let text = std::str::from_utf8(value).ok().filter(|_| is_number);
-            let this = text.and_then(|text| text.parse().ok()).ok_or(FieldsError::InvalidSyntax)?;
-            if len.is_some_and(|len| len != this) {
-                return Err(FieldsError::InvalidSyntax);
-            }
-            len = Some(this);
-        }
-        Ok(len)
+        length_in(self.get(header::CONTENT_LENGTH.as_str()))
     }
+}
+
+/// How long the body of a message with these headers will be, where they say so.
+///
+/// # Errors
+/// What they say is no length, or several.
+pub fn content_length(map: &HeaderMap) -> Result<Option<u64>, FieldsError> {
+    length_in(map.get_all(header::CONTENT_LENGTH).iter().map(HeaderValue::as_bytes))
+}
+
+fn length_in<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Option<u64>, FieldsError> {
+    let mut len = None;
+    for value in values {
+        let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+        let text = std::str::from_utf8(value).ok().filter(|_| is_number);
+        let this = text.and_then(|text| text.parse().ok()).ok_or(FieldsError::InvalidSyntax)?;
+        if len.is_some_and(|len| len != this) {
+            return Err(FieldsError::InvalidSyntax);
+        }
+        len = Some(this);
+    }
+    Ok(len)
 }
 
 #[cfg(test)]

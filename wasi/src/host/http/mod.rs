@@ -2,7 +2,7 @@
 //!
 //! [`ctx`] says what a store gives its guest. [`fields`] are headers and trailers, [`message`] the parts of a request's head,
 //! [`outgoing`] and [`incoming`] the bodies in both directions, [`client`] sends requests over connections that a background thread
-//! ([`runtime`]) carries, [`tls`] makes them private. [`error`] is the list of what can go wrong; [`budget`] bounds what the host holds
+//! ([`runtime`]) carries, [`tls`] makes them private; [`provided`] is an embedder that answers them instead. [`error`] is the list of what can go wrong; [`budget`] bounds what the host holds
 //! for a guest, [`signal`] tells a guest that waits, and [`process`] keeps a forked child from what its parent's threads have in hand.
 //!
 //! A guest's thread never waits in here: everything can be tried, and a [`signal::Signal`] says when it is worth trying again. Bodies are not
@@ -20,6 +20,7 @@ pub mod incoming;
 pub mod message;
 pub mod outgoing;
 pub mod process;
+pub mod provided;
 pub mod runtime;
 pub mod signal;
 pub mod tls;
@@ -27,3 +28,5 @@ pub mod tls;
 pub use ctx::{HttpConfig, HttpCtx};
 pub use error::ErrorCode;
 pub use fields::Fields;
+/// Whose types messages are, for embedders.
+pub use hyper;

@@ -123,8 +123,13 @@ impl OutgoingBody {
 
     /// Ends the body without having finished it: the other side must not take it for a whole one.
     pub fn abandon(&self) {
+        self.fail(ErrorCode::HttpProtocolError);
+    }
+
+    /// The same, for this reason. A body that has ended stays as it is.
+    pub fn fail(&self, code: ErrorCode) {
         let mut state = self.shared.state.lock();
-        let reader = state.finish(Err(ErrorCode::HttpProtocolError));
+        let reader = state.finish(Err(code));
         drop(state);
         wake(reader);
     }

@@ -6,8 +6,9 @@
 
 use super::serving::{IncomingRequest, ResponseOutparam};
 use crate::WasiCtx;
+use crate::host::ctx::MISSING_CONTEXT as NO_WASI;
 use crate::host::http::budget::BODY_BYTES;
-use crate::host::http::ctx::MISSING_CONTEXT;
+use crate::host::http::ctx::MISSING_CONTEXT as NO_HTTP;
 use crate::host::http::error::Message;
 use crate::host::http::fields::Fields;
 use crate::host::http::incoming::{BoxFrames, IncomingBody};
@@ -18,9 +19,9 @@ use crate::p2::resources::{Entry, Own, Resources};
 use ampoule::store::task::{Task, Work};
 use ampoule::sync::Mutex;
 use ampoule::{Error, Store};
-use ampoule_component::{Component, ExportIndex, Linker, ResourceHost, Val};
-use hyper::header::HOST;
-use hyper::{Request, Response};
+use ampoule_component::{Component, ExportIndex, Func, Instance, Linker, ResourceHost, Val};
+use hyper::header::{HOST, HeaderMap};
+use hyper::{Method, Request, Response};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -68,13 +69,63 @@ impl Handler {
         request: Request<BoxFrames>,
         scheme: Scheme,
     ) -> Result<Answering, AnswerError> {
-        let request = incoming(&mut store, request, scheme)?;
-        let response = Arc::new(Mutex::new(None));
-        let job = Job { handler: self.clone(), request: Some(request), response: response.clone() };
-        // SAFETY: store and task are one value from now on, which is used by one thread at a time; nothing moves out of the box.
-        let task = unsafe { Task::new(&mut store, |slot| _ = slot.write(job)) };
-        Ok(Answering { task: ManuallyDrop::new(task), store: ManuallyDrop::new(store), response })
+        let (head, frames) = request.into_parts();
+        let head = RequestHead {
+            path: head.uri.path_and_query().map(|path| path.as_str().to_owned()),
+            scheme: Some(scheme),
+            authority: head.uri.authority().map(|authority| authority.as_str().to_owned()),
+            headers: head.headers,
+            method: head.method,
+        };
+        // SAFETY: store and exchange are one value from now on, which is used by one thread at a time; nothing moves out of the box.
+        let exchange = unsafe { self.begin(&mut store, None, head, frames)? };
+        Ok(Answering { exchange: ManuallyDrop::new(exchange), store: ManuallyDrop::new(store) })
     }
+
+    /// The same in a store that isn't given away, by an instance that is there, or a new one.
+    ///
+    /// # Errors
+    /// The request's headers are larger than the host allows; the store lacks a context; the instance is another component's.
+    ///
+    /// # Safety
+    /// The store is used by one thread at a time, polls and the drop of the exchange included.
+    pub unsafe fn begin(
+        &self,
+        store: &mut Store,
+        instance: Option<Instance>,
+        head: RequestHead,
+        body: BoxFrames,
+    ) -> Result<Exchange, AnswerError> {
+        let func = match instance {
+            Some(instance) => {
+                let func = instance.get_func_at(store, &self.0.handle).map_err(AnswerError::Store)?;
+                let other = || AnswerError::Store(Error::message("the instance is not one of the handler's component"));
+                Some(func.ok_or_else(other)?)
+            }
+            None => None,
+        };
+        let request = incoming(store, head, body)?;
+        let response = Arc::new(Mutex::new(None));
+        let job = Job { handler: self.clone(), func, request: Some(request), response: response.clone() };
+        // SAFETY: by the caller.
+        let task = unsafe { Task::new(store, |slot| _ = slot.write(job)) };
+        Ok(Exchange { task, response })
+    }
+}
+
+/// What a request is, but for its body.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// Its method.
+    pub method: Method,
+    /// What it asks for.
+    pub path: Option<String>,
+    /// How it has come.
+    pub scheme: Option<Scheme>,
+    /// Whom it is for. Without, it is whom the header `host` names.
+    pub authority: Option<String>,
+    /// Its headers. The guest doesn't see those that are the host's own.
+    pub headers: HeaderMap,
 }
 
 /// Why a request isn't even given to the guest.
@@ -86,20 +137,19 @@ pub enum AnswerError {
     Store(Error),
 }
 
-fn incoming(store: &mut Store, request: Request<BoxFrames>, scheme: Scheme) -> Result<IncomingRequest, AnswerError> {
+fn incoming(store: &mut Store, head: RequestHead, frames: BoxFrames) -> Result<IncomingRequest, AnswerError> {
     let slots = store.slots_mut();
-    let missing = || AnswerError::Store(Error::message(MISSING_CONTEXT));
-    let signal = slots.get_mut::<WasiCtx>().ok_or_else(missing)?.host.signal.clone();
-    let budget = slots.get_mut::<HttpCtx>().ok_or_else(missing)?.budget.clone();
+    let missing = |text| move || AnswerError::Store(Error::message(text));
+    let signal = slots.get_mut::<WasiCtx>().ok_or_else(missing(NO_WASI))?.host.signal.clone();
+    let budget = slots.get_mut::<HttpCtx>().ok_or_else(missing(NO_HTTP))?.budget.clone();
     let too_large = |_| AnswerError::Request(Message::Request.header_section_size());
-    let (head, frames) = request.into_parts();
     let headers = Fields::received(&head.headers, &budget).map_err(too_large)?;
     let charge = budget.charge(BODY_BYTES).map_err(|_| too_large(crate::host::http::fields::FieldsError::Full))?;
     let host = || head.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     Ok(IncomingRequest {
-        path: head.uri.path_and_query().map(|path| path.as_str().to_owned()),
-        scheme: Some(scheme),
-        authority: head.uri.authority().map(|authority| authority.as_str().to_owned()).or_else(host),
+        path: head.path,
+        scheme: head.scheme,
+        authority: head.authority.or_else(host),
         headers: Arc::new(headers),
         body: Some(IncomingBody::new(Message::Request, frames, signal, charge)),
         method: head.method,
@@ -111,15 +161,23 @@ type Answer = Arc<Mutex<Option<Result<Response<Frames>, ErrorCode>>>>;
 /// What runs in the store.
 struct Job {
     handler: Handler,
+    /// Of the instance that is to answer; otherwise there will be a new one.
+    func: Option<Func>,
     request: Option<IncomingRequest>,
     response: Answer,
 }
 
 impl Work for Job {
     fn run(&mut self, store: &mut Store) -> Result<(), Error> {
-        let Prepared { linker, component, handle } = &*self.handler.0;
-        let instance = linker.instantiate(store, component)?;
-        let func = instance.get_func_at(store, handle)?.ok_or_else(|| Error::message("`handle` is no function"))?;
+        let prepared = &*self.handler.0;
+        let func = match self.func {
+            Some(func) => func,
+            None => {
+                let instance = prepared.linker.instantiate(store, &prepared.component)?;
+                let func = instance.get_func_at(store, &prepared.handle)?;
+                func.ok_or_else(|| Error::message("`handle` is no function"))?
+            }
+        };
         let request = self.request.take().expect("it runs once");
         let response = self.response.clone();
         let outparam = ResponseOutparam(Box::new(move |answer| *response.lock() = Some(answer)));
@@ -136,31 +194,66 @@ fn argument<T: Entry>(store: &mut Store, entry: T) -> Result<Val, Error> {
     Ok(Val::from(ResourceHost { rep, ty: T::TYPE, owned: true }.into_any(store)?))
 }
 
-/// A request that is being answered. Dropping it ends the guest, and with it a response whose body isn't complete.
-///
-/// 1. The task is of the store, and goes before it.
-pub struct Answering {
-    task: ManuallyDrop<Box<Task<Job>>>,
-    store: ManuallyDrop<Box<Store>>,
+/// A request that is being answered in a store that is somebody's. Dropping it ends the guest, as a trap would.
+pub struct Exchange {
+    task: Box<Task<Job>>,
     response: Answer,
 }
 
-impl fmt::Debug for Answering {
+impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answering").finish_non_exhaustive()
+        f.debug_struct("Exchange").finish_non_exhaustive()
     }
 }
 
-impl Answering {
+impl Exchange {
     /// Runs the guest until it is done or waits, or has had its share of time.
-    pub fn poll(&mut self) -> Poll<Result<(), Error>> {
-        // SAFETY: the store is this value's, and nobody else uses it; the task stays in its box.
+    ///
+    /// # Panics
+    /// Where its outcome was given, or it is being polled further out.
+    ///
+    /// # Safety
+    /// As for [`Handler::begin`].
+    pub unsafe fn poll(&mut self) -> Poll<Result<(), Error>> {
+        // SAFETY: by the caller; the task stays in its box.
         unsafe { self.task.poll() }
+    }
+
+    /// Whether the outcome was given.
+    pub fn is_over(&self) -> bool {
+        self.task.is_over()
+    }
+
+    /// Whether it is being polled, further out.
+    pub fn is_running(&self) -> bool {
+        self.task.is_running()
     }
 
     /// The response, once the guest has one. Where the guest is over without, there will be none.
     pub fn take_response(&mut self) -> Option<Result<Response<Frames>, ErrorCode>> {
         self.response.lock().take()
+    }
+}
+
+/// The same with a store of its own. Dropping it also ends a response whose body isn't complete.
+///
+/// 1. The exchange is of the store, and goes before it.
+#[derive(Debug)]
+pub struct Answering {
+    exchange: ManuallyDrop<Exchange>,
+    store: ManuallyDrop<Box<Store>>,
+}
+
+impl Answering {
+    /// Runs the guest until it is done or waits, or has had its share of time.
+    pub fn poll(&mut self) -> Poll<Result<(), Error>> {
+        // SAFETY: the store is this value's, and nobody else uses it.
+        unsafe { self.exchange.poll() }
+    }
+
+    /// The response, once the guest has one. Where the guest is over without, there will be none.
+    pub fn take_response(&mut self) -> Option<Result<Response<Frames>, ErrorCode>> {
+        self.exchange.take_response()
     }
 
     /// The store, between polls: to look at what it has used, or what it waits for.
@@ -173,7 +266,7 @@ impl Drop for Answering {
     fn drop(&mut self) {
         // SAFETY: each is dropped once, here, in this order (1).
         unsafe {
-            ManuallyDrop::take(&mut self.task).delete();
+            ManuallyDrop::drop(&mut self.exchange);
             ManuallyDrop::drop(&mut self.store);
         }
     }
