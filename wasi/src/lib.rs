@@ -12,9 +12,11 @@
 //! Rust reference; everything the host holds for a guest is bounded, by the descriptor budget above all; and a call
 //! sleeps in [`host::wait`] only.
 
+pub mod component;
 pub mod host;
 pub mod p1;
 pub mod p2;
+pub mod p3;
 
 pub use host::available::Availability;
 pub use host::clocks::ClockSource;

@@ -24,6 +24,19 @@ pub enum Error {
     MustWait,
 }
 
+impl Error {
+    /// What the operating system would say.
+    pub fn errno(self) -> Errno {
+        match self {
+            Self::Os(errno) => errno,
+            Self::NotPermitted => Errno::PERM,
+            Self::Http(_) => Errno::IO,
+            Self::Interrupted => Errno::INTR,
+            Self::MustWait => Errno::AGAIN,
+        }
+    }
+}
+
 impl From<std::io::Error> for Error {
     /// An answer of `std` or of the sandboxed resolver.
     fn from(error: std::io::Error) -> Self {

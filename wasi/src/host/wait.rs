@@ -12,13 +12,13 @@
 use super::clocks::Clock;
 use super::error::Error;
 use ampoule::engine::cancel::{CancelCheck, Interrupts};
-use ampoule::store::reactor::{Direction, Registration};
+use ampoule::store::reactor::{Direction, Reactor, Registration, Timer};
 use ampoule::{Engine, Store};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::collections::HashSet;
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// Whether the sleeping guest is to be interrupted.
@@ -46,27 +46,45 @@ pub struct Wait {
 }
 
 impl Wait {
+    /// Whether it is for descriptors.
+    pub fn has_descriptors(&self) -> bool {
+        !self.descriptors.is_empty()
+    }
+
+    /// Waits for none of the descriptors, but no longer than until then.
+    pub fn give_up_descriptors(&mut self, at: Instant) {
+        if !std::mem::take(&mut self.descriptors).is_empty() {
+            self.deadline = self.deadline.into_iter().chain([at]).min();
+        }
+    }
+
+    /// Has this waker woken when it has happened, or for no reason.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn arm(self, reactor: &Reactor, waker: &Waker) -> io::Result<Armed> {
+        let registrations = self.descriptors.into_iter().map(|(descriptor, direction)| {
+            let registration = reactor.register_owned(descriptor, direction)?;
+            registration.arm(waker)?;
+            Ok(registration)
+        });
+        let _registrations = registrations.collect::<io::Result<_>>()?;
+        let _timer = self.deadline.map(|deadline| {
+            let mut timer = reactor.timer();
+            timer.arm(deadline, waker);
+            timer
+        });
+        Ok(Armed { _registrations, _timer })
+    }
+
     /// Has the store wait until this has happened, or for no reason.
     ///
     /// # Errors
     /// What ends the guest.
     pub fn run(self, store: &mut Store) -> Result<(), ampoule::Error> {
         let reactor = store.reactor()?.clone();
-        let (descriptors, deadline) = (self.descriptors, self.deadline);
-        let mut timer = reactor.timer();
-        let arm = |context: &mut Context<'_>| -> io::Result<Vec<Registration>> {
-            let registered = descriptors.into_iter().map(|(descriptor, direction)| {
-                let registration = reactor.register_owned(descriptor, direction)?;
-                registration.arm(context.waker())?;
-                Ok(registration)
-            });
-            if let Some(deadline) = deadline {
-                timer.arm(deadline, context.waker());
-            }
-            registered.collect()
-        };
-        let (mut arm, mut armed) = (Some(arm), None);
-        let waited = store.wait_until(|_, context| match arm.take().map(|arm| arm(context)) {
+        let (mut wait, mut armed) = (Some(self), None);
+        let waited = store.wait_until(|_, context| match wait.take().map(|wait| wait.arm(&reactor, context.waker())) {
             Some(Ok(registered)) => {
                 armed = Some(registered);
                 Poll::Pending
@@ -77,6 +95,13 @@ impl Wait {
         });
         waited?.map_err(|error| ampoule::Error::message(format!("cannot wait for the host: {error}")))
     }
+}
+
+/// What is waited for, until this is dropped.
+#[derive(Debug)]
+pub struct Armed {
+    _registrations: Vec<Registration>,
+    _timer: Option<Timer>,
 }
 
 /// How calls of one context sleep.
@@ -246,6 +271,11 @@ impl Call {
     pub(crate) fn of(store: &Store) -> Self {
         let (epoch, cancel) = (store.interrupting_epoch(), store.cancel_check());
         Self { epoch, cancel, suspends: store.waits_suspended() }
+    }
+
+    /// Of what is polled in this store, and polled again where it has to wait.
+    pub(crate) fn polled(store: &Store) -> Self {
+        Self { suspends: true, ..Self::of(store) }
     }
 }
 

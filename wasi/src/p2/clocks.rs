@@ -1,9 +1,8 @@
 //! `wasi:clocks`.
 
-use super::call::{Cx, Error};
 use super::io::Pollable;
-use super::resources::Own;
-use super::values::{FromVal, IntoVal, wrong_type};
+use crate::component::values::wrong_type;
+use crate::component::{Cx, Error, FromVal, IntoVal, Own};
 use crate::host::clocks::Clock;
 use ampoule_component::{Val, ValRef};
 

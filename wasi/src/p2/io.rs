@@ -1,11 +1,9 @@
 //! `wasi:io`: errors, waiting, streams of bytes.
 
-use super::call::{Cx, Error, Fail};
-use super::http::bodies::FutureTrailers;
-use super::http::outgoing::FutureIncomingResponse;
-use super::resources::{Handle, Own, Resources};
-use super::sockets::{IncomingDatagramStream, OutgoingDatagramStream, ResolveAddressStream, TcpSocket, UdpSocketEntry};
-use super::values::{Bytes, IntoVal, val_of};
+use crate::component::error::unless_lost;
+use crate::component::resources::{Resources, entries};
+use crate::component::values::val_of;
+use crate::component::{Bytes, Cx, Entry, Error, Fail, Handle, IntoVal, Own};
 use crate::host::clocks::Clock;
 use crate::host::input::{self, InputStream, Source};
 use crate::host::output::{OutputStream, Sink};
@@ -13,6 +11,13 @@ use crate::host::poll::{Interest, Poll};
 use crate::host::{self, Host};
 use ampoule_component::Val;
 use std::collections::HashMap;
+
+entries! {
+    IoError = 0 "error",
+    Pollable = 1 "pollable",
+    InputStream = 2 "input-stream",
+    OutputStream = 3 "output-stream",
+}
 
 /// What a stream has failed with.
 #[derive(Debug)]
@@ -37,71 +42,99 @@ pub fn to_debug_string(cx: &mut Cx<'_>, this: Handle<IoError>) -> Result<String,
     Ok(cx.entry(this)?.1.error.to_string())
 }
 
+/// What the guest has that it can wait for.
+pub trait Awaited: Entry {
+    /// What that is.
+    fn interest<'a>(&'a self, host: &'a Host) -> Interest<'a>;
+
+    /// Whether another thread tells by the host's signal when it is there.
+    fn is_signalled(&self) -> bool {
+        false
+    }
+}
+
+impl Awaited for InputStream {
+    fn interest<'a>(&'a self, host: &'a Host) -> Interest<'a> {
+        Interest::Read(self.readiness(host))
+    }
+
+    fn is_signalled(&self) -> bool {
+        matches!(self.source(), Source::Http(_))
+    }
+}
+
+impl Awaited for OutputStream {
+    fn interest<'a>(&'a self, host: &'a Host) -> Interest<'a> {
+        Interest::Write(self.readiness(host))
+    }
+
+    fn is_signalled(&self) -> bool {
+        matches!(self.sink(), Sink::Http(_))
+    }
+}
+
 /// Something to wait for.
 #[derive(Clone, Copy, Debug)]
 pub enum Pollable {
     /// The monotonic clock to show this.
     Time(u64),
-    /// Something to read.
-    Input(Handle<InputStream>),
-    /// Something to write.
-    Output(Handle<OutputStream>),
-    /// A connection made or asked for.
-    Tcp(Handle<TcpSocket>),
-    /// Datagrams.
-    Udp(Handle<UdpSocketEntry>),
-    /// Datagrams to receive.
-    Incoming(Handle<IncomingDatagramStream>),
-    /// Datagrams that may be sent.
-    Outgoing(Handle<OutgoingDatagramStream>),
-    /// Addresses found.
-    Lookup(Handle<ResolveAddressStream>),
-    /// A response.
-    Response(Handle<FutureIncomingResponse>),
-    /// The trailers of a body.
-    Trailers(Handle<FutureTrailers>),
+    /// What an entry has with this number.
+    Entry(u32, AsAwaited),
+}
+
+/// How an entry of some kind is looked at.
+type AsAwaited = fn(&Resources, u32) -> Result<&dyn Awaits, Error>;
+
+/// As [`Awaited`], of any kind.
+pub trait Awaits {
+    /// As [`Awaited::interest`].
+    fn interest<'a>(&'a self, host: &'a Host) -> Interest<'a>;
+    /// As [`Awaited::is_signalled`].
+    fn is_signalled(&self) -> bool;
+}
+
+impl<T: Awaited> Awaits for T {
+    fn interest<'a>(&'a self, host: &'a Host) -> Interest<'a> {
+        Awaited::interest(self, host)
+    }
+
+    fn is_signalled(&self) -> bool {
+        Awaited::is_signalled(self)
+    }
 }
 
 impl Pollable {
+    /// What this entry has.
+    pub fn of<T: Awaited>(entry: Handle<T>) -> Self {
+        Self::Entry(entry.rep(), |resources, rep| Ok(resources.get(Handle::<T>::new(rep))?))
+    }
+
+    /// The same, for the guest: it must go before the entry does.
+    pub fn on<T: Awaited>(entry: Handle<T>) -> Own<Self> {
+        Own::child_of(Self::of(entry), entry.rep())
+    }
+
     /// What it waits for: equal where that is the same.
-    fn target(self) -> (u8, u64) {
+    fn target(self) -> (bool, u64) {
         match self {
-            Self::Time(deadline) => (0, deadline),
-            Self::Input(stream) => (1, stream.rep().into()),
-            Self::Output(stream) => (2, stream.rep().into()),
-            Self::Tcp(socket) => (3, socket.rep().into()),
-            Self::Udp(socket) => (4, socket.rep().into()),
-            Self::Incoming(stream) => (5, stream.rep().into()),
-            Self::Outgoing(stream) => (6, stream.rep().into()),
-            Self::Lookup(stream) => (7, stream.rep().into()),
-            Self::Response(response) => (8, response.rep().into()),
-            Self::Trailers(trailers) => (9, trailers.rep().into()),
+            Self::Time(deadline) => (false, deadline),
+            Self::Entry(rep, _) => (true, rep.into()),
         }
     }
 
     /// Whether another thread tells by the host's signal when it is there.
     fn is_signalled(self, resources: &Resources) -> Result<bool, Error> {
-        Ok(match self {
-            Self::Response(_) | Self::Trailers(_) => true,
-            Self::Input(stream) => matches!(resources.get(stream)?.source(), Source::Http(_)),
-            Self::Output(stream) => matches!(resources.get(stream)?.sink(), Sink::Http(_)),
-            _ => false,
-        })
+        match self {
+            Self::Time(_) => Ok(false),
+            Self::Entry(rep, look) => Ok(look(resources, rep)?.is_signalled()),
+        }
     }
 
     fn interest<'a>(self, host: &'a Host, resources: &'a Resources) -> Result<Interest<'a>, Error> {
-        Ok(match self {
-            Self::Time(deadline) => Interest::Time { clock: Clock::Monotonic, deadline },
-            Self::Input(stream) => Interest::Read(resources.get(stream)?.readiness(host)),
-            Self::Output(stream) => Interest::Write(resources.get(stream)?.readiness(host)),
-            Self::Tcp(socket) => resources.get(socket)?.interest(),
-            Self::Udp(socket) => Interest::Write(resources.get(socket)?.readiness()),
-            Self::Incoming(stream) => Interest::Read(resources.get(stream)?.readiness()),
-            Self::Outgoing(stream) => Interest::Write(resources.get(stream)?.readiness()),
-            Self::Lookup(stream) => Interest::Read(resources.get(stream)?.readiness()),
-            Self::Response(response) => Interest::Read(resources.get(response)?.readiness()),
-            Self::Trailers(trailers) => Interest::Read(resources.get(trailers)?.readiness()),
-        })
+        match self {
+            Self::Time(deadline) => Ok(Interest::Time { clock: Clock::Monotonic, deadline }),
+            Self::Entry(rep, look) => Ok(look(resources, rep)?.interest(host)),
+        }
     }
 }
 
@@ -263,7 +296,7 @@ pub fn blocking_skip(cx: &mut Cx<'_>, this: Handle<InputStream>, len: u64) -> St
 /// `input-stream.subscribe`
 pub fn subscribe_input(cx: &mut Cx<'_>, this: Handle<InputStream>) -> Result<Own<Pollable>, Error> {
     cx.entry(this)?;
-    Ok(Own::child_of(Pollable::Input(this), this.rep()))
+    Ok(Pollable::on(this))
 }
 
 /// The most bytes of a blocking write.
@@ -322,7 +355,7 @@ pub fn blocking_flush(cx: &mut Cx<'_>, this: Handle<OutputStream>) -> StreamResu
 /// `output-stream.subscribe`
 pub fn subscribe_output(cx: &mut Cx<'_>, this: Handle<OutputStream>) -> Result<Own<Pollable>, Error> {
     cx.entry(this)?;
-    Ok(Own::child_of(Pollable::Output(this), this.rep()))
+    Ok(Pollable::on(this))
 }
 
 /// `output-stream.write-zeroes`
@@ -360,4 +393,13 @@ pub fn blocking_splice(
         with_input(cx, source, |stream, host| stream.wait(host))?;
     }
     splice(cx, this, source, len)
+}
+
+/// What happens when a guest drops an output stream: bytes that it has taken are written before it goes.
+///
+/// # Errors
+/// An interruption.
+pub fn drop_output(cx: &mut Cx<'_>, rep: u32) -> Result<(), Error> {
+    let mut stream = cx.parts().1.take(Handle::<OutputStream>::new(rep))?.0;
+    cx.retry(|cx| unless_lost(stream.flush(cx.host())))
 }

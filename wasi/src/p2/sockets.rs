@@ -4,22 +4,35 @@
 //! does. What the embedder doesn't let the guest do is `access-denied` where it begins: when a socket is made, a name looked up, or, where
 //! only some addresses may be reached, one is to be.
 
-use super::call::{Cx, Error, Fail};
-use super::io::{IoError, Origin, Pollable};
-use super::resources::{Handle, Own};
-use super::values::{Bytes, FromVal, IntoVal, val_of, wit_enum, wrong_type};
+use super::io::{Awaited, IoError, Origin, Pollable};
+use crate::component::resources::entries;
+use crate::component::sockets::{
+    IpAddress, IpAddressFamily, IpSocketAddress, TcpEntry, UdpEntry, check_local, check_remote, of_connecting,
+    optional_address,
+};
+use crate::component::values::{val_of, wit_enum, wrong_type};
+use crate::component::{Bytes, Cx, Error, Fail, FromVal, Handle, IntoVal, Own};
 use crate::host;
+use crate::host::Host;
 use crate::host::input::{InputStream, Source};
 use crate::host::net::lookup::LookupError;
 use crate::host::net::udp::MAX_DATAGRAM;
-use crate::host::net::{Buffer, Connection, Family, Lookup, UdpSocket};
+use crate::host::net::{Connection, Family, Lookup, UdpSocket};
 use crate::host::output::{OutputStream, Sink};
 use crate::host::poll::{Interest, Readiness};
 use ampoule_component::{Val, ValRef};
 use rustix::io::Errno;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+
+entries! {
+    Network = 6 "network",
+    ResolveAddressStream = 7 "resolve-address-stream",
+    TcpSocket = 8 "tcp-socket",
+    UdpSocketEntry = 9 "udp-socket",
+    IncomingDatagramStream = 10 "incoming-datagram-stream",
+    OutgoingDatagramStream = 11 "outgoing-datagram-stream",
+}
 
 wit_enum!(
     /// `error-code`
@@ -76,157 +89,10 @@ impl From<Errno> for ErrorCode {
 
 type NetResult<T> = Result<T, Fail<ErrorCode>>;
 
-impl From<host::Error> for Fail<ErrorCode> {
-    fn from(error: host::Error) -> Self {
-        match error {
-            host::Error::Os(errno) => Self::Err(errno.into()),
-            host::Error::NotPermitted => Self::Err(ErrorCode::AccessDenied),
-            host::Error::Http(_) => Self::Err(ErrorCode::Unknown),
-            error @ (host::Error::Interrupted | host::Error::MustWait) => Self::End(error.into()),
-        }
-    }
-}
-
 impl From<ErrorCode> for Fail<ErrorCode> {
     fn from(code: ErrorCode) -> Self {
         Self::Err(code)
     }
-}
-
-/// The error of connecting, where the host had to choose an address of its own and found none.
-fn of_connecting(error: host::Error) -> Fail<ErrorCode> {
-    match error {
-        host::Error::Os(Errno::ADDRNOTAVAIL | Errno::AGAIN) => ErrorCode::AddressInUse.into(),
-        error => error.into(),
-    }
-}
-
-wit_enum!(
-    /// `ip-address-family`
-    IpAddressFamily {
-        Ipv4 = "ipv4",
-        Ipv6 = "ipv6",
-    }
-);
-
-impl From<IpAddressFamily> for Family {
-    fn from(family: IpAddressFamily) -> Self {
-        match family {
-            IpAddressFamily::Ipv4 => Self::Ipv4,
-            IpAddressFamily::Ipv6 => Self::Ipv6,
-        }
-    }
-}
-
-impl From<Family> for IpAddressFamily {
-    fn from(family: Family) -> Self {
-        match family {
-            Family::Ipv4 => Self::Ipv4,
-            Family::Ipv6 => Self::Ipv6,
-        }
-    }
-}
-
-fn address_val(address: IpAddr) -> Val {
-    Val::tuple(match address {
-        IpAddr::V4(address) => address.octets().map(Val::from).to_vec(),
-        IpAddr::V6(address) => address.segments().map(Val::from).to_vec(),
-    })
-}
-
-/// `ip-address`
-#[derive(Clone, Copy, Debug)]
-pub struct IpAddress(pub IpAddr);
-
-impl IntoVal for IpAddress {
-    fn into_val(self, _: &mut Cx<'_>) -> Result<Option<Val>, Error> {
-        let case = if self.0.is_ipv4() { "ipv4" } else { "ipv6" };
-        Ok(Some(Val::variant(case, Some(address_val(self.0)))))
-    }
-}
-
-/// `ip-socket-address`
-#[derive(Clone, Copy, Debug)]
-pub struct IpSocketAddress(pub SocketAddr);
-
-impl IntoVal for IpSocketAddress {
-    fn into_val(self, _: &mut Cx<'_>) -> Result<Option<Val>, Error> {
-        let address = ("address", address_val(self.0.ip()));
-        let port = ("port", Val::from(self.0.port()));
-        Ok(Some(match self.0 {
-            SocketAddr::V4(_) => Val::variant("ipv4", Some(Val::record([port, address]))),
-            SocketAddr::V6(v6) => {
-                let flow_info = ("flow-info", Val::from(v6.flowinfo()));
-                let scope_id = ("scope-id", Val::from(v6.scope_id()));
-                Val::variant("ipv6", Some(Val::record([port, flow_info, address, scope_id])))
-            }
-        }))
-    }
-}
-
-impl IpSocketAddress {
-    fn of(val: &Val) -> Option<Self> {
-        let ValRef::Variant(_, Some(record)) = val.get() else { return None };
-        let ValRef::Record(fields) = record.get() else { return None };
-        let numbers = |val: &Val| match val.get() {
-            ValRef::Tuple(parts) => parts.iter().map(number).collect::<Option<Vec<u32>>>(),
-            _ => None,
-        };
-        // Fits: the parts are of the types that `number` takes.
-        match fields {
-            [port, address] => {
-                let octets: [u32; 4] = numbers(&address.val)?.try_into().ok()?;
-                let ip = Ipv4Addr::from(octets.map(|octet| octet as u8));
-                Some(Self(SocketAddrV4::new(ip, number(&port.val)? as u16).into()))
-            }
-            [port, flow_info, address, scope_id] => {
-                let segments: [u32; 8] = numbers(&address.val)?.try_into().ok()?;
-                let ip = Ipv6Addr::from(segments.map(|segment| segment as u16));
-                let port = number(&port.val)? as u16;
-                Some(Self(SocketAddrV6::new(ip, port, number(&flow_info.val)?, number(&scope_id.val)?).into()))
-            }
-            _ => None,
-        }
-    }
-}
-
-fn number(val: &Val) -> Option<u32> {
-    match val.get() {
-        ValRef::U8(number) => Some(number.into()),
-        ValRef::U16(number) => Some(number.into()),
-        ValRef::U32(number) => Some(number),
-        _ => None,
-    }
-}
-
-impl FromVal for IpSocketAddress {
-    fn from_val(_: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
-        Self::of(val).ok_or_else(|| wrong_type("ip-socket-address"))
-    }
-}
-
-fn optional_address(val: &Val) -> Option<Option<IpSocketAddress>> {
-    match val.get() {
-        ValRef::Option(None) => Some(None),
-        ValRef::Option(Some(address)) => Some(Some(IpSocketAddress::of(address)?)),
-        _ => None,
-    }
-}
-
-/// Whether an address is one for a socket of this family, to be bound to.
-fn check_local(address: &SocketAddr, family: Family) -> Result<(), ErrorCode> {
-    let is_fine = match address.ip() {
-        IpAddr::V4(ip) => !ip.is_multicast() && !ip.is_broadcast(),
-        IpAddr::V6(ip) => !ip.is_multicast() && ip.to_ipv4_mapped().is_none(),
-    };
-    if Family::of(address) == family && is_fine { Ok(()) } else { Err(ErrorCode::InvalidArgument) }
-}
-
-/// Whether an address is one to send to.
-fn check_remote(address: &SocketAddr, family: Family) -> Result<(), ErrorCode> {
-    let is_fine = !address.ip().is_unspecified() && address.port() != 0;
-    let is_mapped = matches!(address.ip(), IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
-    if Family::of(address) == family && is_fine && !is_mapped { Ok(()) } else { Err(ErrorCode::InvalidArgument) }
 }
 
 /// `network`: the host's. What a guest may do there is the embedder's choice, whoever has this.
@@ -252,9 +118,9 @@ pub fn network_error_code(cx: &mut Cx<'_>, error: Handle<IoError>) -> Result<Opt
 #[derive(Debug)]
 pub struct ResolveAddressStream(Lookup);
 
-impl ResolveAddressStream {
-    pub(super) fn readiness(&self) -> Readiness<'_> {
-        self.0.readiness()
+impl Awaited for ResolveAddressStream {
+    fn interest<'a>(&'a self, _: &'a Host) -> Interest<'a> {
+        Interest::Read(self.0.readiness())
     }
 }
 
@@ -283,7 +149,7 @@ pub fn resolve_next_address(cx: &mut Cx<'_>, this: Handle<ResolveAddressStream>)
 /// `resolve-address-stream.subscribe`
 pub fn subscribe_lookup(cx: &mut Cx<'_>, this: Handle<ResolveAddressStream>) -> Result<Own<Pollable>, Error> {
     cx.entry(this)?;
-    Ok(Own::child_of(Pollable::Lookup(this), this.rep()))
+    Ok(Pollable::on(this))
 }
 
 /// Where a socket is on its way.
@@ -312,16 +178,23 @@ pub struct TcpSocket {
 /// How many connections wait to be accepted, unless the guest wishes otherwise. The host has its own bound.
 const BACKLOG: i32 = 128;
 
-impl TcpSocket {
-    /// What is to be waited for.
-    pub(super) fn interest(&self) -> Interest<'_> {
+impl TcpEntry for TcpSocket {
+    fn socket(&self) -> Option<(&Connection, Family)> {
+        (self.state != State::Closed).then_some((&*self.connection, self.family))
+    }
+}
+
+impl Awaited for TcpSocket {
+    fn interest<'a>(&'a self, _: &'a Host) -> Interest<'a> {
         match self.state {
             State::Connecting => Interest::Write(self.connection.write_readiness()),
             State::Listening => Interest::Read(self.connection.read_readiness()),
             _ => Interest::Read(Readiness::Now(1)),
         }
     }
+}
 
+impl TcpSocket {
     /// Goes from one state to another, which a call begins or finishes.
     fn require(&self, states: &[State]) -> Result<(), ErrorCode> {
         if states.contains(&self.state) { Ok(()) } else { Err(ErrorCode::InvalidState) }
@@ -406,7 +279,7 @@ pub fn tcp_finish_connect(cx: &mut Cx<'_>, this: Tcp) -> NetResult<(Own<InputStr
         Err(host::Error::Os(Errno::AGAIN | Errno::INTR)) => return Err(ErrorCode::WouldBlock.into()),
         Err(error) => {
             socket.state = State::Closed;
-            return Err(of_connecting(error));
+            return Err(of_connecting(error).into());
         }
     }
     let (input, output) = socket.streams();
@@ -482,97 +355,10 @@ pub fn set_listen_backlog_size(cx: &mut Cx<'_>, this: Tcp, size: u64) -> NetResu
     Ok(())
 }
 
-/// Runs what asks or sets an option of a socket that isn't closed.
-fn with_tcp<T>(
-    cx: &mut Cx<'_>,
-    this: Tcp,
-    run: impl FnOnce(&Connection, Family) -> Result<T, host::Error>,
-) -> NetResult<T> {
-    let socket = cx.entry(this)?.1;
-    if socket.state == State::Closed {
-        return Err(ErrorCode::InvalidState.into());
-    }
-    Ok(run(&socket.connection, socket.family)?)
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// `tcp-socket.keep-alive-enabled`
-pub fn keep_alive_enabled(cx: &mut Cx<'_>, this: Tcp) -> NetResult<bool> {
-    with_tcp(cx, this, |socket, _| socket.keep_alive())
-}
-
-/// `tcp-socket.set-keep-alive-enabled`
-pub fn set_keep_alive_enabled(cx: &mut Cx<'_>, this: Tcp, enabled: bool) -> NetResult<()> {
-    with_tcp(cx, this, |socket, _| socket.set_keep_alive(enabled))
-}
-
-/// `tcp-socket.keep-alive-idle-time`
-pub fn keep_alive_idle_time(cx: &mut Cx<'_>, this: Tcp) -> NetResult<u64> {
-    with_tcp(cx, this, |socket, _| socket.keep_alive_idle().map(nanoseconds))
-}
-
-/// `tcp-socket.set-keep-alive-idle-time`
-pub fn set_keep_alive_idle_time(cx: &mut Cx<'_>, this: Tcp, time: u64) -> NetResult<()> {
-    with_tcp(cx, this, |socket, _| socket.set_keep_alive_idle(Duration::from_nanos(time)))
-}
-
-/// `tcp-socket.keep-alive-interval`
-pub fn keep_alive_interval(cx: &mut Cx<'_>, this: Tcp) -> NetResult<u64> {
-    with_tcp(cx, this, |socket, _| socket.keep_alive_interval().map(nanoseconds))
-}
-
-/// `tcp-socket.set-keep-alive-interval`
-pub fn set_keep_alive_interval(cx: &mut Cx<'_>, this: Tcp, time: u64) -> NetResult<()> {
-    with_tcp(cx, this, |socket, _| socket.set_keep_alive_interval(Duration::from_nanos(time)))
-}
-
-/// `tcp-socket.keep-alive-count`
-pub fn keep_alive_count(cx: &mut Cx<'_>, this: Tcp) -> NetResult<u32> {
-    with_tcp(cx, this, |socket, _| socket.keep_alive_count())
-}
-
-/// `tcp-socket.set-keep-alive-count`
-pub fn set_keep_alive_count(cx: &mut Cx<'_>, this: Tcp, count: u32) -> NetResult<()> {
-    with_tcp(cx, this, |socket, _| socket.set_keep_alive_count(count))
-}
-
-/// `tcp-socket.hop-limit`
-pub fn tcp_hop_limit(cx: &mut Cx<'_>, this: Tcp) -> NetResult<u8> {
-    with_tcp(cx, this, |socket, family| socket.hop_limit(family))
-}
-
-/// `tcp-socket.set-hop-limit`
-pub fn set_tcp_hop_limit(cx: &mut Cx<'_>, this: Tcp, hops: u8) -> NetResult<()> {
-    with_tcp(cx, this, |socket, family| socket.set_hop_limit(family, hops))
-}
-
-/// `tcp-socket.receive-buffer-size`
-pub fn tcp_receive_buffer_size(cx: &mut Cx<'_>, this: Tcp) -> NetResult<u64> {
-    with_tcp(cx, this, |socket, _| socket.buffer_size(Buffer::Receive))
-}
-
-/// `tcp-socket.set-receive-buffer-size`
-pub fn set_tcp_receive_buffer_size(cx: &mut Cx<'_>, this: Tcp, size: u64) -> NetResult<()> {
-    with_tcp(cx, this, |socket, _| socket.set_buffer_size(Buffer::Receive, size))
-}
-
-/// `tcp-socket.send-buffer-size`
-pub fn tcp_send_buffer_size(cx: &mut Cx<'_>, this: Tcp) -> NetResult<u64> {
-    with_tcp(cx, this, |socket, _| socket.buffer_size(Buffer::Send))
-}
-
-/// `tcp-socket.set-send-buffer-size`
-pub fn set_tcp_send_buffer_size(cx: &mut Cx<'_>, this: Tcp, size: u64) -> NetResult<()> {
-    with_tcp(cx, this, |socket, _| socket.set_buffer_size(Buffer::Send, size))
-}
-
 /// `tcp-socket.subscribe`
 pub fn subscribe_tcp(cx: &mut Cx<'_>, this: Tcp) -> Result<Own<Pollable>, Error> {
     cx.entry(this)?;
-    Ok(Own::child_of(Pollable::Tcp(this), this.rep()))
+    Ok(Pollable::on(this))
 }
 
 wit_enum!(
@@ -606,11 +392,19 @@ pub struct UdpSocketEntry {
     remote: Option<SocketAddr>,
 }
 
-impl UdpSocketEntry {
-    pub(super) fn readiness(&self) -> Readiness<'_> {
-        self.socket.readiness()
+impl UdpEntry for UdpSocketEntry {
+    fn socket(&self) -> (&UdpSocket, Family) {
+        (&self.socket, self.family)
     }
+}
 
+impl Awaited for UdpSocketEntry {
+    fn interest<'a>(&'a self, _: &'a Host) -> Interest<'a> {
+        Interest::Write(self.socket.readiness())
+    }
+}
+
+impl UdpSocketEntry {
     fn check_bound(&self) -> Result<SocketAddr, ErrorCode> {
         self.bound.filter(|_| self.state == State::Bound).ok_or(ErrorCode::InvalidState)
     }
@@ -672,15 +466,15 @@ pub struct OutgoingDatagramStream {
     permitted: usize,
 }
 
-impl IncomingDatagramStream {
-    pub(super) fn readiness(&self) -> Readiness<'_> {
-        self.socket.readiness()
+impl Awaited for IncomingDatagramStream {
+    fn interest<'a>(&'a self, _: &'a Host) -> Interest<'a> {
+        Interest::Read(self.socket.readiness())
     }
 }
 
-impl OutgoingDatagramStream {
-    pub(super) fn readiness(&self) -> Readiness<'_> {
-        self.socket.readiness()
+impl Awaited for OutgoingDatagramStream {
+    fn interest<'a>(&'a self, _: &'a Host) -> Interest<'a> {
+        Interest::Write(self.socket.readiness())
     }
 }
 
@@ -730,49 +524,10 @@ pub fn udp_address_family(cx: &mut Cx<'_>, this: Udp) -> Result<IpAddressFamily,
     Ok(cx.entry(this)?.1.family.into())
 }
 
-fn with_udp<T>(
-    cx: &mut Cx<'_>,
-    this: Udp,
-    run: impl FnOnce(&UdpSocket, Family) -> Result<T, host::Error>,
-) -> NetResult<T> {
-    let entry = cx.entry(this)?.1;
-    Ok(run(&entry.socket, entry.family)?)
-}
-
-/// `udp-socket.unicast-hop-limit`
-pub fn unicast_hop_limit(cx: &mut Cx<'_>, this: Udp) -> NetResult<u8> {
-    with_udp(cx, this, |socket, family| socket.hop_limit(family))
-}
-
-/// `udp-socket.set-unicast-hop-limit`
-pub fn set_unicast_hop_limit(cx: &mut Cx<'_>, this: Udp, hops: u8) -> NetResult<()> {
-    with_udp(cx, this, |socket, family| socket.set_hop_limit(family, hops))
-}
-
-/// `udp-socket.receive-buffer-size`
-pub fn udp_receive_buffer_size(cx: &mut Cx<'_>, this: Udp) -> NetResult<u64> {
-    with_udp(cx, this, |socket, _| socket.buffer_size(Buffer::Receive))
-}
-
-/// `udp-socket.set-receive-buffer-size`
-pub fn set_udp_receive_buffer_size(cx: &mut Cx<'_>, this: Udp, size: u64) -> NetResult<()> {
-    with_udp(cx, this, |socket, _| socket.set_buffer_size(Buffer::Receive, size))
-}
-
-/// `udp-socket.send-buffer-size`
-pub fn udp_send_buffer_size(cx: &mut Cx<'_>, this: Udp) -> NetResult<u64> {
-    with_udp(cx, this, |socket, _| socket.buffer_size(Buffer::Send))
-}
-
-/// `udp-socket.set-send-buffer-size`
-pub fn set_udp_send_buffer_size(cx: &mut Cx<'_>, this: Udp, size: u64) -> NetResult<()> {
-    with_udp(cx, this, |socket, _| socket.set_buffer_size(Buffer::Send, size))
-}
-
 /// `udp-socket.subscribe`
 pub fn subscribe_udp(cx: &mut Cx<'_>, this: Udp) -> Result<Own<Pollable>, Error> {
     cx.entry(this)?;
-    Ok(Own::child_of(Pollable::Udp(this), this.rep()))
+    Ok(Pollable::on(this))
 }
 
 /// `incoming-datagram`
@@ -815,12 +570,12 @@ pub fn receive(
 /// `incoming-datagram-stream.subscribe`
 pub fn subscribe_incoming(cx: &mut Cx<'_>, this: Handle<IncomingDatagramStream>) -> Result<Own<Pollable>, Error> {
     cx.entry(this)?;
-    Ok(Own::child_of(Pollable::Incoming(this), this.rep()))
+    Ok(Pollable::on(this))
 }
 
 /// `outgoing-datagram-stream.check-send`
 pub fn check_send(cx: &mut Cx<'_>, this: Handle<OutgoingDatagramStream>) -> NetResult<u64> {
-    let is_ready = super::io::is_ready(cx, Pollable::Outgoing(this))?;
+    let is_ready = super::io::is_ready(cx, Pollable::of(this))?;
     let stream = cx.entry(this)?.1;
     stream.permitted = if is_ready { MAX_DATAGRAMS } else { 0 };
     Ok(stream.permitted as u64)
@@ -897,5 +652,5 @@ fn send_one(stream: &OutgoingDatagramStream, data: &[u8], to: Option<SocketAddr>
 /// `outgoing-datagram-stream.subscribe`
 pub fn subscribe_outgoing(cx: &mut Cx<'_>, this: Handle<OutgoingDatagramStream>) -> Result<Own<Pollable>, Error> {
     cx.entry(this)?;
-    Ok(Own::child_of(Pollable::Outgoing(this), this.rep()))
+    Ok(Pollable::on(this))
 }

@@ -9,6 +9,8 @@ mod http;
 mod in_task;
 mod io;
 mod network;
+#[path = "../support/pass_through.rs"]
+mod pass_through;
 mod sockets;
 mod support;
 

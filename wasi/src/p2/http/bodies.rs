@@ -2,18 +2,25 @@
 
 use super::fields::FieldsEntry;
 use super::values::Plain;
+use crate::component::call::Answer;
+use crate::component::resources::entries;
+use crate::component::{Cx, Error, Fail, Handle, IntoVal, Own, Taken};
+use crate::host::Host;
 use crate::host::http::ErrorCode;
 use crate::host::http::budget::Charge;
 use crate::host::http::incoming::IncomingBody;
 use crate::host::http::outgoing::OutgoingBody;
 use crate::host::input::{InputStream, Source};
 use crate::host::output::{OutputStream, Sink};
-use crate::host::poll::Readiness;
-use crate::p2::call::{Answer, Cx, Error, Fail};
-use crate::p2::io::Pollable;
-use crate::p2::resources::{Handle, Own, Taken};
-use crate::p2::values::IntoVal;
+use crate::host::poll::{Interest, Readiness};
+use crate::p2::io::{self, Pollable};
 use ampoule_component::Val;
+
+entries! {
+    IncomingBodyEntry = 20 "incoming-body",
+    FutureTrailers = 21 "future-trailers",
+    OutgoingBodyEntry = 23 "outgoing-body",
+}
 
 /// A body to read.
 #[derive(Debug)]
@@ -51,17 +58,20 @@ pub struct FutureTrailers {
     was_taken: bool,
 }
 
-impl FutureTrailers {
-    /// When they are there.
-    pub fn readiness(&self) -> Readiness<'_> {
-        if self.was_taken { Readiness::Now(1) } else { Readiness::Ask(&self.body) }
+impl io::Awaited for FutureTrailers {
+    fn interest<'a>(&'a self, _: &'a Host) -> Interest<'a> {
+        Interest::Read(if self.was_taken { Readiness::Now(1) } else { Readiness::Ask(&self.body) })
+    }
+
+    fn is_signalled(&self) -> bool {
+        true
     }
 }
 
 /// `future-trailers.subscribe`
 pub fn subscribe_trailers(cx: &mut Cx<'_>, this: Handle<FutureTrailers>) -> Result<Own<Pollable>, Error> {
     cx.entry(this)?;
-    Ok(Own::child_of(Pollable::Trailers(this), this.rep()))
+    Ok(Pollable::on(this))
 }
 
 /// What was awaited and can be taken once: `option<result<result<T, error-code>>>`.

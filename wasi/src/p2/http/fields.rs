@@ -1,11 +1,14 @@
 //! `fields`.
 
 use super::values::HeaderError;
+use crate::component::resources::entries;
+use crate::component::{Bytes, Cx, Error, Fail, Handle, Own};
 use crate::host::http::fields::{Fields, FieldsError};
-use crate::p2::call::{Cx, Error, Fail};
-use crate::p2::resources::{Handle, Own};
-use crate::p2::values::Bytes;
 use std::sync::Arc;
+
+entries! {
+    FieldsEntry = 14 "fields",
+}
 
 /// Names and values, and whether the guest may change them. Those of a message are the message's.
 #[derive(Debug)]

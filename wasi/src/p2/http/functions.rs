@@ -1,14 +1,23 @@
-//! The functions of `wasi:http` 0.2, as one table.
+//! The functions and resources of `wasi:http` 0.2, as tables.
 
 use super::{bodies, fields, outgoing, serving, values};
-use crate::p2::call::{Function, Typed};
+use crate::component::call::row;
+use crate::component::{Function, Resource};
 
-/// A row: the code is a Rust function whose types say those of the WIT text.
-macro_rules! row {
-    ($interface:literal, $name:literal, $code:path) => {
-        Function { interface: $interface, name: $name, call: |cx, args| Typed::run(&$code, cx, args) }
-    };
-}
+/// Every resource type of `wasi:http`.
+pub static RESOURCES: &[Resource] = &[
+    Resource::of::<fields::FieldsEntry>("wasi:http/types"),
+    Resource::of::<serving::IncomingRequest>("wasi:http/types"),
+    Resource::of::<outgoing::OutgoingRequest>("wasi:http/types"),
+    Resource::of::<outgoing::RequestOptions>("wasi:http/types"),
+    Resource::of::<serving::ResponseOutparam>("wasi:http/types"),
+    Resource::of::<outgoing::IncomingResponse>("wasi:http/types"),
+    Resource::of::<bodies::IncomingBodyEntry>("wasi:http/types"),
+    Resource::of::<bodies::FutureTrailers>("wasi:http/types"),
+    Resource::of::<serving::OutgoingResponse>("wasi:http/types"),
+    Resource::of::<bodies::OutgoingBodyEntry>("wasi:http/types"),
+    Resource::of::<outgoing::FutureIncomingResponse>("wasi:http/types"),
+];
 
 /// Every function of 0.2.12 that isn't unstable, in the order of the WIT texts.
 #[rustfmt::skip] // One function, one line.

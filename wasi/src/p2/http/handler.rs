@@ -6,6 +6,8 @@
 
 use super::serving::{IncomingRequest, ResponseOutparam};
 use crate::WasiCtx;
+use crate::component::resources::Resources;
+use crate::component::{Entry, Own};
 use crate::host::ctx::MISSING_CONTEXT as NO_WASI;
 use crate::host::http::budget::BODY_BYTES;
 use crate::host::http::ctx::MISSING_CONTEXT as NO_HTTP;
@@ -15,7 +17,6 @@ use crate::host::http::incoming::{BoxFrames, IncomingBody};
 use crate::host::http::message::Scheme;
 use crate::host::http::outgoing::Frames;
 use crate::host::http::{ErrorCode, HttpCtx};
-use crate::p2::resources::{Entry, Own, Resources};
 use ampoule::store::task::{Task, Work};
 use ampoule::sync::Mutex;
 use ampoule::{Error, Store};

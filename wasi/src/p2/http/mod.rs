@@ -14,5 +14,5 @@ pub mod outgoing;
 pub mod serving;
 pub mod values;
 
-pub use functions::FUNCTIONS;
+pub use functions::{FUNCTIONS, RESOURCES};
 pub use handler::Handler;

@@ -1,8 +1,11 @@
 //! `outgoing-request`, `request-options`, `future-incoming-response`, `incoming-response`, and the `outgoing-handler`.
 
-use super::bodies::{Awaited, IncomingBodyEntry, OutgoingBodyEntry};
+use super::bodies::{self, IncomingBodyEntry, OutgoingBodyEntry};
 use super::fields::FieldsEntry;
 use super::values::{GivenMethod, GivenScheme, HttpMethod, Plain};
+use crate::component::resources::entries;
+use crate::component::{Cx, Error, Fail, Handle, Own, Taken};
+use crate::host::Host;
 use crate::host::http::ErrorCode;
 use crate::host::http::budget::BODY_BYTES;
 use crate::host::http::client::{self, Outgoing, PendingResponse, Received, Timeouts};
@@ -11,13 +14,18 @@ use crate::host::http::fields::Fields;
 use crate::host::http::incoming::IncomingBody;
 use crate::host::http::message::{Scheme, is_authority, is_path};
 use crate::host::http::outgoing::{Frames, OutgoingBody};
-use crate::host::poll::Readiness;
-use crate::p2::call::{Cx, Error, Fail};
-use crate::p2::io::Pollable;
-use crate::p2::resources::{Handle, Own, Taken};
+use crate::host::poll::{Interest, Readiness};
+use crate::p2::io::{Awaited, Pollable};
 use hyper::Method;
 use std::sync::Arc;
 use std::time::Duration;
+
+entries! {
+    OutgoingRequest = 16 "outgoing-request",
+    RequestOptions = 17 "request-options",
+    IncomingResponse = 19 "incoming-response",
+    FutureIncomingResponse = 24 "future-incoming-response",
+}
 
 /// A request that the guest makes.
 #[derive(Debug)]
@@ -188,10 +196,13 @@ pub struct FutureIncomingResponse {
     response: Option<PendingResponse>,
 }
 
-impl FutureIncomingResponse {
-    /// When it is there.
-    pub fn readiness(&self) -> Readiness<'_> {
-        self.response.as_ref().map_or(Readiness::Now(1), |response| Readiness::Ask(response))
+impl Awaited for FutureIncomingResponse {
+    fn interest<'a>(&'a self, _: &'a Host) -> Interest<'a> {
+        Interest::Read(self.response.as_ref().map_or(Readiness::Now(1), |response| Readiness::Ask(response)))
+    }
+
+    fn is_signalled(&self) -> bool {
+        true
     }
 }
 
@@ -238,15 +249,18 @@ pub(super) fn no_body(
 /// `future-incoming-response.subscribe`
 pub fn subscribe(cx: &mut Cx<'_>, this: Handle<FutureIncomingResponse>) -> Result<Own<Pollable>, Error> {
     cx.entry(this)?;
-    Ok(Own::child_of(Pollable::Response(this), this.rep()))
+    Ok(Pollable::on(this))
 }
 
 /// `future-incoming-response.get`
-pub fn get(cx: &mut Cx<'_>, this: Handle<FutureIncomingResponse>) -> Result<Awaited<Own<IncomingResponse>>, Error> {
+pub fn get(
+    cx: &mut Cx<'_>,
+    this: Handle<FutureIncomingResponse>,
+) -> Result<bodies::Awaited<Own<IncomingResponse>>, Error> {
     let budget = cx.http()?.budget;
     let (host, entry) = cx.entry(this)?;
-    let Some(response) = &mut entry.response else { return Ok(Awaited::Gone) };
-    let Some(answer) = response.take() else { return Ok(Awaited::NotYet) };
+    let Some(response) = &mut entry.response else { return Ok(bodies::Awaited::Gone) };
+    let Some(answer) = response.take() else { return Ok(bodies::Awaited::NotYet) };
     entry.response = None;
     let received = answer.and_then(|Received { head, frames, charge }| {
         let headers = Fields::received(head.headers(), &budget);
@@ -256,7 +270,7 @@ pub fn get(cx: &mut Cx<'_>, this: Handle<FutureIncomingResponse>) -> Result<Awai
             body: Some(IncomingBody::new(Message::Response, frames, host.signal.clone(), charge)),
         })
     });
-    Ok(Awaited::Here(received.map(Own::new)))
+    Ok(bodies::Awaited::Here(received.map(Own::new)))
 }
 
 /// A response to a request of the guest's.

@@ -4,18 +4,24 @@ use super::bodies::{IncomingBodyEntry, OutgoingBodyEntry};
 use super::fields::FieldsEntry;
 use super::outgoing::{body_for, no_body};
 use super::values::{HttpMethod, Plain};
+use crate::component::resources::entries;
+use crate::component::values::Answered;
+use crate::component::{Cx, Error, Fail, Handle, Own, Taken};
 use crate::host::http::ErrorCode;
 use crate::host::http::error::Message;
 use crate::host::http::fields::Fields;
 use crate::host::http::incoming::IncomingBody;
 use crate::host::http::message::Scheme;
 use crate::host::http::outgoing::Frames;
-use crate::p2::call::{Cx, Error, Fail};
-use crate::p2::resources::{Handle, Own, Taken};
-use crate::p2::values::Answered;
 use hyper::{Method, Response, StatusCode};
 use std::fmt;
 use std::sync::Arc;
+
+entries! {
+    IncomingRequest = 15 "incoming-request",
+    ResponseOutparam = 18 "response-outparam",
+    OutgoingResponse = 22 "outgoing-response",
+}
 
 /// A request that has come.
 #[derive(Debug)]

@@ -1,25 +1,13 @@
 //! Methods, schemes and errors as values.
 
+use crate::component::values::wrong_type;
+use crate::component::{Cx, Error, Fail, FromVal, Handle, IntoVal};
 use crate::host;
+use crate::host::http::ErrorCode;
 use crate::host::http::message::{Scheme, parse_method};
-use crate::host::http::{ErrorCode, HttpCtx, ctx::MISSING_CONTEXT};
-use crate::p2::call::{Cx, Error, Fail};
 use crate::p2::io::IoError;
-use crate::p2::resources::Handle;
-use crate::p2::values::{FromVal, IntoVal, wrong_type};
 use ampoule_component::{Val, ValRef};
 use hyper::Method;
-
-impl Cx<'_> {
-    /// What the store gives its guest of HTTP.
-    ///
-    /// # Errors
-    /// Nothing was given.
-    pub fn http(&mut self) -> Result<HttpCtx, Error> {
-        let ctx = self.store().slots_mut().get_mut::<HttpCtx>();
-        ctx.cloned().ok_or_else(|| Error::message(MISSING_CONTEXT))
-    }
-}
 
 /// `header-error`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

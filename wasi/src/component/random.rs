@@ -1,6 +1,7 @@
 //! `wasi:random`. What may be insecure is as good as what must not.
 
-use super::call::{Cx, Error};
+use super::cx::Cx;
+use super::error::Error;
 use super::values::Bytes;
 use crate::host::random::CHUNK;
 
@@ -27,6 +28,11 @@ pub fn get_bytes(cx: &mut Cx<'_>, len: u64) -> Result<Bytes, Error> {
     Ok(Bytes(bytes))
 }
 
+/// `random.get-random-bytes`, `insecure.get-insecure-random-bytes`, where fewer may be given than are asked for.
+pub fn get_some_bytes(cx: &mut Cx<'_>, max_len: u64) -> Result<Bytes, Error> {
+    get_bytes(cx, max_len.min(MAX_BYTES))
+}
+
 /// `random.get-random-u64`, `insecure.get-insecure-random-u64`
 pub fn get_u64(cx: &mut Cx<'_>) -> Result<u64, Error> {
     let mut bytes = [0; 8];
@@ -34,7 +40,7 @@ pub fn get_u64(cx: &mut Cx<'_>) -> Result<u64, Error> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-/// `insecure-seed.insecure-seed`
+/// `insecure-seed.insecure-seed`, `get-insecure-seed`
 pub fn get_seed(cx: &mut Cx<'_>) -> Result<(u64, u64), Error> {
     Ok((get_u64(cx)?, get_u64(cx)?))
 }

@@ -2,8 +2,9 @@
 //!
 //! An import may have another type than the function that stands for it: whatever doesn't fit is an error that ends the guest.
 
-use super::call::{Cx, Error};
-use super::resources::{Entry, Handle, Taken};
+use super::cx::Cx;
+use super::error::Error;
+use super::resources::{Entry, Handle, Own, Taken};
 use ampoule_component::{ResourceHost, Val, ValRef};
 
 /// What a value can become.
@@ -24,8 +25,9 @@ pub trait IntoVal {
     fn into_val(self, cx: &mut Cx<'_>) -> Result<Option<Val>, Error>;
 }
 
+/// The import has another type than the function.
 #[cold]
-pub(super) fn wrong_type(expected: &str) -> Error {
+pub fn wrong_type(expected: &str) -> Error {
     Error::message(format!("the import has another type than the function: expected {expected}"))
 }
 
@@ -112,37 +114,45 @@ impl<T: Entry> FromVal for Taken<T> {
     }
 }
 
+/// A new handle for a guest.
+impl<T: Entry> IntoVal for Own<T> {
+    fn into_val(self, cx: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+        let rep = cx.parts().1.insert(self)?;
+        let handle = ResourceHost { rep, ty: T::TYPE, owned: true };
+        Ok(Some(Val::from(handle.into_any(cx.store())?)))
+    }
+}
+
 /// A list of anything but bytes, which are [`Bytes`].
 impl<T: FromVal> FromVal for Vec<T> {
     fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
-        let ValRef::List(elements) = val.get() else { return Err(wrong_type("list")) };
-        elements.iter().map(|element| T::from_val(cx, &mut element.clone())).collect()
+        let mut elements = val.take_list().ok_or_else(|| wrong_type("list"))?;
+        elements.iter_mut().map(|element| T::from_val(cx, element)).collect()
     }
 }
 
 impl<T: FromVal> FromVal for Option<T> {
     fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
-        match val.get() {
-            ValRef::Option(None) => Ok(None),
-            ValRef::Option(Some(value)) => T::from_val(cx, &mut value.clone()).map(Some),
-            _ => Err(wrong_type("option")),
-        }
+        let value = val.take_option().ok_or_else(|| wrong_type("option"))?;
+        value.map(|mut value| T::from_val(cx, &mut value)).transpose()
     }
 }
 
 impl<A: FromVal, B: FromVal> FromVal for (A, B) {
     fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
-        let ValRef::Tuple([a, b]) = val.get() else { return Err(wrong_type("tuple")) };
-        Ok((A::from_val(cx, &mut a.clone())?, B::from_val(cx, &mut b.clone())?))
+        match val.take_tuple().as_deref_mut() {
+            Some([a, b]) => Ok((A::from_val(cx, a)?, B::from_val(cx, b)?)),
+            _ => Err(wrong_type("tuple")),
+        }
     }
 }
 
 /// A result whose cases both have values.
 impl<T: FromVal, E: FromVal> FromVal for Result<Answered<T>, Answered<E>> {
     fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
-        match val.get() {
-            ValRef::Ok(Some(value)) => Ok(Ok(Answered(T::from_val(cx, &mut value.clone())?))),
-            ValRef::Err(Some(value)) => Ok(Err(Answered(E::from_val(cx, &mut value.clone())?))),
+        match val.take_result() {
+            Some(Ok(Some(mut value))) => Ok(Ok(Answered(T::from_val(cx, &mut value)?))),
+            Some(Err(Some(mut value))) => Ok(Err(Answered(E::from_val(cx, &mut value)?))),
             _ => Err(wrong_type("result")),
         }
     }
@@ -159,7 +169,10 @@ impl IntoVal for () {
 }
 
 /// The value of what isn't `()`.
-pub(super) fn val_of(value: impl IntoVal, cx: &mut Cx<'_>) -> Result<Val, Error> {
+///
+/// # Errors
+/// As [`IntoVal::into_val`].
+pub fn val_of(value: impl IntoVal, cx: &mut Cx<'_>) -> Result<Val, Error> {
     Ok(value.into_val(cx)?.unwrap_or_default())
 }
 
@@ -219,26 +232,60 @@ macro_rules! wit_enum {
             }
         }
 
-        impl $crate::p2::values::IntoVal for $name {
-            fn into_val(self, _: &mut $crate::p2::call::Cx<'_>) -> Result<Option<ampoule_component::Val>, $crate::p2::call::Error> {
+        impl $crate::component::values::IntoVal for $name {
+            fn into_val(self, _: &mut $crate::component::Cx<'_>) -> Result<Option<ampoule_component::Val>, $crate::component::Error> {
                 Ok(Some(ampoule_component::Val::enumeration(self.name())))
             }
         }
 
-        impl $crate::p2::values::FromVal for $name {
+        impl $crate::component::values::FromVal for $name {
             fn from_val(
-                _: &mut $crate::p2::call::Cx<'_>,
+                _: &mut $crate::component::Cx<'_>,
                 val: &mut ampoule_component::Val,
-            ) -> Result<Self, $crate::p2::call::Error> {
+            ) -> Result<Self, $crate::component::Error> {
                 let ampoule_component::ValRef::Enum(name) = val.get() else {
-                    return Err($crate::p2::values::wrong_type(stringify!($name)));
+                    return Err($crate::component::values::wrong_type(stringify!($name)));
                 };
                 [$(Self::$case),*]
                     .into_iter()
                     .find(|case| case.name().as_bytes() == name)
-                    .ok_or_else(|| $crate::p2::values::wrong_type(stringify!($name)))
+                    .ok_or_else(|| $crate::component::values::wrong_type(stringify!($name)))
             }
         }
     };
 }
 pub(crate) use wit_enum;
+
+/// Declares `flags` of the WIT text: each with its name there.
+macro_rules! wit_flags {
+    ($(#[$doc:meta])* $name:ident { $($flag:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[allow(missing_docs)] // The WIT text documents each.
+        pub struct $name {
+            $(pub $flag: bool,)*
+        }
+
+        impl $crate::component::FromVal for $name {
+            fn from_val(_: &mut $crate::component::Cx<'_>, val: &mut ampoule_component::Val) -> Result<Self, $crate::component::Error> {
+                let ampoule_component::ValRef::Flags(names) = val.get() else { return Err($crate::component::values::wrong_type(stringify!($name))) };
+                let mut flags = Self::default();
+                for name in names {
+                    match name.as_slice() {
+                        $(name if name == $text.as_bytes() => flags.$flag = true,)*
+                        _ => return Err($crate::component::values::wrong_type(stringify!($name))),
+                    }
+                }
+                Ok(flags)
+            }
+        }
+
+        impl $crate::component::IntoVal for $name {
+            fn into_val(self, _: &mut $crate::component::Cx<'_>) -> Result<Option<ampoule_component::Val>, $crate::component::Error> {
+                let names = [$((self.$flag, $text)),*].into_iter().filter(|(is_set, _)| *is_set);
+                Ok(Some(ampoule_component::Val::flags(names.map(|(_, name)| name))))
+            }
+        }
+    };
+}
+pub(crate) use wit_flags;
