@@ -57,7 +57,7 @@ mod vector;
 
 pub use component::{Component, ExportIndex};
 pub use concurrency::accessor::Accessor;
-pub use concurrency::run::run_tasks;
+pub use concurrency::run::{finish_tasks, run_tasks};
 pub use end::EndAny;
 pub use func::Func;
 pub use handle::{HostDtor, ResourceAny, ResourceHost};

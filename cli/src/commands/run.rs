@@ -111,6 +111,7 @@ impl Args {
         let mut linker = ampoule_component::Linker::new(store.engine());
         ampoule_wasi::p2::add_to_linker(&mut linker)?;
         ampoule_wasi::p2::add_http_to_linker(&mut linker)?;
+        ampoule_wasi::p3::add_to_linker(&mut linker)?;
         let mut http = HttpConfig::new();
         http.allow_outgoing(self.http);
         store.slots_mut().insert(http.build());
@@ -118,13 +119,15 @@ impl Args {
             let instance = linker.instantiate(store, component)?;
             return invoke_of_component(store, component, &instance, call, &self.args()?);
         }
-        // Of any version of 0.2.
-        let run = component.get_export_index(None, RUN).and_then(|run| component.get_export_index(Some(&run), "run"));
-        let run = run.with_context(|| format!("the component exports no `{RUN}`"))?;
+        let run = RUN.iter().find_map(|name| component.get_export_index(None, name));
+        let run = run.and_then(|run| component.get_export_index(Some(&run), "run"));
+        let run = run.with_context(|| format!("the component exports no `{}`", RUN.join("` or `")))?;
         let instance = linker.instantiate(store, component)?;
-        let run = instance.get_func_at(store, &run)?.with_context(|| format!("`run` of `{RUN}` is no function"))?;
+        let run = instance.get_func_at(store, &run)?.context("`run` is no function")?;
         let mut results = [ampoule_component::Val::default()];
         run.call(store, &[], &mut results)?;
+        // What the guest has begun and not waited for.
+        ampoule_component::finish_tasks(store)?;
         let succeeded = matches!(results[0].get(), ValRef::Ok(_));
         Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -168,8 +171,8 @@ impl Args {
     }
 }
 
-/// What a command exports.
-const RUN: &str = "wasi:cli/run@0.2.0";
+/// What a command exports: of any version of 0.2, or of 0.3.
+const RUN: [&str; 2] = ["wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0"];
 
 pub(super) fn variable(text: &str) -> Result<(String, String)> {
     if let Some((name, value)) = text.split_once('=') {

@@ -221,6 +221,35 @@ pub fn run_tasks(store: &mut Store) -> Result<Poll<()>, Error> {
     Ok(if is_over { Poll::Ready(()) } else { Poll::Pending })
 }
 
+/// Lets the tasks of a store's components go on until none are left, and waits for the host where they do: calls that have returned may have
+/// left some behind.
+///
+/// # Errors
+/// What has stopped a guest, also that none of its tasks can go on any more: no component of this store can be called then.
+pub fn finish_tasks(store: &mut Store) -> Result<(), Error> {
+    if ComponentState::of(store).concurrency.current != NONE || store.on_sibling() {
+        return Err(Error::message("tasks are run from outside of components"));
+    }
+    if ComponentState::of(store).concurrency.tasks.is_empty() {
+        return Ok(());
+    }
+    let in_loop = store.begin_loop()?;
+    let ran = loop {
+        if ComponentState::of(store).concurrency.tasks.is_empty() {
+            break Ok(());
+        }
+        if let Err(error) = next_to_run(store).and_then(|thread| resume(store, thread)) {
+            break Err(error);
+        }
+    };
+    store.end_loop(in_loop);
+    if ran.is_err() {
+        ComponentState::of(store).poisoned = true;
+        abandon(store);
+    }
+    ran
+}
+
 /// As [`resume`], of one thread.
 fn resume_one(store: &mut Store, thread: u32) -> Result<(), Error> {
     let state = ComponentState::of(store);

@@ -5,11 +5,13 @@ use super::buffers::IoVecs;
 use super::ctx::Host;
 use super::error::Error;
 use super::file::OpenFile;
+use super::http::ErrorCode;
 use super::http::incoming::IncomingBody;
 use super::net::Connection;
 use super::poll::{Interest, Poll, Readiness};
 use super::stat::FileType;
 use super::wait::Waiter;
+use hyper::body::Bytes;
 use rustix::io::Errno;
 use std::sync::Arc;
 
@@ -73,12 +75,7 @@ impl InputStream {
         if let Source::Http(body) = &self.source {
             // Fits: it is no more than the bound.
             let read = body.read(len.min(MAX_STREAM_READ as u64) as usize);
-            self.closed = !matches!(read, Ok(Some(_)));
-            return match read {
-                Ok(Some(bytes)) => Ok(bytes.into()),
-                Ok(None) => Err(StreamError::Closed),
-                Err(code) => Err(StreamError::Failed(Error::Http(code))),
-            };
+            return Ok(self.of_body(read)?.into());
         }
         let most = match &self.source {
             Source::File(file) if file.filetype == FileType::RegularFile => MAX_READ,
@@ -86,20 +83,50 @@ impl InputStream {
         };
         // Fits: it is no more than `most`.
         let mut bytes = vec![0; len.min(most as u64) as usize];
-        match self.read_into(host, &mut IoVecs::over(&mut bytes)) {
+        let count = self.try_read_into(host, &mut bytes)?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
+    /// As [`InputStream::try_read`], into these bytes: says how many there were.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_read_into(&mut self, host: &mut Host, bytes: &mut [u8]) -> Result<usize, StreamError> {
+        if self.closed {
+            return Err(StreamError::Closed);
+        }
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        if let Source::Http(body) = &self.source {
+            let read = body.read(bytes.len().min(MAX_STREAM_READ));
+            let read = self.of_body(read)?;
+            bytes[..read.len()].copy_from_slice(&read);
+            return Ok(read.len());
+        }
+        let len = bytes.len().min(MAX_READ);
+        match self.read_into(host, &mut IoVecs::over(&mut bytes[..len])) {
             Ok(0) => {
                 self.closed = true;
                 Err(StreamError::Closed)
             }
-            Ok(count) => {
-                bytes.truncate(count);
-                Ok(bytes)
-            }
-            Err(Error::Os(Errno::AGAIN | Errno::INTR)) => Ok(Vec::new()),
+            Ok(count) => Ok(count),
+            Err(Error::Os(Errno::AGAIN | Errno::INTR)) => Ok(0),
             Err(error) => {
                 self.closed = !matches!(error, Error::Interrupted | Error::MustWait);
                 Err(StreamError::Failed(error))
             }
+        }
+    }
+
+    /// What a body has answered.
+    fn of_body(&mut self, read: Result<Option<Bytes>, ErrorCode>) -> Result<Bytes, StreamError> {
+        self.closed = !matches!(read, Ok(Some(_)));
+        match read {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(StreamError::Closed),
+            Err(code) => Err(StreamError::Failed(Error::Http(code))),
         }
     }
 

@@ -149,6 +149,34 @@ impl OutputStream {
         Ok(())
     }
 
+    /// Writes of `bytes`, after all that was taken before, as many as the other side takes at once, and says how many: none where it takes none
+    /// now. Nothing is kept.
+    ///
+    /// # Errors
+    /// [`StreamError`]: the stream is closed from then on. An interruption closes nothing.
+    pub fn try_write(&mut self, host: &mut Host, bytes: &mut [u8]) -> Result<usize, StreamError> {
+        self.drain(host)?;
+        if self.pending(host) > 0 || bytes.is_empty() {
+            return Ok(0);
+        }
+        if let Sink::Http(body) = &self.sink {
+            let room = body.room().map_err(|error| self.body_failed(error))?;
+            let Sink::Http(body) = &self.sink else { unreachable!("looked at above") };
+            let count = bytes.len().min(room);
+            return match body.write(Bytes::copy_from_slice(&bytes[..count])) {
+                Ok(_) => Ok(count),
+                Err(error) => Err(self.body_failed(error)),
+            };
+        }
+        let len = bytes.len().min(MAX_READ);
+        match self.write_to_sink(host, &mut IoVecs::over(&mut bytes[..len]), false) {
+            Ok(0) => Err(self.failed(Errno::IO.into())),
+            Ok(count) => Ok(count),
+            Err(Error::Os(Errno::AGAIN | Errno::INTR)) => Ok(0),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
     /// Writes `bytes` after all that was taken before, however long that takes. `written` counts them; where the call is put off, it
     /// goes on from there.
     ///
@@ -244,7 +272,11 @@ impl OutputStream {
         }
     }
 
-    fn wait_for_sink(&self, host: &mut Host) -> Result<(), StreamError> {
+    /// Waits until the other side takes something, or says that it won't.
+    ///
+    /// # Errors
+    /// An interruption.
+    pub fn wait_for_sink(&self, host: &mut Host) -> Result<(), StreamError> {
         let is_signalled = matches!(self.sink, Sink::Http(_));
         host.with_waiter(|host, waiter| {
             wait_for(Interest::Write(self.sink_readiness(host)), is_signalled, host, waiter)

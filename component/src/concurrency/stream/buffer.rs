@@ -7,6 +7,7 @@ use crate::canon::options::Options;
 use crate::state::ComponentState;
 use crate::types::ValType;
 use crate::val::{Kind, Val};
+use ampoule::store::slots::Slots;
 use ampoule::{Error, Store};
 use std::collections::VecDeque;
 
@@ -95,15 +96,20 @@ impl Lent {
     }
 
     fn bytes<'s>(&self, store: &'s mut Store) -> Option<&'s mut [u8]> {
+        self.bytes_and_slots(store).map(|(bytes, _)| bytes)
+    }
+
+    fn bytes_and_slots<'s>(&self, store: &'s mut Store) -> Option<(&'s mut [u8], &'s mut Slots)> {
         let (at, len) = self.rest(store, 1);
         let (base, memory_len) = self.options().memory(store).ok()?;
+        let slots = store.slots_mut();
         if len == 0 {
-            return Some(&mut []);
+            return Some((&mut [], slots));
         }
         assert!(at + len <= memory_len, "a buffer lies in memory, and memories don't shrink");
         // SAFETY: the memory is the store's, and mapped so far, as was just compared. The store is borrowed as long as this is, so
-        // that nobody else looks at it or moves it.
-        Some(unsafe { std::slice::from_raw_parts_mut(base.add(at), len) })
+        // that nobody else looks at it or moves it; what is in its slots doesn't lead back to the store.
+        Some((unsafe { std::slice::from_raw_parts_mut(base.add(at), len) }, slots))
     }
 
     fn advance(&self, store: &mut Store, count: usize) {
@@ -173,6 +179,17 @@ impl<'a> Destination<'a> {
         match &mut self.0.place {
             Place::Guest(lent) => lent.bytes(self.0.store),
             Place::Between(between) => Some(&mut between.bytes[between.filled..]),
+        }
+    }
+
+    /// As [`Destination::bytes`], and beside it what the store keeps for the host's libraries.
+    pub fn bytes_and_slots(&mut self) -> Option<(&mut [u8], &mut Slots)> {
+        if !self.0.are_bytes() {
+            return None;
+        }
+        match &mut self.0.place {
+            Place::Guest(lent) => lent.bytes_and_slots(self.0.store),
+            Place::Between(between) => Some((&mut between.bytes[between.filled..], self.0.store.slots_mut())),
         }
     }
 
@@ -253,6 +270,20 @@ impl<'a> Source<'a> {
         match &mut self.0.place {
             Place::Guest(lent) => lent.bytes(self.0.store).map(|bytes| &*bytes),
             Place::Between(between) => Some(&between.bytes[between.taken..between.filled]),
+        }
+    }
+
+    /// As [`Source::bytes`], and beside it what the store keeps for the host's libraries. The bytes may be overwritten, whose they are
+    /// doesn't rely on them any more: the operating system wants buffers so.
+    pub fn bytes_and_slots(&mut self) -> Option<(&mut [u8], &mut Slots)> {
+        if !self.0.are_bytes() {
+            return None;
+        }
+        match &mut self.0.place {
+            Place::Guest(lent) => lent.bytes_and_slots(self.0.store),
+            Place::Between(between) => {
+                Some((&mut between.bytes[between.taken..between.filled], self.0.store.slots_mut()))
+            }
         }
     }
 
