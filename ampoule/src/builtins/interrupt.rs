@@ -35,7 +35,7 @@ pub(crate) unsafe extern "C" fn epoch_reached(vmctx: *mut VmContext) -> Pause {
 #[inline(never)]
 pub(super) fn look(store: &mut Store) -> Result<(), Error> {
     if let NextStep::Yield(ticks) = next_step(store)? {
-        store.suspend()?;
+        store.pause()?;
         store.set_epoch_deadline(ticks);
     }
     Ok(())

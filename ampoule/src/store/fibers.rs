@@ -92,6 +92,16 @@ impl Store {
         self.suspend_as_told()
     }
 
+    /// Suspends the running task, which could go on, so that others have their turn: the host is told that it may poll again at once.
+    ///
+    /// # Errors
+    /// As [`Store::suspend`].
+    #[inline(always)]
+    pub(crate) fn pause(&mut self) -> Result<(), Error> {
+        self.wake_listener();
+        self.suspend()
+    }
+
     /// Suspends the running task; `pause` says what for.
     #[inline(always)]
     pub(super) fn suspend_as_told(&mut self) -> Result<(), Error> {
@@ -108,7 +118,7 @@ impl Store {
         store.after_pause(wake)
     }
 
-    /// For builtins, which leave the switch to their trampoline: what comes before it, and the fiber to be left.
+    /// [`Store::pause`] for builtins, which leave the switch to their trampoline: what comes before it, and the fiber to be left.
     ///
     /// # Errors
     /// As [`Store::suspend`].

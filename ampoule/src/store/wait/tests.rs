@@ -179,3 +179,33 @@ fn a_wait_that_is_given_up_ends() {
     drop(waiting);
     assert!(ended.load(Ordering::SeqCst));
 }
+
+#[test]
+fn a_host_that_listens_polls_a_guest_again_that_yields_wherever_that_is() {
+    // In its own code, and in a builtin that takes long.
+    let wait = "(drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))";
+    for body in ["(loop $again (br $again))", wait] {
+        let mut config = Config::new();
+        config.epoch_interruption(true).shared_memory = true;
+        let engine = Engine::new(&config).unwrap();
+        let text = format!(r#"(module (memory 1 1 shared) (func (export "run") {body}))"#);
+        let module = crate::Module::new(&engine, text.as_bytes()).unwrap();
+        let mut store = Store::new(&engine);
+        let run = crate::Instance::new(&mut store, &module, &[]).unwrap().get_typed_func::<(), ()>(&store, "run");
+        let run = run.unwrap();
+        store.epoch_deadline_yield_and_update(1);
+        store.set_epoch_deadline(1);
+        store.reactor().unwrap().descriptor().unwrap();
+        let mut guest = task(&mut store, move |store| run.call(store, ()));
+        for _ in 0..2 {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(Duration::from_millis(10));
+                    engine.increment_epoch();
+                });
+                assert!(poll(&mut guest).is_pending());
+            });
+            assert!(becomes_readable(&mut store), "{body}");
+        }
+    }
+}
