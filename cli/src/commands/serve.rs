@@ -1,8 +1,9 @@
 //! `ampoule serve`: answers HTTP requests by a component.
 //!
 //! [`server`] accepts connections and speaks HTTP, on a thread for each processor; [`guest`] answers one request in a store of its own;
-//! [`log`] writes down what became of it, and counts. A guest that waits keeps no thread.
+//! [`answer`] is what is sent to its client; [`log`] writes down what became of it, and counts. A guest that waits keeps no thread.
 
+mod answer;
 mod guest;
 mod log;
 mod server;
@@ -32,7 +33,7 @@ pub struct Args {
     /// How many requests are answered at once; further ones wait.
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     max_concurrent: u32,
-    /// How long a guest may take for a request, such as 500ms, 2s or 1m.
+    /// How long a guest may take for a request, such as 500ms, 2s or 1m; a client that takes nothing of its response for as long is cut off.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "1m")]
     timeout: Duration,
     /// The most bytes that each memory of a guest may have, such as 256MiB.

@@ -16,7 +16,7 @@ use hyper::{Request, Response};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::Interest;
@@ -88,18 +88,24 @@ impl Guest {
                 self.listener = Some(listener.map_err(io::Error::from)?);
             }
             // What has happened before it was listened to is found by another look.
-            context.waker().wake_by_ref();
+            wake_after_others(context);
             return Ok(());
         };
         while let Poll::Ready(ready) = listener.poll_read_ready(context) {
             if is_readable(listener.get_ref())? {
-                context.waker().wake_by_ref();
+                wake_after_others(context);
                 break;
             }
             ready?.clear_ready();
         }
         Ok(())
     }
+}
+
+/// Has this polled again when all the others were that are ready, and when the thread has looked for what has come meanwhile. One that wakes
+/// itself would go on for as many turns as the executor takes between two such looks.
+fn wake_after_others(context: &mut Context<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(context);
 }
 
 fn is_readable(descriptor: &OwnedFd) -> io::Result<bool> {

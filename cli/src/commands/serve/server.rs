@@ -3,6 +3,7 @@
 //! Each thread accepts, and keeps what it has accepted: nothing of a request moves from one to another. They share a budget of
 //! requests, counters, and the word to end.
 
+use super::answer::{Answer, Sending, Sent};
 use super::guest::{Guest, Guests, TICK};
 use super::log::{Metrics, Record};
 use crate::terminal::report;
@@ -10,7 +11,7 @@ use ampoule_wasi::host::http::ErrorCode;
 use ampoule_wasi::host::http::outgoing::Frames;
 use ampoule_wasi::p2::http::handler::AnswerError;
 use anyhow::{Context as _, Result};
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Bytes, Incoming};
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -20,17 +21,17 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 /// How long requests that are being answered may still take when the server is to end.
 const GRACE: Duration = Duration::from_secs(30);
@@ -51,7 +52,7 @@ pub struct Server {
     permits: Semaphore,
     access_log: bool,
     metrics_path: Option<String>,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
 }
 
 impl Server {
@@ -158,14 +159,22 @@ impl Server {
             .max_header_list_size(MAX_HEAD as u32)
             .keep_alive_interval(HEAD_TIMEOUT)
             .max_pending_accept_reset_streams(MAX_STREAMS as usize);
+        let sending = Sending::default();
         let service = service_fn(|request| {
-            let server = self.clone();
-            async move { Ok::<_, Infallible>(server.answer(request).await) }
+            let (server, sending) = (self.clone(), sending.clone());
+            async move { Ok::<_, Infallible>(server.answer(request, sending).await) }
         });
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut ended = pin!(async move { drop(ending.wait_for(|end| *end).await) });
         let mut is_ending = false;
+        let patience = self.guests.timeout.max(TICK);
+        let mut look = interval(patience);
         poll_fn(|cx| {
+            while look.poll_tick(cx).is_ready() {
+                if sending.is_stuck(patience) {
+                    return Poll::Ready(());
+                }
+            }
             if !is_ending && ended.as_mut().poll(cx).is_ready() {
                 is_ending = true;
                 connection.as_mut().graceful_shutdown();
@@ -177,28 +186,33 @@ impl Server {
         self.metrics.connections.fetch_sub(1, Relaxed);
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Answer> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>, sending: Sending) -> Response<Answer> {
         let line = self.access_log.then(|| format!("{} {}", request.method(), request.uri()));
         let record = Record { line, start: Instant::now() };
+        let response = self.response(request).await;
+        let status = response.status().as_u16();
+        response.map(|body| Answer::new(body, status, record, sending, self))
+    }
+
+    async fn response(self: &Arc<Self>, request: Request<Incoming>) -> Response<Sent> {
         if self.metrics_path.as_deref() == Some(request.uri().path()) {
-            return self.respond(record, text(StatusCode::OK, self.metrics.text()));
+            return text(StatusCode::OK, self.metrics.text());
         }
         self.metrics.running.fetch_add(1, Relaxed);
         let running = Running(self.clone());
         let permit = self.permits.acquire().await.expect("it is never closed");
         let guest = match self.guests.answer(request) {
             Ok(guest) => guest,
-            Err(AnswerError::Request(code)) => return self.respond(record, refused(code)),
+            Err(AnswerError::Request(code)) => return refused(code),
             Err(AnswerError::Store(error)) => {
                 report(&format!("error: {error}"));
-                return self.respond(record, failed());
+                return failed();
             }
         };
         // The permit is given back where the guest is over, which may be on after the response.
         permit.forget();
         let permit = Permit(self.clone());
-        let response = self.drive(guest, (running, permit)).await;
-        self.respond(record, response)
+        self.drive(guest, (running, permit)).await
     }
 
     /// Runs a guest until it has a response; what it does afterwards goes on beside.
@@ -211,7 +225,9 @@ impl Server {
         }
         let mut is_over = false;
         let turn = poll_fn(|cx| {
-            if !is_over {
+            // Before the guest: of many that compute, those whose time is over have no further turn.
+            let is_late = time.as_mut().poll(cx).is_ready();
+            if !is_over && !is_late {
                 let polled = guest.as_mut().poll(cx);
                 is_over = polled.is_ready();
                 if let Poll::Ready(Err(error)) = polled {
@@ -221,7 +237,7 @@ impl Server {
             match guest.take_response() {
                 Some(response) => Poll::Ready(Turn::Response(response)),
                 None if is_over => Poll::Ready(Turn::Over),
-                None if time.as_mut().poll(cx).is_ready() => {
+                None if is_late => {
                     self.note("its time is over");
                     Poll::Ready(Turn::Over)
                 }
@@ -233,17 +249,16 @@ impl Server {
             let server = self.clone();
             spawn_local(async move {
                 let _held = held;
-                poll_fn(|cx| match guest.as_mut().poll(cx) {
-                    Poll::Ready(Err(error)) => {
-                        server.note(&error.to_string());
-                        Poll::Ready(())
-                    }
-                    Poll::Ready(Ok(())) => Poll::Ready(()),
-                    Poll::Pending if time.as_mut().poll(cx).is_ready() => {
+                poll_fn(|cx| {
+                    if time.as_mut().poll(cx).is_ready() {
                         server.note("its time is over");
-                        Poll::Ready(())
+                        return Poll::Ready(());
                     }
-                    Poll::Pending => Poll::Pending,
+                    guest.as_mut().poll(cx).map(|result| {
+                        if let Err(error) = result {
+                            server.note(&error.to_string());
+                        }
+                    })
                 })
                 .await;
             });
@@ -259,18 +274,6 @@ impl Server {
     fn note(&self, why: &str) {
         self.metrics.failed.fetch_add(1, Relaxed);
         report(&format!("a guest was stopped: {why}"));
-    }
-
-    fn respond(self: &Arc<Self>, record: Record, response: Response<Sent>) -> Response<Answer> {
-        let status = response.status().as_u16();
-        response.map(|body| Answer {
-            body,
-            status,
-            bytes: 0,
-            is_whole: false,
-            record: Some(record),
-            server: self.clone(),
-        })
     }
 }
 
@@ -308,64 +311,6 @@ fn refused(code: ErrorCode) -> Response<Sent> {
 
 fn failed() -> Response<Sent> {
     text(StatusCode::INTERNAL_SERVER_ERROR, &b"internal server error\n"[..])
-}
-
-/// What a body is made of.
-enum Sent {
-    Guest(Frames),
-    Text(Option<Bytes>),
-}
-
-/// A body on its way, which is written down when it is over.
-struct Answer {
-    body: Sent,
-    status: u16,
-    bytes: u64,
-    is_whole: bool,
-    record: Option<Record>,
-    server: Arc<Server>,
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = ErrorCode;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ErrorCode>>> {
-        let this = self.get_mut();
-        let frame = match &mut this.body {
-            Sent::Guest(frames) => std::task::ready!(Pin::new(frames).poll_frame(cx)),
-            Sent::Text(text) => text.take().map(|text| Ok(Frame::data(text))),
-        };
-        match &frame {
-            Some(Ok(frame)) => this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
-            Some(Err(_)) => {}
-            None => this.is_whole = true,
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.body {
-            Sent::Guest(frames) => frames.is_end_stream(),
-            Sent::Text(text) => text.is_none(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.body {
-            Sent::Guest(frames) => frames.size_hint(),
-            Sent::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
-        }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        let is_whole = self.is_whole || self.is_end_stream();
-        if let Some(record) = self.record.take() {
-            record.finish(&self.server.metrics, self.status, self.bytes, is_whole);
-        }
-    }
 }
 
 /// Spawns what HTTP/2 needs on the thread of its connection.
