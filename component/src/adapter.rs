@@ -4,7 +4,7 @@
 //! callee be entered. An adapter of the engine does that. [`crate::func`] has the whole of such calls, and is where an adapter goes when
 //! anything is not as usual; so it alone knows the rules and the errors.
 
-use crate::records::{FuncData, Lowered};
+use crate::records::{Callee, FuncData, Lowered};
 use crate::state::ComponentState;
 use crate::types::{FuncType, ValType};
 use ampoule::Store;
@@ -19,7 +19,8 @@ pub(crate) unsafe fn adapt(store: &mut Store, slow_path: ampoule::Func) -> ampou
     let lowered: *mut Lowered = state.lowered.last_mut().expect("just added");
     // SAFETY: lowered functions stay where they are, and nobody else looks at this one yet.
     let lowered = unsafe { &mut *lowered };
-    let FuncData::Lifted { core, ty, options } = &state.funcs[lowered.func as usize] else { return slow_path };
+    let Callee::Component(callee) = lowered.callee else { return slow_path };
+    let FuncData::Lifted { core, ty, options } = &state.funcs[callee as usize] else { return slow_path };
     // What may wait has to be known as a task while it runs.
     let is_concurrent = state.instances[options.instance as usize].definition.is_concurrent;
     if is_concurrent

@@ -41,7 +41,7 @@ pub fn is_artifact(bytes: &[u8]) -> bool {
 impl Component {
     /// How many functions its modules have.
     pub fn num_functions(&self) -> usize {
-        self.definition.modules().iter().map(|module| module.description().bodies.len()).sum()
+        self.definition.modules.iter().map(|module| module.description().bodies.len()).sum()
     }
 
     /// The compiled component as bytes, for [`Component::deserialize`]. Compiles what hasn't been.
@@ -49,8 +49,7 @@ impl Component {
     /// # Errors
     /// [`ErrorKind::Compile`] where the back end refuses a function.
     pub fn serialize(&self) -> Result<Vec<u8>, Error> {
-        let modules = self.definition.modules();
-        let modules = modules.iter().map(|module| module.serialize()).collect::<Result<Vec<_>, _>>()?;
+        let modules = self.definition.modules.iter().map(|module| module.serialize()).collect::<Result<Vec<_>, _>>()?;
         let checked_len = modules.len() * 2 * WORD + self.bytes().len();
         let mut at = HEADER + checked_len;
         let mut checked = Vec::with_capacity(checked_len);

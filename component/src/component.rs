@@ -2,7 +2,6 @@
 
 use crate::decode::decode;
 use crate::definition::Definition;
-use crate::items::{InstanceItems, Item};
 use crate::names;
 use crate::types::item::Items;
 use crate::types::{ComponentType, ItemType};
@@ -25,24 +24,12 @@ pub struct Component {
 pub struct ExportIndex {
     /// The component's.
     pub(crate) scope: u64,
-    /// From the outermost instance inwards.
-    path: Vec<usize>,
+    /// From the outermost instance inwards: the names, and their places in the types.
+    pub(crate) path: Vec<(Box<str>, usize)>,
     ty: ItemType,
 }
 
 impl ExportIndex {
-    pub(crate) fn find<'a>(&self, exports: &'a InstanceItems) -> Option<&'a Item> {
-        let (last, outer) = self.path.split_last()?;
-        let mut items = exports;
-        for &index in outer {
-            match items.items.get(index)? {
-                Item::Instance(inner) => items = inner,
-                _ => return None,
-            }
-        }
-        items.items.get(*last)
-    }
-
     /// The type of the export.
     pub fn ty(&self) -> &ItemType {
         &self.ty
@@ -105,7 +92,8 @@ impl Component {
             Some(_) => return None,
         };
         let (index, ty) = names::find(items, name)?;
-        path.push(index);
+        let (name, _) = items.get_index(index)?;
+        path.push((name.clone(), index));
         Some(ExportIndex { scope: definition.scope, path, ty: ty.clone() })
     }
 }

@@ -1,147 +1,195 @@
-//! The core items of a component that is being instantiated: its core instances, and the index spaces.
+//! Core items of a component: what a component has of core instances, and how their items are found.
 //!
-//! Names of core items are looked up once for a component: what was found is noted with the step that has the name, and holds for each
-//! later instance whose modules are the same.
+//! While a component is read, nearly all is known: which module an instance is of, and so where its exports are; which item is behind each
+//! name of an instance that is made of items. Names are left to instantiation only where a module is an import.
 
-use crate::definition::CoreSort;
 use crate::names::IndexMap;
-use ampoule::sync::OnceLock;
-use ampoule::{Error, Extern, Module, Store};
+use ampoule::{Error, Extern, Instance, Module, Store};
 use ampoule_core::module::Item;
 
-/// The core index spaces of a scope.
-#[derive(Default)]
-pub(crate) struct CoreItems<'d> {
-    pub(crate) instances: Vec<CoreInstance<'d>>,
-    pub(crate) funcs: Vec<Extern>,
-    pub(crate) tables: Vec<Extern>,
-    pub(crate) memories: Vec<Extern>,
-    pub(crate) globals: Vec<Extern>,
-    pub(crate) tags: Vec<Extern>,
+/// What the steps of a component add to the core list of its scope.
+#[derive(Clone)]
+pub(crate) enum CoreItem {
+    Instance(Instance),
+    Item(Extern),
 }
 
-pub(crate) enum CoreInstance<'d> {
-    Of(ampoule::Instance),
-    Items(&'d IndexMap<Box<str>, (CoreSort, u32)>),
+/// The core list of a scope.
+pub(crate) struct CoreItems(Vec<CoreItem>);
+
+/// An export of an instance.
+pub(crate) enum CoreExport {
+    /// Of a module that is known.
+    Item(Item),
+    Named(Box<str>),
 }
 
-/// Where an item of a core instance is.
-pub(crate) struct Place {
-    instance: u32,
-    of: PlaceIn,
+/// Where an import of a module comes from.
+pub(crate) enum CoreImport {
+    /// From this place in the scope's core list.
+    Item(u32),
+    /// From the instance in this place.
+    Export(u32, CoreExport),
 }
 
-enum PlaceIn {
-    /// Of an instance that was made of items: by sort and index.
-    Items(CoreSort, u32),
-    /// Of an instance of this module.
-    Module(Module, Item),
+/// Where the imports of a module come from.
+pub(crate) enum CoreImports {
+    /// In the module's order.
+    Known(Box<[CoreImport]>),
+    /// By the names that a module which is not known yet has for them.
+    Named(IndexMap<Box<str>, CoreInstanceRef>),
 }
 
-/// Where the imports of a module come from, for a step that instantiates one; once they were looked up.
-#[derive(Default)]
-pub(crate) struct ImportPlaces(OnceLock<(Module, Box<[Place]>)>);
+/// A core instance, as it is known while its component is read.
+#[derive(Clone)]
+pub(crate) enum CoreInstanceRef {
+    /// By its place in the scope's core list; with its module, where that is known.
+    Of(u32, Option<Module>),
+    /// Made of items, which are in these places.
+    Items(IndexMap<Box<str>, u32>),
+}
 
-/// Where an alias leads, once it was looked up.
-#[derive(Default)]
-pub(crate) struct AliasPlace(OnceLock<Place>);
-
-impl CoreItems<'_> {
-    /// The index space of a sort.
-    pub(crate) fn space(&mut self, sort: CoreSort) -> &mut Vec<Extern> {
-        match sort {
-            CoreSort::Func => &mut self.funcs,
-            CoreSort::Table => &mut self.tables,
-            CoreSort::Memory => &mut self.memories,
-            CoreSort::Global => &mut self.globals,
-            CoreSort::Tag => &mut self.tags,
-        }
+impl CoreInstanceRef {
+    /// An item by name.
+    ///
+    /// # Errors
+    /// Where there is none: the validator has seen to it that there is.
+    pub(crate) fn export(&self, name: &str) -> Result<CoreImport, Error> {
+        let missing = || missing("core instance", name);
+        Ok(match self {
+            CoreInstanceRef::Of(instance, Some(module)) => {
+                CoreImport::Export(*instance, CoreExport::Item(module.export_item(name).ok_or_else(missing)?))
+            }
+            CoreInstanceRef::Of(instance, None) => CoreImport::Export(*instance, CoreExport::Named(name.into())),
+            CoreInstanceRef::Items(items) => CoreImport::Item(*items.get(name).ok_or_else(missing)?),
+        })
     }
+}
 
-    /// A function by index.
-    pub(crate) fn func(&self, index: u32) -> ampoule::Func {
-        match self.funcs[index as usize] {
-            Extern::Func(func) => func,
-            _ => unreachable!("the space of core functions has functions"),
-        }
-    }
-
-    /// What the imports of a module are: `args` are instances, by the names that imports give for modules.
+impl CoreImports {
+    /// Those of a module that is known, where `args` are instances by the names that its imports give for modules.
     ///
     /// # Errors
     /// Where one is missing: the validator has seen to it that none is.
+    pub(crate) fn of(module: &Module, args: &IndexMap<Box<str>, CoreInstanceRef>) -> Result<CoreImports, Error> {
+        let imports = module.description().imports.iter().map(|import| {
+            let instance = args.get(&*import.module).ok_or_else(|| missing_arg(&import.module))?;
+            instance.export(&import.name)
+        });
+        Ok(CoreImports::Known(imports.collect::<Result<_, Error>>()?))
+    }
+}
+
+impl CoreItems {
+    /// An empty list, which so many will be added to.
+    pub(crate) fn with_capacity(count: u32) -> CoreItems {
+        CoreItems(Vec::with_capacity(count as usize))
+    }
+
+    pub(crate) fn push(&mut self, item: CoreItem) {
+        self.0.push(item);
+    }
+
+    /// The item in a place.
+    #[inline]
+    pub(crate) fn item(&self, at: u32) -> &Extern {
+        match &self.0[at as usize] {
+            CoreItem::Item(item) => item,
+            CoreItem::Instance(_) => unreachable!("the steps that add items know their places"),
+        }
+    }
+
+    /// The function in a place.
+    #[inline]
+    pub(crate) fn func(&self, at: u32) -> ampoule::Func {
+        match self.item(at) {
+            Extern::Func(func) => *func,
+            _ => unreachable!("the validator has seen that it is a function"),
+        }
+    }
+
+    fn instance(&self, at: u32) -> &Instance {
+        match &self.0[at as usize] {
+            CoreItem::Instance(instance) => instance,
+            CoreItem::Item(_) => unreachable!("the steps that add instances know their places"),
+        }
+    }
+
+    /// Adds an export of the instance in a place.
+    ///
+    /// # Errors
+    /// Where there is none of the name: the validator has seen to it that there is.
+    #[inline]
+    pub(crate) fn push_export(&mut self, store: &Store, instance: u32, export: &CoreExport) -> Result<(), Error> {
+        let instance = self.instance(instance);
+        let item = match export {
+            // Most are functions. A value that is moved right after it was made waits for the memory that it was written to.
+            CoreExport::Item(Item::Func(index)) => {
+                let func = instance.func_item(store, *index);
+                self.0.push(CoreItem::Item(Extern::Func(func)));
+                return Ok(());
+            }
+            export => export_of(store, instance, export)?,
+        };
+        self.0.push(CoreItem::Item(item));
+        Ok(())
+    }
+
+    /// Adds an import to those that were found.
+    #[inline]
+    fn import(&self, store: &Store, import: &CoreImport, found: &mut Vec<Extern>) -> Result<(), Error> {
+        match import {
+            CoreImport::Item(at) => match self.item(*at) {
+                Extern::Func(func) => found.push(Extern::Func(*func)),
+                item => found.push(item.clone()),
+            },
+            CoreImport::Export(instance, CoreExport::Item(Item::Func(index))) => {
+                let func = self.instance(*instance).func_item(store, *index);
+                found.push(Extern::Func(func));
+            }
+            CoreImport::Export(instance, export) => found.push(export_of(store, self.instance(*instance), export)?),
+        }
+        Ok(())
+    }
+
+    /// Adds what the imports of a module are.
+    ///
+    /// # Errors
+    /// As for exports.
     pub(crate) fn imports(
         &self,
         store: &Store,
         module: &Module,
-        args: &IndexMap<Box<str>, u32>,
-        places: &ImportPlaces,
-    ) -> Result<Vec<Extern>, Error> {
-        if let Some((of, places)) = places.0.get()
-            && of.same(module)
-            && let Some(found) = places.iter().map(|place| self.at(store, place)).collect()
-        {
-            return Ok(found);
+        imports: &CoreImports,
+        found: &mut Vec<Extern>,
+    ) -> Result<(), Error> {
+        match imports {
+            CoreImports::Known(imports) => {
+                found.reserve(imports.len());
+                for import in imports {
+                    self.import(store, import, found)?;
+                }
+            }
+            CoreImports::Named(args) => {
+                for import in &module.description().imports {
+                    let instance = args.get(&*import.module).ok_or_else(|| missing_arg(&import.module))?;
+                    self.import(store, &instance.export(&import.name)?, found)?;
+                }
+            }
         }
-        let find = |import: &ampoule_core::module::Import| {
-            let &instance =
-                args.get(&*import.module).ok_or_else(|| missing("instantiation argument", &import.module))?;
-            self.find(store, instance, &import.name).ok_or_else(|| missing("core instance", &import.name))
-        };
-        let found: Box<[Place]> = module.description().imports.iter().map(find).collect::<Result<_, _>>()?;
-        let imports = found.iter().map(|place| self.at(store, place).expect("just found")).collect();
-        // Of two that find them at a time, one is as good as the other.
-        let _ = places.0.set((module.clone(), found));
-        Ok(imports)
+        Ok(())
     }
+}
 
-    /// What an alias of an instance's item is.
-    ///
-    /// # Errors
-    /// As for imports.
-    pub(crate) fn alias(&self, store: &Store, instance: u32, name: &str, place: &AliasPlace) -> Result<Extern, Error> {
-        if let Some(found) = place.0.get().and_then(|place| self.at(store, place)) {
-            return Ok(found);
-        }
-        let found = self.find(store, instance, name).ok_or_else(|| missing("core instance", name))?;
-        let item = self.at(store, &found).expect("just found");
-        let _ = place.0.set(found);
-        Ok(item)
+fn export_of(store: &Store, instance: &Instance, export: &CoreExport) -> Result<Extern, Error> {
+    match export {
+        CoreExport::Item(item) => Ok(instance.item(store, *item)),
+        CoreExport::Named(name) => instance.get_export(store, name).ok_or_else(|| missing("core instance", name)),
     }
+}
 
-    fn find(&self, store: &Store, instance: u32, name: &str) -> Option<Place> {
-        let of = match &self.instances[instance as usize] {
-            CoreInstance::Of(found) => {
-                let module = found.module(store).ok()?;
-                PlaceIn::Module(module.clone(), module.export_item(name)?)
-            }
-            CoreInstance::Items(items) => {
-                let &(sort, index) = items.get(name)?;
-                PlaceIn::Items(sort, index)
-            }
-        };
-        Some(Place { instance, of })
-    }
-
-    /// The item at a place; `None` where the place is that of an instance of another module.
-    fn at(&self, store: &Store, place: &Place) -> Option<Extern> {
-        match (&self.instances[place.instance as usize], &place.of) {
-            (CoreInstance::Items(_), &PlaceIn::Items(sort, index)) => {
-                let space = match sort {
-                    CoreSort::Func => &self.funcs,
-                    CoreSort::Table => &self.tables,
-                    CoreSort::Memory => &self.memories,
-                    CoreSort::Global => &self.globals,
-                    CoreSort::Tag => &self.tags,
-                };
-                space.get(index as usize).cloned()
-            }
-            (CoreInstance::Of(instance), PlaceIn::Module(module, item)) => {
-                instance.module(store).ok()?.same(module).then(|| instance.item(store, *item))
-            }
-            _ => None,
-        }
-    }
+fn missing_arg(name: &str) -> Error {
+    missing("instantiation argument", name)
 }
 
 fn missing(of: &str, name: &str) -> Error {

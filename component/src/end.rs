@@ -36,8 +36,7 @@ impl Messenger {
 }
 
 /// Where signals arrive. Most stores never hear of any: the ends of the channel are made when somebody asks for one.
-#[derive(Default)]
-pub(crate) struct Mailbox(OnceLock<Ends>);
+pub(crate) struct Mailbox(Option<Ends>);
 
 struct Ends {
     /// Locked by nobody: the store is used by one thread at a time.
@@ -46,22 +45,25 @@ struct Ends {
 }
 
 impl Mailbox {
-    pub(crate) fn messenger(&self) -> &Messenger {
+    /// One that nobody has asked for.
+    pub(crate) const NEW: Mailbox = Mailbox(None);
+
+    pub(crate) fn messenger(&mut self) -> &Messenger {
         let make = || {
             let (sender, receiver) = channel();
             Ends { receiver: Mutex::new(receiver), messenger: Messenger { sender, sleeper: Arc::default() } }
         };
-        &self.0.get_or_init(make).messenger
+        &self.0.get_or_insert_with(make).messenger
     }
 
     /// Has signals that come from now on wake whoever sleeps.
-    pub(crate) fn wake_with(&self, waker: impl FnOnce() -> Waker) {
+    pub(crate) fn wake_with(&mut self, waker: impl FnOnce() -> Waker) {
         self.messenger().sleeper.get_or_init(waker);
     }
 
     /// The next signal that has come.
     pub(crate) fn next(&mut self) -> Option<Signal> {
-        let receiver = &mut self.0.get_mut()?.receiver;
+        let receiver = &mut self.0.as_mut()?.receiver;
         receiver.get_mut().unwrap_or_else(PoisonError::into_inner).try_recv().ok()
     }
 }

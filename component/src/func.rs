@@ -8,13 +8,13 @@ use crate::concurrency::arena::NONE;
 use crate::concurrency::call;
 use crate::concurrency::waitable::SubtaskState;
 use crate::core_callback::CoreCallee;
-use crate::records::{FuncData, HandleBuiltin, HostCallee, HostFunc, Lowered};
+use crate::found::FoundFunc;
+use crate::records::{Callee, FuncData, HandleBuiltin, HostCallee, Lowered};
 use crate::state::{ComponentState, Owner, cannot_enter};
 use crate::types::FuncType;
 use crate::types::layout::MAX_FLAT;
 use crate::val::{Kind, Val};
 use ampoule::{Error, Store, TrapCode, VmValRaw};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A function of a component instance. The layout is the C interface's.
@@ -37,8 +37,15 @@ impl Func {
     /// Where the function is another store's.
     pub fn ty(&self, store: &mut Store) -> Result<Arc<FuncType>, Error> {
         let data: *const FuncData = self.data(store)?;
+        let state = ComponentState::of(store);
         // SAFETY: functions stay where they are as long as their store.
-        Ok(public_type(ComponentState::of(store), unsafe { &*data }).into_owned())
+        Ok(match unsafe { &*data } {
+            FuncData::Host { instance, func } => func.public_type(state, *instance).clone(),
+            FuncData::Lifted { ty, .. } if !ty.has_handles => ty.counted(),
+            FuncData::Lifted { ty, options, .. } => {
+                Arc::new(ty.with_resources(&|slot| state.public_type(options.instance, slot)))
+            }
+        })
     }
 
     #[inline]
@@ -71,7 +78,7 @@ impl Func {
         let data: *const FuncData = self.data(store)?;
         // SAFETY: functions stay where they are as long as their store.
         let data = unsafe { &*data };
-        let ty = &**data.ty();
+        let ty = data.ty();
         let (params, count) = (ty.params().len(), usize::from(ty.result().is_some()));
         if args.len() != params {
             return Err(Error::message(format!("expected {params} argument(s), got {}", args.len())));
@@ -83,7 +90,7 @@ impl Func {
             return Err(Error::message("a function of the host is called by components only"));
         };
         if ComponentState::of(store).is_concurrent {
-            let lifted = call::Lifted { func: self.index, core, ty: data.ty(), options };
+            let lifted = call::Lifted { func: self.index, core, ty, options };
             return call_task(store, lifted, args, results, compact_bytes);
         }
         let outer = begin(store, ty)?;
@@ -192,43 +199,36 @@ pub(crate) fn run_lifted(
     cleaned.inspect_err(|_| state.poisoned = true)
 }
 
-fn public_type<'d>(state: &ComponentState, data: &'d FuncData) -> Cow<'d, Arc<FuncType>> {
-    let ty = data.ty();
-    if !ty.has_handles {
-        return Cow::Borrowed(ty);
-    }
-    let make = || Arc::new(ty.with_resources(&|slot| state.public_type(data.instance(), slot)));
-    match data {
-        FuncData::Host { public, .. } => Cow::Borrowed(public.get_or_init(make)),
-        FuncData::Lifted { .. } => Cow::Owned(make()),
-    }
-}
-
 impl CoreCallee for Lowered {
     fn call(&self, store: &mut Store, values: &mut [VmValRaw]) -> Result<(), Error> {
         let state = ComponentState::of(store);
         check_may_leave(state, self.options.instance)?;
-        let data: *const FuncData = &state.funcs[self.func as usize];
-        let is_task = state.concurrency.current != NONE;
-        // SAFETY: functions stay where they are as long as their store.
-        let data = unsafe { &*data };
-        match data {
-            FuncData::Lifted { core, ty, options } if is_task => {
-                return self.call_task(store, call::Lifted { func: self.func, core, ty, options }, values);
-            }
-            FuncData::Host { host: HostFunc { call: HostCallee::Later(later), .. }, .. } => {
-                let ty = public_type(state, data).into_owned();
-                return self.call_later(store, later, ty, values);
-            }
-            _ => {}
-        }
         let outer = state.scope;
-        if self.ty.has_handles {
-            state.push_scope()?;
-        }
-        let called = match data {
-            FuncData::Host { host, .. } => self.call_host(store, data, host, values),
-            FuncData::Lifted { core, ty, options } => self.enter_component(store, core, ty, options, values),
+        let called = match &self.callee {
+            Callee::Host(importer, func) => {
+                if let HostCallee::Later(later) = &func.host.call {
+                    let ty = func.public_type(state, *importer).clone();
+                    return self.call_later(store, later, ty, values);
+                }
+                if self.ty.has_handles {
+                    state.push_scope()?;
+                }
+                self.call_host(store, (*importer, func), values)
+            }
+            Callee::Component(index) => {
+                let data: *const FuncData = &state.funcs[*index as usize];
+                // SAFETY: functions stay where they are as long as their store.
+                let FuncData::Lifted { core, ty, options } = (unsafe { &*data }) else {
+                    unreachable!("it was one of a component when it was lowered")
+                };
+                if state.concurrency.current != NONE {
+                    return self.call_task(store, call::Lifted { func: *index, core, ty, options }, values);
+                }
+                if self.ty.has_handles {
+                    state.push_scope()?;
+                }
+                self.enter_component(store, core, ty, options, values)
+            }
         };
         end(store, &self.ty, outer, called)
     }
@@ -246,19 +246,19 @@ impl Lowered {
     fn call_host(
         &self,
         store: &mut Store,
-        data: &FuncData,
-        host: &HostFunc,
+        (importer, func): (u32, &FoundFunc),
         values: &mut [VmValRaw],
     ) -> Result<(), Error> {
+        let host = &func.host;
         let mut args = std::mem::take(&mut ComponentState::of(store).spare_args);
         let mut lift = Lift::new(store, &self.options)?;
         lift.compact_bytes = host.compact_bytes;
         lift.params(&self.ty, self.options.is_async, values, &mut args)?;
         let mut results = [Val::default()];
         let count = usize::from(self.ty.result().is_some());
-        let ty = public_type(ComponentState::of(store), data);
+        let ty = func.public_type(ComponentState::of(store), importer);
         let HostCallee::Now(call) = &host.call else { unreachable!("others are tasks") };
-        call(store, &ty, &mut args, &mut results[..count])?;
+        call(store, ty, &mut args, &mut results[..count])?;
         args.clear();
         ComponentState::of(store).spare_args = args;
         self.lower_result(store, &results[0], host.compact_bytes, values)
@@ -291,7 +291,7 @@ impl Lowered {
         &self,
         store: &mut Store,
         core: &ampoule::Func,
-        ty: &Arc<FuncType>,
+        ty: &FuncType,
         options: &Options,
         values: &mut [VmValRaw],
     ) -> Result<(), Error> {
@@ -310,7 +310,7 @@ impl Lowered {
         &self,
         store: &mut Store,
         core: &ampoule::Func,
-        ty: &Arc<FuncType>,
+        ty: &FuncType,
         options: &Options,
         values: &mut [VmValRaw],
     ) -> Result<(), Error> {

@@ -2,10 +2,9 @@
 
 use crate::component::{Component, ExportIndex};
 use crate::func::Func;
-use crate::items::{InstanceItems, Item};
+use crate::items::{InstanceItem, Item};
 use crate::state::ComponentState;
 use ampoule::{Error, Store};
-use std::sync::Arc;
 
 /// A component instance of a store. The layout is the C interface's.
 #[repr(C)]
@@ -16,13 +15,16 @@ pub struct Instance {
 }
 
 impl Instance {
-    fn exports(&self, store: &mut Store) -> Result<Arc<InstanceItems>, Error> {
+    /// The instance as an item, and the state of its store.
+    fn item<'s>(&self, store: &'s mut Store) -> Result<(&'s mut ComponentState, Item), Error> {
         let wrong_store = || Error::message("object used with the wrong store");
         if store.id() != self.store_id {
             return Err(wrong_store());
         }
-        let instance = ComponentState::of(store).instances.get(self.index as usize);
-        instance.and_then(|instance| instance.exports.clone()).ok_or_else(wrong_store)
+        let state = ComponentState::of(store);
+        let found = state.instances.get(self.index as usize);
+        found.and_then(|instance| instance.exports.as_ref()).ok_or_else(wrong_store)?;
+        Ok((state, Item::Instance(InstanceItem::Component(self.index))))
     }
 
     /// The exported function of this name, or of an exported instance: `["wasi:cli/run@0.2.6", "run"]`.
@@ -30,16 +32,9 @@ impl Instance {
     /// # Errors
     /// Where the instance is another store's.
     pub fn get_func(&self, store: &mut Store, path: &[&str]) -> Result<Option<Func>, Error> {
-        let exports = self.exports(store)?;
-        let mut items = &exports;
-        let Some((last, outer)) = path.split_last() else { return Ok(None) };
-        for name in outer {
-            match items.get(name) {
-                Some(Item::Instance(inner)) => items = inner,
-                _ => return Ok(None),
-            }
-        }
-        Ok(self.func(items.get(last)))
+        let (state, item) = self.item(store)?;
+        let found = path.iter().try_fold(item, |found, name| found.export(state, (name, 0)));
+        Ok(self.func(found))
     }
 
     /// The exported function at this place; `None` where there is none, or the place is another component's.
@@ -47,12 +42,12 @@ impl Instance {
     /// # Errors
     /// Where the instance is another store's.
     pub fn get_func_at(&self, store: &mut Store, index: &ExportIndex) -> Result<Option<Func>, Error> {
-        let exports = self.exports(store)?;
-        let scope = ComponentState::of(store).instances[self.index as usize].definition.scope;
-        if scope != index.scope {
+        let (state, item) = self.item(store)?;
+        if state.instances[self.index as usize].definition.scope != index.scope {
             return Ok(None);
         }
-        Ok(self.func(index.find(&exports)))
+        let found = index.path.iter().try_fold(item, |found, (name, at)| found.export(state, (name, *at)));
+        Ok(self.func(found))
     }
 
     /// The place of an export, by name, in an instance at another place where one is given. `None` where there is none.
@@ -65,14 +60,14 @@ impl Instance {
         within: Option<&ExportIndex>,
         name: &str,
     ) -> Result<Option<ExportIndex>, Error> {
-        self.exports(store)?;
-        let definition = ComponentState::of(store).instances[self.index as usize].definition.clone();
+        let (state, _) = self.item(store)?;
+        let definition = state.instances[self.index as usize].definition;
         Ok(Component::export_index_of(&definition, within, name))
     }
 
-    fn func(&self, item: Option<&Item>) -> Option<Func> {
+    fn func(&self, item: Option<Item>) -> Option<Func> {
         match item {
-            Some(&Item::Func(index)) => Some(Func { store_id: self.store_id, index }),
+            Some(Item::Func(index)) => Some(Func { store_id: self.store_id, index }),
             _ => None,
         }
     }

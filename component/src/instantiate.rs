@@ -5,88 +5,94 @@ use crate::builtin::Builtin;
 use crate::canon::options::{Options, StaticOptions};
 use crate::component::Component;
 use crate::concurrency;
-use crate::core_items::{CoreInstance, CoreItems, ImportPlaces};
-use crate::definition::{Bindings, Capture, CoreStep, Definition, ItemRef, Step};
+use crate::core_items::{CoreImports, CoreItem, CoreItems};
+use crate::definition::{Bindings, CoreStep, Definition, ItemRef, Step};
+use crate::found::{Found, FoundImports};
 use crate::handle::Dtor;
 use crate::instance::Instance;
-use crate::items::{ComponentItem, InstanceItems, Item, Names};
+use crate::items::{ComponentItem, InstanceItem, InstanceItems, Item, Names};
+use crate::kept::Kept;
 use crate::names::IndexMap;
-use crate::records::{BuiltinData, FuncData, HandleBuiltin, Lowered};
-use crate::state::ComponentState;
+use crate::records::{BuiltinData, Callee, FuncData, HandleBuiltin, Lowered};
+use crate::state::{ComponentState, Root};
 use ampoule::func::host::HostFunc;
 use ampoule::{Error, Extern, Module, Store};
 use std::sync::Arc;
 
 /// Where a component's imports come from: an item by name, for the instance that imports it.
-pub(crate) type Imports<'i> = dyn FnMut(&mut Store, u32, &str) -> Result<Item, Error> + 'i;
+type Imports<'i> = dyn FnMut(&mut Store, u32, &str) -> Result<Item, Error> + 'i;
 
 /// Instances may be nested so deep; a component that is nested deeper doesn't pass the validator, but one may be given another.
 const MAX_DEPTH: usize = 100;
 
-/// Instantiates a component.
+/// Instantiates a component with what was found for its imports: `None` where it has none.
 ///
 /// # Errors
-/// Where an import is missing or doesn't fit, a limit refuses, or a start function is stopped.
+/// Where a limit refuses, or a start function is stopped.
 pub(crate) fn instantiate(
     store: &mut Store,
     component: &Component,
-    imports: &mut Imports<'_>,
+    found: Option<&Arc<FoundImports>>,
 ) -> Result<Instance, Error> {
+    let definition = &component.definition;
     let state = ComponentState::of(store);
-    state.is_concurrent |= component.definition.is_concurrent;
-    let index = run(store, &component.definition, &[], imports, None, 0)?;
+    state.is_concurrent |= definition.is_concurrent || found.is_some_and(|found| found.is_concurrent);
+    let mut next = found.map_or(&[][..], |found| &found.items).iter();
+    let mut imports = |store: &mut Store, instance: u32, _: &str| {
+        let found: &Found = next.next().expect("as many as there are steps that import");
+        Ok(found.item(ComponentState::of(store), instance))
+    };
+    let root = Root { _definition: definition.clone(), _found: found.cloned() };
+    // SAFETY: the instance counts the definition from here on.
+    let definition = unsafe { Kept::of(definition) };
+    let index = ComponentState::of(store).add_instance(definition, None, Some(root))?;
+    run(store, index, definition, &[], &mut imports, 0)?;
     Ok(Instance { store_id: store.id(), index })
 }
 
-/// The index spaces of a component that is being instantiated.
+/// What a component has while it is being instantiated.
 struct Scope<'d> {
     /// Its place in the store.
     instance: u32,
     captured: &'d [Item],
-    core: CoreItems<'d>,
-    funcs: Vec<u32>,
-    instances: Vec<Arc<InstanceItems>>,
-    components: Vec<Arc<ComponentItem>>,
-    modules: Vec<Module>,
-    exports: Vec<Item>,
+    items: Vec<Item>,
+    core: CoreItems,
+    /// For the imports of the next core instance.
+    core_imports: Vec<Extern>,
 }
 
-/// Takes the steps of a definition, and gives the place of the instance.
+/// Takes the steps of the definition of an instance that was added.
 fn run(
     store: &mut Store,
-    definition: &Arc<Definition>,
+    instance: u32,
+    definition: Kept<Definition>,
     captured: &[Item],
     imports: &mut Imports<'_>,
-    parent: Option<u32>,
     depth: usize,
-) -> Result<u32, Error> {
+) -> Result<(), Error> {
     if depth >= MAX_DEPTH {
         return Err(Error::message("components are nested too deep"));
     }
-    let instance = ComponentState::of(store).add_instance(definition, parent)?;
-    let mut scope = Scope::new(instance, captured, definition.exports.len());
+    let mut scope = Scope {
+        instance,
+        captured,
+        items: Vec::with_capacity(definition.counts.items as usize),
+        core: CoreItems::with_capacity(definition.counts.core),
+        core_imports: Vec::new(),
+    };
     for step in &definition.steps {
         scope.step(store, step, imports, depth)?;
     }
-    let items = InstanceItems { names: Names::Set(definition.exports.clone()), items: scope.exports.into() };
-    ComponentState::of(store).instance(instance).exports = Some(Arc::new(items));
-    Ok(instance)
+    let mut exports = Vec::with_capacity(definition.exported.len());
+    let state = ComponentState::of(store);
+    for item in &definition.exported {
+        exports.push(scope.item(state, item)?.exported(state));
+    }
+    state.instance(instance).exports = Some(exports.into());
+    Ok(())
 }
 
 impl<'d> Scope<'d> {
-    fn new(instance: u32, captured: &'d [Item], exports: usize) -> Self {
-        Self {
-            instance,
-            captured,
-            core: CoreItems::default(),
-            funcs: Vec::new(),
-            instances: Vec::new(),
-            components: Vec::new(),
-            modules: Vec::new(),
-            exports: Vec::with_capacity(exports),
-        }
-    }
-
     fn step(
         &mut self,
         store: &mut Store,
@@ -100,33 +106,40 @@ impl<'d> Scope<'d> {
                 self.bind(store, bindings, &item)?;
                 self.push(item);
             }
-            Step::Module(module) => self.modules.push(module.clone()),
             Step::Component { definition, captures } => {
-                let captured = captures.iter().map(|&capture| self.capture(capture)).collect();
-                self.components.push(Arc::new(ComponentItem { definition: definition.clone(), captured }));
+                let state = ComponentState::of(store);
+                let captured = captures.iter().map(|item| self.item(state, item)).collect::<Result<_, _>>()?;
+                let component = ComponentItem { definition: definition.clone(), captured };
+                self.items.push(Item::Component(Arc::new(component)));
             }
-            Step::Captured(index) => self.push(self.captured[*index as usize].clone()),
-            Step::CoreInstance { module, args, places } => self.core_instance(store, *module, args, places)?,
-            Step::CoreExports(items) => self.core.instances.push(CoreInstance::Items(items)),
+            Step::CoreInstance { module, imports } => self.core_instance(store, module, imports)?,
             Step::Instance { component, args, bindings } => {
-                let instance = self.nested(store, *component, args, depth)?;
+                let instance = self.nested(store, component, args, depth)?;
                 self.bind(store, bindings, &instance)?;
-                self.push(instance);
+                self.items.push(instance);
             }
             Step::Exports { names, items } => {
-                let items = items.iter().map(|item| self.item(store, item)).collect::<Result<_, _>>()?;
-                self.instances.push(Arc::new(InstanceItems { names: Names::Set(names.clone()), items }));
+                let state = ComponentState::of(store);
+                let items = items.iter().map(|item| self.item(state, item)).collect::<Result<_, _>>()?;
+                // SAFETY: the store counts the definition, which has the names.
+                let names = Names::Set(unsafe { Kept::of(names) });
+                let instance = InstanceItem::Items(Arc::new(InstanceItems { names, items }));
+                self.items.push(Item::Instance(instance));
             }
             Step::Alias { instance, name } => {
-                let item = self.instances[*instance as usize].get(name).cloned();
-                self.push(item.ok_or_else(|| missing("instance", name))?);
+                let Item::Instance(instance) = self.at(instance) else { unreachable!("the validator has seen that") };
+                if let Some((importer, func)) = instance.host_func(name) {
+                    self.items.push(Item::HostFunc(importer, func));
+                    return Ok(());
+                }
+                let item = instance.export(ComponentState::of(store), name);
+                self.push(item.ok_or_else(|| missing("instance", &name.0))?);
             }
-            Step::CoreAlias { instance, name, sort, place } => {
-                let item = self.core.alias(store, *instance, name, place)?;
-                self.core.space(*sort).push(item);
+            Step::CoreAlias { instance, export } => {
+                self.core.push_export(store, *instance, export)?;
             }
             Step::Resource { slot, dtor } => {
-                let func = dtor.map(|index| self.core.func(index));
+                let func = dtor.map(|at| self.core.func(at));
                 let dtor = Dtor::Guest { func, instance: self.instance };
                 let store_id = store.id();
                 let state = ComponentState::of(store);
@@ -135,69 +148,71 @@ impl<'d> Scope<'d> {
             }
             Step::Lift { core, ty, options } => {
                 let (core, options) = (self.core.func(*core), self.options(options)?);
-                self.add_func(store, FuncData::Lifted { core, ty: ty.clone(), options });
+                // SAFETY: the store counts the definition, which has the type.
+                let ty = unsafe { Kept::of(ty) };
+                let func = ComponentState::of(store).add_func(FuncData::Lifted { core, ty, options });
+                self.items.push(Item::Func(func));
             }
             Step::Core(core, host) => {
                 let func = self.core(store, core, host)?;
-                self.core.funcs.push(Extern::Func(func));
+                self.core.push(CoreItem::Item(Extern::Func(func)));
             }
-            Step::Again(item) => {
-                let item = self.item(store, item)?;
-                self.push(item);
-            }
-            Step::Export { item, bindings } => {
-                let item = self.item(store, item)?;
+            Step::Bind { item, bindings } => {
+                let item = self.item(ComponentState::of(store), item)?;
                 self.bind(store, bindings, &item)?;
-                self.exports.push(item.clone());
-                self.push(item);
             }
         }
         Ok(())
     }
 
-    /// Adds an item to the index space of its sort.
+    /// Adds an item that has a place.
+    #[inline]
     fn push(&mut self, item: Item) {
-        match item {
-            Item::Func(index) => self.funcs.push(index),
-            Item::Instance(instance) => self.instances.push(instance),
-            Item::Component(component) => self.components.push(component),
-            Item::Module(module) => self.modules.push(module),
-            // Of types only resources are there at run time, in the instance's slots.
-            Item::Resource(_) | Item::Type => {}
+        // Of types only resources are there at run time, in the instance's slots.
+        if !matches!(item, Item::Resource(_) | Item::Type) {
+            self.items.push(item);
         }
     }
 
-    fn item(&self, store: &mut Store, item: &ItemRef) -> Result<Item, Error> {
-        Ok(match *item {
-            ItemRef::Func(index) => Item::Func(self.funcs[index as usize]),
-            ItemRef::Instance(index) => Item::Instance(self.instances[index as usize].clone()),
-            ItemRef::Component(index) => Item::Component(self.components[index as usize].clone()),
-            ItemRef::Module(index) => Item::Module(self.modules[index as usize].clone()),
-            ItemRef::Resource(slot) => Item::Resource(ComponentState::of(store).resource_at(self.instance, slot)?),
+    /// An item that was added or captured.
+    #[inline]
+    fn at(&self, item: &ItemRef) -> &Item {
+        match item {
+            ItemRef::At(at) => &self.items[*at as usize],
+            ItemRef::Captured(at) => &self.captured[*at as usize],
+            _ => unreachable!("the others are the same for each instance"),
+        }
+    }
+
+    fn item(&self, state: &ComponentState, item: &ItemRef) -> Result<Item, Error> {
+        Ok(match item {
+            ItemRef::At(_) | ItemRef::Captured(_) => self.at(item).clone(),
+            ItemRef::Module(module) => Item::Module(module.clone()),
+            ItemRef::Component(component) => Item::Component(component.clone()),
+            ItemRef::Resource(slot) => Item::Resource(state.resource_at(self.instance, *slot)?),
             ItemRef::Type => Item::Type,
         })
-    }
-
-    fn capture(&self, capture: Capture) -> Item {
-        match capture {
-            Capture::Module(index) => Item::Module(self.modules[index as usize].clone()),
-            Capture::Component(index) => Item::Component(self.components[index as usize].clone()),
-            Capture::Captured(index) => self.captured[index as usize].clone(),
-        }
     }
 
     /// Notes the resources that come with an item.
     fn bind(&self, store: &mut Store, bindings: &Bindings, item: &Item) -> Result<(), Error> {
         for (path, slot) in bindings {
-            let mut found = item;
-            for name in path {
-                let Item::Instance(instance) = found else { return Err(missing("instance", name)) };
-                found = instance.get(name).ok_or_else(|| missing("instance", name))?;
-            }
+            let state = ComponentState::of(store);
+            let inner;
+            let found = match &path[..] {
+                [] => item,
+                path => {
+                    inner = path.iter().try_fold(item.clone(), |found, name| {
+                        let Item::Instance(instance) = found else { return Err(missing("instance", &name.0)) };
+                        instance.export(state, name).ok_or_else(|| missing("instance", &name.0))
+                    })?;
+                    &inner
+                }
+            };
             let Item::Resource(resource) = *found else {
                 return Err(Error::message(format!("expected a resource, found a {}", found.kind())));
             };
-            ComponentState::of(store).instance(self.instance).resources[*slot as usize] = resource;
+            state.instance(self.instance).resources[*slot as usize] = resource;
         }
         Ok(())
     }
@@ -205,36 +220,44 @@ impl<'d> Scope<'d> {
     fn nested(
         &self,
         store: &mut Store,
-        component: u32,
+        component: &ItemRef,
         args: &IndexMap<Box<str>, ItemRef>,
         depth: usize,
     ) -> Result<Item, Error> {
-        let component = self.components[component as usize].clone();
+        let component = match component {
+            ItemRef::Component(component) => component,
+            other => match self.at(other) {
+                Item::Component(component) => component,
+                _ => unreachable!("the validator has seen that it is a component"),
+            },
+        };
         let mut imports = |store: &mut Store, _: u32, name: &str| {
             let arg = args.get(name).ok_or_else(|| missing("instantiation argument", name))?;
-            self.item(store, arg)
+            self.item(ComponentState::of(store), arg)
         };
-        let instance =
-            run(store, &component.definition, &component.captured, &mut imports, Some(self.instance), depth + 1)?;
-        let exports = ComponentState::of(store).instance(instance).exports.clone();
-        Ok(Item::Instance(exports.expect("just made")))
+        // SAFETY: the store counts the definition around it, of whichever component that is.
+        let definition = unsafe { Kept::of(&component.definition) };
+        let index = ComponentState::of(store).add_instance(definition, Some(self.instance), None)?;
+        run(store, index, definition, &component.captured, &mut imports, depth + 1)?;
+        Ok(Item::Instance(InstanceItem::Component(index)))
     }
 
-    fn core_instance(
-        &mut self,
-        store: &mut Store,
-        module: u32,
-        args: &IndexMap<Box<str>, u32>,
-        places: &ImportPlaces,
-    ) -> Result<(), Error> {
-        let module = self.modules[module as usize].clone();
-        let imports = self.core.imports(store, &module, args, places)?;
+    fn core_instance(&mut self, store: &mut Store, module: &ItemRef, imports: &CoreImports) -> Result<(), Error> {
+        let mut given = std::mem::take(&mut self.core_imports);
+        let module: &Module = match module {
+            ItemRef::Module(module) => module,
+            other => match self.at(other) {
+                Item::Module(module) => module,
+                _ => unreachable!("the validator has seen that it is a module"),
+            },
+        };
+        self.core.imports(store, module, imports, &mut given)?;
         let mut made = None;
         let has_start = module.description().start.is_some();
         let mut make = |store: &mut Store| {
             // SAFETY: the validator has compared the types of core imports, and the linker has compared imported modules with theirs. All
             // is of this store, and of its engine.
-            made = Some(unsafe { ampoule::Instance::new_unchecked(store, &module, &imports) }?);
+            made = Some(unsafe { ampoule::Instance::new_unchecked(store, module, &given) }?);
             Ok(())
         };
         let ran = if has_start && ComponentState::of(store).is_concurrent {
@@ -248,12 +271,14 @@ impl<'d> Scope<'d> {
             let ran = error.is_trap() || error.exit_status().is_some();
             ComponentState::of(store).poisoned |= ran;
         })?;
-        self.core.instances.push(CoreInstance::Of(made));
+        self.core.push(CoreItem::Instance(made));
+        given.clear();
+        self.core_imports = given;
         Ok(())
     }
 
     fn options(&self, options: &StaticOptions) -> Result<Options, Error> {
-        let memory = options.memory.map(|index| match &self.core.memories[index as usize] {
+        let memory = options.memory.map(|at| match self.core.item(at) {
             Extern::Memory(memory) => Ok(*memory),
             _ => Err(Error::message("the memory of a component function is not to be shared")),
         });
@@ -261,17 +286,11 @@ impl<'d> Scope<'d> {
             instance: self.instance,
             encoding: options.encoding,
             memory: memory.transpose()?,
-            realloc: options.realloc.map(|index| self.core.func(index)),
-            post_return: options.post_return.map(|index| self.core.func(index)),
+            realloc: options.realloc.map(|at| self.core.func(at)),
+            post_return: options.post_return.map(|at| self.core.func(at)),
             is_async: options.is_async,
-            callback: options.callback.map(|index| self.core.func(index)),
+            callback: options.callback.map(|at| self.core.func(at)),
         })
-    }
-
-    fn add_func(&mut self, store: &mut Store, data: FuncData) {
-        let funcs = &mut ComponentState::of(store).funcs;
-        funcs.push(data);
-        self.funcs.push(funcs.len() as u32 - 1);
     }
 
     /// A core function that the component model makes.
@@ -284,34 +303,42 @@ impl<'d> Scope<'d> {
         };
         let env: *const std::ffi::c_void = match core {
             CoreStep::Lower { func, ty, options } => {
-                let func = self.funcs[*func as usize];
                 let state = ComponentState::of(store);
-                let is_kin = match &state.funcs[func as usize] {
-                    callee @ FuncData::Lifted { .. } => state.are_kin(self.instance, callee.instance()),
-                    FuncData::Host { .. } => false,
+                let (callee, is_kin) = match *self.at(func) {
+                    Item::HostFunc(instance, func) => (Callee::Host(instance, func), false),
+                    Item::Func(func) => match &state.funcs[func as usize] {
+                        FuncData::Host { instance, func } => (Callee::Host(*instance, *func), false),
+                        FuncData::Lifted { options, .. } => {
+                            (Callee::Component(func), state.are_kin(self.instance, options.instance))
+                        }
+                    },
+                    _ => unreachable!("the validator has seen that it is a function"),
                 };
-                let lowered = Lowered { ty: ty.clone(), options: self.options(options)?, func, is_kin, adapter: None };
+                // SAFETY: the store counts the definition, which has the type.
+                let ty = unsafe { Kept::of(ty) };
+                let lowered = Lowered { ty, options: self.options(options)?, callee, is_kin, adapter: None };
                 (&raw const *state.lowered.push(lowered)).cast()
             }
             CoreStep::Builtin(builtin) => {
-                let table = match builtin {
-                    Builtin::ThreadNewIndirect { table } => match &self.core.tables[*table as usize] {
+                let table = match **builtin {
+                    Builtin::ThreadNewIndirect { table } => match self.core.item(table) {
                         Extern::Table(table) => Some(*table),
-                        _ => unreachable!("the space of tables has tables"),
+                        _ => unreachable!("the validator has seen that it is a table"),
                     },
                     _ => None,
                 };
                 let options = self.options(&builtin.options())?;
-                let data = BuiltinData { instance: self.instance, builtin: builtin.clone(), options, table };
-                let builtins = &mut ComponentState::of(store).task_builtins;
-                builtins.push(Box::new(data));
-                (&raw const **builtins.last().expect("just added")).cast()
+                // SAFETY: the store counts the definition, which has it.
+                let builtin = unsafe { Kept::of(builtin) };
+                let data = BuiltinData { instance: self.instance, builtin, options, table };
+                (&raw const *ComponentState::of(store).task_builtins.push(data)).cast()
             }
             CoreStep::ResourceNew { slot } => builtin(store, *slot, HandleBuiltin::make)?,
             CoreStep::ResourceDrop { slot } => builtin(store, *slot, HandleBuiltin::drop)?,
             CoreStep::ResourceRep { slot } => builtin(store, *slot, HandleBuiltin::rep)?,
         };
-        // SAFETY: the environment is what the callback of this step expects, and stays in the store as long as that lives.
+        // SAFETY: the environment is what the callback of this step expects, and stays in the store as long as that lives; the store counts the
+        // definition, which has the function.
         let func = unsafe { ampoule::Func::from_host_with(store, host, env.cast_mut()) };
         match core {
             // SAFETY: the function is of what was just added.

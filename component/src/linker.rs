@@ -3,21 +3,20 @@
 use crate::component::Component;
 use crate::concurrency::accessor::Accessor;
 use crate::definition::Step;
+use crate::found::{Found, FoundFunc, FoundImports, FoundInstance};
 use crate::handle::HostDtor;
 use crate::instance::Instance;
 use crate::instantiate::instantiate;
-use crate::items::{InstanceItems, Item, Names};
 use crate::names::NameMap;
-use crate::records::{FuncData, HostCallee, HostFn, HostFunc, HostFuture};
-use crate::state::ComponentState;
+use crate::records::{HostCallee, HostFn, HostFunc, HostFuture};
 use crate::typed::{LiftParams, LowerReturn};
 use crate::types::item::Items;
-use crate::types::{FuncType, InstanceType, ItemType, ModuleType, ResourceType};
+use crate::types::{FuncType, ItemType, ModuleType, ResourceType};
 use crate::val::Val;
 use ampoule::{Engine, Error, ExternType, Module, Store, misfit};
 use hashbrown::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Items under names, for one engine.
 ///
@@ -33,15 +32,15 @@ pub struct Linker {
 /// What the component that was instantiated last imports, with its scope: whoever makes many instances makes them of one component, and
 /// looks its names up once.
 #[derive(Default)]
-struct LastFound(Mutex<Option<(u64, Arc<[Found]>)>>);
+struct LastFound(Mutex<Option<(u64, Arc<FoundImports>)>>);
 
 impl LastFound {
-    fn get(&self, scope: u64) -> Option<Arc<[Found]>> {
+    fn get(&self, scope: u64) -> Option<Arc<FoundImports>> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref().filter(|(of, _)| *of == scope).map(|(_, found)| found.clone())
     }
 
-    fn set(&self, scope: u64, found: Arc<[Found]>) {
+    fn set(&self, scope: u64, found: Arc<FoundImports>) {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace((scope, found));
         // Freed without the lock.
         drop(last);
@@ -146,7 +145,7 @@ impl Linker {
     /// # Errors
     /// Where an import is missing or doesn't fit, a limit refuses, or a start function is stopped.
     pub fn instantiate(&self, store: &mut Store, component: &Component) -> Result<Instance, Error> {
-        place(store, component, &self.found_for(component)?)
+        place(store, component, self.found_for(component)?.as_ref())
     }
 
     /// Finds and checks what a component imports, for instantiating it many times. What the linker is given later has no effect on it.
@@ -157,29 +156,33 @@ impl Linker {
         Ok(InstancePre { component: component.clone(), found: self.found_for(component)? })
     }
 
-    fn found_for(&self, component: &Component) -> Result<Arc<[Found]>, Error> {
+    /// `None` where nothing is imported.
+    fn found_for(&self, component: &Component) -> Result<Option<Arc<FoundImports>>, Error> {
         if !self.engine.same(component.engine()) {
             return Err(of_another_engine());
         }
+        if component.ty().imports.is_empty() {
+            return Ok(None);
+        }
         let scope = component.definition.scope;
         if let Some(found) = self.last.get(scope) {
-            return Ok(found);
+            return Ok(Some(found));
         }
         let found = self.find(component)?;
         self.last.set(scope, found.clone());
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// What a component imports, in the order of its steps.
-    fn find(&self, component: &Component) -> Result<Arc<[Found]>, Error> {
+    fn find(&self, component: &Component) -> Result<Arc<FoundImports>, Error> {
         self.check(component)?;
         let imports = component.definition.steps.iter().filter_map(|step| match step {
             Step::Import { name, ty, .. } => {
-                Some(Found::of(self.root.items.find(&component.ty().full_import_name(name)), ty))
+                Some(Definition::found(self.root.items.find(&component.ty().full_import_name(name)), ty))
             }
             _ => None,
         });
-        Ok(imports.collect())
+        Ok(Arc::new(FoundImports::new(imports.collect())))
     }
 
     /// Whether all that a component imports is there, and of the kind that it wants.
@@ -202,7 +205,7 @@ impl Linker {
 #[derive(Clone)]
 pub struct InstancePre {
     component: Component,
-    found: Arc<[Found]>,
+    found: Option<Arc<FoundImports>>,
 }
 
 impl InstancePre {
@@ -216,7 +219,7 @@ impl InstancePre {
     /// # Errors
     /// Where a limit refuses, or a start function is stopped.
     pub fn instantiate(&self, store: &mut Store) -> Result<Instance, Error> {
-        place(store, &self.component, &self.found)
+        place(store, &self.component, self.found.as_ref())
     }
 }
 
@@ -227,14 +230,11 @@ impl fmt::Debug for InstancePre {
 }
 
 /// Instantiates a component with what was found for its imports.
-fn place(store: &mut Store, component: &Component, found: &[Found]) -> Result<Instance, Error> {
+fn place(store: &mut Store, component: &Component, found: Option<&Arc<FoundImports>>) -> Result<Instance, Error> {
     if !component.engine().same(store.engine()) {
         return Err(of_another_engine());
     }
-    let mut found = found.iter();
-    instantiate(store, component, &mut |store, instance, _| {
-        Ok(found.next().expect("as many as there are steps that import").place(store, instance))
-    })
+    instantiate(store, component, found)
 }
 
 #[cold]
@@ -392,33 +392,12 @@ impl Definition {
         }
     }
 
-    fn kind(&self) -> &'static str {
-        match self {
-            Definition::Func(_) => "function",
-            Definition::Instance(_) => "instance",
-            Definition::Module(_) => "module",
-            Definition::Resource(..) => "resource",
-        }
-    }
-}
-
-/// What an import has been found to be.
-enum Found {
-    Func(HostFunc, Arc<FuncType>),
-    Instance(Box<[Found]>, Arc<InstanceType>),
-    Module(Module),
-    Resource(ResourceType, Arc<HostDtor>),
-    /// A resource that an import before has brought.
-    Again(ResourceType),
-    /// A type that is none of a resource.
-    Type,
-}
-
-impl Found {
-    /// The definition has been checked.
-    fn of(definition: Option<&Definition>, ty: &ItemType) -> Found {
+    /// What stands for an import; it has been checked.
+    fn found(definition: Option<&Definition>, ty: &ItemType) -> Found {
         match (definition, ty) {
-            (Some(Definition::Func(host)), ItemType::Func(ty)) => Found::Func(host.clone(), ty.clone()),
+            (Some(Definition::Func(host)), ItemType::Func(ty)) => {
+                Found::Func(Arc::new(FoundFunc::new(ty.clone(), host.clone())))
+            }
             (Some(Definition::Module(module)), _) => Found::Module(module.clone()),
             (Some(Definition::Resource(ty, dtor)), _) => Found::Resource(*ty, dtor.clone()),
             (Some(Definition::Instance(_)) | None, ItemType::Instance(ty)) => {
@@ -427,35 +406,21 @@ impl Found {
                     _ => None,
                 };
                 let found = ty.exports.iter().map(|(name, of_item)| {
-                    Found::of(items.and_then(|items| items.find(&ty.full_export_name(name))), of_item)
+                    Definition::found(items.and_then(|items| items.find(&ty.full_export_name(name))), of_item)
                 });
-                Found::Instance(found.collect(), ty.clone())
+                Found::Instance(Arc::new(FoundInstance { items: found.collect(), ty: ty.clone() }))
             }
             (None, ItemType::Resource(slot)) => Found::Again(*slot),
             _ => Found::Type,
         }
     }
 
-    /// The item, in a store, for an instance that imports it.
-    fn place(&self, store: &mut Store, instance: u32) -> Item {
+    fn kind(&self) -> &'static str {
         match self {
-            Found::Func(host, ty) => {
-                let data = FuncData::Host { instance, ty: ty.clone(), public: OnceLock::new(), host: host.clone() };
-                let state = ComponentState::of(store);
-                state.is_concurrent |= matches!(host.call, HostCallee::Later(_));
-                state.funcs.push(data);
-                Item::Func(state.funcs.len() as u32 - 1)
-            }
-            Found::Instance(items, ty) => {
-                let items = items.iter().map(|found| found.place(store, instance)).collect();
-                Item::Instance(Arc::new(InstanceItems { items, names: Names::Type(ty.clone()) }))
-            }
-            Found::Module(module) => Item::Module(module.clone()),
-            Found::Resource(ty, dtor) => Item::Resource(ComponentState::of(store).linked_resource(*ty, dtor)),
-            Found::Again(slot) => {
-                ComponentState::of(store).resource_in(instance, *slot).map_or(Item::Type, Item::Resource)
-            }
-            Found::Type => Item::Type,
+            Definition::Func(_) => "function",
+            Definition::Instance(_) => "instance",
+            Definition::Module(_) => "module",
+            Definition::Resource(..) => "resource",
         }
     }
 }

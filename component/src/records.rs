@@ -4,12 +4,14 @@
 use crate::builtin::Builtin;
 use crate::canon::options::Options;
 use crate::concurrency::accessor::Accessor;
+use crate::found::FoundFunc;
+use crate::kept::Kept;
 use crate::types::FuncType;
 use crate::val::Val;
 use ampoule::func::adapter::Adapter;
 use ampoule::{Error, Store};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// What the embedder runs when a component calls. Arguments may be taken; results are `false` before. The type is that of the import.
 pub type HostFn = dyn Fn(&mut Store, &FuncType, &mut [Val], &mut [Val]) -> Result<(), Error> + Send + Sync;
@@ -24,15 +26,12 @@ pub type AsyncHostFn = dyn Fn(Accessor, Arc<FuncType>, Vec<Val>) -> HostFuture +
 /// A function as a store knows it.
 pub(crate) enum FuncData {
     /// A core function in component types.
-    Lifted { core: ampoule::Func, ty: Arc<FuncType>, options: Options },
-    /// One of the embedder's.
+    Lifted { core: ampoule::Func, ty: Kept<FuncType>, options: Options },
+    /// One of the embedder's, that a component exports.
     Host {
         /// The component instance that imports it, in whose scope the type is.
         instance: u32,
-        ty: Arc<FuncType>,
-        /// The type as the embedder sees it.
-        public: OnceLock<Arc<FuncType>>,
-        host: HostFunc,
+        func: Kept<FoundFunc>,
     },
 }
 
@@ -57,35 +56,39 @@ pub(crate) enum HostCallee {
 }
 
 impl FuncData {
-    pub(crate) fn ty(&self) -> &Arc<FuncType> {
+    #[inline]
+    pub(crate) fn ty(&self) -> &FuncType {
         match self {
-            FuncData::Lifted { ty, .. } | FuncData::Host { ty, .. } => ty,
-        }
-    }
-
-    pub(crate) fn instance(&self) -> u32 {
-        match self {
-            FuncData::Lifted { options, .. } => options.instance,
-            FuncData::Host { instance, .. } => *instance,
+            FuncData::Lifted { ty, .. } => ty,
+            FuncData::Host { func, .. } => &func.ty,
         }
     }
 }
 
 /// A core function that calls a component function: what a guest calls as its import.
 pub(crate) struct Lowered {
-    pub(crate) ty: Arc<FuncType>,
+    pub(crate) ty: Kept<FuncType>,
     pub(crate) options: Options,
-    pub(crate) func: u32,
+    pub(crate) callee: Callee,
     /// One of the two instances contains the other: such calls are not allowed.
     pub(crate) is_kin: bool,
     /// What guests call instead, where it serves.
     pub(crate) adapter: Option<Adapter>,
 }
 
+/// Whom a lowered function calls.
+#[derive(Clone, Copy)]
+pub(crate) enum Callee {
+    /// A function of a component, by its place in the store's list.
+    Component(u32),
+    /// One of the host's, and the instance that imports it.
+    Host(u32, Kept<FoundFunc>),
+}
+
 /// A core function for tasks, threads or waitables.
 pub(crate) struct BuiltinData {
     pub(crate) instance: u32,
-    pub(crate) builtin: Builtin,
+    pub(crate) builtin: Kept<Builtin>,
     /// Where the values are that it takes or gives.
     pub(crate) options: Options,
     /// The functions that threads begin with.

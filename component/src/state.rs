@@ -4,8 +4,11 @@ use crate::concurrency::Concurrency;
 use crate::concurrency::arena::{Arena, NONE};
 use crate::concurrency::instance::InstanceTasks;
 use crate::definition::Definition;
+use crate::found::FoundImports;
 use crate::handle::{Dtor, Handle, HandleTable, HostDtor, Resource, wrong_kind};
-use crate::items::InstanceItems;
+use crate::items::Item;
+use crate::kept::Kept;
+use crate::on_demand::OnDemand;
 use crate::records::{BuiltinData, FuncData, HandleBuiltin, Lowered};
 use crate::types::ResourceType;
 use crate::val::Val;
@@ -14,10 +17,9 @@ use ampoule::{Error, Store, TrapCode};
 use std::sync::Arc;
 
 /// The slot of a store.
-#[allow(clippy::vec_box)] // What is boxed is pointed to.
 pub(crate) struct ComponentState {
     /// Component instances, by the order in which they were made. Their places don't change.
-    pub(crate) instances: Vec<Box<InstanceData>>,
+    pub(crate) instances: StableList<InstanceData>,
     /// Functions that components export and import. Their places don't change.
     pub(crate) funcs: StableList<FuncData>,
     /// Resource types that handles are of.
@@ -25,7 +27,7 @@ pub(crate) struct ComponentState {
     /// What core functions that components make are called with. Their places don't change.
     pub(crate) lowered: StableList<Lowered>,
     pub(crate) builtins: StableList<HandleBuiltin>,
-    pub(crate) task_builtins: Vec<Box<BuiltinData>>,
+    pub(crate) task_builtins: StableList<BuiltinData>,
     /// The host's handles.
     pub(crate) host: HandleTable,
     /// The calls that aren't over and may lend.
@@ -34,7 +36,7 @@ pub(crate) struct ComponentState {
     pub(crate) scope: u32,
     /// Whether there may be calls beside one another: entries from the host run on stacks of their own then, as tasks.
     pub(crate) is_concurrent: bool,
-    pub(crate) concurrency: Concurrency,
+    pub(crate) concurrency: OnDemand<Concurrency>,
     /// A guest was stopped: no instance may be entered any more.
     pub(crate) poisoned: bool,
     /// Room for the arguments of calls of the host's functions, empty between calls.
@@ -44,17 +46,17 @@ pub(crate) struct ComponentState {
 impl Default for ComponentState {
     fn default() -> Self {
         Self {
-            instances: Vec::new(),
+            instances: StableList::default(),
             funcs: StableList::default(),
             resources: Vec::new(),
             lowered: StableList::default(),
             builtins: StableList::default(),
-            task_builtins: Vec::new(),
+            task_builtins: StableList::default(),
             host: HandleTable::default(),
             scopes: Arena::new("calls", MAX_SCOPES),
             scope: NONE,
             is_concurrent: false,
-            concurrency: Concurrency::default(),
+            concurrency: OnDemand::default(),
             poisoned: false,
             spare_args: Vec::new(),
         }
@@ -63,9 +65,11 @@ impl Default for ComponentState {
 
 /// A component instance.
 pub(crate) struct InstanceData {
-    pub(crate) definition: Arc<Definition>,
+    pub(crate) definition: Kept<Definition>,
     /// The instance that contains it.
     pub(crate) parent: Option<u32>,
+    /// What the store counts for it and those in it; of an instance that is in no other.
+    _root: Option<Root>,
     /// By slot of the definition, the place in the store's list of resource types; `u32::MAX` where it isn't known yet.
     pub(crate) resources: Box<[u32]>,
     pub(crate) handles: HandleTable,
@@ -73,10 +77,16 @@ pub(crate) struct InstanceData {
     pub(crate) may_leave: bool,
     /// How many calls from other components are inside.
     pub(crate) entered: u32,
-    /// What it exports, once it is made.
-    pub(crate) exports: Option<Arc<InstanceItems>>,
+    /// What it exports, by the names that its definition has, once it is made.
+    pub(crate) exports: Option<Box<[Item]>>,
     /// Which of its tasks may run.
-    pub(crate) tasks: InstanceTasks,
+    pub(crate) tasks: OnDemand<InstanceTasks>,
+}
+
+/// What an instance is made of: all that [`Kept`] leads to in a store is in these.
+pub(crate) struct Root {
+    pub(crate) _definition: Arc<Definition>,
+    pub(crate) _found: Option<Arc<FoundImports>>,
 }
 
 /// A call that takes or gives handles.
@@ -121,24 +131,36 @@ impl ComponentState {
     ///
     /// # Errors
     /// Where there are too many.
-    pub(crate) fn add_instance(&mut self, definition: &Arc<Definition>, parent: Option<u32>) -> Result<u32, Error> {
+    pub(crate) fn add_instance(
+        &mut self,
+        definition: Kept<Definition>,
+        parent: Option<u32>,
+        root: Option<Root>,
+    ) -> Result<u32, Error> {
         if self.instances.len() >= MAX_INSTANCES {
             let count = MAX_INSTANCES + 1;
             return Err(Error::message(format!(
                 "resource limit exceeded: component instance count too high at {count}"
             )));
         }
-        self.instances.push(Box::new(InstanceData {
-            definition: definition.clone(),
+        self.instances.push(InstanceData {
+            definition,
             parent,
+            _root: root,
             resources: vec![UNKNOWN; definition.slots as usize].into(),
             handles: HandleTable::default(),
             may_leave: true,
             entered: 0,
             exports: None,
-            tasks: InstanceTasks::default(),
-        }));
+            tasks: OnDemand::default(),
+        });
         Ok(self.instances.len() as u32 - 1)
+    }
+
+    /// Adds a function: gives its place.
+    pub(crate) fn add_func(&mut self, func: FuncData) -> u32 {
+        self.funcs.push(func);
+        self.funcs.len() as u32 - 1
     }
 
     /// Whether one of two instances is the other or contains it.

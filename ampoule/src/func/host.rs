@@ -187,7 +187,7 @@ pub(crate) unsafe fn resolve(func: *mut VmHostFunc) -> Result<*const u8, Error> 
     unsafe {
         let record = &*func.cast::<StoreHostFunc>();
         let store = Store::from_vm(record.vm.store);
-        let code = store.engine.thunk(&record.host.signature, record.host.which)?;
+        let code = store.engine.thunk(&record.host().signature, record.host().which)?;
         (*func).func_ref.code = code;
         Ok(code)
     }
@@ -204,22 +204,30 @@ fn signature_of(engine: &Engine, ty: &FuncType) -> Result<Arc<Signature>, Error>
 
 /// Puts a host function into a store and gives the reference to it, which lives as long as the store.
 pub(crate) fn place(store: &mut Store, host: &Arc<HostFunc>, env: *mut c_void) -> NonNull<VmFuncRef> {
+    store.instances.host_func_owners.push(host.clone());
+    // SAFETY: it was just counted.
+    unsafe { place_kept(store, host, env) }
+}
+
+/// As [`place`], of a function that is counted elsewhere.
+///
+/// # Safety
+/// It is counted as long as the store lives.
+pub(crate) unsafe fn place_kept(store: &mut Store, host: &Arc<HostFunc>, env: *mut c_void) -> NonNull<VmFuncRef> {
     // Thunks are in the code memory of the engine that compiles them, and kept with the type.
     assert!(host.signature.is_of(store.engine.types()), "a host function is of its store's engine");
     if host.may_suspend {
         store.require_async();
     }
     let code = store.engine.thunk(&host.signature, host.which).unwrap_or(exit_thunk_on_call as *const u8);
-    let func = StoreHostFunc {
-        vm: VmHostFunc {
-            func_ref: VmFuncRef { code, vmctx: std::ptr::null_mut(), signature: host.signature.as_word() },
-            store: &mut store.vm,
-            callback: host.callback,
-            env,
-        },
-        host: host.clone(),
+    let vm = VmHostFunc {
+        func_ref: VmFuncRef { code, vmctx: std::ptr::null_mut(), signature: host.signature.as_word() },
+        store: &mut store.vm,
+        callback: host.callback,
+        env,
     };
-    let func = store.instances.host_funcs.push(func);
+    // SAFETY: by the caller.
+    let func = store.instances.host_funcs.push(unsafe { StoreHostFunc::new(vm, host) });
     let vm: *mut VmHostFunc = &mut func.vm;
     func.vm.func_ref.vmctx = vm.cast();
     // SAFETY: `vm` points into the list, whose elements stay where they are, and the reference is its first field.
@@ -273,7 +281,7 @@ unsafe fn run_closure(env: &ClosureEnv, mut caller: Caller<'_>, values: *mut VmV
 pub(crate) unsafe fn result_mismatch(store: &Store, func: *mut VmHostFunc, results: *mut VmVal) -> Error {
     // SAFETY: by the caller; `vm` is a record's first field, so a pointer to one is a pointer to the other.
     let (types, results) = unsafe {
-        let types = (*func.cast::<StoreHostFunc>()).host.ty().results();
+        let types = (*func.cast::<StoreHostFunc>()).host().ty().results();
         (types, slice::from_raw_parts_mut(results, types.len()))
     };
     // All of them, before the first that is wrong ends it.

@@ -73,14 +73,15 @@ impl Func {
     /// As [`Func::from_host`], for a function that was made without knowing what it would be called with.
     ///
     /// # Safety
-    /// `env` is what the function's callback expects, as long as the store lives. The function was made by [`HostFunc::raw`], and its type
-    /// has no references.
+    /// `env` is what the function's callback expects, and `host` is counted, as long as the store lives. The function was made by
+    /// [`HostFunc::raw`], and its type has no references.
     pub unsafe fn from_host_with(store: &mut Store, host: &Arc<HostFunc>, env: *mut c_void) -> Func {
         debug_assert!(
             !host.ty().params().iter().any(|ty| ty.is_ref()),
             "references are rooted by an environment of the function's own"
         );
-        let func_ref = crate::func::host::place(store, host, env);
+        // SAFETY: by the caller.
+        let func_ref = unsafe { crate::func::host::place_kept(store, host, env) };
         Func { store_id: store.id(), func_ref }
     }
 

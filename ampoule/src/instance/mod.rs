@@ -16,6 +16,7 @@ use crate::module::Module;
 use crate::store::Store;
 use crate::store::records::instance::{InstanceData, MemoryLink};
 use crate::table::Table;
+use ampoule_core::index::FuncIndex;
 use ampoule_core::module::Item;
 
 /// An instance of a store. The layout is `wasmtime_instance_t`'s.
@@ -119,6 +120,17 @@ impl Instance {
     #[inline]
     pub fn item(&self, store: &Store, item: Item) -> Extern {
         self.data(store).expect("the instance is of this store").item(store, item)
+    }
+
+    /// As [`Instance::item`], of a function: in registers, where the item as such would pass through memory.
+    ///
+    /// # Panics
+    /// As [`Instance::item`].
+    #[inline]
+    pub fn func_item(&self, store: &Store, index: FuncIndex) -> Func {
+        let data = self.data(store).expect("the instance is of this store");
+        // SAFETY: the reference is of this store.
+        unsafe { Func::from_raw(store, data.func_ref(index).as_ptr()) }.expect("not null")
     }
 
     /// The exported function of this name.

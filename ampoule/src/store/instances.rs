@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::error::Error;
-use crate::store::records::func::StoreHostFunc;
+use crate::store::records::func::{HostFunc, StoreHostFunc};
 use crate::store::records::global::HostGlobal;
 use crate::store::records::instance::InstanceData;
 use crate::store::records::memory::MemoryData;
@@ -10,6 +10,7 @@ use crate::store::records::table::TableData;
 use crate::store::records::tag::TagData;
 use crate::store::stable_list::StableList;
 use ampoule_core::vm::VmAdapter;
+use std::sync::Arc;
 
 /// The arenas of a store. What machine code points to is boxed: its address must not change when a list grows.
 /// Nothing is removed before the store is dropped, so a position stays valid.
@@ -27,6 +28,8 @@ pub(crate) struct Instances {
     pub(crate) tags: Vec<TagData>,
     /// The store's copies of host functions.
     pub(crate) host_funcs: StableList<StoreHostFunc>,
+    /// The functions that they are copies of; but those that others keep.
+    pub(crate) host_func_owners: Vec<Arc<HostFunc>>,
     pub(crate) adapters: StableList<VmAdapter>,
 }
 

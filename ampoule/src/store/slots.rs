@@ -5,21 +5,32 @@ use std::any::{Any, TypeId};
 /// At most one value of each type. A handful at most, so a list serves.
 ///
 /// 1. What is under the id of a type is a value of that type: `insert` alone adds.
+/// 2. There is a first where there are others.
 #[derive(Default)]
-pub struct Slots(Vec<(TypeId, Box<dyn Any + Send + Sync>)>);
+pub struct Slots {
+    /// Most stores have one, if any: it is found without a list.
+    first: Option<Slot>,
+    others: Vec<Slot>,
+}
+
+type Slot = (TypeId, Box<dyn Any + Send + Sync>);
 
 impl Slots {
     /// Puts a value, and gives back the one it replaces.
     pub fn insert<T: Any + Send + Sync>(&mut self, value: T) -> Option<Box<T>> {
         let old = self.remove::<T>();
-        self.0.push((TypeId::of::<T>(), Box::new(value)));
+        let slot: Slot = (TypeId::of::<T>(), Box::new(value));
+        match &mut self.first {
+            Some(_) => self.others.push(slot),
+            first => *first = Some(slot),
+        }
         old
     }
 
     /// The value of this type.
     #[inline]
     pub fn get<T: Any>(&self) -> Option<&T> {
-        let found = self.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        let found = self.first.iter().chain(&self.others).find(|(id, _)| *id == TypeId::of::<T>())?;
         // SAFETY: by (1).
         Some(unsafe { &*(&raw const *found.1).cast::<T>() })
     }
@@ -27,7 +38,7 @@ impl Slots {
     /// The value of this type, to change it.
     #[inline]
     pub fn get_mut<T: Any>(&mut self) -> Option<&mut T> {
-        let found = self.0.iter_mut().find(|(id, _)| *id == TypeId::of::<T>())?;
+        let found = self.first.iter_mut().chain(&mut self.others).find(|(id, _)| *id == TypeId::of::<T>())?;
         // SAFETY: by (1).
         Some(unsafe { &mut *(&raw mut *found.1).cast::<T>() })
     }
@@ -36,9 +47,12 @@ impl Slots {
     #[inline]
     pub fn get_or_default<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
         // Components ask at every call, and have the first slot of most stores.
-        if self.0.first().is_some_and(|(id, _)| *id == TypeId::of::<T>()) {
+        if let Some((id, first)) = &mut self.first
+            && *id == TypeId::of::<T>()
+        {
+            let value = &raw mut **first;
             // SAFETY: by (1).
-            return unsafe { &mut *(&raw mut *self.0[0].1).cast::<T>() };
+            return unsafe { &mut *value.cast::<T>() };
         }
         self.find_or_add()
     }
@@ -53,8 +67,13 @@ impl Slots {
 
     /// Takes the value of this type out.
     pub fn remove<T: Any>(&mut self) -> Option<Box<T>> {
-        let at = self.0.iter().position(|(id, _)| *id == TypeId::of::<T>())?;
-        self.0.swap_remove(at).1.downcast().ok()
+        let is = |(id, _): &Slot| *id == TypeId::of::<T>();
+        let slot = if self.first.as_ref().is_some_and(is) {
+            std::mem::replace(&mut self.first, self.others.pop())?
+        } else {
+            self.others.swap_remove(self.others.iter().position(is)?)
+        };
+        slot.1.downcast().ok()
     }
 }
 

@@ -5,29 +5,45 @@ use std::ops::{Index, IndexMut};
 /// A list that only grows. Elements lie in blocks, each twice as long as the one before, which are never moved: many of them cost few
 /// allocations.
 pub struct StableList<T> {
-    blocks: Vec<Vec<T>>,
+    /// The first block, which is all of most lists.
+    first: Vec<T>,
+    /// The blocks behind it.
+    others: Vec<Vec<T>>,
     len: usize,
 }
 
 /// Elements of the first block.
 const FIRST: usize = 4;
 
-/// The block of an element, and the place in it.
+/// The block of an element behind the first block, counted from there, and the place in it.
 #[inline]
 fn place(index: usize) -> (usize, usize) {
-    let block = (index / FIRST + 1).ilog2();
-    (block as usize, index - FIRST * ((1 << block) - 1))
+    let block = (index / FIRST + 1).ilog2() as usize;
+    (block - 1, index - FIRST * ((1 << block) - 1))
 }
 
 impl<T> StableList<T> {
     /// Adds an element, which stays where it is as long as the list lives.
+    #[inline]
     pub fn push(&mut self, element: T) -> &mut T {
-        let (block, at) = place(self.len);
-        if block == self.blocks.len() {
-            self.blocks.push(Vec::with_capacity(FIRST << block));
-        }
+        let index = self.len;
         self.len += 1;
-        let block = &mut self.blocks[block];
+        if index >= FIRST {
+            return self.push_behind(index, element);
+        }
+        if index == 0 {
+            self.first = Vec::with_capacity(FIRST);
+        }
+        self.first.push(element);
+        &mut self.first[index]
+    }
+
+    fn push_behind(&mut self, index: usize, element: T) -> &mut T {
+        let (block, at) = place(index);
+        if block == self.others.len() {
+            self.others.push(Vec::with_capacity(FIRST << (block + 1)));
+        }
+        let block = &mut self.others[block];
         debug_assert!(block.len() == at && at < block.capacity(), "a full block would be moved");
         block.push(element);
         &mut block[at]
@@ -36,8 +52,21 @@ impl<T> StableList<T> {
     /// The element at a place.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {
+        if index < FIRST {
+            return self.first.get(index);
+        }
         let (block, at) = place(index);
-        self.blocks.get(block)?.get(at)
+        self.others.get(block)?.get(at)
+    }
+
+    /// The same, to change it.
+    #[inline]
+    pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        if index < FIRST {
+            return self.first.get_mut(index);
+        }
+        let (block, at) = place(index);
+        self.others.get_mut(block)?.get_mut(at)
     }
 
     /// How many elements there are.
@@ -52,17 +81,17 @@ impl<T> StableList<T> {
 
     /// The element that was added last.
     pub fn last_mut(&mut self) -> Option<&mut T> {
-        self.blocks.last_mut()?.last_mut()
+        self.others.last_mut().unwrap_or(&mut self.first).last_mut()
     }
 
     /// The elements, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.blocks.iter().flatten()
+        self.first.iter().chain(self.others.iter().flatten())
     }
 
     /// The same, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.blocks.iter_mut().flatten()
+        self.first.iter_mut().chain(self.others.iter_mut().flatten())
     }
 }
 
@@ -71,22 +100,20 @@ impl<T> Index<usize> for StableList<T> {
 
     #[inline]
     fn index(&self, index: usize) -> &T {
-        let (block, at) = place(index);
-        &self.blocks[block][at]
+        self.get(index).expect("the list has so many elements")
     }
 }
 
 impl<T> IndexMut<usize> for StableList<T> {
     #[inline]
     fn index_mut(&mut self, index: usize) -> &mut T {
-        let (block, at) = place(index);
-        &mut self.blocks[block][at]
+        self.get_mut(index).expect("the list has so many elements")
     }
 }
 
 impl<T> Default for StableList<T> {
     fn default() -> Self {
-        Self { blocks: Vec::new(), len: 0 }
+        Self { first: Vec::new(), others: Vec::new(), len: 0 }
     }
 }
 
@@ -107,6 +134,6 @@ mod tests {
         list.iter_mut().for_each(|number| *number += 1);
         list[0] = 7;
         assert_eq!((list[0], list.last_mut().copied(), list.get(1000)), (7, Some(1000), None));
-        assert_eq!(list.blocks.len(), 8);
+        assert_eq!(list.others.len(), 7);
     }
 }

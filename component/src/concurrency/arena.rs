@@ -36,7 +36,7 @@ enum State<T> {
 
 impl<T> Arena<T> {
     /// One without records, for at most so many.
-    pub(crate) fn new(what: &'static str, most: usize) -> Self {
+    pub(crate) const fn new(what: &'static str, most: usize) -> Self {
         assert!(most < PLACES as usize, "there are places for all");
         Self { entries: Vec::new(), free: NONE, len: 0, most, what }
     }

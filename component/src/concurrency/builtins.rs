@@ -27,7 +27,7 @@ impl CoreCallee for BuiltinData {
         if state.concurrency.current == NONE {
             return Err(Error::message("a built-in function of components is called outside of any task"));
         }
-        match &self.builtin {
+        match &*self.builtin {
             // These are allowed everywhere.
             Builtin::ContextGet { ty, slot } => {
                 let value = state.current().storage[*slot as usize];
@@ -48,7 +48,7 @@ impl CoreCallee for BuiltinData {
             Builtin::BackpressureDec => return state.change_backpressure(instance, -1),
             _ => check_may_leave(state, instance)?,
         }
-        let answer = match &self.builtin {
+        let answer = match &*self.builtin {
             Builtin::TaskReturn { result, .. } => return self.task_return(store, result.as_ref(), values),
             Builtin::TaskCancel => return state.task_cancel(),
             Builtin::WaitableSetNew => state.new_set(instance)?,

@@ -18,14 +18,13 @@ use crate::state::{ComponentState, cannot_enter};
 use crate::types::FuncType;
 use crate::val::Val;
 use ampoule::{Error, Func, Store, TrapCode, VmValRaw};
-use std::sync::Arc;
 
 /// A function of a component, as it is called.
 #[derive(Clone, Copy)]
 pub(crate) struct Lifted<'f> {
     pub(crate) func: u32,
     pub(crate) core: &'f Func,
-    pub(crate) ty: &'f Arc<FuncType>,
+    pub(crate) ty: &'f FuncType,
     pub(crate) options: &'f Options,
 }
 
@@ -389,7 +388,7 @@ fn run_task(store: &mut Store, thread: u32) -> Result<bool, Error> {
 fn lower_args(
     store: &mut Store,
     task: u32,
-    ty: &Arc<FuncType>,
+    ty: &FuncType,
     options: &Options,
     values: &mut [VmValRaw],
 ) -> Result<(), Error> {

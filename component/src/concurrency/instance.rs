@@ -2,6 +2,7 @@
 
 use super::Concurrency;
 use super::arena::NONE;
+use crate::on_demand::Empty;
 use crate::state::ComponentState;
 use std::collections::VecDeque;
 
@@ -23,15 +24,18 @@ pub(crate) struct InstanceTasks {
 /// The values that `backpressure.inc` and `backpressure.dec` may count to.
 pub(crate) const MAX_BACKPRESSURE: u32 = (1 << 16) - 1;
 
-impl Default for InstanceTasks {
-    fn default() -> Self {
-        Self {
-            exclusive: NONE,
-            backpressure: 0,
-            entering: VecDeque::new(),
-            blocked: VecDeque::new(),
-            threads: Vec::new(),
-        }
+impl Empty for InstanceTasks {
+    const EMPTY: Self = Self {
+        exclusive: NONE,
+        backpressure: 0,
+        entering: VecDeque::new(),
+        blocked: VecDeque::new(),
+        threads: Vec::new(),
+    };
+
+    fn empty() -> &'static Self {
+        static EMPTY: InstanceTasks = InstanceTasks::EMPTY;
+        &EMPTY
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) mod thread;
 pub(crate) mod waitable;
 
 use crate::end::Mailbox;
+use crate::on_demand::Empty;
 use crate::val::Val;
 use accessor::{HostTask, Woken};
 use ampoule::Error;
@@ -134,28 +135,31 @@ pub(crate) struct HostCall {
     pub(crate) waiter: Option<u32>,
 }
 
-impl Default for Concurrency {
-    fn default() -> Self {
-        Self {
-            tasks: Arena::new("tasks", MAX_TASKS),
-            threads: Arena::new("threads", MAX_THREADS),
-            waitables: Arena::new("subtasks, streams and futures", MAX_WAITABLES),
-            sets: Arena::new("waitable sets", MAX_SETS),
-            mailbox: Mailbox::default(),
-            error_contexts: Arena::new("error contexts", MAX_ERROR_CONTEXTS),
-            streams: Arena::new("streams and futures", MAX_STREAMS),
-            waits_for_host: NONE,
-            calls: Arena::new("calls", MAX_TASKS),
-            current: NONE,
-            ready: VecDeque::new(),
-            for_host: VecDeque::new(),
-            futures: Arena::new("host calls", MAX_FUTURES),
-            woken: None,
-            resumed: 0,
-            levels: Vec::new(),
-            switch_to: NONE,
-            stacks: 0,
-            idle: Vec::new(),
-        }
+impl Empty for Concurrency {
+    const EMPTY: Self = Self {
+        tasks: Arena::new("tasks", MAX_TASKS),
+        threads: Arena::new("threads", MAX_THREADS),
+        waitables: Arena::new("subtasks, streams and futures", MAX_WAITABLES),
+        sets: Arena::new("waitable sets", MAX_SETS),
+        mailbox: Mailbox::NEW,
+        error_contexts: Arena::new("error contexts", MAX_ERROR_CONTEXTS),
+        streams: Arena::new("streams and futures", MAX_STREAMS),
+        waits_for_host: NONE,
+        calls: Arena::new("calls", MAX_TASKS),
+        current: NONE,
+        ready: VecDeque::new(),
+        for_host: VecDeque::new(),
+        futures: Arena::new("host calls", MAX_FUTURES),
+        woken: None,
+        resumed: 0,
+        levels: Vec::new(),
+        switch_to: NONE,
+        stacks: 0,
+        idle: Vec::new(),
+    };
+
+    fn empty() -> &'static Self {
+        static EMPTY: Concurrency = Concurrency::EMPTY;
+        &EMPTY
     }
 }

@@ -11,7 +11,6 @@ use crate::state::ComponentState;
 use crate::types::FuncType;
 use crate::val::Val;
 use ampoule::{Error, Store, TrapCode, VmValRaw};
-use std::sync::Arc;
 
 /// How a result is passed by the one who gives it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,7 +78,7 @@ pub(crate) fn resolve(store: &mut Store, task: u32, given: Given, values: &[VmVa
 fn resolve_subtask(
     store: &mut Store,
     id: u32,
-    (ty, options, lowered): (&Arc<FuncType>, &Options, &Lowered),
+    (ty, options, lowered): (&FuncType, &Options, &Lowered),
     given: Given,
     values: &[VmValRaw],
 ) -> Result<(), Error> {

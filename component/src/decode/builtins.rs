@@ -3,7 +3,6 @@
 use super::{Frame, unsupported};
 use crate::builtin::Side::{Readable, Writable};
 use crate::builtin::{Builtin, Side, StreamKind, StreamOp};
-use crate::canon::options::StaticOptions;
 use crate::types::layout::{Flat, MAX_FLAT};
 use crate::types::{CoreType, ValType};
 use ampoule_core::decode::DecodeError;
@@ -17,7 +16,7 @@ pub(super) fn read(frame: &mut Frame, types: TypesRef<'_>, canon: Canon) -> Resu
         Canon::BackpressureDec => Builtin::BackpressureDec,
         Canon::TaskReturn { result, options } => {
             let result = result.map(|ty| frame.types.named(types, ty)).transpose()?;
-            let options = read_options(&options)?;
+            let options = frame.core.options(&options)?;
             Builtin::TaskReturn { flat: Flat::of(&result, MAX_FLAT).map(Into::into), result, options }
         }
         Canon::TaskCancel => Builtin::TaskCancel,
@@ -26,13 +25,15 @@ pub(super) fn read(frame: &mut Frame, types: TypesRef<'_>, canon: Canon) -> Resu
         Canon::SubtaskCancel { async_ } => Builtin::SubtaskCancel { is_async: async_ },
         Canon::SubtaskDrop => Builtin::SubtaskDrop,
         Canon::WaitableSetNew => Builtin::WaitableSetNew,
-        Canon::WaitableSetWait { memory } => Builtin::WaitableSetWait { memory },
-        Canon::WaitableSetPoll { memory } => Builtin::WaitableSetPoll { memory },
+        Canon::WaitableSetWait { memory } => Builtin::WaitableSetWait { memory: frame.core.memories[memory as usize] },
+        Canon::WaitableSetPoll { memory } => Builtin::WaitableSetPoll { memory: frame.core.memories[memory as usize] },
         Canon::WaitableSetDrop => Builtin::WaitableSetDrop,
         Canon::WaitableJoin => Builtin::WaitableJoin,
         Canon::ThreadYield => Builtin::ThreadYield,
         Canon::ThreadIndex => Builtin::ThreadIndex,
-        Canon::ThreadNewIndirect { table_index, .. } => Builtin::ThreadNewIndirect { table: table_index },
+        Canon::ThreadNewIndirect { table_index, .. } => {
+            Builtin::ThreadNewIndirect { table: frame.core.tables[table_index as usize] }
+        }
         Canon::ThreadResumeLater => Builtin::ThreadResumeLater,
         Canon::ThreadSuspend => Builtin::ThreadSuspend,
         Canon::ThreadSuspendThenResume => Builtin::ThreadSuspendThenResume,
@@ -56,9 +57,9 @@ pub(super) fn read(frame: &mut Frame, types: TypesRef<'_>, canon: Canon) -> Resu
         Canon::FutureCancelWrite { ty, async_ } => stream(frame, types, ty, cancel(Writable, async_), &[])?,
         Canon::FutureDropReadable { ty } => stream(frame, types, ty, StreamOp::Drop { side: Readable }, &[])?,
         Canon::FutureDropWritable { ty } => stream(frame, types, ty, StreamOp::Drop { side: Writable }, &[])?,
-        Canon::ErrorContextNew { options } => Builtin::ErrorContextNew { options: read_options(&options)? },
+        Canon::ErrorContextNew { options } => Builtin::ErrorContextNew { options: frame.core.options(&options)? },
         Canon::ErrorContextDebugMessage { options } => {
-            Builtin::ErrorContextDebugMessage { options: read_options(&options)? }
+            Builtin::ErrorContextDebugMessage { options: frame.core.options(&options)? }
         }
         Canon::ErrorContextDrop => Builtin::ErrorContextDrop,
         _ => return Err(unsupported("such built-in functions of components")),
@@ -82,11 +83,7 @@ fn stream(
         ValType::Future(payload) => (StreamKind::Future, payload),
         _ => unreachable!("the validator has seen that it is a stream or future"),
     };
-    Ok(Builtin::Stream { kind, payload, op, options: read_options(options)? })
-}
-
-fn read_options(options: &[CanonicalOption]) -> Result<StaticOptions, DecodeError> {
-    StaticOptions::read(options).map_err(|what| unsupported(&what))
+    Ok(Builtin::Stream { kind, payload, op, options: frame.core.options(options)? })
 }
 
 fn context_type(ty: wasmparser::ValType) -> CoreType {

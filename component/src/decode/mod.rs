@@ -8,10 +8,11 @@ mod types;
 
 use crate::canon::options::StaticOptions;
 use crate::core_callback::callback;
-use crate::core_items::{AliasPlace, ImportPlaces};
+use crate::core_items::{CoreImport, CoreImports, CoreInstanceRef};
 use crate::decode::types::{Types, lists, note_attributes};
-use crate::definition::{Capture, CoreSort, CoreStep, Definition, ItemRef, Step};
+use crate::definition::{CoreSort, CoreStep, Counts, Definition, ItemRef, Step};
 use crate::func::core_type;
+use crate::items::ComponentItem;
 use crate::names::{IndexMap, IndexSet};
 use crate::records::{BuiltinData, HandleBuiltin, Lowered};
 use crate::types::{ComponentType, ItemType};
@@ -24,8 +25,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wasmparser::component_types::ComponentAnyTypeId;
 use wasmparser::types::TypesRef;
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
-    ComponentType as TypeDef, Encoding, ExternalKind, Instance, Parser, Payload, Validator,
+    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance,
+    ComponentOuterAliasKind, ComponentType as TypeDef, Encoding, ExternalKind, Instance, Parser, Payload, Validator,
 };
 
 /// What makes a module of its bytes, or of what it was compiled to before: for each of a component in order.
@@ -85,20 +86,62 @@ enum Open {
 struct Frame {
     types: Types,
     steps: Vec<Step>,
-    captures: Vec<Capture>,
-    export_names: IndexSet<Box<str>>,
-    ty: ComponentType,
     counts: Counts,
+    /// What it takes from the component around it.
+    captures: Vec<ItemRef>,
+    export_names: IndexSet<Box<str>>,
+    exported: Vec<ItemRef>,
+    all_modules: Vec<Module>,
+    is_concurrent: bool,
+    ty: ComponentType,
+    spaces: Spaces,
+    core: CoreSpaces,
 }
 
-/// How far the index spaces are filled whose items' types are asked for.
+/// The index spaces of a component, as far as they are filled.
 #[derive(Default)]
-struct Counts {
+struct Spaces {
     types: u32,
-    funcs: u32,
-    instances: u32,
-    modules: u32,
-    components: u32,
+    funcs: Vec<ItemRef>,
+    instances: Vec<ItemRef>,
+    modules: Vec<ItemRef>,
+    components: Vec<ItemRef>,
+}
+
+/// The core index spaces: items by their places in the list of the scope.
+#[derive(Default)]
+struct CoreSpaces {
+    instances: Vec<CoreInstanceRef>,
+    funcs: Vec<u32>,
+    tables: Vec<u32>,
+    memories: Vec<u32>,
+    globals: Vec<u32>,
+    tags: Vec<u32>,
+}
+
+impl CoreSpaces {
+    fn of(&mut self, sort: CoreSort) -> &mut Vec<u32> {
+        match sort {
+            CoreSort::Func => &mut self.funcs,
+            CoreSort::Table => &mut self.tables,
+            CoreSort::Memory => &mut self.memories,
+            CoreSort::Global => &mut self.globals,
+            CoreSort::Tag => &mut self.tags,
+        }
+    }
+
+    /// The options that a canonical definition lists, with the places of what they name.
+    fn options(&self, given: &[CanonicalOption]) -> Result<StaticOptions, DecodeError> {
+        let options = StaticOptions::read(given).map_err(|what| unsupported(&what))?;
+        let func = |index: Option<u32>| index.map(|index| self.funcs[index as usize]);
+        Ok(StaticOptions {
+            memory: options.memory.map(|index| self.memories[index as usize]),
+            realloc: func(options.realloc),
+            post_return: func(options.post_return),
+            callback: func(options.callback),
+            ..options
+        })
+    }
 }
 
 impl Frame {
@@ -106,45 +149,75 @@ impl Frame {
         Self {
             types: Types::new(NEXT_SCOPE.fetch_add(1, Ordering::Relaxed)),
             steps: Vec::new(),
+            counts: Counts::default(),
             captures: Vec::new(),
             export_names: IndexSet::default(),
+            exported: Vec::new(),
+            all_modules: Vec::new(),
+            is_concurrent: false,
             ty: ComponentType::default(),
-            counts: Counts::default(),
+            spaces: Spaces::default(),
+            core: CoreSpaces::default(),
         }
     }
 
-    fn finish(self) -> (Definition, Box<[Capture]>) {
+    fn finish(self) -> (Definition, Box<[ItemRef]>) {
         let definition = Definition {
             scope: self.types.scope(),
             is_closed: !self.steps.iter().any(|step| matches!(step, Step::Core(..))),
-            is_concurrent: Step::any_is_concurrent(&self.steps),
+            is_concurrent: self.is_concurrent || Step::any_is_concurrent(&self.steps),
             steps: self.steps,
+            counts: self.counts,
             slots: self.types.slots(),
             exports: Arc::new(self.export_names),
+            exported: self.exported.into(),
             ty: Arc::new(self.ty),
+            modules: self.all_modules.into(),
         };
         (definition, self.captures.into())
     }
 
-    /// Counts an item of a sort into its index space.
-    fn count(&mut self, kind: ComponentExternalKind) {
+    /// The place of the item that the next step adds.
+    fn place(&mut self) -> ItemRef {
+        self.counts.items += 1;
+        ItemRef::At(self.counts.items - 1)
+    }
+
+    /// The place of what the next step adds to the core list.
+    fn core_place(&mut self) -> u32 {
+        self.counts.core += 1;
+        self.counts.core - 1
+    }
+
+    /// Adds an item to the index space of its sort.
+    fn name(&mut self, kind: ComponentExternalKind, item: ItemRef) {
         match kind {
-            ComponentExternalKind::Func => self.counts.funcs += 1,
-            ComponentExternalKind::Instance => self.counts.instances += 1,
-            ComponentExternalKind::Module => self.counts.modules += 1,
-            ComponentExternalKind::Component => self.counts.components += 1,
-            ComponentExternalKind::Type => self.counts.types += 1,
+            ComponentExternalKind::Func => self.spaces.funcs.push(item),
+            ComponentExternalKind::Instance => self.spaces.instances.push(item),
+            ComponentExternalKind::Module => self.spaces.modules.push(item),
+            ComponentExternalKind::Component => self.spaces.components.push(item),
+            ComponentExternalKind::Type => self.spaces.types += 1,
             ComponentExternalKind::Value => {}
         }
     }
 
+    /// Adds the item that the next step adds to the index space of its sort. Types are no items.
+    fn name_next(&mut self, kind: ComponentExternalKind) {
+        let item = match kind {
+            ComponentExternalKind::Type | ComponentExternalKind::Value => ItemRef::Type,
+            _ => self.place(),
+        };
+        self.name(kind, item);
+    }
+
     /// An item by kind and index.
     fn item(&mut self, types: TypesRef<'_>, kind: ComponentExternalKind, index: u32) -> Result<ItemRef, DecodeError> {
+        let at = index as usize;
         Ok(match kind {
-            ComponentExternalKind::Func => ItemRef::Func(index),
-            ComponentExternalKind::Instance => ItemRef::Instance(index),
-            ComponentExternalKind::Module => ItemRef::Module(index),
-            ComponentExternalKind::Component => ItemRef::Component(index),
+            ComponentExternalKind::Func => self.spaces.funcs[at].clone(),
+            ComponentExternalKind::Instance => self.spaces.instances[at].clone(),
+            ComponentExternalKind::Module => self.spaces.modules[at].clone(),
+            ComponentExternalKind::Component => self.spaces.components[at].clone(),
             ComponentExternalKind::Type => match types.component_any_type_at(index) {
                 ComponentAnyTypeId::Resource(id) => ItemRef::Resource(self.types.slot(id.resource())),
                 _ => ItemRef::Type,
@@ -215,8 +288,8 @@ impl Decoder<'_, '_> {
         let bytes = self.bytes.get(range.start as usize..range.end as usize).ok_or_else(outside)?;
         let module = (self.make_module)(bytes)?;
         let frame = component(self.open.last_mut().expect("modules are in components"));
-        frame.counts.modules += 1;
-        frame.steps.push(Step::Module(module));
+        frame.all_modules.push(module.clone());
+        frame.spaces.modules.push(ItemRef::Module(module));
         Ok(())
     }
 
@@ -229,8 +302,15 @@ impl Decoder<'_, '_> {
             None => self.whole = Some(definition),
             Some(outer) => {
                 let outer = component(outer);
-                outer.counts.components += 1;
-                outer.steps.push(Step::Component { definition, captures });
+                outer.all_modules.extend_from_slice(&definition.modules);
+                outer.is_concurrent |= definition.is_concurrent;
+                let item = if captures.is_empty() {
+                    ItemRef::Component(Arc::new(ComponentItem { definition, captured: Box::default() }))
+                } else {
+                    outer.steps.push(Step::Component { definition, captures });
+                    outer.place()
+                };
+                outer.spaces.components.push(item);
             }
         }
         Ok(())
@@ -239,7 +319,7 @@ impl Decoder<'_, '_> {
     fn import(&mut self, import: &wasmparser::ComponentImport<'_>) -> Result<(), Error> {
         let name = import.name.name;
         let (frame, types) = self.frame();
-        frame.count(import.ty.kind());
+        frame.name_next(import.ty.kind());
         let item = types.component_item_for_import(name).expect("the validator has just added it");
         // That a type is the same as another needs nothing, and nobody lists it.
         if lists(&item.ty) {
@@ -254,37 +334,48 @@ impl Decoder<'_, '_> {
 
     fn type_def(&mut self, ty: &TypeDef<'_>) -> Result<(), Error> {
         let (frame, types) = self.frame();
-        let index = frame.counts.types;
-        frame.counts.types += 1;
+        let index = frame.spaces.types;
+        frame.spaces.types += 1;
         if let TypeDef::Resource { dtor, .. } = ty {
             let slot = frame.resource(types, index);
             frame.types.introduce_slot(slot);
-            frame.steps.push(Step::Resource { slot, dtor: *dtor });
+            let dtor = dtor.map(|index| frame.core.funcs[index as usize]);
+            frame.steps.push(Step::Resource { slot, dtor });
         }
         Ok(())
     }
 
     fn core_instance(&mut self, instance: Instance<'_>) -> Result<(), Error> {
-        let step = match instance {
-            Instance::Instantiate { module_index, args } => Step::CoreInstance {
-                module: module_index,
-                args: args.iter().map(|arg| (arg.name.into(), arg.index)).collect(),
-                places: ImportPlaces::default(),
-            },
+        let (frame, _) = self.frame();
+        let made = match instance {
+            Instance::Instantiate { module_index, args } => {
+                let of_arg = |arg: &wasmparser::InstantiationArg<'_>| {
+                    (arg.name.into(), frame.core.instances[arg.index as usize].clone())
+                };
+                let args: IndexMap<Box<str>, CoreInstanceRef> = args.iter().map(of_arg).collect();
+                let module = frame.spaces.modules[module_index as usize].clone();
+                let (imports, known) = match &module {
+                    ItemRef::Module(module) => (CoreImports::of(module, &args)?, Some(module.clone())),
+                    _ => (CoreImports::Named(args), None),
+                };
+                frame.steps.push(Step::CoreInstance { module, imports });
+                CoreInstanceRef::Of(frame.core_place(), known)
+            }
             Instance::FromExports(exports) => {
-                let export =
-                    |export: &wasmparser::Export<'_>| (export.name.into(), (core_sort(export.kind), export.index));
-                Step::CoreExports(exports.iter().map(export).collect())
+                let item = |export: &wasmparser::Export<'_>| {
+                    let place = frame.core.of(core_sort(export.kind))[export.index as usize];
+                    (export.name.into(), place)
+                };
+                CoreInstanceRef::Items(exports.iter().map(item).collect())
             }
         };
-        self.step(step);
+        frame.core.instances.push(made);
         Ok(())
     }
 
     fn instance(&mut self, instance: ComponentInstance<'_>) -> Result<(), Error> {
         let (frame, types) = self.frame();
-        let index = frame.counts.instances;
-        frame.counts.instances += 1;
+        let index = frame.spaces.instances.len() as u32;
         let step = match instance {
             ComponentInstance::Instantiate { component_index, args } => {
                 let mut given = IndexMap::default();
@@ -293,7 +384,8 @@ impl Decoder<'_, '_> {
                 }
                 let ty = frame.types.instance(types, types.component_instance_at(index))?;
                 let bindings = frame.types.introduce(&ItemType::Instance(ty));
-                Step::Instance { component: component_index, args: given, bindings }
+                let component = frame.spaces.components[component_index as usize].clone();
+                Step::Instance { component, args: given, bindings }
             }
             ComponentInstance::FromExports(exports) => {
                 let names = exports.iter().map(|export| export.name.name.into()).collect();
@@ -302,22 +394,32 @@ impl Decoder<'_, '_> {
             }
         };
         frame.steps.push(step);
+        frame.name_next(ComponentExternalKind::Instance);
         Ok(())
     }
 
     fn alias(&mut self, alias: ComponentAlias<'_>) -> Result<(), Error> {
+        let (frame, types) = self.frame();
         match alias {
             ComponentAlias::InstanceExport { kind, instance_index, name } => {
-                let (frame, _) = self.frame();
-                frame.count(kind);
+                frame.name_next(kind);
                 // Resources are known from where the instance came from.
                 if !matches!(kind, ComponentExternalKind::Type) {
-                    frame.steps.push(Step::Alias { instance: instance_index, name: name.into() });
+                    let ty = frame.types.instance(types, types.component_instance_at(instance_index))?;
+                    let at = ty.exports.get_index_of(name).unwrap_or(0) as u32;
+                    let instance = frame.spaces.instances[instance_index as usize].clone();
+                    frame.steps.push(Step::Alias { instance, name: (name.into(), at) });
                 }
             }
             ComponentAlias::CoreInstanceExport { kind, instance_index, name } => {
-                let (name, sort) = (name.into(), core_sort(kind));
-                self.step(Step::CoreAlias { instance: instance_index, name, sort, place: AliasPlace::default() });
+                let place = match frame.core.instances[instance_index as usize].export(name)? {
+                    CoreImport::Item(place) => place,
+                    CoreImport::Export(instance, export) => {
+                        frame.steps.push(Step::CoreAlias { instance, export });
+                        frame.core_place()
+                    }
+                };
+                frame.core.of(core_sort(kind)).push(place);
             }
             ComponentAlias::Outer { kind, count, index } => self.outer_alias(kind, count as usize, index),
         }
@@ -325,44 +427,44 @@ impl Decoder<'_, '_> {
     }
 
     fn outer_alias(&mut self, kind: ComponentOuterAliasKind, count: usize, index: u32) {
-        let mut capture = match kind {
-            ComponentOuterAliasKind::CoreModule => Capture::Module(index),
-            ComponentOuterAliasKind::Component => Capture::Component(index),
-            ComponentOuterAliasKind::Type => return self.frame().0.counts.types += 1,
+        let here = self.open.len() - 1;
+        let outer = &mut component(&mut self.open[here - count]).spaces;
+        let (mut item, kind) = match kind {
+            ComponentOuterAliasKind::CoreModule => {
+                (outer.modules[index as usize].clone(), ComponentExternalKind::Module)
+            }
+            ComponentOuterAliasKind::Component => {
+                (outer.components[index as usize].clone(), ComponentExternalKind::Component)
+            }
+            ComponentOuterAliasKind::Type => return self.frame().0.spaces.types += 1,
             ComponentOuterAliasKind::CoreType => return,
         };
-        let here = self.open.len() - 1;
-        // Each scope on the way inwards takes it from the one around.
+        // Each scope on the way inwards takes it from the one around, but for what is the same for each instance.
         for level in (here - count + 1)..=here {
-            let frame = component(&mut self.open[level]);
-            frame.captures.push(capture);
-            capture = Capture::Captured(frame.captures.len() as u32 - 1);
+            if let ItemRef::At(_) | ItemRef::Captured(_) = item {
+                let captures = &mut component(&mut self.open[level]).captures;
+                captures.push(item);
+                item = ItemRef::Captured(captures.len() as u32 - 1);
+            }
         }
-        let frame = component(&mut self.open[here]);
-        frame.steps.push(match capture {
-            Capture::Captured(index) => Step::Captured(index),
-            Capture::Module(index) => Step::Again(ItemRef::Module(index)),
-            Capture::Component(index) => Step::Again(ItemRef::Component(index)),
-        });
-        match kind {
-            ComponentOuterAliasKind::CoreModule => frame.counts.modules += 1,
-            _ => frame.counts.components += 1,
-        }
+        self.frame().0.name(kind, item);
     }
 
     fn canonical(&mut self, canon: CanonicalFunction) -> Result<(), Error> {
         let (frame, types) = self.frame();
-        let options = |options: &[_]| StaticOptions::read(options).map_err(|what| Error::from(unsupported(&what)));
         let core = match canon {
-            CanonicalFunction::Lift { core_func_index, options: given, .. } => {
-                let ty = frame.types.func(types, types.component_function_at(frame.counts.funcs))?;
-                frame.counts.funcs += 1;
-                frame.steps.push(Step::Lift { core: core_func_index, ty, options: options(&given)? });
+            CanonicalFunction::Lift { core_func_index, options, .. } => {
+                let index = frame.spaces.funcs.len() as u32;
+                let ty = frame.types.func(types, types.component_function_at(index))?;
+                let core = frame.core.funcs[core_func_index as usize];
+                frame.steps.push(Step::Lift { core, ty, options: frame.core.options(&options)? });
+                frame.name_next(ComponentExternalKind::Func);
                 return Ok(());
             }
-            CanonicalFunction::Lower { func_index, options: given } => {
+            CanonicalFunction::Lower { func_index, options } => {
                 let ty = frame.types.func(types, types.component_function_at(func_index))?;
-                CoreStep::Lower { func: func_index, ty, options: options(&given)? }
+                let func = frame.spaces.funcs[func_index as usize].clone();
+                CoreStep::Lower { func, ty, options: frame.core.options(&options)? }
             }
             CanonicalFunction::ResourceNew { resource } => {
                 CoreStep::ResourceNew { slot: frame.resource(types, resource) }
@@ -373,8 +475,10 @@ impl Decoder<'_, '_> {
             CanonicalFunction::ResourceRep { resource } => {
                 CoreStep::ResourceRep { slot: frame.resource(types, resource) }
             }
-            canon => CoreStep::Builtin(builtins::read(frame, types, canon)?),
+            canon => CoreStep::Builtin(Arc::new(builtins::read(frame, types, canon)?)),
         };
+        let place = frame.core_place();
+        frame.core.funcs.push(place);
         let host = Arc::new(host_half(self.engine, &core)?);
         self.step(Step::Core(core, host));
         Ok(())
@@ -384,7 +488,7 @@ impl Decoder<'_, '_> {
         let name = export.name.name;
         let (frame, types) = self.frame();
         let item = frame.item(types, export.kind, export.index)?;
-        frame.count(export.kind);
+        frame.name(export.kind, item.clone());
         let exported = types.component_item_for_export(name).expect("the validator has just added it");
         let ty = frame.types.entity(types, &exported.ty)?;
         // A type that the component gives to the export may have resources of its own, which stand for the item's.
@@ -392,7 +496,10 @@ impl Decoder<'_, '_> {
         frame.ty.exports.insert(name.into(), ty);
         note_attributes(&mut frame.ty.export_attributes, name, exported);
         frame.export_names.insert(name.into());
-        frame.steps.push(Step::Export { item, bindings });
+        if !bindings.is_empty() {
+            frame.steps.push(Step::Bind { item: item.clone(), bindings });
+        }
+        frame.exported.push(item);
         Ok(())
     }
 }

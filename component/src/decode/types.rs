@@ -1,6 +1,6 @@
 //! From the validator's types to ours. One converter per component: resources become slots of that component's scope.
 
-use crate::definition::Bindings;
+use crate::definition::{Bindings, ExportName};
 use crate::types::item::{Attributes, AttributesByName, Items};
 use crate::types::val::{Case, Field};
 use crate::types::{
@@ -75,22 +75,22 @@ impl Types {
         bindings.into()
     }
 
-    fn introduce_in<'a>(
+    fn introduce_in(
         &mut self,
-        ty: &'a ItemType,
-        path: &mut Vec<&'a str>,
-        bindings: &mut Vec<(Box<[Box<str>]>, u32)>,
+        ty: &ItemType,
+        path: &mut Vec<ExportName>,
+        bindings: &mut Vec<(Box<[ExportName]>, u32)>,
     ) {
         match ty {
             ItemType::Resource(ResourceType::Abstract { slot, .. }) => {
                 let known = std::mem::replace(&mut self.introduced[*slot as usize], true);
                 if !known {
-                    bindings.push((path.iter().map(|&name| name.into()).collect(), *slot));
+                    bindings.push((path.clone().into(), *slot));
                 }
             }
             ItemType::Instance(instance) => {
-                for (name, ty) in &instance.exports {
-                    path.push(name);
+                for (at, (name, ty)) in instance.exports.iter().enumerate() {
+                    path.push((name.clone(), at as u32));
                     self.introduce_in(ty, path, bindings);
                     path.pop();
                 }

@@ -4,6 +4,7 @@ use crate::engine::type_registry::{Signature, Thunk};
 use ampoule_core::vm::VmHostFunc;
 use std::any::Any;
 use std::ffi::c_void;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// A host function, for any store of its engine. Its owner's value is dropped with the last use.
@@ -24,9 +25,25 @@ unsafe impl Send for HostFunc {}
 // SAFETY: as above.
 unsafe impl Sync for HostFunc {}
 
-/// A store's copy of a host function; keeps the function alive.
+/// A store's copy of a host function.
+///
+/// 1. The function is there as long as the store: that counts it, or keeps what does.
 #[repr(C)]
 pub(crate) struct StoreHostFunc {
     pub(crate) vm: VmHostFunc,
-    pub(crate) host: Arc<HostFunc>,
+    host: NonNull<HostFunc>,
+}
+
+impl StoreHostFunc {
+    /// # Safety
+    /// Invariant 1 holds.
+    pub(crate) unsafe fn new(vm: VmHostFunc, host: &Arc<HostFunc>) -> Self {
+        // SAFETY: a shared value has an address.
+        Self { vm, host: unsafe { NonNull::new_unchecked(Arc::as_ptr(host).cast_mut()) } }
+    }
+
+    pub(crate) fn host(&self) -> &HostFunc {
+        // SAFETY: by (1).
+        unsafe { self.host.as_ref() }
+    }
 }

@@ -193,8 +193,9 @@ fn poll_role(
     poll: impl FnOnce(&mut Role, &mut Store, &mut Context<'_>) -> Poll<Result<Flow, Error>>,
 ) -> Poll<Result<Flow, Error>> {
     let state = ComponentState::of(store);
-    let messenger = state.concurrency.mailbox.messenger();
-    let Some(found) = state.concurrency.streams.get(stream) else { return Poll::Pending };
+    let concurrency = &mut *state.concurrency;
+    let messenger = concurrency.mailbox.messenger();
+    let Some(found) = concurrency.streams.get(stream) else { return Poll::Pending };
     let waker = found.waker.get_or_insert_with(|| StreamWaker::new(stream, messenger)).clone();
     let Some(host) = found.host(side) else { return Poll::Pending };
     host.wake();
@@ -506,7 +507,7 @@ impl ComponentState {
         }
     }
 
-    fn end_any(&self, store: u64, stream: u32, kind: StreamKind, side: Side, payload: Payload) -> EndAny {
+    fn end_any(&mut self, store: u64, stream: u32, kind: StreamKind, side: Side, payload: Payload) -> EndAny {
         let messenger = self.concurrency.mailbox.messenger().clone();
         EndAny { store, stream, kind, side, payload, messenger, is_given: AtomicBool::new(false) }
     }
@@ -533,7 +534,7 @@ pub(crate) fn new_pair(store: &mut Store, kind: StreamKind, payload: &Payload) -
     let state = ComponentState::of(store);
     let holders = [Holder::Host(HostEnd::held()), Holder::Host(HostEnd::held())];
     let stream = state.concurrency.streams.insert(Stream::new(holders))?;
-    let end = |side| state.end_any(id, stream, kind, side, payload.clone());
+    let mut end = |side| state.end_any(id, stream, kind, side, payload.clone());
     Ok((end(Side::Readable), end(Side::Writable)))
 }
 
