@@ -27,6 +27,7 @@
  * | name | header | what it is |
  * | --- | --- | --- |
  * | `cancel` | ampoule/cancel.h | cancelling calls, deadlines |
+ * | `component` | ampoule/component.h | components that are asynchronous: calls beside one another, streams and futures |
  * | `error` | ampoule/error.h | what errors and traps are about, as numbers and names |
  * | `http` | ampoule/http.h | HTTP requests that components answer, and send |
  * | `limits` | ampoule/limits.h | limit callbacks, statistics |
@@ -41,6 +42,7 @@
 #define AMPOULE_H
 
 #include <ampoule/cancel.h>
+#include <ampoule/component.h>
 #include <ampoule/error.h>
 #include <ampoule/http.h>
 #include <ampoule/limits.h>

@@ -13,6 +13,7 @@
 
 #include <ampoule.h>
 #include <ampoule/cancel.h>
+#include <ampoule/component.hh>
 #include <ampoule/error.h>
 #include <ampoule/limits.h>
 #include <ampoule/native.h>

@@ -15,6 +15,8 @@ pub(crate) enum Signal {
     Woken(u32),
     /// Nobody holds an end any more.
     Dropped(u32, Side),
+    /// Nobody wants the result of a call any more that the host has started.
+    Forgotten(u32),
 }
 
 /// Where signals go to.
@@ -56,9 +58,12 @@ impl Mailbox {
         &self.0.get_or_insert_with(make).messenger
     }
 
-    /// Has signals that come from now on wake whoever sleeps.
+    /// Has signals that come from now on wake whoever sleeps, and those that have come before.
     pub(crate) fn wake_with(&mut self, waker: impl FnOnce() -> Waker) {
-        self.messenger().sleeper.get_or_init(waker);
+        let sleeper = &self.messenger().sleeper;
+        if sleeper.get().is_none() {
+            sleeper.get_or_init(waker).wake_by_ref();
+        }
     }
 
     /// The next signal that has come.

@@ -49,7 +49,7 @@ impl Func {
     }
 
     #[inline]
-    fn data<'s>(&self, store: &'s mut Store) -> Result<&'s FuncData, Error> {
+    pub(crate) fn data<'s>(&self, store: &'s mut Store) -> Result<&'s FuncData, Error> {
         if store.id() != self.store_id {
             return Err(Error::message("object used with the wrong store"));
         }
@@ -206,9 +206,15 @@ impl CoreCallee for Lowered {
         let outer = state.scope;
         let called = match &self.callee {
             Callee::Host(importer, func) => {
-                if let HostCallee::Later(later) = &func.host.call {
+                let is_task = state.concurrency.current != NONE;
+                let later = match &func.host.call {
+                    HostCallee::Later(later) => Some((later, false)),
+                    HostCallee::Asked(_, later) if is_task && self.options.is_async => Some((later, true)),
+                    HostCallee::Now(_) | HostCallee::Asked(..) => None,
+                };
+                if let Some((later, is_asked)) = later {
                     let ty = func.public_type(state, *importer).clone();
-                    return self.call_later(store, later, ty, values);
+                    return self.call_later(store, (later, func.host.compact_bytes, is_asked), ty, values);
                 }
                 if self.ty.has_handles {
                     state.push_scope()?;
@@ -257,7 +263,7 @@ impl Lowered {
         let mut results = [Val::default()];
         let count = usize::from(self.ty.result().is_some());
         let ty = func.public_type(ComponentState::of(store), importer);
-        let HostCallee::Now(call) = &host.call else { unreachable!("others are tasks") };
+        let (HostCallee::Now(call) | HostCallee::Asked(call, _)) = &host.call else { unreachable!("others are tasks") };
         call(store, ty, &mut args, &mut results[..count])?;
         args.clear();
         ComponentState::of(store).spare_args = args;

@@ -1,5 +1,6 @@
 //! The linker: what components import, by name.
 
+use crate::completion::Completion;
 use crate::component::Component;
 use crate::concurrency::accessor::Accessor;
 use crate::definition::Step;
@@ -319,8 +320,44 @@ impl LinkerInstanceMut<'_> {
         name: &str,
         func: impl Fn(Accessor, Arc<FuncType>, Vec<Val>) -> HostFuture + Send + Sync + 'static,
     ) -> Result<(), Error> {
-        let call = HostCallee::Later(Arc::new(func));
+        let call = HostCallee::Later(Arc::new(move |store, ty, args| func(Accessor::new(store), ty, args)));
         self.insert(name, Definition::Func(HostFunc { call, compact_bytes: true, matches: None }))
+    }
+
+    /// A function that begins something, and has a [`Completion`] with which any thread gives the answer: the caller waits for that, or goes
+    /// on meanwhile where it has called asynchronously.
+    ///
+    /// Calls into the components of such a store run on stacks of their own.
+    ///
+    /// # Errors
+    /// Where the name is defined already.
+    pub fn func_completed(
+        &mut self,
+        name: &str,
+        begin: impl Fn(&mut Store, &FuncType, &mut [Val], Completion) + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let call = move |store: &mut Store, ty: Arc<FuncType>, mut args: Vec<Val>| {
+            let (completion, answer) = Completion::new();
+            begin(store, &ty, &mut args, completion);
+            answer
+        };
+        let call = HostCallee::Later(Arc::new(call));
+        self.insert(name, Definition::Func(HostFunc { call, compact_bytes: false, matches: None }))
+    }
+
+    /// A function that may take a while and tells nobody when it goes on, so that the host polls: `now` suspends its caller's stack itself,
+    /// where that waits; `later` makes a future where the caller goes on, which is polled each time the host polls.
+    ///
+    /// # Errors
+    /// Where the name is defined already.
+    pub fn func_asked(
+        &mut self,
+        name: &str,
+        now: impl Fn(&mut Store, &FuncType, &mut [Val], &mut [Val]) -> Result<(), Error> + Send + Sync + 'static,
+        later: impl Fn(&mut Store, Arc<FuncType>, Vec<Val>) -> HostFuture + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let call = HostCallee::Asked(Arc::new(now), Arc::new(later));
+        self.insert(name, Definition::Func(HostFunc { call, compact_bytes: false, matches: None }))
     }
 
     /// A core module.

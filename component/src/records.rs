@@ -3,7 +3,6 @@
 
 use crate::builtin::Builtin;
 use crate::canon::options::Options;
-use crate::concurrency::accessor::Accessor;
 use crate::found::FoundFunc;
 use crate::kept::Kept;
 use crate::types::FuncType;
@@ -19,9 +18,8 @@ pub type HostFn = dyn Fn(&mut Store, &FuncType, &mut [Val], &mut [Val]) -> Resul
 /// What a function of the embedder's that waits makes: the result, later. It begins when it is first polled, and may be dropped midway.
 pub type HostFuture = Pin<Box<dyn Future<Output = Result<Option<Val>, Error>> + Send>>;
 
-/// What the embedder runs when a component calls and the answer takes a while: gets its access to the store, the type of the import, and
-/// the arguments.
-pub type AsyncHostFn = dyn Fn(Accessor, Arc<FuncType>, Vec<Val>) -> HostFuture + Send + Sync;
+/// What the embedder runs when a component calls and the answer takes a while: gets the type of the import and the arguments.
+pub type AsyncHostFn = dyn Fn(&mut Store, Arc<FuncType>, Vec<Val>) -> HostFuture + Send + Sync;
 
 /// A function as a store knows it.
 pub(crate) enum FuncData {
@@ -53,6 +51,9 @@ pub(crate) struct HostFunc {
 pub(crate) enum HostCallee {
     Now(Arc<HostFn>),
     Later(Arc<AsyncHostFn>),
+    /// The first where the caller waits on its stack, which the function suspends itself; the second where it goes on meanwhile. What that makes
+    /// is asked again each time the host polls.
+    Asked(Arc<HostFn>, Arc<AsyncHostFn>),
 }
 
 impl FuncData {

@@ -52,8 +52,11 @@
 //! ```
 
 use crate::builtin::{Payload, Side, StreamKind};
-use crate::concurrency::stream::host::{Asked, Attached, ask, attach, new_pair};
+use crate::concurrency::arena::NONE;
+use crate::concurrency::run::abandon;
+use crate::concurrency::stream::host::{Asked, Attached, ask, attach, heed_signals, new_pair};
 use crate::end::EndAny;
+use crate::state::ComponentState;
 use crate::types::ValType;
 use crate::val::{Kind, Val};
 use ampoule::{Error, Store};
@@ -110,6 +113,35 @@ fn take(val: &mut Val, kind: StreamKind) -> Result<EndAny, Error> {
     let end = val.take_end().ok_or_else(|| Error::message(format!("the {} was given away", kind.name())))?;
     debug_assert_eq!(end.side, Side::Readable, "values have readable ends");
     Ok(end)
+}
+
+/// Hears what was dropped, and which producers and consumers were woken, since the event loop ran last, for whoever asks ends from
+/// outside of it.
+///
+/// # Errors
+/// What has stopped a guest: no component of this store can be called any more.
+pub fn heed(store: &mut Store) -> Result<(), Error> {
+    if ComponentState::of(store).concurrency.current != NONE || store.on_sibling() {
+        // The event loop does, soon.
+        return Ok(());
+    }
+    heed_signals(store).map(drop).inspect_err(|error| abandon(store, error))
+}
+
+/// Takes scalars out of an end, as [`Source::pop_block`] does; `None` where the other end has gone.
+fn poll_read_block(
+    store: &mut Store,
+    end: &EndAny,
+    cx: &mut Context<'_>,
+    into: &mut [u8],
+) -> Poll<Result<Option<usize>, Error>> {
+    let mut count = 0;
+    let empty = &mut |source: &mut Source<'_>| {
+        count = source.pop_block(into)?;
+        Ok(())
+    };
+    let flow = ready!(ask(store, end, cx, Asked::Empty(empty)));
+    Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
 }
 
 fn check_bytes(payload: &Payload) -> Result<(), Error> {
@@ -205,6 +237,19 @@ impl StreamReader {
         ));
         Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
     }
+
+    /// Takes elements that the other end brings, as many as [`Source::pop_block`] does; `None` where that has gone.
+    ///
+    /// # Errors
+    /// As [`StreamReader::poll_read`], and where the elements are no scalars.
+    pub fn poll_read_block(
+        &mut self,
+        store: &mut Store,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Result<Option<usize>, Error>> {
+        poll_read_block(store, &self.0, cx, into)
+    }
 }
 
 impl StreamWriter {
@@ -242,6 +287,52 @@ impl StreamWriter {
                 vals.drain(..count).try_for_each(|val| destination.push(val))
             })
         ));
+        Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
+    }
+
+    /// Gives the other end elements, as many as it wants and the first of which fit: they are taken from their places. Gives how many; `None`
+    /// where the other end has gone. Where that is the host's, too, some wait in a buffer until somebody reads.
+    ///
+    /// # Errors
+    /// Where the end is another store's, or the first element is of another type: nothing is taken.
+    pub fn poll_write_from(
+        &mut self,
+        store: &mut Store,
+        cx: &mut Context<'_>,
+        vals: &mut [Val],
+    ) -> Poll<Result<Option<usize>, Error>> {
+        let mut count = 0;
+        let fill = &mut |destination: &mut Destination<'_>| {
+            let room = destination.remaining();
+            for val in vals.iter_mut().take(room) {
+                match destination.push_from(val) {
+                    Err(error) if count == 0 => return Err(error),
+                    Err(_) => break,
+                    Ok(()) => count += 1,
+                }
+            }
+            Ok(())
+        };
+        let flow = ready!(ask(store, &self.0, cx, Asked::FillAhead(fill)));
+        Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
+    }
+
+    /// Gives the other end scalars, as [`Destination::push_block`] does; otherwise as [`StreamWriter::poll_write_from`].
+    ///
+    /// # Errors
+    /// As [`StreamWriter::poll_write`], and where the elements are no scalars.
+    pub fn poll_write_block(
+        &mut self,
+        store: &mut Store,
+        cx: &mut Context<'_>,
+        block: &[u8],
+    ) -> Poll<Result<Option<usize>, Error>> {
+        let mut count = 0;
+        let fill = &mut |destination: &mut Destination<'_>| {
+            count = destination.push_block(block)?;
+            Ok(())
+        };
+        let flow = ready!(ask(store, &self.0, cx, Asked::FillAhead(fill)));
         Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
     }
 
@@ -335,6 +426,19 @@ impl FutureReader {
         ));
         Poll::Ready(flow.map(|_| val))
     }
+
+    /// As [`FutureReader::poll_read`], of a scalar; see [`Source::pop_block`]. Gives how many there were, one or none.
+    ///
+    /// # Errors
+    /// As there, and where the value is no scalar.
+    pub fn poll_read_block(
+        &mut self,
+        store: &mut Store,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Result<Option<usize>, Error>> {
+        poll_read_block(store, &self.0, cx, into)
+    }
 }
 
 impl FutureWriter {
@@ -349,6 +453,23 @@ impl FutureWriter {
     /// As [`StreamWriter::produce`].
     pub fn produce(self, store: &mut Store, producer: impl Producer) -> Result<(), Error> {
         attach(store, &self.0, Attached::Producer(Box::new(producer)))
+    }
+
+    /// Whether nobody wants the value any more.
+    ///
+    /// # Errors
+    /// Where the end is another store's.
+    pub fn is_closed(&self, store: &mut Store) -> Result<bool, Error> {
+        self.0.check(store)?;
+        Ok(ComponentState::of(store).is_alone(self.0.stream, self.0.side))
+    }
+
+    /// Checks that a value may be this one's, as far as its kind tells.
+    ///
+    /// # Errors
+    /// Where it isn't.
+    pub fn check(&self, val: &Val) -> Result<(), Error> {
+        self.payload().map_or(Ok(()), |ty| val.check_kind(ty))
     }
 
     /// Gives the value, which waits for whom wants it; `None` where it has no type.

@@ -10,6 +10,7 @@ use crate::handle::ResourceAny;
 use crate::types::ValType;
 pub use crate::vector::Name;
 use crate::vector::Vector;
+use ampoule::Error;
 use std::borrow::Cow;
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -28,6 +29,42 @@ pub struct Val {
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kind(pub u8);
+
+impl ValType {
+    /// The kind of the values of a type.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            ValType::Bool => Kind::BOOL,
+            ValType::Char => Kind::CHAR,
+            ValType::String => Kind::STRING,
+            ValType::List(_) | ValType::FixedLengthList(_) => Kind::LIST,
+            ValType::Record(_) => Kind::RECORD,
+            ValType::Tuple(_) => Kind::TUPLE,
+            ValType::Variant(_) => Kind::VARIANT,
+            ValType::Enum(_) => Kind::ENUM,
+            ValType::Option(_) => Kind::OPTION,
+            ValType::Result(_) => Kind::RESULT,
+            ValType::Flags(_) => Kind::FLAGS,
+            ValType::Map(_) => Kind::MAP,
+            ValType::Own(_) | ValType::Borrow(_) => Kind::RESOURCE,
+            ValType::Future(_) => Kind::FUTURE,
+            ValType::Stream(_) => Kind::STREAM,
+            ValType::ErrorContext => Kind::ERROR_CONTEXT,
+            number => Kind::of_number(number).expect("all other types are numbers"),
+        }
+    }
+
+    /// How many bytes a scalar of this type has in C's memory, which are as many as in a guest's.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn scalar_size(&self) -> Result<usize, Error> {
+        if self.kind().0 > Kind::CHAR.0 {
+            return Err(Error::message(format!("values of the type {} don't lie in memory as such", self.name())));
+        }
+        Ok(self.layout().size as usize)
+    }
+}
 
 #[allow(missing_docs)] // The names of the specification.
 impl Kind {
@@ -376,6 +413,26 @@ impl Val {
         Val { kind: Kind::ERROR_CONTEXT, of: Of { string: ManuallyDrop::new(name(message)) } }
     }
 
+    /// A scalar of this type, as it lies in memory in C: a `bool` is `true` unless all its bits are zero, a `char` has 32 bits.
+    ///
+    /// # Errors
+    /// Where the type is no scalar, there are too few bytes for one, or they are no `char`.
+    pub fn of_scalar(ty: &ValType, bytes: &[u8]) -> Result<Val, Error> {
+        let size = ty.scalar_size()?;
+        let given = bytes.get(..size).ok_or_else(|| Error::message("the block is too short"))?;
+        let mut bits = [0; 8];
+        bits[..size].copy_from_slice(given);
+        let bits = u64::from_le_bytes(bits);
+        Ok(match ty.kind() {
+            Kind::BOOL => Val::from(bits != 0),
+            Kind::CHAR => {
+                let char = char::from_u32(bits as u32);
+                Val::from(char.ok_or_else(|| Error::message(format!("{bits:#x} is not a `char`")))?)
+            }
+            kind => Val::number(kind, bits),
+        })
+    }
+
     /// What the value is.
     #[inline]
     pub fn kind(&self) -> Kind {
@@ -398,6 +455,17 @@ impl Val {
                 _ => *bits.cast::<u64>(),
             }
         })
+    }
+
+    /// Checks that the value is of a type's kind: what is in it shows when it is lowered.
+    ///
+    /// # Errors
+    /// Where it isn't.
+    pub(crate) fn check_kind(&self, ty: &ValType) -> Result<(), Error> {
+        if self.kind == ty.kind() {
+            return Ok(());
+        }
+        Err(Error::message(format!("type mismatch: expected {}, found {}", ty.name(), self.kind_name())))
     }
 
     #[inline]

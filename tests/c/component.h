@@ -1,7 +1,7 @@
 // What the tests of components share: short ways to a component, an instance, a function and a value. Includes `test.h`.
 
-#ifndef AMPOULE_COMPONENT_H
-#define AMPOULE_COMPONENT_H
+#ifndef AMPOULE_TEST_COMPONENT_H
+#define AMPOULE_TEST_COMPONENT_H
 
 #include "test.h"
 
@@ -193,4 +193,4 @@ static inline wasmtime_error_t *call_with(const wasmtime_component_func_t *func,
 
 #define ECHO_END ")"
 
-#endif // AMPOULE_COMPONENT_H
+#endif // AMPOULE_TEST_COMPONENT_H

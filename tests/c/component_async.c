@@ -269,6 +269,59 @@ static void host_functions_that_are_pending_keep_nobody_else_waiting(void) {
   expect(host.most_pending == 2 && polls <= 5);
 }
 
+static wasmtime_component_linker_t *linker_for_boss(host_t *host) {
+  wasmtime_component_linker_t *linker = wasmtime_component_linker_new(engine);
+  wasmtime_component_linker_instance_t *root = wasmtime_component_linker_root(linker);
+  expect_ok(wasmtime_component_linker_instance_add_func_async(root, "one", 3, later, host, finalize));
+  expect_ok(wasmtime_component_linker_instance_add_func_async(root, "two", 3, later, host, finalize));
+  wasmtime_component_linker_instance_delete(root);
+  return linker;
+}
+
+static void one_guest_has_two_host_functions_pending(void) {
+  static host_t host;
+  host = (host_t){.ready_after = 3};
+  wasmtime_component_instance_t instance = instantiate_async(linker_for_boss(&host), BOSS);
+  wasmtime_component_func_t run = func_named(&instance, "run");
+  call_t call = {.arg = u32_val(10)};
+  begin(&call, &run, 1, 1);
+  int polls = finish(&call);
+  expect_ok(call.error);
+  expect(call.result.of.u32 == 40);
+  expect(host.most_pending == 2 && polls <= 5 && host.freed == 2);
+  // Given up midway, both are freed, while all that was lent to them is there.
+  host.ready_after = 1000000;
+  begin(&call, &run, 1, 1);
+  expect(!wasmtime_call_future_poll(call.future) && !wasmtime_call_future_poll(call.future));
+  wasmtime_call_future_delete(call.future);
+  wasmtime_store_delete(store);
+  expect(host.freed == 4 && host.finalized == 2);
+  store = wasmtime_store_new(engine, NULL, NULL);
+  ctx = wasmtime_store_context(store);
+}
+
+static void what_one_of_two_host_functions_fails_with_ends_the_guest(void) {
+  static host_t host;
+  host = (host_t){.ready_after = 2, .fails = true};
+  wasmtime_component_instance_t instance = instantiate_async(linker_for_boss(&host), BOSS);
+  wasmtime_component_func_t run = func_named(&instance, "run");
+  call_t call = {.arg = u32_val(10)};
+  begin(&call, &run, 1, 1);
+  finish(&call);
+  expect_error_says(call.error, "the host has failed");
+  expect(host.freed == 2);
+  // Without anybody who polls, they are refused.
+  wasmtime_store_delete(store);
+  store = wasmtime_store_new(engine, NULL, NULL);
+  ctx = wasmtime_store_context(store);
+  host.fails = false;
+  instance = instantiate_async(linker_for_boss(&host), BOSS);
+  run = func_named(&instance, "run");
+  val_t result = bool_val(false);
+  expect_error_says(call_with(&run, u32_val(1), &result),
+                    "store configuration requires that `*_async` functions are used instead");
+}
+
 // -- WASI
 
 #define SLEEPER                                                                                                       \
@@ -368,6 +421,8 @@ int main(void) {
   RUN(a_future_that_is_deleted_midway_ends_its_guest);
   RUN(what_is_missing_shows_at_the_end_of_an_instantiation);
   RUN(host_functions_that_are_pending_keep_nobody_else_waiting);
+  RUN(one_guest_has_two_host_functions_pending);
+  RUN(what_one_of_two_host_functions_fails_with_ends_the_guest);
   RUN(a_guest_that_sleeps_leaves_the_thread);
   RUN(a_default_is_known);
   for (switch_at = 0; switch_at < sizeof switches / sizeof *switches; switch_at++)

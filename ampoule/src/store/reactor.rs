@@ -121,6 +121,11 @@ impl Reactor {
         self.0.end_wait();
     }
 
+    /// Whether the store's next wait ends at once, because somebody has called a waker.
+    pub fn is_woken(&self) -> bool {
+        self.0.sleeper.is_woken()
+    }
+
     /// A way to wait until `descriptor` is ready in this direction. It may be closed afterwards.
     ///
     /// # Errors

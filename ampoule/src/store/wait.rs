@@ -107,6 +107,19 @@ impl Store {
         self.check_wait()
     }
 
+    /// Has the host learn when there is a reason to go on, by the reactor's descriptor or the waker that it has set, though nothing is
+    /// suspended: for event loops that return to it while something waits.
+    ///
+    /// # Errors
+    /// Where the operating system has no descriptor or thread left.
+    pub fn listen(&mut self) -> Result<(), Error> {
+        self.arm_host_waker()?;
+        if let Some(reactor) = &self.reactor {
+            reactor.before_suspension();
+        }
+        Ok(())
+    }
+
     /// Wakes, without waiting, whoever waits for what is there: for event loops that always have something else to do.
     ///
     /// # Errors

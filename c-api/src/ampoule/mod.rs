@@ -3,6 +3,7 @@
 //! [`EXTENSIONS`] is the one list of the names that `ampoule_has` knows; the header's table documents them.
 
 pub mod cancel;
+pub mod component;
 pub mod error;
 #[cfg(feature = "http")]
 pub mod http;
@@ -16,6 +17,7 @@ use std::ffi::{CStr, c_char};
 /// The names of the extensions, one for each header in `include/ampoule/`. Programs rely on them: never take one away.
 const EXTENSIONS: &[&CStr] = &[
     c"cancel",
+    c"component",
     c"error",
     #[cfg(feature = "http")]
     c"http",

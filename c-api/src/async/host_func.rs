@@ -26,6 +26,11 @@ impl wasmtime_async_continuation_t {
         Self { callback: None, env: ptr::null_mut(), finalizer: None }
     }
 
+    /// What asks whether the function is done, as often as it is polled.
+    pub(crate) fn asked(self) -> Asked {
+        Asked { callback: self.callback, env: Foreign::new(self.env, self.finalizer) }
+    }
+
     /// Asks whether the function is done, until it is; `suspend` leaves the thread to others in between. The finalizer runs whichever way
     /// this ends.
     // Inlined, so that functions that wait do so in one loop: see `ampoule_machine::arch::switch`.
@@ -42,6 +47,19 @@ impl wasmtime_async_continuation_t {
             suspend(store)?;
         }
         Ok(())
+    }
+}
+
+/// A continuation that was taken over.
+pub(crate) struct Asked {
+    callback: Option<wasmtime_func_async_continuation_callback_t>,
+    env: Foreign,
+}
+
+impl Asked {
+    /// Whether the function is done.
+    pub(crate) fn is_done(&self) -> bool {
+        self.callback.is_none_or(|is_done| is_done(self.env.data()))
     }
 }
 

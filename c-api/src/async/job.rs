@@ -1,5 +1,6 @@
 //! The work of a future: a call or an instantiation, with its arguments, and where its outcome goes.
 
+use crate::ampoule::component::calls::{ampoule_component_call_t, run_until_over};
 use crate::boundary::{give_error, give_trap};
 use crate::component::func::{values, values_mut};
 use crate::component::instance::wasmtime_component_instance_t;
@@ -13,6 +14,7 @@ use ampoule::{Error, InstancePre, Store};
 use ampoule_component::{Func, InstancePre as ComponentPre, Val};
 use ampoule_core::vm::VmVal;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
 /// What a call in progress does.
 pub(crate) enum What {
@@ -33,6 +35,10 @@ pub(crate) enum What {
         nargs: usize,
         results: *mut Val,
         nresults: usize,
+    },
+    /// Until this call is over or, without one, until nothing is left to run.
+    RunComponents {
+        call: Option<NonNull<ampoule_component_call_t>>,
     },
     /// Of a component.
     InstantiateComponent {
@@ -131,6 +137,7 @@ impl Work for Job {
                 let (args, results) = unsafe { (values(*args, *nargs), values_mut(*results, *nresults)) };
                 func.call(store, args, results)
             }
+            What::RunComponents { call } => run_until_over(store, *call),
             What::InstantiateComponent { pre, instance } => {
                 let made = pre.as_ref().map_err(Clone::clone)?.instantiate(store)?;
                 // SAFETY: by the header, the place is there until the future is deleted.

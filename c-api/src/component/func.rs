@@ -20,6 +20,12 @@ pub struct wasmtime_component_func_t {
 
 const _: () = assert!(size_of::<wasmtime_component_func_t>() == 24);
 
+impl wasmtime_component_func_t {
+    pub(crate) fn func(&self) -> &Func {
+        &self.func
+    }
+}
+
 impl From<Func> for wasmtime_component_func_t {
     fn from(func: Func) -> Self {
         Self { func, unused: 0 }

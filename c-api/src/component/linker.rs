@@ -1,6 +1,6 @@
 //! `wasmtime/component/linker.h`: finding the imports of components by name.
 
-use crate::r#async::host_func::wasmtime_async_continuation_t;
+use crate::r#async::host_func::{Asked, wasmtime_async_continuation_t};
 use crate::r#async::job::{Job, What};
 use crate::r#async::wasmtime_call_future_t;
 use crate::boundary::{give, give_unit, guarded, text};
@@ -14,13 +14,16 @@ use crate::foreign::{Finalizer, Foreign};
 use crate::module::wasmtime_module_t;
 use crate::store::wasmtime_context_t;
 use crate::wasm::engine::wasm_engine_t;
-use ampoule::Error;
 use ampoule::store::task::Task;
-use ampoule_component::types::ResourceType;
-use ampoule_component::{Linker, LinkerInstanceMut};
+use ampoule::{Error, Store};
+use ampoule_component::types::{FuncType, ResourceType};
+use ampoule_component::{HostFuture, Linker, LinkerInstanceMut, Val};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// Items under names.
 pub struct wasmtime_component_linker_t {
@@ -39,7 +42,7 @@ impl wasmtime_component_linker_instance_t {
     ///
     /// # Safety
     /// The name is lent for the call; see [`text`].
-    unsafe fn add<T>(
+    pub(crate) unsafe fn add<T>(
         &mut self,
         name: *const u8,
         name_len: usize,
@@ -188,9 +191,10 @@ pub unsafe extern "C" fn wasmtime_component_linker_instance_add_func_async(
     data: *mut c_void,
     finalizer: Finalizer,
 ) -> Option<Box<wasmtime_error_t>> {
-    let owner = Foreign::new(data, finalizer);
+    let owner = Arc::new(Foreign::new(data, finalizer));
     let add = |instance: &mut LinkerInstanceMut<'_>, name: &str| {
-        instance.func(name, move |store, ty, args, results| {
+        let of_later = owner.clone();
+        let now = move |store: &mut Store, ty: &FuncType, args: &mut [Val], results: &mut [Val]| {
             // Its continuation is asked, and tells nobody.
             store.check_polled()?;
             let (args_at, results_at) = (args.as_mut_ptr(), results.as_mut_ptr());
@@ -215,10 +219,73 @@ pub unsafe extern "C" fn wasmtime_component_linker_instance_add_func_async(
                 store.suspend_for_host()
             })?;
             taken(error)
-        })
+        };
+        let later = move |store: &mut Store, ty: Arc<FuncType>, args: Vec<Val>| -> HostFuture {
+            let mut call = AskedCall::new(args, ty.result().is_some());
+            let begun = store.check_polled().map(|()| {
+                let (args, results) = (call.args.as_mut_ptr(), call.results.as_mut_ptr());
+                let (nargs, nresults) = (call.args.len(), call.results.len());
+                let mut next = wasmtime_async_continuation_t::none();
+                let context = wasmtime_context_t::of(store);
+                // SAFETY: the arrays are as long as told, and stay where they are until the call is over or was given up, as that of the
+                // error does.
+                unsafe {
+                    callback(
+                        of_later.data(),
+                        context,
+                        &ty,
+                        args,
+                        nargs,
+                        results,
+                        nresults,
+                        &mut call.error[0],
+                        &mut next,
+                    );
+                }
+                next.asked()
+            });
+            call.next = begun.map(Some);
+            Box::pin(call)
+        };
+        instance.func_asked(name, now, later)
     };
     // SAFETY: the name is lent for this call.
     give_unit(unsafe { linker_instance.add(name, name_len, add) }.map(drop))
+}
+
+/// A call of a function that may finish later, whose caller goes on meanwhile.
+struct AskedCall {
+    /// First, so that its finalizer runs while all that was lent is there.
+    next: Result<Option<Asked>, Error>,
+    args: Vec<Val>,
+    results: Vec<Val>,
+    /// One place, which stays where it is when this is moved.
+    error: Vec<Option<Box<wasmtime_error_t>>>,
+}
+
+impl AskedCall {
+    fn new(args: Vec<Val>, has_result: bool) -> Self {
+        let results = (0..usize::from(has_result)).map(|_| Val::default()).collect();
+        AskedCall { next: Ok(None), args, results, error: vec![None] }
+    }
+}
+
+impl Future for AskedCall {
+    type Output = Result<Option<Val>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.next, Ok(None)) {
+            Err(error) => return Poll::Ready(Err(error)),
+            Ok(Some(next)) if !next.is_done() => {
+                self.next = Ok(Some(next));
+                return Poll::Pending;
+            }
+            // Its finalizer runs.
+            Ok(done) => drop(done),
+        }
+        let error = self.error[0].take();
+        Poll::Ready(taken(error).map(|()| self.results.pop()))
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -31,7 +31,7 @@ pub struct Accessor {
 }
 
 impl Accessor {
-    pub(super) fn new(store: &Store) -> Accessor {
+    pub(crate) fn new(store: &Store) -> Accessor {
         Accessor { store_id: store.id() }
     }
 
@@ -63,6 +63,10 @@ pub(crate) struct HostTask {
     wakes: Arc<Wakes>,
     /// What the caller has of the call.
     pub(crate) subtask: u32,
+    /// Whether each `list<u8>` is [`crate::Val::bytes`].
+    pub(crate) compact_bytes: bool,
+    /// Whether it tells nobody when it goes on, but has to be asked.
+    pub(crate) is_asked: bool,
 }
 
 // SAFETY: by (1); the rest is shared safely.
@@ -70,14 +74,22 @@ unsafe impl Sync for HostTask {}
 
 impl HostTask {
     /// A call that is to be polled.
-    pub(super) fn new(future: HostFuture, subtask: u32, woken: &Arc<Woken>) -> HostTask {
+    pub(super) fn new(future: HostFuture, subtask: u32, compact_bytes: bool, woken: &Arc<Woken>) -> HostTask {
         let wakes = Arc::new(Wakes { is_woken: AtomicBool::new(false), all: woken.clone() });
-        HostTask { future: Some(future), wakes, subtask }
+        HostTask { future: Some(future), wakes, subtask, compact_bytes, is_asked: false }
     }
 
     /// Whether it is to be polled again.
     pub(super) fn is_woken(&self) -> bool {
         self.wakes.is_woken.load(Ordering::Acquire)
+    }
+
+    /// Has it polled, where it is one that has to be asked.
+    pub(super) fn ask(&self) {
+        if self.is_asked {
+            self.wakes.is_woken.store(true, Ordering::Release);
+            self.wakes.all.any.store(true, Ordering::Release);
+        }
     }
 
     /// Takes out what is polled.

@@ -31,7 +31,7 @@ pub(crate) struct Lifted<'f> {
 impl Lifted<'_> {
     /// Whether no two such calls are in the instance at a time, not even alternately: what isn't written for that may use one stack in
     /// memory for all.
-    fn needs_exclusive(&self) -> bool {
+    pub(super) fn needs_exclusive(&self) -> bool {
         self.ty.is_async() && (!self.options.is_async || self.options.callback.is_some())
     }
 }
@@ -146,9 +146,7 @@ fn drive(
     state.concurrency.levels.truncate(depth);
     (state.concurrency.current, state.scope) = outside;
     if let Err(error) = ran {
-        state.poisoned = true;
-        state.concurrency.switch_to = NONE;
-        abandon(store);
+        abandon(store, &error);
         ComponentState::of(store).concurrency.calls.remove(call);
         return Err(error);
     }
@@ -398,14 +396,9 @@ fn lower_args(
     let owned;
     let given: *const [VmValRaw] = match args {
         Args::None => return Ok(()),
-        Args::Host(args) => {
-            let Caller::Host(call) = caller else { unreachable!("the host's values are the host's") };
-            let compact_bytes = state.concurrency.calls[call].compact_bytes;
-            let mut lower = Lower::new(store, options)?;
-            lower.compact_bytes = compact_bytes;
-            // SAFETY: the call from the host isn't over, and lends them.
-            return lower.params(ty, unsafe { &*args }, values);
-        }
+        // SAFETY: the call from the host isn't over, and lends them.
+        Args::Host(args) => return lower_host_args(store, caller, unsafe { &*args }, (ty, options), values),
+        Args::OwnHost(args) => return lower_host_args(store, caller, &args, (ty, options), values),
         Args::Core(given) => given,
         Args::OwnCore(given) => {
             owned = given;
@@ -420,6 +413,21 @@ fn lower_args(
         true => transfer.async_params((&lowered.ty, ty), given, values),
         false => transfer.params((&lowered.ty, ty), given, values),
     }
+}
+
+/// Gives a task what the host calls it with.
+fn lower_host_args(
+    store: &mut Store,
+    caller: Caller,
+    args: &[Val],
+    (ty, options): (&FuncType, &Options),
+    values: &mut [VmValRaw],
+) -> Result<(), Error> {
+    let Caller::Host(call) = caller else { unreachable!("the host's values are the host's") };
+    let compact_bytes = ComponentState::of(store).concurrency.calls[call].compact_bytes;
+    let mut lower = Lower::new(store, options)?;
+    lower.compact_bytes = compact_bytes;
+    lower.params(ty, args, values)
 }
 
 /// Goes on with a task as the answer of its function, or of its callback, says; with an event, calls the callback first. Whether the

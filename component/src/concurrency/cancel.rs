@@ -55,7 +55,7 @@ pub(crate) fn subtask_cancel(store: &mut Store, instance: u32, index: u32, is_as
 
 /// Asks a task to end early: one that has not started doesn't, and one that waits in its callback is told at once, where its instance is
 /// free. Otherwise it is told when it waits there next.
-fn request_cancellation(store: &mut Store, task: u32) -> Result<(), Error> {
+pub(super) fn request_cancellation(store: &mut Store, task: u32) -> Result<(), Error> {
     let state = ComponentState::of(store);
     let found = &state.concurrency.tasks[task];
     let (before, instance, thread) = (found.state, found.instance, found.implicit);

@@ -1,6 +1,6 @@
 //! Calls of host functions that take a while: futures that the event loop polls when they are woken.
 
-use super::accessor::{self, Accessor, HostTask, Woken};
+use super::accessor::{self, HostTask, Woken};
 use super::arena::NONE;
 use super::run::block;
 use super::task::Caller;
@@ -23,7 +23,7 @@ impl Lowered {
     pub(crate) fn call_later(
         &self,
         store: &mut Store,
-        later: &Arc<AsyncHostFn>,
+        (later, compact_bytes, is_asked): (&Arc<AsyncHostFn>, bool, bool),
         ty: Arc<FuncType>,
         values: &mut [VmValRaw],
     ) -> Result<(), Error> {
@@ -46,7 +46,7 @@ impl Lowered {
         let outer = std::mem::replace(&mut state.scope, scope);
         let mut args = Vec::new();
         let lifted = Lift::new(store, &self.options).and_then(|mut lift| {
-            lift.compact_bytes = true;
+            lift.compact_bytes = compact_bytes;
             lift.params(&self.ty, self.options.is_async, values, &mut args)
         });
         let state = ComponentState::of(store);
@@ -63,10 +63,14 @@ impl Lowered {
             resolve_delivered: false,
         };
         let id = state.concurrency.waitables.insert(Waitable::subtask(self.options.instance, subtask))?;
-        let made = catch_unwind(AssertUnwindSafe(|| later(Accessor::new(store), ty, args)));
+        let made = catch_unwind(AssertUnwindSafe(|| later(store, ty, args)));
         let future = made.map_err(|_| Error::message("a host function panicked"))?;
         let state = ComponentState::of(store);
-        let future = state.concurrency.futures.insert(HostTask::new(future, id, &woken))?;
+        let future = state.concurrency.futures.insert(HostTask::new(future, id, compact_bytes, &woken))?;
+        if is_asked {
+            state.concurrency.futures[future].is_asked = true;
+            state.concurrency.asks_futures = true;
+        }
         state.subtask(id).callee = Callee::Host(future);
         poll(store, future)?;
         if self.options.is_async {
@@ -126,13 +130,13 @@ fn poll(store: &mut Store, id: u32) -> Result<(), Error> {
         Poll::Ready(outcome) => {
             drop(future);
             let Some(task) = ComponentState::of(store).concurrency.futures.remove(id) else { return Ok(()) };
-            resolve(store, task.subtask, outcome?)
+            resolve(store, task.subtask, outcome?, task.compact_bytes)
         }
     }
 }
 
 /// A call of a host function has its result: the caller gets it.
-fn resolve(store: &mut Store, id: u32, result: Option<Val>) -> Result<(), Error> {
+fn resolve(store: &mut Store, id: u32, result: Option<Val>, compact_bytes: bool) -> Result<(), Error> {
     let state = ComponentState::of(store);
     let subtask = state.subtask(id);
     subtask.callee = Callee::Nobody;
@@ -149,7 +153,7 @@ fn resolve(store: &mut Store, id: u32, result: Option<Val>) -> Result<(), Error>
         let outside = std::mem::replace(&mut state.concurrency.current, thread);
         let mut lower = || {
             let mut lower = Lower::new(store, &lowered.options)?;
-            lower.compact_bytes = true;
+            lower.compact_bytes = compact_bytes;
             if lowered.options.is_async || lowered.ty.flat_result.is_none() {
                 lower.result_at(ty, &result, address)
             } else {

@@ -12,6 +12,7 @@
 //! | [`run`] | the event loop: which thread runs next, on which stack |
 //! | [`accessor`], [`host`] | functions of the host that take a while |
 //! | [`call`] | calls: from the host, from component to component, and back |
+//! | [`started`] | calls that the host has begun and doesn't wait for |
 //! | [`cancel`] | cancellation of subtasks |
 //! | [`stream`] | streams and futures |
 //! | [`error_context`] | messages for people, in handle tables |
@@ -36,6 +37,7 @@ pub(crate) mod host;
 pub(crate) mod instance;
 pub(crate) mod resolve;
 pub(crate) mod run;
+pub(crate) mod started;
 pub(crate) mod stream;
 pub(crate) mod task;
 pub(crate) mod thread;
@@ -100,6 +102,8 @@ pub(crate) struct Concurrency {
     pub(crate) for_host: VecDeque<u32>,
     /// The host's futures that aren't over.
     pub(crate) futures: Arena<HostTask>,
+    /// Whether there was one that has to be asked, rather than tells when it goes on.
+    pub(crate) asks_futures: bool,
     /// Tells that a future was woken; made with the first.
     pub(crate) woken: Option<Arc<Woken>>,
     /// Counts the threads that were resumed because they were ready.
@@ -124,6 +128,15 @@ pub(crate) enum Level {
     Host,
 }
 
+/// What became of who has started a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Started {
+    /// It has the call, which does this task.
+    Held { task: u32 },
+    /// It doesn't want the result any more.
+    Forgotten,
+}
+
 /// A call from the host.
 #[derive(Default)]
 pub(crate) struct HostCall {
@@ -133,6 +146,8 @@ pub(crate) struct HostCall {
     pub(crate) compact_bytes: bool,
     /// The thread that waits for it, of a call from a host function.
     pub(crate) waiter: Option<u32>,
+    /// Who waits for it, of a call that the host has only started; see [`started`].
+    pub(crate) started: Option<Started>,
 }
 
 impl Empty for Concurrency {
@@ -150,6 +165,7 @@ impl Empty for Concurrency {
         ready: VecDeque::new(),
         for_host: VecDeque::new(),
         futures: Arena::new("host calls", MAX_FUTURES),
+        asks_futures: false,
         woken: None,
         resumed: 0,
         levels: Vec::new(),

@@ -3,6 +3,7 @@
 use super::arena::NONE;
 use super::call;
 use super::host;
+use super::started;
 use super::stream::host::heed_signals;
 use super::thread::{Start, Wait};
 use super::waitable::Event;
@@ -14,6 +15,9 @@ use std::task::Poll;
 
 /// After so many threads that were ready, those that wait for the host have a look.
 const HOST_INTERVAL: u32 = 64;
+
+/// So many threads at least are resumed before the host has its turn, where they are ready.
+const MIN_TURNS: usize = 1 << 10;
 
 impl Concurrency {
     /// Whether a thread may run beside the synchronous calls that have not ended: those of the innermost one's instance may, unless they need
@@ -102,19 +106,23 @@ pub(crate) fn resume(store: &mut Store, thread: u32) -> Result<(), Error> {
     let depth = ComponentState::of(store).concurrency.levels.len();
     let mut next = thread;
     loop {
-        resume_one(store, next)?;
-        let concurrency = &mut ComponentState::of(store).concurrency;
-        let switch_to = std::mem::replace(&mut concurrency.switch_to, NONE);
-        if switch_to != NONE {
-            next = switch_to;
-            continue;
-        }
-        if concurrency.levels.len() <= depth {
+        resume_once(store, next)?;
+        if ComponentState::of(store).concurrency.levels.len() <= depth {
             return Ok(());
         }
         // A synchronous call has begun that waits: who resumed the thread can't go on before it ends.
         next = next_to_run(store)?;
     }
+}
+
+/// The same, whatever the thread has called synchronously and waits for.
+fn resume_once(store: &mut Store, thread: u32) -> Result<(), Error> {
+    let mut next = thread;
+    while next != NONE {
+        resume_one(store, next)?;
+        next = std::mem::replace(&mut ComponentState::of(store).concurrency.switch_to, NONE);
+    }
+    Ok(())
 }
 
 /// A thread is to enter an instance that another one has for itself. Where that can go on, it does, so that who calls is not told that its
@@ -162,8 +170,7 @@ fn next_to_run(store: &mut Store) -> Result<u32, Error> {
         {
             return Err(Error::trap(TrapCode::AsyncDeadlock));
         }
-        let waker = store.reactor()?.waker();
-        ComponentState::of(store).concurrency.mailbox.wake_with(|| waker);
+        wake_store(store)?;
         // What came before that is heard before anybody sleeps.
         if !heed_signals(store)? {
             store.wait()?;
@@ -179,6 +186,9 @@ impl Concurrency {
             let thread = self.for_host[at];
             self.look_at(thread);
         }
+        if self.asks_futures {
+            self.futures.iter_mut().for_each(|future| future.ask());
+        }
     }
 }
 
@@ -190,35 +200,82 @@ impl Concurrency {
 /// # Errors
 /// What has stopped a guest: no component of this store can be called any more.
 pub fn run_tasks(store: &mut Store) -> Result<Poll<()>, Error> {
-    let concurrency = &mut ComponentState::of(store).concurrency;
-    if concurrency.current != NONE || store.on_sibling() {
-        return Err(Error::message("tasks are run from outside of components"));
-    }
+    check_outside(store)?;
     let in_loop = store.begin_loop()?;
-    let concurrency = &mut ComponentState::of(store).concurrency;
-    concurrency.look_at_those_for_host();
-    // A task that only lets others run is ready again at once: each has a turn.
-    let mut turns = concurrency.threads.len();
-    let ran = loop {
-        if let Err(error) = heed_signals(store).and_then(|_| host::poll_woken(store)) {
-            break Err(error);
-        }
-        let Some(thread) = ComponentState::of(store).next_ready().filter(|_| turns > 0) else { break Ok(()) };
-        turns -= 1;
-        if let Err(error) = resume(store, thread) {
-            break Err(error);
-        }
-    };
+    let ran = wake_store(store).and_then(|()| store.poll_reactor()).and_then(|()| run_ready(store));
     store.end_loop(in_loop);
-    let state = ComponentState::of(store);
     if let Err(error) = ran {
-        state.poisoned = true;
-        abandon(store);
+        abandon(store, &error);
+        ComponentState::of(store).concurrency.levels.clear();
         return Err(error);
     }
-    let concurrency = &state.concurrency;
-    let is_over = concurrency.tasks.is_empty() && concurrency.futures.is_empty();
-    Ok(if is_over { Poll::Ready(()) } else { Poll::Pending })
+    let concurrency = &ComponentState::of(store).concurrency;
+    if concurrency.tasks.is_empty() && concurrency.futures.is_empty() {
+        return Ok(Poll::Ready(()));
+    }
+    if !concurrency.ready.is_empty() {
+        store.reactor()?.wake();
+    }
+    store.listen()?;
+    Ok(Poll::Pending)
+}
+
+/// Waits until there is a reason to run tasks again: something that a task waits for of the host's, or that an end of a stream does which
+/// the host holds, may be there. Asleep; or suspended, where a polled task does this.
+///
+/// # Errors
+/// Where nothing is waited for; and as [`Store::wait`].
+pub fn wait_for_tasks(store: &mut Store) -> Result<(), Error> {
+    check_outside(store)?;
+    wake_store(store)?;
+    let state = ComponentState::of(store);
+    if !state.concurrency.ready.is_empty() {
+        return Ok(());
+    }
+    let is_woken = store.reactor()?.is_woken();
+    let concurrency = &mut ComponentState::of(store).concurrency;
+    if concurrency.for_host.is_empty() && concurrency.futures.is_empty() && !concurrency.any_stream_waits_for_host() {
+        // What came since the tasks ran last ends the wait, too; there is nothing else that could.
+        if is_woken {
+            return Ok(());
+        }
+        return Err(Error::message("no task waits for anything that would come by itself"));
+    }
+    store.wait()
+}
+
+/// Lets threads go on that can, without waiting.
+fn run_ready(store: &mut Store) -> Result<(), Error> {
+    let concurrency = &mut ComponentState::of(store).concurrency;
+    concurrency.look_at_those_for_host();
+    // A task that only lets others run is ready again at once: each has some turns, and then the host.
+    let mut turns = concurrency.threads.len().max(MIN_TURNS);
+    loop {
+        heed_signals(store)?;
+        host::poll_woken(store)?;
+        if turns == 0 {
+            return Ok(());
+        }
+        turns -= 1;
+        let Some(thread) = ComponentState::of(store).next_ready() else { return Ok(()) };
+        // Not to the end of what it calls synchronously: the host goes on meanwhile.
+        resume_once(store, thread)?;
+    }
+}
+
+/// Refuses what the event loop does itself, where it runs.
+fn check_outside(store: &mut Store) -> Result<(), Error> {
+    if ComponentState::of(store).concurrency.current != NONE || store.on_sibling() {
+        return Err(Error::message("tasks are run from outside of components"));
+    }
+    Ok(())
+}
+
+/// Has what comes for ends of the host's end the store's wait.
+fn wake_store(store: &mut Store) -> Result<(), Error> {
+    let waker = store.reactor()?.waker();
+    ComponentState::of(store).concurrency.mailbox.wake_with(|| waker);
+    Ok(())
 }
 
 /// Lets the tasks of a store's components go on until none are left, and waits for the host where they do: calls that have returned may have
@@ -227,9 +284,7 @@ pub fn run_tasks(store: &mut Store) -> Result<Poll<()>, Error> {
 /// # Errors
 /// What has stopped a guest, also that none of its tasks can go on any more: no component of this store can be called then.
 pub fn finish_tasks(store: &mut Store) -> Result<(), Error> {
-    if ComponentState::of(store).concurrency.current != NONE || store.on_sibling() {
-        return Err(Error::message("tasks are run from outside of components"));
-    }
+    check_outside(store)?;
     if ComponentState::of(store).concurrency.tasks.is_empty() {
         return Ok(());
     }
@@ -243,11 +298,7 @@ pub fn finish_tasks(store: &mut Store) -> Result<(), Error> {
         }
     };
     store.end_loop(in_loop);
-    if ran.is_err() {
-        ComponentState::of(store).poisoned = true;
-        abandon(store);
-    }
-    ran
+    ran.inspect_err(|error| abandon(store, error))
 }
 
 /// As [`resume`], of one thread.
@@ -341,8 +392,11 @@ pub(crate) fn block(store: &mut Store, wait: Wait) -> Result<Event, Error> {
     Ok(std::mem::replace(&mut thread.event, Event::NONE))
 }
 
-/// Gives up every thread that is suspended: a guest was stopped, and nothing goes on any more.
-pub(crate) fn abandon(store: &mut Store) {
+/// Gives up every thread that is suspended: a guest was stopped, for this reason, and nothing goes on any more.
+pub(crate) fn abandon(store: &mut Store, why: &Error) {
+    let state = ComponentState::of(store);
+    state.poisoned = true;
+    state.concurrency.switch_to = NONE;
     loop {
         let concurrency = &mut ComponentState::of(store).concurrency;
         let Some(mut sibling) = concurrency.threads.iter_mut().find_map(|thread| thread.sibling.take()) else { break };
@@ -364,4 +418,5 @@ pub(crate) fn abandon(store: &mut Store) {
     for task in concurrency.tasks.iter_mut() {
         task.args = super::task::Args::None;
     }
+    started::fail_all(state, why);
 }

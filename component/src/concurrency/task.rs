@@ -1,5 +1,6 @@
 //! Tasks (Canonical ABI, "Tasks"): calls of a component's functions.
 
+use super::Started;
 use super::arena::NONE;
 use super::thread::Start;
 use super::waitable::{Callee, SubtaskState};
@@ -57,6 +58,7 @@ pub(crate) enum Args {
     #[default]
     None,
     Host(*const [Val]),
+    OwnHost(Box<[Val]>),
     Core(*const [VmValRaw]),
     OwnCore(Box<[VmValRaw]>),
 }
@@ -165,14 +167,22 @@ impl ComponentState {
         }
         self.check_resolvable(task)?;
         self.concurrency.tasks[task].state = State::Resolved;
-        if let Caller::Subtask(id) = self.concurrency.tasks[task].caller {
-            let subtask = self.subtask(id);
-            subtask.state = match subtask.state {
-                SubtaskState::Starting => SubtaskState::CancelledBeforeStarted,
-                _ => SubtaskState::CancelledBeforeReturned,
-            };
-            subtask.callee = Callee::Nobody;
-            self.progress(id);
+        match self.concurrency.tasks[task].caller {
+            Caller::Itself => {}
+            Caller::Host(call) => {
+                let scope = std::mem::replace(&mut self.concurrency.tasks[task].scope, NONE);
+                self.end_lends(scope);
+                self.end_host_call(call, Err(Error::message("the call was cancelled")));
+            }
+            Caller::Subtask(id) => {
+                let subtask = self.subtask(id);
+                subtask.state = match subtask.state {
+                    SubtaskState::Starting => SubtaskState::CancelledBeforeStarted,
+                    _ => SubtaskState::CancelledBeforeReturned,
+                };
+                subtask.callee = Callee::Nobody;
+                self.progress(id);
+            }
         }
         Ok(())
     }
@@ -180,6 +190,10 @@ impl ComponentState {
     /// A call from the host is over.
     pub(crate) fn end_host_call(&mut self, call: u32, outcome: Result<Option<Val>, Error>) {
         let Some(found) = self.concurrency.calls.get(call) else { return };
+        if found.started == Some(Started::Forgotten) {
+            self.concurrency.calls.remove(call);
+            return;
+        }
         found.outcome = Some(outcome);
         if let Some(waiter) = found.waiter {
             self.concurrency.look_at(waiter);

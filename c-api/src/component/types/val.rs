@@ -2,11 +2,13 @@
 
 use super::give_name;
 use super::resource::wasmtime_component_resource_type_t;
+use ampoule::Error;
 use ampoule_component::types::{
     EnumType, FlagsType, ListType, MapType, OptionType, RecordType, ResultType, TupleType, ValType, VariantType,
 };
 use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::ptr;
+use std::sync::Arc;
 
 /// Gives a type, where there is one.
 pub(super) fn give_type(ty: Option<&ValType>, type_ret: &mut MaybeUninit<wasmtime_component_valtype_t>) -> bool {
@@ -505,6 +507,50 @@ impl From<&ValType> for wasmtime_component_valtype_t {
             ValType::Map(ty) => (kind::MAP, Of { map: owned(ty) }),
         };
         Self { kind, of }
+    }
+}
+
+impl TryFrom<&wasmtime_component_valtype_t> for ValType {
+    type Error = Error;
+
+    fn try_from(ty: &wasmtime_component_valtype_t) -> Result<Self, Error> {
+        fn shared<T: Clone>(ty: &T) -> Arc<T> {
+            Arc::new(ty.clone())
+        }
+        let of = &ty.of;
+        // SAFETY: by (1).
+        Ok(unsafe {
+            match ty.kind {
+                kind::BOOL => ValType::Bool,
+                kind::S8 => ValType::S8,
+                kind::S16 => ValType::S16,
+                kind::S32 => ValType::S32,
+                kind::S64 => ValType::S64,
+                kind::U8 => ValType::U8,
+                kind::U16 => ValType::U16,
+                kind::U32 => ValType::U32,
+                kind::U64 => ValType::U64,
+                kind::F32 => ValType::F32,
+                kind::F64 => ValType::F64,
+                kind::CHAR => ValType::Char,
+                kind::STRING => ValType::String,
+                kind::LIST => ValType::List(shared(&**of.list)),
+                kind::RECORD => ValType::Record(shared(&**of.record)),
+                kind::TUPLE => ValType::Tuple(shared(&**of.tuple)),
+                kind::VARIANT => ValType::Variant(shared(&**of.variant)),
+                kind::ENUM => ValType::Enum(shared(&**of.enum_)),
+                kind::OPTION => ValType::Option(shared(&**of.option)),
+                kind::RESULT => ValType::Result(shared(&**of.result)),
+                kind::FLAGS => ValType::Flags(shared(&**of.flags)),
+                kind::OWN => ValType::Own(**of.own),
+                kind::BORROW => ValType::Borrow(**of.borrow),
+                kind::FUTURE => ValType::Future(shared(&**of.future)),
+                kind::STREAM => ValType::Stream(shared(&**of.stream)),
+                kind::ERROR_CONTEXT => ValType::ErrorContext,
+                kind::MAP => ValType::Map(shared(&**of.map)),
+                unknown => return Err(Error::message(format!("{unknown} is not a kind of types"))),
+            }
+        })
     }
 }
 

@@ -96,11 +96,21 @@ impl Lent {
     }
 
     fn bytes<'s>(&self, store: &'s mut Store) -> Option<&'s mut [u8]> {
-        self.bytes_and_slots(store).map(|(bytes, _)| bytes)
+        self.memory(store, 1)
     }
 
     fn bytes_and_slots<'s>(&self, store: &'s mut Store) -> Option<(&'s mut [u8], &'s mut Slots)> {
-        let (at, len) = self.rest(store, 1);
+        self.memory_and_slots(store, 1)
+    }
+
+    /// The rest of the buffer, of elements of this size.
+    fn memory<'s>(&self, store: &'s mut Store, size: usize) -> Option<&'s mut [u8]> {
+        self.memory_and_slots(store, size).map(|(memory, _)| memory)
+    }
+
+    fn memory_and_slots<'s>(&self, store: &'s mut Store, size: usize) -> Option<(&'s mut [u8], &'s mut Slots)> {
+        let (at, len) = self.rest(store, size as u32);
+        let len = len * size;
         let (base, memory_len) = self.options().memory(store).ok()?;
         let slots = store.slots_mut();
         if len == 0 {
@@ -136,6 +146,21 @@ impl<'a> Elements<'a> {
 
     fn are_bytes(&self) -> bool {
         self.ty == Some(ValType::U8)
+    }
+
+    /// The size of the elements, where those are scalars; `None` where they are nothing but their number.
+    fn scalar_size(&self) -> Result<Option<usize>, Error> {
+        self.ty.as_ref().map(ValType::scalar_size).transpose()
+    }
+
+    /// The rest of a guest's buffer, where the elements are numbers, any bits of which are one.
+    fn numbers(&mut self, size: usize) -> Option<&mut [u8]> {
+        match &self.place {
+            Place::Guest(lent) if self.ty.as_ref().is_some_and(|ty| Kind::of_number(ty).is_some()) => {
+                lent.memory(self.store, size)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -212,6 +237,14 @@ impl<'a> Destination<'a> {
     /// # Errors
     /// Where it isn't of the elements' type, or there is no room.
     pub fn push(&mut self, mut val: Val) -> Result<(), Error> {
+        self.push_from(&mut val)
+    }
+
+    /// Puts an element, which is taken from its place unless that fails.
+    ///
+    /// # Errors
+    /// As [`Destination::push`].
+    pub fn push_from(&mut self, val: &mut Val) -> Result<(), Error> {
         if self.remaining() == 0 {
             return Err(Error::message("the buffer has no room for more elements"));
         }
@@ -220,20 +253,51 @@ impl<'a> Destination<'a> {
             Place::Guest(lent) => {
                 if let Some(ty) = ty {
                     let (at, _) = lent.rest(store, ty.layout().size);
-                    Lower::new(store, lent.options())?.element(ty, &val, at)?;
+                    Lower::new(store, lent.options())?.element(ty, val, at)?;
                 }
                 lent.advance(store, 1);
+                drop(std::mem::take(val));
             }
             Place::Between(between) if *ty == Some(ValType::U8) => {
-                let byte = val
-                    .bits_of(Kind::U8)
-                    .ok_or_else(|| Error::message(format!("type mismatch: expected u8, found {}", val.kind_name())))?;
-                between.bytes[between.filled] = byte as u8;
+                val.check_kind(&ValType::U8)?;
+                between.bytes[between.filled] = val.bits_of(Kind::U8).expect("it is a byte") as u8;
                 between.filled += 1;
             }
-            Place::Between(between) => between.vals.push_back(std::mem::take(&mut val)),
+            Place::Between(between) => {
+                ty.iter().try_for_each(|ty| val.check_kind(ty))?;
+                between.vals.push_back(std::mem::take(val));
+            }
         }
         Ok(())
+    }
+
+    /// Puts scalars that lie beside each other in memory as C has them, as many as there is room for: gives how many. Of a `bool`, any bits
+    /// but zeros are `true`; a `char` has 32 bits. Of elements that are nothing but their number, each byte is one.
+    ///
+    /// # Errors
+    /// Where the elements are no scalars, or one is no `char`: those before it are put.
+    pub fn push_block(&mut self, block: &[u8]) -> Result<usize, Error> {
+        let Some(size) = self.0.scalar_size()? else {
+            let count = block.len().min(self.remaining());
+            self.advance(count);
+            return Ok(count);
+        };
+        let count = (block.len() / size).min(self.remaining());
+        let memory = if self.0.are_bytes() { self.bytes() } else { self.0.numbers(size) };
+        if let Some(memory) = memory {
+            memory[..count * size].copy_from_slice(&block[..count * size]);
+            self.advance(count);
+            return Ok(count);
+        }
+        let ty = self.0.ty.clone().expect("it has a size");
+        for (done, element) in block.chunks_exact(size).take(count).enumerate() {
+            match Val::of_scalar(&ty, element) {
+                Ok(val) => self.push(val)?,
+                Err(_) if done > 0 => return Ok(done),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
     }
 }
 
@@ -328,5 +392,30 @@ impl<'a> Source<'a> {
             }
             Place::Between(between) => between.vals.pop_front().expect("there are some"),
         }))
+    }
+
+    /// Takes scalars, as many as there are and fit, to lie beside each other as [`Destination::push_block`] has them: gives how many.
+    ///
+    /// # Errors
+    /// Where the elements are no scalars, or one means nothing.
+    pub fn pop_block(&mut self, block: &mut [u8]) -> Result<usize, Error> {
+        let Some(size) = self.0.scalar_size()? else {
+            let count = block.len().min(self.remaining());
+            self.advance(count);
+            return Ok(count);
+        };
+        let count = (block.len() / size).min(self.remaining());
+        let memory = if self.0.are_bytes() { self.bytes() } else { self.0.numbers(size).map(|memory| &*memory) };
+        if let Some(memory) = memory {
+            block[..count * size].copy_from_slice(&memory[..count * size]);
+            self.advance(count);
+            return Ok(count);
+        }
+        for element in block.chunks_exact_mut(size).take(count) {
+            let val = self.pop()?.unwrap_or_default();
+            let bits = val.bits_of(val.kind()).expect("elements are of their type");
+            element.copy_from_slice(&bits.to_le_bytes()[..size]);
+        }
+        Ok(count)
     }
 }

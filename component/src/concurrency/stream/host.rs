@@ -5,6 +5,7 @@ use super::{CopyResult, End, Holder, Side, Stream, StreamKind};
 use crate::builtin::Payload;
 use crate::concurrency::Concurrency;
 use crate::concurrency::arena::NONE;
+use crate::concurrency::started;
 use crate::end::{EndAny, Signal, StreamWaker};
 use crate::state::ComponentState;
 use ampoule::{Error, Store};
@@ -124,6 +125,15 @@ impl Stream {
 
 /// Streams of one store that have a buffer, because both ends are the host's: each may have 64 KiB.
 const MAX_BETWEEN_HOSTS: usize = 1 << 10;
+
+/// What is attached to a writable end that was dropped, where what it has written is still in the buffer between two ends of the host's.
+struct NoMore;
+
+impl Producer for NoMore {
+    fn poll_produce(&mut self, _: &mut Context<'_>, _: &mut Destination<'_>) -> Poll<Result<Flow, Error>> {
+        Poll::Ready(Ok(Flow::End))
+    }
+}
 
 /// Rounds in which elements go between two ends of the host's before others have their turn.
 const MAX_ROUNDS: usize = 16;
@@ -292,6 +302,8 @@ fn move_elements(
 /// other end. Whether the other end is still there.
 pub(crate) enum Asked<'f> {
     Fill(&'f mut dyn FnMut(&mut Destination<'_>) -> Result<(), Error>),
+    /// The same, where the buffer between two ends of the host's may be filled before anybody reads.
+    FillAhead(&'f mut dyn FnMut(&mut Destination<'_>) -> Result<(), Error>),
     Empty(&'f mut dyn FnMut(&mut Source<'_>) -> Result<(), Error>),
 }
 
@@ -312,6 +324,10 @@ pub(crate) fn ask(
     loop {
         let state = ComponentState::of(store);
         let Some(found) = state.concurrency.streams.get(stream) else { return Poll::Ready(Ok(Flow::End)) };
+        if found.host(side).is_none() {
+            // Of a future, whose value was there.
+            return Poll::Ready(Ok(Flow::End));
+        }
         match found.holder(side.other()) {
             Holder::Dropped => return Poll::Ready(Ok(Flow::End)),
             Holder::Guest(_) => {}
@@ -329,7 +345,7 @@ pub(crate) fn ask(
             continue;
         }
         let done = match asked {
-            Asked::Fill(fill) => fill(&mut Destination::lent(store, stream, guest_side, id)),
+            Asked::Fill(fill) | Asked::FillAhead(fill) => fill(&mut Destination::lent(store, stream, guest_side, id)),
             Asked::Empty(empty) => empty(&mut Source::lent(store, stream, guest_side, id)),
         };
         if let Err(error) = done {
@@ -347,6 +363,12 @@ pub(crate) fn ask(
 fn ask_between(store: &mut Store, end: &EndAny, cx: &mut Context<'_>, asked: Asked<'_>) -> Poll<Result<Flow, Error>> {
     let (stream, side) = (end.stream, end.side);
     let ty = Option::clone(&end.payload);
+    let state = ComponentState::of(store);
+    if state.concurrency.streams[stream].between.is_none()
+        && let Err(error) = state.check_buffers()
+    {
+        return Poll::Ready(Err(error));
+    }
     let found = &mut ComponentState::of(store).concurrency.streams[stream];
     if let Some(host) = found.host(side) {
         host.waker = Some(cx.waker().clone());
@@ -374,8 +396,12 @@ fn ask_between(store: &mut Store, end: &EndAny, cx: &mut Context<'_>, asked: Ask
                 _ => Poll::Pending,
             }
         }
-        Asked::Fill(_) if !reads => Poll::Pending,
-        Asked::Fill(fill) => {
+        // It waits there until somebody reads.
+        Asked::FillAhead(fill) if !reads && between.is_empty() => {
+            Poll::Ready(fill(&mut Destination::between(store, &mut between, ty)).map(|()| Flow::More))
+        }
+        Asked::Fill(_) | Asked::FillAhead(_) if !reads => Poll::Pending,
+        Asked::Fill(fill) | Asked::FillAhead(fill) => {
             let consume = |store: &mut Store, between: &mut Between| {
                 let mut flow = Poll::Ready(Ok(Flow::More));
                 for _ in 0..MAX_ROUNDS {
@@ -409,11 +435,55 @@ fn ask_between(store: &mut Store, end: &EndAny, cx: &mut Context<'_>, asked: Ask
     };
     if let Some(found) = ComponentState::of(store).concurrency.streams.get(stream) {
         found.between = Some(between);
+        // What the other end's holder waits for is there, or there is room for more.
+        if outcome.is_ready()
+            && let Some(host) = found.host(side.other())
+        {
+            host.wake();
+        }
     }
     outcome
 }
 
 impl ComponentState {
+    /// Whether the other end than the one of this side has gone.
+    pub(crate) fn is_alone(&mut self, stream: u32, side: Side) -> bool {
+        let found = self.concurrency.streams.get(stream);
+        found.is_none_or(|found| matches!(found.holder(side.other()), Holder::Dropped))
+    }
+
+    /// Refuses one more buffer between two ends of the host's, where there are too many.
+    fn check_buffers(&mut self) -> Result<(), Error> {
+        let have = self.concurrency.streams.iter_mut().filter(|stream| stream.between.is_some()).count();
+        if have >= MAX_BETWEEN_HOSTS {
+            return Err(Error::message(format!(
+                "too many streams of one store have both ends at the host: at most {MAX_BETWEEN_HOSTS} may"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Nobody holds an end any more that the host had.
+    fn drop_held(&mut self, stream: u32, side: Side) -> Result<(), Error> {
+        let Some(found) = self.concurrency.streams.get(stream) else { return Ok(()) };
+        let Holder::Host(HostEnd { role: Role::Held, .. }) = found.holder(side) else { return Ok(()) };
+        if let (Side::Writable, Some(between)) = (side, &mut found.between)
+            && !between.is_empty()
+        {
+            between.is_last = true;
+            if let Some(host) = found.host(side) {
+                host.role = Role::Producer(Mutex::new(Box::new(NoMore)));
+            }
+            if let Some(host) = found.host(side.other()) {
+                host.wake();
+            }
+            return Ok(());
+        }
+        self.check_future_end(stream, side)?;
+        self.leave_stream(stream, side);
+        Ok(())
+    }
+
     /// A guest's copy ends with what the host has done.
     fn end_service(&mut self, stream: u32, side: Side, id: u32, flow: Flow) -> Result<(), Error> {
         let end = self.end(id);
@@ -559,12 +629,7 @@ pub(crate) fn attach(store: &mut Store, end: &EndAny, what: Attached) -> Result<
     match found.holder(side.other()) {
         Holder::Dropped => state.leave_host(end.stream, side),
         Holder::Host(other) if !other.is_held() => {
-            let have = state.concurrency.streams.iter_mut().filter(|stream| stream.between.is_some()).count();
-            if have >= MAX_BETWEEN_HOSTS {
-                return Err(Error::message(format!(
-                    "too many streams of one store have both ends at the host: at most {MAX_BETWEEN_HOSTS} may"
-                )));
-            }
+            state.check_buffers()?;
             let found = &mut state.concurrency.streams[end.stream];
             let ty = Option::clone(&end.payload);
             found.between.get_or_insert_with(|| Box::new(Between::new(ty)));
@@ -584,14 +649,8 @@ pub(crate) fn heed_signals(store: &mut Store) -> Result<bool, Error> {
         any = true;
         match signal {
             Signal::Woken(stream) => serve(store, stream)?,
-            Signal::Dropped(stream, side) => {
-                let state = ComponentState::of(store);
-                let found = state.concurrency.streams.get(stream);
-                if let Some(Holder::Host(HostEnd { role: Role::Held, .. })) = found.map(|found| found.holder(side)) {
-                    state.check_future_end(stream, side)?;
-                    state.leave_stream(stream, side);
-                }
-            }
+            Signal::Forgotten(call) => started::forget(ComponentState::of(store), call),
+            Signal::Dropped(stream, side) => ComponentState::of(store).drop_held(stream, side)?,
         }
     }
     Ok(any)

@@ -1,0 +1,11 @@
+//! `ampoule/component.h`: components that are asynchronous.
+//!
+//! | | |
+//! | --- | --- |
+//! | [`calls`] | calls beside one another, and what lets them go on |
+//! | [`ends`] | streams and futures |
+//! | [`completions`] | host functions that answer later |
+
+pub mod calls;
+pub mod completions;
+pub mod ends;
