@@ -461,6 +461,26 @@ fn ends_are_asked_from_outside() {
 }
 
 #[test]
+fn what_was_given_before_the_writer_was_dropped_arrives() {
+    let engine = Engine::default();
+    let store = &mut Store::new(&engine);
+    let cx = &mut Context::from_waker(Waker::noop());
+    // Attached to a consumer that takes its time.
+    let (mut writer, reader) = stream(store, Some(ValType::U8)).unwrap();
+    let sunk = Shared::default();
+    reader.consume(store, Sink { sunk: sunk.clone(), at_once: 2, most: 100, slow: true, asked: false }).unwrap();
+    assert!(matches!(writer.poll_write_bytes(store, cx, b"12345"), Poll::Ready(Ok(Some(5)))));
+    drop(writer);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !sunk.lock().unwrap().closed {
+        let _ = ampoule_component::run_tasks(store).unwrap();
+        assert!(std::time::Instant::now() < deadline, "it isn't closed");
+    }
+    assert_eq!(sunk.lock().unwrap().bytes, b"12345");
+    assert!(sunk.lock().unwrap().dropped);
+}
+
+#[test]
 fn a_producer_that_panics_is_an_error() {
     struct Panics;
     impl Producer for Panics {

@@ -4,8 +4,9 @@ use super::error::{Error, MustWait};
 use super::resources::{Entry, Handle, Resources};
 use crate::host::ctx::MISSING_CONTEXT;
 use crate::host::http::HttpCtx;
+use crate::host::poll::{Interest, Poll};
 use crate::host::wait::Call;
-use crate::host::{Host, WasiCtx, http};
+use crate::host::{self, Host, WasiCtx, http};
 use ampoule::Store;
 use ampoule_component::types::FuncType;
 
@@ -87,6 +88,14 @@ impl<'a> Cx<'a> {
     /// The host.
     pub fn host(&mut self) -> &mut Host {
         self.parts().0
+    }
+
+    /// Waits for one thing of the host's.
+    ///
+    /// # Errors
+    /// An interruption; that it is to be tried again.
+    pub fn wait_for(&mut self, interest: Interest<'_>) -> Result<(), host::Error> {
+        self.host().with_waiter(|host, waiter| Poll::new(vec![interest]).wait(&host.clocks, waiter))
     }
 
     /// What the store gives its guest of HTTP.

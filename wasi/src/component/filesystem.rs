@@ -6,21 +6,221 @@
 use super::cx::Cx;
 use super::error::{Error, Fail};
 use super::resources::{Handle, Own, entries};
-use super::values::{IntoVal, wit_enum, wit_flags};
+use super::values::{FromVal, IntoVal, val_of, wit_enum, wit_flags, wrong_type};
 use crate::host::dir::{DirPerms, OpenDir, OpenHow, Opened};
 use crate::host::file::{self, OpenFile, SyncModes};
-use crate::host::stat::{FileStat, FileType, NewTimes};
+use crate::host::stat::{FileStat, FileType, NewTime, NewTimes};
 use crate::host::{self, Host};
-use ampoule_component::Val;
+use ampoule_component::{Val, ValRef};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
+use std::marker::PhantomData;
 
 /// What succeeds, or with an error of the host's fails, as a version calls that.
 pub type FileResult<T, E> = Result<T, Fail<E>>;
 
 entries! {
     Descriptor = 4 "descriptor",
+}
+
+wit_enum!(
+    /// `error-code`, as 0.2 has it.
+    ErrorCode {
+        Access = "access",
+        WouldBlock = "would-block",
+        Already = "already",
+        BadDescriptor = "bad-descriptor",
+        Busy = "busy",
+        Deadlock = "deadlock",
+        Quota = "quota",
+        Exist = "exist",
+        FileTooLarge = "file-too-large",
+        IllegalByteSequence = "illegal-byte-sequence",
+        InProgress = "in-progress",
+        Interrupted = "interrupted",
+        Invalid = "invalid",
+        Io = "io",
+        IsDirectory = "is-directory",
+        Loop = "loop",
+        TooManyLinks = "too-many-links",
+        MessageSize = "message-size",
+        NameTooLong = "name-too-long",
+        NoDevice = "no-device",
+        NoEntry = "no-entry",
+        NoLock = "no-lock",
+        InsufficientMemory = "insufficient-memory",
+        InsufficientSpace = "insufficient-space",
+        NotDirectory = "not-directory",
+        NotEmpty = "not-empty",
+        NotRecoverable = "not-recoverable",
+        Unsupported = "unsupported",
+        NoTty = "no-tty",
+        NoSuchDevice = "no-such-device",
+        Overflow = "overflow",
+        NotPermitted = "not-permitted",
+        Pipe = "pipe",
+        ReadOnly = "read-only",
+        InvalidSeek = "invalid-seek",
+        TextFileBusy = "text-file-busy",
+        CrossDevice = "cross-device",
+    }
+);
+
+impl From<Errno> for ErrorCode {
+    /// A host error as the WIT text names it; what has no name is `io`.
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::ACCESS => Self::Access,
+            Errno::AGAIN => Self::WouldBlock,
+            Errno::ALREADY => Self::Already,
+            Errno::BADF => Self::BadDescriptor,
+            Errno::BUSY => Self::Busy,
+            Errno::DEADLK => Self::Deadlock,
+            Errno::DQUOT => Self::Quota,
+            Errno::EXIST => Self::Exist,
+            Errno::FBIG => Self::FileTooLarge,
+            Errno::ILSEQ => Self::IllegalByteSequence,
+            Errno::INPROGRESS => Self::InProgress,
+            Errno::INTR => Self::Interrupted,
+            Errno::INVAL => Self::Invalid,
+            Errno::ISDIR => Self::IsDirectory,
+            Errno::LOOP => Self::Loop,
+            Errno::MLINK => Self::TooManyLinks,
+            Errno::MSGSIZE => Self::MessageSize,
+            Errno::NAMETOOLONG => Self::NameTooLong,
+            Errno::NODEV => Self::NoDevice,
+            Errno::NOENT => Self::NoEntry,
+            Errno::NOLCK => Self::NoLock,
+            // Nothing here says that there are too many descriptors.
+            Errno::NOMEM | Errno::MFILE | Errno::NFILE => Self::InsufficientMemory,
+            Errno::NOSPC => Self::InsufficientSpace,
+            Errno::NOTDIR => Self::NotDirectory,
+            Errno::NOTEMPTY => Self::NotEmpty,
+            Errno::NOTRECOVERABLE => Self::NotRecoverable,
+            Errno::NOTSUP | Errno::NOSYS => Self::Unsupported,
+            Errno::NOTTY => Self::NoTty,
+            Errno::NXIO => Self::NoSuchDevice,
+            Errno::OVERFLOW => Self::Overflow,
+            Errno::PERM => Self::NotPermitted,
+            Errno::PIPE => Self::Pipe,
+            Errno::ROFS => Self::ReadOnly,
+            Errno::SPIPE => Self::InvalidSeek,
+            Errno::TXTBSY => Self::TextFileBusy,
+            Errno::XDEV => Self::CrossDevice,
+            _ => Self::Io,
+        }
+    }
+}
+
+wit_enum!(
+    /// `descriptor-type`
+    DescriptorType {
+        Unknown = "unknown",
+        BlockDevice = "block-device",
+        CharacterDevice = "character-device",
+        Directory = "directory",
+        Fifo = "fifo",
+        SymbolicLink = "symbolic-link",
+        RegularFile = "regular-file",
+        Socket = "socket",
+    }
+);
+
+impl From<FileType> for DescriptorType {
+    fn from(filetype: FileType) -> Self {
+        match filetype {
+            FileType::BlockDevice => Self::BlockDevice,
+            FileType::CharacterDevice => Self::CharacterDevice,
+            FileType::Directory => Self::Directory,
+            FileType::Fifo => Self::Fifo,
+            FileType::Symlink => Self::SymbolicLink,
+            FileType::RegularFile => Self::RegularFile,
+            FileType::Socket => Self::Socket,
+            FileType::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// What a version writes in its own way.
+pub trait Version {
+    /// A time.
+    type Time: Timestamp;
+    /// What is wrong.
+    type ErrorCode: From<Errno>;
+    /// What a file is.
+    type DescriptorType: IntoVal;
+
+    /// What a file is.
+    fn descriptor_type(filetype: FileType) -> Self::DescriptorType;
+}
+
+/// A time since 1970.
+pub trait Timestamp: FromVal + IntoVal + Copy {
+    /// So many nanoseconds after 1970.
+    fn of_nanoseconds(nanoseconds: u64) -> Self;
+
+    /// How many nanoseconds after 1970 it is; `None` where those can't be counted.
+    fn nanoseconds(self) -> Option<u64>;
+}
+
+/// `new-timestamp`
+#[derive(Clone, Copy, Debug)]
+pub enum NewTimestamp<T> {
+    /// `no-change`
+    NoChange,
+    /// `now`
+    Now,
+    /// `timestamp`
+    Timestamp(T),
+}
+
+impl<T: Timestamp> FromVal for NewTimestamp<T> {
+    fn from_val(cx: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {
+        match val.get() {
+            ValRef::Variant(b"no-change", None) => Ok(Self::NoChange),
+            ValRef::Variant(b"now", None) => Ok(Self::Now),
+            ValRef::Variant(b"timestamp", Some(time)) => Ok(Self::Timestamp(T::from_val(cx, &mut time.clone())?)),
+            _ => Err(wrong_type("new-timestamp")),
+        }
+    }
+}
+
+impl<T: Timestamp> NewTimestamp<T> {
+    fn time(self) -> Result<NewTime, Errno> {
+        Ok(match self {
+            Self::NoChange => NewTime::Keep,
+            Self::Now => NewTime::Now,
+            Self::Timestamp(time) => NewTime::At(time.nanoseconds().ok_or(Errno::OVERFLOW)?),
+        })
+    }
+}
+
+fn new_times<T: Timestamp>(accessed: NewTimestamp<T>, modified: NewTimestamp<T>) -> Result<NewTimes, Errno> {
+    Ok(NewTimes { accessed: accessed.time()?, modified: modified.time()? })
+}
+
+/// `descriptor-stat`
+pub struct Stat<V> {
+    stat: FileStat,
+    version: PhantomData<fn() -> V>,
+}
+
+impl<V: Version> IntoVal for Stat<V> {
+    fn into_val(self, cx: &mut Cx<'_>) -> Result<Option<Val>, Error> {
+        let Self { stat, .. } = self;
+        let mut time =
+            |nanoseconds| -> Result<Val, Error> { Ok(Val::option(V::Time::of_nanoseconds(nanoseconds).into_val(cx)?)) };
+        let (accessed, modified, changed) = (time(stat.accessed)?, time(stat.modified)?, time(stat.changed)?);
+        Ok(Some(Val::record([
+            ("type", val_of(V::descriptor_type(stat.filetype), cx)?),
+            ("link-count", Val::from(stat.links)),
+            ("size", Val::from(stat.size)),
+            ("data-access-timestamp", accessed),
+            ("data-modification-timestamp", modified),
+            ("status-change-timestamp", changed),
+        ])))
+    }
 }
 
 wit_enum!(
@@ -248,18 +448,21 @@ pub fn get_flags<E: From<Errno>>(cx: &mut Cx<'_>, this: This) -> FileResult<Desc
 }
 
 /// `descriptor.get-type`
-///
-/// # Errors
-/// Where the guest hasn't that.
-pub fn filetype(cx: &mut Cx<'_>, this: This) -> Result<FileType, Error> {
-    Ok(match cx.entry(this)?.1 {
+pub fn get_type<V: Version>(cx: &mut Cx<'_>, this: This) -> FileResult<V::DescriptorType, V::ErrorCode> {
+    Ok(V::descriptor_type(match cx.entry(this)?.1 {
         Descriptor::File(file) => file.filetype,
         Descriptor::Dir(_) => FileType::Directory,
-    })
+    }))
 }
 
 /// `descriptor.set-times`
-pub fn set_times<E: From<Errno>>(cx: &mut Cx<'_>, this: This, times: NewTimes) -> FileResult<(), E> {
+pub fn set_times<V: Version>(
+    cx: &mut Cx<'_>,
+    this: This,
+    accessed: NewTimestamp<V::Time>,
+    modified: NewTimestamp<V::Time>,
+) -> FileResult<(), V::ErrorCode> {
+    let times = new_times(accessed, modified)?;
     match cx.entry(this)?.1 {
         Descriptor::File(file) => Ok(file.set_times(times)?),
         Descriptor::Dir(dir) => Ok(dir.set_times(times)?),
@@ -267,24 +470,32 @@ pub fn set_times<E: From<Errno>>(cx: &mut Cx<'_>, this: This, times: NewTimes) -
 }
 
 /// `descriptor.set-times-at`
-pub fn set_times_at<E: From<Errno>>(
+pub fn set_times_at<V: Version>(
     cx: &mut Cx<'_>,
     this: This,
     flags: PathFlags,
-    path: &str,
-    times: NewTimes,
-) -> FileResult<(), E> {
-    with_dir(cx, this, path, |dir, path| dir.set_times_at(path, flags.symlink_follow, times))
+    path: String,
+    accessed: NewTimestamp<V::Time>,
+    modified: NewTimestamp<V::Time>,
+) -> FileResult<(), V::ErrorCode> {
+    let times = new_times(accessed, modified)?;
+    with_dir(cx, this, &path, |dir, path| dir.set_times_at(path, flags.symlink_follow, times))
 }
 
 /// `descriptor.stat`
-pub fn stat<E: From<Errno>>(cx: &mut Cx<'_>, this: This) -> FileResult<FileStat, E> {
-    Ok(cx.entry(this)?.1.stat()?)
+pub fn stat<V: Version>(cx: &mut Cx<'_>, this: This) -> FileResult<Stat<V>, V::ErrorCode> {
+    Ok(Stat { stat: cx.entry(this)?.1.stat()?, version: PhantomData })
 }
 
 /// `descriptor.stat-at`
-pub fn stat_at<E: From<Errno>>(cx: &mut Cx<'_>, this: This, flags: PathFlags, path: &str) -> FileResult<FileStat, E> {
-    with_dir(cx, this, path, |dir, path| dir.stat_at(path, flags.symlink_follow))
+pub fn stat_at<V: Version>(
+    cx: &mut Cx<'_>,
+    this: This,
+    flags: PathFlags,
+    path: String,
+) -> FileResult<Stat<V>, V::ErrorCode> {
+    let stat = with_dir(cx, this, &path, |dir, path| dir.stat_at(path, flags.symlink_follow))?;
+    Ok(Stat { stat, version: PhantomData })
 }
 
 /// `descriptor.set-size`
@@ -395,7 +606,7 @@ pub fn is_same_object(cx: &mut Cx<'_>, this: This, other: This) -> Result<bool, 
 
 /// `descriptor.metadata-hash`
 pub fn metadata_hash<E: From<Errno>>(cx: &mut Cx<'_>, this: This) -> FileResult<MetadataHash, E> {
-    Ok(MetadataHash::of(&stat(cx, this)?))
+    Ok(MetadataHash::of(&cx.entry(this)?.1.stat()?))
 }
 
 /// `descriptor.metadata-hash-at`
@@ -405,7 +616,8 @@ pub fn metadata_hash_at<E: From<Errno>>(
     flags: PathFlags,
     path: String,
 ) -> FileResult<MetadataHash, E> {
-    Ok(MetadataHash::of(&stat_at(cx, this, flags, &path)?))
+    let stat = with_dir(cx, this, &path, |dir, path| dir.stat_at(path, flags.symlink_follow))?;
+    Ok(MetadataHash::of(&stat))
 }
 
 /// What is in a directory, some entries at a time.

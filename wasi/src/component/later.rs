@@ -9,13 +9,14 @@ use super::error::{Error, MustWait};
 use super::resources::Token;
 use super::values::FromVal;
 use crate::host::available::RETRY;
+use crate::host::poll::Interest;
 use crate::host::wait::Armed;
 use ampoule_component::types::FuncType;
 use ampoule_component::{Accessor, HostFuture, Val};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A call of a function that may take a while.
 #[derive(Clone)]
@@ -95,6 +96,19 @@ impl Waits {
         self.armed = Some((armed, token));
         Ok(())
     }
+}
+
+/// The time until something is tried again that has become ready, or is only said to be.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What has to wait in a poll, until this has happened: it is tried again then.
+///
+/// # Errors
+/// That it is, or an interruption.
+pub fn again<T>(cx: &mut Cx<'_>, until: Interest<'_>) -> Result<T, Error> {
+    cx.wait_for(until)?;
+    cx.host().waiter.wait_for(None, Some(PAUSE))?;
+    unreachable!("a poll doesn't sleep")
 }
 
 /// An `async` function of Rust that can be the code of one of an interface: its arguments and answer are values.

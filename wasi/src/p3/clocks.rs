@@ -4,7 +4,7 @@ use crate::component::later::Call;
 use crate::component::values::wrong_type;
 use crate::component::{Cx, Error, FromVal, IntoVal};
 use crate::host::clocks::Clock;
-use crate::host::poll::{Interest, Poll};
+use crate::host::poll::Interest;
 use ampoule_component::{Val, ValRef};
 
 /// `instant`: a time since 1970, or before.
@@ -61,12 +61,7 @@ pub fn monotonic_resolution(cx: &mut Cx<'_>) -> Result<u64, Error> {
 
 /// `monotonic-clock.wait-until`
 pub async fn wait_until(call: Call, when: u64) -> Result<(), Error> {
-    call.retry(|cx| {
-        let time = Interest::Time { clock: Clock::Monotonic, deadline: when };
-        let waited = cx.host().with_waiter(|host, waiter| Poll::new(vec![time]).wait(&host.clocks, waiter));
-        Ok(waited?)
-    })
-    .await
+    call.retry(|cx| Ok(cx.wait_for(Interest::Time { clock: Clock::Monotonic, deadline: when })?)).await
 }
 
 /// `monotonic-clock.wait-for`

@@ -10,8 +10,10 @@
 
 pub mod cli;
 pub mod clocks;
+pub mod filesystem;
 pub mod functions;
 pub mod linker;
+pub mod sockets;
 pub mod streams;
 
 pub use functions::{FUNCTIONS, RESOURCES};

@@ -209,15 +209,26 @@ where
 }
 
 /// Does something in a poll of a stream.
-fn in_poll<T>(store: &mut Store, run: impl FnOnce(&mut Cx<'_>) -> Result<T, Error>) -> Result<T, ampoule::Error> {
+///
+/// # Errors
+/// What ends the guest.
+pub fn in_poll<T>(store: &mut Store, run: impl FnOnce(&mut Cx<'_>) -> Result<T, Error>) -> Result<T, ampoule::Error> {
     Cx::in_poll(store, None).and_then(|mut cx| run(&mut cx)).map_err(|error| error.ending(store))
 }
 
 /// How often what is said to be ready may turn out not to be, before others have their turn.
 const ATTEMPTS: usize = 2;
 
-/// What both directions have in common.
-struct Line {
+/// For a stream whose end nobody is told of but by the end itself.
+#[derive(Debug)]
+pub struct Unheard;
+
+impl Ends for Unheard {
+    fn ended(&mut self, _: Result<(), host::Error>) {}
+}
+
+/// What all streams of the host's have in common.
+pub struct Line {
     waits: Waits,
     ends: Box<dyn Ends>,
     /// What is held as long as the stream is open.
@@ -225,35 +236,34 @@ struct Line {
 }
 
 impl Line {
-    fn new(cx: &mut Cx<'_>, token: Option<Token>, ends: impl Ends) -> Result<Self, Error> {
+    /// Of a stream more. `token` is for the descriptor of the host that it holds.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    pub fn new(cx: &mut Cx<'_>, token: Option<Token>, ends: impl Ends) -> Result<Self, Error> {
         let stream = cx.parts().1.stream()?;
         Ok(Self { waits: Waits::default(), ends: Box::new(ends), _tokens: (stream, token) })
     }
 
-    /// Waits for one side to be ready. Ready where it may be.
-    fn wait(
+    /// Waits for something in a poll. Ready where it may be there.
+    pub fn wait(
         &mut self,
         store: &mut Store,
         context: &mut Context<'_>,
-        wait: impl FnOnce(&mut Host) -> Result<(), StreamError>,
+        wait: impl FnOnce(&mut Cx<'_>) -> Result<(), Error>,
     ) -> Poll<Result<(), ampoule::Error>> {
-        let mut waited = Poll::Pending;
-        let polled = in_poll(store, |cx| {
-            waited = self.waits.poll(cx, context, |cx| match wait(cx.host()) {
-                Err(StreamError::Failed(error)) => Err(Error::from(error)),
-                Ok(()) | Err(StreamError::Closed) => Ok(()),
-            });
-            match std::mem::replace(&mut waited, Poll::Pending) {
-                Poll::Ready(Err(error)) => Err(error),
-                Poll::Ready(Ok(())) => Ok(Poll::Ready(Ok(()))),
-                Poll::Pending => Ok(Poll::Pending),
-            }
+        let waited = in_poll(store, |cx| match self.waits.poll(cx, context, wait) {
+            Poll::Ready(done) => done.map(Poll::Ready),
+            Poll::Pending => Ok(Poll::Pending),
         });
-        polled.unwrap_or_else(|error| Poll::Ready(Err(error)))
+        match waited {
+            Ok(waited) => waited.map(Ok),
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 
     /// The stream has ended by itself.
-    fn end(&mut self, store: &Store, how: Result<(), host::Error>) -> Poll<Result<Flow, ampoule::Error>> {
+    pub fn end(&mut self, store: &Store, how: Result<(), host::Error>) -> Poll<Result<Flow, ampoule::Error>> {
         match how {
             Err(error @ (host::Error::Interrupted | host::Error::MustWait)) => {
                 Poll::Ready(Err(Error::from(error).ending(store)))
@@ -263,6 +273,14 @@ impl Line {
                 Poll::Ready(Ok(Flow::End))
             }
         }
+    }
+}
+
+/// What a stream says that was waited for: that it has ended, its next attempt tells.
+fn of_wait(waited: Result<(), StreamError>) -> Result<(), Error> {
+    match waited {
+        Err(StreamError::Failed(error)) => Err(error.into()),
+        Ok(()) | Err(StreamError::Closed) => Ok(()),
     }
 }
 
@@ -312,7 +330,7 @@ impl Producer for Reads {
                 }
             }
             let input = &self.input;
-            match self.line.wait(into.store(), context, |host| input.wait(host)) {
+            match self.line.wait(into.store(), context, |cx| of_wait(input.wait(cx.host()))) {
                 Poll::Ready(Ok(())) if only_asks => return Poll::Ready(Ok(Flow::More)),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -321,6 +339,12 @@ impl Producer for Reads {
         }
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").finish_non_exhaustive()
     }
 }
 
@@ -381,7 +405,7 @@ impl Consumer for Writes {
                 }
             }
             let output = &self.output;
-            match self.line.wait(from.store(), context, |host| output.wait_for_sink(host)) {
+            match self.line.wait(from.store(), context, |cx| of_wait(output.wait_for_sink(cx.host()))) {
                 Poll::Ready(Ok(())) if only_asks => return Poll::Ready(Ok(Flow::More)),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),

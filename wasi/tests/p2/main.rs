@@ -8,6 +8,8 @@ mod http;
 #[path = "../support/in_task.rs"]
 mod in_task;
 mod io;
+#[path = "../support/loopback.rs"]
+mod loopback;
 mod network;
 #[path = "../support/pass_through.rs"]
 mod pass_through;

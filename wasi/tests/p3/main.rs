@@ -4,8 +4,14 @@
 #![allow(clippy::cloned_ref_to_slice_refs)]
 
 mod clocks;
+mod filesystem;
+#[path = "../support/loopback.rs"]
+mod loopback;
+#[path = "../support/memory_fs.rs"]
+mod memory_fs;
 #[path = "../support/pass_through.rs"]
 mod pass_through;
+mod sockets;
 mod stdio;
 mod support;
 
@@ -21,6 +27,33 @@ fn every_function_has_a_row_and_every_row_a_function() {
     let rows: BTreeSet<_> = FUNCTIONS.iter().map(|row| (row.interface.to_owned(), row.name.to_owned())).collect();
     assert_eq!(rows.len(), FUNCTIONS.len(), "each once");
     assert_eq!(rows, all_functions().into_iter().collect());
+}
+
+/// The claims below and in the other files call each function of each interface.
+#[test]
+fn every_function_is_called_by_a_test() {
+    let tests = [
+        include_str!("main.rs"),
+        include_str!("clocks.rs"),
+        include_str!("filesystem.rs"),
+        include_str!("sockets.rs"),
+        include_str!("stdio.rs"),
+    ];
+    for (interface, name) in all_functions() {
+        // Terminals and standard streams are called in loops over their names.
+        if ["terminal-stdin", "terminal-stdout", "terminal-stderr", "stdout", "stderr"]
+            .iter()
+            .any(|looped| interface.ends_with(&format!("cli/{looped}")))
+        {
+            continue;
+        }
+        let bare = name.split_once(']').map_or(&*name, |(_, name)| name);
+        let bare = bare.split_once('.').map_or(bare, |(_, name)| name);
+        let is_called = tests.iter().any(|text| {
+            [format!("#{bare}\""), format!("\"{bare}\""), format!(".{bare}\"")].iter().any(|call| text.contains(call))
+        });
+        assert!(is_called, "{interface}#{name}");
+    }
 }
 
 #[test]

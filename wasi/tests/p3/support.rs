@@ -79,6 +79,22 @@ impl Guest {
         self.try_call(name, args).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// The same of a function that answers success or failure: the value, or the name of the error.
+    pub fn result(&mut self, name: &str, args: &[Val]) -> Result<Val, String> {
+        let mut answer = self.call(name, args);
+        match answer.take_result() {
+            Some(Ok(value)) => Ok(value.map(|value| *value).unwrap_or_default()),
+            Some(Err(Some(error))) => Err(name_of(&error)),
+            _ => panic!("{name} doesn't answer success or failure"),
+        }
+    }
+
+    /// Drops a resource that the test has.
+    pub fn drop(&mut self, val: &Val) {
+        let ValRef::Resource(Some(resource)) = val.get() else { panic!("not a resource: {val:?}") };
+        resource.drop(&mut self.store).expect("it goes");
+    }
+
     /// A stream for the guest, and its writable end.
     pub fn stream(&mut self) -> (StreamWriter, Val) {
         let (writer, reader) = stream(&mut self.store, Some(ValType::U8)).expect("there are few");
@@ -109,6 +125,17 @@ impl Guest {
         all
     }
 
+    /// All elements of a stream that aren't bytes, until its end, or so many.
+    pub fn read_vals(&mut self, reader: &mut StreamReader, most: usize) -> Vec<Val> {
+        let mut all = Vec::new();
+        while all.len() < most
+            && let Some(vals) = self.wait(|store, cx| reader.poll_read(store, cx, most - all.len()))
+        {
+            all.extend(vals);
+        }
+        all
+    }
+
     /// Writes all of this, until the other end is dropped: gives how many bytes were taken.
     pub fn write_all(&mut self, writer: &mut StreamWriter, bytes: &[u8]) -> usize {
         let mut written = 0;
@@ -127,12 +154,17 @@ impl Guest {
         let val = self.wait(|store, cx| reader.poll_read(store, cx)).expect("a value");
         match val.get() {
             ValRef::Ok(None) => None,
-            ValRef::Err(Some(error)) => match error.get() {
-                ValRef::Enum(name) | ValRef::Variant(name, _) => Some(String::from_utf8_lossy(name).into_owned()),
-                other => panic!("{other:?}"),
-            },
+            ValRef::Err(Some(error)) => Some(name_of(error)),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// The name of a case.
+fn name_of(val: &Val) -> String {
+    match val.get() {
+        ValRef::Enum(name) | ValRef::Variant(name, _) => String::from_utf8_lossy(name).into_owned(),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -17,6 +17,8 @@ enum Type {
     Borrow(String),
     /// A stream or future.
     End(&'static str, Box<Type>),
+    /// Another type, under a name that is only the text's.
+    Alias(String, Box<Type>),
     /// A record, variant, enum or flags, under its name.
     Named(String, Box<Body>),
 }
@@ -157,6 +159,7 @@ impl Type {
             Type::Option(ty) => join_cases(std::iter::once(&**ty)),
             Type::Result(ok, err) => join_cases(ok.iter().chain(err).map(|ty| &**ty)),
             Type::Own(_) | Type::Borrow(_) | Type::End(..) => vec!["i32"],
+            Type::Alias(_, ty) => ty.flat(),
             Type::Named(_, body) => match &**body {
                 Body::Record(fields) => fields.iter().flat_map(|(_, ty)| ty.as_ref().expect("a type").flat()).collect(),
                 Body::Variant(cases) => join_cases(cases.iter().filter_map(|(_, ty)| ty.as_ref())),
@@ -183,7 +186,7 @@ impl Type {
             Type::End(kind, ty) => format!("({kind} {})", ty.text(prefix, names)),
             Type::Own(name) => format!("(own ${prefix}{name})"),
             Type::Borrow(name) => format!("(borrow ${prefix}{name})"),
-            Type::Named(name, _) => format!("${names}{name}"),
+            Type::Named(name, _) | Type::Alias(name, _) => format!("${names}{name}"),
         }
     }
 }
@@ -221,6 +224,8 @@ struct Interface {
     types: String,
     /// Names of types that it declares, and whether they are resources.
     declared: Vec<(String, bool)>,
+    /// Names that are only the text's.
+    aliases: Vec<(String, Type)>,
     functions: Vec<Function>,
 }
 
@@ -236,6 +241,7 @@ fn interfaces(text: &str) -> Vec<Interface> {
                 name: rest.to_owned(),
                 types: String::new(),
                 declared: Vec::new(),
+                aliases: Vec::new(),
                 functions: Vec::new(),
             }),
             "resource" => {
@@ -262,6 +268,14 @@ fn interfaces(text: &str) -> Vec<Interface> {
                     types.insert(name.to_owned(), Type::Named(name.to_owned(), body.into()));
                 }
             }
+            "alias" => {
+                let latest = latest.as_mut().unwrap();
+                let (name, text) = rest.split_once(" = ").unwrap();
+                let ty = Parser { text, types: &types }.ty().expect("a type");
+                writeln!(latest.types, "(type $in-{name} {})", ty.text("in-", "in-")).unwrap();
+                latest.aliases.push((name.to_owned(), ty.clone()));
+                types.insert(name.to_owned(), Type::Alias(name.to_owned(), ty.into()));
+            }
             _ => {
                 let (is_async, line) = line.strip_prefix("async ").map_or((false, line), |line| (true, line));
                 let (name, rest) = line.split_once('(').unwrap();
@@ -284,7 +298,7 @@ pub fn all_functions(text: &str) -> Vec<(String, String)> {
 }
 
 /// The component's text: `interfaces` are those of this version, each with its `type`s and `resource`s, those that it takes from another one
-/// with `use` (resources) or `copy`, and its functions.
+/// with `use` (resources) or `copy`, names for the text (`alias`), and its functions.
 pub fn component(interfaces_text: &str, version: &str) -> String {
     let mut imports = String::new();
     let (mut lowered, mut instance) = (String::new(), String::new());
@@ -319,6 +333,9 @@ pub fn component(interfaces_text: &str, version: &str) -> String {
         for (name, is_resource) in &interface.declared {
             let prefix = if *is_resource { "" } else { &*names };
             writeln!(imports, "(alias export $i{number} \"{name}\" (type ${prefix}{name}))").unwrap();
+        }
+        for (name, ty) in &interface.aliases {
+            writeln!(imports, "(type ${names}{name} {})", ty.text("", &names)).unwrap();
         }
         for function in &interface.functions {
             let f = count;
