@@ -687,6 +687,98 @@ fn a_component_runs_as_a_command_of_any_version_of_wasi_0_2() {
     assert_contains(&folder.fails(1, &["run", "none.wat"]), &["none.wat", "wasi:cli/run@0.2"]);
 }
 
+/// A command of 0.3: it writes "now" to standard output, is over, waits a little, and then does what `then` says.
+fn hello_later(then: &str) -> String {
+    format!(
+        r#"(component
+        (import "wasi:cli/types@0.3.0" (instance $types
+            (type $error (enum "io" "illegal-byte-sequence" "pipe"))
+            (export "error-code" (type (eq $error)))))
+        (alias export $types "error-code" (type $error))
+        (import "wasi:cli/stdout@0.3.0" (instance $stdout
+            (alias outer 1 $error (type $error'))
+            (export "error-code" (type $error (eq $error')))
+            (export "write-via-stream" (func
+                (param "data" (stream u8)) (result (future (result (error $error))))))))
+        (import "wasi:clocks/monotonic-clock@0.3.0" (instance $clock
+            (export "wait-for" (func async (param "how-long" u64)))))
+        ;; Programs of 0.3 import 0.2 beside it.
+        (import "wasi:cli/exit@0.2.3" (instance $exit (export "exit" (func (param "status" (result))))))
+        (core module $libc (memory (export "memory") 1) (data (i32.const 16) "now later"))
+        (core instance $libc (instantiate $libc))
+        (alias core export $libc "memory" (core memory $memory))
+        (type $bytes (stream u8))
+        (type $ending (future (result (error $error))))
+        (core func $stdout (canon lower (func $stdout "write-via-stream")))
+        (core func $wait-for (canon lower (func $clock "wait-for") async))
+        (core func $exit (canon lower (func $exit "exit")))
+        (core func $new (canon stream.new $bytes))
+        (core func $write (canon stream.write $bytes async (memory $memory)))
+        (core func $drop (canon stream.drop-writable $bytes))
+        (core func $drop-ending (canon future.drop-readable $ending))
+        (core func $return (canon task.return (result (result))))
+        (core func $set (canon waitable-set.new))
+        (core func $join (canon waitable.join))
+        (core func $drop-task (canon subtask.drop))
+        (core module $main
+            (import "" "stdout" (func $stdout (param i32) (result i32)))
+            (import "" "wait-for" (func $wait-for (param i64) (result i32)))
+            (import "" "exit" (func $exit (param i32)))
+            (import "" "new" (func $new (result i64)))
+            (import "" "write" (func $write (param i32 i32 i32) (result i32)))
+            (import "" "drop" (func $drop (param i32)))
+            (import "" "drop-ending" (func $drop-ending (param i32)))
+            (import "" "return" (func $return (param i32)))
+            (import "" "set" (func $set (result i32)))
+            (import "" "join" (func $join (param i32 i32)))
+            (import "" "drop-task" (func $drop-task (param i32)))
+            (func $say (param $at i32) (param $len i32)
+                (local $pair i64) (local $to i32)
+                (local.set $pair (call $new))
+                (local.set $to (i32.wrap_i64 (i64.shr_u (local.get $pair) (i64.const 32))))
+                (call $drop-ending (call $stdout (i32.wrap_i64 (local.get $pair))))
+                ;; All of it is taken at once.
+                (if (i32.ne (call $write (local.get $to) (local.get $at) (local.get $len))
+                        (i32.shl (local.get $len) (i32.const 4)))
+                    (then unreachable))
+                (call $drop (local.get $to)))
+            (func (export "run") (result i32)
+                (local $set i32)
+                (call $say (i32.const 16) (i32.const 3))
+                (call $return (i32.const 0))
+                (local.set $set (call $set))
+                (call $join (i32.shr_u (call $wait-for (i64.const 10000000)) (i32.const 4)) (local.get $set))
+                (i32.or (i32.shl (local.get $set) (i32.const 4)) (i32.const 2)))
+            (func (export "callback") (param i32 i32 i32) (result i32)
+                (call $drop-task (local.get 1))
+                {then}
+                (i32.const 0)))
+        (core instance $main (instantiate $main (with "" (instance
+            (export "stdout" (func $stdout)) (export "wait-for" (func $wait-for)) (export "exit" (func $exit))
+            (export "new" (func $new)) (export "write" (func $write)) (export "drop" (func $drop))
+            (export "drop-ending" (func $drop-ending)) (export "return" (func $return))
+            (export "set" (func $set)) (export "join" (func $join)) (export "drop-task" (func $drop-task))))))
+        (func $run async (result (result))
+            (canon lift (core func $main "run") async (callback (core func $main "callback"))))
+        (instance $run (export "run" (func $run)))
+        (export "wasi:cli/run@0.3.0" (instance $run)))"#
+    )
+}
+
+#[test]
+fn a_component_runs_as_a_command_of_wasi_0_3_to_the_end_of_its_tasks() {
+    let folder = Folder::with(&[
+        ("later.wat", &hello_later("(call $say (i32.const 19) (i32.const 6))")),
+        ("trap.wat", &hello_later("unreachable")),
+        ("exit.wat", &hello_later("(call $exit (i32.const 1))")),
+    ]);
+    assert_eq!(folder.succeeds(&["run", "later.wat"]), "now later");
+    let trapped = folder.ampoule(&["run", "trap.wat"]);
+    assert_eq!((trapped.status.code(), out(&trapped)), (Some(134), "now".to_owned()));
+    assert_contains(&err(&trapped), &["unreachable"]);
+    assert_eq!(folder.fails(1, &["run", "exit.wat"]), "");
+}
+
 /// A command that makes a TCP socket, and fails with the number of the error where it may not.
 const MAKES_A_SOCKET: &str = r#"(component
     (import "wasi:sockets/network@0.2.3" (instance $network
@@ -818,6 +910,7 @@ fn components_of_c_programs_run() {
     let folder = Folder::with(&[]);
     let sample = |name: &str| samples.join(name).to_str().unwrap().to_owned();
     assert_eq!(folder.succeeds(&["run", &sample("hello-c.wasm"), "you"]), "hello from C 2 you\n");
+    assert_eq!(folder.succeeds(&["run", &sample("hello-c-p3.wasm")]), "hello from C, WASI 0.3\n");
     assert_eq!(folder.succeeds(&["run", &sample("composed.wasm")]), "2+3=5\njoin=foobär\ncounter=22\n");
 }
 
