@@ -1,0 +1,254 @@
+//! Components whose core functions do nothing but note the core values that they get, and answer those that they were told. A test has the
+//! whole of their memories.
+//!
+//! `b` exports `f`. `a` calls the `f` of `b`, `c` the host's `h`, each in its function `run`.
+
+use crate::model::{Encoding, Flat, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, flatten};
+use crate::types::Ty;
+use ampoule::{Error, Store};
+use ampoule_component::Instance;
+
+/// Where core values are noted that a guest gets.
+const GOT: u32 = 0;
+/// Where those are that it gives.
+const GIVEN: u32 = 0x100;
+/// The first address of what is written from outside.
+pub const IMAGE: u64 = 0x1000;
+/// The end of that.
+pub const IMAGE_END: u64 = 0xf000;
+/// Where `realloc` begins.
+pub const HEAP: u32 = 0x1_0000;
+/// How large the memory is.
+pub const MEMORY: u64 = 0x4_0000;
+
+/// What `realloc` does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Realloc {
+    /// What it should.
+    Proper,
+    /// It answers an odd address.
+    Unaligned,
+    /// Of the end of the memory.
+    Outside,
+    /// Of the end of all addresses.
+    FarOutside,
+    Traps,
+    /// It makes the memory larger, and gives of what was there.
+    Grows,
+    /// It always gives the same.
+    Same,
+}
+
+/// The types of a function.
+pub struct Signature {
+    pub params: Vec<Ty>,
+    pub result: Option<Ty>,
+}
+
+impl Signature {
+    /// What a lifted core function gets, and gives.
+    pub fn lifted(&self) -> (Vec<Flat>, Vec<Flat>) {
+        let params: Vec<Flat> = self.params.iter().flat_map(flatten).collect();
+        let results: Vec<Flat> = self.result.iter().flat_map(flatten).collect();
+        let params = if params.len() > MAX_FLAT_PARAMS { vec![Flat::I32] } else { params };
+        (params, if results.len() > MAX_FLAT_RESULTS { vec![Flat::I32] } else { results })
+    }
+
+    /// What a lowered function is given, and gives.
+    pub fn lowered(&self) -> (Vec<Flat>, Vec<Flat>) {
+        let (mut params, results) = self.lifted();
+        if self.result.iter().flat_map(flatten).count() > MAX_FLAT_RESULTS {
+            params.push(Flat::I32);
+            return (params, Vec::new());
+        }
+        (params, results)
+    }
+}
+
+fn name(flat: &Flat) -> &'static str {
+    match flat {
+        Flat::I32 => "i32",
+        Flat::I64 => "i64",
+        Flat::F32 => "f32",
+        Flat::F64 => "f64",
+    }
+}
+
+fn names(of: &[Flat]) -> String {
+    of.iter().map(|flat| format!(" {}", name(flat))).collect()
+}
+
+/// Notes the value of this expression.
+fn note(index: usize, flat: &Flat, value: &str) -> String {
+    let at = GOT + index as u32 * 8;
+    let value = match flat {
+        Flat::I32 => format!("(i64.extend_i32_u {value})"),
+        Flat::F32 => format!("(i64.extend_i32_u (i32.reinterpret_f32 {value}))"),
+        Flat::F64 => format!("(i64.reinterpret_f64 {value})"),
+        Flat::I64 => value.to_owned(),
+    };
+    format!("(i64.store (i32.const {at}) {value}) ")
+}
+
+/// The expression for what is to be given.
+fn given(index: usize, flat: &Flat) -> String {
+    format!("({}.load (i32.const {}))", name(flat), GIVEN + index as u32 * 8)
+}
+
+/// A core module with a memory, and the functions by which a test uses it.
+fn memory_module() -> String {
+    format!(
+        r#"(core module $memory
+            (memory (export "memory") 4)
+            (global $next (mut i32) (i32.const {HEAP}))
+            (global $mode (mut i32) (i32.const 0))
+            (func (export "realloc") (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)
+                (local $at i32)
+                (if (i32.eq (global.get $mode) (i32.const 1)) (then (return (i32.const 0x20001))))
+                (if (i32.eq (global.get $mode) (i32.const 2)) (then (return (i32.const {MEMORY}))))
+                (if (i32.eq (global.get $mode) (i32.const 3)) (then (return (i32.const -8))))
+                (if (i32.eq (global.get $mode) (i32.const 4)) (then (unreachable)))
+                (if (i32.eq (global.get $mode) (i32.const 5)) (then (drop (memory.grow (i32.const 1)))))
+                (if (i32.eq (global.get $mode) (i32.const 6)) (then (return (i32.const 0x20000))))
+                (local.set $at (i32.and
+                    (i32.add (global.get $next) (i32.sub (local.get $align) (i32.const 1)))
+                    (i32.sub (i32.const 0) (local.get $align))))
+                (global.set $next (i32.add (local.get $at) (local.get $size)))
+                (if (i32.gt_u (global.get $next) (i32.const {MEMORY})) (then (unreachable)))
+                (memory.copy (local.get $at) (local.get $old)
+                    (select (local.get $old-size) (local.get $size) (i32.lt_u (local.get $old-size) (local.get $size))))
+                (local.get $at))
+            (func (export "mode") (param i32) (global.set $mode (local.get 0)) (global.set $next (i32.const {HEAP})))
+            (func (export "write") (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2)))
+            (func (export "read") (param i32 i32) (result i32)
+                (i32.store (i32.const 0xff00) (local.get 0))
+                (i32.store (i32.const 0xff04) (local.get 1))
+                (i32.const 0xff00)))
+        (core instance $memory (instantiate $memory))
+        (alias core export $memory "memory" (core memory $m))
+        (alias core export $memory "realloc" (core func $realloc))
+        (func (export "mode") (param "mode" u32) (canon lift (core func $memory "mode")))
+        (func (export "write") (param "at" u32) (param "bytes" (list u8))
+            (canon lift (core func $memory "write") (memory $m) (realloc $realloc)))
+        (func (export "read") (param "at" u32) (param "len" u32) (result (list u8))
+            (canon lift (core func $memory "read") (memory $m)))"#
+    )
+}
+
+fn encoding(of: Encoding) -> &'static str {
+    match of {
+        Encoding::Utf8 => "string-encoding=utf8",
+        Encoding::Utf16 => "string-encoding=utf16",
+        Encoding::Latin1OrUtf16 => "string-encoding=latin1+utf16",
+    }
+}
+
+/// The component, with the encodings of callers and callee.
+pub fn text(signature: &Signature, callers: Encoding, callee: Encoding) -> String {
+    let mut types = Vec::new();
+    let params = signature.params.iter().enumerate();
+    let params: String = params.map(|(index, ty)| format!("(param \"p{index}\" {}) ", ty.text(&mut types))).collect();
+    let result = signature.result.as_ref().map(|ty| format!("(result {})", ty.text(&mut types))).unwrap_or_default();
+    let ty = params + &result;
+    let defined = types.iter().enumerate();
+    let defined: String = defined
+        .map(|(index, ty)| format!("(type $d{index} {ty}) (import \"t{index}\" (type $t{index} (eq $d{index})))\n"))
+        .collect();
+    let with: String = (0..types.len()).map(|index| format!("(with \"t{index}\" (type $t{index})) ")).collect();
+    let memory = memory_module();
+
+    let (core_params, core_results) = signature.lifted();
+    let noted = core_params.iter().enumerate();
+    let noted: String = noted.map(|(index, flat)| note(index, flat, &format!("(local.get {index})"))).collect();
+    let answer: String = core_results.iter().enumerate().map(|(index, flat)| given(index, flat)).collect();
+    let f = format!("(param{}) (result{}) {noted} {answer}", names(&core_params), names(&core_results));
+
+    let (core_params, core_results) = signature.lowered();
+    let args: String = core_params.iter().enumerate().map(|(index, flat)| given(index, flat)).collect();
+    let call = format!("(call $f {args})");
+    let run = if let [flat] = &core_results[..] { note(0, flat, &call) } else { call };
+    let run_type = format!("(param{}) (result{})", names(&core_params), names(&core_results));
+    format!(
+        r#"(component
+        {defined}
+        (import "h" (func $h {ty}))
+        (component $callee
+            {defined} {memory}
+            (core module $main (import "" "memory" (memory 4)) (func (export "f") {f}))
+            (core instance $main (instantiate $main (with "" (instance (export "memory" (memory $m))))))
+            (func (export "f") {ty}
+                (canon lift (core func $main "f") (memory $m) (realloc $realloc) {callee})))
+        (component $caller
+            {defined}
+            (import "f" (func $f {ty}))
+            {memory}
+            (core func $f (canon lower (func $f) (memory $m) (realloc $realloc) {callers}))
+            (core module $main
+                (import "" "memory" (memory 4))
+                (import "" "f" (func $f {run_type}))
+                (func (export "run") {run}))
+            (core instance $main (instantiate $main
+                (with "" (instance (export "memory" (memory $m)) (export "f" (func $f))))))
+            (func (export "run") (canon lift (core func $main "run"))))
+        (instance $b (instantiate $callee {with}))
+        (instance $a (instantiate $caller {with} (with "f" (func $b "f"))))
+        (instance $c (instantiate $caller {with} (with "f" (func $h))))
+        (export "a" (instance $a))
+        (export "b" (instance $b))
+        (export "c" (instance $c)))"#,
+        callers = encoding(callers),
+        callee = encoding(callee),
+    )
+}
+
+/// One of the guests, of an instance.
+#[derive(Clone, Copy)]
+pub struct Guest<'a> {
+    pub instance: &'a Instance,
+    pub name: &'a str,
+}
+
+impl Guest<'_> {
+    pub fn func(&self, store: &mut Store, name: &str) -> ampoule_component::Func {
+        self.instance.get_func(store, &[self.name, name]).unwrap().expect("the component exports it")
+    }
+
+    /// Writes an image, and what is to be given; and says what `realloc` does from now on.
+    pub fn prepare(&self, store: &mut Store, image: &[u8], given: &[(Flat, u64)], realloc: Realloc) {
+        self.set_mode(store, Realloc::Proper);
+        let write = self.func(store, "write").typed::<(u32, Vec<u8>), ()>(store).unwrap();
+        write.call(store, (IMAGE as u32, image.to_vec())).unwrap();
+        let given: Vec<u8> = given.iter().flat_map(|(_, bits)| bits.to_le_bytes()).collect();
+        write.call(store, (GIVEN, given)).unwrap();
+        self.set_mode(store, realloc);
+    }
+
+    fn set_mode(&self, store: &mut Store, realloc: Realloc) {
+        let mode = match realloc {
+            Realloc::Proper => 0u32,
+            Realloc::Unaligned => 1,
+            Realloc::Outside => 2,
+            Realloc::FarOutside => 3,
+            Realloc::Traps => 4,
+            Realloc::Grows => 5,
+            Realloc::Same => 6,
+        };
+        self.func(store, "mode").typed::<(u32,), ()>(store).unwrap().call(store, (mode,)).unwrap();
+    }
+
+    /// The core values that it has got, of these types, and its memory.
+    pub fn got(&self, store: &mut Store, types: &[Flat]) -> (Vec<(Flat, u64)>, Vec<u8>) {
+        let read = self.func(store, "read").typed::<(u32, u32), (Vec<u8>,)>(store).unwrap();
+        let (memory,) = read.call(store, (0, MEMORY as u32)).unwrap();
+        let bits = |index: usize| {
+            let at = GOT as usize + index * 8;
+            u64::from_le_bytes(memory[at..at + 8].try_into().expect("eight"))
+        };
+        (types.iter().enumerate().map(|(index, flat)| (*flat, bits(index))).collect(), memory)
+    }
+
+    /// Runs it.
+    pub fn run(&self, store: &mut Store) -> Result<(), Error> {
+        self.func(store, "run").typed::<(), ()>(store)?.call(store, ())
+    }
+}
