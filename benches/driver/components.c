@@ -1,8 +1,11 @@
-/* Components: calls with values of each kind, instances, and file calls of WASI 0.2. */
+/* Components: calls with values of each kind, and by plans of `ampoule/component.h` without any; instances, and file calls of WASI 0.2. */
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
+
+#include <ampoule/component.h>
 
 typedef wasmtime_component_val_t val_t;
 
@@ -165,6 +168,66 @@ static void case_same(char **arguments) {
   measure(same_loop, &call);
 }
 
+/* --- The same by a plan, which knows no values --- */
+
+typedef struct {
+  uint32_t id;
+  uint64_t tag;
+  double x, y;
+} point_t;
+
+typedef struct {
+  void *data;
+  size_t len;
+} slice_t;
+
+typedef struct {
+  wasmtime_context_t *context;
+  ampoule_component_plan_t *plan;
+  __typeof__(&ampoule_component_plan_call) call;
+  const void *args[1];
+  size_t size;
+} planned_t;
+
+static void plan_loop(void *env, uint64_t iterations) {
+  planned_t *it = env;
+  union {
+    point_t point;
+    slice_t slice;
+  } result;
+  for (uint64_t i = 0; i < iterations; i++) {
+    check(it->call(it->plan, it->context, it->args, &result), NULL, "plan call");
+    if (memcmp((const char *)&result + sizeof(void *), (const char *)it->args[0] + sizeof(void *), sizeof(size_t)))
+      fail("another value came back");
+  }
+}
+
+static void *find(const char *name) {
+  bool (*has)(const char *) = (bool (*)(const char *))(uintptr_t)dlsym(RTLD_DEFAULT, "ampoule_has");
+  return has && has("component") ? dlsym(RTLD_DEFAULT, name) : NULL;
+}
+
+/* string|record|bytes. A library without plans is measured at what it has instead: values. */
+static void case_plan(char **arguments) {
+  __typeof__(&ampoule_component_plan_new) make = (__typeof__(make))(uintptr_t)find("ampoule_component_plan_new");
+  call_t call = prepare(arguments[0]);
+  if (!make) {
+    measure(same_loop, &call);
+    return;
+  }
+  static point_t point = {1, 2, 3, 4};
+  static char bytes[ELEMENTS];
+  static slice_t slice = {bytes, ELEMENTS};
+  bool is_record = strcmp(arguments[0], "record") == 0;
+  if (strcmp(arguments[0], "string") == 0) slice = (slice_t){"thirty-two bytes, which is ASCII", 32};
+  size_t size = is_record ? sizeof point : sizeof slice;
+  planned_t planned = {.context = call.context, .size = size};
+  planned.args[0] = is_record ? (void *)&point : (void *)&slice;
+  planned.call = (__typeof__(planned.call))(uintptr_t)find("ampoule_component_plan_call");
+  check(make(call.context, &call.func, &size, 1, size, &planned.plan), NULL, "plan");
+  measure(plan_loop, &planned);
+}
+
 /* --- Calls from a component: a loop in the guest --- */
 
 static uint32_t call_u32(const call_t *it, const val_t *args, size_t count) {
@@ -247,6 +310,7 @@ static void case_component_file(char **arguments) {
 const case_t component_cases[] = {
     {"component_add", 0, case_add},
     {"component_same", 1, case_same},
+    {"component_plan", 1, case_plan},
     {"component_calls", 1, case_from_component},
     {"component_instance", 1, case_component_instance},
     {"component_file", 1, case_component_file},

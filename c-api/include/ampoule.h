@@ -27,7 +27,7 @@
  * | name | header | what it is |
  * | --- | --- | --- |
  * | `cancel` | ampoule/cancel.h | cancelling calls, deadlines |
- * | `component` | ampoule/component.h | components that are asynchronous: calls beside one another, streams and futures |
+ * | `component` | ampoule/component.h | components that are asynchronous; calls without values in between |
  * | `error` | ampoule/error.h | what errors and traps are about, as numbers and names |
  * | `http` | ampoule/http.h | HTTP requests that components answer, and send |
  * | `limits` | ampoule/limits.h | limit callbacks, statistics |

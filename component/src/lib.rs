@@ -49,6 +49,7 @@ mod kept;
 mod linker;
 mod names;
 mod on_demand;
+pub mod plan;
 mod records;
 mod resource;
 mod shared_names;

@@ -173,7 +173,29 @@ static void a_call_is_cancelled_and_the_host_learns_it() {
   expect(cancelled == 1 && kept->is_cancelled() && !kept->complete() && !kept->fail(Error("late")));
 }
 
+static void plans_know_the_types() {
+  Host host;
+  Instance instance = host.linker.instantiate(host.store, Component::compile(host.engine, R"((component
+    (core module $m (memory (export "memory") 1) (global $next (mut i32) (i32.const 1024))
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+        (global.get $next) (global.set $next (i32.add (global.get $next) (local.get 3))))
+      (func (export "same") (param i32 i32) (result i32)
+        (i32.store (i32.const 16) (local.get 0)) (i32.store (i32.const 20) (local.get 1)) (i32.const 16)))
+    (core instance $i (instantiate $m)) (alias core export $i "memory" (core memory $memory))
+    (alias core export $i "realloc" (core func $realloc))
+    (func (export "same") (param "text" string) (result string)
+      (canon lift (core func $i "same") (memory $memory) (realloc $realloc)))))").unwrap()).unwrap();
+  Func same = instance.get_func(host.store, instance.get_export_index(host.store, nullptr, "same").value()).value();
+  using Text = Slice<char>;
+  expect_error_says(Plan<uint32_t(Text)>::create(host.store, same), "the result has 16 bytes, not 4");
+  auto plan = Plan<Text(Text)>::create(host.store, same).unwrap();
+  Text result = plan.call(host.store, Text{"hello", 5}).unwrap();
+  expect(std::string_view(result.ptr, result.len) == "hello");
+  expect_error_says(plan.call(host.store, Text{"\xff", 1}), "utf-8");
+}
+
 int main() {
+  RUN(plans_know_the_types);
   RUN(streams_futures_and_answers_of_another_thread);
   RUN(values_and_futures);
   RUN(a_call_is_cancelled_and_the_host_learns_it);

@@ -2,7 +2,7 @@
  * \file ampoule/component.h
  *
  * \brief Components that are asynchronous: calls beside one another, streams
- * and futures, and host functions that answer later.
+ * and futures, and host functions that answer later; and calls without values.
  *
  * `ampoule_has("component")` tells whether the library has these functions.
  *
@@ -354,6 +354,66 @@ WASM_API_EXTERN void ampoule_component_completion_on_cancel(
 /// nothing.
 WASM_API_EXTERN void ampoule_component_completion_delete(
     ampoule_component_completion_t *completion);
+
+/// @}
+/// \name Plans
+///
+/// Calls between the memory of C and that of a guest, without values in
+/// between: a **plan** knows how each parameter and the result of a function
+/// lie in both. Types are in C as they are for the C programs of `wit-bindgen`:
+///
+/// | type | in C |
+/// | --- | --- |
+/// | numbers, `bool`, `char` | `int8_t` to `uint64_t`, `float`, `double`, `bool`, `uint32_t` |
+/// | `string` | `struct { const char *ptr; size_t len; }`, UTF-8 |
+/// | `list<t>` | `struct { const T *ptr; size_t len; }` |
+/// | `record`, `tuple` | a struct of the fields in their order |
+/// | `variant` | `struct { uint8_t tag; union { ... } val; }`; the tag is the number of the case |
+/// | `option<t>` | `struct { bool is_some; T val; }` |
+/// | `result<t, e>` | `struct { bool is_err; union { T ok; E err; } val; }` |
+/// | `enum` | `uint8_t`, the number of the case |
+/// | `flags` | `uint8_t`, `uint16_t` or `uint32_t`, from the lowest bit on |
+///
+/// A tag has 16 bits where there are more than 256 cases. Where no case has a
+/// payload, there is no union. A list or string without elements may have a
+/// null pointer as an argument. Handles, streams, futures, maps and error
+/// contexts have no form in C: functions with those are called with values.
+/// @{
+
+/// \brief How a function is called from C's memory.
+typedef struct ampoule_component_plan ampoule_component_plan_t;
+
+/// \brief Makes a plan for a function, and sets `*plan` to it, owned by the
+/// caller.
+///
+/// `param_sizes` is what `sizeof` says of the C type of each parameter, and
+/// `result_size` of the result, 0 where there is none. An error where they are
+/// not what the function's type has, or there is a type that has no form in C.
+WASM_API_EXTERN wasmtime_error_t *ampoule_component_plan_new(
+    wasmtime_context_t *context, const wasmtime_component_func_t *func,
+    const size_t *param_sizes, size_t nparams, size_t result_size,
+    ampoule_component_plan_t **plan);
+
+/// \brief Calls a function as its plan says.
+///
+/// `args` has the address of each argument, and `result` is where the result
+/// goes, null where there is none; all aligned as their C types are. Arguments
+/// are lent: nobody changes them, or what they lead to, before this returns.
+///
+/// The result is written over what was there. Its strings and lists are the
+/// plan's: they stay until its next call, or until it is deleted, and need not
+/// be freed.
+///
+/// Errors are those of `wasmtime_component_func_call`. After an error, parts of
+/// the result may have been written.
+WASM_API_EXTERN wasmtime_error_t *ampoule_component_plan_call(
+    const ampoule_component_plan_t *plan, wasmtime_context_t *context,
+    const void *const *args, void *result);
+
+/// Frees a plan, and the strings and lists of its last result. It must not be
+/// in a call. Null is nothing.
+WASM_API_EXTERN void ampoule_component_plan_delete(
+    ampoule_component_plan_t *plan);
 
 /// @}
 

@@ -12,6 +12,7 @@
 
 #if defined(WASMTIME_FEATURE_COMPONENT_MODEL) && defined(WASMTIME_FEATURE_ASYNC)
 
+#include <cstddef>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -349,6 +350,63 @@ add_func(wasmtime::component::LinkerInstance &instance, std::string_view name,
       instance.capi(), name.data(), name.size(), detail::begin<Host>,
       new Host(std::forward<F>(f)), wasmtime::detail::finalize<Host>));
 }
+
+namespace detail {
+struct ComponentPlanHandle {
+  using Raw = ampoule_component_plan_t;
+  static void destroy(Raw *raw) { ampoule_component_plan_delete(raw); }
+};
+} // namespace detail
+
+/// \brief A string or list in C's memory: of an argument, or of a result, whose
+/// plan has it until its next call.
+template <typename T> struct Slice {
+  /// Where it begins.
+  const T *ptr;
+  /// How many elements there are.
+  size_t len;
+};
+
+template <typename Signature> class Plan;
+
+/// \brief Calls of a function without values in between; see
+/// `ampoule/component.h` for the C types of arguments and results.
+template <typename R, typename... Args>
+class Plan<R(Args...)>
+    : public wasmtime::detail::Owned<detail::ComponentPlanHandle> {
+  static_assert((std::is_trivially_copyable_v<Args> && ...) &&
+                std::is_trivially_copyable_v<R>);
+
+public:
+  using Owned::Owned;
+
+  /// A plan for a function. An error when the types have other sizes than the
+  /// function's.
+  static wasmtime::Result<Plan> create(wasmtime::Store::Context cx,
+                                       const wasmtime::component::Func &func) {
+    const size_t sizes[] = {sizeof(Args)..., 0};
+    ampoule_component_plan_t *plan = nullptr;
+    auto *error = ampoule_component_plan_new(
+        cx.capi(), func.capi(), sizes, sizeof...(Args), sizeof(R), &plan);
+    if (error != nullptr) {
+      return wasmtime::Error(error);
+    }
+    return Plan(plan);
+  }
+
+  /// Calls the function. Strings and lists of the result stay until the next
+  /// call.
+  wasmtime::Result<R> call(wasmtime::Store::Context cx, const Args &...args) {
+    const void *addresses[] = {&args..., nullptr};
+    R result = {};
+    auto *error =
+        ampoule_component_plan_call(capi(), cx.capi(), addresses, &result);
+    if (error != nullptr) {
+      return wasmtime::Error(error);
+    }
+    return result;
+  }
+};
 
 } // namespace component
 } // namespace ampoule

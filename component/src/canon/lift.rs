@@ -12,6 +12,7 @@ use crate::types::{EnumType, FlagsType, FuncType, MapType, ResourceType, ValType
 use crate::val::{EntryVal, FieldVal, Kind, Name, Val};
 use crate::vector::Vector;
 use ampoule::{Error, Store, VmValRaw};
+use std::borrow::Cow;
 
 /// Bytes of the host's that the values of one call may take: a guest's lists may lie on top of each other, so that its memory is no
 /// bound.
@@ -32,6 +33,7 @@ pub(crate) struct Lift<'a> {
 }
 
 /// Core values that hold flat ones.
+#[derive(Clone)]
 pub(crate) struct FlatIn<'a> {
     values: std::slice::Iter<'a, VmValRaw>,
 }
@@ -43,18 +45,18 @@ impl<'a> FlatIn<'a> {
 
     /// The next value's bits, of which a narrower type's are the lowest.
     #[inline]
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         let value = self.values.next().expect("as many as the type has");
         // SAFETY: the slots are initialised where machine code has written them, and zeroed before.
         unsafe { value.f64 }
     }
 
     #[inline]
-    fn next_u32(&mut self) -> u32 {
+    pub(crate) fn next_u32(&mut self) -> u32 {
         self.next() as u32
     }
 
-    fn skip(&mut self, count: usize) {
+    pub(crate) fn skip(&mut self, count: usize) {
         if count > 0 {
             self.values.nth(count - 1);
         }
@@ -127,7 +129,7 @@ impl<'a> Lift<'a> {
     }
 
     /// Checks that so many bytes lie in memory, aligned.
-    fn region(&self, at: u32, size: u32, align: u32, misaligned: &str) -> Result<usize, Error> {
+    pub(crate) fn region(&self, at: u32, size: u32, align: u32, misaligned: &str) -> Result<usize, Error> {
         if !at.is_multiple_of(align) {
             return Err(Error::message(misaligned));
         }
@@ -149,7 +151,7 @@ impl<'a> Lift<'a> {
     }
 
     /// Counts what the host keeps.
-    fn count(&mut self, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn count(&mut self, bytes: usize) -> Result<(), Error> {
         let left = self.host_bytes_left.checked_sub(bytes);
         self.host_bytes_left = left.ok_or_else(|| {
             Error::message(format!("the values of one call would take the host more than {} MiB", MAX_HOST_BYTES >> 20))
@@ -221,7 +223,8 @@ impl<'a> Lift<'a> {
         Ok(())
     }
 
-    fn discriminant(&self, size: u32, at: usize) -> u32 {
+    /// An unsigned number of up to four bytes.
+    pub(crate) fn discriminant(&self, size: u32, at: usize) -> u32 {
         match size {
             1 => u32::from(self.memory[at]),
             2 => u32::from(u16::from_le_bytes(self.bytes(at))),
@@ -352,8 +355,28 @@ impl<'a> Lift<'a> {
         Ok(())
     }
 
-    /// The bytes of a list's elements.
-    fn elements(&mut self, at: u32, len: u32, size: u32, align: u32, host_size: usize) -> Result<&'a [u8], Error> {
+    /// Bytes that are known to be there.
+    pub(crate) fn slice(&self, at: usize, len: usize) -> &'a [u8] {
+        &self.memory[at..at + len]
+    }
+
+    /// A string.
+    pub(crate) fn text(&self, at: u32, len: u32) -> Result<Cow<'a, str>, Error> {
+        match self.encoding {
+            Encoding::Utf8 => strings::load_utf8(self.memory, at, len).map(Cow::Borrowed),
+            encoding => Ok(strings::load(self.memory, encoding, at, len)?),
+        }
+    }
+
+    /// The bytes of a list's elements, each of which takes the host so much memory.
+    pub(crate) fn elements(
+        &mut self,
+        at: u32,
+        len: u32,
+        size: u32,
+        align: u32,
+        host_size: usize,
+    ) -> Result<&'a [u8], Error> {
         let byte_len = len as usize * size as usize;
         let start = at as usize;
         if byte_len > MAX_BYTES || start + byte_len > self.memory.len() {
@@ -493,11 +516,11 @@ fn named(fields: &mut Vec<FieldVal>, name: Name) -> &mut Val {
     &mut fields.last_mut().expect("just added").val
 }
 
-fn character(code: u32) -> Result<char, Error> {
+pub(crate) fn character(code: u32) -> Result<char, Error> {
     char::from_u32(code).ok_or_else(|| Error::message("converted integer out of range for `char`"))
 }
 
 #[cold]
-fn out_of_range(case: u32, count: usize) -> Error {
+pub(crate) fn out_of_range(case: u32, count: usize) -> Error {
     Error::message(format!("discriminant {case} out of range [0..{count})"))
 }

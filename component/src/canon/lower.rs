@@ -36,12 +36,17 @@ impl<'a> FlatOut<'a> {
     }
 
     #[inline]
-    fn push(&mut self, bits: u64) {
+    pub(crate) fn push(&mut self, bits: u64) {
         // The bits above a narrower type's are zero, as the payload of a variant wants them.
         *self.values.next().expect("as many as the type has") = VmValRaw { f64: bits };
     }
 
-    fn skip(&mut self, count: usize) {
+    /// How many slots are left.
+    pub(crate) fn left(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(crate) fn skip(&mut self, count: usize) {
         if count > 0 {
             self.values.nth(count - 1);
         }
@@ -94,7 +99,7 @@ impl<'a> Lower<'a> {
     }
 
     /// The memory, as it is now.
-    fn memory(&mut self) -> &mut [u8] {
+    pub(crate) fn memory(&mut self) -> &mut [u8] {
         // SAFETY: by (1); the store is borrowed, so nobody else looks at it.
         unsafe { std::slice::from_raw_parts_mut(self.base, self.len) }
     }
@@ -105,7 +110,7 @@ impl<'a> Lower<'a> {
     }
 
     /// Asks the guest for memory.
-    fn allocate(&mut self, size: usize, align: u32) -> Result<usize, Error> {
+    pub(crate) fn allocate(&mut self, size: usize, align: u32) -> Result<usize, Error> {
         if size > MAX_BYTES {
             return Err(Error::message(format!("a value of {size} bytes is too large to be passed")));
         }
@@ -175,7 +180,7 @@ impl<'a> Lower<'a> {
 
     /// Writes the lowest bytes of a number.
     #[inline]
-    fn write_bits(&mut self, at: usize, byte_len: u32, bits: u64) {
+    pub(crate) fn write_bits(&mut self, at: usize, byte_len: u32, bits: u64) {
         match byte_len {
             1 => self.write(at, [bits as u8]),
             2 => self.write(at, (bits as u16).to_le_bytes()),
@@ -312,7 +317,8 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    fn string(&mut self, bytes: &[u8]) -> Result<(usize, u32), Error> {
+    /// A string: where it is, and the length that it is given with.
+    pub(crate) fn string(&mut self, bytes: &[u8]) -> Result<(usize, u32), Error> {
         let text = std::str::from_utf8(bytes).map_err(|error| Error::message(error.to_string()))?;
         if self.options.encoding == Encoding::Utf8 {
             return self.bytes(bytes);
@@ -331,7 +337,7 @@ impl<'a> Lower<'a> {
     }
 
     /// Memory for the elements of a list: where they begin.
-    fn elements(&mut self, count: usize, size: u32, align: u32) -> Result<usize, Error> {
+    pub(crate) fn elements(&mut self, count: usize, size: u32, align: u32) -> Result<usize, Error> {
         let byte_len = count.checked_mul(size as usize).filter(|&len| len <= MAX_BYTES);
         self.allocate(byte_len.ok_or_else(|| Error::message("list is too long to be passed"))?, align)
     }

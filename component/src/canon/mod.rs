@@ -22,7 +22,7 @@ const STACK_PER_LEVEL: usize = if cfg!(debug_assertions) { 6 << 10 } else { 1536
 
 /// Checks that values can be walked on what is left of the stack: a guest has chosen how deep they are nested, and how deep it calls from.
 #[inline]
-fn check_stack(extent: Extent) -> Result<(), Error> {
+pub(crate) fn check_stack(extent: Extent) -> Result<(), Error> {
     if extent.depth <= SHALLOW || ampoule::stack_left() >= extent.depth as usize * STACK_PER_LEVEL {
         return Ok(());
     }

@@ -4,10 +4,10 @@ use super::arena::NONE;
 use super::resolve::{Given, resolve};
 use super::run::{abandon, block, let_enter, resume, run_until_over};
 use super::stream::host::heed_signals;
-use super::task::{Args, Caller, State};
+use super::task::{Args, Caller, LiftWith, LowerWith, State};
 use super::thread::{Start, Wait, Work};
 use super::waitable::{Callee, Event, Subtask, SubtaskState, Waitable};
-use super::{HostCall, Level};
+use super::{HostCall, Level, Lift};
 use crate::canon::lower::Lower;
 use crate::canon::options::Options;
 use crate::canon::transfer::Transfer;
@@ -48,18 +48,48 @@ pub(crate) fn from_host(
 ) -> Result<Option<Val>, Error> {
     drive(store, |state, call| {
         state.concurrency.calls[call].compact_bytes = compact_bytes;
-        let at = (lifted.options.instance, lifted.func);
-        let thread = state.add_task(at, Caller::Host(call), Start::Task, lifted.needs_exclusive())?;
-        let scope = if lifted.ty.has_handles { state.new_scope(NONE)? } else { NONE };
-        state.concurrency.threads[thread].scope = scope;
-        let task = state.concurrency.threads[thread].task;
-        let task = &mut state.concurrency.tasks[task];
-        (task.scope, task.args) = (scope, Args::Host(args));
-        if lifted.ty.is_async() {
-            state.wait_for_entry(thread);
-        }
-        Ok(thread)
+        add_from_host(state, call, lifted, Args::Host(args))
     })
+}
+
+/// The same between the host's own memory and the guest's.
+///
+/// # Errors
+/// See [`crate::Func::call`].
+pub(crate) fn from_memory(
+    store: &mut Store,
+    lifted: Lifted<'_>,
+    lower: &mut LowerWith<'_>,
+    lift: &mut LiftWith<'_>,
+) -> Result<(), Error> {
+    let (lower, lift): (*mut LowerWith<'_>, *mut LiftWith<'_>) = (lower, lift);
+    // SAFETY: only lifetimes change. The call is over, or its thread was given up, before `drive` returns.
+    let (lower, lift) = unsafe {
+        (
+            std::mem::transmute::<*mut LowerWith<'_>, *mut LowerWith<'static>>(lower),
+            std::mem::transmute::<*mut LiftWith<'_>, *mut LiftWith<'static>>(lift),
+        )
+    };
+    drive(store, |state, call| {
+        state.concurrency.calls[call].lift = Some(Lift(lift));
+        add_from_host(state, call, lifted, Args::Memory(lower))
+    })
+    .map(drop)
+}
+
+/// Adds the task of a call from the host, which waits where it may not begin. Gives its thread.
+fn add_from_host(state: &mut ComponentState, call: u32, lifted: Lifted<'_>, args: Args) -> Result<u32, Error> {
+    let at = (lifted.options.instance, lifted.func);
+    let thread = state.add_task(at, Caller::Host(call), Start::Task, lifted.needs_exclusive())?;
+    let scope = if lifted.ty.has_handles { state.new_scope(NONE)? } else { NONE };
+    state.concurrency.threads[thread].scope = scope;
+    let task = state.concurrency.threads[thread].task;
+    let task = &mut state.concurrency.tasks[task];
+    (task.scope, task.args) = (scope, args);
+    if lifted.ty.is_async() {
+        state.wait_for_entry(thread);
+    }
+    Ok(thread)
 }
 
 /// Does something that may run guest code, as a synchronous call of a component instance.
@@ -398,6 +428,8 @@ fn lower_args(
         Args::None => return Ok(()),
         // SAFETY: the call from the host isn't over, and lends them.
         Args::Host(args) => return lower_host_args(store, caller, unsafe { &*args }, (ty, options), values),
+        // SAFETY: the call from the host isn't over, and lends it.
+        Args::Memory(lower) => return unsafe { (*lower)(store, options, values) },
         Args::OwnHost(args) => return lower_host_args(store, caller, &args, (ty, options), values),
         Args::Core(given) => given,
         Args::OwnCore(given) => {

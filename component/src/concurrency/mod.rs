@@ -137,6 +137,16 @@ pub(crate) enum Started {
     Forgotten,
 }
 
+/// What takes the result of a call from the host to the host's own memory.
+///
+/// 1. The call isn't over, and lends it.
+pub(crate) struct Lift(pub(crate) *mut task::LiftWith<'static>);
+
+// SAFETY: by (1), it is there as long as this is, on the thread that uses the store.
+unsafe impl Send for Lift {}
+// SAFETY: a shared reference gives nothing away.
+unsafe impl Sync for Lift {}
+
 /// A call from the host.
 #[derive(Default)]
 pub(crate) struct HostCall {
@@ -144,6 +154,8 @@ pub(crate) struct HostCall {
     pub(crate) outcome: Option<Result<Option<Val>, Error>>,
     /// Whether each `list<u8>` is [`Val::bytes`].
     pub(crate) compact_bytes: bool,
+    /// What takes the result, where that doesn't become a value.
+    pub(crate) lift: Option<Lift>,
     /// The thread that waits for it, of a call from a host function.
     pub(crate) waiter: Option<u32>,
     /// Who waits for it, of a call that the host has only started; see [`started`].

@@ -48,8 +48,13 @@ pub(crate) fn resolve(store: &mut Store, task: u32, given: Given, values: &[VmVa
     match caller {
         Caller::Itself => {}
         Caller::Host(call) => {
-            let compact_bytes = state.concurrency.calls[call].compact_bytes;
-            let lifted = ty.result().map(|result| {
+            let record = &state.concurrency.calls[call];
+            let (compact_bytes, lift) = (record.compact_bytes, record.lift.as_ref().map(|lift| lift.0));
+            if let Some(lift) = lift {
+                // SAFETY: the call isn't over, and lends it.
+                unsafe { (*lift)(store, options, given.is_flat(ty), values) }?;
+            }
+            let lifted = ty.result().filter(|_| lift.is_none()).map(|result| {
                 let mut lift = Lift::new(store, options)?;
                 lift.compact_bytes = compact_bytes;
                 let mut val = Val::default();

@@ -4,10 +4,11 @@ use super::Started;
 use super::arena::NONE;
 use super::thread::Start;
 use super::waitable::{Callee, SubtaskState};
+use crate::canon::options::Options;
 use crate::records::FuncData;
 use crate::state::ComponentState;
 use crate::val::Val;
-use ampoule::{Error, TrapCode, VmValRaw};
+use ampoule::{Error, Store, TrapCode, VmValRaw};
 
 /// A call of a function of a component.
 pub(crate) struct Task {
@@ -59,9 +60,17 @@ pub(crate) enum Args {
     None,
     Host(*const [Val]),
     OwnHost(Box<[Val]>),
+    /// The host's memory.
+    Memory(*mut LowerWith<'static>),
     Core(*const [VmValRaw]),
     OwnCore(Box<[VmValRaw]>),
 }
+
+/// Puts what the host has in its own memory into core values, and the guest's memory.
+pub(crate) type LowerWith<'f> = dyn FnMut(&mut Store, &Options, &mut [VmValRaw]) -> Result<(), Error> + 'f;
+
+/// Takes a result out of core values, or the guest's memory where it isn't flat, into the host's own memory.
+pub(crate) type LiftWith<'f> = dyn FnMut(&mut Store, &Options, bool, &[VmValRaw]) -> Result<(), Error> + 'f;
 
 // SAFETY: what is pointed to is used by the call that lends it, by (1), on the thread that uses the store.
 unsafe impl Send for Args {}
