@@ -164,6 +164,7 @@ static void a_network_is_a_class() {
     Store store(engine);
     component::Linker linker(engine);
     linker.add_wasip2().unwrap();
+    ampoule::add_wasip3(linker).unwrap();
     WasiConfig config;
     ampoule::network(config, std::make_unique<Echo>()).unwrap();
     store.context().set_wasi(std::move(config)).unwrap();

@@ -5,7 +5,8 @@
  * randomness, standard input and sockets as tables of C functions; and which part
  * of the system's network it may reach.
  *
- * For core modules (preview 1) and components (0.2) alike.
+ * For core modules (preview 1) and components (0.2 and 0.3) alike; and WASI 0.3
+ * itself, for linkers of components.
  * `ampoule_has("wasi")` tells whether the library has these functions.
  *
  * **Tables.** Each begins with its size, to be set with `sizeof`; it is copied
@@ -37,6 +38,7 @@
 #define AMPOULE_WASI_H
 
 #include <wasi.h>
+#include <wasmtime/component/linker.h>
 #include <wasmtime/conf.h>
 #include <wasmtime/error.h>
 
@@ -519,6 +521,26 @@ WASI_API_EXTERN wasmtime_error_t *ampoule_wasi_config_set_sockets(
  */
 WASI_API_EXTERN wasmtime_error_t *
 ampoule_wasi_config_allow_net(wasi_config_t *config, const char *rule);
+
+#ifdef WASMTIME_FEATURE_COMPONENT_MODEL
+
+/**
+ * \brief Adds the interfaces of WASI 0.3 to a linker, but for `wasi:http`: those
+ * of 0.3.2, which components of any 0.3 get.
+ *
+ * Programs of 0.3 mostly import some of 0.2 beside it: the same linker may have
+ * `wasmtime_component_linker_add_wasip2`, too. Stores need
+ * `wasmtime_context_set_wasi`, as for 0.2; both see the same.
+ *
+ * Functions of such components that wait keep neither the thread nor the other
+ * tasks of the store from going on: `ampoule/component.h` is how a host drives them.
+ *
+ * An error when the linker has a name already, unless it allows shadowing.
+ */
+WASI_API_EXTERN wasmtime_error_t *
+ampoule_component_linker_add_wasip3(wasmtime_component_linker_t *linker);
+
+#endif // WASMTIME_FEATURE_COMPONENT_MODEL
 
 #ifdef __cplusplus
 } // extern "C"

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <wasmtime/component/linker.hh>
 #include <wasmtime/error.hh>
 #include <wasmtime/helpers.hh>
 #include <wasmtime/span.hh>
@@ -528,6 +529,16 @@ inline wasmtime::Result<std::monostate> allow_net(wasmtime::WasiConfig &config,
   return wasmtime::detail::check(
       ampoule_wasi_config_allow_net(config.capi(), rule.c_str()));
 }
+
+#ifdef WASMTIME_FEATURE_COMPONENT_MODEL
+/// \brief Adds the interfaces of WASI 0.3 to a linker: see
+/// `ampoule_component_linker_add_wasip3`.
+inline wasmtime::Result<std::monostate>
+add_wasip3(wasmtime::component::Linker &linker) {
+  return wasmtime::detail::check(
+      ampoule_component_linker_add_wasip3(linker.capi()));
+}
+#endif // WASMTIME_FEATURE_COMPONENT_MODEL
 
 } // namespace ampoule
 

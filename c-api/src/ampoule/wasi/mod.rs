@@ -9,6 +9,7 @@ mod network;
 mod sources;
 
 use crate::boundary::give_unit;
+use crate::component::linker::wasmtime_component_linker_t;
 use crate::error::wasmtime_error_t;
 use crate::foreign::{Finalizer, Foreign};
 use crate::wasi::wasi_config_t;
@@ -152,4 +153,11 @@ pub unsafe extern "C" fn ampoule_wasi_config_set_sockets(
         config.config_mut().network(CNetwork::new(table, owner)?);
         Ok(())
     }))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_component_linker_add_wasip3(
+    linker: &mut wasmtime_component_linker_t,
+) -> Option<Box<wasmtime_error_t>> {
+    give_unit(ampoule_wasi::p3::add_to_linker(&mut linker.linker))
 }
