@@ -28,6 +28,8 @@ class Case:
     the least depends on whether that thread happened to be awake."""
     guest: str | None = None
     """The real program that the case needs."""
+    needs: str | None = None
+    """A function that a peer may lack: the case is left out then."""
 
     @property
     def unit(self):
@@ -178,6 +180,8 @@ CASES = [
     component("records", "list of 4096 records, there and back", "component_same", "records", owed=0.2),
     component("host", "component→host with a 32-byte string", "component_calls", "call-host", owed=0.3),
     component("component", "component→component (u32,u32)→u32", "component_calls", "call-component", owed=0.7),
+    component("async", "host→component async (u32,u32)→u32, ready at once", "component_async_add", owed=0.3,
+              needs="wasmtime_component_func_call_async"),
     component("instance", "small instance", "component_instance", "component_small.wat", owed=0.3),
     component("hello", "instance that imports a dozen interfaces of WASI", "component_instance", "component_hello.wat",
               owed=0.3),

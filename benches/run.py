@@ -203,6 +203,10 @@ def say(text):
 def run_all(options, bench):
     wanted = re.compile(options.only or "")
     chosen = [case for case in cases.CASES if wanted.search(case.name) or wanted.search(case.group)]
+    peer = Path(options.peer).read_bytes()
+    for case in [case for case in chosen if case.needs and case.needs.encode() not in peer]:
+        print(f"note: the peer has no {case.needs}: `{case.title}` is left out", file=sys.stderr)
+        chosen.remove(case)
     kernels = [kernel for kernel in build.kernels() if wanted.search(f"kernel_{kernel.name}") or wanted.search("kernels")]
     if not chosen and not kernels:
         raise SystemExit(f"no case matches {options.only!r}")

@@ -147,10 +147,11 @@ impl<'d> Scope<'d> {
                 state.instance(self.instance).resources[*slot as usize] = resource;
             }
             Step::Lift { core, ty, options } => {
-                let (core, options) = (self.core.func(*core), self.options(options)?);
+                self.check_memory(options)?;
                 // SAFETY: the store counts the definition, which has the type.
                 let ty = unsafe { Kept::of(ty) };
-                let func = ComponentState::of(store).add_func(FuncData::Lifted { core, ty, options });
+                let make = || FuncData::Lifted { core: self.core.func(*core), ty, options: self.options(options) };
+                let func = ComponentState::of(store).add_func(make);
                 self.items.push(Item::Func(func));
             }
             Step::Core(core, host) => {
@@ -277,20 +278,30 @@ impl<'d> Scope<'d> {
         Ok(())
     }
 
-    fn options(&self, options: &StaticOptions) -> Result<Options, Error> {
+    /// Refuses options that name a shared memory.
+    fn check_memory(&self, options: &StaticOptions) -> Result<(), Error> {
+        match options.memory.map(|at| self.core.item(at)) {
+            None | Some(Extern::Memory(_)) => Ok(()),
+            Some(_) => Err(Error::message("the memory of a component function is not to be shared")),
+        }
+    }
+
+    /// Options that were checked.
+    #[inline(always)]
+    fn options(&self, options: &StaticOptions) -> Options {
         let memory = options.memory.map(|at| match self.core.item(at) {
-            Extern::Memory(memory) => Ok(*memory),
-            _ => Err(Error::message("the memory of a component function is not to be shared")),
+            Extern::Memory(memory) => *memory,
+            _ => unreachable!("it was checked"),
         });
-        Ok(Options {
+        Options {
             instance: self.instance,
             encoding: options.encoding,
-            memory: memory.transpose()?,
+            memory,
             realloc: options.realloc.map(|at| self.core.func(at)),
             post_return: options.post_return.map(|at| self.core.func(at)),
             is_async: options.is_async,
             callback: options.callback.map(|at| self.core.func(at)),
-        })
+        }
     }
 
     /// A core function that the component model makes.
@@ -316,8 +327,9 @@ impl<'d> Scope<'d> {
                 };
                 // SAFETY: the store counts the definition, which has the type.
                 let ty = unsafe { Kept::of(ty) };
-                let lowered = Lowered { ty, options: self.options(options)?, callee, is_kin, adapter: None };
-                (&raw const *state.lowered.push(lowered)).cast()
+                self.check_memory(options)?;
+                let make = || Lowered { ty, options: self.options(options), callee, is_kin, adapter: None };
+                (&raw const *state.lowered.push_with(make)).cast()
             }
             CoreStep::Builtin(builtin) => {
                 let table = match **builtin {
@@ -327,11 +339,12 @@ impl<'d> Scope<'d> {
                     },
                     _ => None,
                 };
-                let options = self.options(&builtin.options())?;
+                let options = builtin.options();
+                self.check_memory(&options)?;
                 // SAFETY: the store counts the definition, which has it.
                 let builtin = unsafe { Kept::of(builtin) };
-                let data = BuiltinData { instance: self.instance, builtin, options, table };
-                (&raw const *ComponentState::of(store).task_builtins.push(data)).cast()
+                let make = || BuiltinData { instance: self.instance, builtin, options: self.options(&options), table };
+                (&raw const *ComponentState::of(store).task_builtins.push_with(make)).cast()
             }
             CoreStep::ResourceNew { slot } => builtin(store, *slot, HandleBuiltin::make)?,
             CoreStep::ResourceDrop { slot } => builtin(store, *slot, HandleBuiltin::drop)?,

@@ -79,7 +79,7 @@ impl Item {
     /// The same as an instance exports it, so that the embedder may ask for it any number of times: functions are in the store's list.
     pub(crate) fn exported(self, state: &mut ComponentState) -> Item {
         match self {
-            Item::HostFunc(instance, func) => Item::Func(state.add_func(FuncData::Host { instance, func })),
+            Item::HostFunc(instance, func) => Item::Func(state.add_func(|| FuncData::Host { instance, func })),
             Item::Instance(InstanceItem::Host(instance, found)) => {
                 let items = (0..found.items.len()).map(|at| found.items[at].item(state, instance).exported(state));
                 let items = items.collect();

@@ -143,7 +143,7 @@ impl ComponentState {
                 "resource limit exceeded: component instance count too high at {count}"
             )));
         }
-        self.instances.push(InstanceData {
+        self.instances.push_with(|| InstanceData {
             definition,
             parent,
             _root: root,
@@ -158,8 +158,9 @@ impl ComponentState {
     }
 
     /// Adds a function: gives its place.
-    pub(crate) fn add_func(&mut self, func: FuncData) -> u32 {
-        self.funcs.push(func);
+    #[inline]
+    pub(crate) fn add_func(&mut self, make: impl FnOnce() -> FuncData) -> u32 {
+        self.funcs.push_with(make);
         self.funcs.len() as u32 - 1
     }
 

@@ -319,6 +319,37 @@ impl Val {
         Val { kind: Kind::STRING, of: Of { string: ManuallyDrop::new(text) } }
     }
 
+    /// Becomes a value of a kind that has one vector, which it owns. In place, by whole words: a value that is made elsewhere and moved here
+    /// waits for the memory that its parts were written to.
+    #[inline]
+    fn set_vector<T>(&mut self, kind: Kind, vector: Vector<T>) {
+        #[repr(C)]
+        struct Words<T>(u64, ManuallyDrop<Vector<T>>, u64);
+        const { assert!(size_of::<Words<T>>() == size_of::<Val>()) }
+        if !self.is_scalar() {
+            *self = Val::default();
+        }
+        let words = Words((kind.0 as u64).to_le(), ManuallyDrop::new(vector), 0);
+        // SAFETY: the kind is the first byte, the vector the second and third words; a scalar, which owns nothing, is written over.
+        unsafe { (&raw mut *self).cast::<Words<T>>().write(words) }
+    }
+
+    pub(crate) fn set_string(&mut self, text: Name) {
+        self.set_vector(Kind::STRING, text);
+    }
+
+    pub(crate) fn set_list(&mut self, elements: Vector<Val>) {
+        self.set_vector(Kind::LIST, elements);
+    }
+
+    pub(crate) fn set_tuple(&mut self, elements: Vector<Val>) {
+        self.set_vector(Kind::TUPLE, elements);
+    }
+
+    pub(crate) fn set_record(&mut self, fields: Vector<FieldVal>) {
+        self.set_vector(Kind::RECORD, fields);
+    }
+
     /// A `list<u8>` in one block, for functions of [`crate::LinkerInstanceMut::func_of_bytes`]; for all others, a string.
     pub fn bytes(bytes: impl Into<Vector<u8>>) -> Val {
         Val::string(bytes.into())

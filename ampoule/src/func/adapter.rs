@@ -55,7 +55,7 @@ impl Func {
         };
         // SAFETY: references of this store's functions are good.
         let (signature, callee_ref) = unsafe { (slow_path.func_ref.as_ref().signature, *callee.func_ref.as_ptr()) };
-        let vm = store.instances.adapters.push(VmAdapter {
+        let vm = store.instances.adapters.get_or_insert_default().push(VmAdapter {
             func_ref: VmFuncRef { code, vmctx: std::ptr::null_mut(), signature },
             slow_path: slow_path.func_ref.as_ptr(),
             may_leave: &raw const NEVER,

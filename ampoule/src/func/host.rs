@@ -227,7 +227,7 @@ pub(crate) unsafe fn place_kept(store: &mut Store, host: &Arc<HostFunc>, env: *m
         env,
     };
     // SAFETY: by the caller.
-    let func = store.instances.host_funcs.push(unsafe { StoreHostFunc::new(vm, host) });
+    let func = store.instances.host_funcs.push_with(|| unsafe { StoreHostFunc::new(vm, host) });
     let vm: *mut VmHostFunc = &mut func.vm;
     func.vm.func_ref.vmctx = vm.cast();
     // SAFETY: `vm` points into the list, whose elements stay where they are, and the reference is its first field.

@@ -18,6 +18,10 @@ use std::sync::Arc;
 /// Up to this length a memory without an image is overwritten as a whole: cheaper than asking which pages were written.
 const OVERWRITTEN_BYTES: usize = 64 << 10;
 
+/// So much may stay resident behind what the next owner may access: guests that take a page for themselves when they begin, as adapters do,
+/// find it there again, clean. To give it back and to have it back costs a system call and a page fault.
+const CLEAN_BYTES_BEHIND: usize = 64 << 10;
+
 /// Where two owners have written nothing and no pages are to be kept in any case, it is asked again of one owner in so many.
 const ASKED_EVERY: u32 = 16;
 
@@ -142,7 +146,7 @@ impl Space {
             self.reservation.map_zeros(mapped.range)?;
         }
         let accessible = self.reservation.accessible();
-        if accessible > request.accessible {
+        if accessible > request.accessible.saturating_add(CLEAN_BYTES_BEHIND) {
             // Else pages would stay resident where nobody counts them.
             self.reservation.discard(request.accessible..accessible)?;
         }

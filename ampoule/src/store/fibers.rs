@@ -25,6 +25,8 @@ pub(crate) struct Fibers {
     pub(super) async_only: bool,
     /// The fiber that was used last, idle.
     pub(super) spare: Option<Box<Fiber>>,
+    /// Another one, of a store that has used two at a time: a task with a sibling on it, as each asynchronous call of a component is.
+    second_spare: Option<Box<Fiber>>,
     /// Whether the engine's stacks know of the store, as one that keeps none by itself.
     joined: bool,
     /// The first of the siblings that wait.
@@ -35,7 +37,14 @@ pub(crate) struct Fibers {
 
 impl Default for Fibers {
     fn default() -> Self {
-        Self { async_only: false, spare: None, joined: false, siblings: ptr::null_mut(), pause: Pause::Yield }
+        Self {
+            async_only: false,
+            spare: None,
+            second_spare: None,
+            joined: false,
+            siblings: ptr::null_mut(),
+            pause: Pause::Yield,
+        }
     }
 }
 
@@ -306,13 +315,13 @@ impl Store {
         let all = cores_from(self.running_core()).chain(self.waiting_tasks()).chain(cores_from(self.fibers.siblings));
         // SAFETY: what is in the lists is alive (3); a task's fiber is its own until it is over, which takes the store.
         let of_tasks = all.filter_map(|core| unsafe { (*core).fiber.as_deref() });
-        of_tasks.chain(self.fibers.spare.as_deref()).map(Fiber::stack)
+        of_tasks.chain(self.fibers.spare.as_deref()).chain(self.fibers.second_spare.as_deref()).map(Fiber::stack)
     }
 
     /// An idle fiber for a task.
     #[inline]
     pub(super) fn take_fiber(&mut self) -> Result<Box<Fiber>, Error> {
-        match self.fibers.spare.take() {
+        match self.fibers.spare.take().or_else(|| self.fibers.second_spare.take()) {
             Some(fiber) => Ok(fiber),
             None if self.engine.config().host_stacks.is_some() => {
                 self.calling_host("a stack of the host's is being made", |store| store.engine.stacks().take())
@@ -324,9 +333,14 @@ impl Store {
     #[inline]
     pub(super) fn give_fiber(&mut self, fiber: Box<Fiber>) {
         let stacks = self.engine.stacks();
-        if stacks.lends_for_long() && self.fibers.spare.is_none() {
-            self.fibers.spare = Some(fiber);
-            return;
+        if stacks.lends_for_long() {
+            let Fibers { spare, second_spare, .. } = &mut self.fibers;
+            for place in [spare, second_spare] {
+                if place.is_none() {
+                    *place = Some(fiber);
+                    return;
+                }
+            }
         }
         if !stacks.lends_for_long() && !self.fibers.joined {
             self.fibers.joined = true;
@@ -347,7 +361,8 @@ impl Store {
             while !(*store).fibers.siblings.is_null() {
                 Core::give_up((*store).fibers.siblings);
             }
-            if let Some(fiber) = (*store).fibers.spare.take() {
+            let fibers = &mut (*store).fibers;
+            for fiber in [fibers.spare.take(), fibers.second_spare.take()].into_iter().flatten() {
                 (*store).engine.stacks().give(fiber);
             }
             if mem::take(&mut (*store).fibers.joined) {

@@ -30,7 +30,8 @@ pub(crate) struct Instances {
     pub(crate) host_funcs: StableList<StoreHostFunc>,
     /// The functions that they are copies of; but those that others keep.
     pub(crate) host_func_owners: Vec<Arc<HostFunc>>,
-    pub(crate) adapters: StableList<VmAdapter>,
+    /// Made with the first of them.
+    pub(crate) adapters: Option<Box<StableList<VmAdapter>>>,
 }
 
 /// What handles of memories and tables have in common: the store, and the place in its arena. C sees the same words.

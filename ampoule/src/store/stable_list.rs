@@ -7,9 +7,8 @@ use std::ops::{Index, IndexMut};
 pub struct StableList<T> {
     /// The first block, which is all of most lists.
     first: Vec<T>,
-    /// The blocks behind it.
+    /// The blocks behind it, each full but for the last.
     others: Vec<Vec<T>>,
-    len: usize,
 }
 
 /// Elements of the first block.
@@ -26,27 +25,38 @@ impl<T> StableList<T> {
     /// Adds an element, which stays where it is as long as the list lives.
     #[inline]
     pub fn push(&mut self, element: T) -> &mut T {
-        let index = self.len;
-        self.len += 1;
-        if index >= FIRST {
-            return self.push_behind(index, element);
-        }
-        if index == 0 {
-            self.first = Vec::with_capacity(FIRST);
-        }
-        self.first.push(element);
-        &mut self.first[index]
+        self.push_with(|| element)
     }
 
-    fn push_behind(&mut self, index: usize, element: T) -> &mut T {
-        let (block, at) = place(index);
-        if block == self.others.len() {
+    /// The same, of an element that is made where it will be.
+    #[inline]
+    pub fn push_with(&mut self, make: impl FnOnce() -> T) -> &mut T {
+        let block = self.block_with_room();
+        let at = block.len();
+        block.spare_capacity_mut()[0].write(make());
+        // SAFETY: the element behind the others was just written, and there was room for it.
+        unsafe { block.set_len(at + 1) };
+        &mut block[at]
+    }
+
+    /// The block for the next element, with room for it.
+    #[inline]
+    fn block_with_room(&mut self) -> &mut Vec<T> {
+        if self.first.len() == FIRST {
+            return self.other_block_with_room();
+        }
+        if self.first.is_empty() {
+            self.first.reserve_exact(FIRST);
+        }
+        &mut self.first
+    }
+
+    fn other_block_with_room(&mut self) -> &mut Vec<T> {
+        let (block, at) = place(self.len());
+        if at == 0 {
             self.others.push(Vec::with_capacity(FIRST << (block + 1)));
         }
-        let block = &mut self.others[block];
-        debug_assert!(block.len() == at && at < block.capacity(), "a full block would be moved");
-        block.push(element);
-        &mut block[at]
+        &mut self.others[block]
     }
 
     /// The element at a place.
@@ -70,13 +80,17 @@ impl<T> StableList<T> {
     }
 
     /// How many elements there are.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.len
+        match self.others.split_last() {
+            None => self.first.len(),
+            Some((last, full)) => FIRST * ((2 << full.len()) - 1) + last.len(),
+        }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.first.is_empty()
     }
 
     /// The element that was added last.
@@ -113,7 +127,7 @@ impl<T> IndexMut<usize> for StableList<T> {
 
 impl<T> Default for StableList<T> {
     fn default() -> Self {
-        Self { first: Vec::new(), others: Vec::new(), len: 0 }
+        Self { first: Vec::new(), others: Vec::new() }
     }
 }
 

@@ -183,7 +183,7 @@ impl<'a> Lift<'a> {
                 let size = element.layout().size as usize;
                 let mut elements = Vec::with_capacity(len);
                 (0..len).try_for_each(|index| self.load(element, at + index * size, added(&mut elements)))?;
-                *into = Val::list(elements);
+                into.set_list(elements.into());
             }
             ValType::Record(record) => {
                 self.count(record.fields.len() * size_of::<FieldVal>() + record.copied_names)?;
@@ -191,7 +191,7 @@ impl<'a> Lift<'a> {
                 for (index, (field, &offset)) in record.fields.iter().zip(&record.offsets).enumerate() {
                     self.load(&field.ty, at + offset as usize, named(&mut fields, record.name(index)))?;
                 }
-                *into = Val::record_of(fields.into());
+                into.set_record(fields.into());
             }
             ValType::Tuple(tuple) => {
                 self.count(tuple.types.len() * size_of::<Val>())?;
@@ -199,7 +199,7 @@ impl<'a> Lift<'a> {
                 for (ty, &offset) in tuple.types.iter().zip(&tuple.offsets) {
                     self.load(ty, at + offset as usize, added(&mut elements))?;
                 }
-                *into = Val::tuple(elements);
+                into.set_tuple(elements.into());
             }
             ValType::Variant(_) | ValType::Option(_) | ValType::Result(_) => {
                 let shape = cases_shape(ty);
@@ -254,19 +254,19 @@ impl<'a> Lift<'a> {
             ValType::FixedLengthList(list) => {
                 let mut elements = Vec::with_capacity(list.len() as usize);
                 (0..list.len()).try_for_each(|_| self.flat(list.element(), flat, added(&mut elements)))?;
-                *into = Val::list(elements);
+                into.set_list(elements.into());
             }
             ValType::Record(record) => {
                 let mut fields = Vec::with_capacity(record.fields.len());
                 for (index, field) in record.fields.iter().enumerate() {
                     self.flat(&field.ty, flat, named(&mut fields, record.name(index)))?;
                 }
-                *into = Val::record_of(fields.into());
+                into.set_record(fields.into());
             }
             ValType::Tuple(tuple) => {
                 let mut elements = Vec::with_capacity(tuple.types.len());
                 tuple.types.iter().try_for_each(|ty| self.flat(ty, flat, added(&mut elements)))?;
-                *into = Val::tuple(elements);
+                into.set_tuple(elements.into());
             }
             ValType::Variant(_) | ValType::Option(_) | ValType::Result(_) => {
                 let case = flat.next_u32();
@@ -334,24 +334,24 @@ impl<'a> Lift<'a> {
 
     /// What is passed as a pointer and a length.
     fn pair(&mut self, ty: &ValType, at: u32, len: u32, into: &mut Val) -> Result<(), Error> {
-        *into = match ty {
+        match ty {
             ValType::String if self.encoding == Encoding::Utf8 => {
                 let text = strings::load_utf8(self.memory, at, len)?;
                 self.count(text.len())?;
-                Val::from(text)
+                into.set_string(text.as_bytes().into());
             }
             ValType::String => {
                 let text = strings::load(self.memory, self.encoding, at, len)?;
                 self.count(text.len())?;
-                Val::from(text)
+                into.set_string(text.into_owned().into_bytes().into());
             }
             ValType::List(list) if self.compact_bytes && list.element == ValType::U8 => {
-                Val::bytes(self.elements(at, len, 1, 1, 1)?)
+                into.set_string(self.elements(at, len, 1, 1, 1)?.into());
             }
-            ValType::List(list) => Val::list(self.list(&list.element, at, len)?),
-            ValType::Map(map) => Val::map_of(self.map(map, at, len)?),
+            ValType::List(list) => into.set_list(self.list(&list.element, at, len)?),
+            ValType::Map(map) => *into = Val::map_of(self.map(map, at, len)?),
             _ => unreachable!("the callers have looked"),
-        };
+        }
         Ok(())
     }
 

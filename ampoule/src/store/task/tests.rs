@@ -287,3 +287,24 @@ fn a_store_keeps_its_stack() {
     drop(again);
     assert_eq!(ampoule_machine::stack::stack_around(range.start + 5), None);
 }
+
+#[test]
+fn a_store_keeps_both_stacks_of_a_task_with_a_sibling() {
+    let mut store = Store::new(&Engine::default());
+    let two = |store: &mut Store| {
+        let fibers = [(); 2].map(|()| store.take_fiber().unwrap());
+        let mut ranges = fibers.each_ref().map(|fiber| fiber.bounds().range());
+        ranges.sort_by_key(|range| range.start);
+        fibers.into_iter().for_each(|fiber| store.give_fiber(fiber));
+        ranges
+    };
+    let ranges = two(&mut store);
+    assert_eq!(store.fiber_stacks().count(), 2);
+    assert_eq!(two(&mut store), ranges);
+    let engine = store.engine().clone();
+    drop(store);
+    let fibers = [(); 2].map(|()| engine.stacks().take().unwrap());
+    let mut again = fibers.each_ref().map(|fiber| fiber.stack().range());
+    again.sort_by_key(|range| range.start);
+    assert_eq!(again, ranges, "the engine has them now");
+}
