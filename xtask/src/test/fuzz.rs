@@ -13,7 +13,7 @@ const SECONDS: u64 = 60;
 const SECONDS_IF_QUICK: u64 = 6;
 
 /// A program, and its part of the time in tenths: the threads need less, since they do the same all the time.
-const PROGRAMS: [(&str, u64); 2] = [("capi", 8), ("threads", 2)];
+const PROGRAMS: [(&str, u64); 3] = [("capi", 6), ("components", 2), ("threads", 2)];
 
 pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
     let seconds = options.seconds.unwrap_or(if options.quick { SECONDS_IF_QUICK } else { SECONDS });
