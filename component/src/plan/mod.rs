@@ -114,7 +114,7 @@ impl Plan {
             };
             let mut lift = |store: &mut Store, options: &Options, is_flat: bool, values: &[VmValRaw]| {
                 // SAFETY: by the caller.
-                unsafe { lift_result(store, options, shape.as_ref(), is_flat, values, result, arena) }
+                unsafe { lift_result(store, options, (ty, shape.as_ref()), is_flat, values, result, arena) }
             };
             return call::from_memory(store, lifted, &mut lower, &mut lift);
         }
@@ -127,7 +127,7 @@ impl Plan {
         let is_flat = ty.flat_result.is_some();
         run_lifted(store, core, options, &mut values, |store, values| {
             // SAFETY: by the caller.
-            unsafe { lift_result(store, options, shape.as_ref(), is_flat, values, result, arena) }
+            unsafe { lift_result(store, options, (ty, shape.as_ref()), is_flat, values, result, arena) }
         })
     }
 }
@@ -172,7 +172,7 @@ unsafe fn lower_args(
 unsafe fn lift_result(
     store: &mut Store,
     options: &Options,
-    shape: Option<&Shape>,
+    (ty, shape): (&FuncType, Option<&Shape>),
     is_flat: bool,
     values: &[VmValRaw],
     into: *mut u8,
@@ -181,6 +181,8 @@ unsafe fn lift_result(
     let arena = &mut *arena.borrow_mut();
     arena.clear();
     let Some(shape) = shape else { return Ok(()) };
+    // On another stack than the arguments, perhaps.
+    check_stack(ty.extent)?;
     let mut lift = Lift::new(store, options)?;
     let mut values = FlatIn::new(values);
     // SAFETY: by the caller.
