@@ -1,7 +1,8 @@
 //! `wasi:filesystem`: what a guest does beneath its preopens, and what it can't.
 
 use crate::memory_fs::{MemoryFs, ROOT_NODE};
-use crate::support::{Guest, pair};
+use crate::support::{Guest, instantiate, pair};
+use ampoule::{Config, Engine, Features};
 use ampoule_component::streams::StreamReader;
 use ampoule_component::{Val, ValRef};
 use ampoule_wasi::{DirPerms, FilePerms, Volume, WasiConfig};
@@ -286,4 +287,87 @@ fn descriptors_have_a_budget() {
     drop((stream, future));
     files.guest.call("monotonic-clock#now", &[]);
     files.open("file", &[], &["read"]).expect("the stream has gone");
+}
+
+/// A guest that reads the entries of its first directory, so many at a time, into its own memory: gives how many there are, and 1,000 times
+/// the bytes of all their names.
+const LISTS: &str = r#"(component
+    (import "wasi:filesystem/types@0.3.0" (instance $types
+        (export "descriptor" (type $descriptor (sub resource)))
+        (type $type' (variant (case "directory") (case "regular-file")))
+        (export "descriptor-type" (type $type (eq $type')))
+        (type $error' (variant (case "io") (case "other" (option string))))
+        (export "error-code" (type $error (eq $error')))
+        (type $entry' (record (field "type" $type) (field "name" string)))
+        (export "directory-entry" (type $entry (eq $entry')))
+        (type $entries (stream $entry))
+        (type $ending (future (result (error $error))))
+        (export "[method]descriptor.read-directory" (func
+            (param "self" (borrow $descriptor)) (result (tuple $entries $ending))))))
+    (alias export $types "descriptor" (type $descriptor))
+    (alias export $types "directory-entry" (type $entry))
+    (import "wasi:filesystem/preopens@0.3.0" (instance $preopens
+        (alias outer 1 $descriptor (type $descriptor'))
+        (export "descriptor" (type $descriptor (eq $descriptor')))
+        (export "get-directories" (func (result (list (tuple (own $descriptor) string)))))))
+    (core module $libc
+        (memory (export "memory") 16)
+        (global $next (mut i32) (i32.const 65536))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+            (global.get $next)
+            (global.set $next (i32.and
+                (i32.add (i32.add (global.get $next) (local.get 3)) (i32.const 7)) (i32.const -8)))))
+    (core instance $libc (instantiate $libc))
+    (alias core export $libc "memory" (core memory $memory))
+    (alias core export $libc "realloc" (core func $realloc))
+    (type $entries (stream $entry))
+    (core func $directories (canon lower (func $preopens "get-directories") (memory $memory) (realloc $realloc)))
+    (core func $list (canon lower (func $types "[method]descriptor.read-directory") (memory $memory)))
+    (core func $read (canon stream.read $entries (memory $memory) (realloc $realloc)))
+    (core module $m
+        (import "" "memory" (memory 1))
+        (import "" "directories" (func $directories (param i32)))
+        (import "" "list" (func $list (param i32 i32)))
+        (import "" "read" (func $read (param i32 i32 i32) (result i32)))
+        (func (export "count") (param $at-once i32) (result i32)
+            (local $got i32) (local $at i32) (local $sum i32)
+            (call $directories (i32.const 0))
+            (call $list (i32.load (i32.load (i32.const 0))) (i32.const 16))
+            (loop $more
+                (local.set $got (call $read (i32.load (i32.const 16)) (i32.const 1024) (local.get $at-once)))
+                (local.set $at (i32.const 1024))
+                (local.set $sum (i32.add (local.get $sum) (i32.shr_u (local.get $got) (i32.const 4))))
+                (block $end (loop $next
+                    ;; Type, pointer, length: 12 bytes.
+                    (br_if $end (i32.ge_u (i32.div_u (i32.sub (local.get $at) (i32.const 1024)) (i32.const 12))
+                        (i32.shr_u (local.get $got) (i32.const 4))))
+                    (if (i32.ne (i32.load8_u (local.get $at)) (i32.const 1)) (then unreachable))
+                    (local.set $sum (i32.add (local.get $sum)
+                        (i32.mul (i32.load offset=8 (local.get $at)) (i32.const 1000))))
+                    (local.set $at (i32.add (local.get $at) (i32.const 12)))
+                    (br $next)))
+                (br_if $more (i32.eqz (i32.and (local.get $got) (i32.const 15)))))
+            (local.get $sum)))
+    (core instance $m (instantiate $m (with "" (instance
+        (export "memory" (memory $memory)) (export "directories" (func $directories))
+        (export "list" (func $list)) (export "read" (func $read))))))
+    (func (export "count") async (param "at-once" u32) (result u32) (canon lift (core func $m "count"))))"#;
+
+#[test]
+fn entries_are_read_into_the_guest_s_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 100..400 {
+        std::fs::write(dir.path().join(format!("file-{number}")), "").unwrap();
+    }
+    let features = Features { component_model_more_async_builtins: true, ..Features::default() };
+    let engine = Engine::new(&Config { features, ..Config::default() }).unwrap();
+    for at_once in [1u32, 7, 1000] {
+        let mut config = WasiConfig::new();
+        config.preopen_dir(dir.path(), "/", DirPerms::ALL, FilePerms::ALL).unwrap();
+        let (mut store, instance) = instantiate(&engine, LISTS, Some(config));
+        let count = instance.get_func(&mut store, &["count"]).unwrap().unwrap();
+        let mut counted = [Val::default()];
+        count.call(&mut store, &[Val::from(at_once)], &mut counted).unwrap();
+        assert_eq!(counted[0], Val::from(300u32 + 300 * 8 * 1000), "{at_once} at once");
+    }
 }
