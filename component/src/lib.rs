@@ -63,7 +63,7 @@ mod vector;
 pub use completion::Completion;
 pub use component::{Component, ExportIndex};
 pub use concurrency::accessor::Accessor;
-pub use concurrency::run::{finish_tasks, run_tasks, wait_for_tasks};
+pub use concurrency::run::{finish_tasks, finish_tasks_and, run_tasks, wait_for_tasks};
 pub use concurrency::started::StartedCall;
 pub use end::EndAny;
 pub use func::Func;

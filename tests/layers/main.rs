@@ -86,12 +86,13 @@ fn every_upward_arrow_that_is_allowed_exists() {
 }
 
 /// The folders of WASI, and which of the others each may name: no version of an interface knows another one.
-const WASI: [(&str, &[&str]); 5] = [
+const WASI: [(&str, &[&str]); 6] = [
     ("host/", &[]),
     ("component/", &["host/"]),
     ("p1/", &["host/"]),
     ("p2/", &["host/", "component/"]),
     ("p3/", &["host/", "component/"]),
+    ("handler.rs", &["host/", "component/", "p2/", "p3/"]),
 ];
 
 #[test]

@@ -13,11 +13,13 @@
 //! sleeps in [`host::wait`] only.
 
 pub mod component;
+pub mod handler;
 pub mod host;
 pub mod p1;
 pub mod p2;
 pub mod p3;
 
+pub use handler::Handler;
 pub use host::available::Availability;
 pub use host::clocks::ClockSource;
 pub use host::dir::DirPerms;

@@ -192,6 +192,13 @@ WASM_API_EXTERN wasmtime_error_t *ampoule_http_writer_finish(
 /// the guest is told `connection-terminated`.
 WASM_API_EXTERN void ampoule_http_writer_abort(ampoule_http_writer_t *writer);
 
+/// \brief Adds the interfaces of `wasi:http` 0.3 to a linker, which may have those
+/// of 0.2, too (`wasmtime_component_linker_add_wasi_http`).
+///
+/// An error when it has one of them.
+WASM_API_EXTERN wasmtime_error_t *ampoule_component_linker_add_wasip3_http(
+    wasmtime_component_linker_t *linker);
+
 /// \brief A component that answers requests, in any number of stores of its
 /// engine.
 typedef struct ampoule_http_handler ampoule_http_handler_t;
@@ -202,8 +209,8 @@ typedef struct ampoule_http_handler ampoule_http_handler_t;
 /// The linker and the component may be deleted afterwards. Threads may share a
 /// handler.
 ///
-/// An error when the component does not export `wasi:http/incoming-handler` of a
-/// version 0.2.
+/// An error when the component exports neither `wasi:http/incoming-handler` of a
+/// version 0.2 nor `wasi:http/handler` of a version 0.3.
 WASM_API_EXTERN wasmtime_error_t *ampoule_http_handler_new(
     const wasmtime_component_linker_t *linker,
     const wasmtime_component_t *component, ampoule_http_handler_t **handler);

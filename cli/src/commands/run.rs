@@ -112,6 +112,7 @@ impl Args {
         ampoule_wasi::p2::add_to_linker(&mut linker)?;
         ampoule_wasi::p2::add_http_to_linker(&mut linker)?;
         ampoule_wasi::p3::add_to_linker(&mut linker)?;
+        ampoule_wasi::p3::add_http_to_linker(&mut linker)?;
         let mut http = HttpConfig::new();
         http.allow_outgoing(self.http);
         store.slots_mut().insert(http.build());

@@ -12,8 +12,8 @@ use crate::module_file::{ModuleFile, base_config};
 use crate::units::{parse_bytes, parse_duration};
 use ampoule::{Engine, PoolConfig};
 use ampoule_component::Linker;
+use ampoule_wasi::Handler;
 use ampoule_wasi::host::http::HttpConfig;
-use ampoule_wasi::p2::http::Handler;
 use anyhow::{Context, Result, ensure};
 use guest::Guests;
 use server::Server;
@@ -22,7 +22,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Serves HTTP by a component that exports `wasi:http/incoming-handler`: HTTP/1.1 and HTTP/2, an instance for each request.
+/// Serves HTTP by a component that exports `wasi:http/incoming-handler` (0.2) or `wasi:http/handler` (0.3): HTTP/1.1 and HTTP/2, an instance for
+/// each request.
 ///
 /// Ends on SIGTERM or SIGINT, when the requests that are being answered are over.
 #[derive(clap::Args)]
@@ -82,6 +83,8 @@ impl Args {
         let mut linker = Linker::new(&engine);
         ampoule_wasi::p2::add_to_linker(&mut linker)?;
         ampoule_wasi::p2::add_http_to_linker(&mut linker)?;
+        ampoule_wasi::p3::add_to_linker(&mut linker)?;
+        ampoule_wasi::p3::add_http_to_linker(&mut linker)?;
         let handler = Handler::new(linker, &component).with_context(|| self.file.display().to_string())?;
         let mut http = HttpConfig::new();
         http.allow_outgoing(self.http);

@@ -73,6 +73,37 @@ fn bodies_stream_both_ways() {
 }
 
 #[test]
+fn a_component_of_0_3_is_served() {
+    let server =
+        Server::of(include_str!("../../../wasi/tests/p3/http/service.wat"), &["--threads", "1", "--timeout", "1s"]);
+    let mut stream = server.connect();
+    let body: Vec<u8> = (0..1_000_000_u32).map(|index| (index >> 3) as u8).collect();
+    let mut sender = stream.try_clone().expect("a descriptor");
+    let answer = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            write!(sender, "POST /back HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len())
+                .expect("written");
+            sender.write_all(&body).expect("written");
+        });
+        Response::read(&mut stream)
+    });
+    assert!(answer.status == 200 && answer.is_whole && answer.body == body);
+    let written = b"written by the guest".repeat(3);
+    assert_eq!(send(&mut stream, "/write", b""), Response { status: 200, body: written, is_whole: true });
+    assert_eq!(send(&mut stream, "/head", b"").body, b"");
+    for path in ["/error", "/x", "/spin"] {
+        assert_eq!(server.get(path), failed(), "{path}");
+    }
+    // It may not send requests; and what it writes when it traps is not the whole of it.
+    assert_eq!(server.get("/ask"), failed());
+    assert!(!server.get("/trap").is_whole);
+    assert!(!server.get("/forever").is_whole);
+    let log = server.end().stderr;
+    let ended = |why: &str| log.iter().filter(|line| line.starts_with(&format!("a guest was stopped: {why}"))).count();
+    assert_eq!((ended("its time is over"), ended("wasm trap: wasm `unreachable`")), (2, 1), "{log:?}");
+}
+
+#[test]
 fn a_guest_has_so_much_time_whatever_it_does() {
     let server = Server::start(&["--threads", "1", "--timeout", "300ms"]);
     for path in ["/f", "/c"] {

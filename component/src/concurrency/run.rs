@@ -152,9 +152,20 @@ pub(crate) fn let_enter(store: &mut Store, thread: u32) -> Result<(), Error> {
 /// # Errors
 /// Where there is nothing to wait for, or the call was cancelled.
 fn next_to_run(store: &mut Store) -> Result<u32, Error> {
+    next_unless(store, |_| false).map(|next| next.expect("it is never over"))
+}
+
+/// The same; `None` where it is over before.
+///
+/// # Errors
+/// As [`next_to_run`].
+fn next_unless(store: &mut Store, mut is_over: impl FnMut(&mut Store) -> bool) -> Result<Option<u32>, Error> {
     loop {
         heed_signals(store)?;
         host::poll_woken(store)?;
+        if is_over(store) {
+            return Ok(None);
+        }
         let state = ComponentState::of(store);
         if let Some(thread) = state.next_ready() {
             state.concurrency.resumed = state.concurrency.resumed.wrapping_add(1);
@@ -163,7 +174,7 @@ fn next_to_run(store: &mut Store) -> Result<u32, Error> {
                 store.poll_reactor()?;
                 ComponentState::of(store).concurrency.look_at_those_for_host();
             }
-            return Ok(thread);
+            return Ok(Some(thread));
         }
         let concurrency = &mut state.concurrency;
         if concurrency.for_host.is_empty() && concurrency.futures.is_empty() && !concurrency.any_stream_waits_for_host()
@@ -288,13 +299,22 @@ pub fn finish_tasks(store: &mut Store) -> Result<(), Error> {
     if ComponentState::of(store).concurrency.tasks.is_empty() {
         return Ok(());
     }
+    finish_tasks_and(store, || true)
+}
+
+/// The same until, besides, something is over that streams of the store bring forward.
+///
+/// # Errors
+/// As [`finish_tasks`].
+pub fn finish_tasks_and(store: &mut Store, mut is_over: impl FnMut() -> bool) -> Result<(), Error> {
+    check_outside(store)?;
     let in_loop = store.begin_loop()?;
+    let mut is_over = |store: &mut Store| ComponentState::of(store).concurrency.tasks.is_empty() && is_over();
     let ran = loop {
-        if ComponentState::of(store).concurrency.tasks.is_empty() {
-            break Ok(());
-        }
-        if let Err(error) = next_to_run(store).and_then(|thread| resume(store, thread)) {
-            break Err(error);
+        match next_unless(store, &mut is_over).and_then(|next| next.map(|thread| resume(store, thread)).transpose()) {
+            Ok(Some(())) => {}
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
         }
     };
     store.end_loop(in_loop);

@@ -1,6 +1,7 @@
 //! 0.3 as imports of components.
 
 use super::functions::{FUNCTIONS, RESOURCES};
+use super::http;
 use crate::component::linker::add;
 use ampoule::Error;
 use ampoule_component::Linker;
@@ -15,4 +16,12 @@ pub const VERSION: &str = "0.3.2";
 /// A name that is taken, when the linker doesn't allow shadowing.
 pub fn add_to_linker(linker: &mut Linker) -> Result<(), Error> {
     add(linker, VERSION, RESOURCES, FUNCTIONS)
+}
+
+/// Defines `wasi:http`. Each store that calls it keeps its [`crate::host::http::HttpCtx`] in its slots, and its [`crate::WasiCtx`], too.
+///
+/// # Errors
+/// A name that is taken, when the linker doesn't allow shadowing.
+pub fn add_http_to_linker(linker: &mut Linker) -> Result<(), Error> {
+    add(linker, VERSION, http::RESOURCES, http::FUNCTIONS)
 }

@@ -12,9 +12,10 @@ pub mod cli;
 pub mod clocks;
 pub mod filesystem;
 pub mod functions;
+pub mod http;
 pub mod linker;
 pub mod sockets;
 pub mod streams;
 
 pub use functions::{FUNCTIONS, RESOURCES};
-pub use linker::add_to_linker;
+pub use linker::{add_http_to_linker, add_to_linker};

@@ -39,10 +39,12 @@ struct State<E> {
     reader: Option<Waker>,
 }
 
-struct Teller<E>(Arc<Mutex<State<E>>>);
+/// Who tells how a stream has ended. Dropped without a word, it has ended well.
+pub struct Teller<E>(Arc<Mutex<State<E>>>);
 
 impl<E> Teller<E> {
-    fn tell(&self, how: Result<(), E>) {
+    /// It has ended like this.
+    pub fn tell(&self, how: Result<(), E>) {
         let mut state = self.0.lock();
         if state.how.is_none() {
             state.how = Some(how);
@@ -65,9 +67,15 @@ impl<E> Drop for Teller<E> {
     }
 }
 
-impl<E: From<Errno> + IntoVal + Send + 'static> Ending<E> {
-    /// One that isn't known yet, and who is told.
-    pub fn new() -> (impl Ends, Self) {
+impl<E> fmt::Debug for Teller<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Teller").finish_non_exhaustive()
+    }
+}
+
+impl<E: IntoVal + Send + 'static> Ending<E> {
+    /// One that isn't known yet, and who tells it.
+    pub fn new() -> (Teller<E>, Self) {
         let state = Arc::new(Mutex::new(State { how: None, reader: None }));
         (Teller(state.clone()), Self(state))
     }
@@ -78,7 +86,10 @@ impl<E: From<Errno> + IntoVal + Send + 'static> Ending<E> {
     }
 
     /// As the value of a future of this type.
-    fn future(self, cx: &mut Cx<'_>, ty: &ValType) -> Result<Val, Error> {
+    ///
+    /// # Errors
+    /// It is another type; there are too many futures.
+    pub fn future(self, cx: &mut Cx<'_>, ty: &ValType) -> Result<Val, Error> {
         let ValType::Future(payload) = ty else { return Err(wrong_type("future")) };
         let (writer, reader) = streams::future(cx.store(), Option::clone(payload))?;
         writer.produce(cx.store(), self)?;
@@ -164,7 +175,7 @@ impl Producer for Filler {
 }
 
 /// Of a stream that has ended before it began.
-struct Nothing;
+pub struct Nothing;
 
 impl Producer for Nothing {
     fn poll_produce(&mut self, _: &mut Context<'_>, _: &mut Destination<'_>) -> Poll<Result<Flow, ampoule::Error>> {
@@ -175,6 +186,13 @@ impl Producer for Nothing {
 /// A `stream<u8>` that the guest fills.
 #[derive(Debug)]
 pub struct Bytes(StreamReader);
+
+impl Bytes {
+    /// The stream.
+    pub fn into_reader(self) -> StreamReader {
+        self.0
+    }
+}
 
 impl FromVal for Bytes {
     fn from_val(_: &mut Cx<'_>, val: &mut Val) -> Result<Self, Error> {

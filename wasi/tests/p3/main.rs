@@ -5,6 +5,7 @@
 
 mod clocks;
 mod filesystem;
+mod http;
 #[path = "../support/loopback.rs"]
 mod loopback;
 #[path = "../support/memory_fs.rs"]
@@ -18,14 +19,15 @@ mod support;
 use ampoule::Engine;
 use ampoule_component::{Component, Linker, Val};
 use ampoule_wasi::WasiConfig;
-use ampoule_wasi::p3::FUNCTIONS;
+use ampoule_wasi::p3::{self, FUNCTIONS};
 use std::collections::{BTreeMap, BTreeSet};
 use support::{Guest, all_functions, bytes_of};
 
 #[test]
 fn every_function_has_a_row_and_every_row_a_function() {
-    let rows: BTreeSet<_> = FUNCTIONS.iter().map(|row| (row.interface.to_owned(), row.name.to_owned())).collect();
-    assert_eq!(rows.len(), FUNCTIONS.len(), "each once");
+    let all = || FUNCTIONS.iter().chain(p3::http::FUNCTIONS);
+    let rows: BTreeSet<_> = all().map(|row| (row.interface.to_owned(), row.name.to_owned())).collect();
+    assert_eq!(rows.len(), all().count(), "each once");
     assert_eq!(rows, all_functions().into_iter().collect());
 }
 
@@ -36,6 +38,7 @@ fn every_function_is_called_by_a_test() {
         include_str!("main.rs"),
         include_str!("clocks.rs"),
         include_str!("filesystem.rs"),
+        include_str!("http/messages.rs"),
         include_str!("sockets.rs"),
         include_str!("stdio.rs"),
     ];
@@ -58,9 +61,9 @@ fn every_function_is_called_by_a_test() {
 
 #[test]
 fn resource_types_of_all_versions_have_numbers_of_their_own() {
-    use ampoule_wasi::{p2, p3};
+    use ampoule_wasi::p2;
     let mut names = BTreeMap::new();
-    for resource in p2::RESOURCES.iter().chain(p2::http::RESOURCES).chain(p3::RESOURCES) {
+    for resource in p2::RESOURCES.iter().chain(p2::http::RESOURCES).chain(p3::RESOURCES).chain(p3::http::RESOURCES) {
         let name = names.entry(resource.ty).or_insert(resource.name);
         assert_eq!(*name, resource.name, "{}", resource.interface);
     }

@@ -4,8 +4,9 @@ use crate::pass_through;
 use ampoule::{Engine, Error, Store};
 use ampoule_component::streams::{FutureReader, StreamReader, StreamWriter, stream};
 use ampoule_component::types::ValType;
-use ampoule_component::{Component, Instance, Linker, Val, ValRef, run_tasks};
-use ampoule_wasi::p3::add_to_linker;
+use ampoule_component::{Component, Func, Instance, Linker, Val, ValRef, run_tasks};
+use ampoule_wasi::host::http::{HttpConfig, HttpCtx};
+use ampoule_wasi::p3::{add_http_to_linker, add_to_linker};
 use ampoule_wasi::{WasiConfig, WasiCtx};
 use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
@@ -31,11 +32,13 @@ pub fn instantiate(engine: &Engine, text: &str, config: Option<WasiConfig>) -> (
     };
     let mut linker = Linker::new(engine);
     add_to_linker(&mut linker).expect("nothing is defined yet");
+    add_http_to_linker(&mut linker).expect("nor of HTTP");
     ampoule_wasi::p2::add_to_linker(&mut linker).expect("versions have no name in common");
     let mut store = Store::new(engine);
     store.set_epoch_deadline(1);
     if let Some(config) = config {
         store.slots_mut().insert::<WasiCtx>(config.build());
+        store.slots_mut().insert::<HttpCtx>(HttpConfig::new().build());
     }
     let instance = linker.instantiate(&mut store, &component).expect("all imports are there");
     (store, instance)
@@ -60,18 +63,29 @@ impl Guest {
 
     /// Calls a function by the end of its name, `interface#function`, whatever comes of it. Functions without result answer `false`.
     pub fn try_call(&mut self, name: &str, args: &[Val]) -> Result<Val, Error> {
+        let func = self.func(name)?;
+        let has_result = func.ty(&mut self.store)?.result().is_some();
+        let mut results = [Val::default()];
+        func.call(&mut self.store, args, &mut results[..usize::from(has_result)])?;
+        let [result] = results;
+        Ok(result)
+    }
+
+    /// The type of a function's argument.
+    pub fn parameter(&mut self, name: &str, index: usize) -> ValType {
+        let func = self.func(name).expect("the store's");
+        let ty = func.ty(&mut self.store).expect("the store's");
+        ty.params()[index].1.clone()
+    }
+
+    fn func(&mut self, name: &str) -> Result<Func, Error> {
         let (interface, function) = name.split_once('#').expect("interface#function");
         let of_name = |(of, name): &(String, String)| {
             let bare = name.split_once(']').map_or(&**name, |(_, name)| name);
             of.ends_with(interface) && (name == function || bare == function)
         };
         let index = self.functions.iter().position(of_name).unwrap_or_else(|| panic!("no function {name}"));
-        let func = self.instance.get_func(&mut self.store, &[&format!("f{index}")])?.expect("exported");
-        let has_result = func.ty(&mut self.store)?.result().is_some();
-        let mut results = [Val::default()];
-        func.call(&mut self.store, args, &mut results[..usize::from(has_result)])?;
-        let [result] = results;
-        Ok(result)
+        Ok(self.instance.get_func(&mut self.store, &[&format!("f{index}")])?.expect("exported"))
     }
 
     /// Calls a function that doesn't end the guest.
@@ -148,11 +162,15 @@ impl Guest {
         written
     }
 
+    /// The value of a future.
+    pub fn value(&mut self, future: &mut Val) -> Val {
+        let mut reader = FutureReader::from_val(future).expect("a future");
+        self.wait(|store, cx| reader.poll_read(store, cx)).expect("a value")
+    }
+
     /// The name of the error that a future of `result<_, error-code>` tells; `None` where that is success.
     pub fn ending(&mut self, future: &mut Val) -> Option<String> {
-        let mut reader = FutureReader::from_val(future).expect("a future");
-        let val = self.wait(|store, cx| reader.poll_read(store, cx)).expect("a value");
-        match val.get() {
+        match self.value(future).get() {
             ValRef::Ok(None) => None,
             ValRef::Err(Some(error)) => Some(name_of(error)),
             other => panic!("{other:?}"),

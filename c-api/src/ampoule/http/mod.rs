@@ -14,8 +14,8 @@ use crate::component::linker::wasmtime_component_linker_t;
 use crate::error::wasmtime_error_t;
 use crate::foreign::Finalizer;
 use crate::store::wasmtime_context_t;
+use ampoule_wasi::Handler;
 use ampoule_wasi::host::http::HttpConfig;
-use ampoule_wasi::p2::http::Handler;
 use outgoing::{CProvider, Send};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -55,6 +55,13 @@ pub unsafe extern "C" fn ampoule_context_set_http(
         }
         context.replace_slot(http.build());
     }))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_component_linker_add_wasip3_http(
+    linker: &mut wasmtime_component_linker_t,
+) -> Option<Box<wasmtime_error_t>> {
+    give_unit(ampoule_wasi::p3::add_http_to_linker(&mut linker.linker))
 }
 
 /// A component that answers requests, owned by whoever received it.

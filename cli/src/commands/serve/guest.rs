@@ -4,13 +4,13 @@
 //! have their turn; while it waits for something, it only waits for its next poll.
 
 use ampoule::{Engine, Error, Store};
+use ampoule_wasi::Handler;
 use ampoule_wasi::WasiConfig;
+use ampoule_wasi::handler::{AnswerError, Answering};
 use ampoule_wasi::host::http::incoming::frames_of_request;
 use ampoule_wasi::host::http::message::Scheme;
 use ampoule_wasi::host::http::outgoing::Frames;
 use ampoule_wasi::host::http::{ErrorCode, HttpConfig};
-use ampoule_wasi::p2::http::Handler;
-use ampoule_wasi::p2::http::handler::{AnswerError, Answering};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -135,6 +135,13 @@ impl OutgoingBody {
     }
 }
 
+impl OutgoingBody {
+    /// Whether it has ended, one way or the other, or nobody takes it any more.
+    pub fn is_over(&self) -> bool {
+        self.room().is_err()
+    }
+}
+
 /// When something would be taken, or nothing ever again.
 impl Available for OutgoingBody {
     fn available(&self, _: Direction) -> Availability<'_> {

@@ -1,8 +1,7 @@
 //! `incoming-body`, `future-trailers` and `outgoing-body`.
 
-use super::fields::FieldsEntry;
-use super::values::Plain;
 use crate::component::call::Answer;
+use crate::component::http::{FieldsEntry, Plain};
 use crate::component::resources::entries;
 use crate::component::{Cx, Error, Fail, Handle, IntoVal, Own, Taken};
 use crate::host::Host;

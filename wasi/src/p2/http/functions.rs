@@ -1,7 +1,9 @@
 //! The functions and resources of `wasi:http` 0.2, as tables.
 
-use super::{bodies, fields, outgoing, serving, values};
+use super::values::HeaderError;
+use super::{bodies, outgoing, serving, values};
 use crate::component::call::row;
+use crate::component::http::fields;
 use crate::component::{Function, Resource};
 
 /// Every resource type of `wasi:http`.
@@ -24,12 +26,12 @@ pub static RESOURCES: &[Resource] = &[
 pub static FUNCTIONS: &[Function] = &[
     row!("wasi:http/types", "http-error-code", values::http_error_code),
     row!("wasi:http/types", "[constructor]fields", fields::new),
-    row!("wasi:http/types", "[static]fields.from-list", fields::from_list),
+    row!("wasi:http/types", "[static]fields.from-list", fields::from_list::<HeaderError>),
     row!("wasi:http/types", "[method]fields.get", fields::get),
     row!("wasi:http/types", "[method]fields.has", fields::has),
-    row!("wasi:http/types", "[method]fields.set", fields::set),
-    row!("wasi:http/types", "[method]fields.delete", fields::delete),
-    row!("wasi:http/types", "[method]fields.append", fields::append),
+    row!("wasi:http/types", "[method]fields.set", fields::set::<HeaderError>),
+    row!("wasi:http/types", "[method]fields.delete", fields::delete::<HeaderError>),
+    row!("wasi:http/types", "[method]fields.append", fields::append::<HeaderError>),
     row!("wasi:http/types", "[method]fields.entries", fields::entries),
     row!("wasi:http/types", "[method]fields.clone", fields::clone),
     row!("wasi:http/types", "[method]incoming-request.method", serving::method),

@@ -1,8 +1,7 @@
 //! `outgoing-request`, `request-options`, `future-incoming-response`, `incoming-response`, and the `outgoing-handler`.
 
 use super::bodies::{self, IncomingBodyEntry, OutgoingBodyEntry};
-use super::fields::FieldsEntry;
-use super::values::{GivenMethod, GivenScheme, HttpMethod, Plain};
+use crate::component::http::{FieldsEntry, GivenMethod, GivenScheme, HttpMethod, Plain};
 use crate::component::resources::entries;
 use crate::component::{Cx, Error, Fail, Handle, Own, Taken};
 use crate::host::Host;

@@ -1,9 +1,8 @@
 //! `incoming-request`, `outgoing-response` and `response-outparam`: a request that the guest answers.
 
 use super::bodies::{IncomingBodyEntry, OutgoingBodyEntry};
-use super::fields::FieldsEntry;
 use super::outgoing::{body_for, no_body};
-use super::values::{HttpMethod, Plain};
+use crate::component::http::{FieldsEntry, HttpMethod, Plain};
 use crate::component::resources::entries;
 use crate::component::values::Answered;
 use crate::component::{Cx, Error, Fail, Handle, Own, Taken};

@@ -1,6 +1,5 @@
-//! `fields`.
+//! `fields`: the same in all versions, but for the errors.
 
-use super::values::HeaderError;
 use crate::component::resources::entries;
 use crate::component::{Bytes, Cx, Error, Fail, Handle, Own};
 use crate::host::http::fields::{Fields, FieldsError};
@@ -34,20 +33,19 @@ impl FieldsEntry {
     }
 }
 
-type FieldsResult<T> = Result<T, Fail<HeaderError>>;
+/// Why fields can't be changed, as a version calls it.
+pub trait HeaderErrors: Sized {
+    /// They are a message's.
+    fn immutable() -> Self;
 
-impl From<FieldsError> for Fail<HeaderError> {
-    fn from(error: FieldsError) -> Self {
-        match error {
-            FieldsError::InvalidSyntax => Self::Err(HeaderError::InvalidSyntax),
-            FieldsError::Forbidden => Self::Err(HeaderError::Forbidden),
-            FieldsError::Full => Self::End(full()),
-        }
-    }
+    /// An entry can't be so, or the guest ends.
+    fn fail(error: FieldsError) -> Fail<Self>;
 }
 
-/// The texts have no error for it.
-pub(super) fn full() -> Error {
+type FieldsResult<T, E> = Result<T, Fail<E>>;
+
+/// There is no place for them.
+pub fn full() -> Error {
     Error::message("HTTP fields are larger than the host allows")
 }
 
@@ -57,10 +55,10 @@ pub fn new(cx: &mut Cx<'_>) -> Result<Own<FieldsEntry>, Error> {
 }
 
 /// `fields.from-list`
-pub fn from_list(cx: &mut Cx<'_>, entries: Vec<(String, Bytes)>) -> FieldsResult<Own<FieldsEntry>> {
+pub fn from_list<E: HeaderErrors>(cx: &mut Cx<'_>, entries: Vec<(String, Bytes)>) -> FieldsResult<Own<FieldsEntry>, E> {
     let mut fields = Fields::new(&cx.http()?.budget);
     for (name, Bytes(value)) in entries {
-        fields.append(&name, &value)?;
+        fields.append(&name, &value).map_err(E::fail)?;
     }
     Ok(Own::new(FieldsEntry::own(fields)))
 }
@@ -77,30 +75,52 @@ pub fn has(cx: &mut Cx<'_>, this: Handle<FieldsEntry>, name: String) -> Result<b
 }
 
 /// The fields, where the guest may change them.
-fn of_guest<'a>(cx: &'a mut Cx<'_>, this: Handle<FieldsEntry>) -> FieldsResult<&'a mut Fields> {
+fn of_guest<'a, E: HeaderErrors>(cx: &'a mut Cx<'_>, this: Handle<FieldsEntry>) -> FieldsResult<&'a mut Fields, E> {
     let entry = cx.entry(this)?.1;
     match Arc::get_mut(&mut entry.fields) {
         Some(fields) if entry.is_mutable => Ok(fields),
-        _ => Err(Fail::Err(HeaderError::Immutable)),
+        _ => Err(Fail::Err(E::immutable())),
     }
 }
 
 /// `fields.set`
-pub fn set(cx: &mut Cx<'_>, this: Handle<FieldsEntry>, name: String, values: Vec<Bytes>) -> FieldsResult<()> {
-    Ok(of_guest(cx, this)?.set(&name, values.iter().map(|Bytes(value)| &**value))?)
+pub fn set<E: HeaderErrors>(
+    cx: &mut Cx<'_>,
+    this: Handle<FieldsEntry>,
+    name: String,
+    values: Vec<Bytes>,
+) -> FieldsResult<(), E> {
+    of_guest(cx, this)?.set(&name, values.iter().map(|Bytes(value)| &**value)).map_err(E::fail)
 }
 
 /// `fields.delete`
-pub fn delete(cx: &mut Cx<'_>, this: Handle<FieldsEntry>, name: String) -> FieldsResult<()> {
-    Ok(of_guest(cx, this)?.delete(&name)?)
+pub fn delete<E: HeaderErrors>(cx: &mut Cx<'_>, this: Handle<FieldsEntry>, name: String) -> FieldsResult<(), E> {
+    of_guest(cx, this)?.delete(&name).map_err(E::fail)
+}
+
+/// `fields.get-and-delete`
+pub fn get_and_delete<E: HeaderErrors>(
+    cx: &mut Cx<'_>,
+    this: Handle<FieldsEntry>,
+    name: String,
+) -> FieldsResult<Vec<Bytes>, E> {
+    let fields = of_guest(cx, this)?;
+    let values = fields.get(&name).map(|value| Bytes(value.to_vec())).collect();
+    fields.delete(&name).map_err(E::fail)?;
+    Ok(values)
 }
 
 /// `fields.append`
-pub fn append(cx: &mut Cx<'_>, this: Handle<FieldsEntry>, name: String, value: Bytes) -> FieldsResult<()> {
-    Ok(of_guest(cx, this)?.append(&name, &value.0)?)
+pub fn append<E: HeaderErrors>(
+    cx: &mut Cx<'_>,
+    this: Handle<FieldsEntry>,
+    name: String,
+    value: Bytes,
+) -> FieldsResult<(), E> {
+    of_guest(cx, this)?.append(&name, &value.0).map_err(E::fail)
 }
 
-/// `fields.entries`
+/// `fields.entries`, `fields.copy-all`
 pub fn entries(cx: &mut Cx<'_>, this: Handle<FieldsEntry>) -> Result<Vec<(String, Bytes)>, Error> {
     let fields = &cx.entry(this)?.1.fields;
     Ok(fields.entries().map(|(name, value)| (name.to_owned(), Bytes(value.to_vec()))).collect())

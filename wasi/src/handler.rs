@@ -1,13 +1,14 @@
 //! Having a component answer requests: what a server calls.
 //!
-//! A [`Handler`] is a component that exports `wasi:http/incoming-handler`, of any version of 0.2, with what it imports. It answers each
-//! request in a store of its own, as an [`Answering`], which runs while it is polled: the response can be there long before the guest is
-//! done, which then goes on to write its body.
+//! A [`Handler`] is a component that exports `wasi:http/incoming-handler`, of any version of 0.2, or `wasi:http/handler`, of any of 0.3, with
+//! what it imports. It answers each request in a store of its own, as an [`Answering`], which runs while it is polled: the response can
+//! be there long before the guest is done, which then goes on to write its body.
+//!
+//! This is above the versions, and the one place where a server doesn't know which it has before it.
 
-use super::serving::{IncomingRequest, ResponseOutparam};
 use crate::WasiCtx;
 use crate::component::resources::Resources;
-use crate::component::{Entry, Own};
+use crate::component::{Cx, Entry, Fail, Own};
 use crate::host::ctx::MISSING_CONTEXT as NO_WASI;
 use crate::host::http::budget::BODY_BYTES;
 use crate::host::http::ctx::MISSING_CONTEXT as NO_HTTP;
@@ -16,11 +17,16 @@ use crate::host::http::fields::Fields;
 use crate::host::http::incoming::{BoxFrames, IncomingBody};
 use crate::host::http::message::Scheme;
 use crate::host::http::outgoing::Frames;
+use crate::host::http::signal::Signal;
 use crate::host::http::{ErrorCode, HttpCtx};
+use crate::p2::http::serving::{IncomingRequest, ResponseOutparam};
+use crate::p3::http::bodies::{Body, Received};
+use crate::p3::http::handling;
+use crate::p3::http::messages::Request as Request3;
 use ampoule::store::task::{Task, Work};
 use ampoule::sync::Mutex;
 use ampoule::{Error, Store};
-use ampoule_component::{Component, ExportIndex, Func, Instance, Linker, ResourceHost, Val};
+use ampoule_component::{Component, ExportIndex, Func, Instance, Linker, ResourceHost, Val, finish_tasks_and};
 use hyper::header::{HOST, HeaderMap};
 use hyper::{Method, Request, Response};
 use std::fmt;
@@ -28,8 +34,15 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// What such a component exports.
-const INTERFACE: &str = "wasi:http/incoming-handler@0.2.0";
+/// What such a component exports: of 0.2, and of 0.3.
+const INTERFACES: [(Version, &str); 2] =
+    [(Version::P3, "wasi:http/handler@0.3.0"), (Version::P2, "wasi:http/incoming-handler@0.2.0")];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    P2,
+    P3,
+}
 
 /// A component that answers requests, for any number of stores of its engine.
 #[derive(Clone)]
@@ -38,6 +51,7 @@ pub struct Handler(Arc<Prepared>);
 struct Prepared {
     linker: Linker,
     component: Component,
+    version: Version,
     handle: ExportIndex,
 }
 
@@ -51,12 +65,17 @@ impl Handler {
     /// This component, with what the linker has for it.
     ///
     /// # Errors
-    /// It exports no `wasi:http/incoming-handler`.
+    /// It exports neither interface.
     pub fn new(linker: Linker, component: &Component) -> Result<Self, Error> {
-        let interface = component.get_export_index(None, INTERFACE);
-        let handle = interface.and_then(|interface| component.get_export_index(Some(&interface), "handle"));
-        let handle = handle.ok_or_else(|| Error::message(format!("the component exports no `{INTERFACE}`")))?;
-        Ok(Self(Arc::new(Prepared { linker, component: component.clone(), handle })))
+        let found = INTERFACES.into_iter().find_map(|(version, name)| {
+            let interface = component.get_export_index(None, name)?;
+            Some((version, component.get_export_index(Some(&interface), "handle")?))
+        });
+        let Some((version, handle)) = found else {
+            let [(_, new), (_, old)] = INTERFACES;
+            return Err(Error::message(format!("the component exports neither `{old}` nor `{new}`")));
+        };
+        Ok(Self(Arc::new(Prepared { linker, component: component.clone(), version, handle })))
     }
 
     /// Will answer a request, which has come by this scheme, in this store. The store has a [`WasiCtx`] and an [`HttpCtx`] in its slots; whatever
@@ -105,7 +124,7 @@ impl Handler {
             }
             None => None,
         };
-        let request = incoming(store, head, body)?;
+        let request = incoming(store, self.0.version, head, body)?;
         let response = Arc::new(Mutex::new(None));
         let job = Job { handler: self.clone(), func, request: Some(request), response: response.clone() };
         // SAFETY: by the caller.
@@ -138,22 +157,39 @@ pub enum AnswerError {
     Store(Error),
 }
 
-fn incoming(store: &mut Store, head: RequestHead, frames: BoxFrames) -> Result<IncomingRequest, AnswerError> {
+/// A request as a version has it.
+enum Incoming {
+    P2(IncomingRequest),
+    P3(Request3),
+}
+
+fn incoming(
+    store: &mut Store,
+    version: Version,
+    head: RequestHead,
+    frames: BoxFrames,
+) -> Result<Incoming, AnswerError> {
     let slots = store.slots_mut();
     let missing = |text| move || AnswerError::Store(Error::message(text));
-    let signal = slots.get_mut::<WasiCtx>().ok_or_else(missing(NO_WASI))?.host.signal.clone();
+    let of_store = slots.get_mut::<WasiCtx>().ok_or_else(missing(NO_WASI))?.host.signal.clone();
     let budget = slots.get_mut::<HttpCtx>().ok_or_else(missing(NO_HTTP))?.budget.clone();
     let too_large = |_| AnswerError::Request(Message::Request.header_section_size());
     let headers = Fields::received(&head.headers, &budget).map_err(too_large)?;
     let charge = budget.charge(BODY_BYTES).map_err(|_| too_large(crate::host::http::fields::FieldsError::Full))?;
     let host = || head.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-    Ok(IncomingRequest {
-        path: head.path,
-        scheme: head.scheme,
-        authority: head.authority.or_else(host),
-        headers: Arc::new(headers),
-        body: Some(IncomingBody::new(Message::Request, frames, signal, charge)),
-        method: head.method,
+    let RequestHead { method, path, scheme, authority, .. } = head;
+    let (authority, headers) = (authority.or_else(host), Arc::new(headers));
+    Ok(match version {
+        Version::P2 => {
+            let body = Some(IncomingBody::new(Message::Request, frames, of_store, charge));
+            Incoming::P2(IncomingRequest { method, path, scheme, authority, headers, body })
+        }
+        Version::P3 => {
+            let signal = Arc::<Signal>::default();
+            let body = IncomingBody::new(Message::Request, frames, signal.clone(), charge);
+            let body = Body::Received(Received::new(body, signal));
+            Incoming::P3(Request3 { method, path, scheme, authority, headers, times: None, body })
+        }
     })
 }
 
@@ -164,7 +200,7 @@ struct Job {
     handler: Handler,
     /// Of the instance that is to answer; otherwise there will be a new one.
     func: Option<Func>,
-    request: Option<IncomingRequest>,
+    request: Option<Incoming>,
     response: Answer,
 }
 
@@ -179,11 +215,28 @@ impl Work for Job {
                 func.ok_or_else(|| Error::message("`handle` is no function"))?
             }
         };
-        let request = self.request.take().expect("it runs once");
-        let response = self.response.clone();
-        let outparam = ResponseOutparam(Box::new(move |answer| *response.lock() = Some(answer)));
-        let args = [argument(store, request)?, argument(store, outparam)?];
-        func.call(store, &args, &mut [])
+        match self.request.take().expect("it runs once") {
+            Incoming::P2(request) => {
+                let response = self.response.clone();
+                let outparam = ResponseOutparam(Box::new(move |answer| *response.lock() = Some(answer)));
+                let args = [argument(store, request)?, argument(store, outparam)?];
+                func.call(store, &args, &mut [])
+            }
+            Incoming::P3(request) => {
+                let args = [argument(store, request)?];
+                let mut answer = [Val::default()];
+                func.call(store, &args, &mut answer)?;
+                let answered = Cx::new(store, None).map_err(Fail::End);
+                let (message, body) = match answered.and_then(|mut cx| handling::answered(&mut cx, &mut answer[0])) {
+                    Ok((message, body)) => (Ok(message), Some(body)),
+                    Err(Fail::Err(code)) => (Err(code), None),
+                    Err(Fail::End(error)) => return Err(error.ending(store)),
+                };
+                *self.response.lock() = Some(message);
+                // The guest goes on; and what it has passed on flows without it.
+                finish_tasks_and(store, || body.as_ref().is_none_or(|body| body.is_over()))
+            }
+        }
     }
 }
 

@@ -1,0 +1,5 @@
+//! `wasi:http`: messages that a guest makes, requests that it answers, and requests that it sends.
+
+mod handling;
+mod messages;
+mod sending;
