@@ -166,7 +166,10 @@ static void finalize(void *data) {
 static void *gift(void) { return given++, &given; }
 
 static bool drop_error(wasmtime_error_t *error) {
-  if (!error) return returned++, true;
+  if (!error) {
+    returned++;
+    return true;
+  }
   wasm_name_t message;
   wasmtime_error_message(error, &message);
   check(message.size > 0);
@@ -379,14 +382,21 @@ static void new_component(void) {
   wasm_byte_vec_delete(&bytes);
   check(!whole || !error);
   // A damaged one may do anything with what it is given, other than a whole one.
-  if (drop_error(error)) whole ? keep_component(component, engine, guest) : wasmtime_component_delete(component);
+  if (!drop_error(error)) return;
+  if (whole)
+    keep_component(component, engine, guest);
+  else
+    wasmtime_component_delete(component);
 }
 
 static void copy_component(void) {
   size_t i = below(COMPONENTS);
   wasmtime_component_t *component = components[i].component, *copy;
   if (!component) return;
-  if (once_in(2)) return keep_component(wasmtime_component_clone(component), components[i].engine, components[i].guest);
+  if (once_in(2)) {
+    keep_component(wasmtime_component_clone(component), components[i].engine, components[i].guest);
+    return;
+  }
   wasm_byte_vec_t bytes;
   if (!drop_error(wasmtime_component_serialize(component, &bytes))) broken("a component can be serialized");
   size_t len = once_in(4) ? below(bytes.size) : bytes.size;
