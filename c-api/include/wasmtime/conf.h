@@ -36,8 +36,8 @@
 #define WASMTIME_FEATURE_PROFILING
 /// Components: `wasmtime/component.h`.
 #define WASMTIME_FEATURE_COMPONENT_MODEL
-/// Messages on standard error, where the environment variable `AMPOULE_LOG` or, without it,
-/// `RUST_LOG` asks for them: `error`, `warn`, `info`, `debug`, `trace`, or `ampoule=warn`.
+/// Messages on standard error, where the environment asks for them, as with `AMPOULE_LOG=warn`
+/// (`error`, `warn`, `info`, `debug`, `trace`) or, in its place, `RUST_LOG=ampoule=warn`.
 #define WASMTIME_FEATURE_LOGGING
 /// The optimizing compiler.
 #define WASMTIME_FEATURE_CRANELIFT
