@@ -7,7 +7,8 @@ use crate::records::{HostCallee, HostFunc};
 use crate::state::ComponentState;
 use crate::types::{FuncType, InstanceType, ResourceType};
 use ampoule::Module;
-use std::sync::{Arc, OnceLock};
+use ampoule::sync::OnceLock;
+use std::sync::Arc;
 
 /// What was found for all imports of a component, in the order of its steps.
 pub(crate) struct FoundImports {

@@ -14,10 +14,11 @@ use crate::typed::{LiftParams, LowerReturn};
 use crate::types::item::Items;
 use crate::types::{FuncType, ItemType, ModuleType, ResourceType};
 use crate::val::Val;
+use ampoule::sync::Mutex;
 use ampoule::{Engine, Error, ExternType, Module, Store, misfit};
 use hashbrown::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Items under names, for one engine.
 ///
@@ -37,12 +38,12 @@ struct LastFound(Mutex<Option<(u64, Arc<FoundImports>)>>);
 
 impl LastFound {
     fn get(&self, scope: u64) -> Option<Arc<FoundImports>> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.0.lock();
         last.as_ref().filter(|(of, _)| *of == scope).map(|(_, found)| found.clone())
     }
 
     fn set(&self, scope: u64, found: Arc<FoundImports>) {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace((scope, found));
+        let last = self.0.lock().replace((scope, found));
         // Freed without the lock.
         drop(last);
     }

@@ -75,7 +75,7 @@ impl Func {
                 return Err(error);
             }
         }
-        let (has_result, messenger) = (ty.result().is_some(), state.concurrency.mailbox.messenger().clone());
+        let (has_result, messenger) = (ty.result().is_some(), state.concurrency.mailbox.messenger());
         Ok(StartedCall { store: id, call, has_result, messenger })
     }
 }

@@ -4,6 +4,7 @@ use super::{ComponentType, Lift, Lower, mismatch, unexpected};
 use crate::handle::ResourceAny;
 use crate::types::ValType;
 use crate::val::{Val, ValRef};
+use ampoule::sync::OnceLock;
 use ampoule::{Error, Store};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
@@ -236,13 +237,15 @@ impl<T: Lift> Lift for Option<T> {
 pub fn matches_payload<T: ComponentType>(ty: Option<&ValType>) -> Result<(), String> {
     match ty {
         Some(ty) => T::matches(ty),
-        None => T::matches(&NOTHING).map_err(|_| "expected a value, found none".to_string()),
+        None => T::matches(nothing()).map_err(|_| "expected a value, found none".to_string()),
     }
 }
 
 /// The type of no value at all, which no component has: a tuple of nothing isn't valid.
-static NOTHING: std::sync::LazyLock<ValType> =
-    std::sync::LazyLock::new(|| ValType::Tuple(crate::types::TupleType::new(Box::default()).into()));
+fn nothing() -> &'static ValType {
+    static NOTHING: OnceLock<ValType> = OnceLock::new();
+    NOTHING.get_or_init(|| ValType::Tuple(crate::types::TupleType::new(Box::default()).into()))
+}
 
 #[doc(hidden)]
 pub fn lower_payload<T: Lower>(value: &T, store: &mut Store, ty: Option<&ValType>) -> Result<Option<Val>, Error> {

@@ -8,10 +8,11 @@ use crate::concurrency::arena::NONE;
 use crate::concurrency::started;
 use crate::end::{EndAny, Signal, StreamWaker};
 use crate::state::ComponentState;
+use ampoule::sync::Mutex;
 use ampoule::{Error, Store};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// Whether there will be more.
@@ -81,10 +82,6 @@ impl HostEnd {
     fn is_held(&self) -> bool {
         matches!(self.role, Role::Held)
     }
-}
-
-fn unlocked<T>(mutex: &mut Mutex<T>) -> &mut T {
-    mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is attached to an end.
@@ -171,9 +168,9 @@ fn serve_guest(store: &mut Store, stream: u32, side: Side, id: u32) -> Result<()
     let before = ComponentState::of(store).end(id).buffer.progress;
     let polled = poll_role(store, stream, side.other(), |role, store, cx| match role {
         Role::Producer(producer) => {
-            unlocked(producer).poll_produce(cx, &mut Destination::lent(store, stream, side, id))
+            producer.get_mut().poll_produce(cx, &mut Destination::lent(store, stream, side, id))
         }
-        Role::Consumer(consumer) => unlocked(consumer).poll_consume(cx, &mut Source::lent(store, stream, side, id)),
+        Role::Consumer(consumer) => consumer.get_mut().poll_consume(cx, &mut Source::lent(store, stream, side, id)),
         Role::Held | Role::Busy => Poll::Pending,
     });
     let state = ComponentState::of(store);
@@ -204,9 +201,9 @@ fn poll_role(
 ) -> Poll<Result<Flow, Error>> {
     let state = ComponentState::of(store);
     let concurrency = &mut *state.concurrency;
-    let messenger = concurrency.mailbox.messenger();
+    let mailbox = &mut concurrency.mailbox;
     let Some(found) = concurrency.streams.get(stream) else { return Poll::Pending };
-    let waker = found.waker.get_or_insert_with(|| StreamWaker::new(stream, messenger)).clone();
+    let waker = found.waker.get_or_insert_with(|| StreamWaker::new(stream, mailbox.messenger())).clone();
     let Some(host) = found.host(side) else { return Poll::Pending };
     host.wake();
     if !matches!(host.role, Role::Producer(_) | Role::Consumer(_)) {
@@ -256,7 +253,7 @@ fn move_elements(
         if between.is_empty() {
             let produced = poll_role(store, stream, Side::Writable, |role, store, cx| match role {
                 Role::Producer(producer) => {
-                    unlocked(producer).poll_produce(cx, &mut Destination::between(store, between, ty.clone()))
+                    producer.get_mut().poll_produce(cx, &mut Destination::between(store, between, ty.clone()))
                 }
                 _ => Poll::Pending,
             });
@@ -271,7 +268,7 @@ fn move_elements(
         if !between.is_empty() {
             let consumed = poll_role(store, stream, Side::Readable, |role, store, cx| match role {
                 Role::Consumer(consumer) => {
-                    unlocked(consumer).poll_consume(cx, &mut Source::between(store, between, ty.clone()))
+                    consumer.get_mut().poll_consume(cx, &mut Source::between(store, between, ty.clone()))
                 }
                 _ => Poll::Pending,
             });
@@ -381,7 +378,7 @@ fn ask_between(store: &mut Store, end: &EndAny, cx: &mut Context<'_>, asked: Ask
             if between.is_empty() && !between.is_last {
                 flow = poll_role(store, stream, side.other(), |role, store, cx| match role {
                     Role::Producer(producer) => {
-                        unlocked(producer).poll_produce(cx, &mut Destination::between(store, &mut between, ty.clone()))
+                        producer.get_mut().poll_produce(cx, &mut Destination::between(store, &mut between, ty.clone()))
                     }
                     _ => Poll::Pending,
                 });
@@ -410,7 +407,7 @@ fn ask_between(store: &mut Store, end: &EndAny, cx: &mut Context<'_>, asked: Ask
                     }
                     flow = poll_role(store, stream, side.other(), |role, store, cx| match role {
                         Role::Consumer(consumer) => {
-                            unlocked(consumer).poll_consume(cx, &mut Source::between(store, between, ty.clone()))
+                            consumer.get_mut().poll_consume(cx, &mut Source::between(store, between, ty.clone()))
                         }
                         _ => Poll::Pending,
                     });
@@ -511,7 +508,7 @@ impl ComponentState {
             // Its holder learns of it, and drops it.
             Role::Held | Role::Busy => return,
             Role::Producer(_) => {}
-            Role::Consumer(consumer) => unlocked(consumer).closed(),
+            Role::Consumer(consumer) => consumer.get_mut().closed(),
         }
         self.concurrency.streams.remove(stream);
     }
@@ -578,7 +575,7 @@ impl ComponentState {
     }
 
     fn end_any(&mut self, store: u64, stream: u32, kind: StreamKind, side: Side, payload: Payload) -> EndAny {
-        let messenger = self.concurrency.mailbox.messenger().clone();
+        let messenger = self.concurrency.mailbox.messenger();
         EndAny { store, stream, kind, side, payload, messenger, is_given: AtomicBool::new(false) }
     }
 }
