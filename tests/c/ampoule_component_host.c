@@ -416,11 +416,136 @@ static void a_forked_child_answers_for_itself(void) {
   expect(finish(call) == 30);
 }
 
-static void a_host_function_may_call_a_component_first(void) {
-  wasmtime_component_instance_t other = instance_alone(
+// Every answer of the host's to calls that wait on stacks of their own.
+static bool child_finishes(host_t *host, call_t **calls, int count) {
+  bool fine = true;
+  for (int i = 0; i < host->count; i++) fine = complete_u32(host->completions[i], 7) && fine;
+  for (int i = 0; i < count; i++) {
+    while (!is_over(calls[i])) {
+      if (ampoule_component_run(ctx, NULL)) return false;
+    }
+    fine = finish(calls[i]) == 14 && fine;
+  }
+  return fine;
+}
+
+// Deletes calls that have begun, one after another; the store hears of each.
+static void *delete_calls(void *env) {
+  call_t **calls = env;
+  for (; *calls; calls++) {
+    ampoule_component_call_delete(*calls);
+    usleep(50);
+  }
+  return NULL;
+}
+
+static void children_have_the_calls_that_wait_whatever_other_threads_do(void) {
+  static host_t host;
+  static call_t *dropped[101];
+  host = (host_t){0};
+  wasmtime_component_instance_t instance = guest_of(&host);
+  call_t *calls[20];
+  for (int i = 0; i < 20; i++) calls[i] = start(&instance, "both", i);
+  run();
+  expect(host.count == 40);
+  for (int i = 0; i < 100; i++) dropped[i] = start(&instance, "plain", 1);
+  pthread_t thread;
+  pthread_create(&thread, NULL, delete_calls, dropped);
+  // Of "plain" one call at a time is in the guest: it asks once in each child, and once here.
+  for (int round = 0; round < 8; round++) {
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+      alarm(60);
+      bool fine = child_finishes(&host, calls, 20);
+      wasmtime_store_delete(store);
+      _exit(fine ? 0 : 1);
+    }
+    int status = -1;
+    expect(waitpid(child, &status, 0) == child && status == 0);
+  }
+  pthread_join(thread, NULL);
+  // The parent's are as they were.
+  for (int i = 0; i < 20; i++) expect(!is_over(calls[i]));
+  for (int i = 0; i < 40; i++) complete(&host, i);
+  run();
+  for (uint32_t i = 0; i < 20; i++) expect(finish(calls[i]) == 20 * i + 10);
+  for (int i = 40; i < host.count; i++) ampoule_component_completion_delete(host.completions[i]);
+}
+
+static void *run_elsewhere(void *env) {
+  run();
+  if (env) {
+    for (uint32_t i = 0; i < 5; i++) {
+      val_t result = bool_val(false);
+      expect_ok(ampoule_component_call_finish(((call_t **)env)[i], ctx, &result, 1));
+      expect(result.of.u32 == 200 * i + 10);
+    }
+  }
+  return NULL;
+}
+
+static void on_another_thread(void *env) {
+  pthread_t thread;
+  pthread_create(&thread, NULL, run_elsewhere, env);
+  pthread_join(thread, NULL);
+}
+
+static void calls_that_wait_go_on_on_whichever_thread_runs_the_store(void) {
+  static host_t host;
+  host = (host_t){0};
+  wasmtime_component_instance_t instance = guest_of(&host);
+  call_t *calls[10];
+  for (int i = 0; i < 5; i++) calls[i] = start(&instance, "both", 10 * (i % 5));
+  // Begun there, answered here; begun here, answered there.
+  on_another_thread(NULL);
+  expect(host.count == 10);
+  for (int i = 5; i < 10; i++) calls[i] = start(&instance, "both", 10 * (i % 5));
+  run();
+  expect(host.count == 20);
+  for (int i = 0; i < 20; i += 2) complete(&host, i);
+  on_another_thread(NULL);
+  for (int i = 0; i < 10; i++) expect(!is_over(calls[i]));
+  for (int i = 1; i < 20; i += 2) complete(&host, i);
+  on_another_thread(calls + 5);
+  for (int i = 0; i < 10; i++) {
+    if (i < 5) expect(finish(calls[i]) == 200 * (uint32_t)i + 10);
+    else ampoule_component_call_delete(calls[i]);
+  }
+}
+
+// A component that calls nothing.
+static wasmtime_component_instance_t adder(void) {
+  return instance_alone(
       "(component (core module $m (func (export \"add\") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))"
       "  (core instance $i (instantiate $m))"
       "  (func (export \"add\") (param \"n\" u32) (result u32) (canon lift (core func $i \"add\"))))");
+}
+
+static void calls_that_were_started_are_bounded(void) {
+  enum { ALLOWED = 65536 };
+  static call_t *calls[ALLOWED];
+  wasmtime_component_instance_t instance = adder();
+  wasmtime_component_func_t add = func_named(&instance, "add");
+  val_t arg = u32_val(3);
+  call_t *call = NULL;
+  for (uint32_t i = 0; i < ALLOWED; i++) calls[i] = start(&instance, "add", i);
+  // Also where all are over: their results are kept.
+  for (int round = 0; round < 2; round++) {
+    expect_error_says(ampoule_component_call_start(ctx, &add, &arg, 1, &call), "at most 65536 are allowed");
+    expect(!call && arg.kind == WASMTIME_COMPONENT_U32);
+    while (!is_over(calls[ALLOWED - 1])) run();
+  }
+  for (uint32_t i = 0; i < ALLOWED; i++) {
+    if (!expect(is_over(calls[i]) && finish(calls[i]) == i + 1)) break;
+  }
+  call = start(&instance, "add", 3);
+  run();
+  expect(finish(call) == 4);
+}
+
+static void a_host_function_may_call_a_component_first(void) {
+  wasmtime_component_instance_t other = adder();
   wasmtime_component_func_t add = func_named(&other, "add");
   static host_t host;
   host = (host_t){.calls = &add};
@@ -444,6 +569,9 @@ int main(void) {
   RUN_WITH(asynchronous, an_answer_of_another_type_stops_the_guest);
   RUN_WITH(asynchronous, answers_may_come_after_the_store_has_gone);
   RUN_WITH(asynchronous, a_forked_child_answers_for_itself);
+  RUN_WITH(asynchronous, children_have_the_calls_that_wait_whatever_other_threads_do);
+  RUN_WITH(asynchronous, calls_that_wait_go_on_on_whichever_thread_runs_the_store);
+  RUN_WITH(asynchronous, calls_that_were_started_are_bounded);
   RUN_WITH(asynchronous, a_host_function_may_call_a_component_first);
   return test_summary();
 }
