@@ -661,6 +661,40 @@ static void a_component_of_0_3_asks_upstream(void) {
   ampoule_http_handler_delete(handler);
 }
 
+typedef struct {
+  int count;
+  ampoule_http_outgoing_t *outgoing[1024];
+} many_t;
+
+static void keep_many(void *env, ampoule_http_outgoing_t *outgoing) {
+  many_t *many = env;
+  if (expect(many->count < 1024)) many->outgoing[many->count++] = outgoing;
+}
+
+// How many requests the program is given by a guest that sends them until it is refused.
+static int requests_within(ampoule_http_handler_t *handler, size_t max_bytes) {
+  static many_t many;
+  many.count = 0;
+  ampoule_http_config_t config = {.size = sizeof config, .env = &many, .send = keep_many, .max_bytes = max_bytes};
+  expect_ok(ampoule_context_set_http(ctx, &config));
+  answers(open_exchange(handler, "/many"), "noL"); // connection-limit-reached, the 11th
+  for (int i = 0; i < many.count; i++) ampoule_http_outgoing_delete(many.outgoing[i]);
+  renew_store();
+  return many.count;
+}
+
+static void a_guest_has_only_so_many_requests_that_are_not_answered(void) {
+  // What an exchange holds for the request's body and for the response's, and what each request of the guest's does.
+  enum { OF_EXCHANGE = 2 * (64 << 10), OF_EACH = 288 << 10 };
+  ampoule_http_handler_t *handler = open_handler();
+  // By descriptors, of which each is to have one; by bytes.
+  expect(requests_within(handler, (size_t)1 << 30) == 512);
+  expect(requests_within(handler, OF_EXCHANGE + 2 * OF_EACH) == 2);
+  expect(requests_within(handler, OF_EXCHANGE + 12 * OF_EACH) == 12);
+  expect(requests_within(handler, 0) == ((64 << 20) - OF_EXCHANGE) / OF_EACH);
+  ampoule_http_handler_delete(handler);
+}
+
 int main(void) {
   expect(ampoule_has("http"));
   RUN(bodies_go_both_ways_in_pieces);
@@ -682,5 +716,6 @@ int main(void) {
   RUN(what_goes_wrong_upstream_is_told_to_the_guest);
   RUN(a_guest_that_goes_away_awaits_nothing);
   RUN(another_thread_may_answer_and_the_descriptor_tells);
+  RUN(a_guest_has_only_so_many_requests_that_are_not_answered);
   return test_summary();
 }

@@ -1,5 +1,6 @@
 // A component that answers requests, for the tests of `ampoule/http.h`. The first letter of the path says what it does: `b` sends the request's
-// body back with a trailer, `d` drops the request and answers "yes", `a` asks upstream and passes the answer on, `t` traps in the middle
+// body back with a trailer, `d` drops the request and answers "yes", `a` asks upstream and passes the answer on, `m` asks without waiting for
+// answers until that is refused, and answers as `a` does without one, `t` traps in the middle
 // of the body, `f` writes for ever, `s` spins, `e` answers an error, `n` nothing.
 
 #ifndef AMPOULE_HTTP_GUEST_H
@@ -245,6 +246,13 @@ static const char *const HTTP_GUEST =
     "      (if (call $copy (local.get $in))"
     "        (then (call $drop-in (local.get $in)) (call $drop-incoming (local.get $body)) (call $end (i32.const 0)))"
     "        (else (call $drop-out (global.get $out)) (call $drop-outgoing (global.get $body)))))"
+    "    (func $ask-on (local $sent i32)"
+    "      (loop $more"
+    "        (local.set $sent (call $request (call $fields)))"
+    "        (drop (call $set-authority (local.get $sent) (i32.const 1) (i32.const 266) (i32.const 11)))"
+    "        (call $send (local.get $sent) (i32.const 0) (i32.const 0) (i32.const 64))"
+    "        (br_if $more (i32.eqz (i32.load8_u (i32.const 64)))))"
+    "      (call $refuse (i32.load8_u (i32.const 72))))"
     "    (func $refuse (param $code i32)"
     "      (i32.store8 (i32.const 279) (i32.add (i32.const 65) (local.get $code)))"
     "      (drop (call $write (i32.const 277) (i32.const 3)))"
@@ -262,6 +270,7 @@ static const char *const HTTP_GUEST =
     "      (call $respond (local.get $outparam))"
     "      (if (i32.eq (local.get $what) (i32.const 98)) (then (call $echo (local.get $request))))" // back
     "      (if (i32.eq (local.get $what) (i32.const 97)) (then (call $ask)))" // ask
+    "      (if (i32.eq (local.get $what) (i32.const 109)) (then (call $ask-on)))" // many
     "      (if (i32.eq (local.get $what) (i32.const 116)) (then" // trap
     "        (drop (call $write (i32.const 263) (i32.const 3)))"
     "        unreachable))"
