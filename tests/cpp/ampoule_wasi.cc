@@ -1,7 +1,11 @@
 // ampoule/wasi.hh: file systems, standard input, clocks and randomness of the host's, in C++.
 #include <ampoule.hh>
+#include <arpa/inet.h>
 #include <map>
 #include <stdexcept>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
 
 #include "../c/talker.h"
 #include "test.hh"
@@ -181,10 +185,69 @@ static void a_network_is_a_class() {
   expect(alive == 0);
 }
 
+// The system's network, at 127.0.0.1: whoever connects gets back what comes first.
+class Listener {
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+public:
+  uint16_t port = 0;
+
+  Listener() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t len = sizeof address;
+    auto *any = reinterpret_cast<sockaddr *>(&address);
+    expect(bind(listener, any, len) == 0 && listen(listener, 4) == 0 && getsockname(listener, any, &len) == 0);
+    port = ntohs(address.sin_port);
+  }
+  ~Listener() { close(listener); }
+  Listener(const Listener &) = delete;
+  Listener &operator=(const Listener &) = delete;
+
+  void echo_once() const {
+    char bytes[16];
+    int connection = accept(listener, nullptr, nullptr);
+    ssize_t len = read(connection, bytes, sizeof bytes);
+    expect(len > 0 && write(connection, bytes, static_cast<size_t>(len)) == len);
+    close(connection);
+  }
+};
+
+static uint32_t talk_to(uint16_t port, WasiConfig config) {
+  Engine engine;
+  Store store(engine);
+  component::Linker linker(engine);
+  linker.add_wasip2().unwrap();
+  store.context().set_wasi(std::move(config)).unwrap();
+  component::Instance instance = linker.instantiate(store, component::Component::compile(engine, TALKER).unwrap()).unwrap();
+  component::ExportIndex index = instance.get_export_index(store, nullptr, "talk").value();
+  component::Val answer(false), argument(uint32_t{port});
+  instance.get_func(store, index).value().call(store, Span<component::Val>(&argument, 1), Span<component::Val>(&answer, 1)).unwrap();
+  return answer.get_u32();
+}
+
+static void rules_open_one_part_of_the_network() {
+  constexpr uint32_t access_denied = 1;
+  Listener listed, other;
+  WasiConfig config;
+  ampoule::allow_net(config, "127.0.0.1:" + std::to_string(listed.port)).unwrap();
+  std::thread echo([&] { listed.echo_once(); });
+  expect(talk_to(listed.port, std::move(config)) == (4 << 8) + 'p');
+  echo.join();
+  WasiConfig again;
+  ampoule::allow_net(again, "127.0.0.1:" + std::to_string(listed.port)).unwrap();
+  expect(talk_to(other.port, std::move(again)) == CONNECTING + access_denied);
+  WasiConfig none;
+  expect(!ampoule::allow_net(none, "not a rule"));
+  expect(talk_to(listed.port, std::move(none)) == CREATING + access_denied);
+}
+
 int main() {
   RUN(a_file_system_is_a_class);
   RUN(input_and_randomness_are_callables);
   RUN(clocks_are_a_class);
   RUN(a_network_is_a_class);
+  RUN(rules_open_one_part_of_the_network);
   return test_summary();
 }
