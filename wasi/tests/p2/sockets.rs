@@ -75,6 +75,12 @@ impl Net {
         self.guest.ok(&format!("{kind}-create-socket#create-{kind}-socket"), &[Val::enumeration(family)])
     }
 
+    /// How many datagrams there are, for a guest that wants all.
+    fn receive(&mut self, incoming: &Val) -> usize {
+        let received = self.on(incoming, "udp#incoming-datagram-stream.receive", &[Val::from(u64::MAX)]);
+        received.unwrap().unwrap().take_list().expect("a list").len()
+    }
+
     /// Waits for what a socket or stream is doing.
     fn wait(&mut self, handle: &Val, name: &str) {
         let pollable = self.guest.call(&format!("sockets/{name}.subscribe"), &[handle.clone()]);
@@ -422,6 +428,44 @@ fn more_datagrams_than_permitted_end_the_guest() {
     net.on(&outgoing, check, &[]).unwrap();
     let sent = net.guest.try_call("udp#outgoing-datagram-stream.send", &[outgoing, many(permitted as usize + 1)]);
     assert!(sent.unwrap_err().to_string().contains("exceed the permitted"));
+}
+
+#[test]
+fn a_call_receives_so_many_datagrams_and_no_more() {
+    each_way(|| {
+        let [peer, other] = [0; 2].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+        let mut net = net();
+        let socket = net.socket("udp", "ipv4");
+        let own = SocketAddr::from((LOCALHOST, port_of(&net.bind("udp", &socket, local(0)))));
+        let (incoming, outgoing) = pair(&net.udp(&socket, "stream", &[Val::option(None)]).unwrap().unwrap());
+        (0..40).for_each(|_| _ = peer.send_to(b"x", own).unwrap());
+        for expected in [16, 16, 8, 0] {
+            assert_eq!(net.receive(&incoming), expected);
+        }
+        // Those of others, which had come before, count: after as many it is the host's turn.
+        (0..16).for_each(|_| _ = other.send_to(b"early", own).unwrap());
+        net.guest.drop(incoming).unwrap();
+        net.guest.drop(outgoing).unwrap();
+        let streams = net.udp(&socket, "stream", &[Val::option(Some(local(port(&peer))))]).unwrap().unwrap();
+        peer.send_to(b"x", own).unwrap();
+        let incoming = pair(&streams).0;
+        assert_eq!([net.receive(&incoming), net.receive(&incoming)], [0, 1]);
+    });
+}
+
+#[test]
+fn a_call_drops_so_many_datagrams_and_no_more() {
+    let [listed, other] = [0; 2].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let mut net = allowing(&[listed.local_addr().unwrap().to_string()]);
+    let socket = net.socket("udp", "ipv4");
+    let own = SocketAddr::from((LOCALHOST, port_of(&net.bind("udp", &socket, local(0)))));
+    let incoming = pair(&net.udp(&socket, "stream", &[Val::option(None)]).unwrap().unwrap()).0;
+    for (strays, received) in [(63, [1, 0]), (64, [0, 1])] {
+        (0..strays).for_each(|_| _ = other.send_to(b"stray", own).unwrap());
+        listed.send_to(b"x", own).unwrap();
+        assert_eq!([net.receive(&incoming), net.receive(&incoming)], received, "{strays} strays");
+    }
 }
 
 #[test]

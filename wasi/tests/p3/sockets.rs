@@ -288,6 +288,29 @@ fn a_datagram_is_waited_for() {
     sends.join().unwrap();
 }
 
+#[test]
+fn datagrams_of_others_are_passed_over_however_many_there_are() {
+    let [peer, other] = [0; 2].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+    // Those that come from where nothing may be sent to; and those that had come before there was a remote address.
+    for is_filtered in [true, false] {
+        let mut net = net(|config| match is_filtered {
+            true => config.allow_net(&peer.local_addr().unwrap().to_string()).unwrap(),
+            false => config.inherit_network(),
+        });
+        let socket = net.create("udp").unwrap();
+        net.on(&socket, "udp-socket.bind", &[address(0)]).unwrap();
+        let own = ("127.0.0.1", port_of(&net.on(&socket, "udp-socket.get-local-address", &[]).unwrap()));
+        (0..150).for_each(|_| _ = other.send_to(b"stray", own).unwrap());
+        if !is_filtered {
+            net.on(&socket, "udp-socket.connect", &[address(port(&peer))]).unwrap();
+        }
+        peer.send_to(b"answer", own).unwrap();
+        let (bytes, from) = pair(net.on(&socket, "udp-socket.receive", &[]).unwrap());
+        assert_eq!((bytes_of(&bytes), port_of(&from)), (b"answer".to_vec(), port(&peer)));
+    }
+}
+
 fn look_up(net: &mut Net, name: &str) -> Result<usize, String> {
     let found = net.guest.result("ip-name-lookup#resolve-addresses", &[Val::from(name)]);
     found.map(|mut addresses| addresses.take_list().expect("a list").len())
