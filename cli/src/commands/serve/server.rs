@@ -160,9 +160,10 @@ impl Server {
             .keep_alive_interval(HEAD_TIMEOUT)
             .max_pending_accept_reset_streams(MAX_STREAMS as usize);
         let sending = Sending::default();
+        // Boxed: a connection has place for it, also while it is idle.
         let service = service_fn(|request| {
             let (server, sending) = (self.clone(), sending.clone());
-            async move { Ok::<_, Infallible>(server.answer(request, sending).await) }
+            Box::pin(async move { Ok::<_, Infallible>(server.answer(request, sending).await) })
         });
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut ended = pin!(async move { drop(ending.wait_for(|end| *end).await) });
