@@ -3,9 +3,15 @@
 //!
 //! What a guest chose is bounded here: names in length ([`demangle`]), DWARF in what is read of it ([`dwarf`]).
 
+#[cfg(feature = "demangle")]
 pub(crate) mod demangle;
 mod dwarf;
+#[cfg(feature = "demangle")]
 mod itanium;
+#[cfg(not(feature = "demangle"))]
+pub(crate) mod mangled;
+#[cfg(not(feature = "demangle"))]
+pub(crate) use mangled as demangle;
 
 use crate::error::backtrace::Source;
 use crate::module::ModuleBytes;
