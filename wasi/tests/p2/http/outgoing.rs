@@ -1,6 +1,8 @@
 //! Requests of a guest, to servers on the loopback.
 
-use super::servers::{CERTIFICATE, answering, answering_by_http2, answering_privately, read_head, serve};
+use super::servers::{
+    CERTIFICATE, answering, answering_by_http2, answering_privately, read_head, serve, serve_with_buffer,
+};
 use super::{case_of, entries, fields_of, guest, some, text};
 use crate::support::{Guest, bytes_of, list_of};
 use ampoule_component::{Val, ValRef};
@@ -188,12 +190,13 @@ fn requests_to_nowhere_are_errors() {
 
 #[test]
 fn a_body_streams_to_the_server_which_makes_the_guest_wait() {
-    const LEN: usize = 3 << 20;
+    // More than the buffers on the way take without being read: 4 MiB is the most that Linux keeps of what was sent.
+    const LEN: usize = 6 << 20;
     let mut guest = guest();
-    let (address, server) = serve(|mut stream| {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (address, server) = serve_with_buffer(4096, move |mut stream| {
         let head = read_head(&mut stream);
-        // Longer than any buffer on the way takes without being read.
-        std::thread::sleep(Duration::from_millis(100));
+        told.recv_timeout(Duration::from_secs(20)).expect("the guest waits");
         let mut body = vec![0; LEN];
         stream.read_exact(&mut body).expect("the whole body");
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").expect("written");
@@ -212,6 +215,7 @@ fn a_body_streams_to_the_server_which_makes_the_guest_wait() {
             panic!()
         };
         if permitted == 0 {
+            let _ = tell.send(());
             let pollable = guest.call("streams#output-stream.subscribe", &[stream.clone()]);
             guest.call("poll#pollable.block", &[pollable]);
             waited += 1;

@@ -22,7 +22,23 @@ pub const CERTIFICATE: &[u8] = include_bytes!("localhost.der");
 
 /// Listens, and handles the first connection on a thread of its own. The address is `127.0.0.1` with a port.
 pub fn serve<T: Send + 'static>(handle: impl FnOnce(TcpStream) -> T + Send + 'static) -> (String, JoinHandle<T>) {
+    serve_on(TcpListener::bind("127.0.0.1:0").expect("the loopback"), handle)
+}
+
+/// The same, where the system keeps about so many bytes that were not read.
+pub fn serve_with_buffer<T: Send + 'static>(
+    bytes: usize,
+    handle: impl FnOnce(TcpStream) -> T + Send + 'static,
+) -> (String, JoinHandle<T>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback");
+    rustix::net::sockopt::set_socket_recv_buffer_size(&listener, bytes).expect("a size");
+    serve_on(listener, handle)
+}
+
+fn serve_on<T: Send + 'static>(
+    listener: TcpListener,
+    handle: impl FnOnce(TcpStream) -> T + Send + 'static,
+) -> (String, JoinHandle<T>) {
     let address = listener.local_addr().expect("bound").to_string();
     let thread = std::thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a connection");
