@@ -128,6 +128,11 @@ pub fn heed(store: &mut Store) -> Result<(), Error> {
     heed_signals(store).map(drop).inspect_err(|error| abandon(store, error))
 }
 
+/// How many elements have gone over; `None` where the other end has gone, and none had before.
+fn gone_over(flow: Flow, count: usize) -> Option<usize> {
+    (flow == Flow::More || count > 0).then_some(count)
+}
+
 /// Takes scalars out of an end, as [`Source::pop_block`] does; `None` where the other end has gone.
 fn poll_read_block(
     store: &mut Store,
@@ -141,7 +146,7 @@ fn poll_read_block(
         Ok(())
     };
     let flow = ready!(ask(store, end, cx, Asked::Empty(empty)));
-    Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
+    Poll::Ready(flow.map(|flow| gone_over(flow, count)))
 }
 
 fn check_bytes(payload: &Payload) -> Result<(), Error> {
@@ -235,7 +240,7 @@ impl StreamReader {
                 Ok(())
             })
         ));
-        Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
+        Poll::Ready(flow.map(|flow| gone_over(flow, count)))
     }
 
     /// Takes elements that the other end brings, as many as [`Source::pop_block`] does; `None` where that has gone.
@@ -287,7 +292,7 @@ impl StreamWriter {
                 vals.drain(..count).try_for_each(|val| destination.push(val))
             })
         ));
-        Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
+        Poll::Ready(flow.map(|flow| gone_over(flow, count)))
     }
 
     /// Gives the other end elements, as many as it wants and the first of which fit: they are taken from their places. Gives how many; `None`
@@ -314,7 +319,7 @@ impl StreamWriter {
             Ok(())
         };
         let flow = ready!(ask(store, &self.0, cx, Asked::FillAhead(fill)));
-        Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
+        Poll::Ready(flow.map(|flow| gone_over(flow, count)))
     }
 
     /// Gives the other end scalars, as [`Destination::push_block`] does; otherwise as [`StreamWriter::poll_write_from`].
@@ -333,7 +338,7 @@ impl StreamWriter {
             Ok(())
         };
         let flow = ready!(ask(store, &self.0, cx, Asked::FillAhead(fill)));
-        Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
+        Poll::Ready(flow.map(|flow| gone_over(flow, count)))
     }
 
     /// As [`StreamWriter::poll_write`], of `stream<u8>`.
@@ -360,7 +365,7 @@ impl StreamWriter {
                 Ok(())
             })
         ));
-        Poll::Ready(flow.map(|flow| (flow == Flow::More || count > 0).then_some(count)))
+        Poll::Ready(flow.map(|flow| gone_over(flow, count)))
     }
 }
 

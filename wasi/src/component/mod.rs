@@ -5,10 +5,11 @@
 //! ([`resources`]), and it ends in an answer, in an error that the guest is told, or in one that ends the guest ([`error`]). One that may
 //! take a while is an `async` function ([`later`]). [`linker`] gives the tables to the engine.
 //!
-//! [`cli`], [`filesystem`], [`http`], [`random`] and [`sockets`] are what versions have in common. This folder must not know the versions themselves.
+//! [`cli`], [`clocks`], [`filesystem`], [`http`], [`random`] and [`sockets`] are what versions have in common. This folder must not know the versions themselves.
 
 pub mod call;
 pub mod cli;
+pub mod clocks;
 pub mod cx;
 pub mod error;
 pub mod filesystem;

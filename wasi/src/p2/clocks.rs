@@ -1,6 +1,7 @@
 //! `wasi:clocks`.
 
 use super::io::Pollable;
+use crate::component::clocks::monotonic_now;
 use crate::component::values::wrong_type;
 use crate::component::{Cx, Error, FromVal, IntoVal, Own};
 use crate::host::clocks::Clock;
@@ -46,16 +47,6 @@ impl IntoVal for Datetime {
         let fields = [("seconds", Val::from(self.seconds)), ("nanoseconds", Val::from(self.nanoseconds))];
         Ok(Some(Val::record(fields)))
     }
-}
-
-/// `monotonic-clock.now`
-pub fn monotonic_now(cx: &mut Cx<'_>) -> Result<u64, Error> {
-    Ok(cx.host().clocks.now(Clock::Monotonic))
-}
-
-/// `monotonic-clock.resolution`
-pub fn monotonic_resolution(cx: &mut Cx<'_>) -> Result<u64, Error> {
-    Ok(cx.host().clocks.resolution(Clock::Monotonic))
 }
 
 /// `monotonic-clock.subscribe-instant`

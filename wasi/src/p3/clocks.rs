@@ -1,5 +1,6 @@
 //! `wasi:clocks`.
 
+use crate::component::clocks::monotonic_now;
 use crate::component::later::Call;
 use crate::component::values::wrong_type;
 use crate::component::{Cx, Error, FromVal, IntoVal};
@@ -47,16 +48,6 @@ impl IntoVal for Instant {
         let fields = [("seconds", Val::from(self.seconds)), ("nanoseconds", Val::from(self.nanoseconds))];
         Ok(Some(Val::record(fields)))
     }
-}
-
-/// `monotonic-clock.now`
-pub fn monotonic_now(cx: &mut Cx<'_>) -> Result<u64, Error> {
-    Ok(cx.host().clocks.now(Clock::Monotonic))
-}
-
-/// `monotonic-clock.get-resolution`
-pub fn monotonic_resolution(cx: &mut Cx<'_>) -> Result<u64, Error> {
-    Ok(cx.host().clocks.resolution(Clock::Monotonic))
 }
 
 /// `monotonic-clock.wait-until`

@@ -1,7 +1,6 @@
 //! A response on its way to a client: what is sent of it, and whether somebody takes it.
 
-use super::log::Record;
-use super::server::Server;
+use super::log::{Metrics, Record};
 use ampoule_wasi::host::http::ErrorCode;
 use ampoule_wasi::host::http::outgoing::Frames;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
@@ -49,19 +48,19 @@ pub struct Answer {
     sending: Sending,
     /// Its key there.
     key: u64,
-    server: Arc<Server>,
+    metrics: Arc<Metrics>,
 }
 
 impl Answer {
-    /// Of this status, to be written down in this record.
-    pub fn new(body: Sent, status: u16, record: Record, sending: Sending, server: Arc<Server>) -> Self {
+    /// Of this status, to be written down in this record, and counted.
+    pub fn new(body: Sent, status: u16, record: Record, sending: Sending, metrics: Arc<Metrics>) -> Self {
         let key = {
             let taken = &mut *sending.0.borrow_mut();
             taken.next += 1;
             taken.last.insert(taken.next, Instant::now());
             taken.next
         };
-        Self { body, status, bytes: 0, is_whole: false, record: Some(record), sending, key, server }
+        Self { body, status, bytes: 0, is_whole: false, record: Some(record), sending, key, metrics }
     }
 }
 
@@ -104,7 +103,7 @@ impl Drop for Answer {
         self.sending.0.borrow_mut().last.remove(&self.key);
         let is_whole = self.is_whole || self.is_end_stream();
         if let Some(record) = self.record.take() {
-            record.finish(&self.server.metrics, self.status, self.bytes, is_whole);
+            record.finish(&self.metrics, self.status, self.bytes, is_whole);
         }
     }
 }

@@ -52,14 +52,14 @@ pub struct Server {
     permits: Semaphore,
     access_log: bool,
     metrics_path: Option<String>,
-    pub(super) metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl Server {
     /// One that answers so many requests at once.
     pub fn new(guests: Guests, max_concurrent: u32, access_log: bool, metrics_path: Option<String>) -> Arc<Self> {
         let permits = Semaphore::new(max_concurrent as usize);
-        Arc::new(Self { guests, permits, access_log, metrics_path, metrics: Metrics::default() })
+        Arc::new(Self { guests, permits, access_log, metrics_path, metrics: Arc::default() })
     }
 
     /// Serves until the process is told to end, on so many threads.
@@ -192,7 +192,7 @@ impl Server {
         let record = Record { line, start: Instant::now() };
         let response = self.response(request).await;
         let status = response.status().as_u16();
-        response.map(|body| Answer::new(body, status, record, sending, self))
+        response.map(|body| Answer::new(body, status, record, sending, self.metrics.clone()))
     }
 
     async fn response(self: &Arc<Self>, request: Request<Incoming>) -> Response<Sent> {
