@@ -3,8 +3,12 @@
 #include "http_guest.h"
 
 #include <ampoule.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 // -- A handler, and an exchange of it in the claim's store
 
@@ -617,6 +621,17 @@ static void *answer(void *outgoing) {
   return NULL;
 }
 
+// Polls an exchange whenever the store's descriptor says so, until it is over.
+static bool drive(ampoule_http_exchange_t *exchange, int descriptor) {
+  bool done = false;
+  for (int polls = 0; !done && expect(polls < 1000); polls++) {
+    struct pollfd ready = {.fd = descriptor, .events = POLLIN};
+    if (!expect(poll(&ready, 1, 60000) == 1)) break;
+    done = poll_ok(exchange);
+  }
+  return done;
+}
+
 static void another_thread_may_answer_and_the_descriptor_tells(void) {
   ampoule_http_handler_t *handler = open_handler();
   upstream_t upstream = {0};
@@ -625,12 +640,7 @@ static void another_thread_may_answer_and_the_descriptor_tells(void) {
   ampoule_http_exchange_t *exchange = ask(handler, &upstream);
   pthread_t thread;
   expect(pthread_create(&thread, NULL, answer, upstream.outgoing) == 0);
-  bool done = false;
-  for (int polls = 0; !done && expect(polls < 1000); polls++) {
-    struct pollfd ready = {.fd = descriptor, .events = POLLIN};
-    if (!expect(poll(&ready, 1, 60000) == 1)) break;
-    done = poll_ok(exchange);
-  }
+  bool done = drive(exchange, descriptor);
   pthread_join(thread, NULL);
   expect(done && takes(ampoule_http_exchange_reader(exchange), "from elsewhere"));
   ampoule_http_exchange_delete(exchange);
@@ -660,6 +670,91 @@ static void a_component_of_0_3_asks_upstream(void) {
   expect_ok(ampoule_context_set_http(ctx, NULL));
   ampoule_http_handler_delete(handler);
 }
+
+// -- Requests of guests that go to the network
+
+typedef struct {
+  int listener;
+  atomic_int connections;
+} origin_t;
+
+// Answers all requests of one connection after the other, whatever follows their heads, until the listener is shut down.
+static void *serve(void *argument) {
+  origin_t *origin = argument;
+  static const char response[] = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhere";
+  int connection;
+  while ((connection = accept(origin->listener, NULL, NULL)) >= 0) {
+    atomic_fetch_add(&origin->connections, 1);
+    char request[4096];
+    size_t len = 0;
+    ssize_t got;
+    while ((got = read(connection, request + len, sizeof request - 1 - len)) > 0) {
+      request[len += (size_t)got] = 0;
+      if (!strstr(request, "\r\n\r\n")) continue;
+      len = 0;
+      if (write(connection, response, sizeof response - 1) < 0) break;
+    }
+    close(connection);
+  }
+  return NULL;
+}
+
+static void connections_to_the_network_are_kept_where_that_is_wished(void) {
+  origin_t origin = {.listener = socket(AF_INET, SOCK_STREAM, 0)};
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof address;
+  if (!expect(bind(origin.listener, (struct sockaddr *)&address, size) == 0 && listen(origin.listener, 8) == 0)) exit(1);
+  expect(getsockname(origin.listener, (struct sockaddr *)&address, &size) == 0);
+  pthread_t thread;
+  expect(pthread_create(&thread, NULL, serve, &origin) == 0);
+  char path[64];
+  snprintf(path, sizeof path, "/o127.0.0.1:%d", ntohs(address.sin_port));
+
+  ampoule_http_network_t *kept = NULL, *alone = NULL;
+  ampoule_http_network_config_t config = {.size = sizeof config, .max_idle = 4};
+  expect_ok(ampoule_http_network_new(&config, &kept));
+  expect_ok(ampoule_http_network_new(NULL, &alone));
+  ampoule_http_handler_t *handler = open_handler();
+  // Twice with the same connection, which another store has made; then each with its own.
+  for (int turn = 0; turn < 4; turn++) {
+    ampoule_context_set_http_network(ctx, turn < 2 ? kept : alone);
+    int descriptor = -1;
+    expect_ok(ampoule_context_wait_descriptor(ctx, &descriptor));
+    ampoule_http_exchange_t *exchange = open_exchange(handler, path);
+    expect(poll_ok(exchange) || drive(exchange, descriptor));
+    expect(takes(ampoule_http_exchange_reader(exchange), "here"));
+    ampoule_http_exchange_delete(exchange);
+    for (int waits = 0; turn < 2 && ampoule_http_network_idle(kept) == 0 && expect(waits < 10000); waits++) usleep(1000);
+    expect(atomic_load(&origin.connections) == (turn < 2 ? 1 : turn));
+    // The server has one connection at a time.
+    if (turn == 1) ampoule_http_network_delete(kept);
+    renew_store();
+    grant();
+  }
+  expect(ampoule_http_network_idle(alone) == 0);
+  ampoule_http_network_delete(alone);
+  ampoule_http_handler_delete(handler);
+  shutdown(origin.listener, SHUT_RDWR);
+  pthread_join(thread, NULL);
+  close(origin.listener);
+}
+
+static void a_network_that_cannot_be_is_refused(void) {
+  wasm_byte_vec_t root;
+  wasm_byte_vec_new(&root, 4, "root");
+  ampoule_http_network_config_t config = {.size = sizeof config, .roots = &root, .num_roots = 1};
+  ampoule_http_network_t *network = NULL;
+  expect_error_says(ampoule_http_network_new(&config, &network), "certificate");
+  expect(network == NULL);
+  // A program of before there were roots.
+  config.size = offsetof(ampoule_http_network_config_t, roots);
+  expect_ok(ampoule_http_network_new(&config, &network));
+  expect(network != NULL);
+  ampoule_http_network_delete(network);
+  wasm_byte_vec_delete(&root);
+}
+
+// -- Bounds
 
 typedef struct {
   int count;
@@ -716,6 +811,8 @@ int main(void) {
   RUN(what_goes_wrong_upstream_is_told_to_the_guest);
   RUN(a_guest_that_goes_away_awaits_nothing);
   RUN(another_thread_may_answer_and_the_descriptor_tells);
+  RUN(connections_to_the_network_are_kept_where_that_is_wished);
+  RUN(a_network_that_cannot_be_is_refused);
   RUN(a_guest_has_only_so_many_requests_that_are_not_answered);
   return test_summary();
 }

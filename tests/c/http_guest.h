@@ -1,5 +1,6 @@
 // A component that answers requests, for the tests of `ampoule/http.h`. The first letter of the path says what it does: `b` sends the request's
-// body back with a trailer, `d` drops the request and answers "yes", `a` asks upstream and passes the answer on, `m` asks without waiting for
+// body back with a trailer, `d` drops the request and answers "yes", `a` asks upstream and passes the answer on, `o` asks whom the
+// rest of the path names, by HTTP, `m` asks without waiting for
 // answers until that is refused, and answers as `a` does without one, `t` traps in the middle
 // of the body, `f` writes for ever, `s` spins, `e` answers an error, `n` nothing.
 
@@ -74,6 +75,10 @@ static const char *const HTTP_GUEST =
     "    (export \"[static]response-outparam.set\" (func (param \"param\" (own $outparam))"
     "      (param \"response\" (result (own $response) (error $code)))))"
     "    (export \"[constructor]outgoing-request\" (func (param \"headers\" (own $fields)) (result (own $sent))))"
+    "    (type $schemes (variant (case \"HTTP\") (case \"HTTPS\") (case \"other\" string)))"
+    "    (export \"scheme\" (type $scheme (eq $schemes))) (type $some-scheme (option $scheme))"
+    "    (export \"[method]outgoing-request.set-scheme\" (func (param \"self\" (borrow $sent)) (param \"scheme\" $some-scheme)"
+    "      (result (result))))"
     "    (export \"[method]outgoing-request.set-authority\" (func (param \"self\" (borrow $sent)) (param \"authority\" $strings)"
     "      (result (result))))"
     "    (export \"[method]outgoing-request.body\" (func (param \"self\" (borrow $sent)) (result (result (own $outgoing)))))"
@@ -128,6 +133,8 @@ static const char *const HTTP_GUEST =
     "  (core func $request (canon lower (func $request) (memory $memory) (realloc $realloc)))"
     "  (alias export $types \"[method]outgoing-request.set-authority\" (func $set-authority))"
     "  (core func $set-authority (canon lower (func $set-authority) (memory $memory) (realloc $realloc)))"
+    "  (alias export $types \"[method]outgoing-request.set-scheme\" (func $set-scheme))"
+    "  (core func $set-scheme (canon lower (func $set-scheme) (memory $memory) (realloc $realloc)))"
     "  (alias export $types \"[method]outgoing-request.body\" (func $request-body))"
     "  (core func $request-body (canon lower (func $request-body) (memory $memory) (realloc $realloc)))"
     "  (alias export $types \"[method]future-incoming-response.subscribe\" (func $subscribe))"
@@ -162,6 +169,7 @@ static const char *const HTTP_GUEST =
     "    (import \"host\" \"set\" (func $set (param i32 i32 i32 i32 i64 i32 i32 i32 i32)))"
     "    (import \"host\" \"request\" (func $request (param i32) (result i32)))"
     "    (import \"host\" \"set-authority\" (func $set-authority (param i32 i32 i32 i32) (result i32)))"
+    "    (import \"host\" \"set-scheme\" (func $set-scheme (param i32 i32 i32 i32 i32) (result i32)))"
     "    (import \"host\" \"request-body\" (func $request-body (param i32 i32)))"
     "    (import \"host\" \"subscribe\" (func $subscribe (param i32) (result i32)))"
     "    (import \"host\" \"get\" (func $get (param i32 i32)))"
@@ -221,9 +229,13 @@ static const char *const HTTP_GUEST =
     "          (call $end (local.get $trailers)))"
     "        (else (call $drop-out (global.get $out)) (call $drop-outgoing (global.get $body)))))"
     // Asks upstream, with the body "yes", and passes the answer's body on; without an answer, "no" and the number of the error.
-    "    (func $ask (local $sent i32) (local $awaited i32) (local $answer i32) (local $body i32) (local $in i32)"
+    "    (func $ask (param $whom i32) (param $len i32) (local $sent i32) (local $awaited i32) (local $answer i32) (local $body i32) (local $in i32)"
     "      (local.set $sent (call $request (call $fields)))"
-    "      (drop (call $set-authority (local.get $sent) (i32.const 1) (i32.const 266) (i32.const 11)))"
+    "      (if (local.get $len)"
+    "        (then"
+    "          (drop (call $set-authority (local.get $sent) (i32.const 1) (local.get $whom) (local.get $len)))"
+    "          (drop (call $set-scheme (local.get $sent) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0))))"
+    "        (else (drop (call $set-authority (local.get $sent) (i32.const 1) (i32.const 266) (i32.const 11)))))"
     "      (call $request-body (local.get $sent) (i32.const 16))"
     "      (local.set $body (call $handle-of))"
     "      (call $send (local.get $sent) (i32.const 0) (i32.const 0) (i32.const 64))"
@@ -258,8 +270,10 @@ static const char *const HTTP_GUEST =
     "      (drop (call $write (i32.const 277) (i32.const 3)))"
     "      (call $end (i32.const 0)))"
     // What it does stands in the first letter of the path.
-    "    (func (export \"handle\") (param $request i32) (param $outparam i32) (local $what i32)"
+    "    (func (export \"handle\") (param $request i32) (param $outparam i32) (local $what i32) (local $rest i32) (local $len i32)"
     "      (call $path (local.get $request) (i32.const 16))"
+    "      (local.set $rest (i32.add (i32.load (i32.const 20)) (i32.const 2)))"
+    "      (local.set $len (i32.sub (i32.load (i32.const 24)) (i32.const 2)))"
     "      (local.set $what (i32.load8_u (i32.add (i32.load (i32.const 20)) (i32.const 1))))"
     "      (if (i32.eq (local.get $what) (i32.const 110)) (then (return)))" // nothing
     "      (if (i32.eq (local.get $what) (i32.const 101)) (then" // error
@@ -269,7 +283,8 @@ static const char *const HTTP_GUEST =
     "      (if (i32.eq (local.get $what) (i32.const 115)) (then (loop $spin (br $spin))))" // spin
     "      (call $respond (local.get $outparam))"
     "      (if (i32.eq (local.get $what) (i32.const 98)) (then (call $echo (local.get $request))))" // back
-    "      (if (i32.eq (local.get $what) (i32.const 97)) (then (call $ask)))" // ask
+    "      (if (i32.eq (local.get $what) (i32.const 97)) (then (call $ask (i32.const 0) (i32.const 0))))" // ask
+    "      (if (i32.eq (local.get $what) (i32.const 111)) (then (call $ask (local.get $rest) (local.get $len))))" // other
     "      (if (i32.eq (local.get $what) (i32.const 109)) (then (call $ask-on)))" // many
     "      (if (i32.eq (local.get $what) (i32.const 116)) (then" // trap
     "        (drop (call $write (i32.const 263) (i32.const 3)))"
@@ -287,7 +302,7 @@ static const char *const HTTP_GUEST =
     "    (export \"stream\" (func $stream)) (export \"response\" (func $response)) (export \"body\" (func $body))"
     "    (export \"writer\" (func $writer)) (export \"finish\" (func $finish)) (export \"set\" (func $set))"
     "    (export \"request\" (func $request)) (export \"set-authority\" (func $set-authority))"
-    "    (export \"request-body\" (func $request-body)) (export \"subscribe\" (func $subscribe)) (export \"get\" (func $get))"
+    "    (export \"set-scheme\" (func $set-scheme)) (export \"request-body\" (func $request-body)) (export \"subscribe\" (func $subscribe)) (export \"get\" (func $get))"
     "    (export \"answer\" (func $answer)) (export \"send\" (func $send)) (export \"block\" (func $block))"
     "    (export \"drop-in\" (func $drop-in)) (export \"drop-out\" (func $drop-out))"
     "    (export \"drop-request\" (func $drop-request)) (export \"drop-incoming\" (func $drop-incoming))"

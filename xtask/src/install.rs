@@ -42,7 +42,8 @@ const OUR_VERSION: &str = env!("CARGO_PKG_VERSION");
 const API_VERSION: &str = "44.0.0";
 
 /// What `conf.h` doesn't have for the `min` build.
-const NOT_IN_MIN: [&str; 7] = ["CACHE", "CRANELIFT", "DEMANGLE", "LOGGING", "PARALLEL_COMPILATION", "WASI_HTTP", "WAT"];
+const NOT_IN_MIN: [&str; 8] =
+    ["CACHE", "CRANELIFT", "DEMANGLE", "LOGGING", "PARALLEL_COMPILATION", "WASI_HTTP", "WAT", "WINCH"];
 
 pub fn run(options: &Options) -> Result<()> {
     let library = Library::build(if options.min { "min" } else { &options.profile })?;

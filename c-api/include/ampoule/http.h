@@ -6,7 +6,8 @@
  * answers.
  *
  * For servers and proxies with connections and an event loop of their own:
- * nothing here blocks or opens a connection, and nothing is buffered beyond
+ * nothing here blocks, or opens a connection unless a store is given the network,
+ * and nothing is buffered beyond
  * 64 KiB a body. `ampoule_has("http")` tells whether the library has these
  * functions.
  *
@@ -308,12 +309,62 @@ typedef struct ampoule_http_config {
 /// \brief Gives the guests of a store HTTP, in place of what they had: messages to
 /// answer, and requests that the program answers, where it does. No connection
 /// to anywhere is made by the library, other than with
-/// `wasmtime_context_set_wasi_http`.
+/// #ampoule_context_set_http_network or `wasmtime_context_set_wasi_http`.
 ///
 /// Null instead of a configuration is one without a function. An error when it is
 /// smaller than what it begins with.
 WASM_API_EXTERN wasmtime_error_t *ampoule_context_set_http(
     wasmtime_context_t *context, const ampoule_http_config_t *config);
+
+/// \brief The system's network, for requests of the guests of any number of
+/// stores, on any threads.
+typedef struct ampoule_http_network ampoule_http_network_t;
+
+/// How guests' requests go to the network. What is zero has its default.
+typedef struct ampoule_http_network_config {
+  /// `sizeof(ampoule_http_network_config_t)`
+  size_t size;
+  /// As in #ampoule_http_config_t, for each store.
+  size_t max_bytes;
+  /// How many connections without a request are kept for further requests to the
+  /// same host, of all stores that are given this network. 0: each request has a
+  /// connection of its own. A server that binds a permission to a connection, as
+  /// with NTLM, gives it to all of these stores.
+  size_t max_idle;
+  /// For how many nanoseconds each is kept. 0 for 90 seconds.
+  uint64_t idle_timeout;
+  /// Certificates, each in DER, that are trusted besides the roots that Mozilla
+  /// trusts.
+  const wasm_byte_vec_t *roots;
+  /// How many there are.
+  size_t num_roots;
+} ampoule_http_network_config_t;
+
+/// \brief Makes a network; `*network` is the caller's to delete.
+///
+/// Null instead of a configuration is one with all defaults. An error when a root
+/// is no certificate.
+WASM_API_EXTERN wasmtime_error_t *
+ampoule_http_network_new(const ampoule_http_network_config_t *config,
+                         ampoule_http_network_t **network);
+
+/// How many connections are kept.
+WASM_API_EXTERN size_t
+ampoule_http_network_idle(const ampoule_http_network_t *network);
+
+/// Stores that were given the network keep what they need of it.
+WASM_API_EXTERN void
+ampoule_http_network_delete(ampoule_http_network_t *network);
+
+/// \brief Gives the guests of a store HTTP, in place of what they had: messages to
+/// answer, and requests that go to the network. `wasmtime_context_set_wasi_http`
+/// is the same with a network that has all defaults.
+///
+/// Where requests may go is the store's WASI configuration's to say: see
+/// ampoule/wasi.h.
+WASM_API_EXTERN void
+ampoule_context_set_http_network(wasmtime_context_t *context,
+                                 const ampoule_http_network_t *network);
 
 /// \brief Sets `*request` to the head.
 ///

@@ -13,7 +13,7 @@ use crate::units::{parse_bytes, parse_duration};
 use ampoule::{Engine, PoolConfig};
 use ampoule_component::Linker;
 use ampoule_wasi::Handler;
-use ampoule_wasi::host::http::HttpConfig;
+use ampoule_wasi::host::http::{HttpConfig, HttpPool};
 use anyhow::{Context, Result, ensure};
 use guest::Guests;
 use server::Server;
@@ -21,6 +21,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// How long a connection of a guest's request is kept.
+const KEEP_TIME: Duration = Duration::from_secs(90);
 
 /// Serves HTTP by a component that exports `wasi:http/incoming-handler` (0.2) or `wasi:http/handler` (0.3): HTTP/1.1 and HTTP/2, an instance for
 /// each request.
@@ -43,6 +46,9 @@ pub struct Args {
     /// Let guests send HTTP requests of their own.
     #[arg(long)]
     http: bool,
+    /// How many connections of guests' requests are kept for further requests to the same host.
+    #[arg(long, value_name = "COUNT", default_value_t = 0, requires = "http", hide_default_value = true)]
+    http_keep: usize,
     /// Set an environment variable of the guests'. May be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
@@ -88,6 +94,9 @@ impl Args {
         let handler = Handler::new(linker, &component).with_context(|| self.file.display().to_string())?;
         let mut http = HttpConfig::new();
         http.allow_outgoing(self.http);
+        if self.http_keep > 0 {
+            http.pool(HttpPool::new(self.http_keep, KEEP_TIME));
+        }
         let guests = Guests {
             engine,
             handler,

@@ -1,10 +1,11 @@
 //! `ampoule/http.h`: components that answer requests of the host's, and whose own requests the host answers.
 //!
-//! [`exchange`] is the first, [`outgoing`] the second; [`body`] and [`headers`] are what messages of both are made of.
+//! [`exchange`] is the first, [`outgoing`] the second, unless they go to the [`network`]; [`body`] and [`headers`] are what messages of both are made of.
 
 mod body;
 mod exchange;
 mod headers;
+mod network;
 mod outgoing;
 
 use super::wasi::{Table, take};

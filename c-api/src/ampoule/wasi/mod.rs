@@ -30,11 +30,34 @@ struct Head {
     finalizer: Finalizer,
 }
 
+/// A structure that begins with its size, so that it may grow.
+///
+/// # Safety
+/// It is `repr(C)`, begins with a `usize`, and is valid where all of its bytes are zero.
+pub(super) unsafe trait Sizable: Sized {}
+
+/// Copies a structure as far as it is known here, and there; the rest is zero.
+///
+/// # Safety
+/// `given` points to a structure of the size that it says.
+pub(super) unsafe fn copy<T: Sizable>(given: *const T) -> T {
+    // SAFETY: by `Sizable` and the caller: it begins with its size, and all bytes that are copied are there.
+    unsafe {
+        let known = given.cast::<usize>().read().min(mem::size_of::<T>());
+        let mut copy = mem::zeroed::<T>();
+        ptr::copy_nonoverlapping(given.cast::<u8>(), (&raw mut copy).cast::<u8>(), known);
+        copy
+    }
+}
+
 /// A table of C functions.
 ///
 /// # Safety
 /// It is `repr(C)`, begins with a [`Head`], and is valid where all of its bytes are zero.
 pub(super) unsafe trait Table: Sized {}
+
+// SAFETY: a head begins with a size.
+unsafe impl<T: Table> Sizable for T {}
 
 /// Takes a table over: a copy of it, and its owner.
 ///
@@ -53,10 +76,7 @@ pub(super) unsafe fn take<T: Table>(name: &str, table: *const T) -> Result<(T, F
     unsafe {
         let head = table.cast::<Head>();
         let owner = Foreign::new((*head).env, (*head).finalizer);
-        let mut copy = mem::zeroed::<T>();
-        let known = size.min(mem::size_of::<T>());
-        ptr::copy_nonoverlapping(table.cast::<u8>(), (&raw mut copy).cast::<u8>(), known);
-        Ok((copy, owner))
+        Ok((copy(table), owner))
     }
 }
 

@@ -1,55 +1,43 @@
-//! Requests of guests: each over a connection of its own, which ends with it.
+//! Requests of guests: each over a connection of its own, which ends with it unless the store has an [`HttpPool`].
 //!
 //! The background thread resolves, connects, shakes hands and sends; the guest finds the response in a [`PendingResponse`]. Redirects are
-//! the guest's to follow. A connection lives as long as somebody has something of it: the response that is awaited, its
-//! body, or the body of the request; when all are gone, it has [`LINGER`] to send what it has taken.
+//! the guest's to follow. A [`Connection`] lives as long as somebody has something of it: the response that is awaited, its
+//! body, or the body of the request; when all are gone, it has some time to send what it has taken.
 
 use super::budget::{BODY_BYTES, Charge};
+use super::connection::{Connection, not_found};
 use super::ctx::HttpCtx;
-use super::error::{DnsError, ErrorCode, Message, of_hyper};
-use super::fields::MAX_BYTES;
+use super::error::{ErrorCode, Message, of_hyper};
 use super::incoming::BoxFrames;
 use super::message::{Scheme, port};
 use super::outgoing::Frames;
+use super::pool::{HttpPool, Origin};
 use super::process::OfProcess;
 use super::provided::Reply;
+use super::runtime;
+use super::sender::{Failed, MAX_HEAD};
 use super::signal::Signal;
-use super::{runtime, tls};
 use crate::host::available::{Availability, Available, Direction};
 use crate::host::net::Filter;
 use ampoule::sync::Mutex;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use hyper::client::conn::{http1, http2};
-use hyper::header::{HOST, HeaderMap, HeaderValue};
+use hyper::header::HeaderMap;
 use hyper::http::uri::{Authority, PathAndQuery};
-use hyper::rt::{Read, Write};
-use hyper::{Method, Request, Response, Uri, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::{Method, Request, Response, Uri};
 use std::any::Any;
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::net::{TcpStream, lookup_host};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::net::lookup_host;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep, sleep, timeout};
-use tokio_rustls::TlsConnector;
 
 /// How long anything may take, where the guest doesn't say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// How long a connection that nobody waits for any more may take to send the rest.
-const LINGER: Duration = Duration::from_secs(30);
-
-/// The most headers of a response; more than fit into [`MAX_BYTES`] need not be read.
-const MAX_HEADERS: usize = 4096;
-
-/// How much `hyper` reads ahead of a head, at most.
-const MAX_HEAD: usize = MAX_BYTES + (32 << 10);
 
 /// What a connection is charged with: what its head may have, and a body each way.
 pub const CONNECTION_BYTES: usize = MAX_HEAD + 2 * BODY_BYTES;
@@ -193,11 +181,12 @@ pub fn send(
     let request = to.request(request)?;
     let charge = ctx.budget.charge(CONNECTION_BYTES).map_err(|_| ErrorCode::ConnectionLimitReached)?;
     let runtime = runtime::handle().map_err(|_| ErrorCode::InternalError(Some("no thread for connections")))?;
-    let tls = to.is_private.then(|| TlsConnector::from(ctx.tls()));
+    let origin = to.origin(ctx);
+    let pool = ctx.pool.clone();
     let shared = Arc::new(Shared { signal: signal.clone(), answer: Mutex::new(None) });
     let answer = shared.clone();
     let exchange = runtime.spawn(async move {
-        let received = exchange(to, tls, request, timeouts, held).await;
+        let received = exchange(to, origin, pool, request, timeouts, held).await;
         let received = received.map(|(head, frames)| Received { head, frames, charge });
         answer.put(received);
     });
@@ -237,6 +226,11 @@ impl Destination {
             Err(_) => filter.permits_name(self.host()),
         };
         if permitted { Ok(()) } else { Err(ErrorCode::HttpRequestDenied) }
+    }
+
+    /// What the connection has in common with others.
+    fn origin(&self, ctx: &HttpCtx) -> Origin {
+        Origin { host: self.host().to_ascii_lowercase(), port: self.port, tls: self.is_private.then(|| ctx.tls()) }
     }
 
     /// The addresses that may be connected to.
@@ -281,154 +275,49 @@ impl Destination {
 /// Connects, sends, and waits for the head of the response.
 async fn exchange(
     to: Destination,
-    tls: Option<TlsConnector>,
-    request: Request<Frames>,
+    origin: Origin,
+    pool: Option<Arc<HttpPool>>,
+    mut request: Request<Frames>,
     timeouts: Timeouts,
     held: Box<dyn Any + Send>,
 ) -> Result<(Response<()>, BoxFrames), ErrorCode> {
-    // One time for all of it.
-    let connected = timeout(timeouts.connect, Connection::open(&to, tls, held));
-    let mut connection = connected.await.map_err(|_| ErrorCode::ConnectionTimeout)??;
-    let sent = timeout(timeouts.first_byte, connection.send(request));
-    let response = sent.await.map_err(|_| ErrorCode::ConnectionReadTimeout)??;
+    let mut held = Some(held);
+    let (connection, response) = loop {
+        let kept = pool.as_ref().and_then(|pool| pool.take(&origin, to.filter.as_ref()));
+        let was_kept = kept.is_some();
+        let hold = held.take().expect("it comes back with what was not sent");
+        let mut connection = match kept {
+            Some(kept) => Connection::again(kept, hold),
+            None => {
+                // One time for all of it.
+                let opened = timeout(timeouts.connect, async {
+                    Connection::open(origin.clone(), to.addresses().await?, hold).await
+                });
+                opened.await.map_err(|_| ErrorCode::ConnectionTimeout)??
+            }
+        };
+        let sent = timeout(timeouts.first_byte, connection.send(request));
+        match sent.await.map_err(|_| ErrorCode::ConnectionReadTimeout)? {
+            Ok(response) => break (connection, response),
+            // The other side has just closed what was kept, and knows nothing of the request.
+            Err(Failed { unsent: Some(unsent), .. }) if was_kept => {
+                request = unsent;
+                held = connection.release();
+            }
+            Err(failed) => return Err(failed.code),
+        }
+    };
     let (head, body) = response.into_parts();
-    let frames = ResponseFrames {
+    let mut frames = ResponseFrames {
         body,
         timer: Box::pin(sleep(timeouts.between_bytes)),
         between_bytes: timeouts.between_bytes,
         is_waiting: false,
-        _connection: connection,
+        connection: Some(connection),
+        pool,
     };
+    frames.look();
     Ok((Response::from_parts(head, ()), Box::pin(frames)))
-}
-
-/// A connection. When it is dropped, what it has taken is still sent.
-struct Connection {
-    sender: Sender,
-    driver: JoinHandle<()>,
-}
-
-enum Sender {
-    Http1(http1::SendRequest<Frames>),
-    Http2(http2::SendRequest<Frames>),
-}
-
-impl Connection {
-    async fn open(to: &Destination, tls: Option<TlsConnector>, held: Box<dyn Any + Send>) -> Result<Self, ErrorCode> {
-        let stream = connect(to).await?;
-        let Some(tls) = tls else { return Self::http1(TokioIo::new(stream), held).await };
-        let name = to.host().to_owned().try_into().map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
-        let stream = tls.connect(name, stream).await.map_err(|error| tls::error_of(&error))?;
-        if tls::is_http2(stream.get_ref().1.alpn_protocol()) {
-            Self::http2(TokioIo::new(stream), held).await
-        } else {
-            Self::http1(TokioIo::new(stream), held).await
-        }
-    }
-
-    async fn http1(
-        stream: impl Read + Write + Unpin + Send + 'static,
-        held: Box<dyn Any + Send>,
-    ) -> Result<Self, ErrorCode> {
-        let mut builder = http1::Builder::new();
-        builder.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-        let (sender, connection) =
-            builder.handshake(stream).await.map_err(|error| of_hyper(&error, Message::Response))?;
-        let driver = tokio::spawn(async move {
-            // What goes wrong is told to who sends and who reads.
-            let _ = connection.await;
-            drop(held);
-        });
-        Ok(Self { sender: Sender::Http1(sender), driver })
-    }
-
-    async fn http2(
-        stream: impl Read + Write + Unpin + Send + 'static,
-        held: Box<dyn Any + Send>,
-    ) -> Result<Self, ErrorCode> {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(BODY_BYTES as u32)
-            .initial_connection_window_size(BODY_BYTES as u32)
-            .max_send_buf_size(BODY_BYTES)
-            .max_header_list_size(MAX_HEAD as u32)
-            .max_concurrent_reset_streams(8);
-        let (sender, connection) =
-            builder.handshake(stream).await.map_err(|error| of_hyper(&error, Message::Response))?;
-        let driver = tokio::spawn(async move {
-            let _ = connection.await;
-            drop(held);
-        });
-        Ok(Self { sender: Sender::Http2(sender), driver })
-    }
-
-    async fn send(&mut self, mut request: Request<Frames>) -> Result<Response<Incoming>, ErrorCode> {
-        let sent = match &mut self.sender {
-            Sender::Http1(sender) => {
-                let authority = request.uri().authority().expect("it was built with one").as_str();
-                let host = HeaderValue::from_str(authority).map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
-                request.headers_mut().insert(HOST, host);
-                let uri = request.uri();
-                *request.uri_mut() = if request.method() == Method::CONNECT {
-                    Uri::from(uri.authority().cloned().expect("as above"))
-                } else {
-                    Uri::from(uri.path_and_query().cloned().expect("it was built with one"))
-                };
-                sender.send_request(request).await
-            }
-            Sender::Http2(sender) => {
-                *request.version_mut() = Version::HTTP_2;
-                sender.send_request(request).await
-            }
-        };
-        sent.map_err(|error| of_hyper(&error, Message::Response))
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        let driver = self.driver.abort_handle();
-        if let Ok(runtime) = runtime::handle()
-            && !driver.is_finished()
-        {
-            runtime.spawn(async move {
-                sleep(LINGER).await;
-                driver.abort();
-            });
-        }
-    }
-}
-
-/// A connection to the first of the host's addresses that has one.
-async fn connect(to: &Destination) -> Result<TcpStream, ErrorCode> {
-    let mut last = None;
-    for address in to.addresses().await? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Messages are written whole.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.map_or_else(not_found, |error| of_connecting(&error)))
-}
-
-fn not_found() -> ErrorCode {
-    ErrorCode::DnsError(DnsError { rcode: Some("address not available"), info_code: None })
-}
-
-fn of_connecting(error: &io::Error) -> ErrorCode {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => ErrorCode::ConnectionRefused,
-        io::ErrorKind::TimedOut => ErrorCode::ConnectionTimeout,
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ErrorCode::DestinationIpUnroutable,
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => ErrorCode::ConnectionTerminated,
-        io::ErrorKind::PermissionDenied => ErrorCode::DestinationIpProhibited,
-        _ => ErrorCode::DestinationUnavailable,
-    }
 }
 
 /// A response's body. The time that a piece may take begins when it is waited for.
@@ -437,7 +326,21 @@ struct ResponseFrames {
     timer: Pin<Box<Sleep>>,
     between_bytes: Duration,
     is_waiting: bool,
-    _connection: Connection,
+    /// Until the body was received whole, where it then is kept.
+    connection: Option<Connection>,
+    pool: Option<Arc<HttpPool>>,
+}
+
+impl ResponseFrames {
+    /// Keeps the connection, where nothing comes any more.
+    fn look(&mut self) {
+        if self.body.is_end_stream()
+            && let Some(pool) = &self.pool
+            && let Some(connection) = self.connection.take()
+        {
+            connection.keep(pool);
+        }
+    }
 }
 
 impl Body for ResponseFrames {
@@ -448,6 +351,7 @@ impl Body for ResponseFrames {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
             this.is_waiting = false;
+            this.look();
             let of_body = |error: hyper::Error| match of_hyper(&error, Message::Response) {
                 ErrorCode::ConnectionTerminated => ErrorCode::HttpResponseIncomplete,
                 code => code,

@@ -1,6 +1,7 @@
 //! What a store gives its guest of HTTP.
 
 use super::budget::{Budget, DEFAULT_MAX_BYTES};
+use super::pool::HttpPool;
 use super::provided::HttpProvider;
 use super::tls;
 use rustls::ClientConfig;
@@ -17,11 +18,12 @@ pub struct HttpConfig {
     max_bytes: usize,
     tls: Option<Arc<ClientConfig>>,
     provider: Option<Arc<dyn HttpProvider>>,
+    pool: Option<Arc<HttpPool>>,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { outgoing: false, max_bytes: DEFAULT_MAX_BYTES, tls: None, provider: None }
+        Self { outgoing: false, max_bytes: DEFAULT_MAX_BYTES, tls: None, provider: None, pool: None }
     }
 }
 
@@ -39,6 +41,11 @@ impl HttpConfig {
     /// Lets the guest send requests, all of which this one answers: none goes to the system's network, and rules about that mean nothing.
     pub fn provider(&mut self, provider: Arc<dyn HttpProvider>) {
         self.provider = Some(provider);
+    }
+
+    /// Keeps the connections of requests in this pool, for further ones; at first each request has its own.
+    pub fn pool(&mut self, pool: Arc<HttpPool>) {
+        self.pool = Some(pool);
     }
 
     /// Sets how many bytes the host holds for one guest: headers, and for each body and connection a fixed number.
@@ -64,6 +71,7 @@ impl HttpConfig {
             budget: Budget::new(self.max_bytes),
             tls: self.tls.clone(),
             provider: self.provider.clone(),
+            pool: self.pool.clone(),
         }
     }
 }
@@ -78,6 +86,8 @@ pub struct HttpCtx {
     tls: Option<Arc<ClientConfig>>,
     /// Who answers its requests in place of the network, where somebody does.
     pub provider: Option<Arc<dyn HttpProvider>>,
+    /// Where connections are kept, if they are.
+    pub pool: Option<Arc<HttpPool>>,
 }
 
 impl HttpCtx {

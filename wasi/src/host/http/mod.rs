@@ -1,9 +1,10 @@
 //! HTTP as a guest may use it, whatever version of `wasi:http` it is written for.
 //!
 //! [`ctx`] says what a store gives its guest. [`fields`] are headers and trailers, [`message`] the parts of a request's head,
-//! [`outgoing`] and [`incoming`] the bodies in both directions, [`client`] sends requests over connections that a background thread
-//! ([`runtime`]) carries, [`tls`] makes them private; [`provided`] is an embedder that answers them instead. [`error`] is the list of what can go wrong; [`budget`] bounds what the host holds
-//! for a guest, [`signal`] tells a guest that waits, and [`process`] keeps a forked child from what its parent's threads have in hand.
+//! [`outgoing`] and [`incoming`] the bodies in both directions, [`client`] sends requests, each over a [`connection`] ([`sender`] is its end) that a background thread ([`runtime`]) carries, [`tls`] makes
+//! it private, and a [`pool`] may keep it; [`provided`] is an embedder that answers requests instead. [`error`] is the list of what can go
+//! wrong; [`budget`] bounds what the host holds for a guest, [`signal`] tells a guest that waits, and [`process`] keeps a forked child from
+//! what its parent's threads have in hand.
 //!
 //! A guest's thread never waits in here: everything can be tried, and a [`signal::Signal`] says when it is worth trying again. Bodies are not
 //! copied ahead: what the guest doesn't read stays with the connection, and what the connection doesn't take counts against the
@@ -13,15 +14,18 @@
 
 pub mod budget;
 pub mod client;
+mod connection;
 pub mod ctx;
 pub mod error;
 pub mod fields;
 pub mod incoming;
 pub mod message;
 pub mod outgoing;
+pub mod pool;
 pub mod process;
 pub mod provided;
 pub mod runtime;
+mod sender;
 pub mod signal;
 pub mod tls;
 
@@ -30,3 +34,4 @@ pub use error::ErrorCode;
 pub use fields::Fields;
 /// Whose types messages are, for embedders.
 pub use hyper;
+pub use pool::HttpPool;

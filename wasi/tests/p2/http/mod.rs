@@ -3,6 +3,8 @@
 mod fields;
 mod messages;
 mod outgoing;
+mod pool;
+mod requests;
 mod servers;
 
 use super::support::{Guest, bytes_of, list_of};

@@ -1,9 +1,11 @@
 //! Requests of a guest, to servers on the loopback.
 
-use super::servers::{
-    CERTIFICATE, answering, answering_by_http2, answering_privately, read_head, serve, serve_with_buffer,
+use super::requests::{
+    awaited, body_of, error_of, read_all, request_to, response_to, send, send_within, status, text_of, trailers_of,
+    trusting,
 };
-use super::{case_of, entries, fields_of, guest, some, text};
+use super::servers::{answering, answering_by_http2, answering_privately, read_head, serve, serve_with_buffer};
+use super::{case_of, entries, fields_of, guest, some};
 use crate::support::{Guest, bytes_of, list_of};
 use ampoule_component::{Val, ValRef};
 use ampoule_wasi::WasiConfig;
@@ -12,93 +14,6 @@ use hyper::Version;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
-
-/// A request to this address, by this scheme.
-fn request_to(guest: &mut Guest, scheme: &str, authority: &str, headers: &[(&str, &[u8])]) -> Val {
-    let fields = fields_of(guest, headers);
-    let request = guest.call("http/types#outgoing-request", &[fields]);
-    let scheme = Val::option(Some(Val::variant(scheme, None)));
-    guest.ok("http/types#outgoing-request.set-scheme", &[request.clone(), scheme]);
-    guest.ok("http/types#outgoing-request.set-authority", &[request.clone(), text(authority)]);
-    guest.ok("http/types#outgoing-request.set-path-with-query", &[request.clone(), text("/a?b=c")]);
-    request
-}
-
-fn send(guest: &mut Guest, request: Val) -> Val {
-    guest.ok("outgoing-handler#handle", &[request, Val::option(None)])
-}
-
-/// With one time of it limited to 100 ms.
-fn send_within(guest: &mut Guest, request: Val, time: &str) -> Val {
-    let options = guest.call("http/types#request-options", &[]);
-    let limit = Val::option(Some(Val::from(100_000_000u64)));
-    guest.ok(&format!("http/types#request-options.set-{time}"), &[options.clone(), limit]);
-    guest.ok("outgoing-handler#handle", &[request, Val::option(Some(options))])
-}
-
-/// Waits for it; the response, or its error.
-fn awaited(guest: &mut Guest, future: &Val) -> Result<Val, Val> {
-    let pollable = guest.call("http/types#future-incoming-response.subscribe", &[future.clone()]);
-    guest.call("poll#pollable.block", &[pollable.clone()]);
-    guest.drop(pollable).expect("nothing depends on it");
-    let got = some(&guest.call("http/types#future-incoming-response.get", &[future.clone()])).expect("it is there");
-    let ValRef::Ok(Some(result)) = got.get() else { panic!("{got:?}") };
-    match result.get() {
-        ValRef::Ok(Some(response)) => Ok(response.clone()),
-        ValRef::Err(Some(code)) => Err(code.clone()),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn response_to(guest: &mut Guest, request: Val) -> Val {
-    let future = send(guest, request);
-    awaited(guest, &future).unwrap_or_else(|error| panic!("{error:?}"))
-}
-
-fn error_of(guest: &mut Guest, request: Val) -> String {
-    let future = send(guest, request);
-    case_of(&awaited(guest, &future).expect_err("no response"))
-}
-
-fn status(guest: &mut Guest, response: &Val) -> u16 {
-    match guest.call("http/types#incoming-response.status", &[response.clone()]).get() {
-        ValRef::U16(status) => status,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn body_of(guest: &mut Guest, response: &Val) -> (Val, Val) {
-    let body = guest.ok("http/types#incoming-response.consume", &[response.clone()]);
-    (guest.ok("http/types#incoming-body.stream", &[body.clone()]), body)
-}
-
-/// Reads a stream to its end; the code of the error that it ends with, where that is one.
-fn read_all(guest: &mut Guest, stream: &Val) -> (Vec<u8>, Option<String>) {
-    let mut bytes = Vec::new();
-    loop {
-        match guest.result("streams#input-stream.blocking-read", &[stream.clone(), Val::from(1u64 << 20)]) {
-            Ok(read) => bytes.extend(bytes_of(&read.expect("bytes"))),
-            Err(error) => {
-                let error = error.expect("an error");
-                let code = match error.get() {
-                    ValRef::Variant(b"closed", None) => None,
-                    ValRef::Variant(_, Some(error)) => {
-                        let code = guest.call("http/types#http-error-code", &[error.clone()]);
-                        Some(case_of(&some(&code).expect("one of HTTP")))
-                    }
-                    other => panic!("{other:?}"),
-                };
-                return (bytes, code);
-            }
-        }
-    }
-}
-
-fn text_of(guest: &mut Guest, response: &Val) -> (String, Option<String>) {
-    let (stream, _) = body_of(guest, response);
-    let (bytes, error) = read_all(guest, &stream);
-    (String::from_utf8(bytes).expect("text"), error)
-}
 
 #[test]
 fn a_request_is_sent_as_it_was_made_and_its_response_read() {
@@ -301,22 +216,6 @@ fn trailers_of_a_response_come_after_its_body() {
     assert_eq!(trailers_of(&mut guest, body).expect("no error"), [("x-sum".to_owned(), b"9".to_vec())]);
 }
 
-fn trailers_of(guest: &mut Guest, body: Val) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let future = guest.call("http/types#incoming-body.finish", &[body]);
-    let pollable = guest.call("http/types#future-trailers.subscribe", &[future.clone()]);
-    guest.call("poll#pollable.block", &[pollable]);
-    let got = some(&guest.call("http/types#future-trailers.get", &[future])).expect("they are there");
-    let ValRef::Ok(Some(result)) = got.get() else { panic!("{got:?}") };
-    match result.get() {
-        ValRef::Ok(Some(trailers)) => Ok(match some(trailers) {
-            Some(fields) => entries(guest, &fields),
-            None => Vec::new(),
-        }),
-        ValRef::Err(Some(code)) => Err(case_of(code)),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn a_response_that_is_cut_off_is_told_from_a_whole_one() {
     let mut guest = guest();
@@ -410,13 +309,6 @@ fn each_time_can_be_limited() {
     std::thread::sleep(Duration::from_millis(150));
     assert_eq!(text_of(&mut guest, &response), ("hello".to_owned(), Some("connection-read-timeout".to_owned())));
     assert!(start.elapsed() < Duration::from_secs(20));
-}
-
-fn trusting() -> Guest {
-    let mut config = HttpConfig::new();
-    config.allow_outgoing(true);
-    config.trust_roots([CERTIFICATE.to_vec()]).expect("a certificate");
-    Guest::with_http(&config)
 }
 
 #[test]

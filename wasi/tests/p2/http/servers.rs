@@ -1,10 +1,10 @@
-//! Servers on the loopback, each for one connection, whose bytes a test decides.
+//! Servers on the loopback, each for one connection, whose bytes a test decides; or for any number of them, which are counted.
 //!
 //! `localhost.der` is a certificate for `localhost` and `127.0.0.1` that has signed itself, `localhost.key.der` its key.
 
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::header::{HeaderMap, HeaderValue};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::PrivateKeyDer;
@@ -13,6 +13,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -111,25 +112,100 @@ impl Body for Text {
     }
 }
 
+/// A server of any number of connections.
+pub struct Counted {
+    pub address: String,
+    connections: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Counted {
+    /// How many there have been.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many there are.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Each is handled on a thread of its own.
+    fn new(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback");
+        let address = listener.local_addr().expect("bound").to_string();
+        let (connections, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let server = Self { address, connections: connections.clone(), open: open.clone() };
+        let handle = Arc::new(handle);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let stream = stream.expect("a connection");
+                connections.fetch_add(1, Ordering::SeqCst);
+                open.fetch_add(1, Ordering::SeqCst);
+                let (handle, open) = (handle.clone(), open.clone());
+                std::thread::spawn(move || {
+                    handle(stream);
+                    open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        server
+    }
+}
+
+/// Answers so many requests of each connection with `hello`, and then closes it.
+pub fn answering_all(requests: usize) -> Counted {
+    Counted::new(move |mut stream| {
+        for _ in 0..requests {
+            if read_head(&mut stream).is_empty() {
+                return;
+            }
+            if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Answers all requests over TLS and HTTP/2 with `hello`.
+pub fn answering_all_by_http2() -> Counted {
+    Counted::new(|stream| {
+        let service = service_fn(|_: Request<Incoming>| async {
+            Ok::<_, std::convert::Infallible>(Response::new(Text(Some(b"hello"), false)))
+        });
+        over_http2(stream, service);
+    })
+}
+
+/// Serves what comes over TLS and HTTP/2, where the guest doesn't break it off.
+fn over_http2<S>(stream: TcpStream, service: S)
+where
+    S: HttpService<Incoming, ResBody = Text, Error = std::convert::Infallible>,
+    S::Future: Send + 'static,
+{
+    stream.set_nonblocking(true).expect("a mode");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async move {
+        let stream = tokio::net::TcpStream::from_std(stream).expect("registered");
+        let tls = tokio_rustls::TlsAcceptor::from(tls_config(&[b"h2"]));
+        if let Ok(stream) = tls.accept(stream).await {
+            let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+        }
+    });
+}
+
 /// Answers over TLS and HTTP/2 with `hello`, and gives back how the request has come: version, address, `host`.
 pub fn answering_by_http2() -> (String, JoinHandle<(Version, String, Option<String>)>) {
     serve(|stream| {
-        stream.set_nonblocking(true).expect("a mode");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async move {
-            let stream = tokio::net::TcpStream::from_std(stream).expect("registered");
-            let tls = tokio_rustls::TlsAcceptor::from(tls_config(&[b"h2"]));
-            let stream = tls.accept(stream).await.expect("a handshake");
-            let (tell, mut told) = (Arc::new(std::sync::Mutex::new(None)), None);
-            let say = tell.clone();
-            let service = service_fn(move |request: Request<Incoming>| {
-                let host = request.headers().get("host").map(|host| host.to_str().expect("text").to_owned());
-                *say.lock().expect("whole") = Some((request.version(), request.uri().to_string(), host));
-                async { Ok::<_, std::convert::Infallible>(Response::new(Text(Some(b"hello"), false))) }
-            });
-            let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            let _ = connection.serve_connection(TokioIo::new(stream), service).await;
-            told.get_or_insert_with(|| tell.lock().expect("whole").take().expect("a request")).clone()
-        })
+        let told = Arc::new(std::sync::Mutex::new(None));
+        let tell = told.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let host = request.headers().get("host").map(|host| host.to_str().expect("text").to_owned());
+            *tell.lock().expect("whole") = Some((request.version(), request.uri().to_string(), host));
+            async { Ok::<_, std::convert::Infallible>(Response::new(Text(Some(b"hello"), false))) }
+        });
+        over_http2(stream, service);
+        told.lock().expect("whole").take().expect("a request")
     })
 }
