@@ -72,12 +72,12 @@ pub enum Ending {
 /// Runs `command` for at most `limit`, its output going to the file `log`.
 pub fn run_logged(command: &mut Command, log: &Path, limit: Duration) -> Result<Ending> {
     let file = File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(file.try_clone()?)
-        .stderr(file)
-        .spawn()
-        .with_context(|| format!("cannot start {}", shown(command)))?;
+    run_for(command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file), limit)
+}
+
+/// Runs `command`, whose streams are set, for at most `limit`.
+pub fn run_for(command: &mut Command, limit: Duration) -> Result<Ending> {
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", shown(command)))?;
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {

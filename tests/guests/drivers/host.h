@@ -1,4 +1,4 @@
-/* What the drivers share: a host around one WASI module in one store, and claims about what it did.
+/* What the drivers share: a host around one WASI module or component in one store, and claims about what it did.
  *
  * A driver is a C program over the C API. It takes the folder of compiled guests and the folder of inputs as its two
  * arguments (see ../README.md), prints a line for every claim that fails, and exits with 0 only when none did. */
@@ -105,14 +105,31 @@ __attribute__((unused)) static const char *path_in(const char *dir, const char *
 
 /* ---- A module, and one life of it ---- */
 
+/* Whether programs are loaded as components: those of the same name in the folder p1, which the adapter of preview 1 made. */
+static bool as_components;
+
 struct program {
   wasm_engine_t *engine;
   wasmtime_linker_t *linker;
   wasmtime_module_t *module;
+  wasmtime_component_linker_t *component_linker;
+  wasmtime_component_t *component; /* or NULL, and a module */
 };
+
+__attribute__((unused)) static void load_component(struct program *program, const char *file_name) {
+  program->component_linker = wasmtime_component_linker_new(program->engine);
+  must("linker", wasmtime_component_linker_add_wasip2(program->component_linker));
+  struct bytes wasm = read_file(path_in(path_in(guests_dir, "p1"), file_name));
+  must(file_name, wasmtime_component_new(program->engine, (const uint8_t *)wasm.data, wasm.length, &program->component));
+  free_bytes(&wasm);
+}
 
 __attribute__((unused)) static struct program load_with(wasm_config_t *config, const char *file_name) {
   struct program program = {.engine = wasm_engine_new_with_config(config)};
+  if (as_components) {
+    load_component(&program, file_name);
+    return program;
+  }
   program.linker = wasmtime_linker_new(program.engine);
   must("linker", wasmtime_linker_define_wasi(program.linker));
   struct bytes wasm = read_file(path_in(guests_dir, file_name));
@@ -126,8 +143,13 @@ __attribute__((unused)) static struct program load(const char *file_name) {
 }
 
 __attribute__((unused)) static void unload(struct program *program) {
-  wasmtime_module_delete(program->module);
-  wasmtime_linker_delete(program->linker);
+  if (program->component != NULL) {
+    wasmtime_component_delete(program->component);
+    wasmtime_component_linker_delete(program->component_linker);
+  } else {
+    wasmtime_module_delete(program->module);
+    wasmtime_linker_delete(program->linker);
+  }
   wasm_engine_delete(program->engine);
 }
 
@@ -136,13 +158,14 @@ struct ending {
   bool trapped, exited, failed;
   wasmtime_trap_code_t code;
   int status;
-  char message[1024];
+  char message[16384];
 };
 
 struct life {
   wasmtime_store_t *store;
   wasmtime_context_t *context;
   wasmtime_instance_t instance;
+  wasmtime_component_instance_t component_instance;
   struct bytes out, err;
 };
 
@@ -169,6 +192,32 @@ __attribute__((unused)) static void end(struct life *life) {
   free_bytes(&life->err);
 }
 
+/* Whether an error is a trap of a component, which has no code: its text names one. */
+__attribute__((unused)) static bool trap_named(const char *message, wasmtime_trap_code_t *code) {
+  static const struct { const char *text; wasmtime_trap_code_t code; } traps[] = {
+      {"call stack exhausted", WASMTIME_TRAP_CODE_STACK_OVERFLOW},
+      {"out of bounds memory access", WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS},
+      {"undefined element: out of bounds table access", WASMTIME_TRAP_CODE_TABLE_OUT_OF_BOUNDS},
+      {"uninitialized element", WASMTIME_TRAP_CODE_INDIRECT_CALL_TO_NULL},
+      {"indirect call type mismatch", WASMTIME_TRAP_CODE_BAD_SIGNATURE},
+      {"integer overflow", WASMTIME_TRAP_CODE_INTEGER_OVERFLOW},
+      {"integer divide by zero", WASMTIME_TRAP_CODE_INTEGER_DIVISION_BY_ZERO},
+      {"invalid conversion to integer", WASMTIME_TRAP_CODE_BAD_CONVERSION_TO_INTEGER},
+      {"wasm `unreachable` instruction executed", WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED},
+      {"interrupt", WASMTIME_TRAP_CODE_INTERRUPT},
+      {"all fuel consumed by WebAssembly", WASMTIME_TRAP_CODE_OUT_OF_FUEL},
+  };
+  const char *named = strstr(message, "wasm trap: ");
+  for (size_t i = 0; named != NULL && i < sizeof traps / sizeof *traps; i++) {
+    const char *text = named + strlen("wasm trap: ");
+    if (strncmp(text, traps[i].text, strlen(traps[i].text)) == 0) {
+      *code = traps[i].code;
+      return true;
+    }
+  }
+  return false;
+}
+
 /* Takes ownership of `error` and `trap`. */
 __attribute__((unused)) static struct ending ending_of(wasmtime_error_t *error, wasm_trap_t *trap) {
   struct ending ending = {0};
@@ -186,12 +235,21 @@ __attribute__((unused)) static struct ending ending_of(wasmtime_error_t *error, 
   }
   snprintf(ending.message, sizeof ending.message, "%.*s", (int)message.size, message.data);
   wasm_byte_vec_delete(&message);
+  if (as_components && ending.failed && trap_named(ending.message, &ending.code)) {
+    ending.trapped = true;
+    ending.failed = false;
+  }
   if (error != NULL) wasmtime_error_delete(error);
   if (trap != NULL) wasm_trap_delete(trap);
   return ending;
 }
 
 __attribute__((unused)) static struct ending instantiate(struct life *life, struct program *program) {
+  if (program->component != NULL) {
+    return ending_of(wasmtime_component_linker_instantiate(program->component_linker, life->context, program->component,
+                                                           &life->component_instance),
+                     NULL);
+  }
   wasm_trap_t *trap = NULL;
   wasmtime_error_t *error =
       wasmtime_linker_instantiate(program->linker, life->context, program->module, &life->instance, &trap);
@@ -260,11 +318,38 @@ __attribute__((unused)) static wasi_config_t *world(const char *const *argv) {
   return wasi;
 }
 
+/* Calls `run` of a component's `wasi:cli/run`. */
+__attribute__((unused)) static struct ending run_component(struct life *life, struct program *program) {
+  static const char interface[] = "wasi:cli/run@0.2.0", name[] = "run";
+  wasmtime_component_export_index_t *run =
+      wasmtime_component_get_export_index(program->component, NULL, interface, strlen(interface));
+  wasmtime_component_export_index_t *index =
+      run == NULL ? NULL : wasmtime_component_get_export_index(program->component, run, name, strlen(name));
+  wasmtime_component_func_t func;
+  if (index == NULL ||
+      !wasmtime_component_instance_get_func(&life->component_instance, life->context, index, &func)) {
+    give_up(interface, "not exported");
+  }
+  wasmtime_component_export_index_delete(index);
+  wasmtime_component_export_index_delete(run);
+  wasmtime_component_val_t result = {.kind = WASMTIME_COMPONENT_BOOL};
+  struct ending ending = ending_of(wasmtime_component_func_call(&func, life->context, NULL, 0, &result, 1), NULL);
+  if (result.kind == WASMTIME_COMPONENT_RESULT && !result.of.result.is_ok) {
+    ending.exited = true;
+    ending.status = 1;
+  }
+  wasmtime_component_val_delete(&result);
+  return ending;
+}
+
+/* What remains of a status: components only tell success from failure. */
+__attribute__((unused)) static int status_seen(int status) { return as_components && status != 0 ? 1 : status; }
+
 /* Instantiates a command and runs its `_start`. */
 __attribute__((unused)) static struct ending run_command(struct life *life, struct program *program) {
   struct ending ending = instantiate(life, program);
   if (ending.failed || ending.trapped || ending.exited) return ending;
-  return call(life, "_start", NULL, 0, NULL);
+  return program->component != NULL ? run_component(life, program) : call(life, "_start", NULL, 0, NULL);
 }
 
 /* A command that returned from main with 0, or that called exit(0). */

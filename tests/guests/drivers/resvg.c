@@ -1,4 +1,4 @@
-/* resvg renders an SVG file to a PNG file, in a preopened folder. */
+/* resvg renders an SVG file to a PNG file, in a preopened folder. As a module, and as a component. */
 #include "host.h"
 
 static struct program resvg;
@@ -69,12 +69,19 @@ static void a_missing_file_is_an_error(void) {
   remove_scratch(folder);
 }
 
-int main(int argc, char **argv) {
-  take_arguments(argc, argv);
+static void all_claims(void) {
   resvg = load("resvg.wasm");
   a_drawing_becomes_a_png();
   what_is_no_drawing_is_refused();
   a_missing_file_is_an_error();
   unload(&resvg);
+}
+
+int main(int argc, char **argv) {
+  take_arguments(argc, argv);
+  all_claims();
+  as_components = true;
+  puts("as a component:");
+  all_claims();
   return claims_result("resvg");
 }

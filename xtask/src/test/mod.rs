@@ -6,13 +6,16 @@
 pub mod abi;
 mod bindings;
 mod c;
+mod components;
 mod coverage;
 mod downstream;
 mod examples;
 mod fuzz;
 mod guests;
 mod guide;
+mod handlers;
 mod headers;
+mod http_server;
 mod installed;
 mod min;
 mod options;
@@ -85,6 +88,8 @@ fn everything(options: &Options, tally: &mut Tally) {
     min::run(&library, options, tally);
     tally.part("guests, through the C API");
     guests::run(&library, options, tally);
+    components::run(&library, options, tally);
+    handlers::run(&library, options, tally);
 }
 
 fn against(shared: PathBuf, options: &Options, tally: &mut Tally) -> Result<()> {
@@ -96,6 +101,7 @@ fn against(shared: PathBuf, options: &Options, tally: &mut Tally) -> Result<()> 
     c::run_shared(&c::CPP, &library, options, tally);
     tally.part("guests, through the C API");
     guests::run(&library, options, tally);
+    components::run(&library, options, tally);
     if tally.passed + tally.failed == 0 {
         bail!("no test matches");
     }
