@@ -83,7 +83,7 @@ pub use memory::Memory;
 pub use memory::linear::MemoryError;
 pub use memory::shared::SharedMemory;
 pub use memory::waiters::WaitOutcome;
-pub use module::Module;
+pub use module::{Module, SharedBytes};
 pub use store::Store;
 pub use table::Table;
 pub use tag::Tag;

@@ -12,7 +12,7 @@
 use crate::component::Component;
 use crate::decode::decode;
 use ampoule::error::ErrorKind;
-use ampoule::{Engine, Error, Module};
+use ampoule::{Engine, Error, Module, SharedBytes};
 use ampoule_core::artifact::checksum;
 use std::fs::File;
 use std::ops::Range;
@@ -155,9 +155,9 @@ fn load(
     if checksum(checked) != word(header, 3) {
         return Err(damaged("its checksum is wrong"));
     }
-    let bytes = &checked[modules * 2 * WORD..];
+    let bytes = SharedBytes::from(&checked[modules * 2 * WORD..]);
     let mut next = 0;
-    let mut make_module = |_: &[u8]| {
+    let mut make_module = |_: SharedBytes| {
         if next == modules {
             return Err(damaged("a module is missing"));
         }
@@ -165,7 +165,7 @@ fn load(
         next += 1;
         load_module(part)
     };
-    let definition = decode(engine, bytes, &mut make_module)?;
+    let definition = decode(engine, &bytes, &mut make_module)?;
     Ok(Component::of(engine, definition, bytes))
 }
 

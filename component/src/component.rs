@@ -6,7 +6,7 @@ use crate::names;
 use crate::types::item::Items;
 use crate::types::{ComponentType, ItemType};
 use ampoule::error::ErrorKind;
-use ampoule::{Engine, Error, Module};
+use ampoule::{Engine, Error, Module, SharedBytes};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub struct Component {
     engine: Engine,
     pub(crate) definition: Arc<Definition>,
-    /// For serialization, which keeps them.
-    bytes: Arc<[u8]>,
+    /// For serialization, which keeps them; its modules have theirs in them.
+    bytes: SharedBytes,
 }
 
 /// The place of an export, for looking it up without its name in any instance of the component.
@@ -51,12 +51,13 @@ impl Component {
             from_text = Module::binary_of_text(text)?;
             &from_text
         };
-        let definition = decode(engine, bytes, &mut |module| Module::from_binary(engine, module))?;
+        let bytes = SharedBytes::from(bytes);
+        let definition = decode(engine, &bytes, &mut |module| Module::from_shared(engine, module))?;
         Ok(Component::of(engine, definition, bytes))
     }
 
-    pub(crate) fn of(engine: &Engine, definition: Arc<Definition>, bytes: &[u8]) -> Component {
-        Component { engine: engine.clone(), definition, bytes: bytes.into() }
+    pub(crate) fn of(engine: &Engine, definition: Arc<Definition>, bytes: SharedBytes) -> Component {
+        Component { engine: engine.clone(), definition, bytes }
     }
 
     /// The component's bytes in binary form.

@@ -5,9 +5,9 @@ use crate::engine::cache::{Cache, Key};
 use crate::engine::thunks::{ArtifactThunks, StoredThunk, compile_thunk};
 use crate::engine::type_registry::Thunk;
 use crate::error::Error;
-use crate::module::ModuleBytes;
 use crate::module::artifact::{self, Expected};
 use crate::module::code_table::{self, CompileFn};
+use crate::module::{ModuleBytes, SharedBytes};
 use ampoule_compiler::{Compiler, ModuleInput};
 use ampoule_core::features::Features;
 use ampoule_core::module::ModuleDescription;
@@ -46,7 +46,7 @@ impl ModuleCompiler {
         &self,
         description: &Arc<ModuleDescription>,
         layout: &Arc<VmLayout>,
-        bytes: &Arc<[u8]>,
+        bytes: &SharedBytes,
     ) -> Box<CompileFn> {
         let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
         let this = self.clone();
@@ -101,7 +101,7 @@ impl ModuleCompiler {
         key: Key,
         description: &Arc<ModuleDescription>,
         layout: &Arc<VmLayout>,
-        bytes: &Arc<[u8]>,
+        bytes: &SharedBytes,
     ) {
         let compiler = ModuleCompiler { parallel: false, ..self.clone() };
         let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());

@@ -8,6 +8,7 @@ pub mod code_table;
 #[cfg(feature = "compiler")]
 pub(crate) mod compile;
 mod reporter;
+mod shared_bytes;
 pub(crate) mod symbols;
 #[cfg(feature = "compiler")]
 mod text;
@@ -25,6 +26,7 @@ use crate::memory::image::{Check, MemoryImage};
 use crate::module::code_table::ModuleCode;
 #[cfg(feature = "compiler")]
 use crate::module::compile::{ModuleCompiler, code_capacity};
+pub use crate::module::shared_bytes::SharedBytes;
 use crate::module::symbols::Symbols;
 use crate::module::symbols::demangle::demangle;
 use ampoule_core::const_expr::{ConstExpr, ConstOp};
@@ -81,7 +83,7 @@ unsafe impl Sync for ModuleInner {}
 pub(crate) enum ModuleBytes {
     /// The whole module.
     #[cfg(feature = "compiler")]
-    Whole(Arc<[u8]>),
+    Whole(SharedBytes),
     /// What an artifact keeps of it; and the thunks that came along, for the engine.
     Kept(
         Arc<artifact::KeptBytes>,
@@ -162,11 +164,20 @@ impl Module {
     /// See [`Module::new`].
     #[cfg(feature = "compiler")]
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
-        with_stack(STACK, || Module::compiled(engine, bytes))
+        with_stack(STACK, || Module::compiled(engine, bytes, || bytes.into()))
+    }
+
+    /// The same, of bytes that it may keep as they are.
+    ///
+    /// # Errors
+    /// See [`Module::new`].
+    #[cfg(feature = "compiler")]
+    pub fn from_shared(engine: &Engine, bytes: SharedBytes) -> Result<Module, Error> {
+        with_stack(STACK, || Module::compiled(engine, &bytes, || bytes.clone()))
     }
 
     #[cfg(feature = "compiler")]
-    fn compiled(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
+    fn compiled(engine: &Engine, bytes: &[u8], keep: impl FnOnce() -> SharedBytes) -> Result<Module, Error> {
         let cached = match &engine.config().cache {
             Some(cache) => Some((
                 cache,
@@ -182,7 +193,7 @@ impl Module {
             return Module::loaded(engine, loaded);
         }
         let description = Arc::new(validated(engine, bytes).map_err(|invalid| invalid.into_error(bytes))?);
-        let bytes: Arc<[u8]> = bytes.into();
+        let bytes = keep();
         let layout = Arc::new(VmLayout::new(&description));
         if let Some(pool) = engine.pool() {
             pool.check_module(&description, &layout)?;
@@ -212,6 +223,15 @@ impl Module {
     /// Always.
     #[cfg(not(feature = "compiler"))]
     pub fn from_binary(_: &Engine, _: &[u8]) -> Result<Module, Error> {
+        Err(Error::no_compiler())
+    }
+
+    /// Without a compiler there are no modules but deserialized ones.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(feature = "compiler"))]
+    pub fn from_shared(_: &Engine, _: SharedBytes) -> Result<Module, Error> {
         Err(Error::no_compiler())
     }
 

@@ -17,7 +17,7 @@ use crate::names::{IndexMap, IndexSet};
 use crate::records::{BuiltinData, HandleBuiltin, Lowered};
 use crate::types::{ComponentType, ItemType};
 use ampoule::func::host::{HostFunc, RawCallback};
-use ampoule::{Engine, Error, FuncType, Module};
+use ampoule::{Engine, Error, FuncType, Module, SharedBytes};
 use ampoule_core::decode::DecodeError;
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use wasmparser::{
 };
 
 /// What makes a module of its bytes, or of what it was compiled to before: for each of a component in order.
-pub(crate) type MakeModule<'m> = dyn FnMut(&[u8]) -> Result<Module, Error> + 'm;
+pub(crate) type MakeModule<'m> = dyn FnMut(SharedBytes) -> Result<Module, Error> + 'm;
 
 /// Reads a component in binary form.
 ///
@@ -38,7 +38,7 @@ pub(crate) type MakeModule<'m> = dyn FnMut(&[u8]) -> Result<Module, Error> + 'm;
 /// [`ampoule::error::ErrorKind::Decode`] with what is wrong and where; what `make_module` says of a module inside.
 pub(crate) fn decode(
     engine: &Engine,
-    bytes: &[u8],
+    bytes: &SharedBytes,
     make_module: &mut MakeModule<'_>,
 ) -> Result<Arc<Definition>, Error> {
     ampoule::with_stack(STACK, || decode_here(engine, bytes, make_module))
@@ -47,7 +47,11 @@ pub(crate) fn decode(
 /// What reading a component takes of the stack at most: types, instances and components are nested in each other.
 const STACK: usize = 1 << 20;
 
-fn decode_here(engine: &Engine, bytes: &[u8], make_module: &mut MakeModule<'_>) -> Result<Arc<Definition>, Error> {
+fn decode_here(
+    engine: &Engine,
+    bytes: &SharedBytes,
+    make_module: &mut MakeModule<'_>,
+) -> Result<Arc<Definition>, Error> {
     let features = engine.config().features.for_component_validator();
     let mut decoder = Decoder {
         engine,
@@ -69,7 +73,7 @@ static NEXT_SCOPE: AtomicU64 = AtomicU64::new(1);
 
 struct Decoder<'a, 'm> {
     engine: &'a Engine,
-    bytes: &'a [u8],
+    bytes: &'a SharedBytes,
     make_module: &'a mut MakeModule<'m>,
     validator: Validator,
     /// What is being read, from the outermost: components, and perhaps a module as the last.
@@ -285,7 +289,7 @@ impl Decoder<'_, '_> {
     /// A module inside: what follows are its sections, which only the validator reads.
     fn module(&mut self, range: Range<u64>) -> Result<(), Error> {
         let outside = || DecodeError::Invalid { message: "unexpected end-of-file".to_string(), offset: range.end };
-        let bytes = self.bytes.get(range.start as usize..range.end as usize).ok_or_else(outside)?;
+        let bytes = self.bytes.part(range.start as usize..range.end as usize).ok_or_else(outside)?;
         let module = (self.make_module)(bytes)?;
         let frame = component(self.open.last_mut().expect("modules are in components"));
         frame.all_modules.push(module.clone());
