@@ -11,6 +11,7 @@ mod coverage;
 mod downstream;
 mod examples;
 mod fuzz;
+mod go;
 mod guests;
 mod guide;
 mod handlers;
@@ -78,8 +79,9 @@ fn everything(options: &Options, tally: &mut Tally) {
     fuzz::run(&library, options, tally);
     tally.part("the ABI");
     abi::run(&library, options, tally);
-    tally.part("a language binding");
+    tally.part("language bindings");
     bindings::run(&library, options, tally);
+    go::run(&library, options, tally);
     tally.part("downstream programs");
     downstream::run(&library, options, tally);
     tally.part("an installed library");

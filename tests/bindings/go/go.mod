@@ -1,0 +1,3 @@
+module ampoule/claims
+
+go 1.24
