@@ -98,7 +98,7 @@ impl IntoVal for DirectoryEntry {
 /// `descriptor.read-directory`
 pub fn read_directory(cx: &mut Cx<'_>, this: This) -> FileResult<Own<DirectoryEntryStream>> {
     let resources = cx.parts().1;
-    let listing = Listing::new(resources.get(this)?)?;
+    let listing = Listing::new(resources.get(this)?.dir()?)?;
     Ok(Own::holding(DirectoryEntryStream(listing), resources.token(this.rep())))
 }
 

@@ -131,7 +131,8 @@ impl IntoVal for DirectoryEntry {
 /// `descriptor.read-directory`
 pub fn read_directory(cx: &mut Cx<'_>, this: This) -> Result<Filled<ErrorCode>, Error> {
     let resources = cx.parts().1;
-    let (listing, token) = (Listing::new(resources.get(this)?), resources.token(this.rep()));
+    let (listing, token) =
+        (resources.get(this)?.dir().map_err(Into::into).and_then(Listing::new), resources.token(this.rep()));
     match listing {
         Ok(listing) => {
             let (ends, ending) = Ending::new();
