@@ -1,6 +1,7 @@
 //! `ampoule serve`, as the program that it is: what it answers, what it writes down, what it bounds, and how it ends. [`load`] has a thousand
 //! connections at once.
 
+mod http2;
 mod load;
 mod server;
 

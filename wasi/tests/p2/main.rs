@@ -13,6 +13,8 @@ mod loopback;
 mod network;
 #[path = "../support/pass_through.rs"]
 mod pass_through;
+#[path = "../support/servers.rs"]
+mod servers;
 mod sockets;
 mod support;
 

@@ -12,6 +12,8 @@ mod loopback;
 mod memory_fs;
 #[path = "../support/pass_through.rs"]
 mod pass_through;
+#[path = "../support/servers.rs"]
+mod servers;
 mod sockets;
 mod stdio;
 mod support;

@@ -2,4 +2,5 @@
 
 mod handling;
 mod messages;
+mod reaching;
 mod sending;

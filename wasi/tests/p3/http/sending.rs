@@ -15,10 +15,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// A guest that may send requests.
-fn guest() -> Guest {
+pub fn guest() -> Guest {
     let mut http = HttpConfig::new();
     http.allow_outgoing(true);
-    let mut guest = Guest::in_engine(&Engine::default(), Some(WasiConfig::new()));
+    guest_with(&http, WasiConfig::new())
+}
+
+/// A guest with these configurations.
+pub fn guest_with(http: &HttpConfig, config: WasiConfig) -> Guest {
+    let mut guest = Guest::in_engine(&Engine::default(), Some(config));
     guest.store.slots_mut().insert(http.build());
     guest
 }
@@ -59,6 +64,16 @@ impl Producer for Text {
 
 /// A request to this address; and the future of what becomes of it.
 fn request_to(guest: &mut Guest, authority: &str, contents: Option<&'static [u8]>) -> (Val, Val) {
+    request_with(guest, ("HTTP", authority), contents, None)
+}
+
+/// The same with a scheme, and with `request-options`.
+pub fn request_with(
+    guest: &mut Guest,
+    (scheme, authority): (&str, &str),
+    contents: Option<&'static [u8]>,
+    options: Option<Val>,
+) -> (Val, Val) {
     let headers = guest.call("http/types#fields", &[]);
     let contents = contents.map(|text| {
         let reader = StreamReader::new(&mut guest.store, Some(ValType::U8), Text(text)).expect("there are few");
@@ -66,12 +81,12 @@ fn request_to(guest: &mut Guest, authority: &str, contents: Option<&'static [u8]
     });
     let (writer, trailers) = promise(guest, "types#request.new", 2);
     writer.write(&mut guest.store, Some(Val::result(Ok(Some(Val::option(None)))))).expect("the store's");
-    let made = guest.call("types#request.new", &[headers, Val::option(contents), trailers, Val::option(None)]);
+    let made = guest.call("types#request.new", &[headers, Val::option(contents), trailers, Val::option(options)]);
     let (request, sent) = pair(made);
     let text = |text: &str| Val::option(Some(Val::from(text)));
     for (set, value) in [
         ("set-method", Val::variant("post", None)),
-        ("set-scheme", Val::option(Some(Val::variant("HTTP", None)))),
+        ("set-scheme", Val::option(Some(Val::variant(scheme, None)))),
         ("set-authority", text(authority)),
         ("set-path-with-query", text("/a?b")),
     ] {
