@@ -1,5 +1,6 @@
 //! Clients of HTTP/2, by their frames: those that take nothing of a response are cut off, those that do are served.
 
+use crate::hello;
 use crate::server::Server;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -61,23 +62,23 @@ fn a_client_that_takes_what_it_gets_is_served() {
         }
     }
     assert_eq!(body, b"hello");
+    // Otherwise the server waits for it to say that it knows of the end.
+    drop(stream);
     server.end();
 }
 
 #[test]
 fn a_client_that_takes_nothing_is_cut_off() {
-    let server = Server::start(&["--threads", "1", "--timeout", "300ms", "--metrics", "/metrics"]);
-    // One that allows nothing, one that allows some, and one that allows everything and reads nothing.
-    for window in [0, 65_535, 1 << 30] {
-        let mut streams: Vec<_> = (0..3).map(|_| begin(&server, "/i", window)).collect();
-        for stream in &mut streams {
-            while next(stream).expect("the head of a response").0 != HEADERS {}
-        }
-        server.is_idle();
-        for stream in &mut streams {
-            is_cut_off(stream);
-        }
+    let server = Server::start(&["--threads", "1", "--timeout", "1s", "--metrics", "/metrics"]);
+    // The guest is compiled then: its time suffices for more than what the buffers on the way take.
+    assert_eq!(server.get("/h"), hello());
+    // Some allow nothing, some a little, and some everything, and read nothing.
+    let mut streams = [0, 0, 65_535, 65_535, 1 << 30, 1 << 30].map(|window| begin(&server, "/i", window));
+    for stream in &mut streams {
+        while next(stream).expect("the head of a response").0 != HEADERS {}
     }
+    server.is_idle();
+    streams.iter_mut().for_each(is_cut_off);
     server.end();
 }
 
