@@ -331,7 +331,7 @@ fn what_is_private_goes_to_whom_the_guest_trusts_only() {
     let request = request_to(&mut trusting, "HTTPS", &address.replace("127.0.0.1", "127.0.0.2"), &[]);
     assert_eq!(error_of(&mut trusting, request), "connection-refused", "only the first is listened on");
 
-    let (address, _server) = answering(b"HTTP/1.1 200 OK\r\n\r\n");
+    let (address, _server) = serve(|mut stream| stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
     let request = request_to(&mut trusting, "HTTPS", &address, &[]);
     let error = error_of(&mut trusting, request);
     assert!(error == "TLS-protocol-error" || error == "connection-terminated", "{error}");
