@@ -19,6 +19,7 @@ use crate::host::http::message::Scheme;
 use crate::host::http::outgoing::Frames;
 use crate::host::http::signal::Signal;
 use crate::host::http::{ErrorCode, HttpCtx};
+use crate::p2::http::bodies::finish_those_left;
 use crate::p2::http::serving::{IncomingRequest, ResponseOutparam};
 use crate::p3::http::bodies::{Body, Received};
 use crate::p3::http::handling;
@@ -220,7 +221,11 @@ impl Work for Job {
                 let response = self.response.clone();
                 let outparam = ResponseOutparam(Box::new(move |answer| *response.lock() = Some(answer)));
                 let args = [argument(store, request)?, argument(store, outparam)?];
-                func.call(store, &args, &mut [])
+                func.call(store, &args, &mut [])?;
+                if let Some(ctx) = store.slots_mut().get_mut::<WasiCtx>() {
+                    finish_those_left(ctx.with_state(Resources::new).1);
+                }
+                Ok(())
             }
             Incoming::P3(request) => {
                 let args = [argument(store, request)?];

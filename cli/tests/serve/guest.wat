@@ -6,6 +6,7 @@
 ;;   b  answers 1 MiB                            m  takes memory until it gets none, then traps
 ;;   f  sleeps for an hour                       c  computes for ever
 ;;   i  answers without end
+;;   n  answers `hel`, and leaves its body      o  the same, but drops it
 ;;   e  answers with the body of the request     d  sleeps for 1 ms, computes for a while, then as `h`
 ;;
 ;; Any other path isn't answered.
@@ -79,6 +80,7 @@
       (func (param "param" (own $outparam)) (param "response" (result (own $response) (error $code)))))))
   (alias export $http "incoming-request" (type $request))
   (alias export $http "response-outparam" (type $outparam))
+  (alias export $http "outgoing-body" (type $body))
 
   (core module $memory
     (memory (export "memory") 2)
@@ -92,6 +94,7 @@
   (core func $block (canon lower (func $poll "[method]pollable.block")))
   (core func $drop-pollable (canon resource.drop $pollable))
   (core func $drop-output (canon resource.drop $output))
+  (core func $drop-body (canon resource.drop $body))
   (core func $after (canon lower (func $clock "subscribe-duration")))
   (core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush") (memory $mem)))
   (core func $splice (canon lower (func $streams "[method]output-stream.blocking-splice") (memory $mem)))
@@ -113,6 +116,7 @@
     (import "" "block" (func $block (param i32)))
     (import "" "drop-pollable" (func $drop-pollable (param i32)))
     (import "" "drop-output" (func $drop-output (param i32)))
+    (import "" "drop-body" (func $drop-body (param i32)))
     (import "" "after" (func $after (param i64) (result i32)))
     (import "" "write" (func $write (param i32 i32 i32 i32)))
     (import "" "splice" (func $splice (param i32 i32 i64 i32)))
@@ -209,6 +213,14 @@
           (call $respond (local.get $outparam))
           (drop (call $send (i32.const 256) (i32.const 3)))
           (unreachable)))
+      (if (i32.or (i32.eq (local.get $what) (i32.const 0x6e)) (i32.eq (local.get $what) (i32.const 0x6f)))
+        (then
+          (call $respond (local.get $outparam))
+          (drop (call $send (i32.const 256) (i32.const 3)))))
+      (if (i32.eq (local.get $what) (i32.const 0x6f))
+        (then
+          (call $drop-output (global.get $stream))
+          (call $drop-body (global.get $body))))
       (if (i32.eq (local.get $what) (i32.const 0x6d))
         (then
           (loop $more (br_if $more (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0))))
@@ -218,6 +230,7 @@
       (if (i32.eq (local.get $what) (i32.const 0x63)) (then (call $compute (i32.const 0)) (unreachable)))))
   (core instance $guest (instantiate $guest (with "" (instance
     (export "memory" (memory $mem)) (export "block" (func $block)) (export "drop-pollable" (func $drop-pollable))
+    (export "drop-body" (func $drop-body))
     (export "drop-output" (func $drop-output)) (export "after" (func $after)) (export "write" (func $write))
     (export "splice" (func $splice)) (export "new-fields" (func $new-fields)) (export "path" (func $path))
     (export "consume" (func $consume)) (export "incoming-stream" (func $incoming-stream))

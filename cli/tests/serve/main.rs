@@ -57,6 +57,16 @@ fn a_guest_that_fails_hurts_nobody_else_on_its_connection() {
 }
 
 #[test]
+fn a_body_that_is_left_is_whole_and_one_that_is_dropped_is_not() {
+    let server = Server::start(&["--threads", "1"]);
+    for _ in 0..3 {
+        assert_eq!(server.get("/n"), Response { status: 200, body: b"hel".to_vec(), is_whole: true });
+        assert!(!server.get("/o").is_whole);
+    }
+    server.end();
+}
+
+#[test]
 fn bodies_stream_both_ways() {
     let server = Server::start(&[]);
     let body: Vec<u8> = (0..3_000_000_u32).map(|index| (index >> 3) as u8).collect();

@@ -170,6 +170,11 @@ impl Resources {
         self.slot_mut(handle.rep)?.entry.downcast_mut().ok_or_else(unknown)
     }
 
+    /// All entries of this kind, to change them.
+    pub fn all_mut<T: Entry>(&mut self) -> impl Iterator<Item = &mut T> {
+        self.table.iter_mut().filter_map(|slot| slot.entry.downcast_mut())
+    }
+
     /// Takes an entry out.
     ///
     /// # Errors

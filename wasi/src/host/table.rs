@@ -66,6 +66,11 @@ impl<T> Table<T> {
         Ok(self.slots.get_mut(number as usize).and_then(Option::as_mut).ok_or(Errno::BADF)?)
     }
 
+    /// All entries, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().flatten()
+    }
+
     /// Takes the entry with this number out.
     ///
     /// # Errors

@@ -61,6 +61,11 @@ impl OutgoingBody {
         (Self { shared: shared.clone() }, Frames { shared })
     }
 
+    /// Whose body it is.
+    pub fn message(&self) -> Message {
+        self.shared.message
+    }
+
     /// How many bytes would be taken now.
     ///
     /// # Errors

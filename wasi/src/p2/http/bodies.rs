@@ -2,11 +2,12 @@
 
 use crate::component::call::Answer;
 use crate::component::http::{FieldsEntry, Plain};
-use crate::component::resources::entries;
+use crate::component::resources::{Resources, entries};
 use crate::component::{Cx, Error, Fail, Handle, IntoVal, Own, Taken};
 use crate::host::Host;
 use crate::host::http::ErrorCode;
 use crate::host::http::budget::Charge;
+use crate::host::http::error::Message;
 use crate::host::http::incoming::IncomingBody;
 use crate::host::http::outgoing::OutgoingBody;
 use crate::host::input::{InputStream, Source};
@@ -129,6 +130,16 @@ impl Drop for OutgoingBodyEntry {
         if !self.is_finished {
             self.body.abandon();
         }
+    }
+}
+
+/// Ends the bodies of responses that a guest has left as they are when it returned: neither finished, nor dropped, which says that something is
+/// missing. It has nothing to add.
+pub fn finish_those_left(resources: &mut Resources) {
+    for entry in resources.all_mut::<OutgoingBodyEntry>().filter(|entry| entry.body.message() == Message::Response) {
+        entry.is_finished = true;
+        // One that is shorter than its head has said is cut off.
+        let _ = entry.body.finish(None);
     }
 }
 
