@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long)]
     http: bool,
     /// Call this exported function with ARGS, and print its results. Of a component: a call such as `f(1, "x", {a: 2})`, or a
-    /// function and its ARGS in the same notation (WAVE); `INSTANCE#FUNCTION` is a function of an exported instance.
+    /// function and its ARGS in the same notation (WAVE); with `INSTANCE#` before it, a function of an exported instance.
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
     /// A wasm or wat file, or one that `ampoule compile` made; and the guest's arguments.
@@ -216,19 +216,22 @@ fn invoke_of_component(
     call: &str,
     args: &[&str],
 ) -> Result<ExitCode> {
-    let whole = call.contains('(').then(|| wave::Call::parse(call)).transpose();
+    // The name of an instance is no part of the notation.
+    let path = call[..call.find('(').unwrap_or(call.len())].trim_end();
+    let (outer, inner) = path.rfind('#').map_or((None, call), |at| (Some(&call[..at]), &call[at + 1..]));
+    let whole = inner.contains('(').then(|| wave::Call::parse(inner)).transpose();
     let whole = whole.with_context(|| format!("--invoke {call}"))?;
     // A call that is written out takes nothing else.
     ensure!(whole.is_none() || args.is_empty(), "--invoke {call}: has its arguments; none may stand behind the file");
-    let name = whole.as_ref().map_or(call, |call| call.name());
-    let found = match name.rsplit_once('#') {
+    let name = whole.as_ref().map_or(inner, |call| call.name());
+    let found = match outer {
         None => component.get_export_index(None, name),
-        Some((outer, inner)) => {
-            component.get_export_index(None, outer).and_then(|outer| component.get_export_index(Some(&outer), inner))
+        Some(outer) => {
+            component.get_export_index(None, outer).and_then(|outer| component.get_export_index(Some(&outer), name))
         }
     };
     let func = found.map(|index| instance.get_func_at(store, &index)).transpose()?.flatten();
-    let func = func.with_context(|| format!("the component exports no function `{name}`"))?;
+    let func = func.with_context(|| format!("the component exports no function `{path}`"))?;
     let ty = func.ty(store)?;
     let types = ty.params().iter().map(|(_, ty)| ty);
     let args = match &whole {
