@@ -27,7 +27,8 @@ pub struct Options {
 
 pub fn run(options: &Options) -> Result<()> {
     let peer = peer(options.fetch_peer)?;
-    guests::real()?;
+    let folder = guests::real()?;
+    guests::languages::make(&folder, guests::languages::MEASURED)?;
     // The kernels are compiled with it.
     let python = guests::zig()?;
     let library = Library::build(&options.profile)?;

