@@ -6,9 +6,9 @@ of our figure to the peer's, except for the cost of metering, where they bound o
 
 from dataclasses import dataclass
 
-MICRO, MODULE, STARTUP = "micro", "module", "startup"
+MICRO, MODULE, STARTUP, ONCE = "micro", "module", "startup", "once"
 
-GUESTS = ("python", "graphviz", "resvg")
+GUESTS = ("python", "graphviz", "resvg", "python_command")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Case:
     owed: float | None = None
     budget: float | None = None
     kind: str = MICRO
-    """MICRO: many iterations in a process. MODULE: seconds an iteration, so fewer rounds. STARTUP: timed from outside."""
+    """MICRO: many iterations in a process. MODULE: seconds an iteration, so fewer rounds. STARTUP: timed from outside.
+    ONCE: so many seconds that one round has to do."""
     figure: str = "ns"
     """The key of the driver's answer that is compared."""
     typical: bool = False
@@ -185,6 +186,10 @@ CASES = [
     component("instance", "small instance", "component_instance", "component_small.wat", owed=0.3),
     component("hello", "instance that imports a dozen interfaces of WASI", "component_instance", "component_hello.wat",
               owed=0.3),
+    component("new", "component_new, CPython", "component_new", "{python_command}", kind=ONCE, figure="median_ns",
+              guest="python_command", owed=0.05),
+    component("new_bytes", "memory of that component", "component_new_bytes", "{python_command}", kind=ONCE, figure="bytes",
+              guest="python_command"),
     component("file", "descriptor.read of 4 KiB", "component_file", "read", figure="median_ns", typical=True, owed=0.05),
     bulk("copy_16", "memory.copy of 16 bytes", "copy", 16, budget=0.11),
     bulk("copy_64", "memory.copy of 64 bytes", "copy", 64),

@@ -80,7 +80,7 @@ class CaseJob:
 
     def __init__(self, bench, case, modules):
         self.bench, self.case, self.name, self.failure = bench, case, case.name, None
-        self.rounds = bench.rounds if case.kind == cases.MICRO else bench.slow_rounds
+        self.rounds = {cases.MICRO: bench.rounds, cases.ONCE: 1}.get(case.kind, bench.slow_rounds)
         self.figures = {side: [] for side in SIDES}
         if case.guest and not bench.guests[case.guest].is_file():
             self.failure = f"{bench.guests[case.guest]} is missing: run `cargo xtask guests`"

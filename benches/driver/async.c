@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bench.h"
 
@@ -115,14 +114,6 @@ static void yield_always(wasmtime_context_t *context) {
   wasmtime_context_set_epoch_deadline(context, 0);
 }
 
-static long resident(void) {
-  long pages = 0;
-  FILE *file = fopen("/proc/self/statm", "r");
-  if (!file || fscanf(file, "%*d %ld", &pages) != 1) fail("cannot read /proc/self/statm");
-  fclose(file);
-  return pages * sysconf(_SC_PAGESIZE);
-}
-
 static void begin_forever(async_t *async) {
   static wasm_trap_t *trap;
   static wasmtime_error_t *error;
@@ -173,9 +164,9 @@ static void case_yield_epoch(char **arguments) {
   prepare(&async, with_epochs(), "forever");
   yield_always(async.world.context);
   begin_forever(&async);
-  long before = resident();
+  long before = resident_bytes();
   measure(yield, &async);
-  if (resident() - before > 1 << 20) fail("yields take memory");
+  if (resident_bytes() - before > 1 << 20) fail("yields take memory");
 }
 
 static void case_yield_fuel(char **arguments) {
@@ -210,7 +201,7 @@ static void case_suspended(char **arguments) {
   long before = 0;
   for (int i = 0; i <= COUNT; i++) {
     async_t *async = &all[i];
-    if (i == 1) before = resident(); /* the first has warmed things up */
+    if (i == 1) before = resident_bytes(); /* the first has warmed things up */
     async->world.engine = engine;
     async->world.store = wasmtime_store_new(engine, NULL, NULL);
     async->world.context = wasmtime_store_context(async->world.store);
@@ -225,7 +216,7 @@ static void case_suspended(char **arguments) {
     yield_always(async->world.context);
     begin_forever(async);
   }
-  printf("{\"bytes\": %ld}\n", (resident() - before) / COUNT);
+  printf("{\"bytes\": %ld}\n", (resident_bytes() - before) / COUNT);
 }
 
 const case_t async_cases[] = {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* --- Time --- */
 
@@ -56,6 +57,16 @@ void measure_steps(step_t step, void *env) {
     spent += times[count];
   }
   print_figures(times, count, 1);
+}
+
+/* --- Memory --- */
+
+long resident_bytes(void) {
+  long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (!file || fscanf(file, "%*d %ld", &pages) != 1) fail("cannot read /proc/self/statm");
+  fclose(file);
+  return pages * sysconf(_SC_PAGESIZE);
 }
 
 /* --- Failing --- */

@@ -46,6 +46,11 @@ void measure(loop_t loop, void *env);
 typedef double (*step_t)(void *env);
 void measure_steps(step_t step, void *env);
 
+/* --- Memory --- */
+
+/* What the process has of it now. */
+long resident_bytes(void);
+
 /* --- Failing --- */
 
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,5 +1,7 @@
-/* Components: calls with values of each kind, and by plans of `ampoule/component.h` without any; instances, and file calls of WASI 0.2. */
+/* Components: calls with values of each kind, and by plans of `ampoule/component.h` without any; instances, file calls of WASI 0.2, and making a
+ * large one from bytes. */
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -360,12 +362,46 @@ static void case_component_file(char **arguments) {
   measure(file_loop, &loop);
 }
 
+/* --- Components from bytes --- */
+
+typedef struct {
+  wasm_engine_t *engine;
+  bytes_t bytes;
+} large_t;
+
+static double step_new(void *env) {
+  large_t *large = env;
+  wasmtime_component_t *component = NULL;
+  double start = now_ns();
+  check(wasmtime_component_new(large->engine, large->bytes.data, large->bytes.size, &component), NULL, "component_new");
+  double spent = now_ns() - start;
+  wasmtime_component_delete(component);
+  return spent;
+}
+
+static void case_component_new(char **arguments) {
+  large_t large = {wasm_engine_new(), read_file(arguments[0])};
+  measure_steps(step_new, &large);
+}
+
+/* What a component has of memory, beside the bytes that it was made of. */
+static void case_component_new_bytes(char **arguments) {
+  wasm_engine_t *engine = wasm_engine_new();
+  bytes_t bytes = read_file(arguments[0]);
+  long before = resident_bytes();
+  wasmtime_component_t *component = NULL;
+  check(wasmtime_component_new(engine, bytes.data, bytes.size, &component), NULL, "component_new");
+  printf("{\"bytes\": %ld}\n", resident_bytes() - before);
+}
+
 const case_t component_cases[] = {
     {"component_add", 0, case_add},
     {"component_same", 1, case_same},
     {"component_plan", 1, case_plan},
     {"component_calls", 1, case_from_component},
     {"component_async_add", 0, case_async_add},
+    {"component_new", 1, case_component_new},
+    {"component_new_bytes", 1, case_component_new_bytes},
     {"component_instance", 1, case_component_instance},
     {"component_file", 1, case_component_file},
     {NULL, 0, NULL},

@@ -2,7 +2,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bench.h"
 
@@ -126,14 +125,6 @@ static double step_start(void *env) {
 static void case_start(char **arguments) {
   life_t life = {.engine = wasm_engine_new(), .bytes = read_file(arguments[0])};
   measure_steps(step_start, &life);
-}
-
-static long resident_bytes(void) {
-  long pages = 0;
-  FILE *file = fopen("/proc/self/statm", "r");
-  if (!file || fscanf(file, "%*d %ld", &pages) != 1) fail("cannot read /proc/self/statm");
-  fclose(file);
-  return pages * sysconf(_SC_PAGESIZE);
 }
 
 /* Resident memory of one of a thousand live stores with an instance each, after the first has warmed things up. */
