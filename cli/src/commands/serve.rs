@@ -1,12 +1,16 @@
 //! `ampoule serve`: answers HTTP requests by a component.
 //!
-//! [`server`] accepts connections and speaks HTTP, on a thread for each processor; [`guest`] answers one request in a store of its own;
-//! [`answer`] is what is sent to its client; [`log`] writes down what became of it, and counts. A guest that waits keeps no thread.
+//! [`server`] accepts connections, on a thread for each processor; [`connection`] speaks HTTP on one, of which [`progress`] says what it is doing,
+//! and [`socket`] sends; [`guest`] answers one request in a store of its own; [`answer`] is what is sent to its client; [`log`] writes down what
+//! became of it, and counts. A guest that waits keeps no thread, and a connection that waits no buffer.
 
 mod answer;
+mod connection;
 mod guest;
 mod log;
+mod progress;
 mod server;
+mod socket;
 
 use crate::module_file::{ModuleFile, base_config};
 use crate::units::{parse_bytes, parse_duration};

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
 /// The flags of `HEADERS`, and of the last frame of a body.
@@ -20,6 +21,15 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&len[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
+/// A request, as stream so-and-so.
+fn request(stream: u32, path: &str) -> Vec<u8> {
+    // `:method GET` and `:scheme http` are in HPACK's table; `:path` and `:authority` follow as they are.
+    let mut head = vec![0x82, 0x86, 0x04, u8::try_from(path.len()).expect("a short one")];
+    head.extend(path.as_bytes());
+    head.extend([0x01, 1, b'a']);
+    frame(HEADERS, END_STREAM | END_HEADERS, stream, &head)
+}
+
 /// A connection with a request, of whose response the client allows so many bytes.
 fn begin(server: &Server, path: &str, window: u32) -> TcpStream {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -28,11 +38,7 @@ fn begin(server: &Server, path: &str, window: u32) -> TcpStream {
     if window > 65_535 {
         bytes.extend(frame(WINDOW_UPDATE, 0, 0, &(window - 65_535).to_be_bytes()));
     }
-    // `:method GET` and `:scheme http` are in HPACK's table; `:path` and `:authority` follow as they are.
-    let mut head = vec![0x82, 0x86, 0x04, u8::try_from(path.len()).expect("a short one")];
-    head.extend(path.as_bytes());
-    head.extend([0x01, 1, b'a']);
-    bytes.extend(frame(HEADERS, END_STREAM | END_HEADERS, 1, &head));
+    bytes.extend(request(1, path));
     let mut stream = server.connect();
     stream.write_all(&bytes).expect("written");
     stream
@@ -47,21 +53,46 @@ fn next(stream: &mut TcpStream) -> std::io::Result<(u8, u8, Vec<u8>)> {
     Ok((head[3], head[4], payload))
 }
 
-#[test]
-fn a_client_that_takes_what_it_gets_is_served() {
-    let server = Server::start(&["--threads", "1"]);
-    let mut stream = begin(&server, "/h", 65_535);
+/// The body of the response that comes next.
+fn body(stream: &mut TcpStream) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
-        let (kind, flags, payload) = next(&mut stream).expect("a frame");
+        let (kind, flags, payload) = next(stream).expect("a frame");
         if kind == DATA {
             body.extend(payload);
         }
         if (kind == DATA || kind == HEADERS) && flags & END_STREAM != 0 {
-            break;
+            return body;
         }
     }
-    assert_eq!(body, b"hello");
+}
+
+#[test]
+fn a_connection_is_known_by_its_beginning_and_may_be_idle() {
+    let server = Server::start(&["--threads", "1"]);
+    let mut stream = server.connect();
+    // In pieces, behind each of which it could still be HTTP/1.
+    for piece in ["PRI * HTTP", "/2.0\r\n\r\n", "SM\r\n\r\n"] {
+        stream.write_all(piece.as_bytes()).expect("written");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).expect("written");
+    for number in [1, 3, 5] {
+        stream.write_all(&request(number, "/h")).expect("written");
+        assert_eq!(body(&mut stream), b"hello");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    server.terminate();
+    while next(&mut stream).expect("a frame").0 != GOAWAY {}
+    drop(stream);
+    server.end();
+}
+
+#[test]
+fn a_client_that_takes_what_it_gets_is_served() {
+    let server = Server::start(&["--threads", "1"]);
+    let mut stream = begin(&server, "/h", 65_535);
+    assert_eq!(body(&mut stream), b"hello");
     // Otherwise the server waits for it to say that it knows of the end.
     drop(stream);
     server.end();

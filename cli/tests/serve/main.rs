@@ -1,7 +1,8 @@
-//! `ampoule serve`, as the program that it is: what it answers, what it writes down, what it bounds, and how it ends. [`load`] has a thousand
-//! connections at once.
+//! `ampoule serve`, as the program that it is: what it answers, what it writes down, what it bounds, and how it ends. [`idle`] has connections on
+//! which nothing happens, [`load`] a thousand at once.
 
 mod http2;
+mod idle;
 mod languages;
 mod load;
 mod server;
@@ -9,20 +10,6 @@ mod server;
 use server::{Response, Server, send};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
-
-/// Answers nothing, and needs nothing but the types.
-const SILENT: &str = r#"(component
-  (import "wasi:http/types@0.2.0" (instance $types
-    (export "incoming-request" (type (sub resource)))
-    (export "response-outparam" (type (sub resource)))))
-  (alias export $types "incoming-request" (type $request))
-  (alias export $types "response-outparam" (type $outparam))
-  (core module $m (func (export "handle") (param i32 i32)))
-  (core instance $i (instantiate $m))
-  (func $handle (param "request" (own $request)) (param "response-out" (own $outparam))
-    (canon lift (core func $i "handle")))
-  (instance $handler (export "handle" (func $handle)))
-  (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#;
 
 fn hello() -> Response {
     Response { status: 200, body: b"hello".to_vec(), is_whole: true }
@@ -34,7 +21,7 @@ fn failed() -> Response {
 
 #[test]
 fn a_guest_that_sets_no_response_is_answered_for_and_the_server_ends_when_told() {
-    let server = Server::of(SILENT, &["--threads", "1"]);
+    let server = Server::of(include_str!("silent.wat"), &["--threads", "1"]);
     for _ in 0..3 {
         assert_eq!(server.get("/"), failed());
     }

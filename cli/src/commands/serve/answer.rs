@@ -5,7 +5,6 @@ use ampoule_wasi::host::http::ErrorCode;
 use ampoule_wasi::host::http::outgoing::Frames;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,13 +21,38 @@ pub struct Sending(Rc<RefCell<Taken>>);
 #[derive(Default)]
 struct Taken {
     next: u64,
-    last: BTreeMap<u64, Instant>,
+    /// Few: one, or as many as HTTP/2 may have streams.
+    last: Vec<(u64, Instant)>,
 }
 
 impl Sending {
     /// Whether there is one of which nothing was taken for so long.
     pub fn is_stuck(&self, patience: Duration) -> bool {
-        self.0.borrow().last.values().any(|last| last.elapsed() > patience)
+        self.0.borrow().last.iter().any(|(_, last)| last.elapsed() > patience)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().last.is_empty()
+    }
+
+    /// There is one more, with this key.
+    fn begin(&self) -> u64 {
+        let taken = &mut *self.0.borrow_mut();
+        taken.next += 1;
+        taken.last.push((taken.next, Instant::now()));
+        taken.next
+    }
+
+    /// Something was taken of it.
+    fn note(&self, key: u64) {
+        if let Some((_, last)) = self.0.borrow_mut().last.iter_mut().find(|(of, _)| *of == key) {
+            *last = Instant::now();
+        }
+    }
+
+    fn end(&self, key: u64) {
+        self.0.borrow_mut().last.retain(|(of, _)| *of != key);
     }
 }
 
@@ -54,12 +78,7 @@ pub struct Answer {
 impl Answer {
     /// Of this status, to be written down in this record, and counted.
     pub fn new(body: Sent, status: u16, record: Record, sending: Sending, metrics: Arc<Metrics>) -> Self {
-        let key = {
-            let taken = &mut *sending.0.borrow_mut();
-            taken.next += 1;
-            taken.last.insert(taken.next, Instant::now());
-            taken.next
-        };
+        let key = sending.begin();
         Self { body, status, bytes: 0, is_whole: false, record: Some(record), sending, key, metrics }
     }
 }
@@ -74,7 +93,7 @@ impl Body for Answer {
             Sent::Guest(frames) => std::task::ready!(Pin::new(frames).poll_frame(cx)),
             Sent::Text(text) => text.take().map(|text| Ok(Frame::data(text))),
         };
-        this.sending.0.borrow_mut().last.insert(this.key, Instant::now());
+        this.sending.note(this.key);
         match &frame {
             Some(Ok(frame)) => this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
             Some(Err(_)) => {}
@@ -100,7 +119,7 @@ impl Body for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.sending.0.borrow_mut().last.remove(&self.key);
+        self.sending.end(self.key);
         let is_whole = self.is_whole || self.is_end_stream();
         if let Some(record) = self.record.take() {
             record.finish(&self.metrics, self.status, self.bytes, is_whole);

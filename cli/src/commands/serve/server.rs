@@ -1,9 +1,10 @@
-//! Connections, and what is answered on them.
+//! Threads that accept connections, and what is answered on them.
 //!
 //! Each thread accepts, and keeps what it has accepted: nothing of a request moves from one to another. They share a budget of
 //! requests, counters, and the word to end.
 
 use super::answer::{Answer, Sending, Sent};
+use super::connection::{self, HEAD_TIMEOUT};
 use super::guest::{Guest, Guests, TICK};
 use super::log::{Metrics, Record};
 use crate::terminal::report;
@@ -12,54 +13,48 @@ use ampoule_wasi::host::http::ErrorCode;
 use ampoule_wasi::host::http::outgoing::Frames;
 use anyhow::{Context as _, Result};
 use hyper::body::{Bytes, Incoming};
-use hyper::rt::Executor;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{interval, sleep, timeout};
+use tokio::task::spawn_local;
+use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
 /// How long requests that are being answered may still take when the server is to end.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// How long a connection may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The largest head of a request, and the most headers.
-const MAX_HEAD: usize = 128 << 10;
-const MAX_HEADERS: usize = 1024;
-
-/// Requests of one HTTP/2 connection at once.
-const MAX_STREAMS: u32 = 100;
-
 /// A server, for any number of threads.
 pub struct Server {
-    guests: Guests,
+    pub(super) guests: Guests,
+    /// [`HEAD_TIMEOUT`].
+    pub(super) head_timeout: Duration,
     permits: Semaphore,
     access_log: bool,
     metrics_path: Option<String>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Server {
     /// One that answers so many requests at once.
     pub fn new(guests: Guests, max_concurrent: u32, access_log: bool, metrics_path: Option<String>) -> Arc<Self> {
         let permits = Semaphore::new(max_concurrent as usize);
-        Arc::new(Self { guests, permits, access_log, metrics_path, metrics: Arc::default() })
+        Arc::new(Self {
+            guests,
+            head_timeout: HEAD_TIMEOUT,
+            permits,
+            access_log,
+            metrics_path,
+            metrics: Arc::default(),
+        })
     }
 
     /// Serves until the process is told to end, on so many threads.
@@ -84,7 +79,7 @@ impl Server {
             let (server, listener, ending) = (self.clone(), listener.try_clone()?, ending.clone());
             workers.push(std::thread::spawn(move || server.work(listener, ending)));
         }
-        let signals = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let signals = Builder::new_current_thread().enable_io().build()?;
         report(&format!("serving on http://{}", listener.local_addr()?));
         drop(listener);
         signals.block_on(async {
@@ -105,10 +100,9 @@ impl Server {
 
     /// What one thread does.
     fn work(self: Arc<Self>, listener: TcpListener, ending: watch::Receiver<bool>) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let local = LocalSet::new();
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
         let open = Rc::new(Cell::new(0_usize));
-        local.block_on(&runtime, async {
+        runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let mut end = ending.clone();
             let mut ended = pin!(async move { drop(end.wait_for(|end| *end).await) });
@@ -123,7 +117,7 @@ impl Server {
                         open.set(open.get() + 1);
                         let (server, ending, open) = (self.clone(), ending.clone(), open.clone());
                         spawn_local(async move {
-                            server.connection(stream, ending).await;
+                            connection::serve(server, stream, ending).await;
                             open.set(open.get() - 1);
                         });
                     }
@@ -142,52 +136,8 @@ impl Server {
         })
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, mut ending: watch::Receiver<bool>) {
-        let _ = stream.set_nodelay(true);
-        self.metrics.connections.fetch_add(1, Relaxed);
-        let mut builder = auto::Builder::new(Local);
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(MAX_HEAD)
-            .max_headers(MAX_HEADERS);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(MAX_HEAD as u32)
-            .keep_alive_interval(HEAD_TIMEOUT)
-            .max_pending_accept_reset_streams(MAX_STREAMS as usize);
-        let sending = Sending::default();
-        // Boxed: a connection has place for it, also while it is idle.
-        let service = service_fn(|request| {
-            let (server, sending) = (self.clone(), sending.clone());
-            Box::pin(async move { Ok::<_, Infallible>(server.answer(request, sending).await) })
-        });
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let mut ended = pin!(async move { drop(ending.wait_for(|end| *end).await) });
-        let mut is_ending = false;
-        let patience = self.guests.timeout.max(TICK);
-        let mut look = interval(patience);
-        poll_fn(|cx| {
-            while look.poll_tick(cx).is_ready() {
-                if sending.is_stuck(patience) {
-                    return Poll::Ready(());
-                }
-            }
-            if !is_ending && ended.as_mut().poll(cx).is_ready() {
-                is_ending = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            // That the other side breaks off is nothing that anybody needs to know.
-            connection.as_mut().poll(cx).map(drop)
-        })
-        .await;
-        self.metrics.connections.fetch_sub(1, Relaxed);
-    }
-
-    async fn answer(self: Arc<Self>, request: Request<Incoming>, sending: Sending) -> Response<Answer> {
+    /// Answers a request.
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>, sending: Sending) -> Response<Answer> {
         let line = self.access_log.then(|| format!("{} {}", request.method(), request.uri()));
         let record = Record { line, start: Instant::now() };
         let response = self.response(request).await;
@@ -217,9 +167,8 @@ impl Server {
     }
 
     /// Runs a guest until it has a response; what it does afterwards goes on beside.
-    async fn drive(self: &Arc<Self>, guest: Guest, held: impl Sized + 'static) -> Response<Sent> {
-        let mut guest = Box::pin(guest);
-        let mut time = Box::pin(sleep(self.guests.timeout));
+    async fn drive(self: &Arc<Self>, mut guest: Guest, held: impl Sized + 'static) -> Response<Sent> {
+        let mut limit = Limit { deadline: Instant::now() + self.guests.timeout, sleep: None };
         enum Turn {
             Response(Result<Response<Frames>, ErrorCode>),
             Over,
@@ -227,9 +176,9 @@ impl Server {
         let mut is_over = false;
         let turn = poll_fn(|cx| {
             // Before the guest: of many that compute, those whose time is over have no further turn.
-            let is_late = time.as_mut().poll(cx).is_ready();
+            let is_late = limit.sleep.is_some() && limit.poll(cx).is_ready();
             if !is_over && !is_late {
-                let polled = guest.as_mut().poll(cx);
+                let polled = Pin::new(&mut guest).poll(cx);
                 is_over = polled.is_ready();
                 if let Poll::Ready(Err(error)) = polled {
                     self.note(&error.to_string());
@@ -238,7 +187,7 @@ impl Server {
             match guest.take_response() {
                 Some(response) => Poll::Ready(Turn::Response(response)),
                 None if is_over => Poll::Ready(Turn::Over),
-                None if is_late => {
+                None if is_late || limit.poll(cx).is_ready() => {
                     self.note("its time is over");
                     Poll::Ready(Turn::Over)
                 }
@@ -251,11 +200,11 @@ impl Server {
             spawn_local(async move {
                 let _held = held;
                 poll_fn(|cx| {
-                    if time.as_mut().poll(cx).is_ready() {
+                    if limit.poll(cx).is_ready() {
                         server.note("its time is over");
                         return Poll::Ready(());
                     }
-                    guest.as_mut().poll(cx).map(|result| {
+                    Pin::new(&mut guest).poll(cx).map(|result| {
                         if let Err(error) = result {
                             server.note(&error.to_string());
                         }
@@ -275,6 +224,21 @@ impl Server {
     fn note(&self, why: &str) {
         self.metrics.failed.fetch_add(1, Relaxed);
         report(&format!("a guest was stopped: {why}"));
+    }
+}
+
+/// The time that a guest has. It costs nothing where the guest answers at once.
+struct Limit {
+    deadline: Instant,
+    /// Made when it is first polled.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Limit {
+    /// Whether the time is over; otherwise it wakes when it is.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(self.deadline.into())));
+        sleep.as_mut().poll(context)
     }
 }
 
@@ -312,16 +276,6 @@ fn refused(code: ErrorCode) -> Response<Sent> {
 
 fn failed() -> Response<Sent> {
     text(StatusCode::INTERNAL_SERVER_ERROR, &b"internal server error\n"[..])
-}
-
-/// Spawns what HTTP/2 needs on the thread of its connection.
-#[derive(Clone)]
-struct Local;
-
-impl<F: Future<Output: 'static> + 'static> Executor<F> for Local {
-    fn execute(&self, future: F) {
-        spawn_local(future);
-    }
 }
 
 /// Connections are descriptors: as many as the system lets this process have.
