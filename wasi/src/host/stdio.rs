@@ -11,6 +11,7 @@ use super::poll::Readiness;
 use super::stat::{FileStat, FileType};
 use super::stream::Stream;
 use super::wait::Waiter;
+use ampoule::sync::OnceLock;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use std::fmt;
@@ -20,8 +21,8 @@ use std::fs::File;
 #[derive(Debug)]
 pub struct HostStream {
     fd: HostFd,
-    /// A regular file: reading or writing it never waits.
-    regular: bool,
+    /// A regular file: reading or writing it never waits. Asked when it is first read or written, which most guests never do.
+    regular: OnceLock<bool>,
 }
 
 #[derive(Debug)]
@@ -53,9 +54,12 @@ impl HostStream {
     }
 
     fn new(fd: HostFd) -> Self {
-        let mut stream = Self { fd, regular: false };
-        stream.regular = FileStat::of(stream.as_fd()).is_ok_and(|stat| stat.filetype == FileType::RegularFile);
-        stream
+        Self { fd, regular: OnceLock::new() }
+    }
+
+    fn is_regular(&self) -> bool {
+        let ask = || FileStat::of(self.as_fd()).is_ok_and(|stat| stat.filetype == FileType::RegularFile);
+        *self.regular.get_or_init(ask)
     }
 
     fn stream(&self) -> Stream<'_> {
@@ -162,7 +166,7 @@ impl Stdin {
                 *position += count;
                 Ok(count)
             }
-            Self::Host(host) if host.regular => {
+            Self::Host(host) if host.is_regular() => {
                 in_portions(buffers, waiter, |buffers, _| rustix::io::readv(&*host, buffers.for_read()))
             }
             Self::Host(host) => host.stream().read(buffers, waiter),
@@ -181,7 +185,7 @@ impl Stdin {
     /// `AGAIN` when there is nothing yet, or what the host's read says.
     pub fn try_read(&mut self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
         match self {
-            Self::Host(host) if !host.regular => host.stream().try_read(buffers),
+            Self::Host(host) if !host.is_regular() => host.stream().try_read(buffers),
             Self::Provided(input) => input.try_read(buffers),
             _ => self.read(buffers, waiter),
         }
@@ -232,7 +236,7 @@ impl Output {
     /// `AGAIN` when nothing is taken yet, or what the host's write or the callback says.
     pub fn try_write(&mut self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
         match self {
-            Self::Host(host) if !host.regular => host.stream().try_write(buffers),
+            Self::Host(host) if !host.is_regular() => host.stream().try_write(buffers),
             _ => self.write(buffers, waiter),
         }
     }
@@ -244,7 +248,7 @@ impl Output {
     pub fn write(&mut self, buffers: &mut IoVecs<'_>, waiter: &mut Waiter) -> Result<usize, Error> {
         match self {
             Self::Discard => Ok(buffers.byte_len()),
-            Self::Host(host) if host.regular => {
+            Self::Host(host) if host.is_regular() => {
                 in_portions(buffers, waiter, |buffers, _| rustix::io::writev(&*host, buffers.for_write()))
             }
             Self::Host(host) => host.stream().write(buffers, waiter),
