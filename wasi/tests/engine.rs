@@ -9,6 +9,7 @@ use ampoule_wasi::{DirPerms, FilePerms, WasiConfig, WasiCtx};
 use in_task::in_task;
 use std::io::Read;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -292,6 +293,22 @@ fn a_sleeping_guest_can_be_interrupted() {
         questions > 3
     }));
     let error = run(SLEEP, Some(config)).expect_err("interrupted");
+    assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
+}
+
+#[test]
+fn a_sleeping_guest_can_be_interrupted_by_the_store_s_check() {
+    let engine = Engine::default();
+    let module = Module::new(&engine, SLEEP.as_bytes()).expect("valid");
+    let mut linker = Linker::new(&engine);
+    add_to_linker(&mut linker).expect("an empty linker");
+    let mut store = Store::new(&engine);
+    store.slots_mut().insert::<WasiCtx>(WasiConfig::new().build());
+    let asked = AtomicU32::new(0);
+    store.set_interrupt_check(Some(Arc::new(move || asked.fetch_add(1, Ordering::Relaxed) >= 3)));
+    let instance = linker.instantiate(&mut store, &module).expect("linked");
+    let start = instance.get_typed_func::<(), ()>(&store, "_start").expect("exported");
+    let error = start.call(&mut store, ()).expect_err("interrupted");
     assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
 }
 

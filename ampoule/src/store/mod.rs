@@ -21,6 +21,7 @@ mod externrefs;
 pub(crate) mod fibers;
 pub(crate) mod fuel;
 pub(crate) mod instances;
+pub mod interrupt_check;
 pub mod limiter;
 pub mod limits;
 pub mod native;
@@ -46,6 +47,7 @@ use externrefs::ExternRefs;
 use fibers::Fibers;
 use fuel::Fuel;
 use instances::Instances;
+use interrupt_check::InterruptCheck;
 use limiter::LimiterSlot;
 use limits::Limits;
 use native::Native;
@@ -93,6 +95,8 @@ pub struct Store<Tail: ?Sized = [()]> {
     reactor: Option<Reactor>,
     /// Who is told when what is suspended can go on.
     listener: Listener,
+    /// What the embedder is asked while the store waits. Boxed: see `CACHED_BLOCK`.
+    interrupt_check: Option<Box<InterruptCheck>>,
     /// The embedder's limiter, asked beside `limits`.
     pub(crate) limiter: LimiterSlot,
     /// The host values that `externref`s stand for.
@@ -161,6 +165,7 @@ impl Store {
             fibers: Fibers::default(),
             reactor: None,
             listener: Listener::default(),
+            interrupt_check: None,
             limiter: LimiterSlot::default(),
             calling_host: None,
             instances: Instances::default(),

@@ -1,15 +1,17 @@
 //! How a store waits for the host: asleep, or suspended until it is polled again, where it runs in a task. What it can wait for is
 //! [`super::reactor`]'s.
 //!
-//! Either way a wait ends early when the call is cancelled, its time limit passes, or the store's epoch deadline interrupts.
+//! Either way a wait ends early when the call is cancelled, its time limit passes, the store's epoch deadline interrupts, or the embedder's
+//! check ([`super::interrupt_check`]) says so, which is asked again and again.
 
 use super::Store;
+use super::interrupt_check::INTERVAL;
 use super::reactor::Reactor;
 use crate::engine::cancel::Interrupts;
 use crate::error::{Error, ErrorKind};
 use std::io;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Who is told when what is suspended can go on.
 #[derive(Default)]
@@ -84,7 +86,7 @@ impl Store {
     /// callers look at what they wait for, and wait again.
     ///
     /// # Errors
-    /// Where what runs has to end: its call was cancelled or given up, or its time or its store's epochs are over.
+    /// Where what runs has to end: its call was cancelled or given up, its time or its store's epochs are over, or the embedder's check says so.
     pub fn wait(&mut self) -> Result<(), Error> {
         self.check_wait()?;
         if self.on_sibling() && self.waits_suspended() {
@@ -96,13 +98,21 @@ impl Store {
         // Held here, not borrowed from the store, which others use while this is suspended.
         let (engine, epoch, cancel) = (self.engine.clone(), self.interrupting_epoch(), self.cancel_check());
         let interrupts = Interrupts::new(cancel.as_ref(), epoch.map(|epoch| (&engine, epoch)));
+        let asks = self.interrupt_check.is_some();
         if self.waits_suspended() && !reactor.sleeper().is_woken() {
             self.arm_host_waker()?;
+            let mut next_question = reactor.timer();
+            if asks {
+                next_question.arm(Instant::now() + INTERVAL, Waker::noop());
+            }
             reactor.before_suspension();
             interrupts.sleep_on(reactor.sleeper(), || self.suspend()).transpose()?;
             reactor.turn(Some(Duration::ZERO)).map_err(cannot_wait)?;
         } else {
-            interrupts.sleep_on(reactor.sleeper(), || reactor.turn(None)).transpose().map_err(cannot_wait)?;
+            interrupts
+                .sleep_on(reactor.sleeper(), || reactor.turn(asks.then_some(INTERVAL)))
+                .transpose()
+                .map_err(cannot_wait)?;
         }
         self.check_wait()
     }
@@ -158,7 +168,8 @@ impl Store {
     /// Whether there is something that ends waits.
     fn check_wait(&self) -> Result<(), Error> {
         let past = self.epoch.interrupts() && self.epoch.is_over(&self.engine);
-        if self.is_cancelled() || past { Err(self.interruption()) } else { Ok(()) }
+        let is_over = self.is_cancelled() || past || self.interrupt_check.as_ref().is_some_and(|check| check());
+        if is_over { Err(self.interruption()) } else { Ok(()) }
     }
 
     /// Asks `poll` again and again until it is ready, and waits in between. What it is given leads to a waker, to arm registrations and

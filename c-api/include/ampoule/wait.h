@@ -1,7 +1,8 @@
 /**
  * \file ampoule/wait.h
  *
- * \brief When an asynchronous call can go on.
+ * \brief When an asynchronous call can go on, and whether what waits is to be
+ * stopped.
  *
  * `ampoule_has("wait")` tells whether the library has these functions.
  *
@@ -23,11 +24,17 @@
  *
  * What a host function waits for is the program's own: it calls a **waker**
  * when that is there.
+ *
+ * A call that waits ends early, by an error, when it is cancelled, or its time
+ * is over (`ampoule/cancel.h`); when the engine's epoch reaches the store's
+ * deadline, unless a callback or a yield was set for that; and when the
+ * program's own check says so (#ampoule_context_set_interrupt_check).
  */
 
 #ifndef AMPOULE_WAIT_H
 #define AMPOULE_WAIT_H
 
+#include <stdbool.h>
 #include <wasmtime/conf.h>
 #include <wasmtime/error.h>
 #include <wasmtime/store.h>
@@ -71,6 +78,26 @@ WASM_API_EXTERN wasmtime_error_t *ampoule_context_wait_descriptor(
 /// engine does. To be called by the thread that uses the store.
 WASM_API_EXTERN void ampoule_context_set_waker(
     wasmtime_context_t *context, void (*callback)(void *env), void *env,
+    void (*finalizer)(void *env));
+
+/// \brief Sets what is asked whenever the store waits for the host.
+///
+/// `check(env)` is called before a wait, every 10 milliseconds during it, and
+/// after a signal handler of the program's has run on the thread: where a call
+/// of WASI's sleeps, where a call of a component waits for the host, and in
+/// `ampoule_component_wait`. True ends the wait by an error, and the guest that
+/// waited traps (#WASMTIME_TRAP_CODE_INTERRUPT). A future that waits is to be
+/// polled for that when the store's descriptor says so.
+///
+/// So a program that a user interrupts by a key, or an interpreter which has to
+/// look for signals by itself, ends calls that wait. Guests that run are not
+/// asked about: epochs interrupt those.
+///
+/// The callback is called by the thread that waits, and must not use the store.
+/// Null instead of it ends the questions. `finalizer(env)`, where it is not
+/// null, runs when the callback is not called any more.
+WASM_API_EXTERN void ampoule_context_set_interrupt_check(
+    wasmtime_context_t *context, bool (*check)(void *env), void *env,
     void (*finalizer)(void *env));
 
 /// \brief Says that a store's call can go on.

@@ -1,10 +1,11 @@
-//! `ampoule/wait.h`: when a suspended call can go on.
+//! `ampoule/wait.h`: when a suspended call can go on, and whether one that waits is to.
 
 use crate::boundary::give;
 use crate::error::wasmtime_error_t;
 use crate::foreign::{Finalizer, Foreign};
 use crate::store::wasmtime_context_t;
 use ampoule::Error;
+use ampoule::store::interrupt_check::InterruptCheck;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
@@ -32,6 +33,17 @@ pub extern "C" fn ampoule_context_set_waker(
 ) {
     let owner = Foreign::new(env, finalizer);
     context.set_host_waker(callback.map(|callback| Waker::from(Arc::new(HostWaker { callback, owner }))));
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_context_set_interrupt_check(
+    context: &mut wasmtime_context_t,
+    check: Option<extern "C" fn(env: *mut c_void) -> bool>,
+    env: *mut c_void,
+    finalizer: Finalizer,
+) {
+    let owner = Foreign::new(env, finalizer);
+    context.set_interrupt_check(check.map(|check| Arc::new(move || check(owner.data())) as InterruptCheck));
 }
 
 /// A waker, owned by whoever received it.

@@ -275,7 +275,8 @@ impl WasiConfig {
         self.max_fds = Some(max_fds);
     }
 
-    /// Sets the check that is made while a call of the guest's sleeps; `true` ends the guest.
+    /// Sets the check that is made while a call of WASI's sleeps; `true` ends the guest. What a store asks whenever it waits is
+    /// [`ampoule::Store::set_interrupt_check`].
     pub fn interrupt_check(&mut self, check: InterruptCheck) {
         self.interrupt = Some(check);
     }

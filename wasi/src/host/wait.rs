@@ -5,13 +5,14 @@
 //! such a call has done before is kept for it as [`Progress`].
 //!
 //! A sleep ends early when the call is cancelled or its time limit passes, when the store's epoch deadline passes, or when
-//! a check of the embedder's says so. All are looked at before sleeping. The first two wake the sleeper; the check is
-//! asked every [`SLICE`]. Without one, a call sleeps exactly as long as the guest asked.
+//! a check of the embedder's says so: the store's, or the context's. All are looked at before sleeping. The first two wake the sleeper;
+//! checks are asked every [`INTERVAL`]. Without one, a call sleeps exactly as long as the guest asked.
 
 #[cfg(doc)]
 use super::clocks::Clock;
 use super::error::Error;
 use ampoule::engine::cancel::{CancelCheck, Interrupts};
+use ampoule::store::interrupt_check::{INTERVAL, InterruptCheck as StoreCheck};
 use ampoule::store::reactor::{Direction, Reactor, Registration, Timer};
 use ampoule::{Engine, Store};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -23,9 +24,6 @@ use std::time::{Duration, Instant};
 
 /// Whether the sleeping guest is to be interrupted.
 pub type InterruptCheck = Box<dyn FnMut() -> bool + Send + Sync>;
-
-/// The longest time between two questions to the interrupt check.
-pub const SLICE: Duration = Duration::from_millis(10);
 
 /// What a call has done that has to wait in the middle of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,6 +106,8 @@ pub struct Armed {
 #[derive(Default)]
 pub struct Waiter {
     check: Option<InterruptCheck>,
+    /// The store's interrupt check. Set for each call.
+    of_store: Option<StoreCheck>,
     /// The engine whose epoch ends a sleep, and the epoch that does. Set for each call.
     epoch: Option<Engine>,
     deadline: Option<u64>,
@@ -133,6 +133,7 @@ impl Waiter {
         self.deadline = call.epoch;
         self.cancel = call.cancel;
         self.suspends = call.suspends;
+        self.of_store = call.check;
         self.progress = Progress::default();
         if call.epoch.is_some() && self.epoch.is_none() {
             self.epoch = Some(engine.clone());
@@ -161,7 +162,7 @@ impl Waiter {
 
     /// Whether it is worth waiting here rather than in a blocking system call: the wait can be interrupted, or is to be suspended.
     pub fn is_interruptible(&self) -> bool {
-        self.suspends || self.check.is_some() || self.interrupts().are_possible()
+        self.suspends || self.asks() || self.interrupts().are_possible()
     }
 
     /// Waits until one thing is ready, if there is one, or the time is over.
@@ -205,9 +206,14 @@ impl Waiter {
         }
     }
 
+    /// Whether there is a check.
+    fn asks(&self) -> bool {
+        self.check.is_some() || self.of_store.is_some()
+    }
+
     /// How much of the time that is left may be waited before the check is asked again.
     fn slice(&self, left: Option<Duration>) -> Option<Duration> {
-        let slice = self.check.is_some().then_some(SLICE);
+        let slice = self.asks().then_some(INTERVAL);
         left.into_iter().chain(slice).min()
     }
 
@@ -216,12 +222,14 @@ impl Waiter {
         Interrupts::new(self.cancel.as_ref(), self.epoch.as_ref().zip(self.deadline))
     }
 
-    /// Looks for a cancellation and at the deadline, and asks the interrupt check.
+    /// Looks for a cancellation and at the deadline, and asks the interrupt checks.
     ///
     /// # Errors
     /// [`Error::Interrupted`] when it says so.
     pub fn check(&mut self) -> Result<(), Error> {
-        let interrupted = self.interrupts().is_pending() || self.check.as_mut().is_some_and(|check| check());
+        let interrupted = self.interrupts().is_pending()
+            || self.of_store.as_ref().is_some_and(|check| check())
+            || self.check.as_mut().is_some_and(|check| check());
         if interrupted { Err(Error::Interrupted) } else { Ok(()) }
     }
 
@@ -262,6 +270,7 @@ impl Waiter {
 pub(crate) struct Call {
     epoch: Option<u64>,
     cancel: Option<CancelCheck>,
+    check: Option<StoreCheck>,
     suspends: bool,
 }
 
@@ -270,7 +279,7 @@ impl Call {
     #[inline]
     pub(crate) fn of(store: &Store) -> Self {
         let (epoch, cancel) = (store.interrupting_epoch(), store.cancel_check());
-        Self { epoch, cancel, suspends: store.waits_suspended() }
+        Self { epoch, cancel, check: store.interrupt_check().cloned(), suspends: store.waits_suspended() }
     }
 
     /// Of what is polled in this store, and polled again where it has to wait.
@@ -304,7 +313,7 @@ fn poll_or_wake(interrupts: Interrupts<'_>, fds: &mut [PollFd<'_>], timeout: Opt
         // Where it was interrupted, the caller looks.
         Ok(waited) => waited.transpose()?,
         // No descriptor is left to be woken by.
-        Err(_) => return poll_once(fds, Some(timeout.map_or(SLICE, |timeout| timeout.min(SLICE)))),
+        Err(_) => return poll_once(fds, Some(timeout.map_or(INTERVAL, |timeout| timeout.min(INTERVAL)))),
     };
     // Reports in the caller's own list which are ready.
     poll_once(fds, Some(Duration::ZERO))

@@ -4,6 +4,8 @@ use crate::support::{Guest, instantiate};
 use ampoule::{Config, Engine, TrapCode};
 use ampoule_component::{Val, ValRef};
 use ampoule_wasi::WasiConfig;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -44,6 +46,12 @@ fn a_wait_ends_when_the_guest_is_to() {
         looks > 3
     }));
     let mut guest = Guest::new(config);
+    let ended = guest.try_call("monotonic-clock#wait-for", &[Val::from(u64::MAX)]).expect_err("interrupted");
+    assert_eq!(ended.trap_code(), Some(TrapCode::Interrupt), "{ended}");
+
+    let mut guest = Guest::new(WasiConfig::new());
+    let asked = AtomicU32::new(0);
+    guest.store.set_interrupt_check(Some(Arc::new(move || asked.fetch_add(1, Ordering::Relaxed) >= 3)));
     let ended = guest.try_call("monotonic-clock#wait-for", &[Val::from(u64::MAX)]).expect_err("interrupted");
     assert_eq!(ended.trap_code(), Some(TrapCode::Interrupt), "{ended}");
 

@@ -1,11 +1,12 @@
 //! Claims about waits: what ends them, asleep and suspended.
 
 use super::*;
+use crate::store::interrupt_check::InterruptCheck;
 use crate::store::reactor::Direction;
 use crate::store::task::{Task, Work};
 use crate::{Config, Engine};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -161,6 +162,47 @@ fn cancellation_time_and_epochs_end_waits_suspended() {
         let Poll::Ready(Err(error)) = poll(&mut waiting) else { panic!("it ends") };
         assert_eq!(error.trap_code(), Some(crate::TrapCode::Interrupt));
     }
+}
+
+/// A check that says so when asked the third time.
+fn third_time() -> (InterruptCheck, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    (Arc::new(move || count.fetch_add(1, Ordering::SeqCst) >= 2), asked)
+}
+
+#[test]
+fn the_embedder_is_asked_while_a_store_waits_asleep_and_suspended() {
+    let mut store = Store::new(&Engine::default());
+    let (check, asked) = third_time();
+    store.set_interrupt_check(Some(check));
+    let start = Instant::now();
+    assert_eq!(wait_for_ever(&mut store).unwrap_err().trap_code(), Some(crate::TrapCode::Interrupt));
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    assert!(start.elapsed() >= INTERVAL, "it slept in between");
+
+    let (check, asked) = third_time();
+    store.set_interrupt_check(Some(check));
+    let mut waiting = task(&mut store, wait_for_ever);
+    let ended = loop {
+        match poll(&mut waiting) {
+            Poll::Ready(ended) => break ended,
+            Poll::Pending => assert!(becomes_readable(&mut store)),
+        }
+    };
+    assert_eq!(ended.unwrap_err().trap_code(), Some(crate::TrapCode::Interrupt));
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    drop(waiting);
+
+    // Another one takes its place, and nothing does.
+    let (check, _) = third_time();
+    let kept = Arc::downgrade(&check);
+    store.set_interrupt_check(Some(check));
+    store.set_interrupt_check(None);
+    assert!(kept.upgrade().is_none());
+    let mut timer = store.reactor().unwrap().timer();
+    timer.arm(Instant::now() + 2 * INTERVAL, Waker::noop());
+    store.wait().unwrap();
 }
 
 #[test]
