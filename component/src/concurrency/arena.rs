@@ -57,16 +57,11 @@ impl<T> Arena<T> {
             return Ok(place | entry.uses << PLACE_BITS);
         }
         if self.len >= self.most {
-            return Err(self.full());
+            return Err(full(self.what, self.most));
         }
         self.entries.push(Entry { uses: 0, state: State::Taken(record) });
         self.len += 1;
         Ok(self.entries.len() as u32 - 1)
-    }
-
-    #[cold]
-    fn full(&self) -> Error {
-        Error::message(format!("too many {} of components in one store: at most {} are allowed", self.what, self.most))
     }
 
     /// The record of this number, while it is there.
@@ -135,6 +130,12 @@ impl<T> Arena<T> {
             State::Free(_) => None,
         })
     }
+}
+
+/// The error where there are as many as are allowed.
+#[cold]
+pub(crate) fn full(what: &str, most: usize) -> Error {
+    Error::message(format!("too many {what} of components in one store: at most {most} are allowed"))
 }
 
 // A number that a record holds of another is that of one that is there: who removes a record takes its numbers away first.

@@ -1,13 +1,13 @@
 //! What guests call about tasks, threads and waitables (Canonical ABI, from "`canon context.get`" on).
 
-use super::arena::NONE;
+use super::arena::{self, NONE};
 use super::cancel::subtask_cancel;
 use super::instance::MAX_BACKPRESSURE;
 use super::resolve::{Given, resolve};
 use super::run::block;
 use super::thread::{Start, Wait};
 use super::waitable::Event;
-use super::{error_context, stream};
+use super::{MAX_NEW_THREADS, error_context, stream};
 use crate::builtin::Builtin;
 use crate::canon::options::Options;
 use crate::core_callback::CoreCallee;
@@ -224,8 +224,12 @@ fn new_thread(store: &mut Store, table: Table, index: u32, arg: u32) -> Result<u
 }
 
 fn start_func(state: &mut ComponentState, func: Func, arg: u32) -> Result<u32, Error> {
+    if state.concurrency.new_threads >= MAX_NEW_THREADS {
+        return Err(arena::full("threads", MAX_NEW_THREADS));
+    }
     let task = state.current().task;
     let thread = state.add_thread(task, Start::Func(func, arg))?;
+    state.concurrency.new_threads += 1;
     let found = &mut state.concurrency.threads[thread];
     (found.is_explicit, found.wait) = (true, Some(Wait::Resumption));
     state.thread_index(thread)

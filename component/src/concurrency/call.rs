@@ -80,8 +80,9 @@ pub(crate) fn from_memory(
 /// Adds the task of a call from the host, which waits where it may not begin. Gives its thread.
 fn add_from_host(state: &mut ComponentState, call: u32, lifted: Lifted<'_>, args: Args) -> Result<u32, Error> {
     let at = (lifted.options.instance, lifted.func);
-    let thread = state.add_task(at, Caller::Host(call), Start::Task, lifted.needs_exclusive())?;
     let scope = if lifted.ty.has_handles { state.new_scope(NONE)? } else { NONE };
+    let added = state.add_task(at, Caller::Host(call), Start::Task, lifted.needs_exclusive());
+    let thread = added.inspect_err(|_| state.end_lends(scope))?;
     state.concurrency.threads[thread].scope = scope;
     let task = state.concurrency.threads[thread].task;
     let task = &mut state.concurrency.tasks[task];
@@ -141,9 +142,10 @@ fn drive(
         return Err(cannot_enter());
     }
     let nested = state.concurrency.current != NONE && store.on_sibling();
-    let in_loop = if nested { None } else { Some(store.begin_loop()?) };
+    let call = ComponentState::of(store).concurrency.calls.insert(HostCall::default())?;
+    let in_loop = if nested { None } else { Some(store.begin_loop()) };
     let state = ComponentState::of(store);
-    let call = state.concurrency.calls.insert(HostCall::default())?;
+    let in_loop = in_loop.transpose().inspect_err(|_| _ = state.concurrency.calls.remove(call))?;
     let made = make(state, call);
     let depth = state.concurrency.levels.len();
     let outside = (state.concurrency.current, state.scope);

@@ -58,10 +58,13 @@ use task::Task;
 use thread::Thread;
 use waitable::{Waitable, WaitableSet};
 
-/// Tasks that one store may have at a time.
-pub(crate) const MAX_TASKS: usize = 1 << 16;
-/// Threads that one store may have at a time.
-pub(crate) const MAX_THREADS: usize = 1 << 16;
+/// Tasks that calls from the host have begun, which one store may have at a time. Neither these nor those that guests have begun take
+/// places away from the others.
+pub(crate) const MAX_HOST_TASKS: usize = 1 << 16;
+/// Tasks that guests have begun, which one store may have at a time.
+pub(crate) const MAX_GUEST_TASKS: usize = 1 << 16;
+/// Threads that guests have made, which one store may have at a time; each task has one besides.
+pub(crate) const MAX_NEW_THREADS: usize = 1 << 16;
 /// Stacks that threads of one store may have at a time; threads that wait in their callbacks have none.
 pub(crate) const MAX_STACKS: usize = 1 << 12;
 /// Subtasks, and ends of streams and futures, that one store may have at a time.
@@ -83,7 +86,11 @@ const MAX_IDLE: usize = 16;
 /// What a store knows of what runs beside something else.
 pub(crate) struct Concurrency {
     pub(crate) tasks: Arena<Task>,
+    /// How many of them calls from the host have begun.
+    pub(crate) host_tasks: usize,
     pub(crate) threads: Arena<Thread>,
+    /// How many of them guests have made.
+    pub(crate) new_threads: usize,
     pub(crate) waitables: Arena<Waitable>,
     pub(crate) sets: Arena<WaitableSet>,
     pub(crate) streams: Arena<Stream>,
@@ -164,15 +171,17 @@ pub(crate) struct HostCall {
 
 impl Empty for Concurrency {
     const EMPTY: Self = Self {
-        tasks: Arena::new("tasks", MAX_TASKS),
-        threads: Arena::new("threads", MAX_THREADS),
+        tasks: Arena::new("tasks", MAX_HOST_TASKS + MAX_GUEST_TASKS),
+        host_tasks: 0,
+        threads: Arena::new("threads", MAX_HOST_TASKS + MAX_GUEST_TASKS + MAX_NEW_THREADS),
+        new_threads: 0,
         waitables: Arena::new("subtasks, streams and futures", MAX_WAITABLES),
         sets: Arena::new("waitable sets", MAX_SETS),
         mailbox: Mailbox::NEW,
         error_contexts: Arena::new("error contexts", MAX_ERROR_CONTEXTS),
         streams: Arena::new("streams and futures", MAX_STREAMS),
         waits_for_host: NONE,
-        calls: Arena::new("calls", MAX_TASKS),
+        calls: Arena::new("calls", MAX_HOST_TASKS),
         current: NONE,
         ready: VecDeque::new(),
         for_host: VecDeque::new(),

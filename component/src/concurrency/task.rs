@@ -1,9 +1,9 @@
 //! Tasks (Canonical ABI, "Tasks"): calls of a component's functions.
 
-use super::Started;
-use super::arena::NONE;
+use super::arena::{self, NONE};
 use super::thread::Start;
 use super::waitable::{Callee, SubtaskState};
+use super::{Concurrency, MAX_GUEST_TASKS, MAX_HOST_TASKS, Started};
 use crate::canon::options::Options;
 use crate::records::FuncData;
 use crate::state::ComponentState;
@@ -50,6 +50,24 @@ pub(crate) enum Caller {
     Subtask(u32),
 }
 
+impl Caller {
+    fn is_host(self) -> bool {
+        matches!(self, Caller::Host(_))
+    }
+}
+
+impl Concurrency {
+    /// Whether whoever calls may begin one more task.
+    fn check_another_task(&self, caller: Caller) -> Result<(), Error> {
+        let (have, most, what) = if caller.is_host() {
+            (self.host_tasks, MAX_HOST_TASKS, "tasks that the host has begun")
+        } else {
+            (self.tasks.len() - self.host_tasks, MAX_GUEST_TASKS, "tasks")
+        };
+        if have < most { Ok(()) } else { Err(arena::full(what, most)) }
+    }
+}
+
 /// What a task is called with, until it starts.
 ///
 /// 1. Values that are borrowed are used before the call that lends them returns or fails; a call that lets others go on meanwhile
@@ -89,6 +107,7 @@ impl ComponentState {
         start: Start,
         needs_exclusive: bool,
     ) -> Result<u32, Error> {
+        self.concurrency.check_another_task(caller)?;
         let task = self.concurrency.tasks.insert(Task {
             instance,
             func,
@@ -103,6 +122,7 @@ impl ComponentState {
         match self.add_thread(task, start) {
             Ok(thread) => {
                 self.concurrency.tasks[task].implicit = thread;
+                self.concurrency.host_tasks += usize::from(caller.is_host());
                 Ok(thread)
             }
             Err(error) => {
@@ -123,6 +143,7 @@ impl ComponentState {
             return Ok(());
         }
         let is_resolved = found.state == State::Resolved || found.caller == Caller::Itself;
+        self.concurrency.host_tasks -= usize::from(found.caller.is_host());
         self.concurrency.tasks.remove(task);
         if is_resolved { Ok(()) } else { Err(Error::trap(TrapCode::NoAsyncResult)) }
     }

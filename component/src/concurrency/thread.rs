@@ -5,6 +5,7 @@ use super::waitable::Event;
 use crate::state::ComponentState;
 use ampoule::store::task::sibling::Sibling;
 use ampoule::{Error, Func, Store};
+use std::collections::VecDeque;
 
 /// A thread of a component instance.
 pub(crate) struct Thread {
@@ -111,6 +112,15 @@ impl Thread {
     }
 }
 
+/// Takes a thread out of a queue, of which it is mostly the first: there may be many.
+fn leave(queue: &mut VecDeque<u32>, thread: u32) {
+    if queue.front() == Some(&thread) {
+        queue.pop_front();
+    } else {
+        queue.retain(|&waiting| waiting != thread);
+    }
+}
+
 impl ComponentState {
     /// Adds a thread to a task.
     ///
@@ -181,13 +191,13 @@ impl ComponentState {
         let (instance, is_cancelled) = (found.instance, std::mem::take(&mut found.is_cancelled));
         match wait {
             Some(Wait::Entry) => {
-                self.instance(instance).tasks.entering.retain(|&entering| entering != thread);
+                leave(&mut self.instance(instance).tasks.entering, thread);
                 Event::NONE
             }
             Some(Wait::Callback { set }) => {
-                self.instance(instance).tasks.blocked.retain(|&blocked| blocked != thread);
+                leave(&mut self.instance(instance).tasks.blocked, thread);
                 if set != NONE {
-                    self.concurrency.sets[set].waiters.retain(|&waiter| waiter != thread);
+                    leave(&mut self.concurrency.sets[set].waiters, thread);
                 }
                 match set {
                     _ if is_cancelled => Event::CANCELLED,
@@ -196,7 +206,7 @@ impl ComponentState {
                 }
             }
             Some(Wait::Set(set)) => {
-                self.concurrency.sets[set].waiters.retain(|&waiter| waiter != thread);
+                leave(&mut self.concurrency.sets[set].waiters, thread);
                 self.take_event_of(set).expect("it was there")
             }
             Some(Wait::Waitable(id)) => {
@@ -204,7 +214,7 @@ impl ComponentState {
                 Event::NONE
             }
             Some(Wait::Host) => {
-                self.concurrency.for_host.retain(|&waiting| waiting != thread);
+                leave(&mut self.concurrency.for_host, thread);
                 Event::NONE
             }
             _ => Event::NONE,
@@ -263,6 +273,7 @@ impl ComponentState {
     /// Where it was the last of a task that has no result.
     pub(crate) fn remove_thread(&mut self, thread: u32) -> Result<(), Error> {
         let Some(found) = self.concurrency.threads.remove(thread) else { return Ok(()) };
+        self.concurrency.new_threads -= usize::from(found.is_explicit);
         if found.index != 0 {
             self.instances[found.instance as usize].tasks.threads[found.index as usize - 1] = NONE;
         }

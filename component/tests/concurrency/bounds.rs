@@ -4,6 +4,11 @@ use super::*;
 
 /// A component whose function `run` does this over and over until it is stopped.
 fn repeating(imports: &str, body: &str) -> String {
+    running(imports, "", &format!("(loop {body} (br 0))"))
+}
+
+/// A component with a function `run`.
+fn running(imports: &str, params: &str, run: &str) -> String {
     format!(
         r#"(component
             (import "later" (func $later async (param "n" u32) (result u32)))
@@ -22,12 +27,12 @@ fn repeating(imports: &str, body: &str) -> String {
                     (import "" "set.new" (func $set.new (result i32)))
                     (import "" "backpressure.inc" (func $backpressure.inc))
                     (import "" "callee" (func $callee (result i32)))
-                    (func (export "run") (loop {body} (br 0))))
+                    (func (export "run") {run}))
                 (core instance $i (instantiate $m (with "" (instance
                     (export "later" (func $later)) (export "set.new" (func $set.new))
                     (export "backpressure.inc" (func $backpressure.inc))
                     (export "callee" (func $callee))))))
-                (func (export "run") async (canon lift (core func $i "run"))))
+                (func (export "run") async {params} (canon lift (core func $i "run"))))
             (instance $runner (instantiate $runner (with "later" (func $later)) (with "callee" (func $callee "f"))))
             (export "run" (func $runner "run")))"#
     )
@@ -81,6 +86,57 @@ fn stopped(text: &str, expected: &str) {
 fn tasks_are_bounded() {
     let text = repeating(&callee(false), "(drop (call $callee))");
     stopped(&text, "too many tasks of components in one store: at most 65536 are allowed");
+}
+
+/// A component with a function that never ends, and one that calls it as often as told, and goes on.
+fn starting() -> String {
+    let run = r#"(param $n i32)
+        (loop (if (local.get $n) (then
+            (drop (call $callee)) (local.set $n (i32.sub (local.get $n) (i32.const 1))) (br 1))))"#;
+    let imports = callee(false) + r#"(export "f" (func $callee "f"))"#;
+    running(&imports, r#"(param "n" u32)"#, run)
+}
+
+/// How many tasks calls from the host may begin, and how many calls from guests.
+const TASKS: u32 = 65_536;
+
+#[test]
+fn calls_that_the_host_has_started_leave_guests_their_tasks() {
+    let (mut store, instance, _) = instantiate(&engine(&Config::default()), &starting());
+    let f = func(&mut store, &instance, "f");
+    let started: Vec<_> = (1..TASKS).map(|_| f.start(&mut store, Vec::new()).unwrap()).collect();
+    assert!(ampoule_component::run_tasks(&mut store).unwrap().is_pending());
+    call(&mut store, &instance, "run", &[TASKS]).unwrap();
+    let error = call(&mut store, &instance, "run", &[1]).unwrap_err().to_string();
+    assert_eq!(error, "too many tasks of components in one store: at most 65536 are allowed");
+    drop(started);
+}
+
+#[test]
+fn tasks_of_guests_leave_the_host_its_calls() {
+    let mut config = Config::default();
+    config.cancellation(true);
+    let (mut store, instance, _) = instantiate(&engine(&config), &starting());
+    call(&mut store, &instance, "run", &[TASKS]).unwrap();
+    let f = func(&mut store, &instance, "f");
+    let started: Vec<_> = (0..TASKS).map(|_| f.start(&mut store, Vec::new()).unwrap()).collect();
+    let generation = store.cancel_token().unwrap().generation();
+    // One more is refused, whichever way, and does no harm.
+    let expected = "too many calls of components in one store: at most 65536 are allowed";
+    assert_eq!(f.start(&mut store, Vec::new()).unwrap_err().to_string(), expected);
+    assert_eq!(call(&mut store, &instance, "run", &[0]).unwrap_err().to_string(), expected);
+    assert_eq!(store.cancel_token().unwrap().generation(), generation, "no call has begun that does not end");
+    drop(started);
+}
+
+#[test]
+fn tasks_that_outlive_calls_of_the_host_are_bounded() {
+    let (mut store, instance, _later) = instantiate(&engine(&Config::default()), GUEST);
+    for n in 0..TASKS {
+        assert_eq!(call(&mut store, &instance, "behind", &[n]).unwrap(), n);
+    }
+    let error = call(&mut store, &instance, "behind", &[0]).unwrap_err().to_string();
+    assert_eq!(error, "too many tasks that the host has begun of components in one store: at most 65536 are allowed");
 }
 
 #[test]
