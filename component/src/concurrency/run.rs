@@ -417,14 +417,25 @@ pub(crate) fn abandon(store: &mut Store, why: &Error) {
     let state = ComponentState::of(store);
     state.poisoned = true;
     state.concurrency.switch_to = NONE;
+    if store.on_sibling() && store.was_given_up() {
+        // Whoever has given this one up, among all that wait, does so with the others.
+        return;
+    }
+    // This may be in the middle of a guest's call, where a host function goes on afterwards.
+    let state = ComponentState::of(store);
+    let outside = (state.concurrency.current, state.scope);
     loop {
-        let concurrency = &mut ComponentState::of(store).concurrency;
-        let Some(mut sibling) = concurrency.threads.iter_mut().find_map(|thread| thread.sibling.take()) else { break };
+        let state = ComponentState::of(store);
+        let Some(thread) = state.concurrency.threads.find(|thread| thread.sibling.is_some()) else { break };
+        let found = &mut state.concurrency.threads[thread];
+        let (sibling, scope) = (found.sibling.take(), found.scope);
+        (state.concurrency.current, state.scope) = (thread, scope);
         // Its guest unwinds, and host functions on it return.
-        sibling.give_up();
+        sibling.expect("it was just found").give_up();
         ComponentState::of(store).concurrency.stacks -= 1;
     }
     let state = ComponentState::of(store);
+    (state.concurrency.current, state.scope) = outside;
     let concurrency = &mut state.concurrency;
     drop(concurrency.futures.take_all());
     concurrency.ready.clear();

@@ -196,3 +196,113 @@ fn a_task_that_is_always_ready_does_not_keep_others_from_the_host() {
     call(&mut store, &instance, "until", &[]).unwrap();
     assert_eq!(call(&mut store, &instance, "stored", &[]).unwrap(), 30);
 }
+
+/// A guest that calls a function of the host's in between, and one whose answer is a handle.
+const NESTING: &str = r#"(component
+    (import "r" (type $r (sub resource)))
+    (import "nest" (func $nest))
+    (import "make" (func $make (result (own $r))))
+    (core func $nest (canon lower (func $nest)))
+    (core func $make (canon lower (func $make)))
+    (core func $drop (canon resource.drop $r))
+    (core module $m
+        (import "" "nest" (func $nest))
+        (import "" "make" (func $make (result i32)))
+        (import "" "drop" (func $drop (param i32)))
+        (func (export "nest") (call $nest))
+        (func (export "make") (call $drop (call $make))))
+    (core instance $i (instantiate $m (with "" (instance
+        (export "nest" (func $nest)) (export "make" (func $make)) (export "drop" (func $drop))))))
+    (func (export "nest") (canon lift (core func $i "nest")))
+    (func (export "make") (canon lift (core func $i "make"))))"#;
+
+#[test]
+fn a_host_function_goes_on_where_it_was_when_others_are_given_up_by_a_trap_that_it_keeps() {
+    let engine = engine(&Config::default());
+    let nesting = Component::new(&engine, NESTING.as_bytes()).unwrap();
+    let guest = Component::new(&engine, GUEST.as_bytes()).unwrap();
+    let funcs: Arc<Mutex<Vec<Func>>> = Arc::default();
+    let dropped = Arc::new(AtomicU32::new(0));
+    let mut linker = Linker::new(&engine);
+    let later = Later::default();
+    let calls = later.clone();
+    linker.root().func_async("later", move |_, _, args| calls.future(arg(&args))).unwrap();
+    let drops = dropped.clone();
+    linker
+        .root()
+        .resource("r", 7, move |_, rep| {
+            drops.fetch_add(rep, Ordering::Relaxed);
+            Ok(())
+        })
+        .unwrap();
+    // Waits in the middle of a host function.
+    let all = funcs.clone();
+    linker
+        .root()
+        .func("nest", move |store, _, _, _| {
+            let wait = all.lock().unwrap()[0];
+            wait.call(store, &[Val::from(1u32)], &mut [Val::default()])
+        })
+        .unwrap();
+    let (all, mut inner) = (funcs.clone(), linker.clone());
+    inner.root().func("make", |_, _, _, _| Err(Error::message("it is called by the other one"))).unwrap();
+    linker
+        .root()
+        .func("make", move |store, _, _, results| {
+            // The store has nothing asynchronous before: the guest that calls this has no stack of its own.
+            let instance = inner.instantiate(store, &guest)?;
+            let other = inner.instantiate(store, &guest)?;
+            let (wait, trap) = (func(store, &instance, "wait"), func(store, &other, "trap"));
+            all.lock().unwrap().push(wait);
+            let nesting = inner.instantiate(store, &Component::new(store.engine(), NESTING.as_bytes())?)?;
+            func(store, &nesting, "nest").start(store, Vec::new())?;
+            assert!(ampoule_component::run_tasks(store)?.is_pending());
+            trap.start(store, Vec::new())?;
+            let error = ampoule_component::run_tasks(store).expect_err("it traps");
+            assert!(format!("{error:#}").contains("unreachable"), "{error:#}");
+            results[0] = ampoule_component::ResourceHost { rep: 5, ty: 7, owned: true }.into_any(store)?.into();
+            Ok(())
+        })
+        .unwrap();
+    let mut store = Store::new(&engine);
+    let instance = linker.instantiate(&mut store, &nesting).unwrap();
+    let make = func(&mut store, &instance, "make");
+    make.call(&mut store, &[], &mut []).unwrap();
+    assert_eq!((dropped.load(Ordering::Relaxed), later.alive()), (5, 0));
+    let error = make.call(&mut store, &[], &mut []).unwrap_err();
+    assert!(error.to_string().contains("cannot enter component instance"), "{error}");
+}
+
+#[test]
+fn a_store_may_be_dropped_while_a_host_function_waits_for_a_call_of_its_own() {
+    let engine = engine(&Config::default());
+    let target: Arc<Mutex<Option<Func>>> = Arc::default();
+    let mut linker = Linker::new(&engine);
+    let later = Later::default();
+    let calls = later.clone();
+    linker.root().func_async("later", move |_, _, args| calls.future(arg(&args))).unwrap();
+    linker.root().resource("r", 7, |_, _| Ok(())).unwrap();
+    linker.root().func("make", |_, _, _, _| Err(Error::message("nobody calls it"))).unwrap();
+    let stored = target.clone();
+    linker
+        .root()
+        .func("nest", move |store, _, _, _| {
+            let wait = stored.lock().unwrap().expect("set below");
+            wait.call(store, &[Val::from(1u32)], &mut [Val::default()])
+        })
+        .unwrap();
+    let mut store = Store::new(&engine);
+    let guest = linker.instantiate(&mut store, &Component::new(&engine, GUEST.as_bytes()).unwrap()).unwrap();
+    *target.lock().unwrap() = Some(func(&mut store, &guest, "wait"));
+    let nesting = Component::new(&engine, NESTING.as_bytes()).unwrap();
+    // Several, of which each is told of the others' end.
+    let started = [(); 3].map(|()| {
+        let nesting = linker.instantiate(&mut store, &nesting).unwrap();
+        func(&mut store, &nesting, "nest").start(&mut store, Vec::new()).unwrap()
+    });
+    assert!(ampoule_component::run_tasks(&mut store).unwrap().is_pending());
+    assert_eq!(later.alive(), 1, "the others wait for their turn");
+    drop(store);
+    assert_eq!(later.alive(), 0);
+    drop(started);
+}
