@@ -118,9 +118,10 @@ impl<'a> Transfer<'a> {
             None if !given_flat => self.result(types, false, given, address, &mut []),
             None => {
                 let layout = types.1.layout();
+                // Before the caller's allocator can make the memory as large as that.
+                let to = self.region(self.target, address, layout.size as usize, layout.align, MEMORY)?;
                 let mut flat = [VmValRaw { v128: [0; 16] }; MAX_FLAT];
                 self.flat(types, &mut Reader(given.iter()), &mut Writer(flat.iter_mut()))?;
-                let to = self.region(self.target, address, layout.size as usize, layout.align, MEMORY)?;
                 assert!(to + layout.size as usize <= self.target.1, "a region has been checked");
                 // SAFETY: by (1); nothing else looks at the memory while this writes.
                 let memory = unsafe { std::slice::from_raw_parts_mut(self.target.0, self.target.1) };

@@ -1,9 +1,11 @@
 //! Components whose core functions do nothing but note the core values that they get, and answer those that they were told. A test has the
 //! whole of their memories.
 //!
+//! Functions are asynchronous now and then: the callee is lifted, and the callers' import lowered so, each by chance.
+//!
 //! `b` exports `f`. `a` calls the `f` of `b`, `c` the host's `h`, each in its function `run`.
 
-use crate::model::{Encoding, Flat, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, flatten};
+use crate::model::{Encoding, Flat, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, flatten};
 use crate::types::Ty;
 use ampoule::{Error, Store};
 use ampoule_component::Instance;
@@ -39,29 +41,55 @@ pub enum Realloc {
     Same,
 }
 
-/// The types of a function.
+/// The types of a function, and how it is called.
 pub struct Signature {
     pub params: Vec<Ty>,
     pub result: Option<Ty>,
+    /// Whether the callee returns by `task.return`.
+    pub lifts_async: bool,
+    /// Whether the callers don't wait for it.
+    pub lowers_async: bool,
 }
 
 impl Signature {
+    /// So many core values at most a caller gives, before they go through its memory.
+    pub fn max_lowered_params(&self) -> usize {
+        if self.lowers_async { MAX_FLAT_ASYNC_PARAMS } else { MAX_FLAT_PARAMS }
+    }
+
+    /// So many core values at most a callee answers, before they go through its memory.
+    pub fn max_lifted_results(&self) -> usize {
+        if self.lifts_async { MAX_FLAT_PARAMS } else { MAX_FLAT_RESULTS }
+    }
+
+    /// Whether the result is written to memory of the caller's, at an address that it gives.
+    pub fn returns_in_memory(&self) -> bool {
+        let count = self.result.iter().flat_map(flatten).count();
+        count > if self.lowers_async { 0 } else { MAX_FLAT_RESULTS }
+    }
+
     /// What a lifted core function gets, and gives.
     pub fn lifted(&self) -> (Vec<Flat>, Vec<Flat>) {
         let params: Vec<Flat> = self.params.iter().flat_map(flatten).collect();
         let results: Vec<Flat> = self.result.iter().flat_map(flatten).collect();
         let params = if params.len() > MAX_FLAT_PARAMS { vec![Flat::I32] } else { params };
-        (params, if results.len() > MAX_FLAT_RESULTS { vec![Flat::I32] } else { results })
+        (params, if results.len() > self.max_lifted_results() { vec![Flat::I32] } else { results })
     }
 
     /// What a lowered function is given, and gives.
     pub fn lowered(&self) -> (Vec<Flat>, Vec<Flat>) {
-        let (mut params, results) = self.lifted();
-        if self.result.iter().flat_map(flatten).count() > MAX_FLAT_RESULTS {
-            params.push(Flat::I32);
-            return (params, Vec::new());
+        let mut params: Vec<Flat> = self.params.iter().flat_map(flatten).collect();
+        if params.len() > self.max_lowered_params() {
+            params = vec![Flat::I32];
         }
-        (params, results)
+        let results = if self.returns_in_memory() {
+            params.push(Flat::I32);
+            Vec::new()
+        } else {
+            self.result.iter().flat_map(flatten).collect()
+        };
+        // What has become of the call.
+        (params, if self.lowers_async { vec![Flat::I32] } else { results })
     }
 }
 
@@ -149,7 +177,8 @@ pub fn text(signature: &Signature, callers: Encoding, callee: Encoding) -> Strin
     let params = signature.params.iter().enumerate();
     let params: String = params.map(|(index, ty)| format!("(param \"p{index}\" {}) ", ty.text(&mut types))).collect();
     let result = signature.result.as_ref().map(|ty| format!("(result {})", ty.text(&mut types))).unwrap_or_default();
-    let ty = params + &result;
+    let is_async = if signature.lifts_async || signature.lowers_async { "async " } else { "" };
+    let ty = format!("{is_async}{params}{result}");
     let defined = types.iter().enumerate();
     let defined: String = defined
         .map(|(index, ty)| format!("(type $d{index} {ty}) (import \"t{index}\" (type $t{index} (eq $d{index})))\n"))
@@ -161,7 +190,17 @@ pub fn text(signature: &Signature, callers: Encoding, callee: Encoding) -> Strin
     let noted = core_params.iter().enumerate();
     let noted: String = noted.map(|(index, flat)| note(index, flat, &format!("(local.get {index})"))).collect();
     let answer: String = core_results.iter().enumerate().map(|(index, flat)| given(index, flat)).collect();
-    let f = format!("(param{}) (result{}) {noted} {answer}", names(&core_params), names(&core_results));
+    let (f, options, task_return) = if signature.lifts_async {
+        let f = format!("(param{}) (result i32) {noted} (call $return {answer}) (i32.const 0)", names(&core_params));
+        let callee = encoding(callee);
+        let task_return = format!("(core func $return (canon task.return {result} (memory $m) {callee}))");
+        (f, r#"async (callback (core func $main "callback"))"#, task_return)
+    } else {
+        let f = format!("(param{}) (result{}) {noted} {answer}", names(&core_params), names(&core_results));
+        (f, "", "(core func $return (canon task.return))".to_owned())
+    };
+    let returned = if signature.lifts_async { names(&core_results) } else { String::new() };
+    let lowered = if signature.lowers_async { "async" } else { "" };
 
     let (core_params, core_results) = signature.lowered();
     let args: String = core_params.iter().enumerate().map(|(index, flat)| given(index, flat)).collect();
@@ -174,22 +213,26 @@ pub fn text(signature: &Signature, callers: Encoding, callee: Encoding) -> Strin
         (import "h" (func $h {ty}))
         (component $callee
             {defined} {memory}
-            (core module $main (import "" "memory" (memory 4)) (func (export "f") {f}))
-            (core instance $main (instantiate $main (with "" (instance (export "memory" (memory $m))))))
+            {task_return}
+            (core module $main (import "" "memory" (memory 4)) (import "" "return" (func $return (param{returned})))
+                (func (export "f") {f})
+                (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
+            (core instance $main (instantiate $main
+                (with "" (instance (export "memory" (memory $m)) (export "return" (func $return))))))
             (func (export "f") {ty}
-                (canon lift (core func $main "f") (memory $m) (realloc $realloc) {callee})))
+                (canon lift (core func $main "f") (memory $m) (realloc $realloc) {callee} {options})))
         (component $caller
             {defined}
             (import "f" (func $f {ty}))
             {memory}
-            (core func $f (canon lower (func $f) (memory $m) (realloc $realloc) {callers}))
+            (core func $f (canon lower (func $f) (memory $m) (realloc $realloc) {callers} {lowered}))
             (core module $main
                 (import "" "memory" (memory 4))
                 (import "" "f" (func $f {run_type}))
                 (func (export "run") {run}))
             (core instance $main (instantiate $main
                 (with "" (instance (export "memory" (memory $m)) (export "f" (func $f))))))
-            (func (export "run") (canon lift (core func $main "run"))))
+            (func (export "run") {is_async} (canon lift (core func $main "run"))))
         (instance $b (instantiate $callee {with}))
         (instance $a (instantiate $caller {with} (with "f" (func $b "f"))))
         (instance $c (instantiate $caller {with} (with "f" (func $h))))

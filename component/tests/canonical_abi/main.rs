@@ -86,7 +86,8 @@ fn check(seed: u64, counts: &mut Counts) {
         // No larger than the place that there is.
         let sizes = elem_size(&Ty::Tuple(params.clone())) + result.as_ref().map_or(0, elem_size);
         if sizes < 2000 {
-            break Signature { params, result };
+            let [lifts_async, lowers_async] = [0; 2].map(|_| random.one_in(3));
+            break Signature { params, result, lifts_async, lowers_async };
         }
     };
     let encodings = [0; 2].map(|_| random.pick(&[Encoding::Utf8, Encoding::Utf16, Encoding::Latin1OrUtf16]));
@@ -270,9 +271,9 @@ impl Case {
     /// For whoever looks for what is wrong.
     fn describe(&self, way: &str, vals: &[Val], answer: &[Val], reallocs: &[Realloc]) {
         if std::env::var_os("AMPOULE_FUZZ_SEED").is_some() {
-            let Signature { params, result } = &self.signature;
+            let Signature { params, result, lifts_async, lowers_async } = &self.signature;
             println!(
-                "{way}: {params:?} -> {result:?} in {:?}\n  {vals:?}\n  {answer:?}\n  {reallocs:?}",
+                "{way}: {params:?} -> {result:?} ({lifts_async}, {lowers_async}) in {:?}\n  {vals:?}\n  {answer:?}\n  {reallocs:?}",
                 self.encodings
             );
         }
@@ -284,13 +285,14 @@ impl Case {
         let params = self.signature.params.clone();
         let results: Vec<Ty> = self.signature.result.iter().cloned().collect();
         let (vals, answer) = (self.vals(&params), self.vals(&results));
-        let image = self.image(MAX_FLAT_RESULTS, &results, &answer, encoding)?;
+        let max_results = self.signature.max_lifted_results();
+        let image = self.image(max_results, &results, &answer, encoding)?;
         let realloc = self.realloc();
         let guest = Guest { instance, name: "b" };
         guest.prepare(store, &image.bytes, &image.given, realloc);
         let memory = guest.got(store, &[]).1;
         let lowered = self.lowered(MAX_FLAT_PARAMS, &params, &vals, encoding, realloc);
-        let lifted = self.lifted(MAX_FLAT_RESULTS, &results, &image.given, &memory, encoding);
+        let lifted = self.lifted(max_results, &results, &image.given, &memory, encoding);
         self.describe("host to guest", &vals, &answer, &[realloc]);
         let mut got = vec![Val::default(); results.len()];
         let outcome = guest.func(store, "f").call(store, &vals, &mut got);
@@ -316,8 +318,9 @@ impl Case {
         let caller = Guest { instance, name };
         let callee = (name == "a").then_some(Guest { instance, name: "b" });
 
-        let mut image = self.image(MAX_FLAT_PARAMS, &params, &vals, encoding)?;
-        let in_memory = self.signature.lowered().0.len() > image.given.len();
+        let (max_params, max_results) = (self.signature.max_lowered_params(), self.signature.max_lifted_results());
+        let mut image = self.image(max_params, &params, &vals, encoding)?;
+        let in_memory = self.signature.returns_in_memory();
         let size = results.first().map_or(0, elem_size);
         let (at, at_is_good, at_is_ours) = match self.random.below(8) {
             _ if !in_memory => (0, true, true),
@@ -333,17 +336,17 @@ impl Case {
         let realloc = self.realloc();
         caller.prepare(store, &image.bytes, &image.given, realloc);
         let memory = caller.got(store, &[]).1;
-        let lifted = self.lifted(MAX_FLAT_PARAMS, &params, &image.given, &memory, encoding);
+        let lifted = self.lifted(max_params, &params, &image.given, &memory, encoding);
 
         // What the other side does with them, and what it answers.
         let mut expectations = vec![expectation(&lifted)];
         let (mut arrive, mut answered) = (true, Some(Ok(answer.clone())));
         if let Some(callee) = callee {
-            let answer = self.image(MAX_FLAT_RESULTS, &results, &answer, callee_encoding)?;
+            let answer = self.image(max_results, &results, &answer, callee_encoding)?;
             let realloc = self.realloc();
             callee.prepare(store, &answer.bytes, &answer.given, realloc);
             let memory = callee.got(store, &[]).1;
-            answered = self.lifted(MAX_FLAT_RESULTS, &results, &answer.given, &memory, callee_encoding);
+            answered = self.lifted(max_results, &results, &answer.given, &memory, callee_encoding);
             if let Some(Ok(vals)) = &lifted {
                 let lowered = self.lowered(MAX_FLAT_PARAMS, &params, vals, callee_encoding, realloc);
                 expectations.push(lowered.expectation());
@@ -379,6 +382,10 @@ impl Case {
         if outcome.is_err() {
             return Some(false);
         }
+        if self.signature.lowers_async {
+            // RETURNED: there was nothing to wait for.
+            assert_eq!(caller.got(store, &[Flat::I32]).0, [(Flat::I32, 2)]);
+        }
         if let (Some(Ok(vals)), true) = (&lifted, arrive) {
             match callee {
                 Some(callee) => {
@@ -390,8 +397,8 @@ impl Case {
         }
         if let (Some(Ok(vals)), true) = (&answered, answer_arrives) {
             let (flat, memory) = caller.got(store, &self.signature.lowered().1);
-            let flat = if in_memory { vec![(Flat::I32, at)] } else { flat };
-            self.check_got(MAX_FLAT_RESULTS, &results, vals, &flat, &memory, encoding);
+            let (max, flat) = if in_memory { (0, vec![(Flat::I32, at)]) } else { (MAX_FLAT_RESULTS, flat) };
+            self.check_got(max, &results, vals, &flat, &memory, encoding);
         }
         Some(true)
     }

@@ -23,6 +23,7 @@ pub enum Encoding {
 }
 
 pub const MAX_FLAT_PARAMS: usize = 16;
+pub const MAX_FLAT_ASYNC_PARAMS: usize = 4;
 pub const MAX_FLAT_RESULTS: usize = 1;
 const MAX_BYTE_LENGTH: u64 = (1 << 28) - 1;
 const UTF16_TAG: u64 = 1 << 31;

@@ -243,3 +243,54 @@ fn the_callers_allocator_is_looked_at_as_closely_as_the_callees() {
         run.is_closed();
     }
 }
+
+#[test]
+fn where_a_result_goes_is_looked_at_before_the_allocator_makes_that_a_place() {
+    // The callee returns core values, and the caller wants them in a page that it has not got yet.
+    let text = |at: u32| {
+        format!(
+            r#"(component
+            (component $callee
+                (core module $memory (memory (export "memory") 1))
+                (core instance $memory (instantiate $memory))
+                (core func $return (canon task.return (result (tuple string u32)) (memory (core memory $memory "memory"))))
+                (core module $m
+                    (import "" "return" (func $return (param i32 i32 i32)))
+                    (func (export "f") (result i32) (call $return (i32.const 0) (i32.const 3) (i32.const 7)) (i32.const 0))
+                    (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
+                (core instance $m (instantiate $m (with "" (instance (export "return" (func $return))))))
+                (func (export "f") async (result (tuple string u32))
+                    (canon lift (core func $m "f") async (callback (core func $m "callback"))
+                        (memory (core memory $memory "memory")))))
+            (component $caller
+                (import "f" (func $f async (result (tuple string u32))))
+                (core module $memory
+                    (memory (export "memory") 1)
+                    {realloc})
+                (core instance $memory (instantiate $memory))
+                (core func $f (canon lower (func $f)
+                    (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
+                (core module $m
+                    (import "" "memory" (memory 1))
+                    (import "" "f" (func $f (param i32)))
+                    (func (export "run") (result i32) (call $f (i32.const {at})) (i32.load offset=8 (i32.const {at})))
+                    (func (export "alive") (result i32) (i32.const 1)))
+                (core instance $m (instantiate $m (with "" (instance
+                    (export "memory" (memory $memory "memory")) (export "f" (func $f))))))
+                (func (export "run") async (result u32) (canon lift (core func $m "run")))
+                (func (export "alive") (result u32) (canon lift (core func $m "alive"))))
+            (instance $callee (instantiate $callee))
+            (instance $caller (instantiate $caller (with "f" (func $callee "f"))))
+            (export "run" (func $caller "run"))
+            (export "alive" (func $caller "alive")))"#,
+            realloc = realloc("(i32.mul (memory.grow (i32.const 1)) (i32.const 65536))"),
+        )
+    };
+    let mut run = Run::new(&text(65524));
+    assert_eq!(run.call("run", &[]).unwrap(), Val::from(7u32));
+    for at in [65528, 65536, 131072] {
+        let mut run = Run::new(&text(at));
+        run.fails("run", &[], "wasm trap: out of bounds memory access");
+        run.is_closed();
+    }
+}
