@@ -15,6 +15,7 @@
 #include <ampoule/cancel.h>
 #include <ampoule/component.hh>
 #include <ampoule/error.h>
+#include <ampoule/http.hh>
 #include <ampoule/limits.h>
 #include <ampoule/native.h>
 #include <ampoule/wait.h>
