@@ -1,6 +1,6 @@
-// Random use of the C API of components. A seed makes two engines and up to four stores, and does 300 operations: components from text, whole
-// and damaged, serialized and loaded; linkers with functions, instances and resources; instances, calls with values that fit and others,
-// resources that are lent, given away, dropped twice. Functions and resources are kept when their store is gone, and used with other stores. The
+// Random use of the C API of components. A seed makes two engines, of which one meters, and up to four stores, and does 800 operations: components
+// from text, whole and damaged, serialized and loaded; linkers with functions, instances and resources; instances, calls with values that fit and others,
+// resources that are lent, given away, dropped twice; and what `component_async.h` has. Functions and resources are kept when their store is gone, and used with other stores. The
 // host's functions do the same while guests run, up to three calls deep.
 //
 // Every answer is checked as far as it is known: what is another store's is refused, a value that doesn't fit too; and in the end each finalizer
@@ -10,6 +10,8 @@
 //   components SEED            one seed, printing each operation as it begins
 
 #define _DEFAULT_SOURCE
+#include <ampoule.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +23,7 @@
 #include <unistd.h>
 #include <wasmtime.h>
 
-enum { ENGINES = 2, STORES = 4, COMPONENTS = 12, LINKERS = 6, FUNCS = 24, RESOURCES = 16, OPS = 300, DEEPEST = 3, GUESTS = 4 };
+enum { ENGINES = 2, STORES = 4, COMPONENTS = 12, LINKERS = 6, FUNCS = 24, RESOURCES = 16, OPS = 800, DEEPEST = 3, GUESTS = 5, METERED = 1 };
 enum { SECONDS_FOR_SEED = 120, RESOURCE_TYPE = 7 };
 
 typedef wasmtime_component_val_t val_t;
@@ -48,6 +50,8 @@ static _Noreturn void broken(const char *what) {
 
 // -- What there is
 
+#include "async_guest.h"
+
 #define MEMORY                                                                                                        \
   "(core module $m0 (memory (export \"memory\") 4) (global $next (mut i32) (i32.const 64))"                           \
   "  (func (export \"realloc\") (param i32 i32 i32 i32) (result i32)"                                                 \
@@ -57,7 +61,7 @@ static _Noreturn void broken(const char *what) {
   "(core instance $i0 (instantiate $m0)) (alias core export $i0 \"memory\" (core memory $m))"                         \
   "(alias core export $i0 \"realloc\" (core func $r))"
 
-static const char *const TEXTS[GUESTS] = {
+static const char *const TEXTS[] = {
     // Values come back.
     "(component " MEMORY
     "(core module $c (import \"\" \"memory\" (memory 4))"
@@ -118,18 +122,22 @@ static const char *const TEXTS[GUESTS] = {
     "(func (export \"new\") (param \"x\" u32) (result (own $r)) (canon lift (core func $i \"new\")))"
     "(func (export \"rep\") (param \"x\" (borrow $r)) (result u32) (canon lift (core func $i \"rep\")))"
     "(func (export \"end\") (param \"x\" (own $r)) (canon lift (core func $i \"end\"))))",
+    ASYNC_GUEST,
 };
 
 static const char *const NAMES[GUESTS][6] = {{"number", "text", "texts", "maybe", "trap"},
                                              {"number", "text"},
                                              {"keep", "give", "lend", "leak", "make"},
-                                             {"new", "rep", "end"}};
+                                             {"new", "rep", "end"},
+                                             {"echo", "refuse", "count", "double", "ask", "plain"}};
 
 static wasm_engine_t *engines[ENGINES];
 static struct {
   wasmtime_store_t *store;
   int engine, active; // calls that are going on
   unsigned long number;
+  unsigned asked; // how often, while it waited
+  bool stopped;   // a guest was, so that none can be called
 } stores[STORES];
 static struct {
   wasmtime_component_t *component;
@@ -143,7 +151,7 @@ static struct {
 static struct {
   wasmtime_component_func_t func;
   unsigned long number;
-  bool takes_resource;
+  takes_t takes;
   size_t nargs, nresults;
   wasmtime_component_valkind_t kind; // of its argument; 0 where that is none of the simple ones
 } funcs[FUNCS];
@@ -165,6 +173,14 @@ static void finalize(void *data) {
 
 static void *gift(void) { return given++, &given; }
 
+// Whether a message says this.
+static bool says(const wasm_name_t *message, const char *what) {
+  size_t len = strlen(what);
+  for (size_t at = 0; at + len <= message->size; at++)
+    if (!memcmp(message->data + at, what, len)) return true;
+  return false;
+}
+
 static bool drop_error(wasmtime_error_t *error) {
   if (!error) {
     returned++;
@@ -172,11 +188,23 @@ static bool drop_error(wasmtime_error_t *error) {
   }
   wasm_name_t message;
   wasmtime_error_message(error, &message);
-  check(message.size > 0);
+  check(message.size > 0 && !says(&message, "panicked"));
+  if (verbose) printf("    %.*s\n", (int)message.size, message.data);
   wasm_name_delete(&message);
   wasmtime_error_delete(error);
   refused++;
   return false;
+}
+
+// The same of a call in this store.
+static bool drop_error_of(int s, wasmtime_error_t *error) {
+  if (error) {
+    wasm_name_t message;
+    wasmtime_error_message(error, &message);
+    stores[s].stopped |= says(&message, "cannot enter component instance");
+    wasm_name_delete(&message);
+  }
+  return drop_error(error);
 }
 
 static void expect_error(wasmtime_error_t *error) { check(!drop_error(error)); }
@@ -344,12 +372,16 @@ static wasmtime_error_t *destructor(void *data, wasmtime_context_t *context, uin
   return rep % 16 ? NULL : wasmtime_error_new("it does not want to end");
 }
 
+#include "component_async.h"
+
 // -- Operations
 
 static void new_store(void) {
   int s = (int)below(STORES);
+  // Those of no use more often than by chance.
+  for (int tries = 0; tries < 8 && stores[s].store && !stores[s].stopped; tries++) s = (int)below(STORES);
   if (stores[s].store) {
-    if (stores[s].active) return;
+    if (stores[s].active || (!stores[s].stopped && !once_in(4))) return;
     wasmtime_store_delete(stores[s].store);
     stores[s].store = NULL;
     if (once_in(3)) return;
@@ -357,6 +389,8 @@ static void new_store(void) {
   stores[s].engine = (int)below(ENGINES);
   stores[s].store = wasmtime_store_new(engines[stores[s].engine], gift(), finalize);
   stores[s].number = ++next_number;
+  stores[s].stopped = false;
+  bound_store(s, &stores[s].asked);
 }
 
 static void keep_component(wasmtime_component_t *component, int engine, int guest) {
@@ -366,7 +400,7 @@ static void keep_component(wasmtime_component_t *component, int engine, int gues
 }
 
 static void new_component(void) {
-  int engine = (int)below(ENGINES), guest = (int)below(GUESTS);
+  int engine = (int)below(ENGINES), guest = once_in(3) ? GUESTS - 1 : (int)below(GUESTS);
   wasm_byte_vec_t bytes;
   wasmtime_error_t *error = wasmtime_wat2wasm(TEXTS[guest], strlen(TEXTS[guest]), &bytes);
   if (error) {
@@ -424,6 +458,8 @@ static void new_linker(void) {
   if (once_in(4)) drop_error(define(root, "number", callback)); // again
   if (once_in(8)) expect_error(define(root, "\xff", callback));
   if (whole || once_in(2)) drop_error(define(root, "make", make));
+  if (whole || once_in(2))
+    drop_error(ampoule_component_linker_instance_add_func(root, "later", 5, later, gift(), finalize));
   if (whole || once_in(2)) drop_error(define(root, "look", look));
   if (whole || once_in(2)) {
     wasmtime_component_resource_type_t *type = wasmtime_component_resource_type_new_host(RESOURCE_TYPE);
@@ -469,8 +505,10 @@ static void instantiate(void) {
     bool found = wasmtime_component_instance_get_func(&instance, context_of(s), index, &funcs[f].func);
     check(found);
     funcs[f].number = stores[s].number;
-    funcs[f].takes_resource = strcmp(name, "new") && guest >= 2;
-    bool takes_number = !strcmp(name, "number") || !strcmp(name, "new");
+    funcs[f].takes = (guest == 2 || guest == 3) && strcmp(name, "new") ? TAKES_RESOURCE : TAKES_VALUE;
+    if (!strcmp(name, "echo") || !strcmp(name, "refuse")) funcs[f].takes = TAKES_BYTES;
+    if (!strcmp(name, "double")) funcs[f].takes = TAKES_FUTURE;
+    bool takes_number = !strcmp(name, "number") || !strcmp(name, "new") || (guest == 4 && funcs[f].takes == TAKES_VALUE);
     funcs[f].kind = takes_number ? WASMTIME_COMPONENT_U32 : strcmp(name, "text") ? 0 : WASMTIME_COMPONENT_STRING;
     wasmtime_component_func_type_t *type = wasmtime_component_func_type(&funcs[f].func, context_of(s));
     wasmtime_component_valtype_t result;
@@ -480,6 +518,24 @@ static void instantiate(void) {
     wasmtime_component_func_type_delete(type);
     wasmtime_component_export_index_delete(index);
   }
+}
+
+static val_t arg_for(int s, size_t f) {
+  val_t arg;
+  size_t r = below(RESOURCES);
+  if (funcs[f].takes == TAKES_RESOURCE && resources[r].any && !once_in(4)) {
+    memset(&arg, 0, sizeof arg);
+    arg.kind = WASMTIME_COMPONENT_RESOURCE, arg.of.resource = wasmtime_component_resource_any_clone(resources[r].any);
+    return arg;
+  }
+  if (funcs[f].takes >= TAKES_BYTES && !once_in(8)) return end_val(s, funcs[f].takes);
+  arg = any_val((int)below(3));
+  // One that fits, more often than by chance.
+  for (int tries = 0; tries < 8 && funcs[f].kind && arg.kind != funcs[f].kind; tries++) {
+    wasmtime_component_val_delete(&arg);
+    arg = any_val(0);
+  }
+  return arg;
 }
 
 static void call(void) {
@@ -493,31 +549,19 @@ static void call(void) {
   // What is called may put others in its place.
   wasmtime_component_func_t func = funcs[f].func;
   bool own = stores[s].number == funcs[f].number;
-  val_t arg, result;
+  val_t arg = arg_for(s, f), result;
   memset(&result, 0, sizeof result);
   // What the function has, more often than by chance.
-  size_t nargs = once_in(8) ? below(2) : funcs[f].nargs, nresults = once_in(8) ? below(2) : funcs[f].nresults, r = below(RESOURCES);
-  bool lends = funcs[f].takes_resource && resources[r].any && !once_in(4);
-  if (lends) {
-    memset(&arg, 0, sizeof arg);
-    arg.kind = WASMTIME_COMPONENT_RESOURCE, arg.of.resource = wasmtime_component_resource_any_clone(resources[r].any);
-  } else {
-    arg = any_val((int)below(3));
-    // One that fits, more often than by chance.
-    for (int tries = 0; tries < 8 && funcs[f].kind && arg.kind != funcs[f].kind; tries++) {
-      wasmtime_component_val_delete(&arg);
-      arg = any_val(0);
-    }
-  }
+  size_t nargs = once_in(8) ? below(2) : funcs[f].nargs, nresults = once_in(8) ? below(2) : funcs[f].nresults;
   stores[s].active++;
   wasmtime_error_t *error = wasmtime_component_func_call(&func, context_of(s), &arg, nargs, &result, nresults);
   stores[s].active--;
   check(error || own);
-  if (drop_error(error)) called++;
+  if (drop_error_of(s, error)) called++;
   wasmtime_component_val_delete(&arg);
   if (result.kind == WASMTIME_COMPONENT_RESOURCE && once_in(2))
     keep_resource(s, wasmtime_component_resource_any_clone(result.of.resource));
-  wasmtime_component_val_delete(&result);
+  take_result(s, &result);
 }
 
 static void resource(void) {
@@ -560,15 +604,21 @@ static void resource(void) {
   stores[s].active--;
 }
 
+static void tick(void) { wasmtime_engine_increment_epoch(engines[METERED]); }
+
 static const struct {
   const char *name;
   void (*run)(void);
   unsigned weight;
-} KINDS[] = {{"store", new_store, 4},     {"component", new_component, 2}, {"copy", copy_component, 1}, {"linker", new_linker, 2},
-             {"instantiate", instantiate, 8}, {"call", call, 24},          {"resource", resource, 8}};
+} KINDS[] = {{"start", start_call, 12},   {"started", use_call, 12},       {"go on", let_go_on, 12}, {"ends", use_ends, 16},
+             {"answer", use_completion, 8}, {"plan", use_plan, 8},          {"tick", tick, 1},
+             {"store", new_store, 10},     {"component", new_component, 2}, {"copy", copy_component, 1}, {"linker", new_linker, 2},
+             {"instantiate", instantiate, 14}, {"call", call, 24},          {"resource", resource, 8}};
 
 static void some_op(void) {
-  size_t left = below(49), kind = 0;
+  size_t all = 0, kind = 0;
+  for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) all += KINDS[i].weight;
+  size_t left = below(all);
   for (; left >= KINDS[kind].weight; kind++) left -= KINDS[kind].weight;
   budget--;
   if (verbose) printf("%*s%s\n", 2 * depth, "", KINDS[kind].name);
@@ -579,7 +629,7 @@ static void run_seed(uint64_t seed) {
   rng = seed * 0x2545f4914f6cdd1d + 1;
   depth = 0, budget = OPS, given = finalized = 0;
   memset(funcs, 0, sizeof funcs);
-  for (int i = 0; i < ENGINES; i++) engines[i] = wasm_engine_new();
+  for (int i = 0; i < ENGINES; i++) engines[i] = new_engine(i == METERED);
   for (int i = 0; i < 3; i++) new_store(), new_linker(), new_component();
   while (budget > 0) some_op();
   for (int i = 0; i < ENGINES; i++) wasm_engine_delete(engines[i]);
@@ -587,8 +637,11 @@ static void run_seed(uint64_t seed) {
     if (linkers[i].linker) wasmtime_component_linker_delete(linkers[i].linker);
   for (int i = 0; i < COMPONENTS; i++)
     if (components[i].component) wasmtime_component_delete(components[i].component);
+  bool first = once_in(2);
+  if (first) forget_all();
   for (int i = 0; i < STORES; i++)
     if (stores[i].store) wasmtime_store_delete(stores[i].store);
+  if (!first) forget_all();
   for (int i = 0; i < RESOURCES; i++)
     if (resources[i].any) wasmtime_component_resource_any_delete(resources[i].any);
   memset(linkers, 0, sizeof linkers), memset(components, 0, sizeof components);
@@ -615,6 +668,7 @@ static int run_for(const char *program, long seconds, uint64_t first) {
     for (; time(NULL) < end; seeds[i] += (uint64_t)workers) alarm(SECONDS_FOR_SEED), run_seed(seeds[i]);
     // All of it happens, or nothing was tested.
     check(called > 0 && returned > 0 && refused > 0);
+    check(started > 0 && finished > 0 && copied > 0 && answered > 0 && planned > 0);
     _exit(0);
   }
   int failed = 0;
@@ -638,6 +692,7 @@ int main(int argc, char **argv) {
   if (argc != 2) return run_for(argv[0], 60, (uint64_t)time(NULL) * 1000003);
   verbose = true;
   run_seed(strtoull(argv[1], NULL, 10));
-  printf("seed %s holds: %lu came back, calls %lu, and %lu were refused\n", argv[1], returned, called, refused);
+  printf("seed %s holds: %lu came back, calls %lu, and %lu were refused; started %lu, finished %lu, copied %lu, answered %lu, by plan %lu\n",
+         argv[1], returned, called, refused, started, finished, copied, answered, planned);
   return 0;
 }
