@@ -295,3 +295,73 @@ impl Guest<'_> {
         self.func(store, "run").typed::<(), ()>(store)?.call(store, ())
     }
 }
+
+/// A component whose guests have the ends of streams of this type: `w` writes, and `r` reads. Each copies as it is told (`copy`), says what has
+/// come of a copy that waits (`poll`), and drops its end, where it has one (`end`).
+pub fn stream_text(ty: &Ty, writer: Encoding, reader: Encoding) -> String {
+    let mut types = Vec::new();
+    let element = ty.text(&mut types);
+    let defined = types.iter().enumerate();
+    let defined: String = defined
+        .map(|(index, ty)| format!("(type $d{index} {ty}) (import \"t{index}\" (type $t{index} (eq $d{index})))\n"))
+        .collect();
+    let with: String = (0..types.len()).map(|index| format!("(with \"t{index}\" (type $t{index})) ")).collect();
+    let guest = |name: &str, side: &str, copy: &str, options: &str, begin: &str, begin_type: &str| {
+        format!(
+            r#"(component ${name}
+            {defined} {memory}
+            (type $s (stream {element}))
+            (core func $new (canon stream.new $s))
+            (core func $copy (canon stream.{copy} $s async (memory $m) (realloc $realloc) {options}))
+            (core func $drop (canon stream.drop-{side} $s))
+            (core func $set (canon waitable-set.new))
+            (core func $join (canon waitable.join))
+            (core func $poll (canon waitable-set.poll (memory $m)))
+            (core module $main
+                (import "" "memory" (memory 4))
+                (import "" "new" (func $new (result i64)))
+                (import "" "copy" (func $copy (param i32 i32 i32) (result i32)))
+                (import "" "drop" (func $drop (param i32)))
+                (import "" "set" (func $set (result i32)))
+                (import "" "join" (func $join (param i32 i32)))
+                (import "" "poll" (func $poll (param i32 i32) (result i32)))
+                (global $end (mut i32) (i32.const 0))
+                (global $waitables (mut i32) (i32.const 0))
+                (func $have (param i32)
+                    (global.set $end (local.get 0))
+                    (if (i32.eqz (global.get $waitables)) (then (global.set $waitables (call $set))))
+                    (call $join (global.get $end) (global.get $waitables)))
+                {begin}
+                (func (export "copy") (param i32 i32) (result i32)
+                    (call $copy (global.get $end) (local.get 0) (local.get 1)))
+                (func (export "poll") (result i32)
+                    (if (i32.eqz (call $poll (global.get $waitables) (i32.const {GOT}))) (then unreachable))
+                    (i32.load offset=4 (i32.const {GOT})))
+                (func (export "end")
+                    (if (global.get $end) (then
+                        (call $join (global.get $end) (i32.const 0))
+                        (call $drop (global.get $end))
+                        (global.set $end (i32.const 0))))))
+            (core instance $main (instantiate $main (with "" (instance
+                (export "memory" (memory $m)) (export "new" (func $new)) (export "copy" (func $copy))
+                (export "drop" (func $drop)) (export "set" (func $set)) (export "join" (func $join))
+                (export "poll" (func $poll))))))
+            (func (export "begin") {begin_type} (canon lift (core func $main "begin")))
+            (func (export "copy") (param "at" u32) (param "count" u32) (result s32) (canon lift (core func $main "copy")))
+            (func (export "poll") (result s32) (canon lift (core func $main "poll")))
+            (func (export "end") (canon lift (core func $main "end"))))
+        (instance ${name} (instantiate ${name} {with}))
+        (export "{name}" (instance ${name}))
+        "#,
+            memory = memory_module(),
+        )
+    };
+    let begin_writer = r#"(func (export "begin") (result i32) (local $pair i64)
+        (local.set $pair (call $new))
+        (call $have (i32.wrap_i64 (i64.shr_u (local.get $pair) (i64.const 32))))
+        (i32.wrap_i64 (local.get $pair)))"#;
+    let begin_reader = r#"(func (export "begin") (param i32) (call $have (local.get 0)))"#;
+    let w = guest("w", "writable", "write", encoding(writer), begin_writer, "(result $s)");
+    let r = guest("r", "readable", "read", encoding(reader), begin_reader, r#"(param "s" $s)"#);
+    format!("(component {defined} {w} {r})")
+}

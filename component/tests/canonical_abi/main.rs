@@ -7,6 +7,7 @@
 
 mod guest;
 mod model;
+mod streams;
 mod types;
 
 use ampoule::{Config, Engine, Error, Features, Store};
