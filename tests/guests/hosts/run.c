@@ -1,7 +1,8 @@
 /* A host around one component: as much of `ampoule run` as the programs of p2 and p3 need, through the C API.
  *
- *     run [--dir HOST::GUEST] [--env NAME=VALUE] [--tcp] [--http] FILE [ARGUMENT...]
+ *     run [--async] [--dir HOST::GUEST] [--env NAME=VALUE] [--tcp] [--allow-net HOST:PORT] [--http] FILE [ARGUMENT...]
  *
+ * With `--async` the guest is called as a future, and this host sleeps by the store's descriptor while the guest waits.
  * It exits with the guest's status; as the command does, with 134 and a message after a trap, with 1 and a message after an error; with
  * 77 when the library cannot give what the options ask for. */
 #include "../drivers/host.h"
@@ -12,7 +13,10 @@
 #pragma weak wasi_config_allow_ip_name_lookup
 #else
 #include <ampoule/http.h>
+#include <ampoule/wait.h>
 #include <ampoule/wasi.h>
+#include <poll.h>
+#include <wasmtime/async.h>
 #endif
 
 enum { MOST = 32, FAILED = 1, TRAPPED = 134, NOT_HERE = 77 };
@@ -20,8 +24,9 @@ enum { MOST = 32, FAILED = 1, TRAPPED = 134, NOT_HERE = 77 };
 struct options {
   const char *hosts[MOST], *guests[MOST];
   const char *names[MOST], *values[MOST];
-  size_t dirs, env;
-  bool tcp, http;
+  const char *networks[MOST];
+  size_t dirs, env, nets;
+  bool tcp, http, async;
 };
 
 /* Divides `text` at `mark`, and returns what follows it. */
@@ -40,6 +45,10 @@ static int read_options(struct options *options, int argc, char **argv) {
       options->tcp = true;
     } else if (strcmp(argv[i], "--http") == 0) {
       options->http = true;
+    } else if (strcmp(argv[i], "--async") == 0) {
+      options->async = true;
+    } else if (i + 1 < argc && options->nets < MOST && strcmp(argv[i], "--allow-net") == 0) {
+      options->networks[options->nets++] = argv[++i];
     } else if (i + 1 < argc && options->dirs < MOST && strcmp(argv[i], "--dir") == 0) {
       options->guests[options->dirs] = divide(argv[++i], "::");
       options->hosts[options->dirs++] = argv[i];
@@ -72,6 +81,11 @@ static wasi_config_t *wasi_of(struct options *options, int argc, char **argv) {
     wasi_config_inherit_network(wasi);
     wasi_config_allow_ip_name_lookup(wasi, true);
   }
+#ifdef AMPOULE_AGAINST
+  if (options->nets > 0 || options->async) exit(NOT_HERE);
+#else
+  for (size_t i = 0; i < options->nets; i++) must("network", ampoule_wasi_config_allow_net(wasi, options->networks[i]));
+#endif
   wasi_config_inherit_stdin(wasi);
   wasi_config_inherit_stdout(wasi);
   wasi_config_inherit_stderr(wasi);
@@ -120,6 +134,31 @@ static int status_of(wasmtime_error_t *error) {
   return trapped ? TRAPPED : FAILED;
 }
 
+#ifndef AMPOULE_AGAINST
+/* Calls `run`, and sleeps while the guest waits. */
+static wasmtime_error_t *call_async(wasmtime_context_t *context, const wasmtime_component_func_t *run,
+                                    wasmtime_component_val_t *result) {
+  wasmtime_error_t *error = NULL;
+  wasmtime_call_future_t *future = wasmtime_component_func_call_async(run, context, NULL, 0, result, 1, &error);
+  while (!wasmtime_call_future_poll(future)) {
+    struct pollfd readable = {.events = POLLIN};
+    must("descriptor", ampoule_context_wait_descriptor(context, &readable.fd));
+    if (poll(&readable, 1, -1) != 1) give_up("poll", strerror(errno));
+  }
+  wasmtime_call_future_delete(future);
+  return error;
+}
+#endif
+
+static wasmtime_error_t *call_run(const struct options *options, wasmtime_context_t *context,
+                                  const wasmtime_component_func_t *run, wasmtime_component_val_t *result) {
+#ifndef AMPOULE_AGAINST
+  if (options->async) return call_async(context, run, result);
+#endif
+  (void)options;
+  return wasmtime_component_func_call(run, context, NULL, 0, result, 1);
+}
+
 int main(int argc, char **argv) {
   struct options options = {0};
   int file = read_options(&options, argc, argv);
@@ -144,7 +183,7 @@ int main(int argc, char **argv) {
   wasmtime_component_func_t run;
   if (!wasmtime_component_instance_get_func(&instance, context, index, &run)) give_up("run", "no function");
   wasmtime_component_val_t result = {.kind = WASMTIME_COMPONENT_BOOL};
-  int status = status_of(wasmtime_component_func_call(&run, context, NULL, 0, &result, 1));
+  int status = status_of(call_run(&options, context, &run, &result));
   if (result.kind == WASMTIME_COMPONENT_RESULT && !result.of.result.is_ok) status = 1;
 
   wasmtime_component_val_delete(&result);

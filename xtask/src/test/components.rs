@@ -65,19 +65,27 @@ fn run_all(library: &Library, options: &Options, tally: &mut Tally) -> Result<()
     Ok(())
 }
 
-/// The command and the host in C; and that host over the library to compare with, where there is one.
+/// The command and the host in C, which calls guests in two ways; and that host over the library to compare with, where there is one.
 fn hosts(library: &Library) -> Result<Vec<Host>> {
     let source = project::root().join("tests/guests/hosts/run.c");
     let in_c = |library: &Library, name: &str| -> Result<Host> {
         let command = vec![library.compile(&source, Linkage::Shared)?];
         Ok(Host { name: name.to_owned(), command, is_peer: library.is_stand_in() })
     };
+    let waiting = |host: &Host| {
+        let command = [host.command.clone(), vec!["--async".into()]].concat();
+        Host { name: format!("{} that waits by itself", host.name), command, is_peer: false }
+    };
     let mut hosts = Vec::new();
     if let Some(command) = &library.command {
         let command = vec![command.clone(), "run".into()];
         hosts.push(Host { name: "ampoule run".to_owned(), command, is_peer: false });
     }
-    hosts.push(in_c(library, "a host in C")?);
+    let host = in_c(library, "a host in C")?;
+    if !host.is_peer {
+        hosts.push(waiting(&host));
+    }
+    hosts.push(host);
     if let (false, Some(peer)) = (library.is_stand_in(), std::env::var_os("AMPOULE_PEER_LIB")) {
         hosts.push(in_c(&Library::stand_in(Path::new(&peer))?, "the peer")?);
     }
