@@ -4,37 +4,40 @@
  */
 #include "command.h"
 
-static guest_subtask_t begin_waiting(uint64_t duration) {
-  guest_subtask_status_t status = monotonic_clock_wait_for(duration);
+static guest_subtask_t begin_waiting(uint64_t until) {
+  guest_subtask_status_t status = monotonic_clock_wait_until(until);
   NEED(GUEST_SUBTASK_STATE(status) == GUEST_SUBTASK_STARTED);
   return GUEST_SUBTASK_HANDLE(status);
 }
 
 static void they_wait_beside_each_other(void) {
   enum { COUNT = 4 };
-  static const uint64_t durations[COUNT] = {80 * MILLISECOND, 20 * MILLISECOND, 60 * MILLISECOND, 40 * MILLISECOND};
+  static const uint64_t after[COUNT] = {400 * MILLISECOND, 100 * MILLISECOND, 300 * MILLISECOND, 200 * MILLISECOND};
   static const int order[COUNT] = {1, 3, 2, 0};
   guest_waitable_set_t set = guest_waitable_set_new();
   guest_subtask_t calls[COUNT];
   uint64_t start = monotonic_clock_now();
-  for (int i = 0; i < COUNT; i++) guest_waitable_join(calls[i] = begin_waiting(durations[i]), set);
+  for (int i = 0; i < COUNT; i++) guest_waitable_join(calls[i] = begin_waiting(start + after[i]), set);
   guest_event_t event;
   guest_waitable_set_poll(set, &event);
   CLAIM(event.event == GUEST_EVENT_NONE);
+  bool in_time = true;
   for (int i = 0; i < COUNT; i++) {
     guest_waitable_set_wait(set, &event);
+    uint64_t now = monotonic_clock_now() - start;
     CLAIM(event.event == GUEST_EVENT_SUBTASK && event.code == GUEST_SUBTASK_RETURNED);
-    CLAIM(event.waitable == calls[order[i]]);
-    CLAIM(monotonic_clock_now() - start >= durations[order[i]]);
+    CLAIM(now >= after[order[i]]);
+    /* On a machine that had no time for it, several may be over at once, in any order. */
+    in_time = in_time && now < after[order[i]] + 100 * MILLISECOND;
+    if (in_time) CLAIM(event.waitable == calls[order[i]]);
     guest_subtask_drop(event.waitable);
   }
-  CLAIM(monotonic_clock_now() - start < 10 * SECOND);
   guest_waitable_set_drop(set);
 }
 
 static void waiting_can_be_cancelled(void) {
   uint64_t start = monotonic_clock_now();
-  guest_subtask_t call = begin_waiting(3600 * SECOND);
+  guest_subtask_t call = begin_waiting(start + 3600 * SECOND);
   guest_subtask_status_t status = guest_subtask_cancel(call);
   if (status == GUEST_WAITABLE_STATUS_BLOCKED) status = told(call);
   CLAIM(status == GUEST_SUBTASK_RETURNED_CANCELLED);
