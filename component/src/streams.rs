@@ -56,11 +56,11 @@ use crate::concurrency::arena::NONE;
 use crate::concurrency::run::abandon;
 use crate::concurrency::stream::host::{Asked, Attached, ask, attach, heed_signals, new_pair};
 use crate::end::EndAny;
+use crate::records::HostFuture;
 use crate::state::ComponentState;
 use crate::types::ValType;
 use crate::val::{Kind, Val};
 use ampoule::{Error, Store};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -381,7 +381,7 @@ impl FutureReader {
         future: impl Future<Output = Result<Option<Val>, Error>> + Send + 'static,
     ) -> Result<FutureReader, Error> {
         let (writer, reader) = self::future(store, payload)?;
-        writer.produce(store, Awaited(Box::pin(future)))?;
+        writer.produce(store, Awaited(Some(Box::pin(future))))?;
         Ok(reader)
     }
 
@@ -482,16 +482,22 @@ impl FutureWriter {
     /// # Errors
     /// Where the end is another store's; where a guest waits for it, also where the value is of another type.
     pub fn write(self, store: &mut Store, val: Option<Val>) -> Result<(), Error> {
-        self.produce(store, Awaited(Box::pin(std::future::ready(Ok(val)))))
+        self.produce(store, Awaited(Some(Box::pin(std::future::ready(Ok(val))))))
     }
 }
 
-/// The one value of a future, when it is there.
-struct Awaited(Pin<Box<dyn Future<Output = Result<Option<Val>, Error>> + Send>>);
+/// The one value of a future, when it is there; nothing once it was taken.
+struct Awaited(Option<HostFuture>);
 
 impl Producer for Awaited {
     fn poll_produce(&mut self, cx: &mut Context<'_>, into: &mut Destination<'_>) -> Poll<Result<Flow, Error>> {
-        match ready!(self.0.as_mut().poll(cx))? {
+        let Some(future) = &mut self.0 else {
+            // The host had it, and gave the end to a guest nevertheless.
+            return Poll::Ready(Err(Error::message("the value of the future was read before")));
+        };
+        let val = ready!(future.as_mut().poll(cx));
+        self.0 = None;
+        match val? {
             Some(val) => into.push(val)?,
             None => into.advance(1),
         }

@@ -306,3 +306,29 @@ fn a_store_may_be_dropped_while_a_host_function_waits_for_a_call_of_its_own() {
     assert_eq!(later.alive(), 0);
     drop(started);
 }
+
+#[test]
+fn a_future_whose_value_the_host_has_read_has_none_for_a_guest() {
+    let text = r#"(component
+        (core module $memory (memory (export "memory") 1))
+        (core instance $memory (instantiate $memory))
+        (type $f (future u32))
+        (core func $read (canon future.read $f (memory (core memory $memory "memory"))))
+        (core module $m
+            (import "" "read" (func $read (param i32 i32) (result i32)))
+            (func (export "read") (param i32) (drop (call $read (local.get 0) (i32.const 0)))))
+        (core instance $i (instantiate $m (with "" (instance (export "read" (func $read))))))
+        (func (export "read") async (param "in" $f) (canon lift (core func $i "read"))))"#;
+    let mut config = Config::default();
+    config.features.component_model_more_async_builtins = true;
+    let engine = engine(&config);
+    let mut store = Store::new(&engine);
+    let component = Component::new(&engine, text.as_bytes()).unwrap();
+    let instance = Linker::new(&engine).instantiate(&mut store, &component).unwrap();
+    let ty = Some(ampoule_component::types::ValType::U32);
+    let mut reader = ampoule_component::streams::FutureReader::ready(&mut store, ty, Some(Val::from(3u32))).unwrap();
+    let read = reader.poll_read(&mut store, &mut Context::from_waker(Waker::noop()));
+    assert!(matches!(read, Poll::Ready(Ok(Some(_)))));
+    let error = func(&mut store, &instance, "read").call(&mut store, &[Val::from(reader)], &mut []).unwrap_err();
+    assert!(format!("{error:#}").contains("the value of the future was read before"), "{error:#}");
+}
