@@ -57,10 +57,15 @@ impl FoundFunc {
     }
 
     /// The type as the embedder sees it; `instance` is one that imports the function.
+    #[inline(always)]
     pub(crate) fn public_type(&self, state: &ComponentState, instance: u32) -> &Arc<FuncType> {
         if !self.ty.has_handles {
             return &self.ty;
         }
+        self.type_with_handles(state, instance)
+    }
+
+    fn type_with_handles(&self, state: &ComponentState, instance: u32) -> &Arc<FuncType> {
         self.public.get_or_init(|| Arc::new(self.ty.with_resources(&|slot| state.public_type(instance, slot))))
     }
 }

@@ -1,6 +1,6 @@
 //! Functions of components: called by the host, and the host's, called by components.
 
-use crate::canon::lift::Lift;
+use crate::canon::lift::{self, Lift};
 use crate::canon::lower::Lower;
 use crate::canon::options::Options;
 use crate::canon::transfer::Transfer;
@@ -9,7 +9,7 @@ use crate::concurrency::call;
 use crate::concurrency::waitable::SubtaskState;
 use crate::core_callback::CoreCallee;
 use crate::found::FoundFunc;
-use crate::records::{Callee, FuncData, HandleBuiltin, HostCallee, Lowered};
+use crate::records::{AsyncHostFn, Callee, FuncData, HandleBuiltin, HostCallee, HostFn, Lowered};
 use crate::state::{ComponentState, Owner, cannot_enter};
 use crate::types::FuncType;
 use crate::types::layout::MAX_FLAT;
@@ -29,6 +29,12 @@ pub struct Func {
 const SLOTS: usize = MAX_FLAT + 1;
 
 pub(crate) const NO_VALUES: [VmValRaw; SLOTS] = [VmValRaw { v128: [0; 16] }; SLOTS];
+
+/// Most calls have no more core values than this, which are made sooner than [`SLOTS`].
+const FEW_SLOTS: usize = 4;
+
+/// Most functions of the host have no more arguments than this, for which there is room on the stack.
+const FEW_ARGS: usize = 4;
 
 impl Func {
     /// The type.
@@ -51,10 +57,9 @@ impl Func {
     #[inline]
     pub(crate) fn data<'s>(&self, store: &'s mut Store) -> Result<&'s FuncData, Error> {
         if store.id() != self.store_id {
-            return Err(Error::message("object used with the wrong store"));
+            return Err(wrong_store());
         }
-        let found = ComponentState::of(store).funcs.get(self.index as usize);
-        found.ok_or_else(|| Error::message("object used with the wrong store"))
+        ComponentState::of(store).funcs.get(self.index as usize).ok_or_else(wrong_store)
     }
 
     /// Calls the function. `results` is as long as the function has results, one or none, and stays as it is on error.
@@ -99,13 +104,23 @@ impl Func {
         let in_place = options.post_return.is_none() && !ty.has_handles && results.iter().all(Val::is_scalar);
         let mut elsewhere = [Val::default()];
         let places = if in_place { &mut *results } else { &mut elsewhere[..count] };
-        let called = call_lifted(store, core, ty, options, compact_bytes, args, places);
+        let few = ty.flat_params.as_ref().is_none_or(|flat| flat.len() <= FEW_SLOTS);
+        let called = if few {
+            call_lifted::<FEW_SLOTS>(store, core, ty, options, compact_bytes, args, places)
+        } else {
+            call_lifted::<SLOTS>(store, core, ty, options, compact_bytes, args, places)
+        };
         end(store, ty, outer, called)?;
         if !in_place {
             results.swap_with_slice(&mut elsewhere[..count]);
         }
         Ok(())
     }
+}
+
+#[cold]
+fn wrong_store() -> Error {
+    Error::message("object used with the wrong store")
 }
 
 /// A call in a store whose calls are tasks.
@@ -137,19 +152,24 @@ fn begin(store: &mut Store, ty: &FuncType) -> Result<u32, Error> {
 }
 
 /// The call ends.
-#[inline]
+#[inline(always)]
 fn end(store: &mut Store, ty: &FuncType, outer: u32, called: Result<(), Error>) -> Result<(), Error> {
     if !ty.has_handles && called.is_ok() {
         return Ok(());
     }
+    end_scope(store, outer, called)
+}
+
+/// The call ends that may have lent or borrowed something, or was given up.
+fn end_scope(store: &mut Store, outer: u32, called: Result<(), Error>) -> Result<(), Error> {
     let state = ComponentState::of(store);
     let ended = called.and_then(|()| state.pop_scope().inspect_err(|_| state.poisoned = true));
     state.unwind_scopes(outer);
     ended
 }
 
-#[inline(always)]
-fn call_lifted(
+/// A call of a function whose core values fit into `N`.
+fn call_lifted<const N: usize>(
     store: &mut Store,
     core: &ampoule::Func,
     ty: &FuncType,
@@ -158,15 +178,14 @@ fn call_lifted(
     args: &[Val],
     results: &mut [Val],
 ) -> Result<(), Error> {
-    let mut values = NO_VALUES;
+    let mut values = [NO_VALUES[0]; N];
     let mut lower = Lower::new(store, options)?;
     lower.compact_bytes = compact_bytes;
     lower.params(ty, args, &mut values)?;
     run_lifted(store, core, options, &mut values, |store, values| {
         let (Some(ty_of_result), [result]) = (ty.result(), results) else { return Ok(()) };
         if let Some(kind) = Kind::of_number(ty_of_result) {
-            // SAFETY: the core function has written a number of this type there, into a slot that was zero.
-            *result = Val::number(kind, unsafe { values[0].f64 });
+            *result = lift::number(kind, &values[0]);
             return Ok(());
         }
         let mut lift = Lift::new(store, options)?;
@@ -182,7 +201,7 @@ pub(crate) fn run_lifted(
     store: &mut Store,
     core: &ampoule::Func,
     options: &Options,
-    values: &mut [VmValRaw; SLOTS],
+    values: &mut [VmValRaw],
     lift: impl FnOnce(&mut Store, &[VmValRaw]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     // SAFETY: the values are what the type flattens to, which the validator has compared with the core function's type; there is a
@@ -200,43 +219,27 @@ pub(crate) fn run_lifted(
 }
 
 impl CoreCallee for Lowered {
+    #[inline]
     fn call(&self, store: &mut Store, values: &mut [VmValRaw]) -> Result<(), Error> {
-        let state = ComponentState::of(store);
-        check_may_leave(state, self.options.instance)?;
-        let outer = state.scope;
-        let called = match &self.callee {
+        match &self.callee {
             Callee::Host(importer, func) => {
-                let is_task = state.concurrency.current != NONE;
-                let later = match &func.host.call {
-                    HostCallee::Later(later) => Some((later, false)),
-                    HostCallee::Asked(_, later) if is_task && self.options.is_async => Some((later, true)),
-                    HostCallee::Now(_) | HostCallee::Asked(..) => None,
+                let call = match &func.host.call {
+                    HostCallee::Now(call) => call,
+                    HostCallee::Later(later) => {
+                        return self.call_host_later(store, (*importer, func), (later, false), values);
+                    }
+                    HostCallee::Asked(call, later) => {
+                        let is_task = ComponentState::of(store).concurrency.current != NONE;
+                        if is_task && self.options.is_async {
+                            return self.call_host_later(store, (*importer, func), (later, true), values);
+                        }
+                        call
+                    }
                 };
-                if let Some((later, is_asked)) = later {
-                    let ty = func.public_type(state, *importer).clone();
-                    return self.call_later(store, (later, func.host.compact_bytes, is_asked), ty, values);
-                }
-                if self.ty.has_handles {
-                    state.push_scope()?;
-                }
-                self.call_host(store, (*importer, func), values)
+                self.call_host(store, (*importer, func), &**call, values)
             }
-            Callee::Component(index) => {
-                let data: *const FuncData = &state.funcs[*index as usize];
-                // SAFETY: functions stay where they are as long as their store.
-                let FuncData::Lifted { core, ty, options } = (unsafe { &*data }) else {
-                    unreachable!("it was one of a component when it was lowered")
-                };
-                if state.concurrency.current != NONE {
-                    return self.call_task(store, call::Lifted { func: *index, core, ty, options }, values);
-                }
-                if self.ty.has_handles {
-                    state.push_scope()?;
-                }
-                self.enter_component(store, core, ty, options, values)
-            }
-        };
-        end(store, &self.ty, outer, called)
+            Callee::Component(index) => self.call_other(store, *index, values),
+        }
     }
 }
 
@@ -249,27 +252,78 @@ impl Lowered {
         values.get(last).map_or(0, |value| unsafe { value.i32 } as u32)
     }
 
+    /// Calls a function of the host's that takes a while.
+    fn call_host_later(
+        &self,
+        store: &mut Store,
+        (importer, func): (u32, &FoundFunc),
+        (later, is_asked): (&Arc<AsyncHostFn>, bool),
+        values: &mut [VmValRaw],
+    ) -> Result<(), Error> {
+        let state = ComponentState::of(store);
+        check_may_leave(state, self.options.instance)?;
+        let ty = func.public_type(state, importer).clone();
+        self.call_later(store, (later, func.host.compact_bytes, is_asked), ty, values)
+    }
+
+    /// Calls a function of the host's that answers at once.
+    #[inline]
     fn call_host(
         &self,
         store: &mut Store,
         (importer, func): (u32, &FoundFunc),
+        call: &HostFn,
         values: &mut [VmValRaw],
     ) -> Result<(), Error> {
         let host = &func.host;
-        let mut args = std::mem::take(&mut ComponentState::of(store).spare_args);
+        let (mut few, mut many) = ([const { Val::FALSE }; FEW_ARGS], Vec::new());
+        let args = match self.ty.params().len() {
+            count @ 0..=FEW_ARGS => &mut few[..count],
+            count => {
+                many.resize_with(count, Val::default);
+                &mut many[..]
+            }
+        };
         let mut lift = Lift::new(store, &self.options)?;
         lift.compact_bytes = host.compact_bytes;
-        lift.params(&self.ty, self.options.is_async, values, &mut args)?;
-        let mut results = [Val::default()];
-        let count = usize::from(self.ty.result().is_some());
-        let ty = func.public_type(ComponentState::of(store), importer);
-        let (HostCallee::Now(call) | HostCallee::Asked(call, _)) = &host.call else { unreachable!("others are tasks") };
-        call(store, ty, &mut args, &mut results[..count])?;
-        args.clear();
-        ComponentState::of(store).spare_args = args;
-        self.lower_result(store, &results[0], host.compact_bytes, values)
+        let state = lift.state();
+        check_may_leave(state, self.options.instance)?;
+        let outer = state.scope;
+        if self.ty.has_handles {
+            state.push_scope()?;
+        }
+        let lifted = lift.params(&self.ty, self.options.is_async, values, args);
+        let ty = func.public_type(lift.state(), importer);
+        let called = lifted.and_then(|()| {
+            let mut results = [Val::FALSE];
+            let count = usize::from(self.ty.result().is_some());
+            call(store, ty, args, &mut results[..count])?;
+            self.lower_result(store, &results[0], host.compact_bytes, values)
+        });
+        end(store, &self.ty, outer, called)
     }
 
+    /// Calls a function of another component.
+    fn call_other(&self, store: &mut Store, index: u32, values: &mut [VmValRaw]) -> Result<(), Error> {
+        let state = ComponentState::of(store);
+        check_may_leave(state, self.options.instance)?;
+        let outer = state.scope;
+        let data: *const FuncData = &state.funcs[index as usize];
+        // SAFETY: functions stay where they are as long as their store.
+        let FuncData::Lifted { core, ty, options } = (unsafe { &*data }) else {
+            unreachable!("it was one of a component when it was lowered")
+        };
+        if state.concurrency.current != NONE {
+            return self.call_task(store, call::Lifted { func: index, core, ty, options }, values);
+        }
+        if self.ty.has_handles {
+            state.push_scope()?;
+        }
+        let called = self.enter_component(store, core, ty, options, values);
+        end(store, &self.ty, outer, called)
+    }
+
+    #[inline]
     fn lower_result(
         &self,
         store: &mut Store,

@@ -291,6 +291,9 @@ fn name(text: impl AsRef<[u8]>) -> Name {
 }
 
 impl Val {
+    /// What C has where a value is to be filled in.
+    pub(crate) const FALSE: Val = Val::scalar(Kind::BOOL, 0);
+
     /// A scalar of this kind, in the lowest bits.
     #[inline]
     pub(crate) const fn scalar(kind: Kind, bits: u64) -> Val {
@@ -334,18 +337,22 @@ impl Val {
         unsafe { (&raw mut *self).cast::<Words<T>>().write(words) }
     }
 
+    #[inline]
     pub(crate) fn set_string(&mut self, text: Name) {
         self.set_vector(Kind::STRING, text);
     }
 
+    #[inline]
     pub(crate) fn set_list(&mut self, elements: Vector<Val>) {
         self.set_vector(Kind::LIST, elements);
     }
 
+    #[inline]
     pub(crate) fn set_tuple(&mut self, elements: Vector<Val>) {
         self.set_vector(Kind::TUPLE, elements);
     }
 
+    #[inline]
     pub(crate) fn set_record(&mut self, fields: Vector<FieldVal>) {
         self.set_vector(Kind::RECORD, fields);
     }
@@ -486,6 +493,20 @@ impl Val {
                 _ => *bits.cast::<u64>(),
             }
         })
+    }
+
+    /// The bytes of a string; `None` of other kinds.
+    #[inline]
+    pub(crate) fn as_string(&self) -> Option<&[u8]> {
+        // SAFETY: by (1), a string.
+        (self.kind == Kind::STRING).then(|| unsafe { self.of.string.as_slice() })
+    }
+
+    /// The fields of a record; `None` of other kinds.
+    #[inline]
+    pub(crate) fn as_record(&self) -> Option<&[FieldVal]> {
+        // SAFETY: by (1), a record.
+        (self.kind == Kind::RECORD).then(|| unsafe { self.of.record.as_slice() })
     }
 
     /// Checks that the value is of a type's kind: what is in it shows when it is lowered.
@@ -642,8 +663,9 @@ takes! {
 
 /// `false`, as C has it where a value is to be filled in.
 impl Default for Val {
+    #[inline]
     fn default() -> Val {
-        Val::scalar(Kind::BOOL, 0)
+        Val::FALSE
     }
 }
 
@@ -683,12 +705,20 @@ impl Drop for Val {
 
 impl Val {
     fn drop_contents(&mut self) {
+        if self.kind == Kind::STRING {
+            // SAFETY: by (1), a string, dropped once.
+            return unsafe { ManuallyDrop::drop(&mut self.of.string) };
+        }
+        self.drop_compound();
+    }
+
+    fn drop_compound(&mut self) {
         // SAFETY: by (1), the field that the kind names, dropped once.
         unsafe {
             match self.kind {
-                Kind::STRING | Kind::ENUM | Kind::ERROR_CONTEXT => ManuallyDrop::drop(&mut self.of.string),
+                Kind::ENUM | Kind::ERROR_CONTEXT => ManuallyDrop::drop(&mut self.of.string),
                 Kind::STREAM | Kind::FUTURE => ManuallyDrop::drop(&mut self.of.end),
-                Kind::LIST | Kind::TUPLE => ManuallyDrop::drop(&mut self.of.vals),
+                Kind::LIST | Kind::TUPLE => drop_vals(ManuallyDrop::take(&mut self.of.vals)),
                 Kind::RECORD => ManuallyDrop::drop(&mut self.of.record),
                 Kind::VARIANT => ManuallyDrop::drop(&mut self.of.variant),
                 Kind::OPTION => ManuallyDrop::drop(&mut self.of.option),
@@ -699,6 +729,18 @@ impl Val {
                 _ => {}
             }
         }
+    }
+}
+
+/// Drops a list. Those of numbers are long, and have nothing in their elements: that is seen of several at once.
+fn drop_vals(mut vals: Vector<Val>) {
+    let vals = vals.take();
+    let (eights, rest) = vals.as_chunks::<8>();
+    let is_scalars = |vals: &[Val]| vals.iter().all(Val::is_scalar);
+    if eights.iter().all(|vals| is_scalars(vals)) && is_scalars(rest) {
+        let block = Box::into_raw(vals) as *mut [ManuallyDrop<Val>];
+        // SAFETY: the block that was just given up, whose elements own nothing.
+        drop(unsafe { Box::from_raw(block) });
     }
 }
 

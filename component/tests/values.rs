@@ -478,3 +478,89 @@ fn what_realloc_answers_is_not_believed() {
         );
     }
 }
+
+/// Numbers are looked at several at a time: those at the ends of groups are as all others.
+#[test]
+fn lists_of_numbers_of_every_length_come_back_and_one_wrong_element_is_refused() {
+    let (mut store, instance) = instantiate(&echo_of_lists("", "(list u8)", "utf8"));
+    let echo = func(&mut store, &instance, "echo");
+    for len in 0..35u8 {
+        let given: Vec<Val> = (0..len).map(Val::from).collect();
+        assert_eq!(call(&mut store, &echo, Val::list(given.clone())).unwrap(), Val::list(given.clone()));
+        for wrong in 0..usize::from(len) {
+            let mut given = given.clone();
+            // What is dropped with the list, wherever it is.
+            given[wrong] = Val::from("text");
+            let error = call(&mut store, &echo, Val::list(given)).unwrap_err();
+            assert_eq!(error.to_string(), "type mismatch: expected u8, found string", "{wrong} of {len}");
+        }
+    }
+}
+
+#[test]
+fn ascii_and_other_texts_come_back_whatever_their_length() {
+    let (mut store, instance) = instantiate(&echo_of_lists("", "string", "utf8"));
+    let echo = func(&mut store, &instance, "echo");
+    for len in 0..100 {
+        let ascii = "a".repeat(len);
+        assert_eq!(call(&mut store, &echo, Val::from(&*ascii)).unwrap(), Val::from(&*ascii));
+        for at in 0..len {
+            let text = format!("{}é{}", &ascii[..at], &ascii[at..]);
+            assert_eq!(call(&mut store, &echo, Val::from(&*text)).unwrap(), Val::from(&*text));
+            let mut bytes = ascii.clone().into_bytes();
+            bytes[at] = 0xff;
+            let expected = std::str::from_utf8(&bytes).unwrap_err().to_string();
+            let error = call(&mut store, &echo, Val::bytes(bytes)).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}
+
+/// Functions of the host get their arguments, and functions of guests their core values, in less memory where they are few.
+#[test]
+fn functions_get_all_their_arguments_few_or_many() {
+    for count in 0..=20u32 {
+        let params: String = (0..count).map(|at| format!("(param \"p{at}\" u32)")).collect();
+        let is_flat = count <= 16;
+        let core_params = if is_flat { "i32 ".repeat(count as usize) } else { "i32".to_string() };
+        let gets: String = (0..if is_flat { count } else { 1 }).map(|at| format!("(local.get {at})")).collect();
+        let text = format!(
+            r#"(component
+                (import "sum" (func $sum {params} (result u64)))
+                (core module $memory
+                    (memory (export "memory") 1)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+                (core instance $memory (instantiate $memory))
+                (core func $sum (canon lower (func $sum) (memory (core memory $memory "memory"))))
+                (core module $m
+                    (import "" "sum" (func $sum (param {core_params}) (result i64)))
+                    (func (export "sum") (param {core_params}) (result i64) (call $sum {gets})))
+                (core instance $i (instantiate $m (with "" (instance (export "sum" (func $sum))))))
+                (func (export "sum") {params} (result u64)
+                    (canon lift (core func $i "sum") (memory (core memory $memory "memory"))
+                        (realloc (core func $memory "realloc")))))"#
+        );
+        let engine = Engine::default();
+        let component = Component::new(&engine, text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let mut linker = Linker::new(&engine);
+        linker
+            .root()
+            .func("sum", |_, _, args, results| {
+                let places = args.iter().enumerate().map(|(at, arg)| match arg.get() {
+                    ValRef::U32(value) => u64::from(value) << at,
+                    other => panic!("not a u32: {other:?}"),
+                });
+                results[0] = Val::from(places.sum::<u64>());
+                Ok(())
+            })
+            .unwrap();
+        let mut store = Store::new(&engine);
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let sum = func(&mut store, &instance, "sum");
+        let args: Vec<Val> = (0..count).map(|at| Val::from(at * at + 1)).collect();
+        let mut results = [Val::default()];
+        sum.call(&mut store, &args, &mut results).unwrap();
+        let expected: u64 = (0..u64::from(count)).map(|at| (at * at + 1) << at).sum();
+        assert_eq!(results[0], Val::from(expected), "{count} parameters");
+    }
+}

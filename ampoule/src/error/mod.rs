@@ -219,6 +219,8 @@ impl Error {
     }
 
     /// An error in words.
+    #[cold]
+    #[inline(never)] // Else it is much of the code of those who may have to say something.
     pub fn message(text: impl Into<String>) -> Self {
         Error::new(ErrorKind::Message(text.into()))
     }

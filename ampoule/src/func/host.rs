@@ -334,6 +334,7 @@ unsafe extern "C" fn call_rooting(
 }
 
 /// A result as callbacks answer it.
+#[inline]
 pub fn error_out(result: Result<(), Error>) -> *mut c_void {
     match result {
         Ok(()) => std::ptr::null_mut(),

@@ -1,14 +1,13 @@
 //! Values of a guest become the host's.
 
 use crate::builtin::{Payload, StreamKind};
-use crate::canon::check_stack;
 use crate::canon::options::{Encoding, MAX_BYTES, Options};
-use crate::canon::strings;
+use crate::canon::{check_stack, is_aligned, strings};
 use crate::handle::ResourceAny;
 use crate::state::{ComponentState, Owner};
 use crate::types::layout::MAX_FLAT;
 use crate::types::val::CasesShape;
-use crate::types::{EnumType, FlagsType, FuncType, MapType, ResourceType, ValType};
+use crate::types::{EnumType, FlagsType, FuncType, MapType, RecordType, ResourceType, ValType};
 use crate::val::{EntryVal, FieldVal, Kind, Name, Val};
 use crate::vector::Vector;
 use ampoule::{Error, Store, VmValRaw};
@@ -51,9 +50,12 @@ impl<'a> FlatIn<'a> {
         unsafe { value.f64 }
     }
 
+    /// The same, of an `i32`. No more is read than machine code has just written: to read more takes as long as a call.
     #[inline]
     pub(crate) fn next_u32(&mut self) -> u32 {
-        self.next() as u32
+        let value = self.values.next().expect("as many as the type has");
+        // SAFETY: as above.
+        unsafe { value.i32 as u32 }
     }
 
     pub(crate) fn skip(&mut self, count: usize) {
@@ -80,23 +82,36 @@ impl<'a> Lift<'a> {
         })
     }
 
-    /// The parameters of a function that the guest calls, added to `args`.
+    /// What the store knows of components.
+    #[inline]
+    pub(crate) fn state(&mut self) -> &mut ComponentState {
+        self.state
+    }
+
+    /// The parameters of a function that the guest calls, into as many places.
+    #[inline(always)]
     pub(crate) fn params(
         &mut self,
         ty: &FuncType,
         is_async: bool,
         values: &[VmValRaw],
-        args: &mut Vec<Val>,
+        args: &mut [Val],
     ) -> Result<(), Error> {
         check_stack(ty.extent)?;
         let mut flat = FlatIn::new(values);
-        args.reserve(ty.params().len());
         if if is_async { ty.flat_async_params.is_some() } else { ty.flat_params.is_some() } {
-            return ty.params().iter().try_for_each(|(_, ty)| self.flat(ty, &mut flat, added(args)));
+            for ((_, ty), arg) in ty.params().iter().zip(args) {
+                self.flat(ty, &mut flat, arg)?;
+            }
+            return Ok(());
         }
-        let at = self.region(flat.next_u32(), ty.params_layout.size, ty.params_layout.align, "pointer not aligned")?;
-        let mut params = ty.params().iter().zip(&ty.param_offsets);
-        params.try_for_each(|((_, ty), &offset)| self.load(ty, at + offset as usize, added(args)))
+        self.params_in_memory(ty, flat.next_u32(), args)
+    }
+
+    fn params_in_memory(&mut self, ty: &FuncType, at: u32, args: &mut [Val]) -> Result<(), Error> {
+        let at = self.region(at, ty.params_layout.size, ty.params_layout.align, "pointer not aligned")?;
+        let mut params = ty.params().iter().zip(&ty.param_offsets).zip(args);
+        params.try_for_each(|(((_, ty), &offset), arg)| self.load(ty, at + offset as usize, arg))
     }
 
     /// The result of a function that the guest has returned from.
@@ -129,8 +144,9 @@ impl<'a> Lift<'a> {
     }
 
     /// Checks that so many bytes lie in memory, aligned.
+    #[inline]
     pub(crate) fn region(&self, at: u32, size: u32, align: u32, misaligned: &str) -> Result<usize, Error> {
-        if !at.is_multiple_of(align) {
+        if !is_aligned(at, align) {
             return Err(Error::message(misaligned));
         }
         let start = at as usize;
@@ -151,15 +167,15 @@ impl<'a> Lift<'a> {
     }
 
     /// Counts what the host keeps.
+    #[inline]
     pub(crate) fn count(&mut self, bytes: usize) -> Result<(), Error> {
         let left = self.host_bytes_left.checked_sub(bytes);
-        self.host_bytes_left = left.ok_or_else(|| {
-            Error::message(format!("the values of one call would take the host more than {} MiB", MAX_HOST_BYTES >> 20))
-        })?;
+        self.host_bytes_left = left.ok_or_else(too_many_bytes)?;
         Ok(())
     }
 
-    /// A value in memory, all of whose bytes are known to be there.
+    /// A value in memory, all of whose bytes are known to be there. What records mostly consist of takes no further call.
+    #[inline(always)]
     fn load(&mut self, ty: &ValType, at: usize, into: &mut Val) -> Result<(), Error> {
         if let Some(kind) = Kind::of_number(ty) {
             let bits = match kind.byte_len() {
@@ -172,9 +188,17 @@ impl<'a> Lift<'a> {
             return Ok(());
         }
         match ty {
+            ValType::String => self.string(self.u32_at(at), self.u32_at(at + 4), into),
+            _ => self.load_compound(ty, at, into),
+        }
+    }
+
+    /// As [`Lift::load`], of what is neither a number nor a string.
+    fn load_compound(&mut self, ty: &ValType, at: usize, into: &mut Val) -> Result<(), Error> {
+        match ty {
             ValType::Bool => *into = Val::from(self.memory[at] != 0),
             ValType::Char => *into = Val::from(character(self.u32_at(at))?),
-            ValType::String | ValType::List(_) | ValType::Map(_) => {
+            ValType::List(_) | ValType::Map(_) => {
                 return self.pair(ty, self.u32_at(at), self.u32_at(at + 4), into);
             }
             ValType::FixedLengthList(list) => {
@@ -187,9 +211,9 @@ impl<'a> Lift<'a> {
             }
             ValType::Record(record) => {
                 self.count(record.fields.len() * size_of::<FieldVal>() + record.copied_names)?;
-                let mut fields = Vec::with_capacity(record.fields.len());
-                for (index, (field, &offset)) in record.fields.iter().zip(&record.offsets).enumerate() {
-                    self.load(&field.ty, at + offset as usize, named(&mut fields, record.name(index)))?;
+                let mut fields = named_fields(record);
+                for ((field, &offset), into) in record.fields.iter().zip(&record.offsets).zip(&mut fields) {
+                    self.load(&field.ty, at + offset as usize, &mut into.val)?;
                 }
                 into.set_record(fields.into());
             }
@@ -233,21 +257,22 @@ impl<'a> Lift<'a> {
     }
 
     /// A value in core values.
-    #[inline]
+    #[inline(always)]
     fn flat(&mut self, ty: &ValType, flat: &mut FlatIn<'_>, into: &mut Val) -> Result<(), Error> {
         match Kind::of_number(ty) {
-            Some(kind) => *into = Val::number(kind, flat.next()),
+            Some(kind) => *into = number(kind, flat.values.next().expect("as many as the type has")),
+            None if matches!(ty, ValType::String) => return self.string(flat.next_u32(), flat.next_u32(), into),
             None => return self.flat_compound(ty, flat, into),
         }
         Ok(())
     }
 
-    /// As [`Lift::flat`], of what is no number.
+    /// As [`Lift::flat`], of what is neither a number nor a string.
     fn flat_compound(&mut self, ty: &ValType, flat: &mut FlatIn<'_>, into: &mut Val) -> Result<(), Error> {
         match ty {
             ValType::Bool => *into = Val::from(flat.next_u32() != 0),
             ValType::Char => *into = Val::from(character(flat.next_u32())?),
-            ValType::String | ValType::List(_) | ValType::Map(_) => {
+            ValType::List(_) | ValType::Map(_) => {
                 let (at, len) = (flat.next_u32(), flat.next_u32());
                 return self.pair(ty, at, len, into);
             }
@@ -257,9 +282,9 @@ impl<'a> Lift<'a> {
                 into.set_list(elements.into());
             }
             ValType::Record(record) => {
-                let mut fields = Vec::with_capacity(record.fields.len());
-                for (index, field) in record.fields.iter().enumerate() {
-                    self.flat(&field.ty, flat, named(&mut fields, record.name(index)))?;
+                let mut fields = named_fields(record);
+                for (field, into) in record.fields.iter().zip(&mut fields) {
+                    self.flat(&field.ty, flat, &mut into.val)?;
                 }
                 into.set_record(fields.into());
             }
@@ -332,19 +357,27 @@ impl<'a> Lift<'a> {
         Ok(Val::enumeration_of(names.name(case as usize)))
     }
 
-    /// What is passed as a pointer and a length.
+    /// A string.
+    fn string(&mut self, at: u32, len: u32, into: &mut Val) -> Result<(), Error> {
+        if self.encoding != Encoding::Utf8 {
+            return self.transcoded(at, len, into);
+        }
+        let text = strings::load_utf8(self.memory, at, len)?;
+        self.count(text.len())?;
+        into.set_string(text.as_bytes().into());
+        Ok(())
+    }
+
+    fn transcoded(&mut self, at: u32, len: u32, into: &mut Val) -> Result<(), Error> {
+        let text = strings::load(self.memory, self.encoding, at, len)?;
+        self.count(text.len())?;
+        into.set_string(text.into_owned().into_bytes().into());
+        Ok(())
+    }
+
+    /// A list or a map, which is passed as a pointer and a length.
     fn pair(&mut self, ty: &ValType, at: u32, len: u32, into: &mut Val) -> Result<(), Error> {
         match ty {
-            ValType::String if self.encoding == Encoding::Utf8 => {
-                let text = strings::load_utf8(self.memory, at, len)?;
-                self.count(text.len())?;
-                into.set_string(text.as_bytes().into());
-            }
-            ValType::String => {
-                let text = strings::load(self.memory, self.encoding, at, len)?;
-                self.count(text.len())?;
-                into.set_string(text.into_owned().into_bytes().into());
-            }
             ValType::List(list) if self.compact_bytes && list.element == ValType::U8 => {
                 into.set_string(self.elements(at, len, 1, 1, 1)?.into());
             }
@@ -360,7 +393,7 @@ impl<'a> Lift<'a> {
         &self.memory[at..at + len]
     }
 
-    /// A string.
+    /// A string, as a text.
     pub(crate) fn text(&self, at: u32, len: u32) -> Result<Cow<'a, str>, Error> {
         match self.encoding {
             Encoding::Utf8 => strings::load_utf8(self.memory, at, len).map(Cow::Borrowed),
@@ -382,7 +415,7 @@ impl<'a> Lift<'a> {
         if byte_len > MAX_BYTES || start + byte_len > self.memory.len() {
             return Err(Error::message("list pointer/length out of bounds of memory"));
         }
-        if !at.is_multiple_of(align) {
+        if !is_aligned(at, align) {
             return Err(Error::message("list pointer is not aligned"));
         }
         self.count(len as usize * host_size)?;
@@ -493,6 +526,14 @@ impl<'a> Lift<'a> {
     }
 }
 
+/// The number of this kind in a core value. As for [`FlatIn::next_u32`], what is narrow is read as such.
+#[inline]
+pub(crate) fn number(kind: Kind, value: &VmValRaw) -> Val {
+    // SAFETY: as for `FlatIn::next`.
+    let bits = unsafe { if kind.byte_len() == 8 { value.f64 } else { u64::from(value.i32 as u32) } };
+    Val::number(kind, bits)
+}
+
 pub(super) fn cases_shape(ty: &ValType) -> &CasesShape {
     match ty {
         ValType::Variant(variant) => &variant.shape,
@@ -509,11 +550,15 @@ fn added(vals: &mut Vec<Val>) -> &mut Val {
     vals.last_mut().expect("just added")
 }
 
-/// As [`added`], of a record.
-#[inline]
-fn named(fields: &mut Vec<FieldVal>, name: Name) -> &mut Val {
-    fields.push(FieldVal { name, val: Val::default() });
-    &mut fields.last_mut().expect("just added").val
+/// The fields of a record, which have their names, as places for their values.
+fn named_fields(record: &RecordType) -> Vec<FieldVal> {
+    let names = record.fields.iter().zip(record.names.iter());
+    names.map(|(field, name)| FieldVal { name: name.get(&field.name), val: Val::default() }).collect()
+}
+
+#[cold]
+fn too_many_bytes() -> Error {
+    Error::message(format!("the values of one call would take the host more than {} MiB", MAX_HOST_BYTES >> 20))
 }
 
 pub(crate) fn character(code: u32) -> Result<char, Error> {

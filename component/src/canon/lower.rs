@@ -1,16 +1,16 @@
 //! Values of the host become a guest's.
 
 use crate::builtin::{Payload, StreamKind};
-use crate::canon::check_stack;
 use crate::canon::lift::cases_shape;
 use crate::canon::options::{Encoding, MAX_BYTES, Options};
 use crate::canon::realloc::realloc;
-use crate::canon::strings::Stored;
+use crate::canon::strings::{self, Stored};
+use crate::canon::{check_stack, is_aligned};
 use crate::handle::ResourceAny;
 use crate::state::{ComponentState, Owner};
 use crate::types::val::FlagsType;
 use crate::types::{FixedLengthListType, FuncType, ResourceType, ValType};
-use crate::val::{EntryVal, Kind, Name, Val, ValRef};
+use crate::val::{EntryVal, FieldVal, Kind, Name, Val, ValRef};
 use ampoule::{Error, Store, VmValRaw};
 
 /// Values that are being lowered, into one memory.
@@ -89,7 +89,7 @@ impl<'a> Lower<'a> {
     pub(crate) fn result_at(&mut self, result: &ValType, val: &Val, address: u32) -> Result<(), Error> {
         check_stack(result.extent())?;
         let layout = result.layout();
-        if !address.is_multiple_of(layout.align) {
+        if !is_aligned(address, layout.align) {
             return Err(Error::message("pointer not aligned"));
         }
         if address as usize + layout.size as usize > self.len {
@@ -112,11 +112,11 @@ impl<'a> Lower<'a> {
     /// Asks the guest for memory.
     pub(crate) fn allocate(&mut self, size: usize, align: u32) -> Result<usize, Error> {
         if size > MAX_BYTES {
-            return Err(Error::message(format!("a value of {size} bytes is too large to be passed")));
+            return Err(too_large(size));
         }
         let at = realloc(self.store, self.options, size, align)?;
         (self.base, self.len) = self.options.memory(self.store)?;
-        let wrong = if !at.is_multiple_of(align) {
+        let wrong = if !is_aligned(at, align) {
             "realloc return: result not aligned"
         } else if at as usize + size > self.len {
             "realloc return: beyond end of memory"
@@ -126,12 +126,33 @@ impl<'a> Lower<'a> {
         Err(Error::message(wrong))
     }
 
-    /// A value into memory, all of whose bytes are known to be there.
+    /// A value into memory, all of whose bytes are known to be there. What records mostly consist of takes no further call.
+    #[inline(always)]
     fn store(&mut self, ty: &ValType, val: &Val, at: usize) -> Result<(), Error> {
-        if let Some(kind) = Kind::of_number(ty) {
-            self.write_bits(at, kind.byte_len(), bits(ty, val, kind)?);
-            return Ok(());
+        match ty {
+            ValType::S8 => self.store_number::<1>(ty, val, Kind::S8, at),
+            ValType::U8 => self.store_number::<1>(ty, val, Kind::U8, at),
+            ValType::S16 => self.store_number::<2>(ty, val, Kind::S16, at),
+            ValType::U16 => self.store_number::<2>(ty, val, Kind::U16, at),
+            ValType::S32 => self.store_number::<4>(ty, val, Kind::S32, at),
+            ValType::U32 => self.store_number::<4>(ty, val, Kind::U32, at),
+            ValType::S64 => self.store_number::<8>(ty, val, Kind::S64, at),
+            ValType::U64 => self.store_number::<8>(ty, val, Kind::U64, at),
+            ValType::F32 => self.store_number::<4>(ty, val, Kind::F32, at),
+            ValType::F64 => self.store_number::<8>(ty, val, Kind::F64, at),
+            _ => self.store_compound(ty, val, at),
         }
+    }
+
+    #[inline(always)]
+    fn store_number<const N: usize>(&mut self, ty: &ValType, val: &Val, kind: Kind, at: usize) -> Result<(), Error> {
+        let bits = bits(ty, val, kind)?.to_le_bytes();
+        self.write::<N>(at, *bits.first_chunk().expect("no number is longer"));
+        Ok(())
+    }
+
+    /// As [`Lower::store`], of what is no number.
+    fn store_compound(&mut self, ty: &ValType, val: &Val, at: usize) -> Result<(), Error> {
         match ty {
             ValType::String | ValType::List(_) | ValType::Map(_) => {
                 let (pointer, len) = self.pair(ty, val)?;
@@ -203,7 +224,15 @@ impl<'a> Lower<'a> {
                 });
                 Ok(())
             }
-            None => self.flat_compound(ty, val, out),
+            None => match (ty, val.as_string()) {
+                (ValType::String, Some(bytes)) => {
+                    let (pointer, len) = self.string(bytes)?;
+                    out.push(pointer as u64);
+                    out.push(u64::from(len));
+                    Ok(())
+                }
+                _ => self.flat_compound(ty, val, out),
+            },
         }
     }
 
@@ -306,7 +335,7 @@ impl<'a> Lower<'a> {
     /// A string, to where its pointer and length are to be.
     pub(crate) fn string_at(&mut self, text: &str, at: u32) -> Result<(), Error> {
         let (pointer, len) = self.string(text.as_bytes())?;
-        if !at.is_multiple_of(4) {
+        if !is_aligned(at, 4) {
             return Err(Error::message("pointer not aligned"));
         }
         if at as usize + 8 > self.len {
@@ -319,10 +348,14 @@ impl<'a> Lower<'a> {
 
     /// A string: where it is, and the length that it is given with.
     pub(crate) fn string(&mut self, bytes: &[u8]) -> Result<(usize, u32), Error> {
-        let text = std::str::from_utf8(bytes).map_err(|error| Error::message(error.to_string()))?;
+        let text = strings::utf8(bytes)?;
         if self.options.encoding == Encoding::Utf8 {
             return self.bytes(bytes);
         }
+        self.transcode(text)
+    }
+
+    fn transcode(&mut self, text: &str) -> Result<(usize, u32), Error> {
         let stored = Stored::of(text, self.options.encoding)?;
         let at = self.allocate(stored.byte_len, stored.align)?;
         stored.write(text, &mut self.memory()[at..at + stored.byte_len]);
@@ -347,16 +380,16 @@ impl<'a> Lower<'a> {
         let at = self.elements(vals.len(), layout.size, layout.align)?;
         let end = at + vals.len() * layout.size as usize;
         let scalars = match element {
-            ValType::U8 => store_scalars::<1>(&mut self.memory()[at..end], vals, Kind::U8),
-            ValType::S8 => store_scalars::<1>(&mut self.memory()[at..end], vals, Kind::S8),
-            ValType::U16 => store_scalars::<2>(&mut self.memory()[at..end], vals, Kind::U16),
-            ValType::S16 => store_scalars::<2>(&mut self.memory()[at..end], vals, Kind::S16),
-            ValType::U32 => store_scalars::<4>(&mut self.memory()[at..end], vals, Kind::U32),
-            ValType::S32 => store_scalars::<4>(&mut self.memory()[at..end], vals, Kind::S32),
-            ValType::U64 => store_scalars::<8>(&mut self.memory()[at..end], vals, Kind::U64),
-            ValType::S64 => store_scalars::<8>(&mut self.memory()[at..end], vals, Kind::S64),
-            ValType::F32 => store_scalars::<4>(&mut self.memory()[at..end], vals, Kind::F32),
-            ValType::F64 => store_scalars::<8>(&mut self.memory()[at..end], vals, Kind::F64),
+            ValType::U8 => store_scalars::<1, { Kind::U8.0 }>(&mut self.memory()[at..end], vals),
+            ValType::S8 => store_scalars::<1, { Kind::S8.0 }>(&mut self.memory()[at..end], vals),
+            ValType::U16 => store_scalars::<2, { Kind::U16.0 }>(&mut self.memory()[at..end], vals),
+            ValType::S16 => store_scalars::<2, { Kind::S16.0 }>(&mut self.memory()[at..end], vals),
+            ValType::U32 => store_scalars::<4, { Kind::U32.0 }>(&mut self.memory()[at..end], vals),
+            ValType::S32 => store_scalars::<4, { Kind::S32.0 }>(&mut self.memory()[at..end], vals),
+            ValType::U64 => store_scalars::<8, { Kind::U64.0 }>(&mut self.memory()[at..end], vals),
+            ValType::S64 => store_scalars::<8, { Kind::S64.0 }>(&mut self.memory()[at..end], vals),
+            ValType::F32 => store_scalars::<4, { Kind::F32.0 }>(&mut self.memory()[at..end], vals),
+            ValType::F64 => store_scalars::<8, { Kind::F64.0 }>(&mut self.memory()[at..end], vals),
             _ => {
                 for (index, val) in vals.iter().enumerate() {
                     self.store(element, val, at + index * layout.size as usize)?;
@@ -423,15 +456,28 @@ impl<'a> Lower<'a> {
     }
 }
 
-/// Stores numbers of one kind; gives the first value that isn't of it.
-fn store_scalars<'v, const N: usize>(into: &mut [u8], vals: &'v [Val], kind: Kind) -> Option<&'v Val> {
-    for (place, val) in into.as_chunks_mut::<N>().0.iter_mut().zip(vals) {
-        match val.bits_of(kind) {
-            Some(bits) => place.copy_from_slice(&bits.to_le_bytes()[..N]),
-            None => return Some(val),
+/// Stores numbers of one kind, of so many bytes each; gives the first value that isn't of it.
+fn store_scalars<'v, const N: usize, const KIND: u8>(into: &mut [u8], vals: &'v [Val]) -> Option<&'v Val> {
+    #[inline(always)]
+    fn store<'v, const N: usize, const KIND: u8>(places: &mut [[u8; N]], vals: &'v [Val]) -> Option<&'v Val> {
+        for (place, val) in places.iter_mut().zip(vals) {
+            match val.bits_of(Kind(KIND)) {
+                Some(bits) => place.copy_from_slice(&bits.to_le_bytes()[..N]),
+                None => return Some(val),
+            }
         }
+        None
     }
-    None
+    // Eight at a time, which are no loop: to count would be half of the work.
+    let (eights, rest) = vals.as_chunks::<8>();
+    let (places, places_of_rest) = into.as_chunks_mut::<N>().0.as_chunks_mut::<8>();
+    let wrong = places.iter_mut().zip(eights).find_map(|(places, vals)| store::<N, KIND>(places, vals));
+    wrong.or_else(|| store::<N, KIND>(places_of_rest, rest))
+}
+
+#[cold]
+fn too_large(size: usize) -> Error {
+    Error::message(format!("a value of {size} bytes is too large to be passed"))
 }
 
 #[inline]
@@ -444,18 +490,23 @@ fn mismatch(ty: &ValType, val: &Val) -> Error {
     Error::message(format!("type mismatch: expected {ty}, found {}", val.kind_name()))
 }
 
-fn record_fields<'v>(ty: &ValType, val: &'v Val) -> Result<&'v [crate::val::FieldVal], Error> {
-    let (ValType::Record(record), ValRef::Record(fields)) = (ty, val.get()) else { return Err(mismatch(ty, val)) };
+fn record_fields<'v>(ty: &ValType, val: &'v Val) -> Result<&'v [FieldVal], Error> {
+    let (ValType::Record(record), Some(fields)) = (ty, val.as_record()) else { return Err(mismatch(ty, val)) };
     if fields.len() != record.fields.len() {
         return Err(Error::message(format!("expected {} fields, got {}", record.fields.len(), fields.len())));
     }
-    for (index, (field, given)) in record.fields.iter().zip(fields).enumerate() {
-        if !record.names.is(index, &field.name, given.name.as_slice()) {
-            let name = String::from_utf8_lossy(given.name.as_slice());
-            return Err(Error::message(format!("expected field `{}`, got `{name}`", field.name)));
+    for ((field, name), given) in record.fields.iter().zip(record.names.iter()).zip(fields) {
+        if !name.is(&field.name, given.name.as_slice()) {
+            return Err(wrong_field(&field.name, given));
         }
     }
     Ok(fields)
+}
+
+#[cold]
+fn wrong_field(expected: &str, given: &FieldVal) -> Error {
+    let name = String::from_utf8_lossy(given.name.as_slice());
+    Error::message(format!("expected field `{expected}`, got `{name}`"))
 }
 
 fn fixed_elements<'v>(list: &FixedLengthListType, val: &'v Val) -> Result<&'v [Val], Error> {

@@ -20,6 +20,14 @@ const SHALLOW: u32 = 8;
 /// What each level takes of the stack where values are lifted, lowered, transferred and dropped.
 const STACK_PER_LEVEL: usize = if cfg!(debug_assertions) { 6 << 10 } else { 1536 };
 
+/// Whether an address is a multiple of an alignment, which is a power of two: to divide by it would take longer than all else about a short
+/// string.
+#[inline]
+pub(crate) fn is_aligned(at: u32, align: u32) -> bool {
+    debug_assert!(align.is_power_of_two());
+    at & (align - 1) == 0
+}
+
 /// Checks that values can be walked on what is left of the stack: a guest has chosen how deep they are nested, and how deep it calls from.
 #[inline]
 pub(crate) fn check_stack(extent: Extent) -> Result<(), Error> {

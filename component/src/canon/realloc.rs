@@ -8,8 +8,9 @@ use ampoule::{Error, Store, VmValRaw};
 ///
 /// # Errors
 /// What stopped the guest, of which no instance may be entered any more.
+#[inline]
 pub(crate) fn realloc(store: &mut Store, options: &Options, size: usize, align: u32) -> Result<u32, Error> {
-    let realloc = options.realloc.ok_or_else(|| Error::message("a list or string needs `realloc`"))?;
+    let Some(realloc) = options.realloc else { return Err(Error::message("a list or string needs `realloc`")) };
     let mut args = [0, 0, align, size as u32].map(|arg| VmValRaw { i64: i64::from(arg) });
     let state = ComponentState::of(store);
     let before = std::mem::replace(&mut state.instance(options.instance).may_leave, false);

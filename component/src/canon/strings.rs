@@ -1,8 +1,10 @@
 //! Strings: UTF-8, UTF-16, and Latin-1 or UTF-16 (Canonical ABI, "Loading" and "Storing" of strings).
 
+use crate::canon::is_aligned;
 use crate::canon::options::{Encoding, MAX_BYTES};
 use ampoule::Error;
 use std::borrow::Cow;
+use std::str::Utf8Error;
 
 /// In the length of a string in [`Encoding::Latin1OrUtf16`]: it is in UTF-16.
 const UTF16_TAG: u32 = 1 << 31;
@@ -17,6 +19,7 @@ pub(crate) enum Broken {
 }
 
 impl From<Broken> for Error {
+    #[cold]
     fn from(broken: Broken) -> Error {
         match broken {
             Broken::Misaligned => Error::message("string pointer not aligned to 2"),
@@ -27,8 +30,9 @@ impl From<Broken> for Error {
 }
 
 /// Where a string's bytes are in memory.
+#[inline]
 fn bytes_at(memory: &[u8], at: u32, byte_len: usize, align: u32) -> Result<&[u8], Broken> {
-    if !at.is_multiple_of(align) {
+    if !is_aligned(at, align) {
         return Err(Broken::Misaligned);
     }
     let start = at as usize;
@@ -42,8 +46,25 @@ fn bytes_at(memory: &[u8], at: u32, byte_len: usize, align: u32) -> Result<&[u8]
 /// Where it is out of bounds or broken.
 #[inline]
 pub(crate) fn load_utf8(memory: &[u8], at: u32, len: u32) -> Result<&str, Error> {
-    let bytes = bytes_at(memory, at, len as usize, 1)?;
-    std::str::from_utf8(bytes).map_err(|error| Broken::Encoding(error.to_string()).into())
+    utf8(bytes_at(memory, at, len as usize, 1)?)
+}
+
+/// Bytes as a text in UTF-8. Most are ASCII, of which that is seen sooner.
+///
+/// # Errors
+/// Where they are none.
+#[inline]
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Error> {
+    if bytes.is_ascii() {
+        // SAFETY: ASCII is UTF-8.
+        return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
+    std::str::from_utf8(bytes).map_err(not_utf8)
+}
+
+#[cold]
+fn not_utf8(error: Utf8Error) -> Error {
+    Error::message(error.to_string())
 }
 
 /// Reads a string; it is copied only where it isn't UTF-8.

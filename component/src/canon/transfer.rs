@@ -4,12 +4,12 @@
 //! codes: a component has made the mistake, and another one has met it.
 
 use crate::builtin::{Payload, StreamKind};
-use crate::canon::check_stack;
 use crate::canon::lift::cases_shape;
 use crate::canon::options::{Encoding, MAX_BYTES, Options};
 use crate::canon::realloc::realloc;
 use crate::canon::spill::{Load, Spill};
 use crate::canon::strings::{self, Broken, Stored};
+use crate::canon::{check_stack, is_aligned};
 use crate::state::{ComponentState, Owner};
 use crate::types::layout::MAX_FLAT;
 use crate::types::{FuncType, ResourceType, ValType};
@@ -36,9 +36,11 @@ impl Reader<'_> {
         unsafe { self.0.next().expect("as many as the type has").f64 }
     }
 
+    /// The same, of an `i32`, of which no more is read than was written.
     #[inline]
     fn next_u32(&mut self) -> u32 {
-        self.next() as u32
+        // SAFETY: as above.
+        unsafe { self.0.next().expect("as many as the type has").i32 as u32 }
     }
 }
 
@@ -187,7 +189,7 @@ impl<'a> Transfer<'a> {
         align: u32,
         outside: TrapCode,
     ) -> Result<usize, Error> {
-        if !at.is_multiple_of(align) {
+        if !is_aligned(at, align) {
             return Err(Error::trap(TrapCode::UnalignedPointer));
         }
         if at as usize + size > memory.1 || size > MAX_BYTES {

@@ -9,6 +9,7 @@ use super::thread::{Start, Wait};
 use super::waitable::Event;
 use super::{MAX_NEW_THREADS, error_context, stream};
 use crate::builtin::Builtin;
+use crate::canon::is_aligned;
 use crate::canon::options::Options;
 use crate::core_callback::CoreCallee;
 use crate::func::check_may_leave;
@@ -238,7 +239,7 @@ fn start_func(state: &mut ComponentState, func: Func, arg: u32) -> Result<u32, E
 /// Tells a guest of an event: the numbers in memory, the code as the answer.
 fn write_event(store: &mut Store, options: &Options, at: u32, event: Event) -> Result<u32, Error> {
     let (base, len) = options.memory(store)?;
-    if !at.is_multiple_of(4) {
+    if !is_aligned(at, 4) {
         return Err(Error::trap(TrapCode::UnalignedPointer));
     }
     if at as usize + 8 > len {

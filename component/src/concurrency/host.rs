@@ -44,7 +44,7 @@ impl Lowered {
         let state = ComponentState::of(store);
         let scope = if self.ty.has_handles { state.new_scope(NONE)? } else { NONE };
         let outer = std::mem::replace(&mut state.scope, scope);
-        let mut args = Vec::new();
+        let mut args: Vec<Val> = self.ty.params().iter().map(|_| Val::default()).collect();
         let lifted = Lift::new(store, &self.options).and_then(|mut lift| {
             lift.compact_bytes = compact_bytes;
             lift.params(&self.ty, self.options.is_async, values, &mut args)

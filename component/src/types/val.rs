@@ -217,12 +217,6 @@ impl RecordType {
         Self { fields, names, copied_names, offsets, layout, extent }
     }
 
-    /// The name of a field, for a value.
-    #[inline]
-    pub(crate) fn name(&self, index: usize) -> Name {
-        self.names.get(index, &self.fields[index].name)
-    }
-
     /// The fields, as declared.
     pub fn fields(&self) -> &[Field] {
         &self.fields
@@ -383,33 +377,51 @@ impl MapType {
 
 /// The names of a type as its values have them.
 #[derive(Clone, Debug)]
-pub(crate) struct Names(Box<[Option<SharedName>]>);
+pub(crate) struct Names(Box<[TypeName]>);
+
+/// One of them: shared, where it has found a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TypeName(Option<SharedName>);
+
+impl TypeName {
+    /// The name, which is `name`, for a value.
+    #[inline]
+    pub(crate) fn get(self, name: &str) -> Name {
+        self.0.map_or_else(|| name.into(), Name::from)
+    }
+
+    /// Whether the name, which is `name`, is the one that is given.
+    #[inline]
+    pub(crate) fn is(self, name: &str, given: &[u8]) -> bool {
+        self.0.is_some_and(|shared| shared.is(given)) || is_same(name.as_bytes(), given)
+    }
+}
 
 impl Names {
     fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
-        Self(names.map(SharedName::of).collect())
+        Self(names.map(|name| TypeName(SharedName::of(name))).collect())
     }
 
     /// The name at this place, which is `name`.
     #[inline]
     pub(crate) fn get(&self, index: usize, name: &str) -> Name {
-        self.0[index].map_or_else(|| name.into(), Name::from)
+        self.0[index].get(name)
     }
 
     /// The bytes that a value's copy of the name at this place takes, which is `name`; none where it is shared.
     pub(crate) fn copied(&self, index: usize, name: &str) -> usize {
-        if self.0[index].is_some() { 0 } else { name.len() }
+        if self.0[index].0.is_some() { 0 } else { name.len() }
     }
 
-    /// Whether the name at this place, which is `name`, is the one that is given.
+    /// The names, in the order of the type.
     #[inline]
-    pub(crate) fn is(&self, index: usize, name: &str, given: &[u8]) -> bool {
-        self.0[index].is_some_and(|shared| shared.is(given)) || is_same(name.as_bytes(), given)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &TypeName> {
+        self.0.iter()
     }
 
     /// The place of the name that is given, among these, which are the names.
     pub(crate) fn position<'n>(&self, mut names: impl Iterator<Item = &'n str>, given: &[u8]) -> Option<usize> {
-        let same = self.0.iter().position(|name| name.is_some_and(|name| name.is(given)));
+        let same = self.0.iter().position(|name| name.0.is_some_and(|name| name.is(given)));
         same.or_else(|| names.position(|name| is_same(name.as_bytes(), given)))
     }
 }
@@ -417,14 +429,16 @@ impl Names {
 /// Whether names are equal. Most are as short as a word or two, for which a call takes longer than to compare them.
 #[inline]
 fn is_same(a: &[u8], b: &[u8]) -> bool {
-    fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
-        bytes.first_chunk().zip(bytes.last_chunk())
+    fn same_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+        a.first_chunk::<N>() == b.first_chunk() && a.last_chunk::<N>() == b.last_chunk()
     }
     a.len() == b.len()
         && match a.len() {
-            0..4 => a.iter().eq(b),
-            4..8 => ends::<4>(a) == ends(b),
-            8..=16 => ends::<8>(a) == ends(b),
+            0 => true,
+            1 => a[0] == b[0],
+            2..4 => same_ends::<2>(a, b),
+            4..8 => same_ends::<4>(a, b),
+            8..=16 => same_ends::<8>(a, b),
             _ => a == b,
         }
 }
@@ -585,6 +599,19 @@ mod tests {
     fn record(types: &[ValType]) -> ValType {
         let field = |ty: &ValType| Field { name: "f".into(), ty: ty.clone() };
         ValType::Record(Arc::new(RecordType::new(types.iter().map(field).collect())))
+    }
+
+    #[test]
+    fn names_are_the_same_where_all_of_their_bytes_are() {
+        for len in 0..40 {
+            let name: Vec<u8> = (0..len).collect();
+            assert!(is_same(&name, &name.clone()));
+            for at in 0..name.len() {
+                let mut other = name.clone();
+                other[at] ^= 0x80;
+                assert!(!is_same(&name, &other) && !is_same(&name, &name[..at]), "{at} of {len}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Elements from one end to the other.
 
 use super::{Buffer, CopyResult, Holder, Outcome, Side, StreamKind, host};
+use crate::canon::is_aligned;
 use crate::canon::transfer::Transfer;
 use crate::records::BuiltinData;
 use crate::state::ComponentState;
@@ -63,7 +64,7 @@ pub(super) fn lend(store: &mut Store, id: u32, builtin: &BuiltinData, at: u32, l
     }
     if let (Some(ty), 1..) = (&*payload, len) {
         let layout = ty.layout();
-        if !at.is_multiple_of(layout.align) {
+        if !is_aligned(at, layout.align) {
             return Err(Error::trap(TrapCode::UnalignedPointer));
         }
         let (_, memory_len) = builtin.options.memory(store)?;
