@@ -63,7 +63,10 @@ pub extern "C" fn wasmtime_store_new(
     finalizer: Finalizer,
 ) -> *mut wasmtime_store_t {
     let mut store = Store::new(&engine.engine);
-    store.set_data(Box::new(Foreign::new(data, finalizer)));
+    // Nothing is the same as null, and takes no memory.
+    if !data.is_null() || finalizer.is_some() {
+        store.set_data(Box::new(Foreign::new(data, finalizer)));
+    }
     store.into_raw().cast()
 }
 

@@ -6,6 +6,7 @@
 use crate::names::IndexMap;
 use ampoule::{Error, Extern, Instance, Module, Store};
 use ampoule_core::module::Item;
+use smallvec::SmallVec;
 
 /// What the steps of a component add to the core list of its scope.
 #[derive(Clone)]
@@ -15,7 +16,7 @@ pub(crate) enum CoreItem {
 }
 
 /// The core list of a scope.
-pub(crate) struct CoreItems(Vec<CoreItem>);
+pub(crate) struct CoreItems(SmallVec<[CoreItem; 4]>);
 
 /// An export of an instance.
 pub(crate) enum CoreExport {
@@ -83,7 +84,7 @@ impl CoreImports {
 impl CoreItems {
     /// An empty list, which so many will be added to.
     pub(crate) fn with_capacity(count: u32) -> CoreItems {
-        CoreItems(Vec::with_capacity(count as usize))
+        CoreItems(SmallVec::with_capacity(count as usize))
     }
 
     pub(crate) fn push(&mut self, item: CoreItem) {

@@ -17,6 +17,7 @@ use crate::records::{BuiltinData, Callee, FuncData, HandleBuiltin, Lowered};
 use crate::state::{ComponentState, Root};
 use ampoule::func::host::HostFunc;
 use ampoule::{Error, Extern, Module, Store};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Where a component's imports come from: an item by name, for the instance that imports it.
@@ -55,7 +56,7 @@ struct Scope<'d> {
     /// Its place in the store.
     instance: u32,
     captured: &'d [Item],
-    items: Vec<Item>,
+    items: SmallVec<[Item; 4]>,
     core: CoreItems,
     /// For the imports of the next core instance.
     core_imports: Vec<Extern>,
@@ -76,19 +77,19 @@ fn run(
     let mut scope = Scope {
         instance,
         captured,
-        items: Vec::with_capacity(definition.counts.items as usize),
+        items: SmallVec::with_capacity(definition.counts.items as usize),
         core: CoreItems::with_capacity(definition.counts.core),
         core_imports: Vec::new(),
     };
     for step in &definition.steps {
         scope.step(store, step, imports, depth)?;
     }
-    let mut exports = Vec::with_capacity(definition.exported.len());
+    let mut exports = SmallVec::with_capacity(definition.exported.len());
     let state = ComponentState::of(store);
     for item in &definition.exported {
         exports.push(scope.item(state, item)?.exported(state));
     }
-    state.instance(instance).exports = Some(exports.into());
+    state.instance(instance).exports = Some(exports);
     Ok(())
 }
 

@@ -11,9 +11,9 @@ use crate::kept::Kept;
 use crate::on_demand::OnDemand;
 use crate::records::{BuiltinData, FuncData, HandleBuiltin, Lowered};
 use crate::types::ResourceType;
-use crate::val::Val;
 use ampoule::store::stable_list::StableList;
 use ampoule::{Error, Store, TrapCode};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The slot of a store.
@@ -39,8 +39,6 @@ pub(crate) struct ComponentState {
     pub(crate) concurrency: OnDemand<Concurrency>,
     /// A guest was stopped: no instance may be entered any more.
     pub(crate) poisoned: bool,
-    /// Room for the arguments of calls of the host's functions, empty between calls.
-    pub(crate) spare_args: Vec<Val>,
 }
 
 impl Default for ComponentState {
@@ -58,7 +56,6 @@ impl Default for ComponentState {
             is_concurrent: false,
             concurrency: OnDemand::default(),
             poisoned: false,
-            spare_args: Vec::new(),
         }
     }
 }
@@ -78,7 +75,7 @@ pub(crate) struct InstanceData {
     /// How many calls from other components are inside.
     pub(crate) entered: u32,
     /// What it exports, by the names that its definition has, once it is made.
-    pub(crate) exports: Option<Box<[Item]>>,
+    pub(crate) exports: Option<SmallVec<[Item; 2]>>,
     /// Which of its tasks may run.
     pub(crate) tasks: OnDemand<InstanceTasks>,
 }

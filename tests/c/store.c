@@ -17,6 +17,27 @@ static void data_is_what_was_given_or_set_last(void) {
   wasmtime_store_delete(s);
 }
 
+static int finalized_null;
+
+static void finalized_anything(void *data) {
+  (void)data;
+  finalized_null++;
+}
+
+static void a_store_without_data_can_be_given_some_and_finalizes_null(void) {
+  int data = 0;
+  wasmtime_store_t *s = wasmtime_store_new(engine, NULL, NULL);
+  wasmtime_context_t *c = wasmtime_store_context(s);
+  expect(wasmtime_context_get_data(c) == NULL);
+  wasmtime_context_set_data(c, &data);
+  expect(wasmtime_context_get_data(c) == &data);
+  wasmtime_store_delete(s);
+  s = wasmtime_store_new(engine, NULL, finalized_anything);
+  expect(wasmtime_context_get_data(wasmtime_store_context(s)) == NULL && finalized_null == 0);
+  wasmtime_store_delete(s);
+  expect(finalized_null == 1);
+}
+
 static void the_finalizer_runs_once_on_the_data_of_the_end(void) {
   int first = 0, second = 0;
   wasmtime_store_t *s = wasmtime_store_new(engine, &first, count_finalized);
@@ -646,6 +667,7 @@ static void a_store_may_be_deleted_by_another_thread(void) {
 
 int main(void) {
   RUN(data_is_what_was_given_or_set_last);
+  RUN(a_store_without_data_can_be_given_some_and_finalizes_null);
   RUN(the_finalizer_runs_once_on_the_data_of_the_end);
   RUN(a_store_outlives_its_engine_handle);
   RUN(memory_grows_up_to_the_limit_in_bytes);

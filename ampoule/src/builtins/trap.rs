@@ -79,7 +79,7 @@ unsafe fn faulting_memory(store: *mut VmStoreContext, pc: usize, address: usize)
     for instance in store.instances.list.iter().filter(|instance| instance.module().same(&module)) {
         for memory in 0..instance.memories.len() as u32 {
             // SAFETY: an instance whose code runs is linked; a definition lives as long as its store.
-            let definition = unsafe { &*definition(&raw const **instance, memory) };
+            let definition = unsafe { &*definition(instance, memory) };
             let (base, byte_len) = (definition.base.addr(), definition.byte_len.load(Ordering::Relaxed));
             let reached = address.checked_sub(base).filter(|offset| (byte_len..reach(byte_len)).contains(offset));
             let Some(offset) = reached else { continue };

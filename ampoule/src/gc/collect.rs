@@ -24,7 +24,7 @@ pub(crate) fn collect(store: &mut Store) {
     let mut live: Vec<u32> = store.roots.iter().collect();
     live.extend(store.instances.globals.iter().filter_map(|global| global.externref()));
     store.instances.tables.iter().for_each(|table| table.visit_externrefs(|raw| live.push(raw)));
-    for instance in &store.instances.list {
+    for instance in store.instances.list.iter() {
         live.extend(instance_globals(instance));
     }
     if frames(store, &mut live).is_none() {

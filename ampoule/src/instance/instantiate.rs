@@ -41,8 +41,8 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
     }
     module.prepare(&|| store.check_interrupted())?;
     let position = allocate(store, module, imports)?;
-    let instance: *mut InstanceData = &mut *store.instances.list[position as usize];
-    // SAFETY: the record is boxed and stays in the store (its invariant 3), linked by now.
+    let instance: *mut InstanceData = &mut store.instances.list[position as usize];
+    // SAFETY: the record stays where it is in the store (its invariant 3), linked by now.
     unsafe {
         initialize_tables(store, instance)?;
         initialize_memories(store, instance)?;
@@ -245,16 +245,15 @@ fn holds_references(module: &Module) -> bool {
 fn allocate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<u32, Error> {
     let position = store.instances.list.len() as u32;
     let (memories, tables) = (store.instances.memories.len(), store.instances.tables.len());
-    let mut data = InstanceData::new(module, position)?;
-    let instance: *mut InstanceData = &mut *data;
+    let data = InstanceData::new(module, position)?;
     // First, so that what refers to the block never outlives it.
-    store.instances.list.push(data);
-    // SAFETY: the record is boxed, and nothing else refers to it yet.
+    let instance: *mut InstanceData = store.instances.list.push(data);
+    // SAFETY: the record stays where it is, and nothing else refers to it yet.
     let allocated = unsafe { fill_in(store, instance, module, imports) };
     if allocated.is_err() {
         store.instances.memories.truncate(memories);
         store.instances.tables.truncate(tables);
-        store.instances.list.truncate(position as usize);
+        store.instances.list.pop();
     }
     allocated.map(|()| position)
 }
@@ -274,8 +273,12 @@ unsafe fn fill_in(
         (*record.vmctx()).signatures = module.signature_words();
         (*record.vmctx()).instance = instance.cast();
         link_imported_functions_and_globals(store, record, module, imports)?;
-        record.memories = make_memories(store, record, module, imports)?.into();
-        record.tables = make_tables(store, record, module, imports)?.into();
+        if !module.description().memories.is_empty() {
+            record.memories = make_memories(store, record, module, imports)?.into();
+        }
+        if !module.description().tables.is_empty() {
+            record.tables = make_tables(store, record, module, imports)?.into();
+        }
         link_definitions(store, record, module);
         initialize_globals(record, module);
     }
@@ -422,10 +425,12 @@ fn new_shared(store: &mut Store, ty: &MemoryType) -> Result<SharedMemory, Error>
 /// # Safety
 /// The imported globals of the record are linked, and those before the one being initialized are.
 pub(crate) unsafe fn evaluate(instance: &InstanceData, expr: &ConstExpr) -> VmValRaw {
-    let mut stack: Vec<VmValRaw> = Vec::with_capacity(expr.ops.len());
+    // Most expressions are one operation, whose value is the result.
+    let mut stack: Vec<VmValRaw> = Vec::new();
+    let last = expr.ops.len() - 1;
     let zero = VmValRaw { v128: [0; 16] };
     let pop = |stack: &mut Vec<VmValRaw>| stack.pop().expect("validation balanced the stack");
-    for op in &expr.ops {
+    for (position, op) in expr.ops.iter().enumerate() {
         let mut value = zero;
         // SAFETY: validation saw to the types; cells by the caller.
         unsafe {
@@ -456,9 +461,12 @@ pub(crate) unsafe fn evaluate(instance: &InstanceData, expr: &ConstExpr) -> VmVa
                 }
             }
         }
+        if position == last {
+            return value;
+        }
         stack.push(value);
     }
-    pop(&mut stack)
+    unreachable!("the last operation gives the result")
 }
 
 /// The value of an offset expression; 32-bit ones are addresses, so they are zero-extended.
@@ -485,10 +493,11 @@ fn check_interrupted(store: &mut Store) -> Result<(), Error> {
 /// # Safety
 /// The record is linked.
 unsafe fn initialize_tables(store: &mut Store, instance: *mut InstanceData) -> Result<(), Error> {
-    // SAFETY: the record is boxed in the store and linked; no other reference to it is in use.
+    // SAFETY: the record stays where it is in the store and is linked; no other reference to it is in use. It keeps its module, which never
+    // changes.
     unsafe {
         let record = &mut *instance;
-        let module = record.module().clone();
+        let module: &Module = &*ptr::from_ref(record.module());
         let description = module.description();
         for (own, init) in description.table_inits.iter().enumerate() {
             let TableInit::Expr(expr) = init else { continue };
@@ -520,7 +529,7 @@ unsafe fn initialize_memories(store: &mut Store, instance: *mut InstanceData) ->
     // SAFETY: as in `initialize_tables`.
     unsafe {
         let record = &mut *instance;
-        let module = record.module().clone();
+        let module: &Module = &*ptr::from_ref(record.module());
         let description = module.description();
         let first = module.plan().first_data;
         for (position, data) in description.datas.iter().enumerate() {

@@ -88,8 +88,7 @@ impl Instance {
 
     fn data<'a>(&self, store: &'a Store) -> Result<&'a InstanceData, Error> {
         store.check_owner(self.store_id)?;
-        let data = store.instances.list.get(self.position);
-        data.map(|data| &**data).ok_or_else(Error::wrong_store)
+        store.instances.list.get(self.position).ok_or_else(Error::wrong_store)
     }
 
     /// The module.

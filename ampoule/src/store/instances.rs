@@ -12,12 +12,12 @@ use crate::store::stable_list::StableList;
 use ampoule_core::vm::VmAdapter;
 use std::sync::Arc;
 
-/// The arenas of a store. What machine code points to is boxed: its address must not change when a list grows.
+/// The arenas of a store. What machine code points to is boxed, or in a list that doesn't move it: its address must not change.
 /// Nothing is removed before the store is dropped, so a position stays valid.
 #[derive(Default)]
 #[expect(clippy::vec_box, reason = "machine code holds the addresses")]
 pub(crate) struct Instances {
-    pub(crate) list: Vec<Box<InstanceData>>,
+    pub(crate) list: StableList<InstanceData>,
     pub(crate) memories: Vec<MemoryData>,
     pub(crate) tables: Vec<TableData>,
     /// How many of the memories and tables the host made: limits don't count those.

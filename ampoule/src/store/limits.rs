@@ -35,13 +35,13 @@ impl Limits {
     }
 
     /// Whether `count` things of a kind, `more` of them new, are within the limit.
+    #[inline]
     pub(crate) fn check_count(what: &str, count: usize, more: usize, limit: u64) -> Result<(), Error> {
-        if count as u64 + more as u64 > limit {
-            return Err(Error::new(ErrorKind::Limit(format!(
-                "resource limit exceeded: {what} count too high at {}",
-                count + more
-            ))));
-        }
-        Ok(())
+        if count as u64 + more as u64 > limit { Err(too_many(what, count + more)) } else { Ok(()) }
     }
+}
+
+#[cold]
+fn too_many(what: &str, count: usize) -> Error {
+    Error::new(ErrorKind::Limit(format!("resource limit exceeded: {what} count too high at {count}")))
 }

@@ -10,9 +10,15 @@ pub struct Native {
     /// Whether an error is kept: one, or zero. The embedder may read it at any time.
     failed: u32,
     error: Option<Error>,
+    /// Made with the first entry point.
+    entries: Option<Box<Entries>>,
+}
+
+#[derive(Default)]
+struct Entries {
     stubs: Stubs,
     /// Entry points by the address of the function's `VmFuncRef`.
-    entries: BTreeMap<usize, usize>,
+    by_func_ref: BTreeMap<usize, usize>,
 }
 
 impl Native {
@@ -40,11 +46,12 @@ impl Native {
         func_ref: usize,
         make: impl FnOnce(&mut Stubs) -> Result<usize, Error>,
     ) -> Result<usize, Error> {
-        if let Some(&entry) = self.entries.get(&func_ref) {
+        let entries = self.entries.get_or_insert_default();
+        if let Some(&entry) = entries.by_func_ref.get(&func_ref) {
             return Ok(entry);
         }
-        let entry = make(&mut self.stubs)?;
-        self.entries.insert(func_ref, entry);
+        let entry = make(&mut entries.stubs)?;
+        entries.by_func_ref.insert(func_ref, entry);
         Ok(entry)
     }
 }

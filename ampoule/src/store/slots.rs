@@ -19,12 +19,17 @@ impl Slots {
     /// Puts a value, and gives back the one it replaces.
     pub fn insert<T: Any + Send + Sync>(&mut self, value: T) -> Option<Box<T>> {
         let old = self.remove::<T>();
-        let slot: Slot = (TypeId::of::<T>(), Box::new(value));
+        self.add(Box::new(value));
+        old
+    }
+
+    /// Adds the value of a type that there is none of.
+    fn add<T: Any + Send + Sync>(&mut self, value: Box<T>) {
+        let slot: Slot = (TypeId::of::<T>(), value);
         match &mut self.first {
             Some(_) => self.others.push(slot),
             first => *first = Some(slot),
         }
-        old
     }
 
     /// The value of this type.
@@ -60,7 +65,8 @@ impl Slots {
     #[inline(never)]
     fn find_or_add<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
         if self.get::<T>().is_none() {
-            self.insert(T::default());
+            // Made where it stays.
+            self.add(Box::write(Box::new_uninit(), T::default()));
         }
         self.get_mut().expect("just looked at")
     }

@@ -39,14 +39,25 @@ impl<T> StableList<T> {
         &mut block[at]
     }
 
+    /// Takes back the element that was added last.
+    pub fn pop(&mut self) -> Option<T> {
+        let Some(last) = self.others.last_mut() else { return self.first.pop() };
+        let element = last.pop();
+        if last.is_empty() {
+            self.others.pop();
+        }
+        element
+    }
+
     /// The block for the next element, with room for it.
     #[inline]
     fn block_with_room(&mut self) -> &mut Vec<T> {
         if self.first.len() == FIRST {
             return self.other_block_with_room();
         }
-        if self.first.is_empty() {
-            self.first.reserve_exact(FIRST);
+        if self.first.capacity() == 0 {
+            // The one before owns nothing that would have to be looked for.
+            std::mem::forget(std::mem::replace(&mut self.first, Vec::with_capacity(FIRST)));
         }
         &mut self.first
     }
@@ -146,6 +157,14 @@ mod tests {
         }
         assert!(list.iter().copied().eq(0..1000));
         list.iter_mut().for_each(|number| *number += 1);
+        assert!(list.pop() == Some(1000) && list.pop() == Some(999) && list.len() == 998);
+        assert!((999..1001).all(|number| *list.push(number) == number));
+        let mut short = StableList::default();
+        for len in 1..=50 {
+            (0..len).for_each(|number| assert_eq!((*short.push(number), short.len()), (number, number + 1)));
+            (0..len).rev().for_each(|number| assert_eq!((short.pop(), short.len()), (Some(number), number)));
+            assert!(short.pop().is_none() && short.is_empty());
+        }
         list[0] = 7;
         assert_eq!((list[0], list.last_mut().copied(), list.get(1000)), (7, Some(1000), None));
         assert_eq!(list.others.len(), 7);

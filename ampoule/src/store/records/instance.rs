@@ -6,14 +6,14 @@ use crate::memory::shared::SharedMemory;
 use crate::module::Module;
 use ampoule_core::index::*;
 use ampoule_core::vm::{MemorySlot, VmContext, VmFuncImport, VmFuncRef, VmGlobal};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 /// The record of an instance.
 ///
 /// 1. `vmctx` is an allocation of the module's layout size, zeroed and then filled in by instantiation, owned by this value.
 /// 2. Pointers in it lead to what the same store owns.
-/// 3. The record is boxed and stays in its store until that is dropped, so its address is stable.
+/// 3. The record stays where it is in its store's list until that is dropped, so its address is stable.
 pub(crate) struct InstanceData {
     module: Module,
     vmctx: NonNull<VmContext>,
@@ -47,23 +47,23 @@ impl InstanceData {
     ///
     /// # Errors
     /// Where the engine's pool has no instance left.
-    pub(crate) fn new(module: &Module, position: u32) -> Result<Box<Self>, Error> {
+    pub(crate) fn new(module: &Module, position: u32) -> Result<Self, Error> {
         let claim = module.engine().pool().map(Pool::claim_instance).transpose()?;
         let layout = Self::block_layout(module);
         // SAFETY: the size is not zero: a block has its head.
-        let block = unsafe { alloc_zeroed(layout) };
+        let block = unsafe { alloc_zeros(layout) };
         let vmctx = NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(layout));
         let description = module.description();
-        Ok(Box::new(Self {
+        Ok(Self {
             vmctx,
             memories: Box::default(),
             tables: Box::default(),
-            dropped_elems: vec![false; description.elems.len()].into(),
-            dropped_datas: vec![false; description.datas.len()].into(),
+            dropped_elems: none_dropped(description.elems.len()),
+            dropped_datas: none_dropped(description.datas.len()),
             position,
             module: module.clone(),
             _claim: claim,
-        }))
+        })
     }
 
     fn block_layout(module: &Module) -> Layout {
@@ -122,6 +122,34 @@ impl InstanceData {
             });
             NonNull::new_unchecked(func_ref)
         }
+    }
+}
+
+/// Whether segments were dropped, of so many.
+#[inline]
+fn none_dropped(segments: usize) -> Box<[bool]> {
+    if segments == 0 { Box::default() } else { vec![false; segments].into() }
+}
+
+/// Up to this length blocks are overwritten with zeros: allocators have old ones sooner at hand than blocks that are zero already.
+const OVERWRITTEN_BLOCK: usize = 1024;
+
+/// As [`alloc_zeroed`].
+///
+/// # Safety
+/// As for [`alloc_zeroed`].
+unsafe fn alloc_zeros(layout: Layout) -> *mut u8 {
+    // SAFETY: by the caller; what was allocated is as long as the layout says.
+    unsafe {
+        if layout.size() > OVERWRITTEN_BLOCK {
+            return alloc_zeroed(layout);
+        }
+        // The optimizer would make this an `alloc_zeroed` again.
+        let block = std::hint::black_box(alloc(layout));
+        if !block.is_null() {
+            block.write_bytes(0, layout.size());
+        }
+        block
     }
 }
 
