@@ -2,13 +2,10 @@
 
 use super::server::{Response, Server, send};
 use std::io::{Read, Write};
-use std::path::Path;
 
 /// What `cargo xtask guests` makes of the scripts.
 fn server(guest: &str) -> Server {
-    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/guests").join(guest);
-    assert!(guest.is_file(), "{} is missing; this makes it: cargo xtask guests", guest.display());
-    Server::of_file(&guest, &["--threads", "2", "--metrics", "/metrics"])
+    Server::of_guest(guest, &["--threads", "2", "--metrics", "/metrics"])
 }
 
 /// All that comes for one request, as text.

@@ -1,10 +1,11 @@
 //! `ampoule serve`, as the program that it is: what it answers, what it writes down, what it bounds, and how it ends. [`idle`] has connections on
-//! which nothing happens, [`load`] a thousand at once.
+//! which nothing happens, [`load`] a thousand at once, [`middleware`] one server behind another.
 
 mod http2;
 mod idle;
 mod languages;
 mod load;
+mod middleware;
 mod server;
 
 use server::{Response, Server, send};

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A server. It ends with the value.
 pub struct Server {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     is_told: AtomicBool,
     output: Option<[JoinHandle<Vec<String>>; 2]>,
 }
@@ -60,6 +60,13 @@ impl Server {
             std::thread::spawn(move || stderr.map_while(Result::ok).collect()),
         ];
         Self { child, address, is_told: AtomicBool::new(false), output: Some(output) }
+    }
+
+    /// One of a component that `cargo xtask guests` makes.
+    pub fn of_guest(guest: &str, options: &[&str]) -> Self {
+        let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/guests").join(guest);
+        assert!(guest.is_file(), "{} is missing; this makes it: cargo xtask guests", guest.display());
+        Self::of_file(&guest, options)
     }
 
     pub fn try_connect(&self) -> std::io::Result<TcpStream> {
