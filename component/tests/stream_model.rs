@@ -1,11 +1,23 @@
-//! Everything that two guests can do with the two ends of a stream, in every order, against a small model of the specification
-//! (Canonical ABI, "Stream State").
+//! Everything that two guests can do with the two ends of a stream or future, in every order, against a small model of the specification
+//! ([`copies`]).
+
+#[path = "canonical_abi/copies.rs"]
+mod copies;
 
 use ampoule::{Engine, Error, Store};
 use ampoule_component::{Component, Func, Instance, Linker, Val, ValRef};
+use copies::{Doing, Kind, Model, Op, READER, Step};
 
-/// Has one end of a stream of bytes, and does with it what it is told. Its memory is 64 numbered bytes.
-fn guest(side: &str) -> String {
+/// Where each end has its buffer.
+const AT: [usize; 2] = [3, 20];
+
+/// Has one end of a stream or future of bytes, and does with it what it is told. Its memory is 64 numbered bytes.
+fn guest(kind: Kind, side: &str) -> String {
+    let (kind, buffer, given) = match kind {
+        Kind::Stream => ("stream", "(param i32 i32 i32)", "(local.get 0) (local.get 1)"),
+        Kind::Future => ("future", "(param i32 i32)", "(local.get 0)"),
+    };
+    let (param, result) = (format!("(param \"s\" ({kind} u8))"), format!("(result ({kind} u8))"));
     let (begin, params, results) = match side {
         "writable" => (
             "(func (export \"begin\") (result i32)
@@ -15,13 +27,13 @@ fn guest(side: &str) -> String {
                 (call $join (global.get $end) (call $set))
                 (i32.wrap_i64 (local.get $pair)))",
             "",
-            "(result (stream u8))",
+            &result[..],
         ),
         _ => (
             "(func (export \"begin\") (param i32)
                 (global.set $end (local.get 0))
                 (call $join (global.get $end) (call $set)))",
-            "(param \"s\" (stream u8))",
+            &param[..],
             "",
         ),
     };
@@ -33,18 +45,18 @@ fn guest(side: &str) -> String {
         (core module $memory (memory (export "memory") 1) (data (i32.const 0) "{bytes}"))
         (core instance $memory (instantiate $memory))
         (alias core export $memory "memory" (core memory $memory))
-        (type $s (stream u8))
-        (core func $new (canon stream.new $s))
-        (core func $copy (canon stream.{copy} $s async (memory $memory)))
-        (core func $cancel (canon stream.{cancel} $s))
-        (core func $drop (canon stream.drop-{side} $s))
+        (type $s ({kind} u8))
+        (core func $new (canon {kind}.new $s))
+        (core func $copy (canon {kind}.{copy} $s async (memory $memory)))
+        (core func $cancel (canon {kind}.{cancel} $s))
+        (core func $drop (canon {kind}.drop-{side} $s))
         (core func $set-new (canon waitable-set.new))
         (core func $join (canon waitable.join))
         (core func $poll (canon waitable-set.poll (memory $memory)))
         (core module $m
             (import "" "memory" (memory 1))
             (import "" "new" (func $new (result i64)))
-            (import "" "copy" (func $copy (param i32 i32 i32) (result i32)))
+            (import "" "copy" (func $copy {buffer} (result i32)))
             (import "" "cancel" (func $cancel (param i32) (result i32)))
             (import "" "drop" (func $drop (param i32)))
             (import "" "set-new" (func $set-new (result i32)))
@@ -57,7 +69,7 @@ fn guest(side: &str) -> String {
                 (global.get $waitables))
             {begin}
             (func (export "copy") (param i32 i32) (result i32)
-                (call $copy (global.get $end) (local.get 0) (local.get 1)))
+                (call $copy (global.get $end) {given}))
             (func (export "cancel") (result i32)
                 (call $join (global.get $end) (i32.const 0))
                 (call $cancel (global.get $end))
@@ -85,136 +97,6 @@ fn guest(side: &str) -> String {
     )
 }
 
-/// What a guest does with its end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Op {
-    /// A read or write of so many bytes.
-    Copy(u32),
-    Cancel,
-    Drop,
-    Poll,
-}
-
-/// The writer's end is 0, the reader's 1.
-type Step = (usize, Op);
-
-const WRITER: usize = 0;
-
-const BLOCKED: i32 = -1;
-const NO_EVENT: i32 = -2;
-const COMPLETED: i32 = 0;
-const DROPPED: i32 = 1;
-const CANCELLED: i32 = 2;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Doing {
-    Nothing,
-    Copying,
-    Done,
-    Gone,
-}
-
-#[derive(Clone, Copy)]
-struct End {
-    doing: Doing,
-    at: usize,
-    len: usize,
-    progress: usize,
-    /// The result, and whether the buffer is lent until it is told.
-    event: Option<(i32, bool)>,
-}
-
-/// What the specification says.
-struct Model {
-    ends: [End; 2],
-    pending: Option<usize>,
-    memories: [[u8; 64]; 2],
-}
-
-impl Model {
-    fn new() -> Model {
-        let end = End { doing: Doing::Nothing, at: 0, len: 0, progress: 0, event: None };
-        let numbered = |first: usize| std::array::from_fn(|at| (at + first) as u8);
-        Model { ends: [end; 2], pending: None, memories: [numbered(1), numbered(101)] }
-    }
-
-    /// Whether a step is one that doesn't trap.
-    fn allows(&self, (who, op): Step) -> bool {
-        let doing = self.ends[who].doing;
-        match op {
-            Op::Copy(_) => doing == Doing::Nothing,
-            Op::Cancel => doing == Doing::Copying,
-            Op::Drop => matches!(doing, Doing::Nothing | Doing::Done),
-            Op::Poll => true,
-        }
-    }
-
-    fn tell(&mut self, who: usize) -> i32 {
-        let end = &mut self.ends[who];
-        let (result, lent) = end.event.take().expect("there is one");
-        end.doing = if result == DROPPED { Doing::Done } else { Doing::Nothing };
-        if lent {
-            self.pending = None;
-        }
-        result | (end.progress as i32) << 4
-    }
-
-    fn notify_pending(&mut self, result: i32) {
-        if let Some(who) = self.pending.take() {
-            self.ends[who].event = Some((result, false));
-        }
-    }
-
-    fn step(&mut self, (who, op): Step) -> i32 {
-        let other = 1 - who;
-        match op {
-            Op::Poll => return if self.ends[who].event.is_some() { self.tell(who) } else { NO_EVENT },
-            Op::Drop => {
-                self.ends[who].doing = Doing::Gone;
-                self.notify_pending(DROPPED);
-                return 0;
-            }
-            Op::Cancel => {
-                match self.ends[who].event {
-                    None => self.notify_pending(CANCELLED),
-                    Some((COMPLETED, lent)) => self.ends[who].event = Some((CANCELLED, lent)),
-                    Some(_) => {}
-                }
-                return self.tell(who);
-            }
-            Op::Copy(len) => {
-                let end = &mut self.ends[who];
-                (end.at, end.len, end.progress) = (if who == WRITER { 3 } else { 20 }, len as usize, 0);
-                end.doing = Doing::Copying;
-            }
-        }
-        let [mine, theirs] = [self.ends[who], self.ends[other]];
-        if theirs.doing == Doing::Gone {
-            self.ends[who].event = Some((DROPPED, false));
-        } else if self.pending.is_none() {
-            self.pending = Some(who);
-        } else if theirs.len > theirs.progress {
-            let count = (theirs.len - theirs.progress).min(mine.len);
-            if count > 0 {
-                let [from, to] = [WRITER, 1].map(|who| self.ends[who].at + self.ends[who].progress);
-                for at in 0..count {
-                    self.memories[1][to + at] = self.memories[WRITER][from + at];
-                }
-                self.ends[who].progress += count;
-                self.ends[other].progress += count;
-                self.ends[other].event = Some((COMPLETED, true));
-            }
-            self.ends[who].event = Some((COMPLETED, false));
-        } else if who == WRITER && mine.len == 0 && theirs.len == 0 {
-            self.ends[who].event = Some((COMPLETED, false));
-        } else {
-            self.notify_pending(COMPLETED);
-            self.pending = Some(who);
-        }
-        if self.ends[who].event.is_some() { self.tell(who) } else { BLOCKED }
-    }
-}
-
 struct Guests {
     store: Box<Store>,
     funcs: [Funcs; 2],
@@ -229,15 +111,17 @@ struct Funcs {
 }
 
 struct World {
+    kind: Kind,
     engine: Engine,
     components: [Component; 2],
 }
 
 impl World {
-    fn new() -> World {
+    fn new(kind: Kind) -> World {
         let engine = Engine::default();
-        let components = ["writable", "readable"].map(|side| Component::new(&engine, guest(side).as_bytes()).unwrap());
-        World { engine, components }
+        let component = |side| Component::new(&engine, guest(kind, side).as_bytes()).unwrap();
+        let components = ["writable", "readable"].map(component);
+        World { kind, engine, components }
     }
 
     fn begin(&self) -> Guests {
@@ -262,7 +146,7 @@ impl World {
 impl Guests {
     fn step(&mut self, (who, op): Step) -> Result<i32, Error> {
         let funcs = &self.funcs[who];
-        let at = if who == WRITER { 3u32 } else { 20 };
+        let at = AT[who] as u32;
         let mut results = [Val::default()];
         match op {
             Op::Copy(len) => funcs.copy.call(&mut self.store, &[Val::from(at), Val::from(len)], &mut results)?,
@@ -292,7 +176,7 @@ fn all_steps() -> impl Iterator<Item = Step> {
 
 /// Takes the steps in new guests, which do as the model does. A last step that the model doesn't allow stops the guest.
 fn check(world: &World, steps: &[Step]) {
-    let (mut model, mut guests) = (Model::new(), world.begin());
+    let (mut model, mut guests) = (Model::new(world.kind, AT), world.begin());
     for &step in steps {
         if !model.allows(step) {
             guests.step(step).expect_err(&format!("{steps:?}"));
@@ -303,36 +187,47 @@ fn check(world: &World, steps: &[Step]) {
         let answer = guests.step(step).unwrap_or_else(|error| panic!("{steps:?}: {error:#}"));
         assert_eq!(answer, expected, "{step:?} of {steps:?}");
     }
-    assert_eq!(guests.memory(1), model.memories[1], "{steps:?}");
+    let [from, mut to] = [1, 101].map(|first: u8| std::array::from_fn::<u8, 64, _>(|at| first + at as u8));
+    for (given, taken) in model.moved {
+        to[taken] = from[given];
+    }
+    assert_eq!(guests.memory(READER), to, "{steps:?}");
+}
+
+/// All orders of so many steps.
+fn check_every_order(world: &World, steps: &mut Vec<Step>, more: usize) {
+    let mut model = Model::new(world.kind, AT);
+    let allowed = steps.iter().all(|&step| {
+        let allowed = model.allows(step);
+        if allowed {
+            model.step(step);
+        }
+        allowed
+    });
+    if more == 0 || !allowed {
+        return check(world, steps);
+    }
+    // How many elements is a stream's matter.
+    let is_left_out = |op| op == Op::Copy(3) || op == Op::Copy(0) && world.kind == Kind::Future;
+    for step in all_steps().filter(|step| !is_left_out(step.1)) {
+        steps.push(step);
+        check_every_order(world, steps, more - 1);
+        steps.pop();
+    }
 }
 
 #[test]
 fn every_order_of_few_steps_does_as_the_specification_says() {
-    fn go(world: &World, steps: &mut Vec<Step>, more: usize) {
-        let mut model = Model::new();
-        let allowed = steps.iter().all(|&step| {
-            let allowed = model.allows(step);
-            if allowed {
-                model.step(step);
-            }
-            allowed
-        });
-        if more == 0 || !allowed {
-            return check(world, steps);
-        }
-        for step in all_steps().filter(|step| step.1 != Op::Copy(3)) {
-            steps.push(step);
-            go(world, steps, more - 1);
-            steps.pop();
-        }
-    }
-    let world = World::new();
-    go(&world, &mut Vec::new(), 4);
+    check_every_order(&World::new(Kind::Stream), &mut Vec::new(), 4);
 }
 
 #[test]
-fn long_random_orders_do_as_the_specification_says() {
-    let world = World::new();
+fn every_order_of_few_steps_with_a_future_does_as_the_specification_says() {
+    check_every_order(&World::new(Kind::Future), &mut Vec::new(), 5);
+}
+
+fn check_long_orders(kind: Kind) {
+    let world = World::new(kind);
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = |below: usize| {
         seed ^= seed << 13;
@@ -341,7 +236,7 @@ fn long_random_orders_do_as_the_specification_says() {
         (seed >> 33) as usize % below
     };
     for _ in 0..400 {
-        let (mut model, mut steps) = (Model::new(), Vec::new());
+        let (mut model, mut steps) = (Model::new(kind, AT), Vec::new());
         while steps.len() < 40 {
             let step = (random(2), OPS[random(6)]);
             // Ends go rarely, or there would be nothing left to do.
@@ -355,4 +250,14 @@ fn long_random_orders_do_as_the_specification_says() {
         }
         check(&world, &steps);
     }
+}
+
+#[test]
+fn long_random_orders_do_as_the_specification_says() {
+    check_long_orders(Kind::Stream);
+}
+
+#[test]
+fn long_random_orders_with_a_future_do_as_the_specification_says() {
+    check_long_orders(Kind::Future);
 }

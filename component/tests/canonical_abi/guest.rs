@@ -5,6 +5,7 @@
 //!
 //! `b` exports `f`. `a` calls the `f` of `b`, `c` the host's `h`, each in its function `run`.
 
+use crate::copies::Kind;
 use crate::model::{Encoding, Flat, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, flatten};
 use crate::types::Ty;
 use ampoule::{Error, Store};
@@ -296,11 +297,15 @@ impl Guest<'_> {
     }
 }
 
-/// A component whose guests have the ends of streams of this type: `w` writes, and `r` reads. Each copies as it is told (`copy`), says what has
-/// come of a copy that waits (`poll`), and drops its end, where it has one (`end`).
-pub fn stream_text(ty: &Ty, writer: Encoding, reader: Encoding) -> String {
+/// A component whose guests have the ends of streams or futures of this type: `w` writes, and `r` reads. Each copies as it is told (`copy`), says
+/// what has come of a copy (`poll`; -2, if nothing has yet), cancels one (`cancel`), and drops its end (`drop`; `end`, where it has one).
+pub fn ends_text(kind: Kind, ty: Option<&Ty>, [writer, reader]: [Encoding; 2], cancel: &str) -> String {
+    let (kind, buffer, given) = match kind {
+        Kind::Stream => ("stream", "(param i32 i32 i32)", "(local.get 0) (local.get 1)"),
+        Kind::Future => ("future", "(param i32 i32)", "(local.get 0)"),
+    };
     let mut types = Vec::new();
-    let element = ty.text(&mut types);
+    let element = ty.map(|ty| ty.text(&mut types)).unwrap_or_default();
     let defined = types.iter().enumerate();
     let defined: String = defined
         .map(|(index, ty)| format!("(type $d{index} {ty}) (import \"t{index}\" (type $t{index} (eq $d{index})))\n"))
@@ -310,17 +315,19 @@ pub fn stream_text(ty: &Ty, writer: Encoding, reader: Encoding) -> String {
         format!(
             r#"(component ${name}
             {defined} {memory}
-            (type $s (stream {element}))
-            (core func $new (canon stream.new $s))
-            (core func $copy (canon stream.{copy} $s async (memory $m) (realloc $realloc) {options}))
-            (core func $drop (canon stream.drop-{side} $s))
+            (type $s ({kind} {element}))
+            (core func $new (canon {kind}.new $s))
+            (core func $copy (canon {kind}.{copy} $s async (memory $m) (realloc $realloc) {options}))
+            (core func $cancel (canon {kind}.cancel-{copy} $s {cancel}))
+            (core func $drop (canon {kind}.drop-{side} $s))
             (core func $set (canon waitable-set.new))
             (core func $join (canon waitable.join))
             (core func $poll (canon waitable-set.poll (memory $m)))
             (core module $main
                 (import "" "memory" (memory 4))
                 (import "" "new" (func $new (result i64)))
-                (import "" "copy" (func $copy (param i32 i32 i32) (result i32)))
+                (import "" "copy" (func $copy {buffer} (result i32)))
+                (import "" "cancel" (func $cancel (param i32) (result i32)))
                 (import "" "drop" (func $drop (param i32)))
                 (import "" "set" (func $set (result i32)))
                 (import "" "join" (func $join (param i32 i32)))
@@ -333,21 +340,25 @@ pub fn stream_text(ty: &Ty, writer: Encoding, reader: Encoding) -> String {
                     (call $join (global.get $end) (global.get $waitables)))
                 {begin}
                 (func (export "copy") (param i32 i32) (result i32)
-                    (call $copy (global.get $end) (local.get 0) (local.get 1)))
+                    (call $copy (global.get $end) {given}))
+                (func (export "cancel") (result i32)
+                    (call $join (global.get $end) (i32.const 0))
+                    (call $cancel (global.get $end))
+                    (call $join (global.get $end) (global.get $waitables)))
                 (func (export "poll") (result i32)
-                    (if (i32.eqz (call $poll (global.get $waitables) (i32.const {GOT}))) (then unreachable))
+                    (if (i32.eqz (call $poll (global.get $waitables) (i32.const {GOT}))) (then (return (i32.const -2))))
                     (i32.load offset=4 (i32.const {GOT})))
-                (func (export "end")
-                    (if (global.get $end) (then
-                        (call $join (global.get $end) (i32.const 0))
-                        (call $drop (global.get $end))
-                        (global.set $end (i32.const 0))))))
+                (func $let-go (export "drop") (call $drop (global.get $end)) (global.set $end (i32.const 0)))
+                (func (export "end") (if (global.get $end) (then (call $let-go)))))
             (core instance $main (instantiate $main (with "" (instance
                 (export "memory" (memory $m)) (export "new" (func $new)) (export "copy" (func $copy))
+                (export "cancel" (func $cancel))
                 (export "drop" (func $drop)) (export "set" (func $set)) (export "join" (func $join))
                 (export "poll" (func $poll))))))
             (func (export "begin") {begin_type} (canon lift (core func $main "begin")))
             (func (export "copy") (param "at" u32) (param "count" u32) (result s32) (canon lift (core func $main "copy")))
+            (func (export "cancel") async (result s32) (canon lift (core func $main "cancel")))
+            (func (export "drop") (canon lift (core func $main "drop")))
             (func (export "poll") (result s32) (canon lift (core func $main "poll")))
             (func (export "end") (canon lift (core func $main "end"))))
         (instance ${name} (instantiate ${name} {with}))

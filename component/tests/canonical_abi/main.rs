@@ -5,6 +5,8 @@
 //! is a trap is an error. The seeds are always the same ones; with `AMPOULE_FUZZ_SECONDS` there are as many as that takes, from
 //! `AMPOULE_FUZZ_FROM` on. A failure names its seed, which `AMPOULE_FUZZ_SEED` shows again.
 
+mod copies;
+mod ends;
 mod guest;
 mod model;
 mod streams;
@@ -30,23 +32,32 @@ const BUDGET: u32 = 200_000;
 
 #[test]
 fn values_are_what_the_specification_says_whatever_a_guest_does() {
+    let mut counts = Counts::default();
+    if for_seeds(SEEDS, |seed| check(seed, &mut counts)) {
+        println!("{counts:?}");
+        // Of each way many, and of each outcome.
+        assert!(counts.0.iter().flatten().all(|count| *count > 20), "{counts:?}");
+    }
+}
+
+/// Checks so many seeds, or those that the environment wants. Whether they are more than one.
+fn for_seeds(count: u64, mut check: impl FnMut(u64)) -> bool {
     let number = |name| std::env::var(name).ok().map(|text: String| text.parse::<u64>().expect("a number"));
     if let Some(seed) = number("AMPOULE_FUZZ_SEED") {
-        return check(seed, &mut Counts::default());
+        check(seed);
+        return false;
     }
     let first = number("AMPOULE_FUZZ_FROM").unwrap_or(0);
     let end = number("AMPOULE_FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let mut counts = Counts::default();
     let mut seed = first;
-    while end.map_or(seed < first + SEEDS, |end| Instant::now() < end) {
+    while end.map_or(seed < first + count, |end| Instant::now() < end) {
         let shown = ShowSeed(seed);
-        check(seed, &mut counts);
+        check(seed);
         drop(shown);
         seed += 1;
     }
-    println!("{} seeds: {counts:?}", seed - first);
-    // Of each way many, and of each outcome.
-    assert!(counts.0.iter().flatten().all(|count| *count > 20), "{counts:?}");
+    println!("{} seeds", seed - first);
+    true
 }
 
 struct ShowSeed(u64);
