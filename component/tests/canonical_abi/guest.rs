@@ -14,7 +14,7 @@ use ampoule_component::Instance;
 /// Where core values are noted that a guest gets.
 const GOT: u32 = 0;
 /// Where those are that it gives.
-const GIVEN: u32 = 0x100;
+pub const GIVEN: u32 = 0x100;
 /// The first address of what is written from outside.
 pub const IMAGE: u64 = 0x1000;
 /// The end of that.
@@ -103,12 +103,12 @@ fn name(flat: &Flat) -> &'static str {
     }
 }
 
-fn names(of: &[Flat]) -> String {
+pub fn names(of: &[Flat]) -> String {
     of.iter().map(|flat| format!(" {}", name(flat))).collect()
 }
 
 /// Notes the value of this expression.
-fn note(index: usize, flat: &Flat, value: &str) -> String {
+pub fn note(index: usize, flat: &Flat, value: &str) -> String {
     let at = GOT + index as u32 * 8;
     let value = match flat {
         Flat::I32 => format!("(i64.extend_i32_u {value})"),
@@ -120,12 +120,12 @@ fn note(index: usize, flat: &Flat, value: &str) -> String {
 }
 
 /// The expression for what is to be given.
-fn given(index: usize, flat: &Flat) -> String {
+pub fn given(index: usize, flat: &Flat) -> String {
     format!("({}.load (i32.const {}))", name(flat), GIVEN + index as u32 * 8)
 }
 
 /// A core module with a memory, and the functions by which a test uses it.
-fn memory_module() -> String {
+pub fn memory_module() -> String {
     format!(
         r#"(core module $memory
             (memory (export "memory") 4)

@@ -8,6 +8,8 @@
 mod copies;
 mod ends;
 mod guest;
+mod handles;
+mod handles_text;
 mod model;
 mod streams;
 mod types;

@@ -195,6 +195,7 @@ impl Lift<'_> {
                 Val::from(bits != 0)
             }
             Ty::Int { bits: width, signed } => int(*width, *signed, bits),
+            Ty::Handle(_) => int(32, false, bits),
             Ty::F32 => {
                 let value = f32::from_bits(bits as u32);
                 Val::from(if value.is_nan() { f32::from_bits(0x7fc0_0000) } else { value })

@@ -6,7 +6,10 @@ use ampoule_component::{Val, ValRef};
 #[derive(Clone, Debug)]
 pub enum Ty {
     Bool,
-    Int { bits: u32, signed: bool },
+    Int {
+        bits: u32,
+        signed: bool,
+    },
     F32,
     F64,
     Char,
@@ -21,6 +24,16 @@ pub enum Ty {
     Option(Box<Ty>),
     Result(Option<Box<Ty>>, Option<Box<Ty>>),
     Flags(u32),
+    /// Only where a test says so; its values are the numbers that a guest has for them.
+    Handle(Handle),
+}
+
+/// What a handle is for. The resource type is called `$r`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Handle {
+    Own,
+    Borrow,
+    ErrorContext,
 }
 
 /// Reproducible by its seed.
@@ -95,6 +108,9 @@ impl Ty {
             Ty::F64 => return "f64".into(),
             Ty::Char => return "char".into(),
             Ty::String => return "string".into(),
+            Ty::Handle(Handle::Own) => return "(own $r)".into(),
+            Ty::Handle(Handle::Borrow) => return "(borrow $r)".into(),
+            Ty::Handle(Handle::ErrorContext) => return "error-context".into(),
             Ty::List(ty) => return format!("(list {})", ty.text(definitions)),
             Ty::FixedList(ty, len) => return format!("(list {} {len})", ty.text(definitions)),
             Ty::Map(key, value) => return format!("(map {} {})", key.text(definitions), value.text(definitions)),
@@ -151,6 +167,7 @@ impl Ty {
                 Val::from(f64::from_bits(random.pick(&some)))
             }
             Ty::Char => Val::from(random.pick(&CHARS)),
+            Ty::Handle(_) => Val::from(0u32),
             Ty::String => {
                 // All of one kind more often than by chance: Latin-1 has a representation of its own.
                 let of = &CHARS[..random.pick(&[2, 4, CHARS.len()])];
