@@ -9,7 +9,6 @@ mod copies;
 mod ends;
 mod guest;
 mod handles;
-mod handles_text;
 mod model;
 mod streams;
 mod types;

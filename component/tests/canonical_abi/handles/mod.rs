@@ -1,19 +1,24 @@
-//! Handles in values of random types, which go from one guest to another in calls, streams and futures: owned and borrowed resources of a third
+//! Handles in values of random types, which go between two guests, and to and from the host, in calls, streams and futures: owned and borrowed resources of a third
 //! guest's, and error contexts. Each has the number that the specification says (Canonical ABI, "Table State"), each destructor runs once, when the
 //! owner drops what it has, and what was not taken out of a stream is still its writer's.
 
+mod host;
+mod model;
+mod text;
+
 use crate::copies::Kind;
 use crate::guest::{Guest, IMAGE, IMAGE_END, Realloc, Signature};
-use crate::handles_text::{DROPS, MESSAGE, TOLD, TRAPS, text};
 use crate::model::{Encoding, Flat, Lift, Lower, MAX_FLAT_PARAMS, elem_size};
 use crate::streams::READ;
-use crate::types::{Handle, Random, Ty, bits_of, case, parts};
+use crate::types::{Handle, Random, Ty, bits_of};
 use crate::{BUDGET, assert_same, for_seeds};
 use ampoule::{Config, Engine, Error, Features, Store};
-use ampoule_component::{Component, Instance, Linker, Val};
+use ampoule_component::{Component, Instance, Linker, Val, ValRef};
+use model::{Entry, Model, Trap, is_error, is_own, renumber, with_handles};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use text::{CALLS_BACK, DROPS, MESSAGE, TOLD, TRAPS, text};
 
 const SEEDS: u64 = 150;
 
@@ -25,170 +30,18 @@ fn handles_in_values_are_what_the_specification_says_however_they_go() {
     let mut counts = Counts::default();
     if for_seeds(SEEDS, |seed| check(seed, &mut counts)) {
         println!("{counts:?}");
-        assert!(counts.values().all(|[returned, trapped]| *returned > 20 && *trapped > 0), "{counts:?}");
-        assert_eq!(counts.len(), 6, "{counts:?}");
+        let traps = |name: &str| name != "host-write";
+        let many = |name: &str, [returned, trapped]: [u32; 2]| returned > 20 && (trapped > 0) == traps(name);
+        assert!(counts.iter().all(|(name, count)| many(name, *count)), "{counts:?}");
+        assert_eq!(counts.len(), 10, "{counts:?}");
     }
 }
 
 /// How often each step has returned and trapped.
 type Counts = BTreeMap<&'static str, [u32; 2]>;
 
-/// What the specification traps for.
-#[derive(Clone, Copy, Debug)]
-struct Trap;
-
 /// Core values, and what lies in memory.
 type Lowered = (Vec<(Flat, u64)>, Vec<u8>);
-
-/// What has a number with a guest.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Entry {
-    Own(u32),
-    Borrow(u32),
-    /// The message's number.
-    ErrorContext(u32),
-    /// An end of a stream or future.
-    End,
-}
-
-/// The model of a guest's table, and the numbers that are free, the next one last.
-#[derive(Clone, Debug, Default)]
-struct Table {
-    entries: BTreeMap<u32, Entry>,
-    free: Vec<u32>,
-    len: u32,
-}
-
-impl Table {
-    fn insert(&mut self, entry: Entry) -> u32 {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.len += 1;
-            self.len
-        });
-        self.entries.insert(index, entry);
-        index
-    }
-
-    fn get(&self, index: u32) -> Result<Entry, Trap> {
-        self.entries.get(&index).copied().ok_or(Trap)
-    }
-
-    fn remove(&mut self, index: u32) -> Result<Entry, Trap> {
-        let entry = self.entries.remove(&index).ok_or(Trap)?;
-        self.free.push(index);
-        Ok(entry)
-    }
-
-    fn all(&self, is: impl Fn(Entry) -> bool) -> Vec<u32> {
-        self.entries.iter().filter(|(_, entry)| is(**entry)).map(|(index, _)| *index).collect()
-    }
-}
-
-fn is_own(entry: Entry) -> bool {
-    matches!(entry, Entry::Own(_))
-}
-
-fn is_error(entry: Entry) -> bool {
-    matches!(entry, Entry::ErrorContext(_))
-}
-
-/// The type with handles of these kinds in places of others, at least one.
-fn with_handles(ty: &Ty, random: &mut Random, kinds: &[Handle]) -> Ty {
-    fn replace(ty: &Ty, random: &mut Random, kinds: &[Handle]) -> Ty {
-        let mut of = |ty: &Ty| replace(ty, random, kinds);
-        let mut all = |types: &[Ty]| types.iter().map(&mut of).collect();
-        match ty {
-            Ty::Record(types) => Ty::Record(all(types)),
-            Ty::Tuple(types) => Ty::Tuple(all(types)),
-            Ty::List(ty) => Ty::List(of(ty).into()),
-            Ty::FixedList(ty, len) => Ty::FixedList(of(ty).into(), *len),
-            // Maps have no handles.
-            Ty::Map(..) => ty.clone(),
-            Ty::Option(ty) => Ty::Option(of(ty).into()),
-            Ty::Variant(cases) => Ty::Variant(cases.iter().map(|ty| ty.as_ref().map(&mut of)).collect()),
-            Ty::Result(ok, err) => {
-                let ok = ok.as_ref().map(|ty| of(ty).into());
-                Ty::Result(ok, err.as_ref().map(|ty| of(ty).into()))
-            }
-            leaf if random.one_in(3) => leaf.clone(),
-            _ => Ty::Handle(random.pick(kinds)),
-        }
-    }
-    let more = replace(ty, random, kinds);
-    Ty::Tuple(vec![Ty::Handle(kinds[0]), more])
-}
-
-/// The value with other numbers in place of those of its handles, in their order.
-fn renumber(ty: &Ty, val: &Val, number: &mut dyn FnMut(Handle, u32) -> Result<u32, Trap>) -> Result<Val, Trap> {
-    if let Ty::Handle(handle) = ty {
-        return Ok(Val::from(number(*handle, bits_of(val) as u32)?));
-    }
-    if let Ty::List(ty) = ty {
-        let vals = parts(val).into_iter().map(|val| renumber(ty, val, number));
-        return Ok(Val::list(vals.collect::<Result<Vec<_>, _>>()?));
-    }
-    if let Some(fields) = ty.fields() {
-        let vals = fields.into_iter().zip(parts(val)).map(|(ty, val)| renumber(ty, val, number));
-        return Ok(ty.of_fields(vals.collect::<Result<Vec<_>, _>>()?));
-    }
-    if let Some(cases) = ty.cases() {
-        let (index, payload) = case(val);
-        let payload = match (cases[index], payload) {
-            (Some(ty), Some(val)) => Some(renumber(ty, val, number)?),
-            _ => None,
-        };
-        return Ok(ty.of_case(index, payload));
-    }
-    Ok(val.clone())
-}
-
-/// The three guests' tables, and what the host is told.
-#[derive(Clone, Debug, Default)]
-struct Model {
-    a: Table,
-    b: Table,
-    d: Table,
-    dropped: Vec<u32>,
-}
-
-impl Model {
-    /// What is lifted out of `a` for `b`, in the order in which it lies there, and then lowered there.
-    fn pass(&mut self, ty: &Ty, val: &Val) -> Result<Val, Trap> {
-        let (mut lifted, mut lent) = (Vec::new(), Vec::new());
-        renumber(ty, val, &mut |handle, index| {
-            let entry = match (handle, self.a.get(index)?) {
-                (Handle::Own, Entry::Own(_)) if lent.contains(&index) => return Err(Trap),
-                (Handle::Own, Entry::Own(_)) => self.a.remove(index)?,
-                (Handle::Borrow, Entry::Own(rep)) => {
-                    lent.push(index);
-                    Entry::Borrow(rep)
-                }
-                (Handle::ErrorContext, entry @ Entry::ErrorContext(_)) => entry,
-                _ => return Err(Trap),
-            };
-            lifted.push(entry);
-            Ok(index)
-        })?;
-        let mut lifted = lifted.into_iter();
-        renumber(ty, val, &mut |_, _| Ok(self.b.insert(lifted.next().expect("as many"))))
-    }
-
-    fn destroy(&mut self, rep: u32) -> Result<(), Trap> {
-        self.dropped.push(rep);
-        if rep & TRAPS != 0 {
-            return Err(Trap);
-        }
-        if rep & DROPS != 0 {
-            let Entry::Own(rep) = self.d.remove(rep & 0xffff)? else { return Err(Trap) };
-            return self.destroy(rep);
-        }
-        Ok(())
-    }
-
-    fn table(&mut self, name: &str) -> &mut Table {
-        if name == "a" { &mut self.a } else { &mut self.b }
-    }
-}
 
 fn check(seed: u64, counts: &mut Counts) {
     let mut random = Random(seed ^ 0x4a4d);
@@ -220,14 +73,34 @@ fn check(seed: u64, counts: &mut Counts) {
     let told: Arc<Mutex<Vec<u32>>> = Arc::default();
     let notes = told.clone();
     let mut linker = Linker::new(&engine);
-    let note = move |_: &mut Store, _: &_, args: &mut [Val], _: &mut [Val]| {
-        notes.lock().unwrap().push(bits_of(&args[0]) as u32);
-        Ok(())
+    let calls_back: Arc<Mutex<Option<Val>>> = Arc::default();
+    let called_back = calls_back.clone();
+    let note = move |store: &mut Store, _: &_, args: &mut [Val], _: &mut [Val]| {
+        let rep = bits_of(&args[0]) as u32;
+        notes.lock().unwrap().push(rep);
+        if rep & CALLS_BACK == 0 {
+            return Ok(());
+        }
+        // As in the reference implementation, the host may enter whom it was called by.
+        let val = called_back.lock().unwrap().take().expect("there is one");
+        let ValRef::Resource(Some(any)) = val.get() else { panic!("{val:?}") };
+        any.drop(store)
     };
     linker.root().func("note", note).unwrap();
     let mut store = Store::new(&engine);
     let instance = linker.instantiate(&mut store, &component).unwrap();
-    let mut case = Case { store, instance, random, model: Model::default(), made: 0, called, sent, has_errors };
+    let mut case = Case {
+        store,
+        instance,
+        random,
+        model: Model::default(),
+        made: 0,
+        called,
+        sent,
+        has_errors,
+        hosts: Vec::new(),
+        calls_back,
+    };
     for _ in 0..STEPS {
         // What ends it all is rare.
         let is_wrong = case.random.one_in(40);
@@ -246,21 +119,25 @@ fn check(seed: u64, counts: &mut Counts) {
     assert_eq!(told.lock().unwrap().len(), told_last, "a store's end drops no resources");
 }
 
-struct Case {
-    store: Box<Store>,
-    instance: Instance,
-    random: Random,
-    model: Model,
+pub struct Case {
+    pub store: Box<Store>,
+    pub instance: Instance,
+    pub random: Random,
+    pub model: Model,
     /// How many resources and messages there have been: each is another one.
-    made: u32,
-    called: Ty,
-    sent: Option<(Kind, Ty)>,
-    has_errors: bool,
+    pub made: u32,
+    pub called: Ty,
+    pub sent: Option<(Kind, Ty)>,
+    pub has_errors: bool,
+    /// What the host has, with its representation.
+    pub hosts: Vec<(Val, u32)>,
+    /// The one that the host drops while the destructor of another one runs.
+    calls_back: Arc<Mutex<Option<Val>>>,
 }
 
 impl Case {
     /// Calls a function that takes numbers and answers one, or none.
-    fn call(&mut self, guest: &str, name: &str, args: &[u32]) -> Result<u32, Error> {
+    pub fn call(&mut self, guest: &str, name: &str, args: &[u32]) -> Result<u32, Error> {
         let func = self.instance.get_func(&mut self.store, &[guest, name])?.expect("the component exports it");
         let args: Vec<Val> = args.iter().map(|arg| Val::from(*arg)).collect();
         let mut results = vec![Val::default(); usize::from(func.ty(&mut self.store)?.result().is_some())];
@@ -268,17 +145,21 @@ impl Case {
         Ok(results.first().map_or(0, |val| bits_of(val) as u32))
     }
 
-    fn prepare(&mut self, name: &str, image: &[u8], given: &[(Flat, u64)]) {
+    pub fn prepare(&mut self, name: &str, image: &[u8], given: &[(Flat, u64)]) {
         Guest { instance: &self.instance, name }.prepare(&mut self.store, image, given, Realloc::Proper);
     }
 
-    fn got(&mut self, name: &str, flat: &[Flat]) -> (Vec<(Flat, u64)>, Vec<u8>) {
+    pub fn got(&mut self, name: &str, flat: &[Flat]) -> (Vec<(Flat, u64)>, Vec<u8>) {
         Guest { instance: &self.instance, name }.got(&mut self.store, flat)
     }
 
     fn step(&mut self, is_wrong: bool) -> (&'static str, Result<(), Trap>) {
-        match self.random.below(8) {
+        match self.random.below(12) {
             0 | 1 => ("run", self.run(is_wrong)),
+            6 => ("host-call", self.host_call(is_wrong)),
+            7 if self.sent.is_some() => ("host-read", self.host_read(is_wrong)),
+            8 if self.sent.is_some() => ("host-write", self.host_write()),
+            9 => ("host-drop", self.host_drop()),
             2 | 3 if self.sent.is_some() => {
                 let name =
                     if self.sent.as_ref().is_some_and(|sent| sent.0 == Kind::Stream) { "stream" } else { "future" };
@@ -290,13 +171,22 @@ impl Case {
         }
     }
 
-    /// `a` gets a resource whose destructor does nothing else, or drops another one; rarely, one whose destructor traps.
-    fn make(&mut self) -> u32 {
+    /// `a` gets a resource whose destructor does nothing else, or drops another one; rarely, one whose destructor traps, or has the host drop
+    /// another one.
+    pub fn make(&mut self) -> u32 {
         self.made += 1;
         let mut rep = self.made << 16;
         match self.random.below(60) {
             0 => rep |= TRAPS,
-            1..=12 => {
+            1 if self.calls_back.lock().unwrap().is_none() => {
+                let index = self.call("a", "make", &[rep]).unwrap();
+                let val = self.hand(index);
+                *self.calls_back.lock().unwrap() = Some(val);
+                self.model.calls_back = rep;
+                self.made += 1;
+                rep = self.made << 16 | CALLS_BACK;
+            }
+            2..=12 => {
                 let kept = self.call("d", "keep", &[rep]).unwrap();
                 assert_eq!(kept, self.model.d.insert(Entry::Own(rep)));
                 self.made += 1;
@@ -355,7 +245,7 @@ impl Case {
     }
 
     /// Values as they lie in `a`: a list's elements from an address on, or what a function is given.
-    fn lower(&mut self, max: usize, ty: &Ty, val: Val) -> Option<Lowered> {
+    pub fn lower(&mut self, max: usize, ty: &Ty, val: Val) -> Option<Lowered> {
         let mut choose = |below| self.random.below(below);
         let encoding = Encoding::Utf8;
         let mut lower = Lower { memory: Vec::new(), start: IMAGE, encoding, choose: &mut choose, pieces: None };
@@ -363,18 +253,29 @@ impl Case {
         (lower.memory.len() as u64 <= READ - IMAGE).then_some((given, lower.memory))
     }
 
-    fn check_got(&mut self, max: usize, ty: &Ty, flat: &[(Flat, u64)], memory: &[u8], expected: Val) {
+    pub fn check_got(&mut self, max: usize, ty: &Ty, flat: &[(Flat, u64)], memory: &[u8], expected: Val) {
         let lift = Lift { memory, encoding: Encoding::Utf8, strict: true, budget: Cell::new(BUDGET) };
         let got = lift.lift_flat_values(max, flat, std::slice::from_ref(ty)).expect("what was lowered can be lifted");
         assert_same(&got, &[expected]);
     }
 
-    /// `a` calls `b`, which drops what it was lent in any order.
+    /// `a` calls `b`.
     fn run(&mut self, is_wrong: bool) -> Result<(), Trap> {
         let ty = self.called.clone();
         let val = self.random_val(&ty, &mut Vec::new(), is_wrong);
         let Some((given, image)) = self.lower(MAX_FLAT_PARAMS, &ty, val.clone()) else { return Ok(()) };
         let passed = self.model.pass(&ty, &val);
+        self.prepare("a", &image, &given);
+        self.call_b(passed, is_wrong, |case| case.call("a", "run", &[]))
+    }
+
+    /// `b` is called with this value, as it sees it, and drops what it was lent in any order.
+    pub fn call_b(
+        &mut self,
+        passed: Result<Val, Trap>,
+        is_wrong: bool,
+        call: impl FnOnce(&mut Case) -> Result<u32, Error>,
+    ) -> Result<(), Trap> {
         let mut lent = self.model.b.all(|entry| matches!(entry, Entry::Borrow(_)));
         if !is_wrong || self.random.one_in(2) {
             for at in 1..lent.len() {
@@ -385,33 +286,46 @@ impl Case {
             lent.pop();
         }
         lent.truncate(30);
-        self.prepare("a", &image, &given);
         let told = std::iter::once(lent.len() as u32).chain(lent.iter().copied());
         let told: Vec<(Flat, u64)> = told.map(|number| (Flat::I32, u64::from(number))).collect();
         self.prepare("b", &[], &told);
-        let outcome = self.call("a", "run", &[]);
+        let outcome = call(self);
         let passed = passed.and_then(|passed| {
             lent.iter().try_for_each(|index| self.model.b.remove(*index).map(drop))?;
             let has_kept = !self.model.b.all(|entry| matches!(entry, Entry::Borrow(_))).is_empty();
             if has_kept { Err(Trap) } else { Ok(passed) }
         });
         expect(&outcome, passed.as_ref().map(drop).map_err(|_| Trap))?;
+        let ty = self.called.clone();
         let signature = Signature { params: vec![ty.clone()], result: None, lifts_async: false, lowers_async: false };
         let (flat, memory) = self.got("b", &signature.lifted().0);
         self.check_got(MAX_FLAT_PARAMS, &ty, &flat, &memory, passed?);
         Ok(())
     }
 
-    /// Elements go from `a` to `b`, as many as both want; then both ends go.
-    fn send(&mut self, is_wrong: bool) -> Result<(), Trap> {
-        let (kind, ty) = self.sent.clone().expect("there is one");
+    /// Elements that `a` has in its memory, and where; `None` where there is no room.
+    pub fn offer(&mut self, kind: Kind, ty: &Ty, is_wrong: bool) -> Option<(Vec<Val>, u32)> {
         let count = if kind == Kind::Stream { 1 + self.random.below(4) } else { 1 };
         let mut taken = Vec::new();
         let wrong = is_wrong.then(|| self.random.below(count));
-        let vals: Vec<Val> = (0..count).map(|at| self.random_val(&ty, &mut taken, wrong == Some(at))).collect();
-        let list = Ty::List(ty.clone().into());
-        let Some((given, image)) = self.lower(usize::MAX, &list, Val::list(vals.clone())) else { return Ok(()) };
+        let vals: Vec<Val> = (0..count).map(|at| self.random_val(ty, &mut taken, wrong == Some(at))).collect();
+        let (given, image) = self.lower(usize::MAX, &Ty::List(ty.clone().into()), Val::list(vals.clone()))?;
         self.prepare("a", &image, &[]);
+        Some((vals, given[0].1 as u32))
+    }
+
+    /// Looks for the elements that `b` has read.
+    pub fn check_read(&mut self, ty: &Ty, expected: Vec<Val>) {
+        let memory = self.got("b", &[]).1;
+        let flat = [(Flat::I32, READ), (Flat::I32, expected.len() as u64)];
+        self.check_got(usize::MAX, &Ty::List(ty.clone().into()), &flat, &memory, Val::list(expected));
+    }
+
+    /// Elements go from `a` to `b`, as many as both want; then both ends go.
+    fn send(&mut self, is_wrong: bool) -> Result<(), Trap> {
+        let (kind, ty) = self.sent.clone().expect("there is one");
+        let Some((vals, at)) = self.offer(kind, &ty, is_wrong) else { return Ok(()) };
+        let count = vals.len();
         self.prepare("b", &vec![0; (IMAGE_END - IMAGE) as usize], &[]);
         self.call("a", "start", &[]).unwrap();
         // The readable end goes at once.
@@ -421,7 +335,7 @@ impl Case {
 
         let wants = if kind == Kind::Stream { 1 + self.random.below(4) } else { 1 };
         let moved = count.min(wants);
-        let mut copies = [("a", given[0].1 as u32, count), ("b", READ as u32, wants)];
+        let mut copies = [("a", at, count), ("b", READ as u32, wants)];
         if self.random.one_in(2) {
             copies.swap(0, 1);
         }
@@ -435,9 +349,7 @@ impl Case {
         // Told or cancelled: what is done stays done.
         let cancelled = if kind == Kind::Stream { 2 } else { 0 };
         assert_eq!(self.call(first.0, "cancel", &[]).unwrap(), progress | cancelled);
-        let memory = self.got("b", &[]).1;
-        let flat = [(Flat::I32, READ), (Flat::I32, moved as u64)];
-        self.check_got(usize::MAX, &list, &flat, &memory, Val::list(passed?));
+        self.check_read(&ty, passed?);
         for (name, end) in [("a", ends[1]), ("b", readable)] {
             self.call(name, "let-go", &[]).unwrap();
             self.model.table(name).remove(end)?;
@@ -498,7 +410,7 @@ impl Case {
 }
 
 /// A step returns where the specification says so, and stops all guests where it traps.
-fn expect(outcome: &Result<u32, Error>, expected: Result<(), Trap>) -> Result<(), Trap> {
+pub fn expect(outcome: &Result<u32, Error>, expected: Result<(), Trap>) -> Result<(), Trap> {
     match (outcome, expected) {
         (Err(error), Ok(())) => panic!("the specification does not trap: {error:#}"),
         (Ok(_), Err(Trap)) => panic!("the specification traps"),

@@ -1,7 +1,8 @@
 //! A component whose guests pass handles on: `d` defines a resource type `r`, `a` makes resources of it and gives them to `b`, and each drops what
 //! it has by its number.
 //!
-//! The destructor of `r` tells the host of each resource. It traps for those that have [`TRAPS`], and drops another one of the resources, which
+//! The destructor of `r` tells the host of each resource, which drops another one for those that have [`CALLS_BACK`]. It traps for those that
+//! have [`TRAPS`], and drops another one of the resources, which
 //! `d` itself has, for those that have [`DROPS`].
 
 use crate::copies::Kind;
@@ -10,6 +11,8 @@ use crate::types::Ty;
 
 /// What a resource's representation has whose destructor traps.
 pub const TRAPS: u32 = 1 << 30;
+/// What one has for which the host, when it is told, drops another one.
+pub const CALLS_BACK: u32 = 1 << 28;
 /// What one has whose destructor drops the handle of the number that its lower half is.
 pub const DROPS: u32 = 1 << 29;
 /// Where a test writes the messages of error contexts, and where it reads the address and length of one.
@@ -51,7 +54,11 @@ pub fn text(called: &Ty, sent: Option<(Kind, &Ty)>, has_errors: bool) -> String 
     let mut types = Vec::new();
     let param = called.text(&mut types);
     let element = sent.map(|(_, ty)| ty.text(&mut types));
-    let root: String = types.iter().enumerate().map(|(index, ty)| format!("(type $t{index} {ty})\n")).collect();
+    let root: String = types
+        .iter()
+        .enumerate()
+        .map(|(index, ty)| format!("(type $d{index} {ty}) (export $t{index} \"t{index}\" (type $d{index}))\n"))
+        .collect();
     let imported = types.iter().enumerate();
     let imported: String = imported
         .map(|(index, ty)| format!("(type $d{index} {ty}) (import \"t{index}\" (type $t{index} (eq $d{index})))\n"))
@@ -133,10 +140,11 @@ pub fn text(called: &Ty, sent: Option<(Kind, &Ty)>, has_errors: bool) -> String 
             let (params, _) = signature.lowered();
             let args: String = params.iter().enumerate().map(|(index, flat)| given(index, flat)).collect();
             let start = if sent.is_some() {
-                r#"(func (export "start") (local $pair i64)
+                r#"(func $open (export "open") (result i32) (local $pair i64)
                     (local.set $pair (call $new))
                     (global.set $end (i32.wrap_i64 (i64.shr_u (local.get $pair) (i64.const 32))))
-                    (call $begin (i32.wrap_i64 (local.get $pair))))"#
+                    (i32.wrap_i64 (local.get $pair)))
+                    (func (export "start") (call $begin (call $open)))"#
             } else {
                 r#"(func (export "start") (call $begin))"#
             };
@@ -158,14 +166,23 @@ pub fn text(called: &Ty, sent: Option<(Kind, &Ty)>, has_errors: bool) -> String 
                 ),
                 format!(
                     r#"(func (export "make") (param i32) (result i32) (call $make (local.get 0)))
+                    (func (export "hand") (param i32) (result i32) (local.get 0))
                     (func (export "run") (call $f {args}))
                     {start}"#
                 ),
                 r#"(export "make" (func $make)) (export "f" (func $f)) (export "begin" (func $begin))"#.to_owned(),
-                r#"(func (export "make") (param "rep" u32) (result u32) (canon lift (core func $main "make")))
-                (func (export "run") (canon lift (core func $main "run")))
-                (func (export "start") (canon lift (core func $main "start")))"#
-                    .to_owned(),
+                format!(
+                    r#"(func (export "make") (param "rep" u32) (result u32) (canon lift (core func $main "make")))
+                    (func (export "hand") (param "x" u32) (result (own $r)) (canon lift (core func $main "hand")))
+                    (func (export "run") (canon lift (core func $main "run")))
+                    (func (export "start") (canon lift (core func $main "start")))
+                    {}"#,
+                    if sent.is_some() {
+                        r#"(func (export "open") (result $s) (canon lift (core func $main "open")))"#
+                    } else {
+                        ""
+                    }
+                ),
             )
         } else {
             let (params, _) = signature.lifted();
@@ -239,12 +256,18 @@ pub fn text(called: &Ty, sent: Option<(Kind, &Ty)>, has_errors: bool) -> String 
         (import "note" (func $note (param "rep" u32)))
         {definer}
         (instance $d (instantiate $d (with "note" (func $note))))
-        (alias export $d "r" (type $r))
+        (alias export $d "r" (type $r0))
+        (export $r "r" (type $r0))
         {root}
         {b}
         {a}
         (instance $dx (export "keep" (func $d "keep")))
-        (export "d" (instance $dx)))"#,
+        (export "d" (instance $dx))
+        (export "hand" (func $a "hand"))
+        (export "f" (func $b "f"))
+        (export "begin" (func $b "begin"))
+        {open})"#,
+        open = if sent.is_some() { r#"(export "open" (func $a "open"))"# } else { "" },
         b = guest("b"),
         a = guest("a"),
     )
