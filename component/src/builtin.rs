@@ -56,6 +56,8 @@ pub(crate) enum StreamOp {
     Drop {
         side: Side,
     },
+    /// From a readable end to a writable one.
+    Forward,
 }
 
 /// One of them, as a component defines it.
@@ -159,6 +161,7 @@ impl Builtin {
                 StreamOp::Copy { .. } => (&[I32, I32], &[I32]),
                 StreamOp::Cancel { .. } => (&[I32], &[I32]),
                 StreamOp::Drop { .. } => (&[I32], &[]),
+                StreamOp::Forward => (&[I32, I32], &[]),
             },
             Builtin::ErrorContextNew { .. } => (&[I32, I32], &[I32]),
             Builtin::ErrorContextDebugMessage { .. } => (&[I32, I32], &[]),

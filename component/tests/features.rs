@@ -30,6 +30,16 @@ const CASES: &[Case] = &[
         "`stream` requires the component model async feature",
     ),
     (
+        |f| &mut f.component_model_forward,
+        "(component (type $s (stream u8)) (core func (canon stream.forward $s)))",
+        "`stream.forward` requires the component model forward feature",
+    ),
+    (
+        |f| &mut f.component_model_forward,
+        "(component (type $f (future u8)) (core func (canon future.forward $f)))",
+        "`future.forward` requires the component model forward feature",
+    ),
+    (
         |f| &mut f.component_model_error_context,
         "(component (type error-context))",
         "`error-context` requires the component model error-context feature",

@@ -57,6 +57,8 @@ pub struct Features {
     pub component_model_async_stackful: bool,
     /// Built-in functions of components that wait, or that cancel without waiting, where the other of the two is the usual.
     pub component_model_more_async_builtins: bool,
+    /// Built-in functions of components that join two streams, or two futures, to one.
+    pub component_model_forward: bool,
     /// Threads of a component's tasks.
     pub component_model_threading: bool,
     /// Values of the type `error-context` in components.
@@ -107,6 +109,7 @@ impl Default for Features {
             component_model_async: true,
             component_model_async_stackful: false,
             component_model_more_async_builtins: false,
+            component_model_forward: false,
             component_model_threading: false,
             component_model_error_context: false,
             component_model_fixed_length_lists: false,
@@ -161,6 +164,7 @@ impl Features {
         put(WasmFeatures::CM_ASYNC, is_async);
         put(WasmFeatures::CM_ASYNC_STACKFUL, is_async && self.component_model_async_stackful);
         put(WasmFeatures::CM_MORE_ASYNC_BUILTINS, is_async && self.component_model_more_async_builtins);
+        put(WasmFeatures::CM_FORWARD, is_async && self.component_model_forward);
         put(WasmFeatures::CM_THREADING, is_async && self.component_model_threading);
         put(WasmFeatures::CM_ERROR_CONTEXT, is_async && self.component_model_error_context);
         put(WasmFeatures::CM_FIXED_LENGTH_LISTS, self.component_model_fixed_length_lists);

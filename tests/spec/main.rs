@@ -175,6 +175,7 @@ fn component_model() {
     let features = Features {
         component_model_async_stackful: true,
         component_model_more_async_builtins: true,
+        component_model_forward: true,
         component_model_threading: true,
         component_model_error_context: true,
         component_model_fixed_length_lists: true,

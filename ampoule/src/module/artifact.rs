@@ -259,7 +259,8 @@ fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<Tunables, C
         wide_arithmetic custom_page_sizes compact_imports branch_hinting function_references gc_types gc exceptions
         stack_switching,
         component_model component_model_map concurrency_support component_model_async component_model_async_stackful
-        component_model_more_async_builtins component_model_threading component_model_error_context
+        component_model_more_async_builtins component_model_forward component_model_threading
+        component_model_error_context
         component_model_fixed_length_lists component_model_canonical_names component_model_implements
         component_model_accessors component_model_nested_names component_model_memory64 component_model_gc
         component_model_values

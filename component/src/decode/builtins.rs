@@ -50,6 +50,7 @@ pub(super) fn read(frame: &mut Frame, types: TypesRef<'_>, canon: Canon) -> Resu
         Canon::StreamCancelWrite { ty, async_ } => stream(frame, types, ty, cancel(Writable, async_), &[])?,
         Canon::StreamDropReadable { ty } => stream(frame, types, ty, StreamOp::Drop { side: Readable }, &[])?,
         Canon::StreamDropWritable { ty } => stream(frame, types, ty, StreamOp::Drop { side: Writable }, &[])?,
+        Canon::StreamForward { ty } | Canon::FutureForward { ty } => stream(frame, types, ty, StreamOp::Forward, &[])?,
         Canon::FutureNew { ty } => stream(frame, types, ty, StreamOp::New, &[])?,
         Canon::FutureRead { ty, options } => stream(frame, types, ty, StreamOp::Copy { side: Readable }, &options)?,
         Canon::FutureWrite { ty, options } => stream(frame, types, ty, StreamOp::Copy { side: Writable }, &options)?,

@@ -124,6 +124,10 @@ impl Lent {
 
     fn advance(&self, store: &mut Store, count: usize) {
         let (_, len) = self.rest(store, 0);
+        if len == 0 {
+            // The end may have gone with its buffer.
+            return;
+        }
         ComponentState::of(store).end(self.id).buffer.progress += count.min(len) as u32;
     }
 }

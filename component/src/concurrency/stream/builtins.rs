@@ -1,6 +1,7 @@
 //! What guests call about streams and futures (Canonical ABI, from "`canon {stream,future}.new`" on).
 
 use super::copy::{lend, meet};
+use super::forward::forward;
 use super::{Payload, Side, State, StreamKind};
 use crate::builtin::StreamOp;
 use crate::concurrency::cancel::BLOCKED;
@@ -34,6 +35,7 @@ pub(crate) fn run(
             copy(store, builtin, (kind, side), payload, index, (at, len))?
         }
         StreamOp::Cancel { side, is_async } => cancel(store, instance, (kind, side), payload, index, is_async)?,
+        StreamOp::Forward => return forward(store, instance, kind, payload, [index, at]),
         StreamOp::Drop { side } => return drop_end(ComponentState::of(store), instance, (kind, side), payload, index),
     };
     values[0] = VmValRaw { i64: i64::from(answer) };

@@ -140,8 +140,8 @@ impl ComponentState {
         let waitables = &self.concurrency.waitables;
         let same = waitables[one].instance == waitables[other].instance;
         if same && !is_number_or_nothing(self.end(one).payload.as_ref().as_ref()) {
-            let kind = self.end(one).kind.name();
-            return Err(Error::message(format!("cannot read from and write to intra-component {kind}")));
+            let what = "intra-component future/stream with non-numeric payload";
+            return Err(Error::message(format!("cannot read from and write to {what}")));
         }
         Ok(())
     }

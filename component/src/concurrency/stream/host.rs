@@ -56,6 +56,8 @@ pub(crate) struct HostEnd {
     role: Role,
     /// Who waits for the other end, of one that is asked from outside.
     waker: Option<Waker>,
+    /// Whether it was to be polled while it was.
+    missed: bool,
 }
 
 enum Role {
@@ -70,7 +72,7 @@ enum Role {
 
 impl HostEnd {
     pub(super) fn held() -> HostEnd {
-        HostEnd { role: Role::Held, waker: None }
+        HostEnd { role: Role::Held, waker: None, missed: false }
     }
 
     fn wake(&mut self) {
@@ -79,8 +81,13 @@ impl HostEnd {
         }
     }
 
-    fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         matches!(self.role, Role::Held)
+    }
+
+    /// Whether it is being polled.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.role, Role::Busy)
     }
 }
 
@@ -140,7 +147,9 @@ const MAX_ROUNDS: usize = 16;
 /// # Errors
 /// Of the producer or consumer.
 pub(crate) fn serve(store: &mut Store, stream: u32) -> Result<(), Error> {
-    let Some(found) = ComponentState::of(store).concurrency.streams.get(stream) else { return Ok(()) };
+    let concurrency = &mut ComponentState::of(store).concurrency;
+    let stream = concurrency.stream_of_host(stream);
+    let Some(found) = concurrency.streams.get(stream) else { return Ok(()) };
     match found.lender() {
         Some((side, id)) => serve_guest(store, stream, side, id),
         None if found.host(Side::Readable).is_some() && found.host(Side::Writable).is_some() => {
@@ -185,8 +194,11 @@ fn serve_guest(store: &mut Store, stream: u32, side: Side, id: u32) -> Result<()
         }
         Poll::Pending => Ok(()),
         Poll::Ready(Ok(Flow::More)) => Ok(()),
+        // The record has gone where the guest has dropped its end meanwhile.
         Poll::Ready(Ok(Flow::End)) => {
-            state.leave_stream(stream, side.other());
+            if state.concurrency.streams.get(stream).is_some() {
+                state.leave_stream(stream, side.other());
+            }
             Ok(())
         }
     }
@@ -207,17 +219,23 @@ fn poll_role(
     let Some(host) = found.host(side) else { return Poll::Pending };
     host.wake();
     if !matches!(host.role, Role::Producer(_) | Role::Consumer(_)) {
+        host.missed = host.is_busy();
         return Poll::Pending;
     }
     let mut role = std::mem::replace(&mut host.role, Role::Busy);
     waker.reset();
-    let waker = Waker::from(waker);
-    let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut role, store, &mut Context::from_waker(&waker))))
+    let context_waker = Waker::from(waker.clone());
+    let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut role, store, &mut Context::from_waker(&context_waker))))
         .unwrap_or_else(|_| Poll::Ready(Err(Error::message("a host function panicked"))));
     let state = ComponentState::of(store);
     let found = state.concurrency.streams.get(stream);
     if let Some(host) = found.and_then(|found| found.host(side)) {
         host.role = role;
+        if std::mem::take(&mut host.missed) {
+            // Whom that was for, waits.
+            waker.reset();
+            context_waker.wake_by_ref();
+        }
         if matches!(state.concurrency.streams[stream].holder(side.other()), Holder::Dropped) {
             state.leave_host(stream, side);
         }
@@ -317,7 +335,8 @@ pub(crate) fn ask(
     if let Err(error) = end.check(store) {
         return Poll::Ready(Err(error));
     }
-    let (stream, side) = (end.stream, end.side);
+    let side = end.side;
+    let stream = ComponentState::of(store).concurrency.stream_of_host(end.stream);
     loop {
         let state = ComponentState::of(store);
         let Some(found) = state.concurrency.streams.get(stream) else { return Poll::Ready(Ok(Flow::End)) };
@@ -328,7 +347,7 @@ pub(crate) fn ask(
         match found.holder(side.other()) {
             Holder::Dropped => return Poll::Ready(Ok(Flow::End)),
             Holder::Guest(_) => {}
-            Holder::Host(_) => return ask_between(store, end, cx, asked),
+            Holder::Host(_) => return ask_between(store, (end, stream), cx, asked),
         }
         let Some((guest_side, id)) = found.lender() else {
             if let Some(host) = found.host(side) {
@@ -357,8 +376,13 @@ pub(crate) fn ask(
 }
 
 /// The same where the other end is the host's, too: what is attached to that is polled.
-fn ask_between(store: &mut Store, end: &EndAny, cx: &mut Context<'_>, asked: Asked<'_>) -> Poll<Result<Flow, Error>> {
-    let (stream, side) = (end.stream, end.side);
+fn ask_between(
+    store: &mut Store,
+    (end, stream): (&EndAny, u32),
+    cx: &mut Context<'_>,
+    asked: Asked<'_>,
+) -> Poll<Result<Flow, Error>> {
+    let side = end.side;
     let ty = Option::clone(&end.payload);
     let state = ComponentState::of(store);
     if state.concurrency.streams[stream].between.is_none()
@@ -445,6 +469,7 @@ fn ask_between(store: &mut Store, end: &EndAny, cx: &mut Context<'_>, asked: Ask
 impl ComponentState {
     /// Whether the other end than the one of this side has gone.
     pub(crate) fn is_alone(&mut self, stream: u32, side: Side) -> bool {
+        let stream = self.concurrency.stream_of_host(stream);
         let found = self.concurrency.streams.get(stream);
         found.is_none_or(|found| matches!(found.holder(side.other()), Holder::Dropped))
     }
@@ -460,8 +485,38 @@ impl ComponentState {
         Ok(())
     }
 
+    /// Puts a buffer between the ends, where the host has both and fills and empties by itself.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    fn add_buffer(&mut self, stream: u32, payload: &Payload) -> Result<(), Error> {
+        let found = &mut self.concurrency.streams[stream];
+        let mut is_active = |side| found.host(side).is_some_and(|host| !host.is_held());
+        if is_active(Side::Readable) && is_active(Side::Writable) {
+            self.check_buffers()?;
+            let ty = Option::clone(payload);
+            self.concurrency.streams[stream].between.get_or_insert_with(|| Box::new(Between::new(ty)));
+        }
+        Ok(())
+    }
+
+    /// Two streams became one of which the host has an end at least: whoever waits there may go on.
+    ///
+    /// # Errors
+    /// Where there are too many buffers between ends that are both the host's.
+    pub(super) fn connect_hosts(&mut self, instance: u32, stream: u32, payload: &Payload) -> Result<(), Error> {
+        for side in [Side::Readable, Side::Writable] {
+            if let Some(host) = self.concurrency.streams[stream].host(side) {
+                host.wake();
+            }
+        }
+        let payload = self.public_payload(instance, payload);
+        self.add_buffer(stream, &payload)
+    }
+
     /// Nobody holds an end any more that the host had.
     fn drop_held(&mut self, stream: u32, side: Side) -> Result<(), Error> {
+        let stream = self.concurrency.take_stream_of_host(stream);
         let Some(found) = self.concurrency.streams.get(stream) else { return Ok(()) };
         let Holder::Host(HostEnd { role: Role::Held, .. }) = found.holder(side) else { return Ok(()) };
         if let (Side::Writable, Some(between)) = (side, &mut found.between)
@@ -514,7 +569,7 @@ impl ComponentState {
     }
 
     /// Refuses to drop the writable end of a future whose value a guest waits for.
-    fn check_future_end(&mut self, stream: u32, side: Side) -> Result<(), Error> {
+    pub(super) fn check_future_end(&mut self, stream: u32, side: Side) -> Result<(), Error> {
         match self.concurrency.streams[stream].lender() {
             Some((Side::Readable, id)) if side == Side::Writable && self.end(id).kind == StreamKind::Future => {
                 Err(super::copy::no_value())
@@ -559,10 +614,12 @@ impl ComponentState {
             return Err(Error::message(format!("mismatched types of {}s", kind.name())));
         }
         let gone = || Error::message(format!("the {} is not the host's any more", kind.name()));
-        let found = self.concurrency.streams.get(any.stream).ok_or_else(gone)?;
+        let stream = self.concurrency.stream_of_host(any.stream);
+        let found = self.concurrency.streams.get(stream).ok_or_else(gone)?;
         let Holder::Host(HostEnd { role: Role::Held, .. }) = found.holder(Side::Readable) else { return Err(gone()) };
         any.give();
-        self.give_end(instance, End::new(any.stream, kind, Side::Readable, payload.clone()))
+        let stream = self.concurrency.take_stream_of_host(any.stream);
+        self.give_end(instance, End::new(stream, kind, Side::Readable, payload.clone()))
     }
 
     fn public_payload(&self, instance: u32, payload: &Payload) -> Payload {
@@ -616,24 +673,19 @@ pub(crate) fn attach(store: &mut Store, end: &EndAny, what: Attached) -> Result<
         Attached::Consumer(consumer) => (Role::Consumer(Mutex::new(consumer)), Side::Readable),
     };
     let state = ComponentState::of(store);
-    let found = state.concurrency.streams.get(end.stream);
+    let stream = state.concurrency.stream_of_host(end.stream);
+    let found = state.concurrency.streams.get(stream);
     let Some(Holder::Host(host)) = found.filter(|_| end.side == side).map(|found| found.holder(side)) else {
         return Err(Error::message(format!("not an end of a {} that the host has", end.kind.name())));
     };
     host.role = role;
     end.give();
-    let found = &mut state.concurrency.streams[end.stream];
-    match found.holder(side.other()) {
-        Holder::Dropped => state.leave_host(end.stream, side),
-        Holder::Host(other) if !other.is_held() => {
-            state.check_buffers()?;
-            let found = &mut state.concurrency.streams[end.stream];
-            let ty = Option::clone(&end.payload);
-            found.between.get_or_insert_with(|| Box::new(Between::new(ty)));
-        }
-        _ => {}
+    let stream = state.concurrency.take_stream_of_host(end.stream);
+    match state.concurrency.streams[stream].holder(side.other()) {
+        Holder::Dropped => state.leave_host(stream, side),
+        _ => state.add_buffer(stream, &end.payload)?,
     }
-    serve(store, end.stream)
+    serve(store, stream)
 }
 
 /// Heeds what has come for ends that the host has. Whether anything had.

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`copy`] | elements from one end to the other; what cancels that, and what happens to one end when the other is dropped |
 //! | [`pass`] | readable ends that go from one component to another |
+//! | [`forward`] | two streams or futures that become one |
 //! | [`host`] | ends that the host has |
 //! | [`buffer`] | what those fill and empty |
 //! | [`builtins`] | what guests call |
@@ -15,6 +16,7 @@
 pub(crate) mod buffer;
 pub(crate) mod builtins;
 pub(crate) mod copy;
+mod forward;
 pub(crate) mod host;
 pub(crate) mod pass;
 
@@ -39,6 +41,8 @@ pub(crate) struct Stream {
     waker: Option<Arc<StreamWaker>>,
     /// What is between the ends, where both are the host's.
     between: Option<Box<Between>>,
+    /// Where the end went that a value of the host's knows by this record's number. Nothing else is left here then; see [`forward`].
+    forwarded_to: Option<u32>,
 }
 
 /// Who has an end.
@@ -52,7 +56,7 @@ pub(crate) enum Holder {
 
 impl Stream {
     fn new(holders: [Holder; 2]) -> Stream {
-        Stream { holders, pending: None, waker: None, between: None }
+        Stream { holders, pending: None, waker: None, between: None, forwarded_to: None }
     }
 
     pub(crate) fn holder(&mut self, side: Side) -> &mut Holder {

@@ -17,21 +17,30 @@ impl ComponentState {
         payload: &Payload,
     ) -> Result<u32, Error> {
         let id = self.end_at(instance, index, (kind, Side::Readable), payload)?;
-        let refused = |why: &str| Error::message(format!("cannot lift {} {why}", kind.name()));
-        let end = self.end(id);
-        match end.state {
-            State::Idle => {}
-            State::Done if kind == StreamKind::Stream => {
-                return Err(refused("after being notified that the writable end dropped"));
-            }
-            State::Done => return Err(refused("after previous read succeeded")),
-            _ => return Err(Error::message(format!("cannot remove busy {}", kind.name()))),
-        }
-        if self.is_in_set(id) {
-            return Err(refused("while it's in a waitable set"));
-        }
+        self.check_free(id, ["lift", "remove"])?;
         self.instance(instance).handles.remove(index)?;
         Ok(id)
+    }
+
+    /// Refuses to take an end away that is in use or at its end. The words say what it would be taken for.
+    ///
+    /// # Errors
+    /// Where it is.
+    pub(super) fn check_free(&mut self, id: u32, [take, take_busy]: [&str; 2]) -> Result<(), Error> {
+        let end = self.end(id);
+        let (state, kind, side) = (end.state, end.kind, end.side);
+        let why = match (state, kind, side) {
+            (State::Idle, ..) if !self.is_in_set(id) => return Ok(()),
+            (State::Idle, ..) => "while it's in a waitable set",
+            (State::Done, StreamKind::Stream, Side::Readable) => "after being notified that the writable end dropped",
+            (State::Done, StreamKind::Stream, Side::Writable) => "after being notified that the readable end dropped",
+            (State::Done, StreamKind::Future, Side::Readable) => "after previous read succeeded",
+            (State::Done, StreamKind::Future, Side::Writable) => {
+                "after previous write succeeded or readable end dropped"
+            }
+            _ => return Err(Error::message(format!("cannot {take_busy} busy {}", kind.name()))),
+        };
+        Err(Error::message(format!("cannot {take} {} {why}", kind.name())))
     }
 
     /// Passes a readable end from one instance to another, which knows the elements' type by its own terms: the new handle.
