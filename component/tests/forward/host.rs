@@ -1,7 +1,7 @@
 //! Streams and futures of which the host has an end, or both.
 
 use super::guest::{BLOCKED, COMPLETED, DROPPED, Guest, World};
-use ampoule::Error;
+use ampoule::{Error, Store};
 use ampoule_component::Val;
 use ampoule_component::streams::{
     Consumer, Destination, Flow, FutureReader, Producer, Source, StreamReader, StreamWriter, future, stream,
@@ -240,5 +240,67 @@ fn a_future_of_the_hosts_is_forwarded() {
             guest.refusal("f-read", &[readable, 0, 0])
         };
         assert!(refusal.contains("the writable end of a future was dropped without a value"), "{refusal}");
+    }
+}
+
+/// The first poll waits; the second does what it is told with the guest, which has what is being filled; then come bytes and the end.
+struct Reenters<F>(Arc<Mutex<Option<Waker>>>, Option<F>, bool);
+
+impl<F: FnOnce(&mut Store) -> Flow + Send + 'static> Producer for Reenters<F> {
+    fn poll_produce(&mut self, cx: &mut Context<'_>, into: &mut Destination<'_>) -> Poll<Result<Flow, Error>> {
+        if !std::mem::replace(&mut self.2, true) {
+            *self.0.lock().unwrap() = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if let Some(reenter) = self.1.take() {
+            let flow = reenter(into.store());
+            assert_eq!(into.remaining(), 0, "what was to be filled has gone");
+            into.advance(0);
+            return Poll::Ready(Ok(flow));
+        }
+        into.push(Val::from(42u8))?;
+        Poll::Ready(Ok(Flow::End))
+    }
+}
+
+/// While a producer is polled, the guest gives up the end that it is polled for: it drops it, or forwards it to another reader.
+#[test]
+fn an_end_may_go_while_the_other_is_polled() {
+    for forwards in [true, false] {
+        let mut guest = World::new().begin();
+        let instance = guest.instance;
+        let call = move |store: &mut Store, name: &str, args: &[u32]| {
+            let func = instance.get_func(store, &[name]).unwrap().unwrap();
+            let args: Vec<_> = args.iter().map(|&arg| Val::from(arg)).collect();
+            let mut results = vec![Val::default(); usize::from(name.starts_with("cancel"))];
+            func.call(store, &args, &mut results).unwrap();
+        };
+        let [readable, writable] = guest.new_pair("");
+        assert_eq!(guest.call("read", &[readable, 0, 4]), BLOCKED);
+        let waker = Arc::<Mutex<Option<Waker>>>::default();
+        let reenter = move |store: &mut Store| {
+            call(store, "cancel-read", &[3]);
+            if forwards {
+                call(store, "forward", &[3, writable]);
+                return Flow::More;
+            }
+            call(store, "drop-readable", &[3]);
+            Flow::End
+        };
+        let producer = Reenters(waker.clone(), Some(reenter), false);
+        let source = StreamReader::new(&mut guest.store, Some(ValType::U8), producer).unwrap();
+        guest.give(source);
+        assert_eq!(guest.call("source", &[]), 3);
+        assert_eq!(guest.call("read", &[3, 16, 4]), BLOCKED);
+        waker.lock().unwrap().take().unwrap().wake();
+        for _ in 0..3 {
+            let _ = ampoule_component::run_tasks(&mut guest.store).unwrap();
+        }
+        if forwards {
+            assert_eq!(guest.call("event", &[readable]), 1 << 4 | DROPPED);
+            assert_eq!(guest.memory()[0], 42);
+        } else {
+            assert_eq!(guest.new_pair("")[0], 3, "its handle is free");
+        }
     }
 }
