@@ -20,6 +20,7 @@ pub mod index;
 pub mod late;
 pub mod module;
 pub mod names;
+pub mod object_layout;
 pub mod trap;
 pub mod tunables;
 pub mod types;

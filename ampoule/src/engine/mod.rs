@@ -11,6 +11,7 @@ pub mod stack_pool;
 pub(crate) mod thunks;
 pub(crate) mod timer;
 pub(crate) mod type_registry;
+pub(crate) mod type_table;
 pub(crate) mod watcher;
 
 use crate::engine::config::Config;

@@ -16,6 +16,7 @@ pub mod host;
 pub mod memory;
 pub mod store_context;
 pub mod table;
+pub mod types;
 pub mod val;
 
 pub use adapter::VmAdapter;
@@ -27,4 +28,5 @@ pub use host::{VmCaller, VmHostFunc};
 pub use memory::VmMemory;
 pub use store_context::VmStoreContext;
 pub use table::{TABLE_ELEMENT_LAZY, TABLE_ELEMENT_NULL, VmTable};
+pub use types::VmType;
 pub use val::{VmRef, VmVal, VmValRaw, VmValUnion};

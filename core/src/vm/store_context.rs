@@ -1,6 +1,6 @@
 //! What machine code sees of a store.
 
-use super::{VmContext, VmEntryChecks};
+use super::{VmContext, VmEntryChecks, VmType};
 use std::ffi::c_void;
 use std::sync::atomic::AtomicU64;
 
@@ -40,6 +40,16 @@ pub struct VmStoreContext {
     pub leaving: *const c_void,
     /// The same, after the host has returned.
     pub returning: *const c_void,
+    /// Where references count from: the start of the store's heap, which never moves. Null until the store has a heap, when no reference
+    /// but null and 31-bit integers exists.
+    pub heap_base: *mut u8,
+    /// Where the next object begins, from `heap_base`: a multiple of 8. Machine code allocates `n` bytes, a multiple of 8, by adding
+    /// them, where the sum is at most `heap_limit`; else it asks the runtime. Both are zero where everything is to be asked for.
+    pub heap_top: u32,
+    /// Where the range ends that `heap_top` moves in.
+    pub heap_limit: u32,
+    /// The engine's table of types: see [`super::types`]. Null until the store has a heap.
+    pub types: *const VmType,
     /// What the runtime's assembly compares before it enters a guest; machine code never reads it.
     pub entry: VmEntryChecks,
 }

@@ -107,6 +107,10 @@ impl World {
             id: 1,
             leaving: std::ptr::null(),
             returning: std::ptr::null(),
+            heap_base: null_mut(),
+            heap_top: 0,
+            heap_limit: 0,
+            types: null(),
             entry: VmEntryChecks {
                 stack: VmStackBounds::default(),
                 max_stack: 512 << 10,

@@ -1,0 +1,239 @@
+//! The engine's table of types, which machine code and the collector read: a record per number ([`ampoule_core::vm::types`]).
+//!
+//! Numbers are given and taken back by whoever knows which types are in use; a number that is free is given again. Address space for all
+//! numbers is reserved at the first use, so records never move; memory is taken as numbers grow.
+
+#![allow(dead_code)] // Until the type registry numbers types.
+
+use crate::error::{Error, ErrorKind};
+use ampoule_core::vm::types::{ObjectKind, TypeWord, VmType};
+use ampoule_machine::os::mmap::{Access, Mapping};
+use ampoule_machine::os::sync::Mutex;
+use std::ptr;
+
+/// What a new record is to say.
+#[derive(Clone, Debug)]
+pub(crate) struct TypeRecord<'a> {
+    /// What objects are.
+    pub(crate) kind: ObjectKind,
+    /// The words of all supertypes, the root's first.
+    pub(crate) supertypes: &'a [TypeWord],
+    /// See [`VmType::size`].
+    pub(crate) size: u32,
+    /// See [`VmType::ref_offsets`]; empty for an array.
+    pub(crate) ref_offsets: &'a [u32],
+    /// Whether it is an array of references that are collected.
+    pub(crate) ref_elements: bool,
+}
+
+/// Records and their numbers. Threads share it.
+#[derive(Debug, Default)]
+pub(crate) struct TypeTable(Mutex<Records>);
+
+/// 1. The mapping is readable, zeros where nothing was written, and writable up to `committed` records.
+/// 2. A record whose number is in use points to its own lists, in `lists`, or nowhere. Nobody but the owner of a number reads its record.
+#[derive(Debug, Default)]
+struct Records {
+    mapping: Option<Mapping>,
+    committed: usize,
+    /// For each number that was ever given what its record points to.
+    lists: Vec<Lists>,
+    free: Vec<u32>,
+    most: Option<u32>,
+}
+
+/// The whole display, and the offsets of references.
+type Lists = (Box<[u32]>, Box<[u32]>);
+
+/// So many records get memory at a time: 64 KiB.
+const CHUNK: usize = 1024;
+
+impl TypeTable {
+    /// A table with fewer numbers, for tests.
+    #[cfg(test)]
+    fn with_numbers(most: u32) -> Self {
+        Self(Mutex::new(Records { most: Some(most), ..Records::default() }))
+    }
+
+    /// Writes a record, and gives the word of its type, which is in use until [`TypeTable::free`].
+    ///
+    /// # Errors
+    /// Where [`TypeWord::MAX_NUMBERS`] types are in use, or the system has no memory.
+    pub(crate) fn allocate(&self, record: &TypeRecord<'_>) -> Result<TypeWord, Error> {
+        let mut records = self.0.lock();
+        let number = records.number()?;
+        let word = TypeWord::new(number, record.kind);
+        let depth = record.supertypes.len();
+        let display: Box<[u32]> = record.supertypes.iter().map(|word| word.0).chain([word.0]).collect();
+        let (display, more) = if depth < VmType::DISPLAY { (display, [].into()) } else { (display.clone(), display) };
+        let lists: Lists = (more, record.ref_offsets.into());
+        let pointer_to = |list: &[u32]| if list.is_empty() { ptr::null() } else { list.as_ptr() };
+        let mut vm = VmType {
+            depth: depth as u32,
+            size: record.size,
+            more_display: pointer_to(&lists.0),
+            ref_offsets: pointer_to(&lists.1),
+            ref_count: if record.ref_elements { 1 } else { lists.1.len() as u32 },
+            ..VmType::NONE
+        };
+        vm.display.iter_mut().zip(&display).for_each(|(slot, &word)| *slot = word);
+        records.lists[number as usize] = lists;
+        // SAFETY: `number` gave the record memory (1), and nobody has the number yet (2).
+        unsafe { records.record(number).write(vm) };
+        Ok(word)
+    }
+
+    /// Takes a number back that [`TypeTable::allocate`] gave. No object of the type exists any more, and no code that knows it runs.
+    pub(crate) fn free(&self, word: TypeWord) {
+        let mut records = self.0.lock();
+        let number = word.number();
+        debug_assert!(number != 0 && (number as usize) < records.lists.len() && !records.free.contains(&number));
+        // SAFETY: the number was given, so its record has memory (1), and nobody uses it (2).
+        unsafe { records.record(number).write(VmType::NONE) };
+        records.lists[number as usize] = Lists::default();
+        records.free.push(number);
+    }
+
+    /// The record of number zero. It stays where it is as long as the table lives.
+    ///
+    /// # Errors
+    /// Where the system has no address space for the table.
+    pub(crate) fn base(&self) -> Result<*const VmType, Error> {
+        let mut records = self.0.lock();
+        records.reserve()?;
+        Ok(records.record(0))
+    }
+}
+
+impl Records {
+    /// A number that nobody has, whose record has memory.
+    fn number(&mut self) -> Result<u32, Error> {
+        self.reserve()?;
+        if let Some(number) = self.free.pop() {
+            return Ok(number);
+        }
+        let number = self.lists.len();
+        if number >= self.most.unwrap_or(TypeWord::MAX_NUMBERS) as usize {
+            return Err(Error::new(ErrorKind::Limit("too many types in an engine".to_string())));
+        }
+        if number == self.committed {
+            self.commit()?;
+        }
+        self.lists.push(Lists::default());
+        Ok(number as u32)
+    }
+
+    fn reserve(&mut self) -> Result<(), Error> {
+        if self.mapping.is_none() {
+            let mapping = Mapping::anonymous(TypeWord::MAX_NUMBERS as usize * size_of::<VmType>(), Access::Read);
+            self.mapping = Some(mapping.map_err(no_memory)?);
+            // Number zero is no type's: see `TypeWord::HOST`.
+            self.commit().inspect_err(|_| self.mapping = None)?;
+            self.lists.push(Lists::default());
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        let mapping = self.mapping.as_ref().expect("records are reserved first");
+        let bytes = |records: usize| records * size_of::<VmType>();
+        let chunk = bytes(self.committed)..bytes(self.committed + CHUNK);
+        // SAFETY: nobody has references to records that were inaccessible.
+        unsafe { mapping.protect(chunk, Access::ReadWrite) }.map_err(no_memory)?;
+        self.committed += CHUNK;
+        Ok(())
+    }
+
+    fn record(&self, number: u32) -> *mut VmType {
+        let base = self.mapping.as_ref().expect("records are reserved first").base();
+        base.cast::<VmType>().wrapping_add(number as usize)
+    }
+}
+
+fn no_memory(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::System("reserving memory for types", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ObjectKind::{Array, Struct};
+
+    fn plain(kind: ObjectKind) -> TypeRecord<'static> {
+        TypeRecord { kind, supertypes: &[], size: 16, ref_offsets: &[], ref_elements: false }
+    }
+
+    /// The record of a number in use.
+    fn get(table: &TypeTable, word: TypeWord) -> VmType {
+        // SAFETY: the tests own the number.
+        unsafe { (*table.base().unwrap().byte_add(VmType::offset(word))).clone() }
+    }
+
+    #[test]
+    fn a_record_says_what_it_was_told_and_stays_where_it_is() {
+        let table = TypeTable::default();
+        let base = table.base().unwrap();
+        let mut supertypes = Vec::new();
+        for depth in 0..20 {
+            let word = table.allocate(&TypeRecord { supertypes: &supertypes, ..plain(Struct) }).unwrap();
+            supertypes.push(word);
+            let record = get(&table, word);
+            let expected: Vec<u32> = supertypes.iter().map(|word| word.0).collect();
+            assert_eq!(record.depth as usize, depth);
+            assert_eq!(record.display[..=depth.min(7)], expected[..=depth.min(7)]);
+            assert!(record.display[expected.len().min(8)..].iter().all(|&word| word == 0));
+            assert_eq!(record.more_display.is_null(), depth < 8);
+            if depth >= 8 {
+                // SAFETY: as long as the number is in use, so is its display.
+                assert_eq!(unsafe { std::slice::from_raw_parts(record.more_display, depth + 1) }, expected);
+            }
+        }
+        let refs = table.allocate(&TypeRecord { ref_offsets: &[4, 8], ..plain(Struct) }).unwrap();
+        let array = table.allocate(&TypeRecord { size: 2, ref_elements: true, ..plain(Array) }).unwrap();
+        // SAFETY: as above.
+        assert_eq!(unsafe { std::slice::from_raw_parts(get(&table, refs).ref_offsets, 2) }, [4, 8]);
+        assert_eq!((get(&table, array).ref_count, get(&table, array).size), (1, 2));
+        assert_eq!(table.base().unwrap(), base);
+    }
+
+    #[test]
+    fn numbers_are_unique_and_used_again() {
+        let table = TypeTable::default();
+        let mut words: Vec<_> = (0..3000).map(|_| table.allocate(&plain(Struct)).unwrap()).collect();
+        words.sort_by_key(|word| word.0);
+        words.dedup();
+        assert!(words.len() == 3000 && words[0].number() == 1);
+        words.iter().for_each(|&word| table.free(word));
+        for _ in 0..3000 {
+            assert!(table.allocate(&plain(Array)).unwrap().number() <= 3000);
+        }
+        assert_eq!(table.allocate(&plain(Array)).unwrap().number(), 3001);
+    }
+
+    #[test]
+    fn there_are_so_many_numbers_and_no_more() {
+        let table = TypeTable::with_numbers(3);
+        let (one, _) = (table.allocate(&plain(Struct)).unwrap(), table.allocate(&plain(Struct)).unwrap());
+        let error = table.allocate(&plain(Struct)).unwrap_err();
+        assert_eq!(error.to_string(), "too many types in an engine");
+        table.free(one);
+        assert_eq!(table.allocate(&plain(Array)).unwrap().number(), one.number());
+    }
+
+    #[test]
+    fn threads_share_it() {
+        let table = TypeTable::default();
+        std::thread::scope(|scope| {
+            for size in 1..4 {
+                let table = &table;
+                scope.spawn(move || {
+                    for _ in 0..2000 {
+                        let word = table.allocate(&TypeRecord { size, ..plain(Struct) }).unwrap();
+                        assert_eq!((get(table, word).size, get(table, word).display[0]), (size, word.0));
+                        table.free(word);
+                    }
+                });
+            }
+        });
+    }
+}
