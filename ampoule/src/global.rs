@@ -26,12 +26,12 @@ impl Global {
     /// A new global of the host.
     ///
     /// # Errors
-    /// Where the value is of another type or store, or guest code doesn't know the type.
+    /// Where the value is of another type or store, or the type names one that does not exist any more.
     pub fn new(store: &mut Store, ty: GlobalType, value: &Val) -> Result<Global, Error> {
         let refused =
             |error: Error| error.of("type mismatch: initial value provided does not match the type of this global");
-        ty.content.check_runs().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
-        value.check_type(ty.content).map_err(refused)?;
+        store.keep_type(ty.content)?;
+        value.check_type(store, ty.content).map_err(refused)?;
         let raw = value.to_raw(store).map_err(refused)?;
         let mut global = Box::new(HostGlobal { vm: VmGlobal::default(), ty });
         // SAFETY: the cell is ours alone, and the value was checked.
@@ -81,7 +81,7 @@ impl Global {
             return Err(Error::new(ErrorKind::Type("immutable global cannot be set".to_string())));
         }
         let refused = |error: Error| error.of("type mismatch: attempt to set global to value of wrong type");
-        value.check_type(ty.content).map_err(refused)?;
+        value.check_type(store, ty.content).map_err(refused)?;
         let raw = value.to_raw(store).map_err(refused)?;
         // SAFETY: the cell is a live global of this store, sixteen bytes wide as the raw value is.
         unsafe { cell.cast::<VmValRaw>().write(raw) };
@@ -97,7 +97,10 @@ impl Global {
             return Ok(((&raw const global.vm).cast_mut(), global.ty));
         }
         let instance = store.instances.list.get(self.instance as usize).ok_or_else(unknown)?;
-        let ty = *instance.module().description().globals.get(self.index as usize).ok_or_else(unknown)?;
-        Ok((instance.global(GlobalIndex(self.index)), ty))
+        if self.index as usize >= instance.module().description().globals.len() {
+            return Err(unknown());
+        }
+        let index = GlobalIndex(self.index);
+        Ok((instance.global(index), instance.module().global_type(index)))
     }
 }

@@ -45,8 +45,8 @@ pub(crate) mod tag;
 pub use ampoule_core::features::Features;
 pub use ampoule_core::trap::TrapCode;
 pub use ampoule_core::types::{
-    ArrayType, ExternType, FieldType, FuncType, GlobalType, MemoryType, RefType, StorageType, StructType, TableType,
-    TagType, ValType,
+    ArrayType, ExternType, FieldType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType, StructType,
+    TableType, TagType, ValType,
 };
 pub use ampoule_core::vm::{VmVal, VmValRaw};
 // For what is built on the engine and has objects of its own: a fork must not leave their locks taken either.

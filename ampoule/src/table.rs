@@ -30,9 +30,9 @@ impl Table {
     /// A new table of the host, each element `init`.
     ///
     /// # Errors
-    /// Where the value is of another type or store, a limit refuses, or guest code doesn't know the elements' type.
+    /// Where the value is of another type or store, a limit refuses, or the elements' type names one that does not exist any more.
     pub fn new(store: &mut Store, ty: &TableType, init: &Val) -> Result<Table, Error> {
-        ValType::Ref(ty.element).check_runs().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
+        store.keep_type(ValType::Ref(ty.element))?;
         let init = element_in(store, ty.element, init)?;
         let position = allocate(store, ty, init, std::ptr::null_mut())?;
         store.instances.host_tables += 1;
@@ -113,7 +113,7 @@ impl Table {
 /// A value as guest code holds it, 64 bits wide; null is zero.
 fn element_in(store: &Store, element: RefType, value: &Val) -> Result<u64, Error> {
     let refused = |error: Error| error.of("type mismatch: value does not match table element type");
-    value.check_type(ValType::Ref(element)).map_err(refused)?;
+    value.check_type(store, ValType::Ref(element)).map_err(refused)?;
     let raw = value.to_raw(store).map_err(refused)?;
     // SAFETY: the type was just compared.
     Ok(unsafe { word_of(element, &raw) })
@@ -123,19 +123,11 @@ fn element_in(store: &Store, element: RefType, value: &Val) -> Result<u64, Error
 /// `raw` holds a reference of this type.
 pub(crate) unsafe fn word_of(element: RefType, raw: &VmValRaw) -> u64 {
     // SAFETY: by the caller.
-    unsafe {
-        match element {
-            RefType::Func | RefType::NoFunc => raw.funcref as u64,
-            _ => u64::from(raw.externref),
-        }
-    }
+    unsafe { if element.is_func() { raw.funcref as u64 } else { u64::from(raw.externref) } }
 }
 
 fn raw_of(element: RefType, word: u64) -> VmValRaw {
-    match element {
-        RefType::Func | RefType::NoFunc => VmValRaw { funcref: word as *mut _ },
-        _ => VmValRaw { externref: word as u32 },
-    }
+    if element.is_func() { VmValRaw { funcref: word as *mut _ } } else { VmValRaw { externref: word as u32 } }
 }
 
 /// Makes a table and gives its position; every element starts as the guest value `init`. `definition` is its place in an
@@ -179,7 +171,7 @@ pub(crate) fn set_lazy(store: &mut Store, position: u32, instance: u32, image: L
 pub(crate) fn read(store: &mut Store, position: u32, index: u64) -> Option<u64> {
     let table = &store.instances.tables[position as usize];
     let word = *table.elements.get(usize::try_from(index).ok()?)?;
-    if table.ty.element == RefType::Extern || word > TABLE_ELEMENT_NULL {
+    if !table.ty.element.is_func() || word > TABLE_ELEMENT_NULL {
         return Some(word);
     }
     if word == TABLE_ELEMENT_NULL {
@@ -198,7 +190,7 @@ pub(crate) fn read(store: &mut Store, position: u32, index: u64) -> Option<u64> 
 pub(crate) fn lazy_func(store: &Store, position: u32, index: u64) -> Option<(u32, FuncIndex)> {
     let table = &store.instances.tables[position as usize];
     let index = usize::try_from(index).ok()?;
-    if table.ty.element != RefType::Func || *table.elements.get(index)? != TABLE_ELEMENT_LAZY {
+    if !table.ty.element.is_func() || *table.elements.get(index)? != TABLE_ELEMENT_LAZY {
         return None;
     }
     let (instance, image) = table.lazy.as_ref()?;
@@ -299,7 +291,7 @@ pub(crate) fn range_in(table_len: usize, index: u64, len: u64) -> Result<std::op
 }
 
 fn stored_form(element: RefType, word: u64) -> u64 {
-    if element == RefType::Func && word == 0 { TABLE_ELEMENT_NULL } else { word }
+    if element.is_func() && word == 0 { TABLE_ELEMENT_NULL } else { word }
 }
 
 /// A reference to one of an instance's functions, as a guest value.

@@ -18,9 +18,10 @@ impl Tag {
     /// A new tag of the host.
     ///
     /// # Errors
-    /// Where the type has results.
+    /// Where the type has results, or names a type that does not exist any more.
     pub fn new(store: &mut Store, ty: &TagType) -> Result<Tag, Error> {
         ty.check().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
+        ty.fields().iter().try_for_each(|&ty| store.keep_type(ty))?;
         let position = store.instances.tags.len() as u32;
         store.instances.tags.push(TagData { ty: ty.clone() });
         Ok(Tag { id: ItemId::new(store, position), unused: 0 })

@@ -5,7 +5,7 @@ use crate::gc::types::{wasmtime_array_type_t, wasmtime_exn_type_t, wasmtime_stru
 use crate::wasm::engine::wasm_engine_t;
 use crate::wasm::parts::wasm_functype_t;
 use crate::wasm::valtype::wasm_valtype_t;
-use ampoule::{RefType, ValType};
+use ampoule::{HeapType, RefType, ValType};
 use std::ffi::c_void;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
@@ -23,19 +23,19 @@ const CONCRETE_STRUCT: wasmtime_heaptype_kind_t = 12;
 const CONCRETE_EXN: wasmtime_heaptype_kind_t = 14;
 
 /// The abstract heap types and their kinds.
-const ABSTRACT: [(RefType, wasmtime_heaptype_kind_t); 12] = [
-    (RefType::Extern, 0),
-    (RefType::NoExtern, 1),
-    (RefType::Func, 2),
-    (RefType::NoFunc, 4),
-    (RefType::Any, 5),
-    (RefType::None, 6),
-    (RefType::Eq, 7),
-    (RefType::I31, 8),
-    (RefType::Array, 9),
-    (RefType::Struct, 11),
-    (RefType::Exn, 13),
-    (RefType::NoExn, 15),
+const ABSTRACT: [(HeapType, wasmtime_heaptype_kind_t); 12] = [
+    (HeapType::Extern, 0),
+    (HeapType::NoExtern, 1),
+    (HeapType::Func, 2),
+    (HeapType::NoFunc, 4),
+    (HeapType::Any, 5),
+    (HeapType::None, 6),
+    (HeapType::Eq, 7),
+    (HeapType::I31, 8),
+    (HeapType::Array, 9),
+    (HeapType::Struct, 11),
+    (HeapType::Exn, 13),
+    (HeapType::NoExn, 15),
 ];
 
 /// A heap type. Of a concrete kind it owns the type that `of` points to; else `of` means nothing.
@@ -46,14 +46,20 @@ pub struct wasmtime_heaptype_t {
 }
 
 impl wasmtime_heaptype_t {
-    /// An abstract type.
-    pub(crate) fn of(ty: RefType) -> Self {
+    /// An abstract type; of a declared one, the abstract type above it.
+    pub(crate) fn of(ty: HeapType) -> Self {
+        let ty = match ty {
+            HeapType::ConcreteFunc(_) => HeapType::Func,
+            HeapType::ConcreteStruct(_) => HeapType::Struct,
+            HeapType::ConcreteArray(_) => HeapType::Array,
+            other => other,
+        };
         let (_, kind) = ABSTRACT.into_iter().find(|(of, _)| *of == ty).expect("the list has every type");
         Self { kind, of: ptr::null_mut() }
     }
 
     /// The abstract type, if it is one.
-    fn get(&self) -> Option<RefType> {
+    fn get(&self) -> Option<HeapType> {
         ABSTRACT.into_iter().find(|(_, kind)| *kind == self.kind).map(|(ty, _)| ty)
     }
 }
@@ -115,7 +121,7 @@ pub extern "C" fn wasmtime_heaptype_clone(ty: &wasmtime_heaptype_t, out: &mut Ma
 /// What C has freed is the abstract type without values.
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_heaptype_delete(ty: &mut wasmtime_heaptype_t) {
-    *ty = wasmtime_heaptype_t::of(RefType::None);
+    *ty = wasmtime_heaptype_t::of(HeapType::None);
 }
 
 /// The type of a reference.
@@ -152,14 +158,14 @@ pub struct wasmtime_valtype_t {
 impl wasmtime_valtype_t {
     /// A type. Numbers have a reference type too, which says nothing and owns nothing.
     fn new(ty: ValType) -> Self {
-        let reference = |ty| wasmtime_reftype_t { nullable: true, heaptype: wasmtime_heaptype_t::of(ty) };
+        let reference = |heap| wasmtime_reftype_t { nullable: true, heaptype: wasmtime_heaptype_t::of(heap) };
         let (kind, reftype) = match ty {
-            ValType::I32 => (0, reference(RefType::None)),
-            ValType::I64 => (1, reference(RefType::None)),
-            ValType::F32 => (2, reference(RefType::None)),
-            ValType::F64 => (3, reference(RefType::None)),
-            ValType::V128 => (4, reference(RefType::None)),
-            ValType::Ref(ty) => (REF, reference(ty)),
+            ValType::I32 => (0, reference(HeapType::None)),
+            ValType::I64 => (1, reference(HeapType::None)),
+            ValType::F32 => (2, reference(HeapType::None)),
+            ValType::F64 => (3, reference(HeapType::None)),
+            ValType::V128 => (4, reference(HeapType::None)),
+            ValType::Ref(ty) => (REF, wasmtime_reftype_t { nullable: ty.nullable, ..reference(ty.heap) }),
         };
         Self { kind, reftype }
     }
@@ -172,8 +178,10 @@ impl wasmtime_valtype_t {
             2 => Some(ValType::F32),
             3 => Some(ValType::F64),
             4 => Some(ValType::V128),
-            REF if self.reftype.nullable => self.reftype.heaptype.get().map(ValType::Ref),
-            REF => None,
+            REF => {
+                let heap = self.reftype.heaptype.get()?;
+                Some(ValType::Ref(RefType { nullable: self.reftype.nullable, heap }))
+            }
             kind => misuse("wasmtime_valtype_to_wasm", &format!("{kind} is not the kind of a value type")),
         }
     }

@@ -95,8 +95,8 @@ impl ModuleFile {
 
 /// The configuration that commands start from: every proposal the engine runs.
 pub fn base_config() -> Config {
-    let (wide_arithmetic, custom_page_sizes) = (true, true);
-    let features = Features { wide_arithmetic, custom_page_sizes, ..Features::default() };
+    let features =
+        Features { wide_arithmetic: true, custom_page_sizes: true, function_references: true, ..Features::default() };
     Config { features, ..Config::default() }
 }
 

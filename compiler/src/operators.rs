@@ -88,7 +88,7 @@ const FREE: Properties = Properties { fuel: 0, ..COMPUTE };
 const UNREACHABLE: Properties = Properties { may_trap: true, settles_fuel: true, ..FREE };
 /// An inlined function does not look at fuel and deadline, so it must not run for long.
 const LOOP: Properties = Properties { inlining: Inlining::Never, ..FREE };
-/// A `call_indirect` traps where the table has no function of its type.
+/// A `call_indirect` traps where the table has no function of its type, a `call_ref` at null.
 const CALL: Properties = Properties {
     calls: Calls::Functions,
     settles_fuel: true,
@@ -242,9 +242,14 @@ table! {
         MemoryGrow MemoryFill MemoryCopy MemoryInit MemoryAtomicNotify MemoryAtomicWait32 MemoryAtomicWait64
         TableGet TableGrow TableFill TableCopy TableInit;
     CALL:
-        Call CallIndirect;
+        Call CallIndirect CallRef;
     TAIL_CALL:
-        ReturnCall ReturnCallIndirect;
+        ReturnCall ReturnCallIndirect ReturnCallRef;
+    // What looks at null.
+    TRAP:
+        RefAsNonNull;
+    COMPUTE:
+        BrOnNull BrOnNonNull;
     // Proposals that the engine does not run.
     UNSUPPORTED:
         RefEq StructNew StructNewDefault StructGet StructGetS StructGetU StructSet ArrayNew ArrayNewDefault
@@ -257,8 +262,6 @@ table! {
         TryTable Throw ThrowRef;
     UNSUPPORTED:
         Try Catch Rethrow Delegate CatchAll;
-    UNSUPPORTED:
-        CallRef ReturnCallRef RefAsNonNull BrOnNull BrOnNonNull;
     UNSUPPORTED:
         ContNew ContBind Suspend Resume ResumeThrow ResumeThrowRef Switch;
     UNSUPPORTED:
@@ -293,6 +296,7 @@ mod tests {
         "simd",
         "relaxed_simd",
         "wide_arithmetic",
+        "function_references",
     ];
 
     #[test]

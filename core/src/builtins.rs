@@ -85,12 +85,18 @@ builtins! {
     /// `(store context, host function, results)`: stops the guest because a host function answered a value that is not of the result's
     /// type, or not of this store. The references among the results are given back.
     HostResultMismatch("host_result_mismatch"): NoReturn(Pointer, Pointer, Pointer);
-    /// `(store context, values, count)`: makes a handle of each raw `externref` among values that the host is to get. This and the next two
+    /// `(store context, values, count)`: makes a handle of each raw reference, but for functions, among values that the host is to get. This and the next two
     /// are called by thunks, fail never and leave the guest's references alone: none is collected meanwhile.
     RootRefs("root_refs"): C(Pointer, Pointer, I64);
-    /// `(store context, reference) -> raw`: the `externref` as guest code holds it, zero-extended; -1 where it isn't one of this store that
+    /// `(store context, reference) -> raw`: the reference as guest code holds it, zero-extended; -1 where it isn't one of this store that
     /// the host still has.
     RawRef("raw_ref"): C(Pointer, Pointer) -> I64;
+    /// `(store context, reference, type of a function, position) -> raw`: as [`Builtin::RawRef`], and -1 too where the reference isn't of the
+    /// type that the value at this position of the function's parameters and results has.
+    RawRefOf("raw_ref_of"): C(Pointer, Pointer, Pointer, I32) -> I64;
+    /// `(store context, function, type of a function, position) -> reference`: the same for a reference to a function, which has the
+    /// layout of `VmFunc`.
+    RawFuncOf("raw_func_of"): C(Pointer, Pointer, Pointer, I32) -> I64;
     /// `(values, count)`: gives back the references among values that the host has no use for any more.
     UnrootRefs("unroot_refs"): C(Pointer, I64);
     /// `(store context)`: stops the guest with the error that a plain C function has left in the store.
@@ -134,6 +140,9 @@ builtins! {
     TableGetFuncRef("table_get_func_ref"): C(Pointer, I32, I64) -> Pointer;
     /// As [`Builtin::TableGetFuncRef`], for a call: null stops the guest with `IndirectCallToNull`.
     TableGetCallee("table_get_callee"): C(Pointer, I32, I64) -> Pointer;
+    /// `(type of a function, type of functions) -> whether`: whether a function's type, given as `VmFuncRef::signature` has it, is declared as a
+    /// sub-type of another.
+    IsSubtype("is_subtype"): C(Pointer, Pointer) -> I32;
     /// `(vmctx, function) -> reference`: the reference to a function, made where needed.
     RefFunc("ref_func"): C(Pointer, I32) -> Pointer;
     /// Rounds up; used where the CPU has no such instruction, as are the following.

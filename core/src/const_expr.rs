@@ -1,7 +1,7 @@
-//! Constant expressions (core spec, section 3.3.10, and the extended-const proposal), as a short stack program.
+//! Constant expressions (core spec, section 3.4.13, and the extended-const proposal), as a short stack program.
 
-use crate::index::{FuncIndex, GlobalIndex};
-use crate::types::RefType;
+use crate::index::{FuncIndex, GlobalIndex, TypeIndex};
+use crate::types::HeapType;
 use serde::{Deserialize, Serialize};
 
 /// One step. Steps act on a stack of at most as many values as there are steps; validation saw to the types.
@@ -20,7 +20,7 @@ pub enum ConstOp {
     /// Push the value of a global.
     GlobalGet(GlobalIndex),
     /// Push null.
-    RefNull(RefType),
+    RefNull(HeapType),
     /// Push a reference to a function.
     RefFunc(FuncIndex),
     /// Wrapping arithmetic on the two topmost values.
@@ -35,6 +35,20 @@ pub enum ConstOp {
     I64Sub,
     /// See [`ConstOp::I32Add`].
     I64Mul,
+    /// Make a 31-bit integer of the topmost `i32`.
+    RefI31,
+    /// Make a struct of the topmost values, one for each field.
+    StructNew(TypeIndex),
+    /// Make a struct of zeros and nulls.
+    StructNewDefault(TypeIndex),
+    /// Make an array of a value and a length.
+    ArrayNew(TypeIndex),
+    /// Make an array of zeros or nulls of the topmost length.
+    ArrayNewDefault(TypeIndex),
+    /// Make an array of so many topmost values.
+    ArrayNewFixed(TypeIndex, u32),
+    /// `any.convert_extern` and `extern.convert_any`: the reference stays as it is.
+    Convert,
 }
 
 /// A whole expression; it leaves exactly one value.

@@ -81,6 +81,7 @@ pub fn decode<'a>(bytes: &'a [u8], features: &Features) -> Result<Decoded<'a>, D
     let mut decoder = Decoder {
         validator: Validator::new_with_features(features.for_validator()),
         module: ModuleDescription { byte_len: bytes.len() as u64, ..Default::default() },
+        kinds: Vec::new(),
         bodies: Vec::new(),
         takes_hints: features.branch_hinting,
         hints: Vec::new(),
@@ -96,6 +97,8 @@ pub fn decode<'a>(bytes: &'a [u8], features: &Features) -> Result<Decoded<'a>, D
 struct Decoder<'a> {
     validator: Validator,
     module: ModuleDescription,
+    /// What the types declared so far are of.
+    kinds: Vec<TypeKind>,
     bodies: Vec<Body<'a>>,
     takes_hints: bool,
     /// Function, offset in its body, and whether the branch there is likely.
@@ -149,10 +152,19 @@ impl<'a> Decoder<'a> {
         self.validator.type_section(&section)?;
         self.module.types.reserve(section.count() as usize);
         // Equal types share their lists.
-        let mut known: HashSet<FuncType> = HashSet::new();
+        let mut known: HashSet<SubType> = HashSet::new();
         for group in section {
-            for ty in group?.into_types() {
-                let ty = func_type(&ty.composite_type.inner)?;
+            let types: Vec<_> = group?.into_types().collect();
+            let start = self.module.types.len() as u32;
+            if types.len() > 1 {
+                self.module.rec_groups.push(start..start + types.len() as u32);
+            }
+            // The types of a group may name each other before they are declared, so their kinds come first.
+            for ty in &types {
+                self.kinds.push(type_kind(&ty.composite_type)?);
+            }
+            for ty in types {
+                let ty = sub_type(&ty, &self.kinds)?;
                 let shared = known.get(&ty).cloned();
                 self.module.types.push(shared.unwrap_or_else(|| {
                     known.insert(ty.clone());
@@ -183,7 +195,7 @@ impl<'a> Decoder<'a> {
         self.validator.table_section(&section)?;
         for table in section {
             let table = table?;
-            self.module.tables.push(table_type(&table.ty)?);
+            self.module.tables.push(table_type(&table.ty, &self.kinds)?);
             let init = match table.init {
                 wasmparser::TableInit::RefNull => TableInit::Null,
                 wasmparser::TableInit::Expr(expr) => TableInit::Expr(self.const_expr(&expr)?),
@@ -205,7 +217,7 @@ impl<'a> Decoder<'a> {
         self.validator.global_section(&section)?;
         for global in section {
             let global = global?;
-            self.module.globals.push(global_type(&global.ty)?);
+            self.module.globals.push(global_type(&global.ty, &self.kinds)?);
             let init = self.const_expr(&global.init_expr)?;
             self.module.global_inits.push(init);
         }
@@ -297,7 +309,7 @@ impl<'a> Decoder<'a> {
             }
             TypeRef::Table(ty) => {
                 module.num_imported_tables += 1;
-                module.tables.push(table_type(&ty)?);
+                module.tables.push(table_type(&ty, &self.kinds)?);
                 Item::Table(TableIndex(module.tables.len() as u32 - 1))
             }
             TypeRef::Memory(ty) => {
@@ -307,7 +319,7 @@ impl<'a> Decoder<'a> {
             }
             TypeRef::Global(ty) => {
                 module.num_imported_globals += 1;
-                module.globals.push(global_type(&ty)?);
+                module.globals.push(global_type(&ty, &self.kinds)?);
                 Item::Global(GlobalIndex(module.globals.len() as u32 - 1))
             }
             other => return Err(DecodeError::Unsupported(format!("an import of kind {other:?}"))),
@@ -348,11 +360,11 @@ impl<'a> Decoder<'a> {
                     .map(|index| Ok(FuncIndex(index?)))
                     .collect::<Result<Box<[_]>, DecodeError>>()?;
                 items.iter().for_each(|&index| self.module.may_refer_to(index));
-                (RefType::Func, ElemItems::Funcs(items))
+                (RefType::non_null(HeapType::Func), ElemItems::Funcs(items))
             }
             ElementItems::Expressions(ty, exprs) => {
                 let items = exprs.into_iter().map(|expr| self.const_expr(&expr?)).collect::<Result<Vec<_>, _>>()?;
-                (ref_type(ty)?, ElemItems::Exprs(items.into()))
+                (ref_type(ty, &self.kinds)?, ElemItems::Exprs(items.into()))
             }
         };
         self.module.elems.push(ElemSegment { mode, element, items });
@@ -370,7 +382,7 @@ impl<'a> Decoder<'a> {
                 Operator::F64Const { value } => ConstOp::F64(value.bits()),
                 Operator::V128Const { value } => ConstOp::V128(u128::from_le_bytes(*value.bytes())),
                 Operator::GlobalGet { global_index } => ConstOp::GlobalGet(GlobalIndex(global_index)),
-                Operator::RefNull { hty } => ConstOp::RefNull(heap_type(hty)?),
+                Operator::RefNull { hty } => ConstOp::RefNull(heap_type(hty, &self.kinds)?),
                 Operator::RefFunc { function_index } => {
                     self.module.may_refer_to(FuncIndex(function_index));
                     ConstOp::RefFunc(FuncIndex(function_index))
@@ -381,6 +393,17 @@ impl<'a> Decoder<'a> {
                 Operator::I64Add => ConstOp::I64Add,
                 Operator::I64Sub => ConstOp::I64Sub,
                 Operator::I64Mul => ConstOp::I64Mul,
+                Operator::RefI31 => ConstOp::RefI31,
+                Operator::StructNew { struct_type_index } => ConstOp::StructNew(TypeIndex(struct_type_index)),
+                Operator::StructNewDefault { struct_type_index } => {
+                    ConstOp::StructNewDefault(TypeIndex(struct_type_index))
+                }
+                Operator::ArrayNew { array_type_index } => ConstOp::ArrayNew(TypeIndex(array_type_index)),
+                Operator::ArrayNewDefault { array_type_index } => ConstOp::ArrayNewDefault(TypeIndex(array_type_index)),
+                Operator::ArrayNewFixed { array_type_index, array_size } => {
+                    ConstOp::ArrayNewFixed(TypeIndex(array_type_index), array_size)
+                }
+                Operator::AnyConvertExtern | Operator::ExternConvertAny => ConstOp::Convert,
                 Operator::End => continue,
                 other => return Err(DecodeError::Unsupported(format!("{other:?} in a constant expression"))),
             });
@@ -389,15 +412,103 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// What a declared type is of: what heap types need to know of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TypeKind {
+    /// Functions.
+    Func,
+    /// Structs.
+    Struct,
+    /// Arrays.
+    Array,
+}
+
+impl From<&CompositeType> for TypeKind {
+    fn from(ty: &CompositeType) -> Self {
+        match ty {
+            CompositeType::Func(_) => TypeKind::Func,
+            CompositeType::Struct(_) => TypeKind::Struct,
+            CompositeType::Array(_) => TypeKind::Array,
+        }
+    }
+}
+
+/// Tells of declared types what they are of.
+pub trait TypeKinds {
+    /// Of the type with this place in the type section.
+    fn kind(&self, index: u32) -> TypeKind;
+}
+
+impl TypeKinds for Vec<TypeKind> {
+    fn kind(&self, index: u32) -> TypeKind {
+        self[index as usize]
+    }
+}
+
+impl TypeKinds for ModuleDescription {
+    fn kind(&self, index: u32) -> TypeKind {
+        TypeKind::from(&self.types[index as usize].composite)
+    }
+}
+
+/// For types that name no declared ones: those of components' core functions.
+pub struct NoDeclaredTypes;
+
+impl TypeKinds for NoDeclaredTypes {
+    fn kind(&self, _: u32) -> TypeKind {
+        unreachable!("validation keeps declared types out")
+    }
+}
+
+fn type_kind(ty: &wasmparser::CompositeType) -> Result<TypeKind, DecodeError> {
+    if ty.shared {
+        return Err(DecodeError::Unsupported("shared types".to_string()));
+    }
+    match ty.inner {
+        CompositeInnerType::Func(_) => Ok(TypeKind::Func),
+        CompositeInnerType::Struct(_) => Ok(TypeKind::Struct),
+        CompositeInnerType::Array(_) => Ok(TypeKind::Array),
+        CompositeInnerType::Cont(_) => Err(DecodeError::Unsupported("continuation types".to_string())),
+    }
+}
+
+fn sub_type(ty: &wasmparser::SubType, kinds: &impl TypeKinds) -> Result<SubType, DecodeError> {
+    // Validation allows one at most.
+    let supertype = ty.supertype_idxs.first().map(|index| declared(index.unpack())).transpose()?;
+    let composite = match &ty.composite_type.inner {
+        CompositeInnerType::Func(ty) => CompositeType::Func(func_type_of(ty, kinds)?),
+        CompositeInnerType::Struct(ty) => {
+            let fields = ty.fields.iter().map(|field| field_type(field, kinds)).collect::<Result<_, _>>()?;
+            CompositeType::Struct(StructType { fields })
+        }
+        CompositeInnerType::Array(ty) => CompositeType::Array(ArrayType { element: field_type(&ty.0, kinds)? }),
+        CompositeInnerType::Cont(_) => return Err(DecodeError::Unsupported("continuation types".to_string())),
+    };
+    Ok(SubType { is_final: ty.is_final, supertype, composite })
+}
+
+fn field_type(ty: &wasmparser::FieldType, kinds: &impl TypeKinds) -> Result<FieldType, DecodeError> {
+    let storage = match ty.element_type {
+        wasmparser::StorageType::I8 => StorageType::I8,
+        wasmparser::StorageType::I16 => StorageType::I16,
+        wasmparser::StorageType::Val(ty) => StorageType::Val(val_type(ty, kinds)?),
+    };
+    Ok(FieldType { storage, mutable: ty.mutable })
+}
+
 /// The type of a function, from the validator's terms.
 ///
 /// # Errors
 /// As [`val_type`], and where it is none of a function.
-pub fn func_type(ty: &CompositeInnerType) -> Result<FuncType, DecodeError> {
+pub fn func_type(ty: &CompositeInnerType, kinds: &impl TypeKinds) -> Result<FuncType, DecodeError> {
     let CompositeInnerType::Func(ty) = ty else {
-        return Err(DecodeError::Unsupported("struct, array and continuation types".to_string()));
+        return Err(DecodeError::Unsupported("struct, array and continuation types of functions".to_string()));
     };
-    let list = |tys: &[wasmparser::ValType]| tys.iter().map(|&ty| val_type(ty)).collect::<Result<Vec<_>, _>>();
+    func_type_of(ty, kinds)
+}
+
+fn func_type_of(ty: &wasmparser::FuncType, kinds: &impl TypeKinds) -> Result<FuncType, DecodeError> {
+    let list = |tys: &[wasmparser::ValType]| tys.iter().map(|&ty| val_type(ty, kinds)).collect::<Result<Vec<_>, _>>();
     Ok(FuncType::new(list(ty.params())?, list(ty.results())?))
 }
 
@@ -405,43 +516,73 @@ pub fn func_type(ty: &CompositeInnerType) -> Result<FuncType, DecodeError> {
 ///
 /// # Errors
 /// [`DecodeError::Unsupported`] for the types of proposals the engine doesn't run.
-pub fn val_type(ty: wasmparser::ValType) -> Result<ValType, DecodeError> {
+pub fn val_type(ty: wasmparser::ValType, kinds: &impl TypeKinds) -> Result<ValType, DecodeError> {
     Ok(match ty {
         wasmparser::ValType::I32 => ValType::I32,
         wasmparser::ValType::I64 => ValType::I64,
         wasmparser::ValType::F32 => ValType::F32,
         wasmparser::ValType::F64 => ValType::F64,
         wasmparser::ValType::V128 => ValType::V128,
-        wasmparser::ValType::Ref(ty) => ValType::Ref(ref_type(ty)?),
+        wasmparser::ValType::Ref(ty) => ValType::Ref(ref_type(ty, kinds)?),
     })
 }
 
-fn ref_type(ty: wasmparser::RefType) -> Result<RefType, DecodeError> {
-    match ty {
-        wasmparser::RefType::FUNCREF => Ok(RefType::Func),
-        wasmparser::RefType::EXTERNREF => Ok(RefType::Extern),
-        other => Err(DecodeError::Unsupported(format!("the reference type {other}"))),
-    }
+/// The type of a reference, from the validator's terms.
+///
+/// # Errors
+/// As [`val_type`].
+pub fn ref_type(ty: wasmparser::RefType, kinds: &impl TypeKinds) -> Result<RefType, DecodeError> {
+    Ok(RefType { nullable: ty.is_nullable(), heap: heap_type(ty.heap_type(), kinds)? })
 }
 
-/// The abstract heap type behind a nullable reference.
+/// What references lead to, from the validator's terms.
 ///
 /// # Errors
 /// [`DecodeError::Unsupported`] for the heap types of proposals the engine doesn't run.
-pub fn heap_type(ty: wasmparser::HeapType) -> Result<RefType, DecodeError> {
-    match ty {
-        wasmparser::HeapType::FUNC => Ok(RefType::Func),
-        wasmparser::HeapType::EXTERN => Ok(RefType::Extern),
-        other => Err(DecodeError::Unsupported(format!("the heap type {other:?}"))),
-    }
+pub fn heap_type(ty: wasmparser::HeapType, kinds: &impl TypeKinds) -> Result<HeapType, DecodeError> {
+    use wasmparser::AbstractHeapType;
+    let unsupported = || DecodeError::Unsupported(format!("the heap type {ty:?}"));
+    let ty = match ty {
+        wasmparser::HeapType::Concrete(index) => {
+            let id = declared(index)?;
+            return Ok(match kinds.kind(id.0) {
+                TypeKind::Func => HeapType::ConcreteFunc(id),
+                TypeKind::Struct => HeapType::ConcreteStruct(id),
+                TypeKind::Array => HeapType::ConcreteArray(id),
+            });
+        }
+        wasmparser::HeapType::Abstract { shared: false, ty } => ty,
+        _ => return Err(unsupported()),
+    };
+    Ok(match ty {
+        AbstractHeapType::Func => HeapType::Func,
+        AbstractHeapType::NoFunc => HeapType::NoFunc,
+        AbstractHeapType::Extern => HeapType::Extern,
+        AbstractHeapType::NoExtern => HeapType::NoExtern,
+        AbstractHeapType::Any => HeapType::Any,
+        AbstractHeapType::Eq => HeapType::Eq,
+        AbstractHeapType::I31 => HeapType::I31,
+        AbstractHeapType::Struct => HeapType::Struct,
+        AbstractHeapType::Array => HeapType::Array,
+        AbstractHeapType::None => HeapType::None,
+        AbstractHeapType::Exn => HeapType::Exn,
+        AbstractHeapType::NoExn => HeapType::NoExn,
+        AbstractHeapType::Cont | AbstractHeapType::NoCont => return Err(unsupported()),
+    })
+}
+
+/// A type by its place in the module's type section.
+fn declared(index: wasmparser::UnpackedIndex) -> Result<TypeId, DecodeError> {
+    let index = index.as_module_index();
+    index.map(TypeId).ok_or_else(|| DecodeError::Unsupported("a type that is not of the module's own".to_string()))
 }
 
 /// The type of a table, from the validator's terms.
 ///
 /// # Errors
 /// As [`val_type`].
-pub fn table_type(ty: &wasmparser::TableType) -> Result<TableType, DecodeError> {
-    Ok(TableType { element: ref_type(ty.element_type)?, min: ty.initial, max: ty.maximum, is_64: ty.table64 })
+pub fn table_type(ty: &wasmparser::TableType, kinds: &impl TypeKinds) -> Result<TableType, DecodeError> {
+    Ok(TableType { element: ref_type(ty.element_type, kinds)?, min: ty.initial, max: ty.maximum, is_64: ty.table64 })
 }
 
 /// The type of a memory, from the validator's terms.
@@ -459,8 +600,8 @@ pub fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
 ///
 /// # Errors
 /// As [`val_type`].
-pub fn global_type(ty: &wasmparser::GlobalType) -> Result<GlobalType, DecodeError> {
-    Ok(GlobalType { content: val_type(ty.content_type)?, mutable: ty.mutable })
+pub fn global_type(ty: &wasmparser::GlobalType, kinds: &impl TypeKinds) -> Result<GlobalType, DecodeError> {
+    Ok(GlobalType { content: val_type(ty.content_type, kinds)?, mutable: ty.mutable })
 }
 
 /// The module's name. A malformed name section names nothing: custom sections never make a module invalid.

@@ -35,7 +35,7 @@ pub struct Features {
     pub compact_imports: bool,
     /// What a module says about how likely its branches are.
     pub branch_hinting: bool,
-    /// Typed function references. The engine has no support yet: a module that needs it is refused.
+    /// Typed function references.
     pub function_references: bool,
     /// References that are collected, `externref` among them.
     pub gc_types: bool,
@@ -149,6 +149,8 @@ impl Features {
         put(WasmFeatures::WIDE_ARITHMETIC, self.wide_arithmetic);
         put(WasmFeatures::CUSTOM_PAGE_SIZES, self.custom_page_sizes);
         put(WasmFeatures::COMPACT_IMPORTS, self.compact_imports);
+        put(WasmFeatures::FUNCTION_REFERENCES, self.function_references);
+        put(WasmFeatures::GC, self.gc);
         // Only components can have maps. Any such proposal makes the validator keep equal types once, not a million times.
         put(WasmFeatures::CM_MAP, true);
         set

@@ -18,7 +18,9 @@ pub struct ModuleDescription {
     /// The name section's module name.
     pub name: Option<String>,
     /// The type section.
-    pub types: Vec<FuncType>,
+    pub types: Vec<SubType>,
+    /// The recursion groups of more than one type; every other type is a group of its own. Ascending.
+    pub rec_groups: Vec<Range<u32>>,
     /// Imports, in order.
     pub imports: Vec<Import>,
     /// Exports, in order.
@@ -173,7 +175,15 @@ pub struct DataSegment {
 impl ModuleDescription {
     /// The type of a function.
     pub fn func_type(&self, index: FuncIndex) -> &FuncType {
-        &self.types[self.functions[index.index()].index()]
+        self.declared_func(self.functions[index.index()])
+    }
+
+    /// The function type with this place in the type section, as validation has seen.
+    ///
+    /// # Panics
+    /// Where it is another type.
+    pub fn declared_func(&self, index: TypeIndex) -> &FuncType {
+        self.types[index.index()].as_func().expect("validation saw to the type's kind")
     }
 
     /// The function's position among the module's own, or `None` for an import.
@@ -214,6 +224,20 @@ impl ModuleDescription {
         }
     }
 
+    /// The recursion groups, in order: of one type each but for [`ModuleDescription::rec_groups`].
+    pub fn type_groups(&self) -> impl Iterator<Item = Range<u32>> {
+        let mut explicit = self.rec_groups.iter().cloned().peekable();
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            if next as usize >= self.types.len() {
+                return None;
+            }
+            let group = explicit.next_if(|group| group.start == next).unwrap_or(next..next + 1);
+            next = group.end;
+            Some(group)
+        })
+    }
+
     /// Fills in `func_ref_positions`, from `func_refs`.
     pub fn number_func_refs(&mut self) {
         self.func_ref_positions = vec![u32::MAX; self.functions.len()];
@@ -231,5 +255,20 @@ impl ModuleDescription {
             *position = self.func_refs.len() as u32;
             self.func_refs.push(index);
         }
+    }
+}
+
+impl Subtyping for ModuleDescription {
+    /// Of two types whose numbers differ but which are equal, this knows nothing: the engine does.
+    fn is_subtype(&self, sub: TypeId, sup: TypeId) -> bool {
+        let mut ty = Some(sub);
+        while let Some(id) = ty {
+            if id == sup {
+                return true;
+            }
+            // Declared before its sub-types, as validation saw to.
+            ty = self.types[id.0 as usize].supertype;
+        }
+        false
     }
 }

@@ -1,7 +1,7 @@
 //! WebAssembly's types, as the spec names them (core spec, section 2.3).
 //!
-//! These are structural: two function types of one shape are equal wherever they were declared. The engine interns them
-//! so that the comparison at run time is one pointer compare.
+//! Types that a module declares may name each other, by [`TypeId`]; so what a type means depends on where it stands. The engine gives
+//! one number to equal types of all modules (`ampoule::engine::type_registry`), so that a comparison at run time is one of words.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,105 +24,222 @@ pub enum ValType {
     Ref(RefType),
 }
 
-/// The type of a reference. Only nullable references to abstract heap types exist until typed function references do.
-///
-/// Guest code holds `funcref` and `externref` alone so far ([`RefType::runs`]); the others are for the host's own use.
+/// A type that was declared: in a [`crate::module::ModuleDescription`] the position in its type section; everywhere else the number that the
+/// engine has given to the type, which it is for as long as anything of the engine has that type.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct TypeId(pub u32);
+
+/// The type of a reference (core spec, section 2.3.5).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum RefType {
-    /// `funcref`: null or a function.
+pub struct RefType {
+    /// Whether null is one of the references.
+    pub nullable: bool,
+    /// What the others lead to.
+    pub heap: HeapType,
+}
+
+/// What references lead to (core spec, section 2.3.4). There are four hierarchies: functions, values of the host, exceptions, and what the
+/// guest's heap holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum HeapType {
+    /// `func`: any function.
     Func,
-    /// `externref`: null or a value of the host.
-    Extern,
-    /// `nullfuncref`: null alone.
+    /// `nofunc`: nothing.
     NoFunc,
-    /// `nullexternref`: null alone.
+    /// A function of a declared type.
+    ConcreteFunc(TypeId),
+    /// `extern`: any value of the host.
+    Extern,
+    /// `noextern`: nothing.
     NoExtern,
-    /// `anyref`: null, or whatever the guest's heap holds.
+    /// `any`: whatever the guest's heap holds.
     Any,
-    /// `eqref`: null, or what can be compared: structs, arrays and 31-bit integers.
+    /// `eq`: what can be compared: structs, arrays and 31-bit integers.
     Eq,
-    /// `i31ref`: null or a 31-bit integer.
+    /// `i31`: a 31-bit integer.
     I31,
-    /// `structref`: null or a struct.
+    /// `struct`: any struct.
     Struct,
-    /// `arrayref`: null or an array.
+    /// A struct of a declared type.
+    ConcreteStruct(TypeId),
+    /// `array`: any array.
     Array,
-    /// `nullref`: null alone.
+    /// An array of a declared type.
+    ConcreteArray(TypeId),
+    /// `none`: nothing.
     None,
-    /// `exnref`: null or an exception.
+    /// `exn`: any exception.
     Exn,
-    /// `nullexnref`: null alone.
+    /// `noexn`: nothing.
     NoExn,
 }
 
-impl RefType {
-    /// The largest type with references of this kind: the top of its hierarchy.
-    pub fn top(self) -> RefType {
+/// Knows which declared types are sub-types of which.
+pub trait Subtyping {
+    /// Whether `sub` is `sup` or declared, in however many steps, as a sub-type of it.
+    fn is_subtype(&self, sub: TypeId, sup: TypeId) -> bool;
+}
+
+impl HeapType {
+    /// The largest type of the hierarchy.
+    pub fn top(self) -> HeapType {
         match self {
-            RefType::Func | RefType::NoFunc => RefType::Func,
-            RefType::Extern | RefType::NoExtern => RefType::Extern,
-            RefType::Any | RefType::Eq | RefType::I31 | RefType::Struct | RefType::Array | RefType::None => {
-                RefType::Any
-            }
-            RefType::Exn | RefType::NoExn => RefType::Exn,
+            HeapType::Func | HeapType::NoFunc | HeapType::ConcreteFunc(_) => HeapType::Func,
+            HeapType::Extern | HeapType::NoExtern => HeapType::Extern,
+            HeapType::Any
+            | HeapType::Eq
+            | HeapType::I31
+            | HeapType::Struct
+            | HeapType::ConcreteStruct(_)
+            | HeapType::Array
+            | HeapType::ConcreteArray(_)
+            | HeapType::None => HeapType::Any,
+            HeapType::Exn | HeapType::NoExn => HeapType::Exn,
         }
     }
 
-    /// The type with null alone: the bottom of its hierarchy.
-    pub fn bottom(self) -> RefType {
+    /// The type of the hierarchy that has nothing.
+    pub fn bottom(self) -> HeapType {
         match self.top() {
-            RefType::Func => RefType::NoFunc,
-            RefType::Extern => RefType::NoExtern,
-            RefType::Exn => RefType::NoExn,
-            _ => RefType::None,
+            HeapType::Func => HeapType::NoFunc,
+            HeapType::Extern => HeapType::NoExtern,
+            HeapType::Exn => HeapType::NoExn,
+            _ => HeapType::None,
         }
     }
 
-    /// Whether every reference of this type is one of `other` (core spec, "matching").
-    pub fn matches(self, other: RefType) -> bool {
-        self == other
-            || self.top() == other
-            || (self.top() == other.top() && self == self.bottom())
-            || (other == RefType::Eq && matches!(self, RefType::I31 | RefType::Struct | RefType::Array))
+    /// The declared type, if it is one.
+    pub fn concrete(self) -> Option<TypeId> {
+        match self {
+            HeapType::ConcreteFunc(id) | HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => Some(id),
+            _ => None,
+        }
     }
 
-    /// Whether functions, globals and tables may have this type: whether guest code knows its references.
-    pub fn runs(self) -> bool {
-        matches!(self, RefType::Func | RefType::Extern)
+    /// The same with another number for the declared type, if it is one.
+    pub fn try_map<E>(self, map: &mut impl FnMut(TypeId) -> Result<TypeId, E>) -> Result<HeapType, E> {
+        Ok(match self {
+            HeapType::ConcreteFunc(id) => HeapType::ConcreteFunc(map(id)?),
+            HeapType::ConcreteStruct(id) => HeapType::ConcreteStruct(map(id)?),
+            HeapType::ConcreteArray(id) => HeapType::ConcreteArray(map(id)?),
+            other => other,
+        })
+    }
+
+    /// Whether whatever this type has is of `other`, too (core spec, section 3.3.3, "matching").
+    pub fn matches(self, other: HeapType, types: &(impl Subtyping + ?Sized)) -> bool {
+        if self == other || self == other.bottom() || other == self.top() {
+            return true;
+        }
+        match (self, other) {
+            (HeapType::ConcreteFunc(sub), HeapType::ConcreteFunc(sup))
+            | (HeapType::ConcreteStruct(sub), HeapType::ConcreteStruct(sup))
+            | (HeapType::ConcreteArray(sub), HeapType::ConcreteArray(sup)) => types.is_subtype(sub, sup),
+            (HeapType::ConcreteStruct(_), HeapType::Struct) | (HeapType::ConcreteArray(_), HeapType::Array) => true,
+            (_, HeapType::Eq) => matches!(
+                self,
+                HeapType::I31
+                    | HeapType::Struct
+                    | HeapType::ConcreteStruct(_)
+                    | HeapType::Array
+                    | HeapType::ConcreteArray(_)
+            ),
+            _ => false,
+        }
+    }
+}
+
+impl RefType {
+    /// `funcref`.
+    pub const FUNC: RefType = RefType::null_or(HeapType::Func);
+    /// `externref`.
+    pub const EXTERN: RefType = RefType::null_or(HeapType::Extern);
+    /// `anyref`.
+    pub const ANY: RefType = RefType::null_or(HeapType::Any);
+    /// `eqref`.
+    pub const EQ: RefType = RefType::null_or(HeapType::Eq);
+    /// `i31ref`.
+    pub const I31: RefType = RefType::null_or(HeapType::I31);
+    /// `exnref`.
+    pub const EXN: RefType = RefType::null_or(HeapType::Exn);
+
+    /// Null, or what `heap` has.
+    pub const fn null_or(heap: HeapType) -> RefType {
+        RefType { nullable: true, heap }
+    }
+
+    /// What `heap` has, but not null.
+    pub const fn non_null(heap: HeapType) -> RefType {
+        RefType { nullable: false, heap }
+    }
+
+    /// The largest heap type of the hierarchy.
+    pub fn top(self) -> HeapType {
+        self.heap.top()
+    }
+
+    /// Whether these are references to functions, which are addresses; all others are places in the store's heap.
+    pub fn is_func(self) -> bool {
+        self.top() == HeapType::Func
+    }
+
+    /// The same with another number for the declared type, if it is one.
+    pub fn try_map<E>(self, map: &mut impl FnMut(TypeId) -> Result<TypeId, E>) -> Result<RefType, E> {
+        Ok(RefType { heap: self.heap.try_map(map)?, ..self })
+    }
+
+    /// Whether every reference of this type is one of `other` (core spec, section 3.3.4).
+    pub fn matches(self, other: RefType, types: &(impl Subtyping + ?Sized)) -> bool {
+        (other.nullable || !self.nullable) && self.heap.matches(other.heap, types)
     }
 }
 
 impl ValType {
     /// `funcref`.
-    pub const FUNCREF: ValType = ValType::Ref(RefType::Func);
+    pub const FUNCREF: ValType = ValType::Ref(RefType::FUNC);
     /// `externref`.
-    pub const EXTERNREF: ValType = ValType::Ref(RefType::Extern);
+    pub const EXTERNREF: ValType = ValType::Ref(RefType::EXTERN);
     /// `anyref`.
-    pub const ANYREF: ValType = ValType::Ref(RefType::Any);
+    pub const ANYREF: ValType = ValType::Ref(RefType::ANY);
     /// `exnref`.
-    pub const EXNREF: ValType = ValType::Ref(RefType::Exn);
+    pub const EXNREF: ValType = ValType::Ref(RefType::EXN);
 
     /// Whether values of this type are references.
     pub fn is_ref(self) -> bool {
         matches!(self, ValType::Ref(_))
     }
 
-    /// Whether every value of this type is one of `other`.
-    pub fn matches(self, other: ValType) -> bool {
-        match (self, other) {
-            (ValType::Ref(ty), ValType::Ref(other)) => ty.matches(other),
-            _ => self == other,
+    /// Whether values of this type are references into the store's heap, which a collection follows and rewrites.
+    pub fn is_collected(self) -> bool {
+        matches!(self, ValType::Ref(ty) if !ty.is_func())
+    }
+
+    /// Whether there is a value that variables of this type begin with.
+    pub fn has_default(self) -> bool {
+        !matches!(self, ValType::Ref(RefType { nullable: false, .. }))
+    }
+
+    /// The declared type that it names, if it does.
+    pub fn concrete(self) -> Option<TypeId> {
+        match self {
+            ValType::Ref(ty) => ty.heap.concrete(),
+            _ => None,
         }
     }
 
-    /// Refuses the types that guest code doesn't know; see [`RefType::runs`].
-    ///
-    /// # Errors
-    /// The reason, in words that embedders see.
-    pub fn check_runs(self) -> Result<(), String> {
-        match self {
-            ValType::Ref(ty) if !ty.runs() => Err(format!("unsupported: the reference type {ty}")),
-            _ => Ok(()),
+    /// The same with another number for the declared type, if it names one.
+    pub fn try_map<E>(self, map: &mut impl FnMut(TypeId) -> Result<TypeId, E>) -> Result<ValType, E> {
+        Ok(match self {
+            ValType::Ref(ty) => ValType::Ref(ty.try_map(map)?),
+            number => number,
+        })
+    }
+
+    /// Whether every value of this type is one of `other`.
+    pub fn matches(self, other: ValType, types: &(impl Subtyping + ?Sized)) -> bool {
+        match (self, other) {
+            (ValType::Ref(ty), ValType::Ref(other)) => ty.matches(other, types),
+            _ => self == other,
         }
     }
 }
@@ -140,22 +257,37 @@ impl fmt::Display for ValType {
     }
 }
 
-impl fmt::Display for RefType {
+impl fmt::Display for HeapType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            RefType::Func => "funcref",
-            RefType::Extern => "externref",
-            RefType::NoFunc => "nullfuncref",
-            RefType::NoExtern => "nullexternref",
-            RefType::Any => "anyref",
-            RefType::Eq => "eqref",
-            RefType::I31 => "i31ref",
-            RefType::Struct => "structref",
-            RefType::Array => "arrayref",
-            RefType::None => "nullref",
-            RefType::Exn => "exnref",
-            RefType::NoExn => "nullexnref",
+            HeapType::Func => "func",
+            HeapType::NoFunc => "nofunc",
+            HeapType::Extern => "extern",
+            HeapType::NoExtern => "noextern",
+            HeapType::Any => "any",
+            HeapType::Eq => "eq",
+            HeapType::I31 => "i31",
+            HeapType::Struct => "struct",
+            HeapType::Array => "array",
+            HeapType::None => "none",
+            HeapType::Exn => "exn",
+            HeapType::NoExn => "noexn",
+            HeapType::ConcreteFunc(id) => return write!(f, "func (engine {})", id.0),
+            HeapType::ConcreteStruct(id) => return write!(f, "struct (engine {})", id.0),
+            HeapType::ConcreteArray(id) => return write!(f, "array (engine {})", id.0),
         })
+    }
+}
+
+impl fmt::Display for RefType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.nullable, self.heap) {
+            // As clients know them.
+            (true, HeapType::Func) => f.write_str("funcref"),
+            (true, HeapType::Extern) => f.write_str("externref"),
+            (true, heap) => write!(f, "(ref null {heap})"),
+            (false, heap) => write!(f, "(ref {heap})"),
+        }
     }
 }
 
@@ -208,12 +340,28 @@ impl FuncType {
         &self.types[self.params as usize..]
     }
 
-    /// Refuses a type with values that guest code doesn't know; see [`RefType::runs`].
-    ///
-    /// # Errors
-    /// The reason, in words that embedders see.
-    pub fn check_runs(&self) -> Result<(), String> {
-        self.types.iter().try_for_each(|ty| ty.check_runs())
+    /// The type of functions that the code between host and guest is the same for: it makes a difference between numbers, references that may
+    /// be any of a hierarchy, and others, which the runtime looks at.
+    pub fn as_crossed(&self) -> FuncType {
+        let types = self.types.iter().map(|&ty| match ty {
+            ValType::Ref(ty) if ty != RefType::null_or(ty.top()) => ValType::Ref(RefType::non_null(ty.top())),
+            other => other,
+        });
+        FuncType { types: types.collect(), params: self.params }
+    }
+
+    /// Parameters, then results.
+    pub fn values(&self) -> &[ValType] {
+        &self.types
+    }
+
+    /// The same with other numbers for the declared types that it names.
+    pub fn try_map<E>(&self, map: &mut impl FnMut(TypeId) -> Result<TypeId, E>) -> Result<FuncType, E> {
+        if self.types.iter().all(|ty| ty.concrete().is_none()) {
+            return Ok(self.clone());
+        }
+        let types = self.types.iter().map(|ty| ty.try_map(map)).collect::<Result<_, E>>()?;
+        Ok(FuncType { types, params: self.params })
     }
 }
 
@@ -256,7 +404,7 @@ impl TagType {
     }
 }
 
-/// What a field of a struct, or an element of an array, is kept as.
+/// What a field of a struct, or an element of an array, is kept as (core spec, section 2.3.9).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum StorageType {
     /// The low 8 bits of an `i32`.
@@ -275,6 +423,22 @@ impl StorageType {
             StorageType::Val(ty) => ty,
         }
     }
+
+    /// The same with another number for the declared type, if it names one.
+    pub fn try_map<E>(self, map: &mut impl FnMut(TypeId) -> Result<TypeId, E>) -> Result<StorageType, E> {
+        Ok(match self {
+            StorageType::Val(ty) => StorageType::Val(ty.try_map(map)?),
+            packed => packed,
+        })
+    }
+
+    /// Whether every content of this type is one of `other`.
+    pub fn matches(self, other: StorageType, types: &(impl Subtyping + ?Sized)) -> bool {
+        match (self, other) {
+            (StorageType::Val(ty), StorageType::Val(other)) => ty.matches(other, types),
+            _ => self == other,
+        }
+    }
 }
 
 /// The type of a field of a struct, or of the elements of an array.
@@ -286,11 +450,24 @@ pub struct FieldType {
     pub mutable: bool,
 }
 
-/// The type of a struct.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+impl FieldType {
+    /// The same with another number for the declared type, if it names one.
+    pub fn try_map<E>(self, map: &mut impl FnMut(TypeId) -> Result<TypeId, E>) -> Result<FieldType, E> {
+        Ok(FieldType { storage: self.storage.try_map(map)?, ..self })
+    }
+
+    /// Whether a field of this type may be where one of `other` is expected (core spec, section 3.3.9).
+    pub fn matches(self, other: FieldType, types: &(impl Subtyping + ?Sized)) -> bool {
+        let same = || self.storage.matches(other.storage, types) && other.storage.matches(self.storage, types);
+        self.mutable == other.mutable && if self.mutable { same() } else { self.storage.matches(other.storage, types) }
+    }
+}
+
+/// The type of a struct. A clone shares its fields with the original.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct StructType {
     /// The fields, in order.
-    pub fields: Box<[FieldType]>,
+    pub fields: Arc<[FieldType]>,
 }
 
 /// The type of an array.
@@ -300,6 +477,104 @@ pub struct ArrayType {
     pub element: FieldType,
 }
 
+/// What a declared type is of (core spec, section 2.3.10).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum CompositeType {
+    /// Functions.
+    Func(FuncType),
+    /// Structs.
+    Struct(StructType),
+    /// Arrays.
+    Array(ArrayType),
+}
+
+/// A declared type (core spec, section 2.3.11).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct SubType {
+    /// Whether it has no sub-types but itself.
+    pub is_final: bool,
+    /// The type that it is declared as a sub-type of.
+    pub supertype: Option<TypeId>,
+    /// What it is of.
+    pub composite: CompositeType,
+}
+
+/// A struct type as artifacts have it.
+impl Serialize for StructType {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.fields[..].serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StructType {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(StructType { fields: Vec::deserialize(deserializer)?.into() })
+    }
+}
+
+impl From<FuncType> for SubType {
+    /// The type as it is declared where nothing is said of sub-types.
+    fn from(ty: FuncType) -> Self {
+        SubType { is_final: true, supertype: None, composite: CompositeType::Func(ty) }
+    }
+}
+
+impl CompositeType {
+    /// The heap type of references to what is of this type, whose number is `id`.
+    pub fn heap_type(&self, id: TypeId) -> HeapType {
+        match self {
+            CompositeType::Func(_) => HeapType::ConcreteFunc(id),
+            CompositeType::Struct(_) => HeapType::ConcreteStruct(id),
+            CompositeType::Array(_) => HeapType::ConcreteArray(id),
+        }
+    }
+}
+
+impl SubType {
+    /// The function type, if it is one.
+    pub fn as_func(&self) -> Option<&FuncType> {
+        match &self.composite {
+            CompositeType::Func(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
+    /// The struct type, if it is one.
+    pub fn as_struct(&self) -> Option<&StructType> {
+        match &self.composite {
+            CompositeType::Struct(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
+    /// The array type, if it is one.
+    pub fn as_array(&self) -> Option<&ArrayType> {
+        match &self.composite {
+            CompositeType::Array(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
+    /// The same with other numbers for the declared types that it names.
+    pub fn try_map<E>(&self, map: &mut impl FnMut(TypeId) -> Result<TypeId, E>) -> Result<SubType, E> {
+        let supertype = self.supertype.map(&mut *map).transpose()?;
+        let composite = match &self.composite {
+            CompositeType::Func(ty) => CompositeType::Func(ty.try_map(map)?),
+            CompositeType::Struct(ty)
+                if ty.fields.iter().all(|field| field.storage.unpacked().concrete().is_none()) =>
+            {
+                CompositeType::Struct(ty.clone())
+            }
+            CompositeType::Struct(ty) => {
+                let fields = ty.fields.iter().map(|field| field.try_map(map)).collect::<Result<_, E>>()?;
+                CompositeType::Struct(StructType { fields })
+            }
+            CompositeType::Array(ty) => CompositeType::Array(ArrayType { element: ty.element.try_map(map)? }),
+        };
+        Ok(SubType { is_final: self.is_final, supertype, composite })
+    }
+}
+
 /// The type of a global.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct GlobalType {
@@ -307,6 +582,13 @@ pub struct GlobalType {
     pub content: ValType,
     /// Whether `global.set` is allowed.
     pub mutable: bool,
+}
+
+impl GlobalType {
+    /// The same with another number for the declared type, if it names one.
+    pub fn try_map<E>(self, map: &mut impl FnMut(TypeId) -> Result<TypeId, E>) -> Result<GlobalType, E> {
+        Ok(GlobalType { content: self.content.try_map(map)?, ..self })
+    }
 }
 
 /// The type of a table.
@@ -320,6 +602,13 @@ pub struct TableType {
     pub max: Option<u64>,
     /// Whether indices are 64 bits wide (memory64 proposal).
     pub is_64: bool,
+}
+
+impl TableType {
+    /// The same with another number for the declared type, if it names one.
+    pub fn try_map<E>(self, map: &mut impl FnMut(TypeId) -> Result<TypeId, E>) -> Result<TableType, E> {
+        Ok(TableType { element: self.element.try_map(map)?, ..self })
+    }
 }
 
 /// The type of a linear memory.
@@ -402,6 +691,19 @@ pub enum ExternType {
     Tag(TagType),
 }
 
+impl ExternType {
+    /// The same with other numbers for the declared types that it names.
+    pub fn try_map<E>(&self, map: &mut impl FnMut(TypeId) -> Result<TypeId, E>) -> Result<ExternType, E> {
+        Ok(match self {
+            ExternType::Func(ty) => ExternType::Func(ty.try_map(map)?),
+            ExternType::Table(ty) => ExternType::Table(ty.try_map(map)?),
+            ExternType::Memory(ty) => ExternType::Memory(*ty),
+            ExternType::Global(ty) => ExternType::Global(ty.try_map(map)?),
+            ExternType::Tag(ty) => ExternType::Tag(TagType { func: ty.func.try_map(map)? }),
+        })
+    }
+}
+
 impl fmt::Display for ExternType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limits = |min: u64, max: Option<u64>| match max {
@@ -442,41 +744,73 @@ impl fmt::Display for ExternType {
 mod tests {
     use super::*;
 
-    const ALL: [RefType; 12] = [
-        RefType::Func,
-        RefType::Extern,
-        RefType::NoFunc,
-        RefType::NoExtern,
-        RefType::Any,
-        RefType::Eq,
-        RefType::I31,
-        RefType::Struct,
-        RefType::Array,
-        RefType::None,
-        RefType::Exn,
-        RefType::NoExn,
+    /// Types 0 and 1 are of functions, 2 and 3 of structs, 4 and 5 of arrays; of each two the second is a sub-type of the first.
+    struct Pairs;
+
+    impl Subtyping for Pairs {
+        fn is_subtype(&self, sub: TypeId, sup: TypeId) -> bool {
+            sub == sup || (sub.0 == sup.0 + 1 && sup.0.is_multiple_of(2))
+        }
+    }
+
+    const ALL: [HeapType; 18] = [
+        HeapType::Func,
+        HeapType::Extern,
+        HeapType::NoFunc,
+        HeapType::NoExtern,
+        HeapType::Any,
+        HeapType::Eq,
+        HeapType::I31,
+        HeapType::Struct,
+        HeapType::Array,
+        HeapType::None,
+        HeapType::Exn,
+        HeapType::NoExn,
+        HeapType::ConcreteFunc(TypeId(0)),
+        HeapType::ConcreteFunc(TypeId(1)),
+        HeapType::ConcreteStruct(TypeId(2)),
+        HeapType::ConcreteStruct(TypeId(3)),
+        HeapType::ConcreteArray(TypeId(4)),
+        HeapType::ConcreteArray(TypeId(5)),
     ];
 
     #[test]
     fn matching_is_an_order_with_a_top_and_a_bottom_in_each_hierarchy() {
+        let matches = |a: HeapType, b: HeapType| a.matches(b, &Pairs);
         for a in ALL {
-            assert!(a.matches(a) && a.matches(a.top()) && a.bottom().matches(a), "{a}");
+            assert!(matches(a, a) && matches(a, a.top()) && matches(a.bottom(), a), "{a}");
             for b in ALL {
-                assert!(!(a.matches(b) && b.matches(a)) || a == b, "{a} and {b} match each other");
+                assert!(!(matches(a, b) && matches(b, a)) || a == b, "{a} and {b} match each other");
+                assert!(!matches(a, b) || a.top() == b.top());
                 for c in ALL {
-                    assert!(!(a.matches(b) && b.matches(c)) || a.matches(c), "{a} {b} {c}");
+                    assert!(!(matches(a, b) && matches(b, c)) || matches(a, c), "{a} {b} {c}");
                 }
             }
         }
-        assert!(RefType::I31.matches(RefType::Eq) && !RefType::I31.matches(RefType::Struct));
-        assert!(!RefType::Any.matches(RefType::Eq) && !RefType::None.matches(RefType::Func));
+        assert!(matches(HeapType::I31, HeapType::Eq) && !matches(HeapType::I31, HeapType::Struct));
+        assert!(!matches(HeapType::Any, HeapType::Eq) && !matches(HeapType::None, HeapType::Func));
+        assert!(matches(ALL[15], ALL[14]) && matches(ALL[14], HeapType::Eq) && !matches(ALL[14], ALL[15]));
+        assert!(matches(ALL[13], ALL[12]) && !matches(ALL[16], HeapType::Struct));
     }
 
     #[test]
-    fn what_guest_code_does_not_know_is_refused_by_name() {
-        let refused = FuncType::new([ValType::I32], [ValType::EXNREF]).check_runs();
-        assert_eq!(refused.unwrap_err(), "unsupported: the reference type exnref");
-        assert!(FuncType::new([ValType::FUNCREF, ValType::EXTERNREF], [ValType::V128]).check_runs().is_ok());
+    fn null_is_of_nullable_types_alone() {
+        let (null_or, non_null) = (RefType::null_or(HeapType::Eq), RefType::non_null(HeapType::I31));
+        assert!(non_null.matches(null_or, &Pairs) && !null_or.matches(non_null, &Pairs));
+        assert!(non_null.matches(RefType::non_null(HeapType::Eq), &Pairs));
+        assert!(!RefType::null_or(HeapType::I31).matches(RefType::non_null(HeapType::Eq), &Pairs));
+        assert_eq!(non_null.to_string(), "(ref i31)");
+        assert_eq!(RefType::null_or(HeapType::ConcreteArray(TypeId(4))).to_string(), "(ref null array (engine 4))");
+    }
+
+    #[test]
+    fn fields_that_change_are_of_one_type() {
+        let field =
+            |heap, mutable| FieldType { storage: StorageType::Val(ValType::Ref(RefType::null_or(heap))), mutable };
+        assert!(field(HeapType::I31, false).matches(field(HeapType::Eq, false), &Pairs));
+        assert!(!field(HeapType::I31, true).matches(field(HeapType::Eq, true), &Pairs));
+        assert!(field(HeapType::Eq, true).matches(field(HeapType::Eq, true), &Pairs));
+        assert!(!field(HeapType::Eq, true).matches(field(HeapType::Eq, false), &Pairs));
     }
 
     #[test]

@@ -48,6 +48,12 @@ pub struct Builtins {
     pub root_refs: Code,
     /// [`ampoule_core::builtins::Builtin::RawRef`].
     pub raw_ref: Code,
+    /// [`ampoule_core::builtins::Builtin::RawRefOf`].
+    pub raw_ref_of: Code,
+    /// [`ampoule_core::builtins::Builtin::IsSubtype`].
+    pub is_subtype: Code,
+    /// [`ampoule_core::builtins::Builtin::RawFuncOf`].
+    pub raw_func_of: Code,
     /// [`ampoule_core::builtins::Builtin::UnrootRefs`].
     pub unroot_refs: Code,
     /// [`ampoule_core::builtins::Builtin::MemoryGrow`].

@@ -28,7 +28,7 @@ macro_rules! in_every_mode {
     ($($mode:ident)*) => {
         modes! {
             $($mode: v1 v2 v3 annotations bulk_memory custom_page_sizes extended_const memory64 multi_memory multi_value
-                mutable_global nontrapping_float_to_int_conversions reference_types relaxed_simd sign_extension_ops simd_first
+                function_references mutable_global nontrapping_float_to_int_conversions reference_types relaxed_simd sign_extension_ops simd_first
                 simd_second tail_call threads wide_arithmetic;)*
         }
     };
@@ -39,7 +39,7 @@ in_every_mode! { default fuel epoch signals_off moving_memories opt_none least_e
 modes! {
     deterministic: relaxed_simd;
     // What the engine doesn't run must still be refused cleanly.
-    unsupported: custom_descriptors exceptions function_references gc;
+    unsupported: custom_descriptors exceptions gc;
 }
 
 /// What a suite was written for: most assert as well that what came later is refused.
@@ -62,11 +62,15 @@ fn features(suite: &str) -> Features {
         "threads" => (features.threads, features.reference_types) = (true, false),
         // One of its files is about several memories.
         "simd_first" | "simd_second" => features.multi_memory = true,
-        "tail_call" | "function_references" => features.tail_call = true,
+        "tail_call" => features.tail_call = true,
+        "function_references" => (features.tail_call, features.function_references) = (true, true),
         "extended_const" => features.extended_const = true,
         "memory64" => features.memory64 = true,
         "relaxed_simd" => features.relaxed_simd = true,
-        _ => features = Features { wide_arithmetic: true, custom_page_sizes: true, ..Features::default() },
+        _ => {
+            let (wide_arithmetic, custom_page_sizes, function_references) = (true, true, true);
+            features = Features { wide_arithmetic, custom_page_sizes, function_references, ..Features::default() };
+        }
     }
     features
 }

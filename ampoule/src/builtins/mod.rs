@@ -20,7 +20,7 @@ pub(crate) use memory::{
     data_drop, memory_atomic_notify, memory_atomic_wait32, memory_atomic_wait64, memory_copy, memory_fill, memory_grow,
     memory_init,
 };
-pub(crate) use reference::{raw_ref, root_refs, unroot_refs};
+pub(crate) use reference::{is_subtype, raw_func_of, raw_ref, raw_ref_of, root_refs, unroot_refs};
 pub(crate) use table::{
     elem_drop, ref_func, table_copy, table_fill, table_get_callee, table_get_func_ref, table_grow, table_init,
 };
@@ -56,6 +56,9 @@ pub(crate) fn table() -> Builtins {
         host_result_mismatch: host_result_mismatch as *const (),
         root_refs: root_refs as *const (),
         raw_ref: raw_ref as *const (),
+        raw_ref_of: raw_ref_of as *const (),
+        is_subtype: is_subtype as *const (),
+        raw_func_of: raw_func_of as *const (),
         unroot_refs: unroot_refs as *const (),
         memory_grow: memory_grow as *const (),
         memory_fill: memory_fill as *const (),

@@ -21,7 +21,7 @@ use crate::engine::pool::Pool;
 use crate::engine::stack_pool::StackPool;
 use crate::engine::thunks::ArtifactThunks;
 use crate::engine::timer::LazyTimer;
-use crate::engine::type_registry::{Signature, Thunk, TypeRegistry};
+use crate::engine::type_registry::{Thunk, TypeRecord, TypeRegistry};
 use crate::engine::watcher::LazyWatcher;
 use crate::error::{Error, ErrorKind};
 use crate::memory::cache::MemoryCache;
@@ -263,7 +263,7 @@ impl Engine {
 
     /// A thunk of this signature, compiled when first needed.
     #[inline]
-    pub(crate) fn thunk(&self, signature: &Signature, which: Thunk) -> Result<*const u8, Error> {
+    pub(crate) fn thunk(&self, signature: &TypeRecord, which: Thunk) -> Result<*const u8, Error> {
         signature.thunk(which, |ty| self.make_thunk(ty, which))
     }
 
@@ -277,7 +277,7 @@ impl Engine {
     /// May be called where little stack is left: on a small thread, or by a host function below a deep guest.
     #[cold]
     fn make_thunk(&self, ty: &FuncType, which: Thunk) -> Result<*const u8, Error> {
-        with_stack(COMPILER_STACK, || self.make_thunk_here(ty, which).map(<*const u8>::expose_provenance))
+        with_stack(COMPILER_STACK, || self.make_thunk_here(&ty.as_crossed(), which).map(<*const u8>::expose_provenance))
             .map(std::ptr::with_exposed_provenance)
     }
 

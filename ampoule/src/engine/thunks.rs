@@ -108,14 +108,15 @@ impl ArtifactThunks {
         postcard::to_stdvec(thunks).map_err(|error| CodeError::Artifact(error.to_string()))
     }
 
-    /// The thunk of a type, if it is here.
+    /// The thunk of a type ([`FuncType::as_crossed`]), if it is here.
     pub fn find(&self, ty: &FuncType, which: Thunk) -> Option<&CompiledFunction> {
         // An unreadable list is an empty one: the bytes had the right checksum, so it is another's mistake, and shows as thunks
         // that are missing.
         let decoded = self.decoded.get_or_init(|| {
             let stored: Vec<StoredThunk> = postcard::from_bytes(&self.bytes).unwrap_or_default();
             let typed = stored.into_iter().filter_map(|thunk| {
-                let key = (self.module.types.get(thunk.ty as usize)?.clone(), thunk.which);
+                let ty = self.module.types.get(thunk.ty as usize)?.as_func()?;
+                let key = (ty.as_crossed(), thunk.which);
                 Some((key, thunk.compiled()?))
             });
             typed.collect()
@@ -133,7 +134,7 @@ impl std::fmt::Debug for ArtifactThunks {
 #[cfg(all(test, feature = "compiler"))]
 mod tests {
     use super::*;
-    use ampoule_core::types::ValType;
+    use ampoule_core::types::{SubType, ValType};
 
     fn thunk() -> CompiledFunction {
         let target = RelocationTarget::Builtin(Builtin::HostError);
@@ -146,7 +147,7 @@ mod tests {
     }
 
     fn module() -> Arc<ModuleDescription> {
-        let types = vec![FuncType::new([], []), FuncType::new([ValType::I32], [])];
+        let types = [FuncType::new([], []), FuncType::new([ValType::I32], [])].map(SubType::from).into();
         Arc::new(ModuleDescription { types, ..Default::default() })
     }
 

@@ -1,30 +1,69 @@
-//! Canonical function types: equal types of one engine are one [`Signature`], whichever module or host function they come
-//! from, so that checking a type while code runs is a pointer compare.
+//! Canonical types: equal types of one engine are one [`Type`], whichever module or host function they come from, so that checking a
+//! type while code runs is a comparison of words.
+//!
+//! Types are equal by the specification's iso-recursive rule (core spec, section 3.3.1): recursion groups are compared as wholes, with the
+//! types of a group named by their place in it, and all others by what they are. A group lives for as long as anybody has one of its
+//! types; it keeps the groups that it names alive. Then its numbers are given to others.
 
-use crate::error::Error;
-use ampoule_core::types::FuncType;
+use crate::error::{Error, ErrorKind};
+use ampoule_core::module::ModuleDescription;
+use ampoule_core::types::{CompositeType, FuncType, SubType, Subtyping, TypeId};
 use ampoule_core::vm::VmSignature;
 use ampoule_machine::os::sync::Mutex;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::ops::Deref;
+use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Weak};
 
-/// One canonical type, with the thunks of its functions once they were needed.
+/// One canonical type, kept alive by this handle.
+#[derive(Clone)]
+pub struct Type {
+    group: Arc<Group>,
+    /// One of the group's.
+    record: *const TypeRecord,
+}
+
+// SAFETY: the pointer leads into the group, which is counted and never changes but for atomics.
+unsafe impl Send for Type {}
+// SAFETY: as above.
+unsafe impl Sync for Type {}
+
+/// What an engine knows of a canonical type, with the thunks of its functions once they were needed.
 ///
-/// Kept alive by the modules and host functions that use it; its address is what `VmFuncRef::signature` holds, so it must
-/// not die before them.
+/// Its address is what `VmFuncRef::signature` holds: whoever makes such a reference keeps a [`Type`] for as long.
 #[repr(C)]
-pub struct Signature {
+pub struct TypeRecord {
     /// What is read before a call by whoever has only the pointer. First: a pointer to one is a pointer to the other.
     vm: VmSignature,
-    ty: FuncType,
+    /// Names other types by their numbers.
+    ty: SubType,
+    id: TypeId,
+    /// The types that it is declared as a sub-type of, the root first, itself last.
+    ancestors: Box<[TypeId]>,
     registry: Weak<TypeRegistry>,
     /// All but [`Thunk::EntryRaw`], whose place stays empty.
     thunks: [AtomicPtr<u8>; Thunk::COUNT],
 }
 
-/// Which thunk of a [`Signature`].
+/// A recursion group.
+struct Group {
+    /// By what it is found: its types, with their own names as [`OWN`] says.
+    key: Arc<[SubType]>,
+    records: Box<[TypeRecord]>,
+    /// The groups of types that it names.
+    named: Vec<Arc<Group>>,
+    registry: Weak<TypeRegistry>,
+}
+
+/// In a key, types of the group itself have this bit and their place.
+const OWN: u32 = 1 << 31;
+
+/// Types that an engine has at a time, at most: what the table for machine code has room for.
+const MAX_TYPES: u32 = 1 << 22;
+
+/// Which thunk of a [`Type`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Thunk {
     /// Host calls guest, values without kinds.
@@ -53,15 +92,43 @@ impl Thunk {
     pub(crate) const KEPT: [Thunk; 4] = [Thunk::EntryRaw, Thunk::EntryChecked, Thunk::ExitRaw, Thunk::ExitChecked];
 }
 
-impl Signature {
-    /// The type.
-    pub fn ty(&self) -> &FuncType {
+impl TypeRecord {
+    /// The type. Names of other types are the engine's numbers.
+    pub fn ty(&self) -> &SubType {
         &self.ty
+    }
+
+    /// The type of functions that this is.
+    ///
+    /// # Panics
+    /// Where it is of something else.
+    #[inline]
+    pub fn func(&self) -> &FuncType {
+        match &self.ty().composite {
+            CompositeType::Func(ty) => ty,
+            _ => not_of_functions(),
+        }
+    }
+
+    /// The number by which other types name it.
+    pub fn id(&self) -> TypeId {
+        self.id
+    }
+
+    /// The types that it is declared as a sub-type of, the root first, itself last.
+    pub fn ancestors(&self) -> &[TypeId] {
+        &self.ancestors
+    }
+
+    /// Whether it is `other`, or declared as a sub-type of it, in however many steps.
+    #[inline]
+    pub fn is_subtype_of(&self, other: &TypeRecord) -> bool {
+        ptr::eq(self, other) || self.ancestors.get(other.ancestors.len() - 1) == Some(&other.id)
     }
 
     /// Whether this registry made it.
     pub(crate) fn is_of(&self, registry: &Arc<TypeRegistry>) -> bool {
-        std::ptr::eq(self.registry.as_ptr(), Arc::as_ptr(registry))
+        ptr::eq(self.registry.as_ptr(), Arc::as_ptr(registry))
     }
 
     /// The larger number of parameters and results: the values that an array for both has room for.
@@ -85,24 +152,67 @@ impl Signature {
         if !code.is_null() {
             return Ok(code);
         }
-        let code = compile(&self.ty)?;
+        let code = compile(self.func())?;
         slot.store(code.cast_mut(), Ordering::Release);
         Ok(code)
     }
+}
 
-    /// The word that stands for this type in `VmFuncRef::signature`.
-    pub(crate) fn as_word(self: &Arc<Self>) -> *const c_void {
-        Arc::as_ptr(self).cast()
+#[cold]
+fn not_of_functions() -> ! {
+    unreachable!("a type of functions was asked for")
+}
+
+impl Deref for Type {
+    type Target = TypeRecord;
+
+    #[inline]
+    fn deref(&self) -> &TypeRecord {
+        // SAFETY: the group is counted, and its records stay where they are.
+        unsafe { &*self.record }
     }
 }
 
-impl Drop for Signature {
+impl PartialEq for Type {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self.record, other.record)
+    }
+}
+
+impl Eq for Type {}
+
+impl std::fmt::Debug for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Type").field("id", &self.id).field("ty", &self.ty).finish()
+    }
+}
+
+impl Type {
+    /// The word that stands for this type in `VmFuncRef::signature`.
+    pub(crate) fn as_word(&self) -> *const c_void {
+        self.record.cast()
+    }
+}
+
+impl Drop for Group {
     fn drop(&mut self) {
-        let Some(registry) = self.registry.upgrade() else { return };
-        let mut types = registry.types.lock();
-        // Another thread may have put a new record under the same type since this one's count fell to zero.
-        if types.get(&self.ty).is_some_and(|weak| weak.strong_count() == 0) {
-            types.remove(&self.ty);
+        if let Some(registry) = self.registry.upgrade() {
+            let mut types = registry.types.lock();
+            // Another thread may have put a new group under the same key since this one's count fell to zero.
+            if types.groups.get(&self.key).is_some_and(|weak| weak.strong_count() == 0) {
+                types.groups.remove(&self.key);
+            }
+            for record in &self.records {
+                types.by_id[record.id.0 as usize] = None;
+                types.free.push(record.id);
+            }
+        }
+        // Groups may name each other in a chain of a million: one after another, not inside each other.
+        let mut unused = std::mem::take(&mut self.named);
+        while let Some(group) = unused.pop() {
+            if let Some(mut group) = Arc::into_inner(group) {
+                unused.append(&mut group.named);
+            }
         }
     }
 }
@@ -110,40 +220,267 @@ impl Drop for Signature {
 /// The canonical types of one engine.
 #[derive(Default)]
 pub struct TypeRegistry {
-    types: Mutex<HashMap<FuncType, Weak<Signature>>>,
+    types: Mutex<Types>,
+}
+
+#[derive(Default)]
+struct Types {
+    groups: HashMap<Arc<[SubType]>, Weak<Group>>,
+    /// For each number the group and the place in it of the type that has it.
+    by_id: Vec<Option<(Weak<Group>, u32)>>,
+    free: Vec<TypeId>,
+}
+
+impl Types {
+    fn find(&self, id: TypeId) -> Option<Type> {
+        let (group, place) = self.by_id.get(id.0 as usize)?.as_ref()?;
+        let group = group.upgrade()?;
+        let record = &raw const group.records[*place as usize];
+        Some(Type { group, record })
+    }
+
+    fn number(&mut self) -> Result<TypeId, Error> {
+        if let Some(id) = self.free.pop() {
+            return Ok(id);
+        }
+        if self.by_id.is_empty() {
+            // No type has the number zero, so that no word of a type is zero.
+            self.by_id.push(None);
+        }
+        let id = self.by_id.len() as u32;
+        if id >= MAX_TYPES {
+            return Err(Error::new(ErrorKind::Limit(format!("an engine has room for {MAX_TYPES} types"))));
+        }
+        self.by_id.push(None);
+        Ok(TypeId(id))
+    }
 }
 
 impl TypeRegistry {
-    /// The canonical record of a type.
-    pub fn intern(self: &Arc<Self>, ty: &FuncType) -> Arc<Signature> {
-        let mut types = self.types.lock();
-        if let Some(signature) = types.get(ty).and_then(Weak::upgrade) {
-            return signature;
-        }
-        let signature = Arc::new(Signature {
-            ty: ty.clone(),
-            vm: VmSignature { slots: ty.params().len().max(ty.results().len()), entry_raw: AtomicPtr::default() },
-            registry: Arc::downgrade(self),
-            thunks: Default::default(),
-        });
-        types.insert(ty.clone(), Arc::downgrade(&signature));
-        signature
+    /// The canonical record of a type of functions, declared without super-type, final, and in a group of its own.
+    ///
+    /// # Errors
+    /// Where it names a type that nothing has any more, or the engine has too many types.
+    pub fn intern(self: &Arc<Self>, ty: &FuncType) -> Result<Type, Error> {
+        let ty = SubType::from(ty.clone());
+        let mut types = self.intern_group(&[ty], u32::MAX, &[])?;
+        Ok(types.pop().expect("of one type"))
     }
+
+    /// The canonical records of a module's types, in order.
+    ///
+    /// # Errors
+    /// Where the engine has too many types.
+    pub fn intern_module(self: &Arc<Self>, module: &ModuleDescription) -> Result<Box<[Type]>, Error> {
+        let mut known: Vec<Type> = Vec::with_capacity(module.types.len());
+        for group in module.type_groups() {
+            let declared = &module.types[group.start as usize..group.end as usize];
+            let types = self.intern_group(declared, group.start, &known)?;
+            known.extend(types);
+        }
+        Ok(known.into())
+    }
+
+    /// The canonical records of a recursion group. What is named by numbers from `start` on is of the group itself; what is below, where
+    /// `start` is not the largest number, is one of `known`; otherwise names are the engine's numbers.
+    fn intern_group(self: &Arc<Self>, declared: &[SubType], start: u32, known: &[Type]) -> Result<Vec<Type>, Error> {
+        // Dropped behind the lock's guard, which a group's end needs.
+        let mut named: HashMap<*const Group, Arc<Group>> = HashMap::new();
+        let mut outer = |id: TypeId, types: &Types| -> Result<TypeId, Error> {
+            let ty = match known.get(id.0 as usize) {
+                Some(ty) if start != u32::MAX => ty.clone(),
+                _ => types.find(id).ok_or_else(gone)?,
+            };
+            let id = ty.id;
+            named.entry(Arc::as_ptr(&ty.group)).or_insert(ty.group);
+            Ok(id)
+        };
+        let mut types = self.types.lock();
+        let is_own = |id: TypeId| id.0 >= start && start != u32::MAX;
+        let in_key = |ty: &SubType, outer: &mut dyn FnMut(TypeId, &Types) -> Result<TypeId, Error>, types: &Types| {
+            ty.try_map(&mut |id| if is_own(id) { Ok(TypeId(OWN | (id.0 - start))) } else { outer(id, types) })
+        };
+        let key: Vec<SubType> = declared.iter().map(|ty| in_key(ty, &mut outer, &types)).collect::<Result<_, _>>()?;
+        if let Some(group) = types.groups.get(&key[..]).and_then(Weak::upgrade) {
+            drop(types);
+            return Ok(group.types());
+        }
+        let mut ids = Vec::with_capacity(key.len());
+        for _ in &key {
+            match types.number() {
+                Ok(id) => ids.push(id),
+                Err(error) => {
+                    types.free.append(&mut ids);
+                    drop(types);
+                    return Err(error);
+                }
+            }
+        }
+        let mut records: Vec<TypeRecord> = Vec::with_capacity(key.len());
+        for (ty, &id) in key.iter().zip(&ids) {
+            let absolute = |id: TypeId| Ok::<_, Error>(if id.0 & OWN == 0 { id } else { ids[(id.0 & !OWN) as usize] });
+            let ty = ty.try_map(&mut { absolute }).expect("every number has one");
+            let mut ancestors = match ty.supertype {
+                None => Vec::with_capacity(1),
+                // A super-type is declared before.
+                Some(sup) => match records.iter().find(|record| record.id == sup) {
+                    Some(record) => record.ancestors.to_vec(),
+                    None => types.find(sup).expect("its group is kept").ancestors.to_vec(),
+                },
+            };
+            ancestors.push(id);
+            let slots = ty.as_func().map_or(0, |ty| ty.params().len().max(ty.results().len()));
+            records.push(TypeRecord {
+                vm: VmSignature { slots, entry_raw: AtomicPtr::default() },
+                ty,
+                id,
+                ancestors: ancestors.into(),
+                registry: Arc::downgrade(self),
+                thunks: Default::default(),
+            });
+        }
+        let key: Arc<[SubType]> = key.into();
+        let named = named.into_values().collect();
+        let group =
+            Arc::new(Group { key: key.clone(), records: records.into(), named, registry: Arc::downgrade(self) });
+        for (place, id) in ids.into_iter().enumerate() {
+            types.by_id[id.0 as usize] = Some((Arc::downgrade(&group), place as u32));
+        }
+        types.groups.insert(key, Arc::downgrade(&group));
+        drop(types);
+        Ok(group.types())
+    }
+
+    /// The type with this number, if anything has it.
+    pub fn find(&self, id: TypeId) -> Option<Type> {
+        self.types.lock().find(id)
+    }
+}
+
+impl Group {
+    fn types(self: &Arc<Self>) -> Vec<Type> {
+        self.records.iter().map(|record| Type { group: self.clone(), record }).collect()
+    }
+}
+
+impl Subtyping for TypeRegistry {
+    fn is_subtype(&self, sub: TypeId, sup: TypeId) -> bool {
+        sub == sup || self.find(sub).is_some_and(|sub| sub.ancestors.contains(&sup))
+    }
+}
+
+pub(crate) fn gone() -> Error {
+    Error::new(ErrorKind::Type("a type that is named by another does not exist any more".to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ampoule_core::types::ValType;
+    use crate::{Engine, Module};
+    use ampoule_core::types::{HeapType, RefType, ValType};
+
+    fn registry() -> Arc<TypeRegistry> {
+        Arc::new(TypeRegistry::default())
+    }
+
+    fn is_empty(registry: &TypeRegistry) -> bool {
+        let types = registry.types.lock();
+        types.groups.is_empty() && types.by_id.iter().all(Option::is_none)
+    }
+
+    fn declared(text: &str) -> ModuleDescription {
+        let features = ampoule_core::features::Features { function_references: true, gc: true, ..Default::default() };
+        let bytes = wat::parse_str(format!("(module {text})")).unwrap();
+        ampoule_core::decode::decode(&bytes, &features).unwrap().module
+    }
 
     #[test]
     fn equal_types_are_one_record_and_leave_nothing_behind() {
-        let registry = Arc::new(TypeRegistry::default());
+        let registry = registry();
         let ty = FuncType::new([ValType::I32], []);
-        let (a, b) = (registry.intern(&ty), registry.intern(&ty.clone()));
-        assert!(Arc::ptr_eq(&a, &b));
-        assert!(!Arc::ptr_eq(&a, &registry.intern(&FuncType::new([ValType::I64], []))));
+        let (a, b) = (registry.intern(&ty).unwrap(), registry.intern(&ty.clone()).unwrap());
+        assert!(a == b);
+        assert!(a != registry.intern(&FuncType::new([ValType::I64], [])).unwrap());
         drop((a, b));
-        assert!(registry.types.lock().is_empty());
+        assert!(is_empty(&registry));
+    }
+
+    #[test]
+    fn groups_are_equal_as_wholes() {
+        let registry = registry();
+        let module = declared(
+            "(type $a (struct (field (ref null $a))))
+             (type $b (struct (field (ref null $b))))
+             (rec (type $c (struct (field (ref null $d)))) (type $d (struct (field (ref null $c)))))
+             (rec (type $e (struct (field (ref null $f)))) (type $f (struct (field (ref null $e)))))
+             (rec (type $g (struct (field (ref null $g)))) (type (array i8)))",
+        );
+        let types = registry.intern_module(&module).unwrap();
+        assert!(types[0] == types[1] && types[2] == types[4] && types[3] == types[5]);
+        assert!(types[2] != types[3], "they have the same shape, but different places");
+        assert!(types[6] != types[0], "it is in another group");
+        // The same again gives the same.
+        assert!(registry.intern_module(&module).unwrap()[2] == types[2]);
+        drop(types);
+        assert!(is_empty(&registry));
+    }
+
+    #[test]
+    fn sub_types_are_known_by_their_ancestors() {
+        let registry = registry();
+        let module = declared(
+            "(type $a (sub (struct))) (type $b (sub $a (struct (field i32)))) (type $c (sub final $b (struct (field i32 i64))))
+             (type $x (sub $a (struct (field f32))))",
+        );
+        let types = registry.intern_module(&module).unwrap();
+        for (sub, ty) in types.iter().enumerate() {
+            for (sup, other) in types.iter().enumerate() {
+                let expected = matches!((sub, sup), (0..=2, 0..=2) if sub >= sup) || sub == sup || (sub, sup) == (3, 0);
+                assert_eq!(ty.is_subtype_of(other), expected, "{sub} {sup}");
+                assert_eq!(registry.is_subtype(ty.id(), other.id()), expected, "{sub} {sup}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_type_keeps_those_that_it_names() {
+        let registry = registry();
+        let types = registry.intern_module(&declared("(type $a (struct)) (type $b (array (ref $a)))")).unwrap();
+        let (a, b) = (types[0].id(), types[1].clone());
+        drop(types);
+        assert!(registry.find(a).is_some());
+        let ty = FuncType::new([ValType::Ref(RefType::non_null(HeapType::ConcreteStruct(a)))], []);
+        let func = registry.intern(&ty).unwrap();
+        drop(b);
+        assert!(registry.find(a).is_some());
+        drop(func);
+        assert!(is_empty(&registry) && registry.intern(&ty).is_err());
+    }
+
+    #[test]
+    fn a_chain_of_a_hundred_thousand_types_is_taken_down_on_a_small_stack() {
+        let text: String = (1..100_000)
+            .fold("(type (struct))".to_string(), |text, at| text + &format!("(type (array (ref {})))", at - 1));
+        let module = declared(&text);
+        let chain = std::thread::Builder::new().stack_size(128 << 10).spawn(move || {
+            let registry = registry();
+            let types = registry.intern_module(&module).unwrap();
+            let last = types[99_999].clone();
+            drop(types);
+            assert!(!is_empty(&registry));
+            drop(last);
+            is_empty(&registry)
+        });
+        assert!(chain.unwrap().join().unwrap());
+    }
+
+    #[test]
+    fn an_engine_that_makes_and_drops_modules_does_not_grow() {
+        let engine = Engine::default();
+        for at in 0..200 {
+            let text = format!("(module (type (func (param {}))) (func (type 0)))", "i32 ".repeat(at % 7 + 1));
+            drop(Module::new(&engine, text.as_bytes()).unwrap());
+        }
+        assert!(is_empty(engine.types()) && engine.types().types.lock().by_id.len() < 16);
     }
 }

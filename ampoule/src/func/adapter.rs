@@ -50,12 +50,12 @@ impl Func {
         debug_assert!(callee.signature(store).is_ok_and(|callee| std::ptr::eq(callee, signature)));
         let code = match guards.entered {
             None => adapter::jump as *const u8,
-            Some(_) if is_in_registers(signature.ty()) => adapter::call as *const u8,
+            Some(_) if is_in_registers(signature.func()) => adapter::call as *const u8,
             Some(_) => return None,
         };
         // SAFETY: references of this store's functions are good.
         let (signature, callee_ref) = unsafe { (slow_path.func_ref.as_ref().signature, *callee.func_ref.as_ptr()) };
-        let vm = store.instances.adapters.get_or_insert_default().push(VmAdapter {
+        let vm = store.instances.rare.get_or_insert_default().adapters.push(VmAdapter {
             func_ref: VmFuncRef { code, vmctx: std::ptr::null_mut(), signature },
             slow_path: slow_path.func_ref.as_ptr(),
             may_leave: &raw const NEVER,

@@ -1,14 +1,14 @@
 //! Functions of the host: defined once for an engine, placed in each store that uses them.
 
 use crate::engine::Engine;
-use crate::engine::type_registry::{Signature, Thunk};
+use crate::engine::type_registry::{Thunk, TypeRecord};
 use crate::error::{Error, ErrorKind};
 use crate::func::caller::Caller;
 use crate::func::val::Val;
 use crate::store::Store;
 pub use crate::store::records::func::HostFunc;
 use crate::store::records::func::StoreHostFunc;
-use ampoule_core::types::{FuncType, RefType, ValType};
+use ampoule_core::types::{FuncType, ValType};
 use ampoule_core::vm::{VmCaller, VmFuncRef, VmHostFunc, VmVal, VmValRaw};
 use ampoule_machine::arch::trampolines::exit_thunk_on_call;
 use std::any::Any;
@@ -59,7 +59,7 @@ impl HostFunc {
     ) -> Result<Self, Error> {
         let env = Box::new(ClosureEnv { func: Box::new(func), ty: ty.clone() });
         let pointer: *const ClosureEnv = &*env;
-        let signature = signature_of(engine, ty)?;
+        let signature = engine.types().intern(ty)?;
         check_thunk(engine, &signature, Thunk::ExitRaw)?;
         Ok(Self {
             signature,
@@ -86,7 +86,7 @@ impl HostFunc {
         env: *mut c_void,
         owner: Box<dyn Any + Send + Sync>,
     ) -> Result<Self, Error> {
-        let signature = signature_of(engine, ty)?;
+        let signature = engine.types().intern(ty)?;
         let which = Thunk::ExitRaw;
         check_thunk(engine, &signature, which)?;
         if !ty.params().contains(&ValType::EXTERNREF) {
@@ -116,7 +116,7 @@ impl HostFunc {
         env: *mut c_void,
         owner: Box<dyn Any + Send + Sync>,
     ) -> Result<Self, Error> {
-        let signature = signature_of(engine, ty)?;
+        let signature = engine.types().intern(ty)?;
         let which = Thunk::ExitChecked;
         check_thunk(engine, &signature, which)?;
         let callback = callback as *const c_void;
@@ -152,7 +152,7 @@ impl HostFunc {
                 "a native import needs an adapter, and this library has no compiler".to_string(),
             )));
         }
-        let signature = engine.types().intern(ty);
+        let signature = engine.types().intern(ty)?;
         let which = match (takes.env, takes.caller) {
             (false, false) => Thunk::ExitNative,
             (true, false) => Thunk::ExitNativeEnv,
@@ -165,13 +165,13 @@ impl HostFunc {
 
     /// The type.
     pub fn ty(&self) -> &FuncType {
-        self.signature.ty()
+        self.signature.func()
     }
 }
 
 /// Compiles a thunk that a function will need, where there is a compiler. Where there is none, it comes with a module, which may be
 /// loaded later.
-fn check_thunk(engine: &Engine, signature: &Signature, which: Thunk) -> Result<(), Error> {
+fn check_thunk(engine: &Engine, signature: &TypeRecord, which: Thunk) -> Result<(), Error> {
     if cfg!(feature = "compiler") { engine.thunk(signature, which).map(drop) } else { Ok(()) }
 }
 
@@ -191,15 +191,6 @@ pub(crate) unsafe fn resolve(func: *mut VmHostFunc) -> Result<*const u8, Error> 
         (*func).func_ref.code = code;
         Ok(code)
     }
-}
-
-/// The canonical type of a host function.
-///
-/// # Errors
-/// Where guest code doesn't know one of its types.
-fn signature_of(engine: &Engine, ty: &FuncType) -> Result<Arc<Signature>, Error> {
-    ty.check_runs().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
-    Ok(engine.types().intern(ty))
 }
 
 /// Puts a host function into a store and gives the reference to it, which lives as long as the store.
@@ -323,7 +314,7 @@ unsafe extern "C" fn call_rooting(
         let before = roots.in_flight();
         for (position, &ty) in env.ty.params().iter().enumerate() {
             let raw = (*values.add(position)).externref;
-            if ty == ValType::Ref(RefType::Extern) && raw != 0 {
+            if ty.is_collected() && raw != 0 {
                 roots.push_in_flight(raw);
             }
         }

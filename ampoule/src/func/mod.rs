@@ -9,7 +9,7 @@ pub(crate) mod typed;
 pub(crate) mod val;
 
 use crate::Caller;
-use crate::engine::type_registry::{Signature, Thunk};
+use crate::engine::type_registry::{Thunk, TypeRecord};
 use crate::error::{Error, ErrorKind};
 use crate::func::host::HostFunc;
 use crate::func::val::Val;
@@ -123,15 +123,15 @@ impl Func {
     /// # Errors
     /// Where the function is of another store.
     pub fn ty(&self, store: &Store) -> Result<FuncType, Error> {
-        Ok(self.signature(store)?.ty().clone())
+        Ok(self.signature(store)?.func().clone())
     }
 
     #[inline]
-    pub(crate) fn signature<'a>(&self, store: &'a Store) -> Result<&'a Signature, Error> {
+    pub(crate) fn signature<'a>(&self, store: &'a Store) -> Result<&'a TypeRecord, Error> {
         store.check_owner(self.store_id)?;
         // SAFETY: the reference is of this store (just compared), made (handles are only made of made references), and its
         // signature lives as long as the module or host function it came from, which the store keeps.
-        Ok(unsafe { &*self.func_ref.as_ref().signature.cast::<Signature>() })
+        Ok(unsafe { &*self.func_ref.as_ref().signature.cast::<TypeRecord>() })
     }
 
     /// Calls the function.
@@ -173,9 +173,9 @@ impl Func {
         mut arg: impl FnMut(&Store, usize, ValType, &mut VmValRaw) -> Result<(), Error>,
         take: impl FnOnce(&mut Store, &[ValType], &[VmValRaw]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let signature: *const Signature = self.signature(store)?;
+        let signature: *const TypeRecord = self.signature(store)?;
         // SAFETY: it lives as long as the module or host function it came from, which the store keeps.
-        let ty = unsafe { (*signature).ty() };
+        let ty = unsafe { (*signature).func() };
         if num_args != ty.params().len() {
             return Err(Error::params_mismatch(ty, num_args));
         }
@@ -228,7 +228,7 @@ impl Func {
     pub unsafe fn call_raw_in(&self, store: &mut Store, values: *mut VmValRaw, len: usize) -> Result<(), Error> {
         let signature = self.signature(store)?;
         if len < signature.slots() {
-            let ty = signature.ty();
+            let ty = signature.func();
             let few_args = len < ty.params().len();
             return Err(if few_args { Error::params_mismatch(ty, len) } else { Error::results_mismatch(ty, len) });
         }
@@ -273,10 +273,10 @@ impl Func {
         results: *mut VmVal,
         num_results: usize,
     ) -> Result<(), Error> {
-        let signature: *const Signature = self.signature(store)?;
+        let signature: *const TypeRecord = self.signature(store)?;
         // SAFETY: it lives as long as the module or host function it came from, which the store keeps.
         let signature = unsafe { &*signature };
-        let ty = signature.ty();
+        let ty = signature.func();
         if num_args != ty.params().len() {
             return Err(Error::params_mismatch(ty, num_args));
         }
@@ -411,7 +411,7 @@ impl Func {
     /// `instance` is the context of an instance of this store.
     pub(crate) unsafe fn call_start(&self, store: &mut Store, instance: *mut VmContext) -> Result<(), Error> {
         let signature = self.signature(store)?;
-        if !signature.ty().params().is_empty() || !signature.ty().results().is_empty() {
+        if !signature.func().params().is_empty() || !signature.func().results().is_empty() {
             return Err(Error::new(ErrorKind::Type("a start function takes and returns nothing".to_string())));
         }
         let thunk = store.engine.thunk(signature, Thunk::EntryRaw)?;

@@ -13,7 +13,7 @@
 //!
 //! Only numbers cross here: a raw reference is kept alive by nobody, and C has no type for vectors.
 
-use crate::engine::type_registry::Signature;
+use crate::engine::type_registry::TypeRecord;
 use crate::error::{Error, ErrorKind};
 use crate::func::Func;
 use crate::module::Module;
@@ -36,7 +36,7 @@ impl Func {
     /// has run out.
     pub fn native_entry(&self, store: &mut Store, ty: &FuncType) -> Result<*const u8, Error> {
         let func_ref = self.to_raw(store)?;
-        let found = self.signature(store)?.ty();
+        let found = self.signature(store)?.func();
         if found != ty {
             return Err(Error::new(ErrorKind::Type(format!(
                 "function type mismatch: expected `{ty}`, found `{found}`"
@@ -136,7 +136,7 @@ pub(crate) unsafe extern "C" fn call_saved(
 ) {
     // SAFETY: the stub's store is alive, and whoever calls a native entry point has it to itself. The signature lives as long as the
     // function.
-    let (store, ty) = unsafe { (Store::from_vm(vm), (*(*func_ref).signature.cast::<Signature>()).ty()) };
+    let (store, ty) = unsafe { (Store::from_vm(vm), (*(*func_ref).signature.cast::<TypeRecord>()).func()) };
     // What a stub has moved begins at the second register.
     let ints = usize::from(moved_registers(ty).is_some());
     // SAFETY: the assembly lends both for this call, and writes to neither meanwhile.

@@ -290,7 +290,7 @@ impl Func {
         &self,
         store: &Store,
     ) -> Result<TypedFunc<Params, Results>, Error> {
-        let found = self.signature(store)?.ty();
+        let found = self.signature(store)?.func();
         if found.params() != Params::TYPES || found.results() != Results::TYPES {
             let expected = type_of::<Params, Results>();
             return Err(Error::new(ErrorKind::Type(format!(

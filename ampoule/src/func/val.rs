@@ -6,7 +6,7 @@ use crate::gc::exnref::ExnRef;
 use crate::gc::externref::ExternRef;
 use crate::gc::i31::I31;
 use crate::store::Store;
-use ampoule_core::types::{RefType, ValType};
+use ampoule_core::types::{HeapType, RefType, ValType};
 use ampoule_core::vm::{VmFuncRef, VmVal, VmValRaw, VmValUnion};
 
 /// A value. References belong to the store they came from.
@@ -61,7 +61,7 @@ impl Val {
             Val::V128(_) => ValType::V128,
             Val::FuncRef(_) => ValType::FUNCREF,
             Val::ExternRef(_) => ValType::EXTERNREF,
-            Val::AnyRef(Some(_)) => ValType::Ref(RefType::I31),
+            Val::AnyRef(Some(_)) => ValType::Ref(RefType::non_null(HeapType::I31)),
             Val::AnyRef(None) => ValType::ANYREF,
             Val::ExnRef(_) => ValType::EXNREF,
         }
@@ -76,9 +76,9 @@ impl Val {
             ValType::F64 => Val::F64(0),
             ValType::V128 => Val::V128(0),
             ValType::Ref(ty) => match ty.top() {
-                RefType::Func => Val::FuncRef(None),
-                RefType::Extern => Val::ExternRef(None),
-                RefType::Exn => Val::ExnRef(None),
+                HeapType::Func => Val::FuncRef(None),
+                HeapType::Extern => Val::ExternRef(None),
+                HeapType::Exn => Val::ExnRef(None),
                 _ => Val::AnyRef(None),
             },
         }
@@ -111,7 +111,7 @@ impl Val {
     /// Where it is of another type or store.
     #[inline]
     pub fn to_argument(&self, store: &Store, expected: ValType) -> Result<VmValRaw, Error> {
-        let raw = self.check_type(expected).and_then(|()| self.to_raw(store));
+        let raw = self.check_type(store, expected).and_then(|()| self.to_raw(store));
         raw.map_err(|error| error.of("argument type mismatch"))
     }
 
@@ -121,7 +121,7 @@ impl Val {
     /// Where it is of another type or store.
     #[inline]
     pub fn to_result(&self, store: &Store, expected: ValType) -> Result<VmValRaw, Error> {
-        let checked = self.check_type(expected);
+        let checked = self.check_type(store, expected);
         checked.map_err(|error| error.of("function attempted to return an incompatible value"))?;
         self.to_raw(store)
     }
@@ -141,9 +141,9 @@ impl Val {
                 ValType::F64 => Val::F64(raw.f64),
                 ValType::V128 => Val::V128(u128::from_le_bytes(raw.v128)),
                 ValType::Ref(ty) => match ty.top() {
-                    RefType::Func => Val::FuncRef(Func::from_raw(store, raw.funcref.cast::<VmFuncRef>())),
-                    RefType::Extern => Val::ExternRef(ExternRef::from_raw(store, raw.externref)),
-                    RefType::Exn => Val::ExnRef(ExnRef::from_raw(store, raw.exnref)),
+                    HeapType::Func => Val::FuncRef(Func::from_raw(store, raw.funcref.cast::<VmFuncRef>())),
+                    HeapType::Extern => Val::ExternRef(ExternRef::from_raw(store, raw.externref)),
+                    HeapType::Exn => Val::ExnRef(ExnRef::from_raw(store, raw.exnref)),
                     _ => Val::AnyRef(I31::from_raw(raw.anyref)),
                 },
             }
@@ -212,21 +212,33 @@ impl Val {
     }
 
     /// Refuses a value of another type.
-    pub(crate) fn check_type(&self, expected: ValType) -> Result<(), Error> {
-        if self.ty() == expected || self.fits(expected) {
+    #[inline]
+    pub(crate) fn check_type(&self, store: &Store, expected: ValType) -> Result<(), Error> {
+        if self.ty() == expected || self.fits(store, expected)? {
             return Ok(());
         }
         Err(Error::kind_mismatch(&expected, &self.ty()))
     }
 
     /// Whether a reference is of this type, which may be a smaller or larger one than its own.
-    fn fits(&self, expected: ValType) -> bool {
-        match self {
+    ///
+    /// # Errors
+    /// Where only its store could tell, and this is another.
+    fn fits(&self, store: &Store, expected: ValType) -> Result<bool, Error> {
+        let ValType::Ref(ty) = expected else { return Ok(false) };
+        Ok(match self {
             Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => {
-                let ValType::Ref(ty) = expected else { return false };
-                self.ty() == ValType::Ref(ty.top())
+                ty.nullable && self.ty() == ValType::Ref(RefType::null_or(ty.top()))
             }
-            _ => self.ty().matches(expected),
-        }
+            Val::FuncRef(Some(func)) => match ty.heap {
+                HeapType::Func => true,
+                HeapType::ConcreteFunc(id) => func.signature(store)?.ancestors().contains(&id),
+                _ => false,
+            },
+            Val::ExternRef(Some(_)) => ty.heap == HeapType::Extern,
+            Val::AnyRef(Some(_)) => matches!(ty.heap, HeapType::Any | HeapType::Eq | HeapType::I31),
+            Val::ExnRef(Some(_)) => ty.heap == HeapType::Exn,
+            _ => false,
+        })
     }
 }

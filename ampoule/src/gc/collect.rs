@@ -4,7 +4,6 @@ use crate::module::code_table::ModuleCode;
 use crate::store::Store;
 use crate::store::records::instance::InstanceData;
 use ampoule_core::index::GlobalIndex;
-use ampoule_core::types::ValType;
 use ampoule_machine::arch::entry::{self, GuestFrames};
 use ampoule_machine::code::registry;
 
@@ -22,8 +21,8 @@ pub(crate) fn collect(store: &mut Store) {
     store.exceptions.prune();
     store.roots.prune();
     let mut live: Vec<u32> = store.roots.iter().collect();
-    live.extend(store.instances.globals.iter().filter_map(|global| global.externref()));
-    store.instances.tables.iter().for_each(|table| table.visit_externrefs(|raw| live.push(raw)));
+    live.extend(store.instances.globals.iter().filter_map(|global| global.reference()));
+    store.instances.tables.iter().for_each(|table| table.visit_refs(|raw| live.push(raw)));
     for instance in store.instances.list.iter() {
         live.extend(instance_globals(instance));
     }
@@ -41,7 +40,7 @@ pub(crate) fn collect(store: &mut Store) {
 fn instance_globals(instance: &InstanceData) -> impl Iterator<Item = u32> {
     let module = instance.module().description();
     let own = module.num_imported_globals..module.globals.len();
-    own.filter(|&index| module.globals[index].content == ValType::EXTERNREF).map(|index| {
+    own.filter(|&index| module.globals[index].content.is_collected()).map(|index| {
         let cell = instance.global(GlobalIndex(index as u32));
         // SAFETY: an own global's cell is in the instance's block, and holds an `externref`.
         unsafe { cell.cast::<u32>().read() }

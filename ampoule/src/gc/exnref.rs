@@ -68,7 +68,7 @@ impl ExnRef {
             return Err(Error::new(ErrorKind::Type(reason)));
         }
         for (field, &ty) in fields.iter().zip(expected) {
-            field.check_type(ty).map_err(|error| error.of("field type mismatch"))?;
+            field.check_type(store, ty).map_err(|error| error.of("field type mismatch"))?;
             field.to_raw(store)?;
         }
         let fields: Box<[Val]> = fields.into();

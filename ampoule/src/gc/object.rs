@@ -32,7 +32,7 @@ pub fn new_array(store: &Store, ty: &ArrayType, element: &Val, _len: u32) -> Res
 }
 
 fn check_field(store: &Store, ty: &FieldType, value: &Val, doing: &'static str) -> Result<(), Error> {
-    value.check_type(ty.storage.unpacked()).map_err(|error| error.of(doing))?;
+    value.check_type(store, ty.storage.unpacked()).map_err(|error| error.of(doing))?;
     value.to_raw(store).map(drop)
 }
 

@@ -1,8 +1,10 @@
 //! Instantiation (core spec, section 4.5.4): check imports, allocate, initialize, start.
 
+use crate::engine::type_registry::Type;
 use crate::error::{Error, ErrorKind, LinkError, extern_kind};
 use crate::func::Func;
 use crate::func::host;
+use crate::gc::i31::I31;
 use crate::instance::Instance;
 use crate::instance::external::Extern;
 use crate::instance::segments::{write_data, write_elements};
@@ -17,9 +19,10 @@ use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::index::*;
 use ampoule_core::module::{ElemMode, Import, Item, TableInit};
 use ampoule_core::tunables::MemoryPlan;
-use ampoule_core::types::{ExternType, MemoryType, RefType, TableType};
+use ampoule_core::types::{ExternType, GlobalType, MemoryType, Subtyping, TableType, ValType};
 use ampoule_core::vm::{MemorySlot, VmFuncImport, VmFuncRef, VmGlobal, VmMemory, VmTable, VmValRaw};
 use ampoule_machine::arch::trampolines::exit_thunk_on_call;
+use std::fmt;
 use std::ptr;
 
 /// Instantiates a module with imports in its order.
@@ -72,34 +75,71 @@ fn of_other_store(error: Error) -> Error {
     if matches!(error.kind(), ErrorKind::WrongStore) { LinkError::WrongStore.into() } else { error }
 }
 
+/// What an import is compared with.
+#[derive(Clone)]
+pub(crate) enum Given {
+    /// A function, by its canonical type: of functions it matters what they are declared as.
+    Func(Type),
+    /// Anything else, by its type at this time.
+    Other(ExternType),
+}
+
+impl Given {
+    /// Of this item.
+    ///
+    /// # Errors
+    /// Where it is of another store.
+    pub(crate) fn of(store: &Store, item: &Extern) -> Result<Given, Error> {
+        Ok(match item {
+            Extern::Func(func) => {
+                let id = func.signature(store)?.id();
+                Given::Func(store.engine.types().find(id).expect("the function keeps its type"))
+            }
+            other => Given::Other(other.current_ty(store)?),
+        })
+    }
+
+    fn ty(&self) -> ExternType {
+        match self {
+            Given::Func(ty) => ExternType::Func(ty.func().clone()),
+            Given::Other(ty) => ty.clone(),
+        }
+    }
+}
+
 /// Refuses one import that doesn't fit.
 pub(crate) fn check_import(store: &Store, module: &Module, import: &Import, given: &Extern) -> Result<(), Error> {
-    let description = module.description();
     // Most imports are functions, of which one pointer tells the type.
     if let (Item::Func(index), Extern::Func(func)) = (import.item, given)
-        && ptr::eq(func.signature(store).map_err(of_other_store)?, &**module.signature(index))
+        && func.signature(store).map_err(of_other_store)?.is_subtype_of(module.signature(index))
     {
         return Ok(());
     }
-    let found = given.current_ty(store).map_err(of_other_store)?;
+    let found = Given::of(store, given).map_err(of_other_store)?;
     // Another engine may guard its memories less than this one's code relies on.
     if let Extern::SharedMemory(memory) = given
         && !memory.is_of(module.engine())
     {
         return Err(LinkError::WrongEngine { what: "shared memory" }.into());
     }
-    let fits = match (import.item, &found) {
-        (Item::Global(index), ExternType::Global(found)) => *found == description.globals[index.index()],
-        (Item::Table(index), ExternType::Table(found)) => table_fits(found, &description.tables[index.index()]),
-        (Item::Memory(index), ExternType::Memory(found)) => memory_fits(found, &description.memories[index.index()]),
-        _ => false,
-    };
-    if fits { Ok(()) } else { Err(mismatch(import, &description.item_type(import.item), &found)) }
+    check_given(module, import, &found)
 }
 
 /// Refuses an import by its type alone.
-pub(crate) fn check_type(import: &Import, expected: &ExternType, found: &ExternType) -> Result<(), Error> {
-    if misfit(expected, found).is_none() { Ok(()) } else { Err(mismatch(import, expected, found)) }
+pub(crate) fn check_given(module: &Module, import: &Import, given: &Given) -> Result<(), Error> {
+    let types = &**module.engine().types();
+    let fits = match (import.item, given) {
+        (Item::Func(index), Given::Func(found)) => found.is_subtype_of(module.signature(index)),
+        (Item::Global(index), Given::Other(ExternType::Global(found))) => {
+            global_fits(found, &module.global_type(index), types)
+        }
+        (Item::Table(index), Given::Other(ExternType::Table(found))) => table_fits(found, &module.table_type(index)),
+        (Item::Memory(index), Given::Other(ExternType::Memory(found))) => {
+            memory_fits(found, &module.description().memories[index.index()])
+        }
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(mismatch(import, &module.item_type(import.item), &given.ty())) }
 }
 
 /// Why an item of one type can't stand where another is expected; `None` where it can.
@@ -107,6 +147,7 @@ pub fn misfit(expected: &ExternType, found: &ExternType) -> Option<String> {
     let fits = match (expected, found) {
         (ExternType::Table(expected), ExternType::Table(found)) => table_fits(found, expected),
         (ExternType::Memory(expected), ExternType::Memory(found)) => memory_fits(found, expected),
+        // Types that components' core modules are expected to have name no declared ones.
         _ => expected == found,
     };
     (!fits).then(|| difference(expected, found))
@@ -133,10 +174,18 @@ fn difference(expected: &ExternType, found: &ExternType) -> String {
             )
         }
         (ExternType::Global(expected), ExternType::Global(found)) => {
-            format!(
-                "global types incompatible: expected global of type `{}`, found global of type `{}`",
-                expected.content, found.content
-            )
+            let say = |expected: &dyn fmt::Display, found: &dyn fmt::Display| {
+                format!(
+                    "global types incompatible: expected global of type `{expected}`, found global of type `{found}`"
+                )
+            };
+            match (expected.content, found.content) {
+                // What differs is told, where it is the heap types alone.
+                (ValType::Ref(expected), ValType::Ref(found)) if expected.nullable || !found.nullable => {
+                    say(&expected.heap, &found.heap)
+                }
+                (expected, found) => say(&expected, &found),
+            }
         }
         (ExternType::Table(expected), ExternType::Table(found)) if expected.element != found.element => {
             let (expected, found) = (expected.element, found.element);
@@ -199,6 +248,12 @@ fn limits_fit(found: (u64, Option<u64>), expected: (u64, Option<u64>)) -> bool {
     found.0 >= expected.0 && expected.1.is_none_or(|most| found.1.is_some_and(|max| max <= most))
 }
 
+/// A global that changes may be given any value of either type by those who know it by that type.
+fn global_fits(found: &GlobalType, expected: &GlobalType, types: &impl Subtyping) -> bool {
+    let content_fits = found.content.matches(expected.content, types);
+    found.mutable == expected.mutable && if found.mutable { found.content == expected.content } else { content_fits }
+}
+
 fn table_fits(found: &TableType, expected: &TableType) -> bool {
     found.element == expected.element
         && found.is_64 == expected.is_64
@@ -234,11 +289,11 @@ fn check_limits(store: &mut Store, module: &Module) -> Result<(), Error> {
     Err(error)
 }
 
-/// Whether instances have tables of references to host values.
+/// Whether instances have tables of references to what is collected.
 fn holds_references(module: &Module) -> bool {
     let description = module.description();
     let tables = &description.tables[description.num_imported_tables..];
-    tables.iter().any(|table| table.element == RefType::Extern)
+    tables.iter().any(|table| !table.element.is_func())
 }
 
 /// Makes the record with its memories, tables and globals. On failure nothing of it stays.
@@ -369,9 +424,10 @@ unsafe fn make_tables(
             tables.push(table.position(store)?);
         }
     }
-    for (own, ty) in description.tables[description.num_imported_tables..].iter().enumerate() {
+    for own in 0..description.tables.len() - description.num_imported_tables {
         let index = TableIndex((description.num_imported_tables + own) as u32);
         let MemorySlot::Own(slot) = module.layout().table(index) else { unreachable!("a table of the module's own") };
+        let ty = &module.table_type(index);
         let position = table::allocate(store, ty, 0, record.at::<VmTable>(slot))?;
         if let Some(image) = &module.plan().tables[own] {
             table::set_lazy(store, position, record.position(), image.clone());
@@ -443,6 +499,13 @@ pub(crate) unsafe fn evaluate(instance: &InstanceData, expr: &ConstExpr) -> VmVa
                 ConstOp::GlobalGet(index) => value = instance.global(index).cast::<VmValRaw>().read(),
                 ConstOp::RefNull(_) => {}
                 ConstOp::RefFunc(index) => value.funcref = instance.func_ref(index).as_ptr().cast(),
+                ConstOp::RefI31 => value.anyref = I31::wrapping(pop(&mut stack).i32 as u32).to_raw(),
+                ConstOp::Convert => value = pop(&mut stack),
+                ConstOp::StructNew(_)
+                | ConstOp::StructNewDefault(_)
+                | ConstOp::ArrayNew(_)
+                | ConstOp::ArrayNewDefault(_)
+                | ConstOp::ArrayNewFixed(..) => unreachable!("the validator refuses what needs a heap"),
                 ConstOp::I32Add | ConstOp::I32Sub | ConstOp::I32Mul => {
                     let (right, left) = (pop(&mut stack).i32, pop(&mut stack).i32);
                     value.i32 = match op {

@@ -10,7 +10,7 @@ use crate::func::val::Val;
 use crate::global::Global;
 use crate::instance::Instance;
 use crate::instance::external::Extern;
-use crate::instance::instantiate;
+use crate::instance::instantiate::{self, Given};
 use crate::memory::Memory;
 use crate::memory::shared::SharedMemory;
 use crate::module::Module;
@@ -43,7 +43,7 @@ struct Name {
 enum Definition {
     Host(Arc<HostFunc>),
     /// With its type at that time: what is prepared without a store is compared with it.
-    Item(Extern, Arc<ExternType>),
+    Item(Extern, Arc<Given>),
 }
 
 /// A module whose imports have been found and checked: instantiating it only has to place them.
@@ -330,12 +330,11 @@ impl Linker {
             .iter()
             .map(|import| {
                 let definition = self.find(import)?.clone();
-                let expected = module.description().item_type(import.item);
                 match &definition {
                     Definition::Host(host) => {
-                        instantiate::check_type(import, &expected, &ExternType::Func(host.ty().clone()))?;
+                        instantiate::check_given(module, import, &Given::Func(host.signature.clone()))?;
                     }
-                    Definition::Item(_, found) => instantiate::check_type(import, &expected, found)?,
+                    Definition::Item(_, found) => instantiate::check_given(module, import, found)?,
                 }
                 Ok(definition)
             })
@@ -404,7 +403,7 @@ impl Definition {
     /// # Errors
     /// Where it is of another.
     fn item(store: &Store, item: Extern) -> Result<Self, Error> {
-        let ty = Arc::new(item.current_ty(store)?);
+        let ty = Arc::new(Given::of(store, &item)?);
         Ok(Definition::Item(item, ty))
     }
 

@@ -12,10 +12,12 @@ use ampoule_compiler::{Compiler, ModuleInput};
 use ampoule_core::features::Features;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::Tunables;
+use ampoule_core::types::FuncType;
 use ampoule_core::vm::VmLayout;
 use ampoule_machine::code::link::Text;
 use ampoule_machine::os::fork;
 use rayon::prelude::*;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -77,12 +79,16 @@ impl ModuleCompiler {
     }
 
     /// The thunks of all of the module's types: its functions may be called, and functions of the host may be called by it, through
-    /// references too.
+    /// references too. Types that cross alike share theirs.
     fn thunks_to_keep(&self, description: &ModuleDescription) -> Result<Vec<u8>, Error> {
-        let types = &description.types;
-        let wanted = (0..types.len()).flat_map(|number| Thunk::KEPT.into_iter().map(move |which| (number, which)));
-        let compile = |(number, which): (usize, Thunk)| {
-            let compiled = compile_thunk(&*self.compiler, &types[number], which)?;
+        let mut known = HashSet::new();
+        let types = description.types.iter().enumerate();
+        let types = types.filter_map(|(number, ty)| Some((number, ty.as_func()?.as_crossed())));
+        let wanted: Vec<_> = types.filter(|(_, ty)| known.insert(ty.clone())).collect();
+        let wanted =
+            wanted.iter().flat_map(|(number, ty)| Thunk::KEPT.into_iter().map(move |which| (*number, ty, which)));
+        let compile = |(number, ty, which): (usize, &FuncType, Thunk)| {
+            let compiled = compile_thunk(&*self.compiler, ty, which)?;
             Ok(StoredThunk::new(number as u32, which, compiled))
         };
         let wanted: Vec<_> = wanted.collect();

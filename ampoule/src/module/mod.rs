@@ -17,7 +17,7 @@ use crate::engine::Engine;
 #[cfg(feature = "compiler")]
 use crate::engine::cache::Cache;
 use crate::engine::thunks::ArtifactThunks;
-use crate::engine::type_registry::Signature;
+use crate::engine::type_registry::Type;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::backtrace::{Frame, Source, Symbolicate};
@@ -33,7 +33,7 @@ use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::decode;
 use ampoule_core::index::*;
 use ampoule_core::module::{ElemItems, ElemMode, Export, Import, Item, ModuleDescription, TableInit};
-use ampoule_core::types::ExternType;
+use ampoule_core::types::{ExternType, GlobalType, HeapType, TableType, TypeId};
 use ampoule_core::vm::VmLayout;
 #[cfg(feature = "compiler")]
 use ampoule_machine::code::link::Text;
@@ -43,6 +43,7 @@ use ampoule_machine::os::sync::OnceLock;
 use hashbrown::HashMap;
 use std::any::Any;
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::ffi::c_void;
 use std::ops::Range;
 use std::path::Path;
@@ -63,7 +64,7 @@ struct ModuleInner {
     description: Arc<ModuleDescription>,
     layout: Arc<VmLayout>,
     bytes: ModuleBytes,
-    signatures: Box<[Arc<Signature>]>,
+    types: Box<[Type]>,
     /// The same, as `VmContext::signatures` wants them.
     signature_words: Box<[*const c_void]>,
     code: Arc<ModuleCode>,
@@ -210,7 +211,7 @@ impl Module {
         if let Some((cache, key)) = cached.as_ref().filter(|_| !engine.compiles_eagerly()) {
             compiler.compile_for(cache, *key, &description, &layout, &bytes);
         }
-        let module = Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code);
+        let module = Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code)?;
         if let Some((cache, key)) = cached.filter(|_| engine.compiles_eagerly()) {
             cache.store(&key, &module.serialize()?);
         }
@@ -320,7 +321,7 @@ impl Module {
         let thunks = Arc::new(ArtifactThunks::new(loaded.thunks, description.clone()));
         engine.add_thunks(&thunks);
         let kept = ModuleBytes::Kept(Arc::new(loaded.bytes), thunks);
-        Ok(Module::assemble(engine, description, layout, kept, loaded.code))
+        Module::assemble(engine, description, layout, kept, loaded.code)
     }
 
     pub(crate) fn assemble(
@@ -329,12 +330,12 @@ impl Module {
         layout: Arc<VmLayout>,
         bytes: ModuleBytes,
         code: Arc<ModuleCode>,
-    ) -> Module {
-        let signatures: Box<[_]> = description.types.iter().map(|ty| engine.types().intern(ty)).collect();
+    ) -> Result<Module, Error> {
+        let types = engine.types().intern_module(&description)?;
         let inner = Arc::new(ModuleInner {
             engine: engine.clone(),
-            signature_words: signatures.iter().map(Signature::as_word).collect(),
-            signatures,
+            signature_words: types.iter().map(Type::as_word).collect(),
+            types,
             exports: ExportIndex::new(&description.exports),
             description,
             layout,
@@ -348,7 +349,7 @@ impl Module {
         if let Some(profiler) = engine.profiler() {
             inner.code.watch(Box::new(reporter::ModuleReporter::new(profiler, &inner.description, &inner.bytes)));
         }
-        Module(inner)
+        Ok(Module(inner))
     }
 
     /// The module whose machine code is at this address.
@@ -379,12 +380,32 @@ impl Module {
 
     /// The imports, in order: names and type.
     pub fn imports(&self) -> impl Iterator<Item = (&Import, ExternType)> {
-        self.0.description.imports.iter().map(|import| (import, self.0.description.item_type(import.item)))
+        self.0.description.imports.iter().map(|import| (import, self.item_type(import.item)))
     }
 
     /// The exports, in order: name and type.
     pub fn exports(&self) -> impl Iterator<Item = (&Export, ExternType)> {
-        self.0.description.exports.iter().map(|export| (export, self.0.description.item_type(export.item)))
+        self.0.description.exports.iter().map(|export| (export, self.item_type(export.item)))
+    }
+
+    /// The type of an item. Declared types go by the engine's numbers, here and in the following.
+    pub fn item_type(&self, item: Item) -> ExternType {
+        infallible(self.0.description.item_type(item).try_map(&mut |id| Ok(self.engine_id(id))))
+    }
+
+    /// The type of a global.
+    pub(crate) fn global_type(&self, index: GlobalIndex) -> GlobalType {
+        infallible(self.0.description.globals[index.index()].try_map(&mut |id| Ok(self.engine_id(id))))
+    }
+
+    /// The type of a table.
+    pub(crate) fn table_type(&self, index: TableIndex) -> TableType {
+        infallible(self.0.description.tables[index.index()].try_map(&mut |id| Ok(self.engine_id(id))))
+    }
+
+    /// The engine's number of a type that the module declares.
+    fn engine_id(&self, id: TypeId) -> TypeId {
+        self.0.types[id.0 as usize].id()
     }
 
     /// The addresses of the module's machine code in this process: what was reserved for it, which may be more than there is so
@@ -413,8 +434,13 @@ impl Module {
         self.0.signature_words[ty.index()]
     }
 
-    pub(crate) fn signature(&self, func: FuncIndex) -> &Arc<Signature> {
-        &self.0.signatures[self.0.description.functions[func.index()].index()]
+    /// A type of the type section, as the engine knows it.
+    pub(crate) fn declared(&self, ty: TypeIndex) -> &Type {
+        &self.0.types[ty.index()]
+    }
+
+    pub(crate) fn signature(&self, func: FuncIndex) -> &Type {
+        self.declared(self.0.description.functions[func.index()])
     }
 
     /// What is exported under a name.
@@ -529,6 +555,12 @@ impl ExportIndex {
             exports.iter().enumerate().map(|(at, export)| (export.name.as_str().into(), at as u32)).collect(),
         )
     }
+}
+
+/// What a conversion gave that can't fail.
+fn infallible<T>(result: Result<T, Infallible>) -> T {
+    let Ok(value) = result;
+    value
 }
 
 /// What artifacts of this engine are made for, and must have been made for.
@@ -711,7 +743,7 @@ fn are_functions(items: &ElemItems, check: Check<'_>) -> Result<bool, Error> {
 fn function_of(expr: &ConstExpr) -> Option<Option<FuncIndex>> {
     match *expr.ops {
         [ConstOp::RefFunc(func)] => Some(Some(func)),
-        [ConstOp::RefNull(ampoule_core::types::RefType::Func)] => Some(None),
+        [ConstOp::RefNull(ty)] if ty.top() == HeapType::Func => Some(None),
         _ => None,
     }
 }

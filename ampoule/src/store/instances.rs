@@ -1,6 +1,7 @@
 //! What lives in a store: instances, and the memories, tables, globals and functions, of instances and of the host.
 
 use super::Store;
+use crate::engine::type_registry::{self, Type};
 use crate::error::Error;
 use crate::store::records::func::{HostFunc, StoreHostFunc};
 use crate::store::records::global::HostGlobal;
@@ -9,7 +10,10 @@ use crate::store::records::memory::MemoryData;
 use crate::store::records::table::TableData;
 use crate::store::records::tag::TagData;
 use crate::store::stable_list::StableList;
+use ampoule_core::types::{TypeId, ValType};
 use ampoule_core::vm::VmAdapter;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// The arenas of a store. What machine code points to is boxed, or in a list that doesn't move it: its address must not change.
@@ -31,7 +35,15 @@ pub(crate) struct Instances {
     /// The functions that they are copies of; but those that others keep.
     pub(crate) host_func_owners: Vec<Arc<HostFunc>>,
     /// Made with the first of them.
-    pub(crate) adapters: Option<Box<StableList<VmAdapter>>>,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What few stores have.
+#[derive(Default)]
+pub(crate) struct Rare {
+    pub(crate) adapters: StableList<VmAdapter>,
+    /// The declared types that items of the host name, by number.
+    kept_types: BTreeMap<TypeId, Type>,
 }
 
 /// What handles of memories and tables have in common: the store, and the place in its arena. C sees the same words.
@@ -68,5 +80,19 @@ impl ItemId {
     pub(crate) fn find<'a, T>(self, store: &Store, things: &'a [T]) -> Result<&'a T, Error> {
         store.check_owner(self.store)?;
         things.get(self.position as usize).ok_or_else(Error::wrong_store)
+    }
+}
+
+impl Store {
+    /// Has a type that a value's type names live as long as the store.
+    ///
+    /// # Errors
+    /// Where there is no such type any more.
+    pub(crate) fn keep_type(&mut self, ty: ValType) -> Result<(), Error> {
+        let Some(id) = ty.concrete() else { return Ok(()) };
+        if let Entry::Vacant(place) = self.instances.rare.get_or_insert_default().kept_types.entry(id) {
+            place.insert(self.engine.types().find(id).ok_or_else(type_registry::gone)?);
+        }
+        Ok(())
     }
 }

@@ -19,7 +19,7 @@ const TARGET: &str = "x86_64 of this test";
 fn module() -> ModuleDescription {
     ModuleDescription {
         name: Some("three".to_string()),
-        types: vec![FuncType::new([], [])],
+        types: vec![FuncType::new([], []).into()],
         functions: vec![TypeIndex(0); 3],
         bodies: vec![0..1, 1..2, 2..3].into(),
         datas: vec![DataSegment { active: None, bytes: 10..20 }, DataSegment { active: None, bytes: 25..30 }].into(),

@@ -3,7 +3,7 @@
 use crate::store::wasmtime_context_t;
 use crate::types::wasmtime_heaptype_t;
 use crate::val::wasmtime_anyref_t;
-use ampoule::{I31, RefType};
+use ampoule::{HeapType, I31};
 use std::mem::MaybeUninit;
 
 /// An `eqref`: of all `anyref`s those that can be compared.
@@ -89,7 +89,7 @@ pub extern "C" fn wasmtime_anyref_type(
 
 /// Gives the type of a reference; null has none.
 fn heap_type(value: Option<I31>, out: &mut MaybeUninit<wasmtime_heaptype_t>) -> bool {
-    value.map(|_| out.write(wasmtime_heaptype_t::of(RefType::I31))).is_some()
+    value.map(|_| out.write(wasmtime_heaptype_t::of(HeapType::I31))).is_some()
 }
 
 #[unsafe(no_mangle)]

@@ -5,7 +5,7 @@ use crate::error::wasmtime_error_t;
 use crate::wasm::engine::wasm_engine_t;
 use crate::wasm::tagtype::wasm_tagtype_t;
 use crate::wasm::valtype::wasm_valtype_vec_t;
-use ampoule::{ArrayType, Error, FieldType, FuncType, RefType, StorageType, StructType, TagType, ValType};
+use ampoule::{ArrayType, Error, FieldType, FuncType, HeapType, StorageType, StructType, TagType, ValType};
 use ampoule_core::vm::VmVal;
 use std::mem::MaybeUninit;
 
@@ -62,9 +62,9 @@ impl From<FieldType> for wasmtime_field_type_t {
             StorageType::Val(ValType::F64) => VmVal::KIND_F64,
             StorageType::Val(ValType::V128) => VmVal::KIND_V128,
             StorageType::Val(ValType::Ref(ty)) => match ty.top() {
-                RefType::Func => VmVal::KIND_FUNCREF,
-                RefType::Extern => VmVal::KIND_EXTERNREF,
-                RefType::Exn => VmVal::KIND_EXNREF,
+                HeapType::Func => VmVal::KIND_FUNCREF,
+                HeapType::Extern => VmVal::KIND_EXTERNREF,
+                HeapType::Exn => VmVal::KIND_EXNREF,
                 _ => VmVal::KIND_ANYREF,
             },
         };

@@ -4,7 +4,7 @@ use super::object::wasm_ref_t;
 use super::store::StoreRef;
 use super::valtype::{NO_KIND, WASM_EXTERNREF, WASM_F32, WASM_F64, WASM_FUNCREF, WASM_I32, WASM_I64, wasm_valkind_t};
 use crate::own::{Own, Vector};
-use ampoule::{Error, RefType, Store, Val, ValType, VmValRaw};
+use ampoule::{Error, HeapType, Store, Val, ValType, VmValRaw};
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 /// A value with its kind. It owns the reference in it.
@@ -101,7 +101,7 @@ impl wasm_val_t {
     pub(crate) fn check_holds(ty: ValType) -> Result<(), Error> {
         match ty {
             ValType::V128 => Err(Error::message("a vector doesn't fit a value of the portable API")),
-            ValType::Ref(ty) if !matches!(ty.top(), RefType::Func | RefType::Extern) => {
+            ValType::Ref(ty) if !matches!(ty.top(), HeapType::Func | HeapType::Extern) => {
                 Err(Error::message("the portable API has no references of this kind"))
             }
             _ => Ok(()),

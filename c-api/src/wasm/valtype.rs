@@ -1,7 +1,7 @@
 //! Types of values.
 
 use crate::own::{Own, Vector};
-use ampoule::{RefType, ValType};
+use ampoule::{HeapType, ValType};
 use std::mem::MaybeUninit;
 
 /// `wasm_mutability_t`: whether a global may change.
@@ -131,8 +131,8 @@ pub extern "C" fn wasm_valtype_kind(ty: Option<&wasm_valtype_t>) -> wasm_valkind
         ValType::F64 => WASM_F64,
         ValType::V128 => WASM_V128,
         ValType::Ref(ty) => match ty.top() {
-            RefType::Extern => WASM_EXTERNREF,
-            RefType::Func => WASM_FUNCREF,
+            HeapType::Extern => WASM_EXTERNREF,
+            HeapType::Func => WASM_FUNCREF,
             _ => NO_KIND,
         },
     }

@@ -429,6 +429,8 @@ fn trap_matches(code: TrapCode, message: &str) -> bool {
     code.message().contains(message)
         || message.starts_with(code.message())
         || (code == TrapCode::AtomicWaitNonSharedMemory && message == "expected shared memory")
+        // Which kind of reference it was.
+        || (code == TrapCode::NullReference && message.starts_with("null ") && message.ends_with(" reference"))
 }
 
 fn outcome(result: &Result<Values>) -> String {

@@ -34,7 +34,7 @@ pub(super) fn define(linker: &mut Linker, store: &mut Store) -> Result<()> {
         linker.define(store, MODULE, name, Extern::Global(global))?;
     }
     for (name, is_64) in [("table", false), ("table64", true)] {
-        let ty = TableType { element: RefType::Func, min: 10, max: Some(20), is_64 };
+        let ty = TableType { element: RefType::FUNC, min: 10, max: Some(20), is_64 };
         let table = Table::new(store, &ty, &Val::FuncRef(None))?;
         linker.define(store, MODULE, name, Extern::Table(table))?;
     }

@@ -1,7 +1,7 @@
 //! Values of scripts: arguments to pass, and patterns to compare results with.
 
 use ::wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
-use ampoule::{ExternRef, RefType, Store, Val};
+use ampoule::{ExternRef, RefType, Store, Val, ValType};
 use anyhow::{Result, bail};
 
 /// The value that an argument stands for. A host reference holds its number.
@@ -13,9 +13,8 @@ pub(super) fn from_script(store: &mut Store, arg: &WastArgCore<'_>) -> Result<Va
         WastArgCore::F64(value) => Val::F64(value.bits),
         WastArgCore::V128(value) => Val::V128(u128::from_le_bytes(value.to_le_bytes())),
         WastArgCore::RefNull(heap) => match null_type(heap) {
-            Some(RefType::Func) => Val::FuncRef(None),
-            Some(RefType::Extern) => Val::ExternRef(None),
-            _ => bail!("references to {heap:?} are not supported"),
+            Some(hierarchy) => Val::default_for(ValType::Ref(RefType::null_or(hierarchy))),
+            None => bail!("references to {heap:?} are not supported"),
         },
         WastArgCore::RefExtern(number) => Val::ExternRef(Some(ExternRef::new(store, Box::new(*number))?)),
         WastArgCore::RefHost(_) => bail!("`anyref` is not supported"),
@@ -30,9 +29,14 @@ pub(super) fn matches(store: &Store, value: &Val, expected: &WastRetCore<'_>) ->
         (Val::F32(bits), WastRetCore::F32(expected)) => f32_matches(*bits, &map_pattern(expected, |value| value.bits)),
         (Val::F64(bits), WastRetCore::F64(expected)) => f64_matches(*bits, &map_pattern(expected, |value| value.bits)),
         (Val::V128(value), WastRetCore::V128(expected)) => v128_matches(value.to_le_bytes(), expected),
-        (Val::FuncRef(None) | Val::ExternRef(None), WastRetCore::RefNull(None)) => true,
-        (Val::FuncRef(None), WastRetCore::RefNull(Some(heap))) => null_type(heap) == Some(RefType::Func),
-        (Val::ExternRef(None), WastRetCore::RefNull(Some(heap))) => null_type(heap) == Some(RefType::Extern),
+        (
+            Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None),
+            WastRetCore::RefNull(heap),
+        ) => heap.as_ref().is_none_or(|heap| {
+            let ValType::Ref(ty) = value.ty() else { return false };
+            // A script may name a declared type, of which it says nothing more.
+            null_type(heap).is_none_or(|hierarchy| hierarchy == ty.top())
+        }),
         (Val::FuncRef(Some(_)), WastRetCore::RefFunc(_)) => true,
         (Val::ExternRef(Some(_)), WastRetCore::RefExtern(None)) => true,
         (Val::ExternRef(Some(value)), WastRetCore::RefExtern(Some(number))) => {
@@ -42,13 +46,21 @@ pub(super) fn matches(store: &Store, value: &Val, expected: &WastRetCore<'_>) ->
     }
 }
 
-/// Which of our reference types a null belongs to. The bottom types' nulls belong to the type above.
-fn null_type(heap: &HeapType<'_>) -> Option<RefType> {
-    match heap {
-        HeapType::Abstract { ty: AbstractHeapType::Func | AbstractHeapType::NoFunc, .. } => Some(RefType::Func),
-        HeapType::Abstract { ty: AbstractHeapType::Extern | AbstractHeapType::NoExtern, .. } => Some(RefType::Extern),
-        _ => None,
-    }
+/// The hierarchy that a null belongs to, by its largest type.
+fn null_type(heap: &HeapType<'_>) -> Option<ampoule::HeapType> {
+    let HeapType::Abstract { ty, .. } = heap else { return None };
+    Some(match ty {
+        AbstractHeapType::Func | AbstractHeapType::NoFunc => ampoule::HeapType::Func,
+        AbstractHeapType::Extern | AbstractHeapType::NoExtern => ampoule::HeapType::Extern,
+        AbstractHeapType::Exn | AbstractHeapType::NoExn => ampoule::HeapType::Exn,
+        AbstractHeapType::Any
+        | AbstractHeapType::Eq
+        | AbstractHeapType::I31
+        | AbstractHeapType::Struct
+        | AbstractHeapType::Array
+        | AbstractHeapType::None => ampoule::HeapType::Any,
+        AbstractHeapType::Cont | AbstractHeapType::NoCont => return None,
+    })
 }
 
 fn map_pattern<T, U>(pattern: &NanPattern<T>, bits: impl Fn(&T) -> U) -> NanPattern<U> {

@@ -2,7 +2,7 @@
 
 use crate::arch::RETURN_REGISTERS;
 use ampoule_core::builtins::{Builtin, BuiltinType, Convention};
-use ampoule_core::types::{FuncType, RefType, ValType};
+use ampoule_core::types::{FuncType, ValType};
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 
@@ -12,7 +12,8 @@ pub(super) const V128: Type = types::I8X16;
 /// The type that carries values of a WebAssembly type.
 pub(super) fn clif_type(ty: ValType) -> Type {
     match ty {
-        ValType::I64 | ValType::Ref(RefType::Func | RefType::NoFunc) => types::I64,
+        ValType::I64 => types::I64,
+        ValType::Ref(ty) if ty.is_func() => types::I64,
         // What may be collected is 32 bits wide.
         ValType::I32 | ValType::Ref(_) => types::I32,
         ValType::F32 => types::F32,

@@ -6,7 +6,7 @@ use super::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size
 use crate::{NativeShape, ValueShape};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
-use ampoule_core::types::{FuncType, RefType, ValType};
+use ampoule_core::types::{FuncType, HeapType, RefType, ValType};
 use ampoule_core::vm::{VmCaller, VmFunc, VmFuncRef, VmHostFunc, VmLayout, VmStoreContext, VmVal, VmValRaw};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -55,9 +55,9 @@ fn kind(ty: ValType) -> u8 {
         ValType::F64 => VmVal::KIND_F64,
         ValType::V128 => VmVal::KIND_V128,
         ValType::Ref(ty) => match ty.top() {
-            RefType::Func => VmVal::KIND_FUNCREF,
-            RefType::Extern => VmVal::KIND_EXTERNREF,
-            RefType::Exn => VmVal::KIND_EXNREF,
+            HeapType::Func => VmVal::KIND_FUNCREF,
+            HeapType::Extern => VmVal::KIND_EXTERNREF,
+            HeapType::Exn => VmVal::KIND_EXNREF,
             _ => VmVal::KIND_ANYREF,
         },
     }
@@ -97,7 +97,7 @@ pub(super) fn build_entry_thunk(
     let area = (area_size != 0).then(|| stack_array(&mut builder, area_size as usize));
     values.extend(area);
     for (position, &ty) in ty.params().iter().enumerate() {
-        values.push(take_value(&mut builder, isa, ty, (shape, store), (args, position), refused));
+        values.push(take_value(&mut builder, isa, ty, (shape, store), (args, position), (func_ref, position), refused));
     }
     let signature = builder.import_signature(guest_signature(ty));
     let call = builder.ins().call_indirect(signature, code, &values);
@@ -108,7 +108,7 @@ pub(super) fn build_entry_thunk(
         };
         give_value(&mut builder, ty, value, (shape, store), (results, position));
     }
-    if shape == ValueShape::Checked && has_externref(ty.results()) {
+    if shape == ValueShape::Checked && has_handles(ty.results()) {
         for_refs(&mut builder, isa, Builtin::RootRefs, &[store, results], ty.results().len());
     }
     answer(&mut builder, 0);
@@ -119,8 +119,8 @@ pub(super) fn build_entry_thunk(
 }
 
 /// Whether handles have to be made for some of these values, and to be given back. Those of functions own nothing.
-fn has_externref(types: &[ValType]) -> bool {
-    types.contains(&ValType::EXTERNREF)
+fn has_handles(types: &[ValType]) -> bool {
+    types.iter().any(|ty| ty.is_collected())
 }
 
 /// Calls a builtin for the references among so many values.
@@ -131,19 +131,27 @@ fn for_refs(builder: &mut FunctionBuilder<'_>, isa: &dyn TargetIsa, builtin: Bui
 }
 
 /// Reads a value that the host gives, of a kind that is known to be right, from its place in an array. Goes to `refused` where it is a
-/// reference that is not of this store.
+/// reference that is not of this store, or not of the type of the value that `which` tells: the reference to the function, and the
+/// position among its parameters and results.
 fn take_value(
     builder: &mut FunctionBuilder<'_>,
     isa: &dyn TargetIsa,
     ty: ValType,
     (shape, store): (ValueShape, Value),
     (array, position): (Value, usize),
+    which: (Value, usize),
     refused: ir::Block,
 ) -> Value {
     let at = Slots::of(shape).value(position);
     let trusted = MemFlagsData::trusted();
-    match ty {
-        ValType::FUNCREF if shape == ValueShape::Checked => {
+    let ValType::Ref(reference_type) = ty else {
+        return builder.ins().load(clif_type(ty), value_flags(), array, at);
+    };
+    if shape == ValueShape::Raw {
+        return builder.ins().load(clif_type(ty), value_flags(), array, at);
+    }
+    match reference_type {
+        RefType::FUNC => {
             let owner = builder.ins().load(types::I64, value_flags(), array, at + offset_of!(VmFunc, store_id) as i32);
             let func = builder.ins().load(types::I64, value_flags(), array, at + offset_of!(VmFunc, func_ref) as i32);
             let id = builder.ins().load(types::I64, trusted, store, offset_of!(VmStoreContext, id) as i32);
@@ -155,21 +163,34 @@ fn take_value(
             refuse(builder, of_another, refused);
             func
         }
-        ValType::EXTERNREF if shape == ValueShape::Checked => {
+        _ => {
+            let of_all = reference_type == RefType::null_or(reference_type.top());
             let reference = builder.ins().iadd_imm_s(array, i64::from(at));
-            let callee = import_builtin(builder, isa, Builtin::RawRef);
-            let call = builder.ins().call(callee, &[store, reference]);
-            let raw = builder.inst_results(call)[0];
+            let raw = if of_all {
+                call_for_value(builder, isa, Builtin::RawRef, &[store, reference])
+            } else {
+                let (func_ref, position) = which;
+                let ty = builder.ins().load(types::I64, trusted, func_ref, offset_of!(VmFuncRef, signature) as i32);
+                let position = builder.ins().iconst(types::I32, position as i64);
+                let builtin = if reference_type.is_func() { Builtin::RawFuncOf } else { Builtin::RawRefOf };
+                call_for_value(builder, isa, builtin, &[store, reference, ty, position])
+            };
             let none = builder.ins().icmp_imm_s(IntCC::SignedLessThan, raw, 0);
             refuse(builder, none, refused);
-            builder.ins().ireduce(clif_type(ty), raw)
+            if reference_type.is_func() { raw } else { builder.ins().ireduce(clif_type(ty), raw) }
         }
-        _ => builder.ins().load(clif_type(ty), value_flags(), array, at),
     }
 }
 
-/// Writes a value that the host is to get to its place in an array. An `externref` is a raw one until the builtin `RootRefs` makes a
-/// handle of it.
+/// Calls a builtin that answers a word.
+fn call_for_value(builder: &mut FunctionBuilder<'_>, isa: &dyn TargetIsa, builtin: Builtin, args: &[Value]) -> Value {
+    let callee = import_builtin(builder, isa, builtin);
+    let call = builder.ins().call(callee, args);
+    builder.inst_results(call)[0]
+}
+
+/// Writes a value that the host is to get to its place in an array. A reference that is collected is a raw one until the builtin `RootRefs`
+/// makes a handle of it.
 fn give_value(
     builder: &mut FunctionBuilder<'_>,
     ty: ValType,
@@ -184,7 +205,7 @@ fn give_value(
         return;
     }
     store_kind(builder, ty, array, slots.kind(position));
-    if ty != ValType::FUNCREF {
+    if !matches!(ty, ValType::Ref(ty) if ty.is_func()) {
         builder.ins().store(value_flags(), value, array, at);
         return;
     }
@@ -264,8 +285,8 @@ pub(super) fn build_exit_thunk(
     for (position, &ty) in ty.params().iter().enumerate() {
         give_value(&mut builder, ty, params[position], (shape, store), (args, position));
     }
-    let lends_refs = shape == ValueShape::Checked && has_externref(ty.params());
-    let gets_refs = shape == ValueShape::Checked && has_externref(ty.results());
+    let lends_refs = shape == ValueShape::Checked && has_handles(ty.params());
+    let gets_refs = shape == ValueShape::Checked && has_handles(ty.results());
     if lends_refs {
         for_refs(&mut builder, isa, Builtin::RootRefs, &[store, args], num_params);
     }
@@ -275,8 +296,8 @@ pub(super) fn build_exit_thunk(
             let zero = builder.ins().iconst(types::I64, 0);
             // As many words as a value of the type has: a null reference has no store's id, and nothing where the function would be.
             let words = match ty {
-                ValType::EXTERNREF => 3,
-                ValType::FUNCREF | ValType::V128 => 2,
+                ValType::Ref(ty) if !ty.is_func() => 3,
+                ValType::Ref(_) | ValType::V128 => 2,
                 _ => 1,
             };
             for word in 0..words {
@@ -309,7 +330,8 @@ pub(super) fn build_exit_thunk(
     }
     let mut values = Vec::with_capacity(num_results);
     for (position, &ty) in ty.results().iter().enumerate() {
-        values.push(take_value(&mut builder, isa, ty, (shape, store), (results, position), refused));
+        let which = (host_func, num_params + position);
+        values.push(take_value(&mut builder, isa, ty, (shape, store), (results, position), which, refused));
     }
     if gets_refs {
         for_refs(&mut builder, isa, Builtin::UnrootRefs, &[results], num_results);

@@ -300,12 +300,14 @@ fn module(
 fn extern_type(types: TypesRef<'_>, ty: &EntityType) -> Result<ExternType, DecodeError> {
     Ok(match ty {
         EntityType::Func(id) | EntityType::FuncExact(id) => {
-            ExternType::Func(decode::func_type(&types[*id].composite_type.inner)?)
+            ExternType::Func(decode::func_type(&types[*id].composite_type.inner, &decode::NoDeclaredTypes)?)
         }
-        EntityType::Table(ty) => ExternType::Table(decode::table_type(ty)?),
+        EntityType::Table(ty) => ExternType::Table(decode::table_type(ty, &decode::NoDeclaredTypes)?),
         EntityType::Memory(ty) => ExternType::Memory(decode::memory_type(ty)),
-        EntityType::Global(ty) => ExternType::Global(decode::global_type(ty)?),
-        EntityType::Tag(id) => ExternType::Tag(TagType { func: decode::func_type(&types[*id].composite_type.inner)? }),
+        EntityType::Global(ty) => ExternType::Global(decode::global_type(ty, &decode::NoDeclaredTypes)?),
+        EntityType::Tag(id) => ExternType::Tag(TagType {
+            func: decode::func_type(&types[*id].composite_type.inner, &decode::NoDeclaredTypes)?,
+        }),
     })
 }
 

@@ -46,8 +46,8 @@ pub union VmValUnion {
     pub funcref: VmFunc,
     /// A reference of another kind.
     pub reference: VmRef,
-    /// A raw `externref`, where a thunk has just put it and the runtime has yet to make a handle of it.
-    pub externref: u32,
+    /// A raw reference, where a thunk has just put it and the runtime has yet to make a handle of it.
+    pub raw_reference: u32,
     /// All of it.
     pub words: [u64; 3],
 }

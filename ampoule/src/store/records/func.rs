@@ -1,6 +1,6 @@
 //! Functions of the host: what an engine keeps of one, and what each store that uses it does.
 
-use crate::engine::type_registry::{Signature, Thunk};
+use crate::engine::type_registry::{Thunk, Type};
 use ampoule_core::vm::VmHostFunc;
 use std::any::Any;
 use std::ffi::c_void;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// A host function, for any store of its engine. Its owner's value is dropped with the last use.
 pub struct HostFunc {
-    pub(crate) signature: Arc<Signature>,
+    pub(crate) signature: Type,
     pub(crate) which: Thunk,
     pub(crate) callback: *const c_void,
     pub(crate) env: *mut c_void,

@@ -3,7 +3,7 @@
 use crate::engine::pool::Claim;
 use crate::module::LazyImage;
 use crate::table_elements::Elements;
-use ampoule_core::types::{RefType, TableType};
+use ampoule_core::types::TableType;
 use ampoule_core::vm::VmTable;
 
 /// A table and where machine code looks for it.
@@ -36,9 +36,9 @@ impl TableData {
 }
 
 impl TableData {
-    /// Visits the raw references inside that aren't null, where the table holds `externref`s.
-    pub(crate) fn visit_externrefs(&self, mut visit: impl FnMut(u32)) {
-        if self.ty.element == RefType::Extern {
+    /// Visits the raw references inside that aren't null, where the table holds other references than functions.
+    pub(crate) fn visit_refs(&self, mut visit: impl FnMut(u32)) {
+        if !self.ty.element.is_func() {
             self.elements.visit_nonzero(|word| visit(word as u32));
         }
     }

@@ -4,8 +4,10 @@ use super::translator::FuncTranslator;
 use crate::optimizing::flags::Region;
 use crate::optimizing::linkage::NAMESPACE_FUNC;
 use crate::optimizing::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size};
+use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{FuncIndex, TableIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
+use ampoule_core::types::{HeapType, TypeId};
 use ampoule_core::vm::{VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
@@ -31,6 +33,8 @@ impl FuncTranslator<'_> {
             Operator::ReturnCallIndirect { type_index, table_index } => {
                 self.call_through_table(TypeIndex(type_index), TableIndex(table_index), true);
             }
+            Operator::CallRef { type_index } => self.call_reference(TypeIndex(type_index), false),
+            Operator::ReturnCallRef { type_index } => self.call_reference(TypeIndex(type_index), true),
             _ => return false,
         }
         true
@@ -55,13 +59,51 @@ impl FuncTranslator<'_> {
         let index = self.widen(index, self.table_type(table).is_64);
         let element = self.load_element(table, index);
         let reference = self.func_ref_of_element(table, index, element, true);
+        let module = self.input.module;
+        let expected = HeapType::ConcreteFunc(TypeId(ty.0));
+        if !module.tables[table.index()].element.heap.matches(expected, module) {
+            self.check_signature(reference, ty);
+        }
+        let flags = self.trusted(Region::FuncRefs);
+        self.call_made_reference(reference, flags, ty, tail);
+    }
+
+    /// Stops the guest where a function is not of this type.
+    fn check_signature(&mut self, reference: Value, ty: TypeIndex) {
         let flags = self.trusted(Region::FuncRefs);
         let found = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, signature) as i32);
         let signatures = self.load_constant(self.vmctx, VmLayout::SIGNATURES);
         let expected = self.load_constant(signatures, ty.0 as i32 * 8);
         let differs = self.builder.ins().icmp(IntCC::NotEqual, found, expected);
-        self.trap_if(differs, TrapCode::BadSignature);
+        if self.input.module.types[ty.index()].is_final {
+            return self.trap_if(differs, TrapCode::BadSignature);
+        }
+        let (cold, next) = self.branch_cold(differs);
+        self.builder.switch_to_block(cold);
+        let is_subtype = self.call_builtin_unmetered(Builtin::IsSubtype, &[found, expected]).expect("it answers");
+        let none = self.builder.ins().icmp_imm_s(IntCC::Equal, is_subtype, 0);
+        self.trap_if(none, TrapCode::BadSignature);
+        self.builder.ins().jump(next, &[]);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
+    }
+
+    fn call_reference(&mut self, ty: TypeIndex, tail: bool) {
+        let reference = self.pop();
+        let mut flags = self.trusted(Region::FuncRefs);
+        if self.tunables().signals_based_traps {
+            // At null nothing is mapped.
+            flags = self.faulting(flags, TrapCode::NullReference);
+        } else {
+            self.check_null(reference);
+        }
+        self.call_made_reference(reference, flags, ty, tail);
+    }
+
+    /// Calls a function that is known to be of this type; `flags` are those of the first access to the reference.
+    fn call_made_reference(&mut self, reference: Value, flags: MemFlagsData, ty: TypeIndex, tail: bool) {
         let code = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, code) as i32);
+        let flags = self.trusted(Region::FuncRefs);
         let context = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, vmctx) as i32);
         self.store_caller();
         let signature = self.signature(ty);
@@ -76,7 +118,7 @@ impl FuncTranslator<'_> {
     }
 
     fn emit_call(&mut self, callee: Callee, context: Value, ty: TypeIndex, tail: bool) {
-        let ty = &self.input.module.types[ty.index()];
+        let ty = self.input.module.declared_func(ty);
         let first = self.stack.len() - ty.params().len();
         let area_size = return_area_size(ty);
         let area = match (area_size, tail) {
@@ -145,7 +187,7 @@ impl FuncTranslator<'_> {
         if let Some(&known) = self.signatures.get(&ty) {
             return known;
         }
-        let signature = self.builder.import_signature(guest_signature(&self.input.module.types[ty.index()]));
+        let signature = self.builder.import_signature(guest_signature(self.input.module.declared_func(ty)));
         self.signatures.insert(ty, signature);
         signature
     }

@@ -4,9 +4,10 @@ use super::translator::{ControlFrame, FrameKind, FuncTranslator, Types};
 use crate::CompileError;
 use crate::optimizing::signature::{RETURN_SLOT, clif_type};
 use ampoule_core::decode::val_type;
+use ampoule_core::index::TypeIndex;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{FuncType, ValType};
-use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, MemFlagsData};
+use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, MemFlagsData, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use wasmparser::{BlockType, Operator};
@@ -37,35 +38,10 @@ impl FuncTranslator<'_> {
                 let condition = self.pop();
                 self.settle_metering();
                 let (target, args) = self.branch_target(*relative_depth);
-                let next = self.builder.create_block();
-                match self.branch_hint() {
-                    // The target has other callers, so it is the way there that is made cold.
-                    Some(false) => {
-                        let cold = self.builder.create_block();
-                        self.builder.set_cold_block(cold);
-                        self.builder.ins().brif(condition, cold, &[], next, &[]);
-                        self.builder.seal_block(cold);
-                        self.builder.switch_to_block(cold);
-                        self.builder.ins().jump(target, &args);
-                    }
-                    Some(true) => {
-                        self.builder.set_cold_block(next);
-                        self.builder.ins().brif(condition, target, &args, next, &[]);
-                    }
-                    None if self.leads_back(*relative_depth) => {
-                        self.builder.ins().brif(condition, target, &args, next, &[]);
-                    }
-                    // What follows is named first. The other way round, values that are taken along would be moved in a block right
-                    // behind the branch, over which the way straight on would have to jump; and where what follows is there to
-                    // leave a loop ("if not so, go out"), it would be visited too early: see `branch_cold`.
-                    None => {
-                        let otherwise = self.inverse(condition);
-                        self.builder.ins().brif(otherwise, next, &[], target, &args);
-                    }
-                }
-                self.builder.seal_block(next);
-                self.builder.switch_to_block(next);
+                self.branch(condition, *relative_depth, (target, &args));
             }
+            Operator::BrOnNull { relative_depth } => self.branch_on_null(*relative_depth),
+            Operator::BrOnNonNull { relative_depth } => self.branch_on_non_null(*relative_depth),
             Operator::BrTable { targets } => self.branch_table(targets)?,
             Operator::Return => match self.inlining.frame() {
                 Some(frame) => self.jump_to_end_of(frame),
@@ -74,6 +50,57 @@ impl FuncTranslator<'_> {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    fn branch_on_null(&mut self, depth: u32) {
+        let reference = self.pop();
+        self.settle_metering();
+        let null = self.is_null(reference);
+        let (target, args) = self.branch_target(depth);
+        self.branch(null, depth, (target, &args));
+        self.push(reference);
+    }
+
+    fn branch_on_non_null(&mut self, depth: u32) {
+        self.settle_metering();
+        let reference = *self.stack.last().expect("validation counted the operands");
+        let null = self.is_null(reference);
+        let non_null = self.inverse(null);
+        let (target, args) = self.branch_target(depth);
+        self.branch(non_null, depth, (target, &args));
+        self.pop();
+    }
+
+    /// Branches out of that many blocks where a condition holds, and goes on in a block of its own.
+    fn branch(&mut self, condition: Value, depth: u32, (target, args): (Block, &Args)) {
+        let next = self.builder.create_block();
+        match self.branch_hint() {
+            // The target has other callers, so it is the way there that is made cold.
+            Some(false) => {
+                let cold = self.builder.create_block();
+                self.builder.set_cold_block(cold);
+                self.builder.ins().brif(condition, cold, &[], next, &[]);
+                self.builder.seal_block(cold);
+                self.builder.switch_to_block(cold);
+                self.builder.ins().jump(target, args);
+            }
+            Some(true) => {
+                self.builder.set_cold_block(next);
+                self.builder.ins().brif(condition, target, args, next, &[]);
+            }
+            None if self.leads_back(depth) => {
+                self.builder.ins().brif(condition, target, args, next, &[]);
+            }
+            // What follows is named first. The other way round, values that are taken along would be moved in a block right
+            // behind the branch, over which the way straight on would have to jump; and where what follows is there to
+            // leave a loop ("if not so, go out"), it would be visited too early: see `branch_cold`.
+            None => {
+                let otherwise = self.inverse(condition);
+                self.builder.ins().brif(otherwise, next, &[], target, args);
+            }
+        }
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
     }
 
     /// What the module says of the branch that is being translated: whether it is likely to be taken.
@@ -143,9 +170,11 @@ impl FuncTranslator<'_> {
     fn block_type(&self, ty: &BlockType) -> Result<(Types, Types), CompileError> {
         Ok(match *ty {
             BlockType::Empty => (SmallVec::new(), SmallVec::new()),
-            BlockType::Type(ty) => (SmallVec::new(), [val_type(ty).map_err(CompileError::new)?].into_iter().collect()),
+            BlockType::Type(ty) => {
+                (SmallVec::new(), [val_type(ty, self.input.module).map_err(CompileError::new)?].into_iter().collect())
+            }
             BlockType::FuncType(index) => {
-                let ty = &self.input.module.types[index as usize];
+                let ty = self.input.module.declared_func(TypeIndex(index));
                 (ty.params().iter().copied().collect(), ty.results().iter().copied().collect())
             }
         })

@@ -32,7 +32,7 @@ impl FuncTranslator<'_> {
         let mut types = params.to_vec();
         for group in body.get_locals_reader()? {
             let (count, ty) = group?;
-            let ty = ampoule_core::decode::val_type(ty).map_err(CompileError::new)?;
+            let ty = ampoule_core::decode::val_type(ty, self.input.module).map_err(CompileError::new)?;
             types.resize(types.len() + count as usize, ty);
         }
         if types.len() <= SHARED_BEYOND && self.effort != Effort::Least {
@@ -87,7 +87,7 @@ impl FuncTranslator<'_> {
     fn declare_zeroed_locals(&mut self, body: &FunctionBody<'_>) -> Result<(), CompileError> {
         for group in body.get_locals_reader()? {
             let (count, ty) = group?;
-            let ty = ampoule_core::decode::val_type(ty).map_err(CompileError::new)?;
+            let ty = ampoule_core::decode::val_type(ty, self.input.module).map_err(CompileError::new)?;
             let zero = self.zero(ty);
             for _ in 0..count {
                 self.declare_local(ty, zero);
@@ -104,7 +104,7 @@ impl FuncTranslator<'_> {
 
     /// A place for a local.
     pub(super) fn local_place(&mut self, ty: ValType) -> LocalPlace {
-        if self.effort == Effort::Least && ty != ValType::EXTERNREF {
+        if self.effort == Effort::Least && !ty.is_collected() {
             LocalPlace::Frame(self.place_in_frame(clif_type(ty)))
         } else {
             LocalPlace::Variable(self.variable(ty))
@@ -118,7 +118,7 @@ impl FuncTranslator<'_> {
         }
         self.locals.variables += 1;
         let variable = self.builder.declare_var(clif_type(ty));
-        if ty == ValType::EXTERNREF {
+        if ty.is_collected() {
             self.builder.declare_var_needs_stack_map(variable);
         }
         variable

@@ -1,7 +1,7 @@
 //! Linear memory: the one routine that makes addresses, loads and stores, and the bulk operators.
 
 use super::translator::FuncTranslator;
-use crate::optimizing::flags::{Region, clif_trap, constant_flags};
+use crate::optimizing::flags::{Region, constant_flags};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::MemoryIndex;
 use ampoule_core::trap::TrapCode;
@@ -122,8 +122,7 @@ impl FuncTranslator<'_> {
 
     /// Flags of an access that faults where it is out of bounds.
     fn may_fault(&mut self, flags: MemFlagsData) -> MemFlagsData {
-        self.write_metering_before_fault();
-        flags.with_trap_code(Some(clif_trap(TrapCode::MemoryOutOfBounds)))
+        self.faulting(flags, TrapCode::MemoryOutOfBounds)
     }
 
     /// `base + index + offset`, with as much as possible left to the instruction.

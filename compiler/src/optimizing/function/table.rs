@@ -5,7 +5,7 @@ use crate::optimizing::flags::{Region, constant_flags};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::TableIndex;
 use ampoule_core::trap::TrapCode;
-use ampoule_core::types::{RefType, TableType, ValType};
+use ampoule_core::types::{TableType, ValType};
 use ampoule_core::vm::{TABLE_ELEMENT_NULL, VmTable};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -43,15 +43,12 @@ impl FuncTranslator<'_> {
         let ty = self.table_type(table);
         let index = self.widen(index, ty.is_64);
         let element = self.load_element(table, index);
-        match ty.element {
-            RefType::Func | RefType::NoFunc => {
-                let reference = self.func_ref_of_element(table, index, element, false);
-                self.push(reference);
-            }
-            _ => {
-                let reference = self.builder.ins().ireduce(types::I32, element);
-                self.push_typed(reference, ValType::Ref(ty.element));
-            }
+        if ty.element.is_func() {
+            let reference = self.func_ref_of_element(table, index, element, false);
+            self.push(reference);
+        } else {
+            let reference = self.builder.ins().ireduce(types::I32, element);
+            self.push_typed(reference, ValType::Ref(ty.element));
         }
     }
 
@@ -60,14 +57,15 @@ impl FuncTranslator<'_> {
         let ty = self.table_type(table);
         let index = self.widen(index, ty.is_64);
         let address = self.element_address(table, index);
-        let element = match ty.element {
-            RefType::Func | RefType::NoFunc => {
-                // A null reference is zero, which in a table stands for a lazy element. References are aligned, so that
-                // a maximum tells the two apart.
-                let null = self.builder.ins().iconst(types::I64, TABLE_ELEMENT_NULL as i64);
-                self.builder.ins().umax(value, null)
-            }
-            _ => self.builder.ins().uextend(types::I64, value),
+        let element = if !ty.element.is_func() {
+            self.builder.ins().uextend(types::I64, value)
+        } else if ty.element.nullable {
+            // A null reference is zero, which in a table stands for a lazy element. References are aligned, so that
+            // a maximum tells the two apart.
+            let null = self.builder.ins().iconst(types::I64, TABLE_ELEMENT_NULL as i64);
+            self.builder.ins().umax(value, null)
+        } else {
+            value
         };
         let flags = self.trusted(Region::Elements);
         self.builder.ins().store(flags, element, address, 0);

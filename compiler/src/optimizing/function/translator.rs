@@ -9,7 +9,7 @@ use ampoule_core::artifact::INLINED;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex, TypeIndex};
 use ampoule_core::tunables::{OptLevel, Tunables};
-use ampoule_core::types::{FuncType, RefType, ValType};
+use ampoule_core::types::{FuncType, ValType};
 use ampoule_core::vm::VmLayout;
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, AliasRegion, Block, InstBuilder, MemFlagsData, SourceLoc, Value, types};
@@ -37,7 +37,7 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) args_passed: usize,
     pub(super) effort: Effort,
     pub(super) budget: Budget,
-    /// The operand stack. `v128` is always [`V128`], `funcref` an `i64`, `externref` an `i32`.
+    /// The operand stack. `v128` is always [`V128`], a reference to a function an `i64`, any other an `i32`.
     pub(super) stack: Vec<Value>,
     /// The enclosing blocks, outermost first.
     pub(super) control: Vec<ControlFrame>,
@@ -257,7 +257,7 @@ impl<'a> FuncTranslator<'a> {
 
     /// Notes that a value is of this type: references must be found by a collection.
     pub(super) fn note_type(&mut self, value: Value, ty: ValType) {
-        if ty == ValType::EXTERNREF {
+        if ty.is_collected() {
             self.builder.declare_value_needs_stack_map(value);
         }
     }
@@ -272,7 +272,8 @@ impl<'a> FuncTranslator<'a> {
     pub(super) fn zero(&mut self, ty: ValType) -> Value {
         let ins = self.builder.ins();
         match ty {
-            ValType::I64 | ValType::Ref(RefType::Func | RefType::NoFunc) => ins.iconst(types::I64, 0),
+            ValType::I64 => ins.iconst(types::I64, 0),
+            ValType::Ref(ty) if ty.is_func() => ins.iconst(types::I64, 0),
             ValType::I32 | ValType::Ref(_) => ins.iconst(types::I32, 0),
             ValType::F32 => ins.f32const(0.0),
             ValType::F64 => ins.f64const(0.0),

@@ -4,7 +4,8 @@ use super::translator::FuncTranslator;
 use crate::optimizing::flags::clif_trap;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 
 impl FuncTranslator<'_> {
     /// Stops the guest. Nothing can follow in this block; the operators up to the next block end are unreachable.
@@ -23,6 +24,24 @@ impl FuncTranslator<'_> {
         self.builder.switch_to_block(cold);
         self.trap_here(code);
         self.builder.switch_to_block(next);
+    }
+
+    /// Stops the guest where a reference is null.
+    pub(super) fn check_null(&mut self, reference: Value) {
+        let null = self.is_null(reference);
+        self.trap_if(null, TrapCode::NullReference);
+    }
+
+    /// Whether a reference is null.
+    pub(super) fn is_null(&mut self, reference: Value) -> Value {
+        self.builder.ins().icmp_imm_s(IntCC::Equal, reference, 0)
+    }
+
+    /// Flags of an access that may fault, which means this.
+    pub(super) fn faulting(&mut self, flags: MemFlagsData, code: TrapCode) -> MemFlagsData {
+        // Whatever stops the guest charges what it has spent.
+        self.write_metering_before_fault();
+        flags.with_trap_code(Some(clif_trap(code)))
     }
 
     /// The call that stops the guest, and the block's end.

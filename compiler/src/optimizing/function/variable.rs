@@ -5,9 +5,8 @@ use crate::optimizing::flags::Region;
 use crate::optimizing::signature::clif_type;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::GlobalIndex;
-use ampoule_core::types::ValType;
+use ampoule_core::types::{HeapType, ValType};
 use ampoule_core::vm::MemorySlot;
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Value, types};
 use wasmparser::Operator;
 
@@ -37,20 +36,24 @@ impl FuncTranslator<'_> {
             }
             Operator::TypedSelect { ty } => {
                 let value = self.select();
-                self.note_type(value, ampoule_core::decode::val_type(ty).unwrap_or(ValType::I32));
+                self.note_type(value, ampoule_core::decode::val_type(ty, self.input.module).unwrap_or(ValType::I32));
             }
             Operator::RefNull { hty } => {
-                let null_type = if hty == wasmparser::HeapType::EXTERN { ValType::EXTERNREF } else { ValType::FUNCREF };
-                let null = self.zero(null_type);
-                self.push_typed(null, null_type);
+                // Null is no reference that a collection would have to find.
+                let is_func =
+                    ampoule_core::decode::heap_type(hty, self.input.module).is_ok_and(|ty| ty.top() == HeapType::Func);
+                let null = self.builder.ins().iconst(if is_func { types::I64 } else { types::I32 }, 0);
+                self.push(null);
             }
             Operator::RefIsNull => {
                 let value = self.pop();
-                let ty = self.builder.func.dfg.value_type(value);
-                let zero = self.builder.ins().iconst(ty, 0);
-                let null = self.builder.ins().icmp(IntCC::Equal, value, zero);
+                let null = self.is_null(value);
                 let null = self.builder.ins().uextend(types::I32, null);
                 self.push(null);
+            }
+            Operator::RefAsNonNull => {
+                let value = *self.stack.last().expect("validation counted the operands");
+                self.check_null(value);
             }
             Operator::RefFunc { function_index } => {
                 let function = self.number(function_index);
@@ -72,8 +75,12 @@ impl FuncTranslator<'_> {
     fn global_get(&mut self, global: GlobalIndex) {
         let ty = self.input.module.globals[global.index()];
         let (base, offset, flags) = self.global(global);
-        // An immutable global has its value before any code of the instance runs.
-        let flags = if ty.mutable { flags } else { flags.with_readonly().with_can_move().with_alias_region(None) };
+        // An immutable global has its value before any code of the instance runs. But a collection moves what it refers to.
+        let flags = if ty.mutable || ty.content.is_collected() {
+            flags
+        } else {
+            flags.with_readonly().with_can_move().with_alias_region(None)
+        };
         let value = self.builder.ins().load(clif_type(ty.content), flags, base, offset);
         self.push_typed(value, ty.content);
     }

@@ -31,6 +31,8 @@ pub fn trampoline(builtin: Builtin) -> usize {
         Builtin::HostResultMismatch => host_result_mismatch,
         Builtin::RootRefs => root_refs,
         Builtin::RawRef => raw_ref,
+        Builtin::RawRefOf => raw_ref_of,
+        Builtin::RawFuncOf => raw_func_of,
         Builtin::UnrootRefs => unroot_refs,
         Builtin::HostRaised => host_raised,
         Builtin::EpochReached => epoch_reached,
@@ -52,6 +54,7 @@ pub fn trampoline(builtin: Builtin) -> usize {
         Builtin::TableGetFuncRef => table_get_func_ref,
         Builtin::TableGetCallee => table_get_callee,
         Builtin::RefFunc => ref_func,
+        Builtin::IsSubtype => is_subtype,
         Builtin::CeilF32 => ceil_f32,
         Builtin::CeilF64 => ceil_f64,
         Builtin::FloorF32 => floor_f32,
@@ -314,7 +317,7 @@ macro_rules! plain {
 }
 
 plain! {
-    root_refs raw_ref unroot_refs
+    root_refs raw_ref raw_ref_of raw_func_of unroot_refs is_subtype
     ceil_f32 ceil_f64 floor_f32 floor_f64 trunc_f32 trunc_f64 nearest_f32 nearest_f64
     fma_f32 fma_f64
 }
