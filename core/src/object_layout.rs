@@ -15,6 +15,8 @@
 
 /// Objects begin at multiples of this, and take a multiple of it.
 pub const ALIGN: u32 = 8;
+/// Longer objects are made by the runtime alone, outside of the range in which machine code allocates.
+pub const MOST_INLINE: u32 = 16 << 10;
 /// Bytes of a struct before its fields.
 pub const STRUCT_HEADER: u32 = 4;
 /// Where an array has its length, a `u32`.

@@ -24,7 +24,10 @@ const CRATES: [(&str, &[&str]); 8] = [
 /// The layers of the crate `ampoule` from the bottom up: files and folders, and what they know. The longest path that fits counts.
 const ENGINE: [(&[&str], &str); 8] = [
     (&["error/"], "errors, traps, backtraces as addresses"),
-    (&["memory/", "table_elements.rs"], "address space for memories and tables"),
+    (
+        &["memory/", "table_elements.rs", "gc/heap/"],
+        "memory: of memories and tables, and the heap of collected objects",
+    ),
     (&["engine/"], "configuration, types, thunks, caches, threads: what stores share"),
     (&["module/"], "modules and their code"),
     (&["store/"], "the store, and its record of each thing in it"),

@@ -7,5 +7,6 @@ pub(crate) mod collect;
 pub(crate) mod exnref;
 pub(crate) mod externref;
 pub(crate) mod handle;
+pub(crate) mod heap;
 pub(crate) mod i31;
 pub mod object;

@@ -43,8 +43,8 @@ pub struct VmStoreContext {
     /// Where references count from: the start of the store's heap, which never moves. Null until the store has a heap, when no reference
     /// but null and 31-bit integers exists.
     pub heap_base: *mut u8,
-    /// Where the next object begins, from `heap_base`: a multiple of 8. Machine code allocates `n` bytes, a multiple of 8, by adding
-    /// them, where the sum is at most `heap_limit`; else it asks the runtime. Both are zero where everything is to be asked for.
+    /// Where the next object begins, from `heap_base`: a multiple of 8. Machine code allocates `n` bytes, a multiple of 8, at most
+    /// [`crate::object_layout::MOST_INLINE`], by adding them, where the sum is at most `heap_limit`; else it asks the runtime. Both are zero where everything is to be asked for.
     pub heap_top: u32,
     /// Where the range ends that `heap_top` moves in.
     pub heap_limit: u32,

@@ -286,6 +286,28 @@ impl Mapping {
         Ok(())
     }
 
+    /// Gives a writable range its memory now, all at once, instead of page by page when they are first touched. Contents stay.
+    ///
+    /// # Errors
+    /// What the operating system says: before Linux 5.14 it can't. Pages then come when they are touched.
+    pub fn populate(&self, range: Range<usize>) -> io::Result<()> {
+        let (start, len) = self.checked(range);
+        if len > 0 {
+            // SAFETY: the range is ours by (1), and its content stays.
+            unsafe { rustix::mm::madvise(start.cast(), len, Advice::LinuxPopulateWrite)? };
+        }
+        Ok(())
+    }
+
+    /// Asks that a range's memory be given in huge pages, where the system does so when asked. Only costs time where refused.
+    pub fn prefer_huge_pages(&self, range: Range<usize>) {
+        let (start, len) = self.checked(range);
+        if len > 0 {
+            // SAFETY: the range is ours by (1), and its content stays.
+            let _ = unsafe { rustix::mm::madvise(start.cast(), len, Advice::LinuxHugepage) };
+        }
+    }
+
     /// Asks that its memory be given page by page, where the system gives huge pages by itself. Only costs memory where refused.
     pub fn refuse_huge_pages(&self) {
         // SAFETY: the range is ours by (1), and its content stays.

@@ -144,6 +144,7 @@ pub mod jit_interface;
 pub mod jumps;
 pub mod native;
 pub mod native_stubs;
+pub mod prefetch;
 pub mod raw_call;
 pub mod registers;
 pub mod switch;

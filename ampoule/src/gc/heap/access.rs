@@ -1,0 +1,65 @@
+//! Reading and writing the fields of objects, for the runtime. Machine code does the same by itself.
+
+use super::Heap;
+use super::region::CARD_LOG2;
+use ampoule_core::object_layout::ARRAY_LENGTH;
+use ampoule_core::vm::types::{ObjectKind, TypeWord};
+
+impl Heap {
+    /// The type of an object; `None` where the reference can lead to none. Never zero for what does.
+    pub(crate) fn type_of(&self, object: u32) -> Option<TypeWord> {
+        if object == 0 || !object.is_multiple_of(8) {
+            return None;
+        }
+        let bytes = self.region.bytes(object, 4)?;
+        Some(TypeWord(u32::from_ne_bytes(bytes.try_into().expect("four bytes"))))
+    }
+
+    /// The length of an array.
+    pub(crate) fn array_len(&self, array: u32) -> u32 {
+        self.region.read(array + ARRAY_LENGTH)
+    }
+
+    /// Sets the length of an array that was just allocated.
+    pub(crate) fn set_array_len(&mut self, array: u32, len: u32) {
+        self.region.write(array + ARRAY_LENGTH, len);
+    }
+
+    /// The bytes of a field.
+    ///
+    /// # Panics
+    /// Where they are not in the heap. Whether they are the object's is for the caller to know.
+    pub(crate) fn field<const N: usize>(&self, object: u32, offset: u32) -> [u8; N] {
+        let bytes = object.checked_add(offset).and_then(|at| self.region.bytes(at, N as u32));
+        bytes.expect("a field is in the heap").try_into().expect("as many bytes")
+    }
+
+    /// Writes the bytes of a field that holds no reference.
+    ///
+    /// # Panics
+    /// As [`Heap::field`].
+    pub(crate) fn set_field(&mut self, object: u32, offset: u32, value: &[u8]) {
+        self.bytes_mut(object, offset, value.len() as u32).copy_from_slice(value);
+    }
+
+    /// Bytes of an object that hold no references, such as elements of an array, to change them.
+    ///
+    /// # Panics
+    /// As [`Heap::field`].
+    pub(crate) fn bytes_mut(&mut self, object: u32, offset: u32, len: u32) -> &mut [u8] {
+        let at = object.checked_add(offset);
+        at.and_then(|at| self.region.bytes_mut(at, len)).expect("a field is in the heap")
+    }
+
+    /// Stores a reference into a field or an element.
+    ///
+    /// # Panics
+    /// As [`Heap::field`].
+    pub(crate) fn set_ref(&mut self, object: u32, offset: u32, reference: u32) {
+        self.set_field(object, offset, &reference.to_ne_bytes());
+        // The collector looks for a struct by its start, and for an element by where that is.
+        let is_array = self.type_of(object).is_some_and(|word| word.kind() == ObjectKind::Array);
+        let at = if is_array { object + offset } else { object };
+        self.region.cards()[(at >> CARD_LOG2) as usize] = 1;
+    }
+}

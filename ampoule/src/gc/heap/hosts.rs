@@ -1,0 +1,46 @@
+//! Values of the host: objects whose death somebody wants to know.
+
+use super::minor;
+use super::old::bit;
+use super::region::Region;
+
+/// The values of the host in a heap: for each where it is, and the position that its owner knows it by.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    young: Vec<(u32, u32)>,
+    old: Vec<(u32, u32)>,
+    /// Positions of those that are gone.
+    dead: Vec<u32>,
+}
+
+impl Hosts {
+    pub(super) fn add(&mut self, at: u32, position: u32) {
+        self.young.push((at, position));
+    }
+
+    /// Sorts out the values of the nursery, which has just been emptied.
+    pub(super) fn after_minor(&mut self, region: &Region) {
+        for (at, position) in self.young.drain(..) {
+            match minor::moved_to(region, at) {
+                Some(at) => self.old.push((at, position)),
+                None => self.dead.push(position),
+            }
+        }
+    }
+
+    /// Sorts out those of the old space, where the starts are those that were marked.
+    pub(super) fn after_major(&mut self, region: &mut Region) {
+        let starts = region.starts();
+        self.old.retain(|&(at, position)| {
+            let lives = starts[(at >> 9) as usize] & bit(at) != 0;
+            if !lives {
+                self.dead.push(position);
+            }
+            lives
+        });
+    }
+
+    pub(super) fn take_dead(&mut self) -> Option<u32> {
+        self.dead.pop()
+    }
+}
