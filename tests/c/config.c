@@ -68,6 +68,55 @@ static void what_is_switched_off_is_refused(void) {
   }
 }
 
+// What is told of a module of WebAssembly 3.0 when the setting that it needs is off, and the others are on.
+static void a_module_is_refused_with_the_reason(void) {
+  enum { FUNC_REFS = 1, GC = 2, EXCEPTIONS = 4, REF_TYPES = 8, TAIL_CALLS = 16, GC_SUPPORT = 32, ALL = 63 };
+  static const struct {
+    int off;
+    const char *wat, *says;
+  } cases[] = {
+      {FUNC_REFS | GC, "(module (type $t (func)) (func (param (ref null $t))))", "function references required for index reference types"},
+      {FUNC_REFS, "(module (type $t (func)) (func (param (ref null $t))))", NULL},
+      {FUNC_REFS, "(module (func (param (ref func))))", "function references required for non-nullable types"},
+      {FUNC_REFS, "(module (type $t (func)) (func (param (ref null $t)) (call_ref $t (local.get 0))))", "function references support is not enabled"},
+      {FUNC_REFS, "(module (func (param funcref) (drop (ref.as_non_null (local.get 0)))))", "function references support is not enabled"},
+      {GC, "(module (type $t (func)) (func (param (ref null $t)) (call_ref $t (local.get 0))))", NULL},
+      {GC, "(module (type (struct (field i32))))", "struct indexed types not supported without the gc feature"},
+      {GC, "(module (type (array i8)))", "array indexed types not supported without the gc feature"},
+      {GC, "(module (rec (type (func)) (type (func))))", "rec group usage requires `gc` proposal to be enabled"},
+      {GC, "(module (type (sub (func))))", "gc proposal must be enabled to use subtypes"},
+      {GC, "(module (func (param anyref)))", "heap types not supported without the gc feature"},
+      {GC, "(module (func (param nullfuncref)))", "heap types not supported without the gc feature"},
+      {GC, "(module (func (drop (ref.i31 (i32.const 1)))))", "gc support is not enabled"},
+      {GC, "(module (global $a i32 (i32.const 1)) (global i32 (global.get $a)))", "constant expression required: global.get of locally defined global"},
+      {EXCEPTIONS, "(module (tag))", "exceptions proposal not enabled"},
+      {EXCEPTIONS, "(module (import \"\" \"\" (tag)))", "exceptions proposal not enabled"},
+      {EXCEPTIONS, "(module (func (param exnref)))", "exception refs not supported without the exception handling feature"},
+      {REF_TYPES, "(module (func (param anyref)))", "reference types support is not enabled"},
+      {REF_TYPES, "(module (type $t (func)) (func (param (ref null $t))))", "reference types support is not enabled"},
+      {TAIL_CALLS, "(module (func $f (return_call $f)))", "tail calls support is not enabled"},
+      {GC_SUPPORT, "(module (func (param externref)))", "gc types are disallowed but found type which requires gc"},
+      {GC_SUPPORT, "(module (func (param anyref)))", "gc types are disallowed but found type which requires gc"},
+      {GC_SUPPORT, "(module (type (struct (field i32))))", "cannot define struct types when gc types are disabled"},
+      {GC_SUPPORT, "(module (type (array i8)))", "cannot define array types when gc types are disabled"},
+      {GC_SUPPORT, "(module (type $t (func)) (func (param (ref null $t)) (call_ref $t (local.get 0))))", NULL},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int on = ALL & ~cases[i].off;
+    wasm_config_t *config = wasm_config_new();
+    wasmtime_config_wasm_function_references_set(config, on & FUNC_REFS);
+    wasmtime_config_wasm_gc_set(config, on & GC);
+    wasmtime_config_wasm_exceptions_set(config, on & EXCEPTIONS);
+    wasmtime_config_wasm_reference_types_set(config, on & REF_TYPES);
+    wasmtime_config_wasm_tail_call_set(config, on & TAIL_CALLS);
+    wasmtime_config_gc_support_set(config, on & GC_SUPPORT);
+    wasm_engine_t *e = wasm_engine_new_with_config(config);
+    wasmtime_error_t *error = module_error(e, cases[i].wat);
+    if (!(cases[i].says ? expect_error_says(error, cases[i].says) : expect_ok(error))) printf("# %s\n", cases[i].wat);
+    wasm_engine_delete(e);
+  }
+}
+
 // As config.h says of exceptions. Libraries that run them differ.
 static void modules_with_exceptions_are_refused_and_those_of_the_host_work(void) {
   for (int on = 0; on < 2; on++) {
@@ -252,6 +301,7 @@ int main(void) {
   RUN(each_proposal_is_switched_by_its_setting);
   RUN(the_defaults_are_those_of_the_interface);
   RUN(what_is_switched_off_is_refused);
+  RUN(a_module_is_refused_with_the_reason);
   RUN_HERE(modules_with_exceptions_are_refused_and_those_of_the_host_work);
   RUN_WITH(debug_info, code_runs);
   RUN_WITH(strategy_auto, code_runs);
