@@ -1,5 +1,6 @@
 //! Tags: the identities of exceptions.
 
+use crate::engine::type_registry::Type;
 use crate::error::{Error, ErrorKind};
 use crate::store::Store;
 use crate::store::instances::ItemId;
@@ -21,10 +22,34 @@ impl Tag {
     /// Where the type has results, or names a type that does not exist any more.
     pub fn new(store: &mut Store, ty: &TagType) -> Result<Tag, Error> {
         ty.check().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
-        ty.fields().iter().try_for_each(|&ty| store.keep_type(ty))?;
+        let declared = store.engine.types().intern(&ty.func)?;
+        Ok(Self::of_type(store, declared))
+    }
+
+    /// A new tag whose fields are the parameters of this type of functions, which have no results.
+    pub(crate) fn of_type(store: &mut Store, declared: Type) -> Tag {
         let position = store.instances.tags.len() as u32;
-        store.instances.tags.push(TagData { ty: ty.clone() });
-        Ok(Tag { id: ItemId::new(store, position), unused: 0 })
+        let ty = TagType { func: declared.func().clone() };
+        store.instances.tags.push(TagData { ty, declared });
+        Self::at(store, position)
+    }
+
+    /// The tag with this number in its store.
+    pub(crate) fn at(store: &Store, number: u32) -> Tag {
+        Tag { id: ItemId::new(store, number), unused: 0 }
+    }
+
+    /// The tag's number in its store. Two tags of a store are the same if they have one number.
+    pub(crate) fn number(&self) -> u32 {
+        self.id.position()
+    }
+
+    /// As [`Tag::number`], for a store.
+    ///
+    /// # Errors
+    /// Where the tag is of another store.
+    pub(crate) fn number_in(&self, store: &Store) -> Result<u32, Error> {
+        self.id.position_in(store, store.instances.tags.len())
     }
 
     /// The type.
@@ -32,8 +57,15 @@ impl Tag {
     /// # Errors
     /// Where the tag is of another store.
     pub fn ty<'a>(&self, store: &'a Store) -> Result<&'a TagType, Error> {
-        let position = self.id.position_in(store, store.instances.tags.len())?;
-        Ok(&store.instances.tags[position as usize].ty)
+        Ok(&store.instances.tags[self.number_in(store)? as usize].ty)
+    }
+
+    /// The type as it is declared.
+    ///
+    /// # Errors
+    /// Where the tag is of another store.
+    pub(crate) fn declared<'a>(&self, store: &'a Store) -> Result<&'a Type, Error> {
+        Ok(&store.instances.tags[self.number_in(store)? as usize].declared)
     }
 }
 

@@ -147,14 +147,14 @@ macro_rules! table {
 table! {
     // Structure of the text, and what only drops an operand.
     FREE:
-        Nop Drop Block Else End Return;
+        Nop Drop Block Else End Return Catch CatchAll Delegate;
     LOOP:
         Loop;
     UNREACHABLE:
         Unreachable;
     // Branches.
     COMPUTE:
-        If Br BrIf BrTable;
+        If Br BrIf BrTable TryTable Try;
     // Locals, constants, and the integer operators that count and compare.
     COPYABLE:
         LocalGet LocalSet LocalTee I32Const I64Const I32Add I64Add I32Sub I64Sub I32And I64And I32Eqz I64Eqz
@@ -241,6 +241,9 @@ table! {
     RUNTIME_OR_TRAP:
         MemoryGrow MemoryFill MemoryCopy MemoryInit MemoryAtomicNotify MemoryAtomicWait32 MemoryAtomicWait64
         TableGet TableGrow TableFill TableCopy TableInit;
+    // What throws leaves the function, or goes on in it.
+    RUNTIME_OR_TRAP:
+        Throw ThrowRef Rethrow;
     CALL:
         Call CallIndirect CallRef;
     TAIL_CALL:
@@ -258,10 +261,6 @@ table! {
         AnyConvertExtern ExternConvertAny RefI31 I31GetS I31GetU;
     UNSUPPORTED:
         StructNewDesc StructNewDefaultDesc RefGetDesc RefCastDescEqNonNull RefCastDescEqNullable;
-    UNSUPPORTED:
-        TryTable Throw ThrowRef;
-    UNSUPPORTED:
-        Try Catch Rethrow Delegate CatchAll;
     UNSUPPORTED:
         ContNew ContBind Suspend Resume ResumeThrow ResumeThrowRef Switch;
     UNSUPPORTED:
@@ -297,6 +296,8 @@ mod tests {
         "relaxed_simd",
         "wide_arithmetic",
         "function_references",
+        "exceptions",
+        "legacy_exceptions",
     ];
 
     #[test]
@@ -345,7 +346,9 @@ mod tests {
     fn fuel_is_not_charged_for_the_structure_of_the_text() {
         let free: Vec<_> = Opcode::ALL.iter().map(|&(op, _)| op).filter(|op| op.properties().fuel == 0).collect();
         use Opcode as O;
-        assert_eq!(free, [O::Unreachable, O::Nop, O::Block, O::Loop, O::Else, O::End, O::Return, O::Drop]);
+        let structure = [O::Unreachable, O::Nop, O::Block, O::Loop, O::Else, O::End, O::Return, O::Drop];
+        let old = [O::Catch, O::Delegate, O::CatchAll];
+        assert_eq!(free, [&structure[..], &old[..]].concat());
         assert!(Opcode::ALL.iter().all(|(op, _)| op.properties().fuel <= 1));
     }
 

@@ -56,17 +56,31 @@ pub struct FunctionInfo {
     /// For each return address with live references: the return address' offset, and the offsets from the stack pointer
     /// (at the call) of the 32-bit slots that hold them.
     pub stack_maps: Vec<(u32, StackMap)>,
+    /// For each return address at which exceptions are handled, the handler. It gets every exception, and throws on what it has no use for.
+    pub handlers: Vec<(u32, Handler)>,
 }
 
 /// Positions from this one on are, less it, places in [`FunctionInfo::inlined`].
 pub const INLINED: u32 = 1 << 31;
+
+/// Where a function goes on when what it has called throws.
+///
+/// The code there expects the stack pointer as it was at the call, the frame pointer, the exception as guest code holds it in the first
+/// payload register of the guest convention, the address of its [`crate::vm::VmException`] in the second, and nothing in any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handler {
+    /// Its offset.
+    pub landing: u32,
+    /// Bytes from the stack pointer at the call up to the frame pointer.
+    pub frame_size: u32,
+}
 
 /// The live references at one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StackMap {
     /// Bytes from the stack pointer at the call up to the frame pointer.
     pub frame_size: u32,
-    /// Offsets from the stack pointer of slots that hold a raw `externref`.
+    /// Offsets from the stack pointer of slots that hold a raw reference.
     pub slots: Vec<u32>,
 }
 
@@ -98,6 +112,12 @@ impl FunctionInfo {
     pub fn stack_map_at(&self, return_offset: u32) -> Option<&StackMap> {
         let at = self.stack_maps.binary_search_by_key(&return_offset, |&(at, _)| at).ok()?;
         Some(&self.stack_maps[at].1)
+    }
+
+    /// The handler at the call that returns to this offset.
+    pub fn handler_at(&self, return_offset: u32) -> Option<Handler> {
+        let at = self.handlers.binary_search_by_key(&return_offset, |&(at, _)| at).ok()?;
+        Some(self.handlers[at].1)
     }
 }
 

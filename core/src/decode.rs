@@ -12,8 +12,8 @@ use wasmparser::{
     BinaryReaderError, CompositeInnerType, CustomSectionReader, DataSectionReader, ElementItems, ElementKind,
     ElementSectionReader, ExportSectionReader, ExternalKind, FuncToValidate, FuncValidatorAllocations, FunctionBody,
     FunctionSectionReader, GlobalSectionReader, ImportSectionReader, KnownCustom, MemorySectionReader,
-    NameSectionReader, Operator, Parser, Payload, TableSectionReader, TypeRef, TypeSectionReader, Validator,
-    ValidatorResources, WasmFeatures,
+    NameSectionReader, Operator, Parser, Payload, TableSectionReader, TagSectionReader, TypeRef, TypeSectionReader,
+    Validator, ValidatorResources, WasmFeatures,
 };
 
 /// Why bytes are not a module this engine runs.
@@ -117,6 +117,7 @@ impl<'a> Decoder<'a> {
             Payload::TableSection(section) => self.tables(section)?,
             Payload::MemorySection(section) => self.memories(section)?,
             Payload::GlobalSection(section) => self.globals(section)?,
+            Payload::TagSection(section) => self.tags(section)?,
             Payload::ExportSection(section) => self.exports(section)?,
             Payload::StartSection { func, range } => {
                 self.validator.start_section(func, &range)?;
@@ -224,6 +225,14 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    fn tags(&mut self, section: TagSectionReader<'a>) -> Result<(), DecodeError> {
+        self.validator.tag_section(&section)?;
+        for tag in section {
+            self.module.tags.push(TypeIndex(tag?.func_type_idx));
+        }
+        Ok(())
+    }
+
     fn exports(&mut self, section: ExportSectionReader<'a>) -> Result<(), DecodeError> {
         self.validator.export_section(&section)?;
         for export in section {
@@ -322,6 +331,11 @@ impl<'a> Decoder<'a> {
                 module.globals.push(global_type(&ty, &self.kinds)?);
                 Item::Global(GlobalIndex(module.globals.len() as u32 - 1))
             }
+            TypeRef::Tag(ty) => {
+                module.num_imported_tags += 1;
+                module.tags.push(TypeIndex(ty.func_type_idx));
+                Item::Tag(TagIndex(module.tags.len() as u32 - 1))
+            }
             other => return Err(DecodeError::Unsupported(format!("an import of kind {other:?}"))),
         };
         self.module.imports.push(Import { module: import.module.to_string(), name: import.name.to_string(), item });
@@ -337,6 +351,7 @@ impl<'a> Decoder<'a> {
             ExternalKind::Table => Item::Table(TableIndex(export.index)),
             ExternalKind::Memory => Item::Memory(MemoryIndex(export.index)),
             ExternalKind::Global => Item::Global(GlobalIndex(export.index)),
+            ExternalKind::Tag => Item::Tag(TagIndex(export.index)),
             other => return Err(DecodeError::Unsupported(format!("an export of kind {other:?}"))),
         };
         let position = self.module.exports.len() as u32;

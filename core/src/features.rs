@@ -41,8 +41,11 @@ pub struct Features {
     pub gc_types: bool,
     /// Structs and arrays. The engine has no support yet: a module that needs it is refused.
     pub gc: bool,
-    /// Exceptions. The engine has no support yet: a module that needs it is refused.
+    /// Exceptions: `try_table`, `throw` and `throw_ref`.
     pub exceptions: bool,
+    /// Exceptions as they were encoded before they were standardized: `try`, `catch`, `rethrow` and `delegate`. Of use with `exceptions`
+    /// alone.
+    pub legacy_exceptions: bool,
     /// Continuations. The engine has no support yet: a module that needs it is refused.
     pub stack_switching: bool,
     /// Components, rather than modules alone.
@@ -102,6 +105,7 @@ impl Default for Features {
             gc_types: true,
             gc: false,
             exceptions: false,
+            legacy_exceptions: false,
             stack_switching: false,
             component_model: true,
             component_model_map: true,
@@ -148,6 +152,8 @@ impl Features {
         put(WasmFeatures::EXTENDED_CONST, self.extended_const);
         put(WasmFeatures::WIDE_ARITHMETIC, self.wide_arithmetic);
         put(WasmFeatures::CUSTOM_PAGE_SIZES, self.custom_page_sizes);
+        put(WasmFeatures::EXCEPTIONS, self.exceptions);
+        put(WasmFeatures::LEGACY_EXCEPTIONS, self.exceptions && self.legacy_exceptions);
         put(WasmFeatures::COMPACT_IMPORTS, self.compact_imports);
         put(WasmFeatures::FUNCTION_REFERENCES, self.function_references);
         put(WasmFeatures::GC, self.gc);

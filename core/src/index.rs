@@ -51,6 +51,10 @@ index!(
     GlobalIndex
 );
 index!(
+    /// A tag, imported or defined.
+    TagIndex
+);
+index!(
     /// An element segment.
     ElemIndex
 );

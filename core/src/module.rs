@@ -50,6 +50,10 @@ pub struct ModuleDescription {
     pub num_imported_globals: usize,
     /// The initial value of each defined global.
     pub global_inits: Vec<ConstExpr>,
+    /// The type of each tag: the function type whose parameters are the fields of its exceptions.
+    pub tags: Vec<TypeIndex>,
+    /// How many of the tags are imported.
+    pub num_imported_tags: usize,
     /// The start function.
     pub start: Option<FuncIndex>,
     /// Element segments.
@@ -106,6 +110,8 @@ pub enum Item {
     Memory(MemoryIndex),
     /// A global.
     Global(GlobalIndex),
+    /// A tag.
+    Tag(TagIndex),
 }
 
 /// The initial element of a table.
@@ -186,6 +192,11 @@ impl ModuleDescription {
         self.types[index.index()].as_func().expect("validation saw to the type's kind")
     }
 
+    /// The type of a tag.
+    pub fn tag_type(&self, index: TagIndex) -> &FuncType {
+        self.declared_func(self.tags[index.index()])
+    }
+
     /// The function's position among the module's own, or `None` for an import.
     pub fn defined_func(&self, index: FuncIndex) -> Option<DefinedFuncIndex> {
         index.index().checked_sub(self.num_imported_functions).map(|own| DefinedFuncIndex(own as u32))
@@ -221,6 +232,7 @@ impl ModuleDescription {
             Item::Table(index) => ExternType::Table(self.tables[index.index()]),
             Item::Memory(index) => ExternType::Memory(self.memories[index.index()]),
             Item::Global(index) => ExternType::Global(self.globals[index.index()]),
+            Item::Tag(index) => ExternType::Tag(TagType { func: self.tag_type(index).clone() }),
         }
     }
 

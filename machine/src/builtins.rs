@@ -1,6 +1,7 @@
 //! The functions of the runtime that machine code and this crate's assembly reach: one table of addresses, which the runtime
 //! installs before the first guest runs.
 
+use crate::arch::entry::Landing;
 use crate::arch::native::SavedArgs;
 use crate::os::sync::OnceLock;
 use ampoule_core::vm::{VmContext, VmFuncRef, VmStoreContext};
@@ -19,6 +20,9 @@ pub struct Builtins {
     pub stack_overflow: unsafe fn(vmctx: *mut VmContext, pc: usize, fp: usize),
     /// Stops the guest whose instruction at `pc` raised `signal` when it accessed `address`.
     pub fault: unsafe fn(store: *mut VmStoreContext, pc: usize, fp: usize, address: usize, signal: i32),
+    /// Finds the handler of the pending exception among the guest frames below an exit, and takes the exception. `None` notes it as the
+    /// error that the guest is stopped with.
+    pub find_handler: unsafe fn(store: *mut VmStoreContext, exit_fp: usize) -> Option<Landing>,
     /// Notes that the guest was given up while it waited.
     pub given_up: unsafe fn(store: *mut VmStoreContext),
     /// `(vmctx, module, number of the function) -> its code`: what a stub leads to until its function is compiled. `module` is
@@ -88,6 +92,12 @@ pub struct Builtins {
     pub table_get_callee: Code,
     /// [`ampoule_core::builtins::Builtin::RefFunc`].
     pub ref_func: Code,
+    /// [`ampoule_core::builtins::Builtin::ExnNew`].
+    pub exn_new: Code,
+    /// [`ampoule_core::builtins::Builtin::ExnData`].
+    pub exn_data: Code,
+    /// [`ampoule_core::builtins::Builtin::Throw`].
+    pub throw: Code,
     /// [`ampoule_core::builtins::Builtin::CeilF32`].
     pub ceil_f32: Code,
     /// [`ampoule_core::builtins::Builtin::CeilF64`].

@@ -27,7 +27,7 @@ macro_rules! modes {
 macro_rules! in_every_mode {
     ($($mode:ident)*) => {
         modes! {
-            $($mode: v1 v2 v3 annotations bulk_memory custom_page_sizes extended_const memory64 multi_memory multi_value
+            $($mode: v1 v2 v3 annotations bulk_memory custom_page_sizes exceptions extended_const memory64 multi_memory multi_value
                 function_references mutable_global nontrapping_float_to_int_conversions reference_types relaxed_simd sign_extension_ops simd_first
                 simd_second tail_call threads wide_arithmetic;)*
         }
@@ -39,7 +39,7 @@ in_every_mode! { default fuel epoch signals_off moving_memories opt_none least_e
 modes! {
     deterministic: relaxed_simd;
     // What the engine doesn't run must still be refused cleanly.
-    unsupported: custom_descriptors exceptions gc;
+    unsupported: custom_descriptors gc;
 }
 
 /// What a suite was written for: most assert as well that what came later is refused.
@@ -68,8 +68,9 @@ fn features(suite: &str) -> Features {
         "memory64" => features.memory64 = true,
         "relaxed_simd" => features.relaxed_simd = true,
         _ => {
-            let (wide_arithmetic, custom_page_sizes, function_references) = (true, true, true);
-            features = Features { wide_arithmetic, custom_page_sizes, function_references, ..Features::default() };
+            let (wide_arithmetic, custom_page_sizes, function_references, exceptions) = (true, true, true, true);
+            features =
+                Features { wide_arithmetic, custom_page_sizes, function_references, exceptions, ..Features::default() };
         }
     }
     features
@@ -184,6 +185,7 @@ fn component_model() {
         component_model_error_context: true,
         component_model_fixed_length_lists: true,
         component_model_canonical_names: true,
+        exceptions: true,
         ..Features::default()
     };
     let config = Config { features, shared_memory: true, ..Config::default() };

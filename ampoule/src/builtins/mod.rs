@@ -7,6 +7,7 @@
 //! is in use (store invariant 3); index arguments were validated with the module; `exit_fp` of the store is up to date.
 
 mod compile;
+mod exception;
 mod float;
 mod interrupt;
 mod memory;
@@ -14,6 +15,7 @@ mod reference;
 mod table;
 mod trap;
 
+pub(crate) use exception::{exn_data, exn_new, find_handler, throw};
 pub(crate) use float::*;
 pub(crate) use interrupt::*;
 pub(crate) use memory::{
@@ -47,6 +49,7 @@ pub(crate) fn table() -> Builtins {
         trap,
         stack_overflow,
         fault,
+        find_handler,
         given_up,
         native_call: native::call_saved,
         native_unwound: native::keep_error,
@@ -76,6 +79,9 @@ pub(crate) fn table() -> Builtins {
         table_get_func_ref: table_get_func_ref as *const (),
         table_get_callee: table_get_callee as *const (),
         ref_func: ref_func as *const (),
+        exn_new: exn_new as *const (),
+        exn_data: exn_data as *const (),
+        throw: throw as *const (),
         ceil_f32: ceil_f32 as *const (),
         ceil_f64: ceil_f64 as *const (),
         floor_f32: floor_f32 as *const (),

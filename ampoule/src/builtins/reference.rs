@@ -31,10 +31,16 @@ pub(crate) unsafe extern "C" fn root_refs(store: *mut VmStoreContext, values: *m
 }
 
 /// # Safety
-/// See the module above. `reference` holds an `externref` of the host's, of whatever store.
-pub(crate) unsafe extern "C" fn raw_ref(store: *mut VmStoreContext, reference: *const VmRef) -> i64 {
+/// See the module above. `value` holds an `externref` or `exnref` of the host's, of whatever store.
+pub(crate) unsafe extern "C" fn raw_ref(store: *mut VmStoreContext, value: *const VmVal) -> i64 {
     // SAFETY: as above.
-    let raw = unsafe { ExternRef::raw_of_vm(&*reference, (*store).id) };
+    let raw = unsafe {
+        let (value, id) = (&*value, (*store).id);
+        match value.kind {
+            VmVal::KIND_EXNREF => ExnRef::raw_of_vm(&value.of.reference, id),
+            _ => ExternRef::raw_of_vm(&value.of.reference, id),
+        }
+    };
     raw.map_or(-1, i64::from)
 }
 

@@ -96,7 +96,7 @@ unsafe fn faulting_memory(store: *mut VmStoreContext, pc: usize, address: usize)
 /// See the module above. `error` is what a host function answered.
 pub(crate) unsafe extern "C" fn host_error(store: *mut VmStoreContext, error: *mut c_void) {
     // SAFETY: by the contract of callbacks (`VmHostFunc`), which hands the error over.
-    unsafe { Store::from_vm(store).unwind_with(*Box::from_raw(error.cast::<Error>())) }
+    unsafe { Store::from_vm(store).throw_or_stop(*Box::from_raw(error.cast::<Error>())) }
 }
 
 /// # Safety
@@ -147,6 +147,6 @@ unsafe fn stop_at(store: *mut VmStoreContext, error: Error, frame: GuestFrame) {
         let store = Store::from_vm(store);
         error.set_backtrace(Backtrace::from_frames(GuestFrames::from(frame)));
         store.pending = Some(error);
-        store.vm.unwinding = 1;
+        store.vm.unwinding = VmStoreContext::STOPPING;
     }
 }

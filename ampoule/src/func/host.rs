@@ -8,7 +8,7 @@ use crate::func::val::Val;
 use crate::store::Store;
 pub use crate::store::records::func::HostFunc;
 use crate::store::records::func::StoreHostFunc;
-use ampoule_core::types::{FuncType, ValType};
+use ampoule_core::types::FuncType;
 use ampoule_core::vm::{VmCaller, VmFuncRef, VmHostFunc, VmVal, VmValRaw};
 use ampoule_machine::arch::trampolines::exit_thunk_on_call;
 use std::any::Any;
@@ -89,7 +89,7 @@ impl HostFunc {
         let signature = engine.types().intern(ty)?;
         let which = Thunk::ExitRaw;
         check_thunk(engine, &signature, which)?;
-        if !ty.params().contains(&ValType::EXTERNREF) {
+        if !ty.params().iter().any(|ty| ty.is_collected()) {
             let callback = callback as *const c_void;
             return Ok(Self { signature, which, callback, env, may_suspend: false, _owner: owner });
         }
@@ -295,7 +295,7 @@ unsafe impl Send for RootingEnv {}
 // SAFETY: as for `HostFunc`.
 unsafe impl Sync for RootingEnv {}
 
-/// Calls a raw callback whose parameters have `externref`s, keeping those alive until it returns.
+/// Calls a raw callback whose parameters have references that are collected, keeping those alive until it returns.
 ///
 /// # Safety
 /// As for every [`RawCallback`]; `env` is a [`RootingEnv`].
@@ -311,7 +311,7 @@ unsafe extern "C" fn call_rooting(
         let env = &*env.cast::<RootingEnv>();
         let vm = (*caller).store;
         let roots = &mut Store::from_vm(vm).roots;
-        let before = roots.in_flight();
+        let before = roots.in_flight().len();
         for (position, &ty) in env.ty.params().iter().enumerate() {
             let raw = (*values.add(position)).externref;
             if ty.is_collected() && raw != 0 {

@@ -221,7 +221,7 @@ impl Store {
         if self.vm.entry_fp <= ampoule_machine::arch::entry::RESERVED {
             return Err(error);
         }
-        self.unwind_with(error);
+        self.throw_or_stop(error);
         Ok(())
     }
 }

@@ -1,26 +1,24 @@
-//! Finding the host values that nothing refers to: marking from the host's handles, globals, tables, and the guest's frames.
+//! Finding the host values and exceptions that nothing refers to: marking from the host's handles, globals, tables, and the guest's frames.
 
 use crate::module::code_table::ModuleCode;
 use crate::store::Store;
+use crate::store::exception::is_exception;
 use crate::store::records::instance::InstanceData;
 use ampoule_core::index::GlobalIndex;
 use ampoule_machine::arch::entry::{self, GuestFrames};
 use ampoule_machine::code::registry;
 
 impl Store {
-    /// Collects the `externref`s that neither the host, nor a frame, nor anything reachable refers to, dropping their
-    /// values.
+    /// Collects the `externref`s and exceptions that neither the host, nor a frame, nor anything reachable refers to, dropping
+    /// their values.
     pub fn gc(&mut self) {
         collect(self);
     }
 }
 
-/// Drops every host value that nothing refers to.
+/// Drops every host value and exception that nothing refers to.
 pub(crate) fn collect(store: &mut Store) {
-    // First, for exceptions hold handles.
-    store.exceptions.prune();
-    store.roots.prune();
-    let mut live: Vec<u32> = store.roots.iter().collect();
+    let mut live: Vec<u32> = store.roots.in_flight().to_vec();
     live.extend(store.instances.globals.iter().filter_map(|global| global.reference()));
     store.instances.tables.iter().for_each(|table| table.visit_refs(|raw| live.push(raw)));
     for instance in store.instances.list.iter() {
@@ -29,8 +27,15 @@ pub(crate) fn collect(store: &mut Store) {
     if frames(store, &mut live).is_none() {
         // Where references are can't be told any more, so all values stay until the store ends.
         store.externrefs.collect_at = store.externrefs.live() * 2;
+        store.exceptions.collect_at = store.exceptions.live() * 2;
         return;
     }
+    // Exceptions first, for they hold handles.
+    live.iter().filter(|&&raw| is_exception(raw)).for_each(|&raw| store.exceptions.mark(raw));
+    store.exceptions.sweep();
+    store.roots.prune();
+    live.retain(|&raw| !is_exception(raw));
+    live.extend(store.roots.iter());
     live.into_iter().for_each(|raw| store.externrefs.mark(raw));
     // The values' own drop code runs last, when the store is whole again.
     let dead = store.externrefs.sweep();
@@ -42,7 +47,7 @@ fn instance_globals(instance: &InstanceData) -> impl Iterator<Item = u32> {
     let own = module.num_imported_globals..module.globals.len();
     own.filter(|&index| module.globals[index].content.is_collected()).map(|index| {
         let cell = instance.global(GlobalIndex(index as u32));
-        // SAFETY: an own global's cell is in the instance's block, and holds an `externref`.
+        // SAFETY: an own global's cell is in the instance's block, and holds a reference.
         unsafe { cell.cast::<u32>().read() }
     })
 }

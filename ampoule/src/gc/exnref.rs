@@ -1,14 +1,16 @@
 //! `exnref`: exceptions, each a tag with its fields.
 //!
 //! An exception never changes, so handles share it. Its fields hold on to what they refer to for as long as it lives. A raw
-//! `exnref` is a position in the store's table ([`crate::store::exception`]), plus one.
+//! `exnref` tells a position in the store's table ([`crate::store::exception`]); what machine code reads of an exception is a
+//! [`VmException`] with its fields behind it.
 
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
+use crate::gc::collect::collect;
 use crate::gc::handle::handle_in_words;
 use crate::store::Store;
 use crate::tag::Tag;
-use ampoule_core::vm::VmRef;
+use ampoule_core::vm::{VmException, VmRef, VmValRaw};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +28,8 @@ pub struct ExnRef {
 pub(crate) struct Exception {
     tag: Tag,
     fields: Box<[Val]>,
+    /// The same as machine code has it: a [`VmException`], and the fields.
+    data: Box<[u128]>,
     raw: u32,
     /// Whether the store is gone, so that all that share the exception are handles.
     orphaned: AtomicBool,
@@ -35,6 +39,11 @@ impl Exception {
     /// Says that the store's table lets go of it.
     pub(crate) fn orphan(&self) {
         self.orphaned.store(true, Ordering::Relaxed);
+    }
+
+    /// What machine code reads.
+    pub(crate) fn data(&self) -> *const VmException {
+        self.data.as_ptr().cast()
     }
 
     /// Whether the host has a handle to the exception, as far as that can be told: handles in the store count, too. The next collection
@@ -69,11 +78,50 @@ impl ExnRef {
         }
         for (field, &ty) in fields.iter().zip(expected) {
             field.check_type(store, ty).map_err(|error| error.of("field type mismatch"))?;
-            field.to_raw(store)?;
         }
-        let fields: Box<[Val]> = fields.into();
-        let exn = store.exceptions.insert(|raw| Exception { tag, fields, raw, orphaned: AtomicBool::new(false) })?;
+        Self::make(store, tag, fields.into())
+    }
+
+    /// A new exception of a guest's.
+    ///
+    /// # Errors
+    /// Where the store can have no more.
+    ///
+    /// # Safety
+    /// The tag is of this store, and `fields` points to values of the types of its fields, of this store.
+    pub(crate) unsafe fn from_guest(store: &mut Store, tag: Tag, fields: *const VmValRaw) -> Result<ExnRef, Error> {
+        let func = tag.ty(store)?.func.clone();
+        let types = func.params().iter().enumerate();
+        // SAFETY: by the caller.
+        let vals = types.map(|(position, &ty)| unsafe { Val::from_raw(store, &*fields.add(position), ty) }).collect();
+        Self::make(store, tag, vals)
+    }
+
+    /// A new exception, with fields of the right types.
+    ///
+    /// # Errors
+    /// Where one is of another store, or the store can have no more exceptions.
+    fn make(store: &mut Store, tag: Tag, fields: Box<[Val]>) -> Result<ExnRef, Error> {
+        let head = u128::from(tag.number());
+        let as_word = |field: &Val| {
+            let raw = field.to_raw(store)?;
+            // SAFETY: values begin as zeros, so all sixteen bytes are there.
+            Ok(u128::from_le_bytes(unsafe { raw.v128 }))
+        };
+        let words = std::iter::once(Ok(head)).chain(fields.iter().map(as_word));
+        let data = words.collect::<Result<Box<[u128]>, Error>>()?;
+        store.claim_gc_heap()?;
+        if store.exceptions.wants_collection() {
+            collect(store);
+        }
+        let exn =
+            store.exceptions.insert(|raw| Exception { tag, fields, data, raw, orphaned: AtomicBool::new(false) })?;
         Ok(ExnRef { store_id: store.id(), exn })
+    }
+
+    /// The reference as guest code holds it, and what that reads of the exception. Both are good as [`ExnRef::to_raw`] says.
+    pub(crate) fn for_guest(&self) -> (u32, *const VmException) {
+        (self.exn.raw, self.exn.data())
     }
 
     /// The tag.
@@ -116,7 +164,20 @@ impl ExnRef {
 
     /// A handle for a raw reference; `None` for null, and for what is no reference of this store.
     pub fn from_raw(store: &Store, raw: u32) -> Option<ExnRef> {
-        Some(ExnRef { store_id: store.id(), exn: store.exceptions.get(raw)? })
+        Some(ExnRef { store_id: store.id(), exn: store.exceptions.get(raw)?.clone() })
+    }
+
+    /// The `exnref` in these words as guest code holds it, null is zero; `None` where the handle is of another store, or was given back.
+    ///
+    /// # Safety
+    /// The words come from [`ExnRef::into_vm`].
+    pub(crate) unsafe fn raw_of_vm(words: &VmRef, store_id: u64) -> Option<u32> {
+        let exn = words.private3.cast::<Exception>();
+        if words.store_id == 0 || exn.is_null() {
+            return Some(0);
+        }
+        // SAFETY: by the caller, the word leads to an exception: that of a handle, or one that its store still has.
+        unsafe { (words.store_id == store_id && Exception::has_handle(exn)).then(|| (*exn).raw) }
     }
 }
 

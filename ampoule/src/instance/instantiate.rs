@@ -14,12 +14,13 @@ use crate::store::Store;
 use crate::store::limiter::{LimitRequest, Resource};
 use crate::store::limits::Limits;
 use crate::store::records::instance::{InstanceData, MemoryLink};
+use crate::tag::Tag;
 use crate::{memory, table};
 use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::index::*;
 use ampoule_core::module::{ElemMode, Import, Item, TableInit};
 use ampoule_core::tunables::MemoryPlan;
-use ampoule_core::types::{ExternType, GlobalType, MemoryType, Subtyping, TableType, ValType};
+use ampoule_core::types::{ExternType, GlobalType, MemoryType, Subtyping, TableType, TagType, ValType};
 use ampoule_core::vm::{MemorySlot, VmFuncImport, VmFuncRef, VmGlobal, VmMemory, VmTable, VmValRaw};
 use ampoule_machine::arch::trampolines::exit_thunk_on_call;
 use std::fmt;
@@ -80,6 +81,8 @@ fn of_other_store(error: Error) -> Error {
 pub(crate) enum Given {
     /// A function, by its canonical type: of functions it matters what they are declared as.
     Func(Type),
+    /// A tag, in the same way.
+    Tag(Type),
     /// Anything else, by its type at this time.
     Other(ExternType),
 }
@@ -95,6 +98,7 @@ impl Given {
                 let id = func.signature(store)?.id();
                 Given::Func(store.engine.types().find(id).expect("the function keeps its type"))
             }
+            Extern::Tag(tag) => Given::Tag(tag.declared(store)?.clone()),
             other => Given::Other(other.current_ty(store)?),
         })
     }
@@ -102,6 +106,7 @@ impl Given {
     fn ty(&self) -> ExternType {
         match self {
             Given::Func(ty) => ExternType::Func(ty.func().clone()),
+            Given::Tag(ty) => ExternType::Tag(TagType { func: ty.func().clone() }),
             Given::Other(ty) => ty.clone(),
         }
     }
@@ -130,6 +135,9 @@ pub(crate) fn check_given(module: &Module, import: &Import, given: &Given) -> Re
     let types = &**module.engine().types();
     let fits = match (import.item, given) {
         (Item::Func(index), Given::Func(found)) => found.is_subtype_of(module.signature(index)),
+        (Item::Tag(index), Given::Tag(found)) => {
+            found.id() == module.declared(module.description().tags[index.index()]).id()
+        }
         (Item::Global(index), Given::Other(ExternType::Global(found))) => {
             global_fits(found, &module.global_type(index), types)
         }
@@ -300,6 +308,7 @@ fn holds_references(module: &Module) -> bool {
 fn allocate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<u32, Error> {
     let position = store.instances.list.len() as u32;
     let (memories, tables) = (store.instances.memories.len(), store.instances.tables.len());
+    let tags = store.instances.tags.len();
     let data = InstanceData::new(module, position)?;
     // First, so that what refers to the block never outlives it.
     let instance: *mut InstanceData = store.instances.list.push(data);
@@ -308,6 +317,7 @@ fn allocate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<u3
     if allocated.is_err() {
         store.instances.memories.truncate(memories);
         store.instances.tables.truncate(tables);
+        store.instances.tags.truncate(tags);
         store.instances.list.pop();
     }
     allocated.map(|()| position)
@@ -335,6 +345,7 @@ unsafe fn fill_in(
             record.tables = make_tables(store, record, module, imports)?.into();
         }
         link_definitions(store, record, module);
+        link_tags(store, record, module, imports)?;
         initialize_globals(record, module);
     }
     Ok(())
@@ -458,6 +469,36 @@ unsafe fn link_definitions(store: &Store, record: &InstanceData, module: &Module
         // SAFETY: as above.
         unsafe { slot.write(definition) };
     }
+}
+
+/// Tells machine code the numbers of the tags, and makes the module's own.
+///
+/// # Safety
+/// As for [`fill_in`].
+unsafe fn link_tags(
+    store: &mut Store,
+    record: &InstanceData,
+    module: &Module,
+    imports: &[Extern],
+) -> Result<(), Error> {
+    let description = module.description();
+    let mut next = 0;
+    let mut note = |number: u32| {
+        let slot = record.at::<u32>(module.layout().tag(TagIndex(next)));
+        next += 1;
+        // SAFETY: the slot is where the module's layout puts it, in the record's block, which is ours by the caller.
+        unsafe { slot.write(number) };
+    };
+    for given in imports {
+        if let Extern::Tag(tag) = given {
+            note(tag.number_in(store)?);
+        }
+    }
+    for own in description.num_imported_tags..description.tags.len() {
+        let declared = module.declared(description.tags[own]).clone();
+        note(Tag::of_type(store, declared).number());
+    }
+    Ok(())
 }
 
 /// # Safety

@@ -16,6 +16,7 @@ use crate::module::Module;
 use crate::store::Store;
 use crate::store::records::instance::{InstanceData, MemoryLink};
 use crate::table::Table;
+use crate::tag::Tag;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::module::Item;
 
@@ -42,6 +43,11 @@ impl InstanceData {
                 MemoryLink::Shared(memory) => Extern::SharedMemory(memory.clone()),
             },
             Item::Global(index) => Extern::Global(Global::of_instance(store, self.position(), index)),
+            Item::Tag(index) => {
+                let number = self.at::<u32>(self.module().layout().tag(index));
+                // SAFETY: the place is in the block, and was filled in at instantiation.
+                Extern::Tag(Tag::at(store, unsafe { number.read() }))
+            }
         }
     }
 
@@ -159,6 +165,11 @@ impl Instance {
         let data = self.data(store)?;
         let exports = &data.module().description().exports;
         Ok(exports.iter().map(|export| (export.name.as_str(), data.item(store, export.item))))
+    }
+
+    /// The exported tag of this name.
+    pub fn get_tag(&self, store: &Store, name: &str) -> Option<Tag> {
+        if let Extern::Tag(tag) = self.get_export(store, name)? { Some(tag) } else { None }
     }
 
     /// The exported memory of this name.

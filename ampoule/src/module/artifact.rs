@@ -41,7 +41,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// The first bytes of every artifact. The last one counts layouts of the file.
-const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x03";
+const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x04";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -257,7 +257,7 @@ fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<Tunables, C
         Features, features, expected.features, |found: bool, expected: bool| expected || !found,
         reference_types bulk_memory multi_value simd relaxed_simd tail_call multi_memory memory64 threads extended_const
         wide_arithmetic custom_page_sizes compact_imports branch_hinting function_references gc_types gc exceptions
-        stack_switching,
+        legacy_exceptions stack_switching,
         component_model component_model_map concurrency_support component_model_async component_model_async_stackful
         component_model_more_async_builtins component_model_forward component_model_threading
         component_model_error_context

@@ -59,6 +59,11 @@ impl ItemId {
         Self { store: store.id(), position }
     }
 
+    /// The position, without a look at the store.
+    pub(crate) fn position(self) -> u32 {
+        self.position
+    }
+
     /// The position, for the store it belongs to, where `len` things are.
     ///
     /// # Errors

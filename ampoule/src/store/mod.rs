@@ -37,7 +37,7 @@ mod wait;
 
 use crate::engine::Engine;
 use crate::engine::pool::{Claim, Pool};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use ampoule_core::vm::VmStoreContext;
 use calls::Calls;
 use data::Data;
@@ -383,7 +383,18 @@ impl Store {
     pub(crate) fn unwind_with(&mut self, error: Error) {
         error.set_backtrace(crate::error::backtrace::Backtrace::capture(self));
         self.pending = Some(error);
-        self.vm.unwinding = 1;
+        self.vm.unwinding = VmStoreContext::STOPPING;
+    }
+
+    /// The same for what a host function has answered: where that is the pending exception, its caller may catch it.
+    #[cold]
+    pub(crate) fn throw_or_stop(&mut self, error: Error) {
+        if matches!(error.kind(), ErrorKind::Exception) && self.has_exception() {
+            self.pending = Some(error);
+            self.vm.unwinding = VmStoreContext::THROWING;
+        } else {
+            self.unwind_with(error);
+        }
     }
 
     /// Refuses a handle of another store.

@@ -53,9 +53,9 @@ impl Roots {
         self.prune_at = self.cells.len() * 2;
     }
 
-    /// Every reference that the host holds.
+    /// Every reference that the host has a handle to.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
-        self.cells.iter().map(|cell| cell.raw).chain(self.in_flight.iter().copied())
+        self.cells.iter().map(|cell| cell.raw)
     }
 
     /// Keeps a raw argument alive; see [`Roots::release_in_flight`].
@@ -63,9 +63,9 @@ impl Roots {
         self.in_flight.push(raw);
     }
 
-    /// How many raw arguments are in flight.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.len()
+    /// The raw arguments in flight.
+    pub(crate) fn in_flight(&self) -> &[u32] {
+        &self.in_flight
     }
 
     /// Lets go of the raw arguments added since there were `count`.

@@ -4,12 +4,12 @@ use super::flags::trap_code;
 use super::linkage::{InlinedPositions, NAMESPACE_BODY, NAMESPACE_BUILTIN, NAMESPACE_FUNC};
 use crate::CompileError;
 use crate::arch::{self, Placement};
-use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Relocation, RelocationTarget, StackMap};
+use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Handler, Relocation, RelocationTarget, StackMap};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::trap::TrapCode;
 use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
-use cranelift_codegen::{CompiledCode, FinalizedRelocTarget, ir};
+use cranelift_codegen::{CompiledCode, FinalizedMachExceptionHandler, FinalizedRelocTarget, ir};
 
 /// Code, and what is only needed while it is put together.
 pub(super) struct Emitted {
@@ -51,7 +51,13 @@ pub(super) fn emit(
         alignment,
         phase,
         relocations,
-        info: FunctionInfo { traps: traps(code), positions: positions(code), inlined, stack_maps: stack_maps(code) },
+        info: FunctionInfo {
+            traps: traps(code),
+            positions: positions(code),
+            inlined,
+            stack_maps: stack_maps(code),
+            handlers: handlers(code)?,
+        },
     };
     Ok(Emitted { function, frame_size, body_jumps })
 }
@@ -79,6 +85,8 @@ pub(super) fn join(entry: Emitted, body: Emitted) -> Result<CompiledFunction, Co
     info.traps.extend(body.traps.into_iter().map(|(at, code)| (moved(at), code)));
     info.positions.extend(body.positions.into_iter().map(|(at, position)| (moved(at), position)));
     info.stack_maps.extend(body.stack_maps.into_iter().map(|(at, map)| (moved(at), map)));
+    info.handlers
+        .extend(body.handlers.into_iter().map(|(at, h)| (moved(at), Handler { landing: moved(h.landing), ..h })));
     Ok(function)
 }
 
@@ -157,4 +165,19 @@ fn stack_maps(code: &CompiledCode) -> Vec<(u32, StackMap)> {
         (*at, StackMap { frame_size: *frame_size, slots })
     })
     .collect()
+}
+
+fn handlers(code: &CompiledCode) -> Result<Vec<(u32, Handler)>, CompileError> {
+    let mut handlers = Vec::new();
+    for site in code.buffer.call_sites() {
+        match (site.exception_handlers, site.frame_offset) {
+            ([], _) => {}
+            (&[FinalizedMachExceptionHandler::Default(landing)], Some(frame_size)) => {
+                handlers.push((site.ret_addr, Handler { landing, frame_size }));
+            }
+            _ => return Err(CompileError::new("a call has handlers of a kind that is never asked for")),
+        }
+    }
+    handlers.sort_unstable_by_key(|&(at, _)| at);
+    Ok(handlers)
 }

@@ -1,7 +1,7 @@
 //! An instance, as machine code sees it.
 
 use super::{VmFuncImport, VmFuncRef, VmGlobal, VmMemory, VmStoreContext, VmTable};
-use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex};
+use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TagIndex};
 use crate::module::ModuleDescription;
 use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
@@ -12,9 +12,10 @@ use std::mem::{offset_of, size_of};
 /// VmContext | imported functions: VmFuncImport…      | memories' definitions: *mut VmMemory, one per memory
 ///           | tables' definitions: *mut VmTable, one per table | imported globals: *mut VmGlobal…
 ///           | own memories: VmMemory… | own tables: VmTable… | own globals: VmGlobal… | references: VmFuncRef…
+///           | tags: u32, one per tag
 /// ```
 ///
-/// The pointer arrays hold the module's own items too (pointing into the same block), so that the runtime has one way to
+/// A tag is its number in the store: two tags are the same where their numbers are. The pointer arrays hold the module's own items too (pointing into the same block), so that the runtime has one way to
 /// find any memory, table or global. Machine code goes straight to its own items.
 #[repr(C)]
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub struct VmLayout {
     own_tables: u32,
     own_globals: u32,
     func_refs: u32,
+    tags: u32,
     size: u32,
     num_imported_tables: u32,
     num_imported_globals: u32,
@@ -86,6 +88,7 @@ impl VmLayout {
         let own_tables = place(module.tables.len() - module.num_imported_tables, size_of::<VmTable>(), 8);
         let own_globals = place(module.globals.len() - module.num_imported_globals, size_of::<VmGlobal>(), 16);
         let func_refs = place(module.func_refs.len(), size_of::<VmFuncRef>(), 8);
+        let tags = place(module.tags.len(), size_of::<u32>(), 4);
         Self {
             imported_functions,
             memory_definitions,
@@ -95,6 +98,7 @@ impl VmLayout {
             own_tables,
             own_globals,
             func_refs,
+            tags,
             size: at,
             num_imported_tables: module.num_imported_tables as u32,
             num_imported_globals: module.num_imported_globals as u32,
@@ -149,6 +153,11 @@ impl VmLayout {
     /// The [`VmFuncRef`] of a function that may be referred to; all zero until it is made.
     pub fn func_ref(&self, index: FuncRefIndex) -> u32 {
         self.func_refs + index.0 * size_of::<VmFuncRef>() as u32
+    }
+
+    /// The number of a tag in its store.
+    pub fn tag(&self, index: TagIndex) -> u32 {
+        self.tags + index.0 * size_of::<u32>() as u32
     }
 
     /// Offset of [`VmContext::store`].

@@ -10,6 +10,7 @@
 pub mod adapter;
 pub mod context;
 pub mod entry;
+pub mod exception;
 pub mod func_ref;
 pub mod global;
 pub mod host;
@@ -22,6 +23,7 @@ pub mod val;
 pub use adapter::VmAdapter;
 pub use context::{MemorySlot, VmContext, VmLayout};
 pub use entry::{VmEntryChecks, VmFunc, VmSignature, VmStackBounds};
+pub use exception::VmException;
 pub use func_ref::{VmFuncImport, VmFuncRef};
 pub use global::VmGlobal;
 pub use host::{VmCaller, VmHostFunc};

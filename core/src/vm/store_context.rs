@@ -26,7 +26,7 @@ pub struct VmStoreContext {
     /// Frame pointer of the frame through which the guest last left to the host (an exit thunk or a builtin's
     /// trampoline). `[exit_fp]` is the guest frame's frame pointer, `[exit_fp + 8]` the guest's program counter.
     pub exit_fp: usize,
-    /// Non-zero when the running builtin asks its trampoline to unwind to `entry_fp` instead of returning.
+    /// What the running builtin asks of its trampoline: zero to return, [`VmStoreContext::STOPPING`] or [`VmStoreContext::THROWING`].
     pub unwinding: u32,
     /// Keeps the layout explicit.
     pub _pad: u32,
@@ -52,4 +52,11 @@ pub struct VmStoreContext {
     pub types: *const VmType,
     /// What the runtime's assembly compares before it enters a guest; machine code never reads it.
     pub entry: VmEntryChecks,
+}
+
+impl VmStoreContext {
+    /// In `unwinding`: unwind to `entry_fp` instead of returning.
+    pub const STOPPING: u32 = 1;
+    /// In `unwinding`: unwind to the innermost handler of the pending exception, or to `entry_fp` where there is none.
+    pub const THROWING: u32 = 2;
 }

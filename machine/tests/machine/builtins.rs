@@ -1,7 +1,7 @@
 //! Builtins that note how they were called in the [`Log`] of the store, and do what a test asks for.
 
 use ampoule_core::vm::{VmContext, VmFuncRef, VmHostFunc, VmStoreContext, VmVal};
-use ampoule_machine::arch::entry::{GuestFrame, GuestFrames};
+use ampoule_machine::arch::entry::{GuestFrame, GuestFrames, Landing};
 use ampoule_machine::arch::native::SavedArgs;
 use ampoule_machine::arch::switch::{Link, Pause, Wake};
 use ampoule_machine::builtins::{Builtins, Code};
@@ -25,6 +25,8 @@ pub struct Log {
     pub epoch_unwinds: bool,
     /// The fiber that `epoch_reached` and `fuel_exhausted` pause, if any.
     pub pauses_on: *const Link,
+    /// Where what is thrown is caught: a return address, and the handler.
+    pub handler: Option<(usize, usize)>,
     /// For tests to leave things.
     pub notes: Vec<u64>,
     /// Where they were left from.
@@ -104,6 +106,22 @@ pub unsafe extern "C" fn host_error(store: *mut VmStoreContext, error: *mut c_vo
     stop(store, Stop::HostError(error.addr()));
 }
 
+pub unsafe extern "C" fn throw(vmctx: *mut VmContext, exn: u32) {
+    let store = store_of(vmctx);
+    Log::of(store).notes.push(exn.into());
+    // SAFETY: the guest waits for us.
+    unsafe { (*store).unwinding = VmStoreContext::THROWING };
+}
+
+/// The handler at the return address that the log tells.
+pub unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize) -> Option<Landing> {
+    let (at, handler) = Log::of(store).handler?;
+    // SAFETY: the guest below the exit waits.
+    let frame = unsafe { GuestFrames::below_exit(exit_fp) }.find(|frame| frame.pc == at)?;
+    clobber_registers();
+    Some(Landing { pc: handler, sp: frame.fp - 32, fp: frame.fp, payload: [40, 2] })
+}
+
 pub unsafe fn given_up(store: *mut VmStoreContext) {
     // Who turned the guest back unwinds it.
     Log::of(store).notes.push(0x61fe);
@@ -170,6 +188,7 @@ macro_rules! noted {
 noted! {
     memory_fill memory_copy memory_init data_drop memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
     table_grow table_fill table_copy table_init elem_drop table_get_func_ref table_get_callee ref_func
+    exn_new exn_data
 }
 
 macro_rules! rounding {
@@ -217,6 +236,7 @@ pub fn install(compile_function: Code) {
         trap,
         stack_overflow,
         fault,
+        find_handler,
         given_up,
         native_call,
         native_unwound,
@@ -246,6 +266,9 @@ pub fn install(compile_function: Code) {
         table_get_func_ref: table_get_func_ref as Code,
         table_get_callee: table_get_callee as Code,
         ref_func: ref_func as Code,
+        exn_new: exn_new as Code,
+        exn_data: exn_data as Code,
+        throw: throw as Code,
         ceil_f32: ceil_f32 as Code,
         ceil_f64: ceil_f64 as Code,
         floor_f32: floor_f32 as Code,

@@ -195,6 +195,47 @@ fn a_guest_that_was_given_up_is_unwound_from_every_activation_whatever_the_host_
 }
 
 #[test]
+fn what_is_thrown_goes_on_in_a_handler_with_the_frame_as_it_was() {
+    let mut world = World::new();
+    let throw = world.place(
+        machine_code!("push rbp", "mov rbp, rsp", "sub rsp, 1024", "mov ebx, 7", "mov esi, 5", "call_target 0", "ud2"),
+        &[RelocationTarget::Builtin(Builtin::Throw)],
+    );
+    let catch = machine_code!(
+        "push rbp",
+        "mov rbp, rsp",
+        "push rbx",
+        "sub rsp, 24",
+        "call rsi",
+        "mov eax, 1",
+        "2:",
+        "add rsp, 24",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        // The handler.
+        "lea rcx, [rbp - 32]",
+        "cmp rcx, rsp",
+        "jne 9f",
+        "add rax, rdx",
+        "jmp 2b",
+        "9:",
+        "ud2",
+    );
+    let after_call = catch.windows(2).position(|code| code == [0xff, 0xd6]).unwrap() + 2;
+    let handler = catch.windows(4).position(|code| code == [0x48, 0x8d, 0x4d, 0xe0]).unwrap();
+    let catch = world.place(catch, &[]);
+    world.log().handler = Some((catch.addr() + after_call, catch.addr() + handler));
+    for _ in 0..3 {
+        assert_eq!(world.call(catch, throw.addr() as u64), Some(42));
+    }
+    assert_eq!(world.log().notes, [5, 5, 5]);
+    // Without a handler, it ends the activation.
+    world.log().handler = None;
+    assert_eq!(world.call(catch, throw.addr() as u64), None);
+}
+
+#[test]
 fn a_host_error_unwinds_from_a_thunk() {
     let mut world = World::new();
     let exit = world.place(

@@ -91,6 +91,7 @@ impl World {
             grow: |_, _, _| 0,
             epoch_unwinds: false,
             pauses_on: null(),
+            handler: None,
             notes: Vec::new(),
             frames: Vec::new(),
         };

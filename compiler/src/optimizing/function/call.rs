@@ -7,10 +7,10 @@ use crate::optimizing::signature::{RETURN_SLOT, clif_type, guest_signature, retu
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{FuncIndex, TableIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
-use ampoule_core::types::{HeapType, TypeId};
+use ampoule_core::types::{HeapType, TypeId, ValType};
 use ampoule_core::vm::{VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{self, BlockArg, ExceptionTableItem, InstBuilder, MemFlagsData, Value, types};
 use smallvec::SmallVec;
 use std::mem::offset_of;
 use wasmparser::Operator;
@@ -138,13 +138,21 @@ impl FuncTranslator<'_> {
             self.stop();
             return;
         }
-        let call = match callee {
-            Callee::Direct(callee) => self.builder.ins().call(callee, &args),
-            Callee::Indirect(signature, code) => self.builder.ins().call_indirect(signature, code, &args),
+        let results: SmallVec<[Value; 4]> = match self.handler() {
+            Some(handler) => {
+                self.emit_try_call(callee, &args, if area.is_some() { &[] } else { ty.results() }, handler)
+            }
+            None => {
+                let call = match callee {
+                    Callee::Direct(callee) => self.builder.ins().call(callee, &args),
+                    Callee::Indirect(signature, code) => self.builder.ins().call_indirect(signature, code, &args),
+                };
+                self.builder.inst_results(call).into()
+            }
         };
         for (position, &ty) in ty.results().iter().enumerate() {
             let result = match area {
-                None => self.builder.inst_results(call)[position],
+                None => results[position],
                 Some(area) => {
                     let offset = position as i32 * RETURN_SLOT as i32;
                     self.builder.ins().load(clif_type(ty), MemFlagsData::trusted(), area, offset)
@@ -155,8 +163,40 @@ impl FuncTranslator<'_> {
         self.return_metering();
     }
 
-    /// The memory for results of calls, made large enough for these.
-    fn call_area(&mut self, size: u32) -> Value {
+    /// A call that goes on in `handler` where the callee throws. Gives the results, which have these types.
+    fn emit_try_call(
+        &mut self,
+        callee: Callee,
+        args: &[Value],
+        results: &[ValType],
+        handler: ir::Block,
+    ) -> SmallVec<[Value; 4]> {
+        let next = self.builder.create_block();
+        for &ty in results {
+            self.builder.append_block_param(next, clif_type(ty));
+        }
+        let dfg = &mut self.builder.func.dfg;
+        let signature = match callee {
+            Callee::Direct(callee) => dfg.ext_funcs[callee].signature,
+            Callee::Indirect(signature, _) => signature,
+        };
+        let returned = (0..results.len() as u32).map(BlockArg::TryCallRet);
+        let returned = ir::BlockCall::new(next, returned, &mut dfg.value_lists);
+        let thrown = [BlockArg::TryCallExn(0), BlockArg::TryCallExn(1)];
+        let thrown = ir::BlockCall::new(handler, thrown, &mut dfg.value_lists);
+        let table = ir::ExceptionTableData::new(signature, returned, [ExceptionTableItem::Default(thrown)]);
+        let table = dfg.exception_tables.push(table);
+        match callee {
+            Callee::Direct(callee) => self.builder.ins().try_call(callee, args, table),
+            Callee::Indirect(_, code) => self.builder.ins().try_call_indirect(code, args, table),
+        };
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
+        self.builder.block_params(next).into()
+    }
+
+    /// The memory for results of calls, and for what else is handed over, made large enough for these.
+    pub(super) fn call_area(&mut self, size: u32) -> Value {
         let slot = match self.call_area {
             Some(slot) => slot,
             None => {

@@ -4,7 +4,7 @@ use super::translator::{ControlFrame, FrameKind, FuncTranslator, Types};
 use crate::CompileError;
 use crate::optimizing::signature::{RETURN_SLOT, clif_type};
 use ampoule_core::decode::val_type;
-use ampoule_core::index::TypeIndex;
+use ampoule_core::index::{TagIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{FuncType, ValType};
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, MemFlagsData, Value};
@@ -25,10 +25,7 @@ impl FuncTranslator<'_> {
         match op {
             Operator::Nop => {}
             Operator::Unreachable => self.trap(TrapCode::Unreachable),
-            Operator::Block { blockty } => {
-                let (params, results) = self.block_type(blockty)?;
-                self.push_frame(FrameKind::Block, results, params.len());
-            }
+            Operator::Block { blockty } => self.enter_block(blockty)?,
             Operator::Loop { blockty } => self.enter_loop(blockty)?,
             Operator::If { blockty } => self.enter_if(blockty)?,
             Operator::Else => self.enter_else(),
@@ -125,7 +122,11 @@ impl FuncTranslator<'_> {
     /// Follows the nesting of code that can't be reached.
     pub(super) fn unreachable_operator(&mut self, op: &Operator<'_>) -> Result<(), CompileError> {
         match op {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => {
                 let end = self.builder.create_block();
                 let height = self.stack.len();
                 self.control.push(ControlFrame {
@@ -138,6 +139,9 @@ impl FuncTranslator<'_> {
                 });
             }
             Operator::Else => self.enter_else(),
+            Operator::Catch { tag_index } => self.enter_catch(Some(TagIndex(*tag_index))),
+            Operator::CatchAll => self.enter_catch(None),
+            Operator::Delegate { relative_depth } => self.delegate(*relative_depth),
             Operator::End => self.end(),
             _ => {}
         }
@@ -178,6 +182,13 @@ impl FuncTranslator<'_> {
                 (ty.params().iter().copied().collect(), ty.results().iter().copied().collect())
             }
         })
+    }
+
+    /// A block, or what is like one but for exceptions.
+    pub(super) fn enter_block(&mut self, ty: &BlockType) -> Result<(), CompileError> {
+        let (params, results) = self.block_type(ty)?;
+        self.push_frame(FrameKind::Block, results, params.len());
+        Ok(())
     }
 
     fn push_frame(&mut self, kind: FrameKind, results: Types, params: usize) {
@@ -243,13 +254,14 @@ impl FuncTranslator<'_> {
         }
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.fall_through();
         // The other arm of an `if` without `else` hands the parameters on.
         if let Some(ControlFrame { kind: FrameKind::If { .. }, .. }) = self.control.last() {
             self.enter_else();
             self.fall_through();
         }
+        self.end_scope();
         let frame = self.control.pop().expect("validation matched the blocks");
         self.stack.truncate(frame.height);
         if let FrameKind::Loop { header, .. } = frame.kind {
@@ -268,7 +280,7 @@ impl FuncTranslator<'_> {
     }
 
     /// Leads from the end of an arm or body to the end of its frame.
-    fn fall_through(&mut self) {
+    pub(super) fn fall_through(&mut self) {
         if !self.reachable {
             return;
         }
@@ -321,8 +333,12 @@ impl FuncTranslator<'_> {
 
     /// Where a branch out of that many blocks leads, and how many values it takes along.
     fn branch_target_block(&mut self, depth: u32) -> (Block, usize) {
-        let position = self.control.len() - 1 - depth as usize;
-        let frame = &mut self.control[position];
+        self.target_of(self.control.len() - 1 - depth as usize)
+    }
+
+    /// Where a branch to the block at this place among the enclosing ones leads, and how many values it takes along.
+    pub(super) fn target_of(&mut self, frame: usize) -> (Block, usize) {
+        let frame = &mut self.control[frame];
         match frame.kind {
             FrameKind::Loop { header, params } => (header, params),
             _ => {

@@ -100,13 +100,15 @@ struct Pass {
 impl Pass {
     fn operator(&mut self, position: u32, op: &Operator<'_>) {
         match *op {
-            Operator::Block { .. } | Operator::If { .. } => self.enter(false),
+            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } | Operator::Try { .. } => {
+                self.enter(false);
+            }
             Operator::Loop { .. } => self.enter(true),
-            Operator::Else => {
+            Operator::Else | Operator::Catch { .. } | Operator::CatchAll => {
                 self.blocks.pop();
                 self.enter(false);
             }
-            Operator::End => {
+            Operator::End | Operator::Delegate { .. } => {
                 self.blocks.pop();
                 if let Some(&(depth, l)) = self.loops.last()
                     && depth as usize == self.blocks.len()

@@ -8,6 +8,7 @@
 mod atomics;
 mod call;
 mod control;
+mod exception;
 mod inlining;
 mod local_lives;
 mod locals;
@@ -79,6 +80,7 @@ pub(super) fn translate_function(
         budget: effort.budget(inlining::body_len(body)),
         stack: Vec::new(),
         control: Vec::new(),
+        scopes: Vec::new(),
         reachable: true,
         locals: Locals::default(),
         metering: Metering::default(),
@@ -204,6 +206,7 @@ impl<'a> FuncTranslator<'a> {
                 || self.variable_operator(op)
                 || self.memory_operator(op)
                 || self.control_operator(op)?
+                || self.exception_operator(op)?
                 || self.call_operator(op)
                 || self.table_operator(op)
                 || simd::translate(self, op)

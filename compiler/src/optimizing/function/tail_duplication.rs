@@ -77,8 +77,12 @@ fn find<'a>(
         }
         *read += 1;
         match reader.read()? {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => open += 1,
-            Operator::End => open -= 1,
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => open += 1,
+            Operator::End | Operator::Delegate { .. } => open -= 1,
             _ => {}
         }
     }

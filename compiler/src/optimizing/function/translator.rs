@@ -1,5 +1,6 @@
 //! The state of a function's translation, and what all operators need: the operand stack, variables, blocks.
 
+use super::exception::Clause;
 use crate::optimizing::effort::{Budget, Effort};
 use crate::optimizing::flags::{Region, constant_flags};
 use crate::optimizing::linkage::{InlinedPositions, import_builtin};
@@ -17,6 +18,7 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::rc::Rc;
 use wasmparser::OperatorsReader;
 
 /// The translation of one function body.
@@ -41,6 +43,8 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) stack: Vec<Value>,
     /// The enclosing blocks, outermost first.
     pub(super) control: Vec<ControlFrame>,
+    /// Those of them that handle exceptions; see `exception`.
+    pub(super) scopes: Vec<Scope>,
     /// Whether the next operator can be reached.
     pub(super) reachable: bool,
     pub(super) locals: Locals,
@@ -79,6 +83,26 @@ pub(super) enum FrameKind {
     Loop { header: Block, params: usize },
     /// An `if` up to its `else`: the block of the other arm, and the parameters it begins with.
     If { otherwise: Block, params: SmallVec<[Value; 2]> },
+    /// A clause of an old `try`: the exception, where anything leads here, and how those go on that the clause doesn't take.
+    Catch { exception: Option<Value>, otherwise: Option<Caught> },
+}
+
+/// An enclosing block that handles exceptions.
+pub(super) struct Scope {
+    /// Its place among the enclosing blocks.
+    pub frame: usize,
+    /// Of a `try_table`; those of an old `try` come behind its body.
+    pub clauses: Option<Rc<[Clause]>>,
+    /// Where exceptions go on, once something leads there.
+    pub dispatch: Option<Block>,
+}
+
+/// A place in the code with an exception, 64 bits wide, and the address of its `VmException`.
+#[derive(Clone, Copy)]
+pub(super) struct Caught {
+    pub block: Block,
+    pub exception: Value,
+    pub data: Value,
 }
 
 /// Of results and parameters.

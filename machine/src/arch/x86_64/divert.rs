@@ -31,6 +31,11 @@ pub unsafe fn divert(exit_fp: usize) -> EntryFrame {
     }
 }
 
+/// Whether a return address is one that [`divert`] has written: what called there is not to go on.
+pub fn is_turned_back(pc: usize) -> bool {
+    pc == turned_back as *const () as usize
+}
+
 /// Where an exit returns to whose guest was given up. The frame pointer is the guest's; below it nothing is needed any more.
 ///
 /// # Safety

@@ -199,6 +199,20 @@ pub struct GuestFrame {
     pub is_return_address: bool,
 }
 
+/// Where a guest goes on that has something thrown to it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Landing {
+    /// Of the handler.
+    pub pc: usize,
+    /// The stack pointer there.
+    pub sp: usize,
+    /// The frame pointer there.
+    pub fp: usize,
+    /// What the guest convention hands to handlers: Cranelift's payload, in `rax` and `rdx`.
+    pub payload: [u64; 2],
+}
+
 /// The guest frames of one activation, innermost first, and then what its entry frame keeps.
 ///
 /// Reads the stack through frame pointers, which guest code always has, so it takes no lock and allocates nothing.

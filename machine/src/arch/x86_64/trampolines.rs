@@ -13,7 +13,7 @@
 //! | `trap` | nothing, it never returns | walking the frames |
 //! | roundings, `fma`, and what thunks do with references | what the convention keeps | not needed: they can't fail and leave no frames to walk |
 
-use super::entry::{GuestFrame, GuestFrames, out_of_order, unwind};
+use super::entry::{GuestFrame, GuestFrames, Landing, out_of_order, unwind};
 use super::switch::{Left, Link};
 use crate::builtins::{self, Builtins, INSTALLED};
 use crate::stack::on_one_stack;
@@ -55,6 +55,9 @@ pub fn trampoline(builtin: Builtin) -> usize {
         Builtin::TableGetCallee => table_get_callee,
         Builtin::RefFunc => ref_func,
         Builtin::IsSubtype => is_subtype,
+        Builtin::ExnNew => exn_new,
+        Builtin::ExnData => exn_data,
+        Builtin::Throw => throw,
         Builtin::CeilF32 => ceil_f32,
         Builtin::CeilF64 => ceil_f64,
         Builtin::FloorF32 => floor_f32,
@@ -112,7 +115,7 @@ call! {
     memory_grow memory_fill memory_copy memory_init data_drop
     memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
     table_grow table_fill table_copy table_init elem_drop table_get_func_ref
-    table_get_callee ref_func
+    table_get_callee ref_func exn_new exn_data throw
 }
 
 /// Trampolines that never return, for thunks: the first argument is the store.
@@ -391,20 +394,44 @@ unsafe extern "C" fn unwind_store() {
         "mov rdi, rcx",
         "mov rsi, rbp",
         "and rsp, -16",
+        "sub rsp, {landing_size}",
+        "mov rdx, rsp",
         "call {unwinds_to}",
+        "test rax, rax",
+        "je 2f",
         "mov rdi, rax",
         "jmp {unwind}",
+        // To a handler. Whatever the C convention keeps is as the trampoline has found it, which handlers above don't ask for.
+        "2:",
+        "mov rcx, qword ptr [rsp + {pc}]",
+        "mov rbp, qword ptr [rsp + {fp}]",
+        "mov rax, qword ptr [rsp + {payload}]",
+        "mov rdx, qword ptr [rsp + {payload} + 8]",
+        "mov rsp, qword ptr [rsp + {sp}]",
+        "jmp rcx",
         ".cfi_endproc",
+        landing_size = const size_of::<Landing>().next_multiple_of(16),
+        pc = const offset_of!(Landing, pc),
+        sp = const offset_of!(Landing, sp),
+        fp = const offset_of!(Landing, fp),
+        payload = const offset_of!(Landing, payload),
         unwinds_to = sym unwinds_to,
         unwind = sym unwind,
     )
 }
 
-/// The entry frame to unwind to from the exit at `exit_fp`: the store's innermost, if that is where the guest came from.
-extern "C" fn unwinds_to(store: *mut VmStoreContext, exit_fp: usize) -> usize {
+/// The entry frame to unwind to from the exit at `exit_fp`: the store's innermost, if that is where the guest came from. Zero: to the handler
+/// that is written to `handler`.
+extern "C" fn unwinds_to(store: *mut VmStoreContext, exit_fp: usize, handler: *mut Landing) -> usize {
     // SAFETY: the store of a guest that is being unwound is live, and waits for us. `exit_fp` is the frame of a trampoline or exit thunk.
+    // The assembly has room for a landing.
     unsafe {
+        let throwing = (*store).unwinding == VmStoreContext::THROWING;
         (*store).unwinding = 0;
+        if throwing && let Some(landing) = (builtins::installed().find_handler)(store, exit_fp) {
+            handler.write(landing);
+            return 0;
+        }
         let entry_fp = (*store).entry_fp;
         // Entries on one stack end in order. The walk, which always knows, may be a long one.
         if !on_one_stack(exit_fp, entry_fp) && GuestFrames::below_exit(exit_fp).entry().fp() != entry_fp {

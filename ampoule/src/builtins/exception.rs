@@ -1,0 +1,115 @@
+//! Exceptions of guests: made, read, thrown, and where they are caught.
+//!
+//! What is thrown is the store's pending exception, and its trampoline asks [`find_handler`] where it goes. That walks up the guest frames of
+//! this activation: each return address at which exceptions are handled has a handler, which takes all of them. Without any, the
+//! activation ends, and who entered it finds the exception pending. If that is a host function whose guest is to see it, it answers the
+//! error, and it is thrown from there.
+
+use super::running;
+use crate::error::{Error, ErrorKind};
+use crate::gc::exnref::ExnRef;
+use crate::module::code_table::{ModuleCode, damaged};
+use crate::store::Store;
+use crate::tag::Tag;
+use ampoule_core::vm::{VmContext, VmException, VmStoreContext, VmValRaw};
+use ampoule_machine::arch::divert::is_turned_back;
+use ampoule_machine::arch::entry::{GuestFrames, Landing};
+use ampoule_machine::code::registry;
+use std::sync::Arc;
+
+/// # Safety
+/// See the module above. `tag` is the number of a tag of the store, and `fields` points to its fields.
+pub(crate) unsafe extern "C" fn exn_new(vmctx: *mut VmContext, tag: u32, fields: *const VmValRaw) -> u32 {
+    // SAFETY: as above.
+    unsafe {
+        let (store, _) = running(vmctx);
+        let tag = Tag::at(store, tag);
+        match ExnRef::from_guest(store, tag, fields) {
+            Ok(exn) => exn.for_guest().0,
+            Err(error) => {
+                store.unwind_with(error);
+                0
+            }
+        }
+    }
+}
+
+/// # Safety
+/// See the module above. `exn` is an exception of the store.
+pub(crate) unsafe extern "C" fn exn_data(vmctx: *mut VmContext, exn: u32) -> *const VmException {
+    // SAFETY: as above.
+    let (store, _) = unsafe { running(vmctx) };
+    store.exceptions.get(exn).expect("guests have references to what is there only").data()
+}
+
+/// # Safety
+/// See the module above. `exn` is an exception of the store.
+pub(crate) unsafe extern "C" fn throw(vmctx: *mut VmContext, exn: u32) {
+    // SAFETY: as above.
+    let (store, _) = unsafe { running(vmctx) };
+    store.exceptions.pending = ExnRef::from_raw(store, exn);
+    store.vm.unwinding = VmStoreContext::THROWING;
+}
+
+/// Where the pending exception is caught; it is taken then. Otherwise it stays, and the error that the guest is stopped with is noted.
+///
+/// # Safety
+/// See the module above. The guest has left through the exit at `exit_fp`, and does not go on there.
+pub(crate) unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize) -> Option<Landing> {
+    // SAFETY: as above.
+    let (store, frames) = unsafe { (Store::from_vm(store), GuestFrames::below_exit(exit_fp)) };
+    let exn = store.exceptions.pending.clone()?;
+    let (raw, data) = exn.for_guest();
+    match handler(frames) {
+        Ok(Some(mut landing)) => {
+            landing.payload = [u64::from(raw), data.addr() as u64];
+            (store.exceptions.pending, store.pending) = (None, None);
+            Some(landing)
+        }
+        Ok(None) => {
+            store.pending.get_or_insert_with(|| Error::new(ErrorKind::Exception));
+            None
+        }
+        Err(error) => {
+            store.pending = Some(error);
+            None
+        }
+    }
+}
+
+/// The innermost handler among guest frames; its payload is to be filled in.
+///
+/// # Errors
+/// Where a frame's code came from an artifact that is damaged by now.
+fn handler(frames: GuestFrames) -> Result<Option<Landing>, Error> {
+    let mut code: Option<Arc<ModuleCode>> = None;
+    // Recursion returns to one place again and again.
+    let mut without = 0;
+    for frame in frames {
+        if is_turned_back(frame.pc) {
+            // Whoever waits there was given up, and so were all around.
+            return Ok(None);
+        }
+        if frame.pc == without {
+            continue;
+        }
+        // A call may be the last instruction of its function: the call is looked up, not where it returns to.
+        let pc = frame.pc - 1;
+        if code.as_ref().is_none_or(|code| !code.contains(pc)) {
+            code = registry::lookup(pc);
+        }
+        // Thunks and stubs handle nothing.
+        if let Some(code) = &code
+            && let Some((func, offset)) = code.find(pc)
+        {
+            let info = code.info(func).ok_or_else(damaged)?;
+            if let Some(handler) = info.handler_at(offset + 1) {
+                let pc = pc - offset as usize + handler.landing as usize;
+                let sp = frame.fp - handler.frame_size as usize;
+                return Ok(Some(Landing { pc, sp, fp: frame.fp, payload: [0; 2] }));
+            }
+        }
+        without = frame.pc;
+    }
+    Ok(None)
+}
