@@ -23,7 +23,10 @@ pub(crate) unsafe fn adapt(store: &mut Store, slow_path: ampoule::Func) -> ampou
     let FuncData::Lifted { core, ty, options } = &state.funcs[callee as usize] else { return slow_path };
     // What may wait has to be known as a task while it runs.
     let is_concurrent = state.instances[options.instance as usize].definition.is_concurrent;
-    if is_concurrent
+    // What one component throws, another must not catch: then the host has to stand between them.
+    let may_throw = state.instances[options.instance as usize].may_throw;
+    if may_throw
+        || is_concurrent
         || lowered.is_kin
         || options.post_return.is_some()
         || !passes_unchanged(&lowered.ty)

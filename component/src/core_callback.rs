@@ -1,5 +1,6 @@
 //! How machine code calls the core functions that components make, whichever they are.
 
+use ampoule::error::ErrorKind;
 use ampoule::func::host::error_out;
 use ampoule::{Caller, Error, Store, VmValRaw};
 use ampoule_core::vm::VmCaller;
@@ -32,5 +33,15 @@ pub(crate) unsafe extern "C" fn callback<T: CoreCallee>(
     };
     let store = caller.store();
     let called = catch_unwind(AssertUnwindSafe(|| callee.call(store, values)));
-    error_out(called.unwrap_or_else(|_| Err(Error::message("a host function panicked"))))
+    let called = called.unwrap_or_else(|_| Err(Error::message("a host function panicked")));
+    error_out(called.map_err(|error| stopping(caller.store(), error)))
+}
+
+/// An error that stops a core function, whatever it is: exceptions end where a component does.
+fn stopping(store: &mut Store, error: Error) -> Error {
+    if !matches!(error.kind(), ErrorKind::Exception) {
+        return error;
+    }
+    drop(store.take_exception());
+    Error::message("an exception has left a component instance")
 }

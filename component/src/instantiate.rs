@@ -255,6 +255,9 @@ impl<'d> Scope<'d> {
         };
         self.core.imports(store, module, imports, &mut given)?;
         let mut made = None;
+        if !module.description().tags.is_empty() {
+            ComponentState::of(store).instance(self.instance).may_throw = true;
+        }
         let has_start = module.description().start.is_some();
         let mut make = |store: &mut Store| {
             // SAFETY: the validator has compared the types of core imports, and the linker has compared imported modules with theirs. All

@@ -72,6 +72,8 @@ pub(crate) struct InstanceData {
     pub(crate) handles: HandleTable,
     /// Off while the guest allocates or cleans up for the canonical ABI.
     pub(crate) may_leave: bool,
+    /// Whether one of its core modules has tags. Without any, nothing in it throws, for exceptions don't pass from instance to instance.
+    pub(crate) may_throw: bool,
     /// How many calls from other components are inside.
     pub(crate) entered: u32,
     /// What it exports, by the names that its definition has, once it is made.
@@ -147,6 +149,7 @@ impl ComponentState {
             resources: vec![UNKNOWN; definition.slots as usize].into(),
             handles: HandleTable::default(),
             may_leave: true,
+            may_throw: false,
             entered: 0,
             exports: None,
             tasks: OnDemand::default(),
