@@ -93,11 +93,43 @@ impl ModuleFile {
     }
 }
 
-/// The configuration that commands start from: every proposal the engine runs.
+/// The configuration that commands start from: every proposal the engine runs, but for those that [`Proposals`] lists.
 pub fn base_config() -> Config {
-    let features =
-        Features { wide_arithmetic: true, custom_page_sizes: true, function_references: true, ..Features::default() };
+    let features = Features {
+        wide_arithmetic: true,
+        custom_page_sizes: true,
+        function_references: true,
+        exceptions: true,
+        ..Features::default()
+    };
     Config { features, ..Config::default() }
+}
+
+/// Proposals that are accepted where they are asked for.
+#[derive(clap::Args)]
+pub struct Proposals {
+    /// Accept a proposal that is off otherwise. May be repeated.
+    #[arg(long, value_name = "PROPOSAL", value_enum)]
+    wasm: Vec<Proposal>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Proposal {
+    /// Exceptions as they were encoded before they were standardized.
+    LegacyExceptions,
+}
+
+impl Proposals {
+    /// The configuration of [`base_config`], with these.
+    pub fn config(&self) -> Config {
+        let mut config = base_config();
+        for proposal in &self.wasm {
+            match proposal {
+                Proposal::LegacyExceptions => config.features.legacy_exceptions = true,
+            }
+        }
+        config
+    }
 }
 
 fn encode_text(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {

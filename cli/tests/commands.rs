@@ -396,6 +396,25 @@ fn inspect_writes_json() {
 }
 
 #[test]
+fn old_exceptions_are_accepted_where_they_are_asked_for() {
+    let old = r#"(module (tag $t (param i32))
+      (func (export "f") (param i32) (result i32) try (result i32) (throw $t (local.get 0)) catch $t end))"#;
+    let new = r#"(module (tag $t (param i32)) (func (export "f") (param i32) (result i32)
+      (block $h (result i32) (try_table (catch $t $h) (throw $t (local.get 0))) unreachable)))"#;
+    let folder = Folder::with(&[("old.wat", old), ("new.wat", new)]);
+    let asked = ["--wasm", "legacy-exceptions"];
+    assert_contains(&folder.succeeds(&["run", "--invoke", "f", "new.wat", "7"]), &["7"]);
+    assert_contains(&folder.fails(1, &["run", "--invoke", "f", "old.wat", "7"]), &["legacy_exceptions"]);
+    assert_contains(&folder.succeeds(&["run", asked[0], asked[1], "--invoke", "f", "old.wat", "7"]), &["7"]);
+    folder.fails(1, &["validate", "old.wat"]);
+    folder.succeeds(&["validate", "--wasm=legacy-exceptions", "old.wat"]);
+    folder.succeeds(&["compile", asked[0], asked[1], "old.wat"]);
+    assert_contains(&folder.succeeds(&["run", asked[0], asked[1], "--invoke", "f", "old.ampoule", "8"]), &["8"]);
+    assert_contains(&folder.succeeds(&["inspect", "old.wat"]), &["legacy-exceptions"]);
+    assert_contains(&folder.succeeds(&["inspect", "new.wat"]), &["features\n  exceptions"]);
+}
+
+#[test]
 fn wast_tells_what_fails_and_where() {
     let good = r#"(module (func (export "f") (result i32) i32.const 1)) (assert_return (invoke "f") (i32.const 1))"#;
     let folder = Folder::with(&[

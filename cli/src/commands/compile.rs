@@ -1,6 +1,6 @@
 //! `ampoule compile`: compiles a module or a component ahead of time.
 
-use crate::module_file::{ModuleFile, base_config};
+use crate::module_file::{ModuleFile, Proposals};
 use crate::terminal::print_lines;
 use crate::units::show_bytes;
 use ampoule::{Config, Engine, Module};
@@ -30,6 +30,8 @@ pub struct Args {
     /// Make code that can be interrupted, for `ampoule run --timeout`.
     #[arg(long)]
     timeout: bool,
+    #[command(flatten)]
+    proposals: Proposals,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -52,7 +54,7 @@ impl Args {
         // What is compiled with no more than the default proposals runs under more of them, and under every other engine of this
         // version.
         let validates = |config: &Config| file.binary().is_ok_and(|binary| valid_under(config, binary));
-        let mut config = Some(Config::new()).filter(validates).unwrap_or_else(base_config);
+        let mut config = Some(Config::new()).filter(validates).unwrap_or_else(|| self.proposals.config());
         config.consume_fuel(self.fuel).epoch_interruption(self.timeout);
         config.opt_level(match self.opt_level {
             Level::None => OptLevel::None,

@@ -3,7 +3,7 @@
 use crate::module_file::{ModuleFile, base_config};
 use crate::terminal::{self, columns, escape, fit, print_lines, print_wrapped, written};
 use crate::units::show_bytes;
-use ampoule::{Engine, Module};
+use ampoule::{Config, Engine, Module};
 use ampoule_core::module::ModuleDescription;
 use anyhow::{Context, Result, ensure};
 use serde::{Serialize, Serializer};
@@ -64,7 +64,7 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let file = ModuleFile::read(&self.file)?;
         let binary = file.binary()?;
-        let engine = Engine::new(&base_config())?;
+        let engine = Engine::new(&config())?;
         if file.component(&engine)?.is_some() {
             ensure!(!self.json, "--json: of components only the world is shown, as WIT");
             let world = file.named(world(binary).context("its world can't be written as WIT"))?;
@@ -216,9 +216,16 @@ impl Sizes {
     }
 }
 
+/// Whatever the engine runs, whether or not it has to be asked for.
+fn config() -> Config {
+    let mut config = base_config();
+    config.features.legacy_exceptions = true;
+    config
+}
+
 /// The proposals beyond WebAssembly 1.0 without which a valid module would not be valid.
 fn needed_features(binary: &[u8]) -> Vec<&'static str> {
-    const FEATURES: [(&str, WasmFeatures); 15] = [
+    const FEATURES: [(&str, WasmFeatures); 17] = [
         ("mutable-global", WasmFeatures::MUTABLE_GLOBAL),
         ("saturating-float-to-int", WasmFeatures::SATURATING_FLOAT_TO_INT),
         ("sign-extension", WasmFeatures::SIGN_EXTENSION),
@@ -234,8 +241,10 @@ fn needed_features(binary: &[u8]) -> Vec<&'static str> {
         ("extended-const", WasmFeatures::EXTENDED_CONST),
         ("wide-arithmetic", WasmFeatures::WIDE_ARITHMETIC),
         ("custom-page-sizes", WasmFeatures::CUSTOM_PAGE_SIZES),
+        ("exceptions", WasmFeatures::EXCEPTIONS),
+        ("legacy-exceptions", WasmFeatures::LEGACY_EXCEPTIONS),
     ];
-    let all = base_config().features.for_validator();
+    let all = config().features.for_validator();
     let valid_with = |features| Validator::new_with_features(features).validate_all(binary).is_ok();
     let needed = FEATURES.iter().filter(|(_, feature)| !valid_with(all.difference(*feature)));
     needed.map(|(name, _)| *name).collect()

@@ -1,6 +1,6 @@
 //! `ampoule run`: runs a module or a component, by default as a WASI command.
 
-use crate::module_file::{ModuleFile, base_config};
+use crate::module_file::{ModuleFile, Proposals};
 use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, parse_duration};
 use crate::wave;
@@ -45,6 +45,8 @@ pub struct Args {
     /// The most bytes that each memory may have, such as 256MiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     max_memory: Option<u64>,
+    #[command(flatten)]
+    proposals: Proposals,
     /// Let a component send HTTP requests, with `--allow-net` only to what that lists.
     #[arg(long)]
     http: bool,
@@ -64,7 +66,7 @@ impl Args {
     /// # Errors
     /// Where the guest could not be started, or the host failed. How the guest ended is the exit status.
     pub fn run(self) -> Result<ExitCode> {
-        let mut config = base_config();
+        let mut config = self.proposals.config();
         config.consume_fuel(self.fuel.is_some()).epoch_interruption(self.timeout.is_some());
         config.shared_memory = true;
         let engine = Engine::new(&config)?;

@@ -1,6 +1,6 @@
 //! `ampoule validate`: whether files are modules or components that Ampoule runs.
 
-use crate::module_file::{ModuleFile, base_config};
+use crate::module_file::{ModuleFile, Proposals};
 use crate::terminal::{print_lines, report_error};
 use ampoule::{Engine, Module};
 use anyhow::Result;
@@ -10,6 +10,8 @@ use std::process::ExitCode;
 /// Says whether files are valid modules or components; nothing is compiled.
 #[derive(clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    proposals: Proposals,
     /// wasm or wat files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -21,7 +23,7 @@ impl Args {
     /// # Errors
     /// Where the engine can't be made. What is wrong with a file is printed, and is the exit status.
     pub fn run(self) -> Result<ExitCode> {
-        let engine = Engine::new(&base_config())?;
+        let engine = Engine::new(&self.proposals.config())?;
         let mut code = ExitCode::SUCCESS;
         for path in &self.files {
             if let Err(error) = validate(&engine, path) {

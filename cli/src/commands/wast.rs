@@ -1,6 +1,6 @@
 //! `ampoule wast`: runs test scripts.
 
-use crate::module_file::base_config;
+use crate::module_file::Proposals;
 use crate::terminal::{print_lines, report, report_error};
 use ampoule::{Config, Engine};
 use ampoule_cli::wast::{self, Loading};
@@ -17,6 +17,8 @@ pub struct Args {
     /// Serialize and deserialize every module before it is used.
     #[arg(long)]
     round_trip: bool,
+    #[command(flatten)]
+    proposals: Proposals,
 }
 
 impl Args {
@@ -25,7 +27,7 @@ impl Args {
     /// # Errors
     /// Where the engine can't be made. What fails in a script is printed, and is the exit status.
     pub fn run(self) -> Result<ExitCode> {
-        let engine = Engine::new(&Config { shared_memory: true, ..base_config() })?;
+        let engine = Engine::new(&Config { shared_memory: true, ..self.proposals.config() })?;
         let loading = if self.round_trip { Loading::RoundTrip } else { Loading::Compile };
         let mut code = ExitCode::SUCCESS;
         for path in &self.files {

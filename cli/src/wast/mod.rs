@@ -230,7 +230,13 @@ impl<'scope, 'a: 'scope> Script<'scope, 'a> {
             | WastDirective::AssertInvalidCustom { module, message, .. } => self.check_refused(module, message),
             WastDirective::Thread(thread) => self.spawn(thread),
             WastDirective::Wait { thread, .. } => self.join(thread.name()),
-            WastDirective::AssertException { .. } => bail!("exceptions are not supported"),
+            WastDirective::AssertException { exec, .. } => {
+                let result = self.execute(exec);
+                // Taken, so that the next one is known for itself.
+                let thrown = self.store.take_exception();
+                ensure!(result.is_err() && thrown.is_some(), "expected an exception, got {}", outcome(&result));
+                Ok(())
+            }
             WastDirective::AssertSuspension { .. } => bail!("stack switching is not supported"),
         }
     }
