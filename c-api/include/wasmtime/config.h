@@ -163,9 +163,8 @@ WASM_API_EXTERN void wasmtime_config_wasm_memory64_set(
 WASM_API_EXTERN void wasmtime_config_wasm_wide_arithmetic_set(
     wasm_config_t *config, bool enable);
 
-/// Whether modules may use exceptions. This library cannot run them yet: modules
-/// with tags, or with instructions that throw or catch, are refused whatever is
-/// set. Tags and exceptions of the host (`tag.h`, `exn.h`) work without it.
+/// Whether modules may use exceptions: have tags, and throw and catch. Off by
+/// default. Tags and exceptions of the host (`tag.h`, `exn.h`) work without it.
 WASM_API_EXTERN void wasmtime_config_wasm_exceptions_set(
     wasm_config_t *config, bool enable);
 

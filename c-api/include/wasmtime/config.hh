@@ -362,8 +362,8 @@ public:
     wasmtime_config_wasm_wide_arithmetic_set(ptr.get(), enable);
   }
 
-  /// Whether modules may use exceptions. This library cannot run them yet:
-  /// such modules are refused whatever is set.
+  /// Whether modules may use exceptions: have tags, and throw and catch. Off by
+  /// default.
   void wasm_exceptions(bool enable) {
     wasmtime_config_wasm_exceptions_set(ptr.get(), enable);
   }

@@ -3,9 +3,10 @@
  *
  * \brief Exceptions: making, throwing and catching them in the host.
  *
- * So far guests of this engine can't throw or catch: an exception that a host
- * function throws ends the guest, and the host finds it in the store. It then
- * stays there until it is taken, or replaced by the next one.
+ * An exception that a host function throws goes to the guest that called it,
+ * which may catch it (`wasmtime_config_wasm_exceptions_set`). One that nobody
+ * catches ends the call, and is the pending exception of the store: it stays
+ * there until it is taken, thrown on, or replaced by the next one.
  */
 
 #ifndef WASMTIME_EXN_H
