@@ -3,7 +3,7 @@
 //! One file per command (`demo`, `guests`, `install`, `bench`, and the folders `docs` and
 //! `test`); what they share is in `project`
 //! (where things are), `process` (running programs), `library` (the C library, and C programs that use it), `python` (the
-//! local virtual environment, packages from PyPI) and `tools` (programs that a bare machine lacks). Whatever is
+//! local virtual environment, packages from PyPI), `node` (Node.js) and `tools` (programs that a bare machine lacks). Whatever is
 //! downloaded or built goes to `target/` and `.cache/`; nothing outside of the clone changes, except that the system's
 //! package manager is asked for valgrind and for Python's venv module, where we may do so.
 
@@ -14,6 +14,7 @@ mod docs;
 mod guests;
 mod install;
 mod library;
+mod node;
 mod process;
 mod project;
 mod python;
@@ -50,7 +51,10 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Install(options) => install::run(&options),
         Command::Bench(options) => bench::run(&options),
-        Command::Guests => guests::run().and_then(|folder| guests::languages::run(&folder)),
+        Command::Guests => guests::run().and_then(|folder| {
+            guests::exceptions::run(&folder)?;
+            guests::languages::run(&folder)
+        }),
         Command::Docs => docs::run(),
         Command::Symbols => test::abi::note_symbols(),
     };

