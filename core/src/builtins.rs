@@ -88,8 +88,8 @@ builtins! {
     /// `(store context, values, count)`: makes a handle of each raw reference, but for functions, among values that the host is to get. This and the next two
     /// are called by thunks, fail never and leave the guest's references alone: none is collected meanwhile.
     RootRefs("root_refs"): C(Pointer, Pointer, I64);
-    /// `(store context, reference) -> raw`: the reference as guest code holds it, zero-extended; -1 where it isn't one of this store that
-    /// the host still has.
+    /// `(store context, value) -> raw`: the reference in a value, which tells its kind, as guest code holds it, zero-extended; -1 where it
+    /// isn't one of this store that the host still has.
     RawRef("raw_ref"): C(Pointer, Pointer) -> I64;
     /// `(store context, reference, type of a function, position) -> raw`: as [`Builtin::RawRef`], and -1 too where the reference isn't of the
     /// type that the value at this position of the function's parameters and results has.

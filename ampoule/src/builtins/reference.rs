@@ -31,13 +31,14 @@ pub(crate) unsafe extern "C" fn root_refs(store: *mut VmStoreContext, values: *m
 }
 
 /// # Safety
-/// See the module above. `value` holds an `externref` or `exnref` of the host's, of whatever store.
+/// See the module above. `value` holds a reference of the host's that is none to a function, of whatever store.
 pub(crate) unsafe extern "C" fn raw_ref(store: *mut VmStoreContext, value: *const VmVal) -> i64 {
     // SAFETY: as above.
     let raw = unsafe {
         let (value, id) = (&*value, (*store).id);
         match value.kind {
             VmVal::KIND_EXNREF => ExnRef::raw_of_vm(&value.of.reference, id),
+            VmVal::KIND_ANYREF => Some(I31::from_vm(&value.of.reference).map_or(0, I31::to_raw)),
             _ => ExternRef::raw_of_vm(&value.of.reference, id),
         }
     };

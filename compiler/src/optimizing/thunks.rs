@@ -32,6 +32,11 @@ impl Slots {
         }
     }
 
+    /// Where a whole value begins, with its kind where it has one.
+    fn start(self, position: usize) -> i32 {
+        (position * self.size) as i32
+    }
+
     fn value(self, position: usize) -> i32 {
         (position * self.size + self.value) as i32
     }
@@ -165,10 +170,11 @@ fn take_value(
         }
         _ => {
             let of_all = reference_type == RefType::null_or(reference_type.top());
-            let reference = builder.ins().iadd_imm_s(array, i64::from(at));
             let raw = if of_all {
-                call_for_value(builder, isa, Builtin::RawRef, &[store, reference])
+                let value = builder.ins().iadd_imm_s(array, i64::from(Slots::of(shape).start(position)));
+                call_for_value(builder, isa, Builtin::RawRef, &[store, value])
             } else {
+                let reference = builder.ins().iadd_imm_s(array, i64::from(at));
                 let (func_ref, position) = which;
                 let ty = builder.ins().load(types::I64, trusted, func_ref, offset_of!(VmFuncRef, signature) as i32);
                 let position = builder.ins().iconst(types::I32, position as i64);
