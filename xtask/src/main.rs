@@ -3,7 +3,7 @@
 //! One file per command (`demo`, `guests`, `install`, `bench`, and the folders `docs` and
 //! `test`); what they share is in `project`
 //! (where things are), `process` (running programs), `library` (the C library, and C programs that use it), `python` (the
-//! local virtual environment, packages from PyPI), `node` (Node.js) and `tools` (programs that a bare machine lacks). Whatever is
+//! local virtual environment, packages from PyPI), `node` (Node.js, packages from npm) and `tools` (programs that a bare machine lacks). Whatever is
 //! downloaded or built goes to `target/` and `.cache/`; nothing outside of the clone changes, except that the system's
 //! package manager is asked for valgrind and for Python's venv module, where we may do so.
 
@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Guests => guests::run().and_then(|folder| {
             guests::exceptions::run(&folder)?;
+            guests::objects::run(&folder)?;
             guests::languages::run(&folder)
         }),
         Command::Docs => docs::run(),

@@ -2,12 +2,13 @@
 //!
 //! Our own are compiled from `tests/guests/*.c` by the C compiler in PyPI's `ziglang`. The real ones come out of PyPI
 //! packages that carry them as data. `components` makes components of them, and of the programs of WASI 0.2 and 0.3;
-//! `languages` makes components of scripts; `exceptions` makes the programs that need exceptions. `tests/guests/README.md` says
-//! what each is and how it is driven.
+//! `languages` makes components of scripts; `exceptions` and `objects` make the programs that need exceptions and garbage-collected
+//! objects. `tests/guests/README.md` says what each is and how it is driven.
 
 pub mod components;
 pub mod exceptions;
 pub mod languages;
+pub mod objects;
 pub mod program;
 
 use std::fs;

@@ -19,6 +19,9 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// The driver of our own small programs; the others drive real ones.
 const OWN: &str = "programs";
 
+/// Drivers of programs that need what our library does not have yet, and what that is. They run with another library.
+pub const NOT_YET: [(&str, &str); 1] = [("objects", "needs the instructions of garbage-collected objects")];
+
 /// One call of `ampoule run`, and what must come of it.
 struct Run {
     name: &'static str,
@@ -88,6 +91,10 @@ fn run_drivers(library: &Library, options: &Options, tally: &mut Tally) -> Resul
         }
         if options.quick && driver != OWN {
             tally.skip(&name, "--quick");
+            continue;
+        }
+        if let Some((_, lacking)) = NOT_YET.iter().find(|(name, _)| *name == driver && !library.is_stand_in()) {
+            tally.skip(&name, lacking);
             continue;
         }
         if library.is_stand_in() && fs::read_to_string(&source)?.contains("ampoule_") {
