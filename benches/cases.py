@@ -31,10 +31,12 @@ class Case:
     """The real program that the case needs."""
     needs: str | None = None
     """A function that a peer may lack: the case is left out then."""
+    owed_of: str = "ratio"
+    """What the bounds are for: `ratio`, or `ours` where our own figure is a ratio already."""
 
     @property
     def unit(self):
-        return "bytes" if self.figure == "bytes" else "ns"
+        return {"bytes": "bytes", "over": "x"}.get(self.figure, "ns")
 
 
 def trap(name, title, **bounds):
@@ -78,6 +80,10 @@ def bulk(name, title, export, length, **bounds):
 
 def accessor(name, title, **bounds):
     return Case("accessors", name, title, (name,), **bounds)
+
+
+def exception(name, title, export, **bounds):
+    return Case("exceptions", f"exn_{name}", title, ("collected", "exceptions.wat", export, "1000", "7476"), **bounds)
 
 
 # `{data}`, `{segments}` and `{tables}` are modules that build.py writes; `{python}` and the like are the real programs.
@@ -198,6 +204,12 @@ CASES = [
     bulk("fill_16", "memory.fill of 16 bytes", "fill", 16, budget=0.13),
     bulk("fill_64", "memory.fill of 64 bytes", "fill", 64),
     bulk("grow_0", "memory.grow of 0 pages", "grow", 0),
+    Case("garbage collection", "gc_externref", "externref made and dropped by the host", ("externref",), owed=0.2),
+    exception("one_function", "throw and catch in one function", "one_function", owed=0.05),
+    exception("one_frame", "throw and catch one frame away", "one_frame", owed=0.5),
+    exception("twenty_frames", "throw and catch 20 frames away", "twenty_frames", owed=0.5),
+    Case("exceptions", "exn_quiet", "try_table around a call, over the call alone (bound on ours)",
+         ("collected_over", "exceptions.wat", "quiet", "bare", "1000", "32380382"), figure="over", owed=1.02, owed_of="ours"),
 ]
 
 KERNELS_OWED, KERNELS_BUDGET = 0.97, 0.84

@@ -97,7 +97,7 @@ class CaseJob:
         if self.failure:
             return failed_row(case.group, case.name, case.title, case.unit, case.owed, case.budget, self.failure)
         choose = statistics.median if case.typical else min
-        return row_of(case.group, case.name, case.title, case.unit, self.figures, case.owed, case.budget, choose=choose)
+        return row_of(case.group, case.name, case.title, case.unit, self.figures, case.owed, case.budget, case.owed_of, choose)
 
 
 class KernelJob:

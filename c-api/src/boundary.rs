@@ -3,6 +3,7 @@
 use crate::error::wasmtime_error_t;
 pub use crate::misuse::misuse;
 use crate::wasm::object::wasm_trap_t;
+use ampoule::error::ErrorKind;
 use ampoule::{Error, Store};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -68,8 +69,8 @@ pub fn give<T>(result: Result<T, Error>, out: &mut MaybeUninit<T>) -> Option<Box
 /// Where a function that runs guest code puts the trap; C programs may be sloppy and pass null.
 pub type TrapOut<'a> = Option<&'a mut MaybeUninit<Box<wasm_trap_t>>>;
 
-/// Gives the outcome of what ran guest code: the value to `out`, or a trap to `trap`, or the error. A trap is what the engine
-/// or an exception stopped the guest for; whatever a host function said, its exit included, is an error.
+/// Gives the outcome of an instantiation: the value to `out`, or a trap to `trap`, or the error. A trap is what the engine stopped
+/// the guest for; whatever a host function said, its exit included, is an error, and so is an exception, unlike in a call.
 pub fn give_or_trap<T>(
     result: Result<T, Error>,
     out: &mut MaybeUninit<T>,
@@ -80,11 +81,13 @@ pub fn give_or_trap<T>(
             out.write(value);
             None
         }
+        Err(error) if matches!(error.kind(), ErrorKind::Exception) => Some(give_error(error)),
         Err(error) => give_trap_or_error(error, trap),
     }
 }
 
-/// Gives a failure of what ran guest code; see [`give_or_trap`].
+/// Gives a failure of a call. A trap is what the engine or an exception stopped the guest for; whatever a host function said, its exit
+/// included, is an error.
 #[cold]
 pub fn give_trap_or_error(error: Error, trap: TrapOut<'_>) -> Option<Box<wasmtime_error_t>> {
     match trap {

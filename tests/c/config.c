@@ -92,6 +92,7 @@ static void a_module_is_refused_with_the_reason(void) {
       {EXCEPTIONS, "(module (tag))", "exceptions proposal not enabled"},
       {EXCEPTIONS, "(module (import \"\" \"\" (tag)))", "exceptions proposal not enabled"},
       {EXCEPTIONS, "(module (func (param exnref)))", "exception refs not supported without the exception handling feature"},
+      {FUNC_REFS | GC, "(module (tag $t) (func (param exnref) (block (try_table (catch $t 0) (throw_ref (local.get 0))))))", NULL},
       {REF_TYPES, "(module (func (param anyref)))", "reference types support is not enabled"},
       {REF_TYPES, "(module (type $t (func)) (func (param (ref null $t))))", "reference types support is not enabled"},
       {TAIL_CALLS, "(module (func $f (return_call $f)))", "tail calls support is not enabled"},

@@ -225,6 +225,7 @@ fn difference(expected: &ExternType, found: &ExternType) -> String {
         (ExternType::Memory(expected), ExternType::Memory(found)) => {
             limits_reason("memory", (expected.min, expected.max), (found.min, found.max))
         }
+        (ExternType::Tag(_), ExternType::Tag(_)) => "incompatible tag types".to_string(),
         _ => {
             let found = match extern_kind(found) {
                 "func" => "function",

@@ -33,7 +33,8 @@ typedef struct wasmtime_instance {
 /// or a segment's initialization trapped. Returns an error when the number of
 /// imports is wrong, one does not match, is null or of another store, when the
 /// module is of another engine, or when a limit of the store or of the engine's
-/// pool would be exceeded, or the system has no memory.
+/// pool would be exceeded, or the system has no memory; and when the start
+/// function threw an exception, which is then pending.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_instance_new(
     wasmtime_context_t *store, const wasmtime_module_t *module,
     const wasmtime_extern_t *imports, size_t nimports,
