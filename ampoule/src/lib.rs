@@ -45,8 +45,8 @@ pub(crate) mod tag;
 pub use ampoule_core::features::Features;
 pub use ampoule_core::trap::TrapCode;
 pub use ampoule_core::types::{
-    ArrayType, ExternType, FieldType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType, StructType,
-    TableType, TagType, ValType,
+    ArrayType, CompositeType, ExternType, FieldType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType,
+    StructType, SubType, TableType, TagType, TypeId, ValType,
 };
 pub use ampoule_core::vm::{VmVal, VmValRaw};
 // For what is built on the engine and has objects of its own: a fork must not leave their locks taken either.
@@ -64,6 +64,7 @@ pub use engine::cache::{Cache, CacheStatistics};
 pub use engine::cancel::CancelToken;
 pub use engine::config::{Config, Strategy};
 pub use engine::pool::PoolConfig;
+pub use engine::type_registry::Type;
 pub use error::backtrace::{Backtrace, Frame, Source};
 pub use error::{Error, LinkError};
 pub use func::Func;

@@ -26,6 +26,18 @@ impl Tag {
         Ok(Self::of_type(store, declared))
     }
 
+    /// A new tag of the host, whose fields are the parameters of this type of functions.
+    ///
+    /// # Errors
+    /// Where the type has results, is not of functions, or of another engine.
+    pub fn of_declared(store: &mut Store, ty: &Type) -> Result<Tag, Error> {
+        let Some(func) = ty.ty().as_func().filter(|_| store.engine.has_type(ty)) else {
+            return Err(Error::new(ErrorKind::Type("a tag's type is one of functions of its engine".to_string())));
+        };
+        TagType { func: func.clone() }.check().map_err(|reason| Error::new(ErrorKind::Type(reason)))?;
+        Ok(Self::of_type(store, ty.clone()))
+    }
+
     /// A new tag whose fields are the parameters of this type of functions, which have no results.
     pub(crate) fn of_type(store: &mut Store, declared: Type) -> Tag {
         let position = store.instances.tags.len() as u32;
@@ -60,11 +72,11 @@ impl Tag {
         Ok(&store.instances.tags[self.number_in(store)? as usize].ty)
     }
 
-    /// The type as it is declared.
+    /// The type of functions that it was made with.
     ///
     /// # Errors
     /// Where the tag is of another store.
-    pub(crate) fn declared<'a>(&self, store: &'a Store) -> Result<&'a Type, Error> {
+    pub fn declared_type<'a>(&self, store: &'a Store) -> Result<&'a Type, Error> {
         Ok(&store.instances.tags[self.number_in(store)? as usize].declared)
     }
 }

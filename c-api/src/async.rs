@@ -106,7 +106,7 @@ pub unsafe extern "C" fn wasmtime_linker_define_async_func(
     // SAFETY: the names are lent for this call.
     unsafe {
         define_func(linker, (module, module_len), (name, name_len), |engine| {
-            async_host_func(engine, ty.ty(), cb, owner)
+            ty.declare(async_host_func(engine, ty.ty(), cb, owner))
         })
     }
 }

@@ -161,7 +161,7 @@ pub extern "C" fn wasmtime_exnref_type(
     exnref: Option<&wasmtime_exnref_t>,
 ) -> Option<Box<wasmtime_exn_type_t>> {
     let exn = exnref.and_then(wasmtime_exnref_t::get)?;
-    match exn.tag(store).and_then(|tag| tag.ty(store).cloned()) {
+    match exn.tag(store).and_then(|tag| tag.declared_type(store).cloned()) {
         Ok(ty) => Some(Box::new(wasmtime_exn_type_t { ty })),
         Err(error) => misuse("wasmtime_exnref_type", &error.to_string()),
     }

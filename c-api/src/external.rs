@@ -1,6 +1,6 @@
 //! `wasmtime/extern.h`: the items that modules import and export. (`extern` is a word of Rust's.)
 
-use crate::boundary::{expect, misuse, null_func};
+use crate::boundary::{expect, null_func};
 use crate::sharedmemory::wasmtime_sharedmemory_t;
 use crate::store::wasmtime_context_t;
 use crate::wasm::parts::wasm_externtype_t;
@@ -161,10 +161,8 @@ pub extern "C" fn wasmtime_extern_type(
     context: &wasmtime_context_t,
     val: &wasmtime_extern_t,
 ) -> Box<wasm_externtype_t> {
-    match val.get().and_then(|item| item.ty(context)) {
-        Ok(ty) => Box::new(ty.into()),
-        Err(error) => misuse("wasmtime_extern_type", &error.to_string()),
-    }
+    let item = expect("wasmtime_extern_type", val.get());
+    Box::new(wasm_externtype_t::of_item("wasmtime_extern_type", context, &item))
 }
 
 /// The handle's type, in functions that have no error channel.

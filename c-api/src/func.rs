@@ -38,7 +38,7 @@ pub extern "C" fn wasmtime_func_new(
     finalizer: Finalizer,
     ret: &mut MaybeUninit<wasmtime_func_t>,
 ) {
-    let host = host_func(store.engine(), ty.ty(), callback, env, Foreign::new(env, finalizer));
+    let host = ty.declare(host_func(store.engine(), ty.ty(), callback, env, Foreign::new(env, finalizer)));
     ret.write(Func::from_host(store, &Arc::new(expect("wasmtime_func_new", host))).into());
 }
 
@@ -51,7 +51,7 @@ pub extern "C" fn wasmtime_func_new_unchecked(
     finalizer: Finalizer,
     ret: &mut MaybeUninit<wasmtime_func_t>,
 ) {
-    let host = host_func_unchecked(store.engine(), ty.ty(), callback, env, Foreign::new(env, finalizer));
+    let host = ty.declare(host_func_unchecked(store.engine(), ty.ty(), callback, env, Foreign::new(env, finalizer)));
     ret.write(Func::from_host(store, &Arc::new(expect("wasmtime_func_new_unchecked", host))).into());
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn host_func_unchecked(
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_func_type(store: &wasmtime_context_t, func: &wasmtime_func_t) -> Box<wasm_functype_t> {
     let func = need_func("wasmtime_func_type", func);
-    wasm_functype_t::new(expect("wasmtime_func_type", func.ty(store)))
+    wasm_functype_t::of(expect("wasmtime_func_type", func.declared_type(store)))
 }
 
 #[unsafe(no_mangle)]

@@ -16,7 +16,8 @@ pub extern "C" fn wasmtime_global_new(
     val: &wasmtime_val_t,
     ret: &mut MaybeUninit<wasmtime_global_t>,
 ) -> Option<Box<wasmtime_error_t>> {
-    give(from_c(val).and_then(|val| Global::new(store, ty.ty(), &val)), ret)
+    let ty = ty.ty_in(store.engine());
+    give(from_c(val).and_then(|val| Global::new(store, ty?, &val)), ret)
 }
 
 #[unsafe(no_mangle)]
@@ -24,7 +25,7 @@ pub extern "C" fn wasmtime_global_type(
     store: &wasmtime_context_t,
     global: &wasmtime_global_t,
 ) -> Box<wasm_globaltype_t> {
-    wasm_globaltype_t::new(expect("wasmtime_global_type", global.ty(store)))
+    wasm_globaltype_t::of(store.engine(), expect("wasmtime_global_type", global.ty(store)))
 }
 
 #[unsafe(no_mangle)]

@@ -87,7 +87,7 @@ pub unsafe extern "C" fn wasmtime_linker_define_func(
     finalizer: Finalizer,
 ) -> Option<Box<wasmtime_error_t>> {
     let owner = Foreign::new(data, finalizer);
-    let make = |engine: &Engine| host_func(engine, ty.ty(), cb, data, owner);
+    let make = |engine: &Engine| ty.declare(host_func(engine, ty.ty(), cb, data, owner));
     // SAFETY: the names are lent for this call.
     unsafe { define_func(linker, (module, module_len), (name, name_len), make) }
 }
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn wasmtime_linker_define_func_unchecked(
     finalizer: Finalizer,
 ) -> Option<Box<wasmtime_error_t>> {
     let owner = Foreign::new(data, finalizer);
-    let make = |engine: &Engine| host_func_unchecked(engine, ty.ty(), cb, data, owner);
+    let make = |engine: &Engine| ty.declare(host_func_unchecked(engine, ty.ty(), cb, data, owner));
     // SAFETY: the names are lent for this call.
     unsafe { define_func(linker, (module, module_len), (name, name_len), make) }
 }

@@ -10,8 +10,9 @@ use crate::wasm::bytes::wasm_byte_vec_t;
 use crate::wasm::engine::wasm_engine_t;
 use crate::wasm::exporttype::{wasm_exporttype_t, wasm_exporttype_vec_t};
 use crate::wasm::importtype::{wasm_importtype_t, wasm_importtype_vec_t};
+use crate::wasm::parts::wasm_externtype_t;
 use ampoule::{ExternType, Module};
-use ampoule_core::module::Import;
+use ampoule_core::module::{Export, Import};
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
 
@@ -49,7 +50,10 @@ pub extern "C" fn wasmtime_module_imports(module: &wasmtime_module_t, out: &mut 
 
 /// The imports as C sees them.
 pub(crate) fn imports_of(module: &Module) -> wasm_importtype_vec_t {
-    let import = |(import, ty): (&Import, ExternType)| wasm_importtype_t::new(&import.module, &import.name, ty.into());
+    let import = |(import, ty): (&Import, ExternType)| {
+        let ty = wasm_externtype_t::of(module.engine(), ty, module.declared_type(import.item));
+        wasm_importtype_t::new(&import.module, &import.name, ty)
+    };
     module.imports().map(import).map(Some).collect()
 }
 
@@ -60,7 +64,11 @@ pub extern "C" fn wasmtime_module_exports(module: &wasmtime_module_t, out: &mut 
 
 /// The exports as C sees them.
 pub(crate) fn exports_of(module: &Module) -> wasm_exporttype_vec_t {
-    module.exports().map(|(export, ty)| wasm_exporttype_t::new(&export.name, ty.into())).map(Some).collect()
+    let export = |(export, ty): (&Export, ExternType)| {
+        let ty = wasm_externtype_t::of(module.engine(), ty, module.declared_type(export.item));
+        wasm_exporttype_t::new(&export.name, ty)
+    };
+    module.exports().map(export).map(Some).collect()
 }
 
 #[cfg(feature = "compiler")]

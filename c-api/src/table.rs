@@ -16,12 +16,13 @@ pub extern "C" fn wasmtime_table_new(
     init: &wasmtime_val_t,
     table: &mut MaybeUninit<wasmtime_table_t>,
 ) -> Option<Box<wasmtime_error_t>> {
-    give(from_c(init).and_then(|init| Table::new(store, &ty.ty(), &init)), table)
+    let ty = ty.ty_in(store.engine());
+    give(from_c(init).and_then(|init| Table::new(store, &ty?, &init)), table)
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_table_type(store: &wasmtime_context_t, table: &wasmtime_table_t) -> Box<wasm_tabletype_t> {
-    wasm_tabletype_t::new(expect("wasmtime_table_type", table.ty(store)))
+    wasm_tabletype_t::of(store.engine(), expect("wasmtime_table_type", table.ty(store)))
 }
 
 #[unsafe(no_mangle)]

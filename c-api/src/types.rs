@@ -5,7 +5,7 @@ use crate::gc::types::{wasmtime_array_type_t, wasmtime_exn_type_t, wasmtime_stru
 use crate::wasm::engine::wasm_engine_t;
 use crate::wasm::parts::wasm_functype_t;
 use crate::wasm::valtype::wasm_valtype_t;
-use ampoule::{HeapType, RefType, ValType};
+use ampoule::{Engine, Error, HeapType, RefType, Type, ValType};
 use std::ffi::c_void;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
@@ -46,22 +46,54 @@ pub struct wasmtime_heaptype_t {
 }
 
 impl wasmtime_heaptype_t {
-    /// An abstract type; of a declared one, the abstract type above it.
-    pub(crate) fn of(ty: HeapType) -> Self {
-        let ty = match ty {
+    /// An abstract type, or a declared one that is kept. A declared type that isn't is told as the abstract type above it.
+    pub(crate) fn of(heap: HeapType, named: Option<&Type>) -> Self {
+        let owned = named.map(|ty| match heap {
+            HeapType::ConcreteFunc(_) => (CONCRETE_FUNC, Box::into_raw(wasm_functype_t::of(ty.clone())).cast()),
+            HeapType::ConcreteStruct(_) => (CONCRETE_STRUCT, owned(wasmtime_struct_type_t { ty: ty.clone() })),
+            _ => (CONCRETE_ARRAY, owned(wasmtime_array_type_t { ty: ty.clone() })),
+        });
+        if let Some((kind, of)) = owned {
+            return Self { kind, of };
+        }
+        let heap = match heap {
             HeapType::ConcreteFunc(_) => HeapType::Func,
             HeapType::ConcreteStruct(_) => HeapType::Struct,
             HeapType::ConcreteArray(_) => HeapType::Array,
             other => other,
         };
-        let (_, kind) = ABSTRACT.into_iter().find(|(of, _)| *of == ty).expect("the list has every type");
+        let (_, kind) = ABSTRACT.into_iter().find(|(of, _)| *of == heap).expect("the list has every type");
         Self { kind, of: ptr::null_mut() }
     }
 
-    /// The abstract type, if it is one.
-    fn get(&self) -> Option<HeapType> {
-        ABSTRACT.into_iter().find(|(_, kind)| *kind == self.kind).map(|(ty, _)| ty)
+    /// The type, and the declared one that it names.
+    ///
+    /// # Errors
+    /// Where that is null, or of another engine, or one that guests don't know: that of an exception.
+    fn get(&self, engine: &Engine) -> Result<(HeapType, Option<Type>), Error> {
+        // SAFETY: as in `clone`.
+        let declared = unsafe {
+            match self.kind {
+                CONCRETE_FUNC => self.of.cast::<wasm_functype_t>().as_ref().map(|of| of.declared_in(engine)),
+                CONCRETE_STRUCT => self.of.cast::<wasmtime_struct_type_t>().as_ref().map(|of| Ok(of.ty.clone())),
+                CONCRETE_ARRAY => self.of.cast::<wasmtime_array_type_t>().as_ref().map(|of| Ok(of.ty.clone())),
+                kind => {
+                    let known = ABSTRACT.into_iter().find(|(_, of)| *of == kind);
+                    let unknown = || Error::message(format!("guests have no heap type of the kind {kind}"));
+                    return known.map(|(heap, _)| (heap, None)).ok_or_else(unknown);
+                }
+            }
+        };
+        let declared = declared.ok_or_else(|| Error::message("a declared type is null"))??;
+        if !engine.has_type(&declared) {
+            return Err(Error::message("a declared type is of another engine"));
+        }
+        Ok((declared.heap_type(), Some(declared)))
     }
+}
+
+fn owned<T>(ty: T) -> *mut c_void {
+    Box::into_raw(Box::new(ty)).cast()
 }
 
 impl Clone for wasmtime_heaptype_t {
@@ -121,7 +153,7 @@ pub extern "C" fn wasmtime_heaptype_clone(ty: &wasmtime_heaptype_t, out: &mut Ma
 /// What C has freed is the abstract type without values.
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_heaptype_delete(ty: &mut wasmtime_heaptype_t) {
-    *ty = wasmtime_heaptype_t::of(HeapType::None);
+    *ty = wasmtime_heaptype_t::of(HeapType::None, None);
 }
 
 /// The type of a reference.
@@ -157,39 +189,42 @@ pub struct wasmtime_valtype_t {
 
 impl wasmtime_valtype_t {
     /// A type. Numbers have a reference type too, which says nothing and owns nothing.
-    fn new(ty: ValType) -> Self {
-        let reference = |heap| wasmtime_reftype_t { nullable: true, heaptype: wasmtime_heaptype_t::of(heap) };
-        let (kind, reftype) = match ty {
-            ValType::I32 => (0, reference(HeapType::None)),
-            ValType::I64 => (1, reference(HeapType::None)),
-            ValType::F32 => (2, reference(HeapType::None)),
-            ValType::F64 => (3, reference(HeapType::None)),
-            ValType::V128 => (4, reference(HeapType::None)),
-            ValType::Ref(ty) => (REF, wasmtime_reftype_t { nullable: ty.nullable, ..reference(ty.heap) }),
+    fn new(ty: &wasm_valtype_t) -> Self {
+        let (kind, nullable, heap) = match ty.ty {
+            ValType::I32 => (0, true, HeapType::None),
+            ValType::I64 => (1, true, HeapType::None),
+            ValType::F32 => (2, true, HeapType::None),
+            ValType::F64 => (3, true, HeapType::None),
+            ValType::V128 => (4, true, HeapType::None),
+            ValType::Ref(ty) => (REF, ty.nullable, ty.heap),
         };
-        Self { kind, reftype }
+        let heaptype = wasmtime_heaptype_t::of(heap, ty.named.as_ref());
+        Self { kind, reftype: wasmtime_reftype_t { nullable, heaptype } }
     }
 
-    /// The type, if `wasm_valtype_t` can be it.
-    fn get(&self) -> Option<ValType> {
-        match self.kind {
-            0 => Some(ValType::I32),
-            1 => Some(ValType::I64),
-            2 => Some(ValType::F32),
-            3 => Some(ValType::F64),
-            4 => Some(ValType::V128),
+    /// The type.
+    ///
+    /// # Errors
+    /// See [`wasmtime_heaptype_t::get`].
+    fn get(&self, engine: &Engine) -> Result<wasm_valtype_t, Error> {
+        Ok(match self.kind {
+            0 => ValType::I32.into(),
+            1 => ValType::I64.into(),
+            2 => ValType::F32.into(),
+            3 => ValType::F64.into(),
+            4 => ValType::V128.into(),
             REF => {
-                let heap = self.reftype.heaptype.get()?;
-                Some(ValType::Ref(RefType { nullable: self.reftype.nullable, heap }))
+                let (heap, named) = self.reftype.heaptype.get(engine)?;
+                wasm_valtype_t { ty: ValType::Ref(RefType { nullable: self.reftype.nullable, heap }), named }
             }
             kind => misuse("wasmtime_valtype_to_wasm", &format!("{kind} is not the kind of a value type")),
-        }
+        })
     }
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_valtype_new(ty: &wasm_valtype_t, out: &mut MaybeUninit<wasmtime_valtype_t>) {
-    out.write(wasmtime_valtype_t::new(ty.ty));
+    out.write(wasmtime_valtype_t::new(ty));
 }
 
 /// The reference type of a number was perhaps never filled in, so it isn't looked at.
@@ -197,7 +232,7 @@ pub extern "C" fn wasmtime_valtype_new(ty: &wasm_valtype_t, out: &mut MaybeUnini
 pub extern "C" fn wasmtime_valtype_clone(ty: &wasmtime_valtype_t, out: &mut MaybeUninit<wasmtime_valtype_t>) {
     let copy = match ty.kind {
         REF => wasmtime_valtype_t { kind: REF, reftype: ty.reftype.clone() },
-        kind => wasmtime_valtype_t { kind, ..wasmtime_valtype_t::new(ValType::I32) },
+        kind => wasmtime_valtype_t { kind, ..wasmtime_valtype_t::new(&ValType::I32.into()) },
     };
     out.write(copy);
 }
@@ -211,20 +246,20 @@ pub extern "C" fn wasmtime_valtype_delete(ty: &mut wasmtime_valtype_t) {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_valtype_to_wasm(
-    _engine: &wasm_engine_t,
+    engine: &wasm_engine_t,
     ty: &wasmtime_valtype_t,
 ) -> Option<Box<wasm_valtype_t>> {
-    Some(Box::new(wasm_valtype_t { ty: ty.get()? }))
+    ty.get(&engine.engine).map(Box::new).ok()
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_wasm_valtype_v128() -> Box<wasm_valtype_t> {
-    Box::new(wasm_valtype_t { ty: ValType::V128 })
+    Box::new(ValType::V128.into())
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_wasm_valtype_equal(a: &wasm_valtype_t, b: &wasm_valtype_t) -> bool {
-    a.ty == b.ty
+    a == b
 }
 
 /// What is kept in a field, of `wasmtime_storage_type_t`.

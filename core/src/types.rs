@@ -575,6 +575,45 @@ impl SubType {
     }
 }
 
+/// As the text format has it, with the engine's numbers for other types.
+impl fmt::Display for SubType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_final && self.supertype.is_none() {
+            return self.composite.fmt(f);
+        }
+        f.write_str(if self.is_final { "(sub final " } else { "(sub " })?;
+        if let Some(supertype) = self.supertype {
+            write!(f, "(engine {}) ", supertype.0)?;
+        }
+        write!(f, "{})", self.composite)
+    }
+}
+
+impl fmt::Display for CompositeType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CompositeType::Func(ty) => ty.fmt(f),
+            CompositeType::Struct(ty) => {
+                f.write_str("(struct")?;
+                ty.fields.iter().try_for_each(|field| write!(f, " (field {field})"))?;
+                f.write_str(")")
+            }
+            CompositeType::Array(ty) => write!(f, "(array {})", ty.element),
+        }
+    }
+}
+
+impl fmt::Display for FieldType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let storage: &dyn fmt::Display = match &self.storage {
+            StorageType::I8 => &"i8",
+            StorageType::I16 => &"i16",
+            StorageType::Val(ty) => ty,
+        };
+        if self.mutable { write!(f, "(mut {storage})") } else { storage.fmt(f) }
+    }
+}
+
 /// The type of a global.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct GlobalType {
@@ -811,6 +850,22 @@ mod tests {
         assert!(!field(HeapType::I31, true).matches(field(HeapType::Eq, true), &Pairs));
         assert!(field(HeapType::Eq, true).matches(field(HeapType::Eq, true), &Pairs));
         assert!(!field(HeapType::Eq, true).matches(field(HeapType::Eq, false), &Pairs));
+    }
+
+    #[test]
+    fn a_declared_type_is_shown_as_it_is_declared() {
+        let shown = |is_final, supertype, composite| SubType { is_final, supertype, composite }.to_string();
+        let func = CompositeType::Func(FuncType::new([ValType::I32], []));
+        assert_eq!(shown(true, None, func.clone()), "(func (param i32))");
+        assert_eq!(shown(false, None, func.clone()), "(sub (func (param i32)))");
+        assert_eq!(shown(false, Some(TypeId(17)), func.clone()), "(sub (engine 17) (func (param i32)))");
+        assert_eq!(shown(true, Some(TypeId(17)), func), "(sub final (engine 17) (func (param i32)))");
+        let field = |storage, mutable| FieldType { storage, mutable };
+        let fields = [field(StorageType::I8, false), field(StorageType::Val(ValType::ANYREF), true)];
+        let structs = CompositeType::Struct(StructType { fields: fields.into() });
+        assert_eq!(shown(true, None, structs), "(struct (field i8) (field (mut (ref null any))))");
+        let element = field(StorageType::I16, true);
+        assert_eq!(shown(true, None, CompositeType::Array(ArrayType { element })), "(array (mut i16))");
     }
 
     #[test]

@@ -34,9 +34,11 @@ static void value_types_go_both_ways(void) {
       wasmtime_reftype_delete(&ref);
       expect(heap.kind == copy.reftype.heaptype.kind);
       wasmtime_heaptype_delete(&heap);
-      // What can't be null has no wasm_valtype_t.
+      // What can't be null is another type.
       copy.reftype.nullable = false;
-      expect(wasmtime_valtype_to_wasm(engine, &copy) == NULL);
+      wasm_valtype_t *full_only = wasmtime_valtype_to_wasm(engine, &copy);
+      expect(full_only && !wasmtime_wasm_valtype_equal(type, full_only));
+      wasm_valtype_delete(full_only);
     }
     wasmtime_valtype_delete(&copy);
     wasm_valtype_delete(back);
@@ -71,6 +73,116 @@ static void concrete_heap_types_own_their_types(void) {
   expect(copy.kind == WASMTIME_HEAPTYPE_KIND_CONCRETE_FUNC);
   expect(wasm_functype_params(copy.of.concrete_func)->size == 1);
   wasmtime_heaptype_delete(&copy);
+}
+
+static void with_objects(wasm_config_t *config) {
+  wasmtime_config_wasm_function_references_set(config, true);
+  wasmtime_config_wasm_gc_set(config, true);
+}
+
+// What is told of a module, about types that it declares, is the reader's own.
+static void types_outlive_their_module_and_engine(void) {
+  wasm_config_t *config = wasm_config_new();
+  with_objects(config);
+  wasm_engine_t *theirs = wasm_engine_new_with_config(config);
+  wasmtime_module_t *module = module_in(
+      theirs, "(module (type $p (sub (struct (field i32)))) (type $a (array (mut i8)))"
+              " (rec (type $q (sub $p (struct (field i32) (field (ref null $q)))))"
+              "      (type $f (sub (func (param (ref $q) (ref null $f)) (result (ref null $a))))))"
+              " (import \"\" \"f\" (func (type $f))) (import \"\" \"g\" (global (ref null $p)))"
+              " (import \"\" \"t\" (table 1 (ref null $f))))");
+  wasm_importtype_vec_t imports, again;
+  wasmtime_module_imports(module, &imports);
+  wasmtime_module_imports(module, &again);
+  wasmtime_module_delete(module);
+  wasm_engine_delete(theirs);
+  if (!expect(imports.size == 3)) return;
+  const wasm_functype_t *func = wasm_externtype_as_functype_const(wasm_importtype_type(imports.data[0]));
+  const wasm_valtype_vec_t *params = wasm_functype_params(func), *results = wasm_functype_results(func);
+  const wasm_valtype_t *types[] = {
+      params->data[0], params->data[1], results->data[0],
+      wasm_globaltype_content(wasm_externtype_as_globaltype_const(wasm_importtype_type(imports.data[1]))),
+      wasm_tabletype_element(wasm_externtype_as_tabletype_const(wasm_importtype_type(imports.data[2])))};
+  const uint8_t kinds[] = {WASMTIME_HEAPTYPE_KIND_CONCRETE_STRUCT, WASMTIME_HEAPTYPE_KIND_CONCRETE_FUNC,
+                           WASMTIME_HEAPTYPE_KIND_CONCRETE_ARRAY, WASMTIME_HEAPTYPE_KIND_CONCRETE_STRUCT,
+                           WASMTIME_HEAPTYPE_KIND_CONCRETE_FUNC};
+  wasmtime_valtype_t told[5];
+  wasm_valtype_t *copies[5];
+  for (size_t i = 0; i < 5; i++) {
+    copies[i] = wasm_valtype_copy(types[i]);
+    for (size_t other = 0; other < 5; other++) {
+      // The function's own type is also the table's.
+      bool same = i == other || (i == 1 && other == 4) || (i == 4 && other == 1);
+      expect(wasmtime_wasm_valtype_equal(copies[i], types[other]) == same);
+    }
+  }
+  // The same question has the same answer, but other engines have other types.
+  const wasm_functype_t *second = wasm_externtype_as_functype_const(wasm_importtype_type(again.data[0]));
+  expect(wasmtime_wasm_valtype_equal(copies[0], wasm_functype_params(second)->data[0]));
+  wasm_importtype_vec_delete(&imports);
+  wasm_importtype_vec_delete(&again);
+  for (size_t i = 0; i < 5; i++) {
+    wasmtime_valtype_new(copies[i], &told[i]);
+    wasm_valtype_delete(copies[i]);
+    expect(told[i].kind == WASMTIME_VALTYPE_KIND_REF && told[i].reftype.heaptype.kind == kinds[i]);
+    expect(told[i].reftype.nullable == (i != 0));
+    expect(wasmtime_valtype_to_wasm(engine, &told[i]) == NULL);
+  }
+  expect(wasmtime_struct_type_num_fields(told[0].reftype.heaptype.of.concrete_struct) == 2);
+  expect(wasmtime_struct_type_num_fields(told[3].reftype.heaptype.of.concrete_struct) == 1);
+  wasmtime_field_type_t field;
+  wasmtime_array_type_element(told[2].reftype.heaptype.of.concrete_array, &field);
+  expect(field.kind == WASMTIME_STORAGE_KIND_I8 && field.mutable_);
+  const wasm_functype_t *inner = told[1].reftype.heaptype.of.concrete_func;
+  wasmtime_valtype_t first;
+  wasmtime_valtype_new(wasm_functype_params(inner)->data[0], &first);
+  expect(first.reftype.heaptype.kind == WASMTIME_HEAPTYPE_KIND_CONCRETE_STRUCT);
+  wasmtime_valtype_delete(&first);
+  for (size_t i = 0; i < 5; i++) wasmtime_valtype_delete(&told[i]);
+}
+
+static wasm_trap_t *does_nothing(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                 wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)args, (void)nargs, (void)results, (void)nresults;
+  return NULL;
+}
+
+// A function is of the type that it is made with, as that was declared: one with sub-types is another.
+static void a_function_is_made_of_the_type_that_an_import_has(void) {
+  const char *wat = "(module (type $f (sub (func))) (import \"\" \"f\" (func (type $f))) (export \"f\" (func 0)))";
+  wasmtime_module_t *module = module_of(wat);
+  wasm_importtype_vec_t imports;
+  wasmtime_module_imports(module, &imports);
+  const wasm_functype_t *open = wasm_externtype_as_functype_const(wasm_importtype_type(imports.data[0]));
+  wasm_functype_t *final = wasm_functype_new_0_0();
+  wasmtime_extern_t item = {.kind = WASMTIME_EXTERN_FUNC};
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  wasmtime_func_new(ctx, final, does_nothing, NULL, NULL, &item.of.func);
+  expect_error_says(wasmtime_instance_new(ctx, module, &item, 1, &instance, &trap), "expected type `(sub (func))`");
+  wasmtime_func_new(ctx, open, does_nothing, NULL, NULL, &item.of.func);
+  wasm_importtype_vec_delete(&imports);
+  wasm_functype_delete(final);
+  expect_ok(wasmtime_instance_new(ctx, module, &item, 1, &instance, &trap));
+  wasmtime_func_t func = func_of(&instance, "f");
+  wasm_functype_t *told = wasmtime_func_type(ctx, &func);
+  wasmtime_func_new(ctx, told, does_nothing, NULL, NULL, &item.of.func);
+  wasm_functype_delete(told);
+  expect_ok(wasmtime_instance_new(ctx, module, &item, 1, &instance, &trap));
+  func = func_of(&instance, "f");
+  expect_no_trap(call(&func));
+  wasmtime_module_delete(module);
+}
+
+static void there_are_types_with_so_many_fields_and_no_more(void) {
+  enum { MOST = 10000 };
+  static wasmtime_field_type_t fields[MOST + 1];
+  wasmtime_struct_type_t *most = wasmtime_struct_type_new(engine, fields, MOST);
+  expect(most && wasmtime_struct_type_num_fields(most) == MOST);
+  wasmtime_struct_type_delete(most);
+  expect(wasmtime_struct_type_new(engine, fields, MOST + 1) == NULL);
+  fields[0].kind = 77;
+  expect(wasmtime_struct_type_new(engine, fields, 1) == NULL && wasmtime_array_type_new(engine, fields) == NULL);
 }
 
 static void structs_and_arrays_tell_their_fields(void) {
@@ -249,6 +361,9 @@ int main(void) {
   RUN(value_types_go_both_ways);
   RUN(vectors_have_a_type_too);
   RUN(concrete_heap_types_own_their_types);
+  RUN(types_outlive_their_module_and_engine);
+  RUN_WITH(with_objects, a_function_is_made_of_the_type_that_an_import_has);
+  RUN(there_are_types_with_so_many_fields_and_no_more);
   RUN(structs_and_arrays_tell_their_fields);
   RUN(small_integers_tell_their_type);
   RUN(nulls_have_no_type);

@@ -21,7 +21,7 @@ use crate::engine::pool::Pool;
 use crate::engine::stack_pool::StackPool;
 use crate::engine::thunks::ArtifactThunks;
 use crate::engine::timer::LazyTimer;
-use crate::engine::type_registry::{Thunk, TypeRecord, TypeRegistry};
+use crate::engine::type_registry::{Thunk, Type, TypeRecord, TypeRegistry};
 use crate::engine::watcher::LazyWatcher;
 use crate::error::{Error, ErrorKind};
 use crate::memory::cache::MemoryCache;
@@ -29,7 +29,7 @@ use crate::memory::cache::MemoryCache;
 use ampoule_compiler::{Compiler, new_compiler};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::tunables::Tunables;
-use ampoule_core::types::FuncType;
+use ampoule_core::types::{CompositeType, FuncType, TypeId};
 use ampoule_machine::builtins::Builtins;
 use ampoule_machine::code::space;
 use ampoule_machine::code::thunks::ThunkCode;
@@ -259,6 +259,25 @@ impl Engine {
     /// The profiler that is told of code, if any.
     pub(crate) fn profiler(&self) -> Option<&Reporter> {
         self.0.profiler.as_ref()
+    }
+
+    /// A type of this engine: final, without a super-type, in a recursion group of its own. Equal to what modules declare so. It may name
+    /// others by their numbers.
+    ///
+    /// # Errors
+    /// Where it names a type that nothing has any more, a struct has more than 10,000 fields, or the engine has too many types.
+    pub fn declare(&self, composite: CompositeType) -> Result<Type, Error> {
+        self.types().declare(composite)
+    }
+
+    /// The type with this number, if anything of the engine has it.
+    pub fn find_type(&self, id: TypeId) -> Option<Type> {
+        self.types().find(id)
+    }
+
+    /// Whether the type is one of this engine.
+    pub fn has_type(&self, ty: &Type) -> bool {
+        ty.is_of(self.types())
     }
 
     /// A thunk of this signature, compiled when first needed.

@@ -7,7 +7,7 @@
 
 use crate::error::{Error, ErrorKind};
 use ampoule_core::module::ModuleDescription;
-use ampoule_core::types::{CompositeType, FuncType, SubType, Subtyping, TypeId};
+use ampoule_core::types::{CompositeType, FuncType, HeapType, SubType, Subtyping, TypeId};
 use ampoule_core::vm::VmSignature;
 use ampoule_machine::os::sync::Mutex;
 use std::collections::HashMap;
@@ -17,7 +17,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Weak};
 
-/// One canonical type, kept alive by this handle.
+/// A type that was declared, in a module or by the host, and is kept by this handle, also when its engine is gone. Equal types of an engine
+/// are equal handles. Made by [`crate::Engine::declare`], or asked for: [`crate::Module::declared_type`], [`crate::Func::declared_type`].
 #[derive(Clone)]
 pub struct Type {
     group: Arc<Group>,
@@ -62,6 +63,9 @@ const OWN: u32 = 1 << 31;
 
 /// Types that an engine has at a time, at most: what the table for machine code has room for.
 const MAX_TYPES: u32 = 1 << 22;
+
+/// Fields that a struct has at most. Validation holds modules to the same.
+const MAX_FIELDS: usize = 10_000;
 
 /// Which thunk of a [`Type`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,6 +135,11 @@ impl TypeRecord {
         ptr::eq(self.registry.as_ptr(), Arc::as_ptr(registry))
     }
 
+    /// Whether one registry made both.
+    pub(crate) fn is_of_the_same_engine(&self, other: &TypeRecord) -> bool {
+        Weak::ptr_eq(&self.registry, &other.registry)
+    }
+
     /// The larger number of parameters and results: the values that an array for both has room for.
     pub fn slots(&self) -> usize {
         self.vm.slots
@@ -188,6 +197,33 @@ impl std::fmt::Debug for Type {
 }
 
 impl Type {
+    /// The type that it is declared as a sub-type of.
+    pub fn supertype(&self) -> Option<Type> {
+        self.ty.supertype.map(|id| self.named(id).expect("a group keeps those that it names"))
+    }
+
+    /// The types of its recursion group, in order; itself among them.
+    pub fn group(&self) -> Vec<Type> {
+        self.group.types()
+    }
+
+    /// A type that it names by this number, or itself.
+    pub fn named(&self, id: TypeId) -> Option<Type> {
+        if let Some(registry) = self.registry.upgrade() {
+            return registry.find(id);
+        }
+        // Of an engine that is gone, so that nothing is given the number of another.
+        std::iter::once(&self.group).chain(&self.group.named).find_map(|group| {
+            let record = group.records.iter().find(|record| record.id == id)?;
+            Some(Type { group: group.clone(), record })
+        })
+    }
+
+    /// The type of references to what is of this type, without null.
+    pub fn heap_type(&self) -> HeapType {
+        self.ty.composite.heap_type(self.id)
+    }
+
     /// The word that stands for this type in `VmFuncRef::signature`.
     pub(crate) fn as_word(&self) -> *const c_void {
         self.record.cast()
@@ -262,7 +298,25 @@ impl TypeRegistry {
     /// # Errors
     /// Where it names a type that nothing has any more, or the engine has too many types.
     pub fn intern(self: &Arc<Self>, ty: &FuncType) -> Result<Type, Error> {
-        let ty = SubType::from(ty.clone());
+        self.declare(CompositeType::Func(ty.clone()))
+    }
+
+    /// The same of any type.
+    ///
+    /// # Errors
+    /// See [`TypeRegistry::intern`]; where a struct has more fields than validation allows.
+    pub fn declare(self: &Arc<Self>, composite: CompositeType) -> Result<Type, Error> {
+        if let CompositeType::Struct(ty) = &composite
+            && ty.fields.len() > MAX_FIELDS
+        {
+            let reason = format!(
+                "attempted to define a struct type with {} fields, but that is more than the maximum supported number of \
+                 fields ({MAX_FIELDS})",
+                ty.fields.len()
+            );
+            return Err(Error::new(ErrorKind::Type(reason)));
+        }
+        let ty = SubType { is_final: true, supertype: None, composite };
         let mut types = self.intern_group(&[ty], u32::MAX, &[])?;
         Ok(types.pop().expect("of one type"))
     }
@@ -377,7 +431,7 @@ pub(crate) fn gone() -> Error {
 mod tests {
     use super::*;
     use crate::{Engine, Module};
-    use ampoule_core::types::{HeapType, RefType, ValType};
+    use ampoule_core::types::{FieldType, RefType, StorageType, StructType, ValType};
 
     fn registry() -> Arc<TypeRegistry> {
         Arc::new(TypeRegistry::default())
@@ -455,6 +509,44 @@ mod tests {
         assert!(registry.find(a).is_some());
         drop(func);
         assert!(is_empty(&registry) && registry.intern(&ty).is_err());
+    }
+
+    #[test]
+    fn what_the_host_declares_is_what_a_module_declares_as_final() {
+        let registry = registry();
+        let module = declared(
+            "(type (struct (field i8 (mut i64)))) (type (sub (struct (field i8 (mut i64))))) (type (array i8))",
+        );
+        let types = registry.intern_module(&module).unwrap();
+        let field = |storage, mutable| FieldType { storage, mutable };
+        let fields = [field(StorageType::I8, false), field(StorageType::Val(ValType::I64), true)];
+        let host = registry.declare(CompositeType::Struct(StructType { fields: fields.into() })).unwrap();
+        assert!(host == types[0] && host != types[1]);
+        assert!(registry.declare(types[2].ty().composite.clone()).unwrap() == types[2]);
+        let many = |count| CompositeType::Struct(StructType { fields: vec![fields[0]; count].into() });
+        assert!(registry.declare(many(MAX_FIELDS)).is_ok());
+        let refused = registry.declare(many(MAX_FIELDS + 1)).unwrap_err().to_string();
+        assert!(refused.ends_with("more than the maximum supported number of fields (10000)"), "{refused}");
+    }
+
+    #[test]
+    fn a_type_tells_its_group_and_what_it_names_when_its_engine_is_gone() {
+        let registry = registry();
+        let module = declared(
+            "(type $a (sub (struct))) (rec (type $b (sub $a (struct (field (ref null $c))))) (type $c (array (ref $b))))",
+        );
+        let types = registry.intern_module(&module).unwrap();
+        let (a, b, c) = (types[0].clone(), types[1].clone(), types[2].clone());
+        drop(types);
+        let tell_all = || {
+            assert!(b.supertype() == Some(a.clone()) && a.supertype().is_none());
+            assert!(b.group() == [b.clone(), c.clone()] && a.group() == [a.clone()]);
+            assert!(b.named(c.id()) == Some(c.clone()) && b.named(a.id()) == Some(a.clone()));
+            assert!(c.heap_type() == HeapType::ConcreteArray(c.id()) && !b.ty().is_final && c.ty().is_final);
+        };
+        tell_all();
+        drop(registry);
+        tell_all();
     }
 
     #[test]

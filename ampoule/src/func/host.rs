@@ -1,7 +1,7 @@
 //! Functions of the host: defined once for an engine, placed in each store that uses them.
 
 use crate::engine::Engine;
-use crate::engine::type_registry::{Thunk, TypeRecord};
+use crate::engine::type_registry::{Thunk, Type, TypeRecord};
 use crate::error::{Error, ErrorKind};
 use crate::func::caller::Caller;
 use crate::func::val::Val;
@@ -161,6 +161,17 @@ impl HostFunc {
         };
         check_thunk(engine, &signature, which)?;
         Ok(Self { signature, which, callback, env, may_suspend: false, _owner: owner })
+    }
+
+    /// The same function, declared as of this type, which may have super-types: imports are compared with that.
+    ///
+    /// # Errors
+    /// Where that is not the type of functions with these parameters and results, or of another engine.
+    pub fn of_type(self, ty: &Type) -> Result<Self, Error> {
+        if ty.ty().as_func() != Some(self.ty()) || !self.signature.is_of_the_same_engine(ty) {
+            return Err(Error::new(ErrorKind::Type("a function can't be declared as of another type".to_string())));
+        }
+        Ok(Self { signature: ty.clone(), ..self })
     }
 
     /// The type.

@@ -9,7 +9,7 @@ pub(crate) mod typed;
 pub(crate) mod val;
 
 use crate::Caller;
-use crate::engine::type_registry::{Thunk, TypeRecord};
+use crate::engine::type_registry::{Thunk, Type, TypeRecord};
 use crate::error::{Error, ErrorKind};
 use crate::func::host::HostFunc;
 use crate::func::val::Val;
@@ -124,6 +124,14 @@ impl Func {
     /// Where the function is of another store.
     pub fn ty(&self, store: &Store) -> Result<FuncType, Error> {
         Ok(self.signature(store)?.func().clone())
+    }
+
+    /// The type as it was declared, kept: it tells super-types, and is what imports are compared with.
+    ///
+    /// # Errors
+    /// Where the function is of another store.
+    pub fn declared_type(&self, store: &Store) -> Result<Type, Error> {
+        Ok(store.engine.types().find(self.signature(store)?.id()).expect("the function keeps its type"))
     }
 
     #[inline]

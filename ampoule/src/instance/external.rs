@@ -1,5 +1,6 @@
 //! Whatever can be imported and exported.
 
+use crate::engine::type_registry::Type;
 use crate::error::Error;
 use crate::func::Func;
 use crate::global::Global;
@@ -41,6 +42,18 @@ impl Extern {
             Extern::SharedMemory(memory) => ExternType::Memory(*memory.ty()),
             Extern::Tag(tag) => ExternType::Tag(tag.ty(store)?.clone()),
         })
+    }
+
+    /// The type that a function, or a tag, is declared as, kept; `None` of other items.
+    ///
+    /// # Errors
+    /// Where the item is of another store.
+    pub fn declared_type(&self, store: &Store) -> Result<Option<Type>, Error> {
+        match self {
+            Extern::Func(func) => func.declared_type(store).map(Some),
+            Extern::Tag(tag) => Ok(Some(tag.declared_type(store)?.clone())),
+            _ => Ok(None),
+        }
     }
 
     /// The type that imports are compared with: the minimum of memories and tables is their current size.

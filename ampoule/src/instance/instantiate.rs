@@ -98,7 +98,7 @@ impl Given {
                 let id = func.signature(store)?.id();
                 Given::Func(store.engine.types().find(id).expect("the function keeps its type"))
             }
-            Extern::Tag(tag) => Given::Tag(tag.declared(store)?.clone()),
+            Extern::Tag(tag) => Given::Tag(tag.declared_type(store)?.clone()),
             other => Given::Other(other.current_ty(store)?),
         })
     }
@@ -147,7 +147,15 @@ pub(crate) fn check_given(module: &Module, import: &Import, given: &Given) -> Re
         }
         _ => false,
     };
-    if fits { Ok(()) } else { Err(mismatch(import, &module.item_type(import.item), &given.ty())) }
+    if fits {
+        return Ok(());
+    }
+    let reason = match (import.item, given) {
+        // As they are declared, for that alone may be what differs.
+        (Item::Func(index), Given::Func(found)) => different_funcs(module.signature(index).ty(), found.ty()),
+        _ => difference(&module.item_type(import.item), &given.ty()),
+    };
+    Err(LinkError::Mismatch { module: import.module.clone(), name: import.name.clone(), reason }.into())
 }
 
 /// Why an item of one type can't stand where another is expected; `None` where it can.
@@ -161,18 +169,10 @@ pub fn misfit(expected: &ExternType, found: &ExternType) -> Option<String> {
     (!fits).then(|| difference(expected, found))
 }
 
-/// The error of an import of another type than expected.
-fn mismatch(import: &Import, expected: &ExternType, found: &ExternType) -> Error {
-    let reason = difference(expected, found);
-    LinkError::Mismatch { module: import.module.clone(), name: import.name.clone(), reason }.into()
-}
-
 /// In which way two types differ.
 fn difference(expected: &ExternType, found: &ExternType) -> String {
     match (expected, found) {
-        (ExternType::Func(expected), ExternType::Func(found)) => {
-            format!("types incompatible: expected type `{expected}`, found type `{found}`")
-        }
+        (ExternType::Func(expected), ExternType::Func(found)) => different_funcs(expected, found),
         (ExternType::Global(expected), ExternType::Global(found)) if expected.content == found.content => {
             let word = |mutable| if mutable { "mutable" } else { "immutable" };
             format!(
@@ -234,6 +234,10 @@ fn difference(expected: &ExternType, found: &ExternType) -> String {
             format!("expected {}, but found {found}", extern_kind(expected))
         }
     }
+}
+
+fn different_funcs(expected: &dyn fmt::Display, found: &dyn fmt::Display) -> String {
+    format!("types incompatible: expected type `{expected}`, found type `{found}`")
 }
 
 fn differ(kind: &str, expected: &str, found: &str) -> String {

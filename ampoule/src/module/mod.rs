@@ -393,6 +393,15 @@ impl Module {
         infallible(self.0.description.item_type(item).try_map(&mut |id| Ok(self.engine_id(id))))
     }
 
+    /// The type that a function, or a tag, is declared as, kept; `None` of other items.
+    pub fn declared_type(&self, item: Item) -> Option<Type> {
+        match item {
+            Item::Func(func) => Some(self.signature(func).clone()),
+            Item::Tag(tag) => Some(self.declared(self.description().tags[tag.index()]).clone()),
+            _ => None,
+        }
+    }
+
     /// The type of a global.
     pub(crate) fn global_type(&self, index: GlobalIndex) -> GlobalType {
         infallible(self.0.description.globals[index.index()].try_map(&mut |id| Ok(self.engine_id(id))))

@@ -121,7 +121,11 @@ WASM_API_EXTERN void wasmtime_field_type_delete(wasmtime_field_type_t *field);
 typedef struct wasmtime_struct_type wasmtime_struct_type_t;
 
 /// Returns the struct type with the `nfields` fields `fields` (borrowed); owned
-/// by the caller.
+/// by the caller. Null for an unknown kind of field, and for more than 10,000
+/// fields.
+///
+/// It is equal to the types that guests declare with the same fields, as final
+/// and without a supertype.
 WASM_API_EXTERN wasmtime_struct_type_t *wasmtime_struct_type_new(
     const wasm_engine_t *engine, const wasmtime_field_type_t *fields,
     size_t nfields);
@@ -232,7 +236,7 @@ WASM_API_EXTERN bool wasmtime_eqref_as_struct(
 typedef struct wasmtime_array_type wasmtime_array_type_t;
 
 /// Returns the type of arrays with elements of type `field` (borrowed); owned
-/// by the caller.
+/// by the caller. Null for an unknown kind of element.
 WASM_API_EXTERN wasmtime_array_type_t *wasmtime_array_type_new(
     const wasm_engine_t *engine, const wasmtime_field_type_t *field);
 

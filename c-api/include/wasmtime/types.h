@@ -141,12 +141,13 @@ WASM_API_EXTERN void wasmtime_valtype_clone(
 /// Frees what `*ty` owns; not the struct itself.
 WASM_API_EXTERN void wasmtime_valtype_delete(wasmtime_valtype_t *ty);
 
-/// Returns the same type as a `wasm_valtype_t`, owned by the caller.
+/// Returns the same type as a `wasm_valtype_t`, owned by the caller: functions,
+/// globals and tables can be made with it.
 ///
-/// Null for references that can't be null and for those to a concrete type:
-/// this engine has none yet. References other than `externref` and `funcref`
-/// have no `wasm_valkind_t`, and functions, globals and tables cannot be made
-/// with them; tags and exceptions can.
+/// Null when a concrete type is null or of another engine, and for
+/// `WASMTIME_HEAPTYPE_KIND_CONCRETE_EXN`: values of guests have no such type.
+/// References outside the hierarchies of `extern` and `func` have no
+/// `wasm_valkind_t`: `wasm_valtype_kind` answers 255.
 WASM_API_EXTERN wasm_valtype_t *wasmtime_valtype_to_wasm(
     const wasm_engine_t *engine, const wasmtime_valtype_t *ty);
 

@@ -6,7 +6,7 @@ use crate::boundary::{check_store, give, give_unit, null_ref};
 use crate::error::wasmtime_error_t;
 use crate::store::wasmtime_context_t;
 use crate::val::{from_c, wasmtime_anyref_t, wasmtime_val_t};
-use ampoule::ArrayType;
+use ampoule::Type;
 use ampoule::gc::object;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -14,7 +14,7 @@ use std::ptr;
 /// An array type, for one store.
 pub struct wasmtime_array_ref_pre_t {
     store_id: u64,
-    ty: ArrayType,
+    ty: Type,
 }
 
 #[unsafe(no_mangle)]
@@ -22,7 +22,7 @@ pub extern "C" fn wasmtime_array_ref_pre_new(
     context: &mut wasmtime_context_t,
     ty: &wasmtime_array_type_t,
 ) -> Box<wasmtime_array_ref_pre_t> {
-    Box::new(wasmtime_array_ref_pre_t { store_id: context.id(), ty: ty.ty })
+    Box::new(wasmtime_array_ref_pre_t { store_id: context.id(), ty: ty.ty.clone() })
 }
 
 #[unsafe(no_mangle)]
@@ -51,8 +51,10 @@ pub extern "C" fn wasmtime_arrayref_new(
     len: u32,
     out: &mut MaybeUninit<wasmtime_arrayref_t>,
 ) -> Option<Box<wasmtime_error_t>> {
-    let made = check_store(context, pre.store_id)
-        .and_then(|()| object::new_array(context, &pre.ty, &from_c(elem)?, len).map(|never| match never {}));
+    let made = check_store(context, pre.store_id).and_then(|()| {
+        object::new_array(context, pre.ty.ty().as_array().expect("of arrays"), &from_c(elem)?, len)
+            .map(|never| match never {})
+    });
     give(made, out)
 }
 

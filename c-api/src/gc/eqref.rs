@@ -89,7 +89,7 @@ pub extern "C" fn wasmtime_anyref_type(
 
 /// Gives the type of a reference; null has none.
 fn heap_type(value: Option<I31>, out: &mut MaybeUninit<wasmtime_heaptype_t>) -> bool {
-    value.map(|_| out.write(wasmtime_heaptype_t::of(HeapType::I31))).is_some()
+    value.map(|_| out.write(wasmtime_heaptype_t::of(HeapType::I31, None))).is_some()
 }
 
 #[unsafe(no_mangle)]

@@ -6,7 +6,7 @@ use crate::boundary::{check_store, give, give_unit, null_ref};
 use crate::error::wasmtime_error_t;
 use crate::store::wasmtime_context_t;
 use crate::val::{from_c, wasmtime_anyref_t, wasmtime_val_t};
-use ampoule::StructType;
+use ampoule::Type;
 use ampoule::gc::object;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -14,7 +14,7 @@ use std::ptr;
 /// A struct type, for one store.
 pub struct wasmtime_struct_ref_pre_t {
     store_id: u64,
-    ty: StructType,
+    ty: Type,
 }
 
 #[unsafe(no_mangle)]
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn wasmtime_structref_new(
     let made = check_store(context, pre.store_id).and_then(|()| {
         // SAFETY: the caller passes `nfields` values.
         let fields = (0..nfields).map(|index| from_c(unsafe { &*fields.add(index) })).collect::<Result<Vec<_>, _>>()?;
-        object::new_struct(context, &pre.ty, &fields).map(|never| match never {})
+        object::new_struct(context, pre.ty.ty().as_struct().expect("of structs"), &fields).map(|never| match never {})
     });
     give(made, out)
 }

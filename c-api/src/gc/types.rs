@@ -1,11 +1,12 @@
 //! The types of structs, arrays and exceptions, and of the fields of those.
 
-use crate::boundary::{give, misuse};
+use crate::boundary::give;
 use crate::error::wasmtime_error_t;
 use crate::wasm::engine::wasm_engine_t;
+use crate::wasm::parts::wasm_functype_t;
 use crate::wasm::tagtype::wasm_tagtype_t;
 use crate::wasm::valtype::wasm_valtype_vec_t;
-use ampoule::{ArrayType, Error, FieldType, FuncType, HeapType, StorageType, StructType, TagType, ValType};
+use ampoule::{ArrayType, CompositeType, Error, FieldType, HeapType, StorageType, StructType, Type, ValType};
 use ampoule_core::vm::VmVal;
 use std::mem::MaybeUninit;
 
@@ -26,11 +27,6 @@ pub struct wasmtime_field_type_t {
 }
 
 impl wasmtime_field_type_t {
-    /// The kind, known or not.
-    pub(crate) fn kind(&self) -> wasmtime_storage_kind_t {
-        self.kind
-    }
-
     /// The type; `None` for unknown kinds.
     pub(crate) fn get(&self) -> Option<FieldType> {
         let storage = match self.kind {
@@ -87,23 +83,27 @@ pub extern "C" fn wasmtime_field_type_delete(_field: &mut wasmtime_field_type_t)
 /// The type of a struct.
 #[derive(Clone)]
 pub struct wasmtime_struct_type_t {
-    pub(super) ty: StructType,
+    /// A type of structs.
+    pub(crate) ty: Type,
 }
 
+impl wasmtime_struct_type_t {
+    fn fields(&self) -> &[FieldType] {
+        &self.ty.ty().as_struct().expect("a struct type is only ever made as one").fields
+    }
+}
+
+/// Null where there is no such type.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasmtime_struct_type_new(
-    _engine: &wasm_engine_t,
+    engine: &wasm_engine_t,
     fields: *const wasmtime_field_type_t,
     nfields: usize,
-) -> Box<wasmtime_struct_type_t> {
+) -> Option<Box<wasmtime_struct_type_t>> {
     // SAFETY: the caller passes `nfields` types.
-    let fields = (0..nfields).map(|index| field_type("wasmtime_struct_type_new", unsafe { &*fields.add(index) }));
-    Box::new(wasmtime_struct_type_t { ty: StructType { fields: fields.collect() } })
-}
-
-/// The type of a field, where there is no error to tell.
-fn field_type(function: &str, field: &wasmtime_field_type_t) -> FieldType {
-    field.get().unwrap_or_else(|| misuse(function, &format!("{} is not what a field can hold", field.kind())))
+    let fields = (0..nfields).map(|index| unsafe { &*fields.add(index) }.get()).collect::<Option<_>>()?;
+    let ty = engine.engine.declare(CompositeType::Struct(StructType { fields })).ok()?;
+    Some(Box::new(wasmtime_struct_type_t { ty }))
 }
 
 #[unsafe(no_mangle)]
@@ -116,7 +116,7 @@ pub extern "C" fn wasmtime_struct_type_copy(ty: &wasmtime_struct_type_t) -> Box<
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_struct_type_num_fields(ty: &wasmtime_struct_type_t) -> usize {
-    ty.ty.fields.len()
+    ty.fields().len()
 }
 
 #[unsafe(no_mangle)]
@@ -125,21 +125,24 @@ pub extern "C" fn wasmtime_struct_type_field(
     index: usize,
     out: &mut MaybeUninit<wasmtime_field_type_t>,
 ) -> bool {
-    ty.ty.fields.get(index).map(|&field| out.write(field.into())).is_some()
+    ty.fields().get(index).map(|&field| out.write(field.into())).is_some()
 }
 
 /// The type of an array.
 #[derive(Clone)]
 pub struct wasmtime_array_type_t {
-    pub(super) ty: ArrayType,
+    /// A type of arrays.
+    pub(crate) ty: Type,
 }
 
+/// Null where there is no such type.
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_array_type_new(
-    _engine: &wasm_engine_t,
+    engine: &wasm_engine_t,
     field: &wasmtime_field_type_t,
-) -> Box<wasmtime_array_type_t> {
-    Box::new(wasmtime_array_type_t { ty: ArrayType { element: field_type("wasmtime_array_type_new", field) } })
+) -> Option<Box<wasmtime_array_type_t>> {
+    let ty = engine.engine.declare(CompositeType::Array(ArrayType { element: field.get()? })).ok()?;
+    Some(Box::new(wasmtime_array_type_t { ty }))
 }
 
 #[unsafe(no_mangle)]
@@ -155,24 +158,26 @@ pub extern "C" fn wasmtime_array_type_element(
     ty: &wasmtime_array_type_t,
     out: &mut MaybeUninit<wasmtime_field_type_t>,
 ) {
-    out.write(ty.ty.element.into());
+    let ty = ty.ty.ty().as_array().expect("an array type is only ever made as one");
+    out.write(ty.element.into());
 }
 
-/// The type of an exception: its tag's.
+/// The type of an exception: that of its tag.
 #[derive(Clone)]
 pub struct wasmtime_exn_type_t {
-    pub(crate) ty: TagType,
+    /// A type of functions without results, whose parameters are the fields.
+    pub(crate) ty: Type,
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exn_type_new(
-    _engine: &wasm_engine_t,
+    engine: &wasm_engine_t,
     params: &wasm_valtype_vec_t,
     out: &mut MaybeUninit<Box<wasmtime_exn_type_t>>,
 ) -> Option<Box<wasmtime_error_t>> {
-    let types = params.as_slice().iter().map(|ty| ty.as_ref().map(|ty| ty.ty)).collect::<Option<Vec<_>>>();
-    let made = types.ok_or_else(|| Error::message("a type is null"));
-    give(made.map(|types| Box::new(wasmtime_exn_type_t { ty: TagType { func: FuncType::new(types, []) } })), out)
+    let func = wasm_functype_t::from_parts(params.as_slice(), &[]).ok_or_else(|| Error::message("a type is null"));
+    let made = func.and_then(|func| Ok(Box::new(wasmtime_exn_type_t { ty: func.declared_in(&engine.engine)? })));
+    give(made, out)
 }
 
 #[unsafe(no_mangle)]
@@ -185,5 +190,5 @@ pub extern "C" fn wasmtime_exn_type_copy(ty: &wasmtime_exn_type_t) -> Box<wasmti
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exn_type_tag_type(ty: &wasmtime_exn_type_t) -> Box<wasm_tagtype_t> {
-    wasm_tagtype_t::new(ty.ty.clone())
+    wasm_tagtype_t::of(&wasm_functype_t::of(ty.ty.clone()))
 }

@@ -9,7 +9,6 @@ use super::memory::wasm_memory_t;
 use super::object::{Object, wasm_extern_t, wasm_ref_t};
 use super::parts::wasm_externtype_t;
 use super::table::wasm_table_t;
-use crate::boundary::expect;
 use crate::foreign::Finalizer;
 use crate::own::{Own, Vector};
 use ampoule::Extern;
@@ -117,7 +116,7 @@ pub extern "C" fn wasm_extern_kind(item: &wasm_extern_t) -> wasm_externkind_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_extern_type(item: &wasm_extern_t) -> Box<wasm_externtype_t> {
-    Box::new(expect("wasm_extern_type", item.item().ty(item.store().get())).into())
+    Box::new(wasm_externtype_t::of_item("wasm_extern_type", item.store().get(), item.item()))
 }
 
 #[unsafe(no_mangle)]

@@ -8,7 +8,7 @@ use crate::boundary::{expect, give_trap, guarded, null_func};
 use crate::foreign::{Finalizer, Foreign};
 use crate::own::{Own, Vector};
 use ampoule::func::host::{HostFunc, error_out};
-use ampoule::{Error, Extern, Func, FuncType, Store, VmValRaw};
+use ampoule::{Error, Extern, Func, FuncType, Store, Val, VmValRaw};
 use ampoule_core::vm::VmCaller;
 use std::ffi::c_void;
 use std::ptr;
@@ -99,7 +99,7 @@ pub extern "C" fn wasm_func_new(
     callback: Option<wasm_func_callback_t>,
 ) -> Option<Box<wasm_func_t>> {
     let callback = callback?;
-    host_func(store?, ty?.ty(), move |args, results| callback(args, results))
+    host_func(store?, ty?, move |args, results| callback(args, results))
 }
 
 #[unsafe(no_mangle)]
@@ -113,22 +113,22 @@ pub extern "C" fn wasm_func_new_with_env(
     // Also where there will be no function: `env` is finalized once, whatever happens.
     let owner = Foreign::new(env, finalizer);
     let callback = callback?;
-    host_func(store?, ty?.ty(), move |args, results| callback(owner.data(), args, results))
+    host_func(store?, ty?, move |args, results| callback(owner.data(), args, results))
 }
 
 /// `None` for a type that functions can't have.
-fn host_func<Callback>(store: &wasm_store_t, ty: &FuncType, callback: Callback) -> Option<Box<wasm_func_t>>
+fn host_func<Callback>(store: &wasm_store_t, ty: &wasm_functype_t, callback: Callback) -> Option<Box<wasm_func_t>>
 where
     Callback: Fn(&wasm_val_vec_t, &mut wasm_val_vec_t) -> Option<Box<wasm_trap_t>> + Send + Sync + 'static,
 {
     // The function is in its store, so it must not keep it alive.
-    let host = Box::new(Host { store: store.store.downgrade(), ty: ty.clone(), callback });
+    let host = Box::new(Host { store: store.store.downgrade(), ty: ty.ty().clone(), callback });
     let env = ptr::from_ref(&*host).cast_mut().cast();
     let inner = store.store.get();
     // SAFETY: the environment lives as long as its owner, and may be used from any thread; the callback writes results of the result
     // types, of the running store.
-    let made = unsafe { HostFunc::raw(inner.engine(), ty, call_host::<Callback>, env, host) };
-    let func = Func::from_host(inner, &Arc::new(made.ok()?));
+    let made = unsafe { HostFunc::raw(inner.engine(), ty.ty(), call_host::<Callback>, env, host) };
+    let func = Func::from_host(inner, &Arc::new(ty.declare(made).ok()?));
     Some(wasm_func_t::new(&store.store, func))
 }
 
@@ -184,8 +184,8 @@ impl<Callback: Fn(&wasm_val_vec_t, &mut wasm_val_vec_t) -> Option<Box<wasm_trap_
             match answers.as_slice().get(at) {
                 Some(answer) if answer.write_number(ty, raw) => {}
                 Some(answer) => *raw = answer.get(&store)?.to_result(store.get(), ty)?,
-                // The callback has put a shorter vector here. Zero and null are values of every type.
-                None => *raw = VmValRaw { v128: [0; 16] },
+                // The callback has put a shorter vector here. Zero is a value of every type of numbers, null of most types of references.
+                None => *raw = Val::default_for(ty).to_result(store.get(), ty)?,
             }
         }
         Ok(())
@@ -194,7 +194,8 @@ impl<Callback: Fn(&wasm_val_vec_t, &mut wasm_val_vec_t) -> Option<Box<wasm_trap_
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_func_type(func: &wasm_func_t) -> Box<wasm_functype_t> {
-    wasm_functype_t::new(type_of("wasm_func_type", func))
+    let (store, func) = func.parts();
+    wasm_functype_t::of(expect("wasm_func_type", func.declared_type(store.get())))
 }
 
 #[unsafe(no_mangle)]

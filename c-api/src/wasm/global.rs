@@ -91,14 +91,16 @@ pub extern "C" fn wasm_global_new(
     init: Option<&wasm_val_t>,
 ) -> Option<Box<wasm_global_t>> {
     let (store, ty, init) = (store?, ty?, init?);
-    let made = init.get(&store.store).and_then(|init| Global::new(store.store.get(), ty.ty(), &init));
+    let made = init
+        .get(&store.store)
+        .and_then(|init| Global::new(store.store.get(), ty.ty_in(store.store.get().engine())?, &init));
     made.ok().map(|global| wasm_global_t::new(&store.store, global))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_global_type(global: &wasm_global_t) -> Box<wasm_globaltype_t> {
     let (store, global) = global.parts();
-    wasm_globaltype_t::new(expect("wasm_global_type", global.ty(store.get())))
+    wasm_globaltype_t::of(store.get().engine(), expect("wasm_global_type", global.ty(store.get())))
 }
 
 #[unsafe(no_mangle)]

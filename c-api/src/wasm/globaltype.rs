@@ -3,7 +3,7 @@
 use super::parts::{Described, GlobalParts, wasm_externtype_t};
 use super::valtype::{WASM_CONST, WASM_VAR, wasm_mutability_t, wasm_valtype_t};
 use crate::own::{Own, Vector};
-use ampoule::{ExternType, GlobalType};
+use ampoule::{Engine, Error, ExternType, GlobalType};
 use std::mem::MaybeUninit;
 
 /// The type of a global: a view of an extern type that is one.
@@ -12,8 +12,9 @@ use std::mem::MaybeUninit;
 pub struct wasm_globaltype_t(pub(crate) wasm_externtype_t);
 
 impl wasm_globaltype_t {
-    pub(crate) fn new(ty: GlobalType) -> Box<Self> {
-        Box::new(Self(ExternType::Global(ty).into()))
+    /// The type of a global of the engine's.
+    pub(crate) fn of(engine: &Engine, ty: GlobalType) -> Box<Self> {
+        Box::new(Self(wasm_externtype_t::of(engine, ExternType::Global(ty), None)))
     }
 
     fn parts(&self) -> &GlobalParts {
@@ -24,8 +25,13 @@ impl wasm_globaltype_t {
     }
 
     /// The type.
-    pub(crate) fn ty(&self) -> GlobalType {
-        self.parts().ty
+    ///
+    /// # Errors
+    /// Where it is of another engine.
+    pub(crate) fn ty_in(&self, engine: &Engine) -> Result<GlobalType, Error> {
+        let parts = self.parts();
+        parts.content.check(engine)?;
+        Ok(parts.ty)
     }
 }
 
@@ -83,7 +89,9 @@ pub extern "C" fn wasm_globaltype_new(
         WASM_VAR => true,
         _ => return None,
     };
-    Some(wasm_globaltype_t::new(GlobalType { content: content?.ty, mutable }))
+    let content = *content?;
+    let (ty, named) = (GlobalType { content: content.ty, mutable }, content.into());
+    Some(Box::new(wasm_globaltype_t(wasm_externtype_t::new(ExternType::Global(ty), named))))
 }
 
 #[unsafe(no_mangle)]
@@ -93,5 +101,5 @@ pub extern "C" fn wasm_globaltype_content(ty: &wasm_globaltype_t) -> &wasm_valty
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_globaltype_mutability(ty: &wasm_globaltype_t) -> wasm_mutability_t {
-    if ty.ty().mutable { WASM_VAR } else { WASM_CONST }
+    if ty.parts().ty.mutable { WASM_VAR } else { WASM_CONST }
 }

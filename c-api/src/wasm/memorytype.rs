@@ -13,7 +13,7 @@ pub struct wasm_memorytype_t(pub(crate) wasm_externtype_t);
 
 impl wasm_memorytype_t {
     pub(crate) fn new(ty: MemoryType) -> Box<Self> {
-        Box::new(Self(ExternType::Memory(ty).into()))
+        Box::new(Self(wasm_externtype_t::plain(ExternType::Memory(ty))))
     }
 
     fn parts(&self) -> &MemoryParts {

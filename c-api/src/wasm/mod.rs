@@ -14,6 +14,7 @@ pub mod functype;
 pub mod globaltype;
 pub mod importtype;
 pub mod memorytype;
+mod named;
 pub mod parts;
 pub mod tabletype;
 pub mod tagtype;

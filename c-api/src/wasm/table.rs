@@ -92,8 +92,8 @@ pub extern "C" fn wasm_table_new(
     init: Option<&wasm_ref_t>,
 ) -> Option<Box<wasm_table_t>> {
     let (store, ty) = (store?, ty?);
-    let init = element(&store.store, &ty.ty(), init);
-    let made = init.and_then(|init| Table::new(store.store.get(), &ty.ty(), &init));
+    let ty = ty.ty_in(store.store.get().engine()).ok()?;
+    let made = element(&store.store, &ty, init).and_then(|init| Table::new(store.store.get(), &ty, &init));
     made.ok().map(|table| wasm_table_t::new(&store.store, table))
 }
 
@@ -105,7 +105,7 @@ fn element(store: &StoreRef, ty: &TableType, value: Option<&wasm_ref_t>) -> Resu
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_table_type(table: &wasm_table_t) -> Box<wasm_tabletype_t> {
     let (store, table) = table.parts();
-    wasm_tabletype_t::new(expect("wasm_table_type", table.ty(store.get())))
+    wasm_tabletype_t::of(store.get().engine(), expect("wasm_table_type", table.ty(store.get())))
 }
 
 #[unsafe(no_mangle)]

@@ -3,7 +3,7 @@
 use super::parts::{Described, TableParts, wasm_externtype_t};
 use super::valtype::{wasm_limits_t, wasm_valtype_t};
 use crate::own::{Own, Vector};
-use ampoule::{ExternType, TableType, ValType};
+use ampoule::{Engine, Error, ExternType, TableType, ValType};
 use std::mem::MaybeUninit;
 
 /// The type of a table: a view of an extern type that is one.
@@ -12,8 +12,9 @@ use std::mem::MaybeUninit;
 pub struct wasm_tabletype_t(pub(crate) wasm_externtype_t);
 
 impl wasm_tabletype_t {
-    pub(crate) fn new(ty: TableType) -> Box<Self> {
-        Box::new(Self(ExternType::Table(ty).into()))
+    /// The type of a table of the engine's.
+    pub(crate) fn of(engine: &Engine, ty: TableType) -> Box<Self> {
+        Box::new(Self(wasm_externtype_t::of(engine, ExternType::Table(ty), None)))
     }
 
     fn parts(&self) -> &TableParts {
@@ -22,8 +23,13 @@ impl wasm_tabletype_t {
     }
 
     /// The type.
-    pub(crate) fn ty(&self) -> TableType {
-        self.parts().ty
+    ///
+    /// # Errors
+    /// Where it is of another engine.
+    pub(crate) fn ty_in(&self, engine: &Engine) -> Result<TableType, Error> {
+        let parts = self.parts();
+        parts.element.check(engine)?;
+        Ok(parts.ty)
     }
 }
 
@@ -76,10 +82,12 @@ pub extern "C" fn wasm_tabletype_new(
     element: Option<Box<wasm_valtype_t>>,
     limits: Option<&wasm_limits_t>,
 ) -> Option<Box<wasm_tabletype_t>> {
-    let ValType::Ref(element) = element?.ty else { return None };
+    let element_type = *element?;
+    let ValType::Ref(element) = element_type.ty else { return None };
     let limits = limits?;
     // A maximum below the minimum is one that the table has passed, as with 44.0.0: it never grows.
-    Some(wasm_tabletype_t::new(TableType { element, min: limits.min.into(), max: limits.max(), is_64: false }))
+    let ty = TableType { element, min: limits.min.into(), max: limits.max(), is_64: false };
+    Some(Box::new(wasm_tabletype_t(wasm_externtype_t::new(ExternType::Table(ty), element_type.into()))))
 }
 
 #[unsafe(no_mangle)]

@@ -2,7 +2,7 @@
 
 use super::parts::{Described, TagParts, wasm_externtype_t, wasm_functype_t};
 use crate::own::{Own, Vector};
-use ampoule::{ExternType, TagType};
+use ampoule::{Engine, Error, Type};
 use std::mem::MaybeUninit;
 
 /// The type of a tag: a view of an extern type that is one.
@@ -11,8 +11,9 @@ use std::mem::MaybeUninit;
 pub struct wasm_tagtype_t(pub(crate) wasm_externtype_t);
 
 impl wasm_tagtype_t {
-    pub(crate) fn new(ty: TagType) -> Box<Self> {
-        Box::new(Self(ExternType::Tag(ty).into()))
+    /// The type of tags whose fields are the parameters of this type of functions.
+    pub(crate) fn of(func: &wasm_functype_t) -> Box<Self> {
+        Box::new(Self(wasm_externtype_t { described: Described::Tag(TagParts::of(func)) }))
     }
 
     fn parts(&self) -> &TagParts {
@@ -20,9 +21,12 @@ impl wasm_tagtype_t {
         parts
     }
 
-    /// The type.
-    pub(crate) fn ty(&self) -> &TagType {
-        &self.parts().ty
+    /// The type of functions whose parameters are the fields, as it is declared in the engine.
+    ///
+    /// # Errors
+    /// Where it is of another engine.
+    pub(crate) fn declared_in(&self, engine: &Engine) -> Result<Type, Error> {
+        self.parts().func.declared_in(engine)
     }
 }
 
@@ -69,7 +73,7 @@ pub extern "C" fn wasm_tagtype_copy(ty: Option<&wasm_tagtype_t>) -> Option<Box<w
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasm_tagtype_new(functype: Option<Box<wasm_functype_t>>) -> Option<Box<wasm_tagtype_t>> {
-    Some(wasm_tagtype_t::new(TagType { func: functype?.ty().clone() }))
+    Some(wasm_tagtype_t::of(&*functype?))
 }
 
 #[unsafe(no_mangle)]

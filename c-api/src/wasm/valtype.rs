@@ -1,7 +1,8 @@
 //! Types of values.
 
+use super::named::Named;
 use crate::own::{Own, Vector};
-use ampoule::{HeapType, ValType};
+use ampoule::{Engine, Error, HeapType, Type, ValType};
 use std::mem::MaybeUninit;
 
 /// `wasm_mutability_t`: whether a global may change.
@@ -60,9 +61,36 @@ pub const WASM_FUNCREF: wasm_valkind_t = 129;
 pub const NO_KIND: wasm_valkind_t = 255;
 
 /// The type of a value.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct wasm_valtype_t {
     pub(crate) ty: ValType,
+    /// The declared type that it names.
+    pub(crate) named: Option<Type>,
+}
+
+impl wasm_valtype_t {
+    /// A type that names one of these, if any.
+    pub(super) fn new(ty: ValType, named: &Named) -> Self {
+        Self { ty, named: ty.concrete().and_then(|id| named.find(id)) }
+    }
+
+    /// Refuses an engine that it is not of.
+    pub(super) fn check(&self, engine: &Engine) -> Result<(), Error> {
+        self.named.iter().try_for_each(|ty| Named::from(ty.clone()).check(engine))
+    }
+}
+
+impl From<wasm_valtype_t> for Named {
+    fn from(ty: wasm_valtype_t) -> Self {
+        ty.named.map(Named::from).unwrap_or_default()
+    }
+}
+
+impl From<ValType> for wasm_valtype_t {
+    /// A type that names none.
+    fn from(ty: ValType) -> Self {
+        Self { ty, named: None }
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -118,7 +146,7 @@ pub extern "C" fn wasm_valtype_new(kind: wasm_valkind_t) -> Option<Box<wasm_valt
         WASM_FUNCREF => ValType::FUNCREF,
         _ => return None,
     };
-    Some(Box::new(wasm_valtype_t { ty }))
+    Some(Box::new(ty.into()))
 }
 
 #[unsafe(no_mangle)]
@@ -138,12 +166,17 @@ pub extern "C" fn wasm_valtype_kind(ty: Option<&wasm_valtype_t>) -> wasm_valkind
     }
 }
 
-/// A vector of these types.
-pub(crate) fn vec_of(types: &[ValType]) -> wasm_valtype_vec_t {
-    types.iter().map(|&ty| Some(Box::new(wasm_valtype_t { ty }))).collect()
+/// A vector of these types, which name those.
+pub(super) fn vec_of(types: &[ValType], named: &Named) -> wasm_valtype_vec_t {
+    types.iter().map(|&ty| Some(Box::new(wasm_valtype_t::new(ty, named)))).collect()
 }
 
-/// Takes the types out of a vector; `None` where one is null.
-pub(crate) fn take_types(vec: &mut wasm_valtype_vec_t) -> Option<Vec<ValType>> {
-    vec.take().into_iter().map(|ty| Some(ty?.ty)).collect()
+/// The types in a list, and what they name; `None` where one is null.
+pub(super) fn types_in(list: &[Option<Box<wasm_valtype_t>>], named: &mut Named) -> Option<Vec<ValType>> {
+    let ty = |ty: &Option<Box<wasm_valtype_t>>| {
+        let ty = ty.as_ref()?;
+        ty.named.iter().for_each(|ty| named.add(ty.clone()));
+        Some(ty.ty)
+    };
+    list.iter().map(ty).collect()
 }

@@ -3,6 +3,7 @@
 use crate::wasm::engine::wasm_engine_t;
 use crate::wasm::exporttype::wasm_exporttype_t;
 use crate::wasm::importtype::wasm_importtype_t;
+use crate::wasm::parts::wasm_externtype_t;
 use ampoule_component::types::ModuleType;
 
 /// `wasmtime_module_type_t`.
@@ -28,7 +29,7 @@ pub extern "C" fn wasmtime_module_type_import_nth(
     nth: usize,
 ) -> Option<Box<wasm_importtype_t>> {
     let (module, name, ty) = ty.imports().get(nth)?;
-    Some(wasm_importtype_t::new(module, name, ty.clone().into()))
+    Some(wasm_importtype_t::new(module, name, wasm_externtype_t::plain(ty.clone())))
 }
 
 #[unsafe(no_mangle)]
@@ -43,5 +44,5 @@ pub extern "C" fn wasmtime_module_type_export_nth(
     nth: usize,
 ) -> Option<Box<wasm_exporttype_t>> {
     let (name, ty) = ty.exports().get(nth)?;
-    Some(wasm_exporttype_t::new(name, ty.clone().into()))
+    Some(wasm_exporttype_t::new(name, wasm_externtype_t::plain(ty.clone())))
 }
