@@ -23,12 +23,14 @@ struct Slot {
 /// Exceptions below which a store is not collected by itself.
 const COLLECT_FROM: usize = 1024;
 
-/// In the raw reference to an exception, beside its position in the table: no other raw reference has this bit.
-const EXCEPTION: u32 = 1 << 31;
+/// The raw reference to the exception at this position in the table. It is odd: the collector of the heap takes it for an integer.
+fn raw_of(position: u32) -> u32 {
+    position << 1 | 1
+}
 
-/// Whether a raw reference is one to an exception.
-pub(crate) fn is_exception(raw: u32) -> bool {
-    raw & EXCEPTION != 0
+/// The position in the table that a raw reference tells; `None` for one to an object. That of an integer may be anybody's.
+fn position_of(raw: u32) -> Option<usize> {
+    (raw & 1 != 0).then_some(raw as usize >> 1)
 }
 
 impl Exceptions {
@@ -45,29 +47,31 @@ impl Exceptions {
         let position = match self.free.pop() {
             Some(position) => position,
             None => {
-                let position = u32::try_from(self.table.len()).ok().filter(|position| position & EXCEPTION == 0);
+                let position = u32::try_from(self.table.len()).ok().filter(|&position| position <= u32::MAX >> 1);
                 self.table.push(None);
                 position.ok_or_else(|| Error::new(ErrorKind::Limit("too many exceptions in a store".to_string())))?
             }
         };
-        let exn = Arc::new(make(position | EXCEPTION));
+        let exn = Arc::new(make(raw_of(position)));
         self.table[position as usize] = Some(Slot { exn: exn.clone(), marked: false });
         Ok(exn)
     }
 
     /// The exception behind a raw reference.
     pub(crate) fn get(&self, raw: u32) -> Option<&Arc<Exception>> {
-        if !is_exception(raw) {
-            return None;
-        }
-        self.table.get((raw & !EXCEPTION) as usize)?.as_ref().map(|slot| &slot.exn)
+        self.table.get(position_of(raw)?)?.as_ref().map(|slot| &slot.exn)
     }
 
-    /// Says that a guest has this one.
+    /// Says that a guest has this reference, which may be one to an exception.
     pub(crate) fn mark(&mut self, raw: u32) {
-        if let Some(Some(slot)) = self.table.get_mut((raw & !EXCEPTION) as usize) {
+        if let Some(Some(slot)) = position_of(raw).and_then(|position| self.table.get_mut(position)) {
             slot.marked = true;
         }
+    }
+
+    /// Visits the references in the fields as machine code has them.
+    pub(super) fn visit_fields(&self, visit: &mut dyn FnMut(*mut u32)) {
+        self.table.iter().flatten().for_each(|slot| slot.exn.visit_fields(visit));
     }
 
     /// Forgets the exceptions that are not marked and that nothing else holds. One exception may be a field of another, so this goes on
