@@ -82,9 +82,10 @@ impl Elements {
     }
 
     /// Visits the elements that are not zero.
-    pub(crate) fn visit_nonzero(&self, mut visit: impl FnMut(u64)) {
-        let mut visit_all = |words: &[u64]| words.iter().filter(|&&word| word != 0).for_each(|&word| visit(word));
+    pub(crate) fn visit_nonzero(&mut self, mut visit: impl FnMut(&mut u64)) {
+        let mut visit_all = |words: &mut [u64]| words.iter_mut().filter(|word| **word != 0).for_each(&mut visit);
         let Storage::Mapped { mapping, len } = &self.0 else { return visit_all(self) };
+        let len = *len;
         // Reading a page that was never written would be a fault for each, so the system is asked which were.
         let start = mapping.base() as usize;
         let (mut at, end) = (start, start + (len * WORD).next_multiple_of(PAGE));
@@ -92,7 +93,7 @@ impl Elements {
         while at < end {
             let Some(written) = pagemap::written_pages(at, end, usize::MAX / PAGE, &mut buffer) else { break };
             for range in written.ranges() {
-                visit_all(&self[(range.start - start) / WORD..((range.end - start) / WORD).min(*len)]);
+                visit_all(&mut self[(range.start - start) / WORD..((range.end - start) / WORD).min(len)]);
             }
             if written.scanned_end() <= at {
                 break;
@@ -100,7 +101,7 @@ impl Elements {
             at = written.scanned_end();
         }
         // What the system doesn't tell of may hold anything.
-        visit_all(&self[((at - start) / WORD).min(*len)..]);
+        visit_all(&mut self[((at - start) / WORD).min(len)..]);
     }
 }
 
@@ -187,7 +188,7 @@ mod tests {
             let expected: Vec<u64> = (0..len as u64).step_by(step).map(|word| word + 1).collect();
             expected.iter().for_each(|&word| elements[word as usize - 1] = word);
             let mut found = Vec::new();
-            elements.visit_nonzero(|word| found.push(word));
+            elements.visit_nonzero(|word| found.push(*word));
             assert_eq!(found, expected, "{len} {step}");
         }
     }

@@ -181,7 +181,7 @@ pub extern "C" fn wasmtime_externref_to_raw(
     value: Option<&wasmtime_externref_t>,
 ) -> u32 {
     let value = value.and_then(wasmtime_externref_t::get);
-    value.map_or(0, |value| expect("wasmtime_externref_to_raw", value.to_raw(context)))
+    value.map_or(0, |value| expect("wasmtime_externref_to_raw", value.to_lasting_raw(context)))
 }
 
 #[unsafe(no_mangle)]

@@ -44,11 +44,25 @@ pub(crate) unsafe extern "C" fn table_fill(vmctx: *mut VmContext, table: u32, in
     }
 }
 
-fn fill(store: &mut Store, position: u32, index: u64, element: u64, len: u64) -> Result<(), Error> {
-    table::range_in(store.instances.tables[position as usize].len(), index, len)?;
-    in_portions(store, len, TABLE_PORTION, look, |store, part| {
+fn fill(store: &mut Store, position: u32, index: u64, mut element: u64, len: u64) -> Result<(), Error> {
+    let table = &store.instances.tables[position as usize];
+    table::range_in(table.len(), index, len)?;
+    let element = &raw mut element;
+    let is_collected = !table.ty.element.is_func();
+    if is_collected {
+        // Between portions others may collect, which may move what the reference leads to.
+        // SAFETY: the place is this function's until the end, and its low half is the reference.
+        unsafe { store.roots.push_in_flight(element.cast_const().cast(), element.cast()) };
+    }
+    let filled = in_portions(store, len, TABLE_PORTION, look, |store, part| {
+        // SAFETY: as above; nothing collects meanwhile.
+        let element = unsafe { element.read() };
         Ok(table::fill(store, position, index + part.start, element, part.end - part.start)?)
-    })
+    });
+    if is_collected {
+        store.roots.release_in_flight(element.cast_const().cast());
+    }
+    filled
 }
 
 /// # Safety

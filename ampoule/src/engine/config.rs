@@ -50,6 +50,8 @@ pub struct Config {
     pub target: Option<String>,
     /// Tell the system's unwinder how to walk through guest frames. Once one engine of the process did, it knows.
     pub native_unwind_info: bool,
+    /// For tests: whether every allocation of a collected object collects, and the whole heap is looked through for damage each time.
+    pub gc_stress: bool,
     /// Which profiler is told of machine code.
     pub profiler: Profiler,
 }
@@ -87,6 +89,7 @@ impl Default for Config {
             cranelift_flags: Vec::new(),
             target: None,
             native_unwind_info: true,
+            gc_stress: false,
             profiler: Profiler::None,
         }
     }

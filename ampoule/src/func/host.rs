@@ -322,15 +322,14 @@ unsafe extern "C" fn call_rooting(
         let env = &*env.cast::<RootingEnv>();
         let vm = (*caller).store;
         let roots = &mut Store::from_vm(vm).roots;
-        let before = roots.in_flight().len();
         for (position, &ty) in env.ty.params().iter().enumerate() {
-            let raw = (*values.add(position)).externref;
-            if ty.is_collected() && raw != 0 {
-                roots.push_in_flight(raw);
+            let place = (&raw mut (*values.add(position)).externref).cast();
+            if ty.is_collected() && *place != 0 {
+                roots.push_in_flight(values.cast(), place);
             }
         }
         let error = (env.callback)(env.env, caller, values, len);
-        Store::from_vm(vm).roots.release_in_flight(before);
+        Store::from_vm(vm).roots.release_in_flight(values.cast());
         error
     }
 }

@@ -6,14 +6,13 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
-use crate::gc::collect::collect;
 use crate::gc::handle::handle_in_words;
 use crate::store::Store;
 use crate::tag::Tag;
 use ampoule_core::vm::{VmException, VmRef, VmValRaw};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// An exception held by the host; never null. Cloning makes another handle to the same exception. A handle may outlive its
 /// store, but is of no use then.
@@ -29,13 +28,36 @@ pub(crate) struct Exception {
     tag: Tag,
     fields: Box<[Val]>,
     /// The same as machine code has it: a [`VmException`], and the fields.
-    data: Box<[u128]>,
+    data: Box<[Word]>,
+    /// Which of the fields the collector rewrites.
+    collected: Box<[u32]>,
     raw: u32,
     /// Whether the store is gone, so that all that share the exception are handles.
     orphaned: AtomicBool,
 }
 
+/// Sixteen bytes of [`Exception::data`].
+#[derive(Debug)]
+#[repr(C, align(16))]
+struct Word([AtomicU32; 4]);
+
+const _: () = assert!(size_of::<Word>() == VmException::FIELD_SIZE as usize);
+
+impl From<u128> for Word {
+    fn from(word: u128) -> Self {
+        Word([0, 32, 64, 96].map(|shift| ((word >> shift) as u32).into()))
+    }
+}
+
 impl Exception {
+    /// Visits the references in the fields as machine code has them.
+    pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(*mut u32)) {
+        for &position in &self.collected {
+            // Behind the head.
+            visit(self.data[1 + position as usize].0[0].as_ptr());
+        }
+    }
+
     /// Says that the store's table lets go of it.
     pub(crate) fn orphan(&self) {
         self.orphaned.store(true, Ordering::Relaxed);
@@ -44,24 +66,6 @@ impl Exception {
     /// What machine code reads.
     pub(crate) fn data(&self) -> *const VmException {
         self.data.as_ptr().cast()
-    }
-
-    /// What it takes, about.
-    pub(crate) fn bytes(&self) -> usize {
-        Self::bytes_of(self.fields.len())
-    }
-
-    /// What an exception with so many fields takes.
-    fn bytes_of(fields: usize) -> usize {
-        128 + fields * (size_of::<Val>() + size_of::<VmValRaw>())
-    }
-
-    /// The exceptions among the fields.
-    pub(crate) fn exceptions_inside(&self) -> impl Iterator<Item = u32> {
-        self.fields.iter().filter_map(|field| match field {
-            Val::ExnRef(Some(inside)) => Some(inside.exn.raw),
-            _ => None,
-        })
     }
 
     /// Whether the host has a handle to the exception, as far as that can be told: handles in the store count, too. The next collection
@@ -73,20 +77,6 @@ impl Exception {
         // SAFETY: by the caller; the count is only looked at.
         let exn = ManuallyDrop::new(unsafe { Arc::from_raw(exn) });
         Arc::strong_count(&exn) > 1 || exn.orphaned.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Exception {
-    /// Without recursion: one exception may be a field of another, and so on.
-    fn drop(&mut self) {
-        let mut fields = std::mem::take(&mut self.fields).into_vec();
-        while let Some(field) = fields.pop() {
-            if let Val::ExnRef(Some(inside)) = field
-                && let Some(mut last) = Arc::into_inner(inside.exn)
-            {
-                fields.append(&mut std::mem::take(&mut last.fields).into_vec());
-            }
-        }
     }
 }
 
@@ -134,21 +124,22 @@ impl ExnRef {
     /// # Errors
     /// Where one is of another store, or the store can have no more exceptions.
     fn make(store: &mut Store, tag: Tag, fields: Box<[Val]>) -> Result<ExnRef, Error> {
-        let head = u128::from(tag.number());
+        store.claim_gc_heap()?;
+        if store.exceptions.wants_collection() {
+            store.collect_exceptions();
+        }
+        let head = Word::from(u128::from(tag.number()));
         let as_word = |field: &Val| {
             let raw = field.to_raw(store)?;
             // SAFETY: values begin as zeros, so all sixteen bytes are there.
-            Ok(u128::from_le_bytes(unsafe { raw.v128 }))
+            Ok(Word::from(u128::from_le_bytes(unsafe { raw.v128 })))
         };
         let words = std::iter::once(Ok(head)).chain(fields.iter().map(as_word));
-        let data = words.collect::<Result<Box<[u128]>, Error>>()?;
-        store.claim_gc_heap()?;
-        let bytes = Exception::bytes_of(fields.len());
-        if store.exceptions.wants_collection(bytes) {
-            collect(store);
-        }
+        let data = words.collect::<Result<Box<[Word]>, Error>>()?;
+        let collected = fields.iter().enumerate().filter(|(_, field)| field.ty().is_collected());
+        let collected = collected.map(|(position, _)| position as u32).collect();
         let orphaned = AtomicBool::new(false);
-        let exn = store.exceptions.insert(bytes, |raw| Exception { tag, fields, data, raw, orphaned })?;
+        let exn = store.exceptions.insert(|raw| Exception { tag, fields, data, collected, raw, orphaned })?;
         Ok(ExnRef { store_id: store.id(), exn })
     }
 

@@ -1,10 +1,9 @@
 //! `externref`: values of the host that pass through the guest.
 //!
-//! A raw `externref` is a position in the store's table of host values, plus one. A value lives until no handle of the host, no
-//! global or table, and no frame of the guest refers to it; `collect` finds out by marking from all of those.
+//! A raw `externref` leads to an object of the store's heap, which knows the value's position in a table. A value lives until no handle of
+//! the host, no global or table, and no frame of the guest refers to that object.
 
 use crate::error::{Error, ErrorKind};
-use crate::gc::collect::collect;
 use crate::gc::handle::{UNROOTED, handle_in_words};
 use crate::store::Store;
 use crate::store::roots::Root;
@@ -24,7 +23,7 @@ pub struct ExternRef {
 impl PartialEq for ExternRef {
     /// Whether two handles are the same value.
     fn eq(&self, other: &Self) -> bool {
-        self.store_id == other.store_id && self.root.raw == other.root.raw
+        self.store_id == other.store_id && self.root.raw() == other.root.raw()
     }
 }
 
@@ -32,17 +31,12 @@ impl ExternRef {
     /// A new reference to `value`, which is dropped once nothing refers to it, or with the store.
     ///
     /// # Errors
-    /// Where the store holds 2^32 - 2 values already, the engine's pool allows no more stores with references, or its
-    /// configuration none.
+    /// Where the store's heap has no room, the engine's pool allows no more stores with references, or its configuration none.
     pub fn new(store: &mut Store, value: Box<dyn Any + Send + Sync>) -> Result<ExternRef, Error> {
         if !store.engine.config().features.gc_types {
             return Err(Error::new(ErrorKind::Config("references to host values are not configured".to_string())));
         }
-        store.claim_gc_heap()?;
-        if store.externrefs.wants_collection() {
-            collect(store);
-        }
-        let raw = store.externrefs.insert(value)?;
+        let raw = store.allocate_host(value)?;
         Ok(ExternRef { store_id: store.id(), root: store.roots.add(raw) })
     }
 
@@ -53,21 +47,31 @@ impl ExternRef {
     pub fn data<'a>(&self, store: &'a Store) -> Result<&'a (dyn Any + Send + Sync), Error> {
         store.check_owner(self.store_id)?;
         // A rooted value is alive: this handle's root was dropped more often than the host had handles.
-        store.externrefs.get(self.root.raw).ok_or_else(|| Error::message(UNROOTED))
+        store.gc.host(self.root.raw()).ok_or_else(|| Error::message(UNROOTED))
     }
 
-    /// The reference as guest code holds it. It stays valid while this handle, or anything in the store, keeps it alive.
+    /// The reference as guest code holds it. It is good until the store next collects, which it may do whenever something is allocated.
     ///
     /// # Errors
     /// Where the handle is of another store.
     pub fn to_raw(&self, store: &Store) -> Result<u32, Error> {
         store.check_owner(self.store_id)?;
-        Ok(self.root.raw)
+        Ok(self.root.raw())
+    }
+
+    /// As [`ExternRef::to_raw`], but good for as long as this handle, or anything in the store, keeps the value alive.
+    ///
+    /// # Errors
+    /// Where the handle is of another store.
+    pub fn to_lasting_raw(&self, store: &mut Store) -> Result<u32, Error> {
+        store.check_owner(self.store_id)?;
+        store.settle_objects();
+        Ok(self.root.raw())
     }
 
     /// A handle for a raw reference; `None` for null, and for what is no reference of this store.
     pub fn from_raw(store: &mut Store, raw: u32) -> Option<ExternRef> {
-        store.externrefs.get(raw)?;
+        store.gc.host(raw)?;
         Some(ExternRef { store_id: store.id(), root: store.roots.add(raw) })
     }
 
@@ -83,7 +87,7 @@ impl ExternRef {
             return Some(0);
         }
         // SAFETY: by the caller, the word leads to a root: that of a handle, or one that its store still has.
-        unsafe { (words.store_id == store_id && Root::has_handle(root)).then(|| (*root).raw) }
+        unsafe { (words.store_id == store_id && Root::has_handle(root)).then(|| (*root).raw()) }
     }
 }
 

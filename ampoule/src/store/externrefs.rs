@@ -1,4 +1,4 @@
-//! The host values behind the `externref`s of a store: a raw reference is a position in this table, plus one.
+//! The host values behind the `externref`s of a store. An object of the heap stands for each, and knows its position here.
 
 use crate::error::{Error, ErrorKind};
 use std::any::Any;
@@ -6,72 +6,32 @@ use std::any::Any;
 /// The host values of one store.
 #[derive(Default)]
 pub(crate) struct ExternRefs {
-    slots: Vec<Slot>,
+    values: Vec<Option<Box<dyn Any + Send + Sync>>>,
     /// Free positions.
     free: Vec<u32>,
-    pub(crate) collect_at: usize,
 }
-
-enum Slot {
-    Free,
-    Used { value: Box<dyn Any + Send + Sync>, marked: bool },
-}
-
-/// Values below which a store is not collected by itself.
-const COLLECT_FROM: usize = 4096;
 
 impl ExternRefs {
-    pub(crate) fn live(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
-    pub(crate) fn wants_collection(&self) -> bool {
-        self.live() >= self.collect_at.max(COLLECT_FROM)
-    }
-
+    /// Gives the value a position.
     pub(crate) fn insert(&mut self, value: Box<dyn Any + Send + Sync>) -> Result<u32, Error> {
-        let slot = Slot::Used { value, marked: false };
         if let Some(position) = self.free.pop() {
-            self.slots[position as usize] = slot;
-            return Ok(position + 1);
+            self.values[position as usize] = Some(value);
+            return Ok(position);
         }
-        let raw = u32::try_from(self.slots.len() + 1)
+        let position = u32::try_from(self.values.len())
             .map_err(|_| Error::new(ErrorKind::Limit("too many externref values in a store".to_string())))?;
-        self.slots.push(slot);
-        Ok(raw)
+        self.values.push(Some(value));
+        Ok(position)
     }
 
-    pub(crate) fn get(&self, raw: u32) -> Option<&(dyn Any + Send + Sync)> {
-        match self.slots.get(raw.checked_sub(1)? as usize)? {
-            Slot::Used { value, .. } => Some(&**value),
-            Slot::Free => None,
-        }
+    pub(crate) fn get(&self, position: u32) -> Option<&(dyn Any + Send + Sync)> {
+        self.values.get(position as usize)?.as_deref()
     }
 
-    pub(crate) fn mark(&mut self, raw: u32) {
-        let Some(position) = raw.checked_sub(1) else { return };
-        if let Some(Slot::Used { marked, .. }) = self.slots.get_mut(position as usize) {
-            *marked = true;
-        }
-    }
-
-    /// Takes out what is not marked.
-    pub(crate) fn sweep(&mut self) -> Vec<Box<dyn Any + Send + Sync>> {
-        let mut dead = Vec::new();
-        for (position, slot) in self.slots.iter_mut().enumerate() {
-            match slot {
-                Slot::Used { marked, .. } if *marked => *marked = false,
-                Slot::Used { .. } => {
-                    let Slot::Used { value, .. } = std::mem::replace(slot, Slot::Free) else {
-                        unreachable!("just matched")
-                    };
-                    dead.push(value);
-                    self.free.push(position as u32);
-                }
-                Slot::Free => {}
-            }
-        }
-        self.collect_at = self.live() * 2;
-        dead
+    /// Takes a value out; its position is free.
+    pub(crate) fn take(&mut self, position: u32) -> Option<Box<dyn Any + Send + Sync>> {
+        let value = self.values.get_mut(position as usize)?.take()?;
+        self.free.push(position);
+        Some(value)
     }
 }

@@ -20,7 +20,7 @@ pub(crate) mod exception;
 mod externrefs;
 pub(crate) mod fibers;
 pub(crate) mod fuel;
-pub(crate) mod handler_cache;
+mod gc_heap;
 pub(crate) mod instances;
 pub mod interrupt_check;
 pub mod limiter;
@@ -29,6 +29,7 @@ pub mod native;
 pub mod reactor;
 pub(crate) mod records;
 mod reentry;
+mod references;
 pub(crate) mod roots;
 pub mod slots;
 pub mod stable_list;
@@ -37,16 +38,15 @@ pub mod task;
 mod wait;
 
 use crate::engine::Engine;
-use crate::engine::pool::{Claim, Pool};
 use crate::error::{Error, ErrorKind};
 use ampoule_core::vm::VmStoreContext;
 use calls::Calls;
 use data::Data;
 use epoch::{AtDeadline, Epoch};
 use exception::Exceptions;
-use externrefs::ExternRefs;
 use fibers::Fibers;
 use fuel::Fuel;
+use gc_heap::GcHeap;
 use instances::Instances;
 use interrupt_check::InterruptCheck;
 use limiter::LimiterSlot;
@@ -100,10 +100,8 @@ pub struct Store<Tail: ?Sized = [()]> {
     interrupt_check: Option<Box<InterruptCheck>>,
     /// The embedder's limiter, asked beside `limits`.
     pub(crate) limiter: LimiterSlot,
-    /// The host values that `externref`s stand for.
-    pub(crate) externrefs: ExternRefs,
-    /// Held from the first reference on, where the engine has a pool.
-    gc_heap: Option<Claim>,
+    /// The heap of collected objects, once there are some.
+    pub(crate) gc: GcHeap,
     /// The pending exception, and those that are alive.
     pub(crate) exceptions: Exceptions,
     /// References that the host holds.
@@ -178,8 +176,7 @@ impl Store {
                 limiter: LimiterSlot::default(),
                 calling_host: None,
                 instances: Instances::default(),
-                externrefs: ExternRefs::default(),
-                gc_heap: None,
+                gc: GcHeap::default(),
                 exceptions: Exceptions::default(),
                 roots: Roots::default(),
                 data: Data::default(),
@@ -321,18 +318,6 @@ impl Store {
     /// Why the store must not be deleted now; `None` where it may be.
     pub fn in_use(&self) -> Option<&'static str> {
         if self.is_running() { Some("the store's guest is running") } else { self.calling_host }
-    }
-
-    /// Makes sure that the store may hold references to host values.
-    ///
-    /// # Errors
-    /// Where the engine's pool has no room for another store that does.
-    #[inline]
-    pub(crate) fn claim_gc_heap(&mut self) -> Result<(), Error> {
-        if self.gc_heap.is_none() {
-            self.gc_heap = self.engine.pool().map(Pool::claim_gc_heap).transpose()?;
-        }
-        Ok(())
     }
 
     /// The store behind the pointer that machine code and thunks carry.

@@ -2,18 +2,24 @@
 //! counted cell with the store, and a cell that only the store still holds is dead at the next collection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// One reference held by the host.
 #[derive(Debug)]
 pub(crate) struct Root {
-    /// The raw reference. Never zero.
-    pub(crate) raw: u32,
+    /// The raw reference, which a collection may change. Never zero.
+    raw: AtomicU32,
     /// Whether the store is gone, so that all that share the cell are handles.
     orphaned: AtomicBool,
 }
 
 impl Root {
+    /// The raw reference, up to the next collection.
+    #[inline]
+    pub(crate) fn raw(&self) -> u32 {
+        self.raw.load(Ordering::Relaxed)
+    }
+
     /// Whether a handle shares the cell that `root` leads to: false where the host has given back each one that it had. Best effort:
     /// the next collection frees a cell without handles.
     ///
@@ -29,53 +35,88 @@ impl Root {
 /// The host's references of one store.
 #[derive(Default)]
 pub(crate) struct Roots {
-    cells: Vec<Arc<Root>>,
-    /// Arguments on their way to a host function that takes raw values; a stack.
-    in_flight: Vec<u32>,
+    /// Those that there were at the last collection of young objects: they lead to none.
+    old: Vec<Arc<Root>>,
+    young: Vec<Arc<Root>>,
+    in_flight: Vec<InFlight>,
     prune_at: usize,
+}
+
+/// A raw reference in the hands of a function, and where that has it.
+struct InFlight {
+    /// Tells those of one function from others.
+    of: *const (),
+    place: *mut u32,
+    raw: u32,
 }
 
 impl Roots {
     /// A new handle's cell for this reference.
     pub(crate) fn add(&mut self, raw: u32) -> Arc<Root> {
         debug_assert_ne!(raw, 0, "null is not rooted");
-        if self.cells.len() >= self.prune_at.max(1024) {
+        if self.old.len() + self.young.len() >= self.prune_at.max(1024) {
             self.prune();
         }
-        let cell = Arc::new(Root { raw, orphaned: AtomicBool::new(false) });
-        self.cells.push(cell.clone());
+        let cell = Arc::new(Root { raw: raw.into(), orphaned: AtomicBool::new(false) });
+        self.young.push(cell.clone());
         cell
     }
 
     /// Forgets the cells whose handles are gone.
-    pub(crate) fn prune(&mut self) {
-        self.cells.retain(|cell| Arc::strong_count(cell) > 1);
-        self.prune_at = self.cells.len() * 2;
+    fn prune(&mut self) {
+        for cells in [&mut self.old, &mut self.young] {
+            cells.retain(|cell| Arc::strong_count(cell) > 1);
+        }
+        self.prune_at = (self.old.len() + self.young.len()) * 2;
     }
 
-    /// Every reference that the host has a handle to.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
-        self.cells.iter().map(|cell| cell.raw)
+    /// Visits the references that may lead to young objects, for a collection after which there are none.
+    pub(super) fn visit_young(&mut self, visit: &mut dyn FnMut(*mut u32)) {
+        self.young.retain(|cell| Arc::strong_count(cell) > 1);
+        self.young.iter().for_each(|cell| visit(cell.raw.as_ptr()));
+        self.old.append(&mut self.young);
+        self.visit_in_flight(visit);
     }
 
-    /// Keeps a raw argument alive; see [`Roots::release_in_flight`].
-    pub(crate) fn push_in_flight(&mut self, raw: u32) {
-        self.in_flight.push(raw);
+    /// Visits every reference that the host holds.
+    pub(super) fn visit_all(&mut self, visit: &mut dyn FnMut(*mut u32)) {
+        self.prune();
+        self.old.iter().chain(&self.young).for_each(|cell| visit(cell.raw.as_ptr()));
+        self.visit_in_flight(visit);
     }
 
-    /// The raw arguments in flight.
-    pub(crate) fn in_flight(&self) -> &[u32] {
-        &self.in_flight
+    /// Visits what functions have in their hands.
+    pub(super) fn visit_in_flight(&mut self, visit: &mut dyn FnMut(*mut u32)) {
+        for held in &mut self.in_flight {
+            let before = held.raw;
+            visit(&mut held.raw);
+            // SAFETY: whoever told of the place has it still, and takes it back first. What is there may be something else by now.
+            unsafe {
+                if held.raw != before && held.place.read() == before {
+                    held.place.write(held.raw);
+                }
+            }
+        }
     }
 
-    /// Lets go of the raw arguments added since there were `count`.
-    pub(crate) fn release_in_flight(&mut self, count: usize) {
-        self.in_flight.truncate(count);
+    /// Keeps a raw reference alive, and up to date in its place, until [`Roots::release_in_flight`] of the same function.
+    ///
+    /// # Safety
+    /// The place is valid until then, and used by nobody while the store collects.
+    pub(crate) unsafe fn push_in_flight(&mut self, of: *const (), place: *mut u32) {
+        // SAFETY: by the caller.
+        let raw = unsafe { place.read() };
+        self.in_flight.push(InFlight { of, place, raw });
+    }
+
+    /// Lets go of what a function has in its hands. Functions of several tasks may end in any order.
+    pub(crate) fn release_in_flight(&mut self, of: *const ()) {
+        self.in_flight.retain(|held| held.of != of);
     }
 }
 
 impl Drop for Roots {
     fn drop(&mut self) {
-        self.cells.iter().for_each(|cell| cell.orphaned.store(true, Ordering::Relaxed));
+        self.old.iter().chain(&self.young).for_each(|cell| cell.orphaned.store(true, Ordering::Relaxed));
     }
 }

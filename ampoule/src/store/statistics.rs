@@ -44,6 +44,18 @@ pub struct Statistics {
     pub stack_reserved_bytes: u64,
     /// Of it, pages that hold contents of their own; `None` where the system doesn't tell.
     pub stack_resident_bytes: Option<u64>,
+    /// Bytes of the heap of collected objects, as limits know them; zero before the first object.
+    pub gc_heap_bytes: u64,
+    /// Bytes of objects that the last full collection found in use.
+    pub gc_live_bytes: u64,
+    /// Address space that the heap occupies.
+    pub gc_reserved_bytes: u64,
+    /// Collections, of young objects and full ones.
+    pub gc_collections: u64,
+    /// Nanoseconds that they took.
+    pub gc_time_ns: u64,
+    /// Nanoseconds that the longest took.
+    pub gc_longest_ns: u64,
 }
 
 /// What is counted while guests run.
@@ -127,6 +139,13 @@ impl Store {
         sum.table_bytes = self.instances.tables.iter().map(|table| table.capacity_bytes() as u64).sum();
         let records = self.instances.list.iter().map(|instance| description_len(instance.module().layout()) as u64);
         sum.instance_bytes = records.sum();
+        let heap = self.gc.statistics();
+        sum.gc_heap_bytes = heap.size_bytes;
+        sum.gc_live_bytes = heap.live_bytes;
+        sum.gc_reserved_bytes = heap.reserved_bytes;
+        sum.gc_collections = heap.minor_collections + heap.major_collections;
+        sum.gc_time_ns = heap.collecting.as_nanos() as u64;
+        sum.gc_longest_ns = heap.longest.as_nanos() as u64;
         for stack in self.fiber_stacks() {
             let range = stack.range();
             sum.stacks += 1;

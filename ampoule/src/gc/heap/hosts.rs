@@ -11,7 +11,12 @@ pub(super) struct Hosts {
     old: Vec<(u32, u32)>,
     /// Positions of those that are gone.
     dead: Vec<u32>,
+    /// How many the last major collection left.
+    left: usize,
 }
+
+/// Below so many in the old space no major collection happens for their sake.
+const WANT_FROM: usize = 4096;
 
 impl Hosts {
     pub(super) fn add(&mut self, at: u32, position: u32) {
@@ -38,6 +43,12 @@ impl Hosts {
             }
             lives
         });
+        self.left = self.old.len();
+    }
+
+    /// Whether those of the old space have doubled: the host's values may be large.
+    pub(super) fn want_major(&self) -> bool {
+        self.old.len() > (2 * self.left).max(WANT_FROM)
     }
 
     pub(super) fn take_dead(&mut self) -> Option<u32> {

@@ -16,7 +16,7 @@
 //! Whatever a guest writes into its objects can't lead the collector out of the region: each access is checked. Where the heap
 //! turns out to be damaged the process ends ([`corrupted`]).
 
-#![allow(dead_code)] // Until stores have one.
+#![cfg_attr(not(test), allow(dead_code))] // For the instructions that make and use objects.
 
 mod access;
 mod hosts;
@@ -255,16 +255,30 @@ impl Heap {
         position: u32,
         owner: &mut dyn Owner,
     ) -> Result<u32, AllocationError> {
-        let end = bump.top.wrapping_add(HOST_SIZE);
-        let at = if end <= bump.limit {
-            self.region.write(bump.top, TypeWord::HOST.0);
-            std::mem::replace(&mut bump.top, end)
-        } else {
-            self.allocate(bump, TypeWord::HOST, HOST_SIZE.into(), owner)?
-        };
+        let at = self.allocate(bump, TypeWord::HOST, HOST_SIZE.into(), owner)?;
         self.region.write(at + HOST_POSITION, position);
         self.hosts.add(at, position);
         Ok(at)
+    }
+
+    /// The same where there is room without a collection.
+    #[inline]
+    pub(crate) fn allocate_host_at_once(&mut self, bump: &mut Bump, position: u32) -> Option<u32> {
+        let (at, end) = (bump.top, bump.top + HOST_SIZE);
+        if end > bump.limit {
+            return None;
+        }
+        bump.top = end;
+        self.region.write(at, TypeWord::HOST.0);
+        self.region.write(at + HOST_POSITION, position);
+        self.hosts.add(at, position);
+        Some(at)
+    }
+
+    /// The position of a value of the host; `None` where the reference leads to something else.
+    #[inline]
+    pub(crate) fn host_position(&self, object: u32) -> Option<u32> {
+        (self.type_of(object)? == TypeWord::HOST).then(|| self.region.read(object + HOST_POSITION))
     }
 
     /// The position of a value of the host that nothing refers to any more. Each is told once.
@@ -291,7 +305,7 @@ impl Heap {
     fn allocate_young(&mut self, bump: &mut Bump, size: u32, owner: &mut dyn Owner) -> Result<u32, AllocationError> {
         if size > self.nursery_end() - bump.top {
             self.collect_young(bump, owner);
-            if self.old.allocated() >= self.next_major {
+            if self.old.allocated() >= self.next_major || self.hosts.want_major() {
                 self.collect_old(owner)?;
             }
             self.make_nursery(bump, size, owner)?;

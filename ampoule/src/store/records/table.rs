@@ -36,13 +36,6 @@ impl TableData {
 }
 
 impl TableData {
-    /// Visits the raw references inside that aren't null, where the table holds other references than functions.
-    pub(crate) fn visit_refs(&self, mut visit: impl FnMut(u32)) {
-        if !self.ty.element.is_func() {
-            self.elements.visit_nonzero(|word| visit(word as u32));
-        }
-    }
-
     /// Elements.
     pub(crate) fn len(&self) -> usize {
         self.elements.len()

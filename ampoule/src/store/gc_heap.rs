@@ -1,0 +1,281 @@
+//! The store's heap of collected objects: made with the first of them, and counted like a linear memory.
+//!
+//! What refers to objects is told by [`super::references`]. While the heap works it is out of the store, and nothing of the host's runs but
+//! the limiter, which can't use the store. Values of the host that died are dropped when it is back.
+
+use super::Store;
+use super::externrefs::ExternRefs;
+use super::limiter::{LimitRequest, Resource};
+use super::references::{self, Slots};
+use crate::engine::pool::{Claim, Pool};
+use crate::error::{Error, ErrorKind};
+use crate::gc::heap::region::RegionCache;
+use crate::gc::heap::{AllocationError, Bump, Heap, HeapStatistics, Interrupted, Kind, Owner, PAGE};
+use ampoule_core::object_layout::HOST_SIZE;
+use ampoule_core::vm::types::TypeWord;
+use std::any::Any;
+use std::sync::Arc;
+
+/// The heap, and what belongs to it.
+#[derive(Default)]
+pub(crate) struct GcHeap {
+    /// Held from the first reference on, where the engine has a pool.
+    claim: Option<Claim>,
+    made: Option<Box<Made>>,
+}
+
+struct Made {
+    heap: Heap,
+    /// The host values that `externref`s stand for.
+    hosts: ExternRefs,
+    /// Where the heap's address space goes in the end.
+    regions: Arc<RegionCache>,
+}
+
+impl Drop for GcHeap {
+    fn drop(&mut self) {
+        if let Some(made) = self.made.take() {
+            let Made { heap, hosts, regions } = *made;
+            regions.give_back(heap.into_region());
+            drop(hosts);
+        }
+    }
+}
+
+impl GcHeap {
+    /// The heap, if there is one.
+    #[inline]
+    pub(crate) fn heap(&self) -> Option<&Heap> {
+        self.made.as_deref().map(|made| &made.heap)
+    }
+
+    /// The value of the host behind a reference.
+    pub(crate) fn host(&self, raw: u32) -> Option<&(dyn Any + Send + Sync)> {
+        let made = self.made.as_deref()?;
+        made.hosts.get(made.heap.host_position(raw)?)
+    }
+
+    /// The numbers at this moment; zeros without a heap.
+    pub(crate) fn statistics(&self) -> HeapStatistics {
+        self.heap().map(Heap::statistics).unwrap_or_default()
+    }
+}
+
+impl Store {
+    /// Makes sure that the store may have a heap.
+    ///
+    /// # Errors
+    /// Where the engine's pool has no room for another store with one.
+    #[inline]
+    pub(crate) fn claim_gc_heap(&mut self) -> Result<(), Error> {
+        if self.gc.claim.is_none() {
+            self.gc.claim = self.engine.pool().map(Pool::claim_gc_heap).transpose()?;
+        }
+        Ok(())
+    }
+
+    /// A new object of this type and of `size` bytes, a multiple of 8. The caller initializes it before anything else is allocated.
+    ///
+    /// # Errors
+    /// Where there is no room for it, or the call was cancelled.
+    #[allow(dead_code)] // For the instructions that make objects.
+    pub(crate) fn allocate_object(&mut self, word: TypeWord, size: u64) -> Result<u32, Error> {
+        let (result, error) = self.with_heap(|heap, bump, owner| heap.allocate(bump, word, size, owner))?;
+        result.map_err(|failure| allocation_error(failure, size, error))
+    }
+
+    /// The heap, which is made if there is none.
+    ///
+    /// # Errors
+    /// Where the store may not have one: its limits, its limiter or the engine's pool refuse, or the system has no memory.
+    #[inline]
+    #[allow(dead_code)] // As `allocate_object`.
+    pub(crate) fn heap(&mut self) -> Result<&mut Heap, Error> {
+        Ok(&mut self.made_heap()?.heap)
+    }
+
+    #[inline]
+    fn made_heap(&mut self) -> Result<&mut Made, Error> {
+        if self.gc.made.is_none() {
+            self.make_heap()?;
+        }
+        Ok(self.gc.made.as_deref_mut().expect("it was just made"))
+    }
+
+    #[cold]
+    fn make_heap(&mut self) -> Result<(), Error> {
+        // Else it may be there, and at work.
+        self.limiter.check_idle()?;
+        self.claim_gc_heap()?;
+        let refused = || out_of_memory(PAGE);
+        if !self.limits.allow_memory(PAGE) {
+            return Err(refused());
+        }
+        self.ask_limiter_for(Resource::Memory, PAGE, None, refused)?;
+        let no_memory = |error| Error::new(ErrorKind::System("reserving a heap", error));
+        let types = self.engine.type_table().base()?;
+        let regions = self.engine.heap_regions().clone();
+        let region = regions.take().map_err(no_memory)?;
+        // SAFETY: the table is the engine's, which the store keeps; it has records for all types of objects that this store will have, as
+        // the store keeps those types.
+        let heap = unsafe { Heap::new(region, types, self.engine.config().gc_stress) }.map_err(no_memory)?;
+        self.vm.heap_base = heap.base();
+        self.vm.types = types;
+        (self.vm.heap_top, self.vm.heap_limit) = (Bump::EMPTY.top, Bump::EMPTY.limit);
+        self.gc.made = Some(Box::new(Made { heap, hosts: ExternRefs::default(), regions }));
+        Ok(())
+    }
+
+    /// A reference to a new value of the host.
+    ///
+    /// # Errors
+    /// Where there is no room for it. The value is dropped.
+    pub(crate) fn allocate_host(&mut self, value: Box<dyn Any + Send + Sync>) -> Result<u32, Error> {
+        let (top, limit) = (self.vm.heap_top, self.vm.heap_limit);
+        let made = self.made_heap()?;
+        let position = made.hosts.insert(value)?;
+        let mut bump = Bump { top, limit };
+        let raw = match made.heap.allocate_host_at_once(&mut bump, position) {
+            Some(raw) => {
+                self.vm.heap_top = bump.top;
+                Ok(raw)
+            }
+            None => self.with_heap(|heap, bump, owner| heap.allocate_host(bump, position, owner)).and_then(
+                |(result, error)| result.map_err(|failure| allocation_error(failure, HOST_SIZE.into(), error)),
+            ),
+        };
+        if raw.is_err() {
+            let value = self.gc.made.as_deref_mut().and_then(|made| made.hosts.take(position));
+            self.finalize(value);
+        }
+        raw
+    }
+
+    /// Collects everything that neither the host, nor a frame, nor anything reachable refers to, dropping values of the host's. A call that was
+    /// cancelled may end it early.
+    pub fn gc(&mut self) {
+        self.collect(Kind::Major);
+    }
+
+    /// Sees to it that no object moves any more that there is now.
+    pub(crate) fn settle_objects(&mut self) {
+        self.collect(Kind::Minor);
+    }
+
+    fn collect(&mut self, kind: Kind) {
+        if kind == Kind::Major {
+            // First, for exceptions hold handles.
+            self.collect_exceptions();
+        }
+        if self.gc.made.is_some() {
+            // What can't be collected now stays for the next time.
+            let _ = self.with_heap(|heap, bump, owner| heap.collect(bump, kind, owner));
+        }
+    }
+
+    /// Forgets the exceptions that nobody has.
+    pub(crate) fn collect_exceptions(&mut self) {
+        if self.limiter.check_idle().is_err() {
+            // What asks the limiter has references in its hands.
+            return;
+        }
+        let Some(frames) = references::frames(self) else {
+            // Where references are can't be told any more, so all stay until the store ends.
+            self.exceptions.collect_at = self.exceptions.live() * 2;
+            return;
+        };
+        let mut held = Vec::new();
+        // SAFETY: places of references, which nobody changes meanwhile.
+        let mut note = |slot: *mut u32| held.push(unsafe { slot.read() });
+        frames.visit(&mut note);
+        references::visit(self, &mut note);
+        self.roots.visit_in_flight(&mut note);
+        held.into_iter().for_each(|raw| self.exceptions.mark(raw));
+        self.exceptions.sweep();
+    }
+
+    /// Lets the heap work that may collect. The answer's second part is what the limiter says, where it doesn't just refuse.
+    ///
+    /// # Errors
+    /// Where it is not known now what refers to objects.
+    fn with_heap<R>(
+        &mut self,
+        work: impl FnOnce(&mut Heap, &mut Bump, &mut dyn Owner) -> R,
+    ) -> Result<(R, Option<Error>), Error> {
+        // What asks the limiter has references in its hands.
+        self.limiter.check_idle()?;
+        self.made_heap()?;
+        let frames = references::frames(self).ok_or_else(|| {
+            Error::message(
+                "a store whose module is damaged cannot collect, for it is not known which references its code holds",
+            )
+        })?;
+        let mut bump = Bump { top: self.vm.heap_top, limit: self.vm.heap_limit };
+        let mut made = self.gc.made.take().expect("it was just made");
+        let mut owner = HeapOwner { store: self, frames, error: None };
+        let result = work(&mut made.heap, &mut bump, &mut owner);
+        let error = owner.error;
+        (self.vm.heap_top, self.vm.heap_limit) = (bump.top, bump.limit);
+        let Made { heap, hosts, .. } = &mut *made;
+        let dead: Vec<_> = std::iter::from_fn(|| heap.take_dead_host()).filter_map(|at| hosts.take(at)).collect();
+        self.gc.made = Some(made);
+        if !dead.is_empty() {
+            self.finalize(dead);
+        }
+        Ok((result, error))
+    }
+}
+
+/// The store, while its heap works.
+struct HeapOwner<'a> {
+    store: &'a mut Store,
+    frames: Slots,
+    /// Why the limiter stops the guest.
+    error: Option<Error>,
+}
+
+// SAFETY: the store tells every place where references are, and only those; nobody else uses them while the heap works, for whoever
+// has some in his hands tells (`Roots::push_in_flight`), or calls nothing that collects.
+unsafe impl Owner for HeapOwner<'_> {
+    fn visit_young(&mut self, visit: &mut dyn FnMut(*mut u32)) {
+        self.frames.visit(visit);
+        references::visit(self.store, visit);
+        self.store.exceptions.visit_fields(visit);
+        self.store.roots.visit_young(visit);
+    }
+
+    fn visit_all(&mut self, visit: &mut dyn FnMut(*mut u32)) {
+        self.frames.visit(visit);
+        references::visit(self.store, visit);
+        self.store.exceptions.visit_fields(visit);
+        self.store.roots.visit_all(visit);
+    }
+
+    fn allow_growth(&mut self, from: u64, to: u64) -> Result<bool, Interrupted> {
+        let request =
+            LimitRequest { resource: Resource::Memory, grows: true, current: from, desired: to, maximum: None };
+        let allowed = self.store.grow(&request, u64::MAX, |_| Some(()));
+        let allowed = allowed.map(|grown| grown.is_some());
+        allowed.map_err(|error| {
+            self.error = Some(error);
+            Interrupted
+        })
+    }
+
+    fn is_interrupted(&mut self) -> bool {
+        self.store.check_interrupted().is_err()
+    }
+}
+
+/// Why there is no object of so many bytes; `error` is what the limiter said.
+fn allocation_error(failure: AllocationError, size: u64, error: Option<Error>) -> Error {
+    match failure {
+        AllocationError::OutOfMemory => out_of_memory(size),
+        AllocationError::Interrupted => error.unwrap_or_else(|| Error::trap(ampoule_core::trap::TrapCode::Interrupt)),
+    }
+}
+
+#[cold]
+fn out_of_memory(size: u64) -> Error {
+    Error::new(ErrorKind::Limit(format!("GC heap out of memory: no capacity for allocation of {size} bytes")))
+}
