@@ -188,11 +188,13 @@ fn difference(expected: &ExternType, found: &ExternType) -> String {
                 )
             };
             match (expected.content, found.content) {
-                // What differs is told, where it is the heap types alone.
-                (ValType::Ref(expected), ValType::Ref(found)) if expected.nullable || !found.nullable => {
-                    say(&expected.heap, &found.heap)
+                // What differs is told, where it is the heap types alone. A mutable global has to be of the very type.
+                (ValType::Ref(content), ValType::Ref(found))
+                    if !expected.mutable && (content.nullable || !found.nullable) =>
+                {
+                    say(&content.heap, &found.heap)
                 }
-                (expected, found) => say(&expected, &found),
+                (content, found) => say(&content, &found),
             }
         }
         (ExternType::Table(expected), ExternType::Table(found)) if expected.element != found.element => {
