@@ -100,6 +100,7 @@ pub fn base_config() -> Config {
         custom_page_sizes: true,
         function_references: true,
         exceptions: true,
+        gc: true,
         ..Features::default()
     };
     Config { features, ..Config::default() }

@@ -33,8 +33,8 @@ pub struct Properties {
 pub enum Calls {
     /// Nothing.
     Nothing,
-    /// On processors that lack an instruction for it, a function that computes a number. It neither traps nor asks for the store,
-    /// and needs no more stack than the call that stops a guest.
+    /// A function that computes a number, where a processor has no instruction for it, or looks at types. It neither traps nor asks for the
+    /// store, and needs no more stack than the call that stops a guest.
     Arithmetic,
     /// The runtime.
     Runtime,
@@ -80,6 +80,7 @@ const COMPUTE: Properties = Properties {
 };
 const COPYABLE: Properties = Properties { copyable: true, ..COMPUTE };
 const ARITHMETIC: Properties = Properties { calls: Calls::Arithmetic, ..COMPUTE };
+const ARITHMETIC_OR_TRAP: Properties = Properties { may_trap: true, ..ARITHMETIC };
 const TRAP: Properties = Properties { may_trap: true, ..COMPUTE };
 const RUNTIME: Properties = Properties { calls: Calls::Runtime, settles_fuel: true, ..COMPUTE };
 const RUNTIME_OR_TRAP: Properties = Properties { may_trap: true, ..RUNTIME };
@@ -253,12 +254,20 @@ table! {
         RefAsNonNull;
     COMPUTE:
         BrOnNull BrOnNonNull;
+    // Objects. Making one may collect others.
+    COMPUTE:
+        RefEq RefI31 AnyConvertExtern ExternConvertAny;
+    TRAP:
+        I31GetS I31GetU StructGet StructGetS StructGetU StructSet ArrayGet ArrayGetS ArrayGetU ArraySet ArrayLen;
+    RUNTIME_OR_TRAP:
+        StructNew StructNewDefault ArrayNew ArrayNewDefault ArrayNewFixed ArrayNewData ArrayNewElem ArrayFill ArrayCopy
+        ArrayInitData ArrayInitElem;
+    // Of functions' types that are not final, the runtime knows the sub-types.
+    ARITHMETIC:
+        RefTestNonNull RefTestNullable BrOnCast BrOnCastFail;
+    ARITHMETIC_OR_TRAP:
+        RefCastNonNull RefCastNullable;
     // Proposals that the engine does not run.
-    UNSUPPORTED:
-        RefEq StructNew StructNewDefault StructGet StructGetS StructGetU StructSet ArrayNew ArrayNewDefault
-        ArrayNewFixed ArrayNewData ArrayNewElem ArrayGet ArrayGetS ArrayGetU ArraySet ArrayLen ArrayFill
-        ArrayCopy ArrayInitData ArrayInitElem RefTestNonNull RefTestNullable RefCastNonNull RefCastNullable
-        AnyConvertExtern ExternConvertAny RefI31 I31GetS I31GetU;
     UNSUPPORTED:
         StructNewDesc StructNewDefaultDesc RefGetDesc RefCastDescEqNonNull RefCastDescEqNullable;
     UNSUPPORTED:
@@ -276,7 +285,7 @@ table! {
     UNSUPPORTED:
         Pause;
     UNSUPPORTED:
-        TypedSelectMulti BrOnCast BrOnCastFail BrOnCastDescEq BrOnCastDescEqFail;
+        TypedSelectMulti BrOnCastDescEq BrOnCastDescEqFail;
 }
 
 #[cfg(test)]
@@ -298,6 +307,7 @@ mod tests {
         "function_references",
         "exceptions",
         "legacy_exceptions",
+        "gc",
     ];
 
     #[test]

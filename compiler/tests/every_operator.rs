@@ -1,4 +1,4 @@
-//! Every operator on numbers, vectors and atomics compiles, under every choice that changes what is made of it.
+//! Every operator on numbers, vectors, references and atomics compiles, under every choice that changes what is made of it.
 //!
 //! The table below is checked against the decoder's list of operators, so that none can be missing.
 
@@ -168,6 +168,111 @@ const OPERATORS: &[(&str, &str)] = &[
     ),
 ];
 
+/// The types that the operators on references name.
+const TYPES: &str = "
+    (type $empty (sub (struct)))
+    (type $open (sub $empty (struct (field (mut i8) (mut i16) (mut i32) (mut i64) (mut f32) (mut f64) (mut v128) (mut anyref) (mut funcref)))))
+    (type $d2 (sub $open (struct (field (mut i8) (mut i16) (mut i32) (mut i64) (mut f32) (mut f64) (mut v128) (mut anyref) (mut funcref) i8))))
+    (type $final (struct (field (mut (ref null $final))) (field (mut i31ref))))
+    (type $bytes (array (mut i8))) (type $shorts (array (mut i16))) (type $words (array (mut i32)))
+    (type $longs (array (mut i64))) (type $floats (array (mut f32))) (type $doubles (array (mut f64)))
+    (type $vectors (array (mut v128))) (type $refs (array (mut anyref))) (type $funcs (array (mut funcref)))
+    (type $openfunc (sub (func (param i32)))) (type $func (func (param i32)))
+    (data $d \"1234567\") (elem $e anyref (ref.null any)) (elem $f funcref (ref.null func))
+    (table $t 4 funcref) (table $typed 4 (ref null $func))";
+
+/// Operators on references by signature, as above; a reference type without blanks is `null$name` for `(ref null $name)`, `ref$name` for
+/// `(ref $name)`.
+const REFERENCES: &[(&str, &str)] = &[
+    ("anyref anyref ->", "drop drop"),
+    ("eqref eqref -> i32", "ref.eq"),
+    ("i32 -> i31ref", "ref.i31"),
+    ("i31ref -> i32", "i31.get_s, i31.get_u"),
+    ("externref -> anyref", "any.convert_extern"),
+    ("anyref -> externref", "extern.convert_any"),
+    ("-> null$final", "struct.new_default $final"),
+    ("null$final i31ref -> null$final", "struct.new $final"),
+    ("-> null$open", "struct.new_default $open"),
+    ("i32 i32 i32 i64 f32 f64 v128 anyref funcref -> null$open", "struct.new $open"),
+    (
+        "null$open -> i32",
+        "struct.get_s $open 0, struct.get_u $open 0, struct.get_s $open 1, struct.get_u $open 1, struct.get $open 2",
+    ),
+    ("null$open -> i64", "struct.get $open 3"),
+    ("null$open -> f32", "struct.get $open 4"),
+    ("null$open -> f64", "struct.get $open 5"),
+    ("null$open -> v128", "struct.get $open 6"),
+    ("null$open -> anyref", "struct.get $open 7"),
+    ("null$open -> funcref", "struct.get $open 8"),
+    ("null$open i32 ->", "struct.set $open 0, struct.set $open 1, struct.set $open 2"),
+    ("null$open i64 ->", "struct.set $open 3"),
+    ("null$open f32 ->", "struct.set $open 4"),
+    ("null$open f64 ->", "struct.set $open 5"),
+    ("null$open v128 ->", "struct.set $open 6"),
+    ("null$open anyref ->", "struct.set $open 7"),
+    ("null$open funcref ->", "struct.set $open 8"),
+    ("null$final i31ref ->", "struct.set $final 1"),
+    ("null$final null$final ->", "struct.set $final 0"),
+    ("i32 i32 -> null$bytes", "array.new $bytes, array.new_fixed $bytes 2, array.new_data $bytes $d"),
+    ("i32 i32 -> null$shorts", "array.new $shorts, array.new_fixed $shorts 2"),
+    ("i32 i32 -> null$words", "array.new $words, array.new_fixed $words 2"),
+    ("i64 i32 -> null$longs", "array.new $longs"),
+    ("f32 i32 -> null$floats", "array.new $floats"),
+    ("f64 i32 -> null$doubles", "array.new $doubles"),
+    ("v128 i32 -> null$vectors", "array.new $vectors"),
+    ("anyref i32 -> null$refs", "array.new $refs"),
+    ("funcref i32 -> null$funcs", "array.new $funcs"),
+    ("i32 i32 -> null$refs", "array.new_elem $refs $e"),
+    ("i32 i32 -> null$funcs", "array.new_elem $funcs $f"),
+    ("i32 -> null$vectors", "array.new_default $vectors"),
+    ("i32 -> null$refs", "array.new_default $refs"),
+    ("i32 -> null$bytes", "i32.const 64 array.new $bytes, i32.const 7 array.new $bytes"),
+    ("i32 -> null$shorts", "i32.const 7 array.new $shorts"),
+    ("f32 -> null$floats", "i32.const 7 array.new $floats"),
+    ("v128 -> null$vectors", "i32.const 3 array.new $vectors"),
+    ("anyref -> null$refs", "i32.const 3 array.new $refs"),
+    ("-> null$bytes", "i32.const 0 array.new_default $bytes, array.new_fixed $bytes 0"),
+    ("null$bytes i32 -> i32", "array.get_s $bytes, array.get_u $bytes"),
+    ("null$shorts i32 -> i32", "array.get_s $shorts, array.get_u $shorts"),
+    ("null$words i32 -> i32", "array.get $words"),
+    ("null$longs i32 -> i64", "array.get $longs"),
+    ("null$vectors i32 -> v128", "array.get $vectors"),
+    ("null$refs i32 -> anyref", "array.get $refs"),
+    ("null$funcs i32 -> funcref", "array.get $funcs"),
+    ("null$bytes i32 i32 ->", "array.set $bytes"),
+    ("null$shorts i32 i32 ->", "array.set $shorts"),
+    ("null$vectors i32 v128 ->", "array.set $vectors"),
+    ("null$refs i32 anyref ->", "array.set $refs"),
+    ("null$funcs i32 funcref ->", "array.set $funcs"),
+    ("arrayref -> i32", "array.len"),
+    ("null$bytes i32 i32 i32 ->", "array.fill $bytes, array.init_data $bytes $d"),
+    ("null$vectors i32 v128 i32 ->", "array.fill $vectors"),
+    ("null$refs i32 anyref i32 ->", "array.fill $refs"),
+    ("null$refs i32 i32 i32 ->", "array.init_elem $refs $e"),
+    ("null$refs i32 null$refs i32 i32 ->", "array.copy $refs $refs"),
+    (
+        "anyref -> i32",
+        "ref.test anyref, ref.test (ref any), ref.test eqref, ref.test (ref eq), ref.test i31ref, ref.test (ref i31), \
+         ref.test structref, ref.test (ref struct), ref.test arrayref, ref.test (ref array), ref.test nullref, ref.test (ref none), \
+         ref.test (ref null $open), ref.test (ref $open), ref.test (ref null $final), ref.test (ref $final), ref.test (ref $bytes)",
+    ),
+    ("anyref -> null$d2", "ref.cast (ref null $d2), ref.cast (ref $d2)"),
+    (
+        "funcref -> i32",
+        "ref.test (ref $openfunc), ref.test (ref null $func), ref.test nullfuncref, ref.test (ref func)",
+    ),
+    ("externref -> i32", "ref.test (ref extern), ref.test nullexternref"),
+    ("anyref -> anyref", "br_on_cast 0 anyref (ref $open), br_on_cast_fail 0 anyref (ref null $final)"),
+    ("anyref -> ref$any", "ref.as_non_null, br_on_non_null 0 unreachable"),
+    ("null$func ->", "br_on_null 0 drop"),
+    ("i32 null$func ->", "call_ref $func, return_call_ref $func"),
+    ("i32 null$openfunc ->", "call_ref $openfunc"),
+    (
+        "i32 i32 ->",
+        "call_indirect $t (type $func), call_indirect $t (type $openfunc), call_indirect $typed (type $func)",
+    ),
+];
+
 /// How the operands of the function around an operator come about.
 #[derive(Clone, Copy, Debug)]
 enum Operands {
@@ -178,8 +283,9 @@ enum Operands {
 
 /// A module with one function for each operator of the table.
 fn module(memory: &str, addr: &str, operands: Operands) -> Vec<u8> {
-    let mut text = format!("(module (memory {memory})\n");
-    for (signature, operators) in OPERATORS {
+    let mut text = format!("(module {TYPES} (memory {memory})\n");
+    let references = if matches!(operands, Operands::Params) { REFERENCES } else { &[] };
+    for (signature, operators) in OPERATORS.iter().chain(references) {
         let signature = signature.replace("addr", addr);
         let (params, results) = signature.split_once("->").expect("every signature has an arrow");
         let params: Vec<&str> = params.split_whitespace().collect();
@@ -193,7 +299,16 @@ fn module(memory: &str, addr: &str, operands: Operands) -> Vec<u8> {
                 }
                 .expect("writing to a string succeeds");
             }
-            let params = params.join(" ");
+            let typed = |name: &str| {
+                let name = name.replace("ref$any", "(ref any)");
+                match name.split_once('$') {
+                    Some(("null", name)) => format!("(ref null ${name})"),
+                    Some((_, name)) => format!("(ref ${name})"),
+                    None => name,
+                }
+            };
+            let list = |types: &[&str]| types.iter().map(|ty| typed(ty)).collect::<Vec<_>>().join(" ");
+            let (params, results) = (list(&params), list(&results.split_whitespace().collect::<Vec<_>>()));
             writeln!(text, "(func (export \"{operator}\") (param {params}) (result {results}) {body} {operator})")
                 .expect("writing to a string succeeds");
         }
@@ -203,7 +318,7 @@ fn module(memory: &str, addr: &str, operands: Operands) -> Vec<u8> {
 }
 
 fn features() -> Features {
-    Features { wide_arithmetic: true, ..Features::default() }
+    Features { wide_arithmetic: true, function_references: true, gc: true, ..Features::default() }
 }
 
 /// Compiles every function of a module. Cranelift's verifier is on; a lowering that is missing panics.
@@ -274,9 +389,14 @@ fn the_table_names_every_operator() {
         .iter()
         .filter(|(proposal, op)| match *proposal {
             "mvp" => numeric(op) && !op.contains("Load") && !op.contains("Store"),
-            "sign_extension" | "saturating_float_to_int" | "threads" | "simd" | "relaxed_simd" | "wide_arithmetic" => {
-                true
-            }
+            "sign_extension"
+            | "saturating_float_to_int"
+            | "threads"
+            | "simd"
+            | "relaxed_simd"
+            | "wide_arithmetic"
+            | "function_references"
+            | "gc" => true,
             _ => false,
         })
         .map(|(_, op)| op.to_string())

@@ -152,6 +152,23 @@ builtins! {
     ExnData("exn_data"): C(Pointer, I32) -> Pointer;
     /// `(vmctx, exception)`: throws an exception that isn't null, to the callers of the function that calls this.
     Throw("throw"): NoReturn(Pointer, I32);
+    /// `(vmctx, type word, bytes) -> reference`: a new object, in which nothing but the type word is filled in. May collect, as do the following
+    /// that make arrays.
+    Allocate("allocate"): C(Pointer, I32, I32) -> I32;
+    /// `(vmctx, type, value, upper half of the value, length) -> reference`: an array of one value.
+    ArrayNew("array_new"): C(Pointer, I32, I64, I64, I32) -> I32;
+    /// `(vmctx, type, segment, offset, length) -> reference`: an array of bytes from a data segment.
+    ArrayNewData("array_new_data"): C(Pointer, I32, I32, I32, I32) -> I32;
+    /// The same from an element segment.
+    ArrayNewElem("array_new_elem"): C(Pointer, I32, I32, I32, I32) -> I32;
+    /// `(vmctx, type, array and index, value, upper half of the value, length)`. Pairs have the first in the lower half.
+    ArrayFill("array_fill"): C(Pointer, I32, I64, I64, I64, I32);
+    /// `(vmctx, destination's type, destination and index, source and index, length)`.
+    ArrayCopy("array_copy"): C(Pointer, I32, I64, I64, I32);
+    /// `(vmctx, type, destination and index, segment and offset, length)`, from a data segment.
+    ArrayInitData("array_init_data"): C(Pointer, I32, I64, I64, I32);
+    /// The same from an element segment.
+    ArrayInitElem("array_init_elem"): C(Pointer, I32, I64, I64, I32);
     /// Rounds up; used where the CPU has no such instruction, as are the following.
     CeilF32("ceil_f32"): C(F32) -> F32;
     /// Rounds up.

@@ -59,6 +59,20 @@ pub struct ConstExpr {
 }
 
 impl ConstExpr {
+    /// Whether its value is a new object.
+    pub fn makes_objects(&self) -> bool {
+        self.ops.iter().any(|op| {
+            matches!(
+                op,
+                ConstOp::StructNew(_)
+                    | ConstOp::StructNewDefault(_)
+                    | ConstOp::ArrayNew(_)
+                    | ConstOp::ArrayNewDefault(_)
+                    | ConstOp::ArrayNewFixed(..)
+            )
+        })
+    }
+
     /// The value, where it is one `i32.const` or `i64.const`: an offset known before instantiation. An `i32` is
     /// zero-extended, as addresses are.
     pub fn constant_offset(&self) -> Option<u64> {

@@ -13,6 +13,8 @@
 //! Fields are packed: the widest first, each in the first hole that takes it. A subtype keeps its supertype's layout and puts its
 //! further fields into the holes first.
 
+use crate::types::{StorageType, StructType, ValType};
+
 /// Objects begin at multiples of this, and take a multiple of it.
 pub const ALIGN: u32 = 8;
 /// Longer objects are made by the runtime alone, outside of the range in which machine code allocates.
@@ -49,6 +51,26 @@ pub enum Storage {
     Collected,
     /// A reference to a function: a pointer of 64 bits that the collector does not look at.
     Function,
+}
+
+impl From<StorageType> for Storage {
+    fn from(ty: StorageType) -> Self {
+        match ty {
+            StorageType::I8 => Storage::Bits8,
+            StorageType::I16 => Storage::Bits16,
+            StorageType::Val(ValType::I32 | ValType::F32) => Storage::Bits32,
+            StorageType::Val(ValType::I64 | ValType::F64) => Storage::Bits64,
+            StorageType::Val(ValType::V128) => Storage::Bits128,
+            StorageType::Val(ValType::Ref(ty)) if ty.is_func() => Storage::Function,
+            StorageType::Val(ValType::Ref(_)) => Storage::Collected,
+        }
+    }
+}
+
+impl From<ValType> for Storage {
+    fn from(ty: ValType) -> Self {
+        StorageType::Val(ty).into()
+    }
 }
 
 impl Storage {
@@ -107,6 +129,24 @@ impl FieldsLayout {
 
     fn empty(header: u32) -> Self {
         Self { offsets: [].into(), ref_offsets: [].into(), holes: Vec::new(), end: header }
+    }
+
+    /// The layout of a struct of this type, of which the first fields are those of its supertype.
+    ///
+    /// # Panics
+    /// As [`FieldsLayout::of_struct`].
+    pub fn of_struct_type(supertype: Option<&FieldsLayout>, ty: &StructType) -> Self {
+        let fields: Vec<Storage> = ty.fields.iter().map(|field| field.storage.into()).collect();
+        Self::of_struct(supertype, &fields)
+    }
+
+    /// The layout of an exception with fields of these types.
+    ///
+    /// # Panics
+    /// As [`FieldsLayout::of_exception`].
+    pub fn of_exception_types(fields: &[ValType]) -> Self {
+        let fields: Vec<Storage> = fields.iter().map(|&field| field.into()).collect();
+        Self::of_exception(&fields)
     }
 
     /// This layout with those of the fields that it doesn't have yet.

@@ -54,6 +54,22 @@ pub struct Builtins {
     pub raw_ref: Code,
     /// [`ampoule_core::builtins::Builtin::RawRefOf`].
     pub raw_ref_of: Code,
+    /// [`ampoule_core::builtins::Builtin::Allocate`].
+    pub allocate: Code,
+    /// [`ampoule_core::builtins::Builtin::ArrayNew`].
+    pub array_new: Code,
+    /// [`ampoule_core::builtins::Builtin::ArrayNewData`].
+    pub array_new_data: Code,
+    /// [`ampoule_core::builtins::Builtin::ArrayNewElem`].
+    pub array_new_elem: Code,
+    /// [`ampoule_core::builtins::Builtin::ArrayFill`].
+    pub array_fill: Code,
+    /// [`ampoule_core::builtins::Builtin::ArrayCopy`].
+    pub array_copy: Code,
+    /// [`ampoule_core::builtins::Builtin::ArrayInitData`].
+    pub array_init_data: Code,
+    /// [`ampoule_core::builtins::Builtin::ArrayInitElem`].
+    pub array_init_elem: Code,
     /// [`ampoule_core::builtins::Builtin::IsSubtype`].
     pub is_subtype: Code,
     /// [`ampoule_core::builtins::Builtin::RawFuncOf`].

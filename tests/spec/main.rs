@@ -28,18 +28,19 @@ macro_rules! in_every_mode {
     ($($mode:ident)*) => {
         modes! {
             $($mode: v1 v2 v3 annotations bulk_memory custom_page_sizes exceptions extended_const memory64 multi_memory multi_value
-                function_references mutable_global nontrapping_float_to_int_conversions reference_types relaxed_simd sign_extension_ops simd_first
+                function_references gc mutable_global nontrapping_float_to_int_conversions reference_types relaxed_simd
+                sign_extension_ops simd_first
                 simd_second tail_call threads wide_arithmetic;)*
         }
     };
 }
 
-in_every_mode! { default fuel epoch signals_off moving_memories opt_none least_effort nan_canonicalization round_trip }
+in_every_mode! { gc_stress default fuel epoch signals_off moving_memories opt_none least_effort nan_canonicalization round_trip }
 
 modes! {
     deterministic: relaxed_simd;
     // What the engine doesn't run must still be refused cleanly.
-    unsupported: custom_descriptors gc;
+    unsupported: custom_descriptors;
 }
 
 /// What a suite was written for: most assert as well that what came later is refused.
@@ -68,9 +69,16 @@ fn features(suite: &str) -> Features {
         "memory64" => features.memory64 = true,
         "relaxed_simd" => features.relaxed_simd = true,
         _ => {
-            let (wide_arithmetic, custom_page_sizes, function_references, exceptions) = (true, true, true, true);
-            features =
-                Features { wide_arithmetic, custom_page_sizes, function_references, exceptions, ..Features::default() };
+            let (wide_arithmetic, custom_page_sizes, function_references, exceptions, gc) =
+                (true, true, true, true, true);
+            features = Features {
+                wide_arithmetic,
+                custom_page_sizes,
+                function_references,
+                exceptions,
+                gc,
+                ..Features::default()
+            };
         }
     }
     features
@@ -81,6 +89,7 @@ fn config(mode: &str, suite: &str) -> (Config, Loading) {
     let mut config = Config { features, shared_memory: true, parallel_compilation: false, ..Config::default() };
     match mode {
         "default" | "unsupported" => {}
+        "gc_stress" => config.gc_stress = true,
         "fuel" => config.tunables.consume_fuel = true,
         "epoch" => config.tunables.epoch_interruption = true,
         "signals_off" => config.tunables.signals_based_traps = false,

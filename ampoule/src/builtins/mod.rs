@@ -11,6 +11,7 @@ mod exception;
 mod float;
 mod interrupt;
 mod memory;
+mod object;
 mod reference;
 mod table;
 mod trap;
@@ -82,6 +83,14 @@ pub(crate) fn table() -> Builtins {
         exn_new: exn_new as *const (),
         exn_data: exn_data as *const (),
         throw: throw as *const (),
+        allocate: object::allocate as *const (),
+        array_new: object::array_new as *const (),
+        array_new_data: object::array_new_data as *const (),
+        array_new_elem: object::array_new_elem as *const (),
+        array_fill: object::array_fill as *const (),
+        array_copy: object::array_copy as *const (),
+        array_init_data: object::array_init_data as *const (),
+        array_init_elem: object::array_init_elem as *const (),
         ceil_f32: ceil_f32 as *const (),
         ceil_f64: ceil_f64 as *const (),
         floor_f32: floor_f32 as *const (),

@@ -22,7 +22,6 @@ use crate::engine::stack_pool::StackPool;
 use crate::engine::thunks::ArtifactThunks;
 use crate::engine::timer::LazyTimer;
 use crate::engine::type_registry::{Thunk, Type, TypeRecord, TypeRegistry};
-use crate::engine::type_table::TypeTable;
 use crate::engine::watcher::LazyWatcher;
 use crate::error::{Error, ErrorKind};
 use crate::gc::heap::region::RegionCache;
@@ -55,7 +54,6 @@ pub struct Engine(Arc<EngineInner>);
 pub(crate) struct EngineInner {
     config: Config,
     types: Arc<TypeRegistry>,
-    type_table: TypeTable,
     /// Address space of heaps that are gone.
     heap_regions: Arc<RegionCache>,
     epoch: AtomicU64,
@@ -127,7 +125,6 @@ impl Engine {
         }
         Ok(Engine(Arc::new(EngineInner {
             types: Arc::new(TypeRegistry::default()),
-            type_table: TypeTable::default(),
             heap_regions: Arc::default(),
             epoch: AtomicU64::new(0),
             epoch_sleepers: SleeperList::default(),
@@ -202,11 +199,6 @@ impl Engine {
 
     pub(crate) fn types(&self) -> &Arc<TypeRegistry> {
         &self.0.types
-    }
-
-    /// Types as machine code and the collector see them.
-    pub(crate) fn type_table(&self) -> &TypeTable {
-        &self.0.type_table
     }
 
     /// Where heaps get their address space from.

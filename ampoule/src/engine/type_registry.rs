@@ -5,11 +5,14 @@
 //! types of a group named by their place in it, and all others by what they are. A group lives for as long as anybody has one of its
 //! types; it keeps the groups that it names alive. Then its numbers are given to others.
 
+use crate::engine::type_table::{NewType, TypeTable};
 use crate::error::{Error, ErrorKind};
 use ampoule_core::module::ModuleDescription;
+use ampoule_core::object_layout::{FieldsLayout, Storage};
 use ampoule_core::types::{CompositeType, FuncType, HeapType, SubType, Subtyping, TypeId};
-use ampoule_core::vm::VmSignature;
-use ampoule_machine::os::sync::Mutex;
+use ampoule_core::vm::types::{ObjectKind, TypeWord};
+use ampoule_core::vm::{VmSignature, VmType};
+use ampoule_machine::os::sync::{Mutex, OnceLock};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ops::Deref;
@@ -43,9 +46,19 @@ pub struct TypeRecord {
     id: TypeId,
     /// The types that it is declared as a sub-type of, the root first, itself last.
     ancestors: Box<[TypeId]>,
+    /// How objects of it are laid out, and the word that they begin with. Of a type of functions, exceptions with such fields, where a tag
+    /// has been made.
+    objects: OnceLock<Objects>,
     registry: Weak<TypeRegistry>,
     /// All but [`Thunk::EntryRaw`], whose place stays empty.
     thunks: [AtomicPtr<u8>; Thunk::COUNT],
+}
+
+/// What is known of the objects of a type.
+pub struct Objects {
+    word: TypeWord,
+    /// Of structs and exceptions.
+    layout: Option<FieldsLayout>,
 }
 
 /// A recursion group.
@@ -122,6 +135,70 @@ impl TypeRecord {
     /// The types that it is declared as a sub-type of, the root first, itself last.
     pub fn ancestors(&self) -> &[TypeId] {
         &self.ancestors
+    }
+
+    /// The word that objects of the type begin with; of functions, exceptions.
+    ///
+    /// # Errors
+    /// Where the engine has no room for more types.
+    pub(crate) fn word(&self) -> Result<TypeWord, Error> {
+        Ok(self.objects()?.word)
+    }
+
+    /// Where the fields of the type's structs, or exceptions, are; `None` for arrays.
+    ///
+    /// # Errors
+    /// See [`TypeRecord::word`].
+    pub(crate) fn layout(&self) -> Result<Option<&FieldsLayout>, Error> {
+        Ok(self.objects()?.layout.as_ref())
+    }
+
+    fn objects(&self) -> Result<&Objects, Error> {
+        if let Some(objects) = self.objects.get() {
+            return Ok(objects);
+        }
+        let registry = self.registry.upgrade().expect("whoever has a type has its engine");
+        let supertypes = &self.ancestors[..self.ancestors.len() - 1];
+        let supertypes = supertypes.iter().map(|&id| registry.find(id).expect("a group keeps those that it names"));
+        let supertypes: Vec<Type> = supertypes.collect();
+        let objects = self.new_objects(&registry, supertypes.iter().map(|ty| &**ty))?;
+        // Another thread may have been first.
+        if let Err(objects) = self.objects.set(objects) {
+            registry.table.free(objects.word);
+        }
+        Ok(self.objects.get().expect("just set"))
+    }
+
+    fn new_objects<'a>(
+        &self,
+        registry: &TypeRegistry,
+        supertypes: impl DoubleEndedIterator<Item = &'a TypeRecord> + Clone,
+    ) -> Result<Objects, Error> {
+        let words: Vec<TypeWord> = match &self.ty.composite {
+            // Exceptions are told by their tags.
+            CompositeType::Func(_) => Vec::new(),
+            _ => supertypes.clone().map(TypeRecord::word).collect::<Result<_, _>>()?,
+        };
+        let new = |kind, size, layout: Option<&FieldsLayout>, ref_elements| {
+            let ref_offsets = layout.map_or(&[][..], FieldsLayout::ref_offsets);
+            registry.table.allocate(&NewType { kind, supertypes: &words, size, ref_offsets, ref_elements })
+        };
+        Ok(match &self.ty.composite {
+            CompositeType::Array(ty) => {
+                let storage = Storage::from(ty.element.storage);
+                let word = new(ObjectKind::Array, storage.size_log2(), None, storage == Storage::Collected)?;
+                Objects { word, layout: None }
+            }
+            CompositeType::Struct(ty) => {
+                let supertype = supertypes.last().map(TypeRecord::layout).transpose()?.flatten();
+                let layout = FieldsLayout::of_struct_type(supertype, ty);
+                Objects { word: new(ObjectKind::Struct, layout.size(), Some(&layout), false)?, layout: Some(layout) }
+            }
+            CompositeType::Func(ty) => {
+                let layout = FieldsLayout::of_exception_types(ty.params());
+                Objects { word: new(ObjectKind::Exception, layout.size(), Some(&layout), false)?, layout: Some(layout) }
+            }
+        })
     }
 
     /// Whether it is `other`, or declared as a sub-type of it, in however many steps.
@@ -239,6 +316,9 @@ impl Drop for Group {
                 types.groups.remove(&self.key);
             }
             for record in &self.records {
+                if let Some(objects) = record.objects.get() {
+                    registry.table.free(objects.word);
+                }
                 types.by_id[record.id.0 as usize] = None;
                 types.free.push(record.id);
             }
@@ -257,6 +337,8 @@ impl Drop for Group {
 #[derive(Default)]
 pub struct TypeRegistry {
     types: Mutex<Types>,
+    /// What machine code and the collector know of types.
+    table: TypeTable,
 }
 
 #[derive(Default)]
@@ -389,6 +471,7 @@ impl TypeRegistry {
                 ty,
                 id,
                 ancestors: ancestors.into(),
+                objects: OnceLock::new(),
                 registry: Arc::downgrade(self),
                 thunks: Default::default(),
             });
@@ -403,6 +486,14 @@ impl TypeRegistry {
         types.groups.insert(key, Arc::downgrade(&group));
         drop(types);
         Ok(group.types())
+    }
+
+    /// The table of types that machine code and the collector read: where the record of number zero is, for as long as the engine lives.
+    ///
+    /// # Errors
+    /// Where the system has no address space for the table.
+    pub(crate) fn table(&self) -> Result<*const VmType, Error> {
+        self.table.base()
     }
 
     /// The type with this number, if anything has it.

@@ -3,8 +3,6 @@
 //! Numbers are given and taken back by whoever knows which types are in use; a number that is free is given again. Address space for all
 //! numbers is reserved at the first use, so records never move; memory is taken as numbers grow.
 
-#![allow(dead_code)] // Until the type registry numbers types.
-
 use crate::error::{Error, ErrorKind};
 use ampoule_core::vm::types::{ObjectKind, TypeWord, VmType};
 use ampoule_machine::os::mmap::{Access, Mapping};
@@ -13,7 +11,7 @@ use std::ptr;
 
 /// What a new record is to say.
 #[derive(Clone, Debug)]
-pub(crate) struct TypeRecord<'a> {
+pub(crate) struct NewType<'a> {
     /// What objects are.
     pub(crate) kind: ObjectKind,
     /// The words of all supertypes, the root's first.
@@ -59,7 +57,7 @@ impl TypeTable {
     ///
     /// # Errors
     /// Where [`TypeWord::MAX_NUMBERS`] types are in use, or the system has no memory.
-    pub(crate) fn allocate(&self, record: &TypeRecord<'_>) -> Result<TypeWord, Error> {
+    pub(crate) fn allocate(&self, record: &NewType<'_>) -> Result<TypeWord, Error> {
         let mut records = self.0.lock();
         let number = records.number()?;
         let word = TypeWord::new(number, record.kind);
@@ -159,8 +157,8 @@ mod tests {
     use super::*;
     use ObjectKind::{Array, Struct};
 
-    fn plain(kind: ObjectKind) -> TypeRecord<'static> {
-        TypeRecord { kind, supertypes: &[], size: 16, ref_offsets: &[], ref_elements: false }
+    fn plain(kind: ObjectKind) -> NewType<'static> {
+        NewType { kind, supertypes: &[], size: 16, ref_offsets: &[], ref_elements: false }
     }
 
     /// The record of a number in use.
@@ -175,7 +173,7 @@ mod tests {
         let base = table.base().unwrap();
         let mut supertypes = Vec::new();
         for depth in 0..20 {
-            let word = table.allocate(&TypeRecord { supertypes: &supertypes, ..plain(Struct) }).unwrap();
+            let word = table.allocate(&NewType { supertypes: &supertypes, ..plain(Struct) }).unwrap();
             supertypes.push(word);
             let record = get(&table, word);
             let expected: Vec<u32> = supertypes.iter().map(|word| word.0).collect();
@@ -188,8 +186,8 @@ mod tests {
                 assert_eq!(unsafe { std::slice::from_raw_parts(record.more_display, depth + 1) }, expected);
             }
         }
-        let refs = table.allocate(&TypeRecord { ref_offsets: &[4, 8], ..plain(Struct) }).unwrap();
-        let array = table.allocate(&TypeRecord { size: 2, ref_elements: true, ..plain(Array) }).unwrap();
+        let refs = table.allocate(&NewType { ref_offsets: &[4, 8], ..plain(Struct) }).unwrap();
+        let array = table.allocate(&NewType { size: 2, ref_elements: true, ..plain(Array) }).unwrap();
         // SAFETY: as above.
         assert_eq!(unsafe { std::slice::from_raw_parts(get(&table, refs).ref_offsets, 2) }, [4, 8]);
         assert_eq!((get(&table, array).ref_count, get(&table, array).size), (1, 2));
@@ -228,7 +226,7 @@ mod tests {
                 let table = &table;
                 scope.spawn(move || {
                     for _ in 0..2000 {
-                        let word = table.allocate(&TypeRecord { size, ..plain(Struct) }).unwrap();
+                        let word = table.allocate(&NewType { size, ..plain(Struct) }).unwrap();
                         assert_eq!((get(table, word).size, get(table, word).display[0]), (size, word.0));
                         table.free(word);
                     }

@@ -3,6 +3,7 @@
 //!
 //! A reference is 32 bits wide in guest code, zero for null, so a corrupted one can't reach outside of its store.
 
+pub(crate) mod array;
 pub(crate) mod exnref;
 pub(crate) mod externref;
 pub(crate) mod handle;

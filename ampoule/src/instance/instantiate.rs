@@ -4,8 +4,8 @@ use crate::engine::type_registry::Type;
 use crate::error::{Error, ErrorKind, LinkError, extern_kind};
 use crate::func::Func;
 use crate::func::host;
-use crate::gc::i31::I31;
 use crate::instance::Instance;
+use crate::instance::const_expr::evaluate;
 use crate::instance::external::Extern;
 use crate::instance::segments::{write_data, write_elements};
 use crate::memory::shared::SharedMemory;
@@ -16,9 +16,9 @@ use crate::store::limits::Limits;
 use crate::store::records::instance::{InstanceData, MemoryLink};
 use crate::tag::Tag;
 use crate::{memory, table};
-use ampoule_core::const_expr::{ConstExpr, ConstOp};
+use ampoule_core::const_expr::ConstExpr;
 use ampoule_core::index::*;
-use ampoule_core::module::{ElemMode, Import, Item, TableInit};
+use ampoule_core::module::{ElemItems, ElemMode, Import, Item, TableInit};
 use ampoule_core::tunables::MemoryPlan;
 use ampoule_core::types::{ExternType, GlobalType, MemoryType, Subtyping, TableType, TagType, ValType};
 use ampoule_core::vm::{MemorySlot, VmFuncImport, VmFuncRef, VmGlobal, VmMemory, VmTable, VmValRaw};
@@ -40,7 +40,9 @@ pub(crate) fn instantiate(store: &mut Store, module: &Module, imports: &[Extern]
 pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
     store.check_unreserved()?;
     check_limits(store, module)?;
-    if module.engine().pool().is_some() && holds_references(module) {
+    if module.description().uses_heap {
+        store.reserve_heap()?;
+    } else if module.engine().pool().is_some() && holds_references(module) {
         store.claim_gc_heap()?;
     }
     module.prepare(&|| store.check_interrupted())?;
@@ -48,6 +50,8 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
     let instance: *mut InstanceData = &mut store.instances.list[position as usize];
     // SAFETY: the record stays where it is in the store (its invariant 3), linked by now.
     unsafe {
+        initialize_globals(store, instance, module)?;
+        initialize_elems(store, instance, module)?;
         initialize_tables(store, instance)?;
         initialize_memories(store, instance)?;
     }
@@ -343,6 +347,7 @@ unsafe fn fill_in(
         let record = &mut *instance;
         (*record.vmctx()).store = &mut store.vm;
         (*record.vmctx()).signatures = module.signature_words();
+        (*record.vmctx()).type_words = module.type_words();
         (*record.vmctx()).instance = instance.cast();
         link_imported_functions_and_globals(store, record, module, imports)?;
         if !module.description().memories.is_empty() {
@@ -353,7 +358,6 @@ unsafe fn fill_in(
         }
         link_definitions(store, record, module);
         link_tags(store, record, module, imports)?;
-        initialize_globals(record, module);
     }
     Ok(())
 }
@@ -509,14 +513,18 @@ unsafe fn link_tags(
 }
 
 /// # Safety
-/// As for [`fill_in`]; imports are linked.
-unsafe fn initialize_globals(record: &InstanceData, module: &Module) {
+/// The record is linked.
+unsafe fn initialize_globals(store: &mut Store, record: *const InstanceData, module: &Module) -> Result<(), Error> {
     let description = module.description();
     for (own, init) in description.global_inits.iter().enumerate() {
         let index = GlobalIndex((description.num_imported_globals + own) as u32);
         // SAFETY: by the caller; those before this one are initialized by now.
-        unsafe { record.global(index).cast::<VmValRaw>().write(evaluate(record, init)) };
+        unsafe {
+            let value = evaluate(store, record, init)?;
+            (*record).global(index).cast::<VmValRaw>().write(value);
+        }
     }
+    Ok(())
 }
 
 fn new_shared(store: &mut Store, ty: &MemoryType) -> Result<SharedMemory, Error> {
@@ -524,75 +532,24 @@ fn new_shared(store: &mut Store, ty: &MemoryType) -> Result<SharedMemory, Error>
     SharedMemory::new(&store.engine, ty)
 }
 
-/// The value of a constant expression, as guest code holds it.
-///
-/// # Safety
-/// The imported globals of the record are linked, and those before the one being initialized are.
-pub(crate) unsafe fn evaluate(instance: &InstanceData, expr: &ConstExpr) -> VmValRaw {
-    // Most expressions are one operation, whose value is the result.
-    let mut stack: Vec<VmValRaw> = Vec::new();
-    let last = expr.ops.len() - 1;
-    let zero = VmValRaw { v128: [0; 16] };
-    let pop = |stack: &mut Vec<VmValRaw>| stack.pop().expect("validation balanced the stack");
-    for (position, op) in expr.ops.iter().enumerate() {
-        let mut value = zero;
-        // SAFETY: validation saw to the types; cells by the caller.
-        unsafe {
-            match *op {
-                ConstOp::I32(constant) => value.i32 = constant,
-                ConstOp::I64(constant) => value.i64 = constant,
-                ConstOp::F32(bits) => value.f32 = bits,
-                ConstOp::F64(bits) => value.f64 = bits,
-                ConstOp::V128(constant) => value.v128 = constant.to_le_bytes(),
-                ConstOp::GlobalGet(index) => value = instance.global(index).cast::<VmValRaw>().read(),
-                ConstOp::RefNull(_) => {}
-                ConstOp::RefFunc(index) => value.funcref = instance.func_ref(index).as_ptr().cast(),
-                ConstOp::RefI31 => value.anyref = I31::wrapping(pop(&mut stack).i32 as u32).to_raw(),
-                ConstOp::Convert => value = pop(&mut stack),
-                ConstOp::StructNew(_)
-                | ConstOp::StructNewDefault(_)
-                | ConstOp::ArrayNew(_)
-                | ConstOp::ArrayNewDefault(_)
-                | ConstOp::ArrayNewFixed(..) => unreachable!("the validator refuses what needs a heap"),
-                ConstOp::I32Add | ConstOp::I32Sub | ConstOp::I32Mul => {
-                    let (right, left) = (pop(&mut stack).i32, pop(&mut stack).i32);
-                    value.i32 = match op {
-                        ConstOp::I32Add => left.wrapping_add(right),
-                        ConstOp::I32Sub => left.wrapping_sub(right),
-                        _ => left.wrapping_mul(right),
-                    };
-                }
-                ConstOp::I64Add | ConstOp::I64Sub | ConstOp::I64Mul => {
-                    let (right, left) = (pop(&mut stack).i64, pop(&mut stack).i64);
-                    value.i64 = match op {
-                        ConstOp::I64Add => left.wrapping_add(right),
-                        ConstOp::I64Sub => left.wrapping_sub(right),
-                        _ => left.wrapping_mul(right),
-                    };
-                }
-            }
-        }
-        if position == last {
-            return value;
-        }
-        stack.push(value);
-    }
-    unreachable!("the last operation gives the result")
-}
-
 /// The value of an offset expression; 32-bit ones are addresses, so they are zero-extended.
 ///
 /// # Safety
 /// The record is linked, and its module was validated.
-unsafe fn offset_of(instance: &InstanceData, expr: &ConstExpr, is_64: bool) -> u64 {
+unsafe fn offset_of(
+    store: &mut Store,
+    instance: *const InstanceData,
+    expr: &ConstExpr,
+    is_64: bool,
+) -> Result<u64, Error> {
     // As nearly all are.
     if let Some(constant) = expr.constant_offset() {
-        return constant;
+        return Ok(constant);
     }
     // SAFETY: by the caller, the record is linked; validation saw to the type.
     unsafe {
-        let value = evaluate(instance, expr);
-        if is_64 { value.i64 as u64 } else { u64::from(value.i32 as u32) }
+        let value = evaluate(store, instance, expr)?;
+        Ok(if is_64 { value.i64 as u64 } else { u64::from(value.i32 as u32) })
     }
 }
 
@@ -600,6 +557,34 @@ unsafe fn offset_of(instance: &InstanceData, expr: &ConstExpr, is_64: bool) -> u
 fn check_interrupted(store: &mut Store) -> Result<(), Error> {
     store.check_interrupted()
 }
+
+/// The elements of passive segments that are new objects: each is made once, however often it is copied.
+///
+/// # Safety
+/// The record is linked, and its globals are initialized.
+unsafe fn initialize_elems(store: &mut Store, instance: *mut InstanceData, module: &Module) -> Result<(), Error> {
+    for (position, elem) in module.description().elems.iter().enumerate() {
+        let (ElemMode::Passive, ElemItems::Exprs(exprs)) = (&elem.mode, &elem.items) else { continue };
+        if !exprs.iter().any(ConstExpr::makes_objects) {
+            continue;
+        }
+        for (at, expr) in exprs.iter().enumerate() {
+            if at % PORTION == 0 {
+                store.check_interrupted()?;
+            }
+            // SAFETY: by the caller. No other reference to the record is in use.
+            unsafe {
+                let reference = evaluate(store, instance, expr)?.anyref;
+                let record = &mut *instance;
+                record.made_elems.get_or_insert_default().entry(position as u32).or_default().push(reference);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Elements that are made between two looks whether to go on.
+const PORTION: usize = 1 << 12;
 
 /// # Safety
 /// The record is linked.
@@ -614,13 +599,13 @@ unsafe fn initialize_tables(store: &mut Store, instance: *mut InstanceData) -> R
             let TableInit::Expr(expr) = init else { continue };
             let index = description.num_imported_tables + own;
             let ty = &description.tables[index];
-            let word = table::word_of(ty.element, &evaluate(record, expr));
+            let word = table::word_of(ty.element, &evaluate(store, record, expr)?);
             table::fill(store, record.tables[index], 0, word, ty.min)?;
         }
         let first = module.plan().first_elem;
         for (position, elem) in description.elems.iter().enumerate() {
             if let (ElemMode::Active(index, offset), true) = (&elem.mode, position >= first) {
-                let to = offset_of(record, offset, description.tables[index.index()].is_64);
+                let to = offset_of(store, record, offset, description.tables[index.index()].is_64)?;
                 let len = elem.items.len() as u64;
                 let elem = ElemIndex(position as u32);
                 store.check_interrupted()?;
@@ -646,7 +631,7 @@ unsafe fn initialize_memories(store: &mut Store, instance: *mut InstanceData) ->
         for (position, data) in description.datas.iter().enumerate() {
             let Some((index, offset)) = &data.active else { continue };
             if position >= first {
-                let to = offset_of(record, offset, description.memories[index.index()].is_64);
+                let to = offset_of(store, record, offset, description.memories[index.index()].is_64)?;
                 let len = data.bytes.end - data.bytes.start;
                 let data = DataIndex(position as u32);
                 store.check_interrupted()?;

@@ -1,5 +1,6 @@
 //! Instances: modules instantiated in a store.
 
+pub(crate) mod const_expr;
 pub(crate) mod external;
 pub(crate) mod instantiate;
 pub(crate) mod linker;

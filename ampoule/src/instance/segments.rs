@@ -3,7 +3,7 @@
 //! Memories may be shared with other threads, so bytes are moved through raw pointers, never through slices.
 
 use crate::error::{Error, MemoryFault};
-use crate::instance::instantiate::evaluate;
+use crate::instance::const_expr::evaluate;
 use crate::store::Store;
 use crate::store::records::instance::InstanceData;
 use crate::table;
@@ -124,17 +124,65 @@ pub(crate) unsafe fn write_elements(
     // The target is checked before the first element is made.
     table::range_in(store.instances.tables[position as usize].len(), to, len)?;
     in_portions(store, len, TABLE_PORTION, look, |store, part| {
-        let source = source.start + part.start as usize..source.start + part.end as usize;
-        let words: Vec<u64> = match &elem.items {
-            ElemItems::Funcs(funcs) => funcs[source].iter().map(|&func| table::func_word(record, func)).collect(),
-            ElemItems::Exprs(exprs) => exprs[source]
-                .iter()
-                // SAFETY: validation saw to the expressions' types.
-                .map(|expr| unsafe { table::word_of(elem.element, &evaluate(record, expr)) })
-                .collect(),
-        };
-        Ok(table::write_all(store, position, to + part.start, &words)?)
+        let from = source.start + part.start as usize..source.start + part.end as usize;
+        if let ElemItems::Funcs(funcs) = &elem.items {
+            let words: Vec<u64> = funcs[from].iter().map(|&func| table::func_word(record, func)).collect();
+            return Ok(table::write_all(store, position, to + part.start, &words)?);
+        }
+        for (at, from) in (to + part.start..).zip(from) {
+            // SAFETY: by the caller.
+            let word = unsafe { element(store, instance, segment, from)? };
+            table::fill(store, position, at, word, 1)?;
+        }
+        Ok(())
     })
+}
+
+/// The elements of a segment from `from` on, so many.
+///
+/// # Errors
+/// Where there aren't as many.
+///
+/// # Safety
+/// `instance` is a live record.
+pub(crate) unsafe fn elements_of(
+    instance: *const InstanceData,
+    segment: ElemIndex,
+    from: u32,
+    len: u32,
+) -> Result<Range<usize>, TrapCode> {
+    // SAFETY: by the caller.
+    let record = unsafe { &*instance };
+    let elem = &record.module().description().elems[segment.index()];
+    let available = if record.dropped_elems[segment.index()] { 0 } else { elem.items.len() };
+    table::range_in(available, u64::from(from), u64::from(len))
+}
+
+/// An element of a segment as guest code holds it, 64 bits wide. A reference in it is good until the next collection.
+///
+/// # Errors
+/// Where there is no room for an object.
+///
+/// # Safety
+/// `instance` is a live and linked record, and there is such an element.
+pub(crate) unsafe fn element(
+    store: &mut Store,
+    instance: *const InstanceData,
+    segment: ElemIndex,
+    position: usize,
+) -> Result<u64, Error> {
+    // SAFETY: by the caller; validation saw to the expressions' types.
+    unsafe {
+        let record = &*instance;
+        let elem = &record.module().description().elems[segment.index()];
+        if let Some(made) = record.made_elems.as_ref().and_then(|elems| elems.get(&segment.0)) {
+            return Ok(u64::from(made[position]));
+        }
+        match &elem.items {
+            ElemItems::Funcs(funcs) => Ok(table::func_word(record, funcs[position])),
+            ElemItems::Exprs(exprs) => Ok(table::word_of(elem.element, &evaluate(store, instance, &exprs[position])?)),
+        }
+    }
 }
 
 /// The `VmMemory` of a memory.

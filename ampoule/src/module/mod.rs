@@ -65,6 +65,8 @@ struct ModuleInner {
     layout: Arc<VmLayout>,
     bytes: ModuleBytes,
     types: Box<[Type]>,
+    /// See [`ampoule_core::vm::VmContext::type_words`]; none where the module needs no heap.
+    type_words: Box<[u32]>,
     /// The same, as `VmContext::signatures` wants them.
     signature_words: Box<[*const c_void]>,
     code: Arc<ModuleCode>,
@@ -335,6 +337,7 @@ impl Module {
         let inner = Arc::new(ModuleInner {
             engine: engine.clone(),
             signature_words: types.iter().map(Type::as_word).collect(),
+            type_words: type_words(&description, &types)?,
             types,
             exports: ExportIndex::new(&description.exports),
             description,
@@ -437,6 +440,10 @@ impl Module {
 
     pub(crate) fn signature_words(&self) -> *const *const c_void {
         self.0.signature_words.as_ptr()
+    }
+
+    pub(crate) fn type_words(&self) -> *const u32 {
+        self.0.type_words.as_ptr()
     }
 
     pub(crate) fn signature_word(&self, ty: TypeIndex) -> *const c_void {
@@ -570,6 +577,15 @@ impl ExportIndex {
 fn infallible<T>(result: Result<T, Infallible>) -> T {
     let Ok(value) = result;
     value
+}
+
+/// The first words of objects of each of a module's types, if it makes any.
+fn type_words(description: &ModuleDescription, types: &[Type]) -> Result<Box<[u32]>, Error> {
+    if !description.uses_heap {
+        return Ok(Box::default());
+    }
+    let word = |ty: &Type| if ty.ty().as_func().is_some() { Ok(0) } else { Ok(ty.word()?.0) };
+    types.iter().map(word).collect()
 }
 
 /// What artifacts of this engine are made for, and must have been made for.

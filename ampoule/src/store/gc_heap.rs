@@ -30,12 +30,14 @@ struct Made {
     hosts: ExternRefs,
     /// Where the heap's address space goes in the end.
     regions: Arc<RegionCache>,
+    /// Whether the store's limits have allowed it. Until then it is address space, and nothing can be allocated.
+    is_counted: bool,
 }
 
 impl Drop for GcHeap {
     fn drop(&mut self) {
         if let Some(made) = self.made.take() {
-            let Made { heap, hosts, regions } = *made;
+            let Made { heap, hosts, regions, .. } = *made;
             regions.give_back(heap.into_region());
             drop(hosts);
         }
@@ -43,12 +45,6 @@ impl Drop for GcHeap {
 }
 
 impl GcHeap {
-    /// The heap, if there is one.
-    #[inline]
-    pub(crate) fn heap(&self) -> Option<&Heap> {
-        self.made.as_deref().map(|made| &made.heap)
-    }
-
     /// The value of the host behind a reference.
     pub(crate) fn host(&self, raw: u32) -> Option<&(dyn Any + Send + Sync)> {
         let made = self.made.as_deref()?;
@@ -57,7 +53,9 @@ impl GcHeap {
 
     /// The numbers at this moment; zeros without a heap.
     pub(crate) fn statistics(&self) -> HeapStatistics {
-        self.heap().map(Heap::statistics).unwrap_or_default()
+        let Some(made) = self.made.as_deref() else { return HeapStatistics::default() };
+        let statistics = made.heap.statistics();
+        HeapStatistics { size_bytes: if made.is_counted { statistics.size_bytes } else { 0 }, ..statistics }
     }
 }
 
@@ -78,10 +76,26 @@ impl Store {
     ///
     /// # Errors
     /// Where there is no room for it, or the call was cancelled.
-    #[allow(dead_code)] // For the instructions that make objects.
     pub(crate) fn allocate_object(&mut self, word: TypeWord, size: u64) -> Result<u32, Error> {
+        let mut bump = Bump { top: self.vm.heap_top, limit: self.vm.heap_limit };
+        let made = self.gc.made.as_deref_mut();
+        if let Some(object) = made.and_then(|made| made.heap.allocate_at_once(&mut bump, word, size)) {
+            self.vm.heap_top = bump.top;
+            return Ok(object);
+        }
         let (result, error) = self.with_heap(|heap, bump, owner| heap.allocate(bump, word, size, owner))?;
         result.map_err(|failure| allocation_error(failure, size, error))
+    }
+
+    /// Reserves the heap, so that machine code can rely on where it is. The store's limits are asked when the first object is made.
+    ///
+    /// # Errors
+    /// Where the engine's pool refuses, or the system has no address space.
+    pub(crate) fn reserve_heap(&mut self) -> Result<(), Error> {
+        if self.gc.made.is_some() {
+            return Ok(());
+        }
+        self.make_heap()
     }
 
     /// The heap, which is made if there is none.
@@ -89,17 +103,23 @@ impl Store {
     /// # Errors
     /// Where the store may not have one: its limits, its limiter or the engine's pool refuse, or the system has no memory.
     #[inline]
-    #[allow(dead_code)] // As `allocate_object`.
-    pub(crate) fn heap(&mut self) -> Result<&mut Heap, Error> {
-        Ok(&mut self.made_heap()?.heap)
-    }
-
-    #[inline]
     fn made_heap(&mut self) -> Result<&mut Made, Error> {
-        if self.gc.made.is_none() {
-            self.make_heap()?;
+        if self.gc.made.as_deref().is_none_or(|made| !made.is_counted) {
+            self.count_heap()?;
         }
         Ok(self.gc.made.as_deref_mut().expect("it was just made"))
+    }
+
+    #[cold]
+    fn count_heap(&mut self) -> Result<(), Error> {
+        self.reserve_heap()?;
+        let refused = || out_of_memory(PAGE);
+        if !self.limits.allow_memory(PAGE) {
+            return Err(refused());
+        }
+        self.ask_limiter_for(Resource::Memory, PAGE, None, refused)?;
+        self.gc.made.as_deref_mut().expect("it is reserved").is_counted = true;
+        Ok(())
     }
 
     #[cold]
@@ -107,13 +127,8 @@ impl Store {
         // Else it may be there, and at work.
         self.limiter.check_idle()?;
         self.claim_gc_heap()?;
-        let refused = || out_of_memory(PAGE);
-        if !self.limits.allow_memory(PAGE) {
-            return Err(refused());
-        }
-        self.ask_limiter_for(Resource::Memory, PAGE, None, refused)?;
         let no_memory = |error| Error::new(ErrorKind::System("reserving a heap", error));
-        let types = self.engine.type_table().base()?;
+        let types = self.engine.types().table()?;
         let regions = self.engine.heap_regions().clone();
         let region = regions.take().map_err(no_memory)?;
         // SAFETY: the table is the engine's, which the store keeps; it has records for all types of objects that this store will have, as
@@ -122,8 +137,16 @@ impl Store {
         self.vm.heap_base = heap.base();
         self.vm.types = types;
         (self.vm.heap_top, self.vm.heap_limit) = (Bump::EMPTY.top, Bump::EMPTY.limit);
-        self.gc.made = Some(Box::new(Made { heap, hosts: ExternRefs::default(), regions }));
+        self.gc.made = Some(Box::new(Made { heap, hosts: ExternRefs::default(), regions, is_counted: false }));
         Ok(())
+    }
+
+    /// The heap, where there is an object.
+    ///
+    /// # Panics
+    /// Where there is no heap.
+    pub(crate) fn heap_mut(&mut self) -> &mut Heap {
+        &mut self.gc.made.as_deref_mut().expect("whoever has an object has a heap").heap
     }
 
     /// A reference to a new value of the host.

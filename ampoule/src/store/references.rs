@@ -46,7 +46,10 @@ pub(super) fn visit(store: &mut Store, visit: &mut dyn FnMut(*mut u32)) {
     for table in store.instances.tables.iter_mut().filter(|table| !table.ty.element.is_func()) {
         table.elements.visit_nonzero(|word| visit((word as *mut u64).cast()));
     }
-    for instance in store.instances.list.iter() {
+    for instance in store.instances.list.iter_mut() {
+        if let Some(elems) = &mut instance.made_elems {
+            elems.values_mut().flatten().for_each(|reference| visit(reference));
+        }
         let module = instance.module().description();
         let own = module.num_imported_globals..module.globals.len();
         for index in own.filter(|&index| module.globals[index].content.is_collected()) {

@@ -37,6 +37,15 @@ pub(super) fn matches(store: &Store, value: &Val, expected: &WastRetCore<'_>) ->
             // A script may name a declared type, of which it says nothing more.
             null_type(heap).is_none_or(|hierarchy| hierarchy == ty.top())
         }),
+        (
+            Val::AnyRef(_),
+            WastRetCore::RefAny
+            | WastRetCore::RefEq
+            | WastRetCore::RefArray
+            | WastRetCore::RefStruct
+            | WastRetCore::RefI31
+            | WastRetCore::RefHost(_),
+        ) => true,
         (Val::FuncRef(Some(_)), WastRetCore::RefFunc(_)) => true,
         (Val::ExternRef(Some(_)), WastRetCore::RefExtern(None)) => true,
         (Val::ExternRef(Some(value)), WastRetCore::RefExtern(Some(number))) => {

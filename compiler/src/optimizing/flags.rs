@@ -16,6 +16,10 @@ pub(super) enum Region {
     FuncRefs,
     /// `VmStoreContext`.
     Store,
+    /// Objects of the store's heap.
+    Objects,
+    /// The heap's card table.
+    Cards,
     /// Imported globals, and the own ones beyond those that have a region each.
     Globals,
     /// One of the module's own globals.
@@ -33,8 +37,10 @@ impl Region {
             Region::Elements => 2,
             Region::FuncRefs => 3,
             Region::Store => 4,
-            Region::Globals => 5,
-            Region::OwnGlobal(index) => 6 + index,
+            Region::Objects => 5,
+            Region::Cards => 6,
+            Region::Globals => 7,
+            Region::OwnGlobal(index) => 8 + index,
         }
     }
 }

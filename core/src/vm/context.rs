@@ -24,6 +24,9 @@ pub struct VmContext {
     pub store: *mut VmStoreContext,
     /// For each type of the module's type section, the engine's record of it ([`VmFuncRef::signature`]). Constant.
     pub signatures: *const *const c_void,
+    /// For each type of the module's type section, the first word of its objects ([`super::types::TypeWord`]); of functions, zero, or that of
+    /// exceptions where the module has such tags. Constant.
+    pub type_words: *const u32,
     /// The runtime's record of the instance. Constant; machine code passes `VmContext` to builtins and never reads this.
     pub instance: *mut c_void,
 }
@@ -164,4 +167,6 @@ impl VmLayout {
     pub const STORE: i32 = offset_of!(VmContext, store) as i32;
     /// Offset of [`VmContext::signatures`].
     pub const SIGNATURES: i32 = offset_of!(VmContext, signatures) as i32;
+    /// Offset of [`VmContext::type_words`].
+    pub const TYPE_WORDS: i32 = offset_of!(VmContext, type_words) as i32;
 }

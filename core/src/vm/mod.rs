@@ -13,6 +13,7 @@ pub mod entry;
 pub mod exception;
 pub mod func_ref;
 pub mod global;
+pub mod heap;
 pub mod host;
 pub mod memory;
 pub mod store_context;

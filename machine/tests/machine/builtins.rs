@@ -189,6 +189,7 @@ noted! {
     memory_fill memory_copy memory_init data_drop memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
     table_grow table_fill table_copy table_init elem_drop table_get_func_ref table_get_callee ref_func
     exn_new exn_data
+    allocate array_new array_new_data array_new_elem array_fill array_copy array_init_data array_init_elem
 }
 
 macro_rules! rounding {
@@ -269,6 +270,14 @@ pub fn install(compile_function: Code) {
         exn_new: exn_new as Code,
         exn_data: exn_data as Code,
         throw: throw as Code,
+        allocate: allocate as Code,
+        array_new: array_new as Code,
+        array_new_data: array_new_data as Code,
+        array_new_elem: array_new_elem as Code,
+        array_fill: array_fill as Code,
+        array_copy: array_copy as Code,
+        array_init_data: array_init_data as Code,
+        array_init_elem: array_init_elem as Code,
         ceil_f32: ceil_f32 as Code,
         ceil_f64: ceil_f64 as Code,
         floor_f32: floor_f32 as Code,

@@ -121,7 +121,8 @@ impl World {
             },
         };
         let store: *mut VmStoreContext = Box::into_raw(Box::new(Store { vm, log })).cast();
-        let vmctx = Box::into_raw(Box::new(VmContext { store, signatures: null(), instance: null_mut() }));
+        let vmctx =
+            Box::into_raw(Box::new(VmContext { store, signatures: null(), type_words: null(), instance: null_mut() }));
         let mut thunks = ThunkCode::new().unwrap();
         let thunk = thunks.place(&function(entry_thunk(), &[])).unwrap();
         World { store, vmctx, thunks, thunk, code: Vec::new() }

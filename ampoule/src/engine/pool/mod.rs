@@ -116,7 +116,7 @@ struct Counter(AtomicU32);
 
 /// At most so many bytes the record of an instance has, beside the block that machine code reads. The record, which is above this layer, is
 /// compared with it.
-pub(crate) const INSTANCE_RECORD_LEN: usize = 104;
+pub(crate) const INSTANCE_RECORD_LEN: usize = 112;
 
 /// Bytes that an instance of this layout takes, without its memories, tables and what those hold.
 pub(crate) fn description_len(layout: &VmLayout) -> usize {

@@ -51,6 +51,23 @@ impl Heap {
         at.and_then(|at| self.region.bytes_mut(at, len)).expect("a field is in the heap")
     }
 
+    /// Copies bytes from one place of the heap to another, which may overlap: elements of arrays.
+    ///
+    /// # Panics
+    /// As [`Heap::field`].
+    pub(crate) fn copy_bytes(&mut self, from: u32, to: u32, len: u32) {
+        let [start, end] = [from.min(to), from.max(to)];
+        let bytes = end.checked_add(len).and_then(|end| self.region.bytes_mut(start, end - start));
+        let (from, to) = ((from - start) as usize, (to - start) as usize);
+        bytes.expect("elements are in the heap").copy_within(from..from + len as usize, to);
+    }
+
+    /// Has the next collection of young objects look at references that were written from `at` on: elements of an array.
+    pub(crate) fn touch(&mut self, at: u32, len: u32) {
+        let (first, last) = (at >> CARD_LOG2, (at + len - 1) >> CARD_LOG2);
+        self.region.cards()[first as usize..=last as usize].fill(1);
+    }
+
     /// Stores a reference into a field or an element.
     ///
     /// # Panics

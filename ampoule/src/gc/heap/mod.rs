@@ -261,6 +261,18 @@ impl Heap {
         Ok(at)
     }
 
+    /// As [`Heap::allocate`], where there is room without a collection.
+    #[inline]
+    pub(crate) fn allocate_at_once(&mut self, bump: &mut Bump, word: TypeWord, size: u64) -> Option<u32> {
+        if size > u64::from(bump.limit - bump.top) || size > u64::from(LARGE) {
+            return None;
+        }
+        let at = bump.top;
+        bump.top += size as u32;
+        self.region.write(at, word.0);
+        Some(at)
+    }
+
     /// The same where there is room without a collection.
     #[inline]
     pub(crate) fn allocate_host_at_once(&mut self, bump: &mut Bump, position: u32) -> Option<u32> {

@@ -7,6 +7,7 @@ use crate::module::Module;
 use ampoule_core::index::*;
 use ampoule_core::vm::{MemorySlot, VmContext, VmFuncImport, VmFuncRef, VmGlobal};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
 /// The record of an instance.
@@ -21,6 +22,8 @@ pub(crate) struct InstanceData {
     pub(crate) memories: Box<[MemoryLink]>,
     /// The place of each table in the store's arena.
     pub(crate) tables: Box<[u32]>,
+    /// The elements of passive segments that are new objects, by segment.
+    pub(crate) made_elems: Option<Box<MadeElems>>,
     pub(crate) dropped_elems: Box<[bool]>,
     pub(crate) dropped_datas: Box<[bool]>,
     /// The instance's place in its store.
@@ -42,6 +45,9 @@ const ALIGN: usize = 16;
 
 const _: () = assert!(size_of::<InstanceData>() <= INSTANCE_RECORD_LEN);
 
+/// The elements of segments, as references, by segment.
+pub(crate) type MadeElems = BTreeMap<u32, Vec<u32>>;
+
 impl InstanceData {
     /// A record with a zeroed block, not yet filled in.
     ///
@@ -58,6 +64,7 @@ impl InstanceData {
             vmctx,
             memories: Box::default(),
             tables: Box::default(),
+            made_elems: None,
             dropped_elems: none_dropped(description.elems.len()),
             dropped_datas: none_dropped(description.datas.len()),
             position,
@@ -87,6 +94,14 @@ impl InstanceData {
 
     pub(crate) fn imported_function(&self, index: FuncIndex) -> *mut VmFuncImport {
         self.at(self.module.layout().imported_function(index))
+    }
+
+    /// The bytes of a data segment: none where it was dropped.
+    pub(crate) fn data(&self, segment: DataIndex) -> &[u8] {
+        if self.dropped_datas[segment.index()] {
+            return &[];
+        }
+        self.module().bytes().range(&self.module().description().datas[segment.index()].bytes)
     }
 
     /// The instance's place in its store.

@@ -78,7 +78,7 @@ impl FuncTranslator<'_> {
         if self.input.module.types[ty.index()].is_final {
             return self.trap_if(differs, TrapCode::BadSignature);
         }
-        let (cold, next) = self.branch_cold(differs);
+        let (cold, next) = self.branch_cold_and_back(differs);
         self.builder.switch_to_block(cold);
         let is_subtype = self.call_builtin_unmetered(Builtin::IsSubtype, &[found, expected]).expect("it answers");
         let none = self.builder.ins().icmp_imm_s(IntCC::Equal, is_subtype, 0);

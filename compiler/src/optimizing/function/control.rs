@@ -53,8 +53,7 @@ impl FuncTranslator<'_> {
         let reference = self.pop();
         self.settle_metering();
         let null = self.is_null(reference);
-        let (target, args) = self.branch_target(depth);
-        self.branch(null, depth, (target, &args));
+        self.branch_out_if(null, depth);
         self.push(reference);
     }
 
@@ -63,9 +62,14 @@ impl FuncTranslator<'_> {
         let reference = *self.stack.last().expect("validation counted the operands");
         let null = self.is_null(reference);
         let non_null = self.inverse(null);
-        let (target, args) = self.branch_target(depth);
-        self.branch(non_null, depth, (target, &args));
+        self.branch_out_if(non_null, depth);
         self.pop();
+    }
+
+    /// Branches out of that many blocks where a condition holds, with the uppermost operands.
+    pub(super) fn branch_out_if(&mut self, condition: Value, depth: u32) {
+        let (target, args) = self.branch_target(depth);
+        self.branch(condition, depth, (target, &args));
     }
 
     /// Branches out of that many blocks where a condition holds, and goes on in a block of its own.

@@ -55,6 +55,17 @@ impl FuncTranslator<'_> {
         }
     }
 
+    /// Counts what an operator costs beside its own unit: one for each of `units`, an `i32`.
+    pub(super) fn charge(&mut self, units: Value) {
+        if let Some(fuel) = self.metering.fuel {
+            self.settle_metering();
+            let before = self.read_local(fuel, ValType::I64);
+            let units = self.builder.ins().uextend(types::I64, units);
+            let after = self.builder.ins().iadd(before, units);
+            self.write_local(fuel, after);
+        }
+    }
+
     /// Brings the counter up to date, before the block ends.
     pub(super) fn settle_metering(&mut self) {
         // What follows may be reached in other ways, on which the store has another value.
@@ -165,7 +176,7 @@ impl FuncTranslator<'_> {
     }
 
     /// As `branch_cold`, with the second block left open for the cold one to lead to.
-    fn branch_cold_and_back(&mut self, condition: Value) -> (Block, Block) {
+    pub(super) fn branch_cold_and_back(&mut self, condition: Value) -> (Block, Block) {
         let cold = self.builder.create_block();
         let next = self.builder.create_block();
         self.builder.set_cold_block(cold);

@@ -3,12 +3,13 @@
 //! [`translator`] is the state, and what every operator needs. [`metering`] counts fuel and watches the epoch, [`traps`] makes the cold
 //! blocks that stop a guest, [`locals`] says where locals are. Above them is a file for each family of operators; [`multiplication`] finds products of 128 bits among
 //! those on numbers. [`inlining`] puts small functions in the place of their calls, [`tail_duplication`] loop latches in the place of
-//! branches to them. This file is above all of those: they never come back to the dispatch.
+//! branches to them. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
 
 mod atomics;
 mod call;
 mod control;
 mod exception;
+mod gc;
 mod inlining;
 mod local_lives;
 mod locals;
@@ -91,6 +92,7 @@ pub(super) fn translate_function(
         builtins: HashMap::new(),
         functions: HashMap::new(),
         signatures: HashMap::new(),
+        struct_layouts: HashMap::new(),
         regions: Vec::new(),
     };
     t.declare_locals(entry, body)?;
@@ -209,6 +211,7 @@ impl<'a> FuncTranslator<'a> {
                 || self.exception_operator(op)?
                 || self.call_operator(op)
                 || self.table_operator(op)
+                || self.gc_operator(op)?
                 || simd::translate(self, op)
                 || atomics::translate(self, op));
         if translated { Ok(()) } else { Err(CompileError::new(format!("operator {op:?} is not supported"))) }

@@ -9,6 +9,7 @@ use crate::{CompileError, ModuleInput};
 use ampoule_core::artifact::INLINED;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex, TypeIndex};
+use ampoule_core::object_layout::FieldsLayout;
 use ampoule_core::tunables::{OptLevel, Tunables};
 use ampoule_core::types::{FuncType, ValType};
 use ampoule_core::vm::VmLayout;
@@ -58,6 +59,8 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) builtins: HashMap<Builtin, ir::FuncRef>,
     pub(super) functions: HashMap<FuncIndex, ir::FuncRef>,
     pub(super) signatures: HashMap<TypeIndex, ir::SigRef>,
+    /// Where fields are, of the types of structs that have been asked for.
+    pub(super) struct_layouts: HashMap<TypeIndex, Rc<FieldsLayout>>,
     /// The alias regions that have been asked for, by [`Region::id`].
     pub(super) regions: Vec<Option<AliasRegion>>,
 }

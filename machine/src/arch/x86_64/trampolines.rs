@@ -54,6 +54,14 @@ pub fn trampoline(builtin: Builtin) -> usize {
         Builtin::TableGetFuncRef => table_get_func_ref,
         Builtin::TableGetCallee => table_get_callee,
         Builtin::RefFunc => ref_func,
+        Builtin::Allocate => allocate,
+        Builtin::ArrayNew => array_new,
+        Builtin::ArrayNewData => array_new_data,
+        Builtin::ArrayNewElem => array_new_elem,
+        Builtin::ArrayFill => array_fill,
+        Builtin::ArrayCopy => array_copy,
+        Builtin::ArrayInitData => array_init_data,
+        Builtin::ArrayInitElem => array_init_elem,
         Builtin::IsSubtype => is_subtype,
         Builtin::ExnNew => exn_new,
         Builtin::ExnData => exn_data,
@@ -115,7 +123,8 @@ call! {
     memory_grow memory_fill memory_copy memory_init data_drop
     memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
     table_grow table_fill table_copy table_init elem_drop table_get_func_ref
-    table_get_callee ref_func exn_new exn_data throw
+    table_get_callee ref_func exn_new exn_data throw allocate array_new array_new_data array_new_elem array_fill array_copy
+    array_init_data array_init_elem
 }
 
 /// Trampolines that never return, for thunks: the first argument is the store.

@@ -1,0 +1,350 @@
+//! Structs, arrays and casts of guests, with objects that move: each test runs plainly, and where every allocation collects.
+
+use ampoule::{Config, Engine, Instance, Module, Store, TrapCode, Val};
+
+fn config(stress: bool) -> Config {
+    let mut config = Config::new();
+    (config.features.function_references, config.features.gc) = (true, true);
+    config.gc_stress = stress;
+    config
+}
+
+/// A module's exports, called without anything kept between two calls but the instance.
+struct Guest {
+    store: Box<Store>,
+    instance: Instance,
+}
+
+impl Guest {
+    fn new(config: &Config, wat: &str) -> Guest {
+        let engine = Engine::new(config).unwrap();
+        let module = Module::new(&engine, wat.as_bytes()).unwrap();
+        let mut store = Store::new(&engine);
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        Guest { store, instance }
+    }
+
+    fn call(&mut self, name: &str, args: &[Val]) -> Result<Vec<Val>, ampoule::Error> {
+        let func = self.instance.get_func(&self.store, name).expect("there is such an export");
+        let mut results = vec![Val::I32(0); func.ty(&self.store)?.results().len()];
+        func.call(&mut self.store, args, &mut results)?;
+        Ok(results)
+    }
+
+    fn i32(&mut self, name: &str, args: &[i32]) -> i32 {
+        let args: Vec<Val> = args.iter().map(|&arg| Val::I32(arg)).collect();
+        match self.call(name, &args).unwrap()[..] {
+            [Val::I32(value)] => value,
+            ref other => panic!("{other:?}"),
+        }
+    }
+
+    fn trap(&mut self, name: &str, args: &[Val]) -> TrapCode {
+        self.call(name, args).unwrap_err().trap_code().expect("it traps")
+    }
+}
+
+/// Runs a test plainly and under stress.
+fn both(wat: &str, test: impl Fn(&mut Guest, bool)) {
+    for stress in [false, true] {
+        test(&mut Guest::new(&config(stress), wat), stress);
+    }
+}
+
+const TREES: &str = r#"(module
+    (type $tree (struct (field $left (mut (ref null $tree))) (field $right (mut (ref null $tree))) (field $value (mut i32))))
+    (func $make (param $depth i32) (result (ref $tree))
+      (if (result (ref $tree)) (i32.eqz (local.get $depth))
+        (then (struct.new $tree (ref.null $tree) (ref.null $tree) (i32.const 1)))
+        (else
+          (struct.new $tree
+            (call $make (i32.sub (local.get $depth) (i32.const 1)))
+            (call $make (i32.sub (local.get $depth) (i32.const 1)))
+            (i32.const 1)))))
+    (func $sum (param $tree (ref null $tree)) (result i32)
+      (if (result i32) (ref.is_null (local.get $tree))
+        (then (i32.const 0))
+        (else
+          (i32.add (struct.get $tree $value (local.get $tree))
+            (i32.add (call $sum (struct.get $tree $left (local.get $tree)))
+              (call $sum (struct.get $tree $right (local.get $tree))))))))
+    (global $kept (mut (ref null $tree)) (ref.null $tree))
+    (func (export "keep") (param $depth i32) (global.set $kept (call $make (local.get $depth))))
+    (func (export "kept") (result i32) (call $sum (global.get $kept)))
+    (func (export "churn") (param $depth i32) (param $times i32) (result i32) (local $sum i32)
+      (loop $again
+        (local.set $sum (i32.add (local.get $sum) (call $sum (call $make (local.get $depth)))))
+        (br_if $again (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))
+      (local.get $sum))
+    ;; Hangs new leaves into an old tree.
+    (func (export "graft") (param $times i32)
+      (loop $again
+        (struct.set $tree $left (global.get $kept) (call $make (i32.const 1)))
+        (br_if $again (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))))"#;
+
+#[test]
+fn trees_grow_and_fall() {
+    both(TREES, |guest, stress| {
+        let (depth, times) = if stress { (4, 3) } else { (12, 200) };
+        guest.call("keep", &[Val::I32(depth)]).unwrap();
+        let nodes = (2 << depth) - 1;
+        assert_eq!(guest.i32("kept", &[]), nodes);
+        assert_eq!(guest.i32("churn", &[depth, times]), nodes * times);
+        assert_eq!(guest.i32("kept", &[]), nodes);
+        guest.call("graft", &[Val::I32(if stress { 5 } else { 100_000 })]).unwrap();
+        assert_eq!(guest.i32("kept", &[]), (nodes - 1) / 2 + 1 + 3);
+        guest.store.gc();
+        assert_eq!(guest.i32("kept", &[]), (nodes - 1) / 2 + 1 + 3);
+    });
+}
+
+#[test]
+fn fields_of_every_kind_hold_what_was_put_in() {
+    let wat = r#"(module
+        (type $all (struct (field $a (mut i8)) (field $b (mut i64)) (field $c (mut i16)) (field $d (mut f32)) (field $e (mut v128))
+          (field $f (mut f64)) (field $g (mut i8)) (field $h (mut anyref)) (field $i (mut funcref)) (field $j (mut i32)) (field $k (mut externref))))
+        (func $seven (result i32) (i32.const 7)) (elem declare func $seven)
+        (type $seven (func (result i32)))
+        (global $it (mut (ref null $all)) (ref.null $all))
+        (func (export "set") (local $x (ref $all))
+          (local.set $x (struct.new_default $all))
+          (struct.set $all $a (local.get $x) (i32.const 0x1ff))
+          (struct.set $all $b (local.get $x) (i64.const -2))
+          (struct.set $all $c (local.get $x) (i32.const 0x18000))
+          (struct.set $all $d (local.get $x) (f32.const 1.5))
+          (struct.set $all $e (local.get $x) (v128.const i32x4 1 2 3 4))
+          (struct.set $all $f (local.get $x) (f64.const 2.5))
+          (struct.set $all $g (local.get $x) (i32.const 5))
+          (struct.set $all $h (local.get $x) (struct.new $all (i32.const 9) (i64.const 0) (i32.const 0) (f32.const 0)
+            (v128.const i32x4 0 0 0 0) (f64.const 0) (i32.const 0) (ref.null any) (ref.null func) (i32.const 0) (ref.null extern)))
+          (struct.set $all $i (local.get $x) (ref.func $seven))
+          (struct.set $all $j (local.get $x) (i32.const -3))
+          (global.set $it (local.get $x)))
+        (func (export "get") (result i32 i32 i64 i32 i32 f32 i32 f64 i32 i32 i32 i32)
+          (struct.get_s $all $a (global.get $it)) (struct.get_u $all $a (global.get $it)) (struct.get $all $b (global.get $it))
+          (struct.get_s $all $c (global.get $it)) (struct.get_u $all $c (global.get $it)) (struct.get $all $d (global.get $it))
+          (i32x4.extract_lane 2 (struct.get $all $e (global.get $it))) (struct.get $all $f (global.get $it))
+          (struct.get_u $all $g (global.get $it))
+          (struct.get_u $all $a (ref.cast (ref $all) (struct.get $all $h (global.get $it))))
+          (call_ref $seven (ref.cast (ref $seven) (struct.get $all $i (global.get $it))))
+          (struct.get $all $j (global.get $it))))"#;
+    both(wat, |guest, _| {
+        guest.call("set", &[]).unwrap();
+        let expected = vec![
+            Val::I32(-1),
+            Val::I32(255),
+            Val::I64(-2),
+            Val::I32(-0x8000),
+            Val::I32(0x8000),
+            Val::F32(1.5f32.to_bits()),
+            Val::I32(3),
+            Val::F64(2.5f64.to_bits()),
+            Val::I32(5),
+            Val::I32(9),
+            Val::I32(7),
+            Val::I32(-3),
+        ];
+        assert_eq!(guest.call("get", &[]).unwrap(), expected);
+        guest.store.gc();
+        assert_eq!(guest.call("get", &[]).unwrap(), expected);
+    });
+}
+
+#[test]
+fn arrays_are_made_filled_and_copied() {
+    let wat = r#"(module
+        (type $bytes (array (mut i8))) (type $refs (array (mut (ref null $bytes)))) (type $vectors (array (mut v128)))
+        (data $d "abcdefgh")
+        (func $byte (param $array (ref $bytes)) (param $at i32) (result i32) (array.get_u $bytes (local.get $array) (local.get $at)))
+        (func (export "data") (param $from i32) (param $len i32) (result i32)
+          (local $a (ref $bytes))
+          (local.set $a (array.new_data $bytes $d (local.get $from) (local.get $len)))
+          (i32.add (i32.shl (array.len (local.get $a)) (i32.const 8))
+            (call $byte (local.get $a) (i32.sub (local.get $len) (i32.const 1)))))
+        (func (export "filled") (param $len i32) (param $at i32) (result i32)
+          (local $a (ref $bytes))
+          (local.set $a (array.new $bytes (i32.const 0x107) (local.get $len)))
+          (array.fill $bytes (local.get $a) (i32.const 1) (i32.const 0x205) (i32.sub (local.get $len) (i32.const 2)))
+          (call $byte (local.get $a) (local.get $at)))
+        (func (export "constant") (param $at i32) (result i32)
+          (call $byte (array.new $bytes (i32.const 0x1fe) (i32.const 13)) (local.get $at)))
+        (func (export "vectors") (param $len i32) (result i32)
+          (i32x4.extract_lane 3 (array.get $vectors
+            (array.new $vectors (v128.const i32x4 1 2 3 4) (local.get $len)) (i32.sub (local.get $len) (i32.const 1)))))
+        ;; An array of arrays: each of its own length; moved by one; the sum of lengths, the first counted twice.
+        (func (export "nested") (param $len i32) (result i32)
+          (local $a (ref $refs)) (local $i i32) (local $sum i32)
+          (local.set $a (array.new_default $refs (local.get $len)))
+          (loop $make
+            (array.set $refs (local.get $a) (local.get $i) (array.new_default $bytes (local.get $i)))
+            (br_if $make (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $len))))
+          (array.copy $refs $refs (local.get $a) (i32.const 1) (local.get $a) (i32.const 0) (i32.sub (local.get $len) (i32.const 1)))
+          (local.set $i (i32.const 0))
+          (loop $add
+            (local.set $sum (i32.add (local.get $sum) (array.len (array.get $refs (local.get $a) (local.get $i)))))
+            (br_if $add (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $len))))
+          (local.get $sum))
+        ;; Every element the same new array, at the end of a long one.
+        (func (export "shared") (param $len i32) (result i32)
+          (local $a (ref $refs))
+          (local.set $a (array.new $refs (array.new $bytes (i32.const 3) (i32.const 5)) (local.get $len)))
+          (drop (array.new_default $bytes (i32.const 100)))
+          (array.fill $refs (local.get $a) (i32.const 0) (array.new $bytes (i32.const 4) (i32.const 6)) (i32.const 1))
+          (drop (array.new_default $bytes (i32.const 100)))
+          (i32.add (array.len (array.get $refs (local.get $a) (i32.const 0)))
+            (array.len (array.get $refs (local.get $a) (i32.sub (local.get $len) (i32.const 1))))))
+        (func (export "beyond") (param $at i32) (result i32)
+          (call $byte (array.new_fixed $bytes 2 (i32.const 1) (i32.const 2)) (local.get $at)))
+        (func (export "null") (result i32) (array.len (ref.null $bytes)))
+        (func (export "too large") (drop (array.new_default $vectors (i32.const 0x10000000)))))"#;
+    both(wat, |guest, stress| {
+        assert_eq!(guest.i32("data", &[2, 4]), (4 << 8) + i32::from(b'f'));
+        assert_eq!(guest.trap("data", &[Val::I32(5), Val::I32(4)]), TrapCode::MemoryOutOfBounds);
+        for len in [3, 17, 300, 5000, 3_000_000] {
+            let read = [0, 1, len - 2, len - 1].map(|at| guest.i32("filled", &[len, at]));
+            assert_eq!(read, [7, 5, 5, 7], "{len}");
+        }
+        assert_eq!([0, 7, 12].map(|at| guest.i32("constant", &[at])), [0xfe; 3]);
+        assert_eq!([1, 7, 900, 70_000].map(|len| guest.i32("vectors", &[len])), [4; 4]);
+        for len in if stress { [2, 9] } else { [100, 3000] } {
+            let sum = (0..len - 1).sum::<i32>();
+            assert_eq!(guest.i32("nested", &[len]), sum, "{len}");
+        }
+        assert_eq!([1, 20, 1000, 100_000].map(|len| guest.i32("shared", &[len])), [12, 11, 11, 11]);
+        for at in [2, -1] {
+            assert_eq!(guest.trap("beyond", &[Val::I32(at)]), TrapCode::ArrayOutOfBounds);
+        }
+        assert_eq!(guest.trap("null", &[]), TrapCode::NullReference);
+        assert_eq!(guest.trap("too large", &[]), TrapCode::AllocationTooLarge);
+    });
+}
+
+/// A chain of open types, each a sub-type of the one before, longer than what a display holds, and casts to each.
+#[test]
+fn casts_go_by_declared_sub_types() {
+    const DEPTH: usize = 20;
+    let mut types = "(type $t0 (sub (struct (field i32))))".to_string();
+    let (mut makers, mut tests) = (String::new(), String::new());
+    for depth in 0..DEPTH {
+        if depth > 0 {
+            types += &format!("(type $t{depth} (sub $t{} (struct (field i32))))", depth - 1);
+        }
+        makers += &format!(
+            "(if (i32.eq (local.get $of) (i32.const {depth})) (then (return (struct.new $t{depth} (i32.const {depth})))))"
+        );
+        tests += &format!(
+            "(if (ref.test (ref $t{depth}) (local.get $x))
+               (then (local.set $sum (i32.add (local.get $sum) (i32.const 1)))
+                     (drop (struct.get $t{depth} 0 (ref.cast (ref null $t{depth}) (local.get $x))))))"
+        );
+    }
+    let wat = format!(
+        r#"(module {types}
+          (type $other (sub $t3 (struct (field i32) (field i64)))) (type $last (sub final $other (struct (field i32) (field i64) (field i64))))
+          (type $array (array i8))
+          (func $make (param $of i32) (result anyref) {makers}
+            (if (i32.eq (local.get $of) (i32.const 100)) (then (return (struct.new_default $last))))
+            (if (i32.eq (local.get $of) (i32.const 101)) (then (return (array.new_default $array (i32.const 3)))))
+            (if (i32.eq (local.get $of) (i32.const 102)) (then (return (ref.i31 (i32.const 3)))))
+            (ref.null any))
+          (func (export "ancestors") (param $of i32) (result i32) (local $x anyref) (local $sum i32)
+            (local.set $x (call $make (local.get $of)))
+            {tests} (local.get $sum))
+          (func (export "kinds") (param $of i32) (result i32) (local $x anyref)
+            (local.set $x (call $make (local.get $of)))
+            (i32.or (ref.test (ref eq) (local.get $x))
+            (i32.or (i32.shl (ref.test (ref i31) (local.get $x)) (i32.const 1))
+            (i32.or (i32.shl (ref.test (ref struct) (local.get $x)) (i32.const 2))
+            (i32.or (i32.shl (ref.test (ref array) (local.get $x)) (i32.const 3))
+            (i32.or (i32.shl (ref.test (ref $last) (local.get $x)) (i32.const 4))
+            (i32.or (i32.shl (ref.test (ref null $other) (local.get $x)) (i32.const 5))
+            (i32.or (i32.shl (ref.test nullref (local.get $x)) (i32.const 6))
+                    (i32.shl (ref.test (ref null eq) (local.get $x)) (i32.const 7))))))))))
+          (func (export "cast") (param $of i32) (result i32)
+            (struct.get $t2 0 (ref.cast (ref null $t2) (call $make (local.get $of)))))
+          (func (export "branch") (param $of i32) (result i32)
+            (block $is (result (ref $t2))
+              (drop (br_on_cast $is anyref (ref $t2) (call $make (local.get $of))))
+              (return (i32.const -1)))
+            (struct.get $t2 0)))"#
+    );
+    both(&wat, |guest, _| {
+        for depth in 0..DEPTH as i32 {
+            assert_eq!(guest.i32("ancestors", &[depth]), depth + 1);
+            assert_eq!(guest.i32("branch", &[depth]), if depth >= 2 { depth } else { -1 });
+            match depth {
+                2.. => assert_eq!(guest.i32("cast", &[depth]), depth),
+                _ => assert_eq!(guest.trap("cast", &[Val::I32(depth)]), TrapCode::CastFailure),
+            }
+        }
+        assert_eq!(guest.i32("ancestors", &[100]), 4);
+        let kinds = [(0, 0b1000_0101), (100, 0b1011_0101), (101, 0b1000_1001), (102, 0b1000_0011), (103, 0b1110_0000)];
+        for (of, expected) in kinds {
+            assert_eq!(guest.i32("kinds", &[of]), expected, "{of}");
+        }
+        for of in [101, 102] {
+            assert_eq!(guest.trap("cast", &[Val::I32(of)]), TrapCode::CastFailure);
+        }
+        assert_eq!(guest.trap("cast", &[Val::I32(103)]), TrapCode::NullReference);
+    });
+}
+
+#[test]
+fn objects_are_made_by_constant_expressions_once() {
+    let wat = r#"(module
+        (type $pair (struct (field (mut i32)) (field anyref))) (type $list (array (mut (ref null $pair))))
+        (global $a (ref $pair) (struct.new $pair (i32.const 1) (ref.i31 (i32.const 5))))
+        (global $b (ref $pair) (struct.new $pair (i32.const 2) (global.get $a)))
+        (global $list (ref $list) (array.new_fixed $list 3 (global.get $a) (global.get $b) (struct.new_default $pair)))
+        (global $many (ref $list) (array.new $list (struct.new $pair (i32.const 3) (global.get $b)) (i32.const 1000)))
+        (table $t 10 (ref null $pair) (struct.new $pair (i32.const 2) (ref.null any)))
+        (elem $e (ref null $pair) (struct.new $pair (i32.const 40) (ref.null any)) (global.get $a))
+        (func (export "init") (param $at i32) (table.init $t $e (local.get $at) (i32.const 0) (i32.const 2)))
+        (func (export "same") (param $x i32) (param $y i32) (result i32)
+          (ref.eq (table.get $t (local.get $x)) (table.get $t (local.get $y))))
+        (func (export "add") (param $at i32) (param $by i32) (result i32) (local $p (ref null $pair))
+          (local.set $p (table.get $t (local.get $at)))
+          (struct.set $pair 0 (local.get $p) (i32.add (struct.get $pair 0 (local.get $p)) (local.get $by)))
+          (struct.get $pair 0 (local.get $p)))
+        (func (export "listed") (param $at i32) (result i32)
+          (struct.get $pair 0 (array.get $list (global.get $list) (local.get $at))))
+        (func (export "many") (param $at i32) (result i32)
+          (struct.get $pair 0 (array.get $list (global.get $many) (local.get $at)))))"#;
+    both(wat, |guest, _| {
+        guest.call("init", &[Val::I32(1)]).unwrap();
+        guest.store.gc();
+        guest.call("init", &[Val::I32(5)]).unwrap();
+        assert_eq!(guest.i32("same", &[1, 5]), 1, "an element is made once");
+        assert_eq!(guest.i32("same", &[1, 2]), 0);
+        assert_eq!(guest.i32("same", &[0, 9]), 1);
+        assert_eq!([guest.i32("add", &[1, 1]), guest.i32("add", &[5, 1])], [41, 42]);
+        assert_eq!([0, 1, 2].map(|at| guest.i32("listed", &[at])), [1, 2, 0]);
+        assert_eq!([0, 999].map(|at| guest.i32("many", &[at])), [3, 3]);
+    });
+}
+
+#[test]
+fn a_full_heap_is_an_error_and_the_store_goes_on() {
+    let wat = r#"(module
+        (type $node (struct (field (ref null $node)) (field i64)))
+        (global $list (mut (ref null $node)) (ref.null $node))
+        (func (export "grow") (loop $again
+          (global.set $list (struct.new $node (global.get $list) (i64.const 1)))
+          (br $again)))
+        (func (export "drop") (global.set $list (ref.null $node)))
+        (func (export "churn") (param $times i32) (loop $again
+          (global.set $list (struct.new $node (ref.null $node) (i64.const 1)))
+          (br_if $again (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))))"#;
+    both(wat, |guest, stress| {
+        guest.store.limits_mut().memory_size = Some(if stress { 64 << 10 } else { 4 << 20 });
+        for _ in 0..3 {
+            let error = guest.call("grow", &[]).unwrap_err();
+            assert!(
+                error.to_string().contains("GC heap out of memory: no capacity for allocation of 16 bytes"),
+                "{error}"
+            );
+            guest.call("drop", &[]).unwrap();
+            guest.call("churn", &[Val::I32(if stress { 100 } else { 1_000_000 })]).unwrap();
+        }
+    });
+}

@@ -1,0 +1,184 @@
+//! Structs, arrays, 31-bit integers, and casts (the GC proposal).
+//!
+//! A reference is a place in the store's heap, 32 bits wide; zero is null, and an odd number a 31-bit integer. [`allocation`] makes
+//! objects, [`fields`] reads and writes structs, [`arrays`] arrays, [`casts`] asks what a reference leads to.
+//!
+//! Addresses are the heap's base and 32 bits, whatever is added to the reference, so a reference gone wrong, or an index that the
+//! processor has guessed to be right, reaches nothing but this store's heap. Behind null nothing is mapped: an access to a field faults.
+//!
+//! Invariant: no address is used behind a call that may collect; it is made anew from the reference, which a stack map has.
+
+mod allocation;
+mod arrays;
+mod casts;
+mod fields;
+
+use super::translator::FuncTranslator;
+use crate::CompileError;
+use crate::optimizing::flags::{Region, constant_flags};
+use ampoule_core::index::TypeIndex;
+use ampoule_core::object_layout::FieldsLayout;
+use ampoule_core::trap::TrapCode;
+use ampoule_core::types::{HeapType, RefType, StorageType, ValType};
+use ampoule_core::vm::heap::{CARD_LOG2, CARDS, NULL_GUARD};
+use ampoule_core::vm::{VmLayout, VmStoreContext};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Value, types};
+use std::mem::offset_of;
+use std::rc::Rc;
+use wasmparser::Operator;
+
+impl FuncTranslator<'_> {
+    /// Translates the operators of the GC proposal.
+    pub(super) fn gc_operator(&mut self, op: &Operator<'_>) -> Result<bool, CompileError> {
+        match *op {
+            Operator::RefI31 => {
+                let value = self.pop();
+                let one = self.builder.ins().iconst(types::I32, 1);
+                let doubled = self.builder.ins().ishl(value, one);
+                let reference = self.builder.ins().bor(doubled, one);
+                // No collection looks at it, but it may be merged with what has to be looked at.
+                self.push(reference);
+            }
+            Operator::I31GetS | Operator::I31GetU => {
+                let value = self.pop();
+                self.check_null(value);
+                let one = self.builder.ins().iconst(types::I32, 1);
+                let value = match op {
+                    Operator::I31GetS => self.builder.ins().sshr(value, one),
+                    _ => self.builder.ins().ushr(value, one),
+                };
+                self.push(value);
+            }
+            Operator::RefEq => {
+                let (a, b) = self.pop2();
+                let equal = self.builder.ins().icmp(IntCC::Equal, a, b);
+                let equal = self.builder.ins().uextend(types::I32, equal);
+                self.push(equal);
+            }
+            // A reference is the same whichever hierarchy it is seen in.
+            Operator::AnyConvertExtern | Operator::ExternConvertAny => {}
+            _ => return Ok(self.field_operator(op) || self.array_operator(op) || self.cast_operator(op)?),
+        }
+        Ok(true)
+    }
+
+    /// Where the fields of structs of a type are.
+    fn struct_layout(&mut self, ty: TypeIndex) -> Rc<FieldsLayout> {
+        let module = self.input.module;
+        self.struct_layouts.entry(ty).or_insert_with(|| Rc::new(module.struct_layout(ty))).clone()
+    }
+
+    /// The word that objects of a type begin with.
+    fn type_word(&mut self, ty: TypeIndex) -> Value {
+        let words = self.load_constant(self.vmctx, VmLayout::TYPE_WORDS);
+        self.builder.ins().load(types::I32, constant_flags(), words, ty.0 as i32 * 4)
+    }
+
+    /// Where references count from. It never changes while an instance lives whose module declares types of objects; the store of another may have
+    /// no heap yet.
+    fn heap_base(&mut self) -> Value {
+        self.heap_pointer(offset_of!(VmStoreContext, heap_base) as i32)
+    }
+
+    /// A pointer in the store's context that has to do with its heap.
+    fn heap_pointer(&mut self, offset: i32) -> Value {
+        let store = self.store_context();
+        if self.input.module.uses_heap {
+            return self.load_constant(store, offset);
+        }
+        let flags = self.trusted(Region::Store);
+        self.builder.ins().load(types::I64, flags, store, offset)
+    }
+
+    /// The address of what is so far into the heap, 32 bits.
+    fn heap_address(&mut self, offset: Value) -> Value {
+        let base = self.heap_base();
+        let offset = self.builder.ins().uextend(types::I64, offset);
+        self.builder.ins().iadd(base, offset)
+    }
+
+    /// Flags of accesses to objects that can't fault.
+    fn object_flags(&mut self) -> MemFlagsData {
+        self.trusted(Region::Objects).with_endianness(Endianness::Little)
+    }
+
+    /// The address of an object, and the flags of an access to what is `offset` bytes into it. Null stops the guest: the access
+    /// faults, or is not reached.
+    fn object_access(&mut self, reference: Value, offset: u32) -> (Value, MemFlagsData) {
+        let flags = self.object_flags();
+        let faults = self.tunables().signals_based_traps && offset < NULL_GUARD - 16;
+        let flags = if faults {
+            self.faulting(flags, TrapCode::NullReference)
+        } else {
+            self.check_null(reference);
+            flags
+        };
+        (self.heap_address(reference), flags)
+    }
+
+    /// Reads what is stored at an address as this type; a packed integer is extended with its sign where `signed`.
+    fn load_storage(
+        &mut self,
+        ty: StorageType,
+        signed: bool,
+        address: Value,
+        offset: u32,
+        flags: MemFlagsData,
+    ) -> Value {
+        let offset = offset as i32;
+        let ins = self.builder.ins();
+        match (ty, signed) {
+            (StorageType::I8, true) => ins.sload8(types::I32, flags, address, offset),
+            (StorageType::I8, false) => ins.uload8(types::I32, flags, address, offset),
+            (StorageType::I16, true) => ins.sload16(types::I32, flags, address, offset),
+            (StorageType::I16, false) => ins.uload16(types::I32, flags, address, offset),
+            (StorageType::Val(ty), _) => {
+                let value = ins.load(crate::optimizing::signature::clif_type(ty), flags, address, offset);
+                self.note_type(value, ty);
+                value
+            }
+        }
+    }
+
+    /// Writes a value to where this type is stored.
+    fn store_storage(&mut self, ty: StorageType, value: Value, address: Value, offset: u32, flags: MemFlagsData) {
+        let offset = offset as i32;
+        let ins = self.builder.ins();
+        match ty {
+            StorageType::I8 => ins.istore8(flags, value, address, offset),
+            StorageType::I16 => ins.istore16(flags, value, address, offset),
+            StorageType::Val(_) => ins.store(flags, value, address, offset),
+        };
+    }
+
+    /// Notes, before a reference is written to an object, where in the heap: an old object may lead to a young one from now on. Nothing where
+    /// `value` is known to be no object.
+    fn barrier(&mut self, ty: StorageType, value: Value, place: Value) {
+        let StorageType::Val(ValType::Ref(RefType { heap, .. })) = ty else { return };
+        let collected = match heap {
+            HeapType::I31 | HeapType::None | HeapType::NoExtern | HeapType::NoExn => false,
+            other => other.top() != HeapType::Func,
+        };
+        if !collected || self.constant(value) == Some(0) || self.is_i31(value) {
+            return;
+        }
+        let shift = self.builder.ins().iconst(types::I32, i64::from(CARD_LOG2));
+        let card = self.builder.ins().ushr(place, shift);
+        let card = self.heap_address(card);
+        let flags = self.trusted(Region::Cards);
+        let marked = self.builder.ins().iconst(types::I32, 1);
+        self.builder.ins().istore8(flags, marked, card, CARDS);
+    }
+
+    /// Whether the translator sees that a value is a 31-bit integer: made just so.
+    fn is_i31(&self, value: Value) -> bool {
+        use cranelift_codegen::ir::{InstructionData, Opcode};
+        let dfg = &self.builder.func.dfg;
+        let inst = dfg.value_def(dfg.resolve_aliases(value)).inst();
+        inst.is_some_and(|inst| match dfg.insts[inst] {
+            InstructionData::Binary { opcode: Opcode::Bor, args: [_, one] } => self.constant(one) == Some(1),
+            _ => false,
+        })
+    }
+}
