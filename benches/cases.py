@@ -82,6 +82,12 @@ def accessor(name, title, **bounds):
     return Case("accessors", name, title, (name,), **bounds)
 
 
+def collected(name, title, export, n, result, after=None, **bounds):
+    """`export(n)` must answer `result`, once `after`, a function and its argument, has been called."""
+    command = ("collected_after", "gc.wat", *map(str, after)) if after else ("collected", "gc.wat")
+    return Case("garbage collection", f"gc_{name}", title, (*command, export, str(n), str(result)), **bounds)
+
+
 def exception(name, title, export, **bounds):
     return Case("exceptions", f"exn_{name}", title, ("collected", "exceptions.wat", export, "1000", "7476"), **bounds)
 
@@ -204,6 +210,17 @@ CASES = [
     bulk("fill_16", "memory.fill of 16 bytes", "fill", 16, budget=0.13),
     bulk("fill_64", "memory.fill of 64 bytes", "fill", 64),
     bulk("grow_0", "memory.grow of 0 pages", "grow", 0),
+    collected("struct_new", "struct.new of 2 fields that escapes", "struct_new", 1000, 3996, owed=0.05),
+    collected("array_new", "array.new_default of 64 bytes", "array_new", 1000, 64, owed=0.1),
+    collected("ref_test", "ref.test of an open type", "ref_test", 1000, 750, owed=0.1),
+    collected("ref_cast", "ref.cast to an open type", "ref_cast", 999, 181152, owed=0.1),
+    collected("binary_trees", "binary tree of 511 nodes, built, summed up, dropped", "binary_trees", 10, 1308160, owed=0.15),
+    collected("walk", "walk over 4095 nodes beside a million live ones", "walk", 10, 83865600, after=("plant", 19), owed=0.5),
+    collected("splay", "splay tree of 8000 nodes, one in and one out", "splay", 1000, 1739292787, after=("plant_splay", 8000),
+              owed=0.5),
+    collected("field_swap", "two fields of old objects swapped", "field_store", 1000, 50003, after=("plant", 3), owed=0.3),
+    collected("field_store", "reference stored in a field of an old object", "field_store_local", 1000, 30002,
+              after=("plant", 3), owed=0.3),
     Case("garbage collection", "gc_externref", "externref made and dropped by the host", ("externref",), owed=0.2),
     exception("one_function", "throw and catch in one function", "one_function", owed=0.05),
     exception("one_frame", "throw and catch one frame away", "one_frame", owed=0.5),

@@ -41,6 +41,17 @@ static void case_collected(char **arguments) {
   measure(loop, &guest);
 }
 
+/* GUEST SETUP SIZE EXPORT N RESULT: the same after a call of `setup(SIZE)`. */
+static void case_collected_after(char **arguments) {
+  world_t world = collected_world();
+  wasmtime_instance_t instance = instantiate(&world, load_module(world.engine, arguments[0]), NULL, 0);
+  guest_t setup = {world.context, find_func(world.context, &instance, arguments[1])};
+  guest_t guest = {world.context, find_func(world.context, &instance, arguments[3])};
+  call(&setup, strtoul(arguments[2], NULL, 10));
+  expect(&guest, arguments[3], strtoul(arguments[4], NULL, 10), (int32_t)strtol(arguments[5], NULL, 10));
+  measure(loop, &guest);
+}
+
 /* GUEST EXPORT OTHER N RESULT: how many times as long `export` takes as `other`, which does the same, in turn. */
 static void case_collected_over(char **arguments) {
   world_t world = collected_world();
@@ -89,6 +100,7 @@ static void case_externref(char **arguments) {
 
 const case_t collected_cases[] = {
     {"collected", 4, case_collected},
+    {"collected_after", 6, case_collected_after},
     {"collected_over", 5, case_collected_over},
     {"externref", 0, case_externref},
     {NULL, 0, NULL},
