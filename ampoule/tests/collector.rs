@@ -21,7 +21,7 @@ fn new(store: &mut Store, number: i32) -> ExternRef {
 }
 
 fn number(store: &Store, value: &Option<ExternRef>) -> i32 {
-    *value.as_ref().expect("not null").data(store).unwrap().downcast_ref().unwrap()
+    *value.as_ref().expect("not null").data(store).unwrap().unwrap().downcast_ref().unwrap()
 }
 
 /// Functions of the host `new: (i32) -> externref`, and `check: (externref, i32)`, which also collects.

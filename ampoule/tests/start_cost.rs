@@ -121,7 +121,7 @@ fn a_collection_does_not_read_what_was_never_written() {
         let Some(Val::ExternRef(Some(found))) = table.get(&mut store, 7_654_321).unwrap() else {
             panic!("it is there")
         };
-        assert_eq!(found.data(&store).unwrap().downcast_ref(), Some(&42));
+        assert_eq!(found.data(&store).unwrap().unwrap().downcast_ref(), Some(&42));
     }
 }
 

@@ -1,7 +1,6 @@
 //! `wasmtime/gc.h`: references to what the guest's heap holds, and the types of structs and arrays. One file for each of the header's
 //! nouns, in the header's order.
 //!
-//! There is no heap yet, so of all these references only null and 31-bit integers exist: a `structref` or `arrayref` is null.
 //! Functions that came after 44.0.0 stand beside their kin.
 
 pub mod arrayref;

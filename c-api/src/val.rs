@@ -6,7 +6,7 @@
 use crate::boundary::expect;
 use crate::foreign::{Finalizer, Foreign};
 use crate::store::wasmtime_context_t;
-use ampoule::{Error, ExnRef, ExternRef, I31, Val};
+use ampoule::{AnyRef, Error, ExnRef, ExternRef, I31, Val};
 use ampoule_core::vm::{VmRef, VmVal, VmValRaw};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -16,88 +16,6 @@ use std::ptr;
 pub type wasmtime_val_t = VmVal;
 /// A value without its kind.
 pub type wasmtime_val_raw_t = VmValRaw;
-
-/// An `anyref`: null, or a 31-bit integer, which is the only value of this type that needs no collected heap.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-pub struct wasmtime_anyref_t(VmRef);
-
-impl wasmtime_anyref_t {
-    /// Null.
-    pub const NULL: Self = Self(VmRef::NULL);
-
-    /// The integer; `None` for null.
-    pub(crate) fn get(&self) -> Option<I31> {
-        I31::from_vm(&self.0)
-    }
-}
-
-impl From<Option<I31>> for wasmtime_anyref_t {
-    fn from(value: Option<I31>) -> Self {
-        Self(I31::into_vm(value))
-    }
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_clone(anyref: Option<&wasmtime_anyref_t>, out: &mut MaybeUninit<wasmtime_anyref_t>) {
-    out.write(anyref.map_or(wasmtime_anyref_t::NULL, |anyref| *anyref));
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_unroot(value: Option<&mut wasmtime_anyref_t>) {
-    if let Some(value) = value {
-        *value = wasmtime_anyref_t::NULL;
-    }
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_from_raw(
-    _context: &mut wasmtime_context_t,
-    raw: u32,
-    out: &mut MaybeUninit<wasmtime_anyref_t>,
-) {
-    out.write(I31::from_raw(raw).into());
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_to_raw(_context: &mut wasmtime_context_t, value: Option<&wasmtime_anyref_t>) -> u32 {
-    value.and_then(wasmtime_anyref_t::get).map_or(0, I31::to_raw)
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_from_i31(
-    _context: &mut wasmtime_context_t,
-    i31val: u32,
-    out: &mut MaybeUninit<wasmtime_anyref_t>,
-) {
-    out.write(Some(I31::wrapping(i31val)).into());
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_is_i31(
-    _context: &mut wasmtime_context_t,
-    anyref: Option<&wasmtime_anyref_t>,
-) -> bool {
-    anyref.and_then(wasmtime_anyref_t::get).is_some()
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_i31_get_u(
-    _context: &mut wasmtime_context_t,
-    anyref: Option<&wasmtime_anyref_t>,
-    dst: &mut MaybeUninit<u32>,
-) -> bool {
-    anyref.and_then(wasmtime_anyref_t::get).map(|value| dst.write(value.get_u())).is_some()
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn wasmtime_anyref_i31_get_s(
-    _context: &mut wasmtime_context_t,
-    anyref: Option<&wasmtime_anyref_t>,
-    dst: &mut MaybeUninit<i32>,
-) -> bool {
-    anyref.and_then(wasmtime_anyref_t::get).map(|value| dst.write(value.get_s())).is_some()
-}
 
 /// The type of references of one kind that C holds, or null: a handle of the engine's in words.
 macro_rules! root_of {
@@ -115,7 +33,7 @@ macro_rules! root_of {
             }
 
             /// This handle, which C gives up; null is left behind.
-            fn take(&mut self) -> Option<$handle> {
+            pub(crate) fn take(&mut self) -> Option<$handle> {
                 // SAFETY: as in `get`.
                 unsafe { $handle::take_vm(&mut self.0) }
             }
@@ -127,6 +45,76 @@ macro_rules! root_of {
             }
         }
     };
+}
+
+pub(crate) use root_of;
+
+root_of!(AnyRef, wasmtime_anyref_t, "An object, a 31-bit integer, or null.");
+
+impl wasmtime_anyref_t {
+    fn as_i31(&self) -> Option<I31> {
+        self.get()?.as_i31()
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_clone(anyref: Option<&wasmtime_anyref_t>, out: &mut MaybeUninit<wasmtime_anyref_t>) {
+    out.write(anyref.and_then(wasmtime_anyref_t::get).into());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_unroot(value: Option<&mut wasmtime_anyref_t>) {
+    drop(value.and_then(wasmtime_anyref_t::take));
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_from_raw(
+    context: &mut wasmtime_context_t,
+    raw: u32,
+    out: &mut MaybeUninit<wasmtime_anyref_t>,
+) {
+    out.write(AnyRef::from_raw(context, raw).into());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_to_raw(context: &mut wasmtime_context_t, value: Option<&wasmtime_anyref_t>) -> u32 {
+    let value = value.and_then(wasmtime_anyref_t::get);
+    value.map_or(0, |value| expect("wasmtime_anyref_to_raw", value.to_lasting_raw(context)))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_from_i31(
+    _context: &mut wasmtime_context_t,
+    i31val: u32,
+    out: &mut MaybeUninit<wasmtime_anyref_t>,
+) {
+    out.write(Some(AnyRef::from(I31::wrapping(i31val))).into());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_is_i31(
+    _context: &mut wasmtime_context_t,
+    anyref: Option<&wasmtime_anyref_t>,
+) -> bool {
+    anyref.and_then(wasmtime_anyref_t::as_i31).is_some()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_i31_get_u(
+    _context: &mut wasmtime_context_t,
+    anyref: Option<&wasmtime_anyref_t>,
+    dst: &mut MaybeUninit<u32>,
+) -> bool {
+    anyref.and_then(wasmtime_anyref_t::as_i31).map(|value| dst.write(value.get_u())).is_some()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wasmtime_anyref_i31_get_s(
+    _context: &mut wasmtime_context_t,
+    anyref: Option<&wasmtime_anyref_t>,
+    dst: &mut MaybeUninit<i32>,
+) -> bool {
+    anyref.and_then(wasmtime_anyref_t::as_i31).map(|value| dst.write(value.get_s())).is_some()
 }
 
 root_of!(ExternRef, wasmtime_externref_t, "A reference to something of the host's, or null.");
@@ -150,7 +138,7 @@ pub extern "C" fn wasmtime_externref_data(
 ) -> *mut c_void {
     let Some(value) = data.and_then(wasmtime_externref_t::get) else { return ptr::null_mut() };
     let value = expect("wasmtime_externref_data", value.data(context));
-    value.downcast_ref::<Foreign>().map_or(ptr::null_mut(), Foreign::data)
+    value.and_then(|value| value.downcast_ref::<Foreign>()).map_or(ptr::null_mut(), Foreign::data)
 }
 
 #[unsafe(no_mangle)]

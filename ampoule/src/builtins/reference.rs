@@ -5,9 +5,9 @@
 
 use crate::engine::type_registry::TypeRecord;
 use crate::func::val::Val;
+use crate::gc::anyref::AnyRef;
 use crate::gc::exnref::ExnRef;
 use crate::gc::externref::ExternRef;
-use crate::gc::i31::I31;
 use crate::store::Store;
 use ampoule_core::types::{HeapType, ValType};
 use ampoule_core::vm::{VmFunc, VmRef, VmStoreContext, VmVal, VmValRaw, VmValUnion};
@@ -23,7 +23,7 @@ pub(crate) unsafe extern "C" fn root_refs(store: *mut VmStoreContext, values: *m
         let raw = unsafe { value.of.raw_reference };
         value.of.reference = match value.kind {
             VmVal::KIND_EXTERNREF => ExternRef::into_vm(ExternRef::from_raw(store, raw)),
-            VmVal::KIND_ANYREF => I31::into_vm(I31::from_raw(raw)),
+            VmVal::KIND_ANYREF => AnyRef::into_vm(AnyRef::from_raw(store, raw)),
             VmVal::KIND_EXNREF => ExnRef::into_vm(ExnRef::from_raw(store, raw)),
             _ => continue,
         };
@@ -38,7 +38,7 @@ pub(crate) unsafe extern "C" fn raw_ref(store: *mut VmStoreContext, value: *cons
         let (value, id) = (&*value, (*store).id);
         match value.kind {
             VmVal::KIND_EXNREF => ExnRef::raw_of_vm(&value.of.reference, id),
-            VmVal::KIND_ANYREF => Some(I31::from_vm(&value.of.reference).map_or(0, I31::to_raw)),
+            VmVal::KIND_ANYREF => AnyRef::raw_of_vm(&value.of.reference, id),
             _ => ExternRef::raw_of_vm(&value.of.reference, id),
         }
     };

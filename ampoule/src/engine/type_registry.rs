@@ -181,7 +181,7 @@ impl TypeRecord {
         };
         let new = |kind, size, layout: Option<&FieldsLayout>, ref_elements| {
             let ref_offsets = layout.map_or(&[][..], FieldsLayout::ref_offsets);
-            registry.table.allocate(&NewType { kind, supertypes: &words, size, ref_offsets, ref_elements })
+            registry.table.allocate(&NewType { kind, supertypes: &words, size, ref_offsets, ref_elements, id: self.id })
         };
         Ok(match &self.ty.composite {
             CompositeType::Array(ty) => {
@@ -494,6 +494,11 @@ impl TypeRegistry {
     /// Where the system has no address space for the table.
     pub(crate) fn table(&self) -> Result<*const VmType, Error> {
         self.table.base()
+    }
+
+    /// The type whose objects begin with this word, if anything has it.
+    pub(crate) fn of_word(&self, word: TypeWord) -> Option<Type> {
+        self.find(self.table.id(word)?)
     }
 
     /// The type with this number, if anything has it.

@@ -4,6 +4,7 @@
 //! numbers is reserved at the first use, so records never move; memory is taken as numbers grow.
 
 use crate::error::{Error, ErrorKind};
+use ampoule_core::types::TypeId;
 use ampoule_core::vm::types::{ObjectKind, TypeWord, VmType};
 use ampoule_machine::os::mmap::{Access, Mapping};
 use ampoule_machine::os::sync::Mutex;
@@ -22,6 +23,8 @@ pub(crate) struct NewType<'a> {
     pub(crate) ref_offsets: &'a [u32],
     /// Whether it is an array of references that are collected.
     pub(crate) ref_elements: bool,
+    /// Whose record it is.
+    pub(crate) id: TypeId,
 }
 
 /// Records and their numbers. Threads share it.
@@ -36,12 +39,17 @@ struct Records {
     committed: usize,
     /// For each number that was ever given what its record points to.
     lists: Vec<Lists>,
+    /// For each the type that has it, or the number of no type.
+    ids: Vec<TypeId>,
     free: Vec<u32>,
     most: Option<u32>,
 }
 
 /// The whole display, and the offsets of references.
 type Lists = (Box<[u32]>, Box<[u32]>);
+
+/// The registry gives this number to none.
+const NO_TYPE: TypeId = TypeId(0);
 
 /// So many records get memory at a time: 64 KiB.
 const CHUNK: usize = 1024;
@@ -76,6 +84,7 @@ impl TypeTable {
         };
         vm.display.iter_mut().zip(&display).for_each(|(slot, &word)| *slot = word);
         records.lists[number as usize] = lists;
+        records.ids[number as usize] = record.id;
         // SAFETY: `number` gave the record memory (1), and nobody has the number yet (2).
         unsafe { records.record(number).write(vm) };
         Ok(word)
@@ -89,7 +98,13 @@ impl TypeTable {
         // SAFETY: the number was given, so its record has memory (1), and nobody uses it (2).
         unsafe { records.record(number).write(VmType::NONE) };
         records.lists[number as usize] = Lists::default();
+        records.ids[number as usize] = NO_TYPE;
         records.free.push(number);
+    }
+
+    /// The type whose objects begin with this word; `None` where it is no type's.
+    pub(crate) fn id(&self, word: TypeWord) -> Option<TypeId> {
+        self.0.lock().ids.get(word.number() as usize).copied().filter(|&id| id != NO_TYPE)
     }
 
     /// The record of number zero. It stays where it is as long as the table lives.
@@ -118,6 +133,7 @@ impl Records {
             self.commit()?;
         }
         self.lists.push(Lists::default());
+        self.ids.push(NO_TYPE);
         Ok(number as u32)
     }
 
@@ -128,6 +144,7 @@ impl Records {
             // Number zero is no type's: see `TypeWord::HOST`.
             self.commit().inspect_err(|_| self.mapping = None)?;
             self.lists.push(Lists::default());
+            self.ids.push(NO_TYPE);
         }
         Ok(())
     }
@@ -158,7 +175,7 @@ mod tests {
     use ObjectKind::{Array, Struct};
 
     fn plain(kind: ObjectKind) -> NewType<'static> {
-        NewType { kind, supertypes: &[], size: 16, ref_offsets: &[], ref_elements: false }
+        NewType { kind, supertypes: &[], size: 16, ref_offsets: &[], ref_elements: false, id: TypeId(1) }
     }
 
     /// The record of a number in use.
@@ -206,6 +223,10 @@ mod tests {
             assert!(table.allocate(&plain(Array)).unwrap().number() <= 3000);
         }
         assert_eq!(table.allocate(&plain(Array)).unwrap().number(), 3001);
+        let named = table.allocate(&NewType { id: TypeId(77), ..plain(Array) }).unwrap();
+        assert_eq!((table.id(named), table.id(TypeWord::HOST)), (Some(TypeId(77)), None));
+        table.free(named);
+        assert_eq!(table.id(named), None);
     }
 
     #[test]

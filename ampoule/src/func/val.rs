@@ -2,9 +2,9 @@
 
 use crate::error::Error;
 use crate::func::Func;
+use crate::gc::anyref::AnyRef;
 use crate::gc::exnref::ExnRef;
 use crate::gc::externref::ExternRef;
-use crate::gc::i31::I31;
 use crate::store::Store;
 use ampoule_core::types::{HeapType, RefType, ValType};
 use ampoule_core::vm::{VmFuncRef, VmVal, VmValRaw, VmValUnion};
@@ -26,8 +26,8 @@ pub enum Val {
     FuncRef(Option<Func>),
     /// A value of the host, or null.
     ExternRef(Option<ExternRef>),
-    /// A 31-bit integer, or null: of all `anyref`s those that need no heap.
-    AnyRef(Option<I31>),
+    /// An object or a 31-bit integer, or null.
+    AnyRef(Option<AnyRef>),
     /// An exception, or null.
     ExnRef(Option<ExnRef>),
 }
@@ -51,19 +51,28 @@ impl PartialEq for Val {
 }
 
 impl Val {
-    /// The type: for references the smallest that has this value and, but for null, is not a bottom type.
-    pub fn ty(&self) -> ValType {
+    /// The smallest type that has this value.
+    ///
+    /// # Errors
+    /// Where it is a reference of another store, and only that knows.
+    pub fn ty(&self, store: &Store) -> Result<ValType, Error> {
+        let reference = |ty| Ok(ValType::Ref(ty));
         match self {
-            Val::I32(_) => ValType::I32,
-            Val::I64(_) => ValType::I64,
-            Val::F32(_) => ValType::F32,
-            Val::F64(_) => ValType::F64,
-            Val::V128(_) => ValType::V128,
-            Val::FuncRef(_) => ValType::FUNCREF,
-            Val::ExternRef(_) => ValType::EXTERNREF,
-            Val::AnyRef(Some(_)) => ValType::Ref(RefType::non_null(HeapType::I31)),
-            Val::AnyRef(None) => ValType::ANYREF,
-            Val::ExnRef(_) => ValType::EXNREF,
+            Val::I32(_) => Ok(ValType::I32),
+            Val::I64(_) => Ok(ValType::I64),
+            Val::F32(_) => Ok(ValType::F32),
+            Val::F64(_) => Ok(ValType::F64),
+            Val::V128(_) => Ok(ValType::V128),
+            Val::FuncRef(None) => reference(RefType::null_or(HeapType::NoFunc)),
+            Val::FuncRef(Some(func)) => {
+                reference(RefType::non_null(HeapType::ConcreteFunc(func.signature(store)?.id())))
+            }
+            Val::ExternRef(None) => reference(RefType::null_or(HeapType::NoExtern)),
+            Val::ExternRef(Some(_)) => reference(RefType::non_null(HeapType::Extern)),
+            Val::AnyRef(None) => reference(RefType::null_or(HeapType::None)),
+            Val::AnyRef(Some(value)) => reference(RefType::non_null(value.heap_type(store)?)),
+            Val::ExnRef(None) => reference(RefType::null_or(HeapType::NoExn)),
+            Val::ExnRef(Some(_)) => reference(RefType::non_null(HeapType::Exn)),
         }
     }
 
@@ -99,7 +108,7 @@ impl Val {
             Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => {}
             Val::FuncRef(Some(func)) => raw.funcref = func.to_raw(store)?.cast(),
             Val::ExternRef(Some(value)) => raw.externref = value.to_raw(store)?,
-            Val::AnyRef(Some(value)) => raw.anyref = value.to_raw(),
+            Val::AnyRef(Some(value)) => raw.anyref = value.to_raw(store)?,
             Val::ExnRef(Some(exn)) => raw.exnref = exn.to_raw(store)?,
         }
         Ok(raw)
@@ -144,7 +153,7 @@ impl Val {
                     HeapType::Func => Val::FuncRef(Func::from_raw(store, raw.funcref.cast::<VmFuncRef>())),
                     HeapType::Extern => Val::ExternRef(ExternRef::from_raw(store, raw.externref)),
                     HeapType::Exn => Val::ExnRef(ExnRef::from_raw(store, raw.exnref)),
-                    _ => Val::AnyRef(I31::from_raw(raw.anyref)),
+                    _ => Val::AnyRef(AnyRef::from_raw(store, raw.anyref)),
                 },
             }
         }
@@ -169,7 +178,7 @@ impl Val {
                 VmVal::KIND_V128 => Val::V128(u128::from_le_bytes(val.of.v128)),
                 VmVal::KIND_FUNCREF => Val::FuncRef(Func::from_vm(val.of.funcref)),
                 VmVal::KIND_EXTERNREF => Val::ExternRef(ExternRef::clone_vm(&val.of.reference)),
-                VmVal::KIND_ANYREF => Val::AnyRef(I31::from_vm(&val.of.reference)),
+                VmVal::KIND_ANYREF => Val::AnyRef(AnyRef::clone_vm(&val.of.reference)),
                 VmVal::KIND_EXNREF => Val::ExnRef(ExnRef::clone_vm(&val.of.reference)),
                 kind => return Err(Error::message(format!("{kind} is not the kind of a value"))),
             })
@@ -188,6 +197,7 @@ impl Val {
         unsafe {
             match val.kind {
                 VmVal::KIND_EXTERNREF => Ok(Val::ExternRef(ExternRef::take_vm(&mut val.of.reference))),
+                VmVal::KIND_ANYREF => Ok(Val::AnyRef(AnyRef::take_vm(&mut val.of.reference))),
                 VmVal::KIND_EXNREF => Ok(Val::ExnRef(ExnRef::take_vm(&mut val.of.reference))),
                 _ => Val::from_vm(val),
             }
@@ -206,7 +216,7 @@ impl Val {
             Val::V128(bits) => of(VmVal::KIND_V128, VmValUnion { v128: bits.to_le_bytes() }),
             Val::FuncRef(func) => of(VmVal::KIND_FUNCREF, VmValUnion { funcref: Func::into_vm(func) }),
             Val::ExternRef(value) => of(VmVal::KIND_EXTERNREF, VmValUnion { reference: ExternRef::into_vm(value) }),
-            Val::AnyRef(value) => of(VmVal::KIND_ANYREF, VmValUnion { reference: I31::into_vm(value) }),
+            Val::AnyRef(value) => of(VmVal::KIND_ANYREF, VmValUnion { reference: AnyRef::into_vm(value) }),
             Val::ExnRef(value) => of(VmVal::KIND_EXNREF, VmValUnion { reference: ExnRef::into_vm(value) }),
         }
     }
@@ -214,29 +224,36 @@ impl Val {
     /// Refuses a value of another type.
     #[inline]
     pub(crate) fn check_type(&self, store: &Store, expected: ValType) -> Result<(), Error> {
-        if self.ty() == expected || self.fits(store, expected)? {
-            return Ok(());
-        }
-        Err(Error::kind_mismatch(&expected, &self.ty()))
+        let fits = match (self, expected) {
+            (Val::I32(_), ValType::I32)
+            | (Val::I64(_), ValType::I64)
+            | (Val::F32(_), ValType::F32)
+            | (Val::F64(_), ValType::F64)
+            | (Val::V128(_), ValType::V128) => true,
+            (_, ValType::Ref(ty)) => self.fits(store, ty)?,
+            _ => false,
+        };
+        if fits { Ok(()) } else { Err(Error::kind_mismatch(&expected, &self.ty(store)?)) }
     }
 
-    /// Whether a reference is of this type, which may be a smaller or larger one than its own.
+    /// Whether this is a reference of a type.
     ///
     /// # Errors
     /// Where only its store could tell, and this is another.
-    fn fits(&self, store: &Store, expected: ValType) -> Result<bool, Error> {
-        let ValType::Ref(ty) = expected else { return Ok(false) };
+    fn fits(&self, store: &Store, ty: RefType) -> Result<bool, Error> {
         Ok(match self {
-            Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => {
-                ty.nullable && self.ty() == ValType::Ref(RefType::null_or(ty.top()))
-            }
+            Val::FuncRef(None) => ty.nullable && ty.top() == HeapType::Func,
+            Val::ExternRef(None) => ty.nullable && ty.top() == HeapType::Extern,
+            Val::AnyRef(None) => ty.nullable && ty.top() == HeapType::Any,
+            Val::ExnRef(None) => ty.nullable && ty.top() == HeapType::Exn,
             Val::FuncRef(Some(func)) => match ty.heap {
                 HeapType::Func => true,
                 HeapType::ConcreteFunc(id) => func.signature(store)?.ancestors().contains(&id),
                 _ => false,
             },
             Val::ExternRef(Some(_)) => ty.heap == HeapType::Extern,
-            Val::AnyRef(Some(_)) => matches!(ty.heap, HeapType::Any | HeapType::Eq | HeapType::I31),
+            Val::AnyRef(Some(_)) if ty.heap == HeapType::Any => true,
+            Val::AnyRef(Some(value)) => value.heap_type(store)?.matches(ty.heap, &**store.engine.types()),
             Val::ExnRef(Some(_)) => ty.heap == HeapType::Exn,
             _ => false,
         })

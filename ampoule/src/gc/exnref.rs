@@ -136,7 +136,10 @@ impl ExnRef {
         };
         let words = std::iter::once(Ok(head)).chain(fields.iter().map(as_word));
         let data = words.collect::<Result<Box<[Word]>, Error>>()?;
-        let collected = fields.iter().enumerate().filter(|(_, field)| field.ty().is_collected());
+        let collected = fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| matches!(field, Val::ExternRef(_) | Val::AnyRef(_) | Val::ExnRef(_)));
         let collected = collected.map(|(position, _)| position as u32).collect();
         let orphaned = AtomicBool::new(false);
         let exn = store.exceptions.insert(|raw| Exception { tag, fields, data, collected, raw, orphaned })?;

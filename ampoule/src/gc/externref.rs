@@ -1,10 +1,12 @@
 //! `externref`: values of the host that pass through the guest.
 //!
 //! A raw `externref` leads to an object of the store's heap, which knows the value's position in a table. A value lives until no handle of
-//! the host, no global or table, and no frame of the guest refers to that object.
+//! the host, no global or table, and no frame of the guest refers to that object. What went through `extern.convert_any` leads to another
+//! object, or is a 31-bit integer.
 
 use crate::error::{Error, ErrorKind};
-use crate::gc::handle::{UNROOTED, handle_in_words};
+use crate::gc::handle::handle_in_words;
+use crate::gc::object::{self, Object};
 use crate::store::Store;
 use crate::store::roots::Root;
 use ampoule_core::vm::VmRef;
@@ -40,14 +42,13 @@ impl ExternRef {
         Ok(ExternRef { store_id: store.id(), root: store.roots.add(raw) })
     }
 
-    /// The value.
+    /// The value; `None` where this is an object of a guest's that went through `extern.convert_any`.
     ///
     /// # Errors
-    /// Where the handle is of another store, or was given back before.
-    pub fn data<'a>(&self, store: &'a Store) -> Result<&'a (dyn Any + Send + Sync), Error> {
+    /// Where the handle is of another store.
+    pub fn data<'a>(&self, store: &'a Store) -> Result<Option<&'a (dyn Any + Send + Sync)>, Error> {
         store.check_owner(self.store_id)?;
-        // A rooted value is alive: this handle's root was dropped more often than the host had handles.
-        store.gc.host(self.root.raw()).ok_or_else(|| Error::message(UNROOTED))
+        Ok(store.gc.host(self.root.raw()))
     }
 
     /// The reference as guest code holds it. It is good until the store next collects, which it may do whenever something is allocated.
@@ -71,8 +72,15 @@ impl ExternRef {
 
     /// A handle for a raw reference; `None` for null, and for what is no reference of this store.
     pub fn from_raw(store: &mut Store, raw: u32) -> Option<ExternRef> {
-        store.gc.host(raw)?;
-        Some(ExternRef { store_id: store.id(), root: store.roots.add(raw) })
+        object::is_any(store, raw).then(|| Self::from_object(Object::new(store, raw)))
+    }
+
+    pub(crate) fn from_object(object: Object) -> ExternRef {
+        ExternRef { store_id: object.store_id, root: object.root }
+    }
+
+    pub(crate) fn to_object(&self) -> Object {
+        Object { store_id: self.store_id, root: self.root.clone() }
     }
 
     /// The `externref` in these words as guest code holds it, null is zero; `None` where the handle is of another store, or was given
@@ -82,12 +90,8 @@ impl ExternRef {
     /// The words come from [`ExternRef::into_vm`].
     #[inline]
     pub(crate) unsafe fn raw_of_vm(words: &VmRef, store_id: u64) -> Option<u32> {
-        let root = words.private3.cast::<Root>();
-        if words.store_id == 0 || root.is_null() {
-            return Some(0);
-        }
-        // SAFETY: by the caller, the word leads to a root: that of a handle, or one that its store still has.
-        unsafe { (words.store_id == store_id && Root::has_handle(root)).then(|| (*root).raw()) }
+        // SAFETY: by the caller.
+        unsafe { Object::raw_of_vm(words, store_id) }
     }
 }
 

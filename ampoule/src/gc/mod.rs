@@ -3,10 +3,14 @@
 //!
 //! A reference is 32 bits wide in guest code, zero for null, so a corrupted one can't reach outside of its store.
 
+pub(crate) mod anyref;
 pub(crate) mod array;
+pub(crate) mod arrayref;
+pub(crate) mod eqref;
 pub(crate) mod exnref;
 pub(crate) mod externref;
 pub(crate) mod handle;
 pub(crate) mod heap;
 pub(crate) mod i31;
-pub mod object;
+pub(crate) mod object;
+pub(crate) mod structref;

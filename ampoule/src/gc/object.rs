@@ -1,59 +1,166 @@
-//! Structs and arrays: how they are made.
-//!
-//! There is no heap for them yet. What is here checks a request as the heap will, so that embedders' mistakes show as such, and
-//! then refuses it.
+//! An object of the store's heap, or what else an `anyref` is, as the host holds it, and what its fields hold. [`crate::gc::anyref`] and the
+//! files beside it are the public faces.
 
+use crate::engine::type_registry::Type;
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
+use crate::gc::handle::handle_in_words;
 use crate::store::Store;
-use ampoule_core::types::{ArrayType, FieldType, StructType};
-use std::convert::Infallible;
+use crate::store::roots::Root;
+use ampoule_core::object_layout::Storage;
+use ampoule_core::types::StorageType;
+use ampoule_core::vm::types::{ObjectKind, TypeWord};
+use ampoule_core::vm::{VmRef, VmValRaw};
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
 
-/// A new struct with these fields.
-///
-/// # Errors
-/// Where the fields are not as many as the type says, or of another type or store; and always, for want of a heap.
-pub fn new_struct(store: &Store, ty: &StructType, fields: &[Val]) -> Result<Infallible, Error> {
-    if fields.len() != ty.fields.len() {
-        let reason = format!("expected {} fields, got {}", ty.fields.len(), fields.len());
-        return Err(Error::new(ErrorKind::Type(reason)));
+/// A counted handle to an object: collections follow it, and keep it up to date.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) store_id: u64,
+    pub(crate) root: Arc<Root>,
+}
+
+impl PartialEq for Object {
+    /// Whether two handles are the same object.
+    fn eq(&self, other: &Self) -> bool {
+        self.store_id == other.store_id && self.root.raw() == other.root.raw()
     }
-    ty.fields.iter().zip(fields).try_for_each(|(ty, field)| check_field(store, ty, field, "field type mismatch"))?;
-    Err(no_heap())
 }
 
-/// A new array of `len` elements.
+impl Object {
+    /// A handle to what a raw reference of the store leads to.
+    pub(crate) fn new(store: &mut Store, raw: u32) -> Self {
+        Self { store_id: store.id(), root: store.roots.add(raw) }
+    }
+
+    /// The reference as guest code holds it, up to the next collection.
+    ///
+    /// # Errors
+    /// Where the handle is of another store.
+    pub(crate) fn raw(&self, store: &Store) -> Result<u32, Error> {
+        store.check_owner(self.store_id)?;
+        Ok(self.root.raw())
+    }
+
+    /// The type that it was made with; `None` of a value of the host's.
+    ///
+    /// # Errors
+    /// See [`Object::raw`].
+    pub(crate) fn ty(&self, store: &Store) -> Result<Option<Type>, Error> {
+        let word = store.gc.type_of(self.raw(store)?);
+        Ok(word.and_then(|word| store.engine.types().of_word(word)))
+    }
+}
+
+impl Object {
+    /// The reference in these words as guest code holds it, null is zero; `None` where the handle is of another store, or was given back.
+    ///
+    /// # Safety
+    /// The words come from `into_vm` of this type, or of one that is a handle like it.
+    #[inline]
+    pub(crate) unsafe fn raw_of_vm(words: &VmRef, store_id: u64) -> Option<u32> {
+        let root = words.private3.cast::<Root>();
+        if words.store_id == 0 || root.is_null() {
+            return Some(0);
+        }
+        // SAFETY: by the caller, the word leads to a root: that of a handle, or one that its store still has.
+        unsafe { (words.store_id == store_id && Root::has_handle(root)).then(|| (*root).raw()) }
+    }
+}
+
+handle_in_words!(Object, root: Root, "wasmtime_anyref_t");
+
+/// What a reference of this store leads to; `None` for null and integers, and where it leads nowhere.
+pub(crate) fn kind_of(store: &Store, raw: u32) -> Option<ObjectKind> {
+    store.gc.type_of(raw).map(TypeWord::kind)
+}
+
+/// Whether a raw reference is one of the hierarchy of `any`, or of `extern`, whose references are the same; null isn't.
+pub(crate) fn is_any(store: &Store, raw: u32) -> bool {
+    raw & 1 == 1 || matches!(kind_of(store, raw), Some(ObjectKind::Struct | ObjectKind::Array | ObjectKind::Host))
+}
+
+/// Refuses a store without a heap, and a type that is not of the store's engine; has the store keep the type, for it is to have objects of it.
 ///
 /// # Errors
-/// Where the element is of another type or store; and always, for want of a heap.
-pub fn new_array(store: &Store, ty: &ArrayType, element: &Val, _len: u32) -> Result<Infallible, Error> {
-    check_field(store, &ty.element, element, "element type mismatch")?;
-    Err(no_heap())
+/// See above.
+pub(crate) fn prepare(store: &mut Store, ty: &Type) -> Result<(), Error> {
+    if !store.engine.config().features.gc_types {
+        let reason = "cannot allocate a GC store when GC is disabled at configuration time";
+        return Err(Error::new(ErrorKind::Config(reason.to_string())));
+    }
+    store.keep(ty)
 }
 
-fn check_field(store: &Store, ty: &FieldType, value: &Val, doing: &'static str) -> Result<(), Error> {
-    value.check_type(store, ty.storage.unpacked()).map_err(|error| error.of(doing))?;
+/// Refuses a value that a field can't hold.
+///
+/// # Errors
+/// Where it is of another type or store.
+pub(crate) fn check_field(store: &Store, storage: StorageType, value: &Val) -> Result<(), Error> {
+    value.check_type(store, storage.unpacked())?;
     value.to_raw(store).map(drop)
 }
 
-fn no_heap() -> Error {
-    Error::message("unsupported: this engine has no heap for structs and arrays")
+/// Says what failed because of an error of [`check_field`], where that is about types.
+pub(crate) fn mismatch(what: String, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Type(reason) => Error::caused(what, vec![reason.clone()]),
+        _ => error,
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Engine;
-    use ampoule_core::types::{StorageType, ValType};
+/// What a field, or an element, of an object holds; packed ones are zero-extended.
+pub(crate) fn read(store: &mut Store, object: u32, offset: u32, storage: StorageType) -> Val {
+    let size = Storage::from(storage).size();
+    let mut bytes = [0; 16];
+    bytes[..size as usize].copy_from_slice(store.heap_mut().bytes_mut(object, offset, size));
+    // SAFETY: the heap holds values of this type, of this store, there.
+    unsafe { Val::from_raw(store, &VmValRaw { v128: bytes }, storage.unpacked()) }
+}
 
-    #[test]
-    fn mistakes_are_told_before_the_want_of_a_heap() {
-        let store = Store::new(&Engine::default());
-        let field = |storage| FieldType { storage, mutable: true };
-        let ty = StructType { fields: [field(StorageType::I8), field(StorageType::Val(ValType::ANYREF))].into() };
-        let says = |fields: &[Val]| new_struct(&store, &ty, fields).unwrap_err().to_string();
-        assert_eq!(says(&[]), "expected 2 fields, got 0");
-        assert!(says(&[Val::I64(1), Val::AnyRef(None)]).starts_with("field type mismatch"));
-        assert!(says(&[Val::I32(1), Val::AnyRef(None)]).contains("no heap"));
+/// The bytes of a value in a field. Those of a reference are good up to the next collection.
+///
+/// # Errors
+/// Where it is of another store.
+pub(crate) fn bytes_of(store: &Store, value: &Val) -> Result<[u8; 16], Error> {
+    let raw = value.to_raw(store)?;
+    // SAFETY: values begin as zeros, so all sixteen bytes are there.
+    Ok(unsafe { raw.v128 })
+}
+
+/// Gives a field of an object that was just made its value.
+///
+/// # Errors
+/// Where it is of another store.
+pub(crate) fn initialize(
+    store: &mut Store,
+    object: u32,
+    offset: u32,
+    storage: StorageType,
+    value: &Val,
+) -> Result<(), Error> {
+    let bytes = bytes_of(store, value)?;
+    // The collector looks at a new object by itself.
+    store.heap_mut().set_field(object, offset, &bytes[..Storage::from(storage).size() as usize]);
+    Ok(())
+}
+
+/// Changes a field, or an element, to a value of its type.
+///
+/// # Errors
+/// Where it is of another store.
+pub(crate) fn write(
+    store: &mut Store,
+    object: u32,
+    offset: u32,
+    storage: StorageType,
+    value: &Val,
+) -> Result<(), Error> {
+    if Storage::from(storage) != Storage::Collected {
+        return initialize(store, object, offset, storage, value);
     }
+    let [a, b, c, d, ..] = bytes_of(store, value)?;
+    store.heap_mut().set_ref(object, offset, u32::from_le_bytes([a, b, c, d]));
+    Ok(())
 }

@@ -45,6 +45,11 @@ impl Drop for GcHeap {
 }
 
 impl GcHeap {
+    /// What an object begins with; `None` where the reference leads to none.
+    pub(crate) fn type_of(&self, raw: u32) -> Option<TypeWord> {
+        self.made.as_deref()?.heap.type_of(raw)
+    }
+
     /// The value of the host behind a reference.
     pub(crate) fn host(&self, raw: u32) -> Option<&(dyn Any + Send + Sync)> {
         let made = self.made.as_deref()?;

@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::engine::type_registry::{self, Type};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::store::records::func::{HostFunc, StoreHostFunc};
 use crate::store::records::global::HostGlobal;
 use crate::store::records::instance::InstanceData;
@@ -98,6 +98,19 @@ impl Store {
         if let Entry::Vacant(place) = self.instances.rare.get_or_insert_default().kept_types.entry(id) {
             place.insert(self.engine.types().find(id).ok_or_else(type_registry::gone)?);
         }
+        Ok(())
+    }
+
+    /// Has a type live as long as the store, which is to have objects of it.
+    ///
+    /// # Errors
+    /// Where it is of another engine.
+    pub(crate) fn keep(&mut self, ty: &Type) -> Result<(), Error> {
+        if !self.engine.has_type(ty) {
+            return Err(Error::new(ErrorKind::Type("the type is of another engine".to_string())));
+        }
+        let kept = &mut self.instances.rare.get_or_insert_default().kept_types;
+        kept.entry(ty.id()).or_insert_with(|| ty.clone());
         Ok(())
     }
 }

@@ -7,9 +7,9 @@
  * `any`. Each handle here is a root, as described at `wasmtime_anyref_t` in
  * `val.h`; the conversions write new roots and leave the old ones.
  *
- * So far this engine has no heap for structs and arrays: their types can be
- * made, `wasmtime_structref_new` and `wasmtime_arrayref_new` return an error,
- * and references to them are all null. 31-bit integers need no heap.
+ * Objects are made in a heap of the store, which counts like a linear memory
+ * for `wasmtime_store_limiter`, and live for as long as a root or something in
+ * the store leads to them. 31-bit integers need no heap.
  *
  * Functions marked so are not in 44.0.0: they came with later versions of the
  * interface.

@@ -1,40 +1,39 @@
 //! References to what can be compared, and what is asked of any reference: whether it is an integer or can be compared.
 
+use crate::boundary::expect;
 use crate::store::wasmtime_context_t;
 use crate::types::wasmtime_heaptype_t;
-use crate::val::wasmtime_anyref_t;
-use ampoule::{HeapType, I31};
+use crate::val::{root_of, wasmtime_anyref_t};
+use ampoule::{AnyRef, EqRef, I31};
+use ampoule_core::vm::VmRef;
 use std::mem::MaybeUninit;
 
-/// An `eqref`: of all `anyref`s those that can be compared.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-pub struct wasmtime_eqref_t(wasmtime_anyref_t);
+root_of!(EqRef, wasmtime_eqref_t, "An `eqref`: of all `anyref`s those that can be compared.");
 
 impl wasmtime_eqref_t {
-    /// Null.
-    pub const NULL: Self = Self(wasmtime_anyref_t::NULL);
+    /// The same as an `anyref`; `None` for null.
+    pub(super) fn any(&self) -> Option<AnyRef> {
+        self.get().map(AnyRef::from)
+    }
 
-    fn get(&self) -> Option<I31> {
-        self.0.get()
+    fn as_i31(&self) -> Option<I31> {
+        self.any()?.as_i31()
     }
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_eqref_clone(eqref: Option<&wasmtime_eqref_t>, out: &mut MaybeUninit<wasmtime_eqref_t>) {
-    out.write(eqref.map_or(wasmtime_eqref_t::NULL, |eqref| *eqref));
+    out.write(eqref.and_then(wasmtime_eqref_t::get).into());
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_eqref_unroot(eqref: Option<&mut wasmtime_eqref_t>) {
-    if let Some(eqref) = eqref {
-        *eqref = wasmtime_eqref_t::NULL;
-    }
+    drop(eqref.and_then(wasmtime_eqref_t::take));
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_eqref_to_anyref(eqref: Option<&wasmtime_eqref_t>, out: &mut MaybeUninit<wasmtime_anyref_t>) {
-    out.write(eqref.map_or(wasmtime_anyref_t::NULL, |eqref| eqref.0));
+    out.write(eqref.and_then(wasmtime_eqref_t::any).into());
 }
 
 #[unsafe(no_mangle)]
@@ -43,12 +42,12 @@ pub extern "C" fn wasmtime_eqref_from_i31(
     i31val: u32,
     out: &mut MaybeUninit<wasmtime_eqref_t>,
 ) {
-    out.write(wasmtime_eqref_t(Some(I31::wrapping(i31val)).into()));
+    out.write(Some(EqRef::from(I31::wrapping(i31val))).into());
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_eqref_is_i31(_context: &mut wasmtime_context_t, eqref: Option<&wasmtime_eqref_t>) -> bool {
-    eqref.and_then(wasmtime_eqref_t::get).is_some()
+    eqref.and_then(wasmtime_eqref_t::as_i31).is_some()
 }
 
 #[unsafe(no_mangle)]
@@ -57,7 +56,7 @@ pub extern "C" fn wasmtime_eqref_i31_get_u(
     eqref: Option<&wasmtime_eqref_t>,
     dst: &mut MaybeUninit<u32>,
 ) -> bool {
-    eqref.and_then(wasmtime_eqref_t::get).map(|value| dst.write(value.get_u())).is_some()
+    eqref.and_then(wasmtime_eqref_t::as_i31).map(|value| dst.write(value.get_u())).is_some()
 }
 
 #[unsafe(no_mangle)]
@@ -66,47 +65,56 @@ pub extern "C" fn wasmtime_eqref_i31_get_s(
     eqref: Option<&wasmtime_eqref_t>,
     dst: &mut MaybeUninit<i32>,
 ) -> bool {
-    eqref.and_then(wasmtime_eqref_t::get).map(|value| dst.write(value.get_s())).is_some()
+    eqref.and_then(wasmtime_eqref_t::as_i31).map(|value| dst.write(value.get_s())).is_some()
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_eqref_type(
-    _context: &mut wasmtime_context_t,
+    context: &mut wasmtime_context_t,
     eqref: Option<&wasmtime_eqref_t>,
     out: &mut MaybeUninit<wasmtime_heaptype_t>,
 ) -> bool {
-    heap_type(eqref.and_then(wasmtime_eqref_t::get), out)
+    let ty = type_of("wasmtime_eqref_type", context, eqref.and_then(wasmtime_eqref_t::any));
+    ty.map(|ty| out.write(ty)).is_some()
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_type(
-    _context: &mut wasmtime_context_t,
+    context: &mut wasmtime_context_t,
     anyref: Option<&wasmtime_anyref_t>,
     out: &mut MaybeUninit<wasmtime_heaptype_t>,
 ) -> bool {
-    heap_type(anyref.and_then(wasmtime_anyref_t::get), out)
+    let ty = type_of("wasmtime_anyref_type", context, anyref.and_then(wasmtime_anyref_t::get));
+    ty.map(|ty| out.write(ty)).is_some()
 }
 
-/// Gives the type of a reference; null has none.
-fn heap_type(value: Option<I31>, out: &mut MaybeUninit<wasmtime_heaptype_t>) -> bool {
-    value.map(|_| out.write(wasmtime_heaptype_t::of(HeapType::I31, None))).is_some()
+/// The type of a reference; null has none.
+fn type_of(function: &str, context: &wasmtime_context_t, value: Option<AnyRef>) -> Option<wasmtime_heaptype_t> {
+    let value = value?;
+    let heap = expect(function, value.heap_type(context));
+    Some(wasmtime_heaptype_t::of(heap, expect(function, value.declared_type(context)).as_ref()))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_is_eqref(
-    _context: &mut wasmtime_context_t,
+    context: &mut wasmtime_context_t,
     anyref: Option<&wasmtime_anyref_t>,
 ) -> bool {
-    anyref.and_then(wasmtime_anyref_t::get).is_some()
+    as_eq("wasmtime_anyref_is_eqref", context, anyref).is_some()
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_anyref_as_eqref(
-    _context: &mut wasmtime_context_t,
+    context: &mut wasmtime_context_t,
     anyref: Option<&wasmtime_anyref_t>,
     out: &mut MaybeUninit<wasmtime_eqref_t>,
 ) -> bool {
-    let value = anyref.and_then(wasmtime_anyref_t::get);
-    out.write(wasmtime_eqref_t(value.into()));
-    value.is_some()
+    let found = as_eq("wasmtime_anyref_as_eqref", context, anyref);
+    let is_one = found.is_some();
+    out.write(found.into());
+    is_one
+}
+
+fn as_eq(function: &str, context: &wasmtime_context_t, anyref: Option<&wasmtime_anyref_t>) -> Option<EqRef> {
+    expect(function, anyref.and_then(wasmtime_anyref_t::get)?.as_eq(context))
 }

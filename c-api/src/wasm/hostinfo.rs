@@ -43,7 +43,7 @@ struct HostInfos(HashMap<Key, Foreign>);
 fn get(object: &Object) -> *mut c_void {
     match object {
         Object::Foreign { store, value } => {
-            let data = value.data(store.get()).ok().and_then(|data| data.downcast_ref::<HostInfo>());
+            let data = value.data(store.get()).ok().flatten().and_then(|data| data.downcast_ref::<HostInfo>());
             data.map_or(std::ptr::null_mut(), HostInfo::get)
         }
         Object::Module { info, .. } => info.get(),
@@ -60,7 +60,8 @@ fn get(object: &Object) -> *mut c_void {
 fn set(object: &Object, info: Foreign) {
     match object {
         Object::Foreign { store, value } => {
-            if let Some(kept) = value.data(store.get()).ok().and_then(|data| data.downcast_ref::<HostInfo>()) {
+            if let Some(kept) = value.data(store.get()).ok().flatten().and_then(|data| data.downcast_ref::<HostInfo>())
+            {
                 kept.set(info);
             }
         }

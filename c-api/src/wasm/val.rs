@@ -121,9 +121,9 @@ impl wasm_val_t {
             Val::F64(f64) => (WASM_F64, wasm_val_union { f64 }),
             Val::FuncRef(_) => (WASM_FUNCREF, of_ref(wasm_ref_t::new(store, val))),
             Val::ExternRef(_) => (WASM_EXTERNREF, of_ref(wasm_ref_t::new(store, val))),
-            Val::AnyRef(_) | Val::ExnRef(_) | Val::V128(_) => {
-                return Err(Self::check_holds(val.ty()).expect_err("there is no room for it"));
-            }
+            Val::AnyRef(_) => return Err(Self::check_holds(ValType::ANYREF).expect_err("there is no room for it")),
+            Val::ExnRef(_) => return Err(Self::check_holds(ValType::EXNREF).expect_err("there is no room for it")),
+            Val::V128(_) => return Err(Self::check_holds(ValType::V128).expect_err("there is no room for it")),
         };
         Ok(Self { kind, of })
     }

@@ -283,7 +283,10 @@ fn show_value(value: &Val) -> String {
         Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => "null".to_string(),
         Val::FuncRef(Some(_)) => "<funcref>".to_string(),
         Val::ExternRef(Some(_)) => "<externref>".to_string(),
-        Val::AnyRef(Some(value)) => format!("<i31ref {}>", value.get_s()),
+        Val::AnyRef(Some(value)) => match value.as_i31() {
+            Some(value) => format!("<i31ref {}>", value.get_s()),
+            None => "<anyref>".to_string(),
+        },
         Val::ExnRef(Some(_)) => "<exnref>".to_string(),
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn define(linker: &mut Linker, store: &mut Store) -> Result<()> {
         ("global_f64", Val::F64(666.6f64.to_bits())),
     ];
     for (name, value) in globals {
-        let global = Global::new(store, GlobalType { content: value.ty(), mutable: false }, &value)?;
+        let global = Global::new(store, GlobalType { content: value.ty(store)?, mutable: false }, &value)?;
         linker.define(store, MODULE, name, Extern::Global(global))?;
     }
     for (name, is_64) in [("table", false), ("table64", true)] {

@@ -1,7 +1,7 @@
 //! Values of scripts: arguments to pass, and patterns to compare results with.
 
 use ::wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
-use ampoule::{ExternRef, RefType, Store, Val, ValType};
+use ampoule::{AnyRef, ExternRef, RefType, Store, Val, ValType};
 use anyhow::{Result, bail};
 
 /// The value that an argument stands for. A host reference holds its number.
@@ -17,7 +17,10 @@ pub(super) fn from_script(store: &mut Store, arg: &WastArgCore<'_>) -> Result<Va
             None => bail!("references to {heap:?} are not supported"),
         },
         WastArgCore::RefExtern(number) => Val::ExternRef(Some(ExternRef::new(store, Box::new(*number))?)),
-        WastArgCore::RefHost(_) => bail!("`anyref` is not supported"),
+        WastArgCore::RefHost(number) => {
+            let value = ExternRef::new(store, Box::new(*number))?;
+            Val::AnyRef(Some(AnyRef::from_extern(store, &value)?))
+        }
     })
 }
 
@@ -33,26 +36,30 @@ pub(super) fn matches(store: &Store, value: &Val, expected: &WastRetCore<'_>) ->
             Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None),
             WastRetCore::RefNull(heap),
         ) => heap.as_ref().is_none_or(|heap| {
-            let ValType::Ref(ty) = value.ty() else { return false };
+            let Ok(ValType::Ref(ty)) = value.ty(store) else { return false };
             // A script may name a declared type, of which it says nothing more.
             null_type(heap).is_none_or(|hierarchy| hierarchy == ty.top())
         }),
-        (
-            Val::AnyRef(_),
-            WastRetCore::RefAny
-            | WastRetCore::RefEq
-            | WastRetCore::RefArray
-            | WastRetCore::RefStruct
-            | WastRetCore::RefI31
-            | WastRetCore::RefHost(_),
-        ) => true,
+        (Val::AnyRef(Some(value)), expected) => any_matches(store, value, expected).unwrap_or(false),
         (Val::FuncRef(Some(_)), WastRetCore::RefFunc(_)) => true,
         (Val::ExternRef(Some(_)), WastRetCore::RefExtern(None)) => true,
         (Val::ExternRef(Some(value)), WastRetCore::RefExtern(Some(number))) => {
-            value.data(store).is_ok_and(|data| data.downcast_ref::<u32>() == Some(number))
+            value.data(store).is_ok_and(|data| data.and_then(|data| data.downcast_ref::<u32>()) == Some(number))
         }
         _ => false,
     }
+}
+
+fn any_matches(store: &Store, value: &AnyRef, expected: &WastRetCore<'_>) -> Result<bool, ampoule::Error> {
+    Ok(match expected {
+        WastRetCore::RefAny => true,
+        WastRetCore::RefEq => value.as_eq(store)?.is_some(),
+        WastRetCore::RefArray => value.as_array(store)?.is_some(),
+        WastRetCore::RefStruct => value.as_struct(store)?.is_some(),
+        WastRetCore::RefI31 | WastRetCore::RefI31Shared => value.as_i31().is_some(),
+        WastRetCore::RefHost(number) => value.host_data(store)?.and_then(|data| data.downcast_ref()) == Some(number),
+        _ => false,
+    })
 }
 
 /// The hierarchy that a null belongs to, by its largest type.
