@@ -24,6 +24,15 @@ static const char *const GUEST =
     " (func (export \"small\") (result i31ref) (ref.i31 (i32.const 3)))"
     " (func (export \"in\") (param externref) (result anyref) (any.convert_extern (local.get 0))))";
 
+static wasmtime_val_t result_of(const wasmtime_instance_t *instance, const char *name, const wasmtime_val_t *arg) {
+  wasmtime_func_t func = func_of(instance, name);
+  wasmtime_val_t result = i32_val(0);
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_func_call(ctx, &func, arg, arg != NULL, &result, 1, &trap));
+  expect_no_trap(trap);
+  return result;
+}
+
 static void each_parameter_tells_what_it_points_to(void) {
   static const struct {
     bool nullable;
@@ -66,6 +75,45 @@ static void each_parameter_tells_what_it_points_to(void) {
   wasm_functype_delete(type);
 }
 
+static void an_object_tells_its_own_type(void) {
+  wasmtime_instance_t instance = instance_of(GUEST);
+  wasmtime_val_t point = result_of(&instance, "point", NULL), array = result_of(&instance, "array", NULL),
+                 small = result_of(&instance, "small", NULL), host = null_externref_val();
+  wasmtime_heaptype_t heap;
+  if (expect(wasmtime_anyref_type(ctx, &point.of.anyref, &heap))) {
+    // The one it was made with, though the function promised less.
+    expect(heap.kind == WASMTIME_HEAPTYPE_KIND_CONCRETE_STRUCT);
+    expect(wasmtime_struct_type_num_fields(heap.of.concrete_struct) == 3);
+    wasmtime_heaptype_delete(&heap);
+  }
+  if (expect(wasmtime_anyref_type(ctx, &array.of.anyref, &heap))) {
+    expect(heap.kind == WASMTIME_HEAPTYPE_KIND_CONCRETE_ARRAY);
+    wasmtime_heaptype_delete(&heap);
+  }
+  if (expect(wasmtime_anyref_type(ctx, &small.of.anyref, &heap))) expect(heap.kind == WASMTIME_HEAPTYPE_KIND_I31);
+  expect(wasmtime_externref_new(ctx, NULL, NULL, &host.of.externref));
+  wasmtime_val_t inside = result_of(&instance, "in", &host);
+  if (expect(wasmtime_anyref_type(ctx, &inside.of.anyref, &heap))) expect(heap.kind == WASMTIME_HEAPTYPE_KIND_ANY);
+  wasmtime_structref_t structure;
+  if (expect(wasmtime_anyref_as_struct(ctx, &point.of.anyref, &structure))) {
+    wasmtime_struct_type_t *type = wasmtime_structref_type(ctx, &structure);
+    expect(type && wasmtime_struct_type_num_fields(type) == 3);
+    wasmtime_struct_type_delete(type);
+    wasmtime_structref_unroot(&structure);
+  }
+  wasmtime_arrayref_t arrayref;
+  if (expect(wasmtime_anyref_as_array(ctx, &array.of.anyref, &arrayref))) {
+    wasmtime_array_type_t *type = wasmtime_arrayref_type(ctx, &arrayref);
+    expect(type != NULL);
+    wasmtime_array_type_delete(type);
+    wasmtime_arrayref_unroot(&arrayref);
+  }
+  wasmtime_val_unroot(&point);
+  wasmtime_val_unroot(&array);
+  wasmtime_val_unroot(&host);
+  wasmtime_val_unroot(&inside);
+}
+
 static wasm_valtype_t *ref_type(wasmtime_heaptype_kind_t heap, bool nullable) {
   wasmtime_valtype_t full;
   memset(&full, 0, sizeof full);
@@ -73,6 +121,30 @@ static wasm_valtype_t *ref_type(wasmtime_heaptype_kind_t heap, bool nullable) {
   full.reftype.nullable = nullable;
   full.reftype.heaptype.kind = heap;
   return wasmtime_valtype_to_wasm(engine, &full);
+}
+
+static wasm_trap_t *gives_back(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                               wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)caller, (void)nargs, (void)nresults;
+  expect(args[0].kind == WASMTIME_ANYREF);
+  wasmtime_val_clone(&args[0], &results[0]);
+  return NULL;
+}
+
+static void the_host_makes_functions_of_such_types(void) {
+  wasm_functype_t *type = wasm_functype_new_1_1(ref_type(WASMTIME_HEAPTYPE_KIND_ANY, true), ref_type(WASMTIME_HEAPTYPE_KIND_ANY, true));
+  wasmtime_func_t func;
+  wasmtime_func_new(ctx, type, gives_back, NULL, NULL, &func);
+  wasm_functype_delete(type);
+  wasmtime_extern_t import = func_extern(func);
+  wasmtime_instance_t instance = instance_with(
+      ctx, engine,
+      "(module (type $p (struct (field i32))) (import \"\" \"\" (func $f (param anyref) (result anyref)))"
+      " (func (export \"run\") (param i32) (result i32)"
+      "  (struct.get $p 0 (ref.cast (ref $p) (call $f (struct.new $p (local.get 0)))))))",
+      &import, 1);
+  wasmtime_func_t run = func_of(&instance, "run");
+  for (int32_t i = 0; i < 100; i++) expect(call1(&run, i) == i);
 }
 
 static void the_host_makes_globals_and_tables_of_such_types(void) {
@@ -111,6 +183,8 @@ static void the_host_makes_globals_and_tables_of_such_types(void) {
 
 int main(void) {
   RUN_WITH(with_all, each_parameter_tells_what_it_points_to);
+  RUN_WITH(with_all, an_object_tells_its_own_type);
+  RUN_WITH(with_all, the_host_makes_functions_of_such_types);
   RUN_WITH(with_all, the_host_makes_globals_and_tables_of_such_types);
   return test_summary();
 }
