@@ -110,14 +110,12 @@ WASM_API_EXTERN void wasmtime_config_wasm_tail_call_set(
 WASM_API_EXTERN void wasmtime_config_wasm_reference_types_set(
     wasm_config_t *config, bool enable);
 
-/// Whether modules may use typed function references. This library cannot run
-/// them yet: such modules are refused whatever is set.
+/// Whether modules may use typed function references. Off by default.
 WASM_API_EXTERN void wasmtime_config_wasm_function_references_set(
     wasm_config_t *config, bool enable);
 
 /// Whether modules may use structs, arrays and the other garbage-collected
-/// types. This library cannot run them yet: such modules are refused whatever is
-/// set.
+/// types. Off by default.
 WASM_API_EXTERN void wasmtime_config_wasm_gc_set(
     wasm_config_t *config, bool enable);
 

@@ -303,14 +303,12 @@ public:
     wasmtime_config_wasm_reference_types_set(ptr.get(), enable);
   }
 
-  /// Whether modules may use typed function references. This library cannot
-  /// run them yet: such modules are refused whatever is set.
+  /// Whether modules may use typed function references. Off by default.
   void wasm_function_references(bool enable) {
     wasmtime_config_wasm_function_references_set(ptr.get(), enable);
   }
 
-  /// Whether modules may use the garbage-collected types. This library cannot
-  /// run them yet: such modules are refused whatever is set.
+  /// Whether modules may use the garbage-collected types. Off by default.
   void wasm_gc(bool enable) {
     wasmtime_config_wasm_gc_set(ptr.get(), enable);
   }
