@@ -210,6 +210,48 @@ impl Drop for CountsDrops {
     }
 }
 
+/// Uses the store when it is dropped, as a finalizer in C can.
+struct UsesStore(usize);
+
+impl Drop for UsesStore {
+    fn drop(&mut self) {
+        let store = Store::borrow_at(self.0);
+        let value = Some(new(store, 77));
+        store.gc();
+        assert_eq!(number(store, &value), 77);
+    }
+}
+
+trait BorrowAt {
+    fn borrow_at<'a>(address: usize) -> &'a mut Store;
+}
+
+impl BorrowAt for Store {
+    fn borrow_at<'a>(address: usize) -> &'a mut Store {
+        // SAFETY: the tests give the address of a store that lives, which is in the middle of `new` or `gc`.
+        unsafe { Store::borrow_raw(address as *mut _) }
+    }
+}
+
+#[test]
+fn finalizers_may_use_the_store() {
+    for engine in [stressed(), Engine::default()] {
+        let vm = Store::new(&engine).into_raw();
+        let store = Store::borrow_at(vm as usize);
+        for value in 0..2000 {
+            drop(ExternRef::new(store, Box::new(UsesStore(vm as usize))).unwrap());
+            let value_of = Some(new(store, value));
+            assert_eq!(number(store, &value_of), value);
+            if value % 100 == 0 {
+                store.gc();
+            }
+        }
+        store.gc();
+        // SAFETY: nobody uses it any more. What is left of values is dropped before.
+        drop(unsafe { Store::from_raw(vm) });
+    }
+}
+
 #[test]
 fn ten_thousand_finalizers_run_once_each() {
     let engine = Engine::default();

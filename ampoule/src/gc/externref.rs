@@ -38,8 +38,10 @@ impl ExternRef {
         if !store.engine.config().features.gc_types {
             return Err(Error::new(ErrorKind::Config("references to host values are not configured".to_string())));
         }
-        let raw = store.allocate_host(value)?;
-        Ok(ExternRef { store_id: store.id(), root: store.roots.add(raw) })
+        let raw = store.allocate_host(value);
+        let made = raw.map(|raw| ExternRef { store_id: store.id(), root: store.roots.add(raw) });
+        store.finalize_dead();
+        made
     }
 
     /// The value; `None` where this is an object of a guest's that went through `extern.convert_any`.

@@ -1,7 +1,7 @@
 //! The store's heap of collected objects: made with the first of them, and counted like a linear memory.
 //!
 //! What refers to objects is told by [`super::references`]. While the heap works it is out of the store, and nothing of the host's runs but
-//! the limiter, which can't use the store. Values of the host that died are dropped when it is back.
+//! the limiter, which can't use the store. Values of the host that died are dropped later.
 
 use super::Store;
 use super::externrefs::ExternRefs;
@@ -28,6 +28,8 @@ struct Made {
     heap: Heap,
     /// The host values that `externref`s stand for.
     hosts: ExternRefs,
+    /// Those that died and are to be dropped: see [`Store::finalize_dead`].
+    dead: Vec<Box<dyn Any + Send + Sync>>,
     /// Where the heap's address space goes in the end.
     regions: Arc<RegionCache>,
     /// Whether the store's limits have allowed it. Until then it is address space, and nothing can be allocated.
@@ -37,9 +39,9 @@ struct Made {
 impl Drop for GcHeap {
     fn drop(&mut self) {
         if let Some(made) = self.made.take() {
-            let Made { heap, hosts, regions, .. } = *made;
+            let Made { heap, hosts, dead, regions, .. } = *made;
             regions.give_back(heap.into_region());
-            drop(hosts);
+            drop((dead, hosts));
         }
     }
 }
@@ -142,7 +144,8 @@ impl Store {
         self.vm.heap_base = heap.base();
         self.vm.types = types;
         (self.vm.heap_top, self.vm.heap_limit) = (Bump::EMPTY.top, Bump::EMPTY.limit);
-        self.gc.made = Some(Box::new(Made { heap, hosts: ExternRefs::default(), regions, is_counted: false }));
+        let hosts = ExternRefs::default();
+        self.gc.made = Some(Box::new(Made { heap, hosts, dead: Vec::new(), regions, is_counted: false }));
         Ok(())
     }
 
@@ -198,6 +201,7 @@ impl Store {
         if self.gc.made.is_some() {
             // What can't be collected now stays for the next time.
             let _ = self.with_heap(|heap, bump, owner| heap.collect(bump, kind, owner));
+            self.finalize_dead();
         }
     }
 
@@ -232,6 +236,7 @@ impl Store {
     ) -> Result<(R, Option<Error>), Error> {
         // What asks the limiter has references in its hands.
         self.limiter.check_idle()?;
+        self.finalize_dead();
         self.made_heap()?;
         let frames = references::frames(self).ok_or_else(|| {
             Error::message(
@@ -244,13 +249,22 @@ impl Store {
         let result = work(&mut made.heap, &mut bump, &mut owner);
         let error = owner.error;
         (self.vm.heap_top, self.vm.heap_limit) = (bump.top, bump.limit);
-        let Made { heap, hosts, .. } = &mut *made;
-        let dead: Vec<_> = std::iter::from_fn(|| heap.take_dead_host()).filter_map(|at| hosts.take(at)).collect();
+        let Made { heap, hosts, dead, .. } = &mut *made;
+        dead.extend(std::iter::from_fn(|| heap.take_dead_host()).filter_map(|at| hosts.take(at)));
         self.gc.made = Some(made);
-        if !dead.is_empty() {
+        Ok((result, error))
+    }
+
+    /// Drops the values of the host that have died. Their finalizers may use the store, and so collect: not where somebody has a raw reference, or
+    /// an object that is not initialized yet.
+    #[inline]
+    pub(crate) fn finalize_dead(&mut self) {
+        if let Some(made) = self.gc.made.as_deref_mut()
+            && !made.dead.is_empty()
+        {
+            let dead = std::mem::take(&mut made.dead);
             self.finalize(dead);
         }
-        Ok((result, error))
     }
 }
 
