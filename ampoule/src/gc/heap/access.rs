@@ -6,13 +6,15 @@ use ampoule_core::object_layout::ARRAY_LENGTH;
 use ampoule_core::vm::types::{ObjectKind, TypeWord};
 
 impl Heap {
-    /// The type of an object; `None` where the reference can lead to none. Never zero for what does.
+    /// The type of an object; `None` where the reference can lead to none.
     pub(crate) fn type_of(&self, object: u32) -> Option<TypeWord> {
         if object == 0 || !object.is_multiple_of(8) {
             return None;
         }
         let bytes = self.region.bytes(object, 4)?;
-        Some(TypeWord(u32::from_ne_bytes(bytes.try_into().expect("four bytes"))))
+        let word = u32::from_ne_bytes(bytes.try_into().expect("four bytes"));
+        // Where no object has ever been are zeros.
+        (word != 0).then_some(TypeWord(word))
     }
 
     /// The length of an array.
