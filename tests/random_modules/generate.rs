@@ -66,9 +66,9 @@ pub fn module(seed: u64) -> Option<Vec<u8>> {
         memory64_enabled: random.once_in(3),
         simd_enabled: !random.once_in(3),
         threads_enabled: random.once_in(4),
+        exceptions_enabled: random.once_in(2),
         // What an engine may choose freely can't be compared.
         relaxed_simd_enabled: false,
-        exceptions_enabled: false,
         gc_enabled: false,
         compact_imports_enabled: false,
         ..Config::default()

@@ -18,7 +18,12 @@ pub struct Mode {
 pub fn modes() -> Vec<Mode> {
     let mode = |name, change: &dyn Fn(&mut Config)| {
         let mut config = Config {
-            features: Features { wide_arithmetic: true, custom_page_sizes: true, ..Features::default() },
+            features: Features {
+                wide_arithmetic: true,
+                custom_page_sizes: true,
+                exceptions: true,
+                ..Features::default()
+            },
             shared_memory: true,
             parallel_compilation: false,
             ..Config::default()

@@ -69,6 +69,7 @@ pub fn show(val: &Val) -> String {
     match val {
         Val::FuncRef(func) => format!("funcref {}", func.is_some()),
         Val::ExternRef(value) => format!("externref {}", value.is_some()),
+        Val::ExnRef(exn) => format!("exnref {}", exn.is_some()),
         Val::F32(bits) => format!("f32 {bits:#x}"),
         Val::F64(bits) => format!("f64 {bits:#x}"),
         Val::V128(bits) => format!("v128 {bits:#x}"),

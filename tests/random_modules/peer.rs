@@ -58,6 +58,7 @@ functions! {
     wasmtime_config_wasm_wide_arithmetic_set(Ptr, bool);
     wasmtime_config_wasm_custom_page_sizes_set(Ptr, bool);
     wasmtime_config_wasm_threads_set(Ptr, bool);
+    wasmtime_config_wasm_exceptions_set(Ptr, bool);
     wasmtime_config_wasm_tail_call_set(Ptr, bool);
     wasmtime_config_wasm_memory64_set(Ptr, bool);
     wasmtime_config_wasm_multi_memory_set(Ptr, bool);
@@ -122,6 +123,7 @@ impl Peer {
             (functions.wasmtime_config_wasm_wide_arithmetic_set)(config, true);
             (functions.wasmtime_config_wasm_custom_page_sizes_set)(config, true);
             (functions.wasmtime_config_wasm_threads_set)(config, true);
+            (functions.wasmtime_config_wasm_exceptions_set)(config, true);
             (functions.wasmtime_config_wasm_tail_call_set)(config, true);
             (functions.wasmtime_config_wasm_memory64_set)(config, true);
             (functions.wasmtime_config_wasm_multi_memory_set)(config, true);
@@ -290,7 +292,8 @@ fn to_c(val: &Val) -> VmVal {
         }
         Val::FuncRef(_) => VmVal::KIND_FUNCREF,
         Val::ExternRef(_) => VmVal::KIND_EXTERNREF,
-        Val::AnyRef(_) | Val::ExnRef(_) => unreachable!("modules are made without them"),
+        Val::ExnRef(_) => VmVal::KIND_EXNREF,
+        Val::AnyRef(_) => unreachable!("modules are made without them"),
     };
     VmVal { kind, of }
 }
@@ -305,9 +308,9 @@ fn show_c(val: &VmVal) -> String {
             VmVal::KIND_F64 => show(&Val::F64(val.of.f64)),
             VmVal::KIND_V128 => show(&Val::V128(u128::from_le_bytes(val.of.v128))),
             VmVal::KIND_FUNCREF => format!("funcref {}", val.of.words[0] != 0),
-            kind => {
-                format!("{} {}", if kind == VmVal::KIND_EXTERNREF { "externref" } else { "?" }, val.of.words[0] != 0)
-            }
+            VmVal::KIND_EXTERNREF => format!("externref {}", val.of.words[0] != 0),
+            VmVal::KIND_EXNREF => format!("exnref {}", val.of.words[0] != 0),
+            kind => format!("kind {kind}"),
         }
     }
 }

@@ -10,12 +10,13 @@ use crate::error::{Error, ErrorKind};
 use crate::gc::exnref::ExnRef;
 use crate::module::code_table::{ModuleCode, damaged};
 use crate::store::Store;
+use crate::store::handler_cache::HandlerCache;
 use crate::tag::Tag;
+use ampoule_core::artifact::Handler;
 use ampoule_core::vm::{VmContext, VmException, VmStoreContext, VmValRaw};
 use ampoule_machine::arch::divert::is_turned_back;
 use ampoule_machine::arch::entry::{GuestFrames, Landing};
 use ampoule_machine::code::registry;
-use std::sync::Arc;
 
 /// # Safety
 /// See the module above. `tag` is the number of a tag of the store, and `fields` points to its fields.
@@ -58,9 +59,8 @@ pub(crate) unsafe extern "C" fn throw(vmctx: *mut VmContext, exn: u32) {
 pub(crate) unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize) -> Option<Landing> {
     // SAFETY: as above.
     let (store, frames) = unsafe { (Store::from_vm(store), GuestFrames::below_exit(exit_fp)) };
-    let exn = store.exceptions.pending.clone()?;
-    let (raw, data) = exn.for_guest();
-    match handler(frames) {
+    let (raw, data) = store.exceptions.pending.as_ref()?.for_guest();
+    match handler(store.exceptions.handlers(), frames) {
         Ok(Some(mut landing)) => {
             landing.payload = [u64::from(raw), data.addr() as u64];
             (store.exceptions.pending, store.pending) = (None, None);
@@ -81,35 +81,29 @@ pub(crate) unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize) ->
 ///
 /// # Errors
 /// Where a frame's code came from an artifact that is damaged by now.
-fn handler(frames: GuestFrames) -> Result<Option<Landing>, Error> {
-    let mut code: Option<Arc<ModuleCode>> = None;
-    // Recursion returns to one place again and again.
-    let mut without = 0;
+fn handler(known: &mut HandlerCache, frames: GuestFrames) -> Result<Option<Landing>, Error> {
     for frame in frames {
         if is_turned_back(frame.pc) {
             // Whoever waits there was given up, and so were all around.
             return Ok(None);
         }
-        if frame.pc == without {
-            continue;
+        if let Some((function, handler)) = known.at(frame.pc, || handler_at(frame.pc))? {
+            let (pc, sp) = (function + handler.landing as usize, frame.fp - handler.frame_size as usize);
+            return Ok(Some(Landing { pc, sp, fp: frame.fp, payload: [0; 2] }));
         }
-        // A call may be the last instruction of its function: the call is looked up, not where it returns to.
-        let pc = frame.pc - 1;
-        if code.as_ref().is_none_or(|code| !code.contains(pc)) {
-            code = registry::lookup(pc);
-        }
-        // Thunks and stubs handle nothing.
-        if let Some(code) = &code
-            && let Some((func, offset)) = code.find(pc)
-        {
-            let info = code.info(func).ok_or_else(damaged)?;
-            if let Some(handler) = info.handler_at(offset + 1) {
-                let pc = pc - offset as usize + handler.landing as usize;
-                let sp = frame.fp - handler.frame_size as usize;
-                return Ok(Some(Landing { pc, sp, fp: frame.fp, payload: [0; 2] }));
-            }
-        }
-        without = frame.pc;
     }
     Ok(None)
+}
+
+/// The handler at a return address, and where its function begins. Thunks and stubs have none.
+///
+/// # Errors
+/// See [`handler`].
+fn handler_at(return_address: usize) -> Result<Option<(usize, Handler)>, Error> {
+    // A call may be the last instruction of its function: the call is looked up, not where it returns to.
+    let call = return_address - 1;
+    let Some(code) = registry::lookup::<ModuleCode>(call) else { return Ok(None) };
+    let Some((func, offset)) = code.find(call) else { return Ok(None) };
+    let info = code.info(func).ok_or_else(damaged)?;
+    Ok(info.handler_at(offset + 1).map(|handler| (call - offset as usize, handler)))
 }

@@ -68,6 +68,24 @@ impl Exception {
         self.data.as_ptr().cast()
     }
 
+    /// What it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        Self::bytes_of(self.fields.len())
+    }
+
+    /// What an exception with so many fields takes.
+    fn bytes_of(fields: usize) -> usize {
+        128 + fields * (size_of::<Val>() + size_of::<VmValRaw>())
+    }
+
+    /// The exceptions among the fields.
+    pub(crate) fn exceptions_inside(&self) -> impl Iterator<Item = u32> {
+        self.fields.iter().filter_map(|field| match field {
+            Val::ExnRef(Some(inside)) => Some(inside.exn.raw),
+            _ => None,
+        })
+    }
+
     /// Whether the host has a handle to the exception, as far as that can be told: handles in the store count, too. The next collection
     /// frees an exception without any.
     ///
@@ -77,6 +95,20 @@ impl Exception {
         // SAFETY: by the caller; the count is only looked at.
         let exn = ManuallyDrop::new(unsafe { Arc::from_raw(exn) });
         Arc::strong_count(&exn) > 1 || exn.orphaned.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Exception {
+    /// Without recursion: one exception may be a field of another, and so on.
+    fn drop(&mut self) {
+        let mut fields = std::mem::take(&mut self.fields).into_vec();
+        while let Some(field) = fields.pop() {
+            if let Val::ExnRef(Some(inside)) = field
+                && let Some(mut last) = Arc::into_inner(inside.exn)
+            {
+                fields.append(&mut std::mem::take(&mut last.fields).into_vec());
+            }
+        }
     }
 }
 
@@ -125,7 +157,8 @@ impl ExnRef {
     /// Where one is of another store, or the store can have no more exceptions.
     fn make(store: &mut Store, tag: Tag, fields: Box<[Val]>) -> Result<ExnRef, Error> {
         store.claim_gc_heap()?;
-        if store.exceptions.wants_collection() {
+        let bytes = Exception::bytes_of(fields.len());
+        if store.exceptions.wants_collection(bytes) {
             store.collect_exceptions();
         }
         let head = Word::from(u128::from(tag.number()));
@@ -142,7 +175,8 @@ impl ExnRef {
             .filter(|(_, field)| matches!(field, Val::ExternRef(_) | Val::AnyRef(_) | Val::ExnRef(_)));
         let collected = collected.map(|(position, _)| position as u32).collect();
         let orphaned = AtomicBool::new(false);
-        let exn = store.exceptions.insert(|raw| Exception { tag, fields, data, collected, raw, orphaned })?;
+        let make = |raw| Exception { tag, fields, data, collected, raw, orphaned };
+        let exn = store.exceptions.insert(bytes, make)?;
         Ok(ExnRef { store_id: store.id(), exn })
     }
 

@@ -213,7 +213,7 @@ impl Store {
         }
         let Some(frames) = references::frames(self) else {
             // Where references are can't be told any more, so all stay until the store ends.
-            self.exceptions.collect_at = self.exceptions.live() * 2;
+            self.exceptions.keep_all();
             return;
         };
         let mut held = Vec::new();

@@ -21,6 +21,7 @@ mod externrefs;
 pub(crate) mod fibers;
 pub(crate) mod fuel;
 mod gc_heap;
+pub(crate) mod handler_cache;
 pub(crate) mod instances;
 pub mod interrupt_check;
 pub mod limiter;

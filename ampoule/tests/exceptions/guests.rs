@@ -424,6 +424,43 @@ fn exceptions_are_kept_by_globals_and_tables() {
 }
 
 #[test]
+fn chains_of_exceptions_are_let_go_of_and_bounded() {
+    // Each has the one before it for a field.
+    let wat = r#"(module
+      (tag $t (param exnref))
+      (global $chain (export "chain") (mut exnref) (ref.null exn))
+      (func (export "run") (param i32) (result i32)
+        (loop $again
+          (block $h (result exnref exnref)
+            (try_table (catch_ref $t $h) (throw $t (global.get $chain)))
+            unreachable)
+          (global.set $chain)
+          drop
+          (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (i32.const 0))
+      (func (export "drop") (param i32) (result i32) (global.set $chain (ref.null exn)) (i32.const 0)))"#;
+    let began = Instant::now();
+    let mut world = World::new(&config(), wat);
+    // Collected while it is needed, and when it is not.
+    for _ in 0..2 {
+        world.call("run", 200_000).unwrap();
+        world.call("drop", 0).unwrap();
+        world.store.gc();
+    }
+    // More than a store may have.
+    let error = world.call("run", 100_000_000).unwrap_err();
+    assert_eq!(error.to_string(), "too many exceptions in a store");
+    world.call("drop", 0).unwrap();
+    world.call("run", 200_000).unwrap();
+    // A handle of the host's outlives the store, with all that is behind it.
+    let Some(Extern::Global(chain)) = world.instance.get_export(&world.store, "chain") else { panic!("a global") };
+    let chain = chain.get(&mut world.store).unwrap();
+    drop(world);
+    drop(chain);
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+}
+
+#[test]
 fn hostile_nesting_costs_no_more_than_its_size() {
     // Each throw could be compared with all clauses around it, and each call could have them all for handlers.
     let (depth, throws) = (1500, 1500);

@@ -2,8 +2,10 @@
 
 use super::{World, config, modes};
 use ampoule::error::ErrorKind;
+use ampoule::func::host::{HostFunc, NativeTakes};
 use ampoule::{Caller, Engine, Error, ExnRef, Extern, Func, Instance, Module, Store, Tag, Val};
 use ampoule_core::types::{FuncType, TagType, ValType};
+use ampoule_core::vm::VmCaller;
 
 fn tag(store: &mut Store) -> Tag {
     Tag::new(store, &TagType { func: FuncType::new([ValType::I32], []) }).unwrap()
@@ -215,5 +217,43 @@ fn exceptions_pass_the_host_as_values() {
         assert_eq!(caught, [Val::I32(8)], "{mode}");
         let null = throw.call(store, &[Val::ExnRef(None)], &mut caught).unwrap_err();
         assert_eq!(null.trap_code(), Some(ampoule::TrapCode::NullReference), "{mode}");
+    }
+}
+
+/// A plain C function that throws an exception of the caller's tag `t`.
+unsafe extern "C" fn raises(caller: *mut VmCaller, field: i32) -> i32 {
+    // SAFETY: the adapter's, for this call.
+    let mut caller = unsafe { Caller::from_vm(caller) };
+    let Some(Extern::Tag(tag)) = caller.export("t") else { panic!("it is exported") };
+    let store = caller.store();
+    let exn = ExnRef::new(store, tag, &[Val::I32(field)]).unwrap();
+    let error = store.throw(exn).unwrap();
+    store.raise(error).unwrap();
+    -1
+}
+
+#[test]
+fn what_a_plain_c_function_throws_is_caught() {
+    let wat = r#"(module
+      (import "" "raises" (func $raises (param i32) (result i32)))
+      (tag $t (export "t") (param i32))
+      (func $bare (export "bare") (param i32) (result i32) (call $raises (local.get 0)))
+      (func (export "run") (param i32) (result i32)
+        (block $h (result i32) (try_table (catch $t $h) (drop (call $bare (local.get 0)))) unreachable)))"#;
+    for (mode, config) in modes() {
+        let mut world = World::with(&config, wat, |store| {
+            let ty = FuncType::new([ValType::I32], [ValType::I32]);
+            let takes = NativeTakes { env: false, caller: true };
+            // SAFETY: the function is of this type, and may be called at any time.
+            let host = unsafe {
+                let callback = raises as *const std::ffi::c_void;
+                HostFunc::native(store.engine(), &ty, callback, takes, std::ptr::null_mut(), Box::new(())).unwrap()
+            };
+            vec![Extern::Func(Func::from_host(store, &std::sync::Arc::new(host)))]
+        });
+        assert_eq!(world.call("run", 12).unwrap(), 12, "{mode}");
+        assert!(is_exception(&world.call("bare", 13).unwrap_err()), "{mode}");
+        assert_eq!(taken(&mut world.store), 13, "{mode}");
+        assert_eq!(world.call("run", 14).unwrap(), 14, "{mode}");
     }
 }
