@@ -24,11 +24,11 @@ pub struct VmContext {
     pub store: *mut VmStoreContext,
     /// For each type of the module's type section, the engine's record of it ([`VmFuncRef::signature`]). Constant.
     pub signatures: *const *const c_void,
+    /// The runtime's record of the instance. Constant; machine code passes `VmContext` to builtins and never reads this.
+    pub instance: *mut c_void,
     /// For each type of the module's type section, the first word of its objects ([`super::types::TypeWord`]); of functions, zero, or that of
     /// exceptions where the module has such tags. Constant.
     pub type_words: *const u32,
-    /// The runtime's record of the instance. Constant; machine code passes `VmContext` to builtins and never reads this.
-    pub instance: *mut c_void,
 }
 
 /// Where things lie in one module's [`VmContext`]. All offsets are bytes from its start.

@@ -140,7 +140,9 @@ impl FuncTranslator<'_> {
     /// What a local holds.
     pub(super) fn get_local(&mut self, index: u32) -> Value {
         let (place, ty) = self.locals.places[index as usize];
-        self.read_local(place, ty)
+        let value = self.read_local(place, ty);
+        self.know_type(value, ty);
+        value
     }
 
     /// What is in a place for locals.

@@ -92,6 +92,7 @@ pub(super) fn translate_function(
         builtins: HashMap::new(),
         functions: HashMap::new(),
         signatures: HashMap::new(),
+        reference_types: HashMap::new(),
         struct_layouts: HashMap::new(),
         regions: Vec::new(),
     };

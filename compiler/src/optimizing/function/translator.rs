@@ -11,7 +11,7 @@ use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex, TypeIndex};
 use ampoule_core::object_layout::FieldsLayout;
 use ampoule_core::tunables::{OptLevel, Tunables};
-use ampoule_core::types::{FuncType, ValType};
+use ampoule_core::types::{FuncType, RefType, ValType};
 use ampoule_core::vm::VmLayout;
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, AliasRegion, Block, InstBuilder, MemFlagsData, SourceLoc, Value, types};
@@ -59,6 +59,8 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) builtins: HashMap<Builtin, ir::FuncRef>,
     pub(super) functions: HashMap<FuncIndex, ir::FuncRef>,
     pub(super) signatures: HashMap<TypeIndex, ir::SigRef>,
+    /// What is known of references, beside that they are of their hierarchy.
+    pub(super) reference_types: HashMap<Value, RefType>,
     /// Where fields are, of the types of structs that have been asked for.
     pub(super) struct_layouts: HashMap<TypeIndex, Rc<FieldsLayout>>,
     /// The alias regions that have been asked for, by [`Region::id`].
@@ -284,9 +286,24 @@ impl<'a> FuncTranslator<'a> {
 
     /// Notes that a value is of this type: references must be found by a collection.
     pub(super) fn note_type(&mut self, value: Value, ty: ValType) {
+        self.know_type(value, ty);
         if ty.is_collected() {
             self.builder.declare_value_needs_stack_map(value);
         }
+    }
+
+    /// Notes that a value is of this type, so that nobody has to ask whether it is.
+    pub(super) fn know_type(&mut self, value: Value, ty: ValType) {
+        if let ValType::Ref(ty) = ty
+            && ty != RefType::null_or(ty.top())
+        {
+            self.reference_types.insert(value, ty);
+        }
+    }
+
+    /// What is known of a reference.
+    pub(super) fn known_type(&self, value: Value) -> Option<RefType> {
+        self.reference_types.get(&value).copied()
     }
 
     /// Pushes a result that may be a reference.

@@ -88,6 +88,10 @@ impl FuncTranslator<'_> {
                 let non_null = self.is_non_null(reference);
                 (non_null, self.builder.ins().iconst(types::I8, i64::from(to.nullable)))
             }
+            // What is a struct or an array is no integer.
+            _ if self.known_type(reference).is_some_and(|ty| is_of_objects(ty.heap)) => {
+                (self.is_non_null(reference), self.builder.ins().iconst(types::I8, i64::from(to.nullable)))
+            }
             _ => {
                 // Null is zero, and a 31-bit integer odd: with its bits rotated, and less one, either is large.
                 let one = self.builder.ins().iconst(types::I32, 1);
@@ -210,4 +214,9 @@ impl FuncTranslator<'_> {
         self.builder.switch_to_block(done);
         answer
     }
+}
+
+/// Whether all references of a type lead to objects, or are null.
+fn is_of_objects(ty: HeapType) -> bool {
+    matches!(ty, HeapType::Struct | HeapType::ConcreteStruct(_) | HeapType::Array | HeapType::ConcreteArray(_))
 }
