@@ -141,66 +141,27 @@ static void numbers_that_mean_nothing(void) {
   ENDS(wasmtime_valtype_to_wasm);
 }
 
-// -- Types that can be named, and that nothing can have
+// -- Types that the portable API has no kind for
 
-static wasm_valtype_t *any;
-static wasm_functype_t *takes_any;
-
-DEATH(wasmtime_func_new, wasmtime_func_new(ctx, takes_any, NULL, NULL, NULL, &func.of.func))
-DEATH(wasmtime_func_new_unchecked, wasmtime_func_new_unchecked(ctx, takes_any, NULL, NULL, NULL, &func.of.func))
-
-static wasm_trap_t *portable_nothing(const wasm_val_vec_t *args, wasm_val_vec_t *results) {
-  (void)args, (void)results;
-  return NULL;
-}
-
-static wasm_trap_t *portable_nothing_with(void *env, const wasm_val_vec_t *args, wasm_val_vec_t *results) {
-  (void)env, (void)args, (void)results;
-  return NULL;
-}
-
-static void types_that_nothing_has(void) {
+static void types_without_a_portable_kind(void) {
   wasmtime_valtype_t ref = {.kind = WASMTIME_VALTYPE_KIND_REF};
   ref.reftype.nullable = true;
-  ref.reftype.heaptype.kind = WASMTIME_HEAPTYPE_KIND_ANY;
-  any = wasmtime_valtype_to_wasm(engine, &ref);
-  if (!expect(any != NULL)) return;
-  // The portable API answers.
-  expect(wasm_valtype_kind(any) == 255 && wasm_valtype_is_ref(any));
   ref.reftype.heaptype.kind = WASMTIME_HEAPTYPE_KIND_NOFUNC;
   wasm_valtype_t *no_func_type = wasmtime_valtype_to_wasm(engine, &ref);
   expect(wasm_valtype_kind(no_func_type) == WASM_FUNCREF);
   wasm_valtype_delete(no_func_type);
   ref.reftype.heaptype.kind = WASMTIME_HEAPTYPE_KIND_ANY;
-  takes_any = wasm_functype_new_1_0(any);
-  any = wasmtime_valtype_to_wasm(engine, &ref);
-  ENDS(wasmtime_func_new);
-  ENDS(wasmtime_func_new_unchecked);
-  int finalized_portable = 0;
-  wasm_store_t *portable = wasm_store_new(engine);
-  expect(wasm_func_new(portable, takes_any, portable_nothing) == NULL);
-  expect(!wasm_func_new_with_env(portable, takes_any, portable_nothing_with, &finalized_portable, count_finalized));
-  expect(finalized_portable == 1);
-  wasm_store_delete(portable);
-  // Where there is an error to return, that tells.
-  int finalized = 0;
-  wasmtime_linker_t *linker = wasmtime_linker_new(engine);
-  expect_error(wasmtime_linker_define_func(linker, "a", 1, "b", 1, takes_any, NULL, &finalized, count_finalized));
-  expect_error(wasmtime_linker_define_func_unchecked(linker, "a", 1, "b", 1, takes_any, NULL, &finalized, count_finalized));
-  expect_error(wasmtime_linker_define_async_func(linker, "a", 1, "b", 1, takes_any, NULL, &finalized, count_finalized));
-  expect(finalized == 3);
-  wasmtime_linker_delete(linker);
-  wasm_functype_delete(takes_any);
+  wasm_valtype_t *any = wasmtime_valtype_to_wasm(engine, &ref);
+  if (!expect(any != NULL)) return;
+  expect(wasm_valtype_kind(any) == 255 && wasm_valtype_is_ref(any));
+  // A value of another type than the table's is refused, null of the type is not.
   const wasm_limits_t limits = {1, 1};
-  wasmtime_val_t nothing = {.kind = WASMTIME_ANYREF};
-  wasm_tabletype_t *table_type = wasm_tabletype_new(wasm_valtype_copy(any), &limits);
-  wasm_globaltype_t *global_type = wasm_globaltype_new(any, WASM_CONST);
-  wasmtime_table_t no_table;
-  wasmtime_global_t no_global;
-  expect_error(wasmtime_table_new(ctx, table_type, &nothing, &no_table));
-  expect_error(wasmtime_global_new(ctx, global_type, &nothing, &no_global));
+  wasmtime_val_t nothing = {.kind = WASMTIME_ANYREF}, other = {.kind = WASMTIME_EXTERNREF};
+  wasm_tabletype_t *table_type = wasm_tabletype_new(any, &limits);
+  wasmtime_table_t table;
+  expect_error(wasmtime_table_new(ctx, table_type, &other, &table));
+  expect(wasmtime_table_new(ctx, table_type, &nothing, &table) == NULL);
   wasm_tabletype_delete(table_type);
-  wasm_globaltype_delete(global_type);
 }
 
 // -- Functions that are null
@@ -523,7 +484,7 @@ int main(void) {
   RUN(handles_of_another_store);
   RUN(a_store_of_another_engine_than_the_linkers);
   RUN(numbers_that_mean_nothing);
-  RUN(types_that_nothing_has);
+  RUN(types_without_a_portable_kind);
   RUN(functions_that_are_null);
   RUN_WITH(with_epochs, a_deadline_that_goes_on_in_no_known_way);
   RUN(a_store_is_not_deleted_by_its_guest);
