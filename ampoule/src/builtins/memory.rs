@@ -5,10 +5,11 @@
 use super::interrupt::look;
 use super::running;
 use crate::error::Error;
-use crate::instance::segments::{MEMORY_PORTION, in_copied_portions, in_portions, place, write_data};
+use crate::instance::segments::{place, write_data};
 use crate::memory::shared::SharedMemory;
 use crate::memory::waiters::WaitOutcome;
 use crate::store::Store;
+use crate::store::portions::{MEMORY_PORTION, in_copied_portions, in_portions};
 use crate::store::records::instance::{InstanceData, MemoryLink};
 use ampoule_core::index::DataIndex;
 use ampoule_core::trap::TrapCode;

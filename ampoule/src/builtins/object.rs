@@ -5,8 +5,9 @@ use super::running;
 use crate::engine::type_registry::Type;
 use crate::error::Error;
 use crate::gc::array::{self, Element, Slot, rooted};
-use crate::instance::segments::elements_of;
+use crate::instance::segments::{element, elements_of};
 use crate::store::Store;
+use crate::store::portions::{TABLE_PORTION, in_portions};
 use crate::store::records::instance::InstanceData;
 use ampoule_core::index::{DataIndex, ElemIndex, TypeIndex};
 use ampoule_core::object_layout::{ARRAY_ELEMENTS, Storage};
@@ -209,12 +210,10 @@ unsafe fn write_elem(
 ) -> Result<(), Error> {
     let storage = Storage::from(array::element_storage(ty));
     let len = source.len() as u64;
-    crate::instance::segments::in_portions(store, len, crate::instance::segments::TABLE_PORTION, look, |store, part| {
+    in_portions(store, len, TABLE_PORTION, look, |store, part| {
         for position in part {
             // SAFETY: by the caller.
-            let word = unsafe {
-                crate::instance::segments::element(store, instance, segment, source.start + position as usize)?
-            };
+            let word = unsafe { element(store, instance, segment, source.start + position as usize)? };
             let offset = ARRAY_ELEMENTS + ((index + position as u32) << storage.size_log2());
             match storage {
                 Storage::Function => store.heap_mut().set_field(array.get(), offset, &word.to_le_bytes()),

@@ -2,12 +2,9 @@
 
 use crate::engine::type_registry::Type;
 use crate::error::Error;
-use crate::gc::arrayref::ArrayRef;
-use crate::gc::eqref::EqRef;
 use crate::gc::externref::ExternRef;
 use crate::gc::i31::I31;
 use crate::gc::object::{self, Object};
-use crate::gc::structref::StructRef;
 use crate::store::Store;
 use ampoule_core::types::HeapType;
 use ampoule_core::vm::VmRef;
@@ -31,24 +28,6 @@ impl From<I31> for AnyRef {
     }
 }
 
-impl From<StructRef> for AnyRef {
-    fn from(value: StructRef) -> Self {
-        value.0.into()
-    }
-}
-
-impl From<ArrayRef> for AnyRef {
-    fn from(value: ArrayRef) -> Self {
-        value.0.into()
-    }
-}
-
-impl From<EqRef> for AnyRef {
-    fn from(value: EqRef) -> Self {
-        value.0
-    }
-}
-
 impl From<Object> for AnyRef {
     fn from(object: Object) -> Self {
         AnyRef(Repr::Object(object))
@@ -64,31 +43,11 @@ impl AnyRef {
         }
     }
 
-    /// The struct, if it is one.
+    /// The object, if it is of this kind.
     ///
     /// # Errors
     /// Where it is of another store, as for all functions here.
-    pub fn as_struct(&self, store: &Store) -> Result<Option<StructRef>, Error> {
-        Ok(self.as_kind(store, ObjectKind::Struct)?.map(StructRef))
-    }
-
-    /// The array, if it is one.
-    ///
-    /// # Errors
-    /// See [`AnyRef::as_struct`].
-    pub fn as_array(&self, store: &Store) -> Result<Option<ArrayRef>, Error> {
-        Ok(self.as_kind(store, ObjectKind::Array)?.map(ArrayRef))
-    }
-
-    /// The same reference, if it can be compared by guests: unless it is a value of the host's.
-    ///
-    /// # Errors
-    /// See [`AnyRef::as_struct`].
-    pub fn as_eq(&self, store: &Store) -> Result<Option<EqRef>, Error> {
-        Ok(self.as_kind(store, ObjectKind::Host)?.is_none().then(|| EqRef(self.clone())))
-    }
-
-    fn as_kind(&self, store: &Store, kind: ObjectKind) -> Result<Option<Object>, Error> {
+    pub(super) fn as_kind(&self, store: &Store, kind: ObjectKind) -> Result<Option<Object>, Error> {
         let Repr::Object(object) = &self.0 else { return Ok(None) };
         Ok((object::kind_of(store, object.raw(store)?) == Some(kind)).then(|| object.clone()))
     }
@@ -96,7 +55,7 @@ impl AnyRef {
     /// The value of the host's, if it is one.
     ///
     /// # Errors
-    /// See [`AnyRef::as_struct`].
+    /// Where it is of another store.
     pub fn host_data<'a>(&self, store: &'a Store) -> Result<Option<&'a (dyn Any + Send + Sync)>, Error> {
         match &self.0 {
             Repr::I31(_) => Ok(None),
@@ -107,7 +66,7 @@ impl AnyRef {
     /// The type that a struct or an array was made with; `None` of others.
     ///
     /// # Errors
-    /// See [`AnyRef::as_struct`].
+    /// Where it is of another store.
     pub fn declared_type(&self, store: &Store) -> Result<Option<Type>, Error> {
         match &self.0 {
             Repr::I31(_) => Ok(None),
@@ -118,7 +77,7 @@ impl AnyRef {
     /// The smallest type that it has.
     ///
     /// # Errors
-    /// See [`AnyRef::as_struct`].
+    /// Where it is of another store.
     pub fn heap_type(&self, store: &Store) -> Result<HeapType, Error> {
         match &self.0 {
             Repr::I31(_) => Ok(HeapType::I31),
@@ -129,7 +88,7 @@ impl AnyRef {
     /// The same as an `externref`: `extern.convert_any`. What was one is the same again.
     ///
     /// # Errors
-    /// See [`AnyRef::as_struct`]; of an integer, never.
+    /// Where it is of another store; of an integer, never.
     pub fn to_extern(&self, store: &mut Store) -> Result<ExternRef, Error> {
         let object = match &self.0 {
             Repr::I31(value) => Object::new(store, value.to_raw()),
@@ -144,7 +103,7 @@ impl AnyRef {
     /// An `externref` as one of these: `any.convert_extern`. What was one is the same again.
     ///
     /// # Errors
-    /// See [`AnyRef::as_struct`].
+    /// Where it is of another store.
     pub fn from_extern(store: &Store, value: &ExternRef) -> Result<AnyRef, Error> {
         let object = value.to_object();
         let raw = object.raw(store)?;
@@ -154,7 +113,7 @@ impl AnyRef {
     /// The reference as guest code holds it. It is good until the store next collects, which it may do whenever something is allocated.
     ///
     /// # Errors
-    /// See [`AnyRef::as_struct`].
+    /// Where it is of another store.
     pub fn to_raw(&self, store: &Store) -> Result<u32, Error> {
         match &self.0 {
             Repr::I31(value) => Ok(value.to_raw()),
@@ -165,7 +124,7 @@ impl AnyRef {
     /// As [`AnyRef::to_raw`], but good for as long as this handle, or anything in the store, keeps the object alive.
     ///
     /// # Errors
-    /// See [`AnyRef::as_struct`].
+    /// Where it is of another store.
     pub fn to_lasting_raw(&self, store: &mut Store) -> Result<u32, Error> {
         self.to_raw(store)?;
         store.settle_objects();

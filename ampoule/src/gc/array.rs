@@ -5,8 +5,8 @@
 
 use crate::engine::type_registry::TypeRecord;
 use crate::error::Error;
-use crate::instance::segments::{in_copied_portions, in_portions};
 use crate::store::Store;
+use crate::store::portions::{in_copied_portions, in_portions};
 use ampoule_core::object_layout::{ARRAY_ELEMENTS, Storage, array_size};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::StorageType;

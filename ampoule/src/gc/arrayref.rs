@@ -3,6 +3,7 @@
 use crate::engine::type_registry::Type;
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
+use crate::gc::anyref::AnyRef;
 use crate::gc::array::{self, Element};
 use crate::gc::object::{self, Object};
 use crate::store::Store;
@@ -10,6 +11,7 @@ use ampoule_core::object_layout::{ARRAY_ELEMENTS, Storage};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::FieldType;
 use ampoule_core::vm::VmRef;
+use ampoule_core::vm::types::ObjectKind;
 
 /// An array that the host holds; never null. Cloning makes another handle to the same array. A handle may outlive its store, but is of no
 /// use then.
@@ -149,6 +151,22 @@ fn element_of(ty: &Type) -> Result<FieldType, Error> {
 
 fn not_an_array() -> Error {
     Error::message("not an array, or not a type of arrays")
+}
+
+impl From<ArrayRef> for AnyRef {
+    fn from(value: ArrayRef) -> Self {
+        value.0.into()
+    }
+}
+
+impl AnyRef {
+    /// The array, if it is one.
+    ///
+    /// # Errors
+    /// Where it is of another store.
+    pub fn as_array(&self, store: &Store) -> Result<Option<ArrayRef>, Error> {
+        Ok(self.as_kind(store, ObjectKind::Array)?.map(ArrayRef))
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! `eqref`: of all `anyref`s those that guests can compare.
 
+use crate::error::Error;
 use crate::gc::anyref::AnyRef;
 use crate::gc::arrayref::ArrayRef;
 use crate::gc::i31::I31;
 use crate::gc::structref::StructRef;
+use crate::store::Store;
 use ampoule_core::vm::VmRef;
+use ampoule_core::vm::types::ObjectKind;
 
 /// A struct, an array or a 31-bit integer that the host holds; never null. It is an [`AnyRef`], which it is made into for whatever is to
 /// be known of it.
@@ -56,5 +59,21 @@ impl From<StructRef> for EqRef {
 impl From<ArrayRef> for EqRef {
     fn from(value: ArrayRef) -> Self {
         EqRef(value.into())
+    }
+}
+
+impl From<EqRef> for AnyRef {
+    fn from(value: EqRef) -> Self {
+        value.0
+    }
+}
+
+impl AnyRef {
+    /// The same reference, if it can be compared by guests: unless it is a value of the host's.
+    ///
+    /// # Errors
+    /// Where it is of another store.
+    pub fn as_eq(&self, store: &Store) -> Result<Option<EqRef>, Error> {
+        Ok(self.as_kind(store, ObjectKind::Host)?.is_none().then(|| EqRef(self.clone())))
     }
 }

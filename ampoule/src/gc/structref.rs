@@ -3,10 +3,12 @@
 use crate::engine::type_registry::Type;
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
+use crate::gc::anyref::AnyRef;
 use crate::gc::object::{self, Object};
 use crate::store::Store;
 use ampoule_core::types::FieldType;
 use ampoule_core::vm::VmRef;
+use ampoule_core::vm::types::ObjectKind;
 
 /// A struct that the host holds; never null. Cloning makes another handle to the same struct. A handle may outlive its store, but is of no
 /// use then.
@@ -117,6 +119,22 @@ impl StructRef {
 
 fn not_a_struct() -> Error {
     Error::message("not a struct, or not a type of structs")
+}
+
+impl From<StructRef> for AnyRef {
+    fn from(value: StructRef) -> Self {
+        value.0.into()
+    }
+}
+
+impl AnyRef {
+    /// The struct, if it is one.
+    ///
+    /// # Errors
+    /// Where it is of another store.
+    pub fn as_struct(&self, store: &Store) -> Result<Option<StructRef>, Error> {
+        Ok(self.as_kind(store, ObjectKind::Struct)?.map(StructRef))
+    }
 }
 
 #[cfg(test)]

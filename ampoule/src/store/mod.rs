@@ -27,6 +27,7 @@ pub mod interrupt_check;
 pub mod limiter;
 pub mod limits;
 pub mod native;
+pub(crate) mod portions;
 pub mod reactor;
 pub(crate) mod records;
 mod reentry;
