@@ -74,7 +74,8 @@ struct Group {
 /// In a key, types of the group itself have this bit and their place.
 const OWN: u32 = 1 << 31;
 
-/// Types that an engine has at a time, at most: what the table for machine code has room for.
+/// Types that an engine has at a time, at most. Each takes a few hundred bytes; the table for machine code has room for fewer, of those
+/// that objects have.
 const MAX_TYPES: u32 = 1 << 22;
 
 /// Fields that a struct has at most. Validation holds modules to the same.
