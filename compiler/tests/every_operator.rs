@@ -1,4 +1,4 @@
-//! Every operator on numbers, vectors, references and atomics compiles, under every choice that changes what is made of it.
+//! Every operator on numbers, vectors, references and atomics, and of exceptions, compiles, under every choice that changes what is made of it.
 //!
 //! The table below is checked against the decoder's list of operators, so that none can be missing.
 
@@ -273,6 +273,70 @@ const REFERENCES: &[(&str, &str)] = &[
     ),
 ];
 
+/// Functions with the operators that come with blocks: those of exceptions, of both encodings. What they throw is caught in all ways by
+/// callers that the first is inlined into, and by others.
+const FUNCTIONS: &str = r#"
+  (tag $t (param i32 i64 f32 f64 v128 funcref externref exnref)) (tag $e) (tag $i (param i32))
+  (func $inlined (export "throw inlined") (throw $i (i32.const 1)))
+  (func $fields (export "fields") (param i32)
+    (result i32 i64 f32 f64 v128 funcref externref exnref)
+    (loop $never_inlined (br_if $never_inlined (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    i32.const 1 i64.const 2 f32.const 3 f64.const 4 v128.const i64x2 5 6 ref.null func ref.null extern ref.null exn)
+  (func $throws (export "throw") (param i32 externref)
+    (loop $never_inlined (br_if $never_inlined (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (call $fields (local.get 0)) throw $t)
+  (func (export "throw_ref") (param exnref) (throw_ref (local.get 0)))
+  (func (export "try_table") (param $x externref) (param i32) (result externref)
+    (block $all_ref (result exnref)
+      (block $i (result i32)
+        (block $all
+          (block $one_ref (result i32 i64 f32 f64 v128 funcref externref exnref exnref)
+            (block $one (result i32 i64 f32 f64 v128 funcref externref exnref)
+              (try_table (result i32) (catch_all_ref $all_ref)
+                (try_table (catch $e $all) (catch $i $i) (catch_ref $t $one_ref))
+                (try_table (result i32) (catch $i $i) (catch $t $one) (catch_all $all)
+                  (call $throws (local.get 1) (local.get $x))
+                  (call $inlined)
+                  (throw $e)))
+              drop
+              (try_table (result i32 i64 f32 f64 v128 funcref externref exnref) (catch_ref $t $one_ref)
+                (call $fields (local.get 1)))
+              br $one)
+            (throw $t))
+          throw_ref)
+        (i32.const 1))
+      (return (local.get $x)))
+    (try_table (param exnref) throw_ref)
+    (local.get $x))
+  (func (export "try") (param $x externref) (param i32) (result externref i32)
+    try $outer (result i32)
+      try (result i32)
+        (call $throws (local.get 1) (local.get $x))
+        (call $inlined)
+        i32.const 1
+      catch $i
+        try
+          (call $throws (local.get 1) (local.get $x))
+        delegate $outer
+      catch $e
+        (rethrow 0)
+      catch_all
+        (call $throws (local.get 1) (local.get $x))
+        (rethrow 0)
+      end
+      (local.set 1)
+      try (result i32)
+        (call $throws (local.get 1) (local.get $x))
+        (local.get 1)
+      delegate 1
+    catch_all
+      (i32.const 2)
+    end
+    (local.set 1)
+    (local.get $x)
+    (local.get 1))
+"#;
+
 /// How the operands of the function around an operator come about.
 #[derive(Clone, Copy, Debug)]
 enum Operands {
@@ -313,12 +377,20 @@ fn module(memory: &str, addr: &str, operands: Operands) -> Vec<u8> {
                 .expect("writing to a string succeeds");
         }
     }
+    text.push_str(FUNCTIONS);
     text.push(')');
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn features() -> Features {
-    Features { wide_arithmetic: true, function_references: true, gc: true, ..Features::default() }
+    Features {
+        wide_arithmetic: true,
+        function_references: true,
+        gc: true,
+        exceptions: true,
+        legacy_exceptions: true,
+        ..Features::default()
+    }
 }
 
 /// Compiles every function of a module. Cranelift's verifier is on; a lowering that is missing panics.
@@ -396,7 +468,9 @@ fn the_table_names_every_operator() {
             | "relaxed_simd"
             | "wide_arithmetic"
             | "function_references"
-            | "gc" => true,
+            | "gc"
+            | "exceptions"
+            | "legacy_exceptions" => true,
             _ => false,
         })
         .map(|(_, op)| op.to_string())
