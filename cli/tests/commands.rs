@@ -415,6 +415,23 @@ fn old_exceptions_are_accepted_where_they_are_asked_for() {
 }
 
 #[test]
+fn objects_are_run_listed_and_collected_as_often_as_is_asked_for() {
+    let module = r#"(module (type $s (struct (field i32))) (global $kept (mut (ref null $s)) (ref.null $s))
+      (func (export "f") (param i32) (result i32)
+        (global.set $kept (struct.new $s (local.get 0))) (drop (struct.new $s (i32.const 1)))
+        (struct.get $s 0 (global.get $kept))))"#;
+    let typed = r#"(module (type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0))))"#;
+    let script = format!("{module} (assert_return (invoke \"f\" (i32.const 7)) (i32.const 7))");
+    let folder = Folder::with(&[("gc.wat", module), ("typed.wat", typed), ("gc.wast", &script)]);
+    assert_contains(&folder.succeeds(&["run", "--invoke", "f", "gc.wat", "7"]), &["7"]);
+    assert_contains(&folder.succeeds(&["inspect", "gc.wat"]), &["gc"]);
+    assert_contains(&folder.succeeds(&["inspect", "typed.wat"]), &["function-references"]);
+    for options in [&["wast", "gc.wast"][..], &["wast", "--gc-stress", "gc.wast"]] {
+        assert_eq!(folder.succeeds(options), "gc.wast: 2 passed, 0 failed\n");
+    }
+}
+
+#[test]
 fn wast_tells_what_fails_and_where() {
     let good = r#"(module (func (export "f") (result i32) i32.const 1)) (assert_return (invoke "f") (i32.const 1))"#;
     let folder = Folder::with(&[

@@ -225,7 +225,7 @@ fn config() -> Config {
 
 /// The proposals beyond WebAssembly 1.0 without which a valid module would not be valid.
 fn needed_features(binary: &[u8]) -> Vec<&'static str> {
-    const FEATURES: [(&str, WasmFeatures); 17] = [
+    const FEATURES: [(&str, WasmFeatures); 19] = [
         ("mutable-global", WasmFeatures::MUTABLE_GLOBAL),
         ("saturating-float-to-int", WasmFeatures::SATURATING_FLOAT_TO_INT),
         ("sign-extension", WasmFeatures::SIGN_EXTENSION),
@@ -241,6 +241,8 @@ fn needed_features(binary: &[u8]) -> Vec<&'static str> {
         ("extended-const", WasmFeatures::EXTENDED_CONST),
         ("wide-arithmetic", WasmFeatures::WIDE_ARITHMETIC),
         ("custom-page-sizes", WasmFeatures::CUSTOM_PAGE_SIZES),
+        ("function-references", WasmFeatures::FUNCTION_REFERENCES),
+        ("gc", WasmFeatures::GC),
         ("exceptions", WasmFeatures::EXCEPTIONS),
         ("legacy-exceptions", WasmFeatures::LEGACY_EXCEPTIONS),
     ];

@@ -17,6 +17,9 @@ pub struct Args {
     /// Serialize and deserialize every module before it is used.
     #[arg(long)]
     round_trip: bool,
+    /// Collect at every allocation of a garbage-collected object, and look through the whole heap for damage each time.
+    #[arg(long)]
+    gc_stress: bool,
     #[command(flatten)]
     proposals: Proposals,
 }
@@ -27,7 +30,8 @@ impl Args {
     /// # Errors
     /// Where the engine can't be made. What fails in a script is printed, and is the exit status.
     pub fn run(self) -> Result<ExitCode> {
-        let engine = Engine::new(&Config { shared_memory: true, ..self.proposals.config() })?;
+        let engine =
+            Engine::new(&Config { shared_memory: true, gc_stress: self.gc_stress, ..self.proposals.config() })?;
         let loading = if self.round_trip { Loading::RoundTrip } else { Loading::Compile };
         let mut code = ExitCode::SUCCESS;
         for path in &self.files {
