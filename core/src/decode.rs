@@ -167,6 +167,7 @@ impl<'a> Decoder<'a> {
             for ty in types {
                 let ty = sub_type(&ty, &self.kinds)?;
                 self.module.uses_heap |= ty.as_func().is_none();
+                self.module.objects_hold_exceptions |= ty.holds_exceptions();
                 let shared = known.get(&ty).cloned();
                 self.module.types.push(shared.unwrap_or_else(|| {
                     known.insert(ty.clone());

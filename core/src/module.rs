@@ -24,6 +24,8 @@ pub struct ModuleDescription {
     pub rec_groups: Vec<Range<u32>>,
     /// Whether it declares types of objects, so that its store reserves a heap before any of its code runs.
     pub uses_heap: bool,
+    /// Whether objects of types that it declares may lead to exceptions.
+    pub objects_hold_exceptions: bool,
     /// Imports, in order.
     pub imports: Vec<Import>,
     /// Exports, in order.

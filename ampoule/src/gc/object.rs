@@ -90,6 +90,9 @@ pub(crate) fn prepare(store: &mut Store, ty: &Type) -> Result<(), Error> {
         let reason = "cannot allocate a GC store when GC is disabled at configuration time";
         return Err(Error::new(ErrorKind::Config(reason.to_string())));
     }
+    if ty.ty().holds_exceptions() {
+        store.exceptions.keep_for_objects();
+    }
     store.keep(ty)
 }
 

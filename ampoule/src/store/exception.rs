@@ -22,6 +22,8 @@ struct Kept {
     /// What the exceptions take, by their own account.
     bytes: usize,
     collect_at: usize,
+    /// Whether objects may lead to exceptions. The collector of objects knows nothing of those, so that all stay.
+    in_objects: bool,
     /// Where what is thrown may be caught.
     handlers: HandlerCache,
 }
@@ -106,6 +108,9 @@ impl Exceptions {
     /// again then.
     pub(crate) fn sweep(&mut self) {
         let Some(kept) = &mut self.kept else { return };
+        if kept.in_objects {
+            return self.keep_all();
+        }
         let mut again = Vec::new();
         for position in 0..kept.table.len() as u32 {
             again.push(position);
@@ -122,6 +127,11 @@ impl Exceptions {
         }
         kept.table.iter_mut().flatten().for_each(|slot| slot.marked = false);
         kept.collect_at = kept.live() * 2;
+    }
+
+    /// Keeps all exceptions from now on, as long as the store lives: objects may lead to any.
+    pub(crate) fn keep_for_objects(&mut self) {
+        self.kept.get_or_insert_default().in_objects = true;
     }
 
     /// In place of [`Exceptions::sweep`], where it can't be told which ones guests have.

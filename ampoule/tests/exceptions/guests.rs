@@ -481,3 +481,27 @@ fn hostile_nesting_costs_no_more_than_its_size() {
     assert!(world.call("run", 1).is_err());
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
+
+#[test]
+fn an_object_keeps_the_exception_that_it_leads_to() {
+    let wat = r#"(module (tag $t (param i32)) (type $box (struct (field (mut exnref))))
+      (global $kept (mut (ref null $box)) (ref.null $box))
+      (func $make (param i32) (result exnref) (local $exn exnref)
+        (block $h (result i32 exnref) (try_table (catch_ref $t $h) (throw $t (local.get 0))) unreachable)
+        (local.set $exn) (drop) (local.get $exn))
+      (func (export "run") (param i32) (result i32) (local $i i32)
+        (global.set $kept (struct.new $box (call $make (local.get 0))))
+        (loop $again
+          (drop (call $make (local.get $i)))
+          (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 5000))))
+        (block $h (result i32)
+          (try_table (catch $t $h) (throw_ref (struct.get $box 0 (global.get $kept))))
+          unreachable)))"#;
+    let mut config = config();
+    (config.features.function_references, config.features.gc) = (true, true);
+    let mut world = World::new(&config, wat);
+    for value in [7, 8] {
+        assert_eq!(world.call("run", value).unwrap(), value);
+        world.store.gc();
+    }
+}
