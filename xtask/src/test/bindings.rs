@@ -41,7 +41,6 @@ const VERSIONS: [Version; 2] = [
         name: "50.0.1",
         sha256: "d9a1eb530e5c4a55853784ae6bff0053db3cad89299097ad00e352e3d48c3cc1",
         left_out: &[
-            ("tests.test_tag", "it needs tags in modules"),
             ("tests.test_wasi", "wasi_config_preopen_dir has other parameters there"),
             ("tests.component.test_linker", "an instance of a linker may be opened twice there"),
             ("tests.component.test_types", "wasmtime_component_type_import_get and its kin give another object there"),
