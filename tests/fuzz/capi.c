@@ -559,10 +559,9 @@ static void op_externref(int s) {
   wasmtime_externref_t ref, copy;
   int at = pick_externrefs(s);
   if (at < 0 || once_in(3)) {
+    // The store's limits may leave no room for it: then it is finalized at once.
     if (wasmtime_externref_new(stores[s].context, give_away(OF_EXTERNREF), finalize, &ref))
       keep_externrefs(owner(ref.store_id), ref);
-    else
-      broken("no room for a reference");
     return;
   }
   ref = externrefs[at].it;
