@@ -4,7 +4,6 @@
 use crate::const_expr::ConstExpr;
 use crate::index::*;
 use crate::late::Late;
-use crate::object_layout::FieldsLayout;
 use crate::types::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -239,17 +238,6 @@ impl ModuleDescription {
             Item::Global(index) => ExternType::Global(self.globals[index.index()]),
             Item::Tag(index) => ExternType::Tag(TagType { func: self.tag_type(index).clone() }),
         }
-    }
-
-    /// Where the fields of structs of this type are.
-    ///
-    /// # Panics
-    /// Where the type is none of structs.
-    pub fn struct_layout(&self, index: TypeIndex) -> FieldsLayout {
-        // Validation bounds the depth of sub-typing.
-        let ty = &self.types[index.index()];
-        let supertype = ty.supertype.map(|id| self.struct_layout(TypeIndex(id.0)));
-        FieldsLayout::of_struct_type(supertype.as_ref(), ty.as_struct().expect("validation saw to the type's kind"))
     }
 
     /// The recursion groups, in order: of one type each but for [`ModuleDescription::rec_groups`].

@@ -1,8 +1,9 @@
 //! An instance, as machine code sees it.
 
 use super::{VmFuncImport, VmFuncRef, VmGlobal, VmMemory, VmStoreContext, VmTable};
-use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TagIndex};
+use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TagIndex, TypeIndex};
 use crate::module::ModuleDescription;
+use crate::object_layout::FieldsLayout;
 use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
 
@@ -48,6 +49,8 @@ pub struct VmLayout {
     num_imported_globals: u32,
     /// For each memory its position among the module's own, or `None` for one defined elsewhere.
     own_memory: Box<[Option<u32>]>,
+    /// For each type of the type section where the fields of its structs are; `None` for types of something else.
+    structs: Box<[Option<FieldsLayout>]>,
 }
 
 /// How machine code reaches a memory's or table's definition.
@@ -106,7 +109,16 @@ impl VmLayout {
             num_imported_tables: module.num_imported_tables as u32,
             num_imported_globals: module.num_imported_globals as u32,
             own_memory,
+            structs: struct_layouts(module),
         }
+    }
+
+    /// Where the fields of structs of this type are.
+    ///
+    /// # Panics
+    /// Where the type is none of structs.
+    pub fn structs(&self, index: TypeIndex) -> &FieldsLayout {
+        self.structs[index.index()].as_ref().expect("validation saw to the type's kind")
     }
 
     /// Bytes of the whole block. Its alignment is 16.
@@ -169,4 +181,18 @@ impl VmLayout {
     pub const SIGNATURES: i32 = offset_of!(VmContext, signatures) as i32;
     /// Offset of [`VmContext::type_words`].
     pub const TYPE_WORDS: i32 = offset_of!(VmContext, type_words) as i32;
+}
+
+/// The layouts of a module's structs, each made from that of its super-type, which is declared before: all take time in proportion to the module.
+fn struct_layouts(module: &ModuleDescription) -> Box<[Option<FieldsLayout>]> {
+    if !module.uses_heap {
+        return Box::default();
+    }
+    let mut layouts: Vec<Option<FieldsLayout>> = Vec::with_capacity(module.types.len());
+    for ty in &module.types {
+        let supertype = ty.supertype.and_then(|id| layouts[id.0 as usize].as_ref());
+        let layout = ty.as_struct().map(|fields| FieldsLayout::of_struct_type(supertype, fields));
+        layouts.push(layout);
+    }
+    layouts.into()
 }

@@ -93,7 +93,6 @@ pub(super) fn translate_function(
         functions: HashMap::new(),
         signatures: HashMap::new(),
         reference_types: HashMap::new(),
-        struct_layouts: HashMap::new(),
         regions: Vec::new(),
     };
     t.declare_locals(entry, body)?;

@@ -9,7 +9,6 @@ use crate::{CompileError, ModuleInput};
 use ampoule_core::artifact::INLINED;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex, TypeIndex};
-use ampoule_core::object_layout::FieldsLayout;
 use ampoule_core::tunables::{OptLevel, Tunables};
 use ampoule_core::types::{FuncType, RefType, ValType};
 use ampoule_core::vm::VmLayout;
@@ -61,8 +60,6 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) signatures: HashMap<TypeIndex, ir::SigRef>,
     /// What is known of references, beside that they are of their hierarchy.
     pub(super) reference_types: HashMap<Value, RefType>,
-    /// Where fields are, of the types of structs that have been asked for.
-    pub(super) struct_layouts: HashMap<TypeIndex, Rc<FieldsLayout>>,
     /// The alias regions that have been asked for, by [`Region::id`].
     pub(super) regions: Vec<Option<AliasRegion>>,
 }

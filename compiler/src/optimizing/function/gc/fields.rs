@@ -46,7 +46,7 @@ impl FuncTranslator<'_> {
 
     /// What a field is stored as, and where.
     fn field(&mut self, ty: TypeIndex, field: u32) -> (StorageType, u32) {
-        let offset = self.struct_layout(ty).offsets()[field as usize];
+        let offset = self.input.layout.structs(ty).offsets()[field as usize];
         (self.struct_fields(ty)[field as usize].storage, offset)
     }
 
@@ -59,7 +59,7 @@ impl FuncTranslator<'_> {
     }
 
     fn struct_new(&mut self, ty: TypeIndex, values: &[cranelift_codegen::ir::Value]) {
-        let layout = self.struct_layout(ty);
+        let layout = self.input.layout.structs(ty);
         let reference = self.allocate(ty, layout.size());
         let address = self.heap_address(reference);
         let flags = self.object_flags();

@@ -17,7 +17,6 @@ use super::translator::FuncTranslator;
 use crate::CompileError;
 use crate::optimizing::flags::{Region, constant_flags};
 use ampoule_core::index::TypeIndex;
-use ampoule_core::object_layout::FieldsLayout;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{HeapType, RefType, StorageType, ValType};
 use ampoule_core::vm::heap::{CARD_LOG2, CARDS, NULL_GUARD};
@@ -25,7 +24,6 @@ use ampoule_core::vm::{VmLayout, VmStoreContext};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Value, types};
 use std::mem::offset_of;
-use std::rc::Rc;
 use wasmparser::Operator;
 
 impl FuncTranslator<'_> {
@@ -61,12 +59,6 @@ impl FuncTranslator<'_> {
             _ => return Ok(self.field_operator(op) || self.array_operator(op) || self.cast_operator(op)?),
         }
         Ok(true)
-    }
-
-    /// Where the fields of structs of a type are.
-    fn struct_layout(&mut self, ty: TypeIndex) -> Rc<FieldsLayout> {
-        let module = self.input.module;
-        self.struct_layouts.entry(ty).or_insert_with(|| Rc::new(module.struct_layout(ty))).clone()
     }
 
     /// The word that objects of a type begin with.
