@@ -672,7 +672,7 @@ mod tests {
         };
         let types =
             (0..TYPES).map(|at| empty((at > 0).then_some(if at <= TYPES / 2 { 0 } else { TYPES / 2 }))).collect();
-        let module = ModuleDescription { types, rec_groups: vec![0..TYPES], ..Default::default() };
+        let module = ModuleDescription { types, rec_groups: std::iter::once(0..TYPES).collect(), ..Default::default() };
         let registry = registry();
         let begun = std::time::Instant::now();
         let types = registry.intern_module(&module).unwrap();
