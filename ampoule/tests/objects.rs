@@ -1,6 +1,6 @@
 //! Structs, arrays and casts of guests, with objects that move: each test runs plainly, and where every allocation collects.
 
-use ampoule::{Config, Engine, Instance, Module, Store, TrapCode, Val};
+use ampoule::{Config, Engine, Extern, Instance, Linker, Module, Store, Tag, TrapCode, Val};
 
 fn config(stress: bool) -> Config {
     let mut config = Config::new();
@@ -347,4 +347,38 @@ fn a_full_heap_is_an_error_and_the_store_goes_on() {
             guest.call("churn", &[Val::I32(if stress { 100 } else { 1_000_000 })]).unwrap();
         }
     });
+}
+
+#[test]
+fn what_a_linker_makes_for_unknown_imports_is_of_their_declared_types() {
+    let wat = r#"(module
+        (rec (type $f (sub (func (param (ref null $s)) (result i32)))) (type $s (struct (field (ref null $f)))))
+        (type $narrow (sub final $f (func (param (ref null $s)) (result i32))))
+        (rec (type $t (func (param i32))) (type $other (func)))
+        (import "" "open" (func $open (type $f)))
+        (import "" "narrow" (func $narrow (type $narrow)))
+        (import "" "tag" (tag $tag (type $t)))
+        (func (export "open") (result i32) (call $open (ref.null $s)))
+        (func (export "tag") (result i32)
+          (block $caught (result i32) (try_table (catch $tag $caught) (throw $tag (i32.const 3))) (i32.const 0))))"#;
+    let mut config = config(false);
+    config.features.exceptions = true;
+    let engine = Engine::new(&config).unwrap();
+    let module = Module::new(&engine, wat.as_bytes()).unwrap();
+    let mut store = Store::new(&engine);
+    let mut linker = Linker::new(&engine);
+    linker.define_unknown_imports_as_default_values(&mut store, &module).unwrap();
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    for (name, expected) in [("open", 0), ("tag", 3)] {
+        let call = instance.get_typed_func::<(), i32>(&store, name).unwrap();
+        assert_eq!(call.call(&mut store, ()).unwrap(), expected);
+    }
+    let mut linker = Linker::new(&engine);
+    let tag = instance.module(&store).unwrap().imports().nth(2).unwrap().0.item;
+    let tag = Tag::of_declared(&mut store, &module.declared_type(tag).unwrap()).unwrap();
+    linker.define(&store, "", "tag", Extern::Tag(tag)).unwrap();
+    linker.define_unknown_imports_as_traps(&module).unwrap();
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let open = instance.get_typed_func::<(), i32>(&store, "open").unwrap();
+    assert!(open.call(&mut store, ()).unwrap_err().to_string().contains("unknown import: `::open`"));
 }

@@ -1,6 +1,7 @@
 //! Linkers: names for what modules import.
 
 use crate::engine::Engine;
+use crate::engine::type_registry::Type;
 use crate::error::{Error, ErrorKind, LinkError};
 use crate::func::Func;
 use crate::func::future::{CallFuture, async_host_func};
@@ -245,12 +246,13 @@ impl Linker {
     /// Where a thunk can't be compiled.
     pub fn define_unknown_imports_as_traps(&mut self, module: &Module) -> Result<(), Error> {
         for (import, ty) in module.imports() {
-            let ExternType::Func(ty) = ty else { continue };
+            let (ExternType::Func(ty), Some(declared)) = (ty, module.declared_type(import.item)) else { continue };
             if self.definitions.contains_key(&Name::new(&import.module, &import.name)) {
                 continue;
             }
             let missing = LinkError::Missing { module: import.module.clone(), name: import.name.clone() }.to_string();
             let host = HostFunc::new(&self.engine, &ty, move |_, _, _| Err(Error::message(missing.clone())))?;
+            let host = host.of_type(&declared)?;
             self.insert(&import.module, &import.name, Definition::Host(Arc::new(host)))?;
         }
         Ok(())
@@ -271,23 +273,30 @@ impl Linker {
             if self.definitions.contains_key(&Name::new(&import.module, &import.name)) {
                 continue;
             }
-            let definition = self.default_value(store, ty).map_err(|error| match error.kind() {
-                ErrorKind::Limit(reason) => {
-                    let Import { module, name, .. } = import;
-                    Error::new(ErrorKind::Limit(format!("no default value exists for `{module}::{name}`: {reason}")))
+            let definition = self.default_value(store, ty, module.declared_type(import.item)).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::Limit(reason) => {
+                        let Import { module, name, .. } = import;
+                        Error::new(ErrorKind::Limit(format!(
+                            "no default value exists for `{module}::{name}`: {reason}"
+                        )))
+                    }
+                    _ => error,
                 }
-                _ => error,
             })?;
             self.insert(&import.module, &import.name, definition)?;
         }
         Ok(())
     }
 
-    fn default_value(&self, store: &mut Store, ty: ExternType) -> Result<Definition, Error> {
+    /// `declared`: what a function or tag is declared as.
+    fn default_value(&self, store: &mut Store, ty: ExternType, declared: Option<Type>) -> Result<Definition, Error> {
         let item = match ty {
             // Results are zero and null before a host function sets them.
             ExternType::Func(ty) => {
-                return Ok(Definition::Host(Arc::new(HostFunc::new(&self.engine, &ty, |_, _, _| Ok(()))?)));
+                let host = HostFunc::new(&self.engine, &ty, |_, _, _| Ok(()))?;
+                let declared = declared.expect("a function is declared as of a type");
+                return Ok(Definition::Host(Arc::new(host.of_type(&declared)?)));
             }
             ExternType::Global(ty) => Extern::Global(Global::new(store, ty, &Val::default_for(ty.content))?),
             ExternType::Table(ty) => {
@@ -295,7 +304,9 @@ impl Linker {
             }
             ExternType::Memory(ty) if ty.shared => Extern::SharedMemory(SharedMemory::new(&self.engine, &ty)?),
             ExternType::Memory(ty) => Extern::Memory(Memory::new(store, &ty)?),
-            ExternType::Tag(ty) => Extern::Tag(Tag::new(store, &ty)?),
+            ExternType::Tag(_) => {
+                Extern::Tag(Tag::of_declared(store, &declared.expect("a tag is declared as of a type"))?)
+            }
         };
         Definition::item(store, item)
     }
