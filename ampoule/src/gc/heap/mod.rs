@@ -417,15 +417,15 @@ impl Heap {
         Ok(())
     }
 
-    /// The largest nursery up to `wanted` bytes that the free blocks allow, and more than that: a heap that is full but for a few bytes would do
+    /// The largest nursery up to `wanted` bytes that the size allows, and more than that: a heap that is full but for a few bytes would do
     /// nothing but collect.
-    fn fitting_nursery(&self, wanted: u32, least: u32) -> Option<u32> {
+    fn fitting_nursery(&mut self, wanted: u32, least: u32) -> Option<u32> {
         let slack = self.old.blocks() / 64;
         let least = least.max(LEAST_NURSERY);
         let smaller = std::iter::successors(Some(wanted), |size| Some(size / 2)).take_while(|&size| size > least);
-        smaller.chain([least]).find(|&size| {
-            self.old.free_blocks() >= reserve_blocks(size) + slack && self.size_with(size, slack) <= self.size
-        })
+        smaller
+            .chain([least])
+            .find(|&size| self.size_with(size, slack) <= self.size && self.free_blocks(reserve_blocks(size) + slack))
     }
 
     /// Sees to it that the heap may have `more` blocks in use, and that they are free, beside what a nursery of `nursery` bytes can fill.
@@ -442,15 +442,23 @@ impl Heap {
                 return Ok(false);
             }
         }
-        let missing = (reserve_blocks(nursery) + more).saturating_sub(self.old.free_blocks());
-        Ok(missing == 0 || self.add_blocks(missing))
+        Ok(self.free_blocks(reserve_blocks(nursery) + more))
     }
 
     /// The size of the heap with a nursery of so many bytes, and with `more` blocks in use: what the owner knows. The free blocks that
-    /// only wait for a nursery are not counted; the objects in it are.
+    /// only wait for a nursery are not counted; the objects in it are. Nor are free lines between objects, up to a ninth of the blocks: they
+    /// take what survives.
     fn size_with(&self, nursery: u32, more: u32) -> u64 {
-        let used = self.old.blocks() - self.old.free_blocks() + more;
-        (u64::from(used) * u64::from(BLOCK) + u64::from(nursery)).next_multiple_of(PAGE)
+        let bytes = |blocks: u32| u64::from(blocks) * u64::from(BLOCK);
+        let lines = self.old.used_bytes() + bytes(more) + u64::from(nursery);
+        let blocks = bytes(self.old.blocks() - self.old.free_blocks() + more);
+        lines.max(blocks / 9 * 8).next_multiple_of(PAGE)
+    }
+
+    /// Sees to it that so many blocks are free.
+    fn free_blocks(&mut self, count: u32) -> bool {
+        let missing = count.saturating_sub(self.old.free_blocks());
+        missing == 0 || self.add_blocks(missing)
     }
 
     /// Makes `missing` further blocks accessible, or a few more.

@@ -55,6 +55,10 @@ pub(super) struct Old {
     overflow: Range<u32>,
     /// Block and line from which on free lines are looked for.
     next_hole: (u32, u32),
+    /// The same for objects longer than a line.
+    next_wide_hole: (u32, u32),
+    /// Lines that hold objects, or were given out since the last collection; those of large objects, too.
+    used_lines: u32,
     /// Up to here memory was asked for.
     populated: u32,
     /// Bytes of objects since the last collection.
@@ -74,6 +78,11 @@ impl Old {
     /// Blocks there are.
     pub(super) fn blocks(&self) -> u32 {
         self.blocks.len() as u32
+    }
+
+    /// Bytes of the lines that are not free.
+    pub(super) fn used_bytes(&self) -> u64 {
+        u64::from(self.used_lines) * u64::from(LINE)
     }
 
     /// Blocks without objects.
@@ -123,7 +132,10 @@ impl Old {
         }
         if size > LINE {
             if size > self.overflow.end - self.overflow.start {
-                self.overflow = self.take_block(region);
+                self.overflow = match self.take_wide_hole(size.div_ceil(LINE)) {
+                    Some(hole) => hole,
+                    None => self.take_block(region),
+                };
             }
             self.overflow.start += size;
             return self.overflow.start - size;
@@ -137,22 +149,50 @@ impl Old {
     fn take_hole(&mut self) -> Option<Range<u32>> {
         let (mut block, mut line) = self.next_hole;
         while block < self.blocks() {
-            let used = &mut self.used[block as usize];
+            let used = self.used[block as usize];
             if line < LINES && self.blocks[block as usize] == Block::Lines {
-                let free = !*used & (u128::MAX << line);
+                let free = !used & (u128::MAX << line);
                 if free != 0 {
-                    let start = free.trailing_zeros();
-                    let len = (!(free >> start)).trailing_zeros().min(LINES - start);
-                    *used |= lines(start..start + len);
-                    self.next_hole = (block, start + len);
-                    let at = start_of(block) + start * LINE;
-                    return Some(at..at + len * LINE);
+                    let (hole, end) = self.take_lines(block, first_hole(free));
+                    self.next_hole = (block, end);
+                    return Some(hole);
                 }
             }
             (block, line) = (block + 1, 0);
         }
         self.next_hole = (block, 0);
         None
+    }
+
+    /// So many free lines beside each other, or more, in a block with others. Holes that are passed by are left to small objects.
+    fn take_wide_hole(&mut self, least: u32) -> Option<Range<u32>> {
+        let (mut block, mut line) = self.next_wide_hole;
+        while block < self.blocks() {
+            let free = match self.blocks[block as usize] {
+                Block::Lines if line < LINES => !self.used[block as usize] & (u128::MAX << line),
+                _ => 0,
+            };
+            if free == 0 {
+                (block, line) = (block + 1, 0);
+                continue;
+            }
+            let hole = first_hole(free);
+            line = hole.end;
+            if hole.len() as u32 >= least {
+                self.next_wide_hole = (block, line);
+                return Some(self.take_lines(block, hole).0);
+            }
+        }
+        self.next_wide_hole = (block, 0);
+        None
+    }
+
+    /// Takes these lines of a block: the offsets, and the line behind them.
+    fn take_lines(&mut self, block: u32, hole: Range<u32>) -> (Range<u32>, u32) {
+        self.used[block as usize] |= lines(hole.clone());
+        self.used_lines += hole.len() as u32;
+        let start = start_of(block);
+        (start + hole.start * LINE..start + hole.end * LINE, hole.end)
     }
 
     /// A free block for objects in lines.
@@ -175,6 +215,7 @@ impl Old {
         self.blocks[block as usize] = state;
         self.free.remove(block);
         self.resident.remove(block);
+        self.used_lines += LINES;
         region.old_written = region.old_written.max(start_of(block + 1));
     }
 
@@ -239,15 +280,18 @@ impl Old {
 
     /// Frees whatever holds no object that was marked. The marks have become the starts. Where `fill` is given, freed bytes get it.
     pub(super) fn sweep(&mut self, region: &mut Region, fill: Option<u8>) {
-        (self.bump, self.overflow, self.next_hole, self.allocated) = (0..0, 0..0, (0, 0), 0);
+        (self.bump, self.overflow, self.allocated) = (0..0, 0..0, 0);
+        (self.next_hole, self.next_wide_hole, self.used_lines) = ((0, 0), (0, 0), 0);
         for block in 0..self.blocks() {
             let index = block as usize;
             match self.blocks[index] {
                 Block::Free | Block::Tail(_) => {}
                 Block::Head(count) => {
                     let at = start_of(block);
+                    self.used_lines += count * LINES;
                     if region.starts()[(at >> 9) as usize] & bit(at) == 0 {
                         (block..block + count).for_each(|block| self.free_block(block));
+                        self.used_lines -= count * LINES;
                         fill_bytes(region, at, count * BLOCK, fill);
                     }
                 }
@@ -259,6 +303,7 @@ impl Old {
                         continue;
                     }
                     self.used[index] = starts | starts << 1 | self.spans[index];
+                    self.used_lines += self.used[index].count_ones();
                     if fill.is_some() {
                         for line in (0..LINES).filter(|&line| self.used[index] & 1 << line == 0) {
                             fill_bytes(region, start_of(block) + line * LINE, LINE, fill);
@@ -381,6 +426,12 @@ fn block_of(at: u32) -> u32 {
 /// The bits of lines, of which there is at least one.
 fn lines(range: Range<u32>) -> u128 {
     u128::MAX >> (LINES - range.len() as u32) << range.start
+}
+
+/// The first lines beside each other among the free ones of a block, of which there are some.
+fn first_hole(free: u128) -> Range<u32> {
+    let start = free.trailing_zeros();
+    start..start + (!(free >> start)).trailing_zeros().min(LINES - start)
 }
 
 /// The lines of a block in which objects start.

@@ -548,6 +548,34 @@ fn a_full_heap_says_so_and_goes_on_once_there_is_room() {
 }
 
 #[test]
+fn one_object_in_each_block_does_not_fill_the_heap() {
+    for (fields, most) in [(2, 4 << 20), (40, 4 << 20), (400, 4 << 20), (2, 192 << 10), (400, 256 << 10)] {
+        let mut world = World::new(false);
+        let small = world.struct_type(&[Storage::Bits64]);
+        let ty = world.struct_type(&vec![Storage::Bits64; fields]);
+        world.owner.most = Some(most);
+        // Full of objects that are small: their blocks stay in use, with next to nothing in them.
+        while let Ok(at) = world.new_struct(&small) {
+            world.owner.slots.push(at);
+        }
+        // At its start, or in the middle.
+        let at_least = if fields == 2 { 0 } else { super::BLOCK / 2 };
+        let mut blocks = HashSet::new();
+        world.owner.slots.retain(|at| at % super::BLOCK >= at_least && blocks.insert(at / super::BLOCK));
+        for _ in 0..100_000 / fields {
+            world.new_struct(&ty).unwrap_or_else(|error| panic!("{fields} fields of {most}: {error:?}"));
+        }
+        // What survives finds room, too: a quarter of the heap at least.
+        for _ in 0..most / 4 / u64::from(ty.1.size()) {
+            let at = world.new_struct(&ty).unwrap_or_else(|error| panic!("{fields} of {most} survive: {error:?}"));
+            world.owner.slots.push(at);
+        }
+        world.verify();
+        assert!(world.heap.statistics().size_bytes <= most);
+    }
+}
+
+#[test]
 fn the_smallest_heap_works() {
     let mut world = World::new(false);
     world.owner.most = Some(PAGE);
