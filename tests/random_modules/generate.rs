@@ -1,6 +1,6 @@
 //! Random modules and arguments, each from a number alone.
 
-use ampoule::{Val, ValType};
+use ampoule::{HeapType, I31, Val, ValType};
 use arbitrary::Unstructured;
 use wasm_smith::{Config, Module};
 
@@ -69,7 +69,9 @@ pub fn module(seed: u64) -> Option<Vec<u8>> {
         exceptions_enabled: random.once_in(2),
         // What an engine may choose freely can't be compared.
         relaxed_simd_enabled: false,
-        gc_enabled: false,
+        gc_enabled: random.once_in(2),
+        // Else most of them fill the heap before anything runs.
+        limit_arrays_in_const_exprs: true,
         compact_imports_enabled: false,
         ..Config::default()
     };
@@ -110,6 +112,11 @@ pub fn argument(random: &mut Random, ty: ValType) -> Val {
         ValType::F32 => Val::F32(if f32::from_bits(low as u32).is_nan() { 0x7fc0_0000 } else { low as u32 }),
         ValType::F64 => Val::F64(if f64::from_bits(low).is_nan() { 0x7ff8_0000_0000_0000 } else { low }),
         ValType::V128 => Val::V128(u128::from(high) << 64 | u128::from(low)),
+        ValType::Ref(ty) if matches!(ty.heap, HeapType::Any | HeapType::Eq | HeapType::I31) => match low % 4 {
+            0 if ty.nullable => Val::AnyRef(None),
+            _ => Val::AnyRef(Some(I31::wrapping(low as u32).into())),
+        },
+        // Null is refused where it doesn't fit: no host function makes anything else.
         reference => Val::default_for(reference),
     }
 }

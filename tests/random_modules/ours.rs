@@ -1,6 +1,6 @@
 //! Running a module on Ampoule, under every choice that changes machine code or memories.
 
-use crate::outcome::{Call, End, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Outcome, show, show_memory};
+use crate::outcome::{Call, End, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Outcome, end_with, show, show_memory};
 use ampoule::{Config, Engine, Error, Extern, Features, Linker, Module, PoolConfig, Store, Strategy, Val};
 use ampoule_core::tunables::OptLevel;
 
@@ -22,6 +22,8 @@ pub fn modes() -> Vec<Mode> {
                 wide_arithmetic: true,
                 custom_page_sizes: true,
                 exceptions: true,
+                function_references: true,
+                gc: true,
                 ..Features::default()
             },
             shared_memory: true,
@@ -59,6 +61,7 @@ pub fn modes() -> Vec<Mode> {
         mode("small_guard", &|config| config.tunables.memory_guard_size = 64 << 10),
         mode("no_spectre", &|config| config.tunables.spectre_mitigation = false),
         mode("copied_images", &|config| config.memory_init_cow = false),
+        mode("gc_stress", &|config| config.gc_stress = true),
         mode("pool", &|config| config.pool = Some(PoolConfig::default())),
         mode("all_checks", &|config| {
             let tunables = &mut config.tunables;
@@ -127,5 +130,5 @@ fn show_item(store: &mut Store, item: &Extern) -> Result<String, Error> {
 }
 
 fn end_of(error: &Error) -> End {
-    error.trap_code().map_or(End::Error, |code| End::Trap(code as u8))
+    error.trap_code().map_or_else(|| end_with(&error.to_string()), |code| End::Trap(code as u8))
 }

@@ -1,7 +1,8 @@
 //! What can be seen of a module's run, in a form that any engine's run can be brought to.
 
 use crate::generate::{Random, argument};
-use ampoule::{ExternType, FuncType, Module, Val};
+use ampoule::{ExternType, FuncType, I31, Module, Val};
+use std::fmt;
 
 /// How many of a module's functions are called, each in an instance of its own.
 const MAX_CALLS: usize = 12;
@@ -54,27 +55,58 @@ pub enum End {
     /// Also of the start function, and of segments that don't fit.
     Trap(u8),
     /// Refused: a limit, say.
-    Error,
+    Error(Message),
+    /// There was no room for an object.
+    HeapFull,
 }
 
-impl Outcome {
-    /// Whether this depends on the engine: how deep calls may go is not defined.
-    pub fn is_arbitrary(&self) -> bool {
-        self.end == End::Trap(ampoule::TrapCode::StackOverflow as u8)
+/// What an error says. Engines may say it in their own words.
+#[derive(Clone, Eq)]
+pub struct Message(String);
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
-/// A value to compare: numbers by their bits, references by whether they are null.
+impl PartialEq for Message {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Outcome {
+    /// Whether this depends on the engine: how deep calls may go is not defined, nor how large objects are.
+    pub fn is_arbitrary(&self) -> bool {
+        matches!(self.end, End::Trap(code) if code == ampoule::TrapCode::StackOverflow as u8)
+            || self.end == End::HeapFull
+    }
+}
+
+/// A value to compare: numbers by their bits, references by whether they are null or an integer.
 pub fn show(val: &Val) -> String {
     match val {
         Val::FuncRef(func) => format!("funcref {}", func.is_some()),
         Val::ExternRef(value) => format!("externref {}", value.is_some()),
         Val::ExnRef(exn) => format!("exnref {}", exn.is_some()),
+        Val::AnyRef(None) => "anyref null".to_string(),
+        Val::AnyRef(Some(value)) => show_any(value.as_i31().map(I31::get_s)),
         Val::F32(bits) => format!("f32 {bits:#x}"),
         Val::F64(bits) => format!("f64 {bits:#x}"),
         Val::V128(bits) => format!("v128 {bits:#x}"),
         number => format!("{number:?}"),
     }
+}
+
+/// An `anyref` that is not null: an integer, or something else.
+pub fn show_any(integer: Option<i32>) -> String {
+    integer.map_or("object".to_string(), |integer| format!("i31 {integer}"))
+}
+
+/// How something ended with this message, that is no trap's.
+pub fn end_with(message: &str) -> End {
+    if message.contains("GC heap out of memory") { End::HeapFull } else { End::Error(Message(message.to_string())) }
 }
 
 /// The contents of a memory, in short.

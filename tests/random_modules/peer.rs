@@ -1,8 +1,8 @@
 //! Running a module on another library with the C interface of 44.0.0, loaded while the tests run.
 
-use crate::outcome::{Call, End, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Outcome, show, show_memory};
-use ampoule::Val;
-use ampoule_core::vm::{VmVal, VmValUnion};
+use crate::outcome::{Call, End, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Outcome, end_with, show, show_any, show_memory};
+use ampoule::{AnyRef, Val};
+use ampoule_core::vm::{VmRef, VmVal, VmValUnion};
 use std::ffi::{CString, OsStr, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::{ptr, slice};
@@ -14,6 +14,13 @@ type Ptr = *mut c_void;
 struct CExtern {
     kind: u8,
     of: [u64; 3],
+}
+
+/// `wasm_name_t`.
+#[repr(C)]
+struct Name {
+    len: usize,
+    data: *mut u8,
 }
 
 /// `wasmtime_instance_t`.
@@ -59,6 +66,8 @@ functions! {
     wasmtime_config_wasm_custom_page_sizes_set(Ptr, bool);
     wasmtime_config_wasm_threads_set(Ptr, bool);
     wasmtime_config_wasm_exceptions_set(Ptr, bool);
+    wasmtime_config_wasm_function_references_set(Ptr, bool);
+    wasmtime_config_wasm_gc_set(Ptr, bool);
     wasmtime_config_wasm_tail_call_set(Ptr, bool);
     wasmtime_config_wasm_memory64_set(Ptr, bool);
     wasmtime_config_wasm_multi_memory_set(Ptr, bool);
@@ -83,7 +92,12 @@ functions! {
     wasmtime_memory_data_size(Ptr, *const [u64; 3]) -> usize;
     wasmtime_trap_code(Ptr, *mut u8) -> bool;
     wasm_trap_delete(Ptr);
+    wasmtime_error_message(Ptr, *mut Name);
     wasmtime_error_delete(Ptr);
+    wasm_byte_vec_delete(*mut Name);
+    wasmtime_anyref_from_i31(Ptr, u32, *mut VmRef);
+    wasmtime_anyref_i31_get_s(Ptr, *const VmRef, *mut i32) -> bool;
+    wasmtime_val_unroot(*mut VmVal);
 }
 
 /// The library, with an engine of it.
@@ -124,6 +138,8 @@ impl Peer {
             (functions.wasmtime_config_wasm_custom_page_sizes_set)(config, true);
             (functions.wasmtime_config_wasm_threads_set)(config, true);
             (functions.wasmtime_config_wasm_exceptions_set)(config, true);
+            (functions.wasmtime_config_wasm_function_references_set)(config, true);
+            (functions.wasmtime_config_wasm_gc_set)(config, true);
             (functions.wasmtime_config_wasm_tail_call_set)(config, true);
             (functions.wasmtime_config_wasm_memory64_set)(config, true);
             (functions.wasmtime_config_wasm_multi_memory_set)(config, true);
@@ -152,8 +168,13 @@ impl Peer {
         // SAFETY: either is null or ours.
         unsafe {
             if !error.is_null() {
+                let mut message = Name { len: 0, data: ptr::null_mut() };
+                (self.functions.wasmtime_error_message)(error, &mut message);
+                let text = slice::from_raw_parts(message.data, message.len);
+                let end = end_with(&String::from_utf8_lossy(text));
+                (self.functions.wasm_byte_vec_delete)(&mut message);
                 (self.functions.wasmtime_error_delete)(error);
-                return Some(End::Error);
+                return Some(end);
             }
             if trap.is_null() {
                 return None;
@@ -161,7 +182,7 @@ impl Peer {
             let mut code = 0;
             let known = (self.functions.wasmtime_trap_code)(trap, &mut code);
             (self.functions.wasm_trap_delete)(trap);
-            Some(if known { End::Trap(code) } else { End::Error })
+            Some(if known { End::Trap(code) } else { end_with("a trap without a code") })
         }
     }
 }
@@ -206,14 +227,16 @@ impl PeerModule<'_> {
             }
             let func = self.export(context, &instance, call.export).expect("the module exports it");
             assert_eq!(func.kind, FUNC, "as its type says");
-            let args: Vec<VmVal> = call.args.iter().map(to_c).collect();
-            let mut results: Vec<VmVal> = call.ty.results().iter().map(|&ty| to_c(&Val::default_for(ty))).collect();
+            let mut args: Vec<VmVal> = call.args.iter().map(|arg| self.to_c(context, arg)).collect();
+            let defaults = call.ty.results().iter().map(|&ty| Val::default_for(ty));
+            let mut results: Vec<VmVal> = defaults.map(|val| self.to_c(context, &val)).collect();
             let (nargs, nresults) = (args.len(), results.len());
             let values = results.as_mut_ptr();
             let error =
                 (functions.wasmtime_func_call)(context, &func.of, args.as_ptr(), nargs, values, nresults, &mut trap);
             let end = self.peer.end(error, trap);
-            let end = end.unwrap_or_else(|| End::Results(results.iter().map(show_c).collect()));
+            let end = end.unwrap_or_else(|| End::Results(results.iter().map(|val| self.show(context, val)).collect()));
+            args.iter_mut().chain(&mut results).for_each(|val| (functions.wasmtime_val_unroot)(val));
             let items = (0..).map_while(|at| self.export(context, &instance, at));
             let state = items.map(|item| self.show_item(context, &item)).collect();
             let mut left = 0;
@@ -249,11 +272,82 @@ impl PeerModule<'_> {
                 }
                 TABLE => format!("table {}", (functions.wasmtime_table_size)(context, &item.of)),
                 GLOBAL => {
-                    let mut val = to_c(&Val::I32(0));
+                    let mut val = self.to_c(context, &Val::I32(0));
                     (functions.wasmtime_global_get)(context, &item.of, &mut val);
-                    show_c(&val)
+                    let shown = self.show(context, &val);
+                    (functions.wasmtime_val_unroot)(&mut val);
+                    shown
                 }
                 _ => String::new(),
+            }
+        }
+    }
+
+    /// A number, an integer of 31 bits, or a null reference: there are no others, since no host function makes one.
+    ///
+    /// # Safety
+    /// `context` is alive.
+    unsafe fn to_c(&self, context: Ptr, val: &Val) -> VmVal {
+        let mut of = VmValUnion { words: [0; 3] };
+        let kind = match *val {
+            Val::I32(value) => {
+                of.i32 = value;
+                VmVal::KIND_I32
+            }
+            Val::I64(value) => {
+                of.i64 = value;
+                VmVal::KIND_I64
+            }
+            Val::F32(bits) => {
+                of.f32 = bits;
+                VmVal::KIND_F32
+            }
+            Val::F64(bits) => {
+                of.f64 = bits;
+                VmVal::KIND_F64
+            }
+            Val::V128(value) => {
+                of.v128 = value.to_le_bytes();
+                VmVal::KIND_V128
+            }
+            Val::FuncRef(_) => VmVal::KIND_FUNCREF,
+            Val::ExternRef(_) => VmVal::KIND_EXTERNREF,
+            Val::ExnRef(_) => VmVal::KIND_EXNREF,
+            Val::AnyRef(ref value) => {
+                of.reference = VmRef::NULL;
+                if let Some(integer) = value.as_ref().and_then(AnyRef::as_i31) {
+                    // SAFETY: by the caller; the place is written.
+                    unsafe {
+                        (self.peer.functions.wasmtime_anyref_from_i31)(context, integer.get_u(), &mut of.reference);
+                    }
+                }
+                VmVal::KIND_ANYREF
+            }
+        };
+        VmVal { kind, of }
+    }
+
+    /// # Safety
+    /// `context` is alive, and the value of its store.
+    unsafe fn show(&self, context: Ptr, val: &VmVal) -> String {
+        // SAFETY: by the caller; the kind says which field was written; a reference is null where its first word is zero.
+        unsafe {
+            match val.kind {
+                VmVal::KIND_I32 => show(&Val::I32(val.of.i32)),
+                VmVal::KIND_I64 => show(&Val::I64(val.of.i64)),
+                VmVal::KIND_F32 => show(&Val::F32(val.of.f32)),
+                VmVal::KIND_F64 => show(&Val::F64(val.of.f64)),
+                VmVal::KIND_V128 => show(&Val::V128(u128::from_le_bytes(val.of.v128))),
+                VmVal::KIND_FUNCREF => format!("funcref {}", val.of.words[0] != 0),
+                VmVal::KIND_EXTERNREF => format!("externref {}", val.of.words[0] != 0),
+                VmVal::KIND_EXNREF => format!("exnref {}", val.of.words[0] != 0),
+                VmVal::KIND_ANYREF if val.of.words[0] == 0 => "anyref null".to_string(),
+                VmVal::KIND_ANYREF => {
+                    let mut integer = 0;
+                    let get = self.peer.functions.wasmtime_anyref_i31_get_s;
+                    show_any(get(context, &val.of.reference, &mut integer).then_some(integer))
+                }
+                kind => format!("kind {kind}"),
             }
         }
     }
@@ -263,54 +357,5 @@ impl Drop for PeerModule<'_> {
     fn drop(&mut self) {
         // SAFETY: it is ours, and nothing uses it any more.
         unsafe { (self.peer.functions.wasmtime_module_delete)(self.module) }
-    }
-}
-
-/// A number, or a null reference: there are no others, since no host function makes one.
-fn to_c(val: &Val) -> VmVal {
-    let mut of = VmValUnion { words: [0; 3] };
-    let kind = match *val {
-        Val::I32(value) => {
-            of.i32 = value;
-            VmVal::KIND_I32
-        }
-        Val::I64(value) => {
-            of.i64 = value;
-            VmVal::KIND_I64
-        }
-        Val::F32(bits) => {
-            of.f32 = bits;
-            VmVal::KIND_F32
-        }
-        Val::F64(bits) => {
-            of.f64 = bits;
-            VmVal::KIND_F64
-        }
-        Val::V128(value) => {
-            of.v128 = value.to_le_bytes();
-            VmVal::KIND_V128
-        }
-        Val::FuncRef(_) => VmVal::KIND_FUNCREF,
-        Val::ExternRef(_) => VmVal::KIND_EXTERNREF,
-        Val::ExnRef(_) => VmVal::KIND_EXNREF,
-        Val::AnyRef(_) => unreachable!("modules are made without them"),
-    };
-    VmVal { kind, of }
-}
-
-fn show_c(val: &VmVal) -> String {
-    // SAFETY: the kind says which field was written; a reference is null where its first word is zero.
-    unsafe {
-        match val.kind {
-            VmVal::KIND_I32 => show(&Val::I32(val.of.i32)),
-            VmVal::KIND_I64 => show(&Val::I64(val.of.i64)),
-            VmVal::KIND_F32 => show(&Val::F32(val.of.f32)),
-            VmVal::KIND_F64 => show(&Val::F64(val.of.f64)),
-            VmVal::KIND_V128 => show(&Val::V128(u128::from_le_bytes(val.of.v128))),
-            VmVal::KIND_FUNCREF => format!("funcref {}", val.of.words[0] != 0),
-            VmVal::KIND_EXTERNREF => format!("externref {}", val.of.words[0] != 0),
-            VmVal::KIND_EXNREF => format!("exnref {}", val.of.words[0] != 0),
-            kind => format!("kind {kind}"),
-        }
     }
 }
