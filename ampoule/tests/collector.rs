@@ -79,7 +79,8 @@ fn guests_keep_their_references_while_everything_moves() {
         let mine = Some(new(&mut store, 5));
         let kept = keep.call(&mut store, (10, mine.clone())).unwrap();
         assert!(kept == mine && number(&store, &kept) == 5);
-        assert!(store.statistics().gc_collections > 100);
+        let found = store.statistics();
+        assert!(found.gc_minor_collections > 100 && found.gc_major_collections > 50);
     }
 }
 
@@ -291,6 +292,51 @@ fn a_thousand_stores_have_heaps() {
         assert!(stores[0].statistics().gc_reserved_bytes > 4 << 30);
     }
     assert_eq!(drops.load(Ordering::Relaxed), 2000);
+}
+
+#[test]
+fn statistics_tell_of_the_heap() {
+    let mut store = Store::new(&Engine::default());
+    let before = store.statistics();
+    assert!(before.gc_heap_bytes == 0 && before.gc_reserved_bytes == 0 && before.gc_allocated_bytes == 0);
+    let mut values: Vec<_> = (0..10_000).map(|value| new(&mut store, value)).collect();
+    let same = values[0].clone();
+    let found = store.statistics();
+    assert_eq!((found.gc_allocated_bytes, found.gc_roots, found.gc_host_values), (80_000, 10_001, 10_000));
+    assert!(found.gc_minor_collections > 0 && found.gc_heap_bytes >= 80_000, "{found:?}");
+    values.truncate(100);
+    let majors = found.gc_major_collections;
+    store.gc();
+    let found = store.statistics();
+    assert_eq!((found.gc_allocated_bytes, found.gc_roots, found.gc_host_values), (80_000, 101, 100));
+    assert_eq!((found.gc_live_bytes, found.gc_major_collections), (800, majors + 1));
+    assert!(found.gc_longest_ns > 0 && found.gc_time_ns >= found.gc_longest_ns, "{found:?}");
+    assert!(same == values[0]);
+}
+
+#[test]
+fn without_support_no_heap_is_reserved() {
+    let mut config = Config::default();
+    config.features.exceptions = true;
+    (config.features.gc_types, config.features.gc, config.features.function_references) = (false, true, true);
+    let engine = Engine::new(&config).unwrap();
+    let mut store = Store::new(&engine);
+    let refused = |error: Error| {
+        assert_eq!(error.to_string(), "cannot allocate a GC store when GC is disabled at configuration time");
+    };
+    refused(ExternRef::new(&mut store, Box::new(1)).unwrap_err());
+    let ty = engine.declare(CompositeType::Struct(StructType { fields: [].into() })).unwrap();
+    refused(StructRef::new(&mut store, &ty, &[]).unwrap_err());
+    let tag = Tag::new(&mut store, &TagType { func: FuncType::new([], []) }).unwrap();
+    refused(ExnRef::new(&mut store, tag, &[]).unwrap_err());
+    let text = r#"(module (tag) (func (export "f") (result i32) (i31.get_s (ref.i31 (i32.const -5)))))"#;
+    let module = Module::new(&engine, text.as_bytes()).unwrap();
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let f = instance.get_typed_func::<(), i32>(&store, "f").unwrap();
+    assert_eq!(f.call(&mut store, ()).unwrap(), -5);
+    store.gc();
+    let found = store.statistics();
+    assert_eq!((found.gc_reserved_bytes, found.gc_heap_bytes, found.gc_minor_collections), (0, 0, 0));
 }
 
 /// Allows so many bytes, and notes what it was asked.

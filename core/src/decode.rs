@@ -56,6 +56,8 @@ pub struct Decoded<'a> {
 pub struct Body<'a> {
     check: FuncToValidate<ValidatorResources>,
     body: FunctionBody<'a>,
+    /// Whether there is a heap for exceptions, or the validator refuses them anyway.
+    has_heap: bool,
 }
 
 /// Scratch space that [`validate_body`] uses again from body to body.
@@ -65,12 +67,29 @@ pub struct Scratch(FuncValidatorAllocations);
 /// Validates one function body.
 ///
 /// # Errors
-/// [`DecodeError::Invalid`] with the offset of what is wrong.
+/// [`DecodeError::Invalid`] with the offset of what is wrong; [`DecodeError::Unsupported`] where exceptions are thrown or caught without a
+/// heap.
 pub fn validate_body(body: Body<'_>, scratch: &mut Scratch) -> Result<(), DecodeError> {
     let mut validator = body.check.into_validator(std::mem::take(&mut scratch.0));
     let result = validator.validate(&body.body);
     scratch.0 = validator.into_allocations();
-    Ok(result?)
+    result?;
+    if body.has_heap { Ok(()) } else { refuse_exceptions(&body.body) }
+}
+
+/// Refuses a valid body that throws or catches. The validator lets it pass whatever there is of a heap.
+fn refuse_exceptions(body: &FunctionBody<'_>) -> Result<(), DecodeError> {
+    for operator in body.get_operators_reader()? {
+        let needs_heap = match operator? {
+            Operator::Throw { .. } | Operator::ThrowRef | Operator::Try { .. } => true,
+            Operator::TryTable { try_table } => !try_table.catches.is_empty(),
+            _ => false,
+        };
+        if needs_heap {
+            return Err(DecodeError::Unsupported("support for GC types disabled at configuration time".to_string()));
+        }
+    }
+    Ok(())
 }
 
 /// Decodes a module and validates all of it but the function bodies.
@@ -83,6 +102,7 @@ pub fn decode<'a>(bytes: &'a [u8], features: &Features) -> Result<Decoded<'a>, D
         module: ModuleDescription { byte_len: bytes.len() as u64, ..Default::default() },
         kinds: Vec::new(),
         bodies: Vec::new(),
+        has_heap: features.gc_types || !features.exceptions,
         takes_hints: features.branch_hinting,
         hints: Vec::new(),
     };
@@ -100,6 +120,7 @@ struct Decoder<'a> {
     /// What the types declared so far are of.
     kinds: Vec<TypeKind>,
     bodies: Vec<Body<'a>>,
+    has_heap: bool,
     takes_hints: bool,
     /// Function, offset in its body, and whether the branch there is likely.
     hints: Vec<(u32, u32, bool)>,
@@ -136,7 +157,7 @@ impl<'a> Decoder<'a> {
             }
             Payload::CodeSectionEntry(body) => {
                 let check = self.validator.code_section_entry(&body)?;
-                self.bodies.push(Body { check, body });
+                self.bodies.push(Body { check, body, has_heap: self.has_heap });
             }
             Payload::CustomSection(section) => self.custom(&section),
             Payload::End(offset) => {

@@ -37,9 +37,10 @@ pub struct Features {
     pub branch_hinting: bool,
     /// Typed function references.
     pub function_references: bool,
-    /// References that are collected, `externref` among them.
+    /// A heap for what is collected: objects, exceptions, and the values of the host behind `externref`. Without it types that need one are
+    /// refused, and functions that throw or catch.
     pub gc_types: bool,
-    /// Structs and arrays. The engine has no support yet: a module that needs it is refused.
+    /// Structs, arrays and 31-bit integers.
     pub gc: bool,
     /// Exceptions: `try_table`, `throw` and `throw_ref`.
     pub exceptions: bool,

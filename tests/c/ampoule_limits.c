@@ -370,6 +370,73 @@ static void structs_of_other_versions_are_filled_as_far_as_they_go(void) {
   expect(shorter.instances == 0 && shorter.memories == 0xa5a5a5a5a5a5a5a5u);
 }
 
+static void with_objects(wasm_config_t *config) {
+  wasmtime_config_wasm_function_references_set(config, true);
+  wasmtime_config_wasm_gc_set(config, true);
+}
+
+static void the_heap_of_objects_is_told(void) {
+  enum { VALUE = 8, NODE = 16 }; // header and number; header, reference and integer
+  wasmtime_externref_t values[3], copy;
+  ampoule_statistics_t found = statistics(), before;
+  expect(!found.gc_heap_bytes && !found.gc_live_bytes && !found.gc_allocated_bytes && !found.gc_reserved_bytes);
+  expect(!found.gc_minor_collections && !found.gc_major_collections && !found.gc_time_ns && !found.gc_longest_ns);
+  expect(!found.gc_roots && !found.gc_host_values);
+
+  for (int i = 0; i < 3; i++) expect(wasmtime_externref_new(ctx, NULL, NULL, &values[i]));
+  wasmtime_externref_clone(&values[0], &copy);
+  found = statistics();
+  expect(found.gc_heap_bytes >= PAGE && found.gc_heap_bytes % PAGE == 0 && found.gc_reserved_bytes > (uint64_t)4 << 30);
+  expect(found.gc_allocated_bytes == 3 * VALUE && found.gc_live_bytes == 0);
+  expect(found.gc_roots == 4 && found.gc_host_values == 3 && found.gc_major_collections == 0);
+
+  for (int i = 0; i < 3; i++) wasmtime_externref_unroot(&values[i]);
+  expect(statistics().gc_roots == 1 && statistics().gc_host_values == 3);
+  expect_ok(wasmtime_context_gc(ctx));
+  found = statistics();
+  expect(found.gc_major_collections == 1 && found.gc_minor_collections >= 1);
+  expect(found.gc_time_ns > 0 && found.gc_longest_ns > 0 && found.gc_longest_ns <= found.gc_time_ns);
+  expect(found.gc_live_bytes == VALUE && found.gc_allocated_bytes == 3 * VALUE);
+  expect(found.gc_roots == 1 && found.gc_host_values == 1);
+
+  wasmtime_instance_t instance = instance_of(
+      "(module (type $node (struct (field (ref null $node)) (field i32)))"
+      "  (global $list (mut (ref null $node)) (ref.null $node))"
+      "  (func (export \"make\") (param $n i32) (result i32)"
+      "    (loop (global.set $list (struct.new $node (global.get $list) (local.get $n)))"
+      "      (br_if 0 (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"
+      "    (local.get $n))"
+      "  (func (export \"drop\") (param i32) (result i32) (global.set $list (ref.null $node)) (local.get 0)))");
+  wasmtime_func_t make = func_of(&instance, "make"), drop = func_of(&instance, "drop");
+  before = found;
+  expect(call1(&make, 100000) == 0);
+  found = statistics();
+  expect(found.gc_allocated_bytes - before.gc_allocated_bytes == 100000 * NODE);
+  expect(found.gc_heap_bytes >= 100000 * NODE && found.gc_minor_collections > before.gc_minor_collections);
+  expect(found.gc_live_bytes == before.gc_live_bytes || found.gc_major_collections > before.gc_major_collections);
+  expect_ok(wasmtime_context_gc(ctx));
+  expect(statistics().gc_live_bytes == 100000 * NODE + VALUE);
+  expect(call1(&drop, 0) == 0);
+  expect_ok(wasmtime_context_gc(ctx));
+  found = statistics();
+  expect(found.gc_live_bytes == VALUE && found.gc_host_values == 1);
+  // Not only small ones.
+  wasmtime_field_type_t byte = {WASMTIME_STORAGE_KIND_I8, true};
+  wasmtime_array_type_t *type = wasmtime_array_type_new(engine, &byte);
+  wasmtime_array_ref_pre_t *pre = wasmtime_array_ref_pre_new(ctx, type);
+  wasmtime_val_t zero = i32_val(0);
+  wasmtime_arrayref_t array;
+  before = found;
+  expect_ok(wasmtime_arrayref_new(ctx, pre, &zero, 1 << 20, &array));
+  found = statistics();
+  expect(found.gc_allocated_bytes - before.gc_allocated_bytes == (1 << 20) + VALUE && found.gc_roots == 2);
+  wasmtime_arrayref_unroot(&array);
+  wasmtime_array_ref_pre_delete(pre);
+  wasmtime_array_type_delete(type);
+  wasmtime_externref_unroot(&copy);
+  expect(statistics().gc_roots == 0);
+}
+
 static void with_fuel(wasm_config_t *config) { wasmtime_config_consume_fuel_set(config, true); }
 
 static void fuel_used_adds_up_across_settings(void) {
@@ -484,6 +551,7 @@ int main(void) {
   RUN_WITH(with_stacks_of_a_megabyte, stacks_are_counted);
   RUN_WITH(with_threads, a_shared_memory_counts_once);
   RUN(structs_of_other_versions_are_filled_as_far_as_they_go);
+  RUN_WITH(with_objects, the_heap_of_objects_is_told);
   RUN_WITH(with_fuel, fuel_used_adds_up_across_settings);
   RUN_WITH(counting, host_calls_and_guest_time_are_counted);
   RUN(nothing_is_counted_unless_configured);

@@ -101,6 +101,8 @@ static void a_module_is_refused_with_the_reason(void) {
       {GC_SUPPORT, "(module (type (struct (field i32))))", "cannot define struct types when gc types are disabled"},
       {GC_SUPPORT, "(module (type (array i8)))", "cannot define array types when gc types are disabled"},
       {GC_SUPPORT, "(module (type $t (func)) (func (param (ref null $t)) (call_ref $t (local.get 0))))", NULL},
+      {GC_SUPPORT, "(module (tag $t) (func (throw $t)))", "0: WebAssembly translation error\n    1: Unsupported feature: support for GC types disabled at configuration time"},
+      {GC_SUPPORT, "(module (tag) (func (try_table)) (func (drop (i31.get_s (ref.i31 (i32.const 1))))))", NULL},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     int on = ALL & ~cases[i].off;
@@ -116,6 +118,32 @@ static void a_module_is_refused_with_the_reason(void) {
     if (!(cases[i].says ? expect_error_says(error, cases[i].says) : expect_ok(error))) printf("# %s\n", cases[i].wat);
     wasm_engine_delete(e);
   }
+}
+
+// The reference library ends the process.
+static void nothing_is_caught_without_a_heap(void) {
+  static const char *const modules[] = {
+      "(module (tag $t) (func (block (try_table (catch $t 0) (call 0)))))",
+      "(module (func (param exnref) (throw_ref (local.get 0))))",
+  };
+  for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+    wasm_config_t *config = wasm_config_new();
+    wasmtime_config_wasm_exceptions_set(config, true);
+    wasmtime_config_gc_support_set(config, false);
+    wasm_engine_t *e = wasm_engine_new_with_config(config);
+    expect_error_says(module_error(e, modules[i]), "support for GC types disabled at configuration time");
+    wasm_engine_delete(e);
+  }
+}
+
+static void exceptions_of_the_host_need_a_heap(void) {
+  wasm_tagtype_t *tag_type = wasm_tagtype_new(wasm_functype_new_0_0());
+  wasmtime_tag_t tag;
+  wasmtime_exn_t *exn = NULL;
+  expect_ok(wasmtime_tag_new(ctx, tag_type, &tag));
+  expect_error_says(wasmtime_exn_new(ctx, &tag, NULL, 0, &exn),
+                    "cannot allocate a GC store when GC is disabled at configuration time");
+  wasm_tagtype_delete(tag_type);
 }
 
 static void exceptions_of_the_host_work_whatever_is_set(void) {
@@ -300,6 +328,8 @@ int main(void) {
   RUN(the_defaults_are_those_of_the_interface);
   RUN(what_is_switched_off_is_refused);
   RUN(a_module_is_refused_with_the_reason);
+  RUN_HERE(nothing_is_caught_without_a_heap);
+  RUN_WITH(no_gc_support, exceptions_of_the_host_need_a_heap);
   RUN_HERE(exceptions_of_the_host_work_whatever_is_set);
   RUN_WITH(debug_info, code_runs);
   RUN_WITH(strategy_auto, code_runs);

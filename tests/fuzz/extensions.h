@@ -346,5 +346,6 @@ static void op_statistics(int s) {
   ampoule_statistics_t numbers = {.size = sizeof numbers};
   ampoule_context_statistics(stores[s].context, &numbers);
   check(numbers.size == sizeof numbers && numbers.memory_bytes <= numbers.memory_reserved_bytes);
+  check(numbers.gc_longest_ns <= numbers.gc_time_ns && numbers.gc_major_collections <= numbers.gc_minor_collections);
   check(numbers.fuel_used == 0 || has_fuel(stores[s].engine));
 }

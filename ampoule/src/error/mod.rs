@@ -406,12 +406,18 @@ impl ErrorKind {
             }
             ErrorKind::Decode(_) => vec!["failed to parse WebAssembly module".to_string(), self.to_string()],
             // Programs know these words, from engines that find such mistakes while they compile.
-            ErrorKind::Body { func, name, error: DecodeError::Invalid { message, offset } } => {
+            ErrorKind::Body { func, name, error } => {
                 let name = name.as_ref().map(|name| format!("::{}", Shortened(name))).unwrap_or_default();
                 vec![
                     format!("failed to compile: wasm[0]::function[{func}]{name}"),
                     "WebAssembly translation error".to_string(),
-                    format!("Invalid input WebAssembly code at offset {offset}: {}", Shortened(message)),
+                    match error {
+                        DecodeError::Invalid { message, offset } => {
+                            format!("Invalid input WebAssembly code at offset {offset}: {}", Shortened(message))
+                        }
+                        DecodeError::Unsupported(what) => format!("Unsupported feature: {what}"),
+                        other => other.to_string(),
+                    },
                 ]
             }
             ErrorKind::Caused(what, causes) => [what].into_iter().chain(causes).cloned().collect(),

@@ -4,7 +4,7 @@
 //! the host, no global or table, and no frame of the guest refers to that object. What went through `extern.convert_any` leads to another
 //! object, or is a 31-bit integer.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::gc::handle::handle_in_words;
 use crate::gc::object::{self, Object};
 use crate::store::Store;
@@ -35,9 +35,7 @@ impl ExternRef {
     /// # Errors
     /// Where the store's heap has no room, the engine's pool allows no more stores with references, or its configuration none.
     pub fn new(store: &mut Store, value: Box<dyn Any + Send + Sync>) -> Result<ExternRef, Error> {
-        if !store.engine.config().features.gc_types {
-            return Err(Error::new(ErrorKind::Config("references to host values are not configured".to_string())));
-        }
+        store.check_gc_support()?;
         let raw = store.allocate_host(value);
         let made = raw.map(|raw| ExternRef { store_id: store.id(), root: store.roots.add(raw) });
         store.finalize_dead();

@@ -69,7 +69,7 @@ impl Object {
     }
 }
 
-handle_in_words!(Object, root: Root, "wasmtime_anyref_t");
+handle_in_words!(Object, root: Root);
 
 /// What a reference of this store leads to; `None` for null and integers, and where it leads nowhere.
 pub(crate) fn kind_of(store: &Store, raw: u32) -> Option<ObjectKind> {
@@ -86,10 +86,7 @@ pub(crate) fn is_any(store: &Store, raw: u32) -> bool {
 /// # Errors
 /// See above.
 pub(crate) fn prepare(store: &mut Store, ty: &Type) -> Result<(), Error> {
-    if !store.engine.config().features.gc_types {
-        let reason = "cannot allocate a GC store when GC is disabled at configuration time";
-        return Err(Error::new(ErrorKind::Config(reason.to_string())));
-    }
+    store.check_gc_support()?;
     if ty.ty().holds_exceptions() {
         store.exceptions.keep_for_objects();
     }

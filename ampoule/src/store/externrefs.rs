@@ -24,6 +24,11 @@ impl ExternRefs {
         Ok(position)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len() - self.free.len()
+    }
+
     pub(crate) fn get(&self, position: u32) -> Option<&(dyn Any + Send + Sync)> {
         self.values.get(position as usize)?.as_deref()
     }

@@ -58,21 +58,43 @@ impl GcHeap {
         made.hosts.get(made.heap.host_position(raw)?)
     }
 
-    /// The numbers at this moment; zeros without a heap.
-    pub(crate) fn statistics(&self) -> HeapStatistics {
+    /// The numbers at this moment; zeros without a heap. `top` is where the next object begins.
+    pub(crate) fn statistics(&self, top: u32) -> HeapStatistics {
         let Some(made) = self.made.as_deref() else { return HeapStatistics::default() };
-        let statistics = made.heap.statistics();
-        HeapStatistics { size_bytes: if made.is_counted { statistics.size_bytes } else { 0 }, ..statistics }
+        let mut statistics = made.heap.statistics();
+        statistics.allocated_bytes += u64::from(top - Bump::EMPTY.top);
+        if !made.is_counted {
+            statistics.size_bytes = 0;
+        }
+        statistics
+    }
+
+    /// Values of the host that were not dropped yet.
+    pub(crate) fn host_values(&self) -> usize {
+        self.made.as_deref().map_or(0, |made| made.hosts.len() + made.dead.len())
     }
 }
 
 impl Store {
+    /// Refuses a store whose engine was configured without a heap.
+    ///
+    /// # Errors
+    /// See above.
+    pub(crate) fn check_gc_support(&self) -> Result<(), Error> {
+        if self.engine.config().features.gc_types {
+            return Ok(());
+        }
+        let reason = "cannot allocate a GC store when GC is disabled at configuration time";
+        Err(Error::new(ErrorKind::Config(reason.to_string())))
+    }
+
     /// Makes sure that the store may have a heap.
     ///
     /// # Errors
-    /// Where the engine's pool has no room for another store with one.
+    /// Where its engine was configured without, or the engine's pool has no room for another store with one.
     #[inline]
     pub(crate) fn claim_gc_heap(&mut self) -> Result<(), Error> {
+        self.check_gc_support()?;
         if self.gc.claim.is_none() {
             self.gc.claim = self.engine.pool().map(Pool::claim_gc_heap).transpose()?;
         }

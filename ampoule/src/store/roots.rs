@@ -62,6 +62,11 @@ impl Roots {
         cell
     }
 
+    /// How many handles there are.
+    pub(super) fn held(&self) -> usize {
+        self.old.iter().chain(&self.young).map(|cell| Arc::strong_count(cell) - 1).sum()
+    }
+
     /// Forgets the cells whose handles are gone.
     fn prune(&mut self) {
         for cells in [&mut self.old, &mut self.young] {

@@ -44,18 +44,26 @@ pub struct Statistics {
     pub stack_reserved_bytes: u64,
     /// Of it, pages that hold contents of their own; `None` where the system doesn't tell.
     pub stack_resident_bytes: Option<u64>,
-    /// Bytes of the heap of collected objects, as limits know them; zero before the first object.
+    /// Bytes of the heap of collected objects, as limits know them: what its objects may take. Zero before the first object.
     pub gc_heap_bytes: u64,
-    /// Bytes of objects that the last full collection found in use.
+    /// Bytes of objects that the last full collection found in use; zero before it.
     pub gc_live_bytes: u64,
+    /// Bytes of all objects that were ever made, by guests and the host.
+    pub gc_allocated_bytes: u64,
     /// Address space that the heap occupies.
     pub gc_reserved_bytes: u64,
-    /// Collections, of young objects and full ones.
-    pub gc_collections: u64,
-    /// Nanoseconds that they took.
+    /// Collections of young objects. Each full one begins with one of them.
+    pub gc_minor_collections: u64,
+    /// Full collections that were finished.
+    pub gc_major_collections: u64,
+    /// Nanoseconds that collections took.
     pub gc_time_ns: u64,
-    /// Nanoseconds that the longest took.
+    /// Nanoseconds that the longest of either kind took.
     pub gc_longest_ns: u64,
+    /// Handles of the host that keep objects alive.
+    pub gc_roots: u64,
+    /// Values of the host behind `externref`s, which were not dropped yet.
+    pub gc_host_values: u64,
 }
 
 /// What is counted while guests run.
@@ -139,13 +147,17 @@ impl Store {
         sum.table_bytes = self.instances.tables.iter().map(|table| table.capacity_bytes() as u64).sum();
         let records = self.instances.list.iter().map(|instance| description_len(instance.module().layout()) as u64);
         sum.instance_bytes = records.sum();
-        let heap = self.gc.statistics();
+        let heap = self.gc.statistics(self.vm.heap_top);
         sum.gc_heap_bytes = heap.size_bytes;
         sum.gc_live_bytes = heap.live_bytes;
+        sum.gc_allocated_bytes = heap.allocated_bytes;
         sum.gc_reserved_bytes = heap.reserved_bytes;
-        sum.gc_collections = heap.minor_collections + heap.major_collections;
+        sum.gc_minor_collections = heap.minor_collections;
+        sum.gc_major_collections = heap.major_collections;
         sum.gc_time_ns = heap.collecting.as_nanos() as u64;
         sum.gc_longest_ns = heap.longest.as_nanos() as u64;
+        sum.gc_roots = self.roots.held() as u64;
+        sum.gc_host_values = self.gc.host_values() as u64;
         for stack in self.fiber_stacks() {
             let range = stack.range();
             sum.stacks += 1;

@@ -141,6 +141,29 @@ typedef struct ampoule_statistics {
   /// Of it, the pages that have contents of their own. `UINT64_MAX` where the
   /// system does not tell.
   uint64_t stack_resident_bytes;
+  /// The heap of garbage-collected objects, as the limits of the store count it:
+  /// what its objects may take. 0 before the first object.
+  uint64_t gc_heap_bytes;
+  /// Bytes of objects that the last full collection found in use; 0 before it.
+  uint64_t gc_live_bytes;
+  /// Bytes of all objects that were ever made, by guests and the host.
+  uint64_t gc_allocated_bytes;
+  /// Address space that the heap occupies: the same for every heap, and 0
+  /// without one.
+  uint64_t gc_reserved_bytes;
+  /// Collections of young objects. Each full one begins with one of them.
+  uint64_t gc_minor_collections;
+  /// Full collections that were finished; #wasmtime_context_gc is one.
+  uint64_t gc_major_collections;
+  /// Nanoseconds that collections took, all together: the guest stands meanwhile.
+  uint64_t gc_time_ns;
+  /// Nanoseconds that the longest of either kind took.
+  uint64_t gc_longest_ns;
+  /// Handles of the host that keep objects alive: each root that was not given
+  /// back. Integers and null have none. A number that grows is a leak.
+  uint64_t gc_roots;
+  /// Values behind `externref`s, whose finalizers have not run yet.
+  uint64_t gc_host_values;
 } ampoule_statistics_t;
 
 /// \brief Fills in the numbers of a store at this moment.

@@ -119,8 +119,12 @@ WASM_API_EXTERN void wasmtime_config_wasm_function_references_set(
 WASM_API_EXTERN void wasmtime_config_wasm_gc_set(
     wasm_config_t *config, bool enable);
 
-/// Whether stores have a collected heap at all, which `externref` needs too. On
-/// by default.
+/// Whether stores have a collected heap at all. On by default.
+///
+/// Off, modules whose types need one are refused, `externref` among them, and
+/// those whose functions throw or catch exceptions; the host can make no
+/// objects, exceptions and values for `externref`. 31-bit integers and references
+/// to functions need no heap.
 WASM_API_EXTERN void wasmtime_config_gc_support_set(
     wasm_config_t *config, bool enable);
 

@@ -102,6 +102,16 @@ pub struct ampoule_statistics_t {
     stacks: u64,
     stack_reserved_bytes: u64,
     stack_resident_bytes: u64,
+    gc_heap_bytes: u64,
+    gc_live_bytes: u64,
+    gc_allocated_bytes: u64,
+    gc_reserved_bytes: u64,
+    gc_minor_collections: u64,
+    gc_major_collections: u64,
+    gc_time_ns: u64,
+    gc_longest_ns: u64,
+    gc_roots: u64,
+    gc_host_values: u64,
 }
 
 #[unsafe(no_mangle)]
@@ -128,6 +138,16 @@ pub unsafe extern "C" fn ampoule_context_statistics(
         stacks: found.stacks,
         stack_reserved_bytes: found.stack_reserved_bytes,
         stack_resident_bytes: found.stack_resident_bytes.unwrap_or(u64::MAX),
+        gc_heap_bytes: found.gc_heap_bytes,
+        gc_live_bytes: found.gc_live_bytes,
+        gc_allocated_bytes: found.gc_allocated_bytes,
+        gc_reserved_bytes: found.gc_reserved_bytes,
+        gc_minor_collections: found.gc_minor_collections,
+        gc_major_collections: found.gc_major_collections,
+        gc_time_ns: found.gc_time_ns,
+        gc_longest_ns: found.gc_longest_ns,
+        gc_roots: found.gc_roots,
+        gc_host_values: found.gc_host_values,
     };
     // SAFETY: both are at least so long.
     unsafe { ptr::copy_nonoverlapping((&raw const all).cast::<u8>(), statistics.cast::<u8>(), size) };

@@ -571,7 +571,8 @@ fn run(mode: &Mode, seed: u64, counts: &mut Counts) -> Result<(), String> {
     counts.suspended += world.suspended;
     counts.full += world.full;
     counts.checked += world.checked;
-    counts.collections += store.statistics().gc_collections;
+    let statistics = store.statistics();
+    counts.collections += statistics.gc_minor_collections + statistics.gc_major_collections;
     counts.done.resize(world.model.done.len(), 0);
     counts.done.iter_mut().zip(&world.model.done).for_each(|(sum, done)| *sum += done);
     world.failure.map_or(Ok(()), Err)

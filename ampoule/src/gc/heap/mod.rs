@@ -128,6 +128,8 @@ pub(crate) struct HeapStatistics {
     pub(crate) size_bytes: u64,
     /// Bytes of objects that the last major collection found to be in use.
     pub(crate) live_bytes: u64,
+    /// Bytes of all objects that were made, but those that are in the nursery.
+    pub(crate) allocated_bytes: u64,
     /// Collections of either kind that were finished.
     pub(crate) minor_collections: u64,
     pub(crate) major_collections: u64,
@@ -346,6 +348,7 @@ impl Heap {
         // No more is copied than what free blocks take (3).
         Minor::new(&mut self.region, &mut self.old, self.types, top, &mut self.pending).run(owner);
         self.hosts.after_minor(&self.region);
+        self.statistics.allocated_bytes += u64::from(top - NURSERY_START);
         self.region.nursery_written = self.region.nursery_written.max(top);
         if self.stress.is_some()
             && let Some(bytes) = self.region.bytes_mut(NURSERY_START, top - NURSERY_START)
@@ -496,6 +499,7 @@ impl Heap {
             }
             None => return Ok(None),
         };
+        self.statistics.allocated_bytes += u64::from(size);
         Ok(Some(self.old.allocate_large(&mut self.region, run, size)))
     }
 
