@@ -411,7 +411,67 @@ static void a_root_of_an_exception_outlives_its_store(void) {
   wasmtime_exnref_unroot(&value);
 }
 
+static wasmtime_structref_t new_struct(void) {
+  wasmtime_struct_type_t *type = wasmtime_struct_type_new(engine, NULL, 0);
+  wasmtime_struct_ref_pre_t *pre = wasmtime_struct_ref_pre_new(ctx, type);
+  wasmtime_structref_t made;
+  expect_ok(wasmtime_structref_new(ctx, pre, NULL, 0, &made));
+  wasmtime_struct_ref_pre_delete(pre);
+  wasmtime_struct_type_delete(type);
+  return made;
+}
+
+static void death_by_two_unroots_of_a_struct(void) {
+  wasmtime_structref_t made = new_struct(), copy = made;
+  wasmtime_structref_unroot(&made);
+  wasmtime_structref_unroot(&copy);
+}
+
+static void death_by_a_field_of_a_dead_struct(void) {
+  wasmtime_structref_t made = new_struct(), copy = made;
+  wasmtime_structref_unroot(&made);
+  wasmtime_structref_field(ctx, &copy, 0, &val);
+}
+
+static void death_by_two_unroots_of_an_eqref(void) {
+  wasmtime_structref_t made = new_struct();
+  wasmtime_eqref_t value, copy;
+  wasmtime_structref_to_eqref(&made, &value);
+  wasmtime_structref_unroot(&made);
+  copy = value;
+  wasmtime_eqref_unroot(&value);
+  wasmtime_eqref_unroot(&copy);
+}
+
+static void death_by_a_dead_anyref(void) {
+  wasmtime_structref_t made = new_struct();
+  wasmtime_anyref_t value, copy;
+  wasmtime_structref_to_anyref(&made, &value);
+  wasmtime_structref_unroot(&made);
+  copy = value;
+  wasmtime_anyref_unroot(&value);
+  wasmtime_anyref_is_struct(ctx, &copy);
+}
+
+static void death_by_the_length_of_a_dead_array(void) {
+  wasmtime_field_type_t field = {WASMTIME_I32, true};
+  wasmtime_array_type_t *type = wasmtime_array_type_new(engine, &field);
+  wasmtime_array_ref_pre_t *pre = wasmtime_array_ref_pre_new(ctx, type);
+  wasmtime_val_t zero = i32_val(0);
+  wasmtime_arrayref_t made, copy;
+  uint32_t len;
+  expect_ok(wasmtime_arrayref_new(ctx, pre, &zero, 1, &made));
+  copy = made;
+  wasmtime_arrayref_unroot(&made);
+  wasmtime_arrayref_len(ctx, &copy, &len);
+}
+
 static void a_root_is_given_back_once(void) {
+  ends_the_process("`wasmtime_structref_t`: the reference was unrooted before", death_by_two_unroots_of_a_struct);
+  ends_the_process("`wasmtime_structref_t`: the reference was unrooted before", death_by_a_field_of_a_dead_struct);
+  ends_the_process("`wasmtime_eqref_t`: the reference was unrooted before", death_by_two_unroots_of_an_eqref);
+  ends_the_process("`wasmtime_anyref_t`: the reference was unrooted before", death_by_a_dead_anyref);
+  ends_the_process("`wasmtime_arrayref_t`: the reference was unrooted before", death_by_the_length_of_a_dead_array);
   static const char *const words = "`wasmtime_exnref_t`: the reference was unrooted before";
   ends_the_process(words, death_by_two_unroots_of_an_exception);
   ends_the_process(words, death_by_a_dead_exception);

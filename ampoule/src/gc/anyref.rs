@@ -166,11 +166,8 @@ impl AnyRef {
     /// # Safety
     /// The words come from [`AnyRef::into_vm`].
     pub unsafe fn clone_vm(words: &VmRef) -> Option<AnyRef> {
-        if let Some(value) = I31::from_vm(words) {
-            return Some(value.into());
-        }
-        // SAFETY: by the caller, and it is no integer.
-        unsafe { Object::clone_vm(words) }.map(AnyRef::from)
+        // SAFETY: by the caller.
+        unsafe { AnyRef::clone_named(words, "wasmtime_anyref_t") }
     }
 
     /// The handle in these words, which C gives up; null is left behind. Ends the process as [`AnyRef::clone_vm`] does.
@@ -178,11 +175,32 @@ impl AnyRef {
     /// # Safety
     /// See [`AnyRef::clone_vm`].
     pub unsafe fn take_vm(words: &mut VmRef) -> Option<AnyRef> {
+        // SAFETY: by the caller.
+        unsafe { AnyRef::take_named(words, "wasmtime_anyref_t") }
+    }
+
+    /// As [`AnyRef::clone_vm`]; `name` is the type that C has it as.
+    ///
+    /// # Safety
+    /// See [`AnyRef::clone_vm`].
+    pub(super) unsafe fn clone_named(words: &VmRef, name: &str) -> Option<AnyRef> {
+        if let Some(value) = I31::from_vm(words) {
+            return Some(value.into());
+        }
+        // SAFETY: by the caller, and it is no integer.
+        unsafe { Object::clone_named(words, name) }.map(AnyRef::from)
+    }
+
+    /// As [`AnyRef::take_vm`]; `name` is the type that C has it as.
+    ///
+    /// # Safety
+    /// See [`AnyRef::clone_vm`].
+    pub(super) unsafe fn take_named(words: &mut VmRef, name: &str) -> Option<AnyRef> {
         if let Some(value) = I31::from_vm(words) {
             *words = VmRef::NULL;
             return Some(value.into());
         }
         // SAFETY: by the caller, and it is no integer.
-        unsafe { Object::take_vm(words) }.map(AnyRef::from)
+        unsafe { Object::take_named(words, name) }.map(AnyRef::from)
     }
 }

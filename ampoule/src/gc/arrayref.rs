@@ -62,7 +62,7 @@ impl ArrayRef {
     /// The words come from [`ArrayRef::into_vm`].
     pub unsafe fn clone_vm(words: &VmRef) -> Option<ArrayRef> {
         // SAFETY: by the caller.
-        unsafe { Object::clone_vm(words) }.map(ArrayRef)
+        unsafe { Object::clone_named(words, "wasmtime_arrayref_t") }.map(ArrayRef)
     }
 
     /// See [`crate::AnyRef::take_vm`].
@@ -71,7 +71,7 @@ impl ArrayRef {
     /// The words come from [`ArrayRef::into_vm`].
     pub unsafe fn take_vm(words: &mut VmRef) -> Option<ArrayRef> {
         // SAFETY: by the caller.
-        unsafe { Object::take_vm(words) }.map(ArrayRef)
+        unsafe { Object::take_named(words, "wasmtime_arrayref_t") }.map(ArrayRef)
     }
 
     /// The type that it was made with.

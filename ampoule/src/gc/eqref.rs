@@ -31,7 +31,7 @@ impl EqRef {
     /// The words come from [`EqRef::into_vm`].
     pub unsafe fn clone_vm(words: &VmRef) -> Option<EqRef> {
         // SAFETY: by the caller.
-        unsafe { AnyRef::clone_vm(words) }.map(EqRef)
+        unsafe { AnyRef::clone_named(words, "wasmtime_eqref_t") }.map(EqRef)
     }
 
     /// See [`AnyRef::take_vm`].
@@ -40,7 +40,7 @@ impl EqRef {
     /// The words come from [`EqRef::into_vm`].
     pub unsafe fn take_vm(words: &mut VmRef) -> Option<EqRef> {
         // SAFETY: by the caller.
-        unsafe { AnyRef::take_vm(words) }.map(EqRef)
+        unsafe { AnyRef::take_named(words, "wasmtime_eqref_t") }.map(EqRef)
     }
 }
 

@@ -11,9 +11,33 @@ pub(crate) fn end_unrooted(name: &str) -> ! {
 }
 
 /// How a handle crosses to C and back. It is a struct of `store_id` and, in `$shared`, an `Arc<$Shared>`; `$Shared::has_handle` says
-/// whether the host has one left.
+/// whether the host has one left. `$name` is the type of the C interface; without it each function that takes words is told.
 macro_rules! handle_in_words {
     ($Handle:ident, $shared:ident: $Shared:ident, $name:literal) => {
+        handle_in_words!($Handle, $shared: $Shared);
+
+        impl $Handle {
+            /// Another handle like the one in these words, which stays C's; `None` for null. Ends the process where C has given it back
+            /// already, as far as that can be told.
+            ///
+            /// # Safety
+            /// The words come from `into_vm`.
+            pub unsafe fn clone_vm(words: &VmRef) -> Option<Self> {
+                // SAFETY: by the caller.
+                unsafe { Self::clone_named(words, $name) }
+            }
+
+            /// The handle in these words, which C gives up; null is left behind. Ends the process as `clone_vm` does.
+            ///
+            /// # Safety
+            /// The words come from `into_vm`.
+            pub unsafe fn take_vm(words: &mut VmRef) -> Option<Self> {
+                // SAFETY: by the caller.
+                unsafe { Self::take_named(words, $name) }
+            }
+        }
+    };
+    ($Handle:ident, $shared:ident: $Shared:ident) => {
         impl $Handle {
             /// The handle in words, for C.
             pub fn into_vm(value: Option<Self>) -> VmRef {
@@ -25,22 +49,22 @@ macro_rules! handle_in_words {
             }
 
             /// Another handle like the one in these words, which stays C's; `None` for null. Ends the process where C has given it back
-            /// already, as far as that can be told.
+            /// already, as far as that can be told. `name` is the type that C has it as.
             ///
             /// # Safety
             /// The words come from `into_vm`.
-            pub unsafe fn clone_vm(words: &VmRef) -> Option<Self> {
+            pub(crate) unsafe fn clone_named(words: &VmRef, name: &str) -> Option<Self> {
                 // SAFETY: by the caller. The handle stays where it is: the clone has a count of its own.
-                unsafe { Self::handle_in(words) }.map(|handle| Self::clone(&handle))
+                unsafe { Self::handle_in(words, name) }.map(|handle| Self::clone(&handle))
             }
 
-            /// The handle in these words, which C gives up; null is left behind. Ends the process as `clone_vm` does.
+            /// The handle in these words, which C gives up; null is left behind. Ends the process as `clone_named` does.
             ///
             /// # Safety
             /// The words come from `into_vm`.
-            pub unsafe fn take_vm(words: &mut VmRef) -> Option<Self> {
+            pub(crate) unsafe fn take_named(words: &mut VmRef, name: &str) -> Option<Self> {
                 // SAFETY: by the caller; the words are forgotten.
-                let handle = unsafe { Self::handle_in(words) };
+                let handle = unsafe { Self::handle_in(words, name) };
                 *words = VmRef::NULL;
                 handle.map(ManuallyDrop::into_inner)
             }
@@ -49,7 +73,7 @@ macro_rules! handle_in_words {
             ///
             /// # Safety
             /// The words come from `into_vm`.
-            unsafe fn handle_in(words: &VmRef) -> Option<ManuallyDrop<Self>> {
+            unsafe fn handle_in(words: &VmRef, name: &str) -> Option<ManuallyDrop<Self>> {
                 let shared = words.private3.cast::<$Shared>();
                 if words.store_id == 0 || shared.is_null() {
                     return None;
@@ -57,7 +81,7 @@ macro_rules! handle_in_words {
                 // SAFETY: by the caller, and as was just looked up, the handle was not given back.
                 unsafe {
                     if !$Shared::has_handle(shared) {
-                        crate::gc::handle::end_unrooted($name);
+                        crate::gc::handle::end_unrooted(name);
                     }
                     Some(ManuallyDrop::new(Self { store_id: words.store_id, $shared: Arc::from_raw(shared) }))
                 }

@@ -51,7 +51,7 @@ impl StructRef {
     /// The words come from [`StructRef::into_vm`].
     pub unsafe fn clone_vm(words: &VmRef) -> Option<StructRef> {
         // SAFETY: by the caller.
-        unsafe { Object::clone_vm(words) }.map(StructRef)
+        unsafe { Object::clone_named(words, "wasmtime_structref_t") }.map(StructRef)
     }
 
     /// See [`crate::AnyRef::take_vm`].
@@ -60,7 +60,7 @@ impl StructRef {
     /// The words come from [`StructRef::into_vm`].
     pub unsafe fn take_vm(words: &mut VmRef) -> Option<StructRef> {
         // SAFETY: by the caller.
-        unsafe { Object::take_vm(words) }.map(StructRef)
+        unsafe { Object::take_named(words, "wasmtime_structref_t") }.map(StructRef)
     }
 
     /// The type that it was made with.
