@@ -28,6 +28,7 @@
  * | --- | --- | --- |
  * | `cancel` | ampoule/cancel.h | cancelling calls, deadlines |
  * | `component` | ampoule/component.h | components that are asynchronous; calls without values in between |
+ * | `config` | ampoule/config.h | the old encoding of exceptions; collections at every allocation, for tests |
  * | `error` | ampoule/error.h | what errors and traps are about, as numbers and names |
  * | `http` | ampoule/http.h | HTTP requests that components answer, and send |
  * | `limits` | ampoule/limits.h | limit callbacks, statistics |
@@ -43,6 +44,7 @@
 
 #include <ampoule/cancel.h>
 #include <ampoule/component.h>
+#include <ampoule/config.h>
 #include <ampoule/error.h>
 #include <ampoule/http.h>
 #include <ampoule/limits.h>

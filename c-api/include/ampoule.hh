@@ -14,6 +14,7 @@
 #include <ampoule.h>
 #include <ampoule/cancel.h>
 #include <ampoule/component.hh>
+#include <ampoule/config.h>
 #include <ampoule/error.h>
 #include <ampoule/http.hh>
 #include <ampoule/limits.h>
@@ -37,6 +38,17 @@ inline void cancellation(wasmtime::Config &config, bool enable) {
 /// Whether stores count what `statistics` tells; see `ampoule/limits.h`.
 inline void statistics(wasmtime::Config &config, bool enable) {
   ampoule_config_statistics_set(config.capi(), enable);
+}
+
+/// Whether modules may use exceptions in the encoding that came before the
+/// standardized one, where they may use exceptions; off by default.
+inline void legacy_exceptions(wasmtime::Config &config, bool enable) {
+  ampoule_config_legacy_exceptions_set(config.capi(), enable);
+}
+
+/// For tests: whether every allocation of a collected object collects.
+inline void gc_stress(wasmtime::Config &config, bool enable) {
+  ampoule_config_gc_stress_set(config.capi(), enable);
 }
 
 namespace detail {

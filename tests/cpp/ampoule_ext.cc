@@ -59,6 +59,22 @@ static void the_host_decides_about_growth() {
   Memory memory = Memory::create(world.store, MemoryType(1)).unwrap();
   expect(memory.grow(world.store, 1) && !memory.grow(world.store, 1) && asked == 3);
   expect(ampoule::statistics(world.store).memory_bytes == 2 << 16);
+  ExternRef value(world.store, 1);
+  expect(ampoule::statistics(world.store).gc_host_values == 1);
+}
+
+static void settings_reach_the_engine() {
+  const char *old = "(module (tag $t) (func (export \"f\") try (throw $t) catch_all end))";
+  for (bool on : {false, true}) {
+    Config config;
+    config.wasm_exceptions(true);
+    ampoule::legacy_exceptions(config, on);
+    ampoule::gc_stress(config, on);
+    World world(std::move(config));
+    expect(static_cast<bool>(Module::compile(world.engine, old)) == on);
+    ExternRef one(world.store, 1), other(world.store, 2);
+    expect((ampoule::statistics(world.store).gc_major_collections > 0) == on);
+  }
 }
 
 static double half(int32_t value) { return value / 2.0; }
@@ -99,6 +115,7 @@ int main() {
   RUN(a_call_has_a_deadline);
   RUN(failures_have_a_kind);
   RUN(the_host_decides_about_growth);
+  RUN(settings_reach_the_engine);
   RUN(functions_are_native_both_ways);
   RUN(a_waker_makes_the_descriptor_readable);
   return test_summary();

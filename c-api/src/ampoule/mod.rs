@@ -4,6 +4,7 @@
 
 pub mod cancel;
 pub mod component;
+pub mod config;
 pub mod error;
 #[cfg(feature = "http")]
 pub mod http;
@@ -18,6 +19,7 @@ use std::ffi::{CStr, c_char};
 const EXTENSIONS: &[&CStr] = &[
     c"cancel",
     c"component",
+    c"config",
     c"error",
     #[cfg(feature = "http")]
     c"http",

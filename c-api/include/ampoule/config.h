@@ -1,0 +1,47 @@
+/**
+ * \file ampoule/config.h
+ *
+ * \brief Settings of an engine about exceptions and collected objects, beyond
+ * `wasmtime/config.h`.
+ *
+ * `ampoule_has("config")` tells whether the library has these functions. Other
+ * settings are where what they are about is: `ampoule/cancel.h`,
+ * `ampoule/limits.h`.
+ */
+
+#ifndef AMPOULE_CONFIG_H
+#define AMPOULE_CONFIG_H
+
+#include <wasmtime/conf.h>
+#include <wasmtime/config.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// \brief Whether modules may use exceptions as they were encoded before they
+/// were standardized: `try`, `catch`, `catch_all`, `delegate` and `rethrow`. Off
+/// by default.
+///
+/// Toolchains of some years emitted that encoding, and some still do. Of use
+/// with #wasmtime_config_wasm_exceptions_set alone: without that every use of
+/// exceptions is refused. A module may use both encodings; what one throws the
+/// other catches.
+WASM_API_EXTERN void ampoule_config_legacy_exceptions_set(
+    wasm_config_t *config, bool enable);
+
+/// \brief For tests: whether every allocation of a collected object collects.
+/// Off by default.
+///
+/// Young objects and all objects are collected in turn, what is freed is
+/// overwritten, and the whole heap is looked through for damage, which ends the
+/// process. So a raw reference that was kept too long leads to nothing at once
+/// instead of rarely. Allocation takes time in proportion to the heap.
+WASM_API_EXTERN void ampoule_config_gc_stress_set(
+    wasm_config_t *config, bool enable);
+
+#ifdef __cplusplus
+} // extern "C"
+#endif
+
+#endif // AMPOULE_CONFIG_H
