@@ -121,8 +121,9 @@ static inline bool wasmtime_externref_is_null(const wasmtime_externref_t *ref) {
 }
 
 /// Makes `*out` a new `externref` that holds `data`, and returns true; false,
-/// after running the finalizer, when the store cannot hold it: the engine's
-/// pool has no heap left, or `wasmtime_config_gc_support_set` turned it off.
+/// after running the finalizer, when the store cannot hold it: its heap is full
+/// (see `gc.h`), the engine's pool has no heap left, or
+/// `wasmtime_config_gc_support_set` turned it off.
 ///
 /// `finalizer(data)` runs once, some time after neither the host nor wasm can
 /// reach the reference: during `wasmtime_context_gc`, a collection that a guest
