@@ -58,6 +58,24 @@ pub struct FunctionInfo {
     pub stack_maps: Vec<(u32, StackMap)>,
     /// For each return address at which exceptions are handled, the handler. It gets every exception, and throws on what it has no use for.
     pub handlers: Vec<(u32, Handler)>,
+    /// Which of the registers that the guest convention keeps for callers are in the function's frame while it runs; see [`KeptRegisters`].
+    pub kept: KeptRegisters,
+}
+
+/// A set of the registers that a function finds and leaves as they are, in the processor's order; the lowest bit stands for the first.
+///
+/// Those that a function needs itself are in its frame meanwhile, in this order, just below the frame pointer: as many words, and one that
+/// stands empty behind the last where their number is odd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptRegisters(pub u8);
+
+impl KeptRegisters {
+    /// Where the words of these registers are, from the frame pointer down: their numbers among those kept, and bytes.
+    pub fn places(self) -> impl Iterator<Item = (usize, usize)> {
+        let size = self.0.count_ones().next_multiple_of(2) as usize * 8;
+        let numbers = (0..u8::BITS as usize).filter(move |number| self.0 & 1 << number != 0);
+        numbers.enumerate().map(move |(position, number)| (number, size - position * 8))
+    }
 }
 
 /// Positions from this one on are, less it, places in [`FunctionInfo::inlined`].
@@ -66,7 +84,8 @@ pub const INLINED: u32 = 1 << 31;
 /// Where a function goes on when what it has called throws.
 ///
 /// The code there expects the stack pointer as it was at the call, the frame pointer, the exception as guest code holds it in the first
-/// payload register of the guest convention, the address of its [`crate::vm::VmException`] in the second, and nothing in any other.
+/// payload register of the guest convention, the address of its [`crate::vm::VmException`] in the second, and what a callee keeps as it was at
+/// the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handler {
     /// Its offset.
@@ -153,6 +172,15 @@ mod tests {
         assert_eq!(at(8), [100]);
         assert_eq!(at(9), [101]);
         assert_eq!(at(12), []);
+    }
+
+    #[test]
+    fn kept_registers_are_in_order_below_the_frame_pointer() {
+        let places = |set| KeptRegisters(set).places().collect::<Vec<_>>();
+        assert_eq!(places(0), []);
+        assert_eq!(places(0b100), [(2, 16)], "a word stands empty between it and the frame pointer");
+        assert_eq!(places(0b10001), [(0, 16), (4, 8)]);
+        assert_eq!(places(0b11111), [(0, 48), (1, 40), (2, 32), (3, 24), (4, 16)]);
     }
 
     #[test]

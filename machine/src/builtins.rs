@@ -1,7 +1,7 @@
 //! The functions of the runtime that machine code and this crate's assembly reach: one table of addresses, which the runtime
 //! installs before the first guest runs.
 
-use crate::arch::entry::Landing;
+use crate::arch::entry::{Kept, Landing};
 use crate::arch::native::SavedArgs;
 use crate::os::sync::OnceLock;
 use ampoule_core::vm::{VmContext, VmFuncRef, VmStoreContext};
@@ -22,7 +22,7 @@ pub struct Builtins {
     pub fault: unsafe fn(store: *mut VmStoreContext, pc: usize, fp: usize, address: usize, signal: i32),
     /// Finds the handler of the pending exception among the guest frames below an exit, and takes the exception. `None` notes it as the
     /// error that the guest is stopped with.
-    pub find_handler: unsafe fn(store: *mut VmStoreContext, exit_fp: usize) -> Option<Landing>,
+    pub find_handler: unsafe fn(store: *mut VmStoreContext, exit_fp: usize, kept: Kept) -> Option<Landing>,
     /// Notes that the guest was given up while it waited.
     pub given_up: unsafe fn(store: *mut VmStoreContext),
     /// `(vmctx, module, number of the function) -> its code`: what a stub leads to until its function is compiled. `module` is

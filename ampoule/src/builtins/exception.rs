@@ -10,12 +10,11 @@ use crate::error::{Error, ErrorKind};
 use crate::gc::exnref::ExnRef;
 use crate::module::code_table::{ModuleCode, damaged};
 use crate::store::Store;
-use crate::store::handler_cache::HandlerCache;
+use crate::store::handler_cache::{HandlerCache, Place};
 use crate::tag::Tag;
-use ampoule_core::artifact::Handler;
 use ampoule_core::vm::{VmContext, VmException, VmStoreContext, VmValRaw};
 use ampoule_machine::arch::divert::is_turned_back;
-use ampoule_machine::arch::entry::{GuestFrames, Landing};
+use ampoule_machine::arch::entry::{GuestFrames, Kept, Landing};
 use ampoule_machine::code::registry;
 
 /// # Safety
@@ -56,11 +55,12 @@ pub(crate) unsafe extern "C" fn throw(vmctx: *mut VmContext, exn: u32) {
 ///
 /// # Safety
 /// See the module above. The guest has left through the exit at `exit_fp`, and does not go on there.
-pub(crate) unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize) -> Option<Landing> {
+pub(crate) unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize, kept: Kept) -> Option<Landing> {
     // SAFETY: as above.
     let (store, frames) = unsafe { (Store::from_vm(store), GuestFrames::below_exit(exit_fp)) };
     let (raw, data) = store.exceptions.pending.as_ref()?.for_guest();
-    match handler(store.exceptions.handlers(), frames) {
+    // SAFETY: as above: the frames wait, and `kept` is what the guest has left in its registers.
+    match unsafe { handler(store.exceptions.handlers(), frames, kept) } {
         Ok(Some(mut landing)) => {
             landing.payload = [u64::from(raw), data.addr() as u64];
             (store.exceptions.pending, store.pending) = (None, None);
@@ -77,33 +77,39 @@ pub(crate) unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize) ->
     }
 }
 
-/// The innermost handler among guest frames; its payload is to be filled in.
+/// The innermost handler among guest frames; its payload is to be filled in. `kept` are the registers in the first of them.
+///
+/// # Safety
+/// The frames are active.
 ///
 /// # Errors
 /// Where a frame's code came from an artifact that is damaged by now.
-fn handler(known: &mut HandlerCache, frames: GuestFrames) -> Result<Option<Landing>, Error> {
+unsafe fn handler(known: &mut HandlerCache, frames: GuestFrames, mut kept: Kept) -> Result<Option<Landing>, Error> {
     for frame in frames {
         if is_turned_back(frame.pc) {
             // Whoever waits there was given up, and so were all around.
             return Ok(None);
         }
-        if let Some((function, handler)) = known.at(frame.pc, || handler_at(frame.pc))? {
-            let (pc, sp) = (function + handler.landing as usize, frame.fp - handler.frame_size as usize);
-            return Ok(Some(Landing { pc, sp, fp: frame.fp, payload: [0; 2] }));
+        let place = known.at(frame.pc, || place_at(frame.pc))?;
+        if let Some(handler) = place.handler {
+            let (pc, sp) = (place.function + handler.landing as usize, frame.fp - handler.frame_size as usize);
+            return Ok(Some(Landing { pc, sp, fp: frame.fp, payload: [0; 2], kept }));
         }
+        // SAFETY: by the caller; the compiler says what its functions keep, and assembly between guests keeps nothing.
+        unsafe { kept.leave(frame, place.kept) };
     }
     Ok(None)
 }
 
-/// The handler at a return address, and where its function begins. Thunks and stubs have none.
+/// What is at a return address. Assembly between guests has no handler, and keeps no registers.
 ///
 /// # Errors
 /// See [`handler`].
-fn handler_at(return_address: usize) -> Result<Option<(usize, Handler)>, Error> {
+fn place_at(return_address: usize) -> Result<Place, Error> {
     // A call may be the last instruction of its function: the call is looked up, not where it returns to.
     let call = return_address - 1;
-    let Some(code) = registry::lookup::<ModuleCode>(call) else { return Ok(None) };
-    let Some((func, offset)) = code.find(call) else { return Ok(None) };
+    let Some(code) = registry::lookup::<ModuleCode>(call) else { return Ok(Place::default()) };
+    let Some((func, offset)) = code.find(call) else { return Ok(Place::default()) };
     let info = code.info(func).ok_or_else(damaged)?;
-    Ok(info.handler_at(offset + 1).map(|handler| (call - offset as usize, handler)))
+    Ok(Place { handler: info.handler_at(offset + 1), function: call - offset as usize, kept: info.kept })
 }

@@ -3,43 +3,39 @@
 //! A throw looks at a return address for each frame that it passes. To find out what code that is in takes a lock or two; here it takes a
 //! comparison. What was found stays true: code never moves, and a store keeps the code of everything that runs in it.
 
-use ampoule_core::artifact::Handler;
+use ampoule_core::artifact::{Handler, KeptRegisters};
 
 /// Places, a power of two. One return address takes the place of another.
 const PLACES: usize = 256;
 
-/// What is known of some return addresses.
+/// What is known of some return addresses: zero is none.
 #[derive(Default)]
-pub(crate) struct HandlerCache(Option<Box<[Place; PLACES]>>);
+pub(crate) struct HandlerCache(Option<Box<[(usize, Place); PLACES]>>);
 
-#[derive(Clone, Copy, Default)]
-struct Place {
-    /// Zero: nothing is known.
-    return_address: usize,
-    handler: Option<Handler>,
-    /// Where the function begins that the handler is in.
-    function: usize,
+/// What is at a return address.
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+pub(crate) struct Place {
+    /// The handler, if exceptions are handled there.
+    pub handler: Option<Handler>,
+    /// Where the function begins.
+    pub function: usize,
+    /// The registers that the function keeps in its frame.
+    pub kept: KeptRegisters,
 }
 
 impl HandlerCache {
-    /// What is at a return address: the function's start and the handler, if there is one. `find` tells what isn't known yet.
+    /// What is at a return address. `find` tells what isn't known yet.
     ///
     /// # Errors
     /// Those of `find`; nothing is kept then.
-    pub(crate) fn at<E>(
-        &mut self,
-        return_address: usize,
-        find: impl FnOnce() -> Result<Option<(usize, Handler)>, E>,
-    ) -> Result<Option<(usize, Handler)>, E> {
-        let places = self.0.get_or_insert_with(|| Box::new([Place::default(); PLACES]));
+    pub(crate) fn at<E>(&mut self, return_address: usize, find: impl FnOnce() -> Result<Place, E>) -> Result<Place, E> {
+        let places = self.0.get_or_insert_with(|| Box::new([Default::default(); PLACES]));
         // Calls are a few bytes long, and functions begin at multiples of sixteen.
-        let place = &mut places[(return_address ^ return_address >> 8) % PLACES];
-        if place.return_address != return_address {
-            let found = find()?;
-            let function = found.map_or(0, |(function, _)| function);
-            *place = Place { return_address, handler: found.map(|(_, handler)| handler), function };
+        let known = &mut places[(return_address ^ return_address >> 8) % PLACES];
+        if known.0 != return_address {
+            *known = (return_address, find()?);
         }
-        Ok(place.handler.map(|handler| (place.function, handler)))
+        Ok(known.1)
     }
 }
 
@@ -51,9 +47,10 @@ mod tests {
     #[test]
     fn a_place_is_looked_up_once_and_found_again_after_another_took_it() {
         let mut cache = HandlerCache::default();
-        let handler = Handler { landing: 7, frame_size: 32 };
+        let handler = Some(Handler { landing: 7, frame_size: 32 });
+        let (none, some) = (Place::default(), Place { handler, function: 0xf00, kept: KeptRegisters(3) });
         let mut asked = 0;
-        let mut at = |address: usize, found: Option<(usize, Handler)>| {
+        let mut at = |address: usize, found: Place| {
             let mut is_new = false;
             let answer = cache.at(address, || {
                 is_new = true;
@@ -62,16 +59,16 @@ mod tests {
             asked += usize::from(is_new);
             (answer.unwrap(), asked)
         };
-        assert_eq!(at(0x1000, Some((0xf00, handler))), (Some((0xf00, handler)), 1));
-        assert_eq!(at(0x1000, None), (Some((0xf00, handler)), 1));
-        assert_eq!(at(0x1234, None), (None, 2));
-        assert_eq!(at(0x1234, Some((0xf00, handler))), (None, 2));
+        assert_eq!(at(0x1000, some), (some, 1));
+        assert_eq!(at(0x1000, none), (some, 1));
+        assert_eq!(at(0x1234, none), (none, 2));
+        assert_eq!(at(0x1234, some), (none, 2));
         // So many that each place was taken by another.
         for address in 0x10000..0x10000 + 16 * PLACES {
-            at(address, None);
+            at(address, none);
         }
-        assert_eq!(at(0x1000, Some((0xf00, handler))).0, Some((0xf00, handler)));
+        assert_eq!(at(0x1000, some).0, some);
         assert_eq!(cache.at(5, || Err("no")), Err("no"));
-        assert_eq!(cache.at(5, || Ok::<_, &str>(None)), Ok(None), "an error is not kept");
+        assert_eq!(cache.at(5, || Ok::<_, &str>(none)), Ok(none), "an error is not kept");
     }
 }

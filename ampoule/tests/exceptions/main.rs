@@ -4,6 +4,7 @@ mod guests;
 mod host;
 mod legacy;
 mod metering;
+mod registers;
 mod tasks;
 
 use ampoule::{Config, Engine, Extern, Instance, Module, Store, Strategy};

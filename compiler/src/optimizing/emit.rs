@@ -9,6 +9,7 @@ use ampoule_core::builtins::Builtin;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::trap::TrapCode;
 use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
+use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{CompiledCode, FinalizedMachExceptionHandler, FinalizedRelocTarget, ir};
 
 /// Code, and what is only needed while it is put together.
@@ -20,8 +21,9 @@ pub(super) struct Emitted {
     pub body_jumps: Vec<u32>,
 }
 
-/// Converts the code of `func`; `inlined` is what its positions refer to.
+/// Converts the code of `func`, made for `isa`; `inlined` is what its positions refer to.
 pub(super) fn emit(
+    isa: &dyn TargetIsa,
     code: &CompiledCode,
     func: &ir::Function,
     inlined: InlinedPositions,
@@ -57,6 +59,7 @@ pub(super) fn emit(
             inlined,
             stack_maps: stack_maps(code),
             handlers: handlers(code)?,
+            kept: arch::kept_registers(isa, code)?,
         },
     };
     Ok(Emitted { function, frame_size, body_jumps })
@@ -80,8 +83,9 @@ pub(super) fn join(entry: Emitted, body: Emitted) -> Result<CompiledFunction, Co
     let moved = |offset: u32| start + offset;
     function.relocations.extend(body.relocations.iter().map(|r| Relocation { offset: moved(r.offset), ..*r }));
     let (info, body) = (&mut function.info, body.info);
-    // The entry has no operators of its own but the one that stands for the function.
+    // The entry has no operators of its own but the one that stands for the function, and no frame when the body runs.
     info.inlined = body.inlined;
+    info.kept = body.kept;
     info.traps.extend(body.traps.into_iter().map(|(at, code)| (moved(at), code)));
     info.positions.extend(body.positions.into_iter().map(|(at, position)| (moved(at), position)));
     info.stack_maps.extend(body.stack_maps.into_iter().map(|(at, map)| (moved(at), map)));

@@ -141,7 +141,9 @@ impl OptimizingCompiler {
             context.set_disasm(true);
             self.finish(&mut context, effort, inlined)?;
             let code = context.compiled_code().expect("it was just compiled");
-            Ok(code.vcode.clone().unwrap_or_default())
+            let lines = code.vcode.as_deref().unwrap_or_default().split_inclusive('\n');
+            // What unwinders are told is no code.
+            Ok(lines.filter(|line| !line.trim_start().starts_with("unwind ")).collect())
         })
     }
 
@@ -176,7 +178,7 @@ impl OptimizingCompiler {
         }
         context.compile(isa, &mut control).map_err(|error| failed(error.func, error.inner))?;
         let code = context.compiled_code().expect("it was just compiled");
-        emit::emit(code, &context.func, inlined)
+        emit::emit(isa, code, &context.func, inlined)
     }
 
     /// Compiles an exit thunk.

@@ -137,7 +137,8 @@ fn shared_flags(
         ("libcall_call_conv", "isa_default"),
         ("use_colocated_libcalls", "true"),
         ("is_pic", "true"),
-        ("unwind_info", "false"),
+        // Which registers a function keeps in its frame.
+        ("unwind_info", "true"),
         // Where blocks start is what `placement` goes by.
         ("machine_code_cfg_info", "true"),
         ("bb_padding_log2_minus_one", "0"),

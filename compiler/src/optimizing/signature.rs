@@ -1,6 +1,6 @@
 //! Types and signatures in Cranelift's terms.
 
-use crate::arch::RETURN_REGISTERS;
+use crate::arch::{RETURN_REGISTERS, SHARED_WITH_C};
 use ampoule_core::builtins::{Builtin, BuiltinType, Convention};
 use ampoule_core::types::{FuncType, ValType};
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
@@ -36,6 +36,30 @@ pub(super) fn guest_signature(ty: &FuncType) -> Signature {
         signature.returns.extend(ty.results().iter().map(|&ty| AbiParam::new(clif_type(ty))));
     }
     signature.params.extend(ty.params().iter().map(|&ty| AbiParam::new(clif_type(ty))));
+    signature
+}
+
+/// The same for a call with a handler.
+///
+/// Cranelift takes it that an exception leaves no register as it was where the callee has the guest convention, which it made for others'
+/// unwinders. Ours restores what callees keep, which are the same registers in C's convention. So a call that is the same in both is
+/// one in C's; of others, nothing stays in registers.
+pub(super) fn handled_signature(isa: &dyn TargetIsa, ty: &FuncType) -> Signature {
+    let mut signature = guest_signature(ty);
+    let count = |params: &[AbiParam]| {
+        let general = params.iter().filter(|param| param.value_type.is_int()).count();
+        (general, params.len() - general)
+    };
+    let (general, vector) = count(&signature.params);
+    let (general_results, vector_results) = count(&signature.returns);
+    let (general_max, vector_max, general_results_max, vector_results_max) = SHARED_WITH_C;
+    let is_same = general <= general_max
+        && vector <= vector_max
+        && general_results <= general_results_max
+        && vector_results <= vector_results_max;
+    if is_same {
+        signature.call_conv = isa.default_call_conv();
+    }
     signature
 }
 

@@ -327,7 +327,7 @@ pub(super) fn build_exit_thunk(
     if gets_refs {
         for_refs(&mut builder, isa, Builtin::UnrootRefs, &[results], num_results);
     }
-    never(&mut builder, isa, Builtin::HostError, &[store, error]);
+    leave_to(&mut builder, isa, Builtin::HostError, &[store, error]);
     builder.switch_to_block(next);
 
     let refused = cold_block(&mut builder);
@@ -452,7 +452,7 @@ pub(super) fn build_native_exit_thunk(
     let raised = builder.ins().load(types::I32, trusted, store, offset_of!(VmStoreContext, unwinding) as i32);
     let (failed, next) = branch_cold(&mut builder, raised);
     builder.switch_to_block(failed);
-    never(&mut builder, isa, Builtin::HostRaised, &[store]);
+    leave_to(&mut builder, isa, Builtin::HostRaised, &[store]);
     builder.switch_to_block(next);
 
     results.extend(others.iter().zip(outs).map(|(&ty, out)| builder.ins().load(clif_type(ty), value_flags(), out, 0)));
@@ -560,4 +560,18 @@ fn never(builder: &mut FunctionBuilder<'_>, isa: &dyn TargetIsa, builtin: Builti
     let callee = import_builtin(builder, isa, builtin);
     builder.ins().call(callee, args);
     builder.ins().trap(clif_trap(TrapCode::Unreachable));
+}
+
+/// Makes way for a builtin that doesn't return, and may throw: to the guest's handlers, registers are what they were at the guest's call
+/// only without the thunk's frame.
+fn leave_to(builder: &mut FunctionBuilder<'_>, isa: &dyn TargetIsa, builtin: Builtin, args: &[Value]) {
+    let callee = import_builtin(builder, isa, builtin);
+    let func = &mut builder.func;
+    let mut signature = func.dfg.signatures[func.dfg.ext_funcs[callee].signature].clone();
+    // Few parameters are where they are in C's convention.
+    signature.call_conv = func.signature.call_conv;
+    signature.returns.clone_from(&func.signature.returns);
+    let signature = func.import_signature(signature);
+    func.dfg.ext_funcs[callee].signature = signature;
+    builder.ins().return_call(callee, args);
 }

@@ -1,7 +1,8 @@
 //! Builtins that note how they were called in the [`Log`] of the store, and do what a test asks for.
 
+use ampoule_core::artifact::KeptRegisters;
 use ampoule_core::vm::{VmContext, VmFuncRef, VmHostFunc, VmStoreContext, VmVal};
-use ampoule_machine::arch::entry::{GuestFrame, GuestFrames, Landing};
+use ampoule_machine::arch::entry::{GuestFrame, GuestFrames, Kept, Landing};
 use ampoule_machine::arch::native::SavedArgs;
 use ampoule_machine::arch::switch::{Link, Pause, Wake};
 use ampoule_machine::builtins::{Builtins, Code};
@@ -113,13 +114,19 @@ pub unsafe extern "C" fn throw(vmctx: *mut VmContext, exn: u32) {
     unsafe { (*store).unwinding = VmStoreContext::THROWING };
 }
 
-/// The handler at the return address that the log tells.
-pub unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize) -> Option<Landing> {
+/// The handler at the return address that the log tells. Functions below it keep `rbx` and `r14`.
+pub unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize, mut kept: Kept) -> Option<Landing> {
     let (at, handler) = Log::of(store).handler?;
     // SAFETY: the guest below the exit waits.
-    let frame = unsafe { GuestFrames::below_exit(exit_fp) }.find(|frame| frame.pc == at)?;
-    clobber_registers();
-    Some(Landing { pc: handler, sp: frame.fp - 32, fp: frame.fp, payload: [40, 2] })
+    for frame in unsafe { GuestFrames::below_exit(exit_fp) } {
+        if frame.pc == at {
+            clobber_registers();
+            return Some(Landing { pc: handler, sp: frame.fp - 64, fp: frame.fp, payload: [40, 2], kept });
+        }
+        // SAFETY: as said.
+        unsafe { kept.leave(frame, KeptRegisters(0b1001)) };
+    }
+    None
 }
 
 pub unsafe fn given_up(store: *mut VmStoreContext) {

@@ -198,24 +198,58 @@ fn a_guest_that_was_given_up_is_unwound_from_every_activation_whatever_the_host_
 fn what_is_thrown_goes_on_in_a_handler_with_the_frame_as_it_was() {
     let mut world = World::new();
     let throw = world.place(
-        machine_code!("push rbp", "mov rbp, rsp", "sub rsp, 1024", "mov ebx, 7", "mov esi, 5", "call_target 0", "ud2"),
+        machine_code!(
+            "push rbp",
+            "mov rbp, rsp",
+            "sub rsp, 1024",
+            "mov [rbp - 16], rbx",
+            "mov [rbp - 8], r14",
+            "mov ebx, 7",
+            "mov r14, rbx",
+            "mov esi, 5",
+            "call_target 0",
+            "ud2"
+        ),
         &[RelocationTarget::Builtin(Builtin::Throw)],
     );
     let catch = machine_code!(
         "push rbp",
         "mov rbp, rsp",
         "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
         "sub rsp, 24",
+        "mov ebx, 1",
+        "mov r12d, 2",
+        "mov r13d, 3",
+        "mov r14d, 4",
+        "mov r15d, 5",
         "call rsi",
         "mov eax, 1",
         "2:",
         "add rsp, 24",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
         "pop rbx",
         "pop rbp",
         "ret",
         // The handler.
-        "lea rcx, [rbp - 32]",
+        "lea rcx, [rbp - 64]",
         "cmp rcx, rsp",
+        "jne 9f",
+        "cmp rbx, 1",
+        "jne 9f",
+        "cmp r12, 2",
+        "jne 9f",
+        "cmp r13, 3",
+        "jne 9f",
+        "cmp r14, 4",
+        "jne 9f",
+        "cmp r15, 5",
         "jne 9f",
         "add rax, rdx",
         "jmp 2b",
@@ -223,7 +257,7 @@ fn what_is_thrown_goes_on_in_a_handler_with_the_frame_as_it_was() {
         "ud2",
     );
     let after_call = catch.windows(2).position(|code| code == [0xff, 0xd6]).unwrap() + 2;
-    let handler = catch.windows(4).position(|code| code == [0x48, 0x8d, 0x4d, 0xe0]).unwrap();
+    let handler = catch.windows(4).position(|code| code == [0x48, 0x8d, 0x4d, 0xc0]).unwrap();
     let catch = world.place(catch, &[]);
     world.log().handler = Some((catch.addr() + after_call, catch.addr() + handler));
     for _ in 0..3 {

@@ -1,10 +1,12 @@
 //! x86-64: what code for it looks like, byte by byte, and the instructions that only it has.
 
 mod interrupt;
+mod kept;
 mod loop_placement;
 mod vector;
 
 pub(crate) use interrupt::jump_to_interrupt;
+pub(crate) use kept::kept_registers;
 pub(crate) use loop_placement::{Placement, best_placement};
 pub(crate) use vector::*;
 
@@ -15,6 +17,10 @@ pub(crate) const NAME: &str = "x86_64";
 
 /// How many general registers, and how many vector registers, carry results in the guest convention.
 pub(crate) const RETURN_REGISTERS: usize = 8;
+
+/// What of a call is in the same registers in the guest convention and in C's: so many parameters in general and in vector registers, and so
+/// many results.
+pub(crate) const SHARED_WITH_C: (usize, usize, usize, usize) = (6, 8, 1, 2);
 
 /// The instruction that does nothing, for gaps.
 pub(crate) const NOP: u8 = 0x90;

@@ -3,7 +3,7 @@
 use super::translator::FuncTranslator;
 use crate::optimizing::flags::Region;
 use crate::optimizing::linkage::NAMESPACE_FUNC;
-use crate::optimizing::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size};
+use crate::optimizing::signature::{RETURN_SLOT, clif_type, guest_signature, handled_signature, return_area_size};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{FuncIndex, TableIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
@@ -16,9 +16,12 @@ use std::mem::offset_of;
 use wasmparser::Operator;
 
 /// What a call goes to.
+#[derive(Clone, Copy)]
 enum Callee {
-    Direct(ir::FuncRef),
-    Indirect(ir::SigRef, Value),
+    /// One of the module's own functions.
+    Direct(FuncIndex),
+    /// The code at an address.
+    Indirect(Value),
 }
 
 impl FuncTranslator<'_> {
@@ -43,15 +46,13 @@ impl FuncTranslator<'_> {
     fn call_function(&mut self, function: FuncIndex, tail: bool) {
         let ty = self.input.module.functions[function.index()];
         if self.input.module.defined_func(function).is_some() {
-            let callee = self.function(function);
-            return self.emit_call(Callee::Direct(callee), self.vmctx, ty, tail);
+            return self.emit_call(Callee::Direct(function), self.vmctx, ty, tail);
         }
         let import = self.input.layout.imported_function(function) as i32;
         let code = self.load_constant(self.vmctx, import + offset_of!(VmFuncImport, code) as i32);
         let context = self.load_constant(self.vmctx, import + offset_of!(VmFuncImport, vmctx) as i32);
         self.store_caller();
-        let signature = self.signature(ty);
-        self.emit_call(Callee::Indirect(signature, code), context, ty, tail);
+        self.emit_call(Callee::Indirect(code), context, ty, tail);
     }
 
     fn call_through_table(&mut self, ty: TypeIndex, table: TableIndex, tail: bool) {
@@ -106,8 +107,7 @@ impl FuncTranslator<'_> {
         let flags = self.trusted(Region::FuncRefs);
         let context = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, vmctx) as i32);
         self.store_caller();
-        let signature = self.signature(ty);
-        self.emit_call(Callee::Indirect(signature, code), context, ty, tail);
+        self.emit_call(Callee::Indirect(code), context, ty, tail);
     }
 
     /// Notes this instance as the one that calls, for host functions to ask.
@@ -117,8 +117,8 @@ impl FuncTranslator<'_> {
         self.builder.ins().store(flags, self.vmctx, store, offset_of!(VmStoreContext, caller) as i32);
     }
 
-    fn emit_call(&mut self, callee: Callee, context: Value, ty: TypeIndex, tail: bool) {
-        let ty = self.input.module.declared_func(ty);
+    fn emit_call(&mut self, callee: Callee, context: Value, type_index: TypeIndex, tail: bool) {
+        let ty = self.input.module.declared_func(type_index);
         let first = self.stack.len() - ty.params().len();
         let area_size = return_area_size(ty);
         let area = match (area_size, tail) {
@@ -131,21 +131,31 @@ impl FuncTranslator<'_> {
         self.args_passed += args.len();
         self.leave_metering();
         if tail {
+            let signature = self.signature(type_index, false);
             match callee {
-                Callee::Direct(callee) => self.builder.ins().return_call(callee, &args),
-                Callee::Indirect(signature, code) => self.builder.ins().return_call_indirect(signature, code, &args),
+                Callee::Direct(function) => {
+                    let function = self.function(function, signature);
+                    self.builder.ins().return_call(function, &args)
+                }
+                Callee::Indirect(code) => self.builder.ins().return_call_indirect(signature, code, &args),
             };
             self.stop();
             return;
         }
-        let results: SmallVec<[Value; 4]> = match self.handler() {
+        let handler = self.handler();
+        let signature = self.signature(type_index, handler.is_some());
+        let results: SmallVec<[Value; 4]> = match handler {
             Some(handler) => {
-                self.emit_try_call(callee, &args, if area.is_some() { &[] } else { ty.results() }, handler)
+                let results = if area.is_some() { &[] } else { ty.results() };
+                self.emit_try_call(callee, signature, &args, results, handler)
             }
             None => {
                 let call = match callee {
-                    Callee::Direct(callee) => self.builder.ins().call(callee, &args),
-                    Callee::Indirect(signature, code) => self.builder.ins().call_indirect(signature, code, &args),
+                    Callee::Direct(function) => {
+                        let function = self.function(function, signature);
+                        self.builder.ins().call(function, &args)
+                    }
+                    Callee::Indirect(code) => self.builder.ins().call_indirect(signature, code, &args),
                 };
                 self.builder.inst_results(call).into()
             }
@@ -167,6 +177,7 @@ impl FuncTranslator<'_> {
     fn emit_try_call(
         &mut self,
         callee: Callee,
+        signature: ir::SigRef,
         args: &[Value],
         results: &[ValType],
         handler: ir::Block,
@@ -176,10 +187,6 @@ impl FuncTranslator<'_> {
             self.builder.append_block_param(next, clif_type(ty));
         }
         let dfg = &mut self.builder.func.dfg;
-        let signature = match callee {
-            Callee::Direct(callee) => dfg.ext_funcs[callee].signature,
-            Callee::Indirect(signature, _) => signature,
-        };
         let returned = (0..results.len() as u32).map(BlockArg::TryCallRet);
         let returned = ir::BlockCall::new(next, returned, &mut dfg.value_lists);
         let thrown = [BlockArg::TryCallExn(0), BlockArg::TryCallExn(1)];
@@ -187,8 +194,11 @@ impl FuncTranslator<'_> {
         let table = ir::ExceptionTableData::new(signature, returned, [ExceptionTableItem::Default(thrown)]);
         let table = dfg.exception_tables.push(table);
         match callee {
-            Callee::Direct(callee) => self.builder.ins().try_call(callee, args, table),
-            Callee::Indirect(_, code) => self.builder.ins().try_call_indirect(code, args, table),
+            Callee::Direct(function) => {
+                let function = self.function(function, signature);
+                self.builder.ins().try_call(function, args, table)
+            }
+            Callee::Indirect(code) => self.builder.ins().try_call_indirect(code, args, table),
         };
         self.builder.seal_block(next);
         self.builder.switch_to_block(next);
@@ -209,26 +219,28 @@ impl FuncTranslator<'_> {
         self.builder.ins().stack_addr(types::I64, slot, 0)
     }
 
-    /// One of the module's own functions.
-    fn function(&mut self, function: FuncIndex) -> ir::FuncRef {
-        if let Some(&known) = self.functions.get(&function) {
+    /// One of the module's own functions, to be called with this signature.
+    fn function(&mut self, function: FuncIndex, signature: ir::SigRef) -> ir::FuncRef {
+        if let Some(&known) = self.functions.get(&(function, signature)) {
             return known;
         }
-        let signature = self.signature(self.input.module.functions[function.index()]);
         let name = ir::UserExternalName::new(NAMESPACE_FUNC, function.0);
         let name = ir::ExternalName::user(self.builder.func.declare_imported_user_function(name));
         let data = ir::ExtFuncData { name, signature, colocated: true, patchable: false };
         let callee = self.builder.import_function(data);
-        self.functions.insert(function, callee);
+        self.functions.insert((function, signature), callee);
         callee
     }
 
-    fn signature(&mut self, ty: TypeIndex) -> ir::SigRef {
-        if let Some(&known) = self.signatures.get(&ty) {
+    /// The signature of calls of functions of a type, with a handler or without.
+    fn signature(&mut self, ty: TypeIndex, handled: bool) -> ir::SigRef {
+        if let Some(&known) = self.signatures.get(&(ty, handled)) {
             return known;
         }
-        let signature = self.builder.import_signature(guest_signature(self.input.module.declared_func(ty)));
-        self.signatures.insert(ty, signature);
+        let func_type = self.input.module.declared_func(ty);
+        let signature = if handled { handled_signature(self.isa, func_type) } else { guest_signature(func_type) };
+        let signature = self.builder.import_signature(signature);
+        self.signatures.insert((ty, handled), signature);
         signature
     }
 }

@@ -56,8 +56,9 @@ pub(super) struct FuncTranslator<'a> {
     /// Where the operator that is being translated is in the module.
     pub(super) operator_at: u64,
     pub(super) builtins: HashMap<Builtin, ir::FuncRef>,
-    pub(super) functions: HashMap<FuncIndex, ir::FuncRef>,
-    pub(super) signatures: HashMap<TypeIndex, ir::SigRef>,
+    pub(super) functions: HashMap<(FuncIndex, ir::SigRef), ir::FuncRef>,
+    /// Of calls without and with a handler.
+    pub(super) signatures: HashMap<(TypeIndex, bool), ir::SigRef>,
     /// What is known of references, beside that they are of their hierarchy.
     pub(super) reference_types: HashMap<Value, RefType>,
     /// The alias regions that have been asked for, by [`Region::id`].

@@ -23,6 +23,7 @@
 //! switched away from, and back to, is the embedder's choice. So each frame, however it ends, is compared with `entry_fp`, and
 //! [`out_of_order`] ends the process.
 
+use ampoule_core::artifact::KeptRegisters;
 use ampoule_core::vm::{VmContext, VmFuncRef, VmStoreContext};
 use std::arch::naked_asm;
 use std::mem::offset_of;
@@ -211,6 +212,28 @@ pub struct Landing {
     pub fp: usize,
     /// What the guest convention hands to handlers: Cranelift's payload, in `rax` and `rdx`.
     pub payload: [u64; 2],
+    /// What callees keep.
+    pub kept: Kept,
+}
+
+/// What is in the registers that the guest convention keeps for callers: `rbx`, and `r12` to `r15`.
+#[repr(transparent)]
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Kept([usize; 5]);
+
+impl Kept {
+    /// Makes them what they are again when the function returns whose frame that is. It has `registers` of them in its frame.
+    ///
+    /// # Safety
+    /// The frame is active, and one of a function of which that is true.
+    pub unsafe fn leave(&mut self, frame: GuestFrame, registers: KeptRegisters) {
+        for (number, below) in registers.places() {
+            if let Some(register) = self.0.get_mut(number) {
+                // SAFETY: by the caller, the word is part of the frame.
+                *register = unsafe { ((frame.fp - below) as *const usize).read() };
+            }
+        }
+    }
 }
 
 /// The guest frames of one activation, innermost first, and then what its entry frame keeps.

@@ -155,13 +155,21 @@ macro_rules! call_and_unwind {
 
 call_and_unwind! { host_error host_result_mismatch }
 
-/// `(store)`, from an exit thunk whose C function has noted an error and, with it, its frames.
+/// `(store)`, from an exit thunk whose C function has noted an error and, with it, its frames. The thunk has made way.
 ///
 /// # Safety
-/// Called by exit thunks, on behalf of a running guest of that store.
+/// Jumped to by exit thunks, on behalf of a running guest of that store.
 #[unsafe(naked)]
 unsafe extern "C" fn host_raised() {
-    naked_asm!("mov rcx, rdi", "jmp {unwind_store}", unwind_store = sym unwind_store)
+    naked_asm!(
+        make_frame!(),
+        "mov qword ptr [rdi + {exit_fp}], rbp",
+        "mov rcx, rdi",
+        "jmp {unwind_store}",
+        ".cfi_endproc",
+        exit_fp = const offset_of!(VmStoreContext, exit_fp),
+        unwind_store = sym unwind_store,
+    )
 }
 
 /// Trampolines that keep every register: the general ones that the C convention does not keep, and all vector registers. Guest
@@ -390,7 +398,7 @@ extern "C" fn raise_stack_overflow(vmctx: *mut VmContext, exit_fp: usize) -> *mu
     }
 }
 
-/// The store is in `rcx`: takes back its request to unwind, and unwinds.
+/// The store is in `rcx`: takes back its request to unwind, and unwinds. Whatever the C convention keeps is as the trampoline has found it.
 ///
 /// # Safety
 /// Never called: the trampolines above jump here, with their frame and a store whose guest runs.
@@ -404,14 +412,24 @@ unsafe extern "C" fn unwind_store() {
         "mov rsi, rbp",
         "and rsp, -16",
         "sub rsp, {landing_size}",
+        "mov qword ptr [rsp + {kept}], rbx",
+        "mov qword ptr [rsp + {kept} + 8], r12",
+        "mov qword ptr [rsp + {kept} + 16], r13",
+        "mov qword ptr [rsp + {kept} + 24], r14",
+        "mov qword ptr [rsp + {kept} + 32], r15",
         "mov rdx, rsp",
         "call {unwinds_to}",
         "test rax, rax",
         "je 2f",
         "mov rdi, rax",
         "jmp {unwind}",
-        // To a handler. Whatever the C convention keeps is as the trampoline has found it, which handlers above don't ask for.
+        // To a handler.
         "2:",
+        "mov rbx, qword ptr [rsp + {kept}]",
+        "mov r12, qword ptr [rsp + {kept} + 8]",
+        "mov r13, qword ptr [rsp + {kept} + 16]",
+        "mov r14, qword ptr [rsp + {kept} + 24]",
+        "mov r15, qword ptr [rsp + {kept} + 32]",
         "mov rcx, qword ptr [rsp + {pc}]",
         "mov rbp, qword ptr [rsp + {fp}]",
         "mov rax, qword ptr [rsp + {payload}]",
@@ -424,20 +442,21 @@ unsafe extern "C" fn unwind_store() {
         sp = const offset_of!(Landing, sp),
         fp = const offset_of!(Landing, fp),
         payload = const offset_of!(Landing, payload),
+        kept = const offset_of!(Landing, kept),
         unwinds_to = sym unwinds_to,
         unwind = sym unwind,
     )
 }
 
 /// The entry frame to unwind to from the exit at `exit_fp`: the store's innermost, if that is where the guest came from. Zero: to the handler
-/// that is written to `handler`.
+/// that is written to `handler`, whose kept registers are those of the exit so far.
 extern "C" fn unwinds_to(store: *mut VmStoreContext, exit_fp: usize, handler: *mut Landing) -> usize {
     // SAFETY: the store of a guest that is being unwound is live, and waits for us. `exit_fp` is the frame of a trampoline or exit thunk.
-    // The assembly has room for a landing.
+    // The assembly has room for a landing, and has written those registers.
     unsafe {
         let throwing = (*store).unwinding == VmStoreContext::THROWING;
         (*store).unwinding = 0;
-        if throwing && let Some(landing) = (builtins::installed().find_handler)(store, exit_fp) {
+        if throwing && let Some(landing) = (builtins::installed().find_handler)(store, exit_fp, (*handler).kept) {
             handler.write(landing);
             return 0;
         }
