@@ -12,13 +12,17 @@ use ampoule_core::tunables::Tunables;
 use ampoule_core::vm::VmLayout;
 use std::path::Path;
 
+fn features() -> Features {
+    Features { exceptions: true, function_references: true, gc_types: true, ..Features::default() }
+}
+
 fn listing(wat: &str, tunables: &Tunables) -> String {
     listing_with(wat, tunables, &[])
 }
 
 fn listing_with(wat: &str, tunables: &Tunables, flags: &[(String, Option<String>)]) -> String {
     let bytes = wat::parse_str(wat).expect("a well-formed module");
-    let module = decode(&bytes, &Features::default()).expect("a valid module").module;
+    let module = decode(&bytes, &features()).expect("a valid module").module;
     let layout = VmLayout::new(&module);
     let compiler =
         OptimizingCompiler::new(tunables, flags, Some("x86_64-unknown-linux-gnu")).expect("a supported target");
@@ -84,6 +88,76 @@ fn what_stays_the_same_is_loaded_before_the_loop() {
         let (load, check) = (listing.find("(%rdi)"), listing.find("testl"));
         assert!(load.is_some() && load < check, "the base is loaded in the loop:\n{listing}");
     }
+}
+
+/// A recursive function has one copy of itself for each of its calls; of the calls in there, what returns at once is before the call.
+#[test]
+fn a_recursive_function_calls_itself_less() {
+    let code = |bound: &str| {
+        let wat = format!(
+            "(module (func $fib (param i32) (result i32)
+               {bound}
+               (i32.add (i32.const 0x1234)
+                 (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1))) (call $fib (i32.sub (local.get 0) (i32.const 2)))))))"
+        );
+        let listing = listing(&wat, &Tunables::default());
+        // The call for a stack overflow is one more.
+        (listing.matches("0x1234").count(), listing.matches("call ").count() - 1, listing.matches("cmpl $0x7").count())
+    };
+    let quick = "(if (i32.lt_u (local.get 0) (i32.const 7)) (then (return (local.get 0))))";
+    assert_eq!(code(quick), (3, 4, 1 + 2 + 4));
+    let trapping = "(if (i32.lt_u (local.get 0) (i32.const 7)) (then unreachable))";
+    assert_eq!(code(trapping).2, 1 + 2, "nothing returns at once");
+}
+
+/// Where a function that throws is inlined into one that catches, nothing is thrown.
+#[test]
+fn a_throw_in_a_callee_that_is_inlined_is_a_branch() {
+    let calls = |call: &str| {
+        let wat = format!(
+            "(module
+               (type $unary (func (param i32) (result i32)))
+               (tag $t (param i32))
+               (func (param i32) (result i32)
+                 (block $caught (result i32)
+                   (try_table (result i32) (catch $t $caught) {call})))
+               (func $throws (param i32) (result i32)
+                 (if (i32.lt_s (local.get 0) (i32.const 0)) (then (throw $t (i32.const 5))))
+                 (local.get 0))
+               (func $more (param i32) (result i32) (call $throws (local.get 0))))"
+        );
+        let listing = listing(&wat, &Tunables::default());
+        let catching = &listing[..listing.find("\n\n").expect("a blank line between functions")];
+        catching.matches("call ").count()
+    };
+    // That for a stack overflow.
+    assert_eq!(calls("(call $throws (local.get 0))"), 1);
+    assert_eq!(calls("(call $more (local.get 0))"), 1);
+    let by_reference = calls("(call_ref $unary (local.get 0) (ref.null $unary))");
+    assert_eq!(by_reference, 3, "it, and what throws on exceptions of other tags");
+}
+
+/// A loop keeps its values in registers around a call that a handler is for, as it does without one.
+#[test]
+fn a_handler_takes_no_registers() {
+    let stores = |begin: &str| {
+        let wat = format!(
+            "(module
+               (tag $t)
+               (func (param $n i32) (result i32) (local $sum i32)
+                 (block $caught
+                   (loop
+                     ({begin} (local.set $sum (i32.add (local.get $sum) (call $called (local.get $n)))))
+                     (br_if 0 (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+                 (local.get $sum))
+               (func $called (param i32) (result i32) (loop (br_if 0 (local.get 0))) (local.get 0)))"
+        );
+        let listing = listing(&wat, &Tunables::default());
+        let looping = &listing[..listing.find("\n\n").expect("a blank line between functions")];
+        looping.matches("<offset:1>+").count()
+    };
+    assert_eq!(stores("block"), 0);
+    assert_eq!(stores("try_table (catch $t $caught)"), 0);
 }
 
 /// A loop latch is copied to where branches lead to it, unless it is long.

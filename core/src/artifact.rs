@@ -72,9 +72,14 @@ pub struct KeptRegisters(pub u8);
 impl KeptRegisters {
     /// Where the words of these registers are, from the frame pointer down: their numbers among those kept, and bytes.
     pub fn places(self) -> impl Iterator<Item = (usize, usize)> {
-        let size = self.0.count_ones().next_multiple_of(2) as usize * 8;
-        let numbers = (0..u8::BITS as usize).filter(move |number| self.0 & 1 << number != 0);
-        numbers.enumerate().map(move |(position, number)| (number, size - position * 8))
+        let mut left = self.0;
+        let mut below = self.0.count_ones().next_multiple_of(2) as usize * 8;
+        std::iter::from_fn(move || {
+            let place = (left != 0).then_some((left.trailing_zeros() as usize, below));
+            left &= left.wrapping_sub(1);
+            below = below.wrapping_sub(8);
+            place
+        })
     }
 }
 

@@ -28,14 +28,18 @@ impl HandlerCache {
     ///
     /// # Errors
     /// Those of `find`; nothing is kept then.
-    pub(crate) fn at<E>(&mut self, return_address: usize, find: impl FnOnce() -> Result<Place, E>) -> Result<Place, E> {
+    pub(crate) fn at<E>(
+        &mut self,
+        return_address: usize,
+        find: impl FnOnce() -> Result<Place, E>,
+    ) -> Result<&Place, E> {
         let places = self.0.get_or_insert_with(|| Box::new([Default::default(); PLACES]));
         // Calls are a few bytes long, and functions begin at multiples of sixteen.
         let known = &mut places[(return_address ^ return_address >> 8) % PLACES];
         if known.0 != return_address {
             *known = (return_address, find()?);
         }
-        Ok(known.1)
+        Ok(&known.1)
     }
 }
 
@@ -57,7 +61,7 @@ mod tests {
                 Ok::<_, Infallible>(found)
             });
             asked += usize::from(is_new);
-            (answer.unwrap(), asked)
+            (*answer.unwrap(), asked)
         };
         assert_eq!(at(0x1000, some), (some, 1));
         assert_eq!(at(0x1000, none), (some, 1));
@@ -69,6 +73,6 @@ mod tests {
         }
         assert_eq!(at(0x1000, some).0, some);
         assert_eq!(cache.at(5, || Err("no")), Err("no"));
-        assert_eq!(cache.at(5, || Ok::<_, &str>(none)), Ok(none), "an error is not kept");
+        assert_eq!(cache.at(5, || Ok::<_, &str>(none)), Ok(&none), "an error is not kept");
     }
 }

@@ -147,7 +147,8 @@ fn plain(store: &mut Store) -> Func {
 fn what_is_alive_across_a_call_that_throws_is_the_same_in_the_handler() {
     let by_guest = "(func $last (param i64) (throw $t (local.get 0)))";
     let by_host = format!("(func $last (param i64) (call $host {}))", "(local.get 0)".repeat(8));
-    let answers: [(&str, &str, fn(&mut Store) -> Func); 4] = [
+    type MakeHost = fn(&mut Store) -> Func;
+    let answers: [(&str, &str, MakeHost); 4] = [
         ("a guest", by_guest, |store| host(store, |_, _| Ok(()))),
         ("a host function", &by_host, |store| {
             host(store, |mut caller, args| {

@@ -43,7 +43,7 @@ impl FuncTranslator<'_> {
         true
     }
 
-    fn call_function(&mut self, function: FuncIndex, tail: bool) {
+    pub(super) fn call_function(&mut self, function: FuncIndex, tail: bool) {
         let ty = self.input.module.functions[function.index()];
         if self.input.module.defined_func(function).is_some() {
             return self.emit_call(Callee::Direct(function), self.vmctx, ty, tail);

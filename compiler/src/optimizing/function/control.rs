@@ -140,6 +140,7 @@ impl FuncTranslator<'_> {
                     results: SmallVec::new(),
                     entered: false,
                     end_used: false,
+                    arm: None,
                 });
             }
             Operator::Else => self.enter_else(),
@@ -198,7 +199,7 @@ impl FuncTranslator<'_> {
     fn push_frame(&mut self, kind: FrameKind, results: Types, params: usize) {
         let end = self.block_with(&results);
         let height = self.stack.len() - params;
-        self.control.push(ControlFrame { kind, end, height, results, entered: true, end_used: false });
+        self.control.push(ControlFrame { kind, end, height, results, entered: true, end_used: false, arm: None });
     }
 
     /// A block with parameters of these types.
@@ -232,7 +233,8 @@ impl FuncTranslator<'_> {
         self.settle_metering();
         let then = self.builder.create_block();
         let otherwise = self.builder.create_block();
-        match self.branch_hint() {
+        let hint = self.branch_hint();
+        match hint {
             Some(true) => self.builder.set_cold_block(otherwise),
             Some(false) => self.builder.set_cold_block(then),
             None => {}
@@ -243,6 +245,7 @@ impl FuncTranslator<'_> {
         self.args_passed += params.len();
         let saved = self.stack[self.stack.len() - params.len()..].iter().copied().collect();
         self.push_frame(FrameKind::If { otherwise, params: saved }, results, params.len());
+        self.control.last_mut().expect("it was just entered").arm = hint.is_none().then_some(then);
         self.builder.switch_to_block(then);
         Ok(())
     }
@@ -251,10 +254,21 @@ impl FuncTranslator<'_> {
         self.fall_through();
         let frame = self.control.last_mut().expect("validation matched the blocks");
         if let FrameKind::If { otherwise, params } = std::mem::replace(&mut frame.kind, FrameKind::Block) {
+            frame.arm = frame.arm.map(|_| otherwise);
             self.stack.truncate(frame.height);
             self.stack.extend(params);
             self.reachable = true;
             self.builder.switch_to_block(otherwise);
+        }
+    }
+
+    /// The arm of an `if` that throws is taken to be unlikely.
+    pub(super) fn throws_here(&mut self) {
+        if let Some(arm) = self.control.last().and_then(|frame| frame.arm)
+            && let Some(here) = self.builder.current_block()
+        {
+            self.builder.set_cold_block(arm);
+            self.builder.set_cold_block(here);
         }
     }
 

@@ -172,6 +172,8 @@ impl FuncTranslator<'_> {
         let found = self.builder.ins().load(types::I32, flags, data, offset_of!(VmException, tag) as i32);
         let expected = self.tag_number(tag);
         let (hit, next) = self.branch_if_equal(found, expected);
+        self.builder.set_cold_block(hit);
+        self.builder.set_cold_block(next);
         self.builder.switch_to_block(hit);
         next
     }
@@ -216,6 +218,7 @@ impl FuncTranslator<'_> {
 
     /// Throws an exception, which isn't null.
     fn throw_exception(&mut self, exception: Value) {
+        self.throws_here();
         self.leave_metering();
         self.throw_to(self.scopes.len(), exception);
     }
@@ -235,6 +238,7 @@ impl FuncTranslator<'_> {
     }
 
     fn throw(&mut self, tag: TagIndex) {
+        self.throws_here();
         let first = self.stack.len() - self.input.module.tag_type(tag).params().len();
         let fields: SmallVec<[Value; 4]> = self.stack.drain(first..).collect();
         let mut seen = 0;

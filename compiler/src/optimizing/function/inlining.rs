@@ -4,9 +4,13 @@
 //! end. Fuel is counted as for a call. What is left out is the callee's look at stack, fuel and deadline: the body is small and has no
 //! loops, so the caller's own do.
 //!
+//! A recursive function is inlined into itself in the same way, once; in the innermost copies, calls are inlined where they return at
+//! once (`partial_inlining`). The calls that remain look at stack, fuel and deadline.
+//!
 //! Backtraces show the callee all the same: positions of its operators lead on to the call's (`FunctionInfo::inlined`).
 
 use super::locals::OuterLocals;
+use super::partial_inlining::may_return_at_once;
 use super::translator::{CallSite, FuncTranslator};
 use crate::CompileError;
 use crate::operators::{self, Properties};
@@ -24,6 +28,8 @@ const CALLER_LEN: u64 = 40;
 const LOCALS: u64 = 40;
 /// Bodies within bodies, at most.
 const DEPTH: usize = 3;
+/// Copies of a recursive function within itself, at most. They halve its calls, or better; in other functions there are none.
+const RECURSION: usize = 1;
 /// Bytes and locals of all bodies inlined into one function, at most, beyond that function's own bytes.
 const BUDGET: u64 = 1024;
 
@@ -34,6 +40,15 @@ pub(super) struct Callee<'a> {
     ty: &'a FuncType,
     /// What it takes of the budget.
     cost: u64,
+    /// Whether all of it is, or only where it returns at once: see `partial_inlining`.
+    pub whole: bool,
+}
+
+impl Callee<'_> {
+    /// How many parameters it has.
+    pub fn params(&self) -> usize {
+        self.ty.params().len()
+    }
 }
 
 /// Bytes and locals that may be inlined into a function of this body.
@@ -52,21 +67,28 @@ impl<'a> FuncTranslator<'a> {
         let Some(function) = self.input.module.defined_func(callee) else { return Ok(None) };
         let body = body_reader(self.input.bytes, &self.input.module.bodies[function.index()]);
         let ty = self.input.module.func_type(callee);
+        let around = &self.inlining.functions;
+        let copies = around.iter().filter(|&&around| around == function).count();
         let refused = !self.copies_code()
             || body_len(&body) > LEAF_LEN
-            || self.inlining.functions.len() > DEPTH
-            || self.inlining.functions.contains(&function)
-            || return_area_size(ty) != 0;
+            || return_area_size(ty) != 0
+            || copies > 0 && around[0] != function;
         if refused {
             return Ok(None);
         }
-        let cost = cost(&body, ty)?.filter(|&cost| cost <= self.inlining.budget);
-        Ok(cost.map(|cost| Callee { function, body, ty, cost }))
+        let whole = around.len() <= DEPTH && copies <= RECURSION;
+        let (cost, whole) = match if whole { cost(&body, ty)? } else { None } {
+            Some(cost) => (Some(cost), true),
+            None if copies > 0 && may_return_at_once(&body)? => (size(&body, ty)?, false),
+            None => (None, false),
+        };
+        let cost = cost.filter(|&cost| cost <= self.inlining.budget);
+        Ok(cost.map(|cost| Callee { function, body, ty, cost, whole }))
     }
 
     /// Begins the translation of a callee in the place of its call. Gives the caller's locals, for [`Self::leave_inlined`].
     pub(super) fn enter_inlined(&mut self, callee: &Callee<'a>) -> Result<OuterLocals, CompileError> {
-        let &Callee { function, ref body, ty, cost } = callee;
+        let &Callee { function, ref body, ty, cost, .. } = callee;
         self.inlining.budget -= cost;
         let first = self.stack.len() - ty.params().len();
         let args = self.stack.drain(first..).collect();
@@ -87,17 +109,20 @@ impl<'a> FuncTranslator<'a> {
     }
 }
 
-/// What a copy of a body takes of the budget, if the body is worth copies: it has few locals, no loops, no tail calls, and hardly calls.
-fn cost(body: &FunctionBody<'_>, ty: &FuncType) -> Result<Option<u64>, CompileError> {
-    let len = body_len(body);
+/// What a copy of a body takes of the budget: its bytes, parameters and locals. `None` where it has too many of them.
+fn size(body: &FunctionBody<'_>, ty: &FuncType) -> Result<Option<u64>, CompileError> {
     // Parameters, too, are made anew for each call.
     let mut locals = ty.params().len() as u64;
     for group in body.get_locals_reader()? {
         locals = locals.saturating_add(u64::from(group?.0));
     }
-    if locals > LOCALS {
-        return Ok(None);
-    }
+    Ok((locals <= LOCALS).then(|| body_len(body) + locals))
+}
+
+/// What a copy of a body takes of the budget, if the body is worth copies: it has few locals, no loops, no tail calls, and hardly calls.
+fn cost(body: &FunctionBody<'_>, ty: &FuncType) -> Result<Option<u64>, CompileError> {
+    let len = body_len(body);
+    let Some(size) = size(body, ty)? else { return Ok(None) };
     for op in body.get_operators_reader()? {
         let inlines = match Properties::of(&op?).inlining {
             operators::Inlining::Yes => true,
@@ -108,5 +133,5 @@ fn cost(body: &FunctionBody<'_>, ty: &FuncType) -> Result<Option<u64>, CompileEr
             return Ok(None);
         }
     }
-    Ok(Some(len + locals))
+    Ok(Some(size))
 }

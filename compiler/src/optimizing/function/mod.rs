@@ -2,7 +2,8 @@
 //!
 //! [`translator`] is the state, and what every operator needs. [`metering`] counts fuel and watches the epoch, [`traps`] makes the cold
 //! blocks that stop a guest, [`locals`] says where locals are. Above them is a file for each family of operators; [`multiplication`] finds products of 128 bits among
-//! those on numbers. [`inlining`] puts small functions in the place of their calls, [`tail_duplication`] loop latches in the place of
+//! those on numbers. [`inlining`] puts small functions in the place of their calls, [`partial_inlining`] the quick ways
+//! through recursive ones, [`tail_duplication`] loop latches in the place of
 //! branches to them. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
 
 mod atomics;
@@ -17,6 +18,7 @@ mod memory;
 mod metering;
 mod multiplication;
 mod numeric;
+mod partial_inlining;
 mod simd;
 mod table;
 mod tail_duplication;
@@ -37,6 +39,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, types};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::FunctionBuilder;
+use inlining::Callee;
 use std::collections::HashMap;
 use std::mem::offset_of;
 use tail_duplication::Latch;
@@ -149,11 +152,15 @@ impl<'a> FuncTranslator<'a> {
                 }
                 Operator::Call { function_index } if self.reachable => {
                     match self.callee_to_inline(FuncIndex(function_index))? {
-                        Some(callee) => {
+                        Some(callee) if callee.whole => {
                             self.count(&op);
                             let caller_locals = self.enter_inlined(&callee)?;
                             self.operators(callee.body.get_operators_reader()?)?;
                             self.leave_inlined(caller_locals);
+                        }
+                        Some(callee) => {
+                            self.count(&op);
+                            self.inline_quick_returns(FuncIndex(function_index), &callee)?;
                         }
                         None => self.translate_operator(&op)?,
                     }
@@ -162,6 +169,28 @@ impl<'a> FuncTranslator<'a> {
             }
             self.check_size()?;
         }
+        Ok(())
+    }
+
+    /// Translates a call by a copy of what of the callee returns at once, and the call for the rest.
+    fn inline_quick_returns(&mut self, function: FuncIndex, callee: &Callee<'a>) -> Result<(), CompileError> {
+        let mut returns = self.quick_returns(function, callee);
+        let caller_locals = self.enter_inlined(callee)?;
+        let mut reader = callee.body.get_operators_reader()?;
+        loop {
+            let (op, position) = reader.read_with_offset()?;
+            self.set_position(position)?;
+            self.operator_at = position;
+            if reader.eof() {
+                self.call_instead(returns);
+                self.translate_operator(&op)?;
+                break;
+            }
+            self.leave_quick_way(&mut returns, &op);
+            self.translate_operator(&op)?;
+            self.check_size()?;
+        }
+        self.leave_inlined(caller_locals);
         Ok(())
     }
 

@@ -77,6 +77,8 @@ pub(super) struct ControlFrame {
     pub entered: bool,
     /// Whether anything leads to `end`.
     pub end_used: bool,
+    /// Where the current arm of an `if` begins, if there is no hint for it.
+    pub arm: Option<Block>,
 }
 
 pub(super) enum FrameKind {
