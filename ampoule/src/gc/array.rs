@@ -1,7 +1,8 @@
 //! What is done to arrays as wholes, by raw references: for machine code and for the host.
 //!
 //! Long operations go on in portions, between which the guest may be stopped or pause, and objects may move: whoever calls has the
-//! references in slots that a collection rewrites ([`rooted`]).
+//! references in slots that a collection rewrites ([`rooted`]). A collection of young objects looks at all references that were written, and is not
+//! interrupted; so where many are, there are no young objects any more ([`settle_for`]).
 
 use crate::engine::type_registry::TypeRecord;
 use crate::error::Error;
@@ -48,6 +49,9 @@ pub(crate) fn element_storage(ty: &TypeRecord) -> StorageType {
 /// # Errors
 /// Where there is no room, or the guest is stopped.
 pub(crate) fn new(store: &mut Store, ty: &TypeRecord, len: u32, value: &Element<'_>) -> Result<u32, Error> {
+    if let Element::Reference(_) = value {
+        settle_for(store, element_storage(ty), u64::from(len) << Storage::Collected.size_log2());
+    }
     let array = allocate(store, ty, len)?;
     initialize(store, array, ty, len, value)?;
     Ok(array)
@@ -80,6 +84,10 @@ pub(crate) fn initialize(
         }
         from = part.end;
         fill_bytes(store, array, part, &value[..storage.size() as usize]);
+    }
+    if storage == Storage::Collected {
+        let [a, b, c, d, ..] = value;
+        store.heap_mut().note_initialized(array, u32::from_le_bytes([a, b, c, d]));
     }
     Ok(())
 }
@@ -123,8 +131,14 @@ fn fill_bytes(store: &mut Store, array: u32, range: Range<u64>, value: &[u8]) {
     let to = store.heap_mut().bytes_mut(array, ARRAY_ELEMENTS + range.start as u32, len);
     if value.iter().all(|byte| *byte == value[0]) {
         to.fill(value[0]);
-    } else {
-        to.chunks_exact_mut(value.len()).for_each(|element| element.copy_from_slice(value));
+    } else if !to.is_empty() {
+        to[..value.len()].copy_from_slice(value);
+        let mut done = value.len();
+        while done < to.len() {
+            let more = done.min(to.len() - done);
+            to.copy_within(..more, done);
+            done += more;
+        }
     }
 }
 
@@ -164,6 +178,7 @@ pub(crate) fn fill(
 ) -> Result<(), Error> {
     let range = range_in(store, array.get(), storage, index, len)?;
     let size = Storage::from(storage).size() as usize;
+    settle_for(store, storage, range.end - range.start);
     in_portions(store, range.end - range.start, PORTION, look, |store, part| {
         let part = range.start + part.start..range.start + part.end;
         fill_bytes(store, array.get(), part.clone(), &value.bytes()[..size]);
@@ -188,6 +203,7 @@ pub(crate) fn copy(
     // Both are of one kind of element, of the same size.
     let source = range_in(store, from.get(), storage, from_index, len)?;
     let places = (target.start, source.start, target.end - target.start);
+    settle_for(store, storage, places.2);
     in_copied_portions(store, places, PORTION, look, |store, part| {
         let len = (part.end - part.start) as u32;
         let at = |array: &Slot, start: u64| array.get() + ARRAY_ELEMENTS + (start + part.start) as u32;
@@ -217,9 +233,16 @@ pub(crate) fn write_bytes(
     })
 }
 
-/// Has the collector look at what was written, where that may have been references.
+/// Where many references are going to be written, moves young objects away: none of the references leads to one then.
+fn settle_for(store: &mut Store, storage: StorageType, bytes: u64) {
+    if Storage::from(storage) == Storage::Collected && bytes > PORTION {
+        store.settle_objects();
+    }
+}
+
+/// Has the collector look at what was written, where that may have been references to young objects.
 fn note_written(store: &mut Store, array: u32, storage: StorageType, range: Range<u64>) {
-    if Storage::from(storage) == Storage::Collected && range.start < range.end {
+    if Storage::from(storage) == Storage::Collected && range.start < range.end && store.has_young_objects() {
         let start = array + ARRAY_ELEMENTS;
         store.heap_mut().touch(start + range.start as u32, (range.end - range.start) as u32);
     }

@@ -215,6 +215,11 @@ impl Store {
         self.collect(Kind::Minor);
     }
 
+    /// Whether there may be objects that will move.
+    pub(crate) fn has_young_objects(&self) -> bool {
+        self.vm.heap_top != Bump::EMPTY.top
+    }
+
     fn collect(&mut self, kind: Kind) {
         if kind == Kind::Major {
             // First, for exceptions hold handles.
@@ -248,7 +253,7 @@ impl Store {
         self.exceptions.sweep();
     }
 
-    /// Lets the heap work that may collect. The answer's second part is what the limiter says, where it doesn't just refuse.
+    /// Lets the heap work that may collect. The answer's second part is why the guest is to be stopped.
     ///
     /// # Errors
     /// Where it is not known now what refers to objects.
@@ -294,7 +299,7 @@ impl Store {
 struct HeapOwner<'a> {
     store: &'a mut Store,
     frames: Slots,
-    /// Why the limiter stops the guest.
+    /// Why the guest is to be stopped: what the limiter says, or who interrupts it.
     error: Option<Error>,
 }
 
@@ -327,11 +332,11 @@ unsafe impl Owner for HeapOwner<'_> {
     }
 
     fn is_interrupted(&mut self) -> bool {
-        self.store.check_interrupted().is_err()
+        self.store.check_interrupted().map_err(|error| self.error = Some(error)).is_err()
     }
 }
 
-/// Why there is no object of so many bytes; `error` is what the limiter said.
+/// Why there is no object of so many bytes; `error` is why the guest is to be stopped.
 fn allocation_error(failure: AllocationError, size: u64, error: Option<Error>) -> Error {
     match failure {
         AllocationError::OutOfMemory => out_of_memory(size),

@@ -1,8 +1,8 @@
 //! Reading and writing the fields of objects, for the runtime. Machine code does the same by itself.
 
 use super::Heap;
-use super::region::CARD_LOG2;
-use ampoule_core::object_layout::ARRAY_LENGTH;
+use super::region::{CARD_LOG2, OLD_START};
+use ampoule_core::object_layout::{ARRAY_ELEMENTS, ARRAY_LENGTH};
 use ampoule_core::vm::types::{ObjectKind, TypeWord};
 
 impl Heap {
@@ -68,6 +68,18 @@ impl Heap {
     pub(crate) fn touch(&mut self, at: u32, len: u32) {
         let (first, last) = (at >> CARD_LOG2, (at + len - 1) >> CARD_LOG2);
         self.region.cards()[first as usize..=last as usize].fill(1);
+    }
+
+    /// All elements of an array that was just allocated are this reference: unless it is a young object, no collection of young objects has to look
+    /// at them.
+    pub(crate) fn note_initialized(&mut self, array: u32, element: u32) {
+        let is_object = element != 0 && element & 1 == 0;
+        // What is not in the nursery has blocks, and so cards, of its own.
+        if array >= OLD_START && !(is_object && element < OLD_START) {
+            let end = array + ARRAY_ELEMENTS + 4 * self.array_len(array);
+            let (first, last) = (array >> CARD_LOG2, (end - 1) >> CARD_LOG2);
+            self.region.cards()[first as usize..=last as usize].fill(0);
+        }
     }
 
     /// Stores a reference into a field or an element.

@@ -3,6 +3,8 @@
 //! Each case is tried several times, and the best one counts: what a busy machine adds to the others says nothing about the engine. For the same
 //! reason work is measured by the clock of its thread. A token, a time limit and an epoch are one deadline each.
 
+mod objects;
+
 use ampoule::error::{CancelCause, ErrorKind};
 use ampoule::store::epoch::UpdateDeadline;
 use ampoule::{
@@ -25,6 +27,7 @@ fn engine() -> Engine {
     config.cancellation(true).epoch_interruption(true);
     config.features.threads = true;
     config.features.multi_memory = true;
+    (config.features.function_references, config.features.gc) = (true, true);
     config.shared_memory = true;
     Engine::new(&config).unwrap()
 }
@@ -59,7 +62,8 @@ fn clock_of_this_thread() -> impl Fn() -> Duration + Send {
     }
 }
 
-/// Calls a function in a new store of the module's engine, with a deadline soon. `None` where it was done before.
+/// Calls a function in a new store of the module's engine, with a deadline soon, after its `prepare` where it has one. `None` where it was done
+/// before.
 fn overrun(module: &Module, deadline: Deadline, name: &str, args: &[Val]) -> Option<Overrun> {
     let engine = module.engine().clone();
     let mut store = Store::new(&engine);
@@ -68,6 +72,9 @@ fn overrun(module: &Module, deadline: Deadline, name: &str, args: &[Val]) -> Opt
     let imports = imports(&mut store, module);
     let instance = Instance::new(&mut store, module, &imports).unwrap();
     let func = instance.get_func(&store, name).unwrap();
+    if let Some(prepare) = instance.get_func(&store, "prepare") {
+        prepare.call(&mut store, args, &mut []).unwrap();
+    }
     if let Deadline::TimeLimit = deadline {
         store.set_call_time_limit(Some(SOON)).unwrap();
     }
@@ -97,6 +104,11 @@ fn overrun(module: &Module, deadline: Deadline, name: &str, args: &[Val]) -> Opt
         (Deadline::TimeLimit, ErrorKind::Cancelled(CancelCause::TimeLimit)) => {}
         (Deadline::Epoch, _) if error.trap_code() == Some(TrapCode::Interrupt) => {}
         _ => panic!("{deadline:?}: {error:?}"),
+    }
+    store.set_call_time_limit(None).unwrap();
+    store.set_epoch_deadline(1000);
+    if let Some(check) = instance.get_func(&store, "check") {
+        check.call(&mut store, args, &mut []).unwrap();
     }
     Some(Overrun { wall: end.0 - at, work: end.1.saturating_sub(worked) })
 }
