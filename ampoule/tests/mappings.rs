@@ -3,8 +3,8 @@
 //! What changes the process for good happens in a child of a fork.
 
 use ampoule::{
-    Config, Engine, Error, Instance, Memory, MemoryType, Module, PoolConfig, Profiler, SharedMemory, Store, Strategy,
-    Val,
+    Config, Engine, Error, ExternRef, Instance, Memory, MemoryType, Module, PoolConfig, Profiler, SharedMemory, Store,
+    Strategy, Val,
 };
 use std::fs;
 use std::future::Future;
@@ -194,6 +194,19 @@ fn a_memory_that_cannot_be_mapped_is_an_error_that_names_it() {
     let mut config = Config::new();
     config.shared_memory = true;
     expect_refusal(&config, "mapping a linear memory", |store| SharedMemory::new(store.engine(), &shared).map(|_| ()));
+}
+
+#[test]
+fn a_heap_that_cannot_be_reserved_is_an_error_that_names_it() {
+    let mut config = Config::new();
+    (config.features.function_references, config.features.gc) = (true, true);
+    expect_refusal(&config, "reserving a heap", |store| {
+        let wat = r#"(module (type $s (struct)) (func (export "f") (drop (struct.new $s))))"#;
+        let module = module(store, wat);
+        let f = Instance::new(store, &module, &[])?.get_func(store, "f").expect("it is exported");
+        f.call(store, &[], &mut [])
+    });
+    expect_refusal(&config, "reserving a heap", |store| ExternRef::new(store, Box::new(1)).map(|_| ()));
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl<'a> Minor<'a> {
         if object.size > self.top - from {
             corrupted("an object leads out of the nursery", from);
         }
-        let to = self.old.allocate(self.region, object.size);
+        let to = self.old.allocate(self.region, self.types, object.size);
         self.region.copy(from, to, object.size);
         self.region.write(from, MOVED | to >> 3);
         if !matches!(object.refs, Refs::None) {

@@ -154,6 +154,8 @@ pub(crate) struct Heap {
     minors_of_a_size: u32,
     /// Bytes that the owner has allowed.
     size: u64,
+    /// Whether gaps between objects are filled, since there are not enough free lines.
+    is_tight: bool,
     /// A major collection happens when the old space has got so many bytes.
     next_major: u64,
     pending: Vec<u32>,
@@ -192,6 +194,7 @@ impl Heap {
             wanted_nursery: FIRST_NURSERY,
             minors_of_a_size: 0,
             size: PAGE,
+            is_tight: false,
             next_major: LEAST_BETWEEN_MAJORS,
             pending: Vec::new(),
             mark_lists: MarkLists::default(),
@@ -378,6 +381,7 @@ impl Heap {
         let live = Marker::new(&mut self.region, &mut self.old, self.types, &mut self.mark_lists).run(owner)?;
         self.region.swap_starts();
         self.old.sweep(&mut self.region, self.stress.is_some().then_some(FREED));
+        self.is_tight = false;
         self.hosts.after_major(&mut self.region);
         self.mark_lists.shrink();
         self.next_major = live.max(LEAST_BETWEEN_MAJORS);
@@ -425,10 +429,20 @@ impl Heap {
     fn fitting_nursery(&mut self, wanted: u32, least: u32) -> Option<u32> {
         let slack = self.old.blocks() / 64;
         let least = least.max(LEAST_NURSERY);
-        let smaller = std::iter::successors(Some(wanted), |size| Some(size / 2)).take_while(|&size| size > least);
-        smaller
-            .chain([least])
-            .find(|&size| self.size_with(size, slack) <= self.size && self.free_blocks(reserve_blocks(size) + slack))
+        let halves = std::iter::successors(Some(wanted), |size| Some(size / 2)).take_while(|&size| size > least);
+        let mut sizes = halves.clone().chain([least]);
+        let found = sizes.find(|&size| self.fits(size, slack));
+        // Where objects have died here and there, few lines are free after a collection.
+        if found.is_some() || self.is_tight || self.old.allocated() > 0 {
+            return found;
+        }
+        self.is_tight = true;
+        self.old.fill_gaps();
+        halves.chain([least]).find(|&size| self.fits(size, slack))
+    }
+
+    fn fits(&mut self, nursery: u32, slack: u32) -> bool {
+        self.size_with(nursery, slack) <= self.size && self.free_blocks(reserve_blocks(nursery) + slack)
     }
 
     /// Sees to it that the heap may have `more` blocks in use, and that they are free, beside what a nursery of `nursery` bytes can fill.
@@ -449,13 +463,17 @@ impl Heap {
     }
 
     /// The size of the heap with a nursery of so many bytes, and with `more` blocks in use: what the owner knows. The free blocks that
-    /// only wait for a nursery are not counted; the objects in it are. Nor are free lines between objects, up to a ninth of the blocks: they
-    /// take what survives.
+    /// only wait for a nursery are not counted; the objects in it are. Nor are free lines between objects, and gaps where they are filled, up to
+    /// a ninth of the blocks: they take what survives.
     fn size_with(&self, nursery: u32, more: u32) -> u64 {
         let bytes = |blocks: u32| u64::from(blocks) * u64::from(BLOCK);
-        let lines = self.old.used_bytes() + bytes(more) + u64::from(nursery);
+        let used = match self.is_tight {
+            true => self.statistics.live_bytes + self.old.allocated(),
+            false => self.old.used_bytes(),
+        };
+        let used = used + bytes(more) + u64::from(nursery);
         let blocks = bytes(self.old.blocks() - self.old.free_blocks() + more);
-        lines.max(blocks / 9 * 8).next_multiple_of(PAGE)
+        used.max(blocks / 9 * 8).next_multiple_of(PAGE)
     }
 
     /// Sees to it that so many blocks are free.

@@ -3,8 +3,11 @@
 //! A collection marks objects and moves none. A line is free again once no object touches it, a block once all its lines are. Which
 //! lines objects touch is told by where they start: a small one, of a line's bytes at most, touches its line and perhaps the next, which
 //! counts as touched in any case; those that are longer note their lines when they are marked.
+//!
+//! Where objects die here and there, few lines are free. A heap that has nothing else left fills the gaps between objects, too.
 
 use super::corrupted;
+use super::object::Types;
 use super::region::{MOST_END, OLD_START, Region};
 use ampoule_core::object_layout::MOST_INLINE;
 use std::ops::Range;
@@ -44,7 +47,8 @@ pub(super) struct Old {
     blocks: Vec<Block>,
     /// For each block with lines those that hold objects, or were given out since the last collection.
     used: Vec<u128>,
-    /// For each block the lines that objects longer than a line touch, as the collection that runs finds them.
+    /// For each block the lines that objects longer than a line touch, as the collection that runs finds them; afterwards those that it found
+    /// to be in use.
     spans: Vec<u128>,
     free: BlockSet,
     /// Free blocks that may hold memory of the system's.
@@ -57,6 +61,11 @@ pub(super) struct Old {
     next_hole: (u32, u32),
     /// The same for objects longer than a line.
     next_wide_hole: (u32, u32),
+    /// From where on gaps between objects are looked for; `None` where they are not to be filled. All are in lines that the last
+    /// collection found to be in use, so none of them was given out since.
+    next_gap: Option<u32>,
+    /// Whether there are gaps to be filled.
+    has_gaps: bool,
     /// Lines that hold objects, or were given out since the last collection; those of large objects, too.
     used_lines: u32,
     /// Up to here memory was asked for.
@@ -113,12 +122,12 @@ impl Old {
 
     /// A place for an object that has survived. There is one: the nursery is never larger than what the free blocks take.
     #[inline]
-    pub(super) fn allocate(&mut self, region: &mut Region, size: u32) -> u32 {
+    pub(super) fn allocate(&mut self, region: &mut Region, types: Types, size: u32) -> u32 {
         let at = if size <= self.bump.end - self.bump.start {
             self.bump.start += size;
             self.bump.start - size
         } else {
-            self.allocate_slowly(region, size)
+            self.allocate_slowly(region, types, size)
         };
         self.allocated += u64::from(size);
         region.starts()[(at >> 9) as usize] |= bit(at);
@@ -126,7 +135,7 @@ impl Old {
     }
 
     #[cold]
-    fn allocate_slowly(&mut self, region: &mut Region, size: u32) -> u32 {
+    fn allocate_slowly(&mut self, region: &mut Region, types: Types, size: u32) -> u32 {
         if size > LARGE {
             corrupted("a long object is in the nursery", size);
         }
@@ -140,7 +149,8 @@ impl Old {
             self.overflow.start += size;
             return self.overflow.start - size;
         }
-        self.bump = self.take_hole().unwrap_or_else(|| self.take_block(region));
+        let place = self.take_hole().or_else(|| self.take_gap(region, types, size));
+        self.bump = place.unwrap_or_else(|| self.take_block(region));
         self.bump.start += size;
         self.bump.start - size
     }
@@ -193,6 +203,42 @@ impl Old {
         self.used_lines += hole.len() as u32;
         let start = start_of(block);
         (start + hole.start * LINE..start + hole.end * LINE, hole.end)
+    }
+
+    /// Has gaps between objects filled before another block is taken, until the next collection.
+    pub(super) fn fill_gaps(&mut self) {
+        if self.has_gaps && self.next_gap.is_none() {
+            self.next_gap = Some(OLD_START);
+        }
+    }
+
+    /// The next gap between objects, of so many bytes at least. Smaller ones are passed by.
+    fn take_gap(&mut self, region: &mut Region, types: Types, least: u32) -> Option<Range<u32>> {
+        let mut at = self.next_gap?;
+        while at < self.end() {
+            let block = block_of(at);
+            let in_use = if self.blocks[block as usize] == Block::Lines { self.spans[block as usize] } else { 0 };
+            let line = (at - start_of(block)) >> LINE_LOG2;
+            let rest = in_use >> line;
+            if rest & 1 == 0 {
+                // Objects neither begin before a line that is in use and end in it, nor leave their block.
+                at = start_of(block) + (line + rest.trailing_zeros()).min(LINES) * LINE;
+                continue;
+            }
+            if region.starts()[(at >> 9) as usize] & bit(at) != 0 {
+                at += types.object(region, at).size;
+                continue;
+            }
+            let lines_end = start_of(block) + (line + (!rest).trailing_zeros()).min(LINES) * LINE;
+            let end = next_start(region, at, lines_end);
+            if end - at >= least {
+                self.next_gap = Some(end);
+                return Some(at..end);
+            }
+            at = end;
+        }
+        self.next_gap = Some(at);
+        None
     }
 
     /// A free block for objects in lines.
@@ -259,6 +305,7 @@ impl Old {
 
     /// Forgets what an abandoned collection has noted.
     pub(super) fn begin_marking(&mut self) {
+        (self.next_gap, self.has_gaps) = (None, false);
         self.spans.fill(0);
     }
 
@@ -282,6 +329,7 @@ impl Old {
     pub(super) fn sweep(&mut self, region: &mut Region, fill: Option<u8>) {
         (self.bump, self.overflow, self.allocated) = (0..0, 0..0, 0);
         (self.next_hole, self.next_wide_hole, self.used_lines) = ((0, 0), (0, 0), 0);
+        self.has_gaps = true;
         for block in 0..self.blocks() {
             let index = block as usize;
             match self.blocks[index] {
@@ -304,6 +352,7 @@ impl Old {
                     }
                     self.used[index] = starts | starts << 1 | self.spans[index];
                     self.used_lines += self.used[index].count_ones();
+                    self.spans[index] = self.used[index];
                     if fill.is_some() {
                         for line in (0..LINES).filter(|&line| self.used[index] & 1 << line == 0) {
                             fill_bytes(region, start_of(block) + line * LINE, LINE, fill);
@@ -432,6 +481,20 @@ fn lines(range: Range<u32>) -> u128 {
 fn first_hole(free: u128) -> Range<u32> {
     let start = free.trailing_zeros();
     start..start + (!(free >> start)).trailing_zeros().min(LINES - start)
+}
+
+/// Where the first object from an offset on starts, or `end`.
+fn next_start(region: &mut Region, from: u32, end: u32) -> u32 {
+    let starts = region.starts();
+    let mut at = from;
+    while at < end {
+        let rest = starts[(at >> 9) as usize] & (u64::MAX << ((at >> 3) & 63));
+        if rest != 0 {
+            return end.min((at & !511) + (rest.trailing_zeros() << 3));
+        }
+        at = (at & !511) + 512;
+    }
+    end
 }
 
 /// The lines of a block in which objects start.

@@ -575,6 +575,38 @@ fn one_object_in_each_block_does_not_fill_the_heap() {
     }
 }
 
+/// Objects of several sizes die here and there while the heap is nearly full of them.
+#[test]
+fn a_heap_that_is_nearly_full_goes_on_however_its_objects_die() {
+    for (sizes, percent) in [(&[1][..], 95), (&[3], 95), (&[1, 2, 5], 85), (&[1, 7, 30], 60)] {
+        let mut world = World::new(false);
+        let most = 2 << 20;
+        world.owner.most = Some(most);
+        let types: Vec<_> = sizes.iter().map(|&fields| world.struct_type(&vec![Storage::Bits64; fields])).collect();
+        let mut random = Random(7);
+        let mut live = 0;
+        while live < most * percent / 100 {
+            let ty = &types[random.below(types.len())];
+            live += u64::from(ty.1.size());
+            let at = world.new_struct(ty).unwrap();
+            world.owner.slots.push(at);
+        }
+        for round in 0..100_000 {
+            let ty = &types[random.below(types.len())];
+            let at = world.new_struct(ty).unwrap_or_else(|error| panic!("{sizes:?}, {percent}, {round}: {error:?}"));
+            // Of the same size as the one that goes: as much lives as before.
+            let slot = random.below(world.owner.slots.len());
+            let old = world.owner.slots[slot];
+            if world.heap.type_of(old) == world.heap.type_of(at) {
+                world.owner.slots[slot] = at;
+            }
+        }
+        world.verify();
+        let statistics = world.heap.statistics();
+        assert!(statistics.size_bytes <= most && statistics.major_collections < 500, "{sizes:?}: {statistics:?}");
+    }
+}
+
 #[test]
 fn the_smallest_heap_works() {
     let mut world = World::new(false);
