@@ -580,7 +580,7 @@ fn one_object_in_each_block_does_not_fill_the_heap() {
 fn a_heap_that_is_nearly_full_goes_on_however_its_objects_die() {
     for (sizes, percent) in [(&[1][..], 95), (&[3], 95), (&[1, 2, 5], 85), (&[1, 7, 30], 60)] {
         let mut world = World::new(false);
-        let most = 2 << 20;
+        let most = 4 << 20;
         world.owner.most = Some(most);
         let types: Vec<_> = sizes.iter().map(|&fields| world.struct_type(&vec![Storage::Bits64; fields])).collect();
         let mut random = Random(7);
@@ -591,7 +591,7 @@ fn a_heap_that_is_nearly_full_goes_on_however_its_objects_die() {
             let at = world.new_struct(ty).unwrap();
             world.owner.slots.push(at);
         }
-        for round in 0..100_000 {
+        for round in 0..60_000 {
             let ty = &types[random.below(types.len())];
             let at = world.new_struct(ty).unwrap_or_else(|error| panic!("{sizes:?}, {percent}, {round}: {error:?}"));
             // Of the same size as the one that goes: as much lives as before.
