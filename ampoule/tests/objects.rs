@@ -1,6 +1,12 @@
 //! Structs, arrays and casts of guests, with objects that move: each test runs plainly, and where every allocation collects.
 
-use ampoule::{Config, Engine, Extern, Instance, Linker, Module, Store, Tag, TrapCode, Val};
+use ampoule::func::host::HostFunc;
+use ampoule::{
+    AnyRef, ArrayRef, ArrayType, CompositeType, Config, Engine, Extern, FieldType, Func, FuncType, Global, GlobalType,
+    HeapType, Instance, Linker, Module, RefType, StorageType, Store, StructRef, StructType, SubType, Tag, TrapCode,
+    TypeId, Val, ValType,
+};
+use std::sync::Arc;
 
 fn config(stress: bool) -> Config {
     let mut config = Config::new();
@@ -382,4 +388,76 @@ fn what_a_linker_makes_for_unknown_imports_is_of_their_declared_types() {
     let instance = linker.instantiate(&mut store, &module).unwrap();
     let open = instance.get_typed_func::<(), i32>(&store, "open").unwrap();
     assert!(open.call(&mut store, ()).unwrap_err().to_string().contains("unknown import: `::open`"));
+}
+
+#[test]
+fn imports_are_of_types_that_the_host_has_built() {
+    let wat = r#"(module
+        (rec
+          (type $node (sub (struct (field i32) (field (mut (ref null $list))))))
+          (type $list (array (ref $node)))
+          (type $sum (func (param (ref null $node)) (result i32))))
+        (import "" "start" (global $start (ref $node)))
+        (import "" "sum" (func $sum (type $sum)))
+        (func (export "run") (result i32) (call $sum (global.get $start)))
+        (func (export "second") (result i32)
+          (struct.get $node 0 (array.get $list (struct.get $node 1 (global.get $start)) (i32.const 1)))))"#;
+    let (node, list) = (TypeId::in_group(0), TypeId::in_group(1));
+    let field = |ty, mutable| FieldType { storage: StorageType::Val(ty), mutable };
+    let null_or = |heap| ValType::Ref(RefType::null_or(heap));
+    let number = field(ValType::I32, false);
+    let next = field(null_or(HeapType::ConcreteArray(list)), true);
+    let element = field(ValType::Ref(RefType::non_null(HeapType::ConcreteStruct(node))), false);
+    let sum = FuncType::new([null_or(HeapType::ConcreteStruct(node))], [ValType::I32]);
+    let composites = [
+        CompositeType::Struct(StructType { fields: [number, next].into() }),
+        CompositeType::Array(ArrayType { element }),
+        CompositeType::Func(sum),
+    ];
+    let mut group = composites.map(|composite| SubType { is_final: true, supertype: None, composite });
+    group[0].is_final = false;
+
+    for stress in [false, true] {
+        let engine = Engine::new(&config(stress)).unwrap();
+        let types = engine.declare_group(&group).unwrap();
+        let mut store = Store::new(&engine);
+        let mut make = |number, next: Option<AnyRef>| {
+            StructRef::new(&mut store, &types[0], &[Val::I32(number), Val::AnyRef(next)]).unwrap()
+        };
+        let (start, last) = (make(1, None), make(20, None));
+        let pair = ArrayRef::from_elements(
+            &mut store,
+            &types[1],
+            &[&start, &last].map(|node| Val::AnyRef(Some(node.clone().into()))),
+        );
+        start.set_field(&mut store, 1, &Val::AnyRef(Some(pair.unwrap().into()))).unwrap();
+        let content = ValType::Ref(RefType::non_null(types[0].heap_type()));
+        let start = Val::AnyRef(Some(start.into()));
+        let global = Global::new(&mut store, GlobalType { content, mutable: false }, &start).unwrap();
+        // All that is reachable over two levels.
+        let sum = HostFunc::new(&engine, types[2].func(), |mut caller, args, results| {
+            let store = caller.store();
+            let Val::AnyRef(Some(node)) = &args[0] else { panic!("{args:?}") };
+            let Val::AnyRef(Some(list)) = node.as_struct(store)?.unwrap().field(store, 1)? else {
+                panic!("it has a list")
+            };
+            let list = list.as_array(store)?.unwrap();
+            let mut sum = 0;
+            for index in 0..list.len(store)? {
+                let Val::AnyRef(Some(node)) = list.get(store, index)? else { panic!("it has nodes") };
+                let Val::I32(number) = node.as_struct(store)?.unwrap().field(store, 0)? else { panic!("of numbers") };
+                sum += number;
+            }
+            results[0] = Val::I32(sum);
+            Ok(())
+        });
+        let sum = Arc::new(sum.unwrap().of_type(&types[2]).unwrap());
+        let imports = [Extern::Global(global), Extern::Func(Func::from_host(&mut store, &sum))];
+        let module = Module::new(&engine, wat.as_bytes()).unwrap();
+        let instance = Instance::new(&mut store, &module, &imports).unwrap();
+        for (name, expected) in [("run", 21), ("second", 20)] {
+            let func = instance.get_typed_func::<(), i32>(&store, name).unwrap();
+            assert_eq!(func.call(&mut store, ()).unwrap(), expected);
+        }
+    }
 }

@@ -29,6 +29,25 @@ pub enum ValType {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct TypeId(pub u32);
 
+impl TypeId {
+    /// From this number on, places in a group that the host is about to declare. An engine has fewer types.
+    pub const IN_GROUP: u32 = 1 << 30;
+
+    /// In a recursion group that the host is about to declare, the type at this place.
+    ///
+    /// # Panics
+    /// Where no group is so large.
+    pub const fn in_group(place: u32) -> TypeId {
+        assert!(place < Self::IN_GROUP);
+        TypeId(Self::IN_GROUP | place)
+    }
+
+    /// The place, if it is one in a group.
+    pub fn place_in_group(self) -> Option<u32> {
+        self.0.checked_sub(Self::IN_GROUP)
+    }
+}
+
 /// The type of a reference (core spec, section 2.3.5).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct RefType {
@@ -70,6 +89,8 @@ pub enum HeapType {
     None,
     /// `exn`: any exception.
     Exn,
+    /// An exception whose fields are the parameters of a declared type of functions. Modules have no such type, but C's interface.
+    ConcreteExn(TypeId),
     /// `noexn`: nothing.
     NoExn,
 }
@@ -94,7 +115,7 @@ impl HeapType {
             | HeapType::Array
             | HeapType::ConcreteArray(_)
             | HeapType::None => HeapType::Any,
-            HeapType::Exn | HeapType::NoExn => HeapType::Exn,
+            HeapType::Exn | HeapType::ConcreteExn(_) | HeapType::NoExn => HeapType::Exn,
         }
     }
 
@@ -111,7 +132,10 @@ impl HeapType {
     /// The declared type, if it is one.
     pub fn concrete(self) -> Option<TypeId> {
         match self {
-            HeapType::ConcreteFunc(id) | HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => Some(id),
+            HeapType::ConcreteFunc(id)
+            | HeapType::ConcreteStruct(id)
+            | HeapType::ConcreteArray(id)
+            | HeapType::ConcreteExn(id) => Some(id),
             _ => None,
         }
     }
@@ -122,6 +146,7 @@ impl HeapType {
             HeapType::ConcreteFunc(id) => HeapType::ConcreteFunc(map(id)?),
             HeapType::ConcreteStruct(id) => HeapType::ConcreteStruct(map(id)?),
             HeapType::ConcreteArray(id) => HeapType::ConcreteArray(map(id)?),
+            HeapType::ConcreteExn(id) => HeapType::ConcreteExn(map(id)?),
             other => other,
         })
     }
@@ -275,6 +300,7 @@ impl fmt::Display for HeapType {
             HeapType::ConcreteFunc(id) => return write!(f, "func (engine {})", id.0),
             HeapType::ConcreteStruct(id) => return write!(f, "struct (engine {})", id.0),
             HeapType::ConcreteArray(id) => return write!(f, "array (engine {})", id.0),
+            HeapType::ConcreteExn(id) => return write!(f, "exn (engine {})", id.0),
         })
     }
 }
@@ -520,6 +546,24 @@ impl From<FuncType> for SubType {
 }
 
 impl CompositeType {
+    /// Whether a type of this may be declared as a sub-type of one of `other` (core spec, section 3.3.11).
+    pub fn matches(&self, other: &CompositeType, types: &(impl Subtyping + ?Sized)) -> bool {
+        let all = |subs: &[ValType], sups: &[ValType]| {
+            subs.len() == sups.len() && subs.iter().zip(sups).all(|(sub, &sup)| sub.matches(sup, types))
+        };
+        match (self, other) {
+            (CompositeType::Func(sub), CompositeType::Func(sup)) => {
+                all(sup.params(), sub.params()) && all(sub.results(), sup.results())
+            }
+            (CompositeType::Struct(sub), CompositeType::Struct(sup)) => {
+                sub.fields.len() >= sup.fields.len()
+                    && sub.fields.iter().zip(&sup.fields[..]).all(|(sub, &sup)| sub.matches(sup, types))
+            }
+            (CompositeType::Array(sub), CompositeType::Array(sup)) => sub.element.matches(sup.element, types),
+            _ => false,
+        }
+    }
+
     /// The heap type of references to what is of this type, whose number is `id`.
     pub fn heap_type(&self, id: TypeId) -> HeapType {
         match self {
@@ -802,7 +846,7 @@ mod tests {
         }
     }
 
-    const ALL: [HeapType; 18] = [
+    const ALL: [HeapType; 20] = [
         HeapType::Func,
         HeapType::Extern,
         HeapType::NoFunc,
@@ -821,6 +865,8 @@ mod tests {
         HeapType::ConcreteStruct(TypeId(3)),
         HeapType::ConcreteArray(TypeId(4)),
         HeapType::ConcreteArray(TypeId(5)),
+        HeapType::ConcreteExn(TypeId(6)),
+        HeapType::ConcreteExn(TypeId(8)),
     ];
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod pool;
 pub mod stack_pool;
 pub(crate) mod thunks;
 pub(crate) mod timer;
+mod type_group;
 pub(crate) mod type_registry;
 pub(crate) mod type_table;
 pub(crate) mod watcher;
@@ -30,7 +31,7 @@ use crate::memory::cache::MemoryCache;
 use ampoule_compiler::{Compiler, new_compiler};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::tunables::Tunables;
-use ampoule_core::types::{CompositeType, FuncType, TypeId};
+use ampoule_core::types::{CompositeType, FuncType, SubType, TypeId};
 use ampoule_machine::builtins::Builtins;
 use ampoule_machine::code::space;
 use ampoule_machine::code::thunks::ThunkCode;
@@ -276,7 +277,45 @@ impl Engine {
     /// # Errors
     /// Where it names a type that nothing has any more, a struct has more than 10,000 fields, or the engine has too many types.
     pub fn declare(&self, composite: CompositeType) -> Result<Type, Error> {
-        self.types().declare(composite)
+        let types = [SubType { is_final: true, supertype: None, composite }];
+        let mut types = self.declare_group(&types)?;
+        Ok(types.pop().expect("of one type"))
+    }
+
+    /// The types of a recursion group, in order: equal to those of every module that declares the group so. They name each other by
+    /// [`TypeId::in_group`], and other types of the engine by their numbers, whose types the caller has or something in the engine.
+    ///
+    /// ```
+    /// # use ampoule::*;
+    /// # fn main() -> Result<(), Error> {
+    /// # let engine = Engine::default();
+    /// // (rec (type $node (sub (struct (field i32) (field (mut (ref null $list)))))) (type $list (array (ref $node))))
+    /// let (node, list) = (TypeId::in_group(0), TypeId::in_group(1));
+    /// let reference = |ty| StorageType::Val(ValType::Ref(ty));
+    /// let number = FieldType { storage: StorageType::Val(ValType::I32), mutable: false };
+    /// let next = FieldType { storage: reference(RefType::null_or(HeapType::ConcreteArray(list))), mutable: true };
+    /// let element = FieldType { storage: reference(RefType::non_null(HeapType::ConcreteStruct(node))), mutable: false };
+    /// let types = engine.declare_group(&[
+    ///     SubType {
+    ///         is_final: false,
+    ///         supertype: None,
+    ///         composite: CompositeType::Struct(StructType { fields: [number, next].into() }),
+    ///     },
+    ///     SubType { is_final: true, supertype: None, composite: CompositeType::Array(ArrayType { element }) },
+    /// ])?;
+    /// let mut store = Store::new(&engine);
+    /// let node = StructRef::new(&mut store, &types[0], &[Val::I32(7), Val::AnyRef(None)])?;
+    /// let list = ArrayRef::new(&mut store, &types[1], &Val::AnyRef(Some(node.clone().into())), 1)?;
+    /// node.set_field(&mut store, 1, &Val::AnyRef(Some(list.into())))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Where no module could declare them: a name leads to nothing or to something else, a super-type is not declared before, is final or does
+    /// not match, there are more than 63 super-types or 10,000 fields; or the engine has too many types.
+    pub fn declare_group(&self, types: &[SubType]) -> Result<Vec<Type>, Error> {
+        type_group::declare(self.types(), types)
     }
 
     /// The type with this number, if anything of the engine has it.

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Weak};
 
 /// A type that was declared, in a module or by the host, and is kept by this handle, also when its engine is gone. Equal types of an engine
-/// are equal handles. Made by [`crate::Engine::declare`], or asked for: [`crate::Module::declared_type`], [`crate::Func::declared_type`].
+/// are equal handles. Made by [`crate::Engine::declare`] and [`crate::Engine::declare_group`], or asked for: [`crate::Module::declared_type`], [`crate::Func::declared_type`].
 #[derive(Clone)]
 pub struct Type {
     group: Arc<Group>,
@@ -77,6 +77,8 @@ const OWN: u32 = 1 << 31;
 /// Types that an engine has at a time, at most. Each takes a few hundred bytes; the table for machine code has room for fewer, of those
 /// that objects have.
 const MAX_TYPES: u32 = 1 << 22;
+
+const _: () = assert!(MAX_TYPES <= TypeId::IN_GROUP && TypeId::IN_GROUP < OWN);
 
 /// Fields that a struct has at most. Validation holds modules to the same.
 const MAX_FIELDS: usize = 10_000;
@@ -389,16 +391,7 @@ impl TypeRegistry {
     /// # Errors
     /// See [`TypeRegistry::intern`]; where a struct has more fields than validation allows.
     pub fn declare(self: &Arc<Self>, composite: CompositeType) -> Result<Type, Error> {
-        if let CompositeType::Struct(ty) = &composite
-            && ty.fields.len() > MAX_FIELDS
-        {
-            let reason = format!(
-                "attempted to define a struct type with {} fields, but that is more than the maximum supported number of \
-                 fields ({MAX_FIELDS})",
-                ty.fields.len()
-            );
-            return Err(Error::new(ErrorKind::Type(reason)));
-        }
+        check_size(&composite)?;
         let ty = SubType { is_final: true, supertype: None, composite };
         let mut types = self.intern_group(&[ty], u32::MAX, &[])?;
         Ok(types.pop().expect("of one type"))
@@ -420,7 +413,12 @@ impl TypeRegistry {
 
     /// The canonical records of a recursion group. What is named by numbers from `start` on is of the group itself; what is below, where
     /// `start` is not the largest number, is one of `known`; otherwise names are the engine's numbers.
-    fn intern_group(self: &Arc<Self>, declared: &[SubType], start: u32, known: &[Type]) -> Result<Vec<Type>, Error> {
+    pub(super) fn intern_group(
+        self: &Arc<Self>,
+        declared: &[SubType],
+        start: u32,
+        known: &[Type],
+    ) -> Result<Vec<Type>, Error> {
         // Dropped behind the lock's guard, which a group's end needs.
         let mut named: HashMap<*const Group, Arc<Group>> = HashMap::new();
         let mut outer = |id: TypeId, types: &Types| -> Result<TypeId, Error> {
@@ -515,6 +513,24 @@ impl Group {
 impl Subtyping for TypeRegistry {
     fn is_subtype(&self, sub: TypeId, sup: TypeId) -> bool {
         sub == sup || self.find(sub).is_some_and(|sub| sub.ancestors.contains(&sup))
+    }
+}
+
+/// Refuses a struct with more fields than validation allows.
+///
+/// # Errors
+/// See above.
+pub(super) fn check_size(composite: &CompositeType) -> Result<(), Error> {
+    match composite {
+        CompositeType::Struct(ty) if ty.fields.len() > MAX_FIELDS => {
+            let reason = format!(
+                "attempted to define a struct type with {} fields, but that is more than the maximum supported number of \
+                 fields ({MAX_FIELDS})",
+                ty.fields.len()
+            );
+            Err(Error::new(ErrorKind::Type(reason)))
+        }
+        _ => Ok(()),
     }
 }
 
