@@ -51,6 +51,7 @@ impl wasmtime_heaptype_t {
         let owned = named.map(|ty| match heap {
             HeapType::ConcreteFunc(_) => (CONCRETE_FUNC, Box::into_raw(wasm_functype_t::of(ty.clone())).cast()),
             HeapType::ConcreteStruct(_) => (CONCRETE_STRUCT, owned(wasmtime_struct_type_t { ty: ty.clone() })),
+            HeapType::ConcreteExn(_) => (CONCRETE_EXN, owned(wasmtime_exn_type_t { ty: ty.clone() })),
             _ => (CONCRETE_ARRAY, owned(wasmtime_array_type_t { ty: ty.clone() })),
         });
         if let Some((kind, of)) = owned {
@@ -60,6 +61,7 @@ impl wasmtime_heaptype_t {
             HeapType::ConcreteFunc(_) => HeapType::Func,
             HeapType::ConcreteStruct(_) => HeapType::Struct,
             HeapType::ConcreteArray(_) => HeapType::Array,
+            HeapType::ConcreteExn(_) => HeapType::Exn,
             other => other,
         };
         let (_, kind) = ABSTRACT.into_iter().find(|(of, _)| *of == heap).expect("the list has every type");
@@ -69,7 +71,7 @@ impl wasmtime_heaptype_t {
     /// The type, and the declared one that it names.
     ///
     /// # Errors
-    /// Where that is null, or of another engine, or one that guests don't know: that of an exception.
+    /// Where that is null, or of another engine, or there is no such kind.
     fn get(&self, engine: &Engine) -> Result<(HeapType, Option<Type>), Error> {
         // SAFETY: as in `clone`.
         let declared = unsafe {
@@ -77,9 +79,10 @@ impl wasmtime_heaptype_t {
                 CONCRETE_FUNC => self.of.cast::<wasm_functype_t>().as_ref().map(|of| of.declared_in(engine)),
                 CONCRETE_STRUCT => self.of.cast::<wasmtime_struct_type_t>().as_ref().map(|of| Ok(of.ty.clone())),
                 CONCRETE_ARRAY => self.of.cast::<wasmtime_array_type_t>().as_ref().map(|of| Ok(of.ty.clone())),
+                CONCRETE_EXN => self.of.cast::<wasmtime_exn_type_t>().as_ref().map(|of| Ok(of.ty.clone())),
                 kind => {
                     let known = ABSTRACT.into_iter().find(|(_, of)| *of == kind);
-                    let unknown = || Error::message(format!("guests have no heap type of the kind {kind}"));
+                    let unknown = || Error::message(format!("there is no heap type of the kind {kind}"));
                     return known.map(|(heap, _)| (heap, None)).ok_or_else(unknown);
                 }
             }
@@ -88,7 +91,8 @@ impl wasmtime_heaptype_t {
         if !engine.has_type(&declared) {
             return Err(Error::message("a declared type is of another engine"));
         }
-        Ok((declared.heap_type(), Some(declared)))
+        let heap = if self.kind == CONCRETE_EXN { HeapType::ConcreteExn(declared.id()) } else { declared.heap_type() };
+        Ok((heap, Some(declared)))
     }
 }
 

@@ -174,6 +174,96 @@ static void a_function_is_made_of_the_type_that_an_import_has(void) {
   wasmtime_module_delete(module);
 }
 
+static wasm_valtype_t *of_exceptions(wasmtime_exn_type_t *type, uint8_t kind) {
+  wasmtime_valtype_t full = {
+      .kind = WASMTIME_VALTYPE_KIND_REF,
+      .reftype = {.nullable = true, .heaptype = {.kind = kind, .of = {.concrete_exn = type}}}};
+  return wasmtime_valtype_to_wasm(engine, &full);
+}
+
+static wasmtime_val_t exception_of(const wasmtime_exn_type_t *type, const wasmtime_val_t *fields, size_t nfields) {
+  wasmtime_val_t made = {.kind = WASMTIME_EXNREF};
+  wasmtime_tag_t tag;
+  wasm_tagtype_t *tag_type = wasmtime_exn_type_tag_type(type);
+  expect_ok(wasmtime_tag_new(ctx, tag_type, &tag));
+  wasm_tagtype_delete(tag_type);
+  expect_ok(wasmtime_exnref_new(ctx, &tag, fields, nfields, &made.of.exnref));
+  return made;
+}
+
+static wasm_trap_t *counts_fields(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
+                                  wasmtime_val_t *results, size_t nresults) {
+  (void)env, (void)nargs, (void)nresults;
+  results[0] = i32_val((int32_t)wasmtime_exnref_field_count(wasmtime_caller_context(caller), &args[0].of.exnref));
+  return NULL;
+}
+
+static void with_exceptions(wasm_config_t *config) { wasmtime_config_wasm_exceptions_set(config, true); }
+
+static void a_type_of_exceptions_is_a_type_of_values(void) {
+  wasm_valtype_vec_t params, none = WASM_EMPTY_VEC;
+  wasm_valtype_t *i32 = wasm_valtype_new_i32();
+  wasm_valtype_vec_new(&params, 1, &i32);
+  wasmtime_exn_type_t *one, *other;
+  expect_ok(wasmtime_exn_type_new(engine, &params, &one));
+  expect_ok(wasmtime_exn_type_new(engine, &none, &other));
+  wasm_valtype_vec_delete(&params);
+  wasm_valtype_t *type = of_exceptions(one, WASMTIME_HEAPTYPE_KIND_CONCRETE_EXN);
+  wasm_valtype_t *again = of_exceptions(one, WASMTIME_HEAPTYPE_KIND_CONCRETE_EXN);
+  wasm_valtype_t *any = of_exceptions(NULL, WASMTIME_HEAPTYPE_KIND_EXN);
+  wasm_valtype_t *another = of_exceptions(other, WASMTIME_HEAPTYPE_KIND_CONCRETE_EXN);
+  if (!expect(type && again && any && another)) return;
+  expect(wasmtime_wasm_valtype_equal(type, again) && !wasmtime_wasm_valtype_equal(type, any));
+  expect(!wasmtime_wasm_valtype_equal(type, another));
+  expect(of_exceptions(NULL, WASMTIME_HEAPTYPE_KIND_CONCRETE_EXN) == NULL);
+  wasmtime_valtype_t full;
+  wasmtime_valtype_new(type, &full);
+  expect(full.kind == WASMTIME_VALTYPE_KIND_REF && full.reftype.nullable);
+  expect(full.reftype.heaptype.kind == WASMTIME_HEAPTYPE_KIND_CONCRETE_EXN);
+  wasm_tagtype_t *tag_type = wasmtime_exn_type_tag_type(full.reftype.heaptype.of.concrete_exn);
+  expect(wasm_functype_params(wasm_tagtype_functype(tag_type))->size == 1);
+  wasm_tagtype_delete(tag_type);
+  wasmtime_valtype_delete(&full);
+
+  // Globals and functions of the host have it. A guest imports a constant one as one of any exceptions.
+  wasmtime_val_t field = i32_val(5), null = {.kind = WASMTIME_EXNREF};
+  wasmtime_exnref_set_null(&null.of.exnref);
+  wasmtime_val_t fits = exception_of(one, &field, 1), misfits = exception_of(other, NULL, 0);
+  wasm_globaltype_t *global_type = wasm_globaltype_new(wasm_valtype_copy(type), WASM_CONST);
+  wasmtime_extern_t global = {.kind = WASMTIME_EXTERN_GLOBAL};
+  expect_ok(wasmtime_global_new(ctx, global_type, &null, &global.of.global));
+  expect_error_says(wasmtime_global_new(ctx, global_type, &misfits, &global.of.global), "type mismatch");
+  expect_ok(wasmtime_global_new(ctx, global_type, &fits, &global.of.global));
+  wasm_globaltype_delete(global_type);
+  wasmtime_instance_t instance =
+      instance_with(ctx, engine, "(module (import \"\" \"\" (global exnref)) (export \"g\" (global 0)))", &global, 1);
+  wasmtime_extern_t exported = export_of(&instance, "g");
+  wasmtime_val_t got;
+  wasmtime_global_get(ctx, &exported.of.global, &got);
+  expect(got.kind == WASMTIME_EXNREF && wasmtime_exnref_field_count(ctx, &got.of.exnref) == 1);
+  wasmtime_val_unroot(&got);
+
+  wasm_functype_t *func_type = wasm_functype_new_1_1(wasm_valtype_copy(type), wasm_valtype_new_i32());
+  wasmtime_func_t func;
+  wasmtime_val_t result;
+  wasm_trap_t *trap = NULL;
+  wasmtime_func_new(ctx, func_type, counts_fields, NULL, NULL, &func);
+  expect_ok(wasmtime_func_call(ctx, &func, &fits, 1, &result, 1, &trap));
+  expect_no_trap(trap);
+  expect(result.of.i32 == 1);
+  expect_error_says(wasmtime_func_call(ctx, &func, &misfits, 1, &result, 1, &trap), "type mismatch");
+  wasm_functype_delete(func_type);
+
+  wasmtime_val_unroot(&fits);
+  wasmtime_val_unroot(&misfits);
+  wasm_valtype_delete(type);
+  wasm_valtype_delete(again);
+  wasm_valtype_delete(any);
+  wasm_valtype_delete(another);
+  wasmtime_exn_type_delete(one);
+  wasmtime_exn_type_delete(other);
+}
+
 static void there_are_types_with_so_many_fields_and_no_more(void) {
   enum { MOST = 10000 };
   static wasmtime_field_type_t fields[MOST + 1];
@@ -363,6 +453,7 @@ int main(void) {
   RUN(concrete_heap_types_own_their_types);
   RUN(types_outlive_their_module_and_engine);
   RUN_WITH(with_objects, a_function_is_made_of_the_type_that_an_import_has);
+  RUN_WITH(with_exceptions, a_type_of_exceptions_is_a_type_of_values);
   RUN(there_are_types_with_so_many_fields_and_no_more);
   RUN(structs_and_arrays_tell_their_fields);
   RUN(small_integers_tell_their_type);

@@ -254,7 +254,11 @@ impl Val {
             Val::ExternRef(Some(_)) => ty.heap == HeapType::Extern,
             Val::AnyRef(Some(_)) if ty.heap == HeapType::Any => true,
             Val::AnyRef(Some(value)) => value.heap_type(store)?.matches(ty.heap, &**store.engine.types()),
-            Val::ExnRef(Some(_)) => ty.heap == HeapType::Exn,
+            Val::ExnRef(Some(exn)) => match ty.heap {
+                HeapType::Exn => true,
+                HeapType::ConcreteExn(id) => exn.tag(store)?.declared_type(store)?.id() == id,
+                _ => false,
+            },
             _ => false,
         })
     }

@@ -59,7 +59,7 @@ typedef uint8_t wasmtime_heaptype_kind_t;
 #define WASMTIME_HEAPTYPE_KIND_CONCRETE_STRUCT 12
 /// Exceptions.
 #define WASMTIME_HEAPTYPE_KIND_EXN 13
-/// Exceptions of the type `of.concrete_exn`.
+/// Exceptions of the type `of.concrete_exn`: those whose tags have its type.
 #define WASMTIME_HEAPTYPE_KIND_CONCRETE_EXN 14
 /// Below `exn`; without values.
 #define WASMTIME_HEAPTYPE_KIND_NOEXN 15
@@ -144,8 +144,9 @@ WASM_API_EXTERN void wasmtime_valtype_delete(wasmtime_valtype_t *ty);
 /// Returns the same type as a `wasm_valtype_t`, owned by the caller: functions,
 /// globals and tables can be made with it.
 ///
-/// Null when a concrete type is null or of another engine, and for
-/// `WASMTIME_HEAPTYPE_KIND_CONCRETE_EXN`: values of guests have no such type.
+/// Null when a concrete type is null or of another engine. Guests cannot declare
+/// a type of `WASMTIME_HEAPTYPE_KIND_CONCRETE_EXN`, but a constant global of the
+/// host with it can be imported as one of `exnref`.
 /// References outside the hierarchies of `extern` and `func` have no
 /// `wasm_valkind_t`: `wasm_valtype_kind` answers 255.
 WASM_API_EXTERN wasm_valtype_t *wasmtime_valtype_to_wasm(
