@@ -9,7 +9,7 @@ use crate::gc::anyref::AnyRef;
 use crate::gc::exnref::ExnRef;
 use crate::gc::externref::ExternRef;
 use crate::store::Store;
-use ampoule_core::types::{HeapType, ValType};
+use ampoule_core::types::ValType;
 use ampoule_core::vm::{VmFunc, VmRef, VmStoreContext, VmVal, VmValRaw, VmValUnion};
 use std::slice;
 
@@ -58,7 +58,7 @@ pub(crate) unsafe extern "C" fn raw_ref_of(
     unsafe {
         let ty = (*ty).func().values()[position as usize];
         let of = VmValUnion { reference: *reference };
-        checked(store, ty, VmVal { kind: kind(ty), of }).map_or(-1, |raw| i64::from(raw.externref))
+        checked(store, ty, VmVal { kind: VmVal::kind_of(ty), of }).map_or(-1, |raw| i64::from(raw.externref))
     }
 }
 
@@ -74,7 +74,8 @@ pub(crate) unsafe extern "C" fn raw_func_of(
     unsafe {
         let ty = (*ty).func().values()[position as usize];
         let of = VmValUnion { funcref: *func };
-        checked(store, ty, VmVal { kind: kind(ty), of }).map_or(-1, |raw| raw.funcref.expose_provenance() as i64)
+        checked(store, ty, VmVal { kind: VmVal::kind_of(ty), of })
+            .map_or(-1, |raw| raw.funcref.expose_provenance() as i64)
     }
 }
 
@@ -87,19 +88,6 @@ unsafe fn checked(store: *mut VmStoreContext, ty: ValType, val: VmVal) -> Option
     unsafe {
         let store = Store::from_vm(store);
         Val::from_vm(&val).and_then(|val| val.to_argument(store, ty)).ok()
-    }
-}
-
-/// The kind of values of a reference type.
-fn kind(ty: ValType) -> u8 {
-    match ty {
-        ValType::Ref(ty) => match ty.top() {
-            HeapType::Func => VmVal::KIND_FUNCREF,
-            HeapType::Extern => VmVal::KIND_EXTERNREF,
-            HeapType::Exn => VmVal::KIND_EXNREF,
-            _ => VmVal::KIND_ANYREF,
-        },
-        _ => unreachable!("thunks ask for references"),
     }
 }
 

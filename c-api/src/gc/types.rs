@@ -6,7 +6,7 @@ use crate::wasm::engine::wasm_engine_t;
 use crate::wasm::parts::wasm_functype_t;
 use crate::wasm::tagtype::wasm_tagtype_t;
 use crate::wasm::valtype::wasm_valtype_vec_t;
-use ampoule::{ArrayType, CompositeType, Error, FieldType, HeapType, StorageType, StructType, Type, ValType};
+use ampoule::{ArrayType, CompositeType, Error, FieldType, StorageType, StructType, Type, ValType};
 use ampoule_core::vm::VmVal;
 use std::mem::MaybeUninit;
 
@@ -52,17 +52,7 @@ impl From<FieldType> for wasmtime_field_type_t {
         let kind = match field.storage {
             StorageType::I8 => STORAGE_KIND_I8,
             StorageType::I16 => STORAGE_KIND_I16,
-            StorageType::Val(ValType::I32) => VmVal::KIND_I32,
-            StorageType::Val(ValType::I64) => VmVal::KIND_I64,
-            StorageType::Val(ValType::F32) => VmVal::KIND_F32,
-            StorageType::Val(ValType::F64) => VmVal::KIND_F64,
-            StorageType::Val(ValType::V128) => VmVal::KIND_V128,
-            StorageType::Val(ValType::Ref(ty)) => match ty.top() {
-                HeapType::Func => VmVal::KIND_FUNCREF,
-                HeapType::Extern => VmVal::KIND_EXTERNREF,
-                HeapType::Exn => VmVal::KIND_EXNREF,
-                _ => VmVal::KIND_ANYREF,
-            },
+            StorageType::Val(ty) => VmVal::kind_of(ty),
         };
         Self { kind, mutable: field.mutable }
     }

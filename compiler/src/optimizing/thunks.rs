@@ -6,7 +6,7 @@ use super::signature::{RETURN_SLOT, clif_type, guest_signature, return_area_size
 use crate::{NativeShape, ValueShape};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
-use ampoule_core::types::{FuncType, HeapType, RefType, ValType};
+use ampoule_core::types::{FuncType, RefType, ValType};
 use ampoule_core::vm::{VmCaller, VmFunc, VmFuncRef, VmHostFunc, VmLayout, VmStoreContext, VmVal, VmValRaw};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -49,23 +49,6 @@ impl Slots {
 /// Values in arrays of the host: eight bytes aligned, which is less than a vector may expect.
 fn value_flags() -> MemFlagsData {
     MemFlagsData::new().with_notrap().with_endianness(Endianness::Little)
-}
-
-/// The number that stands for a type in `VmVal::kind`.
-fn kind(ty: ValType) -> u8 {
-    match ty {
-        ValType::I32 => VmVal::KIND_I32,
-        ValType::I64 => VmVal::KIND_I64,
-        ValType::F32 => VmVal::KIND_F32,
-        ValType::F64 => VmVal::KIND_F64,
-        ValType::V128 => VmVal::KIND_V128,
-        ValType::Ref(ty) => match ty.top() {
-            HeapType::Func => VmVal::KIND_FUNCREF,
-            HeapType::Extern => VmVal::KIND_EXTERNREF,
-            HeapType::Exn => VmVal::KIND_EXNREF,
-            _ => VmVal::KIND_ANYREF,
-        },
-    }
 }
 
 /// The signature of entry thunks, whatever they call: the function, arguments, results, and the store.
@@ -233,7 +216,7 @@ fn check_kinds(
     let mut difference = None;
     for (position, &ty) in types_of_values.iter().enumerate() {
         let found = builder.ins().load(types::I8, value_flags(), array, slots.kind(position));
-        let expected = builder.ins().iconst(types::I8, i64::from(kind(ty)));
+        let expected = builder.ins().iconst(types::I8, i64::from(VmVal::kind_of(ty)));
         let differs = builder.ins().bxor(found, expected);
         difference = Some(match difference {
             Some(before) => builder.ins().bor(before, differs),
@@ -536,7 +519,7 @@ fn stack_array(builder: &mut FunctionBuilder<'_>, size: usize) -> Value {
 }
 
 fn store_kind(builder: &mut FunctionBuilder<'_>, ty: ValType, base: Value, offset: i32) {
-    let kind = builder.ins().iconst(types::I8, i64::from(kind(ty)));
+    let kind = builder.ins().iconst(types::I8, i64::from(VmVal::kind_of(ty)));
     builder.ins().store(value_flags(), kind, base, offset);
 }
 

@@ -1,6 +1,7 @@
 //! Values as they cross between host and guest. The layouts are the C interface's.
 
 use super::VmFunc;
+use crate::types::{HeapType, ValType};
 use std::ffi::c_void;
 use std::ptr;
 
@@ -101,6 +102,23 @@ impl VmVal {
     pub const KIND_ANYREF: u8 = 7;
     /// `WASMTIME_EXNREF`.
     pub const KIND_EXNREF: u8 = 8;
+
+    /// The kind of the values of a type.
+    pub fn kind_of(ty: ValType) -> u8 {
+        match ty {
+            ValType::I32 => Self::KIND_I32,
+            ValType::I64 => Self::KIND_I64,
+            ValType::F32 => Self::KIND_F32,
+            ValType::F64 => Self::KIND_F64,
+            ValType::V128 => Self::KIND_V128,
+            ValType::Ref(ty) => match ty.top() {
+                HeapType::Func => Self::KIND_FUNCREF,
+                HeapType::Extern => Self::KIND_EXTERNREF,
+                HeapType::Exn => Self::KIND_EXNREF,
+                _ => Self::KIND_ANYREF,
+            },
+        }
+    }
 }
 
 const _: () = assert!(size_of::<VmValRaw>() == 16 && align_of::<VmValRaw>() == 8);
