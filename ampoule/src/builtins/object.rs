@@ -31,10 +31,9 @@ pub(crate) unsafe extern "C" fn allocate(vmctx: *mut VmContext, word: u32, size:
 pub(crate) unsafe extern "C" fn array_new(vmctx: *mut VmContext, ty: u32, low: u64, high: u64, len: u32) -> u32 {
     // SAFETY: as above.
     unsafe {
-        let (store, instance) = running(vmctx);
-        let ty = declared(instance, ty);
-        let made = with_element(store, &ty, low, high, |store, value| array::new(store, &ty, len, value));
-        store.or_unwind(made).unwrap_or(0)
+        new_array(vmctx, ty, |store, _, ty| {
+            with_element(store, ty, low, high, |store, value| array::new(store, ty, len, value))
+        })
     }
 }
 
@@ -43,15 +42,11 @@ pub(crate) unsafe extern "C" fn array_new(vmctx: *mut VmContext, ty: u32, low: u
 pub(crate) unsafe extern "C" fn array_fill(vmctx: *mut VmContext, ty: u32, place: u64, low: u64, high: u64, len: u32) {
     // SAFETY: as above.
     unsafe {
-        let (store, instance) = running(vmctx);
-        let ty = declared(instance, ty);
-        let (mut array, index) = split(place);
-        let filled = rooted(store, &mut array, |store, array| {
-            with_element(store, &ty, low, high, |store, value| {
-                array::fill(store, array, array::element_storage(&ty), (index, len), value, look)
+        change_array(vmctx, ty, place, |store, _, ty, array, index| {
+            with_element(store, ty, low, high, |store, value| {
+                array::fill(store, array, array::element_storage(ty), (index, len), value, look)
             })
         });
-        store.or_unwind(filled);
     }
 }
 
@@ -60,15 +55,13 @@ pub(crate) unsafe extern "C" fn array_fill(vmctx: *mut VmContext, ty: u32, place
 pub(crate) unsafe extern "C" fn array_copy(vmctx: *mut VmContext, ty: u32, to: u64, from: u64, len: u32) {
     // SAFETY: as above.
     unsafe {
-        let (store, instance) = running(vmctx);
-        let storage = array::element_storage(&declared(instance, ty));
-        let ((mut to, to_index), (mut from, from_index)) = (split(to), split(from));
-        let copied = rooted(store, &mut to, |store, to| {
+        change_array(vmctx, ty, to, |store, _, ty, to, to_index| {
+            let (mut from, from_index) = split(from);
+            let storage = array::element_storage(ty);
             rooted(store, &mut from, |store, from| {
                 array::copy(store, storage, (to, to_index), (from, from_index), len, look)
             })
         });
-        store.or_unwind(copied);
     }
 }
 
@@ -83,25 +76,13 @@ pub(crate) unsafe extern "C" fn array_new_data(
 ) -> u32 {
     // SAFETY: as above.
     unsafe {
-        let (store, instance) = running(vmctx);
-        let ty = declared(instance, ty);
-        let made = new_data(store, &*instance, &ty, DataIndex(segment), offset, len);
-        store.or_unwind(made).unwrap_or(0)
+        new_array(vmctx, ty, |store, instance, ty| {
+            let source = data_of(&*instance, ty, DataIndex(segment), offset, len)?;
+            let mut array = array::allocate(store, ty, len)?;
+            rooted(store, &mut array, |store, array| array::write_bytes(store, array, 0, source, look))?;
+            Ok(array)
+        })
     }
-}
-
-fn new_data(
-    store: &mut Store,
-    instance: &InstanceData,
-    ty: &Type,
-    segment: DataIndex,
-    offset: u32,
-    len: u32,
-) -> Result<u32, Error> {
-    let source = data_of(instance, ty, segment, offset, len)?;
-    let mut array = array::allocate(store, ty, len)?;
-    rooted(store, &mut array, |store, array| array::write_bytes(store, array, 0, source, look))?;
-    Ok(array)
 }
 
 /// # Safety
@@ -109,15 +90,12 @@ fn new_data(
 pub(crate) unsafe extern "C" fn array_init_data(vmctx: *mut VmContext, ty: u32, to: u64, from: u64, len: u32) {
     // SAFETY: as above.
     unsafe {
-        let (store, instance) = running(vmctx);
-        let ty = declared(instance, ty);
-        let ((mut array, index), (segment, offset)) = (split(to), split(from));
-        let written = rooted(store, &mut array, |store, array| {
-            let range = array::range_in(store, array.get(), array::element_storage(&ty), index, len)?;
-            let source = data_of(&*instance, &ty, DataIndex(segment), offset, len)?;
+        change_array(vmctx, ty, to, |store, instance, ty, array, index| {
+            let (segment, offset) = split(from);
+            let range = array::range_in(store, array.get(), array::element_storage(ty), index, len)?;
+            let source = data_of(&*instance, ty, DataIndex(segment), offset, len)?;
             array::write_bytes(store, array, range.start, source, look)
         });
-        store.or_unwind(written);
     }
 }
 
@@ -149,32 +127,14 @@ pub(crate) unsafe extern "C" fn array_new_elem(
 ) -> u32 {
     // SAFETY: as above.
     unsafe {
-        let (store, instance) = running(vmctx);
-        let ty = declared(instance, ty);
-        let made = new_elem(store, instance, &ty, ElemIndex(segment), offset, len);
-        store.or_unwind(made).unwrap_or(0)
+        new_array(vmctx, ty, |store, instance, ty| {
+            let segment = ElemIndex(segment);
+            let source = elements_of(instance, segment, offset, len)?;
+            let mut array = array::new(store, ty, len, &Element::Bytes([0; 16]))?;
+            rooted(store, &mut array, |store, array| write_elem(store, instance, array, ty, 0, segment, source))?;
+            Ok(array)
+        })
     }
-}
-
-/// # Safety
-/// `instance` is a live and linked record.
-unsafe fn new_elem(
-    store: &mut Store,
-    instance: *const InstanceData,
-    ty: &Type,
-    segment: ElemIndex,
-    offset: u32,
-    len: u32,
-) -> Result<u32, Error> {
-    // SAFETY: by the caller.
-    let source = unsafe { elements_of(instance, segment, offset, len)? };
-    let null = Element::Bytes([0; 16]);
-    let mut array = array::new(store, ty, len, &null)?;
-    rooted(store, &mut array, |store, array| {
-        // SAFETY: by the caller.
-        unsafe { write_elem(store, instance, array, ty, 0, segment, source) }
-    })?;
-    Ok(array)
 }
 
 /// # Safety
@@ -182,16 +142,51 @@ unsafe fn new_elem(
 pub(crate) unsafe extern "C" fn array_init_elem(vmctx: *mut VmContext, ty: u32, to: u64, from: u64, len: u32) {
     // SAFETY: as above.
     unsafe {
+        change_array(vmctx, ty, to, |store, instance, ty, array, index| {
+            let (segment, offset) = split(from);
+            let segment = ElemIndex(segment);
+            array::range_in(store, array.get(), array::element_storage(ty), index, len)?;
+            let source = elements_of(instance, segment, offset, len)?;
+            write_elem(store, instance, array, ty, index, segment, source)
+        });
+    }
+}
+
+/// A new array of a type that the instance's module declares; unwinds the guest where there is none.
+///
+/// # Safety
+/// See the module above.
+unsafe fn new_array(
+    vmctx: *mut VmContext,
+    ty: u32,
+    make: impl FnOnce(&mut Store, *const InstanceData, &Type) -> Result<u32, Error>,
+) -> u32 {
+    // SAFETY: by the caller.
+    unsafe {
         let (store, instance) = running(vmctx);
         let ty = declared(instance, ty);
-        let ((mut array, index), (segment, offset)) = (split(to), split(from));
-        let segment = ElemIndex(segment);
-        let written = rooted(store, &mut array, |store, array| {
-            array::range_in(store, array.get(), array::element_storage(&ty), index, len)?;
-            let source = elements_of(instance, segment, offset, len)?;
-            write_elem(store, instance, array, &ty, index, segment, source)
-        });
-        store.or_unwind(written);
+        let made = make(store, instance, &ty);
+        store.or_unwind(made).unwrap_or(0)
+    }
+}
+
+/// Changes the elements of an array from an index on; unwinds the guest where that fails. `place` is the array and the index.
+///
+/// # Safety
+/// See the module above.
+unsafe fn change_array(
+    vmctx: *mut VmContext,
+    ty: u32,
+    place: u64,
+    change: impl FnOnce(&mut Store, *const InstanceData, &Type, &Slot, u32) -> Result<(), Error>,
+) {
+    // SAFETY: by the caller.
+    unsafe {
+        let (store, instance) = running(vmctx);
+        let ty = declared(instance, ty);
+        let (mut array, index) = split(place);
+        let changed = rooted(store, &mut array, |store, array| change(store, instance, &ty, array, index));
+        store.or_unwind(changed);
     }
 }
 
