@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
 use crate::gc::anyref::AnyRef;
 use crate::gc::array::{self, Element};
+use crate::gc::field;
 use crate::gc::object::{self, Object};
 use crate::store::Store;
 use ampoule_core::object_layout::{ARRAY_ELEMENTS, Storage};
@@ -26,10 +27,10 @@ impl ArrayRef {
     /// objects, or has no room for so many bytes.
     pub fn new(store: &mut Store, ty: &Type, element: &Val, len: u32) -> Result<ArrayRef, Error> {
         let storage = element_of(ty)?.storage;
-        object::check_field(store, storage, element).map_err(|error| error.of("element type mismatch"))?;
+        field::check(store, storage, element).map_err(|error| error.of("element type mismatch"))?;
         let raw = allocate(store, ty, len)?;
         // The collection may have moved what the element refers to: that is looked up now.
-        let bytes = object::bytes_of(store, element)?;
+        let bytes = field::bytes_of(store, element)?;
         array::initialize(store, raw, ty, len, &Element::Bytes(bytes))?;
         Ok(ArrayRef(Object::new(store, raw)))
     }
@@ -41,12 +42,12 @@ impl ArrayRef {
     pub fn from_elements(store: &mut Store, ty: &Type, elements: &[Val]) -> Result<ArrayRef, Error> {
         let storage = element_of(ty)?.storage;
         for element in elements {
-            object::check_field(store, storage, element).map_err(|error| error.of("element type mismatch"))?;
+            field::check(store, storage, element).map_err(|error| error.of("element type mismatch"))?;
         }
         let len = u32::try_from(elements.len()).map_err(|_| Error::trap(TrapCode::AllocationTooLarge))?;
         let raw = allocate(store, ty, len)?;
         for (index, element) in elements.iter().enumerate() {
-            object::initialize(store, raw, offset_of(index as u32, storage.into()), storage, element)?;
+            field::initialize(store, raw, offset_of(index as u32, storage.into()), storage, element)?;
         }
         Ok(ArrayRef(Object::new(store, raw)))
     }
@@ -100,7 +101,7 @@ impl ArrayRef {
     pub fn get(&self, store: &mut Store, index: u32) -> Result<Val, Error> {
         let element = element_of(&self.declared_type(store)?)?;
         let (raw, offset) = self.place(store, index, element)?;
-        Ok(object::read(store, raw, offset, element.storage))
+        Ok(field::read(store, raw, offset, element.storage))
     }
 
     /// Changes an element.
@@ -110,13 +111,13 @@ impl ArrayRef {
     /// [`ArrayRef::declared_type`].
     pub fn set(&self, store: &mut Store, index: u32, value: &Val) -> Result<(), Error> {
         let element = element_of(&self.declared_type(store)?)?;
-        let refused = |error| object::mismatch(format!("cannot set element {index}: type mismatch"), error);
+        let refused = |error| field::mismatch(format!("cannot set element {index}: type mismatch"), error);
         if !element.mutable {
             return Err(Error::message(format!("cannot set element {index}: array elements are not mutable")));
         }
-        object::check_field(store, element.storage, value).map_err(refused)?;
+        field::check(store, element.storage, value).map_err(refused)?;
         let (raw, offset) = self.place(store, index, element)?;
-        object::write(store, raw, offset, element.storage, value)
+        field::write(store, raw, offset, element.storage, value)
     }
 
     /// Where an element is: the array, up to the next collection, and the offset.

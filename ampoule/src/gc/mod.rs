@@ -9,6 +9,7 @@ pub(crate) mod arrayref;
 pub(crate) mod eqref;
 pub(crate) mod exnref;
 pub(crate) mod externref;
+mod field;
 pub(crate) mod handle;
 pub(crate) mod heap;
 pub(crate) mod i31;

@@ -4,6 +4,7 @@ use crate::engine::type_registry::Type;
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
 use crate::gc::anyref::AnyRef;
+use crate::gc::field;
 use crate::gc::object::{self, Object};
 use crate::store::Store;
 use ampoule_core::types::FieldType;
@@ -28,14 +29,14 @@ impl StructRef {
             return Err(Error::new(ErrorKind::Type(reason)));
         }
         for (field, value) in declared.fields.iter().zip(fields) {
-            object::check_field(store, field.storage, value).map_err(|error| error.of("field type mismatch"))?;
+            field::check(store, field.storage, value).map_err(|error| error.of("field type mismatch"))?;
         }
         object::prepare(store, ty)?;
         let layout = ty.layout()?.ok_or_else(not_a_struct)?;
         let raw = store.allocate_object(ty.word()?, layout.size().into())?;
         // The collection may have moved what the fields refer to: that is looked up now.
         for ((field, &offset), value) in declared.fields.iter().zip(layout.offsets()).zip(fields) {
-            object::initialize(store, raw, offset, field.storage, value)?;
+            field::initialize(store, raw, offset, field.storage, value)?;
         }
         Ok(StructRef(Object::new(store, raw)))
     }
@@ -78,7 +79,7 @@ impl StructRef {
     /// Past the last field; see also [`StructRef::declared_type`].
     pub fn field(&self, store: &mut Store, index: usize) -> Result<Val, Error> {
         let (raw, field, offset) = self.place(store, index)?;
-        Ok(object::read(store, raw, offset, field.storage))
+        Ok(field::read(store, raw, offset, field.storage))
     }
 
     /// The values of all fields.
@@ -98,12 +99,12 @@ impl StructRef {
     /// [`StructRef::declared_type`].
     pub fn set_field(&self, store: &mut Store, index: usize, value: &Val) -> Result<(), Error> {
         let (raw, field, offset) = self.place(store, index)?;
-        let refused = |error| object::mismatch(format!("cannot set field {index}: type mismatch"), error);
+        let refused = |error| field::mismatch(format!("cannot set field {index}: type mismatch"), error);
         if !field.mutable {
             return Err(Error::message(format!("cannot set field {index}: field is not mutable")));
         }
-        object::check_field(store, field.storage, value).map_err(refused)?;
-        object::write(store, raw, offset, field.storage, value)
+        field::check(store, field.storage, value).map_err(refused)?;
+        field::write(store, raw, offset, field.storage, value)
     }
 
     /// Where a field is: the struct, up to the next collection, the field's type, and its offset.
