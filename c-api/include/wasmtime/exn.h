@@ -6,7 +6,16 @@
  * An exception that a host function throws goes to the guest that called it,
  * which may catch it (`wasmtime_config_wasm_exceptions_set`). One that nobody
  * catches ends the call, and is the pending exception of the store: it stays
- * there until it is taken, thrown on, or replaced by the next one.
+ * there until it is taken, thrown on, or replaced by the next one. The call gives
+ * a trap without a code, `thrown Wasm exception`; an instantiation and an
+ * asynchronous call give an error with that message.
+ *
+ * Guests catch exceptions only, never traps. A host function that called a guest
+ * and has an exception's trap returns that trap to pass the exception on, or takes
+ * the exception and returns null, and the guest that called it goes on.
+ *
+ * What `gc.h` says of errors, threads and a heap that is full holds for exceptions
+ * too.
  */
 
 #ifndef WASMTIME_EXN_H
@@ -37,7 +46,8 @@ WASM_API_EXTERN void wasmtime_exn_delete(wasmtime_exn_t *exn);
 
 /// Sets `*exn_ret` to a new exception, owned by the caller, with `tag` and the
 /// `nfields` values `fields` (borrowed). An error when they do not match the
-/// tag's type or are of another store.
+/// tag's type (`expected 1 fields, got 2`; `field type mismatch` and the reason),
+/// anything is of another store, or the store can have no more exceptions.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_exn_new(
     wasmtime_context_t *store, const wasmtime_tag_t *tag,
     const wasmtime_val_t *fields, size_t nfields, wasmtime_exn_t **exn_ret);
@@ -53,7 +63,8 @@ WASM_API_EXTERN size_t wasmtime_exn_field_count(
     wasmtime_context_t *store, const wasmtime_exn_t *exn);
 
 /// Makes `*val_ret` the field number `index`, owned by the caller. An error
-/// past the last, or when the exception is of another store.
+/// past the last (`cannot access field 1: exn only has 1 fields`), or when the
+/// exception is of another store.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_exn_field(
     wasmtime_context_t *store, const wasmtime_exn_t *exn, size_t index,
     wasmtime_val_t *val_ret);

@@ -9,7 +9,20 @@
  *
  * Objects are made in a heap of the store, which counts like a linear memory
  * for `wasmtime_store_limiter`, and live for as long as a root or something in
- * the store leads to them. 31-bit integers need no heap.
+ * the store leads to them. 31-bit integers need no heap. Objects can be made
+ * whatever proposals the engine accepts, but not without
+ * `wasmtime_config_gc_support_set`: that is the error `cannot allocate a GC store
+ * when GC is disabled at configuration time`.
+ *
+ * Rules that hold for all functions here: what is passed is borrowed; what is
+ * written to `out` belongs to the caller, and nothing is written when an error
+ * is returned, which belongs to the caller too. An object of another store is an
+ * error, or ends the process with a message where a function returns none; so
+ * does a root that was given back before, where that can be told. A heap that is
+ * full is an error that begins with `GC heap out of memory`, after everything
+ * that nothing leads to was collected. Functions with a context are called by
+ * the thread that uses the store; roots are cloned and given back, and types
+ * used, on any thread.
  *
  * Functions marked so are not in 44.0.0: they came with later versions of the
  * interface.
@@ -150,7 +163,7 @@ WASM_API_EXTERN bool wasmtime_struct_type_field(
 typedef struct wasmtime_struct_ref_pre wasmtime_struct_ref_pre_t;
 
 /// Returns the allocator of structs of type `ty` in this store; owned by the
-/// caller.
+/// caller. Null when the type is of another engine. It keeps the type.
 WASM_API_EXTERN wasmtime_struct_ref_pre_t *wasmtime_struct_ref_pre_new(
     wasmtime_context_t *context, const wasmtime_struct_type_t *ty);
 
@@ -183,8 +196,9 @@ static inline bool wasmtime_structref_is_null(const wasmtime_structref_t *ref) {
 }
 
 /// Makes `*out` a root for a new struct with the `nfields` values `fields`
-/// (borrowed). An error when they do not match the type, or are of another
-/// store, or the heap is full.
+/// (borrowed). An error when they do not match the type (`expected 2 fields, got
+/// 1`; `field type mismatch` and the reason), or are of another store, or the
+/// heap is full. Packed fields take the low bits of an `i32`.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_structref_new(
     wasmtime_context_t *context, const wasmtime_struct_ref_pre_t *pre,
     const wasmtime_val_t *fields, size_t nfields, wasmtime_structref_t *out);
@@ -205,14 +219,16 @@ WASM_API_EXTERN void wasmtime_structref_to_eqref(
     const wasmtime_structref_t *structref, wasmtime_eqref_t *out);
 
 /// Makes `*out` the field number `index`, owned by the caller; packed fields
-/// come zero-extended. An error for null and past the last field.
+/// come zero-extended. An error for null and past the last field (`cannot access
+/// field 2: struct only has 2 fields`).
 WASM_API_EXTERN wasmtime_error_t *wasmtime_structref_field(
     wasmtime_context_t *context, const wasmtime_structref_t *structref,
     size_t index, wasmtime_val_t *out);
 
 /// Stores `val` (borrowed) in the field number `index`. An error for null, past
-/// the last field, when the field is constant or the value does not match its
-/// type.
+/// the last field, when the field is constant (`cannot set field 0: field is not
+/// mutable`) or the value does not match its type (`cannot set field 0: type
+/// mismatch`).
 WASM_API_EXTERN wasmtime_error_t *wasmtime_structref_set_field(
     wasmtime_context_t *context, const wasmtime_structref_t *structref,
     size_t index, const wasmtime_val_t *val);
@@ -227,7 +243,7 @@ WASM_API_EXTERN bool wasmtime_eqref_is_struct(
     wasmtime_context_t *context, const wasmtime_eqref_t *eqref);
 
 /// Makes `*out` a root of type `struct` for the same object when it is one, and
-/// returns whether it is.
+/// null otherwise; returns whether it is.
 WASM_API_EXTERN bool wasmtime_eqref_as_struct(
     wasmtime_context_t *context, const wasmtime_eqref_t *eqref,
     wasmtime_structref_t *out);
@@ -255,7 +271,7 @@ WASM_API_EXTERN void wasmtime_array_type_element(
 typedef struct wasmtime_array_ref_pre wasmtime_array_ref_pre_t;
 
 /// Returns the allocator of arrays of type `ty` in this store; owned by the
-/// caller.
+/// caller. Null when the type is of another engine. It keeps the type.
 WASM_API_EXTERN wasmtime_array_ref_pre_t *wasmtime_array_ref_pre_new(
     wasmtime_context_t *context, const wasmtime_array_type_t *ty);
 
@@ -288,8 +304,9 @@ static inline bool wasmtime_arrayref_is_null(const wasmtime_arrayref_t *ref) {
 }
 
 /// Makes `*out` a root for a new array of `len` elements `elem` (borrowed). An
-/// error when the value does not match the type or is of another store, or the
-/// heap is full.
+/// error when the value does not match the type (`element type mismatch`) or is
+/// of another store, the heap is full, or no heap could hold so many (`allocation
+/// size too large`).
 WASM_API_EXTERN wasmtime_error_t *wasmtime_arrayref_new(
     wasmtime_context_t *context, const wasmtime_array_ref_pre_t *pre,
     const wasmtime_val_t *elem, uint32_t len, wasmtime_arrayref_t *out);
@@ -315,13 +332,16 @@ WASM_API_EXTERN wasmtime_error_t *wasmtime_arrayref_len(
     uint32_t *out);
 
 /// Makes `*out` the element at `index`, owned by the caller; packed elements
-/// come zero-extended. An error for null and past the end.
+/// come zero-extended. An error for null and past the end (`index out of bounds:
+/// the length is 3 but the index is 3`).
 WASM_API_EXTERN wasmtime_error_t *wasmtime_arrayref_get(
     wasmtime_context_t *context, const wasmtime_arrayref_t *arrayref,
     uint32_t index, wasmtime_val_t *out);
 
 /// Stores `val` (borrowed) at `index`. An error for null, past the end, when
-/// the elements are constant or the value does not match their type.
+/// the elements are constant (`cannot set element 0: array elements are not
+/// mutable`) or the value does not match their type (`cannot set element 0: type
+/// mismatch`).
 WASM_API_EXTERN wasmtime_error_t *wasmtime_arrayref_set(
     wasmtime_context_t *context, const wasmtime_arrayref_t *arrayref,
     uint32_t index, const wasmtime_val_t *val);
@@ -336,7 +356,7 @@ WASM_API_EXTERN bool wasmtime_eqref_is_array(
     wasmtime_context_t *context, const wasmtime_eqref_t *eqref);
 
 /// Makes `*out` a root of type `array` for the same object when it is one, and
-/// returns whether it is.
+/// null otherwise; returns whether it is.
 WASM_API_EXTERN bool wasmtime_eqref_as_array(
     wasmtime_context_t *context, const wasmtime_eqref_t *eqref,
     wasmtime_arrayref_t *out);
@@ -346,7 +366,7 @@ WASM_API_EXTERN bool wasmtime_anyref_is_eqref(
     wasmtime_context_t *context, const wasmtime_anyref_t *anyref);
 
 /// Makes `*out` a root of type `eq` for the same object when it is one, and
-/// returns whether it is.
+/// null otherwise; returns whether it is.
 WASM_API_EXTERN bool wasmtime_anyref_as_eqref(
     wasmtime_context_t *context, const wasmtime_anyref_t *anyref,
     wasmtime_eqref_t *out);
@@ -356,7 +376,7 @@ WASM_API_EXTERN bool wasmtime_anyref_is_struct(
     wasmtime_context_t *context, const wasmtime_anyref_t *anyref);
 
 /// Makes `*out` a root of type `struct` for the same object when it is one, and
-/// returns whether it is.
+/// null otherwise; returns whether it is.
 WASM_API_EXTERN bool wasmtime_anyref_as_struct(
     wasmtime_context_t *context, const wasmtime_anyref_t *anyref,
     wasmtime_structref_t *out);
@@ -366,7 +386,7 @@ WASM_API_EXTERN bool wasmtime_anyref_is_array(
     wasmtime_context_t *context, const wasmtime_anyref_t *anyref);
 
 /// Makes `*out` a root of type `array` for the same object when it is one, and
-/// returns whether it is.
+/// null otherwise; returns whether it is.
 WASM_API_EXTERN bool wasmtime_anyref_as_array(
     wasmtime_context_t *context, const wasmtime_anyref_t *anyref,
     wasmtime_arrayref_t *out);

@@ -2,6 +2,9 @@
  * \file wasmtime/tag.h
  *
  * \brief Tags: the identities of exceptions.
+ *
+ * Two tags of one type are different: a handler catches the exceptions of its
+ * own tag. Guests that are to understand each other import the same one.
  */
 
 #ifndef WASMTIME_TAG_H
@@ -35,15 +38,18 @@ typedef struct wasmtime_tag {
 } wasmtime_tag_t;
 
 /// Sets `*ret` to a new tag of type `tt` (copied). An error when the type has
-/// results.
+/// results, or names a type of another engine.
+///
+/// The store has it for as long as it lives.
 WASM_API_EXTERN wasmtime_error_t *wasmtime_tag_new(
     wasmtime_context_t *store, const wasm_tagtype_t *tt, wasmtime_tag_t *ret);
 
-/// Returns the type of the tag, owned by the caller.
+/// Returns the type of the tag, owned by the caller. A tag of another store ends
+/// the process.
 WASM_API_EXTERN wasm_tagtype_t *wasmtime_tag_type(
     const wasmtime_context_t *store, const wasmtime_tag_t *tag);
 
-/// Whether both handles refer to the same tag.
+/// Whether both handles refer to the same tag. Tags of two stores are different.
 WASM_API_EXTERN bool wasmtime_tag_eq(
     const wasmtime_context_t *store, const wasmtime_tag_t *a,
     const wasmtime_tag_t *b);
