@@ -221,3 +221,59 @@ fn functions_with_large_frames_restore_registers_too() {
         check(&mut World::new(&config, &wat), mode);
     }
 }
+
+/// Calls with a handler pass parameters and results as others do: in registers that C's convention has for them, in others, and in memory.
+#[test]
+fn calls_with_handlers_pass_whatever_functions_take_and_answer() {
+    let mut functions = String::new();
+    let mut expected = Vec::new();
+    for (ints, floats) in [4, 5, 6, 9].into_iter().flat_map(|ints| [0, 7, 8, 9].map(|floats| (ints, floats))) {
+        for (int_results, float_results) in [(0, 0), (1, 0), (0, 2), (1, 2), (2, 0), (2, 3), (0, 3), (9, 1)] {
+            let number = expected.len();
+            let types = |ints: i64, floats: i64| "i64 ".repeat(ints as usize) + &"f64 ".repeat(floats as usize);
+            let each = |range: std::ops::Range<i64>, text: &dyn Fn(i64) -> String| range.map(text).collect::<String>();
+            functions += &format!(
+                "(func $called{number} (param {}) (result {}) (local $x i64) (local $y f64)
+                   (if (i64.lt_s (local.get 0) (i64.const 0)) (then (throw $t)))
+                   (loop (br_if 0 (i64.lt_s (local.get 0) (i64.const 0)))) {} {} {} {})\n",
+                types(ints, floats),
+                types(int_results, float_results),
+                each(0..ints, &|p| format!(
+                    "(local.set $x (i64.add (i64.mul (local.get $x) (i64.const 3)) (local.get {p})))"
+                )),
+                each(ints..ints + floats, &|p| {
+                    format!("(local.set $y (f64.add (f64.mul (local.get $y) (f64.const 2)) (local.get {p})))")
+                }),
+                each(0..int_results, &|r| format!("(i64.add (local.get $x) (i64.const {r}))")),
+                each(0..float_results, &|r| format!("(f64.add (local.get $y) (f64.const {r}))")),
+            );
+            functions += &format!(
+                "(func (export \"run{number}\") (param i64) (result i64) (local $x i64) (local $y f64)
+                   (block $caught
+                     (try_table (catch_all $caught) {} {} (call $called{number}) {} {})
+                     (return (i64.add (local.get 0) (i64.add (local.get $x) (i64.trunc_f64_s (local.get $y))))))
+                   (i64.mul (local.get 0) (i64.const 7)))\n",
+                each(0..ints, &|p| format!("(i64.add (local.get 0) (i64.const {p}))")),
+                each(0..floats, &|p| format!("(f64.add (f64.convert_i64_s (local.get 0)) (f64.const {p}))")),
+                "(local.set $y (f64.add (f64.mul (local.get $y) (f64.const 2))))".repeat(float_results as usize),
+                "(local.set $x (i64.add (i64.mul (local.get $x) (i64.const 3))))".repeat(int_results as usize),
+            );
+            expected.push(move |arg: i64| {
+                let x = (0..ints).fold(0, |x: i64, p| x * 3 + arg + p);
+                let y = (0..floats).fold(0, |y: i64, p| y * 2 + arg + p);
+                let x = (0..int_results).rev().fold(0, |sum: i64, r| sum * 3 + x + r);
+                let y = (0..float_results).rev().fold(0, |sum: i64, r| sum * 2 + y + r);
+                arg + x + y
+            });
+        }
+    }
+    let wat = format!("(module (tag $t) {functions})");
+    for (mode, config) in modes() {
+        let World { mut store, instance } = World::new(&config, &wat);
+        for (number, expected) in expected.iter().enumerate() {
+            let run = instance.get_typed_func::<i64, i64>(&store, &format!("run{number}")).unwrap();
+            assert_eq!(run.call(&mut store, 10).unwrap(), expected(10), "{mode}, {number}");
+            assert_eq!(run.call(&mut store, -4).unwrap(), -28, "{mode}, {number}");
+        }
+    }
+}

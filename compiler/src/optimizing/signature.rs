@@ -44,7 +44,7 @@ pub(super) fn guest_signature(ty: &FuncType) -> Signature {
 /// Cranelift takes it that an exception leaves no register as it was where the callee has the guest convention, which it made for others'
 /// unwinders. Ours restores what callees keep, which are the same registers in C's convention. So a call that is the same in both is
 /// one in C's; of others, nothing stays in registers.
-pub(super) fn handled_signature(isa: &dyn TargetIsa, ty: &FuncType) -> Signature {
+pub(super) fn handled_signature(ty: &FuncType) -> Signature {
     let mut signature = guest_signature(ty);
     let count = |params: &[AbiParam]| {
         let general = params.iter().filter(|param| param.value_type.is_int()).count();
@@ -58,7 +58,7 @@ pub(super) fn handled_signature(isa: &dyn TargetIsa, ty: &FuncType) -> Signature
         && general_results <= general_results_max
         && vector_results <= vector_results_max;
     if is_same {
-        signature.call_conv = isa.default_call_conv();
+        signature.call_conv = CallConv::SystemV;
     }
     signature
 }

@@ -238,7 +238,7 @@ impl FuncTranslator<'_> {
             return known;
         }
         let func_type = self.input.module.declared_func(ty);
-        let signature = if handled { handled_signature(self.isa, func_type) } else { guest_signature(func_type) };
+        let signature = if handled { handled_signature(func_type) } else { guest_signature(func_type) };
         let signature = self.builder.import_signature(signature);
         self.signatures.insert((ty, handled), signature);
         signature
