@@ -45,6 +45,11 @@ unsafe fn new_exn(
     ExnRef::new(store, *tag, &fields)
 }
 
+/// How many fields an exception has.
+fn field_count(store: &Store, exn: &ExnRef) -> Result<usize, Error> {
+    Ok(exn.tag(store)?.ty(store)?.fields().len())
+}
+
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exn_tag(
     store: &mut wasmtime_context_t,
@@ -56,7 +61,7 @@ pub extern "C" fn wasmtime_exn_tag(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exn_field_count(store: &mut wasmtime_context_t, exn: &wasmtime_exn_t) -> usize {
-    expect("wasmtime_exn_field_count", exn.exn.fields(store)).len()
+    expect("wasmtime_exn_field_count", field_count(store, &exn.exn))
 }
 
 #[unsafe(no_mangle)]
@@ -66,7 +71,7 @@ pub extern "C" fn wasmtime_exn_field(
     index: usize,
     val_ret: &mut MaybeUninit<wasmtime_val_t>,
 ) -> Option<Box<wasmtime_error_t>> {
-    give(exn.exn.field(store, index).map(|field| into_c(field.clone())), val_ret)
+    give(exn.exn.field(store, index).map(into_c), val_ret)
 }
 
 /// An exception of another store has no way to be refused but the trap itself.
@@ -115,7 +120,7 @@ pub extern "C" fn wasmtime_exnref_from_raw(
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_exnref_to_raw(context: &mut wasmtime_context_t, exnref: Option<&wasmtime_exnref_t>) -> u32 {
     let exn = exnref.and_then(wasmtime_exnref_t::get);
-    exn.map_or(0, |exn| expect("wasmtime_exnref_to_raw", exn.to_raw(context)))
+    exn.map_or(0, |exn| expect("wasmtime_exnref_to_raw", exn.to_lasting_raw(context)))
 }
 
 /// The exception behind a reference.
@@ -142,7 +147,7 @@ pub extern "C" fn wasmtime_exnref_field_count(
     exnref: Option<&wasmtime_exnref_t>,
 ) -> usize {
     let exn = exnref.and_then(wasmtime_exnref_t::get);
-    exn.map_or(0, |exn| expect("wasmtime_exnref_field_count", exn.fields(store)).len())
+    exn.map_or(0, |exn| expect("wasmtime_exnref_field_count", field_count(store, &exn)))
 }
 
 #[unsafe(no_mangle)]
@@ -152,7 +157,7 @@ pub extern "C" fn wasmtime_exnref_field(
     index: usize,
     val_ret: &mut MaybeUninit<wasmtime_val_t>,
 ) -> Option<Box<wasmtime_error_t>> {
-    give(need(exnref).and_then(|exn| Ok(into_c(exn.field(store, index)?.clone()))), val_ret)
+    give(need(exnref).and_then(|exn| exn.field(store, index)).map(into_c), val_ret)
 }
 
 #[unsafe(no_mangle)]

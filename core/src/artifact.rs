@@ -89,8 +89,7 @@ pub const INLINED: u32 = 1 << 31;
 /// Where a function goes on when what it has called throws.
 ///
 /// The code there expects the stack pointer as it was at the call, the frame pointer, the exception as guest code holds it in the first
-/// payload register of the guest convention, the address of its [`crate::vm::VmException`] in the second, and what a callee keeps as it was at
-/// the call.
+/// payload register of the guest convention, and what a callee keeps as it was at the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handler {
     /// Its offset.

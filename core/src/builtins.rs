@@ -145,11 +145,6 @@ builtins! {
     IsSubtype("is_subtype"): C(Pointer, Pointer) -> I32;
     /// `(vmctx, function) -> reference`: the reference to a function, made where needed.
     RefFunc("ref_func"): C(Pointer, I32) -> Pointer;
-    /// `(vmctx, tag's number in the store, fields) -> exception`: a new exception. The fields lie [`crate::vm::VmException::FIELD_SIZE`] bytes
-    /// apart, the references among them as guest code holds them.
-    ExnNew("exn_new"): C(Pointer, I32, Pointer) -> I32;
-    /// `(vmctx, exception) -> VmException`: where an exception that isn't null is, until the next call.
-    ExnData("exn_data"): C(Pointer, I32) -> Pointer;
     /// `(vmctx, exception)`: throws an exception that isn't null, to the callers of the function that calls this.
     Throw("throw"): NoReturn(Pointer, I32);
     /// `(vmctx, type word, bytes) -> reference`: a new object, in which nothing but the type word is filled in. May collect, as do the following

@@ -188,7 +188,6 @@ impl<'a> Decoder<'a> {
             for ty in types {
                 let ty = sub_type(&ty, &self.kinds)?;
                 self.module.uses_heap |= ty.as_func().is_none();
-                self.module.objects_hold_exceptions |= ty.holds_exceptions();
                 let shared = known.get(&ty).cloned();
                 self.module.types.push(shared.unwrap_or_else(|| {
                     known.insert(ty.clone());
@@ -251,6 +250,7 @@ impl<'a> Decoder<'a> {
     fn tags(&mut self, section: TagSectionReader<'a>) -> Result<(), DecodeError> {
         self.validator.tag_section(&section)?;
         for tag in section {
+            self.module.uses_heap |= self.has_heap;
             self.module.tags.push(TypeIndex(tag?.func_type_idx));
         }
         Ok(())
@@ -355,6 +355,7 @@ impl<'a> Decoder<'a> {
                 Item::Global(GlobalIndex(module.globals.len() as u32 - 1))
             }
             TypeRef::Tag(ty) => {
+                module.uses_heap |= self.has_heap;
                 module.num_imported_tags += 1;
                 module.tags.push(TypeIndex(ty.func_type_idx));
                 Item::Tag(TagIndex(module.tags.len() as u32 - 1))

@@ -21,10 +21,9 @@ pub struct ModuleDescription {
     pub types: Vec<SubType>,
     /// The recursion groups of more than one type; every other type is a group of its own. Ascending.
     pub rec_groups: Vec<Range<u32>>,
-    /// Whether it declares types of objects, so that its store reserves a heap before any of its code runs.
+    /// Whether it declares types of objects, or has tags and its functions may throw, so that its store reserves a heap before any of its code
+    /// runs.
     pub uses_heap: bool,
-    /// Whether objects of types that it declares may lead to exceptions.
-    pub objects_hold_exceptions: bool,
     /// Imports, in order.
     pub imports: Vec<Import>,
     /// Exports, in order.

@@ -591,16 +591,6 @@ impl SubType {
         }
     }
 
-    /// Whether its objects may lead to exceptions.
-    pub fn holds_exceptions(&self) -> bool {
-        let holds = |field: &FieldType| matches!(field.storage, StorageType::Val(ValType::Ref(ty)) if ty.top() == HeapType::Exn);
-        match &self.composite {
-            CompositeType::Func(_) => false,
-            CompositeType::Struct(ty) => ty.fields.iter().any(holds),
-            CompositeType::Array(ty) => holds(&ty.element),
-        }
-    }
-
     /// The array type, if it is one.
     pub fn as_array(&self) -> Option<&ArrayType> {
         match &self.composite {

@@ -108,10 +108,6 @@ pub struct Builtins {
     pub table_get_callee: Code,
     /// [`ampoule_core::builtins::Builtin::RefFunc`].
     pub ref_func: Code,
-    /// [`ampoule_core::builtins::Builtin::ExnNew`].
-    pub exn_new: Code,
-    /// [`ampoule_core::builtins::Builtin::ExnData`].
-    pub exn_data: Code,
     /// [`ampoule_core::builtins::Builtin::Throw`].
     pub throw: Code,
     /// [`ampoule_core::builtins::Builtin::CeilF32`].

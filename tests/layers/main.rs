@@ -7,7 +7,6 @@ mod sources;
 mod unsafe_code;
 
 use sources::Crate;
-use std::collections::BTreeMap;
 
 /// The crates, and which of the others each may name.
 const CRATES: [(&str, &[&str]); 8] = [
@@ -39,10 +38,6 @@ const ENGINE: [(&[&str], &str); 8] = [
     (&["builtins/"], "what machine code calls"),
 ];
 
-/// Arrows that point up by the nature of the thing.
-const ALLOWED: [(&str, &str, &str); 1] =
-    [("store/exception.rs", "gc/exnref.rs", "an exception of a store holds values, which are handles")];
-
 /// The longest circle of imports that any crate may have: store, instance and function need each other.
 const MAX_CIRCLE: usize = 9;
 
@@ -65,9 +60,6 @@ fn folders_of_the_engine_depend_downwards() {
     for (file, arrows) in engine.arrows() {
         let from = layer_of(&file);
         for (to, names) in arrows {
-            if ALLOWED.iter().any(|(a, b, _)| (*a, *b) == (file.as_str(), to.as_str())) {
-                continue;
-            }
             assert!(
                 layer_of(&to) <= from,
                 "ampoule/src/{file} names {names} of {to}, a layer above it: {} must not know {}. What they share belongs \
@@ -76,15 +68,6 @@ fn folders_of_the_engine_depend_downwards() {
                 ENGINE[layer_of(&to)].1,
             );
         }
-    }
-}
-
-/// What is allowed is needed: an entry that nothing uses any more goes.
-#[test]
-fn every_upward_arrow_that_is_allowed_exists() {
-    let arrows: BTreeMap<_, _> = Crate::read("ampoule").arrows().into_iter().collect();
-    for (from, to, reason) in ALLOWED {
-        assert!(arrows.get(from).is_some_and(|arrows| arrows.contains_key(to)), "{from} -> {to} ({reason}) is no more");
     }
 }
 

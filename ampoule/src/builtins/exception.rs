@@ -1,4 +1,4 @@
-//! Exceptions of guests: made, read, thrown, and where they are caught.
+//! Exceptions of guests: thrown, and where they are caught.
 //!
 //! What is thrown is the store's pending exception, and its trampoline asks [`find_handler`] where it goes. That walks up the guest frames of
 //! this activation: each return address at which exceptions are handled has a handler, which takes all of them. Without any, the
@@ -7,47 +7,20 @@
 
 use super::running;
 use crate::error::{Error, ErrorKind};
-use crate::gc::exnref::ExnRef;
 use crate::module::code_table::{ModuleCode, damaged};
 use crate::store::Store;
 use crate::store::handler_cache::{HandlerCache, Place};
-use crate::tag::Tag;
-use ampoule_core::vm::{VmContext, VmException, VmStoreContext, VmValRaw};
+use ampoule_core::vm::{VmContext, VmStoreContext};
 use ampoule_machine::arch::divert::is_turned_back;
 use ampoule_machine::arch::entry::{GuestFrames, Kept, Landing};
 use ampoule_machine::code::registry;
-
-/// # Safety
-/// See the module above. `tag` is the number of a tag of the store, and `fields` points to its fields.
-pub(crate) unsafe extern "C" fn exn_new(vmctx: *mut VmContext, tag: u32, fields: *const VmValRaw) -> u32 {
-    // SAFETY: as above.
-    unsafe {
-        let (store, _) = running(vmctx);
-        let tag = Tag::at(store, tag);
-        match ExnRef::from_guest(store, tag, fields) {
-            Ok(exn) => exn.for_guest().0,
-            Err(error) => {
-                store.unwind_with(error);
-                0
-            }
-        }
-    }
-}
-
-/// # Safety
-/// See the module above. `exn` is an exception of the store.
-pub(crate) unsafe extern "C" fn exn_data(vmctx: *mut VmContext, exn: u32) -> *const VmException {
-    // SAFETY: as above.
-    let (store, _) = unsafe { running(vmctx) };
-    store.exceptions.get(exn).expect("guests have references to what is there only").data()
-}
 
 /// # Safety
 /// See the module above. `exn` is an exception of the store.
 pub(crate) unsafe extern "C" fn throw(vmctx: *mut VmContext, exn: u32) {
     // SAFETY: as above.
     let (store, _) = unsafe { running(vmctx) };
-    store.exceptions.pending = ExnRef::from_raw(store, exn);
+    store.exceptions.pending = exn;
     store.vm.unwinding = VmStoreContext::THROWING;
 }
 
@@ -58,12 +31,14 @@ pub(crate) unsafe extern "C" fn throw(vmctx: *mut VmContext, exn: u32) {
 pub(crate) unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize, kept: Kept) -> Option<Landing> {
     // SAFETY: as above.
     let (store, frames) = unsafe { (Store::from_vm(store), GuestFrames::below_exit(exit_fp)) };
-    let (raw, data) = store.exceptions.pending.as_ref()?.for_guest();
+    if store.exceptions.pending == 0 {
+        return None;
+    }
     // SAFETY: as above: the frames wait, and `kept` is what the guest has left in its registers.
-    match unsafe { handler(store.exceptions.handlers(), frames, kept) } {
+    match unsafe { handler(&mut store.exceptions.handlers, frames, kept) } {
         Ok(Some(mut landing)) => {
-            landing.payload = [u64::from(raw), data.addr() as u64];
-            (store.exceptions.pending, store.pending) = (None, None);
+            landing.payload = u64::from(std::mem::take(&mut store.exceptions.pending));
+            store.pending = None;
             Some(landing)
         }
         Ok(None) => {
@@ -93,7 +68,7 @@ unsafe fn handler(known: &mut HandlerCache, frames: GuestFrames, mut kept: Kept)
         let place = known.at(frame.pc, || place_at(frame.pc))?;
         if let Some(handler) = place.handler {
             let (pc, sp) = (place.function + handler.landing as usize, frame.fp - handler.frame_size as usize);
-            return Ok(Some(Landing { pc, sp, fp: frame.fp, payload: [0; 2], kept }));
+            return Ok(Some(Landing { pc, sp, fp: frame.fp, payload: 0, kept }));
         }
         // SAFETY: by the caller; the compiler says what its functions keep, and assembly between guests keeps nothing.
         unsafe { kept.leave(frame, place.kept) };

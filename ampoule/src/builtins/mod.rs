@@ -16,7 +16,7 @@ mod reference;
 mod table;
 mod trap;
 
-pub(crate) use exception::{exn_data, exn_new, find_handler, throw};
+pub(crate) use exception::{find_handler, throw};
 pub(crate) use float::*;
 pub(crate) use interrupt::*;
 pub(crate) use memory::{
@@ -80,8 +80,6 @@ pub(crate) fn table() -> Builtins {
         table_get_func_ref: table_get_func_ref as *const (),
         table_get_callee: table_get_callee as *const (),
         ref_func: ref_func as *const (),
-        exn_new: exn_new as *const (),
-        exn_data: exn_data as *const (),
         throw: throw as *const (),
         allocate: object::allocate as *const (),
         array_new: object::array_new as *const (),

@@ -1,5 +1,5 @@
-//! References to garbage-collected things: values of the host, exceptions, and the types of the guest's objects. The store has the tables that
-//! they are positions in; handles, and finding what nothing refers to, are here.
+//! References to garbage-collected things: values of the host, exceptions, structs and arrays. The store has the heap that
+//! they count in; handles, and finding what nothing refers to, are here.
 //!
 //! A reference is 32 bits wide in guest code, zero for null, so a corrupted one can't reach outside of its store.
 
@@ -7,6 +7,7 @@ pub(crate) mod anyref;
 pub(crate) mod array;
 pub(crate) mod arrayref;
 pub(crate) mod eqref;
+mod exception;
 pub(crate) mod exnref;
 pub(crate) mod externref;
 mod field;

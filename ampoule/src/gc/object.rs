@@ -84,8 +84,5 @@ pub(crate) fn is_any(store: &Store, raw: u32) -> bool {
 /// See above.
 pub(crate) fn prepare(store: &mut Store, ty: &Type) -> Result<(), Error> {
     store.check_gc_support()?;
-    if ty.ty().holds_exceptions() {
-        store.exceptions.keep_for_objects();
-    }
     store.keep(ty)
 }

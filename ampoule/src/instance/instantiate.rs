@@ -42,9 +42,6 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
     check_limits(store, module)?;
     if module.description().uses_heap {
         store.reserve_heap()?;
-        if module.description().objects_hold_exceptions {
-            store.exceptions.keep_for_objects();
-        }
     } else if module.engine().pool().is_some() && holds_references(module) {
         store.claim_gc_heap()?;
     }

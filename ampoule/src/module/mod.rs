@@ -585,7 +585,11 @@ fn type_words(description: &ModuleDescription, types: &[Type]) -> Result<Box<[u3
         return Ok(Box::default());
     }
     let word = |ty: &Type| if ty.ty().as_func().is_some() { Ok(0) } else { Ok(ty.word()?.0) };
-    types.iter().map(word).collect()
+    let mut words = types.iter().map(word).collect::<Result<Box<[u32]>, Error>>()?;
+    for &ty in &description.tags {
+        words[ty.index()] = types[ty.index()].word()?.0;
+    }
+    Ok(words)
 }
 
 /// What artifacts of this engine are made for, and must have been made for.

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::gc::heap::region::RegionCache;
 use crate::gc::heap::{AllocationError, Bump, Heap, HeapStatistics, Interrupted, Kind, Owner, PAGE};
 use ampoule_core::object_layout::HOST_SIZE;
-use ampoule_core::vm::types::TypeWord;
+use ampoule_core::vm::types::{ObjectKind, TypeWord};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -50,6 +50,13 @@ impl GcHeap {
     /// What an object begins with; `None` where the reference leads to none.
     pub(crate) fn type_of(&self, raw: u32) -> Option<TypeWord> {
         self.made.as_deref()?.heap.type_of(raw)
+    }
+
+    /// What an exception begins with, and the number of its tag; `None` where the reference leads to something else.
+    pub(crate) fn exception(&self, raw: u32) -> Option<(TypeWord, u32)> {
+        let heap = &self.made.as_deref()?.heap;
+        let word = heap.type_of(raw).filter(|word| word.kind() == ObjectKind::Exception)?;
+        Some((word, heap.tag_number(raw)))
     }
 
     /// The value of the host behind a reference.
@@ -221,36 +228,11 @@ impl Store {
     }
 
     fn collect(&mut self, kind: Kind) {
-        if kind == Kind::Major {
-            // First, for exceptions hold handles.
-            self.collect_exceptions();
-        }
         if self.gc.made.is_some() {
             // What can't be collected now stays for the next time.
             let _ = self.with_heap(|heap, bump, owner| heap.collect(bump, kind, owner));
             self.finalize_dead();
         }
-    }
-
-    /// Forgets the exceptions that nobody has.
-    pub(crate) fn collect_exceptions(&mut self) {
-        if self.limiter.check_idle().is_err() {
-            // What asks the limiter has references in its hands.
-            return;
-        }
-        let Some(frames) = references::frames(self) else {
-            // Where references are can't be told any more, so all stay until the store ends.
-            self.exceptions.keep_all();
-            return;
-        };
-        let mut held = Vec::new();
-        // SAFETY: places of references, which nobody changes meanwhile.
-        let mut note = |slot: *mut u32| held.push(unsafe { slot.read() });
-        frames.visit(&mut note);
-        references::visit(self, &mut note);
-        self.roots.visit_in_flight(&mut note);
-        held.into_iter().for_each(|raw| self.exceptions.mark(raw));
-        self.exceptions.sweep();
     }
 
     /// Lets the heap work that may collect. The answer's second part is why the guest is to be stopped.
@@ -309,14 +291,14 @@ unsafe impl Owner for HeapOwner<'_> {
     fn visit_young(&mut self, visit: &mut dyn FnMut(*mut u32)) {
         self.frames.visit(visit);
         references::visit(self.store, visit);
-        self.store.exceptions.visit_fields(visit);
+        visit(&raw mut self.store.exceptions.pending);
         self.store.roots.visit_young(visit);
     }
 
     fn visit_all(&mut self, visit: &mut dyn FnMut(*mut u32)) {
         self.frames.visit(visit);
         references::visit(self.store, visit);
-        self.store.exceptions.visit_fields(visit);
+        visit(&raw mut self.store.exceptions.pending);
         self.store.roots.visit_all(visit);
     }
 

@@ -104,7 +104,7 @@ pub struct Store<Tail: ?Sized = [()]> {
     pub(crate) limiter: LimiterSlot,
     /// The heap of collected objects, once there are some.
     pub(crate) gc: GcHeap,
-    /// The pending exception, and those that are alive.
+    /// The pending exception, and where it may be caught.
     pub(crate) exceptions: Exceptions,
     /// References that the host holds.
     pub(crate) roots: Roots,

@@ -65,9 +65,9 @@ fn is_exception(error: &Error) -> bool {
 /// The only field of the exception that is pending.
 fn taken(store: &mut Store) -> i32 {
     let exn = store.take_exception().expect("it is pending");
-    match exn.fields(store).unwrap() {
-        [Val::I32(field)] => *field,
-        other => panic!("{other:?}"),
+    match exn.fields(store).unwrap()[..] {
+        [Val::I32(field)] => field,
+        ref other => panic!("{other:?}"),
     }
 }
 

@@ -4,6 +4,7 @@ mod guests;
 mod host;
 mod legacy;
 mod metering;
+mod objects;
 mod registers;
 mod tasks;
 
@@ -33,6 +34,7 @@ fn modes() -> Vec<(&'static str, Config)> {
         mode("no signals", |config| config.tunables.signals_based_traps = false),
         mode("statistics", |config| config.tunables.statistics = true),
         mode("at once", |config| config.strategy = Strategy::Eager),
+        mode("stress", |config| config.gc_stress = true),
     ]
 }
 

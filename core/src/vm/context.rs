@@ -49,8 +49,9 @@ pub struct VmLayout {
     num_imported_globals: u32,
     /// For each memory its position among the module's own, or `None` for one defined elsewhere.
     own_memory: Box<[Option<u32>]>,
-    /// For each type of the type section where the fields of its structs are; `None` for types of something else.
-    structs: Box<[Option<FieldsLayout>]>,
+    /// For each type of the type section where the fields of its structs are, or those of exceptions whose tags have it; `None` for types of
+    /// something else.
+    objects: Box<[Option<FieldsLayout>]>,
 }
 
 /// How machine code reaches a memory's or table's definition.
@@ -109,7 +110,7 @@ impl VmLayout {
             num_imported_tables: module.num_imported_tables as u32,
             num_imported_globals: module.num_imported_globals as u32,
             own_memory,
-            structs: struct_layouts(module),
+            objects: object_layouts(module),
         }
     }
 
@@ -118,7 +119,15 @@ impl VmLayout {
     /// # Panics
     /// Where the type is none of structs.
     pub fn structs(&self, index: TypeIndex) -> &FieldsLayout {
-        self.structs[index.index()].as_ref().expect("validation saw to the type's kind")
+        self.objects[index.index()].as_ref().expect("validation saw to the type's kind")
+    }
+
+    /// Where the fields of exceptions are whose tag has this type.
+    ///
+    /// # Panics
+    /// Where no tag of the module has.
+    pub fn exceptions(&self, index: TypeIndex) -> &FieldsLayout {
+        self.objects[index.index()].as_ref().expect("it is a tag's type")
     }
 
     /// Bytes of the whole block. Its alignment is 16.
@@ -183,8 +192,9 @@ impl VmLayout {
     pub const TYPE_WORDS: i32 = offset_of!(VmContext, type_words) as i32;
 }
 
-/// The layouts of a module's structs, each made from that of its super-type, which is declared before: all take time in proportion to the module.
-fn struct_layouts(module: &ModuleDescription) -> Box<[Option<FieldsLayout>]> {
+/// The layouts of a module's structs and exceptions, each struct's made from that of its super-type, which is declared before: all take time
+/// in proportion to the module.
+fn object_layouts(module: &ModuleDescription) -> Box<[Option<FieldsLayout>]> {
     if !module.uses_heap {
         return Box::default();
     }
@@ -193,6 +203,10 @@ fn struct_layouts(module: &ModuleDescription) -> Box<[Option<FieldsLayout>]> {
         let supertype = ty.supertype.and_then(|id| layouts[id.0 as usize].as_ref());
         let layout = ty.as_struct().map(|fields| FieldsLayout::of_struct_type(supertype, fields));
         layouts.push(layout);
+    }
+    for &ty in &module.tags {
+        let fields = module.declared_func(ty).params();
+        layouts[ty.index()].get_or_insert_with(|| FieldsLayout::of_exception_types(fields));
     }
     layouts.into()
 }

@@ -10,7 +10,6 @@
 pub mod adapter;
 pub mod context;
 pub mod entry;
-pub mod exception;
 pub mod func_ref;
 pub mod global;
 pub mod heap;
@@ -24,7 +23,6 @@ pub mod val;
 pub use adapter::VmAdapter;
 pub use context::{MemorySlot, VmContext, VmLayout};
 pub use entry::{VmEntryChecks, VmFunc, VmSignature, VmStackBounds};
-pub use exception::VmException;
 pub use func_ref::{VmFuncImport, VmFuncRef};
 pub use global::VmGlobal;
 pub use host::{VmCaller, VmHostFunc};

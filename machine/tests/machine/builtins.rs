@@ -121,7 +121,7 @@ pub unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize, mut kept:
     for frame in unsafe { GuestFrames::below_exit(exit_fp) } {
         if frame.pc == at {
             clobber_registers();
-            return Some(Landing { pc: handler, sp: frame.fp - 64, fp: frame.fp, payload: [40, 2], kept });
+            return Some(Landing { pc: handler, sp: frame.fp - 64, fp: frame.fp, payload: 42, kept });
         }
         // SAFETY: as said.
         unsafe { kept.leave(frame, KeptRegisters(0b1001)) };
@@ -195,7 +195,6 @@ macro_rules! noted {
 noted! {
     memory_fill memory_copy memory_init data_drop memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
     table_grow table_fill table_copy table_init elem_drop table_get_func_ref table_get_callee ref_func
-    exn_new exn_data
     allocate array_new array_new_data array_new_elem array_fill array_copy array_init_data array_init_elem
 }
 
@@ -274,8 +273,6 @@ pub fn install(compile_function: Code) {
         table_get_func_ref: table_get_func_ref as Code,
         table_get_callee: table_get_callee as Code,
         ref_func: ref_func as Code,
-        exn_new: exn_new as Code,
-        exn_data: exn_data as Code,
         throw: throw as Code,
         allocate: allocate as Code,
         array_new: array_new as Code,

@@ -1,14 +1,18 @@
 //! Reading and writing the fields of objects, for the runtime. Machine code does the same by itself.
 
 use super::Heap;
+use super::old::bit;
 use super::region::{CARD_LOG2, OLD_START};
-use ampoule_core::object_layout::{ARRAY_ELEMENTS, ARRAY_LENGTH};
+use ampoule_core::object_layout::{ARRAY_ELEMENTS, ARRAY_LENGTH, EXCEPTION_TAG};
 use ampoule_core::vm::types::{ObjectKind, TypeWord};
 
 impl Heap {
     /// The type of an object; `None` where the reference can lead to none.
     pub(crate) fn type_of(&self, object: u32) -> Option<TypeWord> {
         if object == 0 || !object.is_multiple_of(8) {
+            return None;
+        }
+        if object >= OLD_START && self.region.start_bits(object) & bit(object) == 0 {
             return None;
         }
         let bytes = self.region.bytes(object, 4)?;
@@ -25,6 +29,11 @@ impl Heap {
     /// Sets the length of an array that was just allocated.
     pub(crate) fn set_array_len(&mut self, array: u32, len: u32) {
         self.region.write(array + ARRAY_LENGTH, len);
+    }
+
+    /// The number of an exception's tag.
+    pub(crate) fn tag_number(&self, exception: u32) -> u32 {
+        self.region.read(exception + EXCEPTION_TAG)
     }
 
     /// The bytes of a field.

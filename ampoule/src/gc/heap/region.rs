@@ -211,6 +211,13 @@ impl Region {
         self.table(self.current)
     }
 
+    /// The bits of [`Region::starts`] for the 512 bytes that an offset is in.
+    pub(super) fn start_bits(&self, at: u32) -> u64 {
+        // SAFETY: as for `table`, which nobody has borrowed while `self` is shared.
+        let starts = unsafe { &*self.mapping.base().add(self.current * STARTS).cast::<[u64; START_WORDS]>() };
+        starts[(at >> 9) as usize]
+    }
+
     /// The table that the next collection marks in. It becomes the one in force by [`Region::swap_starts`].
     pub(super) fn marks(&mut self) -> &mut [u64; START_WORDS] {
         self.table(1 - self.current)

@@ -189,7 +189,7 @@ impl FuncTranslator<'_> {
         let dfg = &mut self.builder.func.dfg;
         let returned = (0..results.len() as u32).map(BlockArg::TryCallRet);
         let returned = ir::BlockCall::new(next, returned, &mut dfg.value_lists);
-        let thrown = [BlockArg::TryCallExn(0), BlockArg::TryCallExn(1)];
+        let thrown = [BlockArg::TryCallExn(0)];
         let thrown = ir::BlockCall::new(handler, thrown, &mut dfg.value_lists);
         let table = ir::ExceptionTableData::new(signature, returned, [ExceptionTableItem::Default(thrown)]);
         let table = dfg.exception_tables.push(table);
@@ -205,8 +205,8 @@ impl FuncTranslator<'_> {
         self.builder.block_params(next).into()
     }
 
-    /// The memory for results of calls, and for what else is handed over, made large enough for these.
-    pub(super) fn call_area(&mut self, size: u32) -> Value {
+    /// The memory for results of calls, made large enough for these.
+    fn call_area(&mut self, size: u32) -> Value {
         let slot = match self.call_area {
             Some(slot) => slot,
             None => {

@@ -14,17 +14,14 @@
 
 use super::translator::{Caught, FrameKind, FuncTranslator, Scope};
 use crate::CompileError;
-use crate::optimizing::flags::constant_flags;
 use crate::optimizing::signature::clif_type;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::TagIndex;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::ValType;
-use ampoule_core::vm::VmException;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use smallvec::SmallVec;
-use std::mem::offset_of;
 use wasmparser::{BlockType, Catch, Operator, TryTable};
 
 /// Clauses that a `throw` is compared with, at most, before it leaves that to a dispatch: a few bytes can throw through thousands.
@@ -88,14 +85,13 @@ impl FuncTranslator<'_> {
         Some(self.dispatch(innermost))
     }
 
-    /// The dispatch of a scope. It gets the exception and the address of its [`VmException`], 64 bits each, as handlers do.
+    /// The dispatch of a scope. It gets the exception in 64 bits, as handlers do.
     fn dispatch(&mut self, scope: usize) -> Block {
         if let Some(block) = self.scopes[scope].dispatch {
             return block;
         }
         let block = self.builder.create_block();
         self.builder.set_cold_block(block);
-        self.builder.append_block_param(block, types::I64);
         self.builder.append_block_param(block, types::I64);
         *self.scopes[scope].dispatch.insert(block)
     }
@@ -123,7 +119,7 @@ impl FuncTranslator<'_> {
         if let FrameKind::Catch { otherwise, .. } = &mut self.control[frame].kind {
             if let Some(caught) = otherwise.take() {
                 self.builder.switch_to_block(caught.block);
-                self.pass_on(caught.exception, caught.data);
+                self.pass_on(caught.exception);
                 self.stop();
             }
         } else if let Some((scope, caught)) = self.leave_scope() {
@@ -140,20 +136,21 @@ impl FuncTranslator<'_> {
         self.builder.seal_block(block);
         self.builder.switch_to_block(block);
         self.return_metering();
-        let params = self.builder.block_params(block);
-        let caught = Caught { block, exception: params[0], data: params[1] };
-        Some((scope, caught))
+        let exception = self.builder.block_params(block)[0];
+        let exception = self.builder.ins().ireduce(types::I32, exception);
+        self.note_type(exception, ValType::EXNREF);
+        Some((scope, Caught { block, exception }))
     }
 
     /// The dispatch of a `try_table`.
-    fn match_clauses(&mut self, clauses: &[Clause], Caught { exception, data, .. }: Caught) {
+    fn match_clauses(&mut self, clauses: &[Clause], Caught { exception, .. }: Caught) {
         for clause in clauses {
-            let next = clause.tag.map(|tag| self.unless_tagged(data, tag));
+            let next = clause.tag.map(|tag| self.unless_tagged(exception, tag));
             let (target, count) = self.target_of(clause.target);
-            let fields = clause.tag.map(|tag| self.fields(data, tag)).unwrap_or_default();
+            let fields = clause.tag.map(|tag| self.exception_fields(exception, tag)).unwrap_or_default();
             let mut args: SmallVec<[BlockArg; 4]> = fields.into_iter().map(BlockArg::from).collect();
             if clause.with_reference {
-                args.push(self.builder.ins().ireduce(types::I32, exception).into());
+                args.push(exception.into());
             }
             debug_assert_eq!(args.len(), count);
             self.args_passed += count;
@@ -163,13 +160,12 @@ impl FuncTranslator<'_> {
                 None => return,
             }
         }
-        self.pass_on(exception, data);
+        self.pass_on(exception);
     }
 
     /// Goes on in a block of its own where an exception has this tag, and gives the one for other exceptions.
-    fn unless_tagged(&mut self, data: Value, tag: TagIndex) -> Block {
-        let flags = MemFlagsData::trusted();
-        let found = self.builder.ins().load(types::I32, flags, data, offset_of!(VmException, tag) as i32);
+    fn unless_tagged(&mut self, exception: Value, tag: TagIndex) -> Block {
+        let found = self.exception_tag(exception);
         let expected = self.tag_number(tag);
         let (hit, next) = self.branch_if_equal(found, expected);
         self.builder.set_cold_block(hit);
@@ -188,28 +184,21 @@ impl FuncTranslator<'_> {
         (hit, next)
     }
 
-    /// The fields of an exception with this tag.
-    fn fields(&mut self, data: Value, tag: TagIndex) -> SmallVec<[Value; 4]> {
-        let tys = self.input.module.tag_type(tag).params();
-        let mut fields = SmallVec::new();
-        for (position, &ty) in tys.iter().enumerate() {
-            let at = VmException::field(position) as i32;
-            let field = self.builder.ins().load(clif_type(ty), field_flags(), data, at);
-            self.note_type(field, ty);
-            fields.push(field);
-        }
-        fields
+    /// Ends a block in which an exception has found no clause: hands it to the scopes that are open now, or throws it. What metering keeps is
+    /// in the store.
+    fn pass_on(&mut self, exception: Value) {
+        self.pass_to(self.scopes.len(), exception);
     }
 
-    /// Ends a block in which an exception, 64 bits wide, has found no clause: hands it to the scopes that are open now, or throws it. What
-    /// metering keeps is in the store.
-    fn pass_on(&mut self, exception: Value, data: Value) {
-        match self.handler() {
-            Some(outer) => {
-                self.builder.ins().jump(outer, &[exception.into(), data.into()]);
+    /// The same, to the innermost of so many scopes.
+    fn pass_to(&mut self, scopes: usize, exception: Value) {
+        match scopes.checked_sub(1) {
+            Some(scope) => {
+                let exception = self.builder.ins().uextend(types::I64, exception);
+                let dispatch = self.dispatch(scope);
+                self.builder.ins().jump(dispatch, &[exception.into()]);
             }
             None => {
-                let exception = self.builder.ins().ireduce(types::I32, exception);
                 self.call_builtin_unmetered(Builtin::Throw, &[self.vmctx, exception]);
                 self.never();
             }
@@ -220,20 +209,7 @@ impl FuncTranslator<'_> {
     fn throw_exception(&mut self, exception: Value) {
         self.throws_here();
         self.leave_metering();
-        self.throw_to(self.scopes.len(), exception);
-    }
-
-    /// Throws an exception to the innermost of so many scopes.
-    fn throw_to(&mut self, scopes: usize, exception: Value) {
-        if scopes == 0 {
-            self.call_builtin_unmetered(Builtin::Throw, &[self.vmctx, exception]);
-            self.never();
-        } else {
-            let data = self.call_builtin_unmetered(Builtin::ExnData, &[self.vmctx, exception]).expect("it answers");
-            let exception = self.builder.ins().uextend(types::I64, exception);
-            let dispatch = self.dispatch(scopes - 1);
-            self.builder.ins().jump(dispatch, &[exception.into(), data.into()]);
-        }
+        self.pass_on(exception);
         self.stop();
     }
 
@@ -272,7 +248,8 @@ impl FuncTranslator<'_> {
         }
         let exception = self.new_exception(tag, &fields);
         self.leave_metering();
-        self.throw_to(open, exception);
+        self.pass_to(open, exception);
+        self.stop();
     }
 
     /// Whether two tags of the module may be one.
@@ -299,28 +276,6 @@ impl FuncTranslator<'_> {
         self.builder.ins().jump(target, &args);
     }
 
-    /// Makes an exception.
-    fn new_exception(&mut self, tag: TagIndex, fields: &[Value]) -> Value {
-        let place = match fields.len() as u32 {
-            0 => self.builder.ins().iconst(types::I64, 0),
-            count => self.call_area(count * VmException::FIELD_SIZE),
-        };
-        for (position, &field) in fields.iter().enumerate() {
-            let at = position as i32 * VmException::FIELD_SIZE as i32;
-            self.builder.ins().store(field_flags(), field, place, at);
-        }
-        let number = self.tag_number(tag);
-        let exception = self.call_builtin(Builtin::ExnNew, &[self.vmctx, number, place]).expect("it answers");
-        self.note_type(exception, ValType::EXNREF);
-        exception
-    }
-
-    /// The number of a tag in its store.
-    fn tag_number(&mut self, tag: TagIndex) -> Value {
-        let at = self.input.layout.tag(tag) as i32;
-        self.builder.ins().load(types::I32, constant_flags(), self.vmctx, at)
-    }
-
     /// From the body of an old `try`, or from one of its clauses, to its next clause.
     pub(super) fn enter_catch(&mut self, tag: Option<TagIndex>) {
         let frame = self.control.len() - 1;
@@ -341,14 +296,12 @@ impl FuncTranslator<'_> {
         let Some(caught) = caught else { return };
         let mut otherwise = None;
         if let Some(tag) = tag {
-            let block = self.unless_tagged(caught.data, tag);
+            let block = self.unless_tagged(caught.exception, tag);
             otherwise = Some(Caught { block, ..caught });
-            let fields = self.fields(caught.data, tag);
+            let fields = self.exception_fields(caught.exception, tag);
             self.stack.extend(fields);
         }
-        let exception = self.builder.ins().ireduce(types::I32, caught.exception);
-        self.note_type(exception, ValType::EXNREF);
-        self.control[frame].kind = FrameKind::Catch { exception: Some(exception), otherwise };
+        self.control[frame].kind = FrameKind::Catch { exception: Some(caught.exception), otherwise };
         self.metering.written = false;
         self.reachable = true;
     }
@@ -360,25 +313,10 @@ impl FuncTranslator<'_> {
             if let Some((_, caught)) = self.leave_scope() {
                 let block = self.control.len() - 2 - depth as usize;
                 let open = self.scopes.partition_point(|scope| scope.frame <= block);
-                match open.checked_sub(1) {
-                    Some(scope) => {
-                        let dispatch = self.dispatch(scope);
-                        self.builder.ins().jump(dispatch, &[caught.exception.into(), caught.data.into()]);
-                    }
-                    None => {
-                        let exception = self.builder.ins().ireduce(types::I32, caught.exception);
-                        self.call_builtin_unmetered(Builtin::Throw, &[self.vmctx, exception]);
-                        self.never();
-                    }
-                }
+                self.pass_to(open, caught.exception);
                 self.stop();
             }
         }
         self.end();
     }
-}
-
-/// Flags of accesses to fields: a vector's place may be aligned to eight bytes only.
-fn field_flags() -> MemFlagsData {
-    MemFlagsData::new().with_notrap()
 }

@@ -102,12 +102,11 @@ pub(super) struct Scope {
     pub dispatch: Option<Block>,
 }
 
-/// A place in the code with an exception, 64 bits wide, and the address of its `VmException`.
+/// A place in the code with an exception.
 #[derive(Clone, Copy)]
 pub(super) struct Caught {
     pub block: Block,
     pub exception: Value,
-    pub data: Value,
 }
 
 /// Of results and parameters.

@@ -210,8 +210,8 @@ pub struct Landing {
     pub sp: usize,
     /// The frame pointer there.
     pub fp: usize,
-    /// What the guest convention hands to handlers: Cranelift's payload, in `rax` and `rdx`.
-    pub payload: [u64; 2],
+    /// What the guest convention hands to handlers: the first word of Cranelift's payload, in `rax`.
+    pub payload: u64,
     /// What callees keep.
     pub kept: Kept,
 }

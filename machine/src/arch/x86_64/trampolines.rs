@@ -63,8 +63,6 @@ pub fn trampoline(builtin: Builtin) -> usize {
         Builtin::ArrayInitData => array_init_data,
         Builtin::ArrayInitElem => array_init_elem,
         Builtin::IsSubtype => is_subtype,
-        Builtin::ExnNew => exn_new,
-        Builtin::ExnData => exn_data,
         Builtin::Throw => throw,
         Builtin::CeilF32 => ceil_f32,
         Builtin::CeilF64 => ceil_f64,
@@ -123,7 +121,7 @@ call! {
     memory_grow memory_fill memory_copy memory_init data_drop
     memory_atomic_notify memory_atomic_wait32 memory_atomic_wait64
     table_grow table_fill table_copy table_init elem_drop table_get_func_ref
-    table_get_callee ref_func exn_new exn_data throw allocate array_new array_new_data array_new_elem array_fill array_copy
+    table_get_callee ref_func throw allocate array_new array_new_data array_new_elem array_fill array_copy
     array_init_data array_init_elem
 }
 
@@ -433,7 +431,6 @@ unsafe extern "C" fn unwind_store() {
         "mov rcx, qword ptr [rsp + {pc}]",
         "mov rbp, qword ptr [rsp + {fp}]",
         "mov rax, qword ptr [rsp + {payload}]",
-        "mov rdx, qword ptr [rsp + {payload} + 8]",
         "mov rsp, qword ptr [rsp + {sp}]",
         "jmp rcx",
         ".cfi_endproc",

@@ -1,7 +1,7 @@
 //! Structs, arrays, 31-bit integers, and casts (the GC proposal).
 //!
 //! A reference is a place in the store's heap, 32 bits wide; zero is null, and an odd number a 31-bit integer. [`allocation`] makes
-//! objects, [`fields`] reads and writes structs, [`arrays`] arrays, [`casts`] asks what a reference leads to.
+//! objects, [`fields`] reads and writes structs, [`arrays`] arrays, [`exnref`] exceptions, [`casts`] asks what a reference leads to.
 //!
 //! Addresses are the heap's base and 32 bits, whatever is added to the reference, so a reference gone wrong, or an index that the
 //! processor has guessed to be right, reaches nothing but this store's heap. Behind null nothing is mapped: an access to a field faults.
@@ -11,6 +11,7 @@
 mod allocation;
 mod arrays;
 mod casts;
+mod exnref;
 mod fields;
 
 use super::translator::FuncTranslator;
@@ -67,8 +68,8 @@ impl FuncTranslator<'_> {
         self.builder.ins().load(types::I32, constant_flags(), words, ty.0 as i32 * 4)
     }
 
-    /// Where references count from. It never changes while an instance lives whose module declares types of objects; the store of another may have
-    /// no heap yet.
+    /// Where references count from. It never changes while an instance lives whose module uses the heap; the store of another may have none
+    /// yet.
     fn heap_base(&mut self) -> Value {
         self.heap_pointer(offset_of!(VmStoreContext, heap_base) as i32)
     }
@@ -90,9 +91,10 @@ impl FuncTranslator<'_> {
         self.builder.ins().iadd(base, offset)
     }
 
-    /// Flags of accesses to objects that can't fault.
+    /// Flags of accesses to objects that can't fault. A vector's place may be aligned to eight bytes only.
     fn object_flags(&mut self) -> MemFlagsData {
-        self.trusted(Region::Objects).with_endianness(Endianness::Little)
+        let region = self.region(Region::Objects);
+        MemFlagsData::new().with_notrap().with_alias_region(Some(region)).with_endianness(Endianness::Little)
     }
 
     /// The address of an object, and the flags of an access to what is `offset` bytes into it. Null stops the guest: the access
