@@ -212,6 +212,8 @@ CASES = [
     bulk("grow_0", "memory.grow of 0 pages", "grow", 0),
     collected("struct_new", "struct.new of 2 fields that escapes", "struct_new", 1000, 3996, owed=0.05),
     collected("array_new", "array.new_default of 64 bytes", "array_new", 1000, 64, owed=0.1),
+    collected("local", "sum of complex numbers that don't escape", "local", 1000, 500500),
+    collected("iterator", "iterator over 10 numbers that doesn't escape", "iterator", 1000, 631771740),
     collected("ref_test", "ref.test of an open type", "ref_test", 1000, 750, owed=0.1),
     collected("ref_cast", "ref.cast to an open type", "ref_cast", 999, 181152, owed=0.1),
     collected("binary_trees", "binary tree of 511 nodes, built, summed up, dropped", "binary_trees", 10, 1308160, owed=0.15),

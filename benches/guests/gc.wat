@@ -21,6 +21,45 @@
       (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
     (i32.add (array.len (global.get $escaped_bytes)) (array.get_u $bytes (global.get $escaped_bytes) (i32.const 63))))
 
+  ;; --- Objects that stay in a function, as far as its small callees are put in their place ---
+
+  (type $complex (struct (field $re f64) (field $im f64)))
+  (type $range (struct (field $at (mut i32)) (field $end i32)))
+
+  (func $add (param $a (ref $complex)) (param $b (ref $complex)) (result (ref $complex))
+    (struct.new $complex
+      (f64.add (struct.get $complex $re (local.get $a)) (struct.get $complex $re (local.get $b)))
+      (f64.add (struct.get $complex $im (local.get $a)) (struct.get $complex $im (local.get $b)))))
+
+  ;; A sum of complex numbers: two objects in each iteration.
+  (func (export "local") (param $n i32) (result i32)
+    (local $i i32) (local $sum (ref $complex))
+    (local.set $sum (struct.new $complex (f64.const 0) (f64.const 0)))
+    (loop $next
+      (local.set $sum
+        (call $add (local.get $sum) (struct.new $complex (f64.const 1) (f64.convert_i32_s (local.get $i)))))
+      (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+    (i32.wrap_i64 (i64.trunc_sat_f64_s
+      (f64.add (struct.get $complex $re (local.get $sum)) (struct.get $complex $im (local.get $sum))))))
+
+  (func $has_next (param $range (ref $range)) (result i32)
+    (i32.lt_u (struct.get $range $at (local.get $range)) (struct.get $range $end (local.get $range))))
+  (func $next (param $range (ref $range)) (result i32)
+    (struct.set $range $at (local.get $range) (i32.add (struct.get $range $at (local.get $range)) (i32.const 1)))
+    (struct.get $range $at (local.get $range)))
+
+  ;; An iterator over ten numbers in each iteration.
+  (func (export "iterator") (param $n i32) (result i32)
+    (local $sum i32) (local $range (ref null $range))
+    (loop $again
+      (local.set $range (struct.new $range (local.get $n) (i32.add (local.get $n) (i32.const 10))))
+      (loop $next
+        (local.set $sum (i32.xor (i32.rotl (local.get $sum) (i32.const 1))
+          (call $next (ref.as_non_null (local.get $range)))))
+        (br_if $next (call $has_next (ref.as_non_null (local.get $range)))))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum))
+
   ;; --- Casts ---
 
   ;; Shapes, all of them open. What is asked for is whether one is a polygon, and as usual with such questions none is that

@@ -60,6 +60,13 @@ const ROWS: &[Row] = &[
     row("inlined_locals", shapes::inlined_locals, 1000, COMPILE),
     row("results", shapes::results, 20, COMPILE),
     row("references", shapes::references, 200, COMPILE),
+    row("structs", shapes::structs, 500, COMPILE),
+    row("structs_kept", shapes::structs_kept, 200, COMPILE),
+    row("structs_in_structs", shapes::structs_in_structs, 200, COMPILE),
+    row("struct_written", shapes::struct_written, 500, COMPILE),
+    row("structs_joined", shapes::structs_joined, 200, COMPILE),
+    row("structs_in_a_loop", shapes::structs_in_a_loop, 50, COMPILE),
+    row("structs_of_many_fields", shapes::structs_of_many_fields, 5, COMPILE),
     row("types", shapes::types, 20000, &[DECODE, FIRST_CALL]),
     row("many_functions", shapes::many_functions, 500, ALL),
 ];
@@ -114,6 +121,7 @@ fn call(engine: &Engine, binary: &[u8]) -> Cost {
 
 fn engine(configure: impl FnOnce(&mut Config)) -> Engine {
     let mut config = Config::new();
+    (config.features.function_references, config.features.gc) = (true, true);
     configure(&mut config);
     config.parallel_compilation = false;
     config.max_wasm_stack = 4 << 20;

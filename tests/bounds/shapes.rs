@@ -243,3 +243,65 @@ pub fn types(n: usize) -> Vec<u8> {
 pub fn many_functions(n: usize) -> Vec<u8> {
     functions(&[one()], &vec![(0, [&[0][..], &GET, &[END]].concat()); n], &[])
 }
+
+/// A function with this in it, which may use types and locals of objects.
+fn objects(n: usize, locals: &str, body: impl Fn(usize) -> String) -> Vec<u8> {
+    let body: String = (0..n).map(body).collect();
+    let many = "(field (mut i32)) ".repeat(1000);
+    let text = format!(
+        "(module
+           (type $pair (struct (field $a (mut i32)) (field $b (mut i32))))
+           (type $list (struct (field $head i32) (field $tail (ref null $list))))
+           (type $many (struct {many}))
+           (global $kept (mut (ref null $pair)) (ref.null $pair))
+           (func (export \"f\") (param $i i32) (result i32) (local $pair (ref null $pair)) (local $list (ref null $list)) {locals}
+             (local.set $pair (struct.new $pair (local.get $i) (local.get $i)))
+             {body} (struct.get $pair $a (local.get $pair))))"
+    );
+    ampoule::Module::binary_of_text(&text).unwrap()
+}
+
+/// `n` structs that do not leave the function, each made of the last one.
+pub fn structs(n: usize) -> Vec<u8> {
+    objects(n, "", |_| {
+        "(local.set $pair (struct.new $pair (struct.get $pair $b (local.get $pair)) (local.get $i)))\n".to_string()
+    })
+}
+
+/// `n` structs that leave it.
+pub fn structs_kept(n: usize) -> Vec<u8> {
+    objects(n, "", |_| "(global.set $kept (struct.new_default $pair))\n".to_string())
+}
+
+/// `n` structs, each in a field of the next.
+pub fn structs_in_structs(n: usize) -> Vec<u8> {
+    objects(n, "", |_| "(local.set $list (struct.new $list (local.get $i) (local.get $list)))\n".to_string())
+}
+
+/// `n` ways on each of which one struct is written to.
+pub fn struct_written(n: usize) -> Vec<u8> {
+    objects(n, "", |_| {
+        "(if (local.get $i) (then (struct.set $pair $a (local.get $pair) (local.get $i))))\n".to_string()
+    })
+}
+
+/// `n` ways on each of which one struct takes the place of another.
+pub fn structs_joined(n: usize) -> Vec<u8> {
+    objects(n, "", |_| "(if (local.get $i) (then (local.set $pair (struct.new_default $pair))))\n".to_string())
+}
+
+/// `n` locals with structs, in a loop that may replace each.
+pub fn structs_in_a_loop(n: usize) -> Vec<u8> {
+    let locals: String = (0..n).map(|k| format!("(local $s{k} (ref null $pair)) ")).collect();
+    objects(n, &locals, |k| {
+        let new = |with| format!("(local.set $s{k} (struct.new $pair {with} (local.get $i)))");
+        let (first, next) =
+            (new("(local.get $i)".to_string()), new(format!("(struct.get $pair $b (local.get $s{k}))")));
+        format!("{first} (loop $l{k} {next} (br_if $l{k} (local.get $i)))\n")
+    })
+}
+
+/// `n` structs of a thousand fields.
+pub fn structs_of_many_fields(n: usize) -> Vec<u8> {
+    objects(n, "", |_| "(drop (struct.new_default $many))\n".to_string())
+}

@@ -12,28 +12,30 @@ pub struct Mode {
     round_trip: bool,
 }
 
+/// The mode with this change to the configuration.
+pub fn mode(name: &'static str, change: &dyn Fn(&mut Config)) -> Mode {
+    let mut config = Config {
+        features: Features {
+            wide_arithmetic: true,
+            custom_page_sizes: true,
+            exceptions: true,
+            function_references: true,
+            gc: true,
+            ..Features::default()
+        },
+        shared_memory: true,
+        parallel_compilation: false,
+        ..Config::default()
+    };
+    change(&mut config);
+    let engine = Engine::new(&config).expect("every mode is a configuration that can be had");
+    Mode { name, engine, round_trip: name == "round_trip" }
+}
+
 /// The modes; what the first says is what the others must say.
 ///
 /// `nan_canonicalization` is not one: `wasm-smith` leaves the bits of some NaNs to the engine, and those are what that mode changes.
 pub fn modes() -> Vec<Mode> {
-    let mode = |name, change: &dyn Fn(&mut Config)| {
-        let mut config = Config {
-            features: Features {
-                wide_arithmetic: true,
-                custom_page_sizes: true,
-                exceptions: true,
-                function_references: true,
-                gc: true,
-                ..Features::default()
-            },
-            shared_memory: true,
-            parallel_compilation: false,
-            ..Config::default()
-        };
-        change(&mut config);
-        let engine = Engine::new(&config).expect("every mode is a configuration that can be had");
-        Mode { name, engine, round_trip: name == "round_trip" }
-    };
     vec![
         mode("default", &|_| {}),
         mode("eager", &|config| config.strategy = Strategy::Eager),

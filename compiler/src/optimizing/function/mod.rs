@@ -96,6 +96,7 @@ pub(super) fn translate_function(
         functions: HashMap::new(),
         signatures: HashMap::new(),
         reference_types: HashMap::new(),
+        new_objects: Vec::new(),
         regions: Vec::new(),
     };
     t.declare_locals(entry, body)?;
@@ -107,6 +108,7 @@ pub(super) fn translate_function(
     t.enter_metering();
     t.push_body_frame(func_type);
     t.operators(reader)?;
+    t.replace_objects();
     t.builder.finalize(isa.frontend_config());
     Ok(t.inlining.positions)
 }

@@ -1,6 +1,7 @@
 //! The state of a function's translation, and what all operators need: the operand stack, variables, blocks.
 
 use super::exception::Clause;
+use super::gc::NewObject;
 use crate::optimizing::effort::{Budget, Effort};
 use crate::optimizing::flags::{Region, constant_flags};
 use crate::optimizing::linkage::{InlinedPositions, import_builtin};
@@ -61,6 +62,8 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) signatures: HashMap<(TypeIndex, bool), ir::SigRef>,
     /// What is known of references, beside that they are of their hierarchy.
     pub(super) reference_types: HashMap<Value, RefType>,
+    /// The structs that the function makes, as far as they may be replaced by their fields.
+    pub(super) new_objects: Vec<NewObject>,
     /// The alias regions that have been asked for, by [`Region::id`].
     pub(super) regions: Vec<Option<AliasRegion>>,
 }
@@ -296,7 +299,11 @@ impl<'a> FuncTranslator<'a> {
         if let ValType::Ref(ty) = ty
             && ty != RefType::null_or(ty.top())
         {
-            self.reference_types.insert(value, ty);
+            let known = self.reference_types.entry(value).or_insert(ty);
+            // A local may be of a wider type than what it holds.
+            if ty.matches(*known, self.input.module) {
+                *known = ty;
+            }
         }
     }
 

@@ -10,17 +10,23 @@ use ampoule_core::index::TypeIndex;
 use ampoule_core::object_layout::MOST_INLINE;
 use ampoule_core::vm::VmStoreContext;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{Inst, InstBuilder, Value, types};
 use std::mem::offset_of;
 
 impl FuncTranslator<'_> {
     /// Makes an object of so many bytes, a multiple of eight, with its type's word in it and nothing else.
     pub(super) fn allocate(&mut self, ty: TypeIndex, size: u32) -> Value {
+        self.allocate_checked(ty, size).0
+    }
+
+    /// The same. Where the object is made here, its reference is the only parameter of the block in which translation goes on; gives also the
+    /// instructions that ask whether there is room, the last of them the branch.
+    pub(super) fn allocate_checked(&mut self, ty: TypeIndex, size: u32) -> (Value, Option<[Inst; 5]>) {
         let word = self.type_word(ty);
         if size > MOST_INLINE {
             let reference = self.allocate_slowly(word, size);
             self.builder.declare_value_needs_stack_map(reference);
-            return reference;
+            return (reference, None);
         }
         let store = self.store_context();
         let flags = self.trusted(Region::Store);
@@ -32,7 +38,10 @@ impl FuncTranslator<'_> {
         let bytes = self.builder.ins().iconst(types::I32, i64::from(size));
         let next_top = self.builder.ins().iadd(top, bytes);
         let full = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, next_top, limit);
+        let check = [top, limit, next_top, full].map(|value| self.builder.func.dfg.value_def(value).unwrap_inst());
+        let asking = self.builder.current_block().expect("there is one");
         let (cold, fits) = self.branch_cold(full);
+        let branch = self.builder.func.layout.last_inst(asking).expect("it ends in the branch");
         let made = self.builder.create_block();
         let reference = self.builder.append_block_param(made, types::I32);
         self.builder.declare_value_needs_stack_map(reference);
@@ -50,7 +59,8 @@ impl FuncTranslator<'_> {
 
         self.builder.seal_block(made);
         self.builder.switch_to_block(made);
-        reference
+        let [top, limit, next_top, full] = check;
+        (reference, Some([top, limit, next_top, full, branch]))
     }
 
     fn allocate_slowly(&mut self, word: Value, size: u32) -> Value {

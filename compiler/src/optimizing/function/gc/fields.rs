@@ -1,8 +1,10 @@
 //! Structs.
 
 use super::super::translator::FuncTranslator;
+use super::scalar_replacement::{FIELDS_MAX, NewObject};
 use ampoule_core::index::TypeIndex;
-use ampoule_core::types::{FieldType, StorageType};
+use ampoule_core::types::{FieldType, HeapType, RefType, StorageType, TypeId, ValType};
+use cranelift_codegen::ir::Value;
 use wasmparser::Operator;
 
 impl FuncTranslator<'_> {
@@ -58,15 +60,23 @@ impl FuncTranslator<'_> {
         self.push(value);
     }
 
-    fn struct_new(&mut self, ty: TypeIndex, values: &[cranelift_codegen::ir::Value]) {
+    fn struct_new(&mut self, ty: TypeIndex, values: &[Value]) {
         let layout = self.input.layout.structs(ty);
-        let reference = self.allocate(ty, layout.size());
+        let (reference, check) = self.allocate_checked(ty, layout.size());
         let address = self.heap_address(reference);
         let flags = self.object_flags();
         let fields = self.struct_fields(ty);
+        let mut last_store = None;
         for ((field, &offset), &value) in fields.iter().zip(layout.offsets()).zip(values) {
-            self.store_storage(field.storage, value, address, offset, flags);
+            last_store = Some(self.store_storage(field.storage, value, address, offset, flags));
         }
+        if let Some(check) = check
+            && self.copies_code()
+            && values.len() <= FIELDS_MAX
+        {
+            self.new_objects.push(NewObject { ty, reference, content: values.into(), check, last_store });
+        }
+        self.know_type(reference, ValType::Ref(RefType::non_null(HeapType::ConcreteStruct(TypeId(ty.0)))));
         self.push(reference);
     }
 }

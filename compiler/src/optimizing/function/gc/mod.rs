@@ -2,6 +2,7 @@
 //!
 //! A reference is a place in the store's heap, 32 bits wide; zero is null, and an odd number a 31-bit integer. [`allocation`] makes
 //! objects, [`fields`] reads and writes structs, [`arrays`] arrays, [`exnref`] exceptions, [`casts`] asks what a reference leads to.
+//! [`scalar_replacement`] sees to it that structs which never leave the function aren't made at all.
 //!
 //! Addresses are the heap's base and 32 bits, whatever is added to the reference, so a reference gone wrong, or an index that the
 //! processor has guessed to be right, reaches nothing but this store's heap. Behind null nothing is mapped: an access to a field faults.
@@ -13,6 +14,9 @@ mod arrays;
 mod casts;
 mod exnref;
 mod fields;
+mod scalar_replacement;
+
+pub(super) use scalar_replacement::NewObject;
 
 use super::translator::FuncTranslator;
 use crate::CompileError;
@@ -23,7 +27,7 @@ use ampoule_core::types::{HeapType, RefType, StorageType, ValType};
 use ampoule_core::vm::heap::{CARD_LOG2, CARDS, NULL_GUARD};
 use ampoule_core::vm::{VmLayout, VmStoreContext};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{Endianness, Inst, InstBuilder, MemFlagsData, Value, types};
 use std::mem::offset_of;
 use wasmparser::Operator;
 
@@ -135,15 +139,22 @@ impl FuncTranslator<'_> {
         }
     }
 
-    /// Writes a value to where this type is stored.
-    fn store_storage(&mut self, ty: StorageType, value: Value, address: Value, offset: u32, flags: MemFlagsData) {
+    /// Writes a value to where this type is stored. Gives the instruction that does.
+    fn store_storage(
+        &mut self,
+        ty: StorageType,
+        value: Value,
+        address: Value,
+        offset: u32,
+        flags: MemFlagsData,
+    ) -> Inst {
         let offset = offset as i32;
         let ins = self.builder.ins();
         match ty {
             StorageType::I8 => ins.istore8(flags, value, address, offset),
             StorageType::I16 => ins.istore16(flags, value, address, offset),
             StorageType::Val(_) => ins.store(flags, value, address, offset),
-        };
+        }
     }
 
     /// Notes, before a reference is written to an object, where in the heap: an old object may lead to a young one from now on. Nothing where
