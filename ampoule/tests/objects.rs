@@ -295,6 +295,29 @@ fn casts_go_by_declared_sub_types() {
     });
 }
 
+/// A cast doesn't make another value of a reference. What it has found out is not so wherever that value is used.
+#[test]
+fn what_a_cast_found_out_holds_where_it_was_made_only() {
+    let wat = r#"(module
+        (type $s (sub (struct (field i32)))) (type $t (sub $s (struct (field i32 i32))))
+        (func (export "test") (param $which i32) (result i32) (local $x anyref) (local $y (ref null $s))
+          (local.set $x (if (result anyref) (i32.eqz (local.get $which))
+            (then (ref.i31 (i32.const 0x3fffffff)))
+            (else (if (result anyref) (i32.eq (local.get $which) (i32.const 1))
+              (then (struct.new $s (i32.const 1)))
+              (else (struct.new $t (i32.const 2) (i32.const 0)))))))
+          (if (ref.test (ref $s) (local.get $x))
+            (then
+              (local.set $y (ref.cast (ref $s) (local.get $x)))
+              (drop (ref.test (ref $t) (local.get $y)))))
+          (i32.add (ref.test (ref $s) (local.get $x)) (ref.test (ref $t) (local.get $x)))))"#;
+    both(wat, |guest, _| {
+        for which in 0..3 {
+            assert_eq!(guest.i32("test", &[which]), which);
+        }
+    });
+}
+
 #[test]
 fn objects_are_made_by_constant_expressions_once() {
     let wat = r#"(module

@@ -13,7 +13,7 @@ use ampoule_core::vm::VmLayout;
 use std::path::Path;
 
 fn features() -> Features {
-    Features { exceptions: true, function_references: true, gc_types: true, ..Features::default() }
+    Features { exceptions: true, function_references: true, gc: true, ..Features::default() }
 }
 
 fn listing(wat: &str, tunables: &Tunables) -> String {

@@ -1,7 +1,7 @@
-//! The engine's table of types, which machine code and the collector read: a record per number ([`ampoule_core::vm::types`]).
+//! The engine's table of types, which machine code and the collector read: a record per type word ([`ampoule_core::vm::types`]).
 //!
 //! Numbers are given and taken back by whoever knows which types are in use; a number that is free is given again. Address space for all
-//! numbers is reserved at the first use, so records never move; memory is taken as numbers grow.
+//! words is reserved at the first use, so records never move; memory is taken as numbers grow.
 
 use crate::error::{Error, ErrorKind};
 use ampoule_core::types::TypeId;
@@ -31,12 +31,13 @@ pub(crate) struct NewType<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct TypeTable(Mutex<Records>);
 
-/// 1. The mapping is readable, zeros where nothing was written, and writable up to `committed` records.
+/// 1. The mapping is readable, zeros where nothing was written, and writable up to `committed` records of each kind.
 /// 2. A record whose number is in use points to its own lists, in `lists`, or nowhere. Nobody but the owner of a number reads its record.
 #[derive(Debug, Default)]
 struct Records {
     mapping: Option<Mapping>,
-    committed: usize,
+    /// How many records are writable, by kind.
+    committed: [usize; ObjectKind::ALL.len()],
     /// For each number that was ever given what its record points to.
     lists: Vec<Lists>,
     /// For each the type that has it, or the number of no type.
@@ -69,6 +70,7 @@ impl TypeTable {
         let mut records = self.0.lock();
         let number = records.number()?;
         let word = TypeWord::new(number, record.kind);
+        records.commit(word).inspect_err(|_| records.free.push(number))?;
         let depth = record.supertypes.len();
         let display: Box<[u32]> = record.supertypes.iter().map(|word| word.0).chain([word.0]).collect();
         let (display, more) = if depth < VmType::DISPLAY { (display, [].into()) } else { (display.clone(), display) };
@@ -85,8 +87,8 @@ impl TypeTable {
         vm.display.iter_mut().zip(&display).for_each(|(slot, &word)| *slot = word);
         records.lists[number as usize] = lists;
         records.ids[number as usize] = record.id;
-        // SAFETY: `number` gave the record memory (1), and nobody has the number yet (2).
-        unsafe { records.record(number).write(vm) };
+        // SAFETY: the record has memory (1), and nobody has the number yet (2).
+        unsafe { records.record(word).write(vm) };
         Ok(word)
     }
 
@@ -96,7 +98,7 @@ impl TypeTable {
         let number = word.number();
         debug_assert!(number != 0 && (number as usize) < records.lists.len() && !records.free.contains(&number));
         // SAFETY: the number was given, so its record has memory (1), and nobody uses it (2).
-        unsafe { records.record(number).write(VmType::NONE) };
+        unsafe { records.record(word).write(VmType::NONE) };
         records.lists[number as usize] = Lists::default();
         records.ids[number as usize] = NO_TYPE;
         records.free.push(number);
@@ -107,19 +109,19 @@ impl TypeTable {
         self.0.lock().ids.get(word.number() as usize).copied().filter(|&id| id != NO_TYPE)
     }
 
-    /// The record of number zero. It stays where it is as long as the table lives.
+    /// What type words count from. It stays where it is as long as the table lives.
     ///
     /// # Errors
     /// Where the system has no address space for the table.
     pub(crate) fn base(&self) -> Result<*const VmType, Error> {
         let mut records = self.0.lock();
         records.reserve()?;
-        Ok(records.record(0))
+        Ok(records.base())
     }
 }
 
 impl Records {
-    /// A number that nobody has, whose record has memory.
+    /// A number that nobody has.
     fn number(&mut self) -> Result<u32, Error> {
         self.reserve()?;
         if let Some(number) = self.free.pop() {
@@ -129,9 +131,6 @@ impl Records {
         if number >= self.most.unwrap_or(TypeWord::MAX_NUMBERS) as usize {
             return Err(Error::new(ErrorKind::Limit("too many types in an engine".to_string())));
         }
-        if number == self.committed {
-            self.commit()?;
-        }
         self.lists.push(Lists::default());
         self.ids.push(NO_TYPE);
         Ok(number as u32)
@@ -139,29 +138,34 @@ impl Records {
 
     fn reserve(&mut self) -> Result<(), Error> {
         if self.mapping.is_none() {
-            let mapping = Mapping::anonymous(TypeWord::MAX_NUMBERS as usize * size_of::<VmType>(), Access::Read);
-            self.mapping = Some(mapping.map_err(no_memory)?);
+            self.mapping = Some(Mapping::anonymous(TypeWord::TABLE_BYTES, Access::Read).map_err(no_memory)?);
             // Number zero is no type's: see `TypeWord::HOST`.
-            self.commit().inspect_err(|_| self.mapping = None)?;
             self.lists.push(Lists::default());
             self.ids.push(NO_TYPE);
         }
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<(), Error> {
+    /// Sees to it that a record has memory.
+    fn commit(&mut self, word: TypeWord) -> Result<(), Error> {
         let mapping = self.mapping.as_ref().expect("records are reserved first");
-        let bytes = |records: usize| records * size_of::<VmType>();
-        let chunk = bytes(self.committed)..bytes(self.committed + CHUNK);
-        // SAFETY: nobody has references to records that were inaccessible.
-        unsafe { mapping.protect(chunk, Access::ReadWrite) }.map_err(no_memory)?;
-        self.committed += CHUNK;
+        let committed = &mut self.committed[word.kind() as usize];
+        let needed = (word.number() as usize + 1).next_multiple_of(CHUNK);
+        if needed > *committed {
+            let offset = |number: usize| word.kind().first_word() as usize + number * size_of::<VmType>();
+            // SAFETY: nobody has references to records that were inaccessible.
+            unsafe { mapping.protect(offset(*committed)..offset(needed), Access::ReadWrite) }.map_err(no_memory)?;
+            *committed = needed;
+        }
         Ok(())
     }
 
-    fn record(&self, number: u32) -> *mut VmType {
-        let base = self.mapping.as_ref().expect("records are reserved first").base();
-        base.cast::<VmType>().wrapping_add(number as usize)
+    fn base(&self) -> *mut VmType {
+        self.mapping.as_ref().expect("records are reserved first").base().cast()
+    }
+
+    fn record(&self, word: TypeWord) -> *mut VmType {
+        self.base().wrapping_byte_add(word.offset())
     }
 }
 
@@ -181,7 +185,7 @@ mod tests {
     /// The record of a number in use.
     fn get(table: &TypeTable, word: TypeWord) -> VmType {
         // SAFETY: the tests own the number.
-        unsafe { (*table.base().unwrap().byte_add(VmType::offset(word))).clone() }
+        unsafe { (*table.base().unwrap().byte_add(word.offset())).clone() }
     }
 
     #[test]

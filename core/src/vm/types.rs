@@ -1,13 +1,13 @@
 //! Types of objects, as machine code and the collector see them: the word that every object begins with, and the record that it leads to.
 //!
-//! An engine has one table of records for all its types ([`super::VmStoreContext::types`]). The record of the type with number `n` is
-//! the `n`-th, so a type word leads to it by a shift, a mask and an addition. Records never move; a number is used again only once
-//! no object of the type before can exist.
+//! An engine has one table of records for all its types ([`super::VmStoreContext::types`]). A type word is the offset of the type's record
+//! in it, so that machine code adds it to the table's address and nothing else. The table has a quarter for each kind of object: the word tells
+//! the kind, too. Records never move; a number is used again only once no object of the type before can exist.
 
 use std::mem::offset_of;
 use std::ptr;
 
-/// What an object is: the lowest two bits of its type word.
+/// What an object is: the quarter of the table that its type word leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum ObjectKind {
@@ -22,7 +22,13 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    const ALL: [ObjectKind; 4] = [Self::Struct, Self::Array, Self::Exception, Self::Host];
+    /// All of them, by their numbers.
+    pub const ALL: [ObjectKind; 4] = [Self::Struct, Self::Array, Self::Exception, Self::Host];
+
+    /// The least type word of this kind. Those of a kind are below the least of the next.
+    pub const fn first_word(self) -> u32 {
+        (self as u32) << (TypeWord::NUMBERS_LOG2 + VmType::SIZE_LOG2)
+    }
 }
 
 /// The first word of an object, unique per type and engine. Never zero.
@@ -31,25 +37,38 @@ impl ObjectKind {
 pub struct TypeWord(pub u32);
 
 impl TypeWord {
+    const NUMBERS_LOG2: u32 = 20;
     /// Numbers of types are below this.
-    pub const MAX_NUMBERS: u32 = 1 << 20;
+    pub const MAX_NUMBERS: u32 = 1 << Self::NUMBERS_LOG2;
+    /// Bytes of the table: what a word leads to is within. Where there is no type's record it is zeros.
+    pub const TABLE_BYTES: usize = ObjectKind::ALL.len() << (Self::NUMBERS_LOG2 + VmType::SIZE_LOG2);
 
     /// The word of a value of the host. Its number, zero, is no type's.
-    pub const HOST: TypeWord = TypeWord(ObjectKind::Host as u32);
+    pub const HOST: TypeWord = TypeWord::new(0, ObjectKind::Host);
 
     /// The word of the type with this number.
     pub const fn new(number: u32, kind: ObjectKind) -> Self {
-        TypeWord(number << 2 | kind as u32)
+        TypeWord(kind.first_word() | number << VmType::SIZE_LOG2)
     }
 
-    /// The position of the type's record.
+    /// The number of the type. No two types have the same, whatever their kinds.
     pub const fn number(self) -> u32 {
-        self.0 >> 2
+        self.0 >> VmType::SIZE_LOG2 & (Self::MAX_NUMBERS - 1)
     }
 
     /// What objects of the type are.
     pub const fn kind(self) -> ObjectKind {
-        ObjectKind::ALL[(self.0 & 3) as usize]
+        ObjectKind::ALL[(self.0 >> (Self::NUMBERS_LOG2 + VmType::SIZE_LOG2) & 3) as usize]
+    }
+
+    /// The offset of the type's record in the table.
+    pub const fn offset(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Whether a record is where the word leads to.
+    pub const fn is_record(self) -> bool {
+        (self.0 as usize) < Self::TABLE_BYTES && self.0.is_multiple_of(1 << VmType::SIZE_LOG2)
     }
 }
 
@@ -79,11 +98,6 @@ impl VmType {
     pub const DISPLAY: usize = 8;
     /// log2 of a record's bytes.
     pub const SIZE_LOG2: u32 = 6;
-    /// A type word, masked with this and shifted to the left by [`VmType::WORD_SHIFT`], is the offset of the type's record.
-    pub const WORD_MASK: u32 = !3;
-    /// See [`VmType::WORD_MASK`].
-    pub const WORD_SHIFT: u32 = Self::SIZE_LOG2 - 2;
-
     /// A record that is no type's.
     pub const NONE: VmType = VmType {
         display: [0; VmType::DISPLAY],
@@ -94,11 +108,6 @@ impl VmType {
         ref_count: 0,
         _pad: 0,
     };
-
-    /// The offset of a record in the table.
-    pub const fn offset(word: TypeWord) -> usize {
-        word.number() as usize * size_of::<VmType>()
-    }
 }
 
 const _: () = assert!(size_of::<VmType>() == 1 << VmType::SIZE_LOG2);
@@ -110,15 +119,18 @@ mod tests {
 
     #[test]
     fn a_word_is_a_number_and_a_kind_and_leads_to_a_record() {
-        for number in [0, 1, 77, TypeWord::MAX_NUMBERS - 1] {
-            for kind in ObjectKind::ALL {
+        let mut words = Vec::new();
+        for kind in ObjectKind::ALL {
+            for number in [0, 1, 77, TypeWord::MAX_NUMBERS - 1] {
                 let word = TypeWord::new(number, kind);
                 assert_eq!((word.number(), word.kind()), (number, kind));
-                let offset = (word.0 & VmType::WORD_MASK) as usize;
-                assert_eq!(offset << VmType::WORD_SHIFT, VmType::offset(word));
+                assert!(word.is_record() && word.offset() + size_of::<VmType>() <= TypeWord::TABLE_BYTES);
+                words.push(word.0);
             }
         }
+        assert!(words.is_sorted_by(|a, b| a + size_of::<VmType>() as u32 <= *b), "no two records overlap");
         assert_eq!((TypeWord::HOST.number(), TypeWord::HOST.kind()), (0, ObjectKind::Host));
         assert!(ObjectKind::ALL.iter().all(|&kind| TypeWord::new(1, kind).0 != 0));
+        assert!(!TypeWord(TypeWord::TABLE_BYTES as u32).is_record() && !TypeWord(32).is_record());
     }
 }

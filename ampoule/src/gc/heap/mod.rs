@@ -177,7 +177,7 @@ impl Heap {
     /// Where the system has no memory.
     ///
     /// # Safety
-    /// `types` leads to the records of all types that objects will have, readable up to [`TypeWord::MAX_NUMBERS`], as long as the heap
+    /// `types` leads to the records of all types that objects will have, [`TypeWord::TABLE_BYTES`] that are readable as long as the heap
     /// exists. They keep to `ampoule_core::object_layout`.
     pub(crate) unsafe fn new(mut region: Region, types: *const VmType, stress: bool) -> std::io::Result<Self> {
         let mut old = Old::default();

@@ -36,7 +36,7 @@ pub(super) enum Refs<'a> {
 
 impl Types {
     /// # Safety
-    /// `table` leads to the records of all types that objects have, readable up to [`TypeWord::MAX_NUMBERS`], as long as the value is used.
+    /// `table` leads to the records of all types that objects have, [`TypeWord::TABLE_BYTES`] that are readable as long as the value is used.
     pub(super) unsafe fn new(table: *const VmType) -> Self {
         Types(table)
     }
@@ -44,11 +44,11 @@ impl Types {
     /// The record of a type. Ends the process where the word is no type's.
     #[inline(always)]
     pub(super) fn record(&self, word: TypeWord, at: u32) -> &VmType {
-        if word.number() >= TypeWord::MAX_NUMBERS {
+        if !word.is_record() {
             corrupted("an object has no type", at);
         }
         // SAFETY: readable by the maker of this value; nobody changes a record that objects have.
-        let record = unsafe { &*self.0.add(word.number() as usize) };
+        let record = unsafe { &*self.0.byte_add(word.offset()) };
         let depth = record.depth as usize;
         // A record in use has its own word in its display.
         if *record.display.get(depth).unwrap_or(&word.0) != word.0 {

@@ -51,8 +51,7 @@ unsafe impl Owner for Roots {
 
 impl World {
     fn new(stress: bool) -> Self {
-        let table =
-            Mapping::anonymous(TypeWord::MAX_NUMBERS as usize * size_of::<VmType>(), Access::ReadWrite).unwrap();
+        let table = Mapping::anonymous(TypeWord::TABLE_BYTES, Access::ReadWrite).unwrap();
         // SAFETY: the table is as long as it has to be, zeros at first, and outlives the heap.
         let heap = unsafe { Heap::new(Region::new().unwrap(), table.base().cast(), stress).unwrap() };
         World { heap, bump: Bump::EMPTY, owner: Roots::default(), table, types: 1, lists: Vec::new() }
@@ -66,7 +65,7 @@ impl World {
         let mut record = VmType { size, ref_offsets: list.as_ptr(), ref_count, ..VmType::NONE };
         record.display[0] = word.0;
         // SAFETY: inside of the table.
-        unsafe { self.table.base().cast::<VmType>().add(word.number() as usize).write(record) };
+        unsafe { self.table.base().add(word.offset()).cast::<VmType>().write(record) };
         word
     }
 

@@ -141,7 +141,10 @@ impl FuncTranslator<'_> {
     pub(super) fn get_local(&mut self, index: u32) -> Value {
         let (place, ty) = self.locals.places[index as usize];
         let value = self.read_local(place, ty);
-        self.know_type(value, ty);
+        if let ValType::Ref(ty) = ty {
+            // The value may have been made as something larger, and cast on the way here.
+            self.know_type_here(value, ty);
+        }
         value
     }
 

@@ -97,6 +97,7 @@ pub(super) fn translate_function(
         signatures: HashMap::new(),
         reference_types: HashMap::new(),
         new_objects: Vec::new(),
+        found_types: HashMap::new(),
         regions: Vec::new(),
     };
     t.declare_locals(entry, body)?;

@@ -60,10 +60,12 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) functions: HashMap<(FuncIndex, ir::SigRef), ir::FuncRef>,
     /// Of calls without and with a handler.
     pub(super) signatures: HashMap<(TypeIndex, bool), ir::SigRef>,
-    /// What is known of references, beside that they are of their hierarchy.
+    /// What is known of references, beside that they are of their hierarchy: of what types they were made.
     pub(super) reference_types: HashMap<Value, RefType>,
     /// The structs that the function makes, as far as they may be replaced by their fields.
     pub(super) new_objects: Vec<NewObject>,
+    /// What has been found out about references since, and in which block: it holds there only.
+    pub(super) found_types: HashMap<Value, (Block, RefType)>,
     /// The alias regions that have been asked for, by [`Region::id`].
     pub(super) regions: Vec<Option<AliasRegion>>,
 }
@@ -294,7 +296,7 @@ impl<'a> FuncTranslator<'a> {
         }
     }
 
-    /// Notes that a value is of this type, so that nobody has to ask whether it is.
+    /// Notes that a value is of this type, wherever it is used, so that nobody has to ask whether it is.
     pub(super) fn know_type(&mut self, value: Value, ty: ValType) {
         if let ValType::Ref(ty) = ty
             && ty != RefType::null_or(ty.top())
@@ -307,9 +309,21 @@ impl<'a> FuncTranslator<'a> {
         }
     }
 
-    /// What is known of a reference.
-    pub(super) fn known_type(&self, value: Value) -> Option<RefType> {
-        self.reference_types.get(&value).copied()
+    /// Notes that a value is of this type, up to the end of the block.
+    pub(super) fn know_type_here(&mut self, value: Value, ty: RefType) {
+        if let Some(block) = self.builder.current_block()
+            && ty != RefType::null_or(ty.top())
+        {
+            self.found_types.insert(value, (block, ty));
+        }
+    }
+
+    /// The types that a reference is known to be of.
+    pub(super) fn known_types(&self, value: Value) -> impl Iterator<Item = RefType> {
+        let made = self.reference_types.get(&value).copied();
+        let here = |&&(block, _): &&(Block, RefType)| self.builder.current_block() == Some(block);
+        let found = self.found_types.get(&value).filter(here).map(|&(_, ty)| ty);
+        made.into_iter().chain(found)
     }
 
     /// Pushes a result that may be a reference.

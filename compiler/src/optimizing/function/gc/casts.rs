@@ -1,7 +1,8 @@
 //! What a reference leads to: `ref.test`, `ref.cast`, and branches by it.
 //!
-//! The first word of an object is that of its type, and its lowest two bits say what kind of object it is. An object is of a final type if
-//! it has that type's word. It is of an open type of depth `n` if the `n`-th word of its own type's display is that type's.
+//! Most references lead to objects, so null and 31-bit integers are told apart first, in branches that are seldom taken, unless what is known
+//! of the reference rules them out. The first word of an object is that of its type, and its size says what kind of object it is. An object is
+//! of a final type if it has that type's word. It is of an open type of depth `n` if the `n`-th word of its own type's display is that type's.
 
 use super::super::translator::FuncTranslator;
 use crate::CompileError;
@@ -14,9 +15,20 @@ use ampoule_core::types::{HeapType, RefType, TypeId};
 use ampoule_core::vm::types::ObjectKind;
 use ampoule_core::vm::{VmFuncRef, VmLayout, VmStoreContext, VmType};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value, types};
+use smallvec::SmallVec;
 use std::mem::offset_of;
 use wasmparser::Operator;
+
+/// What has to be asked to know whether a reference is of a type.
+struct Question {
+    /// Whether null is; `None` where the reference is known not to be null.
+    null: Option<bool>,
+    /// The same of 31-bit integers.
+    i31: Option<bool>,
+    /// Whether what the reference leads to is, whatever that is; `None` where it has to be looked at.
+    object: Option<bool>,
+}
 
 impl FuncTranslator<'_> {
     pub(super) fn cast_operator(&mut self, op: &Operator<'_>) -> Result<bool, CompileError> {
@@ -49,99 +61,200 @@ impl FuncTranslator<'_> {
 
     fn ref_cast(&mut self, to: RefType) {
         let reference = *self.stack.last().expect("validation counted the operands");
-        let is = self.is_of(reference, to);
-        let is_not = self.inverse(is);
-        self.trap_if(is_not, TrapCode::CastFailure);
+        let question = self.question(reference, to);
+        if question.object.is_some() {
+            let is = self.is_of(reference, to);
+            if self.constant(is) != Some(1) {
+                let is_not = self.inverse(is);
+                self.trap_if(is_not, TrapCode::CastFailure);
+            }
+        } else {
+            let done = self.builder.create_block();
+            // Behind null nothing is mapped.
+            let is_func = to.heap.top() == HeapType::Func;
+            let null_faults = question.null == Some(false) && !is_func && self.tunables().signals_based_traps;
+            let null = question.null.filter(|_| !null_faults);
+            for (decides, is) in self.quick_answers(reference, null, question.i31) {
+                if is {
+                    let look = self.builder.create_block();
+                    self.builder.ins().brif(decides, done, &[], look, &[]);
+                    self.builder.seal_block(look);
+                    self.builder.switch_to_block(look);
+                } else {
+                    self.trap_if(decides, TrapCode::CastFailure);
+                }
+            }
+            let flags = self.object_flags();
+            let flags = if null_faults { self.faulting(flags, TrapCode::CastFailure) } else { flags };
+            let is = self.look(reference, to.heap, flags);
+            let is_not = self.inverse(is);
+            self.trap_if(is_not, TrapCode::CastFailure);
+            self.builder.ins().jump(done, &[]);
+            self.builder.seal_block(done);
+            self.builder.switch_to_block(done);
+        }
+        self.know_type_here(reference, to);
     }
 
     fn branch_on_cast(&mut self, depth: u32, to: RefType, if_it_is: bool) {
         let reference = *self.stack.last().expect("validation counted the operands");
         self.settle_metering();
-        let is = self.is_of(reference, to);
+        let question = self.question(reference, to);
+        if question.object.is_some() {
+            let is = self.is_of(reference, to);
+            let condition = if if_it_is { is } else { self.inverse(is) };
+            self.branch_out_if(condition, depth);
+            return;
+        }
+        let done = self.builder.create_block();
+        for (decides, is) in self.quick_answers(reference, question.null, question.i31) {
+            if is == if_it_is {
+                self.branch_out_if(decides, depth);
+            } else {
+                let look = self.builder.create_block();
+                self.builder.ins().brif(decides, done, &[], look, &[]);
+                self.builder.seal_block(look);
+                self.builder.switch_to_block(look);
+            }
+        }
+        let flags = self.object_flags();
+        let is = self.look(reference, to.heap, flags);
         let condition = if if_it_is { is } else { self.inverse(is) };
         self.branch_out_if(condition, depth);
+        self.builder.ins().jump(done, &[]);
+        self.builder.seal_block(done);
+        self.builder.switch_to_block(done);
+        if !if_it_is {
+            self.know_type_here(reference, to);
+        }
+    }
+
+    /// What has to be asked to know whether a reference is of this type, of the same hierarchy.
+    fn question(&self, reference: Value, to: RefType) -> Question {
+        let (heap, module) = (to.heap, self.input.module);
+        let is_known = |holds: &dyn Fn(RefType) -> bool| self.known_types(reference).any(holds);
+        let may_be_i31 = heap.top() == HeapType::Any && !is_known(&|known| is_without_i31(known.heap));
+        Question {
+            null: (!is_known(&|known| !known.nullable)).then_some(to.nullable),
+            i31: may_be_i31.then_some(matches!(heap, HeapType::Any | HeapType::Eq | HeapType::I31)),
+            object: if heap == heap.top() || is_known(&|known| known.heap.matches(heap, module)) {
+                Some(true)
+            } else if heap == heap.bottom() || heap == HeapType::I31 || is_known(&|known| known.heap == HeapType::I31) {
+                Some(false)
+            } else {
+                None
+            },
+        }
+    }
+
+    /// Conditions that decide whether a reference is of a type, with the answers. What none of them holds for leads to an object, or to a
+    /// function.
+    fn quick_answers(
+        &mut self,
+        reference: Value,
+        null: Option<bool>,
+        i31: Option<bool>,
+    ) -> SmallVec<[(Value, bool); 2]> {
+        let mut answers = SmallVec::new();
+        if let Some(answer) = null {
+            answers.push((self.is_null(reference), answer));
+        }
+        if let Some(answer) = i31 {
+            answers.push((self.is_i31(reference), answer));
+        }
+        answers
     }
 
     /// Whether a reference is of this type, of the same hierarchy: an `i8`, one or zero.
     fn is_of(&mut self, reference: Value, to: RefType) -> Value {
-        let heap = to.heap;
-        if heap == heap.top() {
-            return if to.nullable { self.builder.ins().iconst(types::I8, 1) } else { self.is_non_null(reference) };
-        }
-        if heap == heap.bottom() {
-            return if to.nullable { self.is_null(reference) } else { self.builder.ins().iconst(types::I8, 0) };
-        }
-        if heap == HeapType::I31 {
-            let is_i31 = self.builder.ins().ireduce(types::I8, reference);
-            let is_i31 = self.builder.ins().band_imm_s(is_i31, 1);
-            if !to.nullable {
-                return is_i31;
-            }
-            let null = self.is_null(reference);
-            return self.builder.ins().bor(is_i31, null);
-        }
-        // What leads to an object is looked at in a block of its own.
-        let (object, done) = (self.builder.create_block(), self.builder.create_block());
-        let answer = self.builder.append_block_param(done, types::I8);
-        let (is_object, otherwise) = match heap.top() {
-            HeapType::Func => {
-                let non_null = self.is_non_null(reference);
-                (non_null, self.builder.ins().iconst(types::I8, i64::from(to.nullable)))
-            }
-            // What is a struct or an array is no integer.
-            _ if self.known_type(reference).is_some_and(|ty| is_of_objects(ty.heap)) => {
-                (self.is_non_null(reference), self.builder.ins().iconst(types::I8, i64::from(to.nullable)))
-            }
-            _ => {
-                // Null is zero, and a 31-bit integer odd: with its bits rotated, and less one, either is large.
-                let one = self.builder.ins().iconst(types::I32, 1);
-                let rotated = self.builder.ins().rotr(reference, one);
-                let less = self.builder.ins().isub(rotated, one);
-                let is_object = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, less, 0x7fff_ffff);
-                let otherwise = match (to.nullable, heap == HeapType::Eq) {
-                    (nullable, false) => {
-                        if nullable {
-                            self.is_null(reference)
-                        } else {
-                            self.builder.ins().iconst(types::I8, 0)
+        let Question { null, i31, object } = self.question(reference, to);
+        if let Some(object) = object {
+            let constant = |t: &mut Self, is: bool| t.builder.ins().iconst(types::I8, i64::from(is));
+            let i31 = i31.filter(|&is| is != object);
+            let null = null.filter(|&is| is != object);
+            return match (null, i31) {
+                (None, None) => constant(self, object),
+                (Some(true), None) => self.is_null(reference),
+                (Some(false), None) => self.is_non_null(reference),
+                // An integer is not null.
+                (null, Some(true)) => {
+                    let is_i31 = self.is_i31(reference);
+                    match null {
+                        None => is_i31,
+                        Some(_) => {
+                            let null = self.is_null(reference);
+                            self.builder.ins().bor(is_i31, null)
                         }
                     }
-                    (true, true) => self.builder.ins().iconst(types::I8, 1),
-                    (false, true) => self.is_non_null(reference),
-                };
-                (is_object, otherwise)
-            }
-        };
-        self.builder.ins().brif(is_object, object, &[], done, &[otherwise.into()]);
-        self.builder.seal_block(object);
-        self.builder.switch_to_block(object);
-        let is = match heap {
-            HeapType::ConcreteFunc(id) => self.func_is_of(reference, TypeIndex(id.0)),
-            _ => self.object_is_of(reference, heap),
-        };
+                }
+                (_, Some(false)) => unreachable!(
+                    "of types that all objects of a known type are of, integers are too, or are not of the known one"
+                ),
+            };
+        }
+        let done = self.builder.create_block();
+        let answer = self.builder.append_block_param(done, types::I8);
+        // One block for each answer without a look at the object.
+        let mut decided: [Option<Block>; 2] = [None; 2];
+        for (decides, is) in self.quick_answers(reference, null, i31) {
+            let block = *decided[usize::from(is)].get_or_insert_with(|| {
+                let block = self.builder.create_block();
+                self.builder.set_cold_block(block);
+                block
+            });
+            let look = self.builder.create_block();
+            self.builder.ins().brif(decides, block, &[], look, &[]);
+            self.builder.seal_block(look);
+            self.builder.switch_to_block(look);
+        }
+        let flags = self.object_flags();
+        let is = self.look(reference, to.heap, flags);
         self.builder.ins().jump(done, &[is.into()]);
+        for (is, block) in decided.into_iter().enumerate() {
+            let Some(block) = block else { continue };
+            self.builder.seal_block(block);
+            self.builder.switch_to_block(block);
+            let is = self.builder.ins().iconst(types::I8, is as i64);
+            self.builder.ins().jump(done, &[is.into()]);
+        }
         self.builder.seal_block(done);
         self.builder.switch_to_block(done);
         answer
+    }
+
+    /// Whether a reference is a 31-bit integer.
+    fn is_i31(&mut self, reference: Value) -> Value {
+        let low = self.builder.ins().ireduce(types::I8, reference);
+        self.builder.ins().band_imm_s(low, 1)
+    }
+
+    /// Whether what a reference leads to is of this type.
+    fn look(&mut self, reference: Value, heap: HeapType, flags: MemFlagsData) -> Value {
+        match heap {
+            HeapType::ConcreteFunc(id) => self.func_is_of(reference, TypeIndex(id.0)),
+            _ => self.object_is_of(reference, heap, flags),
+        }
     }
 
     fn is_non_null(&mut self, reference: Value) -> Value {
         self.builder.ins().icmp_imm_s(IntCC::NotEqual, reference, 0)
     }
 
-    /// Whether an object is of this type.
-    fn object_is_of(&mut self, reference: Value, heap: HeapType) -> Value {
-        let (address, flags) = (self.heap_address(reference), self.object_flags());
+    /// Whether an object is of this type; `flags` are those of the access to it.
+    fn object_is_of(&mut self, reference: Value, heap: HeapType, flags: MemFlagsData) -> Value {
+        let address = self.heap_address(reference);
         // The first word never changes, but the object may move.
         let word = self.builder.ins().load(types::I32, flags, address, 0);
-        let kind_is = |t: &mut Self, cc, kind: ObjectKind| {
-            let found = t.builder.ins().band_imm_s(word, 3);
-            t.builder.ins().icmp_imm_s(cc, found, kind as i64)
-        };
+        let first = |kind: ObjectKind| i64::from(kind.first_word());
         match heap {
-            HeapType::Eq => kind_is(self, IntCC::NotEqual, ObjectKind::Host),
-            HeapType::Struct => kind_is(self, IntCC::Equal, ObjectKind::Struct),
-            HeapType::Array => kind_is(self, IntCC::Equal, ObjectKind::Array),
+            HeapType::Eq => self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, word, first(ObjectKind::Host)),
+            HeapType::Struct => self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, word, first(ObjectKind::Array)),
+            HeapType::Array => {
+                let array = self.builder.ins().iconst(types::I32, first(ObjectKind::Array));
+                let from_array = self.builder.ins().isub(word, array);
+                let arrays = first(ObjectKind::Exception) - first(ObjectKind::Array);
+                self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, from_array, arrays)
+            }
             HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => {
                 let expected = self.type_word(TypeIndex(id.0));
                 let found = if self.input.module.types[id.0 as usize].is_final {
@@ -149,7 +262,8 @@ impl FuncTranslator<'_> {
                 } else {
                     self.display_word(word, self.depth(id))
                 };
-                self.builder.ins().icmp(IntCC::Equal, found, expected)
+                // In this order the comparison takes what it has found from memory.
+                self.builder.ins().icmp(IntCC::Equal, expected, found)
             }
             other => unreachable!("{other} is looked at without an object"),
         }
@@ -165,10 +279,7 @@ impl FuncTranslator<'_> {
     /// The word of the super-type at this depth, of the type with this word; another where it has none.
     fn display_word(&mut self, word: Value, depth: u32) -> Value {
         let table = self.heap_pointer(offset_of!(VmStoreContext, types) as i32);
-        let number = self.builder.ins().band_imm_s(word, i64::from(VmType::WORD_MASK as i32));
-        let offset = self.builder.ins().uextend(types::I64, number);
-        let shift = self.builder.ins().iconst(types::I64, i64::from(VmType::WORD_SHIFT));
-        let offset = self.builder.ins().ishl(offset, shift);
+        let offset = self.builder.ins().uextend(types::I64, word);
         let record = self.builder.ins().iadd(table, offset);
         if (depth as usize) < VmType::DISPLAY {
             return self.builder.ins().load(types::I32, constant_flags(), record, depth as i32 * 4);
@@ -216,7 +327,10 @@ impl FuncTranslator<'_> {
     }
 }
 
-/// Whether all references of a type lead to objects, or are null.
-fn is_of_objects(ty: HeapType) -> bool {
-    matches!(ty, HeapType::Struct | HeapType::ConcreteStruct(_) | HeapType::Array | HeapType::ConcreteArray(_))
+/// Whether no reference of a type is a 31-bit integer.
+fn is_without_i31(ty: HeapType) -> bool {
+    matches!(
+        ty,
+        HeapType::Struct | HeapType::ConcreteStruct(_) | HeapType::Array | HeapType::ConcreteArray(_) | HeapType::None
+    )
 }

@@ -41,6 +41,7 @@ impl FuncTranslator<'_> {
                 let doubled = self.builder.ins().ishl(value, one);
                 let reference = self.builder.ins().bor(doubled, one);
                 // No collection looks at it, but it may be merged with what has to be looked at.
+                self.know_type(reference, ValType::Ref(RefType::non_null(HeapType::I31)));
                 self.push(reference);
             }
             Operator::I31GetS | Operator::I31GetU => {
@@ -161,29 +162,23 @@ impl FuncTranslator<'_> {
     /// `value` is known to be no object.
     fn barrier(&mut self, ty: StorageType, value: Value, place: Value) {
         let StorageType::Val(ValType::Ref(RefType { heap, .. })) = ty else { return };
-        let collected = match heap {
-            HeapType::I31 | HeapType::None | HeapType::NoExtern | HeapType::NoExn => false,
-            other => other.top() != HeapType::Func,
-        };
-        if !collected || self.constant(value) == Some(0) || self.is_i31(value) {
+        let collected = !is_no_object(heap) && heap.top() != HeapType::Func;
+        if !collected || self.constant(value) == Some(0) || self.known_types(value).any(|ty| is_no_object(ty.heap)) {
             return;
         }
-        let shift = self.builder.ins().iconst(types::I32, i64::from(CARD_LOG2));
+        // With 64 bits, as the store before it has had the place extended already. To look first whether the card is marked is no faster.
+        let place = self.builder.ins().uextend(types::I64, place);
+        let shift = self.builder.ins().iconst(types::I64, i64::from(CARD_LOG2));
         let card = self.builder.ins().ushr(place, shift);
-        let card = self.heap_address(card);
+        let base = self.heap_base();
+        let card = self.builder.ins().iadd(base, card);
         let flags = self.trusted(Region::Cards);
-        let marked = self.builder.ins().iconst(types::I32, 1);
-        self.builder.ins().istore8(flags, marked, card, CARDS);
+        let marked = self.builder.ins().iconst(types::I8, 1);
+        self.builder.ins().store(flags, marked, card, CARDS);
     }
+}
 
-    /// Whether the translator sees that a value is a 31-bit integer: made just so.
-    fn is_i31(&self, value: Value) -> bool {
-        use cranelift_codegen::ir::{InstructionData, Opcode};
-        let dfg = &self.builder.func.dfg;
-        let inst = dfg.value_def(dfg.resolve_aliases(value)).inst();
-        inst.is_some_and(|inst| match dfg.insts[inst] {
-            InstructionData::Binary { opcode: Opcode::Bor, args: [_, one] } => self.constant(one) == Some(1),
-            _ => false,
-        })
-    }
+/// Whether no reference of a type leads to an object.
+fn is_no_object(ty: HeapType) -> bool {
+    matches!(ty, HeapType::I31 | HeapType::None | HeapType::NoExtern | HeapType::NoExn)
 }
