@@ -24,8 +24,9 @@
 // `Store` and `VmVal` cross by pointer only.
 #![allow(improper_ctypes_definitions)]
 
+pub use ::ampoule::store::foreign;
+
 pub mod boundary;
-pub mod foreign;
 pub mod misuse;
 pub mod own;
 

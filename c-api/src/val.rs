@@ -40,6 +40,7 @@ macro_rules! root_of {
         }
 
         impl From<Option<$handle>> for $name {
+            #[inline]
             fn from(value: Option<$handle>) -> Self {
                 Self($handle::into_vm(value))
             }
@@ -127,7 +128,7 @@ pub extern "C" fn wasmtime_externref_new(
     finalizer: Finalizer,
     out: &mut MaybeUninit<wasmtime_externref_t>,
 ) -> bool {
-    let made = ExternRef::new(context, Box::new(Foreign::new(data, finalizer)));
+    let made = ExternRef::of_foreign(context, Foreign::new(data, finalizer));
     made.map(|made| out.write(Some(made).into())).is_ok()
 }
 

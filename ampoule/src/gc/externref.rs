@@ -8,6 +8,8 @@ use crate::error::Error;
 use crate::gc::handle::handle_in_words;
 use crate::gc::object::{self, Object};
 use crate::store::Store;
+use crate::store::externrefs::HostValue;
+use crate::store::foreign::Foreign;
 use crate::store::roots::Root;
 use ampoule_core::vm::VmRef;
 use std::any::Any;
@@ -35,6 +37,20 @@ impl ExternRef {
     /// # Errors
     /// Where the store's heap has no room, the engine's pool allows no more stores with references, or its configuration none.
     pub fn new(store: &mut Store, value: Box<dyn Any + Send + Sync>) -> Result<ExternRef, Error> {
+        Self::of(store, HostValue::Any(value))
+    }
+
+    /// The same of a pointer with a finalizer, which [`ExternRef::data`] gives as a [`Foreign`].
+    ///
+    /// # Errors
+    /// See [`ExternRef::new`].
+    #[inline]
+    pub fn of_foreign(store: &mut Store, value: Foreign) -> Result<ExternRef, Error> {
+        Self::of(store, HostValue::Foreign(value))
+    }
+
+    #[inline]
+    fn of(store: &mut Store, value: HostValue) -> Result<ExternRef, Error> {
         store.check_gc_support()?;
         let raw = store.allocate_host(value);
         let made = raw.map(|raw| ExternRef { store_id: store.id(), root: store.roots.add(raw) });

@@ -40,6 +40,7 @@ macro_rules! handle_in_words {
     ($Handle:ident, $shared:ident: $Shared:ident) => {
         impl $Handle {
             /// The handle in words, for C.
+            #[inline]
             pub fn into_vm(value: Option<Self>) -> VmRef {
                 value.map_or(VmRef::NULL, |value| VmRef {
                     store_id: value.store_id,

@@ -3,10 +3,10 @@
 //! What refers to objects is told by [`super::references`]. While the heap works it is out of the store, and nothing of the host's runs but
 //! the limiter, which can't use the store. Values of the host that died are dropped later.
 
-use super::Store;
-use super::externrefs::ExternRefs;
+use super::externrefs::{ExternRefs, HostValue};
 use super::limiter::{LimitRequest, Resource};
 use super::references::{self, Slots};
+use super::{FINALIZER, Store};
 use crate::engine::pool::{Claim, Pool};
 use crate::error::{Error, ErrorKind};
 use crate::gc::heap::region::RegionCache;
@@ -29,7 +29,7 @@ struct Made {
     /// The host values that `externref`s stand for.
     hosts: ExternRefs,
     /// Those that died and are to be dropped: see [`Store::finalize_dead`].
-    dead: Vec<Box<dyn Any + Send + Sync>>,
+    dead: Vec<u32>,
     /// Where the heap's address space goes in the end.
     regions: Arc<RegionCache>,
     /// Whether the store's limits have allowed it. Until then it is address space, and nothing can be allocated.
@@ -39,9 +39,9 @@ struct Made {
 impl Drop for GcHeap {
     fn drop(&mut self) {
         if let Some(made) = self.made.take() {
-            let Made { heap, hosts, dead, regions, .. } = *made;
+            let Made { heap, hosts, regions, .. } = *made;
             regions.give_back(heap.into_region());
-            drop((dead, hosts));
+            drop(hosts);
         }
     }
 }
@@ -190,7 +190,7 @@ impl Store {
     ///
     /// # Errors
     /// Where there is no room for it. The value is dropped.
-    pub(crate) fn allocate_host(&mut self, value: Box<dyn Any + Send + Sync>) -> Result<u32, Error> {
+    pub(crate) fn allocate_host(&mut self, value: HostValue) -> Result<u32, Error> {
         let (top, limit) = (self.vm.heap_top, self.vm.heap_limit);
         let made = self.made_heap()?;
         let position = made.hosts.insert(value)?;
@@ -258,8 +258,7 @@ impl Store {
         let result = work(&mut made.heap, &mut bump, &mut owner);
         let error = owner.error;
         (self.vm.heap_top, self.vm.heap_limit) = (bump.top, bump.limit);
-        let Made { heap, hosts, dead, .. } = &mut *made;
-        dead.extend(std::iter::from_fn(|| heap.take_dead_host()).filter_map(|at| hosts.take(at)));
+        made.heap.take_dead_hosts(&mut made.dead);
         self.gc.made = Some(made);
         Ok((result, error))
     }
@@ -271,9 +270,19 @@ impl Store {
         if let Some(made) = self.gc.made.as_deref_mut()
             && !made.dead.is_empty()
         {
+            // Taken out first: finalizers are not to run inside of each other, one for each.
             let dead = std::mem::take(&mut made.dead);
-            self.finalize(dead);
+            self.drop_hosts(&dead);
         }
+    }
+
+    #[cold]
+    fn drop_hosts(&mut self, positions: &[u32]) {
+        self.calling_host(FINALIZER, |store| {
+            for &position in positions {
+                drop(store.gc.made.as_deref_mut().and_then(|made| made.hosts.take(position)));
+            }
+        });
     }
 }
 
@@ -288,11 +297,11 @@ struct HeapOwner<'a> {
 // SAFETY: the store tells every place where references are, and only those; nobody else uses them while the heap works, for whoever
 // has some in his hands tells (`Roots::push_in_flight`), or calls nothing that collects.
 unsafe impl Owner for HeapOwner<'_> {
-    fn visit_young(&mut self, visit: &mut dyn FnMut(*mut u32)) {
-        self.frames.visit(visit);
-        references::visit(self.store, visit);
+    fn visit_young(&mut self, visit: &mut dyn FnMut(*mut u32)) -> u64 {
+        let cost = self.frames.visit(visit) + references::visit(self.store, visit);
         visit(&raw mut self.store.exceptions.pending);
         self.store.roots.visit_young(visit);
+        cost
     }
 
     fn visit_all(&mut self, visit: &mut dyn FnMut(*mut u32)) {

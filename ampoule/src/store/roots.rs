@@ -2,7 +2,7 @@
 //! counted cell with the store, and a cell that only the store still holds is dead at the next collection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
 /// One reference held by the host.
 #[derive(Debug)]
@@ -38,9 +38,14 @@ pub(crate) struct Roots {
     /// Those that there were at the last collection of young objects: they lead to none.
     old: Vec<Arc<Root>>,
     young: Vec<Arc<Root>>,
+    /// Cells without handles, for the next: at most [`MOST_SPARE`].
+    spare: Vec<Arc<Root>>,
     in_flight: Vec<InFlight>,
     prune_at: usize,
 }
+
+/// See [`Roots::spare`].
+const MOST_SPARE: usize = 8192;
 
 /// A raw reference in the hands of a function, and where that has it.
 struct InFlight {
@@ -57,7 +62,13 @@ impl Roots {
         if self.old.len() + self.young.len() >= self.prune_at.max(1024) {
             self.prune();
         }
-        let cell = Arc::new(Root { raw: raw.into(), orphaned: AtomicBool::new(false) });
+        let cell = match self.spare.pop() {
+            Some(cell) => {
+                cell.raw.store(raw, Ordering::Relaxed);
+                cell
+            }
+            None => Arc::new(Root { raw: raw.into(), orphaned: AtomicBool::new(false) }),
+        };
         self.young.push(cell.clone());
         cell
     }
@@ -67,17 +78,16 @@ impl Roots {
         self.old.iter().chain(&self.young).map(|cell| Arc::strong_count(cell) - 1).sum()
     }
 
-    /// Forgets the cells whose handles are gone.
+    /// Takes the cells out whose handles are gone.
     fn prune(&mut self) {
-        for cells in [&mut self.old, &mut self.young] {
-            cells.retain(|cell| Arc::strong_count(cell) > 1);
-        }
+        take_dropped(&mut self.old, &mut self.spare);
+        take_dropped(&mut self.young, &mut self.spare);
         self.prune_at = (self.old.len() + self.young.len()) * 2;
     }
 
     /// Visits the references that may lead to young objects, for a collection after which there are none.
     pub(super) fn visit_young(&mut self, visit: &mut dyn FnMut(*mut u32)) {
-        self.young.retain(|cell| Arc::strong_count(cell) > 1);
+        take_dropped(&mut self.young, &mut self.spare);
         self.young.iter().for_each(|cell| visit(cell.raw.as_ptr()));
         self.old.append(&mut self.young);
         self.visit_in_flight(visit);
@@ -118,6 +128,23 @@ impl Roots {
     pub(crate) fn release_in_flight(&mut self, of: *const ()) {
         self.in_flight.retain(|held| held.of != of);
     }
+}
+
+/// Takes the cells out of which nobody has a handle any more, and keeps some of them.
+fn take_dropped(cells: &mut Vec<Arc<Root>>, spare: &mut Vec<Arc<Root>>) {
+    let mut at = 0;
+    while at < cells.len() {
+        if Arc::strong_count(&cells[at]) > 1 {
+            at += 1;
+            continue;
+        }
+        let cell = cells.swap_remove(at);
+        if spare.len() < MOST_SPARE {
+            spare.push(cell);
+        }
+    }
+    // Whatever the threads did that dropped the handles comes before the cells are used again.
+    fence(Ordering::Acquire);
 }
 
 impl Drop for Roots {

@@ -17,8 +17,17 @@ pub(super) struct Hosts {
 
 /// Below so many in the old space no major collection happens for their sake.
 const WANT_FROM: usize = 4096;
+/// So many may be young, or more where a collection has many roots to look at. What they lead to is larger than they are, and most die soon:
+/// their memory is used again while the processor still has it at hand.
+const MOST_YOUNG: usize = 4096;
 
 impl Hosts {
+    /// Whether those of the nursery are as many as may be; a collection looks at this many roots.
+    #[inline]
+    pub(super) fn is_full(&self, roots: u64) -> bool {
+        self.young.len() >= MOST_YOUNG && self.young.len() as u64 >= roots / 16
+    }
+
     pub(super) fn add(&mut self, at: u32, position: u32) {
         self.young.push((at, position));
     }
@@ -51,7 +60,7 @@ impl Hosts {
         self.old.len() > (2 * self.left).max(WANT_FROM)
     }
 
-    pub(super) fn take_dead(&mut self) -> Option<u32> {
-        self.dead.pop()
+    pub(super) fn take_dead(&mut self, positions: &mut Vec<u32>) {
+        positions.append(&mut self.dead);
     }
 }

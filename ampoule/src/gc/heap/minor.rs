@@ -2,7 +2,8 @@
 //!
 //! Roots are the owner's, and the references in cards that were written to since the last collection. As no young object is left
 //! afterwards, no old one refers to any, and all cards are clean again. The work is bounded by the bytes of the nursery, the roots
-//! and the cards, so nobody is asked in between whether to go on; it cannot fail, for as many blocks are free as it can fill.
+//! and the cards, so nobody is asked in between whether to go on; it cannot fail, for as many blocks are free as it can fill. Roots that there
+//! are many of, in tables, globals and frames, are all looked at: the nursery is larger for their sake, see `BYTES_PER_ROOT`.
 
 use super::object::{Refs, Types};
 use super::old::Old;
@@ -36,16 +37,17 @@ impl<'a> Minor<'a> {
         Self { region, old, types, top, pending }
     }
 
-    /// Moves all that is reachable.
-    pub(super) fn run(mut self, owner: &mut dyn Owner) {
+    /// Moves all that is reachable. Answers what [`Owner::visit_young`] does.
+    pub(super) fn run(mut self, owner: &mut dyn Owner) -> u64 {
         let this = &mut self;
-        owner.visit_young(&mut |slot| {
+        let cost = owner.visit_young(&mut |slot| {
             // SAFETY: by the owner, the slot is a reference's, which nobody else uses now.
             unsafe { slot.write(this.moved(slot.read())) }
         });
         self.follow_pending();
         self.visit_cards();
         self.follow_pending();
+        cost
     }
 
     /// What a reference is after the collection.

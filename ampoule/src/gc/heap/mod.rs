@@ -44,6 +44,12 @@ use std::time::{Duration, Instant};
 pub(crate) const PAGE: u64 = 64 << 10;
 /// Bytes of the first nursery.
 const FIRST_NURSERY: u32 = PAGE as u32;
+/// Bytes to which a nursery grows where there are few roots.
+const GROWN_NURSERY: u32 = 1 << 20;
+/// Every collection of the nursery looks at all roots, however few of them have changed. So that this takes no longer than to fill the nursery,
+/// it has so many bytes for each root, up to [`NURSERY_MOST`]: with `n` roots a guest that allocates `b` bytes has at most
+/// `b / NURSERY_MOST * n + b / BYTES_PER_ROOT` looked at.
+const BYTES_PER_ROOT: u64 = 16;
 /// The smallest one, of a heap that may not grow.
 const LEAST_NURSERY: u32 = 8 << 10;
 /// A nursery is doubled after so many collections.
@@ -61,8 +67,9 @@ const FREED: u8 = 0x70;
 /// Slots that are visited are valid, aligned, used by nobody else meanwhile, and hold references of the heap. `visit_all` visits every reference
 /// that is not in an object itself; `visit_young` those that may lead to an object made since the last collection. A slot may be visited twice.
 pub(crate) unsafe trait Owner {
-    /// Visits the references that may lead to young objects. What `visit` writes there replaces them.
-    fn visit_young(&mut self, visit: &mut dyn FnMut(*mut u32));
+    /// Visits the references that may lead to young objects. What `visit` writes there replaces them. Answers how much there was to look
+    /// through that is the same at every collection: in references, to which the owner compares the rest.
+    fn visit_young(&mut self, visit: &mut dyn FnMut(*mut u32)) -> u64;
 
     /// Visits all references.
     fn visit_all(&mut self, visit: &mut dyn FnMut(*mut u32));
@@ -148,8 +155,10 @@ pub(crate) struct Heap {
     hosts: Hosts,
     /// Bytes of the nursery at present.
     nursery: u32,
-    /// What it is to have after the next collection.
+    /// What it is to have after the next collection, without regard to roots.
     wanted_nursery: u32,
+    /// Roots that the last collection looked at.
+    roots: u64,
     /// Collections since that was changed.
     minors_of_a_size: u32,
     /// Bytes that the owner has allowed.
@@ -192,6 +201,7 @@ impl Heap {
             hosts: Hosts::default(),
             nursery: 0,
             wanted_nursery: FIRST_NURSERY,
+            roots: 0,
             minors_of_a_size: 0,
             size: PAGE,
             is_tight: false,
@@ -250,7 +260,7 @@ impl Heap {
         Ok(at)
     }
 
-    /// Makes a value of the host; `position` is told by [`Heap::take_dead_host`] once nothing refers to it.
+    /// Makes a value of the host; `position` is told by [`Heap::take_dead_hosts`] once nothing refers to it.
     ///
     /// # Errors
     /// As [`Heap::allocate`].
@@ -282,7 +292,7 @@ impl Heap {
     #[inline]
     pub(crate) fn allocate_host_at_once(&mut self, bump: &mut Bump, position: u32) -> Option<u32> {
         let (at, end) = (bump.top, bump.top + HOST_SIZE);
-        if end > bump.limit {
+        if end > bump.limit || self.hosts.is_full(self.roots) {
             return None;
         }
         bump.top = end;
@@ -298,9 +308,9 @@ impl Heap {
         (self.type_of(object)? == TypeWord::HOST).then(|| self.region.read(object + HOST_POSITION))
     }
 
-    /// The position of a value of the host that nothing refers to any more. Each is told once.
-    pub(crate) fn take_dead_host(&mut self) -> Option<u32> {
-        self.hosts.take_dead()
+    /// Adds the positions of the host's values that nothing refers to any more. Each is told once.
+    pub(crate) fn take_dead_hosts(&mut self, positions: &mut Vec<u32>) {
+        self.hosts.take_dead(positions);
     }
 
     /// Collects what is unreachable.
@@ -320,7 +330,7 @@ impl Heap {
     }
 
     fn allocate_young(&mut self, bump: &mut Bump, size: u32, owner: &mut dyn Owner) -> Result<u32, AllocationError> {
-        if size > self.nursery_end() - bump.top {
+        if size > self.nursery_end() - bump.top || self.hosts.is_full(self.roots) {
             self.collect_young(bump, owner);
             if self.old.allocated() >= self.next_major || self.hosts.want_major() {
                 self.collect_old(owner)?;
@@ -349,7 +359,7 @@ impl Heap {
         let top = std::mem::replace(bump, Bump::EMPTY).top;
         let allocated = self.old.allocated();
         // No more is copied than what free blocks take (3).
-        Minor::new(&mut self.region, &mut self.old, self.types, top, &mut self.pending).run(owner);
+        self.roots = Minor::new(&mut self.region, &mut self.old, self.types, top, &mut self.pending).run(owner);
         self.hosts.after_minor(&self.region);
         self.statistics.allocated_bytes += u64::from(top - NURSERY_START);
         self.region.nursery_written = self.region.nursery_written.max(top);
@@ -362,7 +372,7 @@ impl Heap {
         self.minors_of_a_size += 1;
         if top - NURSERY_START > self.nursery / 2
             && (survived > u64::from(self.nursery / 8) || self.minors_of_a_size >= MINORS_OF_A_SIZE)
-            && self.wanted_nursery < NURSERY_MOST
+            && self.wanted_nursery < GROWN_NURSERY
         {
             self.wanted_nursery *= 2;
             self.minors_of_a_size = 0;
@@ -386,8 +396,10 @@ impl Heap {
         self.mark_lists.shrink();
         self.next_major = live.max(LEAST_BETWEEN_MAJORS);
         // What is likely to be needed until the next time stays.
-        let kept = self.next_major / u64::from(BLOCK) + u64::from(reserve_blocks(NURSERY_MOST));
+        let nursery = GROWN_NURSERY.max(self.nursery_for_roots());
+        let kept = self.next_major / u64::from(BLOCK) + u64::from(reserve_blocks(nursery));
         self.old.release(&mut self.region, kept.min(u32::MAX.into()) as u32);
+        self.region.discard_nursery(NURSERY_START + nursery);
         self.verify_under_stress(&Bump::EMPTY, owner);
         self.statistics.live_bytes = live;
         self.statistics.major_collections += 1;
@@ -404,7 +416,10 @@ impl Heap {
     /// Makes an empty nursery ready, for an object of `least` bytes at least.
     fn make_nursery(&mut self, bump: &mut Bump, least: u32, owner: &mut dyn Owner) -> Result<(), AllocationError> {
         let wanted = self.wanted_nursery.max(least);
-        self.nursery = if self.reserve(wanted, 0, owner)? {
+        let larger = self.nursery_for_roots();
+        self.nursery = if larger > wanted && self.reserve(larger, 0, owner)? {
+            larger
+        } else if self.reserve(wanted, 0, owner)? {
             wanted
         } else {
             let some = self.fitting_nursery(wanted, least);
@@ -422,6 +437,12 @@ impl Heap {
         *bump = Bump::EMPTY;
         self.set_limit(bump);
         Ok(())
+    }
+
+    /// The bytes of nursery that make up for the roots.
+    fn nursery_for_roots(&self) -> u32 {
+        let bytes = self.roots.saturating_mul(BYTES_PER_ROOT).min(NURSERY_MOST.into());
+        bytes.next_multiple_of(PAGE) as u32
     }
 
     /// The largest nursery up to `wanted` bytes that the size allows, and more than that: a heap that is full but for a few bytes would do

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 /// The first offset of the heap that is ever mapped: what lies below faults, so null leads nowhere.
 pub(super) const NURSERY_START: u32 = 64 << 10;
 /// Bytes of the nursery at most.
-pub(super) const NURSERY_MOST: u32 = 1 << 20;
+pub(super) const NURSERY_MOST: u32 = 32 << 20;
 /// Where the old space begins. References below lead to young objects.
 pub(super) const OLD_START: u32 = NURSERY_START + NURSERY_MOST;
 /// Where the heap ends at most: what is below 4 GiB in whole blocks, so that every end is a `u32`.
@@ -121,6 +121,14 @@ impl Region {
         debug_assert!(range.start >= NURSERY_START && range.end <= self.end);
         // SAFETY: nobody has references into the heap (3). Where it fails nothing was given back.
         let _ = unsafe { self.mapping.reset(self.in_mapping(range)) };
+    }
+
+    /// Gives the memory back of what of an empty nursery lies behind `end`, a multiple of a page.
+    pub(super) fn discard_nursery(&mut self, end: u32) {
+        if end < self.nursery_written {
+            self.discard(end..OLD_START);
+            self.nursery_written = end;
+        }
     }
 
     fn in_mapping(&self, range: Range<u32>) -> Range<usize> {

@@ -21,6 +21,8 @@ struct World {
 #[derive(Default)]
 struct Roots {
     slots: Vec<u32>,
+    /// What it costs to look at them, as they say.
+    cost: u64,
     /// Bytes that the heap may have.
     most: Option<u64>,
     /// So often it is answered that a collection may go on.
@@ -29,12 +31,13 @@ struct Roots {
 
 // SAFETY: the slots are in a list that nobody else uses meanwhile.
 unsafe impl Owner for Roots {
-    fn visit_young(&mut self, visit: &mut dyn FnMut(*mut u32)) {
+    fn visit_young(&mut self, visit: &mut dyn FnMut(*mut u32)) -> u64 {
         self.slots.iter_mut().for_each(|slot| visit(slot));
+        self.cost
     }
 
     fn visit_all(&mut self, visit: &mut dyn FnMut(*mut u32)) {
-        self.visit_young(visit);
+        self.slots.iter_mut().for_each(|slot| visit(slot));
     }
 
     fn allow_growth(&mut self, from: u64, to: u64) -> Result<bool, Interrupted> {
@@ -119,7 +122,8 @@ impl World {
     }
 
     fn dead(&mut self) -> Vec<u32> {
-        let mut dead: Vec<u32> = std::iter::from_fn(|| self.heap.take_dead_host()).collect();
+        let mut dead = Vec::new();
+        self.heap.take_dead_hosts(&mut dead);
         dead.sort_unstable();
         dead
     }
@@ -737,4 +741,57 @@ fn damage_is_found() {
     assert!(world.heap.verify(&world.bump, &mut world.owner).unwrap_err().contains("the card is clean"));
     world.heap.set_ref(old, ty.1.offsets()[0], young);
     world.verify();
+}
+
+/// However many roots there are, to look at them takes no longer than to allocate; up to the largest nursery.
+#[test]
+fn the_nursery_is_in_proportion_to_the_roots() {
+    const BYTES: u64 = 128 << 20;
+    let mut world = World::new(false);
+    let ty = world.struct_type(&[Storage::Bits64]);
+    let minors = |world: &mut World, cost: u64| {
+        world.owner.cost = cost;
+        world.collect(Kind::Minor);
+        let before = world.heap.statistics().minor_collections;
+        for _ in 0..BYTES / u64::from(ty.1.size()) {
+            world.new_struct(&ty).unwrap();
+        }
+        world.heap.statistics().minor_collections - before
+    };
+    // Few: as many collections as nurseries of their usual size are filled.
+    let few = BYTES / u64::from(GROWN_NURSERY);
+    assert!((few..few + 64).contains(&minors(&mut world, 100)));
+    for roots in [1 << 18, 1 << 20, 1 << 21] {
+        assert!(minors(&mut world, roots) <= BYTES / (roots * BYTES_PER_ROOT) + 1, "{roots}");
+    }
+    assert!(minors(&mut world, u64::MAX) <= BYTES / u64::from(NURSERY_MOST));
+    assert_eq!(world.heap.nursery, NURSERY_MOST);
+    // A heap that may not grow so far makes do with what it would have without them, and does not look through everything for more.
+    let mut small = World::new(false);
+    let ty = small.struct_type(&[Storage::Bits64]);
+    (small.owner.cost, small.owner.most) = (1 << 20, Some(4 << 20));
+    for _ in 0..1 << 20 {
+        small.new_struct(&ty).unwrap();
+    }
+    assert!(small.heap.nursery == GROWN_NURSERY && small.heap.statistics().major_collections == 0);
+    // With the roots the memory goes.
+    world.owner.cost = 0;
+    world.collect(Kind::Major);
+    assert!(world.heap.region.nursery_written <= NURSERY_START + GROWN_NURSERY);
+}
+
+/// The host's values may be large, and are made one at a time: some thousands are looked through before the next are made.
+#[test]
+fn young_values_of_the_host_are_so_many_and_no_more() {
+    let mut world = World::new(false);
+    world.heap.allocate_host(&mut world.bump, 0, &mut world.owner).unwrap();
+    let mut young = 1;
+    while world.heap.allocate_host_at_once(&mut world.bump, young).is_some() {
+        young += 1;
+    }
+    assert!((4096..8192).contains(&young), "{young}");
+    let minors = world.heap.statistics().minor_collections;
+    world.heap.allocate_host(&mut world.bump, young, &mut world.owner).unwrap();
+    assert_eq!(world.heap.statistics().minor_collections, minors + 1);
+    assert_eq!(world.dead().len(), young as usize);
 }

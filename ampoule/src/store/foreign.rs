@@ -19,6 +19,7 @@ unsafe impl Sync for Foreign {}
 
 impl Foreign {
     /// Takes the pair over.
+    #[inline]
     pub fn new(data: *mut c_void, finalizer: Finalizer) -> Self {
         Self { data, finalizer }
     }
