@@ -162,8 +162,11 @@ fn expect_refusal(config: &Config, words: &str, attempt: impl Fn(&mut Store) -> 
             let f = Instance::new(store, &small, &[]).unwrap().get_func(store, "f").unwrap();
             f.call(store, &[], &mut [Val::I32(0)]).unwrap();
         };
-        // What the process makes once is there.
+        // What the process makes once is there, and what the engine makes for its types.
         call(&mut store);
+        if config.features.gc {
+            module(&store, "(module (type (struct)))");
+        }
         limit_address_space(Some(200 << 20));
         for _ in 0..3 {
             let error = attempt(&mut store).expect_err("there is no address space for it");

@@ -11,6 +11,7 @@ use ampoule::{
     Config, Engine, Error, Extern, Func, FuncType, Global, GlobalType, Instance, Module, Store, TrapCode, Val, ValType,
 };
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -379,13 +380,19 @@ fn an_epoch_callback_lets_a_wait_go_on() {
     })));
     let wait = Instance::new(&mut store, &module, &[]).unwrap().get_func(&store, "wait").unwrap();
     assert_eq!(wait.ty(&store).unwrap().results(), [ValType::I32]);
-    let ticks = thread::spawn(move || {
-        for _ in 0..3 {
-            thread::sleep(Duration::from_millis(20));
-            engine.increment_epoch();
+    // However late the wait begins, there are as many ticks as it takes.
+    let over = Arc::new(AtomicBool::new(false));
+    let ticks = thread::spawn({
+        let over = over.clone();
+        move || {
+            while !over.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(20));
+                engine.increment_epoch();
+            }
         }
     });
     let error = wait.call(&mut store, &[], &mut [Val::I32(0)]).unwrap_err();
+    over.store(true, Ordering::Relaxed);
     assert!(error.to_string().contains("enough") || format!("{error:?}").contains("enough"), "{error:?}");
     ticks.join().unwrap();
 }
