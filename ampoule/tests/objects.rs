@@ -225,6 +225,57 @@ fn arrays_are_made_filled_and_copied() {
     });
 }
 
+/// Machine code makes what is short, and the runtime what is long: whole arrays, and not a byte of what lies behind them.
+#[test]
+fn arrays_of_any_length_hold_one_value_and_end_there() {
+    let kinds = [
+        ("i8", "i32", "_u", "(i32.const 0xab)", "i32.eq"),
+        ("i16", "i32", "_s", "(i32.const -3)", "i32.eq"),
+        ("i32", "i32", "", "(i32.const 0x12345678)", "i32.eq"),
+        ("i64", "i64", "", "(i64.const -9)", "i64.eq"),
+        ("f32", "f32", "", "(f32.const 1.5)", "f32.eq"),
+        ("f64", "f64", "", "(f64.const -2.5)", "f64.eq"),
+        ("v128", "v128", "", "(v128.const i64x2 1 2)", "call $same"),
+        ("eqref", "eqref", "", "(ref.i31 (i32.const 77))", "ref.eq"),
+        ("funcref", "funcref", "", "(ref.func $same)", "call $none"),
+    ];
+    let mut wat = r#"(module
+        (func $same (param v128 v128) (result i32) (i64x2.all_true (i64x2.eq (local.get 0) (local.get 1))))
+        (func $none (param funcref funcref) (result i32) (i32.eqz (ref.is_null (local.get 0)))) (elem declare func $same)"#
+        .to_string();
+    for (storage, ty, sign, value, equal) in kinds {
+        wat += &format!(
+            r#"(type ${storage} (array (mut {storage})))
+            (func (export "{storage}") (param $len i32) (result i32)
+              (local $a (ref ${storage})) (local $b (ref ${storage})) (local $i i32) (local $equal i32) (local $value {ty})
+              (local.set $value {value})
+              (local.set $a (array.new ${storage} (local.get $value) (local.get $len)))
+              (local.set $b (array.new_default ${storage} (i32.add (local.get $len) (i32.const 1))))
+              (array.fill ${storage} (local.get $b) (i32.const 0) (local.get $value) (array.len (local.get $b)))
+              (local.set $b (array.new ${storage} (local.get $value) (local.get $len)))
+              (if (i32.ne (array.len (local.get $a)) (local.get $len)) (then (return (i32.const -1))))
+              (if (i32.ne (array.len (local.get $b)) (local.get $len)) (then (return (i32.const -2))))
+              (block $end (loop $next
+                (br_if $end (i32.eq (local.get $i) (local.get $len)))
+                (local.set $equal (i32.add (local.get $equal) (i32.and
+                  ({equal} (array.get{sign} ${storage} (local.get $a) (local.get $i)) (local.get $value))
+                  ({equal} (array.get{sign} ${storage} (local.get $b) (local.get $i)) (local.get $value)))))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br $next)))
+              (local.get $equal))"#
+        );
+    }
+    both(&(wat + ")"), |guest, _| {
+        for (storage, ..) in kinds {
+            for len in (0..10).chain([15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 1000]) {
+                assert_eq!(guest.i32(storage, &[len]), len, "{storage}");
+            }
+        }
+        // The heap is whole.
+        guest.store.gc();
+    });
+}
+
 /// A chain of open types, each a sub-type of the one before, longer than what a display holds, and casts to each.
 #[test]
 fn casts_go_by_declared_sub_types() {

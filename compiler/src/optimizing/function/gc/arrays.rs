@@ -124,8 +124,34 @@ impl FuncTranslator<'_> {
             Some(count) => self.array_of_one_value(ty, value, count as u32),
             None => {
                 let (low, high) = self.bits(value);
-                self.make_array(Builtin::ArrayNew, ty, &[low, high, len]);
+                let storage = Storage::from(self.element(ty));
+                if storage == Storage::Bits128 {
+                    return self.make_array(Builtin::ArrayNew, ty, &[low, high, len]);
+                }
+                let pattern = self.repeated(storage, low);
+                let number = self.number(ty.0);
+                let args = [self.vmctx, number, low, high, len];
+                let reference = self.allocate_array(ty, size_log2, len, pattern, |t| {
+                    t.call_builtin_unmetered(Builtin::ArrayNew, &args).expect("it answers")
+                });
+                self.push(reference);
             }
+        }
+    }
+
+    /// Eight bytes of elements, where each has this value.
+    fn repeated(&mut self, storage: Storage, value: Value) -> Value {
+        match storage {
+            Storage::Bits8 => {
+                let byte = self.builder.ins().band_imm_s(value, 0xff);
+                self.builder.ins().imul_imm_s(byte, 0x0101_0101_0101_0101)
+            }
+            Storage::Bits16 => {
+                let half = self.builder.ins().band_imm_s(value, 0xffff);
+                self.builder.ins().imul_imm_s(half, 0x0001_0001_0001_0001)
+            }
+            Storage::Bits32 | Storage::Collected => self.builder.ins().imul_imm_s(value, 0x1_0000_0001),
+            Storage::Bits64 | Storage::Bits128 | Storage::Function => value,
         }
     }
 
@@ -136,19 +162,7 @@ impl FuncTranslator<'_> {
         let (address, flags) = (self.heap_address(reference), self.object_flags());
         let end = array_size(len, storage.size_log2()) as i32;
         let (low, high) = self.bits(value);
-        let times = |t: &mut Self, factor: i64| t.builder.ins().imul_imm_s(low, factor);
-        let low = match storage {
-            Storage::Bits8 => {
-                let byte = self.builder.ins().band_imm_s(low, 0xff);
-                self.builder.ins().imul_imm_s(byte, 0x0101_0101_0101_0101)
-            }
-            Storage::Bits16 => {
-                let half = self.builder.ins().band_imm_s(low, 0xffff);
-                self.builder.ins().imul_imm_s(half, 0x0001_0001_0001_0001)
-            }
-            Storage::Bits32 | Storage::Collected => times(self, 0x1_0000_0001),
-            Storage::Bits64 | Storage::Bits128 | Storage::Function => low,
-        };
+        let low = self.repeated(storage, low);
         let halves = if storage == Storage::Bits128 { [low, high] } else { [low, low] };
         for (offset, half) in (ARRAY_ELEMENTS as i32..end).step_by(8).zip(halves.into_iter().cycle()) {
             self.builder.ins().store(flags, half, address, offset);
