@@ -192,7 +192,8 @@ static void a_full_heap_is_an_error_that_a_store_survives(void) {
 static void a_store_without_room_for_a_heap_runs_what_needs_none(void) {
   wasmtime_store_limiter(store, 1000, -1, -1, -1, -1);
   wasmtime_instance_t instance = instance_of(
-      "(module (type $s (struct)) (func (export \"make\") (drop (struct.new $s)))"
+      "(module (type $s (struct)) (global $kept (mut (ref null $s)) (ref.null $s))"
+      " (func (export \"make\") (global.set $kept (struct.new $s)))"
       " (func (export \"small\") (result i32) (i31.get_u (ref.i31 (i32.const 7)))))");
   wasmtime_func_t make = func_of(&instance, "make"), small = func_of(&instance, "small");
   wasm_trap_t *trap = NULL;
