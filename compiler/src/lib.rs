@@ -7,13 +7,14 @@
 //! [`operators`] says what all tiers ask of an operator. [`optimizing`] is the tier there is. What is one processor's lies under `arch`.
 
 mod arch;
+pub mod baseline;
 pub mod operators;
 pub mod optimizing;
 
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::module::ModuleDescription;
-use ampoule_core::tunables::Tunables;
+use ampoule_core::tunables::{Tier, Tunables};
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::VmLayout;
 use std::sync::Arc;
@@ -30,7 +31,11 @@ pub fn new_compiler(
     flags: &[(String, Option<String>)],
     target: Option<&str>,
 ) -> Result<Arc<dyn Compiler>, CompileError> {
-    Ok(Arc::new(optimizing::OptimizingCompiler::new(tunables, flags, target)?))
+    let optimizing = Arc::new(optimizing::OptimizingCompiler::new(tunables, flags, target)?);
+    Ok(match tunables.tier {
+        Tier::Baseline => Arc::new(baseline::BaselineCompiler::new(optimizing)),
+        Tier::Optimizing => optimizing,
+    })
 }
 
 /// One tier.

@@ -2,6 +2,7 @@
 //!
 //! The table below is checked against the decoder's list of operators, so that none can be missing.
 
+use ampoule_compiler::baseline::BaselineCompiler;
 use ampoule_compiler::optimizing::OptimizingCompiler;
 use ampoule_compiler::{Compiler, ModuleInput};
 use ampoule_core::decode::{body_reader, decode, validate_body};
@@ -11,6 +12,7 @@ use ampoule_core::tunables::{OptLevel, Tunables};
 use ampoule_core::vm::VmLayout;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// Operators by signature; `addr` is the memory's index type. Immediates follow the name.
 const OPERATORS: &[(&str, &str)] = &[
@@ -394,7 +396,11 @@ fn features() -> Features {
 }
 
 /// Compiles every function of a module. Cranelift's verifier is on; a lowering that is missing panics.
-fn compile(compiler: &dyn Compiler, bytes: &[u8], tunables: &Tunables) {
+fn compile(
+    (optimizing, baseline): (&OptimizingCompiler, Option<&BaselineCompiler>),
+    bytes: &[u8],
+    tunables: &Tunables,
+) {
     let mut scratch = Default::default();
     let decoded = decode(bytes, &features()).expect("the table's text is valid");
     for body in decoded.bodies {
@@ -404,10 +410,12 @@ fn compile(compiler: &dyn Compiler, bytes: &[u8], tunables: &Tunables) {
     let layout = VmLayout::new(&module);
     let input = ModuleInput { module: &module, layout: &layout, bytes, tunables };
     for (position, export) in module.exports.iter().enumerate() {
-        let function = compiler
-            .compile_function(&input, DefinedFuncIndex(position as u32))
-            .unwrap_or_else(|error| panic!("{}: {error}", export.name));
-        assert!(!function.code.is_empty(), "{}", export.name);
+        let func = DefinedFuncIndex(position as u32);
+        let functions = [Some(optimizing.compile_function(&input, func)), baseline.map(|b| b.translate(&input, func))];
+        for function in functions.into_iter().flatten() {
+            let function = function.unwrap_or_else(|error| panic!("{}: {error}", export.name));
+            assert!(!function.code.is_empty(), "{}", export.name);
+        }
     }
 }
 
@@ -416,11 +424,14 @@ fn compile_all(missing: &[&str], tunables: Tunables) {
     let tunables = Tunables { debug_verifier: true, ..tunables };
     let flags: Vec<_> = missing.iter().map(|name| (name.to_string(), Some("false".to_string()))).collect();
     let compiler = OptimizingCompiler::new(&tunables, &flags, None).expect("the flags exist");
+    let compiler = Arc::new(compiler);
+    // The other tier has what instructions there are up to SSE4.2, or refuses.
+    let baseline = missing.is_empty().then(|| BaselineCompiler::new(compiler.clone()));
     for (memory, addr) in [("1", "i32"), ("1 65536 shared", "i32"), ("i64 1", "i64")] {
-        compile(&compiler, &module(memory, addr, Operands::Params), &tunables);
+        compile((&compiler, baseline.as_ref()), &module(memory, addr, Operands::Params), &tunables);
     }
     for value in [0, -1, 5] {
-        compile(&compiler, &module("1", "i32", Operands::Constants(value)), &tunables);
+        compile((&compiler, baseline.as_ref()), &module("1", "i32", Operands::Constants(value)), &tunables);
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Tunables {
     pub debug_verifier: bool,
     /// Compile every function as those are that are too large to be optimized.
     pub debug_least_effort: bool,
+    /// Which compiler functions are compiled with.
+    pub tier: Tier,
     /// Keep DWARF sections in artifacts.
     pub debug_info: bool,
     /// Keep and read DWARF sections, for backtraces with file and line.
@@ -46,6 +48,15 @@ impl Tunables {
     pub fn interruptible(&self) -> bool {
         self.epoch_interruption || self.cancellation
     }
+}
+
+/// A compiler.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Tier {
+    /// Code in one pass over a function's operators: at once.
+    Baseline,
+    /// Code that runs fast.
+    Optimizing,
 }
 
 /// How hard the optimizing compiler works.
@@ -73,6 +84,7 @@ impl Default for Tunables {
             spectre_mitigation: true,
             debug_verifier: false,
             debug_least_effort: false,
+            tier: Tier::Optimizing,
             debug_info: false,
             backtrace_details: false,
             memory_reservation: 4 << 30,

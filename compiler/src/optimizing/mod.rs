@@ -19,6 +19,8 @@ mod settings;
 mod signature;
 mod thunks;
 
+pub(crate) use signature::{RETURN_SLOT, return_area_size};
+
 use crate::{CompileError, Compiler, ModuleInput, NativeShape, ValueShape};
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::decode::body_reader;

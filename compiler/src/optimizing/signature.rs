@@ -64,14 +64,14 @@ pub(super) fn handled_signature(ty: &FuncType) -> Signature {
 }
 
 /// Bytes of the memory in which a function leaves its results, [`RETURN_SLOT`] for each; zero where registers do.
-pub(super) fn return_area_size(ty: &FuncType) -> u32 {
+pub(crate) fn return_area_size(ty: &FuncType) -> u32 {
     let integers = ty.results().iter().filter(|&&ty| clif_type(ty).is_int()).count();
     let others = ty.results().len() - integers;
     if integers <= RETURN_REGISTERS && others <= RETURN_REGISTERS { 0 } else { ty.results().len() as u32 * RETURN_SLOT }
 }
 
 /// Bytes of a result in a return area.
-pub(super) const RETURN_SLOT: u32 = 16;
+pub(crate) const RETURN_SLOT: u32 = 16;
 
 /// The convention of a builtin, as its entry in the list says.
 pub(super) fn builtin_signature(isa: &dyn TargetIsa, builtin: Builtin) -> Signature {

@@ -1,0 +1,771 @@
+//! Blocks and branches.
+//!
+//! Where paths meet, they agree on what is in registers: a loop's header on what was there when the loop was entered, the end of any other
+//! block on what was there at the first branch to it. One result of a block is in a register, several are at home. Before a block begins, all
+//! operands go home.
+
+use super::translator::{Stub, Translator};
+use super::values::{Holds, Kind, Known, Place, Value};
+use super::x64::{
+    Alu, Class, Condition, Label, Operand, RAX, REGISTERS, RESULTS, Reg, RegSet, SCRATCH, VECTOR_SCRATCH, Width, XMM0,
+    mem,
+};
+use crate::CompileError;
+use ampoule_core::decode::val_type;
+use ampoule_core::index::TypeIndex;
+use ampoule_core::trap::TrapCode;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use wasmparser::{BlockType, BrTable, Operator, OperatorsReader};
+
+/// Kinds of parameters and results.
+pub(super) type Kinds = SmallVec<[Kind; 2]>;
+
+/// What is in registers at a place where paths meet.
+#[derive(Clone)]
+pub(super) struct State {
+    holds: [Holds; REGISTERS],
+    dirty: RegSet,
+}
+
+/// Where a branch leads.
+pub(super) struct Target {
+    label: Label,
+    /// What is in registers there, once something leads there.
+    state: Option<Box<State>>,
+    /// What branches take along.
+    kinds: Kinds,
+    /// All that branches take along is at home, even if it is one value.
+    at_home: bool,
+}
+
+impl Target {
+    /// Where the only value is that branches take along.
+    fn result(&self) -> Option<Reg> {
+        match self.kinds[..] {
+            [kind] if !self.at_home => Some(result_reg(kind)),
+            _ => None,
+        }
+    }
+}
+
+pub(super) enum FrameKind {
+    /// The function itself: a branch to its end returns.
+    Body,
+    Block,
+    /// Where the loop begins.
+    Loop(Target),
+    /// An `if` up to its `else`: where the other arm begins, and what is in registers there.
+    If {
+        otherwise: Label,
+        state: Box<State>,
+    },
+    /// A clause of an old `try`: where exceptions go on that it doesn't take. The exception is the lowest operand.
+    Catch {
+        otherwise: Option<Label>,
+    },
+}
+
+/// One of the enclosing blocks of the operator being translated.
+pub(super) struct ControlFrame {
+    pub kind: FrameKind,
+    end: Target,
+    /// Operands below the block's parameters.
+    pub height: usize,
+    params: Kinds,
+    /// Whether the block's beginning could be reached.
+    pub entered: bool,
+}
+
+/// Where a value comes from that goes to a register.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    Reg(Reg),
+    Home(Kind, i32),
+    Const(Kind, u64),
+    Known(Known),
+}
+
+/// Values that go to registers, all at once.
+pub(super) type Moves = SmallVec<[(Reg, Source); 16]>;
+
+impl Translator<'_> {
+    pub(super) fn push_body_frame(&mut self, results: Kinds) {
+        let end = self.target(results);
+        self.control.push(ControlFrame { kind: FrameKind::Body, end, height: 0, params: Kinds::new(), entered: true });
+    }
+
+    fn target(&mut self, kinds: Kinds) -> Target {
+        Target { label: self.asm.label(), state: None, kinds, at_home: false }
+    }
+
+    /// Translates `block`, `br` and similar operators.
+    pub(super) fn control_operator(&mut self, op: &Operator<'_>) -> Result<bool, CompileError> {
+        match op {
+            Operator::Nop => {}
+            Operator::Unreachable => self.trap(TrapCode::Unreachable),
+            Operator::Block { blockty } => self.enter_block(blockty)?,
+            Operator::If { blockty } => self.enter_if(blockty)?,
+            Operator::Else => self.enter_else()?,
+            Operator::End => self.end()?,
+            Operator::Br { relative_depth } => {
+                self.settle_fuel();
+                self.jump_out_of(*relative_depth)?;
+                self.stop();
+            }
+            Operator::BrIf { relative_depth } => {
+                let condition = self.pop_condition();
+                self.settle_fuel();
+                self.branch_out_if(condition, *relative_depth)?;
+            }
+            Operator::BrOnNull { relative_depth } => self.branch_on_null(*relative_depth)?,
+            Operator::BrOnNonNull { relative_depth } => self.branch_on_non_null(*relative_depth)?,
+            Operator::BrTable { targets } => self.branch_table(targets)?,
+            Operator::Return => {
+                self.settle_fuel();
+                self.return_results()?;
+                self.stop();
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Follows the nesting of code that can't be reached.
+    pub(super) fn unreachable_operator(&mut self, op: &Operator<'_>) -> Result<(), CompileError> {
+        match op {
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => {
+                let end = self.target(Kinds::new());
+                let height = self.stack.len();
+                self.control.push(ControlFrame {
+                    kind: FrameKind::Block,
+                    end,
+                    height,
+                    params: Kinds::new(),
+                    entered: false,
+                });
+            }
+            Operator::Else => self.enter_else()?,
+            Operator::End => self.end()?,
+            Operator::Catch { .. } | Operator::CatchAll | Operator::Delegate { .. } => {
+                self.exception_operator(op)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn branch_on_null(&mut self, depth: u32) -> Result<(), CompileError> {
+        let value = self.pop();
+        let reg = self.read(value);
+        self.settle_fuel();
+        self.asm.test(value.kind.width(), reg);
+        self.branch_out_if(Condition::Equal, depth)?;
+        self.push_again(value, reg);
+        Ok(())
+    }
+
+    fn branch_on_non_null(&mut self, depth: u32) -> Result<(), CompileError> {
+        let value = self.pop();
+        let reg = self.read(value);
+        self.settle_fuel();
+        self.asm.test(value.kind.width(), reg);
+        self.push_again(value, reg);
+        self.branch_out_if(Condition::NotEqual, depth)?;
+        self.pop();
+        Ok(())
+    }
+
+    /// Pops an integer and has the flags tell whether it is not zero.
+    pub(super) fn pop_condition(&mut self) -> Condition {
+        if let Some(condition) = self.flags.take() {
+            self.stack.pop();
+            return condition;
+        }
+        let value = self.pop();
+        let reg = self.read(value);
+        self.asm.test(Width::W32, reg);
+        Condition::NotEqual
+    }
+
+    fn block_type(&self, ty: &BlockType) -> Result<(Kinds, Kinds), CompileError> {
+        Ok(match *ty {
+            BlockType::Empty => (Kinds::new(), Kinds::new()),
+            BlockType::Type(ty) => {
+                let ty = val_type(ty, self.input.module).map_err(CompileError::new)?;
+                (Kinds::new(), [Kind::of(ty)].into_iter().collect())
+            }
+            BlockType::FuncType(index) => {
+                let ty = self.input.module.declared_func(TypeIndex(index));
+                (super::frame::kinds(ty.params()).collect(), super::frame::kinds(ty.results()).collect())
+            }
+        })
+    }
+
+    pub(super) fn enter_block(&mut self, ty: &BlockType) -> Result<(), CompileError> {
+        let (params, results) = self.block_type(ty)?;
+        self.flush_all();
+        self.push_frame(FrameKind::Block, params, results);
+        Ok(())
+    }
+
+    fn push_frame(&mut self, kind: FrameKind, params: Kinds, results: Kinds) {
+        let end = self.target(results);
+        let height = self.stack.len() - params.len();
+        self.control.push(ControlFrame { kind, end, height, params, entered: true });
+    }
+
+    pub(super) fn enter_loop(&mut self, ty: &BlockType, ahead: OperatorsReader<'_>) -> Result<(), CompileError> {
+        let (params, results) = self.block_type(ty)?;
+        self.settle_fuel();
+        self.flush_all();
+        self.prepare_loop(ahead)?;
+        if self.memory_may_move() {
+            // Whoever interrupts the guest here may have it grow.
+            self.forget(Known::Memory);
+        }
+        let mut header = self.target(params.clone());
+        header.at_home = true;
+        header.state = Some(Box::new(self.state(None)));
+        self.asm.bind(header.label);
+        self.push_frame(FrameKind::Loop(header), params, results);
+        self.check_metering()?;
+        Ok(())
+    }
+
+    fn enter_if(&mut self, ty: &BlockType) -> Result<(), CompileError> {
+        let condition = self.pop_condition();
+        let (params, results) = self.block_type(ty)?;
+        self.settle_fuel();
+        self.regs.end_operator();
+        self.flush_all();
+        let otherwise = self.asm.label();
+        self.asm.jump_if(condition.inverse(), otherwise);
+        let state = Box::new(self.state(None));
+        self.push_frame(FrameKind::If { otherwise, state }, params, results);
+        Ok(())
+    }
+
+    fn enter_else(&mut self) -> Result<(), CompileError> {
+        self.fall_through(true)?;
+        let frame = self.control.last_mut().expect("validation matched the blocks");
+        if let FrameKind::If { otherwise, state } = std::mem::replace(&mut frame.kind, FrameKind::Block) {
+            let (height, params) = (frame.height, frame.params.clone());
+            self.asm.bind(otherwise);
+            self.restore(&state);
+            self.drop_to(height);
+            for kind in params {
+                self.push(kind, Place::Home);
+            }
+            self.flushed = self.stack.len();
+            self.reachable = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self) -> Result<(), CompileError> {
+        if let Some(ControlFrame { kind: FrameKind::If { .. }, .. }) = self.control.last() {
+            self.end_if()?;
+        }
+        self.end_of_handled()?;
+        let is_body = matches!(self.control.last(), Some(ControlFrame { kind: FrameKind::Body, .. }));
+        if is_body {
+            if self.reachable {
+                self.settle_fuel();
+                self.return_results()?;
+                self.stop();
+            }
+            self.control.pop();
+            return Ok(());
+        }
+        let met = self.control.last().is_some_and(|frame| frame.end.state.is_some());
+        if !met {
+            // Nothing but the code before leads here.
+            self.settle_fuel_if_reachable();
+            let frame = self.control.pop().expect("validation matched the blocks");
+            if !self.reachable {
+                self.drop_to(frame.height);
+            }
+            return Ok(());
+        }
+        self.fall_through(false)?;
+        let frame = self.control.pop().expect("validation matched the blocks");
+        let Target { label, state, kinds, .. } = frame.end;
+        self.asm.bind(label);
+        self.restore(&state.expect("something leads here"));
+        self.drop_to(frame.height);
+        self.push_results(&kinds);
+        self.reachable = frame.entered;
+        Ok(())
+    }
+
+    /// The end of a block that handles exceptions: what is done of those lies behind its body.
+    fn end_of_handled(&mut self) -> Result<(), CompileError> {
+        let is_clause = matches!(self.control.last(), Some(ControlFrame { kind: FrameKind::Catch { .. }, .. }));
+        if is_clause || self.is_handled() {
+            self.fall_through(true)?;
+            self.end_scope()?;
+        }
+        Ok(())
+    }
+
+    /// The end of an `if` without `else`: the other arm hands the parameters on.
+    fn end_if(&mut self) -> Result<(), CompileError> {
+        let frame = self.control.last_mut().expect("it was looked for");
+        if !frame.end.kinds.is_empty() || frame.end.state.is_some() {
+            return self.enter_else();
+        }
+        // Nothing leads to the end yet: both arms meet as the one without code is.
+        if let FrameKind::If { otherwise, state } = std::mem::replace(&mut frame.kind, FrameKind::Block) {
+            frame.end.state = Some(state);
+            self.fall_through(false)?;
+            self.asm.bind(otherwise);
+        }
+        Ok(())
+    }
+
+    fn settle_fuel_if_reachable(&mut self) {
+        if self.reachable {
+            self.settle_fuel();
+        }
+    }
+
+    /// Pushes what branches brought along.
+    fn push_results(&mut self, kinds: &Kinds) {
+        if let [kind] = kinds[..] {
+            return self.push_reg(kind, result_reg(kind));
+        }
+        for &kind in kinds {
+            self.push(kind, Place::Home);
+            self.flushed = self.stack.len();
+        }
+    }
+
+    /// Drops operands, whatever they are, down to a height.
+    pub(super) fn drop_to(&mut self, height: usize) {
+        while self.stack.len() > height {
+            let value = self.stack.pop().expect("there are more");
+            if value.kind == Kind::Reference {
+                self.reference_operands.pop();
+            }
+            match value.place {
+                Place::Reg(reg) if self.regs.holds[reg.index()] == Holds::Operand(self.stack.len() as u32) => {
+                    self.regs.set(reg, Holds::Nothing);
+                }
+                Place::Local(local) => self.locals[local as usize].pending -= 1,
+                _ => {}
+            }
+        }
+        self.flushed = self.flushed.min(height);
+        self.flags = None;
+    }
+
+    /// Leads from the end of an arm or body to the end of its frame.
+    pub(super) fn fall_through(&mut self, jump: bool) -> Result<(), CompileError> {
+        if !self.reachable {
+            return Ok(());
+        }
+        self.settle_fuel();
+        let frame = self.control.len() - 1;
+        self.bring_to(frame)?;
+        if jump {
+            let label = self.control[frame].end.label;
+            self.asm.jump(label);
+        }
+        self.reachable = false;
+        Ok(())
+    }
+
+    /// What is in registers now, but for what is in the way of a result.
+    fn state(&mut self, result: Option<Reg>) -> State {
+        let mut state = State { holds: self.regs.holds, dirty: self.regs.dirty };
+        for (index, holds) in state.holds.iter_mut().enumerate() {
+            let keeps = matches!(holds, Holds::Local(_) | Holds::Known(_)) && result != Some(Reg::at(index));
+            if !keeps {
+                *holds = Holds::Nothing;
+                state.dirty.remove(Reg::at(index));
+            }
+        }
+        state
+    }
+
+    /// Takes nothing to be in registers: all is at home.
+    pub(super) fn forget_registers(&mut self) {
+        for index in 0..REGISTERS {
+            let reg = Reg::at(index);
+            if let Holds::Local(local) = self.regs.holds[index] {
+                self.locals[local as usize].reg = None;
+            }
+            if self.regs.holds[index] != Holds::Nothing {
+                self.regs.set(reg, Holds::Nothing);
+            }
+        }
+    }
+
+    /// Goes on with what is in registers at a place where paths meet.
+    fn restore(&mut self, state: &State) {
+        self.forget_registers();
+        for index in 0..REGISTERS {
+            let reg = Reg::at(index);
+            match state.holds[index] {
+                Holds::Nothing => {}
+                holds => {
+                    self.regs.set(reg, holds);
+                    if let Holds::Local(local) = holds {
+                        self.locals[local as usize].reg = Some(reg);
+                    }
+                }
+            }
+        }
+        self.regs.dirty = state.dirty;
+    }
+
+    /// The target of branches to an enclosing block.
+    fn target_of(&mut self, frame: usize) -> &mut Target {
+        match &mut self.control[frame] {
+            ControlFrame { kind: FrameKind::Loop(header), .. } => header,
+            ControlFrame { end, .. } => end,
+        }
+    }
+
+    /// Whether branches to this block return.
+    fn returns(&self, frame: usize) -> bool {
+        matches!(self.control[frame].kind, FrameKind::Body)
+    }
+
+    pub(super) fn jump_out_of(&mut self, depth: u32) -> Result<(), CompileError> {
+        self.jump_to_frame(self.control.len() - 1 - depth as usize)
+    }
+
+    /// Branches to the block at this place among the enclosing ones.
+    pub(super) fn jump_to_frame(&mut self, frame: usize) -> Result<(), CompileError> {
+        if self.returns(frame) {
+            return self.return_results();
+        }
+        self.bring_to(frame)?;
+        let label = self.target_of(frame).label;
+        self.asm.jump(label);
+        Ok(())
+    }
+
+    /// Branches out of that many blocks where a condition holds.
+    pub(super) fn branch_out_if(&mut self, condition: Condition, depth: u32) -> Result<(), CompileError> {
+        let frame = self.control.len() - 1 - depth as usize;
+        if !self.returns(frame) {
+            self.meet(frame);
+            if self.is_there(frame) {
+                let label = self.target_of(frame).label;
+                self.asm.jump_if(condition, label);
+                return Ok(());
+            }
+        }
+        let next = self.asm.label();
+        self.asm.jump_if(condition.inverse(), next);
+        self.jump_out_of(depth)?;
+        self.asm.bind(next);
+        Ok(())
+    }
+
+    /// Has a block meet at its end with what is in registers now, if nothing leads there yet.
+    fn meet(&mut self, frame: usize) {
+        let target = self.target_of(frame);
+        if target.state.is_some() {
+            return;
+        }
+        let result = target.result();
+        let state = Box::new(self.state(result));
+        self.target_of(frame).state = Some(state);
+    }
+
+    /// Whether a branch to a block has nothing to do on the way.
+    fn is_there(&mut self, frame: usize) -> bool {
+        let target = self.target_of(frame);
+        if !target.kinds.is_empty() {
+            return false;
+        }
+        let state = target.state.take().expect("somebody decided it");
+        let there = self.agrees(&state);
+        self.target_of(frame).state = Some(state);
+        there
+    }
+
+    fn agrees(&self, state: &State) -> bool {
+        (0..REGISTERS).all(|index| {
+            let (reg, now) = (Reg::at(index), self.regs.holds[index]);
+            let same = match state.holds[index] {
+                Holds::Nothing => true,
+                wanted => wanted == now,
+            };
+            // What is to be at home has to be written.
+            let behind = self.regs.dirty.contains(reg) && !(state.holds[index] == now && state.dirty.contains(reg));
+            same && !behind
+        })
+    }
+
+    /// Brings everything to where it is at the target of a branch. What is known here of registers stays as it is: the way may be one of two.
+    fn bring_to(&mut self, frame: usize) -> Result<(), CompileError> {
+        self.meet(frame);
+        let target = self.target_of(frame);
+        let (result, count) = (target.result(), target.kinds.len());
+        let state = target.state.take().expect("it was decided");
+        let mut moves = Moves::new();
+        let first = self.stack.len() - count;
+        match result {
+            Some(reg) => moves.push((reg, self.source(self.stack[first]))),
+            None => self.bring_home(frame, first),
+        }
+        for index in 0..REGISTERS {
+            let (reg, wanted) = (Reg::at(index), state.holds[index]);
+            // What is only here goes home, unless the target has it in a register that is ahead.
+            if let Holds::Local(local) = self.regs.holds[index]
+                && self.regs.dirty.contains(reg)
+                && !state.dirty.iter().any(|ahead| state.holds[ahead.index()] == Holds::Local(local))
+            {
+                let local = &self.locals[local as usize];
+                let (kind, home) = (local.kind, local.home);
+                self.store_home(kind, home, reg);
+            }
+            match wanted {
+                Holds::Local(local) => {
+                    let local = &self.locals[local as usize];
+                    moves.push((reg, local.reg.map_or(Source::Home(local.kind, local.home), Source::Reg)));
+                }
+                Holds::Known(known) => {
+                    moves.push((reg, self.regs.known(known).map_or(Source::Known(known), Source::Reg)));
+                }
+                _ => {}
+            }
+        }
+        self.move_all(moves);
+        self.target_of(frame).state = Some(state);
+        self.spend(count)
+    }
+
+    /// Where a value is.
+    pub(super) fn source(&self, value: Value) -> Source {
+        match value.place {
+            Place::Reg(reg) => Source::Reg(reg),
+            Place::Const(bits) => Source::Const(value.kind, bits),
+            Place::Home => Source::Home(value.kind, value.home),
+            Place::Local(local) => {
+                let local = &self.locals[local as usize];
+                local.reg.map_or(Source::Home(local.kind, local.home), Source::Reg)
+            }
+        }
+    }
+
+    /// Writes the uppermost operands, from `first` on, to the homes that they have on the stack of a block. These lie at or above their own, so
+    /// each is read before it is written over.
+    fn bring_home(&mut self, frame: usize, first: usize) {
+        let height = self.control[frame].height;
+        let mut home = match height.checked_sub(1) {
+            Some(below) => self.stack[below].home,
+            None => self.operands_start,
+        };
+        for index in first..self.stack.len() {
+            let value = self.stack[index];
+            home -= value.kind.home_size() as i32;
+            self.write_home(value, home);
+        }
+    }
+
+    /// Writes a value to a place in the frame. No register changes but the scratch ones.
+    pub(super) fn write_home(&mut self, value: Value, home: i32) {
+        match self.source(value) {
+            Source::Reg(reg) => self.store_home(value.kind, home, reg),
+            Source::Home(_, from) if from == home => {}
+            Source::Home(kind, from) => self.copy_home(kind, from, home),
+            Source::Const(kind, bits) => match super::values::small(kind, bits) {
+                Some(small) if kind.home_size() == 8 => {
+                    self.asm.store_imm(Width::W64, mem(super::x64::RBP, home), small)
+                }
+                _ => {
+                    self.asm.mov_imm(SCRATCH, bits);
+                    self.asm.store(Width::W64, mem(super::x64::RBP, home), SCRATCH);
+                }
+            },
+            Source::Known(_) => unreachable!("no operand is one"),
+        }
+    }
+
+    /// Moves values to registers, all at once: none is written over that is still to be read.
+    pub(super) fn move_all(&mut self, mut moves: Moves) {
+        moves.retain(|&mut (to, from)| !matches!(from, Source::Reg(from) if from == to));
+        // How many moves read each register.
+        let mut readers = [0u8; REGISTERS];
+        for (_, from) in &moves {
+            if let Source::Reg(from) = from {
+                readers[from.index()] += 1;
+            }
+        }
+        let mut rest = moves.len();
+        while rest > 0 {
+            let ready =
+                moves[..rest].iter().position(|&(to, from)| matches!(from, Source::Reg(_)) && readers[to.index()] == 0);
+            let Some(at) = ready else {
+                let cycle = moves[..rest].iter().position(|(_, from)| matches!(from, Source::Reg(_)));
+                let Some(at) = cycle else { break };
+                // Each is read by another: one makes room.
+                let Source::Reg(from) = moves[at].1 else { unreachable!("it was looked for") };
+                let scratch = if from.class() == Class::General { SCRATCH } else { VECTOR_SCRATCH };
+                self.asm.mov_all(scratch, from);
+                for (_, source) in &mut moves[..rest] {
+                    if matches!(*source, Source::Reg(reg) if reg == from) {
+                        *source = Source::Reg(scratch);
+                    }
+                }
+                readers[scratch.index()] = readers[from.index()];
+                readers[from.index()] = 0;
+                continue;
+            };
+            rest -= 1;
+            moves.swap(at, rest);
+            let (to, Source::Reg(from)) = moves[rest] else { unreachable!("it was looked for") };
+            self.asm.mov_all(to, from);
+            readers[from.index()] -= 1;
+        }
+        for &(to, from) in &moves[..rest] {
+            match from {
+                Source::Home(kind, home) => self.load_home(kind, home, to),
+                Source::Const(kind, bits) => self.load_const(kind, bits, to),
+                Source::Known(known) => {
+                    // The context may be in a register that has just been written.
+                    self.asm.load(Width::W64, to, mem(super::x64::RBP, super::frame::CONTEXT));
+                    self.load_known_from(known, to, to);
+                }
+                Source::Reg(_) => unreachable!("all of them have been moved"),
+            }
+        }
+    }
+
+    /// Returns with the results on the stack.
+    pub(super) fn return_results(&mut self) -> Result<(), CompileError> {
+        self.spend(self.func_type.results().len())?;
+        let results = self.func_type.results();
+        let first = self.stack.len() - results.len();
+        if self.in_area {
+            self.asm.load(Width::W64, SCRATCH, mem(super::x64::RBP, super::frame::RETURN_AREA));
+            let values: SmallVec<[Value; 16]> = self.stack[first..].into();
+            for (position, value) in values.into_iter().enumerate() {
+                self.store_in_area(SCRATCH, position, value);
+            }
+        } else {
+            let (mut integers, mut vectors) = (0, 0);
+            let mut moves = Moves::new();
+            for &value in &self.stack[first..] {
+                let to = match value.kind.class() {
+                    Class::General => {
+                        integers += 1;
+                        RESULTS[integers - 1]
+                    }
+                    Class::Vector => {
+                        vectors += 1;
+                        Reg::vector(vectors - 1)
+                    }
+                };
+                moves.push((to, self.source(value)));
+            }
+            self.move_all(moves);
+        }
+        self.leave();
+        Ok(())
+    }
+
+    /// Stores a result in an area at `base`, which is the scratch register.
+    fn store_in_area(&mut self, base: Reg, position: usize, value: Value) {
+        let at = mem(base, position as i32 * 16);
+        // The other scratch register takes what has to be moved through one: it holds any 64 bits.
+        match self.source(value) {
+            Source::Reg(reg) => match value.kind {
+                Kind::F32 => self.asm.store_float(super::x64::Float::F32, at, reg),
+                Kind::F64 => self.asm.store_float(super::x64::Float::F64, at, reg),
+                Kind::V128 => self.asm.store_vector(at, reg),
+                kind => self.asm.store(kind.width(), at, reg),
+            },
+            Source::Home(Kind::V128, home) => {
+                self.asm.load_vector(VECTOR_SCRATCH, mem(super::x64::RBP, home));
+                self.asm.store_vector(at, VECTOR_SCRATCH);
+            }
+            Source::Home(_, home) => {
+                self.asm.load_float(super::x64::Float::F64, VECTOR_SCRATCH, mem(super::x64::RBP, home));
+                self.asm.store_float(super::x64::Float::F64, at, VECTOR_SCRATCH);
+            }
+            Source::Const(_, bits) => {
+                self.asm.store_imm(Width::W32, at, bits as u32 as i32);
+                self.asm.store_imm(Width::W32, mem(base, position as i32 * 16 + 4), (bits >> 32) as u32 as i32);
+            }
+            Source::Known(_) => unreachable!("no operand is one"),
+        }
+    }
+
+    fn branch_table(&mut self, targets: &BrTable<'_>) -> Result<(), CompileError> {
+        let value = self.pop();
+        self.settle_fuel();
+        let index = self.own(value);
+        let default = self.asm.label();
+        self.asm.alu(Alu::Cmp, Width::W32, index, Operand::Imm(targets.len() as i32));
+        self.asm.jump_if(Condition::AboveOrEqual, default);
+        if self.input.tunables.spectre_mitigation {
+            // Behind a mispredicted branch, the first entry is what is read.
+            self.asm.mov_imm(SCRATCH, 0);
+            self.asm.mov_if(Condition::AboveOrEqual, Width::W32, index, SCRATCH);
+        }
+        // What there is to do on the way to a target is done once for each.
+        let mut steps: HashMap<u32, Label> = HashMap::new();
+        let mut order = Vec::new();
+        let mut labels = Vec::with_capacity(targets.len() as usize);
+        for depth in targets.targets() {
+            let depth = depth?;
+            labels.push(*steps.entry(depth).or_insert_with(|| {
+                order.push(depth);
+                self.asm.label()
+            }));
+        }
+        if labels.is_empty() {
+            self.asm.jump(default);
+        } else {
+            self.asm.jump_by_table(index, labels);
+        }
+        for depth in order {
+            self.asm.bind(steps[&depth]);
+            self.jump_out_of(depth)?;
+        }
+        self.asm.bind(default);
+        self.jump_out_of(targets.default())?;
+        self.stop();
+        Ok(())
+    }
+
+    /// Notes a stub that interrupts the guest and comes back.
+    pub(super) fn interrupt_stub(
+        &mut self,
+        builtin: ampoule_core::builtins::Builtin,
+        back: Label,
+    ) -> Result<Label, CompileError> {
+        let label = self.asm.label();
+        let mut in_regs = Vec::new();
+        for reg in self.regs.used().iter() {
+            if let Holds::Local(local) = self.regs.holds[reg.index()]
+                && self.locals[local as usize].kind == Kind::Reference
+            {
+                in_regs.push((reg, self.locals[local as usize].home));
+            }
+        }
+        let mut in_frame = self.references()?;
+        in_frame.retain(|home| !in_regs.iter().any(|(_, known)| known == home));
+        self.stubs.push(Stub::interrupt(label, self.position, builtin, in_regs, in_frame, back));
+        Ok(label)
+    }
+}
+
+/// Where the only result of a block is.
+fn result_reg(kind: Kind) -> Reg {
+    match kind.class() {
+        Class::General => RAX,
+        Class::Vector => XMM0,
+    }
+}

@@ -1,0 +1,129 @@
+//! What a loop is going to ask for, told by its first operators.
+//!
+//! Whoever comes back to a loop's header brings what was in registers when the loop was entered, and nothing else. So it is worth a look which
+//! locals the loop works with: those are loaded beforehand. The look goes a bounded number of operators far, for each loop anew, but all looks together
+//! not much farther than the function is long.
+
+use super::translator::Translator;
+use super::values::{Holds, Local};
+use crate::CompileError;
+use crate::operators::{Calls, Properties};
+use smallvec::SmallVec;
+use wasmparser::{Operator, OperatorsReader};
+
+/// How many operators are looked at.
+const OPERATORS: usize = 128;
+/// How many are looked at in a function, at most, for each that has been translated, and beyond that.
+const LOOKED_EACH: usize = 2;
+const LOOKED_MAX: usize = 1 << 10;
+/// How many locals are noted.
+const LOCALS: usize = 24;
+/// How many registers of each class are left for operands.
+const LEFT: usize = 5;
+
+/// What is known of a local's use in a loop.
+struct Use {
+    local: u32,
+    /// It is written before it is read.
+    written_first: bool,
+    written: bool,
+}
+
+/// The first operators of a loop.
+struct Ahead {
+    uses: SmallVec<[Use; LOCALS]>,
+    /// All of the loop has been seen.
+    complete: bool,
+    /// Something is called: registers that are not kept are no use.
+    calls: bool,
+    /// How many operators were looked at.
+    looked: usize,
+}
+
+impl Ahead {
+    fn look(mut reader: OperatorsReader<'_>) -> Result<Self, CompileError> {
+        let mut ahead = Self { uses: SmallVec::new(), complete: false, calls: false, looked: 0 };
+        let mut depth = 0u32;
+        for _ in 0..OPERATORS {
+            let op = reader.read()?;
+            ahead.looked += 1;
+            match op {
+                Operator::LocalGet { local_index } => ahead.note(local_index, false),
+                Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
+                    ahead.note(local_index, true)
+                }
+                Operator::Block { .. }
+                | Operator::Loop { .. }
+                | Operator::If { .. }
+                | Operator::Try { .. }
+                | Operator::TryTable { .. } => depth += 1,
+                Operator::End | Operator::Delegate { .. } => match depth.checked_sub(1) {
+                    Some(outer) => depth = outer,
+                    None => {
+                        ahead.complete = ahead.uses.len() < LOCALS;
+                        return Ok(ahead);
+                    }
+                },
+                _ => ahead.calls |= matches!(Properties::of(&op).calls, Calls::Runtime | Calls::Functions),
+            }
+        }
+        Ok(ahead)
+    }
+
+    fn note(&mut self, local: u32, written: bool) {
+        if let Some(known) = self.uses.iter_mut().find(|known| known.local == local) {
+            known.written |= written;
+        } else if self.uses.len() < LOCALS {
+            self.uses.push(Use { local, written_first: written, written });
+        }
+    }
+
+    fn uses(&self, local: u32) -> Option<&Use> {
+        self.uses.iter().find(|known| known.local == local)
+    }
+}
+
+impl Translator<'_> {
+    /// Has in registers what a loop is going to use.
+    pub(super) fn prepare_loop(&mut self, reader: OperatorsReader<'_>) -> Result<(), CompileError> {
+        self.regs.end_operator();
+        if self.looked > LOOKED_MAX + LOOKED_EACH * self.operators {
+            // All is taken to be written.
+            for reg in self.regs.used().iter() {
+                if let Holds::Local(_) = self.regs.holds[reg.index()] {
+                    self.regs.dirty.insert(reg);
+                }
+            }
+            return Ok(());
+        }
+        let ahead = Ahead::look(reader)?;
+        self.looked += ahead.looked;
+        for reg in self.regs.used().iter() {
+            let Holds::Local(local) = self.regs.holds[reg.index()] else { continue };
+            match ahead.uses(local) {
+                // Who comes back brings it in a register: nobody has to write its home for that.
+                Some(known) if known.written => self.regs.dirty.insert(reg),
+                Some(_) => {}
+                None if ahead.complete => self.vacate(reg),
+                // It may be written later on.
+                None => self.regs.dirty.insert(reg),
+            }
+        }
+        for &Use { local, written_first, written } in &ahead.uses {
+            let Local { kind, reg, .. } = self.locals[local as usize];
+            if reg.is_some() || written_first || (ahead.calls && !kind.survives_calls()) {
+                continue;
+            }
+            if self.regs.free(kind.class()) > LEFT {
+                let reg = if ahead.calls { self.kept_local_reg(local) } else { Some(self.local_reg(local)) };
+                if let Some(reg) = reg
+                    && written
+                {
+                    self.regs.dirty.insert(reg);
+                }
+            }
+        }
+        self.regs.end_operator();
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! The baseline tier: machine code in one pass over a function's operators.
+//!
+//! [`translator`] is the state of a translation; [`values`] knows where operands and locals are, [`frame`] what is where in the frame; [`x64`] is
+//! the processor. Above them is a file for each family of operators. There is no form in between: an operator's code is emitted when it is
+//! read, with what is known of its operands then. All passes over a body, and all that is kept of it, are linear in its size.
+//!
+//! What a function of this tier looks like to others is the same as of any tier, and written in `docs/vm-layout.md`.
+
+mod atomics;
+mod call;
+mod control;
+mod exception;
+mod frame;
+mod gc;
+mod look_ahead;
+mod memory;
+mod metering;
+mod numeric;
+mod simd;
+mod table;
+mod translator;
+mod values;
+mod variable;
+mod x64;
+
+use crate::operators::{Calls, Properties};
+use crate::optimizing::{OptimizingCompiler, return_area_size};
+use crate::{CompileError, Compiler, ModuleInput, NativeShape, ValueShape};
+use ampoule_core::artifact::CompiledFunction;
+use ampoule_core::decode::body_reader;
+use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::types::FuncType;
+use frame::{kinds, stack_arguments};
+use std::sync::Arc;
+use translator::Translator;
+use values::Registers;
+use wasmparser::{FunctionBody, Operator};
+use x64::{Assembler, Cpu};
+
+/// The baseline tier. Thunks, and the functions that it must refuse, are another's.
+pub struct BaselineCompiler {
+    other: Arc<OptimizingCompiler>,
+    cpu: Cpu,
+}
+
+impl BaselineCompiler {
+    /// A compiler for what another one compiles for.
+    pub fn new(other: Arc<OptimizingCompiler>) -> Self {
+        let cpu = Cpu::new(other.target().split([' ', ',']));
+        Self { other, cpu }
+    }
+
+    /// Compiles one function of a module, or says why another tier has to.
+    ///
+    /// # Errors
+    /// [`CompileError`] for a function whose frame, or what has to be known about it, would be too large.
+    pub fn translate(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<CompiledFunction, CompileError> {
+        let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
+        let func_type = input.module.func_type(input.module.func_index(func));
+        let in_area = return_area_size(func_type) != 0;
+        let body_len = (body.range().end - body.range().start) as usize;
+        let mut asm = Assembler::default();
+        let epilogue = asm.label();
+        let mut translator = Translator {
+            asm,
+            epilogue,
+            saves_at: 0,
+            saves_end: 0,
+            has_called: false,
+            input: *input,
+            cpu: self.cpu,
+            func_type,
+            in_area,
+            stack_arguments: stack_arguments(func_type, in_area),
+            locals: Vec::new(),
+            stack: Vec::new(),
+            flushed: 0,
+            regs: Registers::new(),
+            operands_start: 0,
+            deepest: 0,
+            most_passed: 0,
+            frame_size_at: 0,
+            control: Vec::new(),
+            reachable: true,
+            flags: None,
+            position: body.range().start as u32,
+            positions: Vec::new(),
+            stubs: Vec::new(),
+            scopes: Vec::new(),
+            handlers: Vec::new(),
+            stack_maps: Vec::new(),
+            spent: 0,
+            reference_locals: Vec::new(),
+            reference_operands: Vec::new(),
+            fuel_pending: 0,
+            operators: 0,
+            looked: 0,
+            body_len,
+        };
+        translator.body(&body)?;
+        translator.finish()
+    }
+}
+
+impl<'a> Translator<'a> {
+    fn body(&mut self, body: &FunctionBody<'a>) -> Result<(), CompileError> {
+        let mut reader = body.get_operators_reader()?;
+        self.position = position(reader.original_position())?;
+        self.note_position();
+        self.enter(body)?;
+        self.enter_metering()?;
+        self.push_body_frame(kinds(self.func_type.results()).collect());
+        while !reader.eof() {
+            let (op, at) = reader.read_with_offset()?;
+            self.position = position(at)?;
+            if !self.reachable {
+                self.unreachable_operator(&op)?;
+                continue;
+            }
+            self.operators += 1;
+            let properties = Properties::of(&op);
+            if properties.may_trap || properties.calls != Calls::Nothing {
+                self.note_position();
+            }
+            if self.flags.is_some() && !Self::takes_flags(&op) {
+                self.settle_flags();
+            }
+            self.count(properties);
+            match op {
+                Operator::Loop { blockty } => self.enter_loop(&blockty, reader.clone())?,
+                _ => self.operator(&op)?,
+            }
+            self.regs.end_operator();
+        }
+        Ok(())
+    }
+
+    fn operator(&mut self, op: &Operator<'_>) -> Result<(), CompileError> {
+        let translated = self.variable_operator(op)
+            || self.numeric_operator(op)?
+            || self.memory_operator(op)?
+            || self.control_operator(op)?
+            || self.call_operator(op)?
+            || self.table_operator(op)?
+            || self.atomic_operator(op)?
+            || self.vector_operator(op)?
+            || self.gc_operator(op)?
+            || self.exception_operator(op)?;
+        if translated { Ok(()) } else { Err(CompileError::new(format!("operator {op:?} is not supported"))) }
+    }
+}
+
+/// A position in the module, as tables of positions have it.
+fn position(at: u64) -> Result<u32, CompileError> {
+    u32::try_from(at).map_err(|_| CompileError::new("the module is too large"))
+}
+
+impl Compiler for BaselineCompiler {
+    fn compile_function(
+        &self,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+    ) -> Result<CompiledFunction, CompileError> {
+        self.translate(input, func).or_else(|_| self.other.compile_function(input, func))
+    }
+
+    fn entry_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {
+        self.other.entry_thunk(ty, shape)
+    }
+
+    fn exit_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {
+        self.other.exit_thunk(ty, shape)
+    }
+
+    fn native_exit_thunk(&self, ty: &FuncType, shape: NativeShape) -> Result<CompiledFunction, CompileError> {
+        self.other.native_exit_thunk(ty, shape)
+    }
+
+    fn target(&self) -> &str {
+        self.other.target()
+    }
+}
