@@ -1,10 +1,10 @@
 //! Validated function bodies in, relocatable machine code out.
 //!
-//! A tier is an implementation of [`Compiler`]; the runtime names none, it takes what [`new_compiler`] gives. All tiers share one
+//! A tier is an implementation of [`Compiler`]; the runtime names none, it takes what [`new_compilers`] gives. All tiers share one
 //! calling convention, one frame discipline and one form of output ([`CompiledFunction`]), written down in `docs/vm-layout.md`. This
 //! crate knows nothing of stores, instances or executable memory.
 //!
-//! [`operators`] says what all tiers ask of an operator. [`optimizing`] is the tier there is. What is one processor's lies under `arch`.
+//! [`operators`] says what all tiers ask of an operator. [`baseline`] and [`optimizing`] are the tiers. What is one processor's lies under `arch`.
 
 mod arch;
 pub mod baseline;
@@ -14,28 +14,35 @@ pub mod optimizing;
 use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::module::ModuleDescription;
-use ampoule_core::tunables::{Tier, Tunables};
+use ampoule_core::tunables::Tunables;
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::VmLayout;
 use std::sync::Arc;
 
-/// The compiler for these choices, for a target triple or for this machine and all that its CPU can do if `target` is `None`.
+/// The compilers for these choices, for a target triple or for this machine and all that its CPU can do if `target` is `None`.
 ///
 /// `flags` are settings of the back end, shared or of the target, in order; one without value is switched on. They don't reach what
 /// the contract with the runtime fixes.
 ///
 /// # Errors
 /// [`CompileError`] for a target that isn't supported, and for unknown flags or values.
-pub fn new_compiler(
+pub fn new_compilers(
     tunables: &Tunables,
     flags: &[(String, Option<String>)],
     target: Option<&str>,
-) -> Result<Arc<dyn Compiler>, CompileError> {
+) -> Result<Compilers, CompileError> {
     let optimizing = Arc::new(optimizing::OptimizingCompiler::new(tunables, flags, target)?);
-    Ok(match tunables.tier {
-        Tier::Baseline => Arc::new(baseline::BaselineCompiler::new(optimizing)),
-        Tier::Optimizing => optimizing,
-    })
+    let baseline = Arc::new(baseline::BaselineCompiler::new(optimizing.clone()));
+    Ok(Compilers { baseline, optimizing })
+}
+
+/// A compiler of each tier, for the same target.
+#[derive(Clone)]
+pub struct Compilers {
+    /// At once. Its thunks, and the functions that it must refuse, are the other's.
+    pub baseline: Arc<dyn Compiler>,
+    /// For fast code.
+    pub optimizing: Arc<dyn Compiler>,
 }
 
 /// One tier.
@@ -83,6 +90,9 @@ pub struct ModuleInput<'a> {
     pub bytes: &'a [u8],
     /// The choices shared with the runtime.
     pub tunables: &'a Tunables,
+    /// Where baseline code counts calls and turns of loops: the address of a `u32` for each of the module's own functions, which it counts down.
+    /// Below zero it calls [`Builtin::BecomeHot`](ampoule_core::builtins::Builtin::BecomeHot). `None`: it doesn't count.
+    pub counters: Option<usize>,
 }
 
 /// How a thunk's host side holds values.

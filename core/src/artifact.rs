@@ -3,6 +3,7 @@
 use crate::builtins::Builtin;
 use crate::index::FuncIndex;
 use crate::trap::TrapCode;
+use crate::tunables::Tier;
 use serde::{Deserialize, Serialize};
 
 /// The machine code of one function, relocatable, with all that must be known about it while it runs.
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// Offsets are bytes from the start of `code`. Lists are sorted by offset.
 #[derive(Clone, Debug, Default)]
 pub struct CompiledFunction {
+    /// Who made it.
+    pub tier: Tier,
     /// Machine code followed by its constants.
     pub code: Vec<u8>,
     /// `code` starts `phase` bytes behind a multiple of this, which is a power of two.

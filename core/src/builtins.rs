@@ -5,7 +5,7 @@
 //! function, and unwinds the guest if that function set `VmStoreContext::unwinding`. So machine code never checks for a
 //! trap after a call: a builtin returns only on success.
 //!
-//! All builtins but the two of kind [`Convention::PreserveAll`] use the C convention.
+//! All builtins but those of kind [`Convention::PreserveAll`] use the C convention.
 
 /// The type of a builtin's parameter or result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,6 +109,10 @@ builtins! {
     /// Not called by name: the target of a function's stub until it is compiled. `(function number)` is pushed on the
     /// stack by the stub; all argument registers survive.
     CompileFunction("compile_function"): PreserveAll(Pointer);
+    /// Called by baseline code alone, whose counter of calls and turns is below zero: `rdi` is the `VmContext`, `eax` the number of the function
+    /// and `r11d` that of the loop, or `u32::MAX` at the function's entry. Every register is kept but `rax`, which is zero where the code is to go
+    /// on, or the address of code that does so in its place, at that loop. Never fails, and collects nothing.
+    BecomeHot("become_hot"): PreserveAll(Pointer);
     /// `(vmctx, memory, delta in pages) -> pages before, or -1`.
     MemoryGrow("memory_grow"): C(Pointer, I32, I64) -> I64;
     /// `(vmctx, memory, address, byte, length)`.

@@ -29,8 +29,8 @@ pub struct Tunables {
     pub debug_verifier: bool,
     /// Compile every function as those are that are too large to be optimized.
     pub debug_least_effort: bool,
-    /// Which compiler functions are compiled with.
-    pub tier: Tier,
+    /// Which compilers functions are compiled with.
+    pub tiers: Tiers,
     /// Keep DWARF sections in artifacts.
     pub debug_info: bool,
     /// Keep and read DWARF sections, for backtraces with file and line.
@@ -51,11 +51,24 @@ impl Tunables {
 }
 
 /// A compiler.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Tier {
     /// Code in one pass over a function's operators: at once.
     Baseline,
     /// Code that runs fast.
+    #[default]
+    Optimizing,
+}
+
+/// Which compilers functions are compiled with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Tiers {
+    /// A function that is called for the first time with the baseline tier, and what is run often with the optimizing one. A module that is
+    /// compiled as a whole: with the optimizing tier.
+    Auto,
+    /// All with the baseline tier.
+    Baseline,
+    /// All with the optimizing tier.
     Optimizing,
 }
 
@@ -84,7 +97,7 @@ impl Default for Tunables {
             spectre_mitigation: true,
             debug_verifier: false,
             debug_least_effort: false,
-            tier: Tier::Optimizing,
+            tiers: Tiers::Optimizing,
             debug_info: false,
             backtrace_details: false,
             memory_reservation: 4 << 30,

@@ -28,6 +28,8 @@ pub struct Builtins {
     /// `(vmctx, module, number of the function) -> its code`: what a stub leads to until its function is compiled. `module` is
     /// the word that the head of the stub's region holds, see [`crate::arch::jumps::MODULE_SLOT`].
     pub compile_function: Code,
+    /// `(vmctx, loop, number of the function) -> code that goes on, or zero`: [`ampoule_core::builtins::Builtin::BecomeHot`].
+    pub become_hot: Code,
     /// `(host function) -> the exit thunk of its type`.
     pub resolve_exit_thunk: Code,
     /// `(vmctx)` -> [`Pause`](crate::arch::switch::Pause).

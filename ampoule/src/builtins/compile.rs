@@ -44,6 +44,17 @@ pub(crate) unsafe extern "C" fn compile_function(vmctx: *mut VmContext, code: *c
     }
 }
 
+/// What code whose counter is below zero asks: see `Builtin::BecomeHot`.
+///
+/// # Safety
+/// See the module above.
+pub(crate) unsafe extern "C" fn become_hot(vmctx: *mut VmContext, number: u32, func: u32) -> usize {
+    // SAFETY: as above; the running instance keeps its module alive.
+    let module = unsafe { (*running(vmctx).1).module() };
+    let number = (number != u32::MAX).then_some(number);
+    module.code().become_hot(DefinedFuncIndex(func), number)
+}
+
 /// Compiles a function of one of the store's instances that is about to be called, so that references made from now on lead to its code and not
 /// to its stub.
 pub(super) fn compile_ahead(store: &Store, instance: u32, func: FuncIndex) {

@@ -7,7 +7,7 @@
 
 use super::running;
 use crate::error::{Error, ErrorKind};
-use crate::module::code_table::{ModuleCode, damaged};
+use crate::module::code_table::{Found, ModuleCode, damaged};
 use crate::store::Store;
 use crate::store::handler_cache::{HandlerCache, Place};
 use ampoule_core::vm::{VmContext, VmStoreContext};
@@ -84,7 +84,7 @@ fn place_at(return_address: usize) -> Result<Place, Error> {
     // A call may be the last instruction of its function: the call is looked up, not where it returns to.
     let call = return_address - 1;
     let Some(code) = registry::lookup::<ModuleCode>(call) else { return Ok(Place::default()) };
-    let Some((func, offset)) = code.find(call) else { return Ok(Place::default()) };
-    let info = code.info(func).ok_or_else(damaged)?;
+    let Some(Found { offset, info, .. }) = code.find(call) else { return Ok(Place::default()) };
+    let info = info.ok_or_else(damaged)?;
     Ok(Place { handler: info.handler_at(offset + 1), function: call - offset as usize, kept: info.kept })
 }

@@ -55,6 +55,7 @@ pub(crate) fn table() -> Builtins {
         native_call: native::call_saved,
         native_unwound: native::keep_error,
         compile_function: compile::compile_function as *const (),
+        become_hot: compile::become_hot as *const (),
         resolve_exit_thunk: resolve_exit_thunk as *const (),
         host_error: host_error as *const (),
         host_result_mismatch: host_result_mismatch as *const (),

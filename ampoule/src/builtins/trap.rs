@@ -5,8 +5,7 @@ use crate::error::{Error, MemoryFault};
 use crate::func::host::{self, result_mismatch};
 use crate::instance::segments::definition;
 use crate::module::Module;
-use crate::module::code_table::ModuleCode;
-use crate::module::code_table::damaged;
+use crate::module::code_table::{Found, ModuleCode, damaged};
 use crate::store::Store;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::tunables::Tunables;
@@ -45,13 +44,12 @@ pub(crate) unsafe fn fault(store: *mut VmStoreContext, pc: usize, fp: usize, add
     // SAFETY: as above.
     unsafe {
         let frame = GuestFrame { pc, fp, is_return_address: false };
-        let place = registry::lookup::<ModuleCode>(pc).and_then(|code| Some((code.find(pc)?, code)));
-        let info = place.map(|((func, offset), code)| (code.info(func), offset));
-        if let Some((None, _)) = info {
+        let found = registry::lookup::<ModuleCode>(pc).and_then(|code| code.find(pc));
+        if let Some(Found { info: None, .. }) = found {
             // An artifact that was damaged since it was loaded: what was announced can't be told. The guest is over in any case.
             return stop_at(store, Error::from(damaged()), frame);
         }
-        let code = info.and_then(|(info, offset)| info?.trap_at(offset));
+        let code = found.and_then(|found| found.info?.trap_at(found.offset));
         let Some(code) = code else {
             eprintln!(
                 "ampoule: signal {signal} at an unexpected place in guest code: pc {pc:#x}, address {address:#x}"

@@ -6,7 +6,7 @@ use crate::engine::pool::PoolConfig;
 use crate::engine::stack_pool::HostStacks;
 use crate::memory::host::HostMemories;
 use ampoule_core::features::Features;
-use ampoule_core::tunables::{OptLevel, Tunables};
+use ampoule_core::tunables::{OptLevel, Tiers, Tunables};
 use ampoule_machine::fiber::MIN_STACK;
 use ampoule_machine::os::mmap::PAGE;
 use ampoule_machine::profiling::Profiler;
@@ -20,6 +20,8 @@ pub struct Config {
     pub tunables: Tunables,
     /// When functions are compiled.
     pub strategy: Strategy,
+    /// When functions that run often are compiled again, by the optimizing compiler.
+    pub tier_up: TierUpConfig,
     /// Compile on all cores where a whole module is compiled.
     pub parallel_compilation: bool,
     /// Stack that guest code may use, in bytes.
@@ -56,6 +58,24 @@ pub struct Config {
     pub profiler: Profiler,
 }
 
+/// When a function that was compiled by the baseline compiler is optimized, and by whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TierUpConfig {
+    /// Its calls and the turns of its loops until then.
+    pub after: u32,
+    /// The threads of the engine that optimize in the background, at most. With none, a function is optimized by the thread that runs it, at that
+    /// moment: for hosts that allow no threads.
+    pub threads: usize,
+}
+
+impl Default for TierUpConfig {
+    /// As it suits most guests. One thread fewer than there are cores, but one at least and not more than four.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { after: 2000, threads: (cores - 1).clamp(1, 4) }
+    }
+}
+
 /// When functions are compiled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Strategy {
@@ -74,6 +94,7 @@ impl Default for Config {
             features: Features::default(),
             tunables: Tunables { backtrace_details, ..Tunables::default() },
             strategy: Strategy::Auto,
+            tier_up: TierUpConfig::default(),
             parallel_compilation: true,
             max_wasm_stack: 512 << 10,
             memory_init_cow: true,
@@ -147,6 +168,12 @@ impl Config {
     /// Counts host calls and guest time, at some 60 ns for each host call; see [`crate::store::statistics`].
     pub fn statistics(&mut self, on: bool) -> &mut Self {
         self.tunables.statistics = on;
+        self
+    }
+
+    /// Sets which compilers functions are compiled with.
+    pub fn tiers(&mut self, tiers: Tiers) -> &mut Self {
+        self.tunables.tiers = tiers;
         self
     }
 

@@ -4,6 +4,7 @@
 pub mod cache;
 pub mod cancel;
 pub(crate) mod config;
+pub mod optimizer;
 #[cfg(feature = "compiler")]
 pub(crate) mod parallel;
 pub(crate) mod pool;
@@ -18,6 +19,8 @@ pub(crate) mod watcher;
 use crate::engine::config::Config;
 #[cfg(feature = "compiler")]
 use crate::engine::config::Strategy;
+#[cfg(feature = "compiler")]
+use crate::engine::optimizer::{Optimizer, TierUp};
 use crate::engine::pool::Pool;
 use crate::engine::stack_pool::StackPool;
 use crate::engine::thunks::ArtifactThunks;
@@ -28,9 +31,9 @@ use crate::error::{Error, ErrorKind};
 use crate::gc::heap::region::RegionCache;
 use crate::memory::cache::MemoryCache;
 #[cfg(feature = "compiler")]
-use ampoule_compiler::{Compiler, new_compiler};
+use ampoule_compiler::{Compilers, new_compilers};
 use ampoule_core::artifact::CompiledFunction;
-use ampoule_core::tunables::Tunables;
+use ampoule_core::tunables::{OptLevel, Tiers, Tunables};
 use ampoule_core::types::{CompositeType, FuncType, SubType, TypeId};
 use ampoule_machine::builtins::Builtins;
 use ampoule_machine::code::space;
@@ -70,7 +73,10 @@ pub(crate) struct EngineInner {
     stacks: StackPool,
     thunks: Mutex<Thunks>,
     #[cfg(feature = "compiler")]
-    compiler: Arc<dyn Compiler>,
+    compilers: Compilers,
+    /// What its modules want to have optimized.
+    #[cfg(feature = "compiler")]
+    optimizer: Arc<Optimizer>,
     /// How many functions have been compiled; shared with the closures that compile.
     #[cfg(feature = "compiler")]
     compiled_functions: Arc<AtomicU64>,
@@ -83,6 +89,13 @@ struct Thunks {
     made: HashMap<(FuncType, u8), usize>,
     /// Those that loaded modules brought along.
     loaded: Vec<Weak<ArtifactThunks>>,
+}
+
+impl Drop for EngineInner {
+    fn drop(&mut self) {
+        #[cfg(feature = "compiler")]
+        self.optimizer.close();
+    }
 }
 
 impl Engine {
@@ -104,6 +117,9 @@ impl Engine {
         let pool = config.pool.as_ref();
         let Tunables { memory_reservation, memory_guard_size, .. } = config.tunables;
         let pool = pool.map(|pool| Pool::new(pool, memory_reservation, memory_guard_size)).transpose()?;
+        if config.tunables.opt_level == OptLevel::None && config.tunables.tiers == Tiers::Auto {
+            config.tunables.tiers = Tiers::Baseline;
+        }
         if config.host_memories.is_some() {
             // Nothing is known of the address space around the embedder's memories.
             config.tunables.memory_reservation = 0;
@@ -112,7 +128,9 @@ impl Engine {
             config.memory_init_cow = false;
         }
         #[cfg(feature = "compiler")]
-        let compiler = new_compiler(&config.tunables, &config.cranelift_flags, config.target.as_deref())
+        let optimizer = Optimizer::new(config.tier_up.threads);
+        #[cfg(feature = "compiler")]
+        let compilers = new_compilers(&config.tunables, &config.cranelift_flags, config.target.as_deref())
             .map_err(|error| Error::new(ErrorKind::Config(error.message)))?;
         if config.tunables.signals_based_traps {
             ampoule_machine::os::signals::install()
@@ -138,7 +156,9 @@ impl Engine {
             profiler: profiler.map(Reporter::new),
             thunks: Mutex::default(),
             #[cfg(feature = "compiler")]
-            compiler,
+            compilers,
+            #[cfg(feature = "compiler")]
+            optimizer,
             #[cfg(feature = "compiler")]
             compiled_functions: Arc::default(),
         })))
@@ -150,7 +170,7 @@ impl Engine {
     /// Where it isn't known, or not supported.
     #[cfg(feature = "compiler")]
     pub fn check_target(triple: &str) -> Result<String, Error> {
-        match new_compiler(&Config::default().tunables, &[], Some(triple)) {
+        match new_compilers(&Config::default().tunables, &[], Some(triple)) {
             Ok(_) => Ok(triple.to_string()),
             Err(error) => Err(Error::new(ErrorKind::Config(error.message))),
         }
@@ -242,8 +262,16 @@ impl Engine {
     }
 
     #[cfg(feature = "compiler")]
-    pub(crate) fn compiler(&self) -> &Arc<dyn Compiler> {
-        &self.0.compiler
+    pub(crate) fn compilers(&self) -> &Compilers {
+        &self.0.compilers
+    }
+
+    /// How functions of its modules that run often get better code; `None` where they get none.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn tier_up(&self) -> Option<TierUp> {
+        let Config { tunables, tier_up, .. } = &self.0.config;
+        let up = || TierUp { after: tier_up.after, optimizer: self.0.optimizer.clone() };
+        (tunables.tiers == Tiers::Auto).then(up)
     }
 
     /// How many functions of its modules this engine has compiled so far; grows while a module is compiled.
@@ -261,7 +289,7 @@ impl Engine {
     /// Empty without a compiler.
     pub fn target(&self) -> &str {
         #[cfg(feature = "compiler")]
-        return self.0.compiler.target();
+        return self.0.compilers.optimizing.target();
         #[cfg(not(feature = "compiler"))]
         ""
     }
@@ -382,7 +410,7 @@ impl Engine {
 
     #[cfg(feature = "compiler")]
     pub(crate) fn compile_thunk(&self, ty: &FuncType, which: Thunk) -> Result<CompiledFunction, Error> {
-        thunks::compile_thunk(&*self.0.compiler, ty, which)
+        thunks::compile_thunk(&*self.0.compilers.optimizing, ty, which)
     }
 
     #[cfg(not(feature = "compiler"))]

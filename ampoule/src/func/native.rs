@@ -50,7 +50,8 @@ impl Func {
             if let Some(module) = Module::at(code)
                 && let Some(func) = module.code().func_of_stub(code)
             {
-                (*func_ref).code = module.code().compile(func)? as *const u8;
+                module.code().compile(func)?;
+                (*func_ref).code = module.code().entry(func);
             }
         }
         let vm: *mut VmStoreContext = &mut store.vm;

@@ -6,12 +6,12 @@ use crate::engine::thunks::{ArtifactThunks, StoredThunk, compile_thunk};
 use crate::engine::type_registry::Thunk;
 use crate::error::Error;
 use crate::module::artifact::{self, Expected};
-use crate::module::code_table::{self, CompileFn};
+use crate::module::code_table::{self, CompileFn, Wanted};
 use crate::module::{ModuleBytes, SharedBytes};
-use ampoule_compiler::{Compiler, ModuleInput};
+use ampoule_compiler::{Compiler, Compilers, ModuleInput};
 use ampoule_core::features::Features;
 use ampoule_core::module::ModuleDescription;
-use ampoule_core::tunables::Tunables;
+use ampoule_core::tunables::{Tiers, Tunables};
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::VmLayout;
 use ampoule_machine::code::link::Text;
@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// The engine's compiler, and the choices it follows.
 #[derive(Clone)]
 pub(crate) struct ModuleCompiler {
-    compiler: Arc<dyn Compiler>,
+    compilers: Compilers,
     features: Features,
     tunables: Tunables,
     parallel: bool,
@@ -35,11 +35,20 @@ impl ModuleCompiler {
     pub(crate) fn of(engine: &Engine) -> Self {
         let config = engine.config();
         Self {
-            compiler: engine.compiler().clone(),
+            compilers: engine.compilers().clone(),
             features: config.features,
             tunables: config.tunables,
             parallel: config.parallel_compilation,
             compiled_functions: engine.compiled_functions_counter().clone(),
+        }
+    }
+
+    /// The compiler of code that a function keeps, or of code that `is_replaced` where it runs often.
+    fn compiler(&self, is_replaced: bool) -> &dyn Compiler {
+        match self.tunables.tiers {
+            Tiers::Auto if is_replaced => &*self.compilers.baseline,
+            Tiers::Baseline => &*self.compilers.baseline,
+            Tiers::Auto | Tiers::Optimizing => &*self.compilers.optimizing,
         }
     }
 
@@ -53,9 +62,14 @@ impl ModuleCompiler {
         let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
         let this = self.clone();
         static WARM: AtomicBool = AtomicBool::new(false);
-        Box::new(move |func| {
-            let ModuleCompiler { compiler, tunables, compiled_functions, .. } = &this;
-            let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables };
+        Box::new(move |func, wanted| {
+            let ModuleCompiler { tunables, compiled_functions, .. } = &this;
+            let counters = match wanted {
+                Wanted::AtFirst { counters } => counters,
+                Wanted::ForGood => None,
+            };
+            let compiler = this.compiler(counters.is_some());
+            let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables, counters };
             let compiled = fork::hold_off_once(&WARM, || compiler.compile_function(&input, func))
                 .map_err(|error| error.to_string());
             compiled_functions.fetch_add(1, Ordering::Relaxed);
@@ -73,7 +87,8 @@ impl ModuleCompiler {
         bytes: &ModuleBytes,
         text: &Text,
     ) -> Result<Vec<u8>, Error> {
-        let made_for = Expected { target: self.compiler.target(), features: &self.features, tunables: &self.tunables };
+        let made_for =
+            Expected { target: self.compilers.optimizing.target(), features: &self.features, tunables: &self.tunables };
         let thunks = self.thunks_to_keep(description)?;
         Ok(artifact::serialize(made_for, description, |range| bytes.range(range), text, &thunks)?)
     }
@@ -88,7 +103,7 @@ impl ModuleCompiler {
         let wanted =
             wanted.iter().flat_map(|(number, ty)| Thunk::KEPT.into_iter().map(move |which| (*number, ty, which)));
         let compile = |(number, ty, which): (usize, &FuncType, Thunk)| {
-            let compiled = compile_thunk(&*self.compiler, ty, which)?;
+            let compiled = compile_thunk(&*self.compilers.optimizing, ty, which)?;
             Ok(StoredThunk::new(number as u32, which, compiled))
         };
         let wanted: Vec<_> = wanted.collect();

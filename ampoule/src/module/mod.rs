@@ -208,7 +208,7 @@ impl Module {
             let functions = code_table::compile_all(count, engine.config().parallel_compilation, &*compile)?;
             ModuleCode::linked(Text::link(functions, imported)?, imported)?
         } else {
-            ModuleCode::lazy(count, imported, code_capacity(&description), compile)?
+            ModuleCode::lazy(count, imported, code_capacity(&description), engine.tier_up().as_ref(), compile)?
         };
         if let Some((cache, key)) = cached.as_ref().filter(|_| !engine.compiles_eagerly()) {
             compiler.compile_for(cache, *key, &description, &layout, &bytes);

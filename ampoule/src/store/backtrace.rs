@@ -2,6 +2,7 @@
 
 use crate::error::backtrace::{Backtrace, Frame};
 use crate::module::Module;
+use crate::module::code_table::Found;
 use crate::store::Store;
 use ampoule_machine::arch::entry::{self, GuestFrames};
 
@@ -38,16 +39,16 @@ impl Backtrace {
             }
             // The address a call returns to may belong to what follows the call.
             let pc = frame.pc - usize::from(frame.is_return_address);
-            if module.as_ref().is_none_or(|module| module.code().find(pc).is_none()) {
+            if module.as_ref().is_none_or(|module| !module.code().contains(pc)) {
                 // Thunks belong to no module.
                 let Some(found) = Module::at(pc) else { continue };
                 module = Some(found);
             }
             let Some(module) = &module else { continue };
-            let Some((own, offset)) = module.code().find(pc) else { continue };
-            let func = module.description().func_index(own);
+            let Some(Found { func, offset, info }) = module.code().find(pc) else { continue };
+            let func = module.description().func_index(func);
             let mut frames = Vec::new();
-            if let Some(info) = module.code().info(own) {
+            if let Some(info) = info {
                 // A function that was inlined has a frame of its own here, though it had none on the stack.
                 frames.extend(info.positions_at(offset).map(|position| {
                     let func = module.description().func_at(position).unwrap_or(func);

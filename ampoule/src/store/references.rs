@@ -61,8 +61,8 @@ impl Calls {
             // Thunks keep no references across calls that collect.
             if let Some(code) = registry::lookup::<ModuleCode>(pc)
                 // A call may be the last instruction of its function: the call is looked up, not where it returns to.
-                && let Some((func, offset)) = code.find(pc - 1)
-                && let Some(map) = code.info(func)?.stack_map_at(offset + 1)
+                && let Some(found) = code.find(pc - 1)
+                && let Some(map) = found.info?.stack_map_at(found.offset + 1)
             {
                 let start = self.offsets.len();
                 self.offsets.extend(&map.slots[..]);

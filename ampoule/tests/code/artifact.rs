@@ -3,7 +3,8 @@
 use crate::guest::World;
 use crate::lazy::three;
 use ampoule::module::artifact::{Expected, Loaded, is_artifact, load_bytes, load_file, serialize};
-use ampoule::module::code_table::compile_all;
+use ampoule::module::code_table::{ModuleCode, compile_all};
+use ampoule_core::artifact::FunctionInfo;
 use ampoule_core::features::Features;
 use ampoule_core::index::{DefinedFuncIndex, TypeIndex};
 use ampoule_core::module::{DataSegment, ModuleDescription};
@@ -13,6 +14,7 @@ use ampoule_machine::code::CodeError;
 use ampoule_machine::code::link::Text;
 use ampoule_machine::os::mmap::{memory_file, write_at};
 use std::fs::File;
+use std::sync::Arc;
 
 const TARGET: &str = "x86_64 of this test";
 
@@ -44,11 +46,15 @@ fn load(bytes: &[u8]) -> Result<Loaded, CodeError> {
     load_bytes(bytes, Expected { target: TARGET, features: &Features::default(), tunables: &Tunables::default() })
 }
 
+fn info(code: &ModuleCode, func: u32) -> Option<Arc<FunctionInfo>> {
+    code.find(code.entry(DefinedFuncIndex(func)).addr()).unwrap().info
+}
+
 fn check(loaded: &Loaded) {
     let mut world = World::new();
     world.log().grow = |_, memory, delta| u64::from(memory) * delta;
     assert_eq!(world.call(loaded.code.entry(DefinedFuncIndex(2)), 10), Some(32));
-    assert_eq!(loaded.code.info(DefinedFuncIndex(1)).unwrap().positions_at(3).next(), Some(101));
+    assert_eq!(info(&loaded.code, 1).unwrap().positions_at(3).next(), Some(101));
     assert_eq!(loaded.module.name.as_deref(), Some("three"));
     assert_eq!(*loaded.thunks, *b"thunks");
     assert_eq!(loaded.bytes.range(&(12..15)), [12, 13, 14]);
@@ -130,7 +136,7 @@ fn damage_that_is_found_late_is_told() {
         write_at(&file, &bytes, 0).unwrap();
         write_at(&file, &[bytes[at as usize] ^ 0x80], at).unwrap();
         let loaded = load_file(&file, expected).unwrap();
-        let told = (0..loaded.code.len() as u32).map(|func| loaded.code.info(DefinedFuncIndex(func)).is_some());
+        let told = (0..loaded.code.len() as u32).map(|func| info(&loaded.code, func).is_some());
         assert_eq!(told.filter(|told| !told).count(), 1, "byte {at} is one function's");
         assert!(matches!(loaded.code.text(false), Err(CodeError::Artifact(_))));
     }

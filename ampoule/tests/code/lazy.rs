@@ -2,10 +2,12 @@
 
 use crate::builtins::Stop;
 use crate::guest::{World, function, machine_code};
-use ampoule::module::code_table::{ModuleCode, compile_all};
+use ampoule::engine::optimizer::{Optimizer, TierUp};
+use ampoule::module::code_table::{ModuleCode, Wanted, compile_all};
 use ampoule_core::artifact::{CompiledFunction, RelocationTarget};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
+use ampoule_core::tunables::Tier;
 use ampoule_machine::code::link::Text;
 use ampoule_machine::code::registry;
 use ampoule_machine::os::sleeper::Sleeper;
@@ -101,7 +103,8 @@ fn a_first_call_keeps_every_argument() {
         2,
         0,
         1 << 16,
-        Box::new(|index: DefinedFuncIndex| {
+        None,
+        Box::new(|index: DefinedFuncIndex, _: Wanted| {
             Ok(match index.0 {
                 0 => function(call_with_everything(), &[func(1)]),
                 _ => function(check_everything(), &[]),
@@ -124,7 +127,8 @@ fn functions_are_compiled_when_called_and_found_from_then_on() {
         3,
         2,
         1 << 16,
-        Box::new(move |index: DefinedFuncIndex| {
+        None,
+        Box::new(move |index: DefinedFuncIndex, _: Wanted| {
             counter.fetch_add(1, Ordering::Relaxed);
             Ok(match index.0 {
                 0 => function(call_and_add(), &[func(3)]),
@@ -135,14 +139,14 @@ fn functions_are_compiled_when_called_and_found_from_then_on() {
     )
     .unwrap();
     let stub = code.entry(DefinedFuncIndex(0));
-    assert!(code.info(DefinedFuncIndex(0)).is_none() && code.find(stub.addr()).is_none());
+    assert!(code.find(stub.addr()).is_none());
     assert_eq!(world.call(stub, 5), Some(7));
     assert_eq!(world.call(stub, 6), Some(8));
     assert_eq!(compiled.load(Ordering::Relaxed), 3);
     for index in (0..3).map(DefinedFuncIndex) {
         let body = code.entry(index).addr();
         assert_ne!(body, stub.addr());
-        assert_eq!(code.find(body + 1), Some((index, 1)));
+        assert_eq!(place(&code, body + 1), Some((index, 1)));
         assert!(Arc::ptr_eq(&registry::lookup::<ModuleCode>(body).unwrap(), &code));
         assert!(code.contains(body));
     }
@@ -159,7 +163,8 @@ fn a_function_that_cannot_be_compiled_stops_the_guest() {
         2,
         0,
         1 << 16,
-        Box::new(move |index: DefinedFuncIndex| match (index.0, tries.fetch_add(1, Ordering::Relaxed)) {
+        None,
+        Box::new(move |index: DefinedFuncIndex, _: Wanted| match (index.0, tries.fetch_add(1, Ordering::Relaxed)) {
             (0, _) => Ok(function(call_and_add(), &[func(1)])),
             (_, 1) => Err("too hard".to_string()),
             (_, 2) => panic!("much too hard"),
@@ -188,11 +193,11 @@ fn compilers_have_room_where_guests_have_little() {
     }
     let run = || {
         let mut world = World::new();
-        let compile = |_| {
+        let compile = |_, _| {
             assert_eq!(deep(255), 255);
             Ok(function(identity(), &[]))
         };
-        let code = ModuleCode::lazy(1, 0, 1 << 16, Box::new(compile)).unwrap();
+        let code = ModuleCode::lazy(1, 0, 1 << 16, None, Box::new(compile)).unwrap();
         assert_eq!(world.call(code.entry(DefinedFuncIndex(0)), 3), Some(3));
     };
     std::thread::Builder::new().stack_size(64 << 10).spawn(run).unwrap().join().unwrap();
@@ -208,7 +213,8 @@ fn threads_that_call_one_function_compile_it_once() {
         FUNCTIONS as usize,
         0,
         1 << 16,
-        Box::new(move |index: DefinedFuncIndex| {
+        None,
+        Box::new(move |index: DefinedFuncIndex, _: Wanted| {
             counters[index.index()].fetch_add(1, Ordering::Relaxed);
             std::thread::sleep(std::time::Duration::from_micros(300));
             Ok(if index.0 + 1 == FUNCTIONS {
@@ -240,14 +246,14 @@ fn threads_that_call_one_function_compile_it_once() {
 #[test]
 fn a_full_region_gets_another() {
     let mut world = World::new();
-    let compile = |index: DefinedFuncIndex| {
+    let compile = |index: DefinedFuncIndex, _: Wanted| {
         let mut compiled =
             if index.0 == 0 { function(identity(), &[]) } else { function(call_and_add(), &[func(index.0 - 1)]) };
         // Constants behind the code.
         compiled.code.resize(3000, 0);
         Ok(compiled)
     };
-    let code = ModuleCode::lazy(100, 0, 4096, Box::new(compile)).unwrap();
+    let code = ModuleCode::lazy(100, 0, 4096, None, Box::new(compile)).unwrap();
     let last = code.entry(DefinedFuncIndex(99));
     assert_eq!(world.call(last, 0), Some(99));
     assert_eq!(world.call(last, 1), Some(100));
@@ -262,7 +268,7 @@ fn a_full_region_gets_another() {
 }
 
 /// Three functions: the last calls the second calls the first, which asks builtin `memory_grow`.
-pub fn three(index: DefinedFuncIndex) -> Result<CompiledFunction, String> {
+pub fn three(index: DefinedFuncIndex, _: Wanted) -> Result<CompiledFunction, String> {
     Ok(match index.0 {
         0 => function(
             machine_code!("push rbp", "mov rbp, rsp", "mov rdx, rsi", "mov esi, 3", "call_target 0", "pop rbp", "ret"),
@@ -281,13 +287,13 @@ fn what_was_compiled_at_once_runs_without_stubs() {
         let code = ModuleCode::linked(Text::link(functions, 0).unwrap(), 0).unwrap();
         assert_eq!(world.call(code.entry(DefinedFuncIndex(2)), 10), Some(32));
         let entry = code.entry(DefinedFuncIndex(1)).addr();
-        assert_eq!(code.find(entry + 2), Some((DefinedFuncIndex(1), 2)));
-        assert_eq!(code.find(code.range().start), None);
+        assert_eq!(place(&code, entry + 2), Some((DefinedFuncIndex(1), 2)));
+        assert_eq!(place(&code, code.range().start), None);
         // And again from what an artifact would keep.
         let again = ModuleCode::linked(code.text(false).unwrap(), 0).unwrap();
         assert_eq!(world.call(again.entry(DefinedFuncIndex(2)), 10), Some(32));
     }
-    assert!(compile_all(3, true, &|_| Err("no".to_string())).is_err());
+    assert!(compile_all(3, true, &|_, _| Err("no".to_string())).is_err());
 }
 
 /// Guests whose time is over again and again leave no more than that behind.
@@ -297,12 +303,12 @@ fn at_most_two_compilations_go_on_that_nobody_waits_for() {
     let gate = Arc::new(RwLock::new(()));
     let closed = gate.write().unwrap();
     let (counter, entrance) = (begun.clone(), gate.clone());
-    let compile = move |_: DefinedFuncIndex| {
+    let compile = move |_: DefinedFuncIndex, _: Wanted| {
         counter.fetch_add(1, Ordering::SeqCst);
         drop(entrance.read().unwrap());
         Ok(function(identity(), &[]))
     };
-    let code = ModuleCode::lazy(5, 0, 1 << 16, Box::new(compile)).unwrap();
+    let code = ModuleCode::lazy(5, 0, 1 << 16, None, Box::new(compile)).unwrap();
     for index in 0..5 {
         let left = code.compile_or_leave(DefinedFuncIndex(index), true, &mut |_: &Sleeper, _| false);
         assert_eq!(left.unwrap(), None);
@@ -322,4 +328,75 @@ fn at_most_two_compilations_go_on_that_nobody_waits_for() {
         assert!(code.compile_or_leave(DefinedFuncIndex(index), true, &mut to_the_end).unwrap().is_some());
     }
     assert_eq!(begun.load(Ordering::SeqCst), 5);
+}
+
+/// The function whose code lies there, and the offset in that.
+fn place(code: &ModuleCode, pc: usize) -> Option<(DefinedFuncIndex, u32)> {
+    code.find(pc).map(|found| (found.func, found.offset))
+}
+
+/// Answers its argument and one more.
+fn successor() -> &'static [u8] {
+    machine_code!("lea rax, [rsi + 1]", "ret")
+}
+
+/// The first function calls the second, whose first code is an identity, and its better code isn't. The third has but one.
+#[test]
+fn better_code_replaces_the_first_for_those_who_call_it() {
+    let mut world = World::new();
+    let compile = |func: DefinedFuncIndex, wanted| {
+        let first = matches!(wanted, Wanted::AtFirst { counters: Some(_) });
+        let compiled = match func.0 {
+            0 => function(call_and_add(), &[RelocationTarget::Func(FuncIndex(1))]),
+            1 if first => function(identity(), &[]),
+            _ => function(successor(), &[]),
+        };
+        let tier = if first && func.0 < 2 { Tier::Baseline } else { Tier::Optimizing };
+        Ok(CompiledFunction { tier, ..compiled })
+    };
+    let up = TierUp { after: 1000, optimizer: Optimizer::new(0) };
+    let code = ModuleCode::lazy(3, 0, 1 << 16, Some(&up), Box::new(compile)).unwrap();
+    let [caller, callee, other] = [0, 1, 2].map(DefinedFuncIndex);
+    let stubs = [0, 1, 2].map(|func| code.entry(DefinedFuncIndex(func)));
+    assert_eq!(
+        (world.call(stubs[0], 5), world.call(stubs[1], 5), world.call(stubs[2], 5)),
+        (Some(6), Some(5), Some(6))
+    );
+    // Only code that is kept is given out.
+    assert_eq!((code.entry(caller), code.entry(callee)), (stubs[0], stubs[1]));
+    assert_ne!(code.entry(other), stubs[2]);
+    let first = code.compile(callee).unwrap();
+    assert_eq!(place(&code, first), Some((callee, 0)));
+    assert_eq!(code.become_hot(callee, None), 0);
+    assert_eq!((world.call(stubs[0], 5), world.call(stubs[1], 5)), (Some(7), Some(6)));
+    assert_eq!(code.become_hot(caller, None), 0);
+    assert_eq!(world.call(code.entry(caller), 5), Some(7));
+    // Who is still in the first code is found there.
+    assert_eq!(place(&code, first), Some((callee, 0)));
+    let kept = code.entry(callee);
+    assert!(kept != stubs[1] && place(&code, kept.addr()) == Some((callee, 0)));
+    code.become_hot(callee, None);
+    assert_eq!(code.entry(callee), kept);
+}
+
+#[test]
+fn what_can_not_be_optimized_stays_as_it_is() {
+    let mut world = World::new();
+    let tried = Arc::new(AtomicUsize::new(0));
+    let counter = tried.clone();
+    let compile = move |_: DefinedFuncIndex, wanted| {
+        if wanted == Wanted::ForGood {
+            counter.fetch_add(1, Ordering::SeqCst);
+            return Err("too large".to_string());
+        }
+        Ok(CompiledFunction { tier: Tier::Baseline, ..function(identity(), &[]) })
+    };
+    let up = TierUp { after: 1000, optimizer: Optimizer::new(0) };
+    let code = ModuleCode::lazy(1, 0, 1 << 16, Some(&up), Box::new(compile)).unwrap();
+    let func = DefinedFuncIndex(0);
+    for _ in 0..3 {
+        assert_eq!(world.call(code.entry(func), 5), Some(5));
+        code.become_hot(func, None);
+    }
+    assert_eq!(tried.load(Ordering::SeqCst), 1);
 }

@@ -139,6 +139,9 @@ impl Translator<'_> {
             | Operator::If { .. }
             | Operator::TryTable { .. }
             | Operator::Try { .. } => {
+                if let Operator::Loop { .. } = op {
+                    self.next_loop();
+                }
                 let end = self.target(Kinds::new());
                 let height = self.stack.len();
                 self.control.push(ControlFrame {
@@ -221,6 +224,7 @@ impl Translator<'_> {
 
     pub(super) fn enter_loop(&mut self, ty: &BlockType, ahead: OperatorsReader<'_>) -> Result<(), CompileError> {
         let (params, results) = self.block_type(ty)?;
+        let number = self.next_loop();
         self.settle_fuel();
         self.flush_all();
         self.prepare_loop(ahead)?;
@@ -233,8 +237,15 @@ impl Translator<'_> {
         header.state = Some(Box::new(self.state(None)));
         self.asm.bind(header.label);
         self.push_frame(FrameKind::Loop(header), params, results);
+        self.count_run(Some(number));
         self.check_metering()?;
         Ok(())
+    }
+
+    /// The number of the loop that begins.
+    fn next_loop(&mut self) -> u32 {
+        self.loops += 1;
+        self.loops - 1
     }
 
     fn enter_if(&mut self, ty: &BlockType) -> Result<(), CompileError> {

@@ -1,7 +1,7 @@
-//! Fuel, epochs and cancellation. The fuel counter is in the store all the time; what has been spent since it was last brought up to date is
+//! Fuel, epochs and cancellation, and how often code runs. The fuel counter is in the store all the time; what has been spent since it was last brought up to date is
 //! known here, and added where the other tier adds it.
 
-use super::translator::Translator;
+use super::translator::{Stub, Translator};
 use super::values::Known;
 use super::x64::{Condition, SCRATCH, Width, mem};
 use crate::CompileError;
@@ -15,6 +15,7 @@ const FUEL: i32 = offset_of!(VmStoreContext, fuel) as i32;
 impl Translator<'_> {
     /// At the function's entry.
     pub(super) fn enter_metering(&mut self) -> Result<(), CompileError> {
+        self.count_run(None);
         self.check_metering()?;
         if self.input.tunables.consume_fuel {
             // The unit of the entry itself; whoever has one unit may enter.
@@ -68,6 +69,18 @@ impl Translator<'_> {
             self.interrupt_if(condition, Builtin::EpochReached)?;
         }
         Ok(())
+    }
+
+    /// Counts a call of the function, or a turn of the loop of this number; nothing is pending.
+    pub(super) fn count_run(&mut self, number: Option<u32>) {
+        debug_assert_eq!(self.fuel_pending, 0);
+        let Some(counters) = self.input.counters else { return };
+        self.asm.mov_imm(SCRATCH, (counters + 4 * self.func.index()) as u64);
+        self.asm.count_down(mem(SCRATCH, 0));
+        let (label, back) = (self.asm.label(), self.asm.label());
+        self.asm.jump_if(Condition::Negative, label);
+        self.asm.bind(back);
+        self.stubs.push(Stub::hot(label, self.position, number, back));
     }
 
     fn interrupt_if(&mut self, condition: Condition, builtin: Builtin) -> Result<(), CompileError> {

@@ -9,8 +9,9 @@ use super::x64::{
 use crate::{CompileError, ModuleInput, arch};
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Handler, RelocationTarget, StackMap};
 use ampoule_core::builtins::Builtin;
-use ampoule_core::index::FuncIndex;
+use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::trap::TrapCode;
+use ampoule_core::tunables::Tier;
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::MemorySlot;
 
@@ -19,6 +20,7 @@ pub(super) struct Translator<'a> {
     pub asm: Assembler,
     pub input: ModuleInput<'a>,
     pub cpu: Cpu,
+    pub func: DefinedFuncIndex,
     pub func_type: &'a FuncType,
     /// Results go to an area whose address the caller passes.
     pub in_area: bool,
@@ -67,6 +69,8 @@ pub(super) struct Translator<'a> {
     pub reference_locals: Vec<i32>,
     pub reference_operands: Vec<u32>,
     pub fuel_pending: i64,
+    /// So many loops have begun.
+    pub loops: u32,
     /// Operators that have been translated, and those looked at ahead.
     pub operators: usize,
     pub looked: usize,
@@ -89,6 +93,11 @@ enum Rare {
         builtin: Builtin,
         references: Vec<(Reg, i32)>,
         in_frame: Vec<i32>,
+        back: Label,
+    },
+    /// The function, or this loop of it, has run often.
+    Hot {
+        number: Option<u32>,
         back: Label,
     },
     Call(Box<RareCall>),
@@ -151,6 +160,10 @@ impl Stub {
         back: Label,
     ) -> Self {
         Self { label, position, what: Rare::Interrupt { builtin, references, in_frame, back } }
+    }
+
+    pub fn hot(label: Label, position: u32, number: Option<u32>, back: Label) -> Self {
+        Self { label, position, what: Rare::Hot { number, back } }
     }
 
     pub fn call(label: Label, position: u32, call: RareCall) -> Self {
@@ -271,6 +284,17 @@ impl<'a> Translator<'a> {
                 }
                 self.asm.jump(back);
             }
+            Rare::Hot { number, back } => {
+                emit!(self.asm, pushq_o, ARGUMENTS[0].number());
+                emit!(self.asm, pushq_o, RAX.number());
+                self.asm.load(Width::W64, ARGUMENTS[0], mem(super::x64::RBP, super::frame::CONTEXT));
+                self.asm.mov_imm(RAX, self.func.0.into());
+                self.asm.mov_imm(SCRATCH, number.unwrap_or(u32::MAX).into());
+                self.asm.call(RelocationTarget::Builtin(Builtin::BecomeHot));
+                emit!(self.asm, popq_o, RAX.number());
+                emit!(self.asm, popq_o, ARGUMENTS[0].number());
+                self.asm.jump(back);
+            }
             Rare::Call(call) => self.rare_call(*call),
             Rare::TailCall { callee, area } => self.leave_for(callee, area),
             Rare::Handler { at, behind, dispatch } => {
@@ -354,6 +378,6 @@ impl<'a> Translator<'a> {
             stack_maps: stack_maps.collect(),
             ..FunctionInfo::default()
         };
-        Ok(CompiledFunction { code, alignment: 16, phase: 0, relocations, info })
+        Ok(CompiledFunction { tier: Tier::Baseline, code, alignment: 16, phase: 0, relocations, info })
     }
 }

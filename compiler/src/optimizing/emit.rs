@@ -8,6 +8,7 @@ use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Handler, Relocation
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::trap::TrapCode;
+use ampoule_core::tunables::Tier;
 use cranelift_codegen::ir::{ExternalName, LibCall, UserExternalName};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{CompiledCode, FinalizedMachExceptionHandler, FinalizedRelocTarget, ir};
@@ -49,6 +50,7 @@ pub(super) fn emit(
     let frame_size = buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
     let Placement { alignment, phase } = arch::best_placement(buffer.data(), &code.bb_starts, buffer.alignment);
     let function = CompiledFunction {
+        tier: Tier::Optimizing,
         code: bytes,
         alignment,
         phase,

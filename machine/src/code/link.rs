@@ -128,9 +128,8 @@ mod tests {
         let call = |target| CompiledFunction {
             code: vec![0xe8, 0, 0, 0, 0],
             alignment: 1,
-            phase: 0,
             relocations: vec![Relocation { offset: 1, target }],
-            info: FunctionInfo::default(),
+            ..CompiledFunction::default()
         };
         let functions =
             vec![call(RelocationTarget::Func(FuncIndex(4))), call(RelocationTarget::Builtin(Builtin::MemoryGrow))];

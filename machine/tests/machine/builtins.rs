@@ -237,6 +237,13 @@ unsafe extern "C" fn native_unwound(_: *mut VmStoreContext) {
     unreachable!("nothing here enters guest code by a native call")
 }
 
+/// Answers what `eax` had, and notes what `r11` had.
+unsafe extern "C" fn become_hot(vmctx: *mut VmContext, number: u32, func: u32) -> usize {
+    Log::of(store_of(vmctx)).notes.push(number.into());
+    clobber_registers();
+    func as usize
+}
+
 /// Makes these the functions that guest code reaches, with `compile_function` at the end of stubs.
 pub fn install(compile_function: Code) {
     ampoule_machine::builtins::install(Builtins {
@@ -248,6 +255,7 @@ pub fn install(compile_function: Code) {
         native_call,
         native_unwound,
         compile_function,
+        become_hot: become_hot as Code,
         resolve_exit_thunk: resolve_exit_thunk as Code,
         host_error: host_error as Code,
         host_result_mismatch: host_result_mismatch as Code,

@@ -358,6 +358,10 @@ fn interrupts_keep_every_register() {
         assert_eq!(world.call(code, 0), Some(1), "{builtin:?}");
         assert_eq!(world.log().notes.pop(), Some(note));
     }
+    // Its answer is in a register, which this guest finds as it was.
+    let code = world.place(keep_all_registers(), &[RelocationTarget::Builtin(Builtin::BecomeHot)]);
+    assert_eq!(world.call(code, 0), Some(1));
+    assert_eq!(world.log().notes.pop(), Some(0x1001 * (17 + 8)));
     let code = world.place(keep_all_registers(), &[RelocationTarget::Builtin(Builtin::EpochReached)]);
     world.log().epoch_unwinds = true;
     assert_eq!(world.call(code, 0), None);

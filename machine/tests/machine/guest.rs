@@ -1,7 +1,7 @@
 //! Guest code written by hand, and stores to run it in.
 
 use crate::builtins::{Log, Store};
-use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Relocation, RelocationTarget};
+use ampoule_core::artifact::{CompiledFunction, Relocation, RelocationTarget};
 use ampoule_core::vm::{VmContext, VmEntryChecks, VmFuncRef, VmStackBounds, VmStoreContext};
 use ampoule_machine::arch::entry::{UNWOUND, enter};
 use ampoule_machine::code::space::Region;
@@ -49,7 +49,7 @@ pub fn function(code: &[u8], targets: &[RelocationTarget]) -> CompiledFunction {
             relocations.push(Relocation { offset: offset as u32, target });
         }
     }
-    CompiledFunction { code: code.to_vec(), alignment: 16, phase: 0, relocations, info: FunctionInfo::default() }
+    CompiledFunction { code: code.to_vec(), alignment: 16, relocations, ..CompiledFunction::default() }
 }
 
 /// `(vmctx, i64) -> i64`: raw entry thunk.

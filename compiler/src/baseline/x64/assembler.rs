@@ -465,6 +465,11 @@ impl Assembler {
         by_width!(self, width, cmpl_mi_sxb, cmpq_mi_sxb, memory, value);
     }
 
+    /// Takes one from a 32-bit number in memory; the flags tell of what is left.
+    pub fn count_down(&mut self, memory: Mem) {
+        emit!(self, subl_mi_sxb, memory, 1);
+    }
+
     pub fn test(&mut self, width: Width, reg: Reg) {
         by_width!(self, width, testl_mr, testq_mr, reg.number(), reg.number());
     }

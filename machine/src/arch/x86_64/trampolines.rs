@@ -9,6 +9,7 @@
 //! | C convention | what the convention keeps | the first argument, a `VmContext` |
 //! | `epoch_reached`, `fuel_exhausted` | every register | the first argument |
 //! | `compile_function` | every register but `r11` and `rax` | the callee's `VmContext` |
+//! | `become_hot` | every register but `rax` | the first argument |
 //! | `exit_thunk_on_call` | every register but `r11` | the callee's `VmHostFunc` |
 //! | `trap` | nothing, it never returns | walking the frames |
 //! | roundings, `fma`, and what thunks do with references | what the convention keeps | not needed: they can't fail and leave no frames to walk |
@@ -38,6 +39,7 @@ pub fn trampoline(builtin: Builtin) -> usize {
         Builtin::EpochReached => epoch_reached,
         Builtin::FuelExhausted => fuel_exhausted,
         Builtin::CompileFunction => compile_function_on_call,
+        Builtin::BecomeHot => become_hot,
         Builtin::MemoryGrow => memory_grow,
         Builtin::MemoryFill => memory_fill,
         Builtin::MemoryCopy => memory_copy,
@@ -466,15 +468,14 @@ extern "C" fn unwinds_to(store: *mut VmStoreContext, exit_fp: usize, handler: *m
     }
 }
 
-/// Trampolines that stand in for code which is not there yet, at the point of a call: `rdi` is the callee's context, which has the store at
-/// `$store`, and the arguments are where the code expects them. The builtin gets `rdi`, `r11` and `eax`, and answers the code, to which
-/// the trampoline jumps with `rsp` and all registers but `rax` and `r11`, which carry no arguments, as they were.
-macro_rules! find_and_jump {
-    ($($(#[$doc:meta])* $visibility:vis $name:ident: $function:ident, $store:expr;)*) => {
+/// Trampolines with arguments in `rdi`, a context that has the store at `$store`, `r11` and `eax`, of builtins that answer an address. That is
+/// left in the register that was saved at `$saved`, and all others are as they were. Then the trampoline does `$last`.
+macro_rules! find_code {
+    ($($(#[$doc:meta])* $visibility:vis $name:ident: $function:ident, $store:expr, $saved:literal, $last:literal;)*) => {
         $($(#[$doc])*
         ///
         /// # Safety
-        /// For guest code only, as the code of the function: with the registers as said.
+        /// For guest code only: with the registers as said.
         #[unsafe(naked)]
         $visibility unsafe extern "C" fn $name() {
             naked_asm!(
@@ -489,10 +490,10 @@ macro_rules! find_and_jump {
                 "mov rcx, qword ptr [rbp - 8]",
                 "cmp dword ptr [rcx + {unwinding}], 0",
                 "jne {unwind_store}",
-                "mov qword ptr [rbp - 80], rax",
+                concat!("mov qword ptr [", $saved, "], rax"),
                 restore_registers!(),
                 drop_frame!(),
-                "jmp r11",
+                $last,
                 ".cfi_endproc",
                 store = const $store,
                 exit_fp = const offset_of!(VmStoreContext, exit_fp),
@@ -505,12 +506,16 @@ macro_rules! find_and_jump {
     };
 }
 
-find_and_jump! {
+// The first two stand in for code which is not there yet, at the point of a call: the arguments are where the code expects them, and neither `rax`
+// nor `r11` carries one.
+find_code! {
     /// Reached from the stub of a function that is not compiled yet: `rdi` is its `VmContext`, `eax` its number and `r11` the module's word.
-    compile_function_on_call: compile_function, offset_of!(VmContext, store);
+    compile_function_on_call: compile_function, offset_of!(VmContext, store), "rbp - 80", "jmp r11";
     /// Stands in for the exit thunk of a host function while there is none: without a compiler it comes with a module. `rdi` is the
     /// `VmHostFunc`.
-    pub exit_thunk_on_call: resolve_exit_thunk, offset_of!(VmHostFunc, store);
+    pub exit_thunk_on_call: resolve_exit_thunk, offset_of!(VmHostFunc, store), "rbp - 80", "jmp r11";
+    /// Called by baseline code: see [`Builtin::BecomeHot`].
+    become_hot: become_hot, offset_of!(VmContext, store), "rbp - 16", "ret";
 }
 
 /// Where the signal handler sends a thread that faulted in guest code, with the program counter in `rdi`, the frame pointer in

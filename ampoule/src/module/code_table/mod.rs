@@ -3,32 +3,53 @@
 //! A module's code is made in one of two ways.
 //!
 //! * **Lazily** ([`ModuleCode::lazy`]): each function begins as a stub that compiles it at its first call. The function's address
-//!   is then stored in one word, through which the stub jumps from then on; no code is changed once it may run. Functions compiled
-//!   later call it directly.
+//!   is then stored in one word, through which the stub jumps from then on; no code is changed once it may run. Better code may follow
+//!   ([`tiering`]), whose address replaces the first. Functions compiled later call code directly that won't be replaced.
 //! * **At once** ([`ModuleCode::linked`], and artifacts): everything is there, all calls are direct, and there are no stubs.
 
+mod claims;
+mod place;
+mod tiering;
+
 use crate::engine::COMPILER_STACK;
-use ampoule_core::artifact::{CompiledFunction, FunctionInfo, RelocationTarget};
+use crate::engine::optimizer::TierUp;
+use ampoule_core::artifact::{CompiledFunction, FunctionInfo};
 use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::tunables::Tier;
 use ampoule_machine::arch::jumps::{self, HEAD_LEN, JUMPS_LEN, MODULE_SLOT, STUB_JUMP_LEN, STUB_LEN};
-use ampoule_machine::code::link::{self, Text};
-use ampoule_machine::code::space::{self, REGION_MAX, Region};
+use ampoule_machine::code::link::Text;
+use ampoule_machine::code::space::{REGION_MAX, Region};
 use ampoule_machine::code::{CodeError, registry};
 use ampoule_machine::fiber::with_stack;
 use ampoule_machine::os::mmap::PAGE;
+use ampoule_machine::os::signals;
 use ampoule_machine::os::sleeper::{Sleep, Sleeper};
 use ampoule_machine::os::sync::{Mutex, OnceLock};
-use ampoule_machine::os::{fork, signals};
+use claims::{Claim, Compilation, Compiling, Role, Waiting};
+use place::{OwnCalls, Place, Placed};
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use tiering::Tiering;
 
 /// Compiles one function; an error is in words.
-pub type CompileFn = dyn Fn(DefinedFuncIndex) -> Result<CompiledFunction, String> + Send + Sync;
+pub type CompileFn = dyn Fn(DefinedFuncIndex, Wanted) -> Result<CompiledFunction, String> + Send + Sync;
+
+/// What code of a function is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// For its first call. Where there are `counters`, better code may follow, if this is the baseline tier's, which counts there.
+    AtFirst {
+        /// See `ModuleInput::counters`.
+        counters: Option<usize>,
+    },
+    /// Code that it keeps.
+    ForGood,
+}
 
 /// Reads what is known of a function, for code that came without it in memory; `None` where it can't be read any more.
 pub type ReadInfoFn = dyn Fn(DefinedFuncIndex) -> Option<FunctionInfo> + Send + Sync;
@@ -37,6 +58,17 @@ pub type ReadInfoFn = dyn Fn(DefinedFuncIndex) -> Option<FunctionInfo> + Send + 
 pub trait Watcher: Send + Sync {
     /// A piece was placed at `address`, and runs after this.
     fn placed(&self, piece: Piece, address: usize, bytes: &[u8], info: &dyn Fn() -> Arc<FunctionInfo>);
+}
+
+/// A place in a module's code.
+#[derive(Debug)]
+pub struct Found {
+    /// Whose code it is.
+    pub func: DefinedFuncIndex,
+    /// Bytes from the start of that.
+    pub offset: u32,
+    /// What is known of that; `None` where the artifact it came from was damaged.
+    pub info: Option<Arc<FunctionInfo>>,
 }
 
 /// What a piece of a module's code is.
@@ -54,7 +86,7 @@ pub enum Piece {
 ///
 /// 1. The addresses given out ([`ModuleCode::entry`], and every pointer in machine code) are good as long as this value lives.
 /// 2. Its regions are registered from before their code can run until the value is dropped.
-/// 3. A function's address word and its `ready` cell are written once, together, by whoever compiled it.
+/// 3. A function's address word leads to its newest code: see [`ModuleCode::publish`].
 pub struct ModuleCode {
     /// How many functions come before the module's own in its index space.
     imported: usize,
@@ -75,50 +107,12 @@ struct Lazy {
     compile: Box<CompileFn>,
     /// Where the words with the functions' addresses start in the region.
     slots: usize,
+    /// What each function is called with first.
     ready: Box<[OnceLock<Box<Placed>>]>,
+    /// Where better code may follow.
+    tiering: Option<Tiering>,
     compiling: Mutex<Compiling>,
     place: Mutex<Place>,
-}
-
-/// A function that can run.
-struct Placed {
-    address: usize,
-    info: Arc<FunctionInfo>,
-}
-
-/// What is being compiled.
-#[derive(Default)]
-struct Compiling {
-    /// By function; others that need one wait for who compiles it.
-    functions: HashMap<u32, Arc<Compilation>>,
-    /// Of the process whose threads do: a forked child has none of them.
-    generation: u32,
-}
-
-/// One function that some thread compiles.
-#[derive(Default)]
-struct Compilation {
-    /// Whether that is a thread of our own, which goes on when nobody waits for it any more.
-    in_background: bool,
-    done: AtomicBool,
-    /// The threads that wait for it. Changed under the lock of `Lazy::compiling`.
-    waiters: Mutex<Vec<Arc<Sleeper>>>,
-    /// Why it failed, for the thread that asked for it.
-    error: Mutex<Option<CodeError>>,
-}
-
-/// How many functions of a module are compiled that nobody waits for any more. Whoever needs another that takes long then waits for one of
-/// them, so that guests whose time is over again and again don't fill the machine with what they left behind.
-const MAX_LEFT_BEHIND: usize = 2;
-
-/// Where the next function goes.
-struct Place {
-    /// Regions added when the first was full; the last one is in use.
-    more: Vec<Region>,
-    /// Offset in the region in use.
-    end: usize,
-    /// Functions by their start.
-    starts: BTreeMap<usize, (usize, DefinedFuncIndex)>,
 }
 
 struct Linked {
@@ -132,7 +126,7 @@ struct Linked {
 impl ModuleCode {
     /// Code of `count` functions that compiles each at its first call. `imported` functions come before them in the module's
     /// index space. `capacity` is a guess, in bytes, of the room all code together needs: that many addresses are reserved, which
-    /// cost nothing, and more when they are used up.
+    /// cost nothing, and more when they are used up. With `up`, the first code is replaced where it runs often.
     ///
     /// `compile` may be called from any thread that runs the module, several at a time, but once per function unless it fails.
     ///
@@ -142,6 +136,7 @@ impl ModuleCode {
         count: usize,
         imported: usize,
         capacity: usize,
+        up: Option<&TierUp>,
         compile: Box<CompileFn>,
     ) -> Result<Arc<Self>, CodeError> {
         let stubs = HEAD_LEN;
@@ -161,8 +156,9 @@ impl ModuleCode {
             compile,
             slots,
             ready: std::iter::repeat_with(OnceLock::new).take(count).collect(),
+            tiering: up.map(|up| Tiering::new(count, up)),
             compiling: Mutex::default(),
-            place: Mutex::new(Place { more: Vec::new(), end: code, starts: BTreeMap::new() }),
+            place: Mutex::new(Place { more: Vec::new(), end: code, placed: BTreeMap::new() }),
         });
         Ok(Self::registered(imported, region, functions))
     }
@@ -257,25 +253,23 @@ impl ModuleCode {
         self.owner.get()?.upgrade()
     }
 
-    /// Where a function is called: its code, or its stub until that exists. Good for the life of the module's code.
+    /// Where a function is called: its code, or its stub while it has none that it keeps. Good for the life of the module's code.
     pub fn entry(&self, func: DefinedFuncIndex) -> *const u8 {
         let address = match &self.functions {
-            Functions::Lazy(lazy) => match lazy.ready[func.index()].get() {
-                Some(placed) => placed.address,
-                None => self.stub(func),
-            },
+            Functions::Lazy(lazy) => lazy.kept(func).map_or_else(|| self.stub(func), |placed| placed.address),
             Functions::Linked(linked) => self.region.exec_base() + HEAD_LEN + linked.spans[func.index()].0 as usize,
         };
         address as *const u8
     }
 
-    /// The function whose code lies at `pc`, and the offset in it.
-    pub fn find(&self, pc: usize) -> Option<(DefinedFuncIndex, u32)> {
+    /// What lies at `pc`, if it is code of a function.
+    pub fn find(&self, pc: usize) -> Option<Found> {
         match &self.functions {
             Functions::Lazy(lazy) => {
                 let place = lazy.place.lock();
-                let (&start, &(len, func)) = place.starts.range(..=pc).next_back()?;
-                (pc - start < len).then(|| (func, (pc - start) as u32))
+                let placed = place.at(pc)?;
+                let offset = (pc - placed.address) as u32;
+                Some(Found { func: placed.func, offset, info: Some(placed.info.clone()) })
             }
             Functions::Linked(linked) => {
                 let offset = pc.checked_sub(self.region.exec_base() + HEAD_LEN)?;
@@ -283,7 +277,8 @@ impl ModuleCode {
                 let func = after.checked_sub(1)?;
                 let (start, len) = linked.spans[func];
                 let offset = offset - start as usize;
-                (offset < len as usize).then_some((DefinedFuncIndex(func as u32), offset as u32))
+                let func = DefinedFuncIndex(func as u32);
+                (offset < len as usize).then(|| Found { func, offset: offset as u32, info: linked.info(func).cloned() })
             }
         }
     }
@@ -301,14 +296,6 @@ impl ModuleCode {
     /// [`ModuleCode::contains`] knows.
     pub fn range(&self) -> Range<usize> {
         self.region.exec_range()
-    }
-
-    /// What is known of a function's code; `None` while it has none, and where the artifact it came from was damaged.
-    pub fn info(&self, func: DefinedFuncIndex) -> Option<Arc<FunctionInfo>> {
-        match &self.functions {
-            Functions::Lazy(lazy) => lazy.ready[func.index()].get().map(|placed| placed.info.clone()),
-            Functions::Linked(linked) => linked.info(func).cloned(),
-        }
     }
 
     /// How many functions the module has of its own.
@@ -428,56 +415,27 @@ impl ModuleCode {
 
     /// What whoever has claimed a function does.
     fn compile_claimed(&self, lazy: &Lazy, func: DefinedFuncIndex) -> Result<usize, CodeError> {
-        let function = compile_one(func, &*lazy.compile)?;
-        let (address, bytes) = self.place(lazy, func, &function).map_err(CodeError::no_memory)?;
-        let info = Arc::new(function.info);
-        if let Some(watcher) = self.watcher.get() {
-            watcher.placed(Piece::Func(func), address, &bytes, &|| info.clone());
+        let counters = lazy.tiering.as_ref().map(Tiering::counters);
+        let function = compile_one(func, Wanted::AtFirst { counters }, &*lazy.compile)?;
+        // The baseline tier leaves functions to the other.
+        let is_kept = lazy.tiering.is_none() || function.tier == Tier::Optimizing;
+        let own_calls = if is_kept { OwnCalls::Here } else { OwnCalls::Newest };
+        let placed = self.place(lazy, func, function, own_calls).map_err(CodeError::no_memory)?;
+        let address = placed.address;
+        if let Some(tiering) = lazy.tiering.as_ref().filter(|_| is_kept) {
+            tiering.keep_first(&placed);
         }
-        let placed = Box::new(Placed { address, info });
-        // Both or neither, in a child as well (3).
-        fork::hold_off(|| {
-            assert!(lazy.ready[func.index()].set(placed).is_ok(), "a function is compiled by who claimed it");
-            self.region.word(lazy.slots + func.index() * 8).store(address as u64, Ordering::Release);
-        });
+        assert!(lazy.ready[func.index()].set(Box::new(placed)).is_ok(), "a function is compiled by who claimed it");
+        self.publish(lazy, func);
         Ok(address)
     }
 
-    /// Writes a function's code to where there is room; answers its address, and what is there now.
-    fn place(&self, lazy: &Lazy, func: DefinedFuncIndex, function: &CompiledFunction) -> io::Result<(usize, Vec<u8>)> {
-        let mut place = lazy.place.lock();
-        loop {
-            let region = place.more.last().unwrap_or(&self.region);
-            let start = link::align(place.end.next_multiple_of(space::granularity()), function);
-            let address = region.exec_base() + start;
-            let code = link::resolve(&function.code, &function.relocations, address, |target| match target {
-                RelocationTarget::Builtin(builtin) => region.exec_base() + jumps::builtin_jump(builtin),
-                RelocationTarget::Func(index) => match link::defined(index, self.imported) {
-                    this if this == func => address,
-                    other => self.entry(other).addr(),
-                },
-            });
-            if start + code.len() <= region.len() {
-                region.write(start, &code)?;
-                region.seal(start..start + code.len())?;
-                place.end = start + code.len();
-                place.starts.insert(address, (code.len(), func));
-                return Ok((address, code));
-            }
-            // Room for the worst: every call a far one.
-            let needed =
-                HEAD_LEN + PAGE + function.alignment as usize + function.code.len() + function.relocations.len() * 24;
-            let region = Region::new(needed.max(self.region.len()))?;
-            region.write(0, &jumps::head())?;
-            region.seal(0..JUMPS_LEN)?;
-            registry::register(region.exec_range(), self.this.clone());
-            if let Some(watcher) = self.watcher.get() {
-                // SAFETY: the jumps were just written, and never are again.
-                let jumps = unsafe { region.bytes(0..JUMPS_LEN) };
-                watcher.placed(Piece::Jumps, region.exec_base(), jumps, &|| Arc::new(FunctionInfo::default()));
-            }
-            place.more.push(region);
-            place.end = HEAD_LEN;
+    /// Lets calls reach the newest code of a function, which has some.
+    fn publish(&self, lazy: &Lazy, func: DefinedFuncIndex) {
+        // One at a time: whoever is last finds what all before have made.
+        let _place = lazy.place.lock();
+        if let Some(placed) = lazy.kept(func).or_else(|| lazy.ready[func.index()].get().map(|placed| &**placed)) {
+            self.region.word(lazy.slots + func.index() * 8).store(placed.address as u64, Ordering::Release);
         }
     }
 
@@ -504,6 +462,16 @@ impl Drop for ModuleCode {
     }
 }
 
+impl Lazy {
+    /// The code that a function has for good.
+    fn kept(&self, func: DefinedFuncIndex) -> Option<&Placed> {
+        match &self.tiering {
+            Some(tiering) => tiering.optimized(func),
+            None => self.ready[func.index()].get().map(|placed| &**placed),
+        }
+    }
+}
+
 impl Linked {
     /// `None` where the artifact it came from was damaged.
     fn info(&self, func: DefinedFuncIndex) -> Option<&Arc<FunctionInfo>> {
@@ -515,91 +483,12 @@ impl Linked {
     }
 }
 
-/// What a thread has to do that needs a function.
-enum Role {
-    /// It is the one that compiles it.
-    Compiles(Arc<Compilation>),
-    /// Another does.
-    Waits(Waiting),
-}
-
-impl Compiling {
-    fn join_or_begin(&mut self, lazy: &Lazy, func: DefinedFuncIndex, takes_long: bool) -> Role {
-        if self.generation != fork::generation() {
-            *self = Compiling { generation: fork::generation(), ..Compiling::default() };
-        }
-        if let Some(compilation) = self.functions.get(&func.0) {
-            return Role::Waits(Waiting::new(compilation.clone()));
-        }
-        if lazy.ready[func.index()].get().is_some() {
-            // Just made: there is nothing to wait for.
-            let done = Compilation { done: AtomicBool::new(true), ..Compilation::default() };
-            return Role::Waits(Waiting::new(Arc::new(done)));
-        }
-        if takes_long {
-            let left_behind = |one: &&Arc<Compilation>| one.in_background && one.waiters.lock().is_empty();
-            let mut left_behind = self.functions.values().filter(left_behind);
-            if let Some(one) = left_behind.nth(MAX_LEFT_BEHIND - 1) {
-                return Role::Waits(Waiting::new(one.clone()));
-            }
-        }
-        let compilation = Arc::new(Compilation { in_background: takes_long, ..Compilation::default() });
-        self.functions.insert(func.0, compilation.clone());
-        Role::Compiles(compilation)
-    }
-}
-
-/// A thread that waits for a function that another one compiles.
-struct Waiting {
-    compilation: Arc<Compilation>,
-    sleeper: Arc<Sleeper>,
-}
-
-impl Waiting {
-    /// To be made under the lock of [`Lazy::compiling`], or before the compilation begins.
-    fn new(compilation: Arc<Compilation>) -> Self {
-        let sleeper = Arc::new(Sleeper::new());
-        compilation.waiters.lock().push(sleeper.clone());
-        Self { compilation, sleeper }
-    }
-
-    /// Sleeps until it is over, well or not; false where `sleep` says that it was to sleep no longer.
-    fn wait(&self, lazy: &Lazy, sleep: &mut Sleep<'_>) -> bool {
-        while !self.compilation.done.load(Ordering::SeqCst) {
-            if !sleep(&self.sleeper, None) {
-                let _compiling = lazy.compiling.lock();
-                self.compilation.waiters.lock().retain(|other| !Arc::ptr_eq(other, &self.sleeper));
-                return false;
-            }
-        }
-        true
-    }
-}
-
-/// A function that this thread alone compiles, until this value is dropped; then those who waited look again.
-struct Claim<'a> {
-    lazy: &'a Lazy,
-    func: DefinedFuncIndex,
-    compilation: Arc<Compilation>,
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        let mut compiling = self.lazy.compiling.lock();
-        if compiling.functions.get(&self.func.0).is_some_and(|ours| Arc::ptr_eq(ours, &self.compilation)) {
-            compiling.functions.remove(&self.func.0);
-        }
-        self.compilation.done.store(true, Ordering::SeqCst);
-        self.compilation.waiters.lock().iter().for_each(|sleeper| sleeper.wake());
-    }
-}
-
 /// Compiles `count` functions, on all cores where `parallel`.
 ///
 /// # Errors
 /// What the compiler says of a function that it refuses.
 pub fn compile_all(count: usize, parallel: bool, compile: &CompileFn) -> Result<Vec<CompiledFunction>, CodeError> {
-    let compile = |func: usize| compile_one(DefinedFuncIndex(func as u32), compile);
+    let compile = |func: usize| compile_one(DefinedFuncIndex(func as u32), Wanted::ForGood, compile);
     #[cfg(feature = "compiler")]
     if parallel {
         use rayon::prelude::*;
@@ -609,9 +498,9 @@ pub fn compile_all(count: usize, parallel: bool, compile: &CompileFn) -> Result<
     (0..count).map(compile).collect()
 }
 
-fn compile_one(func: DefinedFuncIndex, compile: &CompileFn) -> Result<CompiledFunction, CodeError> {
+fn compile_one(func: DefinedFuncIndex, wanted: Wanted, compile: &CompileFn) -> Result<CompiledFunction, CodeError> {
     // A panic of the compiler must not cross the guest's frames.
-    catch_unwind(AssertUnwindSafe(|| with_stack(COMPILER_STACK, || compile(func))))
+    catch_unwind(AssertUnwindSafe(|| with_stack(COMPILER_STACK, || compile(func, wanted))))
         .unwrap_or_else(|panic| Err(format!("the compiler panicked: {}", panic_message(&*panic))))
         .map_err(CodeError::Compile)
 }
