@@ -567,6 +567,8 @@ impl Translator<'_> {
     /// What was in a register is still there until something else is written to it.
     pub(super) fn save_all(&mut self) {
         self.has_called = true;
+        // Not those that become free here: an argument may still have to be read from one.
+        let mut kept = self.regs.free.and(RegSet::CALLEE_SAVED);
         for reg in self.regs.used().iter() {
             let survives = match self.regs.holds[reg.index()] {
                 Holds::Temporary => continue,
@@ -580,8 +582,11 @@ impl Translator<'_> {
             if !survives {
                 self.vacate(reg);
             } else if !RegSet::CALLEE_SAVED.contains(reg) {
-                match self.regs.free.and(RegSet::CALLEE_SAVED).last() {
-                    Some(kept) => self.relocate(reg, kept),
+                match kept.last() {
+                    Some(to) => {
+                        kept.remove(to);
+                        self.relocate(reg, to);
+                    }
                     None => self.vacate(reg),
                 }
             }
