@@ -175,6 +175,23 @@ fn backtraces_show_every_copy() {
 }
 
 #[test]
+fn a_long_backtrace_ends_at_the_same_frame_whatever_was_inlined() {
+    let wat = r#"(module
+      (func $f (param i32) (result i32)
+        (if (i32.eqz (local.get 0)) (then unreachable))
+        (i32.add (call $f (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))
+      (func (export "run") (param i32) (result i32) (call $f (local.get 0))))"#;
+    for arg in [19, 20, 21, 50] {
+        for config in modes(|_| {}) {
+            let (mut store, instance) = instance(&config, wat, 0);
+            let run = instance.get_typed_func::<i32, i32>(&store, "run").unwrap();
+            let error = run.call(&mut store, arg).unwrap_err();
+            assert_eq!(error.backtrace().unwrap().frames().len(), 20, "{arg}");
+        }
+    }
+}
+
+#[test]
 fn recursion_without_end_is_stopped() {
     let bodies = [
         "(if (i32.eqz (local.get 0)) (then (return (i32.const 1)))) (i32.add (call $f (i32.const 1)) (call $f (i32.const 2)))",

@@ -60,6 +60,8 @@ impl Backtrace {
             }
             list.extend(frames);
         }
+        // The last may have been several.
+        list.truncate(max_frames);
         Backtrace::new(list)
     }
 }
