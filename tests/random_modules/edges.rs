@@ -1,7 +1,7 @@
 //! Addresses around every edge that an engine knows: the end of the memory, of its reservation, of the guard, of 32 bits. Whether an
 //! access is in bounds is computed here by the definition alone: address plus offset plus size is at most the length.
 
-use crate::ours::modes;
+use crate::ours::{Mode, modes};
 use ampoule::{Instance, Store, TrapCode, Val};
 
 /// Operators with the bytes that they reach.
@@ -84,7 +84,9 @@ fn text(memory: &str, address: &str, offsets: &[u64]) -> String {
 #[test]
 fn an_access_is_in_bounds_by_the_definition() {
     let (mut inside, mut outside) = (0, 0);
-    for mode in modes() {
+    // What the baseline tier does for these is in every other mode of it.
+    let is_alike = |mode: &Mode| ["baseline_fuel", "baseline_epoch", "baseline_gc_stress"].contains(&mode.name);
+    for mode in modes().into_iter().filter(|mode| !is_alike(mode)) {
         for (memory, address, len) in MEMORIES {
             let is_64 = address == "i64";
             let offsets = offsets(is_64);

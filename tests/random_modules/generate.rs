@@ -39,11 +39,20 @@ impl Random {
 /// A valid module that ends whatever is called, and whose results depend on nothing but its arguments. `None` where the random
 /// bytes were too few for one.
 pub fn module(seed: u64) -> Option<Vec<u8>> {
+    made(seed, true)
+}
+
+/// The same, but with what an engine may choose: bits of NaNs, and results of relaxed SIMD.
+pub fn module_with_choices(seed: u64) -> Option<Vec<u8>> {
+    made(seed, false)
+}
+
+fn made(seed: u64, is_determined: bool) -> Option<Vec<u8>> {
     let mut random = Random::new(seed);
     let len = 1 << (11 + random.below(5));
     let bytes: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
     let config = Config {
-        canonicalize_nans: true,
+        canonicalize_nans: is_determined,
         export_everything: true,
         max_memories: 1 + random.below(3),
         min_memories: u32::from(!random.once_in(4)),
@@ -67,8 +76,7 @@ pub fn module(seed: u64) -> Option<Vec<u8>> {
         simd_enabled: !random.once_in(3),
         threads_enabled: random.once_in(4),
         exceptions_enabled: random.once_in(2),
-        // What an engine may choose freely can't be compared.
-        relaxed_simd_enabled: false,
+        relaxed_simd_enabled: !is_determined,
         gc_enabled: random.once_in(2),
         // Else most of them fill the heap before anything runs.
         limit_arrays_in_const_exprs: true,

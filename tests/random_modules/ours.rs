@@ -1,8 +1,11 @@
 //! Running a module on Ampoule, under every choice that changes machine code or memories.
 
 use crate::outcome::{Call, End, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Outcome, end_with, show, show_memory};
-use ampoule::{Config, Engine, Error, Extern, Features, Linker, Module, PoolConfig, Store, Strategy, Val};
-use ampoule_core::tunables::OptLevel;
+use ampoule::store::epoch::UpdateDeadline;
+use ampoule::{Backtrace, Config, Engine, Error, Extern, Features, Linker, Module, PoolConfig, Store, Strategy, Val};
+use ampoule_core::tunables::{OptLevel, Tiers};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One way to run modules.
 pub struct Mode {
@@ -10,6 +13,8 @@ pub struct Mode {
     engine: Engine,
     /// Through an artifact.
     round_trip: bool,
+    /// Wherever a guest asks whether its time is over, it is told to go on after a collection.
+    interrupted: bool,
 }
 
 /// The mode with this change to the configuration.
@@ -29,7 +34,7 @@ pub fn mode(name: &'static str, change: &dyn Fn(&mut Config)) -> Mode {
     };
     change(&mut config);
     let engine = Engine::new(&config).expect("every mode is a configuration that can be had");
-    Mode { name, engine, round_trip: name == "round_trip" }
+    Mode { name, engine, round_trip: name == "round_trip", interrupted: false }
 }
 
 /// The modes; what the first says is what the others must say.
@@ -70,10 +75,39 @@ pub fn modes() -> Vec<Mode> {
             (tunables.consume_fuel, tunables.epoch_interruption, tunables.signals_based_traps) = (true, true, false);
             (tunables.memory_reservation, tunables.opt_level) = (1 << 20, OptLevel::None);
         }),
+        baseline("baseline", &|_| {}),
+        baseline("baseline_fuel", &|config| config.tunables.consume_fuel = true),
+        baseline("baseline_epoch", &|config| config.tunables.epoch_interruption = true),
+        baseline("baseline_signals_off", &|config| config.tunables.signals_based_traps = false),
+        baseline("baseline_moving", &|config| {
+            (config.tunables.memory_reservation, config.tunables.memory_guard_size) = (0, 0);
+            config.memory_reservation_for_growth = 0;
+        }),
+        baseline("baseline_no_spectre", &|config| config.tunables.spectre_mitigation = false),
+        baseline("baseline_gc_stress", &|config| config.gc_stress = true),
+        baseline("baseline_all_checks", &|config| {
+            let tunables = &mut config.tunables;
+            (tunables.consume_fuel, tunables.epoch_interruption, tunables.signals_based_traps) = (true, true, false);
+            tunables.memory_reservation = 1 << 20;
+            config.strategy = Strategy::Eager;
+        }),
     ]
 }
 
+/// A mode of the baseline tier.
+pub fn baseline(name: &'static str, change: &dyn Fn(&mut Config)) -> Mode {
+    mode(name, &|config| {
+        config.tunables.tiers = Tiers::Baseline;
+        change(config);
+    })
+}
+
 impl Mode {
+    /// The same, where guests are interrupted at each function entry and loop head. The engine has epochs.
+    pub fn interrupted(self) -> Mode {
+        Mode { interrupted: true, ..self }
+    }
+
     /// The engine, for what is not a run.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -98,13 +132,24 @@ impl Mode {
         store.limits_mut().table_elements = Some(MAX_TABLE_ELEMENTS);
         let _ = store.set_fuel(fuel);
         store.set_epoch_deadline(u64::MAX / 2);
-        match run_in(&mut store, module, call) {
-            Ok(outcome) => Outcome { fuel: store.fuel().ok().map(|left| fuel - left), ..outcome },
-            Err(error) => Outcome { end: end_of(&error), state: Vec::new(), fuel: None },
+        let interruptions = Arc::new(AtomicUsize::new(0));
+        if self.interrupted {
+            store.set_epoch_deadline(0);
+            let interruptions = interruptions.clone();
+            store.epoch_deadline_callback(Some(Box::new(move |store| {
+                interruptions.fetch_add(1, Ordering::Relaxed);
+                store.gc();
+                Ok(UpdateDeadline::Continue(0))
+            })));
         }
+        let mut outcome = run_in(&mut store, module, call).unwrap_or_else(|error| stopped(&error));
+        outcome.fuel = store.fuel().ok().map(|left| fuel - left);
+        outcome.interruptions = interruptions.load(Ordering::Relaxed);
+        outcome
     }
 }
 
+/// Makes the call. An error is one before it.
 fn run_in(store: &mut Store, module: &Module, call: &Call) -> Result<Outcome, Error> {
     let mut linker = Linker::new(module.engine());
     linker.define_unknown_imports_as_default_values(store, module)?;
@@ -112,14 +157,22 @@ fn run_in(store: &mut Store, module: &Module, call: &Call) -> Result<Outcome, Er
     let (_, item) = instance.export_at(store, call.export).expect("the module exports it");
     let Extern::Func(func) = item else { panic!("its type is a function's") };
     let mut results: Vec<Val> = call.ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
-    let end = match func.call(store, &call.args, &mut results) {
-        Ok(()) => End::Results(results.iter().map(show).collect()),
-        Err(error) => end_of(&error),
+    let mut outcome = match func.call(store, &call.args, &mut results) {
+        Ok(()) => Outcome { end: End::Results(results.iter().map(show).collect()), ..Outcome::default() },
+        Err(error) => stopped(&error),
     };
     let items: Vec<Extern> =
         (0..module.exports().count()).filter_map(|at| Some(instance.export_at(store, at)?.1)).collect();
-    let state = items.iter().map(|item| show_item(store, item)).collect::<Result<_, Error>>()?;
-    Ok(Outcome { end, state, fuel: None })
+    outcome.state = items.iter().map(|item| show_item(store, item)).collect::<Result<_, Error>>()?;
+    Ok(outcome)
+}
+
+/// How a call ended that was stopped, or never begun.
+fn stopped(error: &Error) -> Outcome {
+    let end = error.trap_code().map_or_else(|| end_with(&error.to_string()), |code| End::Trap(code as u8));
+    let frames = error.backtrace().map(Backtrace::frames).unwrap_or_default();
+    let frames = frames.iter().map(|frame| (frame.func_index(), frame.module_offset())).collect();
+    Outcome { end, frames, ..Outcome::default() }
 }
 
 fn show_item(store: &mut Store, item: &Extern) -> Result<String, Error> {
@@ -129,8 +182,4 @@ fn show_item(store: &mut Store, item: &Extern) -> Result<String, Error> {
         Extern::Global(global) => show(&global.get(store)?),
         _ => String::new(),
     })
-}
-
-fn end_of(error: &Error) -> End {
-    error.trap_code().map_or_else(|| end_with(&error.to_string()), |code| End::Trap(code as u8))
 }

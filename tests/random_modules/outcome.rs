@@ -1,7 +1,7 @@
 //! What can be seen of a module's run, in a form that any engine's run can be brought to.
 
 use crate::generate::{Random, argument};
-use ampoule::{ExternType, FuncType, I31, Module, Val};
+use ampoule::{ExternType, FuncType, I31, Module, TrapCode, Val};
 use std::fmt;
 
 /// How many of a module's functions are called, each in an instance of its own.
@@ -33,16 +33,20 @@ pub fn calls(module: &Module, seed: u64) -> Vec<Call> {
 }
 
 /// How a call ended, and what it left behind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Outcome {
     pub end: End,
     /// Exported memories, tables and globals, in order.
     pub state: Vec<String>,
     /// What the call used, where it was counted.
     pub fuel: Option<u64>,
+    /// How often it was interrupted, where that is counted.
+    pub interruptions: usize,
+    /// The guest's frames where it was stopped, innermost first: functions and positions.
+    pub frames: Vec<(u32, Option<usize>)>,
 }
 
-/// Without the fuel: a mode that doesn't count it is no different.
+/// Without the fuel, which not every mode counts, and the frames, which not every engine tells: see [`Outcome::is_exactly`].
 impl PartialEq for Outcome {
     fn eq(&self, other: &Self) -> bool {
         self.end == other.end && self.state == other.state
@@ -76,11 +80,33 @@ impl PartialEq for Message {
     }
 }
 
+impl Default for End {
+    fn default() -> Self {
+        End::Results(Vec::new())
+    }
+}
+
 impl Outcome {
+    /// Whether everything is the same, with fuel and frames.
+    pub fn is_exactly(&self, other: &Self) -> bool {
+        let (interruptions, frames) = (self.interruptions == other.interruptions, self.frames == other.frames);
+        self == other && self.fuel == other.fuel && interruptions && frames
+    }
+
+    /// Whether it ended with a trap that no instruction's fault can have been.
+    pub fn tells_where(&self) -> bool {
+        const FAULTS: [TrapCode; 4] = [
+            TrapCode::MemoryOutOfBounds,
+            TrapCode::NullReference,
+            TrapCode::IntegerDivisionByZero,
+            TrapCode::IntegerOverflow,
+        ];
+        !matches!(self.end, End::Trap(code) if FAULTS.iter().any(|&fault| fault as u8 == code))
+    }
+
     /// Whether this depends on the engine: how deep calls may go is not defined, nor how large objects are.
     pub fn is_arbitrary(&self) -> bool {
-        matches!(self.end, End::Trap(code) if code == ampoule::TrapCode::StackOverflow as u8)
-            || self.end == End::HeapFull
+        matches!(self.end, End::Trap(code) if code == TrapCode::StackOverflow as u8) || self.end == End::HeapFull
     }
 }
 

@@ -208,7 +208,7 @@ impl PeerModule<'_> {
     /// `context` and `linker` are alive.
     unsafe fn run_in(&self, context: Ptr, linker: Ptr, call: &Call) -> Outcome {
         let functions = &self.peer.functions;
-        let refused = |end| Outcome { end, state: Vec::new(), fuel: None };
+        let refused = |end| Outcome { end, ..Outcome::default() };
         let (mut instance, mut trap) = (CInstance::default(), ptr::null_mut());
         // SAFETY: by the caller; results are written to places of their types.
         unsafe {
@@ -241,7 +241,8 @@ impl PeerModule<'_> {
             let state = items.map(|item| self.show_item(context, &item)).collect();
             let mut left = 0;
             let fuel = self.peer.counts_fuel.then(|| (functions.wasmtime_context_get_fuel)(context, &mut left));
-            Outcome { end, state, fuel: fuel.filter(|error| error.is_null()).map(|_| crate::PLENTY - left) }
+            let fuel = fuel.filter(|error| error.is_null()).map(|_| crate::PLENTY - left);
+            Outcome { end, state, fuel, ..Outcome::default() }
         }
     }
 

@@ -3,9 +3,11 @@
 //! A test is one suite in one mode. What is known to fail is listed in `known_failures.txt`, with the number of failing
 //! directives and the reason: a test fails when more fails, and also when less does.
 
+mod refusals;
+
 use ampoule::{Config, Engine, Features, Strategy};
 use ampoule_cli::wast::{self, Loading};
-use ampoule_core::tunables::OptLevel;
+use ampoule_core::tunables::{OptLevel, Tiers};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
@@ -37,8 +39,15 @@ macro_rules! in_every_mode {
 
 in_every_mode! { gc_stress default fuel epoch signals_off moving_memories opt_none least_effort nan_canonicalization round_trip }
 
+// The same of the baseline tier, but for what only the other tier looks at.
+in_every_mode! {
+    baseline_gc_stress baseline baseline_fuel baseline_epoch baseline_signals_off baseline_moving_memories
+    baseline_nan_canonicalization baseline_round_trip
+}
+
 modes! {
     deterministic: relaxed_simd;
+    baseline_deterministic: relaxed_simd;
     // What the engine doesn't run must still be refused cleanly.
     unsupported: custom_descriptors;
 }
@@ -87,6 +96,13 @@ fn features(suite: &str) -> Features {
 fn config(mode: &str, suite: &str) -> (Config, Loading) {
     let features = features(suite);
     let mut config = Config { features, shared_memory: true, parallel_compilation: false, ..Config::default() };
+    let mode = match mode.strip_prefix("baseline") {
+        Some(rest) => {
+            config.tunables.tiers = Tiers::Baseline;
+            rest.strip_prefix('_').unwrap_or("default")
+        }
+        None => mode,
+    };
     match mode {
         "default" | "unsupported" => {}
         "gc_stress" => config.gc_stress = true,

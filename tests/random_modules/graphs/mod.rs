@@ -14,7 +14,7 @@ use ampoule::func::host::HostFunc;
 use ampoule::store::epoch::UpdateDeadline;
 use ampoule::store::task::sibling::{Resumed, Sibling};
 use ampoule::*;
-use ampoule_core::tunables::OptLevel;
+use ampoule_core::tunables::{OptLevel, Tiers};
 use guest::Kind;
 use model::{Model, Node, Sizes, Value};
 use std::cell::RefCell;
@@ -520,8 +520,10 @@ fn run(mode: &Mode, seed: u64, counts: &mut Counts) -> Result<(), String> {
     }
     let mut siblings: Vec<Box<Sibling>> = (0..FIBERS).map(|_| Sibling::new()).collect();
     let drops = Arc::new(Mutex::new(Vec::new()));
+    let mut model = Model::new(seed, mode.sizes, FIBERS, mode.operations);
+    model.keeps_replaced = mode.module.engine().config().tunables.tiers == Tiers::Baseline;
     let world = World {
-        model: Model::new(seed, mode.sizes, FIBERS, mode.operations),
+        model,
         instance,
         frame: instance.get_func(store, "frame").expect("it is exported"),
         tag,
@@ -611,8 +613,12 @@ fn graphs_are_those_of_the_model() {
         mode("least_effort", |config| config.tunables.debug_least_effort = true),
         mode("eager", |config| config.strategy = Strategy::Eager),
         mode("cancellation", |config| config.tunables.cancellation = true),
+        mode("baseline", |config| config.tunables.tiers = Tiers::Baseline),
+        mode("baseline_cancellation", |config| {
+            (config.tunables.tiers, config.tunables.cancellation) = (Tiers::Baseline, true);
+        }),
     ];
-    let counts = check(&modes, 10);
+    let counts = check(&modes, 14);
     let ops = guest::ops();
     let never: Vec<_> = ops.iter().zip(&counts.done).filter(|(_, done)| **done == 0).collect();
     assert!(never.is_empty() || std::env::var_os("AMPOULE_FUZZ_SEED").is_some(), "never done: {never:?}");
@@ -631,8 +637,15 @@ fn graphs_are_those_of_the_model_where_every_allocation_collects() {
         stressed("default", |_| {}),
         stressed("least_effort", |config| config.tunables.debug_least_effort = true),
         Mode { interval: Some(60), ..stressed("fuel", |config| config.tunables.consume_fuel = true) },
+        stressed("baseline", |config| config.tunables.tiers = Tiers::Baseline),
+        Mode {
+            interval: Some(60),
+            ..stressed("baseline_fuel", |config| {
+                (config.tunables.tiers, config.tunables.consume_fuel) = (Tiers::Baseline, true);
+            })
+        },
     ];
-    check(&modes, 6);
+    check(&modes, 10);
 }
 
 #[test]
@@ -640,8 +653,17 @@ fn graphs_are_those_of_the_model_where_guests_yield() {
     let modes = [
         Mode { interval: Some(150), ..mode("fuel", |config| config.tunables.consume_fuel = true) },
         mode("epoch", |config| config.tunables.epoch_interruption = true),
+        Mode {
+            interval: Some(150),
+            ..mode("baseline_fuel", |config| {
+                (config.tunables.tiers, config.tunables.consume_fuel) = (Tiers::Baseline, true);
+            })
+        },
+        mode("baseline_epoch", |config| {
+            (config.tunables.tiers, config.tunables.epoch_interruption) = (Tiers::Baseline, true);
+        }),
     ];
-    check(&modes, 6);
+    check(&modes, 12);
 }
 
 #[test]
@@ -649,7 +671,8 @@ fn graphs_are_those_of_the_model_in_a_heap_that_fills() {
     let modes = [
         Mode { limit: Some(192 << 10), ..mode("192 KiB", |_| {}) },
         Mode { limit: Some(512 << 10), sizes: Sizes { list: 4000, ..SIZES }, ..mode("512 KiB", |_| {}) },
+        Mode { limit: Some(192 << 10), ..mode("192 KiB, baseline", |config| config.tunables.tiers = Tiers::Baseline) },
     ];
-    let counts = check(&modes, 8);
+    let counts = check(&modes, 12);
     assert!(counts.full > 0, "some are full");
 }

@@ -51,6 +51,8 @@ pub enum Entered {
 #[derive(Clone, Debug)]
 pub struct Frame {
     regs: [Value; REGS.len()],
+    /// What it held, while it calls, in the registers that the results will replace.
+    replaced: [Value; 2],
     pub entered: Entered,
 }
 
@@ -102,6 +104,8 @@ pub struct Model {
     next_number: i32,
     items: [Value; ITEMS],
     pub hosts: usize,
+    /// Whether machine code may keep what a local holds that nobody reads any more.
+    pub keeps_replaced: bool,
 }
 
 /// Most elements of the table that grows.
@@ -134,6 +138,7 @@ impl Model {
             next_number: 100,
             items: [Value::Integer(7), Value::Object(0), Value::Null, Value::Object(1)],
             hosts: 0,
+            keeps_replaced: false,
         }
     }
 
@@ -158,7 +163,7 @@ impl Model {
     }
 
     fn push_frame(&mut self, a: Value, x: Value, s: Value, entered: Entered) {
-        let mut frame = Frame { regs: [Value::Null; REGS.len()], entered };
+        let mut frame = Frame { regs: [Value::Null; REGS.len()], replaced: [Value::Null; 2], entered };
         (frame[Reg::A], frame[Reg::X], frame[Reg::S]) = (a, x, s);
         self.fiber().frames.push(frame);
     }
@@ -226,6 +231,7 @@ impl Model {
                     self.fiber().returned = Some((a, x));
                 } else {
                     (self.frame()[Reg::A], self.frame()[Reg::X]) = (a, x);
+                    self.frame().replaced = [Value::Null; 2];
                 }
                 none
             }
@@ -240,6 +246,7 @@ impl Model {
                 };
                 if op == Op::Call {
                     // The results replace them, so the caller doesn't keep them.
+                    self.frame().replaced = [a, x];
                     (self.frame()[Reg::A], self.frame()[Reg::X]) = (Value::Null, Value::Null);
                 }
                 self.push_frame(a, x, s, entered);
@@ -617,11 +624,13 @@ impl Model {
         (start, self.random.below(len - start + 1))
     }
 
-    /// The host's values that are reachable, and those that an exception has led to, which may be kept longer.
+    /// The host's values that are reachable, and those that may be kept longer: an exception has led to them, or a local that nobody reads.
     pub fn reachable(&self) -> (HashSet<usize>, HashSet<usize>) {
         let exceptions = self.nodes.iter().enumerate().filter(|(_, node)| matches!(node, Node::Exception(_)));
-        let exceptions = exceptions.map(|(at, _)| Value::Exception(at)).collect();
-        (self.reached_from(self.roots()).1, self.reached_from(exceptions).1)
+        let exceptions = exceptions.map(|(at, _)| Value::Exception(at));
+        let frames = self.fibers.iter().flat_map(|fiber| &fiber.frames).filter(|_| self.keeps_replaced);
+        let perhaps = exceptions.chain(frames.flat_map(|frame| frame.replaced)).collect();
+        (self.reached_from(self.roots()).1, self.reached_from(perhaps).1)
     }
 
     fn roots(&self) -> Vec<Value> {
