@@ -3,6 +3,8 @@
 use ampoule::{
     Config, Engine, Extern, ExternRef, Func, FuncType, Instance, Module, Store, Strategy, TrapCode, Val, ValType,
 };
+use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::tunables::{Tiers, Tunables};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -40,6 +42,36 @@ fn functions_call_each_other_lazily_and_eagerly() {
     config.strategy(Strategy::Eager);
     let engine = Engine::new(&config).unwrap();
     assert_eq!(call_in(&engine, wat, &[Val::I64(10)]).unwrap(), [Val::I64(3_628_800)]);
+}
+
+#[test]
+fn code_that_tells_of_every_operator_is_the_same_code() {
+    let wat = "(module (memory 1) (func (export \"f\") (param i32) (result i32)
+        (i32.add (i32.mul (local.get 0) (i32.const 3)) (i32.load (i32.xor (local.get 0) (i32.const 5))))))";
+    for tiers in [Tiers::Baseline, Tiers::Optimizing] {
+        let compiled = |debug_positions| {
+            let tunables = Tunables { tiers, debug_positions, ..Tunables::default() };
+            let engine = Engine::new(&Config { tunables, ..Config::default() }).unwrap();
+            Module::new(&engine, wat.as_bytes()).unwrap().compile_function(DefinedFuncIndex(0)).unwrap()
+        };
+        let (usual, listed) = (compiled(false), compiled(true));
+        assert_eq!(usual.code, listed.code, "{tiers:?}");
+        assert_eq!(usual.info.traps, listed.info.traps);
+        // What backtraces tell is among it.
+        let trap = usual.info.traps[0].0;
+        assert_eq!(usual.info.positions_at(trap).next(), listed.info.positions_at(trap).next());
+        assert!(listed.info.positions.len() >= 4, "{tiers:?}: {:?}", listed.info.positions);
+    }
+}
+
+#[test]
+fn a_module_without_bodies_has_no_code_to_list() {
+    let engine = Engine::default();
+    let artifact = Module::new(&engine, b"(module (func))").unwrap().serialize().unwrap();
+    // SAFETY: it was just serialized.
+    let module = unsafe { Module::deserialize(&engine, &artifact) }.unwrap();
+    let error = module.compile_function(DefinedFuncIndex(0)).expect_err("there is no body");
+    assert!(error.to_string().contains("compiled elsewhere"), "{error}");
 }
 
 #[test]

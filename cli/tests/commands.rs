@@ -395,6 +395,70 @@ fn inspect_writes_json() {
     assert_eq!(report["features"], serde_json::json!(["multi-value", "simd"]));
 }
 
+const CALLS: &str = r#"(module
+    (import "env" "log" (func $log (param i32)))
+    (func $share (param i32) (result i32) (i32.div_u (i32.const 100) (local.get 0)))
+    (func $fib (export "fibonacci") (param $n i32) (result i32)
+        (if (i32.lt_s (local.get $n) (i32.const 2)) (then (return (local.get $n))))
+        (i32.add (call $fib (i32.sub (local.get $n) (i32.const 1))) (call $fib (i32.sub (local.get $n) (i32.const 2)))))
+    (func $choose (param i32) (result i32)
+        (block (block (block (br_table 0 1 2 (local.get 0))) (return (call $share (local.get 0)))) (call $log (local.get 0)))
+        (i32.const 7)))"#;
+
+#[test]
+fn inspect_lists_the_machine_code_of_a_function_behind_its_operators() {
+    let folder = Folder::with(&[("calls.wat", CALLS)]);
+    for tier in ["baseline", "optimizing"] {
+        let list = |name: &str| folder.succeeds(&["inspect", "--code", name, "--tier", tier, "calls.wat"]);
+        let listing = list("fibonacci");
+        assert_contains(&listing, &[&format!("function 2 `fib`, by the {tier} tier: "), " (func $fib "]);
+        // The offset of each operator stands before it; what needs no code of its own is not left out.
+        let operators: Vec<_> = listing.lines().filter(|line| line.starts_with("0x")).collect();
+        for part in ["local.get $n", "i32.const 2", "i32.lt_s", "if", "return", "i32.sub", "call $fib", "i32.add"] {
+            assert!(operators.iter().any(|line| line[10..].trim_start().starts_with(part)), "{part}: {listing}");
+        }
+        // Each instruction at an offset that is larger than the last; a call tells what it leads to.
+        let code = listing.lines().skip(1).filter(|line| !line.starts_with("0x"));
+        let offsets = code.map(|line| u32::from_str_radix(line.split_whitespace().next().unwrap(), 16).unwrap());
+        assert!(offsets.is_sorted_by(|a, b| a < b), "{listing}");
+        let at = |text: &str| listing.find(text).unwrap_or_else(|| panic!("{text}: {listing}"));
+        assert!(at("call $fib") < at("call    function 2 `fib`"), "{listing}");
+        assert_contains(&listing, &["push    rbp", "ret\n", "call    builtin stack_overflow"]);
+        assert_contains(&list("$share"), &["i32.div_u", "by the"]);
+        let choose = list("3");
+        assert_contains(&choose, &["function 3 `choose`", "br_table 0", ".byte   ", "call $log"]);
+        // Behind the jump by the table everything is code: two ways out of the function, the last of them with a 7.
+        assert_contains(&choose, &["i32.const 7", "0x7\n"]);
+    }
+    let inlined = folder.succeeds(&["inspect", "--code", "choose", "calls.wat"]);
+    assert_contains(&inlined, &["by the optimizing tier", "i32.div_u  ;; in function 1 `share`, called at 0x"]);
+}
+
+#[test]
+fn functions_without_code_to_list_are_named_with_those_that_are_near() {
+    let folder = Folder::with(&[
+        ("calls.wat", CALLS),
+        ("unnamed.wat", "(module (func (export \"f\")))"),
+        ("part.wat", "(component)"),
+        ("twice.wat", r#"(module (func $a (@name "f")) (func (export "g")) (func $b (@name "f")))"#),
+    ]);
+    let fails = |name: &str, file: &str| folder.fails(1, &["inspect", "--code", name, file]);
+    assert_contains(&fails("fibonaci", "calls.wat"), &["calls.wat: no function ", "`fibonaci`", "`fibonacci` (2)"]);
+    assert_contains(&fails("shar", "calls.wat"), &["`share` (1)"]);
+    assert_contains(&fails("log", "calls.wat"), &["function 0 `log` is imported"]);
+    assert_contains(&fails("4", "calls.wat"), &["there is no function 4: the module has 4"]);
+    assert_contains(&fails("zzz", "calls.wat"), &["no function is exported as `zzz`"]);
+    assert_contains(&fails("zzz", "unnamed.wat"), &["names for its exports only"]);
+    assert_contains(&fails("f", "twice.wat"), &["`f` is the name of functions 0, 2"]);
+    assert_contains(&fails("f", "part.wat"), &["--code", "component"]);
+    folder.succeeds(&["compile", "calls.wat"]);
+    assert_contains(&fails("share", "calls.ampoule"), &["is compiled already"]);
+    let usage = |args: &[&str]| folder.fails(2, &[&["inspect", "calls.wat"], args].concat());
+    assert_contains(&usage(&["--tier", "baseline"]), &["--code"]);
+    assert_contains(&usage(&["--code", "1", "--json"]), &["--json"]);
+    assert_contains(&usage(&["--code", "1", "--tier", "fast"]), &["'fast'", "baseline, optimizing"]);
+}
+
 #[test]
 fn old_exceptions_are_accepted_where_they_are_asked_for() {
     let old = r#"(module (tag $t (param i32))
@@ -510,6 +574,8 @@ fn names_reach_no_terminal_with_control_sequences() {
         &["inspect", "--json", "traps.wat"],
         &["inspect", "--json", "imports.wat"],
         &["inspect", name],
+        &["inspect", "--code", "0", "traps.wat"],
+        &["inspect", "--code", name, "traps.wat"],
         &["wast", "fails.wast"],
         &["wast", "text.wast"],
         &["wast", name],

@@ -270,7 +270,7 @@ fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<Tunables, C
         Tunables, tunables, expected.tunables, same,
         consume_fuel epoch_interruption cancellation statistics nan_canonicalization relaxed_simd_deterministic
         signals_based_traps spectre_mitigation debug_info memory_reservation memory_guard_size memory_may_move,
-        opt_level debug_verifier debug_least_effort tiers backtrace_details
+        opt_level debug_verifier debug_least_effort debug_positions tiers backtrace_details
     );
     Ok(tunables)
 }

@@ -13,6 +13,8 @@ pub(crate) mod symbols;
 #[cfg(feature = "compiler")]
 mod text;
 
+#[cfg(feature = "compiler")]
+use crate::engine::COMPILER_STACK;
 use crate::engine::Engine;
 #[cfg(feature = "compiler")]
 use crate::engine::cache::Cache;
@@ -25,10 +27,14 @@ use crate::memory::cache::MemoryCache;
 use crate::memory::image::{Check, MemoryImage};
 use crate::module::code_table::ModuleCode;
 #[cfg(feature = "compiler")]
+use crate::module::code_table::Wanted;
+#[cfg(feature = "compiler")]
 use crate::module::compile::{ModuleCompiler, code_capacity};
 pub use crate::module::shared_bytes::SharedBytes;
 use crate::module::symbols::Symbols;
 use crate::module::symbols::demangle::demangle;
+#[cfg(feature = "compiler")]
+use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::const_expr::{ConstExpr, ConstOp};
 use ampoule_core::decode;
 use ampoule_core::index::*;
@@ -277,6 +283,22 @@ impl Module {
         })
     }
 
+    /// The machine code that the engine's compiler makes of one of the module's own functions, before it is placed: for listings. It
+    /// is made anew, and nothing runs it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compile`] where the back end refuses the function, or the module was deserialized and has no bodies.
+    #[cfg(feature = "compiler")]
+    pub fn compile_function(&self, func: DefinedFuncIndex) -> Result<CompiledFunction, Error> {
+        let ModuleBytes::Whole(bytes) = &self.0.bytes else {
+            let message = "the module was compiled elsewhere, and its functions' bodies are gone";
+            return Err(Error::new(ErrorKind::Compile(message.to_string())));
+        };
+        let compile = ModuleCompiler::of(&self.0.engine).compile_fn(&self.0.description, &self.0.layout, bytes);
+        with_stack(COMPILER_STACK, || compile(func, Wanted::ForGood))
+            .map_err(|message| Error::new(ErrorKind::Compile(message)))
+    }
+
     /// The module that [`Module::serialize`] wrote.
     ///
     /// # Errors
@@ -467,6 +489,16 @@ impl Module {
             ExportIndex::Few => exports.iter().find(|export| export.name == name).map(|export| export.item),
             ExportIndex::Many(positions) => positions.get(name).map(|&position| exports[position as usize].item),
         }
+    }
+
+    /// The name that the module's name section gives a function.
+    pub fn function_name(&self, func: FuncIndex) -> Option<&str> {
+        self.symbols().function_name(func)
+    }
+
+    /// The same name as the function's source language writes it.
+    pub fn demangled_function_name(&self, func: FuncIndex) -> Option<Cow<'_, str>> {
+        self.function_name(func).map(demangle)
     }
 
     /// Names and source positions, for backtraces.

@@ -1,18 +1,26 @@
-//! `ampoule inspect`: what a module imports and exports, how large it is, and which proposals it needs; of a component, its world.
+//! `ampoule inspect`: what a module imports and exports, how large it is, and which proposals it needs; of a component, its world. And what
+//! machine code a function becomes: [`code`] lists it, by [`operators`] and [`disassembly`].
+
+mod code;
+mod disassembly;
+mod operators;
 
 use crate::module_file::{ModuleFile, base_config};
 use crate::terminal::{self, columns, escape, fit, print_lines, print_wrapped, written};
 use crate::units::show_bytes;
 use ampoule::{Config, Engine, Module};
 use ampoule_core::module::ModuleDescription;
+use ampoule_core::tunables::Tiers;
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use serde::{Serialize, Serializer};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use wasmparser::{Validator, WasmFeatures};
 
-/// Lists a module's imports, exports, sizes, and the features it needs; prints a component's world as WIT.
+/// Lists a module's imports, exports, sizes, and the features it needs; prints a component's world as WIT. With `--code`, lists the machine code
+/// of a function.
 #[derive(clap::Args)]
 pub struct Args {
     /// A wasm or wat file.
@@ -20,6 +28,22 @@ pub struct Args {
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
+    /// List the machine code of this function of a module, behind the operators that it was made from, each with its offset in the module. NAME is
+    /// that of an export, one of the name section, or a number. Instructions with a `-` were made from no operator.
+    #[arg(long, value_name = "NAME", conflicts_with = "json")]
+    code: Option<String>,
+    /// The compiler that makes the code.
+    #[arg(long, value_enum, requires = "code", default_value_t = Compiler::Optimizing)]
+    tier: Compiler,
+}
+
+/// The compilers there are.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Compiler {
+    /// The one that is done at once.
+    Baseline,
+    /// The one whose code is fast.
+    Optimizing,
 }
 
 /// What is printed. Imports and exports are made as they are printed: a module of a megabyte may have a million of them, each
@@ -64,6 +88,9 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let file = ModuleFile::read(&self.file)?;
         let binary = file.binary()?;
+        if let Some(name) = &self.code {
+            return self.print_code(&file, name);
+        }
         let engine = Engine::new(&config())?;
         if file.component(&engine)?.is_some() {
             ensure!(!self.json, "--json: of components only the world is shown, as WIT");
@@ -84,6 +111,24 @@ impl Args {
         } else {
             report.print_tables()?
         }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn print_code(&self, file: &ModuleFile, name: &str) -> Result<ExitCode> {
+        let mut config = config();
+        config.tunables.debug_positions = true;
+        config.tiers(match self.tier {
+            Compiler::Baseline => Tiers::Baseline,
+            Compiler::Optimizing => Tiers::Optimizing,
+        });
+        let engine = Engine::new(&config)?;
+        ensure!(
+            file.component(&engine)?.is_none(),
+            "--code: a component has no functions of its own, but modules in it"
+        );
+        let module = file.load(&engine)?;
+        let tier = self.tier.to_possible_value().expect("none is hidden");
+        file.named(code::print(&module, file.binary()?, name, tier.get_name()))?;
         Ok(ExitCode::SUCCESS)
     }
 }

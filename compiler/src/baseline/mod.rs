@@ -121,7 +121,7 @@ impl<'a> Translator<'a> {
             }
             self.operators += 1;
             let properties = Properties::of(&op);
-            if properties.may_trap || properties.calls != Calls::Nothing {
+            if properties.may_trap || properties.calls != Calls::Nothing || self.input.tunables.debug_positions {
                 self.note_position();
             }
             if self.flags.is_some() && !Self::takes_flags(&op) {
