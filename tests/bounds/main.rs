@@ -8,6 +8,9 @@
 //!
 //! `AMPOULE_BOUNDS=shape,pass,N` measures one row only, at that N, and prints what it costs.
 
+mod baseline;
+mod bombs;
+mod encode;
 mod measure;
 mod shapes;
 

@@ -4,6 +4,7 @@
 //! block on what was there at the first branch to it. One result of a block is in a register, several are at home. Before a block begins, all
 //! operands go home.
 
+use super::frame::kinds;
 use super::translator::{Stub, Translator};
 use super::values::{Holds, Kind, Known, Place, Value};
 use super::x64::{
@@ -14,15 +15,14 @@ use crate::CompileError;
 use ampoule_core::decode::val_type;
 use ampoule_core::index::TypeIndex;
 use ampoule_core::trap::TrapCode;
+use ampoule_core::types::ValType;
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use wasmparser::{BlockType, BrTable, Operator, OperatorsReader};
-
-/// Kinds of parameters and results.
-pub(super) type Kinds = SmallVec<[Kind; 2]>;
+use std::rc::Rc;
+use wasmparser::{BinaryReader, BlockType, BrTable, Operator};
 
 /// What is in registers at a place where paths meet.
-#[derive(Clone)]
+#[derive(PartialEq)]
 pub(super) struct State {
     holds: [Holds; REGISTERS],
     dirty: RegSet,
@@ -31,22 +31,8 @@ pub(super) struct State {
 /// Where a branch leads.
 pub(super) struct Target {
     label: Label,
-    /// What is in registers there, once something leads there.
-    state: Option<Box<State>>,
-    /// What branches take along.
-    kinds: Kinds,
-    /// All that branches take along is at home, even if it is one value.
-    at_home: bool,
-}
-
-impl Target {
-    /// Where the only value is that branches take along.
-    fn result(&self) -> Option<Reg> {
-        match self.kinds[..] {
-            [kind] if !self.at_home => Some(result_reg(kind)),
-            _ => None,
-        }
-    }
+    /// What is in registers there, once something leads there. What follows on each other with nothing in between shares it.
+    state: Option<Rc<State>>,
 }
 
 pub(super) enum FrameKind {
@@ -58,7 +44,7 @@ pub(super) enum FrameKind {
     /// An `if` up to its `else`: where the other arm begins, and what is in registers there.
     If {
         otherwise: Label,
-        state: Box<State>,
+        state: Rc<State>,
     },
     /// A clause of an old `try`: where exceptions go on that it doesn't take. The exception is the lowest operand.
     Catch {
@@ -66,15 +52,32 @@ pub(super) enum FrameKind {
     },
 }
 
-/// One of the enclosing blocks of the operator being translated.
-pub(super) struct ControlFrame {
+/// One of the enclosing blocks of the operator being translated. There may be millions.
+pub(super) struct ControlFrame<'a> {
     pub kind: FrameKind,
     end: Target,
     /// Operands below the block's parameters.
     pub height: usize,
-    params: Kinds,
+    params: &'a [ValType],
+    results: &'a [ValType],
     /// Whether the block's beginning could be reached.
     pub entered: bool,
+}
+
+impl<'a> ControlFrame<'a> {
+    /// What branches to the block take along.
+    fn taken(&self) -> &'a [ValType] {
+        if let FrameKind::Loop(_) = self.kind { self.params } else { self.results }
+    }
+
+    /// Where the only value is that branches take along. All that they take to a loop's header is at home, even if it is one value.
+    fn result(&self) -> Option<Reg> {
+        match (&self.kind, self.results) {
+            (FrameKind::Loop(_), _) => None,
+            (_, &[ty]) => Some(result_reg(Kind::of(ty))),
+            _ => None,
+        }
+    }
 }
 
 /// Where a value comes from that goes to a register.
@@ -89,14 +92,14 @@ pub(super) enum Source {
 /// Values that go to registers, all at once.
 pub(super) type Moves = SmallVec<[(Reg, Source); 16]>;
 
-impl Translator<'_> {
-    pub(super) fn push_body_frame(&mut self, results: Kinds) {
-        let end = self.target(results);
-        self.control.push(ControlFrame { kind: FrameKind::Body, end, height: 0, params: Kinds::new(), entered: true });
+impl<'a> Translator<'a> {
+    pub(super) fn push_body_frame(&mut self, results: &'a [ValType]) {
+        let end = self.target();
+        self.control.push(ControlFrame { kind: FrameKind::Body, end, height: 0, params: &[], results, entered: true });
     }
 
-    fn target(&mut self, kinds: Kinds) -> Target {
-        Target { label: self.asm.label(), state: None, kinds, at_home: false }
+    fn target(&mut self) -> Target {
+        Target { label: self.asm.label(), state: None }
     }
 
     /// Translates `block`, `br` and similar operators.
@@ -142,13 +145,14 @@ impl Translator<'_> {
                 if let Operator::Loop { .. } = op {
                     self.next_loop();
                 }
-                let end = self.target(Kinds::new());
-                let height = self.stack.len();
+                let (end, height) = (self.target(), self.stack.len());
+                let (params, results): (&[_], &[_]) = (&[], &[]);
                 self.control.push(ControlFrame {
                     kind: FrameKind::Block,
                     end,
                     height,
-                    params: Kinds::new(),
+                    params,
+                    results,
                     entered: false,
                 });
             }
@@ -195,16 +199,17 @@ impl Translator<'_> {
         Condition::NotEqual
     }
 
-    fn block_type(&self, ty: &BlockType) -> Result<(Kinds, Kinds), CompileError> {
+    /// Parameters and results of a block.
+    fn block_type(&self, ty: &BlockType) -> Result<(&'a [ValType], &'a [ValType]), CompileError> {
         Ok(match *ty {
-            BlockType::Empty => (Kinds::new(), Kinds::new()),
+            BlockType::Empty => (&[], &[]),
             BlockType::Type(ty) => {
                 let ty = val_type(ty, self.input.module).map_err(CompileError::new)?;
-                (Kinds::new(), [Kind::of(ty)].into_iter().collect())
+                (&[], Kind::of(ty).one_type())
             }
             BlockType::FuncType(index) => {
                 let ty = self.input.module.declared_func(TypeIndex(index));
-                (super::frame::kinds(ty.params()).collect(), super::frame::kinds(ty.results()).collect())
+                (ty.params(), ty.results())
             }
         })
     }
@@ -216,13 +221,13 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn push_frame(&mut self, kind: FrameKind, params: Kinds, results: Kinds) {
-        let end = self.target(results);
+    fn push_frame(&mut self, kind: FrameKind, params: &'a [ValType], results: &'a [ValType]) {
+        let end = self.target();
         let height = self.stack.len() - params.len();
-        self.control.push(ControlFrame { kind, end, height, params, entered: true });
+        self.control.push(ControlFrame { kind, end, height, params, results, entered: true });
     }
 
-    pub(super) fn enter_loop(&mut self, ty: &BlockType, ahead: OperatorsReader<'_>) -> Result<(), CompileError> {
+    pub(super) fn enter_loop(&mut self, ty: &BlockType, ahead: BinaryReader<'_>) -> Result<(), CompileError> {
         let (params, results) = self.block_type(ty)?;
         let number = self.next_loop();
         self.settle_fuel();
@@ -232,9 +237,8 @@ impl Translator<'_> {
             // Whoever interrupts the guest here may have it grow.
             self.forget(Known::Memory);
         }
-        let mut header = self.target(params.clone());
-        header.at_home = true;
-        header.state = Some(Box::new(self.state(None)));
+        let mut header = self.target();
+        header.state = Some(self.state(None));
         self.asm.bind(header.label);
         self.push_frame(FrameKind::Loop(header), params, results);
         self.count_run(Some(number));
@@ -256,7 +260,7 @@ impl Translator<'_> {
         self.flush_all();
         let otherwise = self.asm.label();
         self.asm.jump_if(condition.inverse(), otherwise);
-        let state = Box::new(self.state(None));
+        let state = self.state(None);
         self.push_frame(FrameKind::If { otherwise, state }, params, results);
         Ok(())
     }
@@ -265,11 +269,12 @@ impl Translator<'_> {
         self.fall_through(true)?;
         let frame = self.control.last_mut().expect("validation matched the blocks");
         if let FrameKind::If { otherwise, state } = std::mem::replace(&mut frame.kind, FrameKind::Block) {
-            let (height, params) = (frame.height, frame.params.clone());
+            let (height, params) = (frame.height, frame.params);
             self.asm.bind(otherwise);
             self.restore(&state);
             self.drop_to(height);
-            for kind in params {
+            self.spend(params.len())?;
+            for kind in kinds(params) {
                 self.push(kind, Place::Home);
             }
             self.flushed = self.stack.len();
@@ -305,11 +310,11 @@ impl Translator<'_> {
         }
         self.fall_through(false)?;
         let frame = self.control.pop().expect("validation matched the blocks");
-        let Target { label, state, kinds, .. } = frame.end;
+        let Target { label, state } = frame.end;
         self.asm.bind(label);
         self.restore(&state.expect("something leads here"));
         self.drop_to(frame.height);
-        self.push_results(&kinds);
+        self.push_results(frame.results);
         self.reachable = frame.entered;
         Ok(())
     }
@@ -327,7 +332,7 @@ impl Translator<'_> {
     /// The end of an `if` without `else`: the other arm hands the parameters on.
     fn end_if(&mut self) -> Result<(), CompileError> {
         let frame = self.control.last_mut().expect("it was looked for");
-        if !frame.end.kinds.is_empty() || frame.end.state.is_some() {
+        if !frame.results.is_empty() || frame.end.state.is_some() {
             return self.enter_else();
         }
         // Nothing leads to the end yet: both arms meet as the one without code is.
@@ -346,11 +351,12 @@ impl Translator<'_> {
     }
 
     /// Pushes what branches brought along.
-    fn push_results(&mut self, kinds: &Kinds) {
-        if let [kind] = kinds[..] {
+    fn push_results(&mut self, types: &[ValType]) {
+        if let &[ty] = types {
+            let kind = Kind::of(ty);
             return self.push_reg(kind, result_reg(kind));
         }
-        for &kind in kinds {
+        for kind in kinds(types) {
             self.push(kind, Place::Home);
             self.flushed = self.stack.len();
         }
@@ -392,7 +398,7 @@ impl Translator<'_> {
     }
 
     /// What is in registers now, but for what is in the way of a result.
-    fn state(&mut self, result: Option<Reg>) -> State {
+    fn state(&mut self, result: Option<Reg>) -> Rc<State> {
         let mut state = State { holds: self.regs.holds, dirty: self.regs.dirty };
         for (index, holds) in state.holds.iter_mut().enumerate() {
             let keeps = matches!(holds, Holds::Local(_) | Holds::Known(_)) && result != Some(Reg::at(index));
@@ -401,7 +407,10 @@ impl Translator<'_> {
                 state.dirty.remove(Reg::at(index));
             }
         }
-        state
+        if let Some(last) = self.last_state.as_ref().filter(|last| ***last == state) {
+            return Rc::clone(last);
+        }
+        Rc::clone(self.last_state.insert(Rc::new(state)))
     }
 
     /// Takes nothing to be in registers: all is at home.
@@ -466,13 +475,10 @@ impl Translator<'_> {
     /// Branches out of that many blocks where a condition holds.
     pub(super) fn branch_out_if(&mut self, condition: Condition, depth: u32) -> Result<(), CompileError> {
         let frame = self.control.len() - 1 - depth as usize;
-        if !self.returns(frame) {
-            self.meet(frame);
-            if self.is_there(frame) {
-                let label = self.target_of(frame).label;
-                self.asm.jump_if(condition, label);
-                return Ok(());
-            }
+        if !self.returns(frame) && self.is_there(frame) {
+            let label = self.target_of(frame).label;
+            self.asm.jump_if(condition, label);
+            return Ok(());
         }
         let next = self.asm.label();
         self.asm.jump_if(condition.inverse(), next);
@@ -481,27 +487,19 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// Has a block meet at its end with what is in registers now, if nothing leads there yet.
-    fn meet(&mut self, frame: usize) {
-        let target = self.target_of(frame);
-        if target.state.is_some() {
-            return;
+    /// What is in registers where branches to a block lead: if nothing leads there yet, what is in them now.
+    fn meet(&mut self, frame: usize) -> Rc<State> {
+        if let Some(state) = &self.target_of(frame).state {
+            return Rc::clone(state);
         }
-        let result = target.result();
-        let state = Box::new(self.state(result));
-        self.target_of(frame).state = Some(state);
+        let state = self.state(self.control[frame].result());
+        Rc::clone(self.target_of(frame).state.insert(state))
     }
 
     /// Whether a branch to a block has nothing to do on the way.
     fn is_there(&mut self, frame: usize) -> bool {
-        let target = self.target_of(frame);
-        if !target.kinds.is_empty() {
-            return false;
-        }
-        let state = target.state.take().expect("somebody decided it");
-        let there = self.agrees(&state);
-        self.target_of(frame).state = Some(state);
-        there
+        let state = self.meet(frame);
+        self.control[frame].taken().is_empty() && self.agrees(&state)
     }
 
     fn agrees(&self, state: &State) -> bool {
@@ -519,10 +517,9 @@ impl Translator<'_> {
 
     /// Brings everything to where it is at the target of a branch. What is known here of registers stays as it is: the way may be one of two.
     fn bring_to(&mut self, frame: usize) -> Result<(), CompileError> {
-        self.meet(frame);
-        let target = self.target_of(frame);
-        let (result, count) = (target.result(), target.kinds.len());
-        let state = target.state.take().expect("it was decided");
+        let state = self.meet(frame);
+        let (result, count) = (self.control[frame].result(), self.control[frame].taken().len());
+        self.spend(count)?;
         let mut moves = Moves::new();
         let first = self.stack.len() - count;
         match result {
@@ -552,8 +549,7 @@ impl Translator<'_> {
             }
         }
         self.move_all(moves);
-        self.target_of(frame).state = Some(state);
-        self.spend(count)
+        Ok(())
     }
 
     /// Where a value is.

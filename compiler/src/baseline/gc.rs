@@ -4,7 +4,7 @@
 //! by the stub that calls it, in registers. What is in the new object is written before anything else is called.
 
 use super::call::Argument;
-use super::control::{Moves, Source};
+use super::control::Source;
 use super::translator::{RareCall, Stub, Translator};
 use super::values::{Holds, Kind, Known, Place, Value};
 use super::x64::{
@@ -452,7 +452,7 @@ impl Translator<'_> {
     fn collecting_stub(
         &mut self,
         builtin: Builtin,
-        args: Moves,
+        args: Vec<(Reg, Source)>,
         result: Reg,
         (label, back): (Label, Label),
     ) -> Result<(), CompileError> {

@@ -2,20 +2,20 @@
 //!
 //! Whoever comes back to a loop's header brings what was in registers when the loop was entered, and nothing else. So it is worth a look which
 //! locals the loop works with: those are loaded beforehand. The look goes a bounded number of operators far, for each loop anew, but all looks together
-//! not much farther than the function is long.
+//! not much farther than the function is long, in bytes: an operator may be as long as a table of branches.
 
 use super::translator::Translator;
 use super::values::{Holds, Local};
 use crate::CompileError;
 use crate::operators::{Calls, Properties};
 use smallvec::SmallVec;
-use wasmparser::{Operator, OperatorsReader};
+use wasmparser::{BinaryReader, Operator, OperatorsReader};
 
 /// How many operators are looked at.
 const OPERATORS: usize = 128;
-/// How many are looked at in a function, at most, for each that has been translated, and beyond that.
+/// How many bytes are looked at in a function for each that has been translated, and beyond that. The last look may go farther.
 const LOOKED_EACH: usize = 2;
-const LOOKED_MAX: usize = 1 << 10;
+const LOOKED_MAX: usize = 1 << 12;
 /// How many locals are noted.
 const LOCALS: usize = 24;
 /// How many registers of each class are left for operands.
@@ -36,22 +36,29 @@ struct Ahead {
     complete: bool,
     /// Something is called: registers that are not kept are no use.
     calls: bool,
-    /// How many operators were looked at.
+    /// How many bytes were looked at.
     looked: usize,
 }
 
 impl Ahead {
-    fn look(mut reader: OperatorsReader<'_>) -> Result<Self, CompileError> {
+    /// Looks at the operators from this place on, the first in the loop.
+    fn look(start: BinaryReader<'_>) -> Result<Self, CompileError> {
+        let at = start.original_position();
+        // A reader knows the blocks around it. This one takes the loop for the outermost: knowing all of them anew for each would cost the square.
+        let mut reader = OperatorsReader::new(start);
         let mut ahead = Self { uses: SmallVec::new(), complete: false, calls: false, looked: 0 };
+        ahead.read(&mut reader)?;
+        ahead.looked = (reader.original_position() - at) as usize;
+        Ok(ahead)
+    }
+
+    fn read(&mut self, reader: &mut OperatorsReader<'_>) -> Result<(), CompileError> {
         let mut depth = 0u32;
         for _ in 0..OPERATORS {
             let op = reader.read()?;
-            ahead.looked += 1;
             match op {
-                Operator::LocalGet { local_index } => ahead.note(local_index, false),
-                Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
-                    ahead.note(local_index, true)
-                }
+                Operator::LocalGet { local_index } => self.note(local_index, false),
+                Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => self.note(local_index, true),
                 Operator::Block { .. }
                 | Operator::Loop { .. }
                 | Operator::If { .. }
@@ -60,14 +67,14 @@ impl Ahead {
                 Operator::End | Operator::Delegate { .. } => match depth.checked_sub(1) {
                     Some(outer) => depth = outer,
                     None => {
-                        ahead.complete = ahead.uses.len() < LOCALS;
-                        return Ok(ahead);
+                        self.complete = self.uses.len() < LOCALS;
+                        return Ok(());
                     }
                 },
-                _ => ahead.calls |= matches!(Properties::of(&op).calls, Calls::Runtime | Calls::Functions),
+                _ => self.calls |= matches!(Properties::of(&op).calls, Calls::Runtime | Calls::Functions),
             }
         }
-        Ok(ahead)
+        Ok(())
     }
 
     fn note(&mut self, local: u32, written: bool) {
@@ -85,9 +92,10 @@ impl Ahead {
 
 impl Translator<'_> {
     /// Has in registers what a loop is going to use.
-    pub(super) fn prepare_loop(&mut self, reader: OperatorsReader<'_>) -> Result<(), CompileError> {
+    pub(super) fn prepare_loop(&mut self, reader: BinaryReader<'_>) -> Result<(), CompileError> {
         self.regs.end_operator();
-        if self.looked > LOOKED_MAX + LOOKED_EACH * self.operators {
+        let translated = reader.original_position() as usize - self.body_start;
+        if self.looked > LOOKED_MAX + LOOKED_EACH * translated {
             // All is taken to be written.
             for reg in self.regs.used().iter() {
                 if let Holds::Local(_) = self.regs.holds[reg.index()] {

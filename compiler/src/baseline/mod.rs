@@ -30,12 +30,16 @@ use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::decode::body_reader;
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::types::FuncType;
-use frame::{kinds, stack_arguments};
+use frame::stack_arguments;
 use std::sync::Arc;
 use translator::Translator;
 use values::Registers;
 use wasmparser::{FunctionBody, Operator};
 use x64::{Assembler, Cpu};
+
+/// Bytes of code that a function is made into, at most, not counting what is behind it for rare cases: a function of the largest size there may be
+/// has a tenth of it, unless it is made to have much code.
+const CODE_MAX: u32 = 1 << 28;
 
 /// The baseline tier. Thunks, and the functions that it must refuse, are another's.
 pub struct BaselineCompiler {
@@ -82,6 +86,7 @@ impl BaselineCompiler {
             most_passed: 0,
             frame_size_at: 0,
             control: Vec::new(),
+            last_state: None,
             reachable: true,
             flags: None,
             position: body.range().start as u32,
@@ -95,8 +100,8 @@ impl BaselineCompiler {
             reference_operands: Vec::new(),
             fuel_pending: 0,
             loops: 0,
-            operators: 0,
             looked: 0,
+            body_start: body.range().start as usize,
             body_len,
         };
         translator.body(&body)?;
@@ -111,7 +116,7 @@ impl<'a> Translator<'a> {
         self.note_position();
         self.enter(body)?;
         self.enter_metering()?;
-        self.push_body_frame(kinds(self.func_type.results()).collect());
+        self.push_body_frame(self.func_type.results());
         while !reader.eof() {
             let (op, at) = reader.read_with_offset()?;
             self.position = position(at)?;
@@ -119,7 +124,6 @@ impl<'a> Translator<'a> {
                 self.unreachable_operator(&op)?;
                 continue;
             }
-            self.operators += 1;
             let properties = Properties::of(&op);
             if properties.may_trap || properties.calls != Calls::Nothing || self.input.tunables.debug_positions {
                 self.note_position();
@@ -129,10 +133,13 @@ impl<'a> Translator<'a> {
             }
             self.count(properties);
             match op {
-                Operator::Loop { blockty } => self.enter_loop(&blockty, reader.clone())?,
+                Operator::Loop { blockty } => self.enter_loop(&blockty, reader.get_binary_reader())?,
                 _ => self.operator(&op)?,
             }
             self.regs.end_operator();
+            if self.asm.offset() > CODE_MAX {
+                return Err(CompileError::over_budget());
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Tables.
 
 use super::call::Argument;
-use super::control::{Moves, Source};
+use super::control::Source;
 use super::memory::index_kind;
 use super::translator::{RareCall, Stub, Translator};
 use super::values::{Kind, Known, Value};
@@ -137,10 +137,11 @@ impl Translator<'_> {
         let (rare, back) = (self.asm.label(), self.asm.label());
         self.asm.jump_if(Condition::BelowOrEqual, rare);
         self.asm.bind(back);
-        let mut args = Moves::new();
-        args.push((ARGUMENTS[0], Source::Known(Known::Context)));
-        args.push((ARGUMENTS[1], Source::Const(Kind::I32, u64::from(table.0))));
-        args.push((ARGUMENTS[2], Source::Reg(index_reg)));
+        let args = vec![
+            (ARGUMENTS[0], Source::Known(Known::Context)),
+            (ARGUMENTS[1], Source::Const(Kind::I32, u64::from(table.0))),
+            (ARGUMENTS[2], Source::Reg(index_reg)),
+        ];
         let mut keep = self.regs.used().without(RegSet::CALLEE_SAVED);
         keep.remove(address);
         let call = RareCall::plain(builtin, args, keep, Some(address), None, back);

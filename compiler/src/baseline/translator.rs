@@ -1,6 +1,6 @@
 //! The state of a function's translation, and what all operators need.
 
-use super::control::{ControlFrame, Moves};
+use super::control::{ControlFrame, Moves, Source, State};
 use super::exception::Scope;
 use super::values::{Kind, Local, Place, Registers, Value};
 use super::x64::{
@@ -14,6 +14,7 @@ use ampoule_core::trap::TrapCode;
 use ampoule_core::tunables::Tier;
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::MemorySlot;
+use std::rc::Rc;
 
 /// The translation of one function body.
 pub(super) struct Translator<'a> {
@@ -47,7 +48,9 @@ pub(super) struct Translator<'a> {
     /// Something has been called already.
     pub has_called: bool,
     /// The enclosing blocks, outermost first.
-    pub control: Vec<ControlFrame>,
+    pub control: Vec<ControlFrame<'a>>,
+    /// What was in registers where paths meet that was noted last.
+    pub last_state: Option<Rc<State>>,
     /// Whether the next operator can be reached.
     pub reachable: bool,
     /// What the flags tell of the uppermost operand: it is whether this holds.
@@ -71,10 +74,10 @@ pub(super) struct Translator<'a> {
     pub fuel_pending: i64,
     /// So many loops have begun.
     pub loops: u32,
-    /// Operators that have been translated, and those looked at ahead.
-    pub operators: usize,
+    /// Bytes of operators that have been looked at ahead.
     pub looked: usize,
-    /// Bytes of the body.
+    /// Where the body begins in the module, and its bytes.
+    pub body_start: usize,
     pub body_len: usize,
 }
 
@@ -118,7 +121,7 @@ enum Rare {
 /// A call of a builtin from where the function goes back.
 pub(super) struct RareCall {
     pub builtin: Builtin,
-    pub args: Moves,
+    pub args: Vec<(Reg, Source)>,
     /// Registers that are kept meanwhile.
     pub keep: RegSet,
     /// Where its answer goes.
@@ -136,7 +139,7 @@ impl RareCall {
     /// A call of a builtin that collects nothing.
     pub fn plain(
         builtin: Builtin,
-        args: Moves,
+        args: Vec<(Reg, Source)>,
         keep: RegSet,
         result: Option<Reg>,
         zero: Option<TrapCode>,
@@ -182,6 +185,9 @@ impl Stub {
 /// Values that calls and branches of a function take along, and references noted at them, at most, beyond some for each byte of its body. What
 /// needs more is the other tier's, which has bounds of its own.
 const VALUES_MAX: usize = 1 << 18;
+const VALUES_EACH: usize = 8;
+/// However large the function is.
+const VALUES_IN_ALL: usize = 1 << 23;
 
 impl<'a> Translator<'a> {
     /// Notes that code from here on is made from the operator being translated.
@@ -247,7 +253,8 @@ impl<'a> Translator<'a> {
     /// Counts what a few bytes of a body may ask for a lot of: values that are passed on, and references that are noted.
     pub(super) fn spend(&mut self, values: usize) -> Result<(), CompileError> {
         self.spent += values;
-        if self.spent > VALUES_MAX + 8 * self.body_len { Err(CompileError::over_budget()) } else { Ok(()) }
+        let budget = (VALUES_MAX + VALUES_EACH * self.body_len).min(VALUES_IN_ALL);
+        if self.spent > budget { Err(CompileError::over_budget()) } else { Ok(()) }
     }
 
     /// Notes where references are for a return address.
@@ -320,7 +327,7 @@ impl<'a> Translator<'a> {
         for &(reg, home) in &call.references {
             self.store_home(Kind::Reference, home, reg);
         }
-        self.move_all(call.args);
+        self.move_all(Moves::from_vec(call.args));
         let at = self.asm.call(RelocationTarget::Builtin(call.builtin));
         self.note_references(at, bytes as u32, call.in_frame);
         self.asm.mov_all(SCRATCH, RAX);

@@ -42,6 +42,19 @@ impl Kind {
         }
     }
 
+    /// A list of one type of this kind.
+    pub fn one_type(self) -> &'static [ValType] {
+        match self {
+            Self::I32 => &[ValType::I32],
+            Self::I64 => &[ValType::I64],
+            Self::F32 => &[ValType::F32],
+            Self::F64 => &[ValType::F64],
+            Self::V128 => &[ValType::V128],
+            Self::Reference => &[ValType::EXTERNREF],
+            Self::Function => &[ValType::FUNCREF],
+        }
+    }
+
     pub fn class(self) -> Class {
         match self {
             Self::F32 | Self::F64 | Self::V128 => Class::Vector,
@@ -615,7 +628,7 @@ impl Translator<'_> {
         self.locals[local as usize].reg = Some(new);
     }
 
-    /// Gives operands that stand for a local's value one of their own, before the local changes.
+    /// Gives operands that stand for a local's value one of their own, before the local changes: in registers that are free, or at home.
     fn detach(&mut self, local: u32) {
         let mut index = self.stack.len();
         while self.locals[local as usize].pending > 0 {
@@ -623,17 +636,19 @@ impl Translator<'_> {
             if self.stack[index].place != Place::Local(local) {
                 continue;
             }
-            self.locals[local as usize].pending -= 1;
             let Value { kind, .. } = self.stack[index];
-            let Local { home, reg, .. } = self.locals[local as usize];
+            let Local { home, reg, pending, .. } = self.locals[local as usize];
             let own = match reg {
                 // The last one takes the local's register over.
-                Some(reg) if self.locals[local as usize].pending == 0 => {
+                Some(reg) if pending == 1 => {
                     self.locals[local as usize].reg = None;
                     reg
                 }
+                _ if self.regs.free(kind.class()) == 0 => {
+                    self.flush(index);
+                    continue;
+                }
                 Some(reg) => {
-                    self.regs.pin(reg);
                     let own = self.alloc(kind.class());
                     self.asm.mov_all(own, reg);
                     own
@@ -644,6 +659,7 @@ impl Translator<'_> {
                     own
                 }
             };
+            self.locals[local as usize].pending -= 1;
             self.regs.set(own, Holds::Operand(index as u32));
             self.stack[index].place = Place::Reg(own);
         }

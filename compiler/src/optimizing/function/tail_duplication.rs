@@ -17,6 +17,8 @@ const LATCH_OPERATORS: usize = 8;
 const COPIES: usize = 64;
 /// Operators that are read in search of latches, at most, in one function.
 const READ: usize = 1 << 16;
+/// To copy what is known of so many blocks takes as long as to read an operator.
+const BLOCKS_LIKE_AN_OPERATOR: usize = 128;
 
 /// A latch that is to be copied.
 pub(super) struct Latch<'a> {
@@ -39,6 +41,8 @@ impl<'a> FuncTranslator<'a> {
     ) -> Result<Option<Latch<'a>>, CompileError> {
         let Some((end, height, header, exit)) = self.block_in_loop(depth) else { return Ok(None) };
         let copies_code = self.copies_code();
+        // A reader knows the blocks around it, which to copy takes time as well.
+        let around = 1 + self.control.len() / BLOCKS_LIKE_AN_OPERATOR;
         let state = &mut self.tail_duplication;
         if state.copies == COPIES || !copies_code {
             return Ok(None);
@@ -46,6 +50,10 @@ impl<'a> FuncTranslator<'a> {
         let known = match state.latches.get(&end) {
             Some(known) => known.clone(),
             None => {
+                if state.read >= READ {
+                    return Ok(None);
+                }
+                state.read += around;
                 let found = find(reader.clone(), depth, &mut state.read)?;
                 state.latches.insert(end, found.clone());
                 found
@@ -72,7 +80,7 @@ fn find<'a>(
 ) -> Result<Option<OperatorsReader<'a>>, CompileError> {
     let mut open = depth + 1;
     while open > 0 {
-        if *read == READ || reader.eof() {
+        if *read >= READ || reader.eof() {
             return Ok(None);
         }
         *read += 1;

@@ -1,0 +1,220 @@
+//! The baseline tier takes time and memory in proportion to a function, whatever it is made of.
+
+use crate::measure::{Cost, measure};
+use crate::{Shape, bombs, complaint, shapes};
+use ampoule::{Config, Engine, Instance, Module, Store, Val};
+use ampoule_compiler::baseline::BaselineCompiler;
+use ampoule_compiler::optimizing::OptimizingCompiler;
+use ampoule_compiler::{CompileError, ModuleInput};
+use ampoule_core::decode::{decode, validate_body};
+use ampoule_core::features::Features;
+use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::module::ModuleDescription;
+use ampoule_core::tunables::{Tiers, Tunables};
+use ampoule_core::vm::VmLayout;
+use std::sync::Arc;
+
+struct Row {
+    name: &'static str,
+    shape: Shape,
+    n: usize,
+    /// The tier refuses it, at both sizes.
+    refused: bool,
+}
+
+const fn row(name: &'static str, shape: Shape, n: usize) -> Row {
+    Row { name, shape, n, refused: false }
+}
+
+const fn refused(name: &'static str, shape: Shape, n: usize) -> Row {
+    Row { name, shape, n, refused: true }
+}
+
+const ROWS: &[Row] = &[
+    row("mixed", bombs::mixed, 2000),
+    row("br_table_one", shapes::br_table_one, 12500),
+    row("br_table_two", shapes::br_table_two, 12500),
+    row("br_table_all", shapes::br_table_all, 2500),
+    row("br_table_values", shapes::br_table_values, 2500),
+    row("br_table_at_depths", bombs::br_table_at_depths, 12500),
+    row("br_table_of_many_values", bombs::br_table_of_many_values, 12500),
+    row("loops_before_tables", bombs::loops_before_tables, 50),
+    row("threaded_dispatch", bombs::threaded_dispatch, 1000),
+    row("nested_switches", bombs::nested_switches, 2500),
+    row("blocks", shapes::blocks, 5000),
+    row("tiny_blocks", bombs::tiny_blocks, 10000),
+    row("nested", shapes::nested, 5000),
+    row("nested_loops", shapes::nested_loops, 5000),
+    row("nested_branches", bombs::nested_branches, 2500),
+    row("nested_ifs", bombs::nested_ifs, 2500),
+    row("nested_unreachable", bombs::nested_unreachable, 10000),
+    row("ways", bombs::ways, 2500),
+    row("loops_with_references", bombs::loops_with_references, 2500),
+    row("loads", shapes::loads, 5000),
+    row("stores", shapes::stores, 5000),
+    row("bulk", bombs::bulk, 2000),
+    row("adds", shapes::adds, 10000),
+    row("stack", shapes::stack, 5000),
+    row("calls_above_a_stack", bombs::calls_above_a_stack, 5000),
+    row("blocks_above_a_stack", bombs::blocks_above_a_stack, 5000),
+    row("constants", shapes::constants, 5000),
+    row("vectors", bombs::vectors, 2500),
+    row("numbers", bombs::numbers, 2500),
+    row("selects", bombs::selects, 10000),
+    row("copies", bombs::copies, 6000),
+    row("pending", bombs::pending, 1000),
+    row("locals", shapes::locals, 2500),
+    row("locals_and_loops", shapes::locals_and_loops, 5000),
+    row("locals_of_all_types", bombs::locals_of_all_types, 3000),
+    row("unoptimized", shapes::unoptimized, 350),
+    row("traps", bombs::traps, 5000),
+    row("inlined", shapes::inlined, 5000),
+    row("functions_of_calls", bombs::functions_of_calls, 100),
+    row("arguments", bombs::arguments, 30),
+    row("arguments_exchanged", bombs::arguments_exchanged, 3000),
+    row("indirect_calls", bombs::indirect_calls, 3000),
+    row("results", shapes::results, 20),
+    row("blocks_of_many", bombs::blocks_of_many, 2500),
+    row("nested_blocks_of_many", bombs::nested_blocks_of_many, 2500),
+    row("loops_of_many", bombs::loops_of_many, 2500),
+    row("ifs_of_many", bombs::ifs_of_many, 50),
+    row("branches_of_many", bombs::branches_of_many, 50),
+    row("references", shapes::references, 50),
+    row("references_on_the_stack", bombs::references_on_the_stack, 50),
+    row("structs", shapes::structs, 2000),
+    row("structs_kept", shapes::structs_kept, 2000),
+    row("structs_among_values", bombs::structs_among_values, 2000),
+    row("structs_on_the_stack", bombs::structs_on_the_stack, 50),
+    row("structs_of_many_fields", shapes::structs_of_many_fields, 50),
+    row("tries", bombs::tries, 2000),
+    row("nested_tries", bombs::nested_tries, 2000),
+    row("clauses", bombs::clauses, 2400),
+    row("clauses_of_many", bombs::clauses_of_many, 50),
+    row("calls_in_a_try", bombs::calls_in_a_try, 3000),
+    refused("results_by_the_thousand", shapes::results, 2000),
+    refused("ifs_by_the_thousand", bombs::ifs_of_many, 5000),
+    refused("branches_by_the_thousand", bombs::branches_of_many, 5000),
+    refused("references_by_the_thousand", shapes::references, 3000),
+    refused("stack_by_the_million", shapes::stack, 150_000),
+];
+
+/// Bytes of the heap that a function may take for each of its own, and beyond that.
+const HEAP_EACH: usize = 256;
+const FEW_BYTES: usize = 8 << 20;
+
+/// All that the proposals of the shapes need.
+fn features() -> Features {
+    Features { function_references: true, gc: true, exceptions: true, ..Features::default() }
+}
+
+/// A module whose functions have been validated.
+struct Decoded {
+    binary: Vec<u8>,
+    module: ModuleDescription,
+    layout: VmLayout,
+}
+
+impl Decoded {
+    fn new(binary: Vec<u8>) -> Self {
+        let decoded = decode(&binary, &features()).unwrap();
+        let mut scratch = Default::default();
+        decoded.bodies.into_iter().for_each(|body| validate_body(body, &mut scratch).unwrap());
+        let (module, layout) = (decoded.module.clone(), VmLayout::new(&decoded.module));
+        Self { binary, module, layout }
+    }
+
+    /// Compiles all functions, one after the other. Gives the bytes of their code.
+    fn compile(&self, mode: &Mode) -> (Result<usize, CompileError>, Cost) {
+        let Self { binary, module, layout } = self;
+        let counters = (mode.name == "metered").then_some(1 << 40);
+        let input = ModuleInput { module, layout, bytes: binary, tunables: &mode.tunables, counters };
+        let functions = (0..module.bodies.len() as u32).map(DefinedFuncIndex);
+        measure(|| functions.map(|func| Ok(mode.compiler.translate(&input, func)?.code.len())).sum())
+    }
+}
+
+struct Mode {
+    name: &'static str,
+    tunables: Tunables,
+    compiler: BaselineCompiler,
+}
+
+impl Mode {
+    fn new(name: &'static str, tunables: Tunables) -> Self {
+        let other = OptimizingCompiler::new(&tunables, &[], None).unwrap();
+        Self { name, tunables, compiler: BaselineCompiler::new(Arc::new(other)) }
+    }
+}
+
+#[test]
+fn the_baseline_tier_takes_time_and_memory_in_proportion() {
+    let metered =
+        Tunables { consume_fuel: true, epoch_interruption: true, signals_based_traps: false, ..Tunables::default() };
+    let modes = [Mode::new("default", Tunables::default()), Mode::new("metered", metered)];
+    let wanted = std::env::var("AMPOULE_BOUNDS").ok();
+    let mut complaints = Vec::new();
+    for Row { name, shape, n, refused } in ROWS {
+        if wanted.as_deref().is_some_and(|wanted| wanted != *name) {
+            continue;
+        }
+        let (small, large) = (Decoded::new(shape(*n)), Decoded::new(shape(4 * n)));
+        for mode in &modes {
+            let pass = |module: &Decoded| {
+                let (result, cost) = module.compile(mode);
+                assert_eq!(result.is_err(), *refused, "{name} {}: {result:?}", mode.name);
+                (result.unwrap_or(0), cost)
+            };
+            let ((_, mut before), (code, mut after)) = (pass(&small), pass(&large));
+            for _ in 0..3 {
+                if complaint(before, after).is_none() {
+                    break;
+                }
+                (before, after) = (before.again(pass(&small).1), after.again(pass(&large).1));
+            }
+            let bytes = large.binary.len();
+            let each = |of: usize| of as f64 / bytes as f64;
+            println!(
+                "{name} {}: {bytes} bytes, {:?}; for each byte {:.0} ns, {:.1} of the heap, {:.1} of code",
+                mode.name,
+                after.time,
+                each(after.time.as_nanos() as usize),
+                each(after.peak),
+                each(code),
+            );
+            // What many values stand for has a budget of its own.
+            if after.peak > FEW_BYTES + HEAP_EACH * bytes {
+                complaints.push(format!("{name} {}: {} bytes of the heap for {bytes}", mode.name, after.peak));
+            }
+            if let Some(text) = complaint(before, after) {
+                complaints.push(format!("{name} {}: {text}", mode.name));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{} grow faster than the module:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+/// Runs `f` with little fuel. Says how that ended, and how much fuel is left.
+fn run(tiers: Tiers, binary: &[u8]) -> String {
+    let mut config = Config::new();
+    (config.tunables.tiers, config.tunables.consume_fuel) = (tiers, true);
+    (config.features.function_references, config.features.gc, config.features.exceptions) = (true, true, true);
+    let engine = Engine::new(&config).unwrap();
+    let mut store = Store::new(&engine);
+    store.set_fuel(100_000).unwrap();
+    let module = Module::from_binary(&engine, binary).unwrap();
+    let f = Instance::new(&mut store, &module, &[]).unwrap().get_func(&store, "f").unwrap();
+    let mut results = [Val::I32(0)];
+    let ended = f.call(&mut store, &[Val::I32(3)], &mut results).map(|()| results[0].clone());
+    format!("{:?}, fuel {:?}", ended.map_err(|error| error.to_string()), store.fuel())
+}
+
+#[test]
+fn both_tiers_answer_the_same_however_odd_a_function_is() {
+    for Row { name, shape, .. } in ROWS {
+        for n in [8, 60] {
+            let binary = shape(n);
+            let (baseline, optimized) = (run(Tiers::Baseline, &binary), run(Tiers::Optimizing, &binary));
+            assert_eq!(baseline, optimized, "{name} {n}");
+        }
+    }
+}
