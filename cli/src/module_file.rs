@@ -3,6 +3,7 @@
 use ampoule::module::artifact::is_artifact;
 use ampoule::{Config, Engine, Features, Module};
 use ampoule_component::Component;
+use ampoule_core::tunables::Tiers;
 use anyhow::{Context, Result, anyhow, ensure};
 use std::path::{Path, PathBuf};
 
@@ -104,6 +105,35 @@ pub fn base_config() -> Config {
         ..Features::default()
     };
     Config { features, ..Config::default() }
+}
+
+/// Which compilers make a module's machine code.
+#[derive(clap::Args)]
+pub struct Compilation {
+    /// Which compilers make machine code. What `ampoule compile` made runs as it is.
+    #[arg(long, value_enum, default_value_t = Tier::Auto)]
+    tier: Tier,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Tier {
+    /// The baseline compiler when a function is first called, and the optimizing one when it has run often.
+    Auto,
+    /// The baseline compiler alone: done at once, and code that runs some third longer.
+    Baseline,
+    /// The optimizing compiler alone, when a function is first called.
+    Optimizing,
+}
+
+impl Compilation {
+    /// Sets what was chosen.
+    pub fn choose(&self, config: &mut Config) {
+        config.tiers(match self.tier {
+            Tier::Auto => Tiers::Auto,
+            Tier::Baseline => Tiers::Baseline,
+            Tier::Optimizing => Tiers::Optimizing,
+        });
+    }
 }
 
 /// Proposals that are accepted where they are asked for.

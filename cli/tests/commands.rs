@@ -170,6 +170,58 @@ fn run_invokes_functions_and_prints_their_results() {
 }
 
 #[test]
+fn every_tier_does_the_same() {
+    let folder = Folder::with(&[("echo.wat", ECHO), ("math.wat", MATH), ("add.wast", ADD_SCRIPT)]);
+    let mut spent = Vec::new();
+    for tier in ["auto", "baseline", "optimizing"] {
+        assert_eq!(folder.succeeds(&["run", "--tier", tier, "echo.wat", "x"]), "echo.wat\nx\n");
+        assert_eq!(folder.succeeds(&["run", "--tier", tier, "--invoke", "add", "math.wat", "40", "2"]), "42\n");
+        assert_contains(&folder.fails(134, &["run", "--tier", tier, "--invoke", "boom", "math.wat"]), &["boom"]);
+        assert_contains(&folder.fails(134, &["run", "--tier", tier, "--invoke", "deep", "math.wat"]), &["stack"]);
+        folder.fails(134, &["run", "--tier", tier, "--fuel", "10000", "--invoke", "spin", "math.wat"]);
+        let enough = |fuel: u32| {
+            let fuel = fuel.to_string();
+            let args = ["run", "--tier", tier, "--fuel", &fuel, "--invoke", "add", "math.wat", "40", "2"];
+            folder.ampoule(&args).status.success()
+        };
+        spent.push((0..20).find(|&fuel| enough(fuel)).expect("it takes little"));
+        folder.succeeds(&["wast", "--tier", tier, "add.wast"]);
+    }
+    assert!(spent.iter().all(|&fuel| fuel == spent[0]), "{spent:?}");
+    for command in ["run", "wast", "serve"] {
+        assert_contains(&folder.fails(2, &[command, "--tier", "fast", "x"]), &["'fast'", "auto, baseline, optimizing"]);
+        assert_contains(&folder.succeeds(&[command, "--help"]), &["--tier"]);
+    }
+}
+
+const ADD_SCRIPT: &str = r#"(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
+    (assert_return (invoke "add" (i32.const 40) (i32.const 2)) (i32.const 42))"#;
+
+#[test]
+fn compile_uses_the_compiler_that_is_asked_for() {
+    // Of a thousand exclusive ors by constants the optimizing compiler makes one, unless it is not to optimize.
+    let steps: String = (1..=1000).map(|i| format!(" i32.const {} i32.xor", i * 8191)).collect();
+    let folder = Folder::with(&[(
+        "steps.wat",
+        &format!("(module (func (export \"f\") (param i32) (result i32) local.get 0 {steps}))"),
+    )]);
+    let compiled = |args: &[&str]| {
+        folder.succeeds(&[&["compile", "steps.wat"], args].concat());
+        // Every engine runs it.
+        let result = folder.succeeds(&["run", "--tier", "baseline", "--invoke", "f", "steps.ampoule", "7"]);
+        (std::fs::read(folder.path("steps.ampoule")).unwrap().len(), result)
+    };
+    let (optimized, result) = compiled(&[]);
+    let at_least = optimized + 2000;
+    for args in [&["-O", "none"] as &[&str], &["--tier", "baseline"], &["--tier", "optimizing", "-O", "none"]] {
+        let (len, same) = compiled(args);
+        assert!(len > at_least && same == result, "{args:?}: {len} bytes, {optimized} optimized");
+    }
+    assert_eq!(compiled(&["--tier", "optimizing"]).0, optimized);
+    assert_contains(&folder.fails(2, &["compile", "--tier", "auto", "steps.wat"]), &["baseline, optimizing"]);
+}
+
+#[test]
 fn a_trap_prints_its_backtrace_and_exits_134() {
     let folder = Folder::with(&[("math.wat", MATH)]);
     let error = folder.fails(134, &["run", "--invoke", "boom", "math.wat"]);

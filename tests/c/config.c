@@ -323,6 +323,77 @@ static void nans_are_canonical(void) {
   expect(call1(&f, 0x7fa12345) == 0x7fc00000);
 }
 
+// A module's code as a whole, which `strategy` and `level` decide; what is compiled lazily is compiled for this.
+static wasm_byte_vec_t code_of(wasmtime_strategy_t strategy, wasmtime_opt_level_t level, const char *wat) {
+  wasm_config_t *config = wasm_config_new();
+  // In either order.
+  if (level != WASMTIME_OPT_LEVEL_NONE) wasmtime_config_cranelift_opt_level_set(config, level);
+  wasmtime_config_strategy_set(config, strategy);
+  if (level == WASMTIME_OPT_LEVEL_NONE) wasmtime_config_cranelift_opt_level_set(config, level);
+  wasm_engine_t *e = wasm_engine_new_with_config(config);
+  wasmtime_module_t *module = module_in(e, wat), *loaded = NULL;
+  wasm_byte_vec_t artifact, code;
+  expect_ok(wasmtime_module_serialize(module, &artifact));
+  expect_ok(wasmtime_module_deserialize(e, (uint8_t *)artifact.data, artifact.size, &loaded));
+  void *start, *end;
+  wasmtime_module_image_range(loaded, &start, &end);
+  // The rest of the last page is filled up.
+  while (start < end && ((uint8_t *)end)[-1] == 0xcc) end = (uint8_t *)end - 1;
+  wasm_byte_vec_new(&code, (char *)end - (char *)start, start);
+  wasm_byte_vec_delete(&artifact);
+  wasmtime_module_delete(loaded);
+  wasmtime_module_delete(module);
+  wasm_engine_delete(e);
+  return code;
+}
+
+// Compared by their ends: they begin with what depends on where they are.
+static bool same_code(const wasm_byte_vec_t *a, const wasm_byte_vec_t *b) {
+  enum { END = 48 };
+  return a->size == b->size && a->size > END && memcmp(a->data + a->size - END, b->data + b->size - END, END) == 0;
+}
+
+// The reference library has one compiler.
+static void strategy_and_level_choose_the_compiler(void) {
+  // Of a thousand exclusive ors by constants the optimizing compiler makes one.
+  char wat[32 << 10] = "(module (func (export \"f\") (param i32) (result i32) local.get 0", *at = wat + strlen(wat);
+  for (int i = 1; i <= 1000; i++) at += sprintf(at, " i32.const %d i32.xor", i * 8191);
+  strcpy(at, "))");
+  wasm_byte_vec_t baseline = code_of(WASMTIME_STRATEGY_WINCH, WASMTIME_OPT_LEVEL_SPEED, wat);
+  wasm_byte_vec_t optimized = code_of(WASMTIME_STRATEGY_CRANELIFT, WASMTIME_OPT_LEVEL_SPEED, wat);
+  expect(baseline.size > optimized.size + 4000);
+  // What is serialized is optimized, unless that isn't wanted.
+  wasm_byte_vec_t automatic = code_of(WASMTIME_STRATEGY_AUTO, WASMTIME_OPT_LEVEL_SPEED, wat);
+  wasm_byte_vec_t quick = code_of(WASMTIME_STRATEGY_AUTO, WASMTIME_OPT_LEVEL_NONE, wat);
+  expect(same_code(&automatic, &optimized));
+  expect(same_code(&quick, &baseline));
+  // A compiler that is named is that one.
+  wasm_byte_vec_t named = code_of(WASMTIME_STRATEGY_CRANELIFT, WASMTIME_OPT_LEVEL_NONE, wat);
+  wasm_byte_vec_t again = code_of(WASMTIME_STRATEGY_WINCH, WASMTIME_OPT_LEVEL_NONE, wat);
+  expect(!same_code(&named, &baseline) && !same_code(&named, &optimized));
+  expect(same_code(&again, &baseline));
+  wasm_byte_vec_t *all[] = {&baseline, &optimized, &automatic, &quick, &named, &again};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) wasm_byte_vec_delete(all[i]);
+}
+
+// Where everything is compiled first, the module takes what its code needs; otherwise there is room for what may come.
+static void a_named_compiler_compiles_everything_at_once(void) {
+  static const wasmtime_strategy_t strategies[] = {WASMTIME_STRATEGY_AUTO, WASMTIME_STRATEGY_CRANELIFT, WASMTIME_STRATEGY_WINCH};
+  for (int i = 0; i < 3; i++) {
+    wasm_config_t *config = wasm_config_new();
+    wasmtime_config_strategy_set(config, strategies[i]);
+    wasm_engine_t *e = wasm_engine_new_with_config(config);
+    wasmtime_module_t *module = module_in(e, WORK);
+    void *start, *end;
+    wasmtime_module_image_range(module, &start, &end);
+    expect(((char *)end - (char *)start < 1 << 15) == (strategies[i] != WASMTIME_STRATEGY_AUTO));
+    wasmtime_module_delete(module);
+    wasm_engine_delete(e);
+  }
+}
+
+static void strategy_winch(wasm_config_t *c) { wasmtime_config_strategy_set(c, WASMTIME_STRATEGY_WINCH); }
+
 int main(void) {
   RUN(each_proposal_is_switched_by_its_setting);
   RUN(the_defaults_are_those_of_the_interface);
@@ -334,6 +405,11 @@ int main(void) {
   RUN_WITH(debug_info, code_runs);
   RUN_WITH(strategy_auto, code_runs);
   RUN_WITH(strategy_cranelift, code_runs);
+#ifndef AMPOULE_AGAINST // the value came after 44.0.0
+  RUN_WITH(strategy_winch, code_runs);
+#endif
+  RUN_HERE(strategy_and_level_choose_the_compiler);
+  RUN_HERE(a_named_compiler_compiles_everything_at_once);
   RUN_WITH(opt_none, code_runs);
   RUN_WITH(opt_speed, code_runs);
   RUN_WITH(opt_size, code_runs);

@@ -48,6 +48,9 @@ static void every_setting_can_be_made() {
   config.signals_based_traps(true);
   config.memory_init_cow(true);
   config.strategy(Strategy::Auto);
+#ifndef AMPOULE_AGAINST
+  config.strategy(Strategy::Winch);
+#endif
   config.strategy(Strategy::Cranelift);
   config.cranelift_opt_level(OptLevel::SpeedAndSize);
   config.profiler(ProfilingStrategy::None);
@@ -63,6 +66,27 @@ static void settings_are_obeyed() {
   expect(!Module::compile(without, simd));
   Engine with;
   expect(Module::compile(with, simd));
+}
+
+static void every_compiler_makes_code_that_runs() {
+  for (Strategy strategy : {
+           Strategy::Auto,
+           Strategy::Cranelift,
+#ifndef AMPOULE_AGAINST
+           Strategy::Winch,
+#endif
+       }) {
+    for (OptLevel level : {OptLevel::None, OptLevel::Speed}) {
+      Config config;
+      config.strategy(strategy);
+      config.cranelift_opt_level(level);
+      World world(std::move(config));
+      Instance instance = world.instance("(module (func (export \"f\") (param i32) (result i32)"
+                                         "  (i32.mul (local.get 0) (i32.const 3))))");
+      Func f = std::get<Func>(*instance.get(world.store, "f"));
+      expect(f.call(world.store, {14}).unwrap()[0].i32() == 42);
+    }
+  }
 }
 
 static void targets_that_nobody_knows_are_errors() {
@@ -181,6 +205,7 @@ static void a_cache_needs_its_file() {
 int main() {
   RUN(every_setting_can_be_made);
   RUN(settings_are_obeyed);
+  RUN(every_compiler_makes_code_that_runs);
   RUN(targets_that_nobody_knows_are_errors);
   RUN(engines_are_shared_by_copies);
   RUN(the_host_can_provide_memories);

@@ -41,8 +41,10 @@
 #define WASMTIME_FEATURE_LOGGING
 /// The optimizing compiler.
 #define WASMTIME_FEATURE_CRANELIFT
+/// The baseline compiler, Ampoule's own: `WASMTIME_STRATEGY_WINCH`.
+#define WASMTIME_FEATURE_WINCH
 
-// The next five name parts of another implementation of this interface. No
+// The next four name parts of another implementation of this interface. No
 // declaration depends on them, and no function is missing without them; they are
 // defined because a library that has the whole interface has them. Here:
 
@@ -53,8 +55,6 @@
 /// No core dump is made of a guest that traps: the interface has no function that
 /// would ask for one.
 #define WASMTIME_FEATURE_COREDUMP
-/// `wasmtime_strategy_t` has no value that would ask for a baseline compiler.
-#define WASMTIME_FEATURE_WINCH
 /// `wasmtime_config_target_set` answers an error for the targets of an interpreter.
 #define WASMTIME_FEATURE_PULLEY
 

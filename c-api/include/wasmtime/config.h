@@ -24,20 +24,29 @@ typedef uint8_t wasmtime_strategy_t;
 
 /// The values of `wasmtime_strategy_t`.
 enum wasmtime_strategy_enum {
-  /// The engine decides, function by function.
+  /// Each function when it is first called, by the baseline compiler: modules are
+  /// there at once, and so are their first results. What runs often is compiled
+  /// again by the optimizing compiler meanwhile. A module that is serialized is
+  /// compiled as a whole, by the optimizing compiler.
   WASMTIME_STRATEGY_AUTO,
-  /// Everything by the optimizing compiler, when the module is made.
+  /// Everything by the optimizing compiler, before the module is there.
   WASMTIME_STRATEGY_CRANELIFT,
+  /// Everything by the baseline compiler, before the module is there: in a small
+  /// part of the time, and code that runs some third longer. Not in 44.0.0.
+  WASMTIME_STRATEGY_WINCH,
 };
 
-/// What the optimizing compiler aims at: one of `wasmtime_opt_level_enum`.
+/// What the optimizing compiler aims at, and whether it is used at all: one of
+/// `wasmtime_opt_level_enum`.
 typedef uint8_t wasmtime_opt_level_t;
 
 /// The values of `wasmtime_opt_level_t`.
 enum wasmtime_opt_level_enum {
-  /// Quick compilation: nothing is optimized, and registers are assigned in a
-  /// single pass unless the algorithm is chosen. Code runs two to three times
-  /// as long.
+  /// Quick compilation. With `WASMTIME_STRATEGY_AUTO` everything is left to the
+  /// baseline compiler, serialized modules too. With `WASMTIME_STRATEGY_CRANELIFT`
+  /// it is the optimizing compiler all the same, that doesn't optimize and assigns
+  /// registers in a single pass, unless the algorithm is chosen: that takes longer
+  /// than the baseline compiler, for code that is slower.
   WASMTIME_OPT_LEVEL_NONE,
   /// Fast code.
   WASMTIME_OPT_LEVEL_SPEED,
@@ -190,7 +199,9 @@ WASM_API_EXTERN void wasmtime_config_wasm_branch_hinting_set(
 WASM_API_EXTERN void wasmtime_config_wasm_stack_switching_set(
     wasm_config_t *config, bool enable);
 
-/// How code is compiled; `WASMTIME_STRATEGY_AUTO` by default.
+/// How code is compiled; `WASMTIME_STRATEGY_AUTO` by default. Whichever compiler
+/// made it, code does the same: results, traps, fuel and backtraces. A function
+/// that the baseline compiler refuses, for its size, goes to the other.
 WASM_API_EXTERN void wasmtime_config_strategy_set(
     wasm_config_t *config, wasmtime_strategy_t strategy);
 #endif // WASMTIME_FEATURE_COMPILER

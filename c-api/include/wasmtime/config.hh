@@ -19,15 +19,19 @@ namespace wasmtime {
 
 /// How code is compiled.
 enum class Strategy {
-  /// The engine decides, function by function.
+  /// Each function when it is first called, by the baseline compiler; what runs
+  /// often again by the optimizing compiler.
   Auto = WASMTIME_STRATEGY_AUTO,
-  /// Everything by the optimizing compiler, when the module is made.
+  /// Everything by the optimizing compiler, before the module is there.
   Cranelift = WASMTIME_STRATEGY_CRANELIFT,
+  /// Everything by the baseline compiler, before the module is there. Not in
+  /// 44.0.0.
+  Winch = WASMTIME_STRATEGY_WINCH,
 };
 
 /// What the optimizing compiler aims at.
 enum class OptLevel {
-  /// Quick compilation.
+  /// Quick compilation; with `Strategy::Auto` by the baseline compiler alone.
   None = WASMTIME_OPT_LEVEL_NONE,
   /// Fast code.
   Speed = WASMTIME_OPT_LEVEL_SPEED,

@@ -4,7 +4,7 @@ use crate::boundary::{give_unit, misuse, string};
 use crate::error::wasmtime_error_t;
 use crate::wasm::config::wasm_config_t;
 use ampoule::{Cache, CacheConfig, Strategy};
-use ampoule_core::tunables::OptLevel;
+use ampoule_core::tunables::{OptLevel, Tiers};
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -22,9 +22,10 @@ pub extern "C" fn wasmtime_config_wasm_stack_switching_set(config: &mut wasm_con
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wasmtime_config_strategy_set(config: &mut wasm_config_t, strategy: wasmtime_strategy_t) {
-    config.config.strategy = match strategy {
-        0 => Strategy::Auto,
-        1 => Strategy::Eager,
+    (config.config.strategy, config.config.tunables.tiers) = match strategy {
+        0 => (Strategy::Auto, Tiers::Auto),
+        1 => (Strategy::Eager, Tiers::Optimizing),
+        2 => (Strategy::Eager, Tiers::Baseline),
         _ => misuse("wasmtime_config_strategy_set", &format!("{strategy} is not a strategy")),
     };
 }

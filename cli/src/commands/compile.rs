@@ -5,7 +5,7 @@ use crate::terminal::print_lines;
 use crate::units::show_bytes;
 use ampoule::{Config, Engine, Module};
 use ampoule_component::Component;
-use ampoule_core::tunables::OptLevel;
+use ampoule_core::tunables::{OptLevel, Tiers};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
@@ -24,6 +24,9 @@ pub struct Args {
     /// How hard to optimize.
     #[arg(short = 'O', long, value_enum, default_value_t = Level::Speed)]
     opt_level: Level,
+    /// The compiler; by default the optimizing one, but the baseline compiler with `-O none`.
+    #[arg(long, value_enum)]
+    tier: Option<Tier>,
     /// Make code that counts fuel, for `ampoule run --fuel`.
     #[arg(long)]
     fuel: bool,
@@ -36,12 +39,20 @@ pub struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Level {
-    /// Compile fast.
+    /// Compile fast: by the baseline compiler, unless `--tier` names the other, which then doesn't optimize.
     None,
     /// Fast code.
     Speed,
     /// Fast code, small where that costs nothing.
     SpeedAndSize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Tier {
+    /// Done at once; code runs some third longer.
+    Baseline,
+    /// Fast code.
+    Optimizing,
 }
 
 impl Args {
@@ -61,6 +72,11 @@ impl Args {
             Level::Speed => OptLevel::Speed,
             Level::SpeedAndSize => OptLevel::SpeedAndSize,
         });
+        // `Auto` compiles whole modules as the option says.
+        config.tiers(self.tier.map_or(Tiers::Auto, |tier| match tier {
+            Tier::Baseline => Tiers::Baseline,
+            Tier::Optimizing => Tiers::Optimizing,
+        }));
         let engine = Engine::new(&config)?;
         let output = self.output.unwrap_or_else(|| self.file.with_extension("ampoule"));
         // Nothing is compiled before `serialize`.

@@ -1,6 +1,6 @@
 //! `ampoule run`: runs a module or a component, by default as a WASI command.
 
-use crate::module_file::{ModuleFile, Proposals};
+use crate::module_file::{Compilation, ModuleFile, Proposals};
 use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, parse_duration};
 use crate::wave;
@@ -46,6 +46,8 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     max_memory: Option<u64>,
     #[command(flatten)]
+    compilation: Compilation,
+    #[command(flatten)]
     proposals: Proposals,
     /// Let a component send HTTP requests, with `--allow-net` only to what that lists.
     #[arg(long)]
@@ -69,6 +71,7 @@ impl Args {
         let mut config = self.proposals.config();
         config.consume_fuel(self.fuel.is_some()).epoch_interruption(self.timeout.is_some());
         config.shared_memory = true;
+        self.compilation.choose(&mut config);
         let engine = Engine::new(&config)?;
         let file = ModuleFile::read(self.file())?;
         let component = file.component(&engine)?;

@@ -12,7 +12,7 @@ mod progress;
 mod server;
 mod socket;
 
-use crate::module_file::{ModuleFile, base_config};
+use crate::module_file::{Compilation, ModuleFile, base_config};
 use crate::units::{parse_bytes, parse_duration};
 use ampoule::{Engine, PoolConfig};
 use ampoule_component::Linker;
@@ -62,6 +62,8 @@ pub struct Args {
     /// Make each instance anew instead of taking it from a pool.
     #[arg(long)]
     no_pool: bool,
+    #[command(flatten)]
+    compilation: Compilation,
     /// Print a line to standard output for each request.
     #[arg(long)]
     access_log: bool,
@@ -84,6 +86,7 @@ impl Args {
         let mut config = base_config();
         // What lets others have their turn: see `guest`.
         config.epoch_interruption(true);
+        self.compilation.choose(&mut config);
         if !self.no_pool {
             config.pool = Some(self.pool());
         }

@@ -1,6 +1,6 @@
 //! `ampoule wast`: runs test scripts.
 
-use crate::module_file::Proposals;
+use crate::module_file::{Compilation, Proposals};
 use crate::terminal::{print_lines, report, report_error};
 use ampoule::{Config, Engine};
 use ampoule_cli::wast::{self, Loading};
@@ -21,6 +21,8 @@ pub struct Args {
     #[arg(long)]
     gc_stress: bool,
     #[command(flatten)]
+    compilation: Compilation,
+    #[command(flatten)]
     proposals: Proposals,
 }
 
@@ -30,8 +32,9 @@ impl Args {
     /// # Errors
     /// Where the engine can't be made. What fails in a script is printed, and is the exit status.
     pub fn run(self) -> Result<ExitCode> {
-        let engine =
-            Engine::new(&Config { shared_memory: true, gc_stress: self.gc_stress, ..self.proposals.config() })?;
+        let mut config = Config { shared_memory: true, gc_stress: self.gc_stress, ..self.proposals.config() };
+        self.compilation.choose(&mut config);
+        let engine = Engine::new(&config)?;
         let loading = if self.round_trip { Loading::RoundTrip } else { Loading::Compile };
         let mut code = ExitCode::SUCCESS;
         for path in &self.files {
