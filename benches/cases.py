@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 MICRO, MODULE, STARTUP, ONCE = "micro", "module", "startup", "once"
 
-GUESTS = ("python", "graphviz", "resvg", "python_command")
+GUESTS = ("python", "graphviz", "resvg", "qjs", "python_command")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,13 @@ def module_new(guest, title, **bounds):
                 guest=guest, **bounds)
 
 
+def start(name, title, *command, guest, peak_budget=0.6, **bounds):
+    """A program from before its process exists until its first result is here, and how much memory it took at most."""
+    peak = Case("cold starts", f"start_{name}_peak", f"peak memory of {title}", command, kind=STARTUP, figure="bytes",
+                guest=guest, budget=peak_budget)
+    return [Case("cold starts", f"start_{name}", f"process start to {title}", command, kind=STARTUP, guest=guest, **bounds), peak]
+
+
 def wasi(name, title, **bounds):
     return Case("WASI calls", f"wasi_{name}", title, ("wasi", name), **bounds)
 
@@ -92,7 +99,7 @@ def exception(name, title, export, **bounds):
     return Case("exceptions", f"exn_{name}", title, ("collected", "exceptions.wat", export, "1000", "7476"), **bounds)
 
 
-# `{data}`, `{segments}` and `{tables}` are modules that build.py writes; `{python}` and the like are the real programs.
+# `{dot}` and `{svg}` are inputs of the tests. `{data}`, `{segments}` and `{tables}` are modules that build.py writes; `{python}` and the like are the real programs.
 CASES = [
     Case("calls", "call_checked", "host→guest (i32,i32)→i32, checked", ("call_checked",), owed=0.15, budget=0.07),
     Case("calls", "call_unchecked", "host→guest (i32,i32)→i32, unchecked", ("call_unchecked",), owed=0.5, budget=0.28),
@@ -167,8 +174,12 @@ CASES = [
          guest="python"),
     Case("modules", "deserialize_graphviz", "deserialize_file, Graphviz", ("deserialize", "{graphviz}"), kind=MODULE,
          guest="graphviz"),
-    Case("modules", "python_print", "process start to CPython's print(1)", ("python", "{python}", "print(1)"),
-         owed=0.5, budget=0.07, kind=STARTUP, guest="python"),
+    *start("python", "CPython's print(1)", "python", "{python}", "print(1)", guest="python", owed=0.5, budget=0.07),
+    *start("quickjs", "QuickJS's console.log(1)", "quickjs", "{qjs}", "console.log(1)", guest="qjs", budget=0.25),
+    *start("graphviz", "Graphviz's first drawing", "graphviz", "{graphviz}", "{dot}", guest="graphviz", budget=0.15),
+    *start("resvg", "resvg's first picture", "resvg", "{resvg}", "{svg}", guest="resvg", budget=0.25),
+    Case("cold starts", "start_loop", "one loop of a second, over code compiled ahead (bound on ours)",
+         ("loop_over", "500000000"), kind=MODULE, figure="over", budget=1.03, owed_of="ours"),
     footprint("trivial", "trivial instance", "instance_trivial.wat", "PLAIN", budget=0.33),
     footprint("memory", "instance with a memory", "instance_memory.wat", "PLAIN"),
     footprint("touch", "instance that touched 16 pages", "instance_memory.wat", "TOUCH"),
@@ -230,6 +241,14 @@ CASES = [
     Case("exceptions", "exn_quiet", "try_table around a call, over the call alone (bound on ours)",
          ("collected_over", "exceptions.wat", "quiet", "bare", "1000", "32380382"), figure="over", owed=1.02, owed_of="ours"),
 ]
+
+# What kernels take from their bytes to their result, geometric mean.
+COLD_KERNELS_BUDGET = 0.5
+
+# Whose compilation is measured, as files of the guests' folder.
+COMPILED = {"python": "CPython", "graphviz": "Graphviz", "resvg": "resvg", "qjs": "QuickJS"}
+# What of the optimizing compiler's time the baseline compiler may take.
+BASELINE_BUDGET = 0.05
 
 KERNELS_OWED, KERNELS_BUDGET = 0.97, 0.84
 

@@ -3,6 +3,8 @@
 import math
 from html import escape
 
+import cases
+
 SPREAD_WORTH_TELLING = 0.15
 
 
@@ -61,14 +63,34 @@ def print_results(results):
         print_table(group, head, [
             (row["title"], quantity(row["peer"], row["unit"]), quantity(row["ours"], row["unit"]), ratio_text(row["ratio"]),
              bound_text(row["owed"]), met_text(row["met"]), bound_text(row["budget"]),
-             row["failure"] or spread_text(row))
+             row["failure"] or ", ".join(filter(None, [v8_text(row), spread_text(row)])))
             for row in rows])
+    if results["compiled"]:
+        print_compiled(results["compiled"])
     if results["kernels"]:
         print_kernels(results["kernels"])
     owed = [row for row in results["rows"] if row["owed"] is not None]
     met = sum(row["met"] is True for row in owed)
-    failed = [row["name"] for row in results["rows"] + results["kernels"] if row["failure"]]
+    failed = [row["name"] for row in results["rows"] + results["kernels"] + results["compiled"] if row["failure"]]
     print(f"\n{met} of {len(owed)} bounds met" + (f"; failed: {', '.join(failed)}" if failed else ""))
+
+
+def v8_text(row):
+    """What V8 took, and ours as a part of it."""
+    if row.get("v8"):
+        return f"V8: {quantity(row['v8'], row['unit'])}, ours {ratio_text(row['ours'] / row['v8'])}"
+    return f"V8: {row['v8_failure']}" if row.get("v8_failure") else ""
+
+
+def print_compiled(compiled):
+    def speed(row, compiler):
+        return f"{row['code_bytes'] / row[compiler] * 1e3:.1f} MB/s" if row.get(compiler) else "—"
+
+    print_table("compilation: code sections on one core, with decoding and validation",
+                ("", "baseline", "optimizing", "peer", "baseline/optimizing", "budget", ""), [
+        (row["title"], speed(row, "baseline"), speed(row, "optimizing"), speed(row, "peer"), ratio_text(row.get("ratio")),
+         bound_text(cases.BASELINE_BUDGET), row["failure"] or "")
+        for row in compiled])
 
 
 def print_kernels(kernels):

@@ -10,10 +10,12 @@ import json
 import math
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -22,6 +24,8 @@ import cases
 import report
 
 SIDES = ("ours", "peer")
+V8 = "v8"
+"""Programs' cold starts are compared with V8, too, where there is a `node`."""
 
 
 class Failure(Exception):
@@ -36,6 +40,7 @@ class Bench:
         self.slow_rounds = min(self.rounds, 1 if options.quick else 3)
         self.timeout = options.timeout
         self.scratch = scratch
+        self.node = shutil.which("node")
         self.guests = {name: Path(options.guests) / f"{name}.wasm" for name in cases.GUESTS}
 
     def command(self, side, arguments):
@@ -59,20 +64,24 @@ class Bench:
             raise Failure(f"{side}: no figures in {done.stdout[:80]!r}")
 
     def drive_startup(self, side, arguments):
-        """Nanoseconds from before the process exists until its first line of output is here."""
-        command = self.command(side, arguments)
+        """Nanoseconds from before the process exists until its first line of output is here, and the most memory that it had."""
+        command = self.command(side, arguments) if side != V8 else [
+            self.node, "--no-warnings", str(build.BENCHES / "start.mjs"), str(self.scratch), *arguments]
         start = time.perf_counter_ns()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
-            line = os.read(process.stdout.fileno(), 64)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as process:
+            timer = threading.Timer(self.timeout, process.kill)
+            timer.start()
+            output = os.read(process.stdout.fileno(), 64)
             spent = time.perf_counter_ns() - start
-            try:
-                _, errors = process.communicate(timeout=self.timeout)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise Failure(f"{side}: no end in {self.timeout} s")
-        if process.returncode != 0 or line.strip() != b"1":
-            raise Failure(f"{side}: printed {line!r}, status {process.returncode}: {errors.decode(errors='replace').strip()[:200]}")
-        return {"ns": spent}
+            line = output.strip()
+            output += process.stdout.read()
+            # Not by `process.wait`: what it used is told once.
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            timer.cancel()
+        if process.returncode != 0 or line != b"1":
+            raise Failure(f"{side}: status {process.returncode}: {output.decode(errors='replace').strip()[:200]}")
+        return {"ns": spent, "bytes": usage.ru_maxrss * 1024}
 
 
 class CaseJob:
@@ -82,22 +91,32 @@ class CaseJob:
         self.bench, self.case, self.name, self.failure = bench, case, case.name, None
         self.rounds = {cases.MICRO: bench.rounds, cases.ONCE: 1}.get(case.kind, bench.slow_rounds)
         self.figures = {side: [] for side in SIDES}
+        self.v8, self.v8_failure = [], None if bench.node else "skipped, no node"
         if case.guest and not bench.guests[case.guest].is_file():
             self.failure = f"{bench.guests[case.guest]} is missing: run `cargo xtask guests`"
         paths = {name: str(path) for name, path in bench.guests.items()} | {name: str(path) for name, path in modules.items()}
         self.arguments = [re.sub(r"^\{(\w+)\}$", lambda found: paths[found.group(1)], part) for part in case.command]
 
     def round(self, number):
-        drive = self.bench.drive_startup if self.case.kind == cases.STARTUP else self.bench.drive
+        is_start = self.case.kind == cases.STARTUP
+        drive = self.bench.drive_startup if is_start else self.bench.drive
         for side in alternate(number):
             self.figures[side].append(drive(side, self.arguments)[self.case.figure])
+        if is_start and not self.v8_failure:
+            try:
+                self.v8.append(drive(V8, self.arguments)[self.case.figure])
+            except Failure as failure:
+                self.v8_failure = str(failure)
 
     def row(self):
         case = self.case
         if self.failure:
             return failed_row(case.group, case.name, case.title, case.unit, case.owed, case.budget, self.failure)
         choose = statistics.median if case.typical else min
-        return row_of(case.group, case.name, case.title, case.unit, self.figures, case.owed, case.budget, case.owed_of, choose)
+        row = row_of(case.group, case.name, case.title, case.unit, self.figures, case.owed, case.budget, case.owed_of, choose)
+        if case.kind == cases.STARTUP:
+            row |= {"v8": choose(self.v8) if self.v8 else None, "v8_failure": self.v8_failure}
+        return row
 
 
 class KernelJob:
@@ -108,6 +127,7 @@ class KernelJob:
         self.rounds = bench.rounds
         self.native = []
         self.times = {side: [] for side in SIDES}
+        self.cold = {side: [] for side in SIDES}
 
     def round(self, number):
         kernel = self.kernel
@@ -116,12 +136,43 @@ class KernelJob:
         for side in alternate(number):
             answer = self.bench.drive(side, ["kernel", str(kernel.wasm), str(kernel.n), native["checksum"], "4"])
             self.times[side].append(answer)
+            cold = self.bench.drive(side, ["cold", str(kernel.wasm), str(kernel.n), native["checksum"]])
+            self.cold[side].append(cold["ns"])
 
     def row(self):
         if self.failure:
-            return {"name": self.name, "native": None, "ours": None, "peer": None, "ratio": None, "to_native": None,
+            return {"name": self.name, "cold": None, "native": None, "ours": None, "peer": None, "ratio": None, "to_native": None,
                     "spread": {}, "failure": self.failure}
-        return kernel_row(self.name, min(self.native), self.times)
+        return kernel_row(self.name, min(self.native), self.times) | {
+            "cold": {side: min(times) for side, times in self.cold.items()}}
+
+
+class CompileJob:
+    """The compilation of one program on one core, by each compiler: ours and the peer's."""
+
+    WAYS = (("ours", "baseline", 2), ("ours", "optimizing", 1), ("peer", "optimizing", 1))
+    """With the numbers of their strategies; 44.0.0 has no other compiler."""
+
+    def __init__(self, bench, guest, title):
+        self.bench, self.name, self.title = bench, f"compile_{guest}", title
+        self.path, self.rounds, self.failure = bench.guests[guest], bench.slow_rounds, None
+        self.times, self.code_bytes = {way: [] for way in self.WAYS}, None
+        if not self.path.is_file():
+            self.failure = f"{self.path} is missing: run `cargo xtask guests`"
+
+    def round(self, number):
+        for way in self.WAYS if number % 2 == 0 else self.WAYS[::-1]:
+            side, _, strategy = way
+            answer = self.bench.drive(side, ["compile", str(self.path), str(strategy)])
+            self.times[way].append(answer["ns"])
+            self.code_bytes = answer["code_bytes"]
+
+    def row(self):
+        row = {"name": self.name, "title": self.title, "code_bytes": self.code_bytes, "failure": self.failure}
+        if self.failure:
+            return row
+        baseline, optimizing, peer = (min(self.times[way]) for way in self.WAYS)
+        return row | {"baseline": baseline, "optimizing": optimizing, "peer": peer, "ratio": baseline / optimizing}
 
 
 def alternate(number):
@@ -182,6 +233,8 @@ def kernel_summary(kernels, expected):
     rows = [
         row_of(group, "kernels", f"time, mean of {count}", "ns", sides(lambda side, row: side["plain"]),
                cases.KERNELS_OWED, cases.KERNELS_BUDGET),
+        row_of("cold starts", "start_kernels", f"{count} from bytes to result, mean", "ns",
+               {side: [geometric_mean([row["cold"][side] for row in good])] for side in SIDES}, None, cases.COLD_KERNELS_BUDGET),
         row_of(group, "kernels_native", "time over native", "x", sides(lambda side, row: side["plain"] / row["native"]),
                None, None),
     ]
@@ -194,6 +247,17 @@ def kernel_summary(kernels, expected):
     return rows
 
 
+def mentions(path, name):
+    """Whether a file has a name in it. Read in pieces: what this process has had of memory, its children count as theirs."""
+    with open(path, "rb") as file:
+        before = b""
+        while piece := file.read(1 << 20):
+            if name in before + piece:
+                return True
+            before = piece[-len(name):]
+    return False
+
+
 def say(text):
     """Progress, on a terminal only."""
     if sys.stderr.isatty():
@@ -203,14 +267,15 @@ def say(text):
 def run_all(options, bench):
     wanted = re.compile(options.only or "")
     chosen = [case for case in cases.CASES if wanted.search(case.name) or wanted.search(case.group)]
-    peer = Path(options.peer).read_bytes()
-    for case in [case for case in chosen if case.needs and case.needs.encode() not in peer]:
+    for case in [case for case in chosen if case.needs and not mentions(options.peer, case.needs.encode())]:
         print(f"note: the peer has no {case.needs}: `{case.title}` is left out", file=sys.stderr)
         chosen.remove(case)
     kernels = [kernel for kernel in build.kernels() if wanted.search(f"kernel_{kernel.name}") or wanted.search("kernels")]
-    if not chosen and not kernels:
+    compiled = [guest for guest in cases.COMPILED if wanted.search(f"compile_{guest}") or wanted.search("compilation")]
+    if not chosen and not kernels and not compiled:
         raise SystemExit(f"no case matches {options.only!r}")
-    modules = build.build_modules()
+    inputs = build.ROOT / "tests" / "guests" / "inputs"
+    modules = build.build_modules() | {"dot": inputs / "layers.dot", "svg": inputs / "ampoule.svg"}
     if kernels:
         zig = build.find_zig(options.zig)
         for kernel in kernels:
@@ -221,8 +286,9 @@ def run_all(options, bench):
     # not all rounds of one.
     case_jobs = [CaseJob(bench, case, modules) for case in chosen]
     kernel_jobs = [KernelJob(bench, kernel) for kernel in kernels]
+    compile_jobs = [CompileJob(bench, guest, cases.COMPILED[guest]) for guest in compiled]
     for number in range(bench.rounds):
-        for job in case_jobs + kernel_jobs:
+        for job in case_jobs + kernel_jobs + compile_jobs:
             if job.failure or number >= job.rounds:
                 continue
             say(f"round {number + 1} of {bench.rounds}: {job.name}")
@@ -232,7 +298,8 @@ def run_all(options, bench):
                 job.failure = str(failure)
     say("")
     kernel_rows = [job.row() for job in kernel_jobs]
-    return [job.row() for job in case_jobs] + kernel_summary(kernel_rows, len(kernels)), kernel_rows
+    rows = [job.row() for job in case_jobs] + kernel_summary(kernel_rows, len(kernels))
+    return rows, kernel_rows, [job.row() for job in compile_jobs]
 
 
 def arguments():
@@ -262,20 +329,20 @@ def main():
             print(f"note: the load average is {load:.1f}; figures will be noisy", file=sys.stderr)
         with tempfile.TemporaryDirectory(prefix="bench-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as scratch:
             bench = Bench(options, drivers, scratch)
-            rows, kernels = run_all(options, bench)
+            rows, kernels, compiled = run_all(options, bench)
     except build.BuildError as error:
         raise SystemExit(f"run.py: {error}")
     results = {
         "ours_name": options.names[0], "peer_name": options.names[1], "lib": options.lib, "peer": options.peer,
         "quick": options.quick, "milliseconds": bench.milliseconds, "rounds": bench.rounds, "load_average": load,
-        "rows": rows, "kernels": kernels,
+        "rows": rows, "kernels": kernels, "compiled": compiled,
     }
     report.print_results(results)
     if options.json:
         Path(options.json).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     if options.svg:
         Path(options.svg).write_text(report.svg_chart(results))
-    if any(row["failure"] for row in rows + kernels):
+    if any(row["failure"] for row in rows + kernels + compiled):
         return 1
     if options.check and any(row["met"] is False for row in rows):
         return 2

@@ -1,0 +1,56 @@
+// What the driver's cases of cold starts do, in V8: `node start.mjs SCRATCH CASE MODULE ARGUMENT`. Prints `1` when the first result is there.
+import { copyFileSync, readFileSync, statSync } from "node:fs";
+import { WASI } from "node:wasi";
+
+const [scratch, name, path, argument] = process.argv.slice(2);
+
+function instantiate(args, preopens) {
+  const wasi = new WASI({ version: "preview1", args, preopens, returnOnExit: true });
+  const module = new WebAssembly.Module(readFileSync(path));
+  const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport });
+  return { wasi, exports: instance.exports };
+}
+
+function command(args, preopens) {
+  const { wasi, exports } = instantiate(args, preopens);
+  const status = wasi.start({ exports });
+  if (status) throw new Error(`the program exited with ${status}`);
+}
+
+// The functions of a library, with the memory that its imports need to know.
+function library(args, work) {
+  const { wasi, exports } = instantiate(args, {});
+  const bytes = (content) => {
+    const address = exports.malloc(content.length);
+    new Uint8Array(exports.memory.buffer).set(content, address);
+    return address;
+  };
+  const text = (content) => bytes(Buffer.from(content + "\0"));
+  wasi.start({ exports: { memory: exports.memory, _start: () => work(exports, bytes, text) } });
+}
+
+const cases = {
+  python: () => command(["python", "-c", argument], {}),
+  quickjs: () =>
+    library(["qjs"], (exports, bytes, text) => {
+      exports._initialize();
+      const words = new Uint32Array([text("qjs"), text("-e"), text(argument)]);
+      if (exports.qjs_init_argv(3, bytes(new Uint8Array(words.buffer))) !== 0) throw new Error("the script failed");
+    }),
+  graphviz: () =>
+    library(["graphviz"], (exports, bytes, text) => {
+      const size = bytes(new Uint8Array(4));
+      const svg = exports.graphviz_render(text(readFileSync(argument)), text("svg"), text("dot"), size);
+      if (svg === 0) throw new Error("nothing was rendered");
+      const length = new DataView(exports.memory.buffer).getUint32(size, true);
+      if (!Buffer.from(exports.memory.buffer, svg, length).includes("</svg>")) throw new Error("no drawing came out");
+      console.log("1");
+    }),
+  resvg: () => {
+    copyFileSync(argument, `${scratch}/in.svg`);
+    command(["resvg", "/files/in.svg", "/files/out.png"], { "/files": scratch });
+    if (statSync(`${scratch}/out.png`).size < 100) throw new Error("no picture came out");
+    console.log("1");
+  },
+};
+cases[name]();
