@@ -57,6 +57,17 @@ pub trait Compiler: Send + Sync {
         func: DefinedFuncIndex,
     ) -> Result<CompiledFunction, CompileError>;
 
+    /// Compiles a function that has code already, if that takes no more time and memory than is due to a function of its size. `None` where it
+    /// would take more, or where this tier has nothing better: the function keeps the code that it has.
+    ///
+    /// # Errors
+    /// See [`Self::compile_function`].
+    fn compile_better(
+        &self,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+    ) -> Result<Option<CompiledFunction>, CompileError>;
+
     /// Compiles the thunk through which the host calls functions of this type.
     ///
     /// # Errors

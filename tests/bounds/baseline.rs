@@ -5,7 +5,7 @@ use crate::{Shape, bombs, complaint, shapes};
 use ampoule::{Config, Engine, Instance, Module, Store, Val};
 use ampoule_compiler::baseline::BaselineCompiler;
 use ampoule_compiler::optimizing::OptimizingCompiler;
-use ampoule_compiler::{CompileError, ModuleInput};
+use ampoule_compiler::{CompileError, Compiler, ModuleInput};
 use ampoule_core::decode::{decode, validate_body};
 use ampoule_core::features::Features;
 use ampoule_core::index::DefinedFuncIndex;
@@ -13,6 +13,7 @@ use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::{Tiers, Tunables};
 use ampoule_core::vm::VmLayout;
 use std::sync::Arc;
+use std::time::Duration;
 
 struct Row {
     name: &'static str,
@@ -206,6 +207,53 @@ fn run(tiers: Tiers, binary: &[u8]) -> String {
     let mut results = [Val::I32(0)];
     let ended = f.call(&mut store, &[Val::I32(3)], &mut results).map(|()| results[0].clone());
     format!("{:?}, fuel {:?}", ended.map_err(|error| error.to_string()), store.fuel())
+}
+
+/// What a hot function may cost to optimize, beyond what is due to its bytes. The compilers are built for tests here, at half their speed.
+const BETTER_TIME: Duration = Duration::from_millis(400);
+const BETTER_NANOSECONDS_EACH: u32 = 5_000;
+const BETTER_HEAP: usize = 64 << 20;
+const BETTER_HEAP_EACH: usize = 1 << 10;
+const BETTER_HEAP_MAX: usize = 256 << 20;
+
+/// A function that is too much for the optimizing tier keeps its first code, and the attempt costs no more than is due to its size.
+#[test]
+fn better_code_has_a_budget() {
+    let tunables = Tunables::default();
+    let compiler = OptimizingCompiler::new(&tunables, &[], None).unwrap();
+    let mut complaints = Vec::new();
+    let mut refused = 0;
+    for Row { name, shape, n, .. } in ROWS {
+        for n in [n / 8, *n, 4 * n] {
+            let Decoded { binary, module, layout } = Decoded::new(shape(n));
+            let input =
+                ModuleInput { module: &module, layout: &layout, bytes: &binary, tunables: &tunables, counters: None };
+            // Of a module of many functions, the first is as good as any.
+            let compile = || measure(|| compiler.compile_better(&input, DefinedFuncIndex(0)).unwrap());
+            let (mut better, mut cost) = compile();
+            let len = (module.bodies[0].end - module.bodies[0].start) as usize;
+            let (time, heap) = (
+                BETTER_TIME + len as u32 * Duration::from_nanos(BETTER_NANOSECONDS_EACH.into()),
+                (BETTER_HEAP + BETTER_HEAP_EACH * len).min(BETTER_HEAP_MAX),
+            );
+            if cost.time > time {
+                let (again, later) = compile();
+                (better, cost) = (again, cost.again(later));
+            }
+            println!(
+                "{name} {n}: {len} bytes, {}, {:?}, peak {} MB",
+                if better.is_some() { "better" } else { "stays" },
+                cost.time,
+                cost.peak >> 20
+            );
+            refused += usize::from(better.is_none());
+            if cost.time > time || cost.peak > heap {
+                complaints.push(format!("{name} {n}, {len} bytes: {:?}, {} bytes", cost.time, cost.peak));
+            }
+        }
+    }
+    assert!(refused > 20, "{refused}");
+    assert!(complaints.is_empty(), "{} cost too much:\n{}", complaints.len(), complaints.join("\n"));
 }
 
 #[test]

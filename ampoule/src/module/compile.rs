@@ -66,12 +66,15 @@ impl ModuleCompiler {
             let ModuleCompiler { tunables, compiled_functions, .. } = &this;
             let counters = match wanted {
                 Wanted::AtFirst { counters } => counters,
-                Wanted::ForGood => None,
+                Wanted::ForGood | Wanted::Better => None,
             };
             let compiler = this.compiler(counters.is_some());
             let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables, counters };
-            let compiled = fork::hold_off_once(&WARM, || compiler.compile_function(&input, func))
-                .map_err(|error| error.to_string());
+            let compiled = fork::hold_off_once(&WARM, || match wanted {
+                Wanted::Better => compiler.compile_better(&input, func).transpose(),
+                _ => Some(compiler.compile_function(&input, func)),
+            });
+            let compiled = compiled.ok_or("it would cost too much")?.map_err(|error| error.to_string());
             compiled_functions.fetch_add(1, Ordering::Relaxed);
             compiled
         })

@@ -385,7 +385,7 @@ fn what_can_not_be_optimized_stays_as_it_is() {
     let tried = Arc::new(AtomicUsize::new(0));
     let counter = tried.clone();
     let compile = move |_: DefinedFuncIndex, wanted| {
-        if wanted == Wanted::ForGood {
+        if wanted == Wanted::Better {
             counter.fetch_add(1, Ordering::SeqCst);
             return Err("too large".to_string());
         }

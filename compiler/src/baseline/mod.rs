@@ -173,6 +173,15 @@ impl Compiler for BaselineCompiler {
         self.translate(input, func).or_else(|_| self.other.compile_function(input, func))
     }
 
+    /// Nothing: it is the first tier.
+    fn compile_better(
+        &self,
+        _: &ModuleInput<'_>,
+        _: DefinedFuncIndex,
+    ) -> Result<Option<CompiledFunction>, CompileError> {
+        Ok(None)
+    }
+
     fn entry_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {
         self.other.entry_thunk(ty, shape)
     }

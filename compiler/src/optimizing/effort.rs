@@ -29,6 +29,9 @@ pub(super) enum Effort {
     Thunk,
     /// What the configuration asks for, as long as it costs no more than is said above.
     Full,
+    /// The same for a function that runs already, in the code of another tier: a guest that chooses what runs often chooses what is compiled, so it
+    /// may cost less, and what would cost more stays as it is.
+    Better,
     /// What takes time in proportion to the function, whatever it is.
     Least,
 }
@@ -43,13 +46,22 @@ pub(super) struct Budget {
 }
 
 impl Effort {
+    /// Whether all is done that the configuration asks for, within a budget.
+    pub(super) fn is_full(self) -> bool {
+        matches!(self, Effort::Full | Effort::Better)
+    }
+
     /// What a function with a body of that many bytes may be made of. A function that needs more is tried again with less effort, and
     /// at last refused.
     pub(super) fn budget(self, body_len: u64) -> Budget {
+        let body_len = body_len as usize;
         match self {
-            Effort::Thunk | Effort::Full => Budget {
-                values: (1 << 18) + 8 * body_len as usize,
-                definitions: ((1 << 22) + 128 * body_len as usize).min(1 << 25),
+            Effort::Thunk | Effort::Full => {
+                Budget { values: (1 << 18) + 8 * body_len, definitions: ((1 << 22) + 128 * body_len).min(1 << 25) }
+            }
+            Effort::Better => Budget {
+                values: ((1 << 15) + 16 * body_len).min(1 << 20),
+                definitions: ((1 << 20) + 128 * body_len).min(1 << 23),
             },
             Effort::Least => Budget { values: 1 << 23, definitions: 1 << 25 },
         }

@@ -149,6 +149,35 @@ impl OptimizingCompiler {
         })
     }
 
+    /// Compiles a function with this effort.
+    fn compile_with(
+        &self,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+        effort: Effort,
+    ) -> Result<CompiledFunction, CompileError> {
+        let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
+        let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
+        let is_leaf = function::is_leaf(&body)?;
+        let compile = |stack_check| {
+            self.compile(signature.clone(), effort, |builder, isa| {
+                function::translate_function(builder, isa, input, func, &body, stack_check, effort)
+            })
+        };
+        // What needs the least effort is not compiled twice: its frame is large.
+        let check = if is_leaf || effort == Effort::Least { StackCheck::No } else { StackCheck::Yes };
+        let emitted = compile(check)?;
+        if emitted.frame_size > FRAME_MAX || effort == Effort::Least {
+            let unchecked = if check == StackCheck::No { emitted } else { compile(StackCheck::No)? };
+            let position = SourceLoc::new(body.range().start as u32);
+            return self.compile_guarded(&signature, Context::Instance, position, unchecked);
+        }
+        if check == StackCheck::No && emitted.frame_size > LEAF_FRAME_MAX {
+            return Ok(compile(StackCheck::Yes)?.function);
+        }
+        Ok(emitted.function)
+    }
+
     /// From a translated function to its code.
     fn finish(
         &self,
@@ -158,8 +187,9 @@ impl OptimizingCompiler {
     ) -> Result<Emitted, CompileError> {
         let mut isa = self.generators.of(effort);
         let mut control = ControlPlane::default();
-        if effort == Effort::Full && effort::is_large(&context.func) {
-            if effort::is_deep(context) {
+        if effort.is_full() && effort::is_large(&context.func) {
+            let is_too_branchy = effort == Effort::Better && effort::is_branchy(&context.func);
+            if is_too_branchy || effort::is_deep(context) {
                 return Err(CompileError::over_budget());
             }
             context.optimize(isa, &mut control).map_err(|error| failed(&context.func, error))?;
@@ -167,7 +197,7 @@ impl OptimizingCompiler {
                 return Err(CompileError::over_budget());
             }
             isa = self.generators.of_optimized(!effort::is_branchy(&context.func));
-        } else if effort == Effort::Full
+        } else if effort.is_full()
             && let Some(quick) = self.generators.of_quick()
             && effort::is_small(&context.func)
         {
@@ -239,28 +269,19 @@ impl Compiler for OptimizingCompiler {
         input: &ModuleInput<'_>,
         func: DefinedFuncIndex,
     ) -> Result<CompiledFunction, CompileError> {
-        let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
-        let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
-        let is_leaf = function::is_leaf(&body)?;
-        with_what_effort_is_needed(input.tunables, |effort| {
-            let compile = |stack_check| {
-                self.compile(signature.clone(), effort, |builder, isa| {
-                    function::translate_function(builder, isa, input, func, &body, stack_check, effort)
-                })
-            };
-            // What needs the least effort is not compiled twice: its frame is large.
-            let check = if is_leaf || effort == Effort::Least { StackCheck::No } else { StackCheck::Yes };
-            let emitted = compile(check)?;
-            if emitted.frame_size > FRAME_MAX || effort == Effort::Least {
-                let unchecked = if check == StackCheck::No { emitted } else { compile(StackCheck::No)? };
-                let position = SourceLoc::new(body.range().start as u32);
-                return self.compile_guarded(&signature, Context::Instance, position, unchecked);
-            }
-            if check == StackCheck::No && emitted.frame_size > LEAF_FRAME_MAX {
-                return Ok(compile(StackCheck::Yes)?.function);
-            }
-            Ok(emitted.function)
-        })
+        with_what_effort_is_needed(input.tunables, |effort| self.compile_with(input, func, effort))
+    }
+
+    fn compile_better(
+        &self,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+    ) -> Result<Option<CompiledFunction>, CompileError> {
+        let effort = if input.tunables.debug_least_effort { Effort::Least } else { Effort::Better };
+        match self.compile_with(input, func, effort) {
+            Err(error) if error.over_budget => Ok(None),
+            result => result.map(Some),
+        }
     }
 
     fn entry_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {

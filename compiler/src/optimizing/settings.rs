@@ -61,7 +61,7 @@ impl CodeGenerators {
     /// The one for a function as it is translated.
     pub(super) fn of(&self, effort: Effort) -> &dyn TargetIsa {
         match effort {
-            Effort::Thunk | Effort::Full => &*self.full,
+            Effort::Thunk | Effort::Full | Effort::Better => &*self.full,
             Effort::Least => {
                 &**self.least.get_or_init(|| self.with(&[("opt_level", "none"), ("machine_code_cfg_info", "false")]))
             }

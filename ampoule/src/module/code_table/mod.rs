@@ -47,8 +47,10 @@ pub enum Wanted {
         /// See `ModuleInput::counters`.
         counters: Option<usize>,
     },
-    /// Code that it keeps.
+    /// Code that it keeps, however much that costs to make.
     ForGood,
+    /// Code that it keeps in place of that which it has, unless that costs too much to make.
+    Better,
 }
 
 /// Reads what is known of a function, for code that came without it in memory; `None` where it can't be read any more.

@@ -77,7 +77,7 @@ impl Optimize for ModuleCode {
         if cell.get().is_some() {
             return;
         }
-        let compiled = compile_one(func, Wanted::ForGood, &*lazy.compile).ok();
+        let compiled = compile_one(func, Wanted::Better, &*lazy.compile).ok();
         // Where it is too much for the optimizing tier, or for the memory, the function stays as it is.
         let placed = compiled
             .filter(|function| function.tier == Tier::Optimizing)

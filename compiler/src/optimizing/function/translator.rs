@@ -229,7 +229,7 @@ impl<'a> FuncTranslator<'a> {
 
     /// Whether code is copied where that makes it faster: not where compiling fast is what counts.
     pub(super) fn copies_code(&self) -> bool {
-        self.effort == Effort::Full && self.tunables().opt_level != OptLevel::None
+        self.effort.is_full() && self.tunables().opt_level != OptLevel::None
     }
 
     /// The integer that a value is, where the translator can see that it is a constant. `i32`s are zero-extended.
