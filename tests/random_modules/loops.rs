@@ -15,8 +15,8 @@ use std::fmt::Write;
 
 /// Programs of each run.
 const PROGRAMS: u64 = 240;
-/// In how many modes each program runs besides what it is compared with, the default one and the other tier: they take turns.
-const OTHERS: usize = 3;
+/// In how many modes each program runs besides what it is compared with, the default one, the other tier and both: they take turns.
+const OTHERS: usize = 2;
 /// Statements of a function, and how deep they nest.
 const STATEMENTS: usize = 28;
 const DEPTH: usize = 5;
@@ -453,7 +453,7 @@ fn loops_do_the_same_in_every_mode() {
     for_programs(|seed| {
         let binary = binary(seed);
         let Some((_, calls)) = expected(first[0], &binary, seed) else { return };
-        let always = others.iter().filter(|mode| ["default", "baseline_fuel"].contains(&mode.name));
+        let always = others.iter().filter(|mode| ["default", "baseline_fuel", "tier_up_fuel"].contains(&mode.name));
         let in_turn = others.iter().cycle().skip(seed as usize % others.len() * OTHERS).take(OTHERS);
         for mode in always.chain(in_turn) {
             let module = match mode.module(&binary) {

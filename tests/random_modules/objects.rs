@@ -316,12 +316,13 @@ fn objects_are_the_same_in_every_mode() {
     let plain = ours::mode("opt_none", &|config| config.tunables.opt_level = ampoule_core::tunables::OptLevel::None);
     let verified = ours::mode("verified", &|config| config.tunables.debug_verifier = true);
     let stress = ours::mode("stress", &|config| config.gc_stress = true);
-    let modes: [Mode; 7] = [
+    let modes: [Mode; 8] = [
         verified,
         stress,
         ours::mode("fuel", &|config| config.tunables.consume_fuel = true),
         ours::mode("signals_off", &|config| config.tunables.signals_based_traps = false),
         ours::baseline("baseline", &|_| {}),
+        ours::tier_up("tier_up", 0, &|config| config.gc_stress = true),
         ours::baseline("baseline_stress", &|config| config.gc_stress = true),
         ours::baseline("baseline_checks", &|config| {
             (config.tunables.consume_fuel, config.tunables.signals_based_traps) = (true, false);

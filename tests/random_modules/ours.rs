@@ -91,7 +91,22 @@ pub fn modes() -> Vec<Mode> {
             tunables.memory_reservation = 1 << 20;
             config.strategy = Strategy::Eager;
         }),
+        tier_up("tier_up", 0, &|_| {}),
+        tier_up("tier_up_fuel", 0, &|config| config.tunables.consume_fuel = true),
+        tier_up("tier_up_gc_stress", 0, &|config| config.gc_stress = true),
+        tier_up("tier_up_in_background", 1, &|config| {
+            (config.tunables.epoch_interruption, config.tunables.signals_based_traps) = (true, false);
+        }),
     ]
+}
+
+/// A mode where functions are optimized as soon as they run again, by this many threads; with none, at that moment.
+pub fn tier_up(name: &'static str, threads: usize, change: &dyn Fn(&mut Config)) -> Mode {
+    mode(name, &|config| {
+        config.tunables.tiers = Tiers::Auto;
+        (config.tier_up.after, config.tier_up.threads) = (1, threads);
+        change(config);
+    })
 }
 
 /// A mode of the baseline tier.

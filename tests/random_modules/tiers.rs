@@ -9,10 +9,11 @@ use crate::{PLENTY, differs, for_seeds, outcome};
 use ampoule::{Config, Module, Strategy, TrapCode};
 use ampoule_core::tunables::OptLevel;
 
-/// The same choices for either compiler.
+/// The same choices for all compilers.
 struct Pair {
     optimizing: Mode,
-    baseline: Mode,
+    /// The baseline tier; and both, where functions are optimized as they run. Not where all look alike: then nothing is optimized.
+    others: Vec<Mode>,
     /// Results don't depend on what an engine may choose.
     is_deterministic: bool,
     /// Both look at fuel and deadlines at the same places: functions that are inlined don't look.
@@ -30,7 +31,9 @@ fn pair(name: &'static str, change: &dyn Fn(&mut Config)) -> Pair {
     let tunables = optimizing.engine().config().tunables;
     let is_deterministic = tunables.nan_canonicalization && tunables.relaxed_simd_deterministic;
     let looks_alike = tunables.opt_level == OptLevel::None;
-    Pair { optimizing, baseline, is_deterministic, looks_alike, may_fault: tunables.signals_based_traps }
+    let tier_up = (!looks_alike).then(|| ours::tier_up(name, 0, &change));
+    let others = std::iter::once(baseline).chain(tier_up).collect();
+    Pair { optimizing, others, is_deterministic, looks_alike, may_fault: tunables.signals_based_traps }
 }
 
 fn pairs() -> Vec<Pair> {
@@ -57,7 +60,7 @@ fn pairs() -> Vec<Pair> {
         pair("gc stress", &|config| config.gc_stress = true),
         Pair {
             optimizing: interrupted.optimizing.interrupted(),
-            baseline: interrupted.baseline.interrupted(),
+            others: interrupted.others.into_iter().map(Mode::interrupted).collect(),
             ..interrupted
         },
     ]
@@ -73,29 +76,28 @@ struct Counts {
 }
 
 impl Pair {
-    /// Makes the call with so much fuel, in code of either compiler.
-    fn compare(
-        &self,
-        (optimizing, baseline): (&Module, &Module),
-        call: &Call,
-        fuel: u64,
-    ) -> Result<Option<Outcome>, String> {
-        let expected = self.optimizing.run(optimizing, call, fuel);
-        let found = self.baseline.run(baseline, call, fuel);
+    /// Makes the call with so much fuel, in code of any compiler.
+    fn compare(&self, modules: &[Module], call: &Call, fuel: u64) -> Result<Option<Outcome>, String> {
+        let expected = self.optimizing.run(&modules[0], call, fuel);
         // How much fits on a stack or in a heap differs.
-        if expected.is_arbitrary() || found.is_arbitrary() {
+        if expected.is_arbitrary() {
             return Ok(None);
         }
-        let mut found = found;
-        if self.may_fault && !found.tells_where() {
-            // An instruction that faults may be part of what a later operator does, where the code was optimized.
-            found.frames.clone_from(&expected.frames);
-        }
-        if !found.is_exactly(&expected) {
-            let (name, export) = (self.baseline.name, call.export);
-            return Err(format!(
-                "{name}, export {export}, with {fuel} units of fuel: baseline\n{found:?}, not\n{expected:?}"
-            ));
+        for (mode, module) in self.others.iter().zip(&modules[1..]) {
+            let mut found = mode.run(module, call, fuel);
+            if found.is_arbitrary() {
+                return Ok(None);
+            }
+            if self.may_fault && !found.tells_where() {
+                // An instruction that faults may be part of what a later operator does, where the code was optimized.
+                found.frames.clone_from(&expected.frames);
+            }
+            if !found.is_exactly(&expected) {
+                let (name, tiers, export) = (mode.name, mode.engine().config().tunables.tiers, call.export);
+                return Err(format!(
+                    "{name}, {tiers:?}, export {export}, with {fuel} units of fuel:\n{found:?}, not\n{expected:?}"
+                ));
+            }
         }
         Ok(Some(expected))
     }
@@ -103,14 +105,14 @@ impl Pair {
     /// All calls of a module.
     fn check(&self, binary: &[u8], seed: u64, counts: &mut Counts) -> Result<(), String> {
         let module = |mode: &Mode| mode.module(binary).map_err(|error| format!("a valid module is refused: {error}"));
-        let (optimizing, baseline) = (module(&self.optimizing)?, module(&self.baseline)?);
+        let modules: Vec<Module> =
+            std::iter::once(&self.optimizing).chain(&self.others).map(module).collect::<Result<_, _>>()?;
         // Waiting on one would have no end.
-        if optimizing.description().memories.iter().any(|memory| memory.shared) {
+        if modules[0].description().memories.iter().any(|memory| memory.shared) {
             return Ok(());
         }
-        let modules = (&optimizing, &baseline);
-        for call in outcome::calls(&optimizing, seed) {
-            let Some(whole) = self.compare(modules, &call, PLENTY)? else { continue };
+        for call in outcome::calls(&modules[0], seed) {
+            let Some(whole) = self.compare(&modules, &call, PLENTY)? else { continue };
             match whole.end {
                 End::Results(_) => counts.returned += 1,
                 End::Trap(_) => counts.trapped += 1,
@@ -121,7 +123,7 @@ impl Pair {
                 continue;
             }
             for less in [used / 4, used / 2, used.saturating_sub(1)] {
-                if let Some(stopped) = self.compare(modules, &call, less)? {
+                if let Some(stopped) = self.compare(&modules, &call, less)? {
                     counts.starved += usize::from(stopped.end == End::Trap(TrapCode::OutOfFuel as u8));
                 }
             }

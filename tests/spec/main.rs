@@ -45,6 +45,9 @@ in_every_mode! {
     baseline_nan_canonicalization baseline_round_trip
 }
 
+// Functions are optimized at their second call, or in a loop's second turn.
+in_every_mode! { tier_up_gc_stress tier_up tier_up_in_background }
+
 modes! {
     deterministic: relaxed_simd;
     baseline_deterministic: relaxed_simd;
@@ -114,6 +117,12 @@ fn config(mode: &str, suite: &str) -> (Config, Loading) {
         "least_effort" => config.tunables.debug_least_effort = true,
         "nan_canonicalization" => config.tunables.nan_canonicalization = true,
         "deterministic" => config.tunables.relaxed_simd_deterministic = true,
+        "tier_up" => tier_up(&mut config, 0),
+        "tier_up_in_background" => tier_up(&mut config, 1),
+        "tier_up_gc_stress" => {
+            tier_up(&mut config, 0);
+            config.gc_stress = true;
+        }
         "round_trip" => {
             config.strategy = Strategy::Eager;
             return (config, Loading::RoundTrip);
@@ -121,6 +130,12 @@ fn config(mode: &str, suite: &str) -> (Config, Loading) {
         other => panic!("no mode {other}"),
     }
     (config, Loading::Compile)
+}
+
+/// Has functions optimized as soon as they run again, by this many threads; with none, at that moment.
+fn tier_up(config: &mut Config, threads: usize) {
+    config.tunables.tiers = Tiers::Auto;
+    (config.tier_up.after, config.tier_up.threads) = (1, threads);
 }
 
 fn files(suite: &str) -> Vec<TestFile<'static>> {

@@ -52,6 +52,12 @@ fn mode(name: &'static str, change: impl FnOnce(&mut Config)) -> Mode {
     Mode { name, module, sizes: SIZES, operations: 6000, interval: None, limit: None }
 }
 
+/// Has functions optimized after some calls and turns, while they run.
+fn tier_up(config: &mut Config) {
+    config.tunables.tiers = Tiers::Auto;
+    (config.tier_up.after, config.tier_up.threads) = (50, 0);
+}
+
 /// A value of the host that tells how often it was dropped.
 struct Tracked {
     number: usize,
@@ -521,7 +527,7 @@ fn run(mode: &Mode, seed: u64, counts: &mut Counts) -> Result<(), String> {
     let mut siblings: Vec<Box<Sibling>> = (0..FIBERS).map(|_| Sibling::new()).collect();
     let drops = Arc::new(Mutex::new(Vec::new()));
     let mut model = Model::new(seed, mode.sizes, FIBERS, mode.operations);
-    model.keeps_replaced = mode.module.engine().config().tunables.tiers == Tiers::Baseline;
+    model.keeps_replaced = mode.module.engine().config().tunables.tiers != Tiers::Optimizing;
     let world = World {
         model,
         instance,
@@ -617,8 +623,9 @@ fn graphs_are_those_of_the_model() {
         mode("baseline_cancellation", |config| {
             (config.tunables.tiers, config.tunables.cancellation) = (Tiers::Baseline, true);
         }),
+        mode("tier_up", tier_up),
     ];
-    let counts = check(&modes, 14);
+    let counts = check(&modes, 16);
     let ops = guest::ops();
     let never: Vec<_> = ops.iter().zip(&counts.done).filter(|(_, done)| **done == 0).collect();
     assert!(never.is_empty() || std::env::var_os("AMPOULE_FUZZ_SEED").is_some(), "never done: {never:?}");
@@ -638,6 +645,7 @@ fn graphs_are_those_of_the_model_where_every_allocation_collects() {
         stressed("least_effort", |config| config.tunables.debug_least_effort = true),
         Mode { interval: Some(60), ..stressed("fuel", |config| config.tunables.consume_fuel = true) },
         stressed("baseline", |config| config.tunables.tiers = Tiers::Baseline),
+        stressed("tier_up", tier_up),
         Mode {
             interval: Some(60),
             ..stressed("baseline_fuel", |config| {
@@ -645,7 +653,7 @@ fn graphs_are_those_of_the_model_where_every_allocation_collects() {
             })
         },
     ];
-    check(&modes, 10);
+    check(&modes, 12);
 }
 
 #[test]
