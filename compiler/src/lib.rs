@@ -8,6 +8,7 @@
 
 mod arch;
 pub mod baseline;
+mod loop_entry;
 pub mod operators;
 pub mod optimizing;
 
@@ -67,6 +68,19 @@ pub trait Compiler: Send + Sync {
         input: &ModuleInput<'_>,
         func: DefinedFuncIndex,
     ) -> Result<Option<CompiledFunction>, CompileError>;
+
+    /// Compiles code that goes on from a loop of a function, in the place of the code that this compiler has made of it and that has come so
+    /// far. Loops are numbered in the order of the text, from 0. The other compiler makes it, for which this one knows its own frames. The answer
+    /// has [`CompiledFunction::replaces`].
+    ///
+    /// # Errors
+    /// See [`Compiler::compile_function`]. A compiler refuses where nothing takes the place of its code.
+    fn compile_from_loop(
+        &self,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+        loop_number: u32,
+    ) -> Result<CompiledFunction, CompileError>;
 
     /// Compiles the thunk through which the host calls functions of this type.
     ///

@@ -23,6 +23,20 @@ pub struct CompiledFunction {
     pub relocations: Vec<Relocation>,
     /// What must be known about it while it runs.
     pub info: FunctionInfo,
+    /// Of code that is entered at a loop.
+    pub replaces: Option<ReplacedFrame>,
+}
+
+/// What must be known to enter code at a loop of its function, in the place of the frame of other code that has come so far.
+///
+/// The code is entered as the function is, with that frame gone. Of the arguments, nothing but the context and the return area is read; what the
+/// frame held is read through `VmStoreContext::replaced_frame`, before anything else happens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReplacedFrame {
+    /// Bytes below the frame pointer that it had, which are to be there.
+    pub len: u32,
+    /// Bytes below the frame pointer of the code's own frame. It doesn't look at the stack limit when it is entered: whoever leads there has.
+    pub own_len: u32,
 }
 
 /// One call to be resolved.

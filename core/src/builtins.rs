@@ -111,7 +111,8 @@ builtins! {
     CompileFunction("compile_function"): PreserveAll(Pointer);
     /// Called by baseline code alone, whose counter of calls and turns is below zero: `rdi` is the `VmContext`, `eax` the number of the function
     /// and `r11d` that of the loop, or `u32::MAX` at the function's entry. Every register is kept but `rax`, which is zero where the code is to go
-    /// on, or the address of code that does so in its place, at that loop. Never fails, and collects nothing.
+    /// on, or the address of code that does so in its place, from that loop: to which the caller goes as it was called itself, with its frame gone.
+    /// All that this code reads of the frame, the caller has brought there before. Never fails, and collects nothing.
     BecomeHot("become_hot"): PreserveAll(Pointer);
     /// `(vmctx, memory, delta in pages) -> pages before, or -1`.
     MemoryGrow("memory_grow"): C(Pointer, I32, I64) -> I64;

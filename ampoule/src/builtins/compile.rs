@@ -50,9 +50,16 @@ pub(crate) unsafe extern "C" fn compile_function(vmctx: *mut VmContext, code: *c
 /// See the module above.
 pub(crate) unsafe extern "C" fn become_hot(vmctx: *mut VmContext, number: u32, func: u32) -> usize {
     // SAFETY: as above; the running instance keeps its module alive.
-    let module = unsafe { (*running(vmctx).1).module() };
+    let (store, module) = unsafe {
+        let (store, instance) = running(vmctx);
+        (store, (*instance).module())
+    };
     let number = (number != u32::MAX).then_some(number);
-    module.code().become_hot(DefinedFuncIndex(func), number)
+    let Some(code) = module.code().become_hot(DefinedFuncIndex(func), number) else { return 0 };
+    // SAFETY: at the frame pointer of the exit is that of the code which asks; it waits at the head of the loop from which the other code goes on,
+    // and has brought everything to where that looks for it.
+    let is_replaced = unsafe { store.replace_frame((store.vm.exit_fp as *const usize).read(), code.replaces) };
+    if is_replaced { code.address } else { 0 }
 }
 
 /// Compiles a function of one of the store's instances that is about to be called, so that references made from now on lead to its code and not

@@ -24,8 +24,9 @@ pub struct TierUp {
 
 /// Something with functions that can be optimized.
 pub trait Optimize: Send + Sync {
-    /// Optimizes a function, whose code the caller is running or has asked for, and publishes what comes of it.
-    fn optimize(&self, func: DefinedFuncIndex);
+    /// Optimizes a function, whose code the caller is running or has asked for, or makes code that goes on from a loop of it, and publishes what
+    /// comes of it.
+    fn optimize(&self, func: DefinedFuncIndex, from_loop: Option<u32>);
 }
 
 /// A function that is to be optimized, while what it is of is still there.
@@ -35,6 +36,8 @@ pub struct Task {
     pub code: Weak<dyn Optimize>,
     /// The function.
     pub func: DefinedFuncIndex,
+    /// The loop from which code is to go on; `None` for the function itself.
+    pub from_loop: Option<u32>,
 }
 
 /// How long a thread without work waits for more.
@@ -65,8 +68,8 @@ struct State {
     is_closed: bool,
 }
 
-/// The address of what it is of, which the weak reference keeps from being used again, and the function.
-type Key = (usize, u32);
+/// The address of what it is of, which the weak reference keeps from being used again, the function, and the loop.
+type Key = (usize, u32, Option<u32>);
 
 struct Waiting {
     heat: u64,
@@ -84,7 +87,7 @@ impl Optimizer {
     pub fn request(self: &Arc<Self>, task: Task) {
         if self.threads == 0 {
             if let Some(code) = task.code.upgrade() {
-                code.optimize(task.func);
+                code.optimize(task.func, task.from_loop);
             }
             return;
         }
@@ -158,7 +161,7 @@ impl Worker {
                 Some(task) => {
                     has_waited = false;
                     if let Some(code) = task.code.upgrade() {
-                        code.optimize(task.func);
+                        code.optimize(task.func, task.from_loop);
                     }
                     optimizer.state.lock().heats.remove(&task.key());
                 }
@@ -218,7 +221,7 @@ impl State {
 impl Task {
     /// The weak reference keeps the address from being used again.
     fn key(&self) -> Key {
-        (self.code.as_ptr().cast::<()>().addr(), self.func.0)
+        (self.code.as_ptr().cast::<()>().addr(), self.func.0, self.from_loop)
     }
 }
 
@@ -268,7 +271,7 @@ mod tests {
     }
 
     impl Optimize for Noted {
-        fn optimize(&self, func: DefinedFuncIndex) {
+        fn optimize(&self, func: DefinedFuncIndex, _: Option<u32>) {
             self.funcs.lock().push(func.0);
             while self.may.load(atomic::Ordering::SeqCst) < self.funcs.lock().len() {
                 std::thread::yield_now();
@@ -278,7 +281,7 @@ mod tests {
 
     fn task(noted: &Arc<Noted>, func: u32) -> Task {
         let noted: Arc<dyn Optimize> = noted.clone();
-        Task { code: Arc::downgrade(&noted), func: DefinedFuncIndex(func) }
+        Task { code: Arc::downgrade(&noted), func: DefinedFuncIndex(func), from_loop: None }
     }
 
     #[test]

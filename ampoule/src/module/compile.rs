@@ -66,12 +66,13 @@ impl ModuleCompiler {
             let ModuleCompiler { tunables, compiled_functions, .. } = &this;
             let counters = match wanted {
                 Wanted::AtFirst { counters } => counters,
-                Wanted::ForGood | Wanted::Better => None,
+                Wanted::ForGood | Wanted::Better | Wanted::FromLoop(_) => None,
             };
             let compiler = this.compiler(counters.is_some());
             let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables, counters };
             let compiled = fork::hold_off_once(&WARM, || match wanted {
                 Wanted::Better => compiler.compile_better(&input, func).transpose(),
+                Wanted::FromLoop(number) => Some(this.compilers.baseline.compile_from_loop(&input, func, number)),
                 _ => Some(compiler.compile_function(&input, func)),
             });
             let compiled = compiled.ok_or("it would cost too much")?.map_err(|error| error.to_string());

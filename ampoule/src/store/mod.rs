@@ -33,6 +33,7 @@ pub mod reactor;
 pub(crate) mod records;
 mod reentry;
 mod references;
+mod replaced_frame;
 pub(crate) mod roots;
 pub mod slots;
 pub mod stable_list;
@@ -56,6 +57,7 @@ use limiter::LimiterSlot;
 use limits::Limits;
 use native::Native;
 use reactor::Reactor;
+use replaced_frame::ReplacedFrame;
 use roots::Roots;
 use slots::Slots;
 use statistics::Counters;
@@ -109,6 +111,8 @@ pub struct Store<Tail: ?Sized = [()]> {
     pub(crate) exceptions: Exceptions,
     /// References that the host holds.
     pub(crate) roots: Roots,
+    /// What a frame held that other code takes the place of.
+    replaced_frame: ReplacedFrame,
     /// The embedder's value.
     data: Data,
     /// State of the host's other libraries, one value per type.
@@ -165,6 +169,7 @@ impl Store {
                     heap_top: 0,
                     heap_limit: 0,
                     types: ptr::null(),
+                    replaced_frame: ptr::null(),
                     entry: calls::entry_checks(engine),
                 },
                 fuel: Fuel::new(engine.config().tunables.consume_fuel),
@@ -182,6 +187,7 @@ impl Store {
                 gc: GcHeap::default(),
                 exceptions: Exceptions::default(),
                 roots: Roots::default(),
+                replaced_frame: ReplacedFrame::default(),
                 data: Data::default(),
                 slots: Slots::default(),
                 pending: None,

@@ -12,6 +12,7 @@ use super::x64::{
     mem,
 };
 use crate::CompileError;
+use crate::loop_entry::{LoopEntry, LoopPlace};
 use ampoule_core::decode::val_type;
 use ampoule_core::index::TypeIndex;
 use ampoule_core::trap::TrapCode;
@@ -250,6 +251,25 @@ impl<'a> Translator<'a> {
     fn next_loop(&mut self) -> u32 {
         self.loops += 1;
         self.loops - 1
+    }
+
+    /// What the frame holds before the loop that is the next operator.
+    pub(super) fn frame_at(&self, place: LoopPlace, op: &Operator<'_>) -> Result<LoopEntry, CompileError> {
+        let Operator::Loop { blockty } = op else { return Err(CompileError::new("there is no loop")) };
+        if !self.reachable {
+            return Err(CompileError::new("nothing leads to the loop"));
+        }
+        let clauses = self.control.iter().filter(|frame| matches!(frame.kind, FrameKind::Catch { .. }));
+        // In a clause, the exception is the lowest operand.
+        let caught: Vec<usize> = clauses.map(|frame| frame.height).collect();
+        let operands = self.stack.iter().enumerate().filter(|(index, _)| caught.binary_search(index).is_err());
+        Ok(LoopEntry {
+            place,
+            locals: self.locals.iter().map(|local| local.home).collect(),
+            operands: operands.map(|(_, value)| (value.kind.one_type()[0], value.home)).collect(),
+            params: self.block_type(blockty)?.0.len(),
+            exceptions: caught.iter().map(|&index| self.stack[index].home).collect(),
+        })
     }
 
     fn enter_if(&mut self, ty: &BlockType) -> Result<(), CompileError> {

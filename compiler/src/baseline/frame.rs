@@ -253,6 +253,20 @@ impl Translator<'_> {
         }
     }
 
+    /// Leaves the frame for code of the same function that takes its place, in `rax`: it is entered as the function was.
+    pub(super) fn leave_to_other_code(&mut self) {
+        self.asm.load(Width::W64, ARGUMENTS[0], mem(RBP, CONTEXT));
+        if self.in_area {
+            self.asm.load(Width::W64, ARGUMENTS[1], mem(RBP, RETURN_AREA));
+        }
+        for (reg, at) in self.saved() {
+            self.asm.load(Width::W64, reg, mem(RBP, at));
+        }
+        self.asm.mov(Width::W64, RSP, RBP);
+        emit!(self.asm, popq_o, RBP.number());
+        emit!(self.asm, jmpq_m, RAX.number());
+    }
+
     /// Puts the code that keeps registers for the caller where space was left for it.
     fn fill_in_saves(&mut self) {
         let mut saves = Assembler::default();

@@ -80,7 +80,8 @@ impl Translator<'_> {
         let (label, back) = (self.asm.label(), self.asm.label());
         self.asm.jump_if(Condition::Negative, label);
         self.asm.bind(back);
-        self.stubs.push(Stub::hot(label, self.position, number, back));
+        let behind = if number.is_some() { self.behind() } else { Vec::new() };
+        self.stubs.push(Stub::hot(label, self.position, number, behind, back));
     }
 
     fn interrupt_if(&mut self, condition: Condition, builtin: Builtin) -> Result<(), CompileError> {

@@ -23,6 +23,7 @@ mod values;
 mod variable;
 mod x64;
 
+use crate::loop_entry::{LoopEntry, LoopPlace};
 use crate::operators::{Calls, Properties};
 use crate::optimizing::{OptimizingCompiler, return_area_size};
 use crate::{CompileError, Compiler, ModuleInput, NativeShape, ValueShape};
@@ -34,7 +35,7 @@ use frame::stack_arguments;
 use std::sync::Arc;
 use translator::Translator;
 use values::Registers;
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::{FunctionBody, Operator, OperatorsReader};
 use x64::{Assembler, Cpu};
 
 /// Bytes of code that a function is made into, at most, not counting what is behind it for rare cases: a function of the largest size there may be
@@ -59,13 +60,40 @@ impl BaselineCompiler {
     /// # Errors
     /// [`CompileError`] for a function whose frame, or what has to be known about it, would be too large.
     pub fn translate(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<CompiledFunction, CompileError> {
+        let mut translator = self.translator(input, func);
+        let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
+        let mut reader = translator.begin(&body)?;
+        translator.operators(&mut reader, None)?;
+        translator.finish()
+    }
+
+    /// What a frame of this function holds at the head of a loop.
+    ///
+    /// # Errors
+    /// See [`Self::translate`]. A loop to which nothing leads is refused.
+    fn loop_entry(
+        &self,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+        loop_number: u32,
+    ) -> Result<LoopEntry, CompileError> {
+        let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
+        let place = LoopPlace::find(&body, loop_number)?;
+        let mut translator = self.translator(input, func);
+        let mut reader = translator.begin(&body)?;
+        translator.operators(&mut reader, place.blocks.last().copied())?;
+        translator.frame_at(place, &reader.read()?)
+    }
+
+    /// At the beginning of a function.
+    fn translator<'a>(&self, input: &ModuleInput<'a>, func: DefinedFuncIndex) -> Translator<'a> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let func_type = input.module.func_type(input.module.func_index(func));
         let in_area = return_area_size(func_type) != 0;
         let body_len = (body.range().end - body.range().start) as usize;
         let mut asm = Assembler::default();
         let epilogue = asm.label();
-        let mut translator = Translator {
+        Translator {
             asm,
             epilogue,
             saves_at: 0,
@@ -103,21 +131,25 @@ impl BaselineCompiler {
             looked: 0,
             body_start: body.range().start as usize,
             body_len,
-        };
-        translator.body(&body)?;
-        translator.finish()
+        }
     }
 }
 
 impl<'a> Translator<'a> {
-    fn body(&mut self, body: &FunctionBody<'a>) -> Result<(), CompileError> {
-        let mut reader = body.get_operators_reader()?;
+    /// Enters the function, and gives its operators.
+    fn begin(&mut self, body: &FunctionBody<'a>) -> Result<OperatorsReader<'a>, CompileError> {
+        let reader = body.get_operators_reader()?;
         self.position = position(reader.original_position())?;
         self.note_position();
         self.enter(body)?;
         self.enter_metering()?;
         self.push_body_frame(self.func_type.results());
-        while !reader.eof() {
+        Ok(reader)
+    }
+
+    /// Translates operators up to that at a position of the module, or all of them.
+    fn operators(&mut self, reader: &mut OperatorsReader<'a>, end: Option<u64>) -> Result<(), CompileError> {
+        while !reader.eof() && Some(reader.original_position()) != end {
             let (op, at) = reader.read_with_offset()?;
             self.position = position(at)?;
             if !self.reachable {
@@ -180,6 +212,15 @@ impl Compiler for BaselineCompiler {
         _: DefinedFuncIndex,
     ) -> Result<Option<CompiledFunction>, CompileError> {
         Ok(None)
+    }
+
+    fn compile_from_loop(
+        &self,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+        loop_number: u32,
+    ) -> Result<CompiledFunction, CompileError> {
+        self.other.compile_from_loop(input, func, &self.loop_entry(input, func, loop_number)?)
     }
 
     fn entry_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {

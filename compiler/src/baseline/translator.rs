@@ -98,9 +98,10 @@ enum Rare {
         in_frame: Vec<i32>,
         back: Label,
     },
-    /// The function, or this loop of it, has run often.
+    /// The function, or this loop of it, has run often: goes on in other code, if there is some by now. What is ahead of its home goes there first.
     Hot {
         number: Option<u32>,
+        behind: Vec<(Kind, i32, Reg)>,
         back: Label,
     },
     Call(Box<RareCall>),
@@ -165,8 +166,8 @@ impl Stub {
         Self { label, position, what: Rare::Interrupt { builtin, references, in_frame, back } }
     }
 
-    pub fn hot(label: Label, position: u32, number: Option<u32>, back: Label) -> Self {
-        Self { label, position, what: Rare::Hot { number, back } }
+    pub fn hot(label: Label, position: u32, number: Option<u32>, behind: Vec<(Kind, i32, Reg)>, back: Label) -> Self {
+        Self { label, position, what: Rare::Hot { number, behind, back } }
     }
 
     pub fn call(label: Label, position: u32, call: RareCall) -> Self {
@@ -291,16 +292,28 @@ impl<'a> Translator<'a> {
                 }
                 self.asm.jump(back);
             }
-            Rare::Hot { number, back } => {
+            Rare::Hot { number, behind, back } => {
+                for (kind, home, reg) in behind {
+                    self.store_home(kind, home, reg);
+                }
                 emit!(self.asm, pushq_o, ARGUMENTS[0].number());
                 emit!(self.asm, pushq_o, RAX.number());
                 self.asm.load(Width::W64, ARGUMENTS[0], mem(super::x64::RBP, super::frame::CONTEXT));
                 self.asm.mov_imm(RAX, self.func.0.into());
                 self.asm.mov_imm(SCRATCH, number.unwrap_or(u32::MAX).into());
                 self.asm.call(RelocationTarget::Builtin(Builtin::BecomeHot));
+                let replaced = self.asm.label();
+                if number.is_some() {
+                    self.asm.test(Width::W64, RAX);
+                    self.asm.jump_if(Condition::NotEqual, replaced);
+                }
                 emit!(self.asm, popq_o, RAX.number());
                 emit!(self.asm, popq_o, ARGUMENTS[0].number());
                 self.asm.jump(back);
+                if number.is_some() {
+                    self.asm.bind(replaced);
+                    self.leave_to_other_code();
+                }
             }
             Rare::Call(call) => self.rare_call(*call),
             Rare::TailCall { callee, area } => self.leave_for(callee, area),
@@ -385,6 +398,7 @@ impl<'a> Translator<'a> {
             stack_maps: stack_maps.collect(),
             ..FunctionInfo::default()
         };
-        Ok(CompiledFunction { tier: Tier::Baseline, code, alignment: 16, phase: 0, relocations, info })
+        let tier = Tier::Baseline;
+        Ok(CompiledFunction { tier, code, alignment: 16, phase: 0, relocations, info, replaces: None })
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn emit(
             handlers: handlers(code)?,
             kept: arch::kept_registers(isa, code)?,
         },
+        replaces: None,
     };
     Ok(Emitted { function, frame_size, body_jumps })
 }

@@ -21,8 +21,9 @@ mod thunks;
 
 pub(crate) use signature::{RETURN_SLOT, return_area_size};
 
+use crate::loop_entry::LoopEntry;
 use crate::{CompileError, Compiler, ModuleInput, NativeShape, ValueShape};
-use ampoule_core::artifact::CompiledFunction;
+use ampoule_core::artifact::{CompiledFunction, ReplacedFrame};
 use ampoule_core::decode::body_reader;
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::tunables::Tunables;
@@ -34,7 +35,7 @@ use cranelift_codegen::{CodegenError, Context as CraneliftContext};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use effort::Effort;
 use emit::Emitted;
-use function::StackCheck;
+use function::{Entry, StackCheck};
 use linkage::InlinedPositions;
 use settings::CodeGenerators;
 use signature::guest_signature;
@@ -132,14 +133,15 @@ impl OptimizingCompiler {
     pub fn listing(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<String, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
-        let check = if function::is_leaf(&body)? { StackCheck::No } else { StackCheck::Yes };
+        let is_leaf = function::is_leaf(&body)?;
         with_what_effort_is_needed(input.tunables, |effort| {
             let function = Function::with_name_signature(UserFuncName::default(), signature.clone());
             let mut context = CraneliftContext::for_function(function);
             let mut scratch = FunctionBuilderContext::new();
             let builder = FunctionBuilder::new(&mut context.func, &mut scratch);
             let isa = self.generators.of(effort);
-            let inlined = function::translate_function(builder, isa, input, func, &body, check, effort)?;
+            let entry = Entry::Call(if is_leaf { StackCheck::No } else { StackCheck::Yes });
+            let inlined = function::translate_function(builder, isa, input, func, &body, entry, effort)?;
             context.set_disasm(true);
             self.finish(&mut context, effort, inlined)?;
             let code = context.compiled_code().expect("it was just compiled");
@@ -161,7 +163,8 @@ impl OptimizingCompiler {
         let is_leaf = function::is_leaf(&body)?;
         let compile = |stack_check| {
             self.compile(signature.clone(), effort, |builder, isa| {
-                function::translate_function(builder, isa, input, func, &body, stack_check, effort)
+                let entry = Entry::Call(stack_check);
+                function::translate_function(builder, isa, input, func, &body, entry, effort)
             })
         };
         // What needs the least effort is not compiled twice: its frame is large.
@@ -176,6 +179,26 @@ impl OptimizingCompiler {
             return Ok(compile(StackCheck::Yes)?.function);
         }
         Ok(emitted.function)
+    }
+
+    /// Compiles a function that is entered at a loop, in the place of code whose frame holds what `entry` says.
+    ///
+    /// # Errors
+    /// See [`Compiler::compile_function`]. A loop to which nothing leads is refused, and what would cost too much.
+    pub(crate) fn compile_from_loop(
+        &self,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+        entry: &LoopEntry,
+    ) -> Result<CompiledFunction, CompileError> {
+        let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
+        let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
+        let effort = better_effort(input.tunables);
+        let Emitted { mut function, frame_size, .. } = self.compile(signature, effort, |builder, isa| {
+            function::translate_function(builder, isa, input, func, &body, Entry::Loop(entry), effort)
+        })?;
+        function.replaces = Some(ReplacedFrame { len: entry.len(), own_len: frame_size });
+        Ok(function)
     }
 
     /// From a translated function to its code.
@@ -277,11 +300,19 @@ impl Compiler for OptimizingCompiler {
         input: &ModuleInput<'_>,
         func: DefinedFuncIndex,
     ) -> Result<Option<CompiledFunction>, CompileError> {
-        let effort = if input.tunables.debug_least_effort { Effort::Least } else { Effort::Better };
-        match self.compile_with(input, func, effort) {
+        match self.compile_with(input, func, better_effort(input.tunables)) {
             Err(error) if error.over_budget => Ok(None),
             result => result.map(Some),
         }
+    }
+
+    fn compile_from_loop(
+        &self,
+        _: &ModuleInput<'_>,
+        _: DefinedFuncIndex,
+        _: u32,
+    ) -> Result<CompiledFunction, CompileError> {
+        Err(CompileError::new("nothing takes the place of optimized code"))
     }
 
     fn entry_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {
@@ -303,6 +334,11 @@ impl Compiler for OptimizingCompiler {
     fn target(&self) -> &str {
         &self.target
     }
+}
+
+/// The effort for a function that has code already.
+fn better_effort(tunables: &Tunables) -> Effort {
+    if tunables.debug_least_effort { Effort::Least } else { Effort::Better }
 }
 
 /// Compiles as well as the configuration asks for, or, where that is too much for the function, with the least effort.

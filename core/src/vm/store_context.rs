@@ -50,6 +50,9 @@ pub struct VmStoreContext {
     pub heap_limit: u32,
     /// The engine's table of types: see [`super::types`]. Null until the store has a heap.
     pub types: *const VmType,
+    /// The frame pointer of a frame that is gone, as it were: below it is a copy of what the frame held. Code that takes the frame's place
+    /// reads it at its entry, and nobody later; see `docs/vm-layout.md`.
+    pub replaced_frame: *const u8,
     /// What the runtime's assembly compares before it enters a guest; machine code never reads it.
     pub entry: VmEntryChecks,
 }

@@ -112,6 +112,7 @@ impl World {
             heap_top: 0,
             heap_limit: 0,
             types: null(),
+            replaced_frame: std::ptr::null(),
             entry: VmEntryChecks {
                 stack: VmStackBounds::default(),
                 max_stack: 512 << 10,

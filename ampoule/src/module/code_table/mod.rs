@@ -51,6 +51,8 @@ pub enum Wanted {
     ForGood,
     /// Code that it keeps in place of that which it has, unless that costs too much to make.
     Better,
+    /// Code that goes on from this loop, in the place of the first.
+    FromLoop(u32),
 }
 
 /// Reads what is known of a function, for code that came without it in memory; `None` where it can't be read any more.
@@ -112,7 +114,7 @@ struct Lazy {
     /// What each function is called with first.
     ready: Box<[OnceLock<Box<Placed>>]>,
     /// Where better code may follow.
-    tiering: Option<Tiering>,
+    tiering: Option<Box<Tiering>>,
     compiling: Mutex<Compiling>,
     place: Mutex<Place>,
 }
@@ -158,7 +160,7 @@ impl ModuleCode {
             compile,
             slots,
             ready: std::iter::repeat_with(OnceLock::new).take(count).collect(),
-            tiering: up.map(|up| Tiering::new(count, up)),
+            tiering: up.map(|up| Box::new(Tiering::new(count, up))),
             compiling: Mutex::default(),
             place: Mutex::new(Place { more: Vec::new(), end: code, placed: BTreeMap::new() }),
         });
@@ -417,7 +419,7 @@ impl ModuleCode {
 
     /// What whoever has claimed a function does.
     fn compile_claimed(&self, lazy: &Lazy, func: DefinedFuncIndex) -> Result<usize, CodeError> {
-        let counters = lazy.tiering.as_ref().map(Tiering::counters);
+        let counters = lazy.tiering.as_deref().map(Tiering::counters);
         let function = compile_one(func, Wanted::AtFirst { counters }, &*lazy.compile)?;
         // The baseline tier leaves functions to the other.
         let is_kept = lazy.tiering.is_none() || function.tier == Tier::Optimizing;

@@ -2,14 +2,17 @@
 //!
 //! A function's first code counts its calls and the turns of its loops down from [`TierUp::after`]. At zero it asks for better code
 //! ([`ModuleCode::become_hot`]), which the [`Optimizer`] makes, and which then replaces the first in the word that the function's stub jumps
-//! through: with one store, while the first may be running. Whoever runs it goes on in it until it returns.
+//! through: with one store, while the first may be running. Whoever still runs the first then, and turns in a loop often again, goes on in code
+//! that is made for that: see [`FromLoop`].
 
 use super::place::{OwnCalls, Placed};
 use super::{Functions, Lazy, ModuleCode, Wanted, compile_one};
 use crate::engine::optimizer::{Optimize, Optimizer, Task, TierUp};
+use ampoule_core::artifact::ReplacedFrame;
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::tunables::Tier;
-use ampoule_machine::os::sync::OnceLock;
+use ampoule_machine::os::sync::{Mutex, OnceLock};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -20,7 +23,28 @@ pub(super) struct Tiering {
     counters: Box<[AtomicI32]>,
     /// What replaces the first code. `None`: nothing will.
     optimized: Box<[OnceLock<Option<Box<Placed>>>]>,
+    /// By function, the loops that code has been made from.
+    loops: Mutex<HashMap<u32, Vec<KnownLoop>>>,
 }
+
+/// A loop that code has been made from; `None`: it couldn't be made.
+struct KnownLoop {
+    number: u32,
+    code: Option<FromLoop>,
+}
+
+/// Code that goes on from a loop.
+#[derive(Clone, Copy, Debug)]
+pub struct FromLoop {
+    /// Where it is entered.
+    pub address: usize,
+    /// What there is to know for that.
+    pub replaces: ReplacedFrame,
+}
+
+/// Loops of a function that code is made from, at most: each takes as long to compile as the function does. What is called again has better code
+/// from its beginning.
+const LOOPS_MAX: usize = 8;
 
 /// More than anything counts down to soon.
 const NEVER: i32 = i32::MAX;
@@ -30,7 +54,15 @@ impl Tiering {
         let after = up.after.min(NEVER as u32) as i32;
         let counters = std::iter::repeat_with(|| AtomicI32::new(after)).take(count).collect();
         let optimized = std::iter::repeat_with(OnceLock::new).take(count).collect();
-        Self { after, optimizer: up.optimizer.clone(), counters, optimized }
+        Self { after, optimizer: up.optimizer.clone(), counters, optimized, loops: Mutex::default() }
+    }
+
+    /// What is known of code from a loop; `None` where that may be asked for.
+    fn code_from(&self, func: DefinedFuncIndex, number: u32) -> Option<Option<FromLoop>> {
+        let loops = self.loops.lock();
+        let known = loops.get(&func.0)?;
+        let found = known.iter().find(|known| known.number == number);
+        found.map(|known| known.code).or((known.len() >= LOOPS_MAX).then_some(None))
     }
 
     /// Where machine code counts: an `i32` for each function.
@@ -51,28 +83,55 @@ impl Tiering {
 }
 
 impl ModuleCode {
-    /// What a function's code does whose counter is below zero: asks for better code. Where there is some for this loop, answers where that goes
-    /// on; otherwise zero. A function whose optimization is up to this thread is optimized now.
-    pub fn become_hot(&self, func: DefinedFuncIndex, _number: Option<u32>) -> usize {
-        let Functions::Lazy(Lazy { tiering: Some(tiering), .. }) = &self.functions else { return 0 };
+    /// What a function's code does whose counter is below zero, at a loop or its entry: asks for better code, first for that of the function, then
+    /// for code from the loop. Answers such code if there is some. What is up to this thread is made now.
+    pub fn become_hot(&self, func: DefinedFuncIndex, number: Option<u32>) -> Option<FromLoop> {
+        let Functions::Lazy(Lazy { tiering: Some(tiering), .. }) = &self.functions else { return None };
         let counter = &tiering.counters[func.index()];
-        match tiering.optimized[func.index()].get() {
-            // Calls that began before.
-            Some(_) => counter.store(NEVER, Ordering::Relaxed),
-            None => {
-                counter.store(tiering.after, Ordering::Relaxed);
-                let code = self.this.clone();
-                tiering.optimizer.request(Task { code, func });
+        let is_optimized = match tiering.optimized[func.index()].get() {
+            Some(None) => {
+                counter.store(NEVER, Ordering::Relaxed);
+                return None;
             }
+            optimized => optimized.is_some(),
+        };
+        counter.store(tiering.after, Ordering::Relaxed);
+        // A call that began before, if it is optimized.
+        let from_loop = if is_optimized { Some(number?) } else { None };
+        if let Some(number) = from_loop
+            && let Some(known) = tiering.code_from(func, number)
+        {
+            return known;
         }
-        0
+        tiering.optimizer.request(Task { code: self.this.clone(), func, from_loop });
+        tiering.code_from(func, from_loop?).flatten()
+    }
+
+    /// Makes code that goes on from a loop.
+    fn make_from_loop(&self, lazy: &Lazy, tiering: &Tiering, func: DefinedFuncIndex, number: u32) {
+        if tiering.code_from(func, number).is_some() {
+            return;
+        }
+        let code = compile_one(func, Wanted::FromLoop(number), &*lazy.compile).ok().and_then(|function| {
+            let replaces = function.replaces?;
+            let placed = self.place(lazy, func, function, OwnCalls::Newest).ok()?;
+            Some(FromLoop { address: placed.address, replaces })
+        });
+        let mut loops = tiering.loops.lock();
+        let known = loops.entry(func.0).or_default();
+        if known.iter().all(|known| known.number != number) {
+            known.push(KnownLoop { number, code });
+        }
     }
 }
 
 impl Optimize for ModuleCode {
-    fn optimize(&self, func: DefinedFuncIndex) {
+    fn optimize(&self, func: DefinedFuncIndex, from_loop: Option<u32>) {
         let Functions::Lazy(lazy) = &self.functions else { unreachable!("linked code doesn't ask for better") };
         let tiering = lazy.tiering.as_ref().expect("code that counts is to be replaced");
+        if let Some(number) = from_loop {
+            return self.make_from_loop(lazy, tiering, func, number);
+        }
         let cell = &tiering.optimized[func.index()];
         if cell.get().is_some() {
             return;

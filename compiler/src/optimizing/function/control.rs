@@ -141,6 +141,7 @@ impl FuncTranslator<'_> {
                     entered: false,
                     end_used: false,
                     arm: None,
+                    around_entry: false,
                 });
             }
             Operator::Else => self.enter_else(),
@@ -192,6 +193,7 @@ impl FuncTranslator<'_> {
     /// A block, or what is like one but for exceptions.
     pub(super) fn enter_block(&mut self, ty: &BlockType) -> Result<(), CompileError> {
         let (params, results) = self.block_type(ty)?;
+        self.keep_operands(params.len());
         self.push_frame(FrameKind::Block, results, params.len());
         Ok(())
     }
@@ -199,23 +201,36 @@ impl FuncTranslator<'_> {
     fn push_frame(&mut self, kind: FrameKind, results: Types, params: usize) {
         let end = self.block_with(&results);
         let height = self.stack.len() - params;
-        self.control.push(ControlFrame { kind, end, height, results, entered: true, end_used: false, arm: None });
+        let around_entry = self.is_around_entry();
+        let (entered, end_used, arm) = (true, false, None);
+        self.control.push(ControlFrame { kind, end, height, results, entered, end_used, arm, around_entry });
     }
 
     /// A block with parameters of these types.
     fn block_with(&mut self, tys: &[ValType]) -> Block {
         let block = self.builder.create_block();
+        self.append_params(block, tys);
+        block
+    }
+
+    fn append_params(&mut self, block: Block, tys: &[ValType]) {
         for &ty in tys {
             let param = self.builder.append_block_param(block, clif_type(ty));
             self.note_type(param, ty);
         }
-        block
     }
 
     fn enter_loop(&mut self, ty: &BlockType) -> Result<(), CompileError> {
         let (params, results) = self.block_type(ty)?;
         self.settle_metering();
-        let header = self.block_with(&params);
+        self.keep_operands(params.len());
+        let header = match self.header_of_entry() {
+            Some(header) => {
+                self.append_params(header, &params);
+                header
+            }
+            None => self.block_with(&params),
+        };
         let args = self.args(params.len());
         self.builder.ins().jump(header, &args);
         self.push_frame(FrameKind::Loop { header, params: params.len() }, results, params.len());
@@ -231,6 +246,7 @@ impl FuncTranslator<'_> {
         let condition = self.pop();
         let (params, results) = self.block_type(ty)?;
         self.settle_metering();
+        self.keep_operands(params.len());
         let then = self.builder.create_block();
         let otherwise = self.builder.create_block();
         let hint = self.branch_hint();
@@ -291,7 +307,13 @@ impl FuncTranslator<'_> {
         }
         self.builder.seal_block(frame.end);
         self.builder.switch_to_block(frame.end);
+        // First: reading variables may give the block more parameters.
         self.stack.extend_from_slice(self.builder.block_params(frame.end));
+        if frame.around_entry
+            && let Some(around) = self.control.last()
+        {
+            self.restore_operands(around.height..frame.height);
+        }
         if self.control.is_empty() {
             self.return_results();
         }

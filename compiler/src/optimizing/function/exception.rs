@@ -68,9 +68,10 @@ impl FuncTranslator<'_> {
             Operator::CatchAll => self.enter_catch(None),
             Operator::Rethrow { relative_depth } => {
                 let frame = &self.control[self.control.len() - 1 - *relative_depth as usize];
-                let FrameKind::Catch { exception: Some(exception), .. } = frame.kind else {
+                let FrameKind::Catch { exception: Some(place), .. } = frame.kind else {
                     unreachable!("validation saw to it that this is within a clause, which is reached")
                 };
+                let exception = self.read_local(place, ValType::EXNREF);
                 self.throw_exception(exception);
             }
             Operator::Delegate { relative_depth } => self.delegate(*relative_depth),
@@ -116,11 +117,16 @@ impl FuncTranslator<'_> {
     /// At the end of the innermost enclosing block, which leads nowhere any more: what is left to be done of exceptions in it.
     pub(super) fn end_scope(&mut self) {
         let frame = self.control.len() - 1;
-        if let FrameKind::Catch { otherwise, .. } = &mut self.control[frame].kind {
+        let around_entry = self.control[frame].around_entry;
+        if let FrameKind::Catch { otherwise, exception } = &mut self.control[frame].kind {
+            let place = exception.take().filter(|_| !around_entry);
             if let Some(caught) = otherwise.take() {
                 self.builder.switch_to_block(caught.block);
                 self.pass_on(caught.exception);
                 self.stop();
+            }
+            if let Some(place) = place {
+                self.free_place(place, ValType::EXNREF);
             }
         } else if let Some((scope, caught)) = self.leave_scope() {
             self.match_clauses(scope.clauses.as_deref().unwrap_or_default(), caught);
@@ -284,16 +290,18 @@ impl FuncTranslator<'_> {
         }
         self.fall_through();
         let body = FrameKind::Catch { exception: None, otherwise: None };
-        let caught = match std::mem::replace(&mut self.control[frame].kind, body) {
-            FrameKind::Catch { otherwise, .. } => {
-                otherwise.inspect(|caught| self.builder.switch_to_block(caught.block))
+        let (caught, place) = match std::mem::replace(&mut self.control[frame].kind, body) {
+            FrameKind::Catch { otherwise, exception } => {
+                (otherwise.inspect(|caught| self.builder.switch_to_block(caught.block)), exception)
             }
-            _ => self.leave_scope().map(|(_, caught)| caught),
+            _ => (self.leave_scope().map(|(_, caught)| caught), None),
         };
         let height = self.control[frame].height;
         self.stack.truncate(height);
         // Nothing in the body throws, or an earlier clause takes all.
         let Some(caught) = caught else { return };
+        let place = place.unwrap_or_else(|| self.exception_place());
+        self.write_local(place, caught.exception);
         let mut otherwise = None;
         if let Some(tag) = tag {
             let block = self.unless_tagged(caught.exception, tag);
@@ -301,7 +309,7 @@ impl FuncTranslator<'_> {
             let fields = self.exception_fields(caught.exception, tag);
             self.stack.extend(fields);
         }
-        self.control[frame].kind = FrameKind::Catch { exception: Some(caught.exception), otherwise };
+        self.control[frame].kind = FrameKind::Catch { exception: Some(place), otherwise };
         self.metering.written = false;
         self.reachable = true;
     }

@@ -15,17 +15,23 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use wasmparser::{FunctionBody, Operator};
 
-/// Where a local is among the places of a function, and whether it must be given its first value.
+/// Where a local is among the places of a function, and whether it has a value that may be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Share {
     /// Locals of the same number, which have the same type, share a place.
     pub place: u32,
-    /// Whether it is needed from the function's entry on. Others are written before they are read.
-    pub from_entry: bool,
+    /// Whether it is needed where the function is entered. Others are written before they are read.
+    pub needed: bool,
 }
 
-/// For each of a function's locals, of which the first `params` are parameters, its share.
-pub(super) fn shares(types: &[ValType], params: usize, body: &FunctionBody<'_>) -> Result<Vec<Share>, CompileError> {
+/// For each of a function's locals, of which the first `params` are parameters, its share. The function is entered before its operator
+/// number `at`, counted from one, or, if that is zero, at its beginning.
+pub(super) fn shares(
+    types: &[ValType],
+    params: usize,
+    body: &FunctionBody<'_>,
+    at: u32,
+) -> Result<Vec<Share>, CompileError> {
     let mut pass = Pass { lives: vec![Life::UNNAMED; types.len()], ..Pass::default() };
     pass.lives[..params].fill(Life { from_entry: true, ..Life::UNNAMED });
     pass.enter(false);
@@ -33,18 +39,18 @@ pub(super) fn shares(types: &[ValType], params: usize, body: &FunctionBody<'_>) 
         // Position zero is the function's entry.
         pass.operator(position as u32 + 1, &op?);
     }
-    Ok(share(types, pass.lives.iter().map(|life| (life.span(&pass.loop_ends), life.from_entry))))
+    Ok(share(types, pass.lives.iter().map(|life| life.span(&pass.loop_ends)), at))
 }
 
 /// Gives places to locals with these spans, as few as will do.
-fn share(types: &[ValType], spans: impl Iterator<Item = ((u32, u32), bool)>) -> Vec<Share> {
+fn share(types: &[ValType], spans: impl Iterator<Item = (u32, u32)>, at: u32) -> Vec<Share> {
     let mut order: Vec<_> = spans.enumerate().collect();
-    let mut shares = vec![Share { place: 0, from_entry: false }; order.len()];
-    order.sort_unstable_by_key(|&(local, ((start, _), _))| (start, local));
+    let mut shares = vec![Share { place: 0, needed: false }; order.len()];
+    order.sort_unstable_by_key(|&(local, (start, _))| (start, local));
     // For each type the places there are, by the end of the last span in them.
     let mut places: HashMap<ValType, BinaryHeap<Reverse<(u32, u32)>>> = HashMap::new();
     let mut made = 0;
-    for (local, ((start, end), from_entry)) in order {
+    for (local, (start, end)) in order {
         let places = places.entry(types[local]).or_default();
         let place = match places.peek() {
             Some(&Reverse((free_behind, place))) if free_behind < start => {
@@ -57,7 +63,7 @@ fn share(types: &[ValType], spans: impl Iterator<Item = ((u32, u32), bool)>) -> 
             }
         };
         places.push(Reverse((end, place)));
-        shares[local] = Share { place, from_entry };
+        shares[local] = Share { place, needed: (start..=end).contains(&at) };
     }
     shares
 }
@@ -160,6 +166,11 @@ mod tests {
 
     /// The shares of a function of these types and this body.
     fn shares_in(types: &[ValType], params: usize, body: &str) -> Vec<Share> {
+        shares_at(0, types, params, body)
+    }
+
+    /// The same of one that is entered before an operator.
+    fn shares_at(at: u32, types: &[ValType], params: usize, body: &str) -> Vec<Share> {
         let names = |types: &[ValType]| types.iter().map(|ty| format!("{ty:?} ").to_lowercase()).collect::<String>();
         let (params_text, locals_text) = (names(&types[..params]), names(&types[params..]));
         let wat = format!("(module (func (param {params_text}) (local {locals_text}) {body}))");
@@ -168,7 +179,7 @@ mod tests {
             Ok(wasmparser::Payload::CodeSectionEntry(body)) => Some(body),
             _ => None,
         });
-        shares(types, params, &bodies.last().expect("it has a body")).expect("it is valid")
+        shares(types, params, &bodies.last().expect("it has a body"), at).expect("it is valid")
     }
 
     /// Whether locals 0 and 1, both `i32`, share a place in a function with this body.
@@ -192,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_local_that_may_be_read_before_it_is_written_is_needed_from_the_entry_on() {
-        let from_entry = |body: &str| shares_in(&[I32, I32], 0, body)[0].from_entry;
+        let from_entry = |body: &str| shares_in(&[I32, I32], 0, body)[0].needed;
         assert!(!from_entry(USE_0));
         assert!(!from_entry("loop (local.set 0 (i32.const 1)) block (br_if 0 (local.get 0)) (br 1) end end"));
         assert!(from_entry("(drop (local.get 0))"));
@@ -222,10 +233,30 @@ mod tests {
     #[test]
     fn parameters_share_when_they_are_read_no_more_and_types_are_kept_apart() {
         let shares = shares_in(&[I32, I32, F64], 1, &format!("(drop (local.get 0)) {USE_1} (drop (local.get 2))"));
-        assert_eq!(shares[0], Share { place: shares[1].place, from_entry: true });
-        assert!(!shares[1].from_entry);
+        assert_eq!(shares[0], Share { place: shares[1].place, needed: true });
+        assert!(!shares[1].needed);
         assert_ne!(shares[2].place, shares[0].place);
-        assert!(shares_in(&[I32, I32], 1, USE_0)[0].from_entry, "a parameter comes with a value");
+        assert!(shares_in(&[I32, I32], 1, USE_0)[0].needed, "a parameter comes with a value");
+    }
+
+    #[test]
+    fn where_a_function_is_entered_that_local_of_a_place_is_needed_that_is_alive() {
+        // Operators 1 to 3, 4 to 6, and a loop with 8 to 10.
+        let body = format!("{USE_0} {USE_1} loop {USE_0} end");
+        let needed = |at: u32| {
+            let shares = shares_at(at, &[I32, I32], 0, &body);
+            (shares[0].needed, shares[1].needed)
+        };
+        assert_eq!(needed(0), (false, false));
+        assert_eq!(needed(3), (true, false));
+        assert_eq!(needed(6), (true, true), "the other one is named again");
+        let shared = format!("{USE_0} loop {USE_1} br 0 end");
+        let shares = shares_at(4, &[I32, I32], 0, &shared);
+        assert_eq!(shares[0].place, shares[1].place);
+        assert!(!shares[0].needed && !shares[1].needed, "one is read no more, the other written first");
+        let read_in_loop = "(local.set 0 (i32.const 1)) loop (drop (local.get 0)) br 0 end";
+        assert!(shares_at(3, &[I32, I32], 0, read_in_loop)[0].needed);
+        assert!(!shares_at(3, &[I32, I32], 0, read_in_loop)[1].needed);
     }
 
     #[test]

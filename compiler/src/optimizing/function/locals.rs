@@ -9,6 +9,7 @@
 use super::local_lives;
 use super::translator::{FuncTranslator, LocalPlace};
 use crate::CompileError;
+use crate::loop_entry::LoopEntry;
 use crate::optimizing::effort::Effort;
 use crate::optimizing::signature::clif_type;
 use ampoule_core::types::ValType;
@@ -29,34 +30,76 @@ impl FuncTranslator<'_> {
             let param = self.builder.block_params(entry)[first + position];
             self.note_type(param, ty);
         }
-        let mut types = params.to_vec();
-        for group in body.get_locals_reader()? {
-            let (count, ty) = group?;
-            let ty = ampoule_core::decode::val_type(ty, self.input.module).map_err(CompileError::new)?;
-            types.resize(types.len() + count as usize, ty);
-        }
-        if types.len() <= SHARED_BEYOND && self.effort != Effort::Least {
+        let types = self.local_types(body)?;
+        if !self.shares_places(&types) {
             for (position, &ty) in params.iter().enumerate() {
                 let param = self.builder.block_params(entry)[first + position];
                 self.declare_local(ty, param);
             }
             return self.declare_zeroed_locals(body);
         }
-        let mut places: Vec<Option<LocalPlace>> = vec![None; types.len()];
         let mut zeros = HashMap::new();
-        for (local, share) in local_lives::shares(&types, params.len(), body)?.into_iter().enumerate() {
+        self.declare_sharing(&types, body, 0, |t, local, ty| match params.get(local) {
+            Some(_) => t.builder.block_params(entry)[first + local],
+            None => *zeros.entry(ty).or_insert_with(|| t.zero(ty)),
+        })
+    }
+
+    /// The same where the function is entered at a loop, and a frame has what they hold there.
+    pub(super) fn declare_locals_of(
+        &mut self,
+        entry: &LoopEntry,
+        body: &FunctionBody<'_>,
+        frame: Value,
+    ) -> Result<(), CompileError> {
+        let types = self.local_types(body)?;
+        if !self.shares_places(&types) {
+            for (&ty, &home) in types.iter().zip(&entry.locals) {
+                let value = self.load_home(ty, frame, home);
+                self.declare_local(ty, value);
+            }
+            return Ok(());
+        }
+        self.declare_sharing(&types, body, entry.place.operators_before + 1, |t, local, ty| {
+            t.load_home(ty, frame, entry.locals[local])
+        })
+    }
+
+    /// Declares locals that share places, and gives their first values to those that are needed at this place: see `local_lives`.
+    fn declare_sharing(
+        &mut self,
+        types: &[ValType],
+        body: &FunctionBody<'_>,
+        at: u32,
+        mut first_value: impl FnMut(&mut Self, usize, ValType) -> Value,
+    ) -> Result<(), CompileError> {
+        let mut places: Vec<Option<LocalPlace>> = vec![None; types.len()];
+        let shares = local_lives::shares(types, self.func_type.params().len(), body, at)?;
+        for (local, share) in shares.into_iter().enumerate() {
             let ty = types[local];
             let place = *places[share.place as usize].get_or_insert_with(|| self.local_place(ty));
             self.locals.places.push((place, ty));
-            if share.from_entry {
-                let value = match params.get(local) {
-                    Some(_) => self.builder.block_params(entry)[first + local],
-                    None => *zeros.entry(ty).or_insert_with(|| self.zero(ty)),
-                };
+            if share.needed {
+                let value = first_value(self, local, ty);
                 self.write_local(place, value);
             }
         }
         Ok(())
+    }
+
+    /// The types of parameters and locals.
+    fn local_types(&self, body: &FunctionBody<'_>) -> Result<Vec<ValType>, CompileError> {
+        let mut types = self.func_type.params().to_vec();
+        for group in body.get_locals_reader()? {
+            let (count, ty) = group?;
+            let ty = ampoule_core::decode::val_type(ty, self.input.module).map_err(CompileError::new)?;
+            types.resize(types.len() + count as usize, ty);
+        }
+        Ok(types)
+    }
+
+    fn shares_places(&self, types: &[ValType]) -> bool {
+        types.len() > SHARED_BEYOND || self.effort == Effort::Least
     }
 
     /// Makes the locals of a function that is inlined those that operators name. The answer is for [`FuncTranslator::leave_locals`].
@@ -77,9 +120,14 @@ impl FuncTranslator<'_> {
     /// Makes operators name the locals of the function around again.
     pub(super) fn leave_locals(&mut self, outer: OuterLocals) {
         for (place, ty) in std::mem::replace(&mut self.locals.places, outer.0) {
-            if let LocalPlace::Variable(variable) = place {
-                self.locals.free.entry(ty).or_default().push(variable);
-            }
+            self.free_place(place, ty);
+        }
+    }
+
+    /// Gives up a place, so that it can be used again.
+    pub(super) fn free_place(&mut self, place: LocalPlace, ty: ValType) {
+        if let LocalPlace::Variable(variable) = place {
+            self.locals.free.entry(ty).or_default().push(variable);
         }
     }
 

@@ -19,15 +19,20 @@ use wasmparser::Operator;
 impl FuncTranslator<'_> {
     /// At the function's entry.
     pub(super) fn enter_metering(&mut self) {
-        if self.tunables().consume_fuel {
-            self.metering.fuel = Some(self.local_place(ValType::I64));
-        }
-        self.return_metering();
+        self.declare_metering();
         self.check_metering();
         if self.metering.fuel.is_some() {
             // The unit of the entry itself; whoever has one unit may enter.
             self.metering.pending = 1;
         }
+    }
+
+    /// Makes a place for the counter, and reads it.
+    pub(super) fn declare_metering(&mut self) {
+        if self.tunables().consume_fuel {
+            self.metering.fuel = Some(self.local_place(ValType::I64));
+        }
+        self.return_metering();
     }
 
     /// At the entry of a function that is inlined: the caller has looked, and looks again.

@@ -4,7 +4,7 @@
 //! blocks that stop a guest, [`locals`] says where locals are. Above them is a file for each family of operators; [`multiplication`] finds products of 128 bits among
 //! those on numbers. [`inlining`] puts small functions in the place of their calls, [`partial_inlining`] the quick ways
 //! through recursive ones, [`tail_duplication`] loop latches in the place of
-//! branches to them. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
+//! branches to them. [`midway`] enters a function at a loop. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
 
 mod atomics;
 mod call;
@@ -16,6 +16,7 @@ mod local_lives;
 mod locals;
 mod memory;
 mod metering;
+mod midway;
 mod multiplication;
 mod numeric;
 mod partial_inlining;
@@ -30,6 +31,7 @@ use super::effort::{Budget, Effort};
 use super::flags::Region;
 use super::linkage::InlinedPositions;
 use super::signature::return_area_size;
+use crate::loop_entry::LoopEntry;
 use crate::operators::Properties;
 use crate::{CompileError, ModuleInput};
 use ampoule_core::builtins::Builtin;
@@ -45,6 +47,14 @@ use std::mem::offset_of;
 use tail_duplication::Latch;
 use translator::{FuncTranslator, Inlining, Locals, Metering, TailDuplication};
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
+
+/// How a function is entered.
+pub(super) enum Entry<'a> {
+    /// It is called.
+    Call(StackCheck),
+    /// At a loop, in the place of other code, for which the stack has been looked at.
+    Loop(&'a LoopEntry),
+}
 
 /// Whether a function compares the stack pointer with the limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +72,7 @@ pub(super) fn translate_function(
     input: &ModuleInput<'_>,
     func: DefinedFuncIndex,
     body: &FunctionBody<'_>,
-    stack_check: StackCheck,
+    how: Entry<'_>,
     effort: Effort,
 ) -> Result<InlinedPositions, CompileError> {
     let func_type = input.module.func_type(input.module.func_index(func));
@@ -91,6 +101,7 @@ pub(super) fn translate_function(
         func_type,
         inlining: Inlining::new(func, inlining::budget(body)),
         tail_duplication: TailDuplication::default(),
+        midway: None,
         operator_at: 0,
         builtins: HashMap::new(),
         functions: HashMap::new(),
@@ -100,15 +111,24 @@ pub(super) fn translate_function(
         found_types: HashMap::new(),
         regions: Vec::new(),
     };
-    t.declare_locals(entry, body)?;
     let reader = body.get_operators_reader()?;
-    t.set_position(reader.original_position())?;
-    if stack_check == StackCheck::Yes {
-        t.check_stack();
+    match how {
+        Entry::Call(stack_check) => {
+            t.declare_locals(entry, body)?;
+            t.set_position(reader.original_position())?;
+            if stack_check == StackCheck::Yes {
+                t.check_stack();
+            }
+            t.enter_metering();
+        }
+        Entry::Loop(at) => {
+            t.set_position(reader.original_position())?;
+            t.enter_midway(at, body)?;
+        }
     }
-    t.enter_metering();
     t.push_body_frame(func_type);
     t.operators(reader)?;
+    t.check_midway()?;
     t.replace_objects();
     t.builder.finalize(isa.frontend_config());
     Ok(t.inlining.positions)
@@ -203,6 +223,7 @@ impl<'a> FuncTranslator<'a> {
         // What the copy takes from the stack, the blocks that the branch is in still need.
         let stack = self.stack.clone();
         self.stack.truncate(latch.height);
+        self.restore_below(depth);
         loop {
             let (op, position) = latch.operators.read_with_offset()?;
             self.set_position(position)?;

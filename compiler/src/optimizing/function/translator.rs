@@ -2,6 +2,7 @@
 
 use super::exception::Clause;
 use super::gc::NewObject;
+use super::midway::Midway;
 use crate::optimizing::effort::{Budget, Effort};
 use crate::optimizing::flags::{Region, constant_flags};
 use crate::optimizing::linkage::{InlinedPositions, import_builtin};
@@ -54,6 +55,8 @@ pub(super) struct FuncTranslator<'a> {
     /// What has been inlined so far, and where we are in it.
     pub(super) inlining: Inlining,
     pub(super) tail_duplication: TailDuplication<'a>,
+    /// Of a function that is entered at a loop.
+    pub(super) midway: Option<Midway<'a>>,
     /// Where the operator that is being translated is in the module.
     pub(super) operator_at: u64,
     pub(super) builtins: HashMap<Builtin, ir::FuncRef>,
@@ -84,6 +87,15 @@ pub(super) struct ControlFrame {
     pub end_used: bool,
     /// Where the current arm of an `if` begins, if there is no hint for it.
     pub arm: Option<Block>,
+    /// Whether the loop is inside at which the function is entered, or is this; see `midway`.
+    pub around_entry: bool,
+}
+
+impl ControlFrame {
+    /// Whether it is a clause of an old `try`.
+    pub fn is_clause(&self) -> bool {
+        matches!(self.kind, FrameKind::Catch { .. })
+    }
 }
 
 pub(super) enum FrameKind {
@@ -93,8 +105,8 @@ pub(super) enum FrameKind {
     Loop { header: Block, params: usize },
     /// An `if` up to its `else`: the block of the other arm, and the parameters it begins with.
     If { otherwise: Block, params: SmallVec<[Value; 2]> },
-    /// A clause of an old `try`: the exception, where anything leads here, and how those go on that the clause doesn't take.
-    Catch { exception: Option<Value>, otherwise: Option<Caught> },
+    /// A clause of an old `try`: where the exception is, if anything leads here, and how those go on that the clause doesn't take.
+    Catch { exception: Option<LocalPlace>, otherwise: Option<Caught> },
 }
 
 /// An enclosing block that handles exceptions.
