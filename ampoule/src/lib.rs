@@ -44,6 +44,7 @@ pub(crate) mod tag;
 
 pub use ampoule_core::features::Features;
 pub use ampoule_core::trap::TrapCode;
+pub use ampoule_core::tunables::Tiers;
 pub use ampoule_core::types::{
     ArrayType, CompositeType, ExternType, FieldType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType,
     StructType, SubType, TableType, TagType, TypeId, ValType,
@@ -62,7 +63,7 @@ pub use engine::cache::config::CacheConfig;
 #[cfg(feature = "compiler")]
 pub use engine::cache::{Cache, CacheStatistics};
 pub use engine::cancel::CancelToken;
-pub use engine::config::{Config, Strategy};
+pub use engine::config::{Config, Strategy, TierUpConfig};
 pub use engine::pool::PoolConfig;
 pub use engine::type_registry::Type;
 pub use error::backtrace::{Backtrace, Frame, Source};

@@ -100,7 +100,7 @@ impl Default for Tunables {
             debug_verifier: false,
             debug_least_effort: false,
             debug_positions: false,
-            tiers: Tiers::Optimizing,
+            tiers: Tiers::Auto,
             debug_info: false,
             backtrace_details: false,
             memory_reservation: 4 << 30,

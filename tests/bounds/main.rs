@@ -14,7 +14,7 @@ mod encode;
 mod measure;
 mod shapes;
 
-use ampoule::{Config, Engine, Instance, Module, Store, Strategy, Val};
+use ampoule::{Config, Engine, Instance, Module, Store, Strategy, Tiers, Val};
 use measure::{Cost, measure};
 use std::time::Duration;
 
@@ -122,8 +122,10 @@ fn call(engine: &Engine, binary: &[u8]) -> Cost {
     cost
 }
 
+/// One that compiles with the optimizing tier alone: [`baseline`] measures the other.
 fn engine(configure: impl FnOnce(&mut Config)) -> Engine {
     let mut config = Config::new();
+    config.tiers(Tiers::Optimizing);
     (config.features.function_references, config.features.gc) = (true, true);
     configure(&mut config);
     config.parallel_compilation = false;

@@ -80,7 +80,7 @@ impl Adapter {
             let stub = (*self.callee.as_ptr()).code;
             let compiled = match Module::at(stub.addr()) {
                 Some(module) => match module.code().func_of_stub(stub.addr()) {
-                    Some(func) => Some(module.code().entry(func)).filter(|&code| code != stub),
+                    Some(func) => module.code().is_compiled(func).then(|| module.code().entry(func)),
                     None => Some(stub),
                 },
                 // A function of the host, or another adapter.

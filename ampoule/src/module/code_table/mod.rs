@@ -266,6 +266,14 @@ impl ModuleCode {
         address as *const u8
     }
 
+    /// Whether a function has code, so that a call does not have to wait for it.
+    pub fn is_compiled(&self, func: DefinedFuncIndex) -> bool {
+        match &self.functions {
+            Functions::Lazy(lazy) => lazy.ready[func.index()].get().is_some(),
+            Functions::Linked(_) => true,
+        }
+    }
+
     /// What lies at `pc`, if it is code of a function.
     pub fn find(&self, pc: usize) -> Option<Found> {
         match &self.functions {
