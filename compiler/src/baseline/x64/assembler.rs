@@ -1,7 +1,7 @@
 //! Instructions, labels, and what must be known about code beside its bytes.
 //!
-//! `cranelift-assembler-x64` encodes; this knows where jumps lead, which instructions may fault, and what is to be linked. All jumps have
-//! 32-bit displacements: the place of a label is known when it is bound, and jumps to it are filled in at the end.
+//! `cranelift-assembler-x64` encodes; this knows where jumps lead, which instructions may fault, and what is to be linked. The place of a
+//! label is known when it is bound. A jump back to one that is near is short; all others have 32-bit displacements, filled in at the end.
 
 use super::registers::{Class, RBP, Reg, SCRATCH};
 use ampoule_core::artifact::{Relocation, RelocationTarget};
@@ -282,29 +282,50 @@ impl Assembler {
     }
 
     pub fn jump(&mut self, label: Label) {
+        if let Some(back) = self.short_way_back(label) {
+            return emit!(self, [jmp_d8], back);
+        }
         emit!(self, [jmp_d32], 0);
         self.displaced_by(label);
     }
 
     pub fn jump_if(&mut self, condition: Condition, label: Label) {
+        let short = self.short_way_back(label);
+        macro_rules! form {
+            ($short:ident $long:ident) => {
+                match short {
+                    Some(back) => emit!(self, [$short], back),
+                    None => emit!(self, [$long], 0),
+                }
+            };
+        }
         use Condition as C;
         match condition {
-            C::Equal => emit!(self, [je_d32], 0),
-            C::NotEqual => emit!(self, [jne_d32], 0),
-            C::LessSigned => emit!(self, [jl_d32], 0),
-            C::LessOrEqualSigned => emit!(self, [jle_d32], 0),
-            C::GreaterSigned => emit!(self, [jg_d32], 0),
-            C::GreaterOrEqualSigned => emit!(self, [jge_d32], 0),
-            C::Below => emit!(self, [jb_d32], 0),
-            C::BelowOrEqual => emit!(self, [jbe_d32], 0),
-            C::Above => emit!(self, [ja_d32], 0),
-            C::AboveOrEqual => emit!(self, [jae_d32], 0),
-            C::Overflow => emit!(self, [jo_d32], 0),
-            C::Parity => emit!(self, [jp_d32], 0),
-            C::NoParity => emit!(self, [jnp_d32], 0),
-            C::Negative => emit!(self, [js_d32], 0),
+            C::Equal => form!(je_d8 je_d32),
+            C::NotEqual => form!(jne_d8 jne_d32),
+            C::LessSigned => form!(jl_d8 jl_d32),
+            C::LessOrEqualSigned => form!(jle_d8 jle_d32),
+            C::GreaterSigned => form!(jg_d8 jg_d32),
+            C::GreaterOrEqualSigned => form!(jge_d8 jge_d32),
+            C::Below => form!(jb_d8 jb_d32),
+            C::BelowOrEqual => form!(jbe_d8 jbe_d32),
+            C::Above => form!(ja_d8 ja_d32),
+            C::AboveOrEqual => form!(jae_d8 jae_d32),
+            C::Overflow => form!(jo_d8 jo_d32),
+            C::Parity => form!(jp_d8 jp_d32),
+            C::NoParity => form!(jnp_d8 jnp_d32),
+            C::Negative => form!(js_d8 js_d32),
         }
-        self.displaced_by(label);
+        if short.is_none() {
+            self.displaced_by(label);
+        }
+    }
+
+    /// The displacement of a jump of two bytes to a label, if that is bound and so near.
+    fn short_way_back(&self, label: Label) -> Option<i8> {
+        let at = self.labels[label.0 as usize];
+        let behind_the_jump = i64::from(self.offset()) + 2;
+        if at == UNBOUND { None } else { i8::try_from(i64::from(at) - behind_the_jump).ok() }
     }
 
     fn displaced_by(&mut self, label: Label) {
