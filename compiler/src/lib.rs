@@ -8,6 +8,7 @@
 
 mod arch;
 pub mod baseline;
+mod catch_clause;
 mod loop_entry;
 pub mod operators;
 pub mod optimizing;

@@ -13,13 +13,14 @@ use super::translator::{Stub, Translator};
 use super::values::{Holds, Kind, Known, Local};
 use super::x64::{Condition, Label, RAX, Reg, SCRATCH, Width, mem, mem_indexed};
 use crate::CompileError;
+use crate::catch_clause::Clause;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::TagIndex;
 use ampoule_core::object_layout::EXCEPTION_TAG;
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::StorageType;
 use std::rc::Rc;
-use wasmparser::{BlockType, Catch, Operator, TryTable};
+use wasmparser::{BlockType, Operator, TryTable};
 
 /// An enclosing block that handles exceptions.
 pub(super) struct Scope {
@@ -29,30 +30,6 @@ pub(super) struct Scope {
     clauses: Rc<[Clause]>,
     /// Where exceptions go on, once something leads there.
     dispatch: Option<Label>,
-}
-
-/// A clause of a `try_table`.
-#[derive(Clone, Copy)]
-struct Clause {
-    /// The tag that it takes, with the fields; `None` takes all.
-    tag: Option<TagIndex>,
-    /// Whether it hands on the exception itself.
-    with_reference: bool,
-    /// Where it leads, among the enclosing blocks.
-    target: usize,
-}
-
-impl Clause {
-    /// A clause of a `try_table` that stands inside of so many blocks.
-    fn new(catch: &Catch, depth: usize) -> Self {
-        let (tag, with_reference, label) = match *catch {
-            Catch::One { tag, label } => (Some(TagIndex(tag)), false, label),
-            Catch::OneRef { tag, label } => (Some(TagIndex(tag)), true, label),
-            Catch::All { label } => (None, false, label),
-            Catch::AllRef { label } => (None, true, label),
-        };
-        Self { tag, with_reference, target: depth - 1 - label as usize }
-    }
 }
 
 impl Translator<'_> {

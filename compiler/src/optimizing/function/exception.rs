@@ -14,6 +14,7 @@
 
 use super::translator::{Caught, FrameKind, FuncTranslator, Scope};
 use crate::CompileError;
+use crate::catch_clause::Clause;
 use crate::optimizing::signature::clif_type;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::TagIndex;
@@ -22,34 +23,10 @@ use ampoule_core::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use smallvec::SmallVec;
-use wasmparser::{BlockType, Catch, Operator, TryTable};
+use wasmparser::{BlockType, Operator, TryTable};
 
 /// Clauses that a `throw` is compared with, at most, before it leaves that to a dispatch: a few bytes can throw through thousands.
 const CLAUSES_SEEN: usize = 32;
-
-/// A clause of a `try_table`.
-#[derive(Clone, Copy)]
-pub(super) struct Clause {
-    /// The tag that it takes, with the fields; `None` takes all.
-    tag: Option<TagIndex>,
-    /// Whether it hands on the exception itself.
-    with_reference: bool,
-    /// Where it leads, among the enclosing blocks.
-    target: usize,
-}
-
-impl Clause {
-    /// A clause of a `try_table` that stands inside of so many blocks.
-    fn new(catch: &Catch, depth: usize) -> Self {
-        let (tag, with_reference, label) = match *catch {
-            Catch::One { tag, label } => (Some(TagIndex(tag)), false, label),
-            Catch::OneRef { tag, label } => (Some(TagIndex(tag)), true, label),
-            Catch::All { label } => (None, false, label),
-            Catch::AllRef { label } => (None, true, label),
-        };
-        Self { tag, with_reference, target: depth - 1 - label as usize }
-    }
-}
 
 impl FuncTranslator<'_> {
     /// Translates `throw`, `try_table` and the like, old ones too.

@@ -1,8 +1,8 @@
 //! The state of a function's translation, and what all operators need: the operand stack, variables, blocks.
 
-use super::exception::Clause;
 use super::gc::NewObject;
 use super::midway::Midway;
+use crate::catch_clause::Clause;
 use crate::optimizing::effort::{Budget, Effort};
 use crate::optimizing::flags::{Region, constant_flags};
 use crate::optimizing::linkage::{InlinedPositions, import_builtin};
