@@ -46,6 +46,13 @@ inline void legacy_exceptions(wasmtime::Config &config, bool enable) {
   ampoule_config_legacy_exceptions_set(config.capi(), enable);
 }
 
+/// After how many calls and turns of its loops a function that the baseline
+/// compiler has made is optimized, and on how many threads at most; with none,
+/// by the thread that runs it.
+inline void tier_up(wasmtime::Config &config, uint32_t after, size_t threads) {
+  ampoule_config_tier_up_set(config.capi(), after, threads);
+}
+
 /// For tests: whether every allocation of a collected object collects.
 inline void gc_stress(wasmtime::Config &config, bool enable) {
   ampoule_config_gc_stress_set(config.capi(), enable);

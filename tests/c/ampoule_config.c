@@ -1,7 +1,9 @@
-// ampoule/config.h: settings about exceptions and collected objects that the shared interface has no names for.
+// ampoule/config.h: settings about exceptions, collected objects and compilers that the shared interface has no names for.
 #include "test.h"
 
 #include <ampoule.h>
+#include <dirent.h>
+#include <unistd.h>
 
 // The text format has the old encoding unfolded only.
 static const char *const OLD_AND_NEW =
@@ -78,11 +80,67 @@ static void a_raw_reference_that_nothing_keeps_is_nothing_soon_under_stress(void
   wasmtime_externref_unroot(&back);
 }
 
+static const char *const TRIANGLE =
+    "(module (func $add (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))"
+    "  (func (export \"sum\") (param $n i32) (result i32) (local $sum i32)"
+    "    (loop (local.set $sum (call $add (local.get $sum) (local.get $n)))"
+    "      (br_if 0 (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"
+    "    (local.get $sum)))";
+
+static void on_no_thread(wasm_config_t *config) { ampoule_config_tier_up_set(config, 10, 0); }
+static void on_one_thread(wasm_config_t *config) { ampoule_config_tier_up_set(config, 10, 1); }
+
+// How many threads of the process optimize.
+static int optimizers(void) {
+  int count = 0;
+  DIR *tasks = opendir("/proc/self/task");
+  expect(tasks != NULL);
+  for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
+    char path[300], name[32] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+    FILE *file = fopen(path, "r");
+    if (file != NULL) {
+      count += fgets(name, sizeof name, file) != NULL && strncmp(name, "ampoule-optim", 13) == 0;
+      fclose(file);
+    }
+  }
+  closedir(tasks);
+  return count;
+}
+
+static void functions_are_optimized_by_who_runs_them_where_there_are_no_threads(void) {
+  wasmtime_instance_t instance = instance_of(TRIANGLE);
+  wasmtime_func_t sum = func_of(&instance, "sum");
+  for (int i = 0; i < 100; i++) {
+    expect(call1(&sum, 1000) == 500500);
+    expect(optimizers() == 0);
+  }
+}
+
+static void functions_are_optimized_in_the_background_otherwise(void) {
+  wasmtime_instance_t instance = instance_of(TRIANGLE);
+  wasmtime_func_t sum = func_of(&instance, "sum");
+  int most = 0;
+  for (int i = 0; i < 1000; i++) {
+    expect(call1(&sum, 1000) == 500500);
+    int now = optimizers();
+    most = now > most ? now : most;
+  }
+  expect(most == 1);
+  // It ends a moment after its work.
+  for (int i = 0; i < 1000 && optimizers() > 0; i++) {
+    usleep(10000);
+  }
+  expect(optimizers() == 0);
+}
+
 int main(void) {
   expect(ampoule_has("config"));
   RUN_WITH(with_both_encodings, one_encoding_catches_what_the_other_throws);
   RUN(the_old_encoding_is_refused_otherwise);
   RUN_WITH(with_stress, every_allocation_collects_under_stress);
   RUN_WITH(with_stress, a_raw_reference_that_nothing_keeps_is_nothing_soon_under_stress);
+  RUN_WITH(on_no_thread, functions_are_optimized_by_who_runs_them_where_there_are_no_threads);
+  RUN_WITH(on_one_thread, functions_are_optimized_in_the_background_otherwise);
   return test_summary();
 }

@@ -86,8 +86,10 @@ impl Optimizer {
     /// Has a function optimized, sooner the more often it is asked for.
     pub fn request(self: &Arc<Self>, task: Task) {
         if self.threads == 0 {
-            if let Some(code) = task.code.upgrade() {
-                code.optimize(task.func, task.from_loop);
+            // Others who ask for it meanwhile go on as they are.
+            if self.state.lock().take(&task) {
+                task.run();
+                self.state.lock().heats.remove(&task.key());
             }
             return;
         }
@@ -160,9 +162,7 @@ impl Worker {
             match next {
                 Some(task) => {
                     has_waited = false;
-                    if let Some(code) = task.code.upgrade() {
-                        code.optimize(task.func, task.from_loop);
-                    }
+                    task.run();
                     optimizer.state.lock().heats.remove(&task.key());
                 }
                 None => {
@@ -188,6 +188,12 @@ impl State {
         if self.generation != fork::generation() {
             *self = State { generation: fork::generation(), is_closed: self.is_closed, ..State::default() };
         }
+    }
+
+    /// Whether no thread is at it; then the caller is.
+    fn take(&mut self, task: &Task) -> bool {
+        self.enter_process();
+        self.heats.insert(task.key(), None).is_none()
     }
 
     /// Whether it is to be done sooner than was known.
@@ -219,6 +225,12 @@ impl State {
 }
 
 impl Task {
+    fn run(&self) {
+        if let Some(code) = self.code.upgrade() {
+            code.optimize(self.func, self.from_loop);
+        }
+    }
+
     /// The weak reference keeps the address from being used again.
     fn key(&self) -> Key {
         (self.code.as_ptr().cast::<()>().addr(), self.func.0, self.from_loop)

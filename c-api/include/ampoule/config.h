@@ -1,8 +1,8 @@
 /**
  * \file ampoule/config.h
  *
- * \brief Settings of an engine about exceptions and collected objects, beyond
- * `wasmtime/config.h`.
+ * \brief Settings of an engine about exceptions, collected objects and
+ * compilers, beyond `wasmtime/config.h`.
  *
  * `ampoule_has("config")` tells whether the library has these functions. Other
  * settings are where what they are about is: `ampoule/cancel.h`,
@@ -39,6 +39,23 @@ WASM_API_EXTERN void ampoule_config_legacy_exceptions_set(
 /// instead of rarely. Allocation takes time in proportion to the heap.
 WASM_API_EXTERN void ampoule_config_gc_stress_set(
     wasm_config_t *config, bool enable);
+
+/// \brief When a function that the baseline compiler has made is optimized, and
+/// on how many threads.
+///
+/// \param after calls of the function and turns of its loops until then; 2,000
+/// by default, `INT32_MAX` at most.
+/// \param threads how many threads of the engine optimize in the background, at
+/// most. They come when there is work and end a moment after it, or with the
+/// engine; a forked child has none of its parent's. With none, a function is
+/// optimized by the thread that runs it, at that moment, which the call waits
+/// for: for hosts that allow no threads. By default one fewer than the machine
+/// has processors, but at least one and at most four.
+///
+/// Of use with `WASMTIME_STRATEGY_AUTO`: with the others, and with
+/// `WASMTIME_OPT_LEVEL_NONE`, no function is compiled twice.
+WASM_API_EXTERN void ampoule_config_tier_up_set(wasm_config_t *config,
+                                                uint32_t after, size_t threads);
 
 #ifdef __cplusplus
 } // extern "C"

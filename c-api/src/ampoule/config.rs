@@ -1,6 +1,7 @@
-//! `ampoule/config.h`: settings of an engine about exceptions and collected objects.
+//! `ampoule/config.h`: settings of an engine about exceptions, collected objects and compilers.
 
 use crate::wasm::config::wasm_config_t;
+use ampoule::TierUpConfig;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn ampoule_config_legacy_exceptions_set(config: &mut wasm_config_t, enable: bool) {
@@ -10,4 +11,9 @@ pub extern "C" fn ampoule_config_legacy_exceptions_set(config: &mut wasm_config_
 #[unsafe(no_mangle)]
 pub extern "C" fn ampoule_config_gc_stress_set(config: &mut wasm_config_t, enable: bool) {
     config.config.gc_stress = enable;
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_config_tier_up_set(config: &mut wasm_config_t, after: u32, threads: usize) {
+    config.config.tier_up = TierUpConfig { after, threads };
 }
