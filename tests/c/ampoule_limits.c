@@ -295,7 +295,7 @@ static wasm_trap_t *look(void *env, wasmtime_caller_t *caller, const wasmtime_va
 }
 
 static void stacks_are_counted(void) {
-  enum { RESERVED = (1 << 20) + 4096 };
+  enum { RESERVED = (1 << 20) + 4096, DEPTH = 2000 };
   wasm_functype_t *type = wasm_functype_new_0_0();
   wasmtime_extern_t import = {.kind = WASMTIME_EXTERN_FUNC};
   wasmtime_func_new(ctx, type, look, NULL, NULL, &import.of.func);
@@ -311,7 +311,7 @@ static void stacks_are_counted(void) {
       &import, 1);
   wasmtime_func_t down = func_of(&instance, "down");
   wasmtime_global_t go = export_of(&instance, "go").of.global;
-  wasmtime_val_t depth = i32_val(5000), result;
+  wasmtime_val_t depth = i32_val(DEPTH), result;
   ampoule_statistics_t found = statistics();
   expect(found.stacks == 0 && found.stack_reserved_bytes == 0 && found.stack_resident_bytes == 0);
 
@@ -329,8 +329,8 @@ static void stacks_are_counted(void) {
   expect(found.stacks == 1 && found.stack_reserved_bytes == RESERVED);
   if (found.stack_resident_bytes != UINT64_MAX) {
     // Each frame holds at least a return address and a frame pointer.
-    expect(found.stack_resident_bytes >= 5000 * 16 && found.stack_resident_bytes < RESERVED);
-    expect(inside.stack_resident_bytes >= 5000 * 16);
+    expect(found.stack_resident_bytes >= DEPTH * 16 && found.stack_resident_bytes < RESERVED);
+    expect(inside.stack_resident_bytes >= DEPTH * 16);
   }
   wasmtime_val_t yes = i32_val(1);
   expect_ok(wasmtime_global_set(ctx, &go, &yes));

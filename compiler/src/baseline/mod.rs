@@ -46,13 +46,16 @@ const CODE_MAX: u32 = 1 << 28;
 pub struct BaselineCompiler {
     other: Arc<OptimizingCompiler>,
     cpu: Cpu,
+    /// Tunables or a flag of the back end ask for it.
+    canonical_nans: bool,
 }
 
 impl BaselineCompiler {
     /// A compiler for what another one compiles for.
     pub fn new(other: Arc<OptimizingCompiler>) -> Self {
         let cpu = Cpu::new(other.target().split([' ', ',']));
-        Self { other, cpu }
+        let canonical_nans = other.makes_canonical_nans();
+        Self { other, cpu, canonical_nans }
     }
 
     /// Compiles one function of a module, or says why another tier has to.
@@ -101,6 +104,7 @@ impl BaselineCompiler {
             has_called: false,
             input: *input,
             cpu: self.cpu,
+            canonical_nans: self.canonical_nans,
             func,
             func_type,
             in_area,

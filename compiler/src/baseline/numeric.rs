@@ -564,7 +564,7 @@ impl Translator<'_> {
 
     /// Gives what is no number the canonical bits, where that is asked for.
     fn canonicalize(&mut self, float: Float, reg: Reg) {
-        if !self.input.tunables.nan_canonicalization {
+        if !self.canonical_nans {
             return;
         }
         let next = self.asm.label();

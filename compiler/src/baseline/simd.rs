@@ -414,7 +414,7 @@ impl Translator<'_> {
         use Float::{F32, F64};
         let free = !self.input.tunables.relaxed_simd_deterministic;
         // The cheap minimum answers a NaN operand as it is.
-        let cheap_min = free && !self.input.tunables.nan_canonicalization;
+        let cheap_min = free && !self.canonical_nans;
         match op {
             Operator::I8x16RelaxedSwizzle => self.swizzle(!free),
             Operator::I32x4RelaxedTruncF32x4S if free => self.unary(instruction!(cvttps2dq_a)),
@@ -894,7 +894,7 @@ impl Translator<'_> {
 
     /// Gives lanes that are no numbers the canonical bits, where that is asked for.
     fn canonicalize_lanes(&mut self, float: Float) {
-        if !self.input.tunables.nan_canonicalization {
+        if !self.canonical_nans {
             return;
         }
         let value = self.pop();

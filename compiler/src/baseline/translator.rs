@@ -21,6 +21,8 @@ pub(super) struct Translator<'a> {
     pub asm: Assembler,
     pub input: ModuleInput<'a>,
     pub cpu: Cpu,
+    /// Results that are no numbers get the canonical bits.
+    pub canonical_nans: bool,
     pub func: DefinedFuncIndex,
     pub func_type: &'a FuncType,
     /// Results go to an area whose address the caller passes.

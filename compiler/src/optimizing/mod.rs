@@ -91,6 +91,11 @@ impl OptimizingCompiler {
         Ok(Self { generators, target, statistics, pool: Mutex::new(Vec::new()) })
     }
 
+    /// Whether results that are no numbers get the canonical bits: the tunables ask for that, or a flag does.
+    pub(crate) fn makes_canonical_nans(&self) -> bool {
+        self.generators.of(Effort::Full).flags().enable_nan_canonicalization()
+    }
+
     /// Builds, optimizes and emits one piece of code.
     ///
     /// The back end is meant to answer errors for what it can't compile. But guests choose its input, and it is far too
