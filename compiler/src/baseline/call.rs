@@ -1,11 +1,11 @@
 //! Calls of functions and builtins. Before one, everything goes home; behind it, nothing is in registers but the results.
 
 use super::control::{Moves, Source};
-use super::frame::{Passed, kinds, passed, stack_arguments};
+use super::frame::{Passed, kinds, passed, result_registers, stack_arguments};
 use super::translator::{RareCall, Stub, Translator};
 use super::values::{Kind, Known, Value};
 use super::x64::{
-    ARGUMENTS, Class, Condition, Float, RAX, RBP, RESULTS, RSP, Reg, RegSet, SCRATCH, VECTOR_SCRATCH, Width, XMM0, mem,
+    ARGUMENTS, Class, Condition, Float, RAX, RBP, RSP, Reg, RegSet, SCRATCH, VECTOR_SCRATCH, Width, XMM0, mem,
 };
 use crate::CompileError;
 use crate::optimizing::{RETURN_SLOT, return_area_size};
@@ -241,19 +241,8 @@ impl Translator<'_> {
 
     /// Pushes the results that a call has left in registers.
     fn take_results(&mut self, results: SmallVec<[Kind; 4]>) {
-        let (mut integers, mut vectors) = (0, 0);
-        for kind in results {
-            let reg = match kind.class() {
-                Class::General => {
-                    integers += 1;
-                    RESULTS[integers - 1]
-                }
-                Class::Vector => {
-                    vectors += 1;
-                    Reg::vector(vectors - 1)
-                }
-            };
-            self.take_result(kind, reg);
+        for (kind, reg) in results.iter().zip(result_registers(results.iter().copied())) {
+            self.take_result(*kind, reg);
         }
     }
 

@@ -4,12 +4,11 @@
 //! block on what was there at the first branch to it. One result of a block is in a register, several are at home. Before a block begins, all
 //! operands go home.
 
-use super::frame::kinds;
+use super::frame::{kinds, result_registers};
 use super::translator::{Stub, Translator};
 use super::values::{Holds, Kind, Known, Place, Value};
 use super::x64::{
-    Alu, Class, Condition, Label, Operand, RAX, REGISTERS, RESULTS, Reg, RegSet, SCRATCH, VECTOR_SCRATCH, Width, XMM0,
-    mem,
+    Alu, Class, Condition, Label, Operand, RAX, REGISTERS, Reg, RegSet, SCRATCH, VECTOR_SCRATCH, Width, XMM0, mem,
 };
 use crate::CompileError;
 use crate::loop_entry::{LoopEntry, LoopPlace};
@@ -681,21 +680,9 @@ impl<'a> Translator<'a> {
                 self.store_in_area(SCRATCH, position, value);
             }
         } else {
-            let (mut integers, mut vectors) = (0, 0);
-            let mut moves = Moves::new();
-            for &value in &self.stack[first..] {
-                let to = match value.kind.class() {
-                    Class::General => {
-                        integers += 1;
-                        RESULTS[integers - 1]
-                    }
-                    Class::Vector => {
-                        vectors += 1;
-                        Reg::vector(vectors - 1)
-                    }
-                };
-                moves.push((to, self.source(value)));
-            }
+            let values = &self.stack[first..];
+            let places = result_registers(values.iter().map(|value| value.kind));
+            let moves = places.zip(values).map(|(to, &value)| (to, self.source(value))).collect();
             self.move_all(moves);
         }
         self.leave();

@@ -7,8 +7,8 @@
 use super::translator::{Stub, Translator};
 use super::values::{Holds, Kind, Known, Local};
 use super::x64::{
-    ARGUMENTS, Alu, Assembler, Class, Condition, Float, Operand, RAX, RBP, RSP, Reg, RegSet, SCRATCH, VECTOR_ARGUMENTS,
-    VECTOR_SCRATCH, Width, emit, mem,
+    ARGUMENTS, Alu, Assembler, Class, Condition, Float, Operand, RAX, RBP, RESULTS, RSP, Reg, RegSet, SCRATCH,
+    VECTOR_ARGUMENTS, VECTOR_SCRATCH, Width, emit, mem,
 };
 use crate::CompileError;
 use ampoule_core::artifact::{KeptRegisters, RelocationTarget};
@@ -34,6 +34,15 @@ const STACK_ARGUMENTS: i32 = 16;
 const RETURN_ADDRESS: Reg = Reg::general(10);
 /// Bytes of a frame, at most: a larger one is the other tier's.
 const FRAME_MAX: i32 = 1 << 20;
+
+/// The registers that results of these kinds are returned in.
+pub(super) fn result_registers(kinds: impl Iterator<Item = Kind>) -> impl Iterator<Item = Reg> {
+    let (mut integers, mut vectors) = (RESULTS.iter(), 0..);
+    kinds.map(move |kind| match kind.class() {
+        Class::General => *integers.next().expect("more results come in an area"),
+        Class::Vector => Reg::vector(vectors.next().expect("there is no end")),
+    })
+}
 
 /// Where an argument or a result of a call is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
