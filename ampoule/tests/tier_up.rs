@@ -274,7 +274,7 @@ fn threads_that_call_a_module_while_it_changes_get_the_same() {
             }
         });
         if threads == 0 {
-            // Several threads may optimize one of them at a time.
+            // Who is in a loop meanwhile may ask for code from there, too.
             assert!(engine.compiled_functions() >= 2 * 13, "each was compiled at first, and for good");
         }
     }
