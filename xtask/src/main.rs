@@ -3,7 +3,7 @@
 //! One file per command (`demo`, `guests`, `install`, `bench`, and the folders `docs` and
 //! `test`); what they share is in `project`
 //! (where things are), `process` (running programs), `library` (the C library, and C programs that use it), `python` (the
-//! local virtual environment, packages from PyPI), `node` (Node.js, packages from npm) and `tools` (programs that a bare machine lacks). Whatever is
+//! local virtual environment, packages from PyPI), `node` (Node.js, packages from npm), `parallel` (work on all cores) and `tools` (programs that a bare machine lacks). Whatever is
 //! downloaded or built goes to `target/` and `.cache/`; nothing outside of the clone changes, except that the system's
 //! package manager is asked for valgrind and for Python's venv module, where we may do so.
 
@@ -15,6 +15,7 @@ mod guests;
 mod install;
 mod library;
 mod node;
+mod parallel;
 mod process;
 mod project;
 mod python;

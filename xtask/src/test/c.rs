@@ -9,8 +9,9 @@ use std::{fs, io};
 use anyhow::{Context, Result};
 
 use super::options::Options;
-use super::tally::Tally;
+use super::tally::{Ended, Tally};
 use crate::library::{Library, Linkage};
+use crate::parallel::on_all_cores;
 use crate::{project, tools};
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -80,19 +81,26 @@ fn run_with(
             return Vec::new();
         }
     };
+    let version = if suite.standards.len() > 1 { format!(" as {standard}") } else { String::new() };
+    let name =
+        |source: &Path| format!("{}/{}{version} with {}", suite.folder, project::stem(source), linkage.file_name());
+    let wanted = sources.into_iter().filter(|source| options.wants(&name(source)) && chosen(&project::stem(source)));
+    let compile = |source: PathBuf| {
+        let program = library.compile_as(&source, linkage, standard);
+        (source, program)
+    };
+    let mut made = Vec::new();
+    on_all_cores(wanted.collect::<Vec<_>>(), compile, |one| made.push(one));
+    made.sort_by(|one, other| one.0.cmp(&other.0));
     let mut compiled = Vec::new();
-    for source in sources {
-        let version = if suite.standards.len() > 1 { format!(" as {standard}") } else { String::new() };
-        let name = format!("{}/{}{version} with {}", suite.folder, project::stem(&source), linkage.file_name());
-        if !options.wants(&name) || !chosen(&project::stem(&source)) {
-            continue;
-        }
-        match library.compile_as(&source, linkage, standard) {
+    // One at a time: some look at how long something takes.
+    for (source, program) in made {
+        match program {
             Ok(program) => {
-                tally.check_program(&name, &mut test_command(library, &program), &logs, LIMIT);
+                tally.check_program(&name(&source), &mut test_command(library, &program), &logs, LIMIT);
                 compiled.push((source, program));
             }
-            Err(error) => tally.check(&name, Err(format!("{error:#}"))),
+            Err(error) => tally.check(&name(&source), Err(format!("{error:#}"))),
         }
     }
     compiled
@@ -111,6 +119,7 @@ fn under_valgrind(suite: &Suite, library: &Library, programs: &[(PathBuf, PathBu
         Err(error) => return tally.check("valgrind", Err(error.to_string())),
     };
     let suppressions = project::root().join("tests/c/valgrind.supp");
+    let mut commands = Vec::new();
     for (source, program) in programs {
         let name = format!("{}/{} under valgrind", suite.folder, project::stem(source));
         match skip_reason(source) {
@@ -137,8 +146,12 @@ fn under_valgrind(suite: &Suite, library: &Library, programs: &[(PathBuf, PathBu
         if suppressions.is_file() {
             command.arg(format!("--suppressions={}", suppressions.display()));
         }
-        tally.check_program(&name, in_root(command.arg(program)).env("AMPOULE_VALGRIND", "1"), &logs, VALGRIND_LIMIT);
+        in_root(command.arg(program)).env("AMPOULE_VALGRIND", "1");
+        commands.push((name, command));
     }
+    // Valgrind runs one thread at a time.
+    let run = |(name, mut command): (String, Command)| Ended::of(&name, &mut command, &logs, VALGRIND_LIMIT);
+    on_all_cores(commands, run, |ended| tally.add_ended(&ended));
 }
 
 fn test_command(library: &Library, program: &Path) -> Command {

@@ -15,6 +15,27 @@ pub struct Tally {
     skipped: Vec<String>,
 }
 
+/// A test program that has been run.
+pub struct Ended {
+    name: String,
+    ending: anyhow::Result<Ending>,
+    took: Duration,
+    /// What it has printed.
+    said: String,
+}
+
+impl Ended {
+    /// Runs a test program for at most `limit`. What it says goes to a file in `logs`, too.
+    pub fn of(name: &str, command: &mut Command, logs: &Path, limit: Duration) -> Self {
+        let log = logs.join(format!("{}.log", name.replace(['/', ' '], "-")));
+        let started = Instant::now();
+        let ending = process::run_logged(command, &log, limit);
+        let said = std::fs::read(&log).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        Self { name: name.to_owned(), ending, took: started.elapsed(), said }
+    }
+}
+
 impl Tally {
     /// Begins a part of the run.
     pub fn part(&mut self, title: &str) {
@@ -38,25 +59,22 @@ impl Tally {
 
     /// Runs a test program for at most `limit`. What it says goes to a file in `logs`, and is shown when it fails.
     pub fn check_program(&mut self, name: &str, command: &mut Command, logs: &Path, limit: Duration) {
-        let log = logs.join(format!("{}.log", name.replace(['/', ' '], "-")));
-        let started = Instant::now();
-        let ending = process::run_logged(command, &log, limit);
-        let said = || {
-            let text =
-                std::fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-            last_lines(&text, 60)
-        };
+        self.add_ended(&Ended::of(name, command, logs, limit));
+    }
+
+    /// Counts a test program that was run.
+    pub fn add_ended(&mut self, Ended { name, ending, took, said }: &Ended) {
         match ending {
             Ok(Ending::Exited(status)) if status.success() => {
-                self.check(&format!("{name} ({:.1} s)", started.elapsed().as_secs_f64()), Ok(()));
-                let text = std::fs::read(&log).unwrap_or_default();
-                for (reason, claims) in skipped_claims(&String::from_utf8_lossy(&text)) {
+                self.check(&format!("{name} ({:.1} s)", took.as_secs_f64()), Ok(()));
+                for (reason, claims) in skipped_claims(said) {
                     self.skip(&format!("{name}: {}", claims.join(", ")), &reason);
                 }
             }
-            Ok(Ending::Exited(status)) => self.check(name, Err(format!("{status}\n{}", said()))),
+            Ok(Ending::Exited(status)) => self.check(name, Err(format!("{status}\n{}", last_lines(said, 60)))),
             Ok(Ending::TimedOut(limit)) => {
-                self.check(name, Err(format!("still running after {} s\n{}", limit.as_secs(), said())));
+                let said = last_lines(said, 60);
+                self.check(name, Err(format!("still running after {} s\n{said}", limit.as_secs())));
             }
             Err(error) => self.check(name, Err(format!("{error:#}"))),
         }
