@@ -4,7 +4,7 @@
 //! charged to a guest that traps in it, in no mode.
 
 use ampoule::{Config, Engine, Instance, Module, Store, TrapCode, Val};
-use ampoule_core::tunables::OptLevel;
+use ampoule_core::tunables::{OptLevel, Tiers};
 
 /// Iterations of the loop before what stops the guest.
 const ITERATIONS: u64 = 1000;
@@ -32,13 +32,14 @@ fn module(declarations: &str, body: &str) -> String {
 fn modes() -> Vec<Config> {
     let mode = |change: &dyn Fn(&mut Config)| {
         let mut config = Config::new();
-        config.consume_fuel(true);
+        config.consume_fuel(true).tiers(Tiers::Optimizing);
         change(&mut config);
         config
     };
     vec![
         mode(&|_| {}),
         mode(&|config| config.tunables.opt_level = OptLevel::None),
+        mode(&|config| config.tunables.tiers = Tiers::Baseline),
         mode(&|config| config.tunables.epoch_interruption = true),
         mode(&|config| config.tunables.signals_based_traps = false),
         mode(&|config| {

@@ -6,12 +6,14 @@ use ampoule::{
     HeapType, Instance, Linker, Module, RefType, StorageType, Store, StructRef, StructType, SubType, Tag, TrapCode,
     TypeId, Val, ValType,
 };
+use ampoule_core::tunables::Tiers;
 use std::sync::Arc;
 
 fn config(stress: bool) -> Config {
     let mut config = Config::new();
     (config.features.function_references, config.features.gc) = (true, true);
     config.gc_stress = stress;
+    config.tiers(Tiers::Optimizing);
     config
 }
 
@@ -50,10 +52,14 @@ impl Guest {
     }
 }
 
-/// Runs a test plainly and under stress.
-fn both(wat: &str, test: impl Fn(&mut Guest, bool)) {
-    for stress in [false, true] {
-        test(&mut Guest::new(&config(stress), wat), stress);
+/// Runs a test plainly and under stress, by either compiler.
+fn in_every_mode(wat: &str, test: impl Fn(&mut Guest, bool)) {
+    for (stress, tiers) in
+        [false, true].into_iter().flat_map(|stress| [(stress, Tiers::Optimizing), (stress, Tiers::Baseline)])
+    {
+        let mut config = config(stress);
+        config.tiers(tiers);
+        test(&mut Guest::new(&config, wat), stress);
     }
 }
 
@@ -90,7 +96,7 @@ const TREES: &str = r#"(module
 
 #[test]
 fn trees_grow_and_fall() {
-    both(TREES, |guest, stress| {
+    in_every_mode(TREES, |guest, stress| {
         let (depth, times) = if stress { (4, 3) } else { (12, 200) };
         guest.call("keep", &[Val::I32(depth)]).unwrap();
         let nodes = (2 << depth) - 1;
@@ -134,7 +140,7 @@ fn fields_of_every_kind_hold_what_was_put_in() {
           (struct.get_u $all $a (ref.cast (ref $all) (struct.get $all $h (global.get $it))))
           (call_ref $seven (ref.cast (ref $seven) (struct.get $all $i (global.get $it))))
           (struct.get $all $j (global.get $it))))"#;
-    both(wat, |guest, _| {
+    in_every_mode(wat, |guest, _| {
         guest.call("set", &[]).unwrap();
         let expected = vec![
             Val::I32(-1),
@@ -203,7 +209,7 @@ fn arrays_are_made_filled_and_copied() {
           (call $byte (array.new_fixed $bytes 2 (i32.const 1) (i32.const 2)) (local.get $at)))
         (func (export "null") (result i32) (array.len (ref.null $bytes)))
         (func (export "too large") (drop (array.new_default $vectors (i32.const 0x10000000)))))"#;
-    both(wat, |guest, stress| {
+    in_every_mode(wat, |guest, stress| {
         assert_eq!(guest.i32("data", &[2, 4]), (4 << 8) + i32::from(b'f'));
         assert_eq!(guest.trap("data", &[Val::I32(5), Val::I32(4)]), TrapCode::MemoryOutOfBounds);
         for len in [3, 17, 300, 5000, 3_000_000] {
@@ -265,7 +271,7 @@ fn arrays_of_any_length_hold_one_value_and_end_there() {
               (local.get $equal))"#
         );
     }
-    both(&(wat + ")"), |guest, _| {
+    in_every_mode(&(wat + ")"), |guest, _| {
         for (storage, ..) in kinds {
             for len in (0..10).chain([15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 1000]) {
                 assert_eq!(guest.i32(storage, &[len]), len, "{storage}");
@@ -325,7 +331,7 @@ fn casts_go_by_declared_sub_types() {
               (return (i32.const -1)))
             (struct.get $t2 0)))"#
     );
-    both(&wat, |guest, _| {
+    in_every_mode(&wat, |guest, _| {
         for depth in 0..DEPTH as i32 {
             assert_eq!(guest.i32("ancestors", &[depth]), depth + 1);
             assert_eq!(guest.i32("branch", &[depth]), if depth >= 2 { depth } else { -1 });
@@ -362,7 +368,7 @@ fn what_a_cast_found_out_holds_where_it_was_made_only() {
               (local.set $y (ref.cast (ref $s) (local.get $x)))
               (drop (ref.test (ref $t) (local.get $y)))))
           (i32.add (ref.test (ref $s) (local.get $x)) (ref.test (ref $t) (local.get $x)))))"#;
-    both(wat, |guest, _| {
+    in_every_mode(wat, |guest, _| {
         for which in 0..3 {
             assert_eq!(guest.i32("test", &[which]), which);
         }
@@ -390,7 +396,7 @@ fn objects_are_made_by_constant_expressions_once() {
           (struct.get $pair 0 (array.get $list (global.get $list) (local.get $at))))
         (func (export "many") (param $at i32) (result i32)
           (struct.get $pair 0 (array.get $list (global.get $many) (local.get $at)))))"#;
-    both(wat, |guest, _| {
+    in_every_mode(wat, |guest, _| {
         guest.call("init", &[Val::I32(1)]).unwrap();
         guest.store.gc();
         guest.call("init", &[Val::I32(5)]).unwrap();
@@ -415,7 +421,7 @@ fn a_full_heap_is_an_error_and_the_store_goes_on() {
         (func (export "churn") (param $times i32) (loop $again
           (global.set $list (struct.new $node (ref.null $node) (i64.const 1)))
           (br_if $again (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))))"#;
-    both(wat, |guest, stress| {
+    in_every_mode(wat, |guest, stress| {
         guest.store.limits_mut().memory_size = Some(if stress { 64 << 10 } else { 4 << 20 });
         // Under stress each of thousands of nodes takes a look at all of them.
         for _ in 0..if stress { 1 } else { 3 } {

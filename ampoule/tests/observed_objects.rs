@@ -5,6 +5,7 @@
 use ampoule::profiling::GuestProfiler;
 use ampoule::store::epoch::UpdateDeadline;
 use ampoule::{Config, Engine, Instance, Module, PoolConfig, Store, Strategy, TrapCode};
+use ampoule_core::tunables::Tiers;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,6 +14,7 @@ fn config() -> Config {
     let mut config = Config::new();
     let features = &mut config.features;
     (features.function_references, features.gc, features.exceptions) = (true, true, true);
+    config.tiers(Tiers::Optimizing);
     config
 }
 

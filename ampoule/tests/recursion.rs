@@ -2,7 +2,7 @@
 //! calls.
 
 use ampoule::{Config, Engine, Instance, Module, Store, TrapCode};
-use ampoule_core::tunables::OptLevel;
+use ampoule_core::tunables::{OptLevel, Tiers};
 
 /// Recursive functions `$f (i32) -> i32` of many shapes, over declarations that all share.
 const SHAPES: &[(&str, &str)] = &[
@@ -85,6 +85,7 @@ fn modes(change: impl Fn(&mut Config)) -> [Config; 3] {
     let mode = |more: fn(&mut Config)| {
         let mut config = Config::new();
         config.features.exceptions = true;
+        config.tiers(Tiers::Optimizing);
         change(&mut config);
         more(&mut config);
         config

@@ -3,10 +3,10 @@
 
 use ampoule::error::ErrorKind;
 use ampoule::store::epoch::UpdateDeadline;
-use ampoule::{Config, Engine, Error, Extern, Instance, Module, Store, TrapCode, Val};
+use ampoule::{Config, Engine, Error, Extern, Func, FuncType, Instance, Module, Store, TrapCode, Val};
 use ampoule_core::tunables::Tiers;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Functions are optimized after so many calls and turns, by this many threads; with none, by the guest's own, at that moment.
@@ -192,6 +192,72 @@ fn the_stack_may_be_full_of_frames_of_both_tiers() {
         for _ in 0..3 {
             assert_eq!(trap_code(call(&mut store, &instance, "run", -1)), Some(TrapCode::StackOverflow), "{after}");
             assert_eq!(call(&mut store, &instance, "run", 100).expect("there is room"), 100, "{after}");
+        }
+    }
+}
+
+/// The stack that a guest has taken each time that it overflowed, in bytes: it calls `note` at each depth, and the last call shows how far it came.
+/// `locals` are kept over the recursive call, so that the frame is large.
+fn taken(config: &Config, locals: usize) -> Vec<usize> {
+    let engine = Engine::new(config).expect("it can be had");
+    let names: String = (0..locals).map(|at| format!("(local $l{at} i64)")).collect();
+    let sets: String = (0..locals).map(|at| format!("(local.set $l{at} (i64.load (i32.const {})))", 8 * at)).collect();
+    let sums: String = (0..locals).map(|at| format!("(i64.store (i32.const {}) (local.get $l{at}))", 8 * at)).collect();
+    let text = format!(
+        r#"(module
+          (import "" "note" (func $note))
+          (memory 1)
+          (func $f (param i32) (result i32) {names}
+            (call $note)
+            {sets}
+            (local.set 0 (i32.add (call $f (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
+            {sums}
+            (local.get 0))
+          (func (export "run") (param i32) (result i32) (call $f (local.get 0))))"#
+    );
+    let module = Module::new(&engine, text.as_bytes()).expect("it is valid");
+    let mut store = Store::new(&engine);
+    let addresses = Arc::new(Mutex::new(Vec::new()));
+    let notes = addresses.clone();
+    let note = Func::new(&mut store, &FuncType::new([], []), move |_, _, _| {
+        let here = 0_u8;
+        notes.lock().expect("nobody panics with it").push((&raw const here).addr());
+        Ok(())
+    });
+    let imports = [Extern::Func(note.expect("it can be made"))];
+    let instance = Instance::new(&mut store, &module, &imports).expect("that is what it imports");
+    let mut taken = Vec::new();
+    // In frames of the first code, then, where functions are optimized, of both, then of better code alone.
+    for _ in 0..3 {
+        addresses.lock().expect("nobody panics with it").clear();
+        assert_eq!(trap_code(call(&mut store, &instance, "run", 0)), Some(TrapCode::StackOverflow));
+        let addresses = addresses.lock().expect("nobody panics with it");
+        taken.push(addresses[0] - addresses[addresses.len() - 1]);
+    }
+    taken
+}
+
+/// More than a frame of `taken` is large.
+const FRAME_MAX: usize = 4096;
+
+#[test]
+fn the_stack_is_full_where_its_limit_says_whichever_compiler_made_the_frames() {
+    for max_wasm_stack in [64 << 10, 512 << 10, 1 << 20] {
+        for locals in [0, 3, 200] {
+            let taken = |tiers, after| {
+                let mut config = Config::new();
+                config.tiers(tiers).max_wasm_stack = max_wasm_stack;
+                (config.tier_up.after, config.tier_up.threads) = (after, 0);
+                taken(&config, locals)
+            };
+            let modes = [(Tiers::Optimizing, 0), (Tiers::Baseline, 0)];
+            let modes = modes.into_iter().chain([0, 1, 20, 200].map(|after| (Tiers::Auto, after)));
+            let all: Vec<_> = modes.map(|(tiers, after)| (tiers, after, taken(tiers, after))).collect();
+            let expected = max_wasm_stack - FRAME_MAX..=max_wasm_stack;
+            assert!(
+                all.iter().all(|(.., taken)| taken.iter().all(|taken| expected.contains(taken))),
+                "{max_wasm_stack}, {locals} locals: {all:?}"
+            );
         }
     }
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <ampoule.h>
 #include <wasmtime.h>
 
 enum { THREADS = 8, FUNCS = 40 };
@@ -204,6 +205,8 @@ int main(int argc, char **argv) {
   wasmtime_config_epoch_interruption_set(config, true);
   wasmtime_config_wasm_threads_set(config, true);
   wasmtime_config_shared_memory_set(config, true);
+  // While the threads are at it.
+  ampoule_config_tier_up_set(config, 50, 2);
   engine = wasm_engine_new_with_config(config);
   wasm_memorytype_t *type;
   no_error(wasmtime_memorytype_new(1, true, 1, false, true, 16, &type));

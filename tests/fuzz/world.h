@@ -73,7 +73,8 @@ static void *give_away(int kind) {
 
 enum { ENGINES = 5, STORES = 6, GUESTS = 14 };
 
-// What the engines differ in: 1 meters, 2 checks everything in code, 3 can cancel, 4 has a pool.
+// What the engines differ in: 1 meters, 2 checks everything in code, 3 can cancel, 4 has a pool. And in how functions are compiled: by 2 all
+// by the optimizing compiler, by 4 all by the other; by 1 and 3 those that run again are optimized, in the background and at once.
 static wasm_engine_t *engines[ENGINES];
 static bool has_fuel(int engine) { return engine == 1 || engine == 3; }
 static bool has_epochs(int engine) { return engine == 1 || engine == 4; }
@@ -111,11 +112,16 @@ static void make_engines(void) {
       wasmtime_config_memory_guard_size_set(config, 0);
       wasmtime_config_memory_init_cow_set(config, false);
     }
+    if (i == 1) ampoule_config_tier_up_set(config, 2, 1);
     if (i == 3) {
+      ampoule_config_tier_up_set(config, 1, 0);
       ampoule_config_cancellation_set(config, true);
       ampoule_config_statistics_set(config, true);
     }
-    if (i == 4) set_pool(config);
+    if (i == 4) {
+      wasmtime_config_strategy_set(config, WASMTIME_STRATEGY_WINCH);
+      set_pool(config);
+    }
     wasmtime_config_consume_fuel_set(config, has_fuel(i));
     wasmtime_config_epoch_interruption_set(config, has_epochs(i));
     engines[i] = wasm_engine_new_with_config(config);

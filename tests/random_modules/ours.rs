@@ -32,6 +32,8 @@ pub fn mode(name: &'static str, change: &dyn Fn(&mut Config)) -> Mode {
         parallel_compilation: false,
         ..Config::default()
     };
+    // The modes of other tiers say so. By default, what runs but once would be the baseline tier's.
+    config.tunables.tiers = Tiers::Optimizing;
     change(&mut config);
     let engine = Engine::new(&config).expect("every mode is a configuration that can be had");
     Mode { name, engine, round_trip: name == "round_trip", interrupted: false }
@@ -93,6 +95,7 @@ pub fn modes() -> Vec<Mode> {
         }),
         tier_up("tier_up", 0, &|_| {}),
         tier_up("tier_up_fuel", 0, &|config| config.tunables.consume_fuel = true),
+        tier_up("tier_up_epoch", 0, &|config| config.tunables.epoch_interruption = true),
         tier_up("tier_up_gc_stress", 0, &|config| config.gc_stress = true),
         tier_up("tier_up_in_background", 1, &|config| {
             (config.tunables.epoch_interruption, config.tunables.signals_based_traps) = (true, false);

@@ -29,10 +29,8 @@ macro_rules! modes {
 macro_rules! in_every_mode {
     ($($mode:ident)*) => {
         modes! {
-            $($mode: v1 v2 v3 annotations bulk_memory custom_page_sizes exceptions extended_const memory64 multi_memory multi_value
-                function_references gc mutable_global nontrapping_float_to_int_conversions reference_types relaxed_simd
-                sign_extension_ops simd_first
-                simd_second tail_call threads wide_arithmetic;)*
+            $($mode: v3 annotations bulk_memory custom_page_sizes exceptions memory64 multi_memory gc relaxed_simd simd_first
+                simd_second threads wide_arithmetic;)*
         }
     };
 }
@@ -46,7 +44,19 @@ in_every_mode! {
 }
 
 // Functions are optimized at their second call, or in a loop's second turn.
-in_every_mode! { tier_up_gc_stress tier_up tier_up_in_background }
+in_every_mode! { tier_up_gc_stress tier_up tier_up_in_background tier_up_fuel tier_up_epoch }
+
+// What went into version 3 of the specification is asserted there again. With the features of then, once for each way to compile functions.
+macro_rules! former_suites_in {
+    ($($mode:ident)*) => {
+        modes! {
+            $($mode: v1 v2 extended_const multi_value function_references mutable_global
+                nontrapping_float_to_int_conversions reference_types sign_extension_ops tail_call;)*
+        }
+    };
+}
+
+former_suites_in! { former baseline_former tier_up_former }
 
 modes! {
     deterministic: relaxed_simd;
@@ -99,6 +109,8 @@ fn features(suite: &str) -> Features {
 fn config(mode: &str, suite: &str) -> (Config, Loading) {
     let features = features(suite);
     let mut config = Config { features, shared_memory: true, parallel_compilation: false, ..Config::default() };
+    // What the suites call often enough to be optimized as it runs is next to nothing.
+    config.tunables.tiers = Tiers::Optimizing;
     let mode = match mode.strip_prefix("baseline") {
         Some(rest) => {
             config.tunables.tiers = Tiers::Baseline;
@@ -107,7 +119,7 @@ fn config(mode: &str, suite: &str) -> (Config, Loading) {
         None => mode,
     };
     match mode {
-        "default" | "unsupported" => {}
+        "default" | "former" | "unsupported" => {}
         "gc_stress" => config.gc_stress = true,
         "fuel" => config.tunables.consume_fuel = true,
         "epoch" => config.tunables.epoch_interruption = true,
@@ -117,11 +129,19 @@ fn config(mode: &str, suite: &str) -> (Config, Loading) {
         "least_effort" => config.tunables.debug_least_effort = true,
         "nan_canonicalization" => config.tunables.nan_canonicalization = true,
         "deterministic" => config.tunables.relaxed_simd_deterministic = true,
-        "tier_up" => tier_up(&mut config, 0),
+        "tier_up" | "tier_up_former" => tier_up(&mut config, 0),
         "tier_up_in_background" => tier_up(&mut config, 1),
         "tier_up_gc_stress" => {
             tier_up(&mut config, 0);
             config.gc_stress = true;
+        }
+        "tier_up_fuel" => {
+            tier_up(&mut config, 0);
+            config.tunables.consume_fuel = true;
+        }
+        "tier_up_epoch" => {
+            tier_up(&mut config, 0);
+            config.tunables.epoch_interruption = true;
         }
         "round_trip" => {
             config.strategy = Strategy::Eager;

@@ -9,12 +9,13 @@ mod registers;
 mod tasks;
 
 use ampoule::{Config, Engine, Extern, Instance, Module, Store, Strategy};
-use ampoule_core::tunables::OptLevel;
+use ampoule_core::tunables::{OptLevel, Tiers};
 
 /// A configuration with exceptions of both encodings.
 fn config() -> Config {
     let mut config = Config::new();
     (config.features.exceptions, config.features.legacy_exceptions) = (true, true);
+    config.tiers(Tiers::Optimizing);
     config
 }
 
@@ -28,6 +29,11 @@ fn modes() -> Vec<(&'static str, Config)> {
     vec![
         mode("default", |_| {}),
         mode("not optimized", |config| config.tunables.opt_level = OptLevel::None),
+        mode("baseline", |config| config.tunables.tiers = Tiers::Baseline),
+        mode("tier up", |config| {
+            config.tunables.tiers = Tiers::Auto;
+            (config.tier_up.after, config.tier_up.threads) = (1, 0);
+        }),
         mode("least effort", |config| config.tunables.debug_least_effort = true),
         mode("fuel", |config| config.tunables.consume_fuel = true),
         mode("epochs", |config| config.tunables.epoch_interruption = true),

@@ -46,6 +46,7 @@ fn mode(name: &'static str, change: impl FnOnce(&mut Config)) -> Mode {
     let mut config = Config::new();
     let features = &mut config.features;
     (features.function_references, features.gc, features.exceptions) = (true, true, true);
+    config.tunables.tiers = Tiers::Optimizing;
     change(&mut config);
     let engine = Engine::new(&config).expect("every mode is a configuration that can be had");
     let module = Module::new(&engine, guest::text().as_bytes()).unwrap_or_else(|error| panic!("{error:?}"));
@@ -661,6 +662,17 @@ fn graphs_are_those_of_the_model_where_guests_yield() {
     let modes = [
         Mode { interval: Some(150), ..mode("fuel", |config| config.tunables.consume_fuel = true) },
         mode("epoch", |config| config.tunables.epoch_interruption = true),
+        Mode {
+            interval: Some(150),
+            ..mode("tier_up_fuel", |config| {
+                tier_up(config);
+                config.tunables.consume_fuel = true;
+            })
+        },
+        mode("tier_up_epoch", |config| {
+            tier_up(config);
+            config.tunables.epoch_interruption = true;
+        }),
         Mode {
             interval: Some(150),
             ..mode("baseline_fuel", |config| {

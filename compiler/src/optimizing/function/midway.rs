@@ -5,7 +5,8 @@
 //!
 //! So the loop's header is reached in two ways, and what was an operand below a block, a value known from its definition on, may now have two. The
 //! operands below each block around the loop are variables: written where the block is entered, and read where it ends, which is where code can
-//! reach them again.
+//! reach them again. Of references among them nothing is known but that they are references: some checks stay that would have gone. Locals and the loop's
+//! parameters have their types.
 
 use super::translator::{FuncTranslator, LocalPlace};
 use crate::CompileError;
