@@ -190,6 +190,9 @@ fn every_tier_does_the_same() {
     assert!(spent.iter().all(|&fuel| fuel == spent[0]), "{spent:?}");
     for command in ["run", "wast", "serve"] {
         assert_contains(&folder.fails(2, &[command, "--tier", "fast", "x"]), &["'fast'", "auto, baseline, optimizing"]);
+        assert_contains(&folder.fails(2, &[command, "--tier", "Baseline", "x"]), &["similar value exists: 'baseline'"]);
+        assert_contains(&folder.fails(2, &[command, "--tier"]), &["--tier", "auto, baseline, optimizing"]);
+        assert_contains(&folder.fails(2, &[command, "--tier", "auto", "--tier", "auto", "x"]), &["multiple times"]);
         assert_contains(&folder.succeeds(&[command, "--help"]), &["--tier"]);
     }
 }
@@ -491,6 +494,9 @@ fn functions_without_code_to_list_are_named_with_those_that_are_near() {
     let folder = Folder::with(&[
         ("calls.wat", CALLS),
         ("unnamed.wat", "(module (func (export \"f\")))"),
+        ("nameless.wat", "(module (func) (func))"),
+        ("nothing.wat", "(module (memory 1))"),
+        ("broken.wat", "(module (func"),
         ("part.wat", "(component)"),
         ("twice.wat", r#"(module (func $a (@name "f")) (func (export "g")) (func $b (@name "f")))"#),
     ]);
@@ -499,8 +505,15 @@ fn functions_without_code_to_list_are_named_with_those_that_are_near() {
     assert_contains(&fails("shar", "calls.wat"), &["`share` (1)"]);
     assert_contains(&fails("log", "calls.wat"), &["function 0 `log` is imported"]);
     assert_contains(&fails("4", "calls.wat"), &["there is no function 4: the module has 4"]);
-    assert_contains(&fails("zzz", "calls.wat"), &["no function is exported as `zzz`"]);
-    assert_contains(&fails("zzz", "unnamed.wat"), &["names for its exports only"]);
+    assert_contains(
+        &fails("zzz", "calls.wat"),
+        &["no function is exported as `zzz`", "`fibonacci` (2)", "`choose` (3)"],
+    );
+    assert_contains(&fails("zzz", "unnamed.wat"), &["there are `f` (0); only exports have names"]);
+    assert_contains(&fails("zzz", "nameless.wat"), &["none of the module's 2 functions has a name"]);
+    assert_contains(&fails("zzz", "nothing.wat"), &["nothing.wat: the module has no functions"]);
+    assert_contains(&fails("zzz", "broken.wat"), &["broken.wat:1:"]);
+    assert_contains(&fails("zzz", "missing.wat"), &["missing.wat: No such file"]);
     assert_contains(&fails("f", "twice.wat"), &["`f` is the name of functions 0, 2"]);
     assert_contains(&fails("f", "part.wat"), &["--code", "component"]);
     folder.succeeds(&["compile", "calls.wat"]);

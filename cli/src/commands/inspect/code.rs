@@ -157,13 +157,13 @@ fn find(module: &Module, name: &str) -> Result<FuncIndex> {
         ensure!((number as usize) < count, "there is no function {number}: the module has {count}");
         return Ok(FuncIndex(number));
     }
+    ensure!(count > 0, "the module has no functions");
     let near = near_names(module, plain);
-    if near.is_empty() {
-        let named = all().any(|func| module.function_name(func).is_some());
-        let hint = if named { "" } else { ": the module has names for its exports only" };
-        bail!("no function is exported as `{name}`, or called so{hint}");
-    }
-    bail!("no function is exported as `{name}`, or called so; there are {}", near.join(", "))
+    // Where none is like it, the first of all.
+    let shown = if near.is_empty() { near_names(module, "") } else { near };
+    ensure!(!shown.is_empty(), "none of the module's {count} functions has a name: choose one by its number");
+    let hint = if all().any(|func| module.function_name(func).is_some()) { "" } else { "; only exports have names" };
+    bail!("no function is exported as `{name}`, or called so; there are {}{hint}", shown.join(", "))
 }
 
 /// How many functions a message lists.
@@ -173,7 +173,7 @@ const LONGEST_COMPARED: usize = 200;
 /// From 0, nothing in common, to 1, equal.
 const NEAR: f64 = 0.6;
 
-/// Names of functions like this one, the nearest first.
+/// Names of functions like this one, the nearest first. All are like an empty one.
 fn near_names(module: &Module, name: &str) -> Vec<String> {
     let name = name.to_lowercase();
     let nearness = |known: &str| {
