@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The machine code of one function, relocatable, with all that must be known about it while it runs.
 ///
 /// Offsets are bytes from the start of `code`. Lists are sorted by offset.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CompiledFunction {
     /// Who made it.
     pub tier: Tier,
@@ -31,7 +31,7 @@ pub struct CompiledFunction {
 ///
 /// The code is entered as the function is, with that frame gone. Of the arguments, nothing but the context and the return area is read; what the
 /// frame held is read through `VmStoreContext::replaced_frame`, before anything else happens.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReplacedFrame {
     /// Bytes below the frame pointer that it had, which are to be there.
     pub len: u32,
@@ -40,7 +40,7 @@ pub struct ReplacedFrame {
 }
 
 /// One call to be resolved.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Relocation {
     /// Where the 32-bit displacement is. The value to write is `target - (code + offset) - 4` (`R_X86_64_PC32` with the
     /// addend -4).
@@ -50,7 +50,7 @@ pub struct Relocation {
 }
 
 /// What a relocation refers to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RelocationTarget {
     /// A function defined in the same module.
     Func(FuncIndex),

@@ -7,6 +7,8 @@
 //!
 //! All builtins but those of kind [`Convention::PreserveAll`] use the C convention.
 
+use serde::{Deserialize, Serialize};
+
 /// The type of a builtin's parameter or result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BuiltinType {
@@ -36,7 +38,7 @@ pub enum Convention {
 macro_rules! builtins {
     ($($(#[$doc:meta])* $name:ident ($text:literal): $convention:ident ($($param:ident),*) $(-> $result:ident)?;)*) => {
         /// A function of the runtime that machine code calls.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
         #[repr(u32)]
         pub enum Builtin {
             $($(#[$doc])* $name,)*

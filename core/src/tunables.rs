@@ -53,7 +53,7 @@ impl Tunables {
 }
 
 /// A compiler.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Tier {
     /// Code in one pass over a function's operators: at once.
     Baseline,

@@ -6,7 +6,8 @@ use crate::engine::thunks::{ArtifactThunks, StoredThunk, compile_thunk};
 use crate::engine::type_registry::Thunk;
 use crate::error::Error;
 use crate::module::artifact::{self, Expected};
-use crate::module::code_table::{self, CompileFn, Wanted};
+use crate::module::code_table::{CompileFn, Wanted};
+use crate::module::progress::Progress;
 use crate::module::{ModuleBytes, SharedBytes};
 use ampoule_compiler::{Compiler, Compilers, ModuleInput};
 use ampoule_core::features::Features;
@@ -52,18 +53,29 @@ impl ModuleCompiler {
         }
     }
 
-    /// How functions of a module are compiled.
+    /// How functions of a module are compiled. Where there is `progress`, what is known there is not compiled, and what is compiled for good is
+    /// added.
     pub(crate) fn compile_fn(
         &self,
         description: &Arc<ModuleDescription>,
         layout: &Arc<VmLayout>,
         bytes: &SharedBytes,
+        progress: Option<&Arc<Progress>>,
     ) -> Box<CompileFn> {
         let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
+        let progress = progress.cloned();
         let this = self.clone();
         static WARM: AtomicBool = AtomicBool::new(false);
         Box::new(move |func, wanted| {
             let ModuleCompiler { tunables, compiled_functions, .. } = &this;
+            let known = match (&progress, wanted) {
+                (Some(progress), Wanted::AtFirst { .. }) => progress.at_first_call(func),
+                (Some(progress), Wanted::Better) => progress.function(func),
+                _ => None,
+            };
+            if let Some(function) = known {
+                return Ok(function);
+            }
             let counters = match wanted {
                 Wanted::AtFirst { counters } => counters,
                 Wanted::ForGood | Wanted::Better | Wanted::FromLoop(_) => None,
@@ -77,6 +89,9 @@ impl ModuleCompiler {
             });
             let compiled = compiled.ok_or("it would cost too much")?.map_err(|error| error.to_string());
             compiled_functions.fetch_add(1, Ordering::Relaxed);
+            if let (Some(progress), Wanted::Better, Ok(function)) = (&progress, wanted, &compiled) {
+                progress.add(func, function);
+            }
             compiled
         })
     }
@@ -119,7 +134,7 @@ impl ModuleCompiler {
         Ok(ArtifactThunks::encode(&stored?)?)
     }
 
-    /// Has a module compiled as a whole for a cache, beside everything else.
+    /// Has a module compiled as a whole for a cache, beside everything else, with what there is already.
     pub(crate) fn compile_for(
         &self,
         cache: &Cache,
@@ -127,15 +142,26 @@ impl ModuleCompiler {
         description: &Arc<ModuleDescription>,
         layout: &Arc<VmLayout>,
         bytes: &SharedBytes,
+        progress: &Arc<Progress>,
     ) {
         let compiler = ModuleCompiler { parallel: false, ..self.clone() };
         let (description, layout, bytes) = (description.clone(), layout.clone(), bytes.clone());
-        cache.store_later(key, move || {
-            let compile = compiler.compile_fn(&description, &layout, &bytes);
-            let functions = code_table::compile_all(description.bodies.len(), compiler.parallel, &*compile)?;
+        let ended = EndOfProgress(progress.clone());
+        cache.store_later(key, move |cache| {
+            let compile = compiler.compile_fn(&description, &layout, &bytes, None);
+            let functions = ended.0.complete(&description.bodies, &*compile, |part| cache.store_part(&key, part))?;
             let text = Text::link(functions, description.num_imported_functions)?;
             compiler.artifact(&description, &ModuleBytes::Whole(bytes), &text)
         });
+    }
+}
+
+/// Ends progress when the cache is done with a module, or has no time for it.
+struct EndOfProgress(Arc<Progress>);
+
+impl Drop for EndOfProgress {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

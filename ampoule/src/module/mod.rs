@@ -7,6 +7,8 @@ pub mod artifact;
 pub mod code_table;
 #[cfg(feature = "compiler")]
 pub(crate) mod compile;
+#[cfg(feature = "compiler")]
+mod progress;
 mod reporter;
 mod shared_bytes;
 pub(crate) mod symbols;
@@ -30,6 +32,8 @@ use crate::module::code_table::ModuleCode;
 use crate::module::code_table::Wanted;
 #[cfg(feature = "compiler")]
 use crate::module::compile::{ModuleCompiler, code_capacity};
+#[cfg(feature = "compiler")]
+use crate::module::progress::Progress;
 pub use crate::module::shared_bytes::SharedBytes;
 use crate::module::symbols::Symbols;
 use crate::module::symbols::demangle::demangle;
@@ -209,15 +213,18 @@ impl Module {
         }
         let (count, imported) = (description.bodies.len(), description.num_imported_functions);
         let compiler = ModuleCompiler::of(engine);
-        let compile = compiler.compile_fn(&description, &layout, &bytes);
+        // What is compiled on the way to an entry of the cache.
+        let progress = cached.as_ref().filter(|_| !engine.compiles_eagerly());
+        let progress = progress.map(|(cache, key)| Arc::new(Progress::from(cache, key)));
+        let compile = compiler.compile_fn(&description, &layout, &bytes, progress.as_ref());
         let code = if engine.compiles_eagerly() {
             let functions = code_table::compile_all(count, engine.config().parallel_compilation, &*compile)?;
             ModuleCode::linked(Text::link(functions, imported)?, imported)?
         } else {
             ModuleCode::lazy(count, imported, code_capacity(&description), engine.tier_up().as_ref(), compile)?
         };
-        if let Some((cache, key)) = cached.as_ref().filter(|_| !engine.compiles_eagerly()) {
-            compiler.compile_for(cache, *key, &description, &layout, &bytes);
+        if let (Some((cache, key)), Some(progress)) = (&cached, &progress) {
+            compiler.compile_for(cache, *key, &description, &layout, &bytes, progress);
         }
         let module = Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code)?;
         if let Some((cache, key)) = cached.filter(|_| engine.compiles_eagerly()) {
@@ -294,7 +301,7 @@ impl Module {
             let message = "the module was compiled elsewhere, and its functions' bodies are gone";
             return Err(Error::new(ErrorKind::Compile(message.to_string())));
         };
-        let compile = ModuleCompiler::of(&self.0.engine).compile_fn(&self.0.description, &self.0.layout, bytes);
+        let compile = ModuleCompiler::of(&self.0.engine).compile_fn(&self.0.description, &self.0.layout, bytes, None);
         with_stack(COMPILER_STACK, || compile(func, Wanted::ForGood))
             .map_err(|message| Error::new(ErrorKind::Compile(message)))
     }

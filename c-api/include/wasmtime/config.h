@@ -293,8 +293,9 @@ WASM_API_EXTERN void wasmtime_config_native_unwind_info_set(
 ///   unfinished files so old are deleted.
 /// - `worker-event-queue-size` (`"16"`): so many modules wait at most for being
 ///   compiled for the cache. Modules are, under `WASMTIME_STRATEGY_AUTO`, by a
-///   thread of low priority while they run; a process that ends before has not
-///   stored them. Under `WASMTIME_STRATEGY_CRANELIFT` they are stored when they
+///   thread of low priority while they run; of a process that ends before, the
+///   functions are stored that it had compiled, and the next one goes on from
+///   there. Under `WASMTIME_STRATEGY_CRANELIFT` they are stored when they
 ///   are made.
 /// - `baseline-compression-level`, `optimized-compression-level` and
 ///   `optimized-compression-usage-counter-threshold` are checked and have no

@@ -14,7 +14,7 @@
 //! the wrong place is not loaded but deleted. Entries come to their names whole, by renaming, and are never changed.
 //!
 //! Modules whose functions are compiled at their first call ([`crate::Strategy::Auto`]) are compiled as a whole for the cache
-//! by a thread of low priority ([`worker`]), while they run.
+//! by a thread of low priority ([`worker`]), while they run. What it has done before the process ends is in an entry under another key.
 
 pub mod config;
 mod files;
@@ -23,7 +23,7 @@ mod worker;
 use crate::error::{Error, ErrorKind};
 use ampoule_machine::code::CodeError;
 use config::CacheConfig;
-use files::Folder;
+use files::{Entry, Folder};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::File;
@@ -58,6 +58,12 @@ pub struct CacheStatistics {
     pub misses: u64,
     /// Entries written.
     pub stored: u64,
+}
+
+/// What [`Cache::store_part`] was given.
+pub(crate) struct Part {
+    entry: Entry,
+    len: usize,
 }
 
 /// Bytes behind the artifact in an entry: the key and the digest.
@@ -118,7 +124,28 @@ impl Cache {
         loaded
     }
 
+    /// The part of a module that a process before had compiled when it ended, if it is there and whole.
+    pub(crate) fn load_part(&self, key: &Key) -> Option<Part> {
+        let key = key.of_part();
+        let opened = self.open(&key).unwrap_or_else(|reason| {
+            log::warn!("a part of a module in the cache is not used: {reason}");
+            self.0.folder.remove(&key.name());
+            None
+        });
+        let (entry, len) = opened?;
+        entry.touch();
+        Some(Part { entry, len })
+    }
+
     fn read<T>(&self, key: &Key, load: impl FnOnce(&File, usize) -> Result<T, CodeError>) -> Result<Option<T>, Error> {
+        let Some((entry, artifact_len)) = self.open(key)? else { return Ok(None) };
+        let loaded = load(entry.file(), artifact_len)?;
+        entry.touch();
+        Ok(Some(loaded))
+    }
+
+    /// An entry that is whole, and how many bytes of it are not its trailer.
+    fn open(&self, key: &Key) -> Result<Option<(Entry, usize)>, Error> {
         let system = |error| Error::new(ErrorKind::System("reading an entry of the cache", error));
         let Some(entry) = self.0.folder.open_entry(&key.name()).map_err(system)? else { return Ok(None) };
         let damaged = |how: &str| Error::new(ErrorKind::Artifact(format!("the entry is {how}")));
@@ -133,25 +160,34 @@ impl Cache {
             }
             artifact_len
         };
-        let loaded = load(entry.file(), artifact_len)?;
-        entry.touch();
-        Ok(Some(loaded))
+        Ok(Some((entry, artifact_len)))
     }
 
     /// Writes the artifact of a module down. Where that fails, the module is compiled again another time.
     pub(crate) fn store(&self, key: &Key, artifact: &[u8]) {
-        let digest = Sha256::new().chain_update(artifact).chain_update(key.0).finalize();
-        match self.0.folder.write(&key.name(), &[artifact, &key.0, &digest]) {
-            Ok(()) => {
-                self.0.stored.fetch_add(1, Ordering::Relaxed);
-                self.0.folder.clean_up(&self.0.config, SystemTime::now());
-            }
-            Err(error) => log::warn!("an entry of the cache could not be written: {error}"),
+        if self.write(key, artifact) {
+            self.0.stored.fetch_add(1, Ordering::Relaxed);
+            self.0.folder.remove(&key.of_part().name());
+            self.0.folder.clean_up(&self.0.config, SystemTime::now());
         }
     }
 
+    /// Writes down what has been compiled of a module, in place of what was there, until the whole module is stored.
+    pub(crate) fn store_part(&self, key: &Key, part: &[u8]) {
+        self.write(&key.of_part(), part);
+    }
+
+    fn write(&self, key: &Key, content: &[u8]) -> bool {
+        let digest = Sha256::new().chain_update(content).chain_update(key.0).finalize();
+        let written = self.0.folder.write(&key.name(), &[content, &key.0, &digest]);
+        if let Err(error) = &written {
+            log::warn!("an entry of the cache could not be written: {error}");
+        }
+        written.is_ok()
+    }
+
     /// Has the worker make the artifact of a module, and writes it down then. Where too many wait, that is left for another time.
-    pub(crate) fn store_later(&self, key: Key, make: impl FnOnce() -> Result<Vec<u8>, Error> + Send + 'static) {
+    pub(crate) fn store_later(&self, key: Key, make: impl FnOnce(&Cache) -> Result<Vec<u8>, Error> + Send + 'static) {
         // The cache ends with its last user, also while modules wait for the worker.
         let this = Arc::downgrade(&self.0);
         self.0.worker.run(Box::new(move || {
@@ -160,7 +196,7 @@ impl Cache {
             if cache.0.folder.contains(&key.name()) {
                 return;
             }
-            match make() {
+            match make(&cache) {
                 Ok(artifact) => cache.store(&key, &artifact),
                 Err(error) => log::warn!("a module was not compiled for the cache: {error}"),
             }
@@ -168,7 +204,19 @@ impl Cache {
     }
 }
 
+impl Part {
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.entry.bytes()[..self.len]
+    }
+}
+
 impl Key {
+    /// That of the entry of what has been compiled of the module of this key.
+    fn of_part(&self) -> Key {
+        Key(Sha256::new().chain_update(self.0).chain_update(b"part").finalize().into())
+    }
+
     fn name(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -104,6 +104,73 @@ fn a_lazily_compiled_module_is_stored_meanwhile() {
     assert_eq!(after_another(&scratch), (counts(1, 0, 0), 0));
 }
 
+/// A module of many functions, of which `run` calls every tenth.
+fn many() -> Vec<u8> {
+    let mut text = String::from("(module (memory 1)");
+    for func in 0..MANY {
+        let step = "(local.set 0 (i32.add (i32.load (i32.and (local.get 0) (i32.const 0xfffc))) (i32.const 1)))";
+        text += &format!("(func $f{func} (param i32) (result i32) {} (local.get 0))", step.repeat(12));
+    }
+    text += "(func (export \"run\") (result i32) (i32.const 0)";
+    (0..MANY).step_by(10).for_each(|func| text += &format!("(call $f{func})"));
+    Module::binary_of_text(&(text + "))")).unwrap()
+}
+
+const MANY: usize = 600;
+
+/// Makes the module and calls `run`, in an engine that compiles functions at their first call.
+fn run_many(cache: &Cache, binary: &[u8]) -> Engine {
+    let engine = engine_with(cache, |config| config.strategy = Strategy::Auto);
+    let module = Module::from_binary(&engine, binary).unwrap();
+    let mut store = Store::new(&engine);
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let mut results = [Val::I32(0)];
+    instance.get_func(&store, "run").unwrap().call(&mut store, &[], &mut results).unwrap();
+    assert!(matches!(results, [Val::I32(1)]), "{results:?}");
+    engine
+}
+
+#[test]
+fn what_a_process_has_compiled_when_it_ends_the_next_one_does_not_compile_again() {
+    let (scratch, binary) = (Scratch::new("part"), many());
+    // SAFETY: the child, in its only thread, runs what is tested and ends without returning, whatever its other threads are at.
+    match unsafe { libc::fork() } {
+        0 => {
+            // SAFETY: a signal ends the child, should it hang.
+            unsafe { libc::alarm(60) };
+            let cache = scratch.cache();
+            run_many(&cache, &binary);
+            while scratch.entries().is_empty() {
+                std::thread::yield_now();
+            }
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(cache.statistics().stored as i32) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: waits for the child made above.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0, "the child is done before the whole module is");
+        }
+    }
+    let part = scratch.entries();
+    assert_eq!(part.len(), 1);
+    let cache = scratch.cache();
+    let engine = run_many(&cache, &binary);
+    while cache.statistics().stored == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(cache.statistics(), counts(0, 1, 1));
+    // Each function once for the cache, and those called at their first call: but for what was there.
+    let compiled = engine.compiled_functions();
+    assert!(compiled < (MANY + 1 + MANY / 10 + 1) as u64, "{compiled}");
+    // The part goes when the whole is there.
+    let whole = scratch.entries();
+    assert!(whole.len() == 1 && whole != part, "{whole:?}");
+    let third = run_many(&scratch.cache(), &binary);
+    assert_eq!(third.compiled_functions(), 0);
+}
+
 #[test]
 fn whatever_changes_the_code_changes_the_key() {
     let scratch = Scratch::new("keys");

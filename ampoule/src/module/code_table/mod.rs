@@ -510,7 +510,11 @@ pub fn compile_all(count: usize, parallel: bool, compile: &CompileFn) -> Result<
     (0..count).map(compile).collect()
 }
 
-fn compile_one(func: DefinedFuncIndex, wanted: Wanted, compile: &CompileFn) -> Result<CompiledFunction, CodeError> {
+/// Compiles a function, in whatever stack that takes.
+///
+/// # Errors
+/// What the compiler says of a function that it refuses; and that it has panicked.
+pub fn compile_one(func: DefinedFuncIndex, wanted: Wanted, compile: &CompileFn) -> Result<CompiledFunction, CodeError> {
     // A panic of the compiler must not cross the guest's frames.
     catch_unwind(AssertUnwindSafe(|| with_stack(COMPILER_STACK, || compile(func, wanted))))
         .unwrap_or_else(|panic| Err(format!("the compiler panicked: {}", panic_message(&*panic))))
