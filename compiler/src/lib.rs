@@ -139,25 +139,37 @@ pub struct NativeShape {
     pub caller: bool,
 }
 
-/// Why a function could not be compiled.
+/// Why a function could not be compiled. A word, since most of what may fail is done once for each operator.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("cannot compile function: {message}")]
-pub struct CompileError {
-    /// What the back end said.
-    pub message: String,
-    /// It would have taken more than a function of its size may cost; less effort may do.
-    pub(crate) over_budget: bool,
+#[error("cannot compile function: {}", .0.message)]
+pub struct CompileError(Box<Refusal>);
+
+#[derive(Clone, Debug)]
+struct Refusal {
+    message: String,
+    over_budget: bool,
 }
 
 impl CompileError {
     /// An error with this message.
     pub(crate) fn new(message: impl ToString) -> Self {
-        Self { message: message.to_string(), over_budget: false }
+        Self(Box::new(Refusal { message: message.to_string(), over_budget: false }))
     }
 
     /// The function is too large for the effort that was to be made.
     pub(crate) fn over_budget() -> Self {
-        Self { over_budget: true, ..Self::new("the function is too large") }
+        let message = "the function is too large".to_string();
+        Self(Box::new(Refusal { message, over_budget: true }))
+    }
+
+    /// What the back end said.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Whether it would have taken more than a function of its size may cost; less effort may do.
+    pub(crate) fn is_over_budget(&self) -> bool {
+        self.0.over_budget
     }
 }
 

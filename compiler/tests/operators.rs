@@ -332,7 +332,7 @@ fn a_function_of_millions_of_values_is_refused() {
     let compiler = OptimizingCompiler::new(&tunables, &[], None).expect("this machine is supported");
     let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None };
     let error = compiler.compile_function(&input, DefinedFuncIndex(0)).expect_err("it is too large");
-    assert_eq!(error.message, "the function is too large");
+    assert_eq!(error.message(), "the function is too large");
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn a_function_of_many_locals_and_blocks_is_refused_only_if_they_are_references()
         let compiler = OptimizingCompiler::new(&tunables, &[], None).expect("this machine is supported");
         let input =
             ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None };
-        compiler.compile_function(&input, DefinedFuncIndex(0)).map(|_| ()).map_err(|error| error.message)
+        compiler.compile_function(&input, DefinedFuncIndex(0)).map(|_| ()).map_err(|error| error.message().to_string())
     };
     assert_eq!(compile("i32"), Ok(()));
     // What is known of references is kept for each block.

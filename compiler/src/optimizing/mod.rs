@@ -306,7 +306,7 @@ impl Compiler for OptimizingCompiler {
         func: DefinedFuncIndex,
     ) -> Result<Option<CompiledFunction>, CompileError> {
         match self.compile_with(input, func, better_effort(input.tunables)) {
-            Err(error) if error.over_budget => Ok(None),
+            Err(error) if error.is_over_budget() => Ok(None),
             result => result.map(Some),
         }
     }
@@ -353,7 +353,7 @@ fn with_what_effort_is_needed<T>(
 ) -> Result<T, CompileError> {
     if !tunables.debug_least_effort {
         match compile(Effort::Full) {
-            Err(error) if error.over_budget => {}
+            Err(error) if error.is_over_budget() => {}
             result => return result,
         }
     }
