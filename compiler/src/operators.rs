@@ -115,7 +115,7 @@ macro_rules! define_opcodes {
     ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($annotation:tt)*))*) => {
         /// An operator without its immediates.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        enum Opcode {
+        pub(crate) enum Opcode {
             $($op,)*
         }
 
@@ -138,7 +138,7 @@ wasmparser::for_each_operator!(define_opcodes);
 macro_rules! table {
     ($($properties:ident: $($op:ident)*;)*) => {
         impl Opcode {
-            fn properties(self) -> Properties {
+            pub(crate) const fn properties(self) -> Properties {
                 match self { $($(Opcode::$op)|* => $properties,)* }
             }
         }

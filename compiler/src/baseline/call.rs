@@ -156,7 +156,7 @@ impl Translator<'_> {
             Default::default()
         } else {
             self.save_all();
-            (self.references()?, self.behind())
+            (self.references()?, if self.scopes.is_empty() { Vec::new() } else { self.behind() })
         };
         let (places, area_len) = passed(kinds(ty.params()), 1 + usize::from(area != 0));
         // At the frame's end there is space for what is passed on the stack, and behind it for results.
@@ -176,7 +176,7 @@ impl Translator<'_> {
                 Passed::Stack(at) => self.pass_on_stack(value.kind, source, at),
             }
         }
-        self.move_all(moves);
+        self.move_all(&mut moves);
         if tail {
             if area != 0 {
                 // The same results, for the same caller.
@@ -291,7 +291,7 @@ impl Translator<'_> {
         }
         self.save_all();
         let references = self.references()?;
-        self.move_all(moves);
+        self.move_all(&mut moves);
         let at = self.asm.call(RelocationTarget::Builtin(builtin));
         self.note_references(at, 0, references);
         self.regs.end_operator();

@@ -6,7 +6,7 @@
 
 use super::frame::{kinds, result_registers};
 use super::translator::{Stub, Translator};
-use super::values::{Holds, Kind, Known, Place, Value};
+use super::values::{Holds, Kind, Known, Local, Place, Value};
 use super::x64::{
     Alu, Class, Condition, Label, Operand, RAX, REGISTERS, Reg, RegSet, SCRATCH, VECTOR_SCRATCH, Width, XMM0, mem,
 };
@@ -19,12 +19,12 @@ use ampoule_core::types::ValType;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::rc::Rc;
-use wasmparser::{BinaryReader, BlockType, BrTable, Operator};
+use wasmparser::{BlockType, BrTable, Operator};
 
-/// What is in registers at a place where paths meet.
-#[derive(PartialEq)]
+/// What is in registers at a place where paths meet: in those of `used`. What the others have does not matter.
 pub(super) struct State {
     holds: [Holds; REGISTERS],
+    used: RegSet,
     dirty: RegSet,
 }
 
@@ -108,6 +108,7 @@ impl<'a> Translator<'a> {
             Operator::Nop => {}
             Operator::Unreachable => self.trap(TrapCode::Unreachable),
             Operator::Block { blockty } => self.enter_block(blockty)?,
+            Operator::Loop { blockty } => self.enter_loop(blockty)?,
             Operator::If { blockty } => self.enter_if(blockty)?,
             Operator::Else => self.enter_else()?,
             Operator::End => self.end()?,
@@ -227,12 +228,12 @@ impl<'a> Translator<'a> {
         self.control.push(ControlFrame { kind, end, height, params, results, entered: true });
     }
 
-    pub(super) fn enter_loop(&mut self, ty: &BlockType, ahead: BinaryReader<'_>) -> Result<(), CompileError> {
+    fn enter_loop(&mut self, ty: &BlockType) -> Result<(), CompileError> {
         let (params, results) = self.block_type(ty)?;
         let number = self.next_loop();
         self.settle_fuel();
         self.flush_all();
-        self.prepare_loop(ahead)?;
+        self.prepare_loop()?;
         if self.memory_may_move() {
             // Whoever interrupts the guest here may have it grow.
             self.forget(Known::Memory);
@@ -418,46 +419,54 @@ impl<'a> Translator<'a> {
 
     /// What is in registers now, but for what is in the way of a result.
     fn state(&mut self, result: Option<Reg>) -> Rc<State> {
-        let mut state = State { holds: self.regs.holds, dirty: self.regs.dirty };
-        for (index, holds) in state.holds.iter_mut().enumerate() {
-            let keeps = matches!(holds, Holds::Local(_) | Holds::Known(_)) && result != Some(Reg::at(index));
-            if !keeps {
-                *holds = Holds::Nothing;
-                state.dirty.remove(Reg::at(index));
+        let holds = &self.regs.holds;
+        let mut used = self.regs.used();
+        for reg in used.iter() {
+            if !matches!(holds[reg.index()], Holds::Local(_) | Holds::Known(_)) || result == Some(reg) {
+                used.remove(reg);
             }
         }
-        if let Some(last) = self.last_state.as_ref().filter(|last| ***last == state) {
+        let dirty = self.regs.dirty.and(used);
+        let same = |last: &&Rc<State>| {
+            let holds_same = |reg: Reg| last.holds[reg.index()] == holds[reg.index()];
+            last.used == used && last.dirty == dirty && used.iter().all(holds_same)
+        };
+        if let Some(last) = self.last_state.as_ref().filter(same) {
             return Rc::clone(last);
         }
-        Rc::clone(self.last_state.insert(Rc::new(state)))
+        Rc::clone(self.last_state.insert(Rc::new(State { holds: *holds, used, dirty })))
     }
 
     /// Takes nothing to be in registers: all is at home.
     pub(super) fn forget_registers(&mut self) {
-        for index in 0..REGISTERS {
-            let reg = Reg::at(index);
-            if let Holds::Local(local) = self.regs.holds[index] {
+        for reg in self.regs.used().iter() {
+            if let Holds::Local(local) = self.regs.holds[reg.index()] {
                 self.locals[local as usize].reg = None;
             }
-            if self.regs.holds[index] != Holds::Nothing {
-                self.regs.set(reg, Holds::Nothing);
-            }
+            self.regs.set(reg, Holds::Nothing);
         }
     }
 
     /// Goes on with what is in registers at a place where paths meet.
     fn restore(&mut self, state: &State) {
-        self.forget_registers();
-        for index in 0..REGISTERS {
-            let reg = Reg::at(index);
-            match state.holds[index] {
-                Holds::Nothing => {}
-                holds => {
-                    self.regs.set(reg, holds);
-                    if let Holds::Local(local) = holds {
-                        self.locals[local as usize].reg = Some(reg);
-                    }
-                }
+        for reg in self.regs.used().iter() {
+            let holds = self.regs.holds[reg.index()];
+            if state.used.contains(reg) && state.holds[reg.index()] == holds {
+                continue;
+            }
+            if let Holds::Local(local) = holds {
+                self.locals[local as usize].reg = None;
+            }
+            self.regs.set(reg, Holds::Nothing);
+        }
+        for reg in state.used.iter() {
+            let holds = state.holds[reg.index()];
+            if holds == self.regs.holds[reg.index()] {
+                continue;
+            }
+            self.regs.set(reg, holds);
+            if let Holds::Local(local) = holds {
+                self.locals[local as usize].reg = Some(reg);
             }
         }
         self.regs.dirty = state.dirty;
@@ -522,16 +531,9 @@ impl<'a> Translator<'a> {
     }
 
     fn agrees(&self, state: &State) -> bool {
-        (0..REGISTERS).all(|index| {
-            let (reg, now) = (Reg::at(index), self.regs.holds[index]);
-            let same = match state.holds[index] {
-                Holds::Nothing => true,
-                wanted => wanted == now,
-            };
-            // What is to be at home has to be written.
-            let behind = self.regs.dirty.contains(reg) && !(state.holds[index] == now && state.dirty.contains(reg));
-            same && !behind
-        })
+        // What is to be at home has to be written.
+        let at_home = self.regs.dirty.without(state.dirty) == RegSet::EMPTY;
+        at_home && state.used.iter().all(|reg| state.holds[reg.index()] == self.regs.holds[reg.index()])
     }
 
     /// Brings everything to where it is at the target of a branch. What is known here of registers stays as it is: the way may be one of two.
@@ -545,16 +547,20 @@ impl<'a> Translator<'a> {
             Some(reg) => moves.push((reg, self.source(self.stack[first]))),
             None => self.bring_home(frame, first),
         }
-        for index in 0..REGISTERS {
-            let (reg, wanted) = (Reg::at(index), state.holds[index]);
+        for reg in self.regs.dirty.iter() {
             // What is only here goes home, unless the target has it in a register that is ahead.
-            if let Holds::Local(local) = self.regs.holds[index]
-                && self.regs.dirty.contains(reg)
-                && !state.dirty.iter().any(|ahead| state.holds[ahead.index()] == Holds::Local(local))
+            let holds = self.regs.holds[reg.index()];
+            if let Holds::Local(local) = holds
+                && !state.dirty.iter().any(|ahead| state.holds[ahead.index()] == holds)
             {
-                let local = &self.locals[local as usize];
-                let (kind, home) = (local.kind, local.home);
+                let Local { kind, home, .. } = self.locals[local as usize];
                 self.store_home(kind, home, reg);
+            }
+        }
+        for reg in state.used.iter() {
+            let wanted = state.holds[reg.index()];
+            if wanted == self.regs.holds[reg.index()] {
+                continue;
             }
             match wanted {
                 Holds::Local(local) => {
@@ -567,7 +573,7 @@ impl<'a> Translator<'a> {
                 _ => {}
             }
         }
-        self.move_all(moves);
+        self.move_all(&mut moves);
         Ok(())
     }
 
@@ -619,11 +625,14 @@ impl<'a> Translator<'a> {
     }
 
     /// Moves values to registers, all at once: none is written over that is still to be read.
-    pub(super) fn move_all(&mut self, mut moves: Moves) {
+    pub(super) fn move_all(&mut self, moves: &mut Moves) {
+        if moves.is_empty() {
+            return;
+        }
         moves.retain(|&mut (to, from)| !matches!(from, Source::Reg(from) if from == to));
         // How many moves read each register.
         let mut readers = [0u8; REGISTERS];
-        for (_, from) in &moves {
+        for (_, from) in moves.iter() {
             if let Source::Reg(from) = from {
                 readers[from.index()] += 1;
             }
@@ -682,8 +691,8 @@ impl<'a> Translator<'a> {
         } else {
             let values = &self.stack[first..];
             let places = result_registers(values.iter().map(|value| value.kind));
-            let moves = places.zip(values).map(|(to, &value)| (to, self.source(value))).collect();
-            self.move_all(moves);
+            let mut moves = places.zip(values).map(|(to, &value)| (to, self.source(value))).collect();
+            self.move_all(&mut moves);
         }
         self.leave();
         Ok(())

@@ -17,6 +17,7 @@ use ampoule_core::decode::val_type;
 use ampoule_core::index::FuncIndex;
 use ampoule_core::types::{FuncType, ValType};
 use ampoule_core::vm::{VmLayout, VmStoreContext};
+use smallvec::SmallVec;
 use std::mem::offset_of;
 use wasmparser::FunctionBody;
 
@@ -53,7 +54,7 @@ pub(super) enum Passed {
 }
 
 /// Where values of these types are passed, behind so many integer arguments; and the bytes of the area on the stack.
-pub(super) fn passed(types: impl Iterator<Item = Kind>, integers: usize) -> (Vec<Passed>, u32) {
+pub(super) fn passed(types: impl Iterator<Item = Kind>, integers: usize) -> (SmallVec<[Passed; 8]>, u32) {
     let (mut integers, mut vectors, mut area) = (integers, 0, 0u32);
     let places = types.map(|kind| {
         let reg = match kind.class() {

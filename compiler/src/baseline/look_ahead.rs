@@ -6,8 +6,9 @@
 
 use super::translator::Translator;
 use super::values::{Holds, Local};
+use super::visitor::{OperatorKind, Receiver, Visitor};
 use crate::CompileError;
-use crate::operators::{Calls, Properties};
+use crate::operators::Calls;
 use smallvec::SmallVec;
 use wasmparser::{BinaryReader, Operator, OperatorsReader};
 
@@ -32,6 +33,8 @@ struct Use {
 /// The first operators of a loop.
 struct Ahead {
     uses: SmallVec<[Use; LOCALS]>,
+    /// Blocks that have begun and not ended, with the loop.
+    depth: u32,
     /// All of the loop has been seen.
     complete: bool,
     /// Something is called: registers that are not kept are no use.
@@ -41,37 +44,24 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// Looks at the operators from this place on, the first in the loop.
+    /// Looks at the operators behind that which begins here, the loop.
     fn look(start: BinaryReader<'_>) -> Result<Self, CompileError> {
         let at = start.original_position();
         // A reader knows the blocks around it. This one takes the loop for the outermost: knowing all of them anew for each would cost the square.
         let mut reader = OperatorsReader::new(start);
-        let mut ahead = Self { uses: SmallVec::new(), complete: false, calls: false, looked: 0 };
+        let mut ahead = Self { uses: SmallVec::new(), depth: 0, complete: false, calls: false, looked: 0 };
         ahead.read(&mut reader)?;
         ahead.looked = (reader.original_position() - at) as usize;
         Ok(ahead)
     }
 
     fn read(&mut self, reader: &mut OperatorsReader<'_>) -> Result<(), CompileError> {
-        let mut depth = 0u32;
-        for _ in 0..OPERATORS {
-            let op = reader.read()?;
-            match op {
-                Operator::LocalGet { local_index } => self.note(local_index, false),
-                Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => self.note(local_index, true),
-                Operator::Block { .. }
-                | Operator::Loop { .. }
-                | Operator::If { .. }
-                | Operator::Try { .. }
-                | Operator::TryTable { .. } => depth += 1,
-                Operator::End | Operator::Delegate { .. } => match depth.checked_sub(1) {
-                    Some(outer) => depth = outer,
-                    None => {
-                        self.complete = self.uses.len() < LOCALS;
-                        return Ok(());
-                    }
-                },
-                _ => self.calls |= matches!(Properties::of(&op).calls, Calls::Runtime | Calls::Functions),
+        // The loop itself is the first.
+        for _ in 0..=OPERATORS {
+            reader.visit_operator(&mut Visitor(self))??;
+            if self.depth == 0 {
+                self.complete = self.uses.len() < LOCALS;
+                break;
             }
         }
         Ok(())
@@ -90,11 +80,29 @@ impl Ahead {
     }
 }
 
+impl Receiver for Ahead {
+    fn receive(&mut self, op: &Operator<'_>, kind: &'static OperatorKind) -> Result<(), CompileError> {
+        match *op {
+            Operator::LocalGet { local_index } => self.note(local_index, false),
+            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => self.note(local_index, true),
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::Try { .. }
+            | Operator::TryTable { .. } => self.depth += 1,
+            Operator::End | Operator::Delegate { .. } => self.depth -= 1,
+            _ => self.calls |= matches!(kind.properties.calls, Calls::Runtime | Calls::Functions),
+        }
+        Ok(())
+    }
+}
+
 impl Translator<'_> {
-    /// Has in registers what a loop is going to use.
-    pub(super) fn prepare_loop(&mut self, reader: BinaryReader<'_>) -> Result<(), CompileError> {
+    /// Has in registers what the loop that is the operator being translated is going to use.
+    pub(super) fn prepare_loop(&mut self) -> Result<(), CompileError> {
         self.regs.end_operator();
-        let translated = reader.original_position() as usize - self.body_start;
+        let start = self.position as usize;
+        let translated = start - self.body_start;
         if self.looked > LOOKED_MAX + LOOKED_EACH * translated {
             // All is taken to be written.
             for reg in self.regs.used().iter() {
@@ -104,7 +112,8 @@ impl Translator<'_> {
             }
             return Ok(());
         }
-        let ahead = Ahead::look(reader)?;
+        let bytes = &self.input.bytes[start..self.body_start + self.body_len];
+        let ahead = Ahead::look(BinaryReader::new(bytes, start as u64))?;
         self.looked += ahead.looked;
         for reg in self.regs.used().iter() {
             let Holds::Local(local) = self.regs.holds[reg.index()] else { continue };

@@ -25,7 +25,7 @@ impl Translator<'_> {
     }
 
     /// Counts an operator that is about to be translated.
-    pub(super) fn count(&mut self, properties: Properties) {
+    pub(super) fn count(&mut self, properties: &Properties) {
         if !self.input.tunables.consume_fuel {
             return;
         }

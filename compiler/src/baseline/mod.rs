@@ -21,10 +21,11 @@ mod table;
 mod translator;
 mod values;
 mod variable;
+mod visitor;
 mod x64;
 
 use crate::loop_entry::{LoopEntry, LoopPlace};
-use crate::operators::{Calls, Properties};
+use crate::operators::Calls;
 use crate::optimizing::{OptimizingCompiler, return_area_size};
 use crate::{CompileError, Compiler, ModuleInput, NativeShape, ValueShape};
 use ampoule_core::artifact::CompiledFunction;
@@ -35,6 +36,7 @@ use frame::stack_arguments;
 use std::sync::Arc;
 use translator::Translator;
 use values::Registers;
+use visitor::{Family, OperatorKind, Receiver, Visitor};
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
 use x64::{Assembler, Cpu};
 
@@ -94,7 +96,7 @@ impl BaselineCompiler {
         let func_type = input.module.func_type(input.module.func_index(func));
         let in_area = return_area_size(func_type) != 0;
         let body_len = (body.range().end - body.range().start) as usize;
-        let mut asm = Assembler::default();
+        let mut asm = Assembler::for_body(body_len);
         let epilogue = asm.label();
         Translator {
             asm,
@@ -110,20 +112,20 @@ impl BaselineCompiler {
             in_area,
             stack_arguments: stack_arguments(func_type, in_area),
             locals: Vec::new(),
-            stack: Vec::new(),
+            stack: Vec::with_capacity(32),
             flushed: 0,
             regs: Registers::new(),
             operands_start: 0,
             deepest: 0,
             most_passed: 0,
             frame_size_at: 0,
-            control: Vec::new(),
+            control: Vec::with_capacity(16),
             last_state: None,
             reachable: true,
             flags: None,
             position: body.range().start as u32,
-            positions: Vec::new(),
-            stubs: Vec::new(),
+            positions: Vec::with_capacity(body_len / 4),
+            stubs: Vec::with_capacity(4 + body_len / 32),
             scopes: Vec::new(),
             handlers: Vec::new(),
             stack_maps: Vec::new(),
@@ -154,25 +156,8 @@ impl<'a> Translator<'a> {
     /// Translates operators up to that at a position of the module, or all of them.
     fn operators(&mut self, reader: &mut OperatorsReader<'a>, end: Option<u64>) -> Result<(), CompileError> {
         while !reader.eof() && Some(reader.original_position()) != end {
-            let (op, at) = reader.read_with_offset()?;
-            self.position = position(at)?;
-            if !self.reachable {
-                self.unreachable_operator(&op)?;
-                continue;
-            }
-            let properties = Properties::of(&op);
-            if properties.may_trap || properties.calls != Calls::Nothing || self.input.tunables.debug_positions {
-                self.note_position();
-            }
-            if self.flags.is_some() && !Self::takes_flags(&op) {
-                self.settle_flags();
-            }
-            self.count(properties);
-            match op {
-                Operator::Loop { blockty } => self.enter_loop(&blockty, reader.get_binary_reader())?,
-                _ => self.operator(&op)?,
-            }
-            self.regs.end_operator();
+            self.position = position(reader.original_position())?;
+            reader.visit_operator(&mut Visitor(self))??;
             if self.asm.offset() > CODE_MAX {
                 return Err(CompileError::over_budget());
             }
@@ -180,18 +165,45 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    fn operator(&mut self, op: &Operator<'_>) -> Result<(), CompileError> {
-        let translated = self.variable_operator(op)
+    fn operator(&mut self, op: &Operator<'_>, family: Family) -> Result<(), CompileError> {
+        let translated = match family {
+            Family::Numeric => self.numeric_operator(op)?,
+            Family::Memory => self.memory_operator(op)?,
+            Family::Control => self.control_operator(op)?,
+            Family::Any => false,
+        };
+        let translated = translated
+            || self.variable_operator(op)
+            || self.call_operator(op)?
             || self.numeric_operator(op)?
             || self.memory_operator(op)?
             || self.control_operator(op)?
-            || self.call_operator(op)?
             || self.table_operator(op)?
             || self.atomic_operator(op)?
             || self.vector_operator(op)?
             || self.gc_operator(op)?
             || self.exception_operator(op)?;
         if translated { Ok(()) } else { Err(CompileError::new(format!("operator {op:?} is not supported"))) }
+    }
+}
+
+impl Receiver for Translator<'_> {
+    /// Translates the operator at the translator's position.
+    fn receive(&mut self, op: &Operator<'_>, kind: &'static OperatorKind) -> Result<(), CompileError> {
+        if !self.reachable {
+            return self.unreachable_operator(op);
+        }
+        let OperatorKind { properties, family } = kind;
+        if properties.may_trap || properties.calls != Calls::Nothing || self.input.tunables.debug_positions {
+            self.note_position();
+        }
+        if self.flags.is_some() && !Self::takes_flags(op) {
+            self.settle_flags();
+        }
+        self.count(properties);
+        self.operator(op, *family)?;
+        self.regs.end_operator();
+        Ok(())
     }
 }
 

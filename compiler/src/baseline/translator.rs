@@ -342,7 +342,7 @@ impl<'a> Translator<'a> {
         for &(reg, home) in &call.references {
             self.store_home(Kind::Reference, home, reg);
         }
-        self.move_all(Moves::from_vec(call.args));
+        self.move_all(&mut Moves::from_vec(call.args));
         let at = self.asm.call(RelocationTarget::Builtin(call.builtin));
         self.note_references(at, bytes as u32, call.in_frame);
         self.asm.mov_all(SCRATCH, RAX);
@@ -392,11 +392,16 @@ impl<'a> Translator<'a> {
         let mut handlers: Vec<_> = handlers.collect();
         handlers.sort_unstable_by_key(|&(at, _)| at);
         let kept = self.kept();
+        let (mut traps, mut positions) = (assembled.traps, std::mem::take(&mut self.positions));
+        // They are kept for long, and there was space for more.
+        code.shrink_to_fit();
+        traps.shrink_to_fit();
+        positions.shrink_to_fit();
         let info = FunctionInfo {
             handlers,
             kept,
-            traps: assembled.traps,
-            positions: std::mem::take(&mut self.positions),
+            traps,
+            positions,
             stack_maps: stack_maps.collect(),
             ..FunctionInfo::default()
         };

@@ -202,6 +202,7 @@ impl Registers {
     }
 
     /// Frees what only the operator that ends needed.
+    #[inline]
     pub fn end_operator(&mut self) {
         for reg in std::mem::take(&mut self.pinned).iter() {
             if self.holds[reg.index()] == Holds::Temporary {

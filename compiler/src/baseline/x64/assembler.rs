@@ -196,18 +196,22 @@ struct Fixup {
 }
 
 impl x64::CodeSink for Code {
+    #[inline]
     fn put1(&mut self, byte: u8) {
         self.bytes.push(byte);
     }
 
+    #[inline]
     fn put2(&mut self, value: u16) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
+    #[inline]
     fn put4(&mut self, value: u32) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
+    #[inline]
     fn put8(&mut self, value: u64) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
@@ -255,6 +259,17 @@ macro_rules! by_width {
 pub(crate) use by_width;
 
 impl Assembler {
+    /// With space for what a body of so many bytes becomes as a rule: lists that grow bit by bit are moved again and again.
+    pub fn for_body(len: usize) -> Self {
+        let code = Code {
+            bytes: Vec::with_capacity(256 + len * 3),
+            traps: Vec::with_capacity(len / 6),
+            fixups: Vec::with_capacity(8 + len / 8),
+        };
+        let (labels, relocations) = (Vec::with_capacity(8 + len / 6), Vec::with_capacity(2 + len / 16));
+        Self { code, labels, relocations, ..Self::default() }
+    }
+
     pub fn offset(&self) -> u32 {
         self.code.bytes.len() as u32
     }

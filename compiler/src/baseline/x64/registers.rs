@@ -21,13 +21,7 @@ impl Reg {
         Self(VECTOR + number)
     }
 
-    /// The register at a place in tables of all registers.
-    pub const fn at(index: usize) -> Self {
-        assert!(index < REGISTERS);
-        Self(index as u8)
-    }
-
-    /// Its place in such a table.
+    /// Its place in tables of all registers.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
