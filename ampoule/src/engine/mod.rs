@@ -131,7 +131,7 @@ impl Engine {
         let optimizer = Optimizer::new(config.tier_up.threads);
         #[cfg(feature = "compiler")]
         let compilers = new_compilers(&config.tunables, &config.cranelift_flags, config.target.as_deref())
-            .map_err(|error| Error::new(ErrorKind::Config(error.message)))?;
+            .map_err(|error| Error::new(ErrorKind::Config(error.message().to_string())))?;
         if config.tunables.signals_based_traps {
             ampoule_machine::os::signals::install()
                 .map_err(|error| Error::new(ErrorKind::System("installing signal handlers", error)))?;
@@ -172,7 +172,7 @@ impl Engine {
     pub fn check_target(triple: &str) -> Result<String, Error> {
         match new_compilers(&Config::default().tunables, &[], Some(triple)) {
             Ok(_) => Ok(triple.to_string()),
-            Err(error) => Err(Error::new(ErrorKind::Config(error.message))),
+            Err(error) => Err(Error::new(ErrorKind::Config(error.message().to_string()))),
         }
     }
 
