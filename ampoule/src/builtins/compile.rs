@@ -4,16 +4,18 @@ use super::interrupt::look;
 use super::running;
 use crate::error::{Error, ErrorKind};
 use crate::module::Module;
-use crate::module::code_table::ModuleCode;
+use crate::module::code_table::{By, ModuleCode};
 use crate::store::Store;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
+use ampoule_core::tunables::Tiers;
 use ampoule_core::vm::VmContext;
 use ampoule_machine::code::CodeError;
 use ampoule_machine::os::sleeper::Sleeper;
 
-/// Length of a body from which on compiling may take longer than a call should go on after its time is over. Shorter ones are not worth a
-/// thread.
-const LONG_BODY: u64 = 2048;
+/// Length of a body from which on compiling may take longer than a call should go on after its time is over, by each compiler. Shorter ones are not
+/// worth a thread.
+const LONG_BODY: u64 = 2 << 10;
+const LONG_BODY_AT_ONCE: u64 = 32 << 10;
 
 /// What a stub's call comes to: compiles the function and answers where to jump. On failure the error is noted in the store,
 /// and the answer is not used.
@@ -79,6 +81,12 @@ fn compile(store: &Store, module: &Module, func: DefinedFuncIndex) -> Result<Opt
         return module.code().compile(func).map(Some);
     }
     let body = &module.description().bodies[func.index()];
+    let len = body.end - body.start;
+    let by = match module.engine().config().tunables.tiers {
+        Tiers::Optimizing if len < LONG_BODY => By::ThisThread,
+        Tiers::Auto | Tiers::Baseline if len < LONG_BODY_AT_ONCE => By::ThisThreadAtOnce,
+        _ => By::Another,
+    };
     let mut sleep = |sleeper: &Sleeper, timeout| interrupts.sleep_on(sleeper, || sleeper.sleep(timeout)).is_some();
-    module.code().compile_or_leave(func, body.end - body.start >= LONG_BODY, &mut sleep)
+    module.code().compile_or_leave(func, by, &mut sleep)
 }

@@ -69,7 +69,7 @@ impl ModuleCompiler {
         Box::new(move |func, wanted| {
             let ModuleCompiler { tunables, compiled_functions, .. } = &this;
             let known = match (&progress, wanted) {
-                (Some(progress), Wanted::AtFirst { .. }) => progress.at_first_call(func),
+                (Some(progress), Wanted::AtFirst { .. } | Wanted::AtOnce { .. }) => progress.at_first_call(func),
                 (Some(progress), Wanted::Better) => progress.function(func),
                 _ => None,
             };
@@ -77,12 +77,13 @@ impl ModuleCompiler {
                 return Ok(function);
             }
             let counters = match wanted {
-                Wanted::AtFirst { counters } => counters,
+                Wanted::AtFirst { counters } | Wanted::AtOnce { counters } => counters,
                 Wanted::ForGood | Wanted::Better | Wanted::FromLoop(_) => None,
             };
             let compiler = this.compiler(counters.is_some());
             let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables, counters };
             let compiled = fork::hold_off_once(&WARM, || match wanted {
+                Wanted::AtOnce { .. } => compiler.compile_at_once(&input, func).map(Ok),
                 Wanted::Better => compiler.compile_better(&input, func).transpose(),
                 Wanted::FromLoop(number) => Some(this.compilers.baseline.compile_from_loop(&input, func, number)),
                 _ => Some(compiler.compile_function(&input, func)),

@@ -3,7 +3,7 @@
 use crate::builtins::Stop;
 use crate::guest::{World, function, machine_code};
 use ampoule::engine::optimizer::{Optimizer, TierUp};
-use ampoule::module::code_table::{ModuleCode, Wanted, compile_all};
+use ampoule::module::code_table::{By, ModuleCode, Wanted, compile_all};
 use ampoule_core::artifact::{CompiledFunction, RelocationTarget};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
@@ -310,7 +310,7 @@ fn at_most_two_compilations_go_on_that_nobody_waits_for() {
     };
     let code = ModuleCode::lazy(5, 0, 1 << 16, None, Box::new(compile)).unwrap();
     for index in 0..5 {
-        let left = code.compile_or_leave(DefinedFuncIndex(index), true, &mut |_: &Sleeper, _| false);
+        let left = code.compile_or_leave(DefinedFuncIndex(index), By::Another, &mut |_: &Sleeper, _| false);
         assert_eq!(left.unwrap(), None);
     }
     while begun.load(Ordering::SeqCst) < 2 {
@@ -325,7 +325,7 @@ fn at_most_two_compilations_go_on_that_nobody_waits_for() {
             sleeper.sleep(timeout);
             true
         };
-        assert!(code.compile_or_leave(DefinedFuncIndex(index), true, &mut to_the_end).unwrap().is_some());
+        assert!(code.compile_or_leave(DefinedFuncIndex(index), By::Another, &mut to_the_end).unwrap().is_some());
     }
     assert_eq!(begun.load(Ordering::SeqCst), 5);
 }

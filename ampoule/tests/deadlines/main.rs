@@ -10,6 +10,7 @@ use ampoule::store::epoch::UpdateDeadline;
 use ampoule::{
     Config, Engine, Error, Extern, Func, FuncType, Global, GlobalType, Instance, Module, Store, TrapCode, Val, ValType,
 };
+use ampoule_core::tunables::Tiers;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,7 +25,12 @@ const LONGEST_WAIT: Duration = Duration::from_millis(1);
 const SOON: Duration = Duration::from_millis(30);
 
 fn engine() -> Engine {
+    engine_of(Tiers::Auto)
+}
+
+fn engine_of(tiers: Tiers) -> Engine {
     let mut config = Config::new();
+    config.tiers(tiers);
     config.cancellation(true).epoch_interruption(true);
     config.features.threads = true;
     config.features.multi_memory = true;
@@ -260,8 +266,28 @@ fn slow_to_compile(blocks: usize) -> String {
 
 #[test]
 fn a_compilation_is_left_when_its_call_ends() {
-    let module = module(&slow_to_compile(30_000));
-    expect_short_overrun(&module, "f", &[Val::I32(0)], wall);
+    for tiers in [Tiers::Auto, Tiers::Optimizing] {
+        let module = Module::new(&engine_of(tiers), slow_to_compile(30_000).as_bytes()).unwrap();
+        expect_short_overrun(&module, "f", &[Val::I32(0)], wall);
+    }
+}
+
+#[test]
+fn a_compilation_that_the_first_compiler_leaves_to_the_other_is_left_as_well() {
+    // Short, but with a thousand values for each call.
+    let values = "i32 ".repeat(1000);
+    let wat = format!(
+        r#"(module (type $t (func (param {values}) (result {values}))) (func $g (type $t) {})
+          (func (export "f") (param i32) (result i32) {} {} {}))"#,
+        (0..1000).map(|at| format!("(local.get {at})")).collect::<String>(),
+        "(i32.const 0)".repeat(1000),
+        "(call $g)".repeat(1000),
+        "(drop)".repeat(999)
+    );
+    let module = module(&wat);
+    let body = module.description().bodies[1].clone();
+    assert!(body.end - body.start < 8 << 10, "it would be compiled by a thread of its own");
+    expect_short_overrun(&module, "f", &[Val::I32(1)], wall);
 }
 
 #[test]
@@ -297,7 +323,7 @@ fn a_compilation_that_was_left_is_there_for_the_next_call() {
 #[test]
 fn what_is_compiled_outlives_whoever_wanted_it() {
     for _ in 0..3 {
-        let module = module(&slow_to_compile(2_000));
+        let module = module(&slow_to_compile(6_000));
         let mut store = Store::new(module.engine());
         store.set_epoch_deadline(1);
         let f = Instance::new(&mut store, &module, &[]).unwrap().get_func(&store, "f").unwrap();
@@ -309,7 +335,7 @@ fn what_is_compiled_outlives_whoever_wanted_it() {
 
 #[test]
 fn an_epoch_callback_is_asked_while_a_function_is_compiled_or_a_memory_filled() {
-    let wat = slow_to_compile(2_000).replace(
+    let wat = slow_to_compile(6_000).replace(
         "(module ",
         r#"(module (memory 16384) (func (export "fill") (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x40000000))) "#,
     );

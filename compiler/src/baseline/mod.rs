@@ -221,6 +221,10 @@ impl Compiler for BaselineCompiler {
         self.translate(input, func).or_else(|_| self.other.compile_function(input, func))
     }
 
+    fn compile_at_once(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Option<CompiledFunction> {
+        self.translate(input, func).ok()
+    }
+
     /// Nothing: it is the first tier.
     fn compile_better(
         &self,

@@ -300,6 +300,10 @@ impl Compiler for OptimizingCompiler {
         with_what_effort_is_needed(input.tunables, |effort| self.compile_with(input, func, effort))
     }
 
+    fn compile_at_once(&self, _: &ModuleInput<'_>, _: DefinedFuncIndex) -> Option<CompiledFunction> {
+        None
+    }
+
     fn compile_better(
         &self,
         input: &ModuleInput<'_>,

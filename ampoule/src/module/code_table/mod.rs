@@ -47,12 +47,28 @@ pub enum Wanted {
         /// See `ModuleInput::counters`.
         counters: Option<usize>,
     },
+    /// The same, by a compiler that takes one pass over it, or not at all.
+    AtOnce {
+        /// See `ModuleInput::counters`.
+        counters: Option<usize>,
+    },
     /// Code that it keeps, however much that costs to make.
     ForGood,
     /// Code that it keeps in place of that which it has, unless that costs too much to make.
     Better,
     /// Code that goes on from this loop, in the place of the first.
     FromLoop(u32),
+}
+
+/// By whom a function is compiled that is called for the first time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum By {
+    /// The thread that calls it.
+    ThisThread,
+    /// The thread that calls it, where a compiler takes one pass over the function. Another, where none does.
+    ThisThreadAtOnce,
+    /// A thread of its own.
+    Another,
 }
 
 /// Reads what is known of a function, for code that came without it in memory; `None` where it can't be read any more.
@@ -353,18 +369,19 @@ impl ModuleCode {
             sleeper.sleep(timeout);
             true
         };
-        self.compile_or_leave(func, false, uninterrupted).map(|address| address.expect("it is waited for to the end"))
+        self.compile_or_leave(func, By::ThisThread, uninterrupted)
+            .map(|address| address.expect("it is waited for to the end"))
     }
 
-    /// As [`ModuleCode::compile`], for a thread that must not wait longer than `sleep` says; `None` where it was to sleep no longer. What
-    /// `takes_long` to compile is compiled by another thread, which goes on then.
+    /// As [`ModuleCode::compile`], for a thread that must not wait longer than `sleep` says; `None` where it was to sleep no longer. Another thread that
+    /// compiles the function goes on then.
     ///
     /// # Errors
     /// As [`ModuleCode::compile`].
     pub fn compile_or_leave(
         &self,
         func: DefinedFuncIndex,
-        takes_long: bool,
+        mut by: By,
         sleep: &mut Sleep<'_>,
     ) -> Result<Option<usize>, CodeError> {
         let Functions::Lazy(lazy) = &self.functions else { return Ok(Some(self.entry(func).addr())) };
@@ -372,14 +389,14 @@ impl ModuleCode {
             if let Some(placed) = lazy.ready[func.index()].get() {
                 return Ok(Some(placed.address));
             }
-            let role = lazy.compiling.lock().join_or_begin(lazy, func, takes_long);
+            let role = lazy.compiling.lock().join_or_begin(lazy, func, by == By::Another);
             match role {
                 Role::Waits(waiting) => {
                     if !waiting.wait(lazy, sleep) {
                         return Ok(None);
                     }
                 }
-                Role::Compiles(compilation) if takes_long => {
+                Role::Compiles(compilation) if by == By::Another => {
                     let waiting = Waiting::new(compilation.clone());
                     self.compile_in_background(func, compilation);
                     if !waiting.wait(lazy, sleep) {
@@ -391,7 +408,11 @@ impl ModuleCode {
                 }
                 Role::Compiles(compilation) => {
                     let _claim = Claim { lazy, func, compilation };
-                    return self.compile_claimed(lazy, func).map(Some);
+                    match self.compile_claimed(lazy, func, by == By::ThisThreadAtOnce) {
+                        // The other thread says what is wrong, if it can't do it either.
+                        Err(_) if by == By::ThisThreadAtOnce => by = By::Another,
+                        result => return result.map(Some),
+                    }
                 }
             }
         }
@@ -404,7 +425,7 @@ impl ModuleCode {
         let run = move || {
             let Functions::Lazy(lazy) = &this.functions else { unreachable!("only lazy code is compiled") };
             let claim = Claim { lazy, func, compilation };
-            let error = this.compile_claimed(lazy, func).err();
+            let error = this.compile_claimed(lazy, func, false).err();
             *claim.compilation.error.lock() = error;
         };
         // In a cell, so that it is still here where no thread took it.
@@ -426,9 +447,10 @@ impl ModuleCode {
     }
 
     /// What whoever has claimed a function does.
-    fn compile_claimed(&self, lazy: &Lazy, func: DefinedFuncIndex) -> Result<usize, CodeError> {
+    fn compile_claimed(&self, lazy: &Lazy, func: DefinedFuncIndex, at_once: bool) -> Result<usize, CodeError> {
         let counters = lazy.tiering.as_deref().map(Tiering::counters);
-        let function = compile_one(func, Wanted::AtFirst { counters }, &*lazy.compile)?;
+        let wanted = if at_once { Wanted::AtOnce { counters } } else { Wanted::AtFirst { counters } };
+        let function = compile_one(func, wanted, &*lazy.compile)?;
         // The baseline tier leaves functions to the other.
         let is_kept = lazy.tiering.is_none() || function.tier == Tier::Optimizing;
         let own_calls = if is_kept { OwnCalls::Here } else { OwnCalls::Newest };
