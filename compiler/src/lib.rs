@@ -18,7 +18,7 @@ use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::Tunables;
 use ampoule_core::types::FuncType;
-use ampoule_core::vm::VmLayout;
+use ampoule_core::vm::{Callees, VmLayout};
 use std::sync::Arc;
 
 /// The compilers for these choices, for a target triple or for this machine and all that its CPU can do if `target` is `None`.
@@ -122,6 +122,21 @@ pub struct ModuleInput<'a> {
     /// Where baseline code counts calls and turns of loops: the address of a `u32` for each of the module's own functions, which it counts down.
     /// Below zero it calls [`Builtin::BecomeHot`](ampoule_core::builtins::Builtin::BecomeHot). `None`: it doesn't count.
     pub counters: Option<usize>,
+    /// What code that has run tells of the module's calls. `None`: there is none, or it doesn't count.
+    pub profile: Option<&'a dyn Profile>,
+}
+
+/// What the baseline code of a module's functions notes of their calls while it runs.
+pub trait Profile {
+    /// Where it notes what the `call_indirect` or `call_ref` at this offset of the module calls: the address of a
+    /// [`VmCallSite`](ampoule_core::vm::VmCallSite), good as long as the code.
+    fn call_site(&self, position: u32) -> usize;
+
+    /// What has been called there. `None` where nothing is known: no code notes it.
+    fn callees(&self, position: u32) -> Option<Callees>;
+
+    /// Whether a function may be called where others are hot: code was made of it, as far as is known.
+    fn was_called(&self, func: DefinedFuncIndex) -> bool;
 }
 
 /// How a thunk's host side holds values.

@@ -30,8 +30,14 @@ fn translate(fields: &str, body: &str) -> Result<usize, CompileError> {
     let tunables = Tunables::default();
     let optimizing = OptimizingCompiler::new(&tunables, &[], None).expect("this machine is supported");
     let layout = VmLayout::new(&decoded.module);
-    let input =
-        ModuleInput { module: &decoded.module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None };
+    let input = ModuleInput {
+        module: &decoded.module,
+        layout: &layout,
+        bytes: &bytes,
+        tunables: &tunables,
+        counters: None,
+        profile: None,
+    };
     BaselineCompiler::new(Arc::new(optimizing))
         .translate(&input, DefinedFuncIndex(0))
         .map(|function| function.code.len())

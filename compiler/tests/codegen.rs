@@ -26,7 +26,7 @@ fn listing_with(wat: &str, tunables: &Tunables, flags: &[(String, Option<String>
     let layout = VmLayout::new(&module);
     let compiler =
         OptimizingCompiler::new(tunables, flags, Some("x86_64-unknown-linux-gnu")).expect("a supported target");
-    let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables, counters: None };
+    let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables, counters: None, profile: None };
     (0..module.bodies.len() as u32)
         .map(|index| compiler.listing(&input, DefinedFuncIndex(index)).expect("it compiles") + "\n")
         .collect()
@@ -54,7 +54,7 @@ fn what_is_unlikely_is_placed_last() {
         let compiler =
             OptimizingCompiler::new(&tunables, &[], Some("x86_64-unknown-linux-gnu")).expect("a supported target");
         let input =
-            ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None };
+            ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None, profile: None };
         let listing = compiler.listing(&input, DefinedFuncIndex(0)).expect("it compiles");
         let at = |number: &str| listing.find(number).expect("the store's number is in the code");
         at("0x457") < at("0x8ae")

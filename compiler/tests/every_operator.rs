@@ -408,7 +408,7 @@ fn compile(
     }
     let module = decoded.module;
     let layout = VmLayout::new(&module);
-    let input = ModuleInput { module: &module, layout: &layout, bytes, tunables, counters: None };
+    let input = ModuleInput { module: &module, layout: &layout, bytes, tunables, counters: None, profile: None };
     for (position, export) in module.exports.iter().enumerate() {
         let func = DefinedFuncIndex(position as u32);
         let functions = [Some(optimizing.compile_function(&input, func)), baseline.map(|b| b.translate(&input, func))];

@@ -44,7 +44,7 @@ fn compile_from_all(bytes: &[u8], compiler: &BaselineCompiler, tunables: &Tunabl
     let Ok(decoded) = decode(bytes, &features()) else { return (0, 0) };
     let module = decoded.module;
     let layout = VmLayout::new(&module);
-    let input = ModuleInput { module: &module, layout: &layout, bytes, tunables, counters: None };
+    let input = ModuleInput { module: &module, layout: &layout, bytes, tunables, counters: None, profile: None };
     let (mut found, mut unreachable) = (0, 0);
     for (number, body) in module.bodies.iter().enumerate() {
         let func = DefinedFuncIndex(number as u32);
@@ -265,8 +265,14 @@ fn what_is_around_a_loop_is_looked_at_once() {
         let bytes = wat::parse_str(text).expect("a well-formed module");
         let module = decode(&bytes, &features()).expect("it is valid").module;
         let layout = VmLayout::new(&module);
-        let input =
-            ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None };
+        let input = ModuleInput {
+            module: &module,
+            layout: &layout,
+            bytes: &bytes,
+            tunables: &tunables,
+            counters: None,
+            profile: None,
+        };
         let before = std::time::Instant::now();
         let compiled = compiler.compile_from_loop(&input, DefinedFuncIndex(0), 0);
         assert!(before.elapsed().as_secs() < 20, "{blocks}: {:?}", before.elapsed());

@@ -50,7 +50,8 @@ fn compile(wat: &str, tunables: &Tunables) -> Vec<CompiledFunction> {
     let (bytes, module) = parse(wat);
     let layout = VmLayout::new(&module);
     let compiler = OptimizingCompiler::new(tunables, &[], None).expect("this machine is supported");
-    let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables, counters: None };
+    let input =
+        ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables, counters: None, profile: None };
     (0..module.bodies.len() as u32)
         .map(|index| {
             let function = compiler
@@ -330,7 +331,14 @@ fn a_function_of_millions_of_values_is_refused() {
     let layout = VmLayout::new(&module);
     let tunables = Tunables::default();
     let compiler = OptimizingCompiler::new(&tunables, &[], None).expect("this machine is supported");
-    let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None };
+    let input = ModuleInput {
+        module: &module,
+        layout: &layout,
+        bytes: &bytes,
+        tunables: &tunables,
+        counters: None,
+        profile: None,
+    };
     let error = compiler.compile_function(&input, DefinedFuncIndex(0)).expect_err("it is too large");
     assert_eq!(error.message(), "the function is too large");
 }
@@ -345,8 +353,14 @@ fn a_function_of_many_locals_and_blocks_is_refused_only_if_they_are_references()
         let layout = VmLayout::new(&module);
         let tunables = Tunables::default();
         let compiler = OptimizingCompiler::new(&tunables, &[], None).expect("this machine is supported");
-        let input =
-            ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None };
+        let input = ModuleInput {
+            module: &module,
+            layout: &layout,
+            bytes: &bytes,
+            tunables: &tunables,
+            counters: None,
+            profile: None,
+        };
         compiler.compile_function(&input, DefinedFuncIndex(0)).map(|_| ()).map_err(|error| error.message().to_string())
     };
     assert_eq!(compile("i32"), Ok(()));

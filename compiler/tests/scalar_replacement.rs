@@ -42,7 +42,14 @@ fn listing(function: &str) -> String {
     let tunables = Tunables::default();
     let compiler =
         OptimizingCompiler::new(&tunables, &[], Some("x86_64-unknown-linux-gnu")).expect("a supported target");
-    let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None };
+    let input = ModuleInput {
+        module: &module,
+        layout: &layout,
+        bytes: &bytes,
+        tunables: &tunables,
+        counters: None,
+        profile: None,
+    };
     let last = module.bodies.len() as u32 - 1;
     compiler.listing(&input, DefinedFuncIndex(last)).expect("it compiles")
 }

@@ -128,7 +128,7 @@ impl Decoded {
     fn compile(&self, mode: &Mode) -> (Result<usize, CompileError>, Cost) {
         let Self { binary, module, layout } = self;
         let counters = (mode.name == "metered").then_some(1 << 40);
-        let input = ModuleInput { module, layout, bytes: binary, tunables: &mode.tunables, counters };
+        let input = ModuleInput { module, layout, bytes: binary, tunables: &mode.tunables, counters, profile: None };
         let functions = (0..module.bodies.len() as u32).map(DefinedFuncIndex);
         measure(|| functions.map(|func| Ok(mode.compiler.translate(&input, func)?.code.len())).sum())
     }
@@ -236,8 +236,14 @@ fn better_code_has_a_budget() {
     for Row { name, shape, n, .. } in ROWS {
         for n in [n / 8, *n, 4 * n] {
             let Decoded { binary, module, layout } = Decoded::new(shape(n));
-            let input =
-                ModuleInput { module: &module, layout: &layout, bytes: &binary, tunables: &tunables, counters: None };
+            let input = ModuleInput {
+                module: &module,
+                layout: &layout,
+                bytes: &binary,
+                tunables: &tunables,
+                counters: None,
+                profile: None,
+            };
             // Of a module of many functions, the first is as good as any.
             let compile = || measure(|| compiler.compile_better(&input, DefinedFuncIndex(0)).unwrap());
             let (mut better, mut cost) = compile();

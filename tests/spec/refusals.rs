@@ -68,8 +68,14 @@ fn the_baseline_tier_refuses_nothing() {
             }
             let module = decoded.module;
             let layout = VmLayout::new(&module);
-            let input =
-                ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None };
+            let input = ModuleInput {
+                module: &module,
+                layout: &layout,
+                bytes: &bytes,
+                tunables: &tunables,
+                counters: None,
+                profile: None,
+            };
             for func in 0..module.bodies.len() {
                 let translated = compiler.translate(&input, DefinedFuncIndex(func as u32));
                 if let Err(error) = translated {

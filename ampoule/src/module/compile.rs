@@ -6,15 +6,16 @@ use crate::engine::thunks::{ArtifactThunks, StoredThunk, compile_thunk};
 use crate::engine::type_registry::Thunk;
 use crate::error::Error;
 use crate::module::artifact::{self, Expected};
-use crate::module::code_table::{CompileFn, Wanted};
+use crate::module::code_table::{CompileFn, Profile, Wanted};
 use crate::module::progress::Progress;
 use crate::module::{ModuleBytes, SharedBytes};
 use ampoule_compiler::{Compiler, Compilers, ModuleInput};
 use ampoule_core::features::Features;
+use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::{Tiers, Tunables};
 use ampoule_core::types::FuncType;
-use ampoule_core::vm::VmLayout;
+use ampoule_core::vm::{Callees, VmLayout};
 use ampoule_machine::code::link::Text;
 use ampoule_machine::os::fork;
 use rayon::prelude::*;
@@ -69,28 +70,31 @@ impl ModuleCompiler {
         Box::new(move |func, wanted| {
             let ModuleCompiler { tunables, compiled_functions, .. } = &this;
             let known = match (&progress, wanted) {
-                (Some(progress), Wanted::AtFirst { .. } | Wanted::AtOnce { .. }) => progress.at_first_call(func),
-                (Some(progress), Wanted::Better) => progress.function(func),
+                (Some(progress), Wanted::AtFirst(_) | Wanted::AtOnce(_)) => progress.at_first_call(func),
+                (Some(progress), Wanted::Better(_)) => progress.function(func),
                 _ => None,
             };
             if let Some(function) = known {
                 return Ok(function);
             }
-            let counters = match wanted {
-                Wanted::AtFirst { counters } | Wanted::AtOnce { counters } => counters,
-                Wanted::ForGood | Wanted::Better | Wanted::FromLoop(_) => None,
+            let (counters, profile) = match wanted {
+                Wanted::AtFirst(profile) | Wanted::AtOnce(profile) => (profile.map(Profile::counters), profile),
+                Wanted::ForGood => (None, None),
+                Wanted::Better(profile) | Wanted::FromLoop(_, profile) => (None, Some(profile)),
             };
             let compiler = this.compiler(counters.is_some());
-            let input = ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables, counters };
+            let profile = profile.map(|profile| -> &dyn ampoule_compiler::Profile { profile });
+            let input =
+                ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables, counters, profile };
             let compiled = fork::hold_off_once(&WARM, || match wanted {
-                Wanted::AtOnce { .. } => compiler.compile_at_once(&input, func).map(Ok),
-                Wanted::Better => compiler.compile_better(&input, func).transpose(),
-                Wanted::FromLoop(number) => Some(this.compilers.baseline.compile_from_loop(&input, func, number)),
-                _ => Some(compiler.compile_function(&input, func)),
+                Wanted::AtFirst(_) | Wanted::ForGood => Some(compiler.compile_function(&input, func)),
+                Wanted::AtOnce(_) => compiler.compile_at_once(&input, func).map(Ok),
+                Wanted::Better(_) => compiler.compile_better(&input, func).transpose(),
+                Wanted::FromLoop(number, _) => Some(this.compilers.baseline.compile_from_loop(&input, func, number)),
             });
             let compiled = compiled.ok_or("it would cost too much")?.map_err(|error| error.to_string());
             compiled_functions.fetch_add(1, Ordering::Relaxed);
-            if let (Some(progress), Wanted::Better, Ok(function)) = (&progress, wanted, &compiled) {
+            if let (Some(progress), Wanted::Better(_), Ok(function)) = (&progress, wanted, &compiled) {
                 progress.add(func, function);
             }
             compiled
@@ -154,6 +158,20 @@ impl ModuleCompiler {
             let text = Text::link(functions, description.num_imported_functions)?;
             compiler.artifact(&description, &ModuleBytes::Whole(bytes), &text)
         });
+    }
+}
+
+impl ampoule_compiler::Profile for Profile {
+    fn call_site(&self, position: u32) -> usize {
+        self.call_site(position)
+    }
+
+    fn callees(&self, position: u32) -> Option<Callees> {
+        self.callees(position)
+    }
+
+    fn was_called(&self, func: DefinedFuncIndex) -> bool {
+        self.was_called(func)
     }
 }
 

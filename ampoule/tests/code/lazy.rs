@@ -104,7 +104,7 @@ fn a_first_call_keeps_every_argument() {
         0,
         1 << 16,
         None,
-        Box::new(|index: DefinedFuncIndex, _: Wanted| {
+        Box::new(|index: DefinedFuncIndex, _: Wanted<'_>| {
             Ok(match index.0 {
                 0 => function(call_with_everything(), &[func(1)]),
                 _ => function(check_everything(), &[]),
@@ -128,7 +128,7 @@ fn functions_are_compiled_when_called_and_found_from_then_on() {
         2,
         1 << 16,
         None,
-        Box::new(move |index: DefinedFuncIndex, _: Wanted| {
+        Box::new(move |index: DefinedFuncIndex, _: Wanted<'_>| {
             counter.fetch_add(1, Ordering::Relaxed);
             Ok(match index.0 {
                 0 => function(call_and_add(), &[func(3)]),
@@ -164,11 +164,13 @@ fn a_function_that_cannot_be_compiled_stops_the_guest() {
         0,
         1 << 16,
         None,
-        Box::new(move |index: DefinedFuncIndex, _: Wanted| match (index.0, tries.fetch_add(1, Ordering::Relaxed)) {
-            (0, _) => Ok(function(call_and_add(), &[func(1)])),
-            (_, 1) => Err("too hard".to_string()),
-            (_, 2) => panic!("much too hard"),
-            _ => Ok(function(identity(), &[])),
+        Box::new(move |index: DefinedFuncIndex, _: Wanted<'_>| {
+            match (index.0, tries.fetch_add(1, Ordering::Relaxed)) {
+                (0, _) => Ok(function(call_and_add(), &[func(1)])),
+                (_, 1) => Err("too hard".to_string()),
+                (_, 2) => panic!("much too hard"),
+                _ => Ok(function(identity(), &[])),
+            }
         }),
     )
     .unwrap();
@@ -193,7 +195,7 @@ fn compilers_have_room_where_guests_have_little() {
     }
     let run = || {
         let mut world = World::new();
-        let compile = |_, _| {
+        let compile = |_: DefinedFuncIndex, _: Wanted<'_>| {
             assert_eq!(deep(255), 255);
             Ok(function(identity(), &[]))
         };
@@ -214,7 +216,7 @@ fn threads_that_call_one_function_compile_it_once() {
         0,
         1 << 16,
         None,
-        Box::new(move |index: DefinedFuncIndex, _: Wanted| {
+        Box::new(move |index: DefinedFuncIndex, _: Wanted<'_>| {
             counters[index.index()].fetch_add(1, Ordering::Relaxed);
             std::thread::sleep(std::time::Duration::from_micros(300));
             Ok(if index.0 + 1 == FUNCTIONS {
@@ -246,7 +248,7 @@ fn threads_that_call_one_function_compile_it_once() {
 #[test]
 fn a_full_region_gets_another() {
     let mut world = World::new();
-    let compile = |index: DefinedFuncIndex, _: Wanted| {
+    let compile = |index: DefinedFuncIndex, _: Wanted<'_>| {
         let mut compiled =
             if index.0 == 0 { function(identity(), &[]) } else { function(call_and_add(), &[func(index.0 - 1)]) };
         // Constants behind the code.
@@ -268,7 +270,7 @@ fn a_full_region_gets_another() {
 }
 
 /// Three functions: the last calls the second calls the first, which asks builtin `memory_grow`.
-pub fn three(index: DefinedFuncIndex, _: Wanted) -> Result<CompiledFunction, String> {
+pub fn three(index: DefinedFuncIndex, _: Wanted<'_>) -> Result<CompiledFunction, String> {
     Ok(match index.0 {
         0 => function(
             machine_code!("push rbp", "mov rbp, rsp", "mov rdx, rsi", "mov esi, 3", "call_target 0", "pop rbp", "ret"),
@@ -303,7 +305,7 @@ fn at_most_two_compilations_go_on_that_nobody_waits_for() {
     let gate = Arc::new(RwLock::new(()));
     let closed = gate.write().unwrap();
     let (counter, entrance) = (begun.clone(), gate.clone());
-    let compile = move |_: DefinedFuncIndex, _: Wanted| {
+    let compile = move |_: DefinedFuncIndex, _: Wanted<'_>| {
         counter.fetch_add(1, Ordering::SeqCst);
         drop(entrance.read().unwrap());
         Ok(function(identity(), &[]))
@@ -344,8 +346,8 @@ fn successor() -> &'static [u8] {
 #[test]
 fn better_code_replaces_the_first_for_those_who_call_it() {
     let mut world = World::new();
-    let compile = |func: DefinedFuncIndex, wanted| {
-        let first = matches!(wanted, Wanted::AtFirst { counters: Some(_) });
+    let compile = |func: DefinedFuncIndex, wanted: Wanted<'_>| {
+        let first = matches!(wanted, Wanted::AtFirst(Some(_)));
         let compiled = match func.0 {
             0 => function(call_and_add(), &[RelocationTarget::Func(FuncIndex(1))]),
             1 if first => function(identity(), &[]),
@@ -384,8 +386,8 @@ fn what_can_not_be_optimized_stays_as_it_is() {
     let mut world = World::new();
     let tried = Arc::new(AtomicUsize::new(0));
     let counter = tried.clone();
-    let compile = move |_: DefinedFuncIndex, wanted| {
-        if wanted == Wanted::Better {
+    let compile = move |_: DefinedFuncIndex, wanted: Wanted<'_>| {
+        if let Wanted::Better(_) = wanted {
             counter.fetch_add(1, Ordering::SeqCst);
             return Err("too large".to_string());
         }

@@ -5,7 +5,8 @@ use super::frame::{Passed, kinds, passed, result_registers, stack_arguments};
 use super::translator::{RareCall, Stub, Translator};
 use super::values::{Kind, Known, Value};
 use super::x64::{
-    ARGUMENTS, Class, Condition, Float, RAX, RBP, RSP, Reg, RegSet, SCRATCH, VECTOR_SCRATCH, Width, XMM0, mem,
+    ARGUMENTS, Alu, Class, Condition, Float, Label, Operand, RAX, RBP, RSP, Reg, RegSet, SCRATCH, VECTOR_SCRATCH,
+    Width, XMM0, mem,
 };
 use crate::CompileError;
 use crate::optimizing::{RETURN_SLOT, return_area_size};
@@ -14,7 +15,7 @@ use ampoule_core::builtins::{Builtin, BuiltinType};
 use ampoule_core::index::{FuncIndex, TableIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{HeapType, TypeId};
-use ampoule_core::vm::{VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
+use ampoule_core::vm::{VmCallSite, VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
 use smallvec::SmallVec;
 use std::mem::offset_of;
 use wasmparser::Operator;
@@ -132,10 +133,43 @@ impl Translator<'_> {
         let context = self.known(Known::Context);
         let store = self.known(Known::Store);
         let callee = self.alloc(Class::General);
+        self.note_callee(reference, context, callee);
         self.asm.load(Width::W64, SCRATCH, code);
         self.asm.load(Width::W64, callee, mem(reference, offset_of!(VmFuncRef, vmctx) as i32));
         self.asm.store(Width::W64, mem(store, offset_of!(VmStoreContext, caller) as i32), context);
         self.call(Callee::Indirect(callee), ty, tail)
+    }
+
+    /// Notes what the operator calls, for the other tier: see [`VmCallSite`].
+    fn note_callee(&mut self, reference: Reg, context: Reg, temporary: Reg) {
+        let Some(profile) = self.input.profile else { return };
+        let site = profile.call_site(self.position);
+        self.asm.mov(Width::W64, temporary, reference);
+        self.asm.alu(Alu::Sub, Width::W64, temporary, Operand::Reg(context));
+        self.asm.mov_imm(SCRATCH, site as u64);
+        self.asm.compare_with(Width::W64, temporary, mem(SCRATCH, offset_of!(VmCallSite, callee) as i32));
+        let (other, back) = (self.asm.label(), self.asm.label());
+        self.asm.jump_if(Condition::NotEqual, other);
+        self.asm.bind(back);
+        self.asm.add_to(mem(SCRATCH, offset_of!(VmCallSite, lead) as i32), 1);
+        self.stubs.push(Stub::other_callee(other, self.position, temporary, back));
+    }
+
+    /// The call site at the scratch register has another callee than that which is noted. Goes back to where one is added to the lead.
+    pub(super) fn note_other_callee(&mut self, callee: Reg, back: Label) {
+        let lead = mem(SCRATCH, offset_of!(VmCallSite, lead) as i32);
+        let others = mem(SCRATCH, offset_of!(VmCallSite, others) as i32);
+        let replaces = self.asm.label();
+        self.asm.compare_memory(Width::W32, lead, 0);
+        self.asm.jump_if(Condition::LessOrEqualSigned, replaces);
+        self.asm.add_to(lead, -2);
+        self.asm.add_to(others, 1);
+        self.asm.jump(back);
+        self.asm.bind(replaces);
+        self.asm.store(Width::W64, mem(SCRATCH, offset_of!(VmCallSite, callee) as i32), callee);
+        self.asm.store_imm(Width::W32, lead, 0);
+        self.asm.store_imm(Width::W32, others, 0);
+        self.asm.jump(back);
     }
 
     /// Calls with the uppermost operands. The code of an indirect callee is in the scratch register.

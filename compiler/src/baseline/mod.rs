@@ -218,7 +218,9 @@ impl Compiler for BaselineCompiler {
         input: &ModuleInput<'_>,
         func: DefinedFuncIndex,
     ) -> Result<CompiledFunction, CompileError> {
-        self.translate(input, func).or_else(|_| self.other.compile_function(input, func))
+        // Nothing is known of a function that hasn't run.
+        let of_other = ModuleInput { profile: None, ..*input };
+        self.translate(input, func).or_else(|_| self.other.compile_function(&of_other, func))
     }
 
     fn compile_at_once(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Option<CompiledFunction> {

@@ -106,6 +106,11 @@ enum Rare {
         behind: Vec<(Kind, i32, Reg)>,
         back: Label,
     },
+    /// A call site has another callee than that which was noted. It is in this register, the site at the scratch register.
+    OtherCallee {
+        callee: Reg,
+        back: Label,
+    },
     Call(Box<RareCall>),
     /// The end of a tail call, whose arguments are in their registers and, so many bytes, at the stack pointer: to a function of the module, or
     /// to code in `rax`.
@@ -170,6 +175,10 @@ impl Stub {
 
     pub fn hot(label: Label, position: u32, number: Option<u32>, behind: Vec<(Kind, i32, Reg)>, back: Label) -> Self {
         Self { label, position, what: Rare::Hot { number, behind, back } }
+    }
+
+    pub fn other_callee(label: Label, position: u32, callee: Reg, back: Label) -> Self {
+        Self { label, position, what: Rare::OtherCallee { callee, back } }
     }
 
     pub fn call(label: Label, position: u32, call: RareCall) -> Self {
@@ -317,6 +326,7 @@ impl<'a> Translator<'a> {
                     self.leave_to_other_code();
                 }
             }
+            Rare::OtherCallee { callee, back } => self.note_other_callee(callee, back),
             Rare::Call(call) => self.rare_call(*call),
             Rare::TailCall { callee, area } => self.leave_for(callee, area),
             Rare::Handler { at, behind, dispatch } => {

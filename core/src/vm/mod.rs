@@ -8,6 +8,7 @@
 //! pointers only and never holds a Rust reference to one while guest code may run.
 
 pub mod adapter;
+pub mod call_site;
 pub mod context;
 pub mod entry;
 pub mod func_ref;
@@ -21,6 +22,7 @@ pub mod types;
 pub mod val;
 
 pub use adapter::VmAdapter;
+pub use call_site::{Callees, VmCallSite};
 pub use context::{MemorySlot, VmContext, VmLayout};
 pub use entry::{VmEntryChecks, VmFunc, VmSignature, VmStackBounds};
 pub use func_ref::{VmFuncImport, VmFuncRef};

@@ -9,6 +9,7 @@
 
 mod claims;
 mod place;
+mod profile;
 mod tiering;
 
 use crate::engine::COMPILER_STACK;
@@ -27,6 +28,7 @@ use ampoule_machine::os::sleeper::{Sleep, Sleeper};
 use ampoule_machine::os::sync::{Mutex, OnceLock};
 use claims::{Claim, Compilation, Compiling, Role, Waiting};
 use place::{OwnCalls, Place, Placed};
+pub use profile::Profile;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
@@ -37,27 +39,21 @@ use std::sync::{Arc, Weak};
 use tiering::Tiering;
 
 /// Compiles one function; an error is in words.
-pub type CompileFn = dyn Fn(DefinedFuncIndex, Wanted) -> Result<CompiledFunction, String> + Send + Sync;
+pub type CompileFn = dyn Fn(DefinedFuncIndex, Wanted<'_>) -> Result<CompiledFunction, String> + Send + Sync;
 
 /// What code of a function is wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wanted {
-    /// For its first call. Where there are `counters`, better code may follow, if this is the baseline tier's, which counts there.
-    AtFirst {
-        /// See `ModuleInput::counters`.
-        counters: Option<usize>,
-    },
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// For its first call. Where there is a profile, better code may follow, if this is the baseline tier's, which notes there how often it runs.
+    AtFirst(Option<&'a Profile>),
     /// The same, by a compiler that takes one pass over it, or not at all.
-    AtOnce {
-        /// See `ModuleInput::counters`.
-        counters: Option<usize>,
-    },
+    AtOnce(Option<&'a Profile>),
     /// Code that it keeps, however much that costs to make.
     ForGood,
     /// Code that it keeps in place of that which it has, unless that costs too much to make.
-    Better,
+    Better(&'a Profile),
     /// Code that goes on from this loop, in the place of the first.
-    FromLoop(u32),
+    FromLoop(u32, &'a Profile),
 }
 
 /// By whom a function is compiled that is called for the first time.
@@ -448,8 +444,11 @@ impl ModuleCode {
 
     /// What whoever has claimed a function does.
     fn compile_claimed(&self, lazy: &Lazy, func: DefinedFuncIndex, at_once: bool) -> Result<usize, CodeError> {
-        let counters = lazy.tiering.as_deref().map(Tiering::counters);
-        let wanted = if at_once { Wanted::AtOnce { counters } } else { Wanted::AtFirst { counters } };
+        let profile = lazy.tiering.as_deref().map(|tiering| &tiering.profile);
+        if let Some(profile) = profile {
+            profile.note_called(func);
+        }
+        let wanted = if at_once { Wanted::AtOnce(profile) } else { Wanted::AtFirst(profile) };
         let function = compile_one(func, wanted, &*lazy.compile)?;
         // The baseline tier leaves functions to the other.
         let is_kept = lazy.tiering.is_none() || function.tier == Tier::Optimizing;
@@ -536,7 +535,11 @@ pub fn compile_all(count: usize, parallel: bool, compile: &CompileFn) -> Result<
 ///
 /// # Errors
 /// What the compiler says of a function that it refuses; and that it has panicked.
-pub fn compile_one(func: DefinedFuncIndex, wanted: Wanted, compile: &CompileFn) -> Result<CompiledFunction, CodeError> {
+pub fn compile_one(
+    func: DefinedFuncIndex,
+    wanted: Wanted<'_>,
+    compile: &CompileFn,
+) -> Result<CompiledFunction, CodeError> {
     // A panic of the compiler must not cross the guest's frames.
     catch_unwind(AssertUnwindSafe(|| with_stack(COMPILER_STACK, || compile(func, wanted))))
         .unwrap_or_else(|panic| Err(format!("the compiler panicked: {}", panic_message(&*panic))))

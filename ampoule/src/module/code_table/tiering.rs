@@ -6,6 +6,7 @@
 //! that is made for that: see [`FromLoop`].
 
 use super::place::{OwnCalls, Placed};
+use super::profile::Profile;
 use super::{Functions, Lazy, ModuleCode, Wanted, compile_one};
 use crate::engine::optimizer::{Optimize, Optimizer, Task, TierUp};
 use ampoule_core::artifact::ReplacedFrame;
@@ -14,13 +15,11 @@ use ampoule_core::tunables::Tier;
 use ampoule_machine::os::sync::{Mutex, OnceLock};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 pub(super) struct Tiering {
-    after: i32,
     optimizer: Arc<Optimizer>,
-    /// What is left, by function. Written by machine code as it runs, on any thread.
-    counters: Box<[AtomicI32]>,
+    /// Written by machine code as it runs.
+    pub profile: Profile,
     /// What replaces the first code. `None`: nothing will.
     optimized: Box<[OnceLock<Option<Box<Placed>>>]>,
     /// By function, the loops that code has been made from.
@@ -46,15 +45,11 @@ pub struct FromLoop {
 /// from its beginning.
 const LOOPS_MAX: usize = 8;
 
-/// More than anything counts down to soon.
-const NEVER: i32 = i32::MAX;
-
 impl Tiering {
     pub fn new(count: usize, up: &TierUp) -> Self {
-        let after = up.after.min(NEVER as u32) as i32;
-        let counters = std::iter::repeat_with(|| AtomicI32::new(after)).take(count).collect();
         let optimized = std::iter::repeat_with(OnceLock::new).take(count).collect();
-        Self { after, optimizer: up.optimizer.clone(), counters, optimized, loops: Mutex::default() }
+        let profile = Profile::new(count, up.after);
+        Self { optimizer: up.optimizer.clone(), profile, optimized, loops: Mutex::default() }
     }
 
     /// What is known of code from a loop; `None` where that may be asked for.
@@ -63,11 +58,6 @@ impl Tiering {
         let known = loops.get(&func.0)?;
         let found = known.iter().find(|known| known.number == number);
         found.map(|known| known.code).or((known.len() >= LOOPS_MAX).then_some(None))
-    }
-
-    /// Where machine code counts: an `i32` for each function.
-    pub fn counters(&self) -> usize {
-        self.counters.as_ptr().expose_provenance()
     }
 
     /// The code that a function has for good.
@@ -87,15 +77,14 @@ impl ModuleCode {
     /// for code from the loop. Answers such code if there is some. What is up to this thread is made now.
     pub fn become_hot(&self, func: DefinedFuncIndex, number: Option<u32>) -> Option<FromLoop> {
         let Functions::Lazy(Lazy { tiering: Some(tiering), .. }) = &self.functions else { return None };
-        let counter = &tiering.counters[func.index()];
         let is_optimized = match tiering.optimized[func.index()].get() {
             Some(None) => {
-                counter.store(NEVER, Ordering::Relaxed);
+                tiering.profile.stop_counting(func);
                 return None;
             }
             optimized => optimized.is_some(),
         };
-        counter.store(tiering.after, Ordering::Relaxed);
+        tiering.profile.count_again(func);
         // A call that began before, if it is optimized.
         let from_loop = if is_optimized { Some(number?) } else { None };
         if let Some(number) = from_loop
@@ -112,11 +101,12 @@ impl ModuleCode {
         if tiering.code_from(func, number).is_some() {
             return;
         }
-        let code = compile_one(func, Wanted::FromLoop(number), &*lazy.compile).ok().and_then(|function| {
-            let replaces = function.replaces?;
-            let placed = self.place(lazy, func, function, OwnCalls::Newest).ok()?;
-            Some(FromLoop { address: placed.address, replaces })
-        });
+        let code =
+            compile_one(func, Wanted::FromLoop(number, &tiering.profile), &*lazy.compile).ok().and_then(|function| {
+                let replaces = function.replaces?;
+                let placed = self.place(lazy, func, function, OwnCalls::Newest).ok()?;
+                Some(FromLoop { address: placed.address, replaces })
+            });
         let mut loops = tiering.loops.lock();
         let known = loops.entry(func.0).or_default();
         if known.iter().all(|known| known.number != number) {
@@ -136,7 +126,7 @@ impl Optimize for ModuleCode {
         if cell.get().is_some() {
             return;
         }
-        let compiled = compile_one(func, Wanted::Better, &*lazy.compile).ok();
+        let compiled = compile_one(func, Wanted::Better(&tiering.profile), &*lazy.compile).ok();
         // Where it is too much for the optimizing tier, or for the memory, the function stays as it is.
         let placed = compiled
             .filter(|function| function.tier == Tier::Optimizing)

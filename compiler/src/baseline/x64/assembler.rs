@@ -506,6 +506,11 @@ impl Assembler {
         emit!(self, subl_mi_sxb, memory, 1);
     }
 
+    /// Adds to a 32-bit number in memory.
+    pub fn add_to(&mut self, memory: Mem, number: i8) {
+        emit!(self, addl_mi_sxb, memory, number);
+    }
+
     pub fn test(&mut self, width: Width, reg: Reg) {
         by_width!(self, width, testl_mr, testq_mr, reg.number(), reg.number());
     }
