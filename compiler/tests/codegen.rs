@@ -3,13 +3,13 @@
 //!
 //! Each `codegen/*.wat` has its code in the `.txt` beside it. With `AMPOULE_BLESS=1` the latter are written anew.
 
-use ampoule_compiler::ModuleInput;
 use ampoule_compiler::optimizing::OptimizingCompiler;
-use ampoule_core::decode::decode;
+use ampoule_compiler::{ModuleInput, Profile};
+use ampoule_core::decode::{body_reader, decode};
 use ampoule_core::features::Features;
-use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::tunables::Tunables;
-use ampoule_core::vm::VmLayout;
+use ampoule_core::vm::{Callees, VmLayout};
 use std::path::Path;
 
 fn features() -> Features {
@@ -26,7 +26,8 @@ fn listing_with(wat: &str, tunables: &Tunables, flags: &[(String, Option<String>
     let layout = VmLayout::new(&module);
     let compiler =
         OptimizingCompiler::new(tunables, flags, Some("x86_64-unknown-linux-gnu")).expect("a supported target");
-    let input = ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables, counters: None, profile: None };
+    let input =
+        ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables, counters: None, profile: None };
     (0..module.bodies.len() as u32)
         .map(|index| compiler.listing(&input, DefinedFuncIndex(index)).expect("it compiles") + "\n")
         .collect()
@@ -53,8 +54,14 @@ fn what_is_unlikely_is_placed_last() {
         let tunables = Tunables::default();
         let compiler =
             OptimizingCompiler::new(&tunables, &[], Some("x86_64-unknown-linux-gnu")).expect("a supported target");
-        let input =
-            ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables: &tunables, counters: None, profile: None };
+        let input = ModuleInput {
+            module: &module,
+            layout: &layout,
+            bytes: &bytes,
+            tunables: &tunables,
+            counters: None,
+            profile: None,
+        };
         let listing = compiler.listing(&input, DefinedFuncIndex(0)).expect("it compiles");
         let at = |number: &str| listing.find(number).expect("the store's number is in the code");
         at("0x457") < at("0x8ae")
@@ -136,6 +143,102 @@ fn a_throw_in_a_callee_that_is_inlined_is_a_branch() {
     assert_eq!(calls("(call $more (local.get 0))"), 1);
     let by_reference = calls("(call_ref $unary (local.get 0) (ref.null $unary))");
     assert_eq!(by_reference, 3, "it, and what throws on exceptions of other tags");
+}
+
+/// What each indirect call of a module is said to have called, in the order of the text: the references' places.
+struct Noted(Vec<(u32, Callees)>);
+
+impl Profile for Noted {
+    fn call_site(&self, _: u32) -> usize {
+        unreachable!("the optimizing tier notes nothing")
+    }
+
+    fn callees(&self, position: u32) -> Option<Callees> {
+        self.0.iter().find(|(at, _)| *at == position).map(|&(_, callees)| callees)
+    }
+
+    fn was_called(&self, _: DefinedFuncIndex) -> bool {
+        true
+    }
+}
+
+/// The first function's code, where indirect calls have called the functions of these numbers, or nothing; of others nothing is known.
+fn listing_where_called(wat: &str, called: &[Option<u32>]) -> String {
+    let bytes = wat::parse_str(wat).expect("a well-formed module");
+    let module = decode(&bytes, &features()).expect("a valid module").module;
+    let layout = VmLayout::new(&module);
+    let tunables = Tunables::default();
+    let compiler =
+        OptimizingCompiler::new(&tunables, &[], Some("x86_64-unknown-linux-gnu")).expect("a supported target");
+    let mut calls = Vec::new();
+    for body in module.bodies.iter() {
+        let mut reader = body_reader(&bytes, body).get_operators_reader().expect("it has been validated");
+        while !reader.eof() {
+            let (op, position) = reader.read_with_offset().expect("it has been validated");
+            let name = format!("{op:?}");
+            if name.contains("CallIndirect") || name.contains("CallRef") {
+                calls.push(position as u32);
+            }
+        }
+    }
+    let callees = |func: &Option<u32>| match *func {
+        Some(func) => {
+            let position = module.func_ref(FuncIndex(func)).expect("there may be references to it");
+            Callees::Mostly(layout.func_ref(position).into())
+        }
+        None => Callees::None,
+    };
+    let noted = Noted(calls.into_iter().zip(called.iter().map(callees)).collect());
+    let input = ModuleInput {
+        module: &module,
+        layout: &layout,
+        bytes: &bytes,
+        tunables: &tunables,
+        counters: None,
+        profile: Some(&noted),
+    };
+    compiler.listing(&input, DefinedFuncIndex(0)).expect("it compiles")
+}
+
+const INDIRECT: &str = r#"(module
+  (type $unary (func (param i32) (result i32)))
+  (type $binary (func (param i32 i32) (result i32)))
+  (import "" "" (func $imported (type $unary)))
+  (table $t 10 funcref)
+  (elem declare func $small $large $other $imported)
+  (func (param i32) (param $f (ref null $unary)) (result i32) CALL)
+  (func $small (type $unary) (i32.add (local.get 0) (i32.const 0x1234)))
+  (func $large (type $unary) (loop (br_if 0 (local.get 0))) (local.get 0))
+  (func $other (type $binary) (i32.add (local.get 0) (i32.const 0x1234))))"#;
+
+/// How often the small function's constant is there, and calls of a function of the module and of a register, tail calls included.
+fn indirect(call: &str, called: &[Option<u32>]) -> (usize, usize, usize) {
+    let listing = listing_where_called(&INDIRECT.replace("CALL", call), called);
+    let inlined = listing.matches("0x1234").count();
+    let direct = listing.matches("User(userextname").count();
+    let through_register = listing.matches("call    *%").count() + listing.matches("return_call_unknown").count();
+    (inlined, direct, through_register)
+}
+
+#[test]
+fn an_indirect_call_of_nearly_always_one_function_is_a_comparison_and_that_function() {
+    const SMALL: u32 = 2;
+    const LARGE: u32 = 3;
+    const OTHER: u32 = 4;
+    for call in [
+        "(call_indirect (type $unary) (local.get 0) (local.get 0))",
+        "(call_ref $unary (local.get 0) (local.get $f))",
+        "(return_call_indirect (type $unary) (local.get 0) (local.get 0))",
+        "(return_call_ref $unary (local.get 0) (local.get $f))",
+    ] {
+        let (_, before, _) = indirect(call, &[]);
+        assert_eq!(indirect(call, &[]), (0, before, 1), "{call}: nothing is known");
+        let of_small = if call.contains("return") { (0, before + 1, 1) } else { (1, before, 1) };
+        assert_eq!(indirect(call, &[Some(SMALL)]), of_small, "{call}");
+        assert_eq!(indirect(call, &[Some(LARGE)]), (0, before + 1, 1), "{call}");
+        assert_eq!(indirect(call, &[Some(OTHER)]), (0, before, 1), "{call}: of another type");
+        assert_eq!(indirect(call, &[Some(0)]), (0, before, 1), "{call}: of another instance");
+    }
 }
 
 /// A loop keeps its values in registers around a call that a handler is for, as it does without one.

@@ -179,6 +179,13 @@ impl VmLayout {
         self.func_refs + index.0 * size_of::<VmFuncRef>() as u32
     }
 
+    /// The function whose [`VmFuncRef`] is so many bytes from the start, if one is there. There may be fewer functions.
+    pub fn func_ref_at(&self, offset: u64) -> Option<FuncRefIndex> {
+        let distance = u32::try_from(offset).ok()?.checked_sub(self.func_refs)?;
+        let size = size_of::<VmFuncRef>() as u32;
+        (distance % size == 0).then_some(FuncRefIndex(distance / size))
+    }
+
     /// The number of a tag in its store.
     pub fn tag(&self, index: TagIndex) -> u32 {
         self.tags + index.0 * size_of::<u32>() as u32

@@ -24,21 +24,57 @@ enum Callee {
     Indirect(Value),
 }
 
+/// A `call_indirect` or `call_ref`, or the tail call of one.
+#[derive(Clone, Copy)]
+pub(super) struct IndirectCall {
+    /// The callee's type.
+    pub ty: TypeIndex,
+    /// The table that the callee is in; `None` where it is an operand.
+    table: Option<TableIndex>,
+    pub tail: bool,
+}
+
+/// What may be wrong with a reference that is to be called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    No,
+    /// It is null, where that is not mapped.
+    Null,
+    /// Its function has another type.
+    Signature,
+}
+
+/// The callee of an indirect call.
+#[derive(Clone, Copy)]
+pub(super) struct FoundCallee {
+    pub reference: Value,
+    doubt: Doubt,
+}
+
+impl IndirectCall {
+    pub fn of(op: &Operator<'_>) -> Option<Self> {
+        let (ty, table, tail) = match *op {
+            Operator::CallIndirect { type_index, table_index } => (type_index, Some(table_index), false),
+            Operator::ReturnCallIndirect { type_index, table_index } => (type_index, Some(table_index), true),
+            Operator::CallRef { type_index } => (type_index, None, false),
+            Operator::ReturnCallRef { type_index } => (type_index, None, true),
+            _ => return None,
+        };
+        Some(Self { ty: TypeIndex(ty), table: table.map(TableIndex), tail })
+    }
+}
+
 impl FuncTranslator<'_> {
     /// Translates calls and tail calls.
     pub(super) fn call_operator(&mut self, op: &Operator<'_>) -> bool {
         match *op {
             Operator::Call { function_index } => self.call_function(FuncIndex(function_index), false),
             Operator::ReturnCall { function_index } => self.call_function(FuncIndex(function_index), true),
-            Operator::CallIndirect { type_index, table_index } => {
-                self.call_through_table(TypeIndex(type_index), TableIndex(table_index), false);
+            _ => {
+                let Some(call) = IndirectCall::of(op) else { return false };
+                let callee = self.find_callee(call);
+                self.call_found(call, callee);
             }
-            Operator::ReturnCallIndirect { type_index, table_index } => {
-                self.call_through_table(TypeIndex(type_index), TableIndex(table_index), true);
-            }
-            Operator::CallRef { type_index } => self.call_reference(TypeIndex(type_index), false),
-            Operator::ReturnCallRef { type_index } => self.call_reference(TypeIndex(type_index), true),
-            _ => return false,
         }
         true
     }
@@ -55,18 +91,40 @@ impl FuncTranslator<'_> {
         self.emit_call(Callee::Indirect(code), context, ty, tail);
     }
 
-    fn call_through_table(&mut self, ty: TypeIndex, table: TableIndex, tail: bool) {
-        let index = self.pop();
-        let index = self.widen(index, self.table_type(table).is_64);
+    /// Pops what tells the callee of a call.
+    pub(super) fn find_callee(&mut self, call: IndirectCall) -> FoundCallee {
+        let operand = self.pop();
+        let Some(table) = call.table else {
+            if self.tunables().signals_based_traps {
+                return FoundCallee { reference: operand, doubt: Doubt::Null };
+            }
+            self.check_null(operand);
+            return FoundCallee { reference: operand, doubt: Doubt::No };
+        };
+        let index = self.widen(operand, self.table_type(table).is_64);
         let element = self.load_element(table, index);
         let reference = self.func_ref_of_element(table, index, element, true);
         let module = self.input.module;
-        let expected = HeapType::ConcreteFunc(TypeId(ty.0));
-        if !module.tables[table.index()].element.heap.matches(expected, module) {
-            self.check_signature(reference, ty);
+        let expected = HeapType::ConcreteFunc(TypeId(call.ty.0));
+        let is_known = module.tables[table.index()].element.heap.matches(expected, module);
+        FoundCallee { reference, doubt: if is_known { Doubt::No } else { Doubt::Signature } }
+    }
+
+    /// Calls what was found.
+    pub(super) fn call_found(&mut self, call: IndirectCall, callee: FoundCallee) {
+        let FoundCallee { reference, doubt } = callee;
+        if doubt == Doubt::Signature {
+            self.check_signature(reference, call.ty);
         }
+        let mut flags = self.trusted(Region::FuncRefs);
+        if doubt == Doubt::Null {
+            flags = self.faulting(flags, TrapCode::NullReference);
+        }
+        let code = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, code) as i32);
         let flags = self.trusted(Region::FuncRefs);
-        self.call_made_reference(reference, flags, ty, tail);
+        let context = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, vmctx) as i32);
+        self.store_caller();
+        self.emit_call(Callee::Indirect(code), context, call.ty, call.tail);
     }
 
     /// Stops the guest where a function is not of this type.
@@ -87,27 +145,6 @@ impl FuncTranslator<'_> {
         self.builder.ins().jump(next, &[]);
         self.builder.seal_block(next);
         self.builder.switch_to_block(next);
-    }
-
-    fn call_reference(&mut self, ty: TypeIndex, tail: bool) {
-        let reference = self.pop();
-        let mut flags = self.trusted(Region::FuncRefs);
-        if self.tunables().signals_based_traps {
-            // At null nothing is mapped.
-            flags = self.faulting(flags, TrapCode::NullReference);
-        } else {
-            self.check_null(reference);
-        }
-        self.call_made_reference(reference, flags, ty, tail);
-    }
-
-    /// Calls a function that is known to be of this type; `flags` are those of the first access to the reference.
-    fn call_made_reference(&mut self, reference: Value, flags: MemFlagsData, ty: TypeIndex, tail: bool) {
-        let code = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, code) as i32);
-        let flags = self.trusted(Region::FuncRefs);
-        let context = self.builder.ins().load(types::I64, flags, reference, offset_of!(VmFuncRef, vmctx) as i32);
-        self.store_caller();
-        self.emit_call(Callee::Indirect(code), context, ty, tail);
     }
 
     /// Notes this instance as the one that calls, for host functions to ask.

@@ -198,7 +198,7 @@ impl FuncTranslator<'_> {
         Ok(())
     }
 
-    fn push_frame(&mut self, kind: FrameKind, results: Types, params: usize) {
+    pub(super) fn push_frame(&mut self, kind: FrameKind, results: Types, params: usize) {
         let end = self.block_with(&results);
         let height = self.stack.len() - params;
         let around_entry = self.is_around_entry();

@@ -2,8 +2,8 @@
 //!
 //! [`translator`] is the state, and what every operator needs. [`metering`] counts fuel and watches the epoch, [`traps`] makes the cold
 //! blocks that stop a guest, [`locals`] says where locals are. Above them is a file for each family of operators; [`multiplication`] finds products of 128 bits among
-//! those on numbers. [`inlining`] puts small functions in the place of their calls, [`partial_inlining`] the quick ways
-//! through recursive ones, [`tail_duplication`] loop latches in the place of
+//! those on numbers. [`inlining`] puts small functions in the place of their calls, [`likely_callee`] those that an
+//! indirect call nearly always calls, [`partial_inlining`] the quick ways through recursive ones, [`tail_duplication`] loop latches in the place of
 //! branches to them. [`midway`] enters a function at a loop. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
 
 mod atomics;
@@ -12,6 +12,7 @@ mod control;
 mod exception;
 mod gc;
 mod inlining;
+mod likely_callee;
 mod local_lives;
 mod locals;
 mod memory;
@@ -37,6 +38,7 @@ use crate::{CompileError, ModuleInput};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::vm::VmStoreContext;
+use call::IndirectCall;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, types};
 use cranelift_codegen::isa::TargetIsa;
@@ -174,23 +176,44 @@ impl<'a> FuncTranslator<'a> {
                     }
                 }
                 Operator::Call { function_index } if self.reachable => {
-                    match self.callee_to_inline(FuncIndex(function_index))? {
-                        Some(callee) if callee.whole => {
-                            self.count(&op);
-                            let caller_locals = self.enter_inlined(&callee)?;
-                            self.operators(callee.body.get_operators_reader()?)?;
-                            self.leave_inlined(caller_locals);
-                        }
-                        Some(callee) => {
-                            self.count(&op);
-                            self.inline_quick_returns(FuncIndex(function_index), &callee)?;
-                        }
-                        None => self.translate_operator(&op)?,
-                    }
+                    self.count(&op);
+                    self.call_or_inline(FuncIndex(function_index))?;
                 }
-                _ => self.translate_operator(&op)?,
+                _ => match self.likely_call(&op) {
+                    Some((call, function)) => {
+                        self.count(&op);
+                        self.call_likely(call, function)?;
+                    }
+                    None => self.translate_operator(&op)?,
+                },
             }
             self.check_size()?;
+        }
+        Ok(())
+    }
+
+    /// Translates a call of a function, by what it does or by a call.
+    fn call_or_inline(&mut self, function: FuncIndex) -> Result<(), CompileError> {
+        match self.callee_to_inline(function)? {
+            Some(callee) if callee.whole => {
+                let caller_locals = self.enter_inlined(&callee)?;
+                self.operators(callee.body.get_operators_reader()?)?;
+                self.leave_inlined(caller_locals);
+            }
+            Some(callee) => self.inline_quick_returns(function, &callee)?,
+            None => self.call_function(function, false),
+        }
+        Ok(())
+    }
+
+    /// Translates an indirect call that nearly always calls this function: as a call of it, behind a comparison.
+    fn call_likely(&mut self, call: IndirectCall, function: FuncIndex) -> Result<(), CompileError> {
+        self.call_unless_likely(call, function);
+        if call.tail {
+            self.call_function(function, true);
+        } else {
+            self.call_or_inline(function)?;
+            self.end();
         }
         Ok(())
     }
