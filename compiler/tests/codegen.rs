@@ -241,6 +241,14 @@ fn an_indirect_call_of_nearly_always_one_function_is_a_comparison_and_that_funct
     }
 }
 
+/// What is unlikely comes last: calls of other functions than the usual one, and what only leads there.
+#[test]
+fn what_is_called_in_its_place_is_placed_behind() {
+    let call = "(call_indirect (type $unary) (local.get 0) (local.get 0))";
+    let listing = listing_where_called(&INDIRECT.replace("CALL", call), &[Some(2)]);
+    assert!(listing.find("retq") < listing.find("call "), "{listing}");
+}
+
 /// A loop keeps its values in registers around a call that a handler is for, as it does without one.
 #[test]
 fn a_handler_takes_no_registers() {

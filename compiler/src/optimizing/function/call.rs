@@ -8,7 +8,7 @@ use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{FuncIndex, TableIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{HeapType, TypeId, ValType};
-use ampoule_core::vm::{VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
+use ampoule_core::vm::{Callees, VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, BlockArg, ExceptionTableItem, InstBuilder, MemFlagsData, Value, types};
 use smallvec::SmallVec;
@@ -72,6 +72,9 @@ impl FuncTranslator<'_> {
             Operator::ReturnCall { function_index } => self.call_function(FuncIndex(function_index), true),
             _ => {
                 let Some(call) = IndirectCall::of(op) else { return false };
+                if self.callees_here() == Some(Callees::None) {
+                    self.is_cold_here();
+                }
                 let callee = self.find_callee(call);
                 self.call_found(call, callee);
             }
@@ -82,6 +85,9 @@ impl FuncTranslator<'_> {
     pub(super) fn call_function(&mut self, function: FuncIndex, tail: bool) {
         let ty = self.input.module.functions[function.index()];
         if self.input.module.defined_func(function).is_some() {
+            if self.is_never_called(function) {
+                self.is_cold_here();
+            }
             return self.emit_call(Callee::Direct(function), self.vmctx, ty, tail);
         }
         let import = self.input.layout.imported_function(function) as i32;

@@ -70,6 +70,7 @@ impl<'a> FuncTranslator<'a> {
         let around = &self.inlining.functions;
         let copies = around.iter().filter(|&&around| around == function).count();
         let refused = !self.copies_code()
+            || self.is_never_called(callee)
             || body_len(&body) > LEAF_LEN
             || return_area_size(ty) != 0
             || copies > 0 && around[0] != function;

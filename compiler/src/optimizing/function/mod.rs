@@ -4,10 +4,11 @@
 //! blocks that stop a guest, [`locals`] says where locals are. Above them is a file for each family of operators; [`multiplication`] finds products of 128 bits among
 //! those on numbers. [`inlining`] puts small functions in the place of their calls, [`likely_callee`] those that an
 //! indirect call nearly always calls, [`partial_inlining`] the quick ways through recursive ones, [`tail_duplication`] loop latches in the place of
-//! branches to them. [`midway`] enters a function at a loop. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
+//! branches to them, [`cold`] what is never reached behind all else. [`midway`] enters a function at a loop. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
 
 mod atomics;
 mod call;
+mod cold;
 mod control;
 mod exception;
 mod gc;
@@ -132,6 +133,9 @@ pub(super) fn translate_function(
     t.operators(reader)?;
     t.check_midway()?;
     t.replace_objects();
+    if input.profile.is_some() {
+        cold::spread(t.builder.func);
+    }
     t.builder.finalize(isa.frontend_config());
     Ok(t.inlining.positions)
 }
