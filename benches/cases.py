@@ -95,6 +95,11 @@ def collected(name, title, export, n, result, after=None, **bounds):
     return Case("garbage collection", f"gc_{name}", title, (*command, export, str(n), str(result)), **bounds)
 
 
+def reference(name, title, result, **bounds):
+    command = ("collected", "references.wat", name, "1000", str(result))
+    return Case("calls through references", f"ref_{name}", title, command, **bounds)
+
+
 def exception(name, title, export, **bounds):
     return Case("exceptions", f"exn_{name}", title, ("collected", "exceptions.wat", export, "1000", "7476"), **bounds)
 
@@ -114,6 +119,10 @@ CASES = [
     Case("calls", "host_funcref", "guest→host (funcref)→funcref, checked", ("host_funcref",), owed=0.3),
     Case("calls", "host_externref", "guest→host (externref)→externref, checked", ("host_externref",), owed=0.5),
     Case("calls", "host_portable", "guest→host (i32,i32)→i32, wasm_func_new", ("host_portable",), owed=0.5),
+    reference("table", "call_indirect of one function, from a loop", 1110578343, owed=0.7),
+    reference("two", "call_indirect of two in turn", -1047941251),
+    reference("reference", "call_ref of one function", 1110578343, owed=0.7),
+    reference("method", "a method of an object, by its class", -239086481, owed=0.7),
     Case("native calls", "indirect", "C→C (i32,i32)→i32, through a pointer", ("indirect",)),
     Case("native calls", "native_call", "host→guest (i32,i32)→i32", ("native_call",)),
     Case("native calls", "native_import", "guest→host (i32,i32)→i32", ("native_import",)),

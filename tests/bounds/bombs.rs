@@ -252,7 +252,9 @@ fn text(n: usize, locals: &str, before: &str, body: impl Fn(usize) -> String, af
            (global $kept (mut (ref null $pair)) (ref.null $pair))
            (func (export \"f\") (param $i i32) (result i32) (local $pair (ref null $pair)) {locals}
              {before} {body} {after} (local.get $i))
-           (func $throw (param i32) (throw $e (local.get 0))))"
+           (elem declare func $opened)
+           (func $throw (param i32) (throw $e (local.get 0)))
+           (func $opened (type $open) (i32.add (local.get 0) (i32.const 1))))"
     );
     ampoule::Module::binary_of_text(&text).unwrap()
 }
