@@ -369,6 +369,13 @@ fn keeps_debug_sections(tunables: &Tunables) -> bool {
     tunables.debug_info || tunables.backtrace_details
 }
 
+/// How long a module's bytes have to be for what is needed of them beside its description, bodies included. What is behind is DWARF, as a rule, and
+/// may be larger than all the rest.
+pub(crate) fn needed_len(module: &ModuleDescription, tunables: &Tunables) -> usize {
+    let kept = kept_ranges(module, keeps_debug_sections(tunables));
+    kept.iter().map(|range| range.end).max().unwrap_or(0).max(module.code_section.end) as usize
+}
+
 /// What of a module's bytes is needed beside its description and code, ascending.
 fn kept_ranges(module: &ModuleDescription, with_debug_sections: bool) -> Vec<Range<u64>> {
     let debug_sections = module.debug_sections.iter().filter(|_| with_debug_sections).map(|(_, range)| range);

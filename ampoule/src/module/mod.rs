@@ -94,7 +94,7 @@ unsafe impl Sync for ModuleInner {}
 /// The bytes that a module's description points into.
 #[derive(Clone)]
 pub(crate) enum ModuleBytes {
-    /// The whole module.
+    /// The whole module, up to the end of what is needed of it.
     #[cfg(feature = "compiler")]
     Whole(SharedBytes),
     /// What an artifact keeps of it; and the thunks that came along, for the engine.
@@ -105,11 +105,11 @@ pub(crate) enum ModuleBytes {
 }
 
 impl ModuleBytes {
-    /// The bytes of a range of the module; empty where an artifact doesn't keep it.
+    /// The bytes of a range of the module; empty where they are not kept.
     pub(crate) fn range(&self, range: &Range<u64>) -> &[u8] {
         match self {
             #[cfg(feature = "compiler")]
-            ModuleBytes::Whole(bytes) => &bytes[range.start as usize..range.end as usize],
+            ModuleBytes::Whole(bytes) => bytes.get(range.start as usize..range.end as usize).unwrap_or_default(),
             ModuleBytes::Kept(kept, _) => kept.range(range),
         }
     }
@@ -177,7 +177,7 @@ impl Module {
     /// See [`Module::new`].
     #[cfg(feature = "compiler")]
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
-        with_stack(STACK, || Module::compiled(engine, bytes, || bytes.into()))
+        with_stack(STACK, || Module::compiled(engine, bytes, |needed| bytes[..needed].into()))
     }
 
     /// The same, of bytes that it may keep as they are.
@@ -186,11 +186,11 @@ impl Module {
     /// See [`Module::new`].
     #[cfg(feature = "compiler")]
     pub fn from_shared(engine: &Engine, bytes: SharedBytes) -> Result<Module, Error> {
-        with_stack(STACK, || Module::compiled(engine, &bytes, || bytes.clone()))
+        with_stack(STACK, || Module::compiled(engine, &bytes, |_| bytes.clone()))
     }
 
     #[cfg(feature = "compiler")]
-    fn compiled(engine: &Engine, bytes: &[u8], keep: impl FnOnce() -> SharedBytes) -> Result<Module, Error> {
+    fn compiled(engine: &Engine, bytes: &[u8], keep: impl FnOnce(usize) -> SharedBytes) -> Result<Module, Error> {
         let cached = match &engine.config().cache {
             Some(cache) => Some((
                 cache,
@@ -206,7 +206,7 @@ impl Module {
             return Module::loaded(engine, loaded);
         }
         let description = Arc::new(validated(engine, bytes).map_err(|invalid| invalid.into_error(bytes))?);
-        let bytes = keep();
+        let bytes = keep(artifact::needed_len(&description, &engine.config().tunables));
         let layout = Arc::new(VmLayout::new(&description));
         if let Some(pool) = engine.pool() {
             pool.check_module(&description, &layout)?;
@@ -851,5 +851,25 @@ mod tests {
         let table = plan.tables[0].as_ref().unwrap();
         assert_eq!((table.len(), table.iter().flatten().count()), (500_000, 500_000));
         assert!(plan.images[0].is_some());
+    }
+
+    #[test]
+    #[cfg(feature = "compiler")]
+    fn of_the_bytes_nothing_is_kept_behind_what_is_needed() {
+        let mut bytes = Module::binary_of_text(r#"(module (func $f (export "f") (result i32) i32.const 7))"#).unwrap();
+        let len = bytes.len();
+        bytes.extend([0, 110, 10]);
+        bytes.extend(b".debug_str");
+        bytes.extend([7; 99]);
+        let kept = |config: &Config| {
+            let module = Module::new(&Engine::new(config).unwrap(), &bytes).unwrap();
+            assert_eq!(module.function_name(FuncIndex(0)), Some("f"));
+            let ModuleBytes::Whole(kept) = module.bytes() else { panic!("it was compiled here") };
+            (kept.len(), module.symbols().has_dwarf())
+        };
+        assert_eq!(kept(&Config::default()), (len, false));
+        let mut config = Config::default();
+        config.backtrace_details(true);
+        assert_eq!(kept(&config), (bytes.len(), true));
     }
 }
