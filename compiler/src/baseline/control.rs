@@ -551,6 +551,7 @@ impl<'a> Translator<'a> {
             // What is only here goes home, unless the target has it in a register that is ahead.
             let holds = self.regs.holds[reg.index()];
             if let Holds::Local(local) = holds
+                && !(state.dirty.contains(reg) && state.holds[reg.index()] == holds)
                 && !state.dirty.iter().any(|ahead| state.holds[ahead.index()] == holds)
             {
                 let Local { kind, home, .. } = self.locals[local as usize];

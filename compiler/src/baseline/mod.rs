@@ -145,6 +145,8 @@ impl<'a> Translator<'a> {
     /// Enters the function, and gives its operators.
     fn begin(&mut self, body: &FunctionBody<'a>) -> Result<OperatorsReader<'a>, CompileError> {
         let reader = body.get_operators_reader()?;
+        // All positions up to there can be noted.
+        position(body.range().end)?;
         self.position = position(reader.original_position())?;
         self.note_position();
         self.enter(body)?;
@@ -156,7 +158,7 @@ impl<'a> Translator<'a> {
     /// Translates operators up to that at a position of the module, or all of them.
     fn operators(&mut self, reader: &mut OperatorsReader<'a>, end: Option<u64>) -> Result<(), CompileError> {
         while !reader.eof() && Some(reader.original_position()) != end {
-            self.position = position(reader.original_position())?;
+            self.position = reader.original_position() as u32;
             reader.visit_operator(&mut Visitor(self))??;
             if self.asm.offset() > CODE_MAX {
                 return Err(CompileError::over_budget());
