@@ -69,9 +69,15 @@ fn a_module_without_bodies_has_no_code_to_list() {
     let engine = Engine::default();
     let artifact = Module::new(&engine, b"(module (func))").unwrap().serialize().unwrap();
     // SAFETY: it was just serialized.
-    let module = unsafe { Module::deserialize(&engine, &artifact) }.unwrap();
-    let error = module.compile_function(DefinedFuncIndex(0)).expect_err("there is no body");
-    assert!(error.to_string().contains("compiled elsewhere"), "{error}");
+    let loaded = unsafe { Module::deserialize(&engine, &artifact) }.unwrap();
+    let eager = Engine::new(Config::new().strategy(Strategy::Eager)).unwrap();
+    let compiled = Module::new(&eager, b"(module (func))").unwrap();
+    for module in [loaded, compiled] {
+        let error = module.compile_function(DefinedFuncIndex(0)).expect_err("there is no body");
+        assert!(error.to_string().contains("the bodies of its functions are gone"), "{error}");
+        // What else there is to know is still there.
+        assert!(!module.serialize().unwrap().is_empty());
+    }
 }
 
 #[test]

@@ -53,6 +53,12 @@ inline void tier_up(wasmtime::Config &config, uint32_t after, size_t threads) {
   ampoule_config_tier_up_set(config.capi(), after, threads);
 }
 
+/// How many bytes of machine code an engine's modules should have at most; see
+/// `ampoule/config.h`.
+inline void code_memory(wasmtime::Config &config, size_t bytes) {
+  ampoule_config_code_memory_set(config.capi(), bytes);
+}
+
 /// For tests: whether every allocation of a collected object collects.
 inline void gc_stress(wasmtime::Config &config, bool enable) {
   ampoule_config_gc_stress_set(config.capi(), enable);
@@ -168,6 +174,14 @@ inline ampoule_error_info_t info(const wasmtime::Trap &trap) {
 /// What is known about whichever of the two it is.
 inline ampoule_error_info_t info(const wasmtime::TrapError &error) {
   return std::visit([](const auto &cause) { return info(cause); }, error.data);
+}
+
+/// The numbers of an engine's machine code.
+inline ampoule_code_statistics_t code_statistics(const wasmtime::Engine &engine) {
+  ampoule_code_statistics_t numbers = {};
+  numbers.size = sizeof numbers;
+  ampoule_engine_code_statistics(engine.capi(), &numbers);
+  return numbers;
 }
 
 /// The numbers of a store.

@@ -3,6 +3,7 @@
 
 #include <ampoule.h>
 #include <dirent.h>
+#include <stddef.h>
 #include <unistd.h>
 
 // The text format has the old encoding unfolded only.
@@ -134,6 +135,33 @@ static void functions_are_optimized_in_the_background_otherwise(void) {
   expect(optimizers() == 0);
 }
 
+static void with_little_code(wasm_config_t *config) { ampoule_config_code_memory_set(config, 4096); }
+
+// A hundred functions of some hundred bytes of code each: more than there should be.
+static void code_beyond_the_bound_is_given_back_and_made_again(void) {
+  static char text[1 << 16];
+  size_t len = (size_t)sprintf(text, "(module (func (export \"sum\") (param i32) (result i32) (i32.const 0)");
+  for (int i = 0; i < 100; i++) len += (size_t)sprintf(text + len, "(i32.add (call $f%d (local.get 0)))", i);
+  len += (size_t)sprintf(text + len, ")");
+  for (int i = 0; i < 100; i++) {
+    len += (size_t)sprintf(text + len, "(func $f%d (param i32) (result i32) (loop) (local.get 0)", i);
+    for (int j = 0; j < 10; j++) len += (size_t)sprintf(text + len, "(i32.rotl (i32.add (i32.const %d)) (i32.const 1))", i);
+    len += (size_t)sprintf(text + len, ")");
+  }
+  sprintf(text + len, ")");
+  wasmtime_instance_t instance = instance_of(text);
+  wasmtime_func_t sum = func_of(&instance, "sum");
+  int first = call1(&sum, 1);
+  for (int i = 0; i < 10; i++) expect(call1(&sum, 1) == first);
+  ampoule_code_statistics_t found = {.size = sizeof found};
+  ampoule_engine_code_statistics(engine, &found);
+  expect(found.size == sizeof found && found.limit == 4096 && found.bytes > 0);
+  expect(found.bytes < 2 * 4096 && found.replaced_bytes <= found.bytes && found.evicted_functions >= 100);
+  ampoule_code_statistics_t shorter = {.size = offsetof(ampoule_code_statistics_t, replaced_bytes), .limit = 7};
+  ampoule_engine_code_statistics(engine, &shorter);
+  expect(shorter.bytes == found.bytes && shorter.limit == 7 && shorter.size == 16);
+}
+
 int main(void) {
   expect(ampoule_has("config"));
   RUN_WITH(with_both_encodings, one_encoding_catches_what_the_other_throws);
@@ -142,5 +170,6 @@ int main(void) {
   RUN_WITH(with_stress, a_raw_reference_that_nothing_keeps_is_nothing_soon_under_stress);
   RUN_WITH(on_no_thread, functions_are_optimized_by_who_runs_them_where_there_are_no_threads);
   RUN_WITH(on_one_thread, functions_are_optimized_in_the_background_otherwise);
+  RUN_WITH(with_little_code, code_beyond_the_bound_is_given_back_and_made_again);
   return test_summary();
 }

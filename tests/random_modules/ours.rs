@@ -96,9 +96,11 @@ pub fn modes() -> Vec<Mode> {
         tier_up("tier_up", 0, &|_| {}),
         tier_up("tier_up_fuel", 0, &|config| config.tunables.consume_fuel = true),
         tier_up("tier_up_epoch", 0, &|config| config.tunables.epoch_interruption = true),
-        tier_up("tier_up_gc_stress", 0, &|config| config.gc_stress = true),
+        // With so little code what was replaced is given back all the time, and first code falls out.
+        tier_up("tier_up_gc_stress", 0, &|config| (config.gc_stress, config.code_memory) = (true, 16 << 10)),
         tier_up("tier_up_in_background", 1, &|config| {
             (config.tunables.epoch_interruption, config.tunables.signals_based_traps) = (true, false);
+            config.code_memory = 32 << 10;
         }),
     ]
 }

@@ -130,7 +130,11 @@ fn config(mode: &str, suite: &str) -> (Config, Loading) {
         "nan_canonicalization" => config.tunables.nan_canonicalization = true,
         "deterministic" => config.tunables.relaxed_simd_deterministic = true,
         "tier_up" | "tier_up_former" => tier_up(&mut config, 0),
-        "tier_up_in_background" => tier_up(&mut config, 1),
+        "tier_up_in_background" => {
+            tier_up(&mut config, 1);
+            // What was replaced is given back all the time, and first code falls out.
+            config.code_memory = 32 << 10;
+        }
         "tier_up_gc_stress" => {
             tier_up(&mut config, 0);
             config.gc_stress = true;

@@ -29,6 +29,7 @@ pub(crate) unsafe extern "C" fn compile_function(vmctx: *mut VmContext, code: *c
         (store, (*instance).module())
     };
     debug_assert!(std::ptr::eq(code, &**module.code()));
+    make_room(store);
     loop {
         match compile(store, module, DefinedFuncIndex(func)) {
             Ok(Some(address)) => return address,
@@ -56,6 +57,7 @@ pub(crate) unsafe extern "C" fn become_hot(vmctx: *mut VmContext, number: u32, f
         let (store, instance) = running(vmctx);
         (store, (*instance).module())
     };
+    store.look_for_replaced_code();
     let number = (number != u32::MAX).then_some(number);
     let Some(code) = module.code().become_hot(DefinedFuncIndex(func), number) else { return 0 };
     // SAFETY: at the frame pointer of the exit is that of the code which asks; it waits at the head of the loop from which the other code goes on,
@@ -66,12 +68,20 @@ pub(crate) unsafe extern "C" fn become_hot(vmctx: *mut VmContext, number: u32, f
 
 /// Compiles a function of one of the store's instances that is about to be called, so that references made from now on lead to its code and not
 /// to its stub.
-pub(super) fn compile_ahead(store: &Store, instance: u32, func: FuncIndex) {
+pub(super) fn compile_ahead(store: &mut Store, instance: u32, func: FuncIndex) {
+    make_room(store);
     let module = store.instances.list[instance as usize].module();
     if let Some(own) = module.description().defined_func(func) {
         // Where it can't be compiled, or the guest is to be stopped, the stub says so when it is called.
         let _ = compile(store, module, own);
     }
+}
+
+/// Takes code out of use where there is too much, and looks what can be given back. Not between a compilation and its answer, which may be the address
+/// of code that could be given back.
+fn make_room(store: &mut Store) {
+    store.engine.code_memory().make_room();
+    store.look_for_replaced_code();
 }
 
 /// Where the function's code is; `None` where the store's guest has to look before it can be waited for any longer.

@@ -34,6 +34,7 @@ pub(crate) unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize, ke
     if store.exceptions.pending == 0 {
         return None;
     }
+    store.exceptions.handlers.renew(store.engine.code_memory().given_back());
     // SAFETY: as above: the frames wait, and `kept` is what the guest has left in its registers.
     match unsafe { handler(&mut store.exceptions.handlers, frames, kept) } {
         Ok(Some(mut landing)) => {

@@ -22,6 +22,10 @@ pub struct Config {
     pub strategy: Strategy,
     /// When functions that run often are compiled again, by the optimizing compiler.
     pub tier_up: TierUpConfig,
+    /// Bytes of machine code that the engine's modules should have at most. Above that, code of the baseline compiler that is to be replaced by
+    /// better, and has not been running lately, is given back, and made again when it is called. Other code stays; where it takes three
+    /// quarters of this, no function is optimized any more.
+    pub code_memory: usize,
     /// Compile on all cores where a whole module is compiled.
     pub parallel_compilation: bool,
     /// Stack that guest code may use, in bytes.
@@ -95,6 +99,7 @@ impl Default for Config {
             tunables: Tunables { backtrace_details, ..Tunables::default() },
             strategy: Strategy::Auto,
             tier_up: TierUpConfig::default(),
+            code_memory: 1 << 30,
             parallel_compilation: true,
             max_wasm_stack: 512 << 10,
             memory_init_cow: true,

@@ -3,6 +3,7 @@
 #[cfg(feature = "compiler")]
 pub mod cache;
 pub mod cancel;
+pub mod code_memory;
 pub(crate) mod config;
 pub mod optimizer;
 #[cfg(feature = "compiler")]
@@ -16,6 +17,7 @@ pub(crate) mod type_registry;
 pub(crate) mod type_table;
 pub(crate) mod watcher;
 
+use crate::engine::code_memory::CodeMemory;
 use crate::engine::config::Config;
 #[cfg(feature = "compiler")]
 use crate::engine::config::Strategy;
@@ -72,6 +74,7 @@ pub(crate) struct EngineInner {
     profiler: Option<Reporter>,
     stacks: StackPool,
     thunks: Mutex<Thunks>,
+    code_memory: Arc<CodeMemory>,
     #[cfg(feature = "compiler")]
     compilers: Compilers,
     /// What its modules want to have optimized.
@@ -127,8 +130,9 @@ impl Engine {
             config.tunables.memory_may_move = true;
             config.memory_init_cow = false;
         }
+        let code_memory = CodeMemory::new(config.code_memory);
         #[cfg(feature = "compiler")]
-        let optimizer = Optimizer::new(config.tier_up.threads);
+        let optimizer = Optimizer::new(config.tier_up.threads, &code_memory);
         #[cfg(feature = "compiler")]
         let compilers = new_compilers(&config.tunables, &config.cranelift_flags, config.target.as_deref())
             .map_err(|error| Error::new(ErrorKind::Config(error.message().to_string())))?;
@@ -155,6 +159,7 @@ impl Engine {
             config,
             profiler: profiler.map(Reporter::new),
             thunks: Mutex::default(),
+            code_memory,
             #[cfg(feature = "compiler")]
             compilers,
             #[cfg(feature = "compiler")]
@@ -272,6 +277,11 @@ impl Engine {
         let Config { tunables, tier_up, .. } = &self.0.config;
         let up = || TierUp { after: tier_up.after, optimizer: self.0.optimizer.clone() };
         (tunables.tiers == Tiers::Auto).then(up)
+    }
+
+    /// The machine code of its modules.
+    pub fn code_memory(&self) -> &Arc<CodeMemory> {
+        &self.0.code_memory
     }
 
     /// How many functions of its modules this engine has compiled so far; grows while a module is compiled.

@@ -4,6 +4,7 @@
 //! and made first. Threads are started when there is work and end soon after it; a forked child has none of its parent's, and forgets what
 //! they were doing, which the code then asks for again.
 
+use crate::engine::code_memory::CodeMemory;
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_machine::os::sleeper::Sleeper;
 use ampoule_machine::os::sync::Mutex;
@@ -43,6 +44,9 @@ pub struct Task {
 /// How long a thread without work waits for more.
 const LINGER: Duration = Duration::from_millis(100);
 
+/// How often it waits where code was replaced that can't be given back yet, since guests run: they may be done by then.
+const WAITS_WITH_REPLACED: u32 = 10;
+
 /// Stack of a thread, which compiles on another where that is too little.
 const STACK: usize = 256 << 10;
 
@@ -50,6 +54,8 @@ const STACK: usize = 256 << 10;
 pub struct Optimizer {
     /// At most so many at a time. None: whoever asks does it.
     threads: usize,
+    /// Where the code is that they make, and that which it replaces.
+    memory: Arc<CodeMemory>,
     state: Mutex<State>,
 }
 
@@ -79,8 +85,8 @@ struct Waiting {
 
 impl Optimizer {
     /// One that uses this many threads at most; with none, a function is optimized by the thread that asks for it.
-    pub fn new(threads: usize) -> Arc<Self> {
-        Arc::new(Self { threads, state: Mutex::default() })
+    pub fn new(threads: usize, memory: &Arc<CodeMemory>) -> Arc<Self> {
+        Arc::new(Self { threads, memory: memory.clone(), state: Mutex::default() })
     }
 
     /// Has a function optimized, sooner the more often it is asked for.
@@ -124,6 +130,11 @@ impl Optimizer {
         drop(waiting);
     }
 
+    /// How often a thread without work waits for more.
+    fn waits(&self) -> u32 {
+        if self.memory.has_replaced() { WAITS_WITH_REPLACED } else { 1 }
+    }
+
     fn start_thread(self: &Arc<Self>) {
         let mut worker = Worker { optimizer: self.clone(), counts: true };
         let builder = std::thread::Builder::new().name("ampoule-optimizer".to_string()).stack_size(STACK);
@@ -142,13 +153,13 @@ impl Worker {
     fn work(&mut self) {
         let optimizer = self.optimizer.clone();
         let sleeper = Arc::new(Sleeper::new());
-        let mut has_waited = false;
+        let mut waits = 0;
         loop {
             let next = {
                 let mut state = optimizer.state.lock();
                 state.idle.retain(|other| !Arc::ptr_eq(other, &sleeper));
                 let next = state.next();
-                if state.is_closed || next.is_none() && has_waited {
+                if state.is_closed || next.is_none() && waits >= self.optimizer.waits() {
                     // With the lock that requests look under.
                     state.threads -= 1;
                     self.counts = false;
@@ -161,13 +172,14 @@ impl Worker {
             };
             match next {
                 Some(task) => {
-                    has_waited = false;
+                    waits = 0;
                     task.run();
                     optimizer.state.lock().heats.remove(&task.key());
                 }
                 None => {
+                    optimizer.memory.free_unused();
                     sleeper.sleep(Some(LINGER));
-                    has_waited = !sleeper.take_wake();
+                    waits = if sleeper.take_wake() { 0 } else { waits + 1 };
                 }
             }
         }
@@ -291,6 +303,10 @@ mod tests {
         }
     }
 
+    fn optimizer(threads: usize) -> Arc<Optimizer> {
+        Optimizer::new(threads, &CodeMemory::new(usize::MAX))
+    }
+
     fn task(noted: &Arc<Noted>, func: u32) -> Task {
         let noted: Arc<dyn Optimize> = noted.clone();
         Task { code: Arc::downgrade(&noted), func: DefinedFuncIndex(func), from_loop: None }
@@ -298,7 +314,7 @@ mod tests {
 
     #[test]
     fn the_hottest_is_optimized_first_and_each_once() {
-        let (optimizer, noted) = (Optimizer::new(1), Arc::new(Noted::default()));
+        let (optimizer, noted) = (optimizer(1), Arc::new(Noted::default()));
         optimizer.request(task(&noted, 0));
         noted.wait_for(1);
         for func in [1, 2, 3, 2, 2, 2, 3, 0, 1000, 3] {
@@ -314,7 +330,7 @@ mod tests {
 
     #[test]
     fn without_threads_whoever_asks_does_it() {
-        let (optimizer, noted) = (Optimizer::new(0), Arc::new(Noted::default()));
+        let (optimizer, noted) = (optimizer(0), Arc::new(Noted::default()));
         noted.allow(2);
         optimizer.request(task(&noted, 7));
         assert_eq!(*noted.funcs.lock(), [7]);
@@ -322,7 +338,7 @@ mod tests {
 
     #[test]
     fn threads_end_when_there_is_no_work_and_when_it_is_closed() {
-        let (optimizer, noted) = (Optimizer::new(2), Arc::new(Noted::default()));
+        let (optimizer, noted) = (optimizer(2), Arc::new(Noted::default()));
         noted.allow(3);
         let no_threads = || {
             while optimizer.state.lock().threads > 0 {
@@ -343,7 +359,7 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_passed_over() {
-        let (optimizer, noted, gone) = (Optimizer::new(1), Arc::new(Noted::default()), Arc::new(Noted::default()));
+        let (optimizer, noted, gone) = (optimizer(1), Arc::new(Noted::default()), Arc::new(Noted::default()));
         optimizer.request(task(&noted, 0));
         noted.wait_for(1);
         optimizer.request(task(&gone, 1));
@@ -356,7 +372,7 @@ mod tests {
     #[test]
     fn a_forked_child_starts_anew() {
         fork::watch().unwrap();
-        let (optimizer, noted) = (Optimizer::new(1), Arc::new(Noted::default()));
+        let (optimizer, noted) = (optimizer(1), Arc::new(Noted::default()));
         optimizer.request(task(&noted, 0));
         noted.wait_for(1);
         // SAFETY: the child, in its only thread, runs what is tested and ends without returning.

@@ -328,7 +328,7 @@ impl Func {
         results: *mut u8,
         caller: *mut VmContext,
     ) -> Result<bool, Error> {
-        if store.vm.entry_fp != 0 {
+        if store.vm.entry_fp() != 0 {
             store.check_nested()?;
             if !store.vm.entry.stack.contains(ampoule_machine::stack::stack_pointer()) {
                 // SAFETY: by the caller.

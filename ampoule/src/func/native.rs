@@ -219,7 +219,7 @@ impl Store {
     /// # Errors
     /// Gives the error back where no guest is waiting for an import.
     pub fn raise(&mut self, error: Error) -> Result<(), Error> {
-        if self.vm.entry_fp <= ampoule_machine::arch::entry::RESERVED {
+        if self.vm.entry_fp() <= ampoule_machine::arch::entry::RESERVED {
             return Err(error);
         }
         self.throw_or_stop(error);

@@ -321,6 +321,7 @@ fn allocate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<u3
     let (memories, tables) = (store.instances.memories.len(), store.instances.tables.len());
     let tags = store.instances.tags.len();
     let data = InstanceData::new(module, position)?;
+    store.use_code(module);
     // First, so that what refers to the block never outlives it.
     let instance: *mut InstanceData = store.instances.list.push(data);
     // SAFETY: the record stays where it is, and nothing else refers to it yet.

@@ -18,6 +18,7 @@
 //! Loading a file maps it and reads the first part only. The file must not change while the module is in use; replacing it by
 //! another of the same name is fine.
 
+use crate::engine::code_memory::CodeMemory;
 use crate::module::code_table::ModuleCode;
 use ampoule_core::artifact::{FunctionInfo, checksum};
 use ampoule_core::builtins::Builtin;
@@ -151,18 +152,18 @@ pub fn identity(made_for: Expected<'_>) -> Result<Vec<u8>, CodeError> {
     Ok(identity)
 }
 
-/// Loads an artifact. The bytes are copied where they are needed.
+/// Loads an artifact, whose code is counted in `memory`. The bytes are copied where they are needed.
 ///
 /// # Errors
 /// [`CodeError::Artifact`] says what doesn't fit or is damaged; [`CodeError::System`] where code memory has run out.
-pub fn load_bytes(bytes: &[u8], expected: Expected<'_>) -> Result<Loaded, CodeError> {
+pub fn load_bytes(memory: &Arc<CodeMemory>, bytes: &[u8], expected: Expected<'_>) -> Result<Loaded, CodeError> {
     let header = Header::check(bytes)?;
     if checksum(&bytes[header.checked_end as usize..]) != header.rest_checksum {
         return Err(damaged("its checksum is wrong"));
     }
     let text = header.text();
     let storage = Storage::Owned(bytes[..text.start].to_vec());
-    load(header, storage, expected, |region| region.write(HEAD_LEN, &bytes[text.clone()]))
+    load(memory, header, storage, expected, |region| region.write(HEAD_LEN, &bytes[text.clone()]))
 }
 
 /// Loads an artifact from a file, which is mapped: its code is shared with every process that loads it, and read when it runs.
@@ -171,17 +172,22 @@ pub fn load_bytes(bytes: &[u8], expected: Expected<'_>) -> Result<Loaded, CodeEr
 ///
 /// # Errors
 /// As [`load_bytes`]; [`CodeError::System`] also where the file can't be mapped.
-pub fn load_file(file: &File, expected: Expected<'_>) -> Result<Loaded, CodeError> {
+pub fn load_file(memory: &Arc<CodeMemory>, file: &File, expected: Expected<'_>) -> Result<Loaded, CodeError> {
     let unreadable = |error| CodeError::System("mapping a compiled module", error);
     let len = file.metadata().map_err(unreadable)?.len();
-    load_part_of_file(file, 0..len, expected)
+    load_part_of_file(memory, file, 0..len, expected)
 }
 
 /// As [`load_file`], for an artifact that is a part of the file, from a page boundary on.
 ///
 /// # Errors
 /// As [`load_file`].
-pub fn load_part_of_file(file: &File, part: Range<u64>, expected: Expected<'_>) -> Result<Loaded, CodeError> {
+pub fn load_part_of_file(
+    memory: &Arc<CodeMemory>,
+    file: &File,
+    part: Range<u64>,
+    expected: Expected<'_>,
+) -> Result<Loaded, CodeError> {
     let len = usize::try_from(part.end.saturating_sub(part.start)).map_err(|_| damaged("its length is wrong"))?;
     if len < Header::LEN || !part.start.is_multiple_of(PAGE as u64) {
         return Err(damaged("it is too short"));
@@ -191,13 +197,14 @@ pub fn load_part_of_file(file: &File, part: Range<u64>, expected: Expected<'_>) 
     let storage = Storage::Mapped(mapping, len);
     let header = Header::check(storage.bytes())?;
     let text = header.text();
-    load(header, storage, expected, |region| {
+    load(memory, header, storage, expected, |region| {
         region.map_file(HEAD_LEN..HEAD_LEN + text.len(), file, part.start + text.start as u64)
     })
 }
 
 /// Everything but bringing the code into its region, which `place` does.
 fn load(
+    memory: &Arc<CodeMemory>,
     header: Header,
     storage: Storage,
     expected: Expected<'_>,
@@ -230,7 +237,7 @@ fn load(
         move |func| read_info(&header, storage.bytes(), func)
     };
     let imported = module.num_imported_functions;
-    let code = ModuleCode::linked_by(header.text().len(), spans, imported, Box::new(read_info), place)?;
+    let code = ModuleCode::linked_by(memory, header.text().len(), spans, imported, Box::new(read_info), place)?;
     Ok(Loaded { module, bytes: kept, code, thunks })
 }
 

@@ -3,6 +3,7 @@
 // Public for the tests of a module's code by itself, and for whoever asks what a file is.
 #[doc(hidden)]
 pub mod artifact;
+mod bytes;
 #[doc(hidden)]
 pub mod code_table;
 #[cfg(feature = "compiler")]
@@ -27,6 +28,7 @@ use crate::error::ErrorKind;
 use crate::error::backtrace::{Frame, Source, Symbolicate};
 use crate::memory::cache::MemoryCache;
 use crate::memory::image::{Check, MemoryImage};
+pub(crate) use crate::module::bytes::ModuleBytes;
 use crate::module::code_table::ModuleCode;
 #[cfg(feature = "compiler")]
 use crate::module::code_table::Wanted;
@@ -90,30 +92,6 @@ struct ModuleInner {
 unsafe impl Send for ModuleInner {}
 // SAFETY: as above.
 unsafe impl Sync for ModuleInner {}
-
-/// The bytes that a module's description points into.
-#[derive(Clone)]
-pub(crate) enum ModuleBytes {
-    /// The whole module, up to the end of what is needed of it.
-    #[cfg(feature = "compiler")]
-    Whole(SharedBytes),
-    /// What an artifact keeps of it; and the thunks that came along, for the engine.
-    Kept(
-        Arc<artifact::KeptBytes>,
-        #[expect(dead_code, reason = "the engine has a weak reference")] Arc<ArtifactThunks>,
-    ),
-}
-
-impl ModuleBytes {
-    /// The bytes of a range of the module; empty where they are not kept.
-    pub(crate) fn range(&self, range: &Range<u64>) -> &[u8] {
-        match self {
-            #[cfg(feature = "compiler")]
-            ModuleBytes::Whole(bytes) => bytes.get(range.start as usize..range.end as usize).unwrap_or_default(),
-            ModuleBytes::Kept(kept, _) => kept.range(range),
-        }
-    }
-}
 
 /// For each memory or table of a module's own, its initial contents where they are ready-made.
 type Images<T> = Box<[Option<T>]>;
@@ -200,8 +178,9 @@ impl Module {
         };
         // What is in the cache was valid when it came there, under the same key.
         if let Some((cache, key)) = &cached
-            && let Some(loaded) =
-                cache.load(key, |file, len| artifact::load_part_of_file(file, 0..len as u64, made_for(engine)))
+            && let Some(loaded) = cache.load(key, |file, len| {
+                artifact::load_part_of_file(engine.code_memory(), file, 0..len as u64, made_for(engine))
+            })
         {
             return Module::loaded(engine, loaded);
         }
@@ -219,14 +198,28 @@ impl Module {
         let compile = compiler.compile_fn(&description, &layout, &bytes, progress.as_ref());
         let code = if engine.compiles_eagerly() {
             let functions = code_table::compile_all(count, engine.config().parallel_compilation, &*compile)?;
-            ModuleCode::linked(Text::link(functions, imported)?, imported)?
+            // It has the bytes.
+            drop(compile);
+            ModuleCode::linked(engine.code_memory(), Text::link(functions, imported)?, imported)?
         } else {
-            ModuleCode::lazy(count, imported, code_capacity(&description), engine.tier_up().as_ref(), compile)?
+            ModuleCode::lazy(
+                engine.code_memory(),
+                count,
+                imported,
+                code_capacity(&description),
+                engine.tier_up().as_ref(),
+                compile,
+            )?
         };
         if let (Some((cache, key)), Some(progress)) = (&cached, &progress) {
             compiler.compile_for(cache, *key, &description, &layout, &bytes, progress);
         }
-        let module = Module::assemble(engine, description, layout, ModuleBytes::Whole(bytes), code)?;
+        let bytes = if engine.compiles_eagerly() {
+            ModuleBytes::compiled(bytes, &description)
+        } else {
+            ModuleBytes::Whole(bytes)
+        };
+        let module = Module::assemble(engine, description, layout, bytes, code)?;
         if let Some((cache, key)) = cached.filter(|_| engine.compiles_eagerly()) {
             cache.store(&key, &module.serialize()?);
         }
@@ -294,11 +287,12 @@ impl Module {
     /// is made anew, and nothing runs it.
     ///
     /// # Errors
-    /// [`ErrorKind::Compile`] where the back end refuses the function, or the module was deserialized and has no bodies.
+    /// [`ErrorKind::Compile`] where the back end refuses the function, or the module has no bodies any more: it was deserialized, or compiled
+    /// as a whole.
     #[cfg(feature = "compiler")]
     pub fn compile_function(&self, func: DefinedFuncIndex) -> Result<CompiledFunction, Error> {
         let ModuleBytes::Whole(bytes) = &self.0.bytes else {
-            let message = "the module was compiled elsewhere, and its functions' bodies are gone";
+            let message = "the module is compiled, and the bodies of its functions are gone";
             return Err(Error::new(ErrorKind::Compile(message.to_string())));
         };
         let compile = ModuleCompiler::of(&self.0.engine).compile_fn(&self.0.description, &self.0.layout, bytes, None);
@@ -315,7 +309,9 @@ impl Module {
     /// # Safety
     /// The bytes are code, and what is checked only catches mistakes: they must be what [`Module::serialize`] wrote.
     pub unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Module, Error> {
-        with_stack(STACK, || Module::loaded(engine, artifact::load_bytes(bytes, made_for(engine))?))
+        with_stack(STACK, || {
+            Module::loaded(engine, artifact::load_bytes(engine.code_memory(), bytes, made_for(engine))?)
+        })
     }
 
     /// As [`Module::deserialize`], from a file, which is mapped rather than read.
@@ -328,7 +324,9 @@ impl Module {
     pub unsafe fn deserialize_file(engine: &Engine, path: &Path) -> Result<Module, Error> {
         let file =
             std::fs::File::open(path).map_err(|error| Error::new(ErrorKind::System("failed to open file", error)))?;
-        with_stack(STACK, || Module::loaded(engine, artifact::load_file(&file, made_for(engine))?))
+        with_stack(STACK, || {
+            Module::loaded(engine, artifact::load_file(engine.code_memory(), &file, made_for(engine))?)
+        })
     }
 
     /// As [`Module::deserialize_file`], for a module that is a part of the file, from a page boundary on.
@@ -340,7 +338,9 @@ impl Module {
     /// As [`Module::deserialize_file`].
     #[doc(hidden)] // For artifacts of components, which have modules in them.
     pub unsafe fn deserialize_part(engine: &Engine, file: &std::fs::File, part: Range<u64>) -> Result<Module, Error> {
-        with_stack(STACK, || Module::loaded(engine, artifact::load_part_of_file(file, part, made_for(engine))?))
+        with_stack(STACK, || {
+            Module::loaded(engine, artifact::load_part_of_file(engine.code_memory(), file, part, made_for(engine))?)
+        })
     }
 
     fn loaded(engine: &Engine, loaded: artifact::Loaded) -> Result<Module, Error> {

@@ -18,6 +18,11 @@ impl SharedBytes {
         let start = self.part.start + part.start;
         Some(Self { whole: self.whole.clone(), part: start..start + len })
     }
+
+    /// Whether somebody else has them, or others that they are a part of.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.whole) > 1
+    }
 }
 
 /// A copy of them.

@@ -17,7 +17,7 @@ impl Backtrace {
 
     /// The same with another number of frames at most.
     pub(crate) fn capture_up_to(store: &Store, max_frames: usize) -> Backtrace {
-        if store.vm.entry_fp <= entry::RESERVED || store.vm.exit_fp == 0 {
+        if store.vm.entry_fp() <= entry::RESERVED || store.vm.exit_fp == 0 {
             return Backtrace::default();
         }
         // SAFETY: the store's guest has left through the exit that `exit_fp` tells of, and waits.

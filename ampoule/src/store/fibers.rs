@@ -224,7 +224,7 @@ impl Store {
 
     /// Whether guest code of the store is active, or a task that polled its way here.
     pub fn is_running(&self) -> bool {
-        self.vm.entry_fp > RESERVED || self.can_suspend()
+        self.vm.entry_fp() > RESERVED || self.can_suspend()
     }
 
     /// Whether a call is going on: a guest runs, or an asynchronous call waits.
@@ -235,27 +235,27 @@ impl Store {
     /// Makes the store take asynchronous calls only: something in it may have to wait.
     pub(crate) fn require_async(&mut self) {
         self.fibers.async_only = true;
-        if self.vm.entry_fp == 0 && self.vm.entry.running_task.is_null() {
+        if self.vm.entry_fp() == 0 && self.vm.entry.running_task.is_null() {
             self.reserve();
         }
     }
 
     /// Sends every entry, native ones included, down the path that calls [`Store::check_nested`].
     pub(super) fn reserve(&mut self) {
-        self.vm.entry_fp = RESERVED;
+        self.vm.set_entry_fp(RESERVED);
         self.vm.stack_limit = usize::MAX;
     }
 
     /// Refuses what would run beside a task that waits, and an ordinary call where only asynchronous ones are taken.
     #[inline]
     pub(crate) fn check_unreserved(&self) -> Result<(), Error> {
-        if self.vm.entry_fp == 0 { Ok(()) } else { self.check_nested() }
+        if self.vm.entry_fp() == 0 { Ok(()) } else { self.check_nested() }
     }
 
     /// The same for an entry that isn't the outermost.
     #[inline]
     pub(crate) fn check_nested(&self) -> Result<(), Error> {
-        let plain = self.vm.entry_fp != RESERVED
+        let plain = self.vm.entry_fp() != RESERVED
             && self.vm.entry.running_task.is_null()
             && self.vm.entry.waiting_task.is_null();
         if plain { Ok(()) } else { self.check_tasks() }
@@ -264,7 +264,7 @@ impl Store {
     #[cold]
     fn check_tasks(&self) -> Result<(), Error> {
         self.check_conflicts()?;
-        if self.vm.entry_fp == RESERVED { Err(Error::message(ASYNC_ONLY)) } else { Ok(()) }
+        if self.vm.entry_fp() == RESERVED { Err(Error::message(ASYNC_ONLY)) } else { Ok(()) }
     }
 
     /// Refuses what would run beside a task that waits, or in one that was given up.
@@ -286,7 +286,7 @@ impl Store {
     /// The `entry_fp` of the guest whose host function is running, or zero outside of any.
     #[inline]
     pub(super) fn home(&self) -> usize {
-        if self.vm.entry_fp == RESERVED { 0 } else { self.vm.entry_fp }
+        if self.vm.entry_fp() == RESERVED { 0 } else { self.vm.entry_fp() }
     }
 
     fn waiting_tasks(&self) -> impl Iterator<Item = *mut Core> {
@@ -321,17 +321,20 @@ impl Store {
     /// An idle fiber for a task.
     #[inline]
     pub(super) fn take_fiber(&mut self) -> Result<Box<Fiber>, Error> {
-        match self.fibers.spare.take().or_else(|| self.fibers.second_spare.take()) {
-            Some(fiber) => Ok(fiber),
+        let fiber = match self.fibers.spare.take().or_else(|| self.fibers.second_spare.take()) {
+            Some(fiber) => fiber,
             None if self.engine.config().host_stacks.is_some() => {
-                self.calling_host("a stack of the host's is being made", |store| store.engine.stacks().take())
+                self.calling_host("a stack of the host's is being made", |store| store.engine.stacks().take())?
             }
-            None => self.engine.stacks().take(),
-        }
+            None => self.engine.stacks().take()?,
+        };
+        self.stack_is_taken();
+        Ok(fiber)
     }
 
     #[inline]
     pub(super) fn give_fiber(&mut self, fiber: Box<Fiber>) {
+        self.stack_is_given();
         let stacks = self.engine.stacks();
         if stacks.lends_for_long() {
             let Fibers { spare, second_spare, .. } = &mut self.fibers;

@@ -14,6 +14,7 @@
 
 mod backtrace;
 pub(crate) mod calls;
+mod code_use;
 pub(crate) mod data;
 pub mod epoch;
 pub(crate) mod exception;
@@ -45,6 +46,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use ampoule_core::vm::VmStoreContext;
 use calls::Calls;
+use code_use::CodeUse;
 use data::Data;
 use epoch::{AtDeadline, Epoch};
 use exception::Exceptions;
@@ -113,6 +115,8 @@ pub struct Store<Tail: ?Sized = [()]> {
     pub(crate) roots: Roots,
     /// What a frame held that other code takes the place of.
     replaced_frame: ReplacedFrame,
+    /// What machine code it may be running.
+    code_use: CodeUse,
     /// The embedder's value.
     data: Data,
     /// State of the host's other libraries, one value per type.
@@ -157,7 +161,7 @@ impl Store {
                     fuel: 0,
                     epoch_deadline: epoch.deadline.into(),
                     epoch: engine.epoch(),
-                    entry_fp: 0,
+                    entry_fp: 0.into(),
                     exit_fp: 0,
                     unwinding: 0,
                     _pad: 0,
@@ -188,6 +192,7 @@ impl Store {
                 exceptions: Exceptions::default(),
                 roots: Roots::default(),
                 replaced_frame: ReplacedFrame::default(),
+                code_use: CodeUse::default(),
                 data: Data::default(),
                 slots: Slots::default(),
                 pending: None,
@@ -424,6 +429,7 @@ impl Store {
         // Until the end: the finalizers of all that the store has run now.
         self.calling_host = Some(FINALIZER);
         self.end_tasks();
+        self.leave_code();
         self.set_host_waker(None);
         // The embedder's value outlives what may still refer to it through host functions' finalizers, as the C
         // interface's order of destruction is: first what the store holds, then the data. Field order does the rest.

@@ -291,7 +291,7 @@ impl Core {
         // SAFETY: by the caller, the task is alive, and so is its store (2). Neither is borrowed while the fiber runs.
         unsafe {
             let store = (*core).store;
-            if (*core).home != 0 || !(*store).vm.entry.running_task.is_null() || (*store).vm.entry_fp > RESERVED {
+            if (*core).home != 0 || !(*store).vm.entry.running_task.is_null() || (*store).vm.entry_fp() > RESERVED {
                 return Core::poll_in_guest(core);
             }
             if (*core).fiber.is_some() {
@@ -300,7 +300,7 @@ impl Core {
                 return Core::finish(core, error);
             } else {
                 // No guest runs yet; entering one checks for tasks.
-                (*store).vm.entry_fp = 0;
+                (*store).vm.set_entry_fp(0);
             }
             Core::resume(core, Wake::Continue, true)
         }
@@ -496,7 +496,7 @@ impl Core {
             let store = mem::replace(&mut (*core).store, Store::at_vm(ptr::null_mut()));
             (*core).state = State::Done;
             if (*core).home == 0 {
-                (*store).vm.entry_fp = 0;
+                (*store).vm.set_entry_fp(0);
                 (*store).vm.stack_limit = usize::MAX;
                 if (*store).fibers.async_only && (*store).vm.entry.running_task.is_null() {
                     (*store).reserve();
@@ -583,7 +583,7 @@ impl Side {
     unsafe fn give(&mut self, store: *mut Store) {
         // SAFETY: by the caller.
         let vm = unsafe { &mut (*store).vm };
-        vm.entry_fp = self.entry_fp;
+        vm.set_entry_fp(self.entry_fp);
         vm.exit_fp = self.exit_fp;
         vm.stack_limit = self.stack_limit;
         vm.caller = ptr::with_exposed_provenance_mut::<VmContext>(self.caller);
@@ -598,7 +598,7 @@ impl Side {
         // SAFETY: by the caller.
         let vm = unsafe { &(*store).vm };
         *self = Side {
-            entry_fp: vm.entry_fp,
+            entry_fp: vm.entry_fp(),
             exit_fp: vm.exit_fp,
             stack_limit: vm.stack_limit,
             caller: vm.caller.expose_provenance(),

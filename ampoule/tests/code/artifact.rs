@@ -2,6 +2,7 @@
 
 use crate::guest::World;
 use crate::lazy::three;
+use crate::memory;
 use ampoule::module::artifact::{Expected, Loaded, is_artifact, load_bytes, load_file, serialize};
 use ampoule::module::code_table::{ModuleCode, compile_all};
 use ampoule_core::artifact::FunctionInfo;
@@ -43,7 +44,11 @@ fn artifact() -> Vec<u8> {
 }
 
 fn load(bytes: &[u8]) -> Result<Loaded, CodeError> {
-    load_bytes(bytes, Expected { target: TARGET, features: &Features::default(), tunables: &Tunables::default() })
+    load_bytes(
+        &memory(),
+        bytes,
+        Expected { target: TARGET, features: &Features::default(), tunables: &Tunables::default() },
+    )
 }
 
 fn info(code: &ModuleCode, func: u32) -> Option<Arc<FunctionInfo>> {
@@ -73,7 +78,7 @@ fn an_artifact_runs_as_what_it_was_made_from() {
     write_at(&file, &bytes, 0).unwrap();
     let expected = Expected { target: TARGET, features: &Features::default(), tunables: &Tunables::default() };
     for _ in 0..3 {
-        check(&load_file(&file, expected).unwrap());
+        check(&load_file(&memory(), &file, expected).unwrap());
     }
     // A loaded module is written as it was.
     let again = load(&bytes).unwrap();
@@ -86,7 +91,7 @@ fn an_artifact_runs_as_what_it_was_made_from() {
 fn what_was_made_for_another_engine_is_refused_by_name() {
     let bytes = artifact();
     let refusal = |target: &str, features: &Features, tunables: &Tunables| {
-        let refused = load_bytes(&bytes, Expected { target, features, tunables });
+        let refused = load_bytes(&memory(), &bytes, Expected { target, features, tunables });
         refused.err().expect("it doesn't fit").to_string()
     };
     let (features, tunables) = (Features::default(), Tunables::default());
@@ -95,9 +100,9 @@ fn what_was_made_for_another_engine_is_refused_by_name() {
     assert_eq!(fuel, "module was compiled with setting `consume_fuel` false, but this engine has true");
     assert!(refusal(TARGET, &Features { simd: false, ..features }, &tunables).contains("setting `simd` true"));
     let more = Expected { target: TARGET, features: &Features { gc: true, ..features }, tunables: &tunables };
-    assert!(load_bytes(&bytes, more).is_ok(), "more proposals do no harm");
+    assert!(load_bytes(&memory(), &bytes, more).is_ok(), "more proposals do no harm");
     let slower = Tunables { opt_level: OptLevel::None, ..tunables };
-    assert!(load_bytes(&bytes, Expected { target: TARGET, features: &features, tunables: &slower }).is_ok());
+    assert!(load_bytes(&memory(), &bytes, Expected { target: TARGET, features: &features, tunables: &slower }).is_ok());
 }
 
 #[test]
@@ -135,7 +140,7 @@ fn damage_that_is_found_late_is_told() {
         let file = File::from(memory_file("artifact", bytes.len()).unwrap());
         write_at(&file, &bytes, 0).unwrap();
         write_at(&file, &[bytes[at as usize] ^ 0x80], at).unwrap();
-        let loaded = load_file(&file, expected).unwrap();
+        let loaded = load_file(&memory(), &file, expected).unwrap();
         let told = (0..loaded.code.len() as u32).map(|func| info(&loaded.code, func).is_some());
         assert_eq!(told.filter(|told| !told).count(), 1, "byte {at} is one function's");
         assert!(matches!(loaded.code.text(false), Err(CodeError::Artifact(_))));

@@ -2,6 +2,7 @@
 
 use crate::builtins::Stop;
 use crate::guest::{World, function, machine_code};
+use crate::memory;
 use ampoule::engine::optimizer::{Optimizer, TierUp};
 use ampoule::module::code_table::{By, ModuleCode, Wanted, compile_all};
 use ampoule_core::artifact::{CompiledFunction, RelocationTarget};
@@ -100,6 +101,7 @@ fn a_first_call_keeps_every_argument() {
     // SAFETY: the guest reads this word back through its context.
     unsafe { (*world.vmctx).instance = world.vmctx.cast() };
     let code = ModuleCode::lazy(
+        &memory(),
         2,
         0,
         1 << 16,
@@ -124,6 +126,7 @@ fn functions_are_compiled_when_called_and_found_from_then_on() {
     let counter = compiled.clone();
     // Two imports come first: defined function 0 is function 2.
     let code = ModuleCode::lazy(
+        &memory(),
         3,
         2,
         1 << 16,
@@ -160,6 +163,7 @@ fn a_function_that_cannot_be_compiled_stops_the_guest() {
     let mut world = World::new();
     let tries = AtomicUsize::new(0);
     let code = ModuleCode::lazy(
+        &memory(),
         2,
         0,
         1 << 16,
@@ -199,7 +203,7 @@ fn compilers_have_room_where_guests_have_little() {
             assert_eq!(deep(255), 255);
             Ok(function(identity(), &[]))
         };
-        let code = ModuleCode::lazy(1, 0, 1 << 16, None, Box::new(compile)).unwrap();
+        let code = ModuleCode::lazy(&memory(), 1, 0, 1 << 16, None, Box::new(compile)).unwrap();
         assert_eq!(world.call(code.entry(DefinedFuncIndex(0)), 3), Some(3));
     };
     std::thread::Builder::new().stack_size(64 << 10).spawn(run).unwrap().join().unwrap();
@@ -212,6 +216,7 @@ fn threads_that_call_one_function_compile_it_once() {
         Arc::new([const { AtomicUsize::new(0) }; FUNCTIONS as usize]);
     let counters = compiled.clone();
     let code = ModuleCode::lazy(
+        &memory(),
         FUNCTIONS as usize,
         0,
         1 << 16,
@@ -255,7 +260,7 @@ fn a_full_region_gets_another() {
         compiled.code.resize(3000, 0);
         Ok(compiled)
     };
-    let code = ModuleCode::lazy(100, 0, 4096, None, Box::new(compile)).unwrap();
+    let code = ModuleCode::lazy(&memory(), 100, 0, 4096, None, Box::new(compile)).unwrap();
     let last = code.entry(DefinedFuncIndex(99));
     assert_eq!(world.call(last, 0), Some(99));
     assert_eq!(world.call(last, 1), Some(100));
@@ -286,13 +291,13 @@ fn what_was_compiled_at_once_runs_without_stubs() {
     world.log().grow = |_, memory, delta| u64::from(memory) * delta;
     for parallel in [false, true] {
         let functions = compile_all(3, parallel, &three).unwrap();
-        let code = ModuleCode::linked(Text::link(functions, 0).unwrap(), 0).unwrap();
+        let code = ModuleCode::linked(&memory(), Text::link(functions, 0).unwrap(), 0).unwrap();
         assert_eq!(world.call(code.entry(DefinedFuncIndex(2)), 10), Some(32));
         let entry = code.entry(DefinedFuncIndex(1)).addr();
         assert_eq!(place(&code, entry + 2), Some((DefinedFuncIndex(1), 2)));
         assert_eq!(place(&code, code.range().start), None);
         // And again from what an artifact would keep.
-        let again = ModuleCode::linked(code.text(false).unwrap(), 0).unwrap();
+        let again = ModuleCode::linked(&memory(), code.text(false).unwrap(), 0).unwrap();
         assert_eq!(world.call(again.entry(DefinedFuncIndex(2)), 10), Some(32));
     }
     assert!(compile_all(3, true, &|_, _| Err("no".to_string())).is_err());
@@ -310,7 +315,7 @@ fn at_most_two_compilations_go_on_that_nobody_waits_for() {
         drop(entrance.read().unwrap());
         Ok(function(identity(), &[]))
     };
-    let code = ModuleCode::lazy(5, 0, 1 << 16, None, Box::new(compile)).unwrap();
+    let code = ModuleCode::lazy(&memory(), 5, 0, 1 << 16, None, Box::new(compile)).unwrap();
     for index in 0..5 {
         let left = code.compile_or_leave(DefinedFuncIndex(index), By::Another, &mut |_: &Sleeper, _| false);
         assert_eq!(left.unwrap(), None);
@@ -356,8 +361,8 @@ fn better_code_replaces_the_first_for_those_who_call_it() {
         let tier = if first && func.0 < 2 { Tier::Baseline } else { Tier::Optimizing };
         Ok(CompiledFunction { tier, ..compiled })
     };
-    let up = TierUp { after: 1000, optimizer: Optimizer::new(0) };
-    let code = ModuleCode::lazy(3, 0, 1 << 16, Some(&up), Box::new(compile)).unwrap();
+    let up = TierUp { after: 1000, optimizer: Optimizer::new(0, &memory()) };
+    let code = ModuleCode::lazy(&memory(), 3, 0, 1 << 16, Some(&up), Box::new(compile)).unwrap();
     let [caller, callee, other] = [0, 1, 2].map(DefinedFuncIndex);
     let stubs = [0, 1, 2].map(|func| code.entry(DefinedFuncIndex(func)));
     assert_eq!(
@@ -393,8 +398,8 @@ fn what_can_not_be_optimized_stays_as_it_is() {
         }
         Ok(CompiledFunction { tier: Tier::Baseline, ..function(identity(), &[]) })
     };
-    let up = TierUp { after: 1000, optimizer: Optimizer::new(0) };
-    let code = ModuleCode::lazy(1, 0, 1 << 16, Some(&up), Box::new(compile)).unwrap();
+    let up = TierUp { after: 1000, optimizer: Optimizer::new(0, &memory()) };
+    let code = ModuleCode::lazy(&memory(), 1, 0, 1 << 16, Some(&up), Box::new(compile)).unwrap();
     let func = DefinedFuncIndex(0);
     for _ in 0..3 {
         assert_eq!(world.call(code.entry(func), 5), Some(5));

@@ -10,9 +10,16 @@ mod guest;
 mod artifact;
 mod lazy;
 
+use ampoule::engine::code_memory::CodeMemory;
 use ampoule::module::code_table::ModuleCode;
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::vm::VmContext;
+use std::sync::Arc;
+
+/// Where the code of a test is counted.
+fn memory() -> Arc<CodeMemory> {
+    CodeMemory::new(usize::MAX)
+}
 
 fn install() {
     builtins::install(compile_function as *const ());

@@ -57,6 +57,18 @@ WASM_API_EXTERN void ampoule_config_gc_stress_set(
 WASM_API_EXTERN void ampoule_config_tier_up_set(wasm_config_t *config,
                                                 uint32_t after, size_t threads);
 
+/// \brief How many bytes of machine code the modules of an engine should have at
+/// most, all together; 1 GiB by default.
+///
+/// Above that, code of the baseline compiler that has not been running lately is
+/// given back, and made again when it is called. Optimized code stays, and so does
+/// that of modules that were compiled as a whole: it is no limit for them. Where
+/// such code takes three quarters of it, no function is optimized any more.
+/// Code that was replaced by better code is always given back, whatever there is,
+/// once no guest is in it. Where a profiler was told of code, all of it stays. #ampoule_engine_code_statistics tells how much there is.
+WASM_API_EXTERN void ampoule_config_code_memory_set(wasm_config_t *config,
+                                                    size_t bytes);
+
 #ifdef __cplusplus
 } // extern "C"
 #endif

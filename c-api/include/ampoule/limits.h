@@ -175,6 +175,31 @@ typedef struct ampoule_statistics {
 WASM_API_EXTERN void ampoule_context_statistics(
     const wasmtime_context_t *context, ampoule_statistics_t *statistics);
 
+/// \brief Numbers of the machine code of an engine's modules.
+///
+/// Later versions add members at the end.
+typedef struct ampoule_code_statistics {
+  /// Size of this struct as the program knows it: to be set before the call.
+  size_t size;
+  /// Bytes of code.
+  uint64_t bytes;
+  /// Of them, those of code that was replaced by better code or taken out of use,
+  /// and is not given back yet: a guest may be in it.
+  uint64_t replaced_bytes;
+  /// What #ampoule_config_code_memory_set says.
+  uint64_t limit;
+  /// Functions whose code was taken out of use because there was more code than
+  /// that, counted each time.
+  uint64_t evicted_functions;
+} ampoule_code_statistics_t;
+
+/// \brief Fills in the numbers of an engine's code at this moment.
+///
+/// `statistics->size` is as for #ampoule_context_statistics. May be called from
+/// any thread.
+WASM_API_EXTERN void ampoule_engine_code_statistics(
+    const wasm_engine_t *engine, ampoule_code_statistics_t *statistics);
+
 #ifdef __cplusplus
 } // extern "C"
 #endif

@@ -17,3 +17,8 @@ pub extern "C" fn ampoule_config_gc_stress_set(config: &mut wasm_config_t, enabl
 pub extern "C" fn ampoule_config_tier_up_set(config: &mut wasm_config_t, after: u32, threads: usize) {
     config.config.tier_up = TierUpConfig { after, threads };
 }
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_config_code_memory_set(config: &mut wasm_config_t, bytes: usize) {
+    config.config.code_memory = bytes;
+}

@@ -5,6 +5,7 @@ use crate::error::wasmtime_error_t;
 use crate::foreign::{Finalizer, Foreign};
 use crate::store::{wasmtime_context_t, wasmtime_store_t};
 use crate::wasm::config::wasm_config_t;
+use crate::wasm::engine::wasm_engine_t;
 use ampoule::Error;
 use ampoule::store::limiter::{LimitRequest, Limiter, Resource};
 use std::ffi::c_void;
@@ -148,6 +149,35 @@ pub unsafe extern "C" fn ampoule_context_statistics(
         gc_longest_ns: found.gc_longest_ns,
         gc_roots: found.gc_roots,
         gc_host_values: found.gc_host_values,
+    };
+    // SAFETY: both are at least so long.
+    unsafe { ptr::copy_nonoverlapping((&raw const all).cast::<u8>(), statistics.cast::<u8>(), size) };
+}
+
+/// Numbers of an engine's code, as C sees them.
+#[repr(C)]
+pub struct ampoule_code_statistics_t {
+    size: usize,
+    bytes: u64,
+    replaced_bytes: u64,
+    limit: u64,
+    evicted_functions: u64,
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ampoule_engine_code_statistics(
+    engine: &wasm_engine_t,
+    statistics: *mut ampoule_code_statistics_t,
+) {
+    let found = engine.engine.code_memory().statistics();
+    // SAFETY: the caller has filled in the size, whatever more of the struct there is.
+    let size = unsafe { (*statistics).size }.min(size_of::<ampoule_code_statistics_t>());
+    let all = ampoule_code_statistics_t {
+        size,
+        bytes: found.bytes,
+        replaced_bytes: found.replaced_bytes,
+        limit: found.limit,
+        evicted_functions: found.evicted_functions,
     };
     // SAFETY: both are at least so long.
     unsafe { ptr::copy_nonoverlapping((&raw const all).cast::<u8>(), statistics.cast::<u8>(), size) };

@@ -2,7 +2,7 @@
 
 use super::{VmContext, VmEntryChecks, VmType};
 use std::ffi::c_void;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The block of a store that machine code reads and writes. It is the first field of the runtime's `Store`, so a pointer
 /// to one is a pointer to the other.
@@ -21,8 +21,8 @@ pub struct VmStoreContext {
     /// The engine's epoch counter; outlives the store.
     pub epoch: *const AtomicU64,
     /// Frame pointer of the innermost entry frame (see [`super`]). Zero when no guest code is active, and one when in addition none
-    /// may be entered without asking the runtime. Machine code never reads it.
-    pub entry_fp: usize,
+    /// may be entered without asking the runtime. Machine code never reads it; whoever gives code back does, on whatever thread.
+    pub entry_fp: AtomicUsize,
     /// Frame pointer of the frame through which the guest last left to the host (an exit thunk or a builtin's
     /// trampoline). `[exit_fp]` is the guest frame's frame pointer, `[exit_fp + 8]` the guest's program counter.
     pub exit_fp: usize,
@@ -62,4 +62,16 @@ impl VmStoreContext {
     pub const STOPPING: u32 = 1;
     /// In `unwinding`: unwind to the innermost handler of the pending exception, or to `entry_fp` where there is none.
     pub const THROWING: u32 = 2;
+
+    /// [`VmStoreContext::entry_fp`], for whoever has the store.
+    #[inline(always)]
+    pub fn entry_fp(&self) -> usize {
+        self.entry_fp.load(Ordering::Relaxed)
+    }
+
+    /// Changes [`VmStoreContext::entry_fp`].
+    #[inline(always)]
+    pub fn set_entry_fp(&self, fp: usize) {
+        self.entry_fp.store(fp, Ordering::Relaxed);
+    }
 }

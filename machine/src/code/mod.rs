@@ -1,4 +1,4 @@
-//! Memory for machine code ([`space`]), what makes the calls in it lead where they should ([`link`]), thunks at rest ([`thunks`]), how
+//! Memory for machine code ([`space`], [`free_ranges`]), what makes the calls in it lead where they should ([`link`]), thunks at rest ([`thunks`]), how
 //! the owner of code is found from a program counter ([`registry`]), and what unwinders and debuggers are told ([`unwind_info`],
 //! [`debugger`]).
 //!
@@ -7,6 +7,7 @@
 //! Invariant: code that may be running is alive. Whoever runs code holds what owns it.
 
 pub mod debugger;
+pub mod free_ranges;
 pub mod link;
 pub mod registry;
 pub mod space;

@@ -13,6 +13,7 @@
 //! A forked child must not see what its parent does to shared pages, so the child gets a file of its own, with a copy that is
 //! made just before the fork, while no region can come or go.
 
+use crate::code::free_ranges::FreeRanges;
 use crate::code::{debugger, unwind_info};
 use crate::os::fork;
 use crate::os::mmap::{Access, Mapping, PAGE, memory_file, write_at};
@@ -75,8 +76,7 @@ struct Space {
     file: OwnedFd,
     exec: Mapping,
     write: Mapping,
-    /// Free ranges, start to length; no two touch.
-    free: BTreeMap<usize, usize>,
+    free: FreeRanges,
     /// Ranges of `exec` over which files of others, or anonymous memory, are mapped, start to length.
     files: BTreeMap<usize, usize>,
     /// The child of a fork for which no copy could be made: its code is gone.
@@ -186,6 +186,25 @@ impl Region {
         }
     }
 
+    /// Lets the pages that lie wholly in a range take no memory, until something is written there again. Not for code in anonymous memory
+    /// ([`use_anonymous_memory`]), nor where a file is mapped.
+    ///
+    /// # Panics
+    /// Where the range doesn't lie inside.
+    ///
+    /// # Safety
+    /// Nothing runs there, or reads there, until it is written again.
+    pub unsafe fn release(&self, range: Range<usize>) {
+        self.check(range.start, range.len());
+        let (start, end) = (range.start.next_multiple_of(PAGE), range.end / PAGE * PAGE);
+        let space = lock();
+        let space = space.as_ref().expect("a region exists, so does the space");
+        if start < end && !space.lost {
+            // Where it fails, the memory stays, and can be written all the same.
+            space.punch(self.start + start, end - start);
+        }
+    }
+
     /// A word that the engine may write while code reads it. The word must have been written once by [`Region::write`].
     ///
     /// # Panics
@@ -270,8 +289,7 @@ impl Space {
         // Region by region, as they are made: a gigantic writable mapping is a gift to wild writes, and takes leak checkers
         // for ever to search.
         let write = Mapping::shared_file(&file, size, Access::None)?;
-        let free = BTreeMap::from([(0, size)]);
-        Ok(Space { file, exec, write, free, files: BTreeMap::new(), lost: false })
+        Ok(Space { file, exec, write, free: FreeRanges::of(0..size), files: BTreeMap::new(), lost: false })
     }
 
     /// Under the lock, so that no fork comes between and leaves the child with an unwinder whose own lock is taken.
@@ -285,13 +303,7 @@ impl Space {
     /// The upper end of the last free range that is large enough. The system puts a new mapping below those it has, the library's among
     /// them, so that is where jumps between code and library are short: processors forget targets, now and then, that are far away.
     fn take(&mut self, len: usize) -> Option<usize> {
-        let (&start, free) = self.free.iter_mut().rev().find(|(_, free)| **free >= len)?;
-        *free -= len;
-        let left = *free;
-        if left == 0 {
-            self.free.remove(&start);
-        }
-        Some(start + left)
+        self.free.take_last(len)
     }
 
     fn give_back(&mut self, start: usize, len: usize) {
@@ -299,17 +311,7 @@ impl Space {
             // The memory and the range stay taken: better than code of the last owner in the hands of the next.
             return;
         }
-        let mut range = start..start + len;
-        if let Some((&before, &free)) = self.free.range(..start).next_back()
-            && before + free == start
-        {
-            self.free.remove(&before);
-            range.start = before;
-        }
-        if let Some(free) = self.free.remove(&range.end) {
-            range.end += free;
-        }
-        self.free.insert(range.start, range.len());
+        self.free.give_back(start..start + len);
     }
 
     /// Makes a range read as zeros again, without memory.
@@ -324,8 +326,13 @@ impl Space {
         }
         // SAFETY: nothing uses a region that is given back. Where it fails, the range is writable for longer than it should be.
         let _ = unsafe { self.write.protect(start..start + len, Access::None) };
+        self.lost || self.punch(start, len)
+    }
+
+    /// Gives the memory of whole pages back to the system. They read as zeros then.
+    fn punch(&self, start: usize, len: usize) -> bool {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        self.lost || rustix::fs::fallocate(&self.file, flags, start as u64, len as u64).is_ok()
+        rustix::fs::fallocate(&self.file, flags, start as u64, len as u64).is_ok()
     }
 
     /// A file with the same content.
@@ -359,12 +366,12 @@ impl Space {
         unsafe { self.write.map_shared(0..size, &file, 0, Access::None)? };
         // Writable is what regions have, as in the parent.
         let mut at = 0;
-        for (&start, &len) in self.free.iter().chain([(&size, &0)]) {
-            if at < start {
+        for free in self.free.iter().chain(std::iter::once(size..size)) {
+            if at < free.start {
                 // SAFETY: it lies in the mapping.
-                unsafe { self.write.protect(at..start, Access::ReadWrite)? };
+                unsafe { self.write.protect(at..free.start, Access::ReadWrite)? };
             }
-            at = start + len;
+            at = free.end;
         }
         let mut at = 0;
         for (&start, &len) in self.files.iter().chain([(&size, &0)]) {
@@ -444,17 +451,6 @@ mod tests {
         }
         let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
         assert!(distinct.len() < 64, "no range was ever used again");
-    }
-
-    #[test]
-    fn free_ranges_grow_together() {
-        let mut space = Space::of_size(16 * PAGE).unwrap();
-        let starts: Vec<_> = (0..4).map(|_| space.take(4 * PAGE).unwrap()).collect();
-        assert_eq!(space.take(PAGE), None);
-        for &index in &[2, 0, 1, 3] {
-            space.give_back(starts[index], 4 * PAGE);
-        }
-        assert_eq!(space.free, BTreeMap::from([(0, 16 * PAGE)]));
     }
 
     #[test]

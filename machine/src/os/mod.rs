@@ -1,7 +1,8 @@
-//! What the operating system offers: mappings, signals, threads, forks, sleeping and waking.
+//! What the operating system offers: mappings, signals, threads, barriers, forks, sleeping and waking.
 //!
 //! What is deliberately not here: anything that knows machine code, except that [`signals`] tells its faults from everyone else's.
 
+pub mod barrier;
 pub mod fork;
 pub mod futex;
 pub mod mmap;

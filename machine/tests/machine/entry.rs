@@ -65,7 +65,7 @@ fn a_builtin_gets_its_arguments_and_its_caller_can_be_walked() {
         Log::of(store).frames.push(frames.clone().collect());
         assert_eq!(frames.entry().store(), store);
         // SAFETY: as above.
-        assert_eq!(frames_entry_fp(store), unsafe { (*store).entry_fp });
+        assert_eq!(frames_entry_fp(store), unsafe { (*store).entry_fp() });
         u64::from(memory) + delta
     };
     assert_eq!(world.call(outer, grow.addr() as u64), Some(7 + 10 + 1));

@@ -100,7 +100,7 @@ impl World {
             fuel: 0,
             epoch_deadline: 0.into(),
             epoch: null(),
-            entry_fp: 0,
+            entry_fp: 0.into(),
             exit_fp: 0,
             unwinding: 0,
             _pad: 0,
@@ -181,12 +181,12 @@ pub fn call(
     let mut results = [0u64, 0];
     // SAFETY: the store is live, and the thunk fits the function.
     unsafe {
-        if (*store).entry_fp == 0 {
+        if (*store).entry_fp() == 0 {
             (*store).stack_limit = stack::limit_for(&mut VmStackBounds::default(), stack_pointer(), 512 << 10);
         }
-        let before = ((*store).entry_fp, (*store).exit_fp, (*store).caller);
+        let before = ((*store).entry_fp(), (*store).exit_fp, (*store).caller);
         let answer = enter(store, thunk, &func_ref, args.as_mut_ptr().cast(), results.as_mut_ptr().cast());
-        assert_eq!(before, ((*store).entry_fp, (*store).exit_fp, (*store).caller), "entering left something behind");
+        assert_eq!(before, ((*store).entry_fp(), (*store).exit_fp, (*store).caller), "entering left something behind");
         assert_eq!((*store).unwinding, 0);
         assert!(answer == 0 || answer == UNWOUND);
         (answer == 0).then_some(results[0])

@@ -44,14 +44,15 @@ pub(super) enum Role {
 }
 
 impl Compiling {
-    pub fn join_or_begin(&mut self, lazy: &Lazy, func: DefinedFuncIndex, takes_long: bool) -> Role {
+    /// `is_made`: whether the function has code by now.
+    pub fn join_or_begin(&mut self, is_made: impl FnOnce() -> bool, func: DefinedFuncIndex, takes_long: bool) -> Role {
         if self.generation != fork::generation() {
             *self = Compiling { generation: fork::generation(), ..Compiling::default() };
         }
         if let Some(compilation) = self.functions.get(&func.0) {
             return Role::Waits(Waiting::new(compilation.clone()));
         }
-        if lazy.ready[func.index()].get().is_some() {
+        if is_made() {
             // Just made: there is nothing to wait for.
             let done = Compilation { done: AtomicBool::new(true), ..Compilation::default() };
             return Role::Waits(Waiting::new(Arc::new(done)));

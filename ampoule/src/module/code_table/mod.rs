@@ -10,9 +10,11 @@
 mod claims;
 mod place;
 mod profile;
+mod reclaim;
 mod tiering;
 
 use crate::engine::COMPILER_STACK;
+use crate::engine::code_memory::CodeMemory;
 use crate::engine::optimizer::TierUp;
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo};
 use ampoule_core::index::DefinedFuncIndex;
@@ -27,14 +29,13 @@ use ampoule_machine::os::signals;
 use ampoule_machine::os::sleeper::{Sleep, Sleeper};
 use ampoule_machine::os::sync::{Mutex, OnceLock};
 use claims::{Claim, Compilation, Compiling, Role, Waiting};
-use place::{OwnCalls, Place, Placed};
+use place::{Place, Use};
 pub use profile::Profile;
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use tiering::Tiering;
 
@@ -110,6 +111,8 @@ pub struct ModuleCode {
     watcher: OnceLock<Box<dyn Watcher>>,
     region: Region,
     functions: Functions,
+    /// Where its bytes are counted.
+    memory: Arc<CodeMemory>,
     owner: OnceLock<Weak<dyn Any + Send + Sync>>,
     this: Weak<ModuleCode>,
 }
@@ -121,15 +124,20 @@ enum Functions {
 
 struct Lazy {
     compile: Box<CompileFn>,
-    /// Where the words with the functions' addresses start in the region.
+    /// Where the words with the functions' addresses start in the region. A function without code has the address of what compiles it there.
     slots: usize,
-    /// What each function is called with first.
-    ready: Box<[OnceLock<Box<Placed>>]>,
+    /// The addresses of what functions keep for good, and what else is known of that: [`NOTHING_YET`], [`NOTHING_BETTER`].
+    kept: Box<[AtomicUsize]>,
     /// Where better code may follow.
     tiering: Option<Box<Tiering>>,
     compiling: Mutex<Compiling>,
     place: Mutex<Place>,
 }
+
+/// The function has no code that it keeps, yet.
+const NOTHING_YET: usize = 0;
+/// What replaces the first code was too much to make.
+const NOTHING_BETTER: usize = 1;
 
 struct Linked {
     text_len: usize,
@@ -144,11 +152,13 @@ impl ModuleCode {
     /// index space. `capacity` is a guess, in bytes, of the room all code together needs: that many addresses are reserved, which
     /// cost nothing, and more when they are used up. With `up`, the first code is replaced where it runs often.
     ///
-    /// `compile` may be called from any thread that runs the module, several at a time, but once per function unless it fails.
+    /// `compile` may be called from any thread that runs the module, several at a time, but for one function by one at a time. Where there is more
+    /// code in `memory` than there should be, first code that is to be replaced is taken out of use, and made again when it is called.
     ///
     /// # Errors
     /// Where code memory has run out.
     pub fn lazy(
+        memory: &Arc<CodeMemory>,
         count: usize,
         imported: usize,
         capacity: usize,
@@ -159,10 +169,8 @@ impl ModuleCode {
         let slots = stubs + (count * STUB_LEN).next_multiple_of(PAGE);
         let code = slots + (count * 8).next_multiple_of(PAGE);
         let region = Region::new(code.saturating_add(capacity).min(REGION_MAX)).map_err(CodeError::no_memory)?;
-        let lazy_halves = (0..count).flat_map(|number| {
-            let address = region.exec_base() + stubs + number * STUB_LEN + STUB_JUMP_LEN;
-            (address as u64).to_le_bytes()
-        });
+        let lazy_halves =
+            (0..count).flat_map(|number| (compiles_at(&region, DefinedFuncIndex(number as u32)) as u64).to_le_bytes());
         region.write(0, &jumps::head()).map_err(CodeError::no_memory)?;
         region.write(stubs, &jumps::stubs(count, stubs, slots)).map_err(CodeError::no_memory)?;
         region.write(slots, &lazy_halves.collect::<Vec<u8>>()).map_err(CodeError::no_memory)?;
@@ -171,19 +179,24 @@ impl ModuleCode {
         let functions = Functions::Lazy(Lazy {
             compile,
             slots,
-            ready: std::iter::repeat_with(OnceLock::new).take(count).collect(),
+            kept: std::iter::repeat_with(|| AtomicUsize::new(NOTHING_YET)).take(count).collect(),
             tiering: up.map(|up| Box::new(Tiering::new(count, up))),
             compiling: Mutex::default(),
-            place: Mutex::new(Place { more: Vec::new(), end: code, placed: BTreeMap::new() }),
+            place: Mutex::new(Place::new(code)),
         });
-        Ok(Self::registered(imported, region, functions))
+        let code = Self::registered(memory, imported, region, functions);
+        if up.is_some() {
+            let reclaimed: Weak<ModuleCode> = Arc::downgrade(&code);
+            memory.add_code(reclaimed);
+        }
+        Ok(code)
     }
 
     /// The code of a module that was compiled and linked as a whole.
     ///
     /// # Errors
     /// Where code memory has run out.
-    pub fn linked(text: Text, imported: usize) -> Result<Arc<Self>, CodeError> {
+    pub fn linked(memory: &Arc<CodeMemory>, text: Text, imported: usize) -> Result<Arc<Self>, CodeError> {
         let region = Region::new(HEAD_LEN + text.bytes.len()).map_err(CodeError::no_memory)?;
         region.write(0, &jumps::head()).map_err(CodeError::no_memory)?;
         region.write(HEAD_LEN, &text.bytes).map_err(CodeError::no_memory)?;
@@ -195,12 +208,13 @@ impl ModuleCode {
             infos: text.infos.into_iter().map(|info| OnceLock::from(Some(Arc::new(info)))).collect(),
             read_info: None,
         };
-        Ok(Self::registered(imported, region, Functions::Linked(linked)))
+        Ok(Self::registered(memory, imported, region, Functions::Linked(linked)))
     }
 
     /// As [`ModuleCode::linked`], with the code put behind the region's head by `place`, and the rest read when asked for.
     /// `spans` ascend and lie within `text_len`.
     pub(crate) fn linked_by(
+        memory: &Arc<CodeMemory>,
         text_len: usize,
         spans: Box<[(u32, u32)]>,
         imported: usize,
@@ -214,16 +228,20 @@ impl ModuleCode {
         region.seal(HEAD_LEN..HEAD_LEN + text_len).map_err(CodeError::no_memory)?;
         let infos = std::iter::repeat_with(OnceLock::new).take(spans.len()).collect();
         let linked = Linked { text_len, spans, infos, read_info: Some(read_info) };
-        Ok(Self::registered(imported, region, Functions::Linked(linked)))
+        Ok(Self::registered(memory, imported, region, Functions::Linked(linked)))
     }
 
-    fn registered(imported: usize, region: Region, functions: Functions) -> Arc<Self> {
+    fn registered(memory: &Arc<CodeMemory>, imported: usize, region: Region, functions: Functions) -> Arc<Self> {
         let range = region.exec_range();
+        if let Functions::Linked(linked) = &functions {
+            memory.add(linked.text_len, true);
+        }
         let code = Arc::new_cyclic(|this| ModuleCode {
             imported,
             watcher: OnceLock::new(),
             region,
             functions,
+            memory: memory.clone(),
             owner: OnceLock::new(),
             this: this.clone(),
         });
@@ -272,7 +290,7 @@ impl ModuleCode {
     /// Where a function is called: its code, or its stub while it has none that it keeps. Good for the life of the module's code.
     pub fn entry(&self, func: DefinedFuncIndex) -> *const u8 {
         let address = match &self.functions {
-            Functions::Lazy(lazy) => lazy.kept(func).map_or_else(|| self.stub(func), |placed| placed.address),
+            Functions::Lazy(lazy) => lazy.kept(func).unwrap_or_else(|| self.stub(func)),
             Functions::Linked(linked) => self.region.exec_base() + HEAD_LEN + linked.spans[func.index()].0 as usize,
         };
         address as *const u8
@@ -281,7 +299,7 @@ impl ModuleCode {
     /// Whether a function has code, so that a call does not have to wait for it.
     pub fn is_compiled(&self, func: DefinedFuncIndex) -> bool {
         match &self.functions {
-            Functions::Lazy(lazy) => lazy.ready[func.index()].get().is_some(),
+            Functions::Lazy(lazy) => self.current(lazy, func).is_some(),
             Functions::Linked(_) => true,
         }
     }
@@ -310,7 +328,7 @@ impl ModuleCode {
     /// Whether `pc` is in one of the regions this code lies in.
     pub fn contains(&self, pc: usize) -> bool {
         let more = || match &self.functions {
-            Functions::Lazy(lazy) => lazy.place.lock().more.iter().any(|region| region.exec_range().contains(&pc)),
+            Functions::Lazy(lazy) => lazy.place.lock().more().any(|region| region.exec_range().contains(&pc)),
             Functions::Linked(_) => false,
         };
         self.region.exec_range().contains(&pc) || more()
@@ -325,7 +343,7 @@ impl ModuleCode {
     /// How many functions the module has of its own.
     pub fn len(&self) -> usize {
         match &self.functions {
-            Functions::Lazy(lazy) => lazy.ready.len(),
+            Functions::Lazy(lazy) => lazy.kept.len(),
             Functions::Linked(linked) => linked.spans.len(),
         }
     }
@@ -354,7 +372,8 @@ impl ModuleCode {
         }
     }
 
-    /// Makes sure that a function is compiled, and answers where its code is.
+    /// Makes sure that a function is compiled, and answers where its code is. Where that is not what [`ModuleCode::entry`] answers then, it is
+    /// good only for a guest that goes on there at once.
     ///
     /// When another thread is compiling it, waits for that one. May be called where little stack is left.
     ///
@@ -382,10 +401,11 @@ impl ModuleCode {
     ) -> Result<Option<usize>, CodeError> {
         let Functions::Lazy(lazy) = &self.functions else { return Ok(Some(self.entry(func).addr())) };
         loop {
-            if let Some(placed) = lazy.ready[func.index()].get() {
-                return Ok(Some(placed.address));
+            if let Some(address) = self.current(lazy, func) {
+                return Ok(Some(address));
             }
-            let role = lazy.compiling.lock().join_or_begin(lazy, func, by == By::Another);
+            let role =
+                lazy.compiling.lock().join_or_begin(|| self.current(lazy, func).is_some(), func, by == By::Another);
             match role {
                 Role::Waits(waiting) => {
                     if !waiting.wait(lazy, sleep) {
@@ -452,31 +472,45 @@ impl ModuleCode {
         let function = compile_one(func, wanted, &*lazy.compile)?;
         // The baseline tier leaves functions to the other.
         let is_kept = lazy.tiering.is_none() || function.tier == Tier::Optimizing;
-        let own_calls = if is_kept { OwnCalls::Here } else { OwnCalls::Newest };
-        let placed = self.place(lazy, func, function, own_calls).map_err(CodeError::no_memory)?;
-        let address = placed.address;
-        if let Some(tiering) = lazy.tiering.as_ref().filter(|_| is_kept) {
-            tiering.keep_first(&placed);
+        let placed = self
+            .place(lazy, func, function, if is_kept { Use::Kept } else { Use::First })
+            .map_err(CodeError::no_memory)?;
+        if is_kept {
+            lazy.kept[func.index()].store(placed.address, Ordering::Release);
         }
-        assert!(lazy.ready[func.index()].set(Box::new(placed)).is_ok(), "a function is compiled by who claimed it");
-        self.publish(lazy, func);
-        Ok(address)
+        Ok(self.publish(lazy, func, Some(placed.address)))
     }
 
-    /// Lets calls reach the newest code of a function, which has some.
-    fn publish(&self, lazy: &Lazy, func: DefinedFuncIndex) {
+    /// Lets calls reach the newest code of a function. `first` was just placed as such, and is what is called where nothing else is. Answers what is.
+    fn publish(&self, lazy: &Lazy, func: DefinedFuncIndex, first: Option<usize>) -> usize {
         // One at a time: whoever is last finds what all before have made.
-        let _place = lazy.place.lock();
-        if let Some(placed) = lazy.kept(func).or_else(|| lazy.ready[func.index()].get().map(|placed| &**placed)) {
-            self.region.word(lazy.slots + func.index() * 8).store(placed.address as u64, Ordering::Release);
+        let mut place = lazy.place.lock();
+        let slot = self.slot(lazy, func);
+        let before = slot.load(Ordering::Acquire) as usize;
+        let newest = lazy.kept(func).or(first).unwrap_or(before);
+        slot.store(newest as u64, Ordering::Release);
+        for replaced in [Some(before), first].into_iter().flatten().filter(|&code| code != newest) {
+            self.replaced(&mut place, replaced);
         }
+        newest
+    }
+
+    /// Where a function's address is.
+    fn slot(&self, lazy: &Lazy, func: DefinedFuncIndex) -> &AtomicU64 {
+        self.region.word(lazy.slots + func.index() * 8)
+    }
+
+    /// The code that calls of a function reach, if it has any.
+    fn current(&self, lazy: &Lazy, func: DefinedFuncIndex) -> Option<usize> {
+        let address = self.slot(lazy, func).load(Ordering::Acquire) as usize;
+        (address != compiles_at(&self.region, func)).then_some(address)
     }
 
     /// The function whose stub is at this address; `None` where none is.
     pub fn func_of_stub(&self, address: usize) -> Option<DefinedFuncIndex> {
         let Functions::Lazy(lazy) = &self.functions else { return None };
         let number = address.checked_sub(self.region.exec_base() + HEAD_LEN)? / STUB_LEN;
-        (number < lazy.ready.len()).then_some(DefinedFuncIndex(number as u32))
+        (number < lazy.kept.len()).then_some(DefinedFuncIndex(number as u32))
     }
 
     fn stub(&self, func: DefinedFuncIndex) -> usize {
@@ -484,24 +518,34 @@ impl ModuleCode {
     }
 }
 
+/// Where a function's stub goes on that has no code.
+fn compiles_at(region: &Region, func: DefinedFuncIndex) -> usize {
+    region.exec_base() + HEAD_LEN + func.index() * STUB_LEN + STUB_JUMP_LEN
+}
+
 impl Drop for ModuleCode {
     fn drop(&mut self) {
         registry::unregister(self.region.exec_range());
-        if let Functions::Lazy(lazy) = &self.functions {
-            for region in &lazy.place.lock().more {
-                registry::unregister(region.exec_range());
+        match &self.functions {
+            Functions::Lazy(lazy) => {
+                let place = lazy.place.lock();
+                self.memory.forget(self.region.exec_range());
+                for region in place.more() {
+                    registry::unregister(region.exec_range());
+                    self.memory.forget(region.exec_range());
+                }
+                place.pieces().for_each(|piece| self.memory.remove(piece.len, piece.use_ == Use::Kept));
             }
+            Functions::Linked(linked) => self.memory.remove(linked.text_len, true),
         }
     }
 }
 
 impl Lazy {
-    /// The code that a function has for good.
-    fn kept(&self, func: DefinedFuncIndex) -> Option<&Placed> {
-        match &self.tiering {
-            Some(tiering) => tiering.optimized(func),
-            None => self.ready[func.index()].get().map(|placed| &**placed),
-        }
+    /// Where the code is that a function keeps.
+    fn kept(&self, func: DefinedFuncIndex) -> Option<usize> {
+        let kept = self.kept[func.index()].load(Ordering::Acquire);
+        (kept > NOTHING_BETTER).then_some(kept)
     }
 }
 

@@ -54,6 +54,11 @@ impl Profile {
         self.after < OFTEN || self.called[func.index()].load(Ordering::Relaxed)
     }
 
+    /// What is left of a function's counter. It changes while its first code runs.
+    pub(super) fn count(&self, func: DefinedFuncIndex) -> i32 {
+        self.counters[func.index()].load(Ordering::Relaxed)
+    }
+
     /// Lets a function be hot after as many calls and turns once more.
     pub(super) fn count_again(&self, func: DefinedFuncIndex) {
         self.counters[func.index()].store(self.after, Ordering::Relaxed);

@@ -5,23 +5,22 @@
 //! through: with one store, while the first may be running. Whoever still runs the first then, and turns in a loop often again, goes on in code
 //! that is made for that: see [`FromLoop`].
 
-use super::place::{OwnCalls, Placed};
+use super::place::Use;
 use super::profile::Profile;
-use super::{Functions, Lazy, ModuleCode, Wanted, compile_one};
+use super::{Functions, Lazy, ModuleCode, NOTHING_BETTER, NOTHING_YET, Wanted, compile_one};
 use crate::engine::optimizer::{Optimize, Optimizer, Task, TierUp};
 use ampoule_core::artifact::ReplacedFrame;
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::tunables::Tier;
-use ampoule_machine::os::sync::{Mutex, OnceLock};
+use ampoule_machine::os::sync::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub(super) struct Tiering {
     optimizer: Arc<Optimizer>,
     /// Written by machine code as it runs.
     pub profile: Profile,
-    /// What replaces the first code. `None`: nothing will.
-    optimized: Box<[OnceLock<Option<Box<Placed>>>]>,
     /// By function, the loops that code has been made from.
     loops: Mutex<HashMap<u32, Vec<KnownLoop>>>,
 }
@@ -47,9 +46,7 @@ const LOOPS_MAX: usize = 8;
 
 impl Tiering {
     pub fn new(count: usize, up: &TierUp) -> Self {
-        let optimized = std::iter::repeat_with(OnceLock::new).take(count).collect();
-        let profile = Profile::new(count, up.after);
-        Self { optimizer: up.optimizer.clone(), profile, optimized, loops: Mutex::default() }
+        Self { optimizer: up.optimizer.clone(), profile: Profile::new(count, up.after), loops: Mutex::default() }
     }
 
     /// What is known of code from a loop; `None` where that may be asked for.
@@ -60,15 +57,10 @@ impl Tiering {
         found.map(|known| known.code).or((known.len() >= LOOPS_MAX).then_some(None))
     }
 
-    /// The code that a function has for good.
-    pub fn optimized(&self, func: DefinedFuncIndex) -> Option<&Placed> {
-        self.optimized[func.index()].get()?.as_deref()
-    }
-
-    /// Notes that what a function is called with first is the best there is.
-    pub fn keep_first(&self, placed: &Placed) {
-        // It is compiled once.
-        let _ = self.optimized[placed.func.index()].set(Some(Box::new(placed.clone())));
+    /// Forgets what goes on from the loops of a function. Answers where that is.
+    pub fn take_loops(&self, func: DefinedFuncIndex) -> Vec<usize> {
+        let known = self.loops.lock().remove(&func.0).unwrap_or_default();
+        known.into_iter().filter_map(|known| Some(known.code?.address)).collect()
     }
 }
 
@@ -76,14 +68,13 @@ impl ModuleCode {
     /// What a function's code does whose counter is below zero, at a loop or its entry: asks for better code, first for that of the function, then
     /// for code from the loop. Answers such code if there is some. What is up to this thread is made now.
     pub fn become_hot(&self, func: DefinedFuncIndex, number: Option<u32>) -> Option<FromLoop> {
-        let Functions::Lazy(Lazy { tiering: Some(tiering), .. }) = &self.functions else { return None };
-        let is_optimized = match tiering.optimized[func.index()].get() {
-            Some(None) => {
-                tiering.profile.stop_counting(func);
-                return None;
-            }
-            optimized => optimized.is_some(),
-        };
+        let Functions::Lazy(Lazy { tiering: Some(tiering), kept, .. }) = &self.functions else { return None };
+        let kept = kept[func.index()].load(Ordering::Acquire);
+        if kept == NOTHING_BETTER {
+            tiering.profile.stop_counting(func);
+            return None;
+        }
+        let is_optimized = kept != NOTHING_YET;
         tiering.profile.count_again(func);
         // A call that began before, if it is optimized.
         let from_loop = if is_optimized { Some(number?) } else { None };
@@ -104,7 +95,7 @@ impl ModuleCode {
         let code =
             compile_one(func, Wanted::FromLoop(number, &tiering.profile), &*lazy.compile).ok().and_then(|function| {
                 let replaces = function.replaces?;
-                let placed = self.place(lazy, func, function, OwnCalls::Newest).ok()?;
+                let placed = self.place(lazy, func, function, Use::FromLoop).ok()?;
                 Some(FromLoop { address: placed.address, replaces })
             });
         let mut loops = tiering.loops.lock();
@@ -122,17 +113,19 @@ impl Optimize for ModuleCode {
         if let Some(number) = from_loop {
             return self.make_from_loop(lazy, tiering, func, number);
         }
-        let cell = &tiering.optimized[func.index()];
-        if cell.get().is_some() {
+        let kept = &lazy.kept[func.index()];
+        // Where there is no room, the code asks again.
+        if kept.load(Ordering::Acquire) != NOTHING_YET || !self.memory.may_keep_more() {
             return;
         }
+        self.memory.make_room();
         let compiled = compile_one(func, Wanted::Better(&tiering.profile), &*lazy.compile).ok();
         // Where it is too much for the optimizing tier, or for the memory, the function stays as it is.
         let placed = compiled
             .filter(|function| function.tier == Tier::Optimizing)
-            .and_then(|function| self.place(lazy, func, function, OwnCalls::Here).ok());
+            .and_then(|function| self.place(lazy, func, function, Use::Kept).ok());
         // Only the optimizer gets here, with one task for a function at a time.
-        let _ = cell.set(placed.map(Box::new));
-        self.publish(lazy, func);
+        kept.store(placed.map_or(NOTHING_BETTER, |placed| placed.address), Ordering::Release);
+        self.publish(lazy, func, None);
     }
 }

@@ -122,7 +122,7 @@ fn work_may_wait_for_other_work_before_and_after_it_enters_the_guest() {
         assert!(poll(&mut outer).is_pending());
         assert_eq!(counter.load(Ordering::Relaxed), 2, "then the first");
         drop(outer);
-        assert_eq!((store.vm.caller.is_null(), store.vm.entry_fp), (true, usize::from(async_only)));
+        assert_eq!((store.vm.caller.is_null(), store.vm.entry_fp()), (true, usize::from(async_only)));
     }
 }
 

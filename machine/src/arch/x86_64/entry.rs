@@ -268,12 +268,12 @@ impl GuestFrames {
     /// # Safety
     /// The store is live, and its guest, if one is active, has left through the exit that `exit_fp` tells of.
     pub unsafe fn innermost(store: &VmStoreContext) -> Option<Self> {
-        if store.entry_fp <= RESERVED {
+        if store.entry_fp() <= RESERVED {
             return None;
         }
         // SAFETY: by the caller.
         let frames = unsafe { Self::below_exit(store.exit_fp) };
-        if frames.clone().entry().fp != store.entry_fp {
+        if frames.clone().entry().fp != store.entry_fp() {
             out_of_order();
         }
         Some(frames)

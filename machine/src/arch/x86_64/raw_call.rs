@@ -224,10 +224,10 @@ extern "C" fn leave(fp: usize) -> *mut VmStoreContext {
     let store = entry.store();
     // SAFETY: the store of an active entry frame is live, and its guest is over.
     unsafe {
-        if (*store).entry_fp != fp {
+        if (*store).entry_fp() != fp {
             out_of_order();
         }
-        (*store).entry_fp = entry.outer_entry_fp();
+        (*store).set_entry_fp(entry.outer_entry_fp());
         (*store).exit_fp = entry.outer_exit_fp().unwrap_or_default();
         (*store).caller = entry.caller();
     }

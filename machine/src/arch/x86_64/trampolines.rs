@@ -459,7 +459,7 @@ extern "C" fn unwinds_to(store: *mut VmStoreContext, exit_fp: usize, handler: *m
             handler.write(landing);
             return 0;
         }
-        let entry_fp = (*store).entry_fp;
+        let entry_fp = (*store).entry_fp();
         // Entries on one stack end in order. The walk, which always knows, may be a long one.
         if !on_one_stack(exit_fp, entry_fp) && GuestFrames::below_exit(exit_fp).entry().fp() != entry_fp {
             out_of_order();
