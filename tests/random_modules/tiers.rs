@@ -31,7 +31,13 @@ fn pair(name: &'static str, change: &dyn Fn(&mut Config)) -> Pair {
     let tunables = optimizing.engine().config().tunables;
     let is_deterministic = tunables.nan_canonicalization && tunables.relaxed_simd_deterministic;
     let looks_alike = tunables.opt_level == OptLevel::None;
-    let tier_up = (!looks_alike).then(|| ours::tier_up(name, 0, &change));
+    // As soon as can be, and once indirect calls have shown what they call.
+    let later = |config: &mut Config| {
+        config.tier_up.after = 6;
+        change(config);
+    };
+    let tier_up = || [ours::tier_up(name, 0, &change), ours::tier_up(name, 0, &later)];
+    let tier_up = (!looks_alike).then(tier_up).into_iter().flatten();
     let others = std::iter::once(baseline).chain(tier_up).collect();
     Pair { optimizing, others, is_deterministic, looks_alike, may_fault: tunables.signals_based_traps }
 }

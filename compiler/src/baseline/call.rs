@@ -32,6 +32,14 @@ pub(super) enum Argument {
     Reg(Reg),
 }
 
+/// Where things are when a call site has another callee than before.
+pub(super) struct OtherCallee {
+    reference: Reg,
+    context: Reg,
+    temporary: Reg,
+    back: Label,
+}
+
 /// What a call goes to.
 #[derive(Clone, Copy, Debug)]
 enum Callee {
@@ -144,31 +152,40 @@ impl Translator<'_> {
     fn note_callee(&mut self, reference: Reg, context: Reg, temporary: Reg) {
         let Some(profile) = self.input.profile else { return };
         let site = profile.call_site(self.position);
-        self.asm.mov(Width::W64, temporary, reference);
-        self.asm.alu(Alu::Sub, Width::W64, temporary, Operand::Reg(context));
         self.asm.mov_imm(SCRATCH, site as u64);
-        self.asm.compare_with(Width::W64, temporary, mem(SCRATCH, offset_of!(VmCallSite, callee) as i32));
+        self.asm.compare_with(Width::W64, reference, mem(SCRATCH, offset_of!(VmCallSite, reference) as i32));
         let (other, back) = (self.asm.label(), self.asm.label());
         self.asm.jump_if(Condition::NotEqual, other);
         self.asm.bind(back);
         self.asm.add_to(mem(SCRATCH, offset_of!(VmCallSite, lead) as i32), 1);
-        self.stubs.push(Stub::other_callee(other, self.position, temporary, back));
+        let rare = OtherCallee { reference, context, temporary, back };
+        self.stubs.push(Stub::other_callee(other, self.position, rare));
     }
 
-    /// The call site at the scratch register has another callee than that which is noted. Goes back to where one is added to the lead.
-    pub(super) fn note_other_callee(&mut self, callee: Reg, back: Label) {
+    /// The call site at the scratch register has another callee than that which is noted, or that of another instance. Goes back to where one is
+    /// added to the lead.
+    pub(super) fn note_other_callee(&mut self, rare: OtherCallee) {
+        let OtherCallee { reference, context, temporary: callee, back } = rare;
+        let noted = mem(SCRATCH, offset_of!(VmCallSite, callee) as i32);
+        let noted_reference = mem(SCRATCH, offset_of!(VmCallSite, reference) as i32);
         let lead = mem(SCRATCH, offset_of!(VmCallSite, lead) as i32);
         let others = mem(SCRATCH, offset_of!(VmCallSite, others) as i32);
-        let replaces = self.asm.label();
+        let (replaces, is_same) = (self.asm.label(), self.asm.label());
+        self.asm.mov(Width::W64, callee, reference);
+        self.asm.alu(Alu::Sub, Width::W64, callee, Operand::Reg(context));
+        self.asm.compare_with(Width::W64, callee, noted);
+        self.asm.jump_if(Condition::Equal, is_same);
         self.asm.compare_memory(Width::W32, lead, 0);
         self.asm.jump_if(Condition::LessOrEqualSigned, replaces);
         self.asm.add_to(lead, -2);
         self.asm.add_to(others, 1);
         self.asm.jump(back);
         self.asm.bind(replaces);
-        self.asm.store(Width::W64, mem(SCRATCH, offset_of!(VmCallSite, callee) as i32), callee);
+        self.asm.store(Width::W64, noted, callee);
         self.asm.store_imm(Width::W32, lead, 0);
         self.asm.store_imm(Width::W32, others, 0);
+        self.asm.bind(is_same);
+        self.asm.store(Width::W64, noted_reference, reference);
         self.asm.jump(back);
     }
 

@@ -1,5 +1,6 @@
 //! The state of a function's translation, and what all operators need.
 
+use super::call::OtherCallee;
 use super::control::{ControlFrame, Moves, Source, State};
 use super::exception::Scope;
 use super::values::{Kind, Local, Place, Registers, Value};
@@ -106,11 +107,8 @@ enum Rare {
         behind: Vec<(Kind, i32, Reg)>,
         back: Label,
     },
-    /// A call site has another callee than that which was noted. It is in this register, the site at the scratch register.
-    OtherCallee {
-        callee: Reg,
-        back: Label,
-    },
+    /// The call site at the scratch register has another callee than before.
+    OtherCallee(OtherCallee),
     Call(Box<RareCall>),
     /// The end of a tail call, whose arguments are in their registers and, so many bytes, at the stack pointer: to a function of the module, or
     /// to code in `rax`.
@@ -177,8 +175,8 @@ impl Stub {
         Self { label, position, what: Rare::Hot { number, behind, back } }
     }
 
-    pub fn other_callee(label: Label, position: u32, callee: Reg, back: Label) -> Self {
-        Self { label, position, what: Rare::OtherCallee { callee, back } }
+    pub fn other_callee(label: Label, position: u32, rare: OtherCallee) -> Self {
+        Self { label, position, what: Rare::OtherCallee(rare) }
     }
 
     pub fn call(label: Label, position: u32, call: RareCall) -> Self {
@@ -326,7 +324,7 @@ impl<'a> Translator<'a> {
                     self.leave_to_other_code();
                 }
             }
-            Rare::OtherCallee { callee, back } => self.note_other_callee(callee, back),
+            Rare::OtherCallee(rare) => self.note_other_callee(rare),
             Rare::Call(call) => self.rare_call(*call),
             Rare::TailCall { callee, area } => self.leave_for(callee, area),
             Rare::Handler { at, behind, dispatch } => {

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct VmCallSite {
+    /// The reference that was called last by the callee that is noted, whichever instance called: whoever calls it again need not look further.
+    pub reference: AtomicU64,
     /// The address of the callee's reference, less that of the caller's context: a function of the instance that calls is the same number in
     /// all instances of a module. Zero where nothing was called yet.
     pub callee: AtomicU64,
@@ -48,7 +50,7 @@ mod tests {
     use super::*;
 
     fn callees(callee: u64, lead: i32, others: i32) -> Callees {
-        VmCallSite { callee: callee.into(), lead: lead.into(), others: others.into() }.callees(32)
+        VmCallSite { reference: 0.into(), callee: callee.into(), lead: lead.into(), others: others.into() }.callees(32)
     }
 
     #[test]

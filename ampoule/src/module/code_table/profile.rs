@@ -105,7 +105,7 @@ mod tests {
         let noted = |after: u32| {
             let profile = Profile::new(1, after);
             profile.call_site(0);
-            let site = VmCallSite { callee: 48.into(), lead: 4.into(), others: 0.into() };
+            let site = VmCallSite { callee: 48.into(), lead: 4.into(), ..VmCallSite::default() };
             profile.call_sites.lock().insert(0, Box::new(site));
             profile.callees(0)
         };
