@@ -11,8 +11,8 @@ use wasmparser::{FunctionBody, Operator};
 pub(crate) struct LoopEntry {
     /// Which loop that is.
     pub place: LoopPlace,
-    /// Where each local is.
-    pub locals: Vec<i32>,
+    /// Where each local is. One that is nowhere is zero.
+    pub locals: Vec<Option<i32>>,
     /// Where the operands are, with the loop's parameters, which come last.
     pub operands: Vec<(ValType, i32)>,
     /// How many parameters the loop has.
@@ -25,7 +25,7 @@ impl LoopEntry {
     /// Bytes below the frame pointer that any of it is in.
     pub fn len(&self) -> u32 {
         let operands = self.operands.iter().map(|&(_, place)| place);
-        let all = self.locals.iter().copied().chain(operands).chain(self.exceptions.iter().copied());
+        let all = self.locals.iter().copied().flatten().chain(operands).chain(self.exceptions.iter().copied());
         all.min().map_or(0, i32::unsigned_abs)
     }
 }

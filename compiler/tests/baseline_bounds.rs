@@ -84,7 +84,12 @@ fn references_at_calls_have_a_bound() {
 fn a_frame_has_a_bound() {
     // As many locals as there may be, nearly, and operands.
     let (locals, one) = ("v128 ".repeat(48_000), "(v128.const i64x2 0 0)");
-    has_a_bound("", |count| format!("(local {locals}) {} {}", one.repeat(count), "drop ".repeat(count)), 2000);
+    let used = |locals: usize| (0..locals).map(|local| format!("local.get {local} v128.not drop ")).collect::<String>();
+    has_a_bound(
+        "",
+        |count| format!("(local {locals}) {} {} {}", used(46_000), one.repeat(count), "drop ".repeat(count)),
+        2000,
+    );
 }
 
 #[test]

@@ -79,18 +79,26 @@ pub struct FunctionInfo {
     pub kept: KeptRegisters,
 }
 
-/// A set of the registers that a function finds and leaves as they are, in the processor's order; the lowest bit stands for the first.
-///
-/// Those that a function needs itself are in its frame meanwhile, in this order, just below the frame pointer: as many words, and one that
-/// stands empty behind the last where their number is odd.
+/// Those of the registers which functions leave as they found them that a function needs itself. They are in its frame meanwhile, one word
+/// behind the other in the processor's order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptRegisters(pub u8);
+pub struct KeptRegisters {
+    /// The lowest bit stands for the first in the processor's order.
+    pub set: u8,
+    /// Bytes from the frame pointer down to the first word.
+    pub below: u32,
+}
 
 impl KeptRegisters {
+    /// Just below the frame pointer. One word stands empty behind the last where their number is odd.
+    pub fn below_frame_pointer(set: u8) -> Self {
+        Self { set, below: set.count_ones().next_multiple_of(2) * 8 }
+    }
+
     /// Where the words of these registers are, from the frame pointer down: their numbers among those kept, and bytes.
     pub fn places(self) -> impl Iterator<Item = (usize, usize)> {
-        let mut left = self.0;
-        let mut below = self.0.count_ones().next_multiple_of(2) as usize * 8;
+        let mut left = self.set;
+        let mut below = self.below as usize;
         std::iter::from_fn(move || {
             let place = (left != 0).then_some((left.trailing_zeros() as usize, below));
             left &= left.wrapping_sub(1);
@@ -196,12 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn kept_registers_are_in_order_below_the_frame_pointer() {
-        let places = |set| KeptRegisters(set).places().collect::<Vec<_>>();
+    fn kept_registers_are_in_order() {
+        let places = |set| KeptRegisters::below_frame_pointer(set).places().collect::<Vec<_>>();
         assert_eq!(places(0), []);
         assert_eq!(places(0b100), [(2, 16)], "a word stands empty between it and the frame pointer");
         assert_eq!(places(0b10001), [(0, 16), (4, 8)]);
         assert_eq!(places(0b11111), [(0, 48), (1, 40), (2, 32), (3, 24), (4, 16)]);
+        let elsewhere = KeptRegisters { set: 0b10010, below: 88 };
+        assert_eq!(elsewhere.places().collect::<Vec<_>>(), [(1, 88), (4, 80)]);
     }
 
     #[test]

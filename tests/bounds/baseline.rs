@@ -56,6 +56,7 @@ const ROWS: &[Row] = &[
     row("bulk", bombs::bulk, 2000),
     row("adds", shapes::adds, 10000),
     row("stack", shapes::stack, 5000),
+    row("stack_of_thousands", shapes::stack, 60_000),
     row("calls_above_a_stack", bombs::calls_above_a_stack, 5000),
     row("blocks_above_a_stack", bombs::blocks_above_a_stack, 5000),
     row("constants", shapes::constants, 5000),
@@ -96,7 +97,6 @@ const ROWS: &[Row] = &[
     refused("ifs_by_the_thousand", bombs::ifs_of_many, 5000),
     refused("branches_by_the_thousand", bombs::branches_of_many, 5000),
     refused("references_by_the_thousand", shapes::references, 3000),
-    refused("stack_by_the_million", shapes::stack, 150_000),
 ];
 
 /// Bytes of the heap that a function may take for each of its own, and beyond that.

@@ -66,7 +66,8 @@ mod tests {
         let mut cache = HandlerCache::default();
         cache.renew(0);
         let handler = Some(Handler { landing: 7, frame_size: 32 });
-        let (none, some) = (Place::default(), Place { handler, function: 0xf00, kept: KeptRegisters(3) });
+        let (none, some) =
+            (Place::default(), Place { handler, function: 0xf00, kept: KeptRegisters::below_frame_pointer(3) });
         let mut asked = 0;
         let mut at = |address: usize, found: Place| {
             let mut is_new = false;

@@ -265,8 +265,8 @@ impl Translator<'_> {
     }
 
     /// Where the function's own context is.
-    fn context_source(&self) -> Source {
-        self.regs.known(Known::Context).map_or(Source::Known(Known::Context), Source::Reg)
+    pub(super) fn context_source(&mut self) -> Source {
+        self.regs.known(Known::Context).map_or_else(|| Source::Home(Kind::I64, self.context_home()), Source::Reg)
     }
 
     /// Passes an argument on the stack, by way of the vector scratch register if need be.

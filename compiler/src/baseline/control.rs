@@ -4,7 +4,7 @@
 //! block on what was there at the first branch to it. One result of a block is in a register, several are at home. Before a block begins, all
 //! operands go home.
 
-use super::frame::{kinds, result_registers};
+use super::frame::{AHEAD_EACH, ahead_len, kinds, result_registers};
 use super::translator::{Stub, Translator};
 use super::values::{Holds, Kind, Known, Local, Place, Value};
 use super::x64::{
@@ -62,6 +62,8 @@ pub(super) struct ControlFrame<'a> {
     results: &'a [ValType],
     /// Whether the block's beginning could be reached.
     pub entered: bool,
+    /// Whether it is a loop or in one.
+    pub in_loop: bool,
 }
 
 impl<'a> ControlFrame<'a> {
@@ -80,6 +82,16 @@ impl<'a> ControlFrame<'a> {
     }
 }
 
+/// Where everything is at the head of a loop.
+pub(super) struct LoopHead {
+    /// Locals in registers that are ahead of their homes.
+    ahead: Vec<(Reg, u32)>,
+    /// Operands, with the loop's parameters, and where they are.
+    operands: Vec<(ValType, i32)>,
+    params: usize,
+    exceptions: Vec<i32>,
+}
+
 /// Where a value comes from that goes to a register.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source {
@@ -95,7 +107,15 @@ pub(super) type Moves = SmallVec<[(Reg, Source); 16]>;
 impl<'a> Translator<'a> {
     pub(super) fn push_body_frame(&mut self, results: &'a [ValType]) {
         let end = self.target();
-        self.control.push(ControlFrame { kind: FrameKind::Body, end, height: 0, params: &[], results, entered: true });
+        self.control.push(ControlFrame {
+            kind: FrameKind::Body,
+            end,
+            height: 0,
+            params: &[],
+            results,
+            entered: true,
+            in_loop: false,
+        });
     }
 
     fn target(&mut self) -> Target {
@@ -155,6 +175,7 @@ impl<'a> Translator<'a> {
                     params,
                     results,
                     entered: false,
+                    in_loop: false,
                 });
             }
             Operator::Else => self.enter_else()?,
@@ -222,10 +243,16 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
+    /// Whether the operator being translated may run again.
+    pub(super) fn is_in_loop(&self) -> bool {
+        self.control.last().is_some_and(|frame| frame.in_loop)
+    }
+
     fn push_frame(&mut self, kind: FrameKind, params: &'a [ValType], results: &'a [ValType]) {
         let end = self.target();
         let height = self.stack.len() - params.len();
-        self.control.push(ControlFrame { kind, end, height, params, results, entered: true });
+        let in_loop = matches!(kind, FrameKind::Loop(_)) || self.is_in_loop();
+        self.control.push(ControlFrame { kind, end, height, params, results, entered: true, in_loop });
     }
 
     fn enter_loop(&mut self, ty: &BlockType) -> Result<(), CompileError> {
@@ -242,6 +269,9 @@ impl<'a> Translator<'a> {
         header.state = Some(self.state(None));
         self.asm.bind(header.label);
         self.push_frame(FrameKind::Loop(header), params, results);
+        if self.sought_loop == Some(number) {
+            self.found_loop = Some(self.loop_head());
+        }
         self.count_run(Some(number));
         self.check_metering()?;
         Ok(())
@@ -253,23 +283,35 @@ impl<'a> Translator<'a> {
         self.loops - 1
     }
 
-    /// What the frame holds before the loop that is the next operator.
-    pub(super) fn frame_at(&self, place: LoopPlace, op: &Operator<'_>) -> Result<LoopEntry, CompileError> {
-        let Operator::Loop { blockty } = op else { return Err(CompileError::new("there is no loop")) };
-        if !self.reachable {
-            return Err(CompileError::new("nothing leads to the loop"));
-        }
+    /// Where everything is at the head of the innermost enclosing block, a loop.
+    fn loop_head(&self) -> LoopHead {
         let clauses = self.control.iter().filter(|frame| matches!(frame.kind, FrameKind::Catch { .. }));
         // In a clause, the exception is the lowest operand.
         let caught: Vec<usize> = clauses.map(|frame| frame.height).collect();
+        let home = |value: &Value| match value.place {
+            Place::Home(home) => home,
+            _ => unreachable!("before a loop, operands go home"),
+        };
         let operands = self.stack.iter().enumerate().filter(|(index, _)| caught.binary_search(index).is_err());
-        Ok(LoopEntry {
-            place,
-            locals: self.locals.iter().map(|local| local.home).collect(),
-            operands: operands.map(|(_, value)| (value.kind.one_type()[0], value.home)).collect(),
-            params: self.block_type(blockty)?.0.len(),
-            exceptions: caught.iter().map(|&index| self.stack[index].home).collect(),
-        })
+        LoopHead {
+            ahead: self.ahead(),
+            operands: operands.map(|(_, value)| (value.kind.one_type()[0], home(value))).collect(),
+            params: self.control.last().map_or(0, |frame| frame.params.len()),
+            exceptions: caught.iter().map(|&index| home(&self.stack[index])).collect(),
+        }
+    }
+
+    /// What the function's frame holds at the head of the loop that was sought.
+    pub(super) fn loop_entry(mut self, place: LoopPlace) -> Result<LoopEntry, CompileError> {
+        let LoopHead { ahead, operands, params, exceptions } =
+            self.found_loop.take().ok_or_else(|| CompileError::new("nothing leads to the loop"))?;
+        // All homes are known by now: what has none has been zero all along, unless it is ahead.
+        let mut locals: Vec<_> = self.locals.iter().map(|local| local.home).collect();
+        let below = self.frame_len() + ahead_len(&ahead);
+        for (&(_, local), at) in ahead.iter().zip((0..).step_by(AHEAD_EACH)) {
+            locals[local as usize] = Some(at - below as i32);
+        }
+        Ok(LoopEntry { place, locals, operands, params, exceptions })
     }
 
     fn enter_if(&mut self, ty: &BlockType) -> Result<(), CompileError> {
@@ -295,7 +337,7 @@ impl<'a> Translator<'a> {
             self.drop_to(height);
             self.spend(params.len())?;
             for kind in kinds(params) {
-                self.push(kind, Place::Home);
+                self.push_home(kind);
             }
             self.flushed = self.stack.len();
             self.reachable = true;
@@ -377,7 +419,7 @@ impl<'a> Translator<'a> {
             return self.push_reg(kind, result_reg(kind));
         }
         for kind in kinds(types) {
-            self.push(kind, Place::Home);
+            self.push_home(kind);
             self.flushed = self.stack.len();
         }
     }
@@ -503,8 +545,7 @@ impl<'a> Translator<'a> {
     /// Branches out of that many blocks where a condition holds.
     pub(super) fn branch_out_if(&mut self, condition: Condition, depth: u32) -> Result<(), CompileError> {
         let frame = self.control.len() - 1 - depth as usize;
-        if !self.returns(frame) && self.is_there(frame) {
-            let label = self.target_of(frame).label;
+        if let Some(label) = self.straight_to(frame) {
             self.asm.jump_if(condition, label);
             return Ok(());
         }
@@ -524,10 +565,16 @@ impl<'a> Translator<'a> {
         Rc::clone(self.target_of(frame).state.insert(state))
     }
 
-    /// Whether a branch to a block has nothing to do on the way.
-    fn is_there(&mut self, frame: usize) -> bool {
+    /// Where a branch to a block leads that has nothing to do on the way.
+    fn straight_to(&mut self, frame: usize) -> Option<Label> {
+        if !self.control[frame].taken().is_empty() {
+            return None;
+        }
+        if self.returns(frame) {
+            return Some(self.epilogue);
+        }
         let state = self.meet(frame);
-        self.control[frame].taken().is_empty() && self.agrees(&state)
+        self.agrees(&state).then(|| self.target_of(frame).label)
     }
 
     fn agrees(&self, state: &State) -> bool {
@@ -554,7 +601,7 @@ impl<'a> Translator<'a> {
                 && !(state.dirty.contains(reg) && state.holds[reg.index()] == holds)
                 && !state.dirty.iter().any(|ahead| state.holds[ahead.index()] == holds)
             {
-                let Local { kind, home, .. } = self.locals[local as usize];
+                let (kind, home) = (self.locals[local as usize].kind, self.local_home(local));
                 self.store_home(kind, home, reg);
             }
         }
@@ -564,10 +611,8 @@ impl<'a> Translator<'a> {
                 continue;
             }
             match wanted {
-                Holds::Local(local) => {
-                    let local = &self.locals[local as usize];
-                    moves.push((reg, local.reg.map_or(Source::Home(local.kind, local.home), Source::Reg)));
-                }
+                Holds::Local(local) => moves.push((reg, self.local_source(local))),
+                Holds::Known(Known::Context) => moves.push((reg, self.context_source())),
                 Holds::Known(known) => {
                     moves.push((reg, self.regs.known(known).map_or(Source::Known(known), Source::Reg)));
                 }
@@ -579,29 +624,27 @@ impl<'a> Translator<'a> {
     }
 
     /// Where a value is.
-    pub(super) fn source(&self, value: Value) -> Source {
+    pub(super) fn source(&mut self, value: Value) -> Source {
         match value.place {
             Place::Reg(reg) => Source::Reg(reg),
             Place::Const(bits) => Source::Const(value.kind, bits),
-            Place::Home => Source::Home(value.kind, value.home),
-            Place::Local(local) => {
-                let local = &self.locals[local as usize];
-                local.reg.map_or(Source::Home(local.kind, local.home), Source::Reg)
-            }
+            Place::Home(home) => Source::Home(value.kind, home),
+            Place::Local(local) => self.local_source(local),
         }
     }
 
-    /// Writes the uppermost operands, from `first` on, to the homes that they have on the stack of a block. These lie at or above their own, so
-    /// each is read before it is written over.
+    fn local_source(&mut self, local: u32) -> Source {
+        let Local { kind, reg, .. } = self.locals[local as usize];
+        reg.map_or_else(|| Source::Home(kind, self.local_home(local)), Source::Reg)
+    }
+
+    /// Writes the uppermost operands, from `first` on, to the homes that they have on the stack of a block. Their places there are not above
+    /// their own, so each is read before it is written over.
     fn bring_home(&mut self, frame: usize, first: usize) {
         let height = self.control[frame].height;
-        let mut home = match height.checked_sub(1) {
-            Some(below) => self.stack[below].home,
-            None => self.operands_start,
-        };
         for index in first..self.stack.len() {
             let value = self.stack[index];
-            home -= value.kind.home_size() as i32;
+            let home = self.homes.of_operand(height + index - first, value.kind);
             self.write_home(value, home);
         }
     }
@@ -613,10 +656,8 @@ impl<'a> Translator<'a> {
             Source::Home(_, from) if from == home => {}
             Source::Home(kind, from) => self.copy_home(kind, from, home),
             Source::Const(kind, bits) => match super::values::small(kind, bits) {
-                Some(small) if kind.home_size() == 8 => {
-                    self.asm.store_imm(Width::W64, mem(super::x64::RBP, home), small)
-                }
-                _ => {
+                Some(small) => self.asm.store_imm(super::values::kind_width(kind), mem(super::x64::RBP, home), small),
+                None => {
                     self.asm.mov_imm(SCRATCH, bits);
                     self.asm.store(Width::W64, mem(super::x64::RBP, home), SCRATCH);
                 }
@@ -670,7 +711,8 @@ impl<'a> Translator<'a> {
                 Source::Const(kind, bits) => self.load_const(kind, bits, to),
                 Source::Known(known) => {
                     // The context may be in a register that has just been written.
-                    self.asm.load(Width::W64, to, mem(super::x64::RBP, super::frame::CONTEXT));
+                    let home = self.context_home();
+                    self.asm.load(Width::W64, to, mem(super::x64::RBP, home));
                     self.load_known_from(known, to, to);
                 }
                 Source::Reg(_) => unreachable!("all of them have been moved"),
@@ -690,9 +732,9 @@ impl<'a> Translator<'a> {
                 self.store_in_area(SCRATCH, position, value);
             }
         } else {
-            let values = &self.stack[first..];
-            let places = result_registers(values.iter().map(|value| value.kind));
-            let mut moves = places.zip(values).map(|(to, &value)| (to, self.source(value))).collect();
+            let places = result_registers(kinds(results));
+            let moves = places.enumerate().map(|(index, to)| (to, self.source(self.stack[first + index])));
+            let mut moves = moves.collect();
             self.move_all(&mut moves);
         }
         self.leave();
@@ -730,7 +772,9 @@ impl<'a> Translator<'a> {
         let value = self.pop();
         self.settle_fuel();
         let index = self.own(value);
-        let default = self.asm.label();
+        let last = self.control.len() - 1;
+        let straight = self.straight_to(last - targets.default() as usize);
+        let default = straight.unwrap_or_else(|| self.asm.label());
         self.asm.alu(Alu::Cmp, Width::W32, index, Operand::Imm(targets.len() as i32));
         self.asm.jump_if(Condition::AboveOrEqual, default);
         if self.input.tunables.spectre_mitigation {
@@ -744,10 +788,19 @@ impl<'a> Translator<'a> {
         let mut labels = Vec::with_capacity(targets.len() as usize);
         for depth in targets.targets() {
             let depth = depth?;
-            labels.push(*steps.entry(depth).or_insert_with(|| {
-                order.push(depth);
-                self.asm.label()
-            }));
+            let label = match steps.get(&depth) {
+                Some(&label) => label,
+                None => {
+                    let straight = self.straight_to(last - depth as usize);
+                    let label = straight.unwrap_or_else(|| {
+                        order.push(depth);
+                        self.asm.label()
+                    });
+                    steps.insert(depth, label);
+                    label
+                }
+            };
+            labels.push(label);
         }
         if labels.is_empty() {
             self.asm.jump(default);
@@ -758,8 +811,10 @@ impl<'a> Translator<'a> {
             self.asm.bind(steps[&depth]);
             self.jump_out_of(depth)?;
         }
-        self.asm.bind(default);
-        self.jump_out_of(targets.default())?;
+        if straight.is_none() {
+            self.asm.bind(default);
+            self.jump_out_of(targets.default())?;
+        }
         self.stop();
         Ok(())
     }
@@ -776,12 +831,12 @@ impl<'a> Translator<'a> {
             if let Holds::Local(local) = self.regs.holds[reg.index()]
                 && self.locals[local as usize].kind == Kind::Reference
             {
-                in_regs.push((reg, self.locals[local as usize].home));
+                in_regs.push((reg, self.local_home(local)));
             }
         }
-        let mut in_frame = self.references()?;
-        in_frame.retain(|home| !in_regs.iter().any(|(_, known)| known == home));
-        self.stubs.push(Stub::interrupt(label, self.position, builtin, in_regs, in_frame, back));
+        let in_frame = self.references()?;
+        let context = self.context_source();
+        self.stubs.push(Stub::interrupt(label, self.position, builtin, context, in_regs, in_frame, back));
         Ok(label)
     }
 }

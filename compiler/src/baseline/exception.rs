@@ -10,7 +10,7 @@
 use super::call::Argument;
 use super::control::FrameKind;
 use super::translator::{Stub, Translator};
-use super::values::{Holds, Kind, Known, Local};
+use super::values::{Holds, Kind, Known};
 use super::x64::{Condition, Label, RAX, Reg, SCRATCH, Width, mem, mem_indexed};
 use crate::CompileError;
 use crate::catch_clause::Clause;
@@ -107,16 +107,20 @@ impl Translator<'_> {
         }
     }
 
-    /// What a handler has to bring home: locals in registers that are ahead of their homes.
-    pub(super) fn behind(&self) -> Vec<(Kind, i32, Reg)> {
-        let behind = self.regs.used().iter().filter(|&reg| self.regs.dirty.contains(reg));
-        let behind = behind.filter_map(|reg| match self.regs.holds[reg.index()] {
-            Holds::Local(local) => {
-                let Local { kind, home, .. } = self.locals[local as usize];
-                Some((kind, home, reg))
-            }
+    /// Locals in registers that are ahead of their homes.
+    pub(super) fn ahead(&self) -> Vec<(Reg, u32)> {
+        let dirty = self.regs.used().iter().filter(|&reg| self.regs.dirty.contains(reg));
+        let ahead = dirty.filter_map(|reg| match self.regs.holds[reg.index()] {
+            Holds::Local(local) => Some((reg, local)),
             _ => None,
         });
+        ahead.collect()
+    }
+
+    /// What a handler has to bring home: locals that are ahead.
+    pub(super) fn behind(&mut self) -> Vec<(Kind, i32, Reg)> {
+        let ahead = self.ahead().into_iter();
+        let behind = ahead.map(|(reg, local)| (self.locals[local as usize].kind, self.local_home(local), reg));
         behind.collect()
     }
 
@@ -288,8 +292,7 @@ impl Translator<'_> {
     fn reload_exception(&mut self, height: usize) -> Reg {
         self.forget_registers();
         self.drop_to(height);
-        let below = height.checked_sub(1).map_or(self.operands_start, |below| self.stack[below].home);
-        let home = below - Kind::Reference.home_size() as i32;
+        let home = self.homes.of_operand(height, Kind::Reference);
         self.reserve(RAX);
         self.load_home(Kind::Reference, home, RAX);
         RAX

@@ -247,7 +247,7 @@ impl Translator<'_> {
 
     fn array_init(&mut self, builtin: Builtin, ty: u32, segment: u32) -> Result<(), CompileError> {
         let (len, from_index, to_index, array) = (self.pop(), self.pop(), self.pop(), self.pop());
-        let segment = Value { kind: Kind::I32, place: Place::Const(segment.into()), home: 0 };
+        let segment = Value { kind: Kind::I32, place: Place::Const(segment.into()) };
         let (to, from) = (self.pair(array, to_index), self.pair(segment, from_index));
         let args = [Argument::Context, Argument::Number(ty), to, from, Argument::Value(len)];
         self.call_builtin(builtin, &args)
@@ -326,7 +326,7 @@ impl Translator<'_> {
     /// The default value of what is stored so.
     fn zero(&self, storage: StorageType) -> Value {
         let kind = Kind::of(storage.unpacked());
-        Value { kind, place: Place::Const(0), home: 0 }
+        Value { kind, place: Place::Const(0) }
     }
 
     /// Bytes of an object that may be null.
@@ -460,14 +460,20 @@ impl Translator<'_> {
         let mut in_frame = self.references()?;
         let mut keep = RegSet::EMPTY;
         for reg in self.regs.used().iter() {
-            let (kind, home) = match self.regs.holds[reg.index()] {
-                Holds::Local(local) => (self.locals[local as usize].kind, self.locals[local as usize].home),
-                Holds::Operand(index) => (self.stack[index as usize].kind, self.stack[index as usize].home),
-                _ => (Kind::I64, 0),
+            let holds = self.regs.holds[reg.index()];
+            let kind = match holds {
+                Holds::Local(local) => self.locals[local as usize].kind,
+                Holds::Operand(index) => self.stack[index as usize].kind,
+                _ => Kind::I64,
             };
             if kind == Kind::Reference {
+                let home = match holds {
+                    Holds::Operand(index) => self.homes.of_operand(index as usize, kind),
+                    Holds::Local(local) => self.local_home(local),
+                    _ => unreachable!("it holds a reference"),
+                };
                 references.push((reg, home));
-                if let Holds::Operand(_) = self.regs.holds[reg.index()] {
+                if let Holds::Operand(_) = holds {
                     in_frame.push(home);
                 }
             } else if reg != result && !RegSet::CALLEE_SAVED.contains(reg) {

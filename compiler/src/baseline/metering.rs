@@ -80,8 +80,10 @@ impl Translator<'_> {
         let (label, back) = (self.asm.label(), self.asm.label());
         self.asm.jump_if(Condition::Negative, label);
         self.asm.bind(back);
-        let behind = if number.is_some() { self.behind() } else { Vec::new() };
-        self.stubs.push(Stub::hot(label, self.position, number, behind, back));
+        let ahead = if number.is_some() { self.ahead() } else { Vec::new() };
+        let ahead = ahead.into_iter().map(|(reg, local)| (self.locals[local as usize].kind, reg)).collect();
+        let context = self.context_source();
+        self.stubs.push(Stub::hot(label, self.position, number, context, ahead, back));
     }
 
     fn interrupt_if(&mut self, condition: Condition, builtin: Builtin) -> Result<(), CompileError> {

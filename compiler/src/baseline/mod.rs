@@ -1,6 +1,6 @@
 //! The baseline tier: machine code in one pass over a function's operators.
 //!
-//! [`translator`] is the state of a translation; [`values`] knows where operands and locals are, [`frame`] what is where in the frame; [`x64`] is
+//! [`translator`] is the state of a translation; [`values`] knows where operands and locals are, [`homes`] and [`frame`] what is where in the frame; [`x64`] is
 //! the processor. Above them is a file for each family of operators. There is no form in between: an operator's code is emitted when it is
 //! read, with what is known of its operands then. All passes over a body, and all that is kept of it, are linear in its size.
 //!
@@ -12,6 +12,7 @@ mod control;
 mod exception;
 mod frame;
 mod gc;
+mod homes;
 mod look_ahead;
 mod memory;
 mod metering;
@@ -32,7 +33,8 @@ use ampoule_core::artifact::CompiledFunction;
 use ampoule_core::decode::body_reader;
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::types::FuncType;
-use frame::stack_arguments;
+use frame::{FRAME_MAX, stack_arguments};
+use homes::Homes;
 use std::sync::Arc;
 use translator::Translator;
 use values::Registers;
@@ -40,9 +42,11 @@ use visitor::{Family, OperatorKind, Receiver, Visitor};
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
 use x64::{Assembler, Cpu};
 
-/// Bytes of code that a function is made into, at most, not counting what is behind it for rare cases: a function of the largest size there may be
-/// has a tenth of it, unless it is made to have much code.
-const CODE_MAX: u32 = 1 << 28;
+/// Bytes of code that a function is made into, at most, for each byte of its body and beyond that, and however large it is; not counting what is
+/// behind it for rare cases. Only what stands for many values comes near.
+const CODE_EACH: usize = 48;
+const CODE_FEW: usize = 4 << 20;
+const CODE_MAX: usize = 1 << 28;
 
 /// The baseline tier. Thunks, and the functions that it must refuse, are another's.
 pub struct BaselineCompiler {
@@ -67,8 +71,7 @@ impl BaselineCompiler {
     pub fn translate(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<CompiledFunction, CompileError> {
         let mut translator = self.translator(input, func);
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
-        let mut reader = translator.begin(&body)?;
-        translator.operators(&mut reader, None)?;
+        translator.body(&body)?;
         translator.finish()
     }
 
@@ -85,9 +88,11 @@ impl BaselineCompiler {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let place = LoopPlace::find(&body, loop_number)?;
         let mut translator = self.translator(input, func);
-        let mut reader = translator.begin(&body)?;
-        translator.operators(&mut reader, place.blocks.last().copied())?;
-        translator.frame_at(place, &reader.read()?)
+        // Where everything is may depend on it: code that is replaced counts.
+        translator.input.counters = Some(0);
+        translator.sought_loop = Some(loop_number);
+        translator.body(&body)?;
+        translator.loop_entry(place)
     }
 
     /// At the beginning of a function.
@@ -101,8 +106,6 @@ impl BaselineCompiler {
         Translator {
             asm,
             epilogue,
-            saves_at: 0,
-            saves_end: 0,
             has_called: false,
             input: *input,
             cpu: self.cpu,
@@ -115,13 +118,14 @@ impl BaselineCompiler {
             stack: Vec::with_capacity(32),
             flushed: 0,
             regs: Registers::new(),
-            operands_start: 0,
-            deepest: 0,
+            homes: Homes::below(if in_area { 8 } else { 0 }),
+            context_home: None,
             most_passed: 0,
-            frame_size_at: 0,
+            needs_stack_check: false,
             control: Vec::with_capacity(16),
             last_state: None,
             reachable: true,
+            scaled: None,
             flags: None,
             position: body.range().start as u32,
             positions: Vec::with_capacity(body_len / 4),
@@ -134,6 +138,8 @@ impl BaselineCompiler {
             reference_operands: Vec::new(),
             fuel_pending: 0,
             loops: 0,
+            sought_loop: None,
+            found_loop: None,
             looked: 0,
             body_start: body.range().start as usize,
             body_len,
@@ -142,8 +148,8 @@ impl BaselineCompiler {
 }
 
 impl<'a> Translator<'a> {
-    /// Enters the function, and gives its operators.
-    fn begin(&mut self, body: &FunctionBody<'a>) -> Result<OperatorsReader<'a>, CompileError> {
+    /// Translates a function's body.
+    fn body(&mut self, body: &FunctionBody<'a>) -> Result<(), CompileError> {
         let reader = body.get_operators_reader()?;
         // All positions up to there can be noted.
         position(body.range().end)?;
@@ -152,15 +158,15 @@ impl<'a> Translator<'a> {
         self.enter(body)?;
         self.enter_metering()?;
         self.push_body_frame(self.func_type.results());
-        Ok(reader)
+        self.operators(reader)
     }
 
-    /// Translates operators up to that at a position of the module, or all of them.
-    fn operators(&mut self, reader: &mut OperatorsReader<'a>, end: Option<u64>) -> Result<(), CompileError> {
-        while !reader.eof() && Some(reader.original_position()) != end {
+    fn operators(&mut self, mut reader: OperatorsReader<'a>) -> Result<(), CompileError> {
+        let code_max = (CODE_FEW + CODE_EACH * self.body_len).min(CODE_MAX);
+        while !reader.eof() {
             self.position = reader.original_position() as u32;
             reader.visit_operator(&mut Visitor(self))??;
-            if self.asm.offset() > CODE_MAX {
+            if self.asm.offset() as usize > code_max || self.homes.len() > FRAME_MAX {
                 return Err(CompileError::over_budget());
             }
         }
@@ -202,6 +208,7 @@ impl Receiver for Translator<'_> {
         if self.flags.is_some() && !Self::takes_flags(op) {
             self.settle_flags();
         }
+        self.needs_stack_check |= properties.needs_stack_check();
         self.count(properties);
         self.operator(op, *family)?;
         self.regs.end_operator();

@@ -3,14 +3,27 @@
 use super::translator::Translator;
 use super::values::{Kind, Place, Value};
 use super::x64::{
-    Alu, Class, Condition, Extend, Float, Operand, RAX, RCX, RDX, Reg, SCRATCH, Shift, VECTOR_SCRATCH, Width, by_width,
-    emit, mem, mem_indexed,
+    Alu, Class, Condition, Extend, Float, Mem, Operand, RAX, RCX, RDX, Reg, SCRATCH, Shift, VECTOR_SCRATCH, Width,
+    by_width, emit, mem, mem_indexed,
 };
 use crate::CompileError;
 use ampoule_core::builtins::Builtin;
 use ampoule_core::trap::TrapCode;
 use cranelift_assembler_x64 as x64;
 use wasmparser::Operator;
+
+/// A shift to the left by a few bits, which has been emitted.
+#[derive(Clone, Copy)]
+pub(super) struct Scaled {
+    from: Reg,
+    by: u8,
+    width: Width,
+    /// A register that nothing else is in.
+    to: Reg,
+    /// Where its code begins and ends.
+    start: u32,
+    end: u32,
+}
 
 impl Translator<'_> {
     /// Translates constants, comparisons, arithmetic and conversions.
@@ -215,7 +228,7 @@ impl Translator<'_> {
         let swap = match (first.place, second.place) {
             (Place::Const(_), Place::Const(_)) => false,
             (Place::Const(_), _) => true,
-            (Place::Local(_) | Place::Home, Place::Reg(_)) => true,
+            (Place::Local(_) | Place::Home(_), Place::Reg(_)) => true,
             _ => false,
         };
         if commutes && swap { (second, first) } else { (first, second) }
@@ -251,9 +264,28 @@ impl Translator<'_> {
             self.asm.address(width, to, sum);
             return self.push_reg(first.kind, to);
         }
+        if let (Place::Reg(to), Operand::Reg(other)) = (first.place, with)
+            && let Some(sum) = self.sum_with_scaled(width, to, other)
+        {
+            self.asm.address(width, to, sum);
+            return self.push_reg(first.kind, to);
+        }
         let to = self.own(first);
         self.asm.alu(Alu::Add, width, to, with);
         self.push_reg(first.kind, to);
+    }
+
+    /// The sum of two registers as an address, if one has just been shifted by as much as an index of an address may be: then the shift is taken
+    /// back.
+    fn sum_with_scaled(&mut self, width: Width, first: Reg, second: Reg) -> Option<Mem> {
+        let Scaled { from, by, to, start, end, .. } = self.scaled.take().filter(|scaled| scaled.width == width)?;
+        let other = match to {
+            to if to == first => second,
+            to if to == second => first,
+            _ => return None,
+        };
+        // Nothing has been emitted since, so what was shifted is still in its register.
+        self.asm.take_back(start, end).then(|| mem_indexed(other, from, by, 0))
     }
 
     fn multiply(&mut self, width: Width) {
@@ -270,10 +302,23 @@ impl Translator<'_> {
         if let Place::Const(by) = by.place {
             self.pop();
             let value = self.pop();
-            let to = self.own(value);
             let by = (by % bits) as u8;
+            let (from, to) = match value.place {
+                Place::Local(local) => (self.local_reg(local), self.alloc(Class::General)),
+                _ => {
+                    let reg = self.own(value);
+                    (reg, reg)
+                }
+            };
+            let start = self.asm.offset();
+            if from != to {
+                self.asm.mov_all(to, from);
+            }
             if by != 0 {
                 self.asm.shift_imm(shift, width, to, by);
+            }
+            if shift == Shift::Left && matches!(by, 1..=3) {
+                self.scaled = Some(Scaled { from, by, width, to, start, end: self.asm.offset() });
             }
             return self.push_reg(value.kind, to);
         }
@@ -311,7 +356,7 @@ impl Translator<'_> {
             bits != 0 && bits != minus_one
         });
         let by = match divisor.place {
-            Place::Const(_) | Place::Home => self.own(divisor),
+            Place::Const(_) | Place::Home(_) => self.own(divisor),
             _ => self.read(divisor),
         };
         if !harmless {

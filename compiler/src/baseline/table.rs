@@ -138,7 +138,7 @@ impl Translator<'_> {
         self.asm.jump_if(Condition::BelowOrEqual, rare);
         self.asm.bind(back);
         let args = vec![
-            (ARGUMENTS[0], Source::Known(Known::Context)),
+            (ARGUMENTS[0], self.context_source()),
             (ARGUMENTS[1], Source::Const(Kind::I32, u64::from(table.0))),
             (ARGUMENTS[2], Source::Reg(index_reg)),
         ];

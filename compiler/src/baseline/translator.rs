@@ -1,8 +1,11 @@
 //! The state of a function's translation, and what all operators need.
 
 use super::call::OtherCallee;
-use super::control::{ControlFrame, Moves, Source, State};
+use super::control::{ControlFrame, LoopHead, Moves, Source, State};
 use super::exception::Scope;
+use super::frame::{AHEAD_EACH, ahead_len};
+use super::homes::Homes;
+use super::numeric::Scaled;
 use super::values::{Kind, Local, Place, Registers, Value};
 use super::x64::{
     ARGUMENTS, Assembler, Class, Condition, Cpu, Label, RAX, RSP, Reg, RegSet, SCRATCH, Width, emit, mem,
@@ -36,16 +39,13 @@ pub(super) struct Translator<'a> {
     /// So many of the lowest operands are at home.
     pub flushed: usize,
     pub regs: Registers,
-    /// Where the homes of operands begin, and the lowest byte of any: displacements from the frame pointer.
-    pub operands_start: i32,
-    pub deepest: i32,
+    pub homes: Homes,
+    /// Where the frame has the context, if it is ever looked for there.
+    pub context_home: Option<i32>,
     /// Bytes that calls pass on the stack, at most.
     pub most_passed: u32,
-    /// Where the code has the frame's size.
-    pub frame_size_at: u32,
-    /// The space in the code where registers are kept for the caller.
-    pub saves_at: u32,
-    pub saves_end: u32,
+    /// Something is called for which there must be stack.
+    pub needs_stack_check: bool,
     /// Where all returns lead.
     pub epilogue: Label,
     /// Something has been called already.
@@ -56,6 +56,8 @@ pub(super) struct Translator<'a> {
     pub last_state: Option<Rc<State>>,
     /// Whether the next operator can be reached.
     pub reachable: bool,
+    /// The last shift to the left: see [`super::numeric`].
+    pub scaled: Option<Scaled>,
     /// What the flags tell of the uppermost operand: it is whether this holds.
     pub flags: Option<Condition>,
     /// Where the operator being translated is in the module.
@@ -67,16 +69,19 @@ pub(super) struct Translator<'a> {
     pub scopes: Vec<Scope>,
     /// Handlers by return address: where they are.
     pub handlers: Vec<(u32, u32)>,
-    /// For each return address, where references are: displacements from the frame pointer; and the bytes of arguments below the frame.
+    /// For each return address, the bytes below the frame, and where operands are that are references. Locals that are have been brought home, too.
     pub stack_maps: Vec<(u32, u32, Vec<i32>)>,
     /// Values that calls and branches take along, and references noted at them, all together.
     pub spent: usize,
-    /// The homes of locals that are references, and the places of operands that are.
-    pub reference_locals: Vec<i32>,
+    /// The locals that are references, and the places of operands that are.
+    pub reference_locals: Vec<u32>,
     pub reference_operands: Vec<u32>,
     pub fuel_pending: i64,
     /// So many loops have begun.
     pub loops: u32,
+    /// The loop at whose head it is asked where everything is, and that.
+    pub sought_loop: Option<u32>,
+    pub found_loop: Option<LoopHead>,
     /// Bytes of operators that have been looked at ahead.
     pub looked: usize,
     /// Where the body begins in the module, and its bytes.
@@ -97,14 +102,17 @@ enum Rare {
     /// A builtin that keeps all registers, in which these references live meanwhile; then back.
     Interrupt {
         builtin: Builtin,
+        context: Source,
         references: Vec<(Reg, i32)>,
         in_frame: Vec<i32>,
         back: Label,
     },
-    /// The function, or this loop of it, has run often: goes on in other code, if there is some by now. What is ahead of its home goes there first.
+    /// The function, or this loop of it, has run often: goes on in other code, if there is some by now. Of a loop, what is in registers ahead of
+    /// its home is below the frame meanwhile.
     Hot {
         number: Option<u32>,
-        behind: Vec<(Kind, i32, Reg)>,
+        context: Source,
+        ahead: Vec<(Kind, Reg)>,
         back: Label,
     },
     /// The call site at the scratch register has another callee than before.
@@ -164,15 +172,23 @@ impl Stub {
         label: Label,
         position: u32,
         builtin: Builtin,
+        context: Source,
         references: Vec<(Reg, i32)>,
         in_frame: Vec<i32>,
         back: Label,
     ) -> Self {
-        Self { label, position, what: Rare::Interrupt { builtin, references, in_frame, back } }
+        Self { label, position, what: Rare::Interrupt { builtin, context, references, in_frame, back } }
     }
 
-    pub fn hot(label: Label, position: u32, number: Option<u32>, behind: Vec<(Kind, i32, Reg)>, back: Label) -> Self {
-        Self { label, position, what: Rare::Hot { number, behind, back } }
+    pub fn hot(
+        label: Label,
+        position: u32,
+        number: Option<u32>,
+        context: Source,
+        ahead: Vec<(Kind, Reg)>,
+        back: Label,
+    ) -> Self {
+        Self { label, position, what: Rare::Hot { number, context, ahead, back } }
     }
 
     pub fn other_callee(label: Label, position: u32, rare: OtherCallee) -> Self {
@@ -205,7 +221,8 @@ impl<'a> Translator<'a> {
         let at = self.asm.offset();
         match self.positions.last_mut() {
             Some(last) if last.1 == self.position => {}
-            Some(last) if last.0 == at => last.1 = self.position,
+            // The first is of the prologue. A jump that led here may have been taken back.
+            Some(last) if last.0 >= at && at != 0 => *last = (at, self.position),
             _ => self.positions.push((at, self.position)),
         }
     }
@@ -251,12 +268,13 @@ impl<'a> Translator<'a> {
         }
     }
 
-    /// Where references are at a call: in the homes of locals and operands, whose values have been brought there.
+    /// Where operands are at a call that are references: at home, where they have been brought. So are locals, which are counted here, too; all
+    /// of their homes are known at the function's end.
     pub(super) fn references(&mut self) -> Result<Vec<i32>, CompileError> {
-        let operands = self.reference_operands.iter().map(|&index| self.stack[index as usize]);
-        let operands = operands.filter(|value| value.place == Place::Home).map(|value| value.home);
-        let references: Vec<i32> = self.reference_locals.iter().copied().chain(operands).collect();
-        self.spend(references.len())?;
+        let operands = self.reference_operands.iter().map(|&index| self.stack[index as usize].place);
+        let homes = operands.filter_map(|place| if let Place::Home(home) = place { Some(home) } else { None });
+        let references: Vec<i32> = homes.collect();
+        self.spend(references.len() + self.reference_locals.len())?;
         Ok(references)
     }
 
@@ -269,7 +287,7 @@ impl<'a> Translator<'a> {
 
     /// Notes where references are for a return address.
     pub(super) fn note_references(&mut self, at: u32, pushed: u32, references: Vec<i32>) {
-        if !references.is_empty() {
+        if !references.is_empty() || !self.reference_locals.is_empty() {
             self.stack_maps.push((at, pushed, references));
         }
     }
@@ -283,17 +301,19 @@ impl<'a> Translator<'a> {
                 self.asm.mov_imm(ARGUMENTS[0], code as u64);
                 self.asm.call(RelocationTarget::Builtin(Builtin::Trap));
             }
-            Rare::Overflow => self.overflow(),
-            Rare::Interrupt { builtin, references, in_frame, back } => {
+            Rare::Overflow => {
+                // Before the frame is made.
+                self.asm.call(RelocationTarget::Builtin(Builtin::StackOverflow));
+            }
+            Rare::Interrupt { builtin, context, references, in_frame, back } => {
                 for &(reg, home) in &references {
                     self.store_home(Kind::Reference, home, reg);
                 }
                 emit!(self.asm, pushq_o, ARGUMENTS[0].number());
                 emit!(self.asm, pushq_o, RAX.number());
-                self.asm.load(Width::W64, ARGUMENTS[0], mem(super::x64::RBP, super::frame::CONTEXT));
+                self.move_all(&mut [(ARGUMENTS[0], context)].into_iter().collect());
                 let at = self.asm.call(RelocationTarget::Builtin(builtin));
-                let homes = references.iter().map(|&(_, home)| home).chain(in_frame).collect();
-                self.note_references(at, 16, homes);
+                self.note_references(at, 16, in_frame);
                 emit!(self.asm, popq_o, RAX.number());
                 emit!(self.asm, popq_o, ARGUMENTS[0].number());
                 for (reg, home) in references {
@@ -301,13 +321,17 @@ impl<'a> Translator<'a> {
                 }
                 self.asm.jump(back);
             }
-            Rare::Hot { number, behind, back } => {
-                for (kind, home, reg) in behind {
-                    self.store_home(kind, home, reg);
+            Rare::Hot { number, context, ahead, back } => {
+                let bytes = ahead_len(&ahead) as i32;
+                if bytes != 0 {
+                    self.asm.address(Width::W64, RSP, mem(RSP, -bytes));
+                }
+                for (&(kind, reg), at) in ahead.iter().zip((0..).step_by(AHEAD_EACH)) {
+                    self.store_value(kind, mem(RSP, at), reg);
                 }
                 emit!(self.asm, pushq_o, ARGUMENTS[0].number());
                 emit!(self.asm, pushq_o, RAX.number());
-                self.asm.load(Width::W64, ARGUMENTS[0], mem(super::x64::RBP, super::frame::CONTEXT));
+                self.move_all(&mut [(ARGUMENTS[0], context)].into_iter().collect());
                 self.asm.mov_imm(RAX, self.func.0.into());
                 self.asm.mov_imm(SCRATCH, number.unwrap_or(u32::MAX).into());
                 self.asm.call(RelocationTarget::Builtin(Builtin::BecomeHot));
@@ -318,6 +342,9 @@ impl<'a> Translator<'a> {
                 }
                 emit!(self.asm, popq_o, RAX.number());
                 emit!(self.asm, popq_o, ARGUMENTS[0].number());
+                if bytes != 0 {
+                    self.asm.address(Width::W64, RSP, mem(RSP, bytes));
+                }
                 self.asm.jump(back);
                 if number.is_some() {
                     self.asm.bind(replaced);
@@ -374,46 +401,55 @@ impl<'a> Translator<'a> {
         self.asm.jump(call.back);
     }
 
-    /// Emits what is behind the function's code, and gives all of it.
+    /// Emits what is before and behind the function's code, and gives all of it.
     pub(super) fn finish(mut self) -> Result<CompiledFunction, CompileError> {
+        let frame_size = self.frame_size()?;
         self.emit_epilogue();
+        let overflow = self.asm.label();
+        let prologue = self.prologue(frame_size, overflow);
         // One may need another.
         while !self.stubs.is_empty() {
             for stub in std::mem::take(&mut self.stubs) {
                 self.emit_stub(stub);
             }
         }
-        let frame_size = self.finish_frame()?;
+        debug_assert_eq!(self.frame_len(), frame_size, "what is behind the body has no homes of its own");
         // Behind the last call that doesn't return there is code: the return address is the function's.
         emit!(self.asm, [nop_1b]);
+        let start = self.asm.prepend(prologue);
         let assembled = std::mem::take(&mut self.asm).finish();
         let mut code = assembled.bytes;
         let mut relocations = assembled.relocations;
         relocations.iter_mut().for_each(|relocation| arch::jump_to_interrupt(&mut code, relocation));
         relocations.sort_by_key(|relocation| relocation.offset);
-        let stack_maps = std::mem::take(&mut self.stack_maps).into_iter().map(|(at, pushed, homes)| {
-            let frame_size = frame_size + pushed;
-            let slots = homes.into_iter().map(|home| (frame_size as i32 + home) as u32).collect();
-            (at, StackMap { frame_size, slots })
-        });
-        let handlers = self.handlers.iter().map(|&(at, landing)| (at, Handler { landing, frame_size }));
+        let handlers =
+            self.handlers.iter().map(|&(at, landing)| (start + at, Handler { landing: start + landing, frame_size }));
         let mut handlers: Vec<_> = handlers.collect();
         handlers.sort_unstable_by_key(|&(at, _)| at);
+        // The first is of the function's beginning.
+        self.positions.iter_mut().skip(1).for_each(|(at, _)| *at += start);
+        let stack_maps = self.stack_maps_from(start, frame_size);
         let kept = self.kept();
-        let (mut traps, mut positions) = (assembled.traps, std::mem::take(&mut self.positions));
+        let (mut traps, mut positions) = (assembled.traps, self.positions);
         // They are kept for long, and there was space for more.
         code.shrink_to_fit();
         traps.shrink_to_fit();
         positions.shrink_to_fit();
-        let info = FunctionInfo {
-            handlers,
-            kept,
-            traps,
-            positions,
-            stack_maps: stack_maps.collect(),
-            ..FunctionInfo::default()
-        };
+        let info = FunctionInfo { handlers, kept, traps, stack_maps, positions, ..FunctionInfo::default() };
         let tier = Tier::Baseline;
         Ok(CompiledFunction { tier, code, alignment: 16, phase: 0, relocations, info, replaces: None })
+    }
+
+    /// The stack maps of a function whose body begins there.
+    fn stack_maps_from(&mut self, start: u32, frame_size: u32) -> Vec<(u32, StackMap)> {
+        let locals = self.reference_locals.iter().filter_map(|&local| self.locals[local as usize].home);
+        let locals: Vec<i32> = locals.collect();
+        let maps = std::mem::take(&mut self.stack_maps).into_iter().filter_map(|(at, pushed, operands)| {
+            let frame_size = frame_size + pushed;
+            let homes = locals.iter().chain(&operands);
+            let slots: Vec<u32> = homes.map(|home| (frame_size as i32 + home) as u32).collect();
+            (!slots.is_empty()).then_some((start + at, StackMap { frame_size, slots }))
+        });
+        maps.collect()
     }
 }

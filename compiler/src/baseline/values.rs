@@ -1,8 +1,9 @@
 //! Values while a function is translated: where operands and locals are.
 //!
-//! Every operand and every local has a **home** in the frame. A local's value may be in a register as well, ahead of its home (*dirty*) or
-//! not. An operand is in its home, in a register of its own, or not yet anywhere: a constant, or a local that has been read and not been
-//! written since. Only the uppermost [`WINDOW`] operands are anywhere but at home, so that whatever looks through them takes bounded time.
+//! Operands and locals have **homes** in the frame, as soon as they need them: see [`super::homes`]. A local's value is at home, or in a register,
+//! ahead of its home (*dirty*) or not. An operand is in its home, in a register of its own, or not yet anywhere: a constant, or a local that has
+//! been read and not been written since. Only the uppermost [`WINDOW`] operands are anywhere but at home, so that whatever looks through them
+//! takes bounded time.
 //!
 //! An `i32` or a collected reference in a register has zeros in the upper half.
 
@@ -77,14 +78,19 @@ impl Kind {
 
     /// Bytes of a home.
     pub fn home_size(self) -> u32 {
-        if self == Self::V128 { 16 } else { 8 }
+        match self {
+            Self::I32 | Self::F32 | Self::Reference => 4,
+            Self::I64 | Self::F64 | Self::Function => 8,
+            Self::V128 => 16,
+        }
     }
 }
 
 /// Where an operand is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Place {
-    Home,
+    /// In its home: the displacement of that from the frame pointer.
+    Home(i32),
     Reg(Reg),
     /// A constant: its bits.
     Const(u64),
@@ -97,14 +103,13 @@ pub(super) enum Place {
 pub(super) struct Value {
     pub kind: Kind,
     pub place: Place,
-    /// The displacement of its home from the frame pointer.
-    pub home: i32,
 }
 
 /// A local.
 pub(super) struct Local {
     pub kind: Kind,
-    pub home: i32,
+    /// Its home, if it has one by now: see [`Translator::local_home`].
+    pub home: Option<i32>,
     pub reg: Option<Reg>,
     /// How many operands stand for its value.
     pub pending: u32,
@@ -265,9 +270,10 @@ impl Translator<'_> {
                 self.locals[local as usize].reg = None;
             }
             Holds::Operand(index) => {
-                let Value { kind, home, .. } = self.stack[index as usize];
+                let kind = self.stack[index as usize].kind;
+                let home = self.homes.of_operand(index as usize, kind);
                 self.store_home(kind, home, reg);
-                self.stack[index as usize].place = Place::Home;
+                self.stack[index as usize].place = Place::Home(home);
             }
             Holds::Known(_) => {}
         }
@@ -303,12 +309,24 @@ impl Translator<'_> {
         }
     }
 
+    /// The home of a local. One that gets it here has been zero so far, if it is no parameter: the function begins with zeros in it.
+    pub(super) fn local_home(&mut self, local: u32) -> i32 {
+        let Local { kind, home, .. } = &mut self.locals[local as usize];
+        *home.get_or_insert_with(|| self.homes.give(*kind))
+    }
+
+    /// Where the frame has the context, from the prologue on.
+    pub(super) fn context_home(&mut self) -> i32 {
+        *self.context_home.get_or_insert_with(|| self.homes.give(Kind::I64))
+    }
+
     /// Writes a local's value to its home, if that is behind.
     pub(super) fn save_local(&mut self, local: u32) {
-        let Local { kind, home, reg, .. } = self.locals[local as usize];
+        let Local { kind, reg, .. } = self.locals[local as usize];
         if let Some(reg) = reg
             && self.regs.dirty.contains(reg)
         {
+            let home = self.local_home(local);
             self.store_home(kind, home, reg);
             self.regs.dirty.remove(reg);
         }
@@ -348,13 +366,14 @@ impl Translator<'_> {
 
     /// The register with a local's value, loaded if need be.
     pub(super) fn local_reg(&mut self, local: u32) -> Reg {
-        let Local { kind, home, reg, .. } = self.locals[local as usize];
+        let Local { kind, reg, .. } = self.locals[local as usize];
         let reg = match reg {
             Some(reg) => reg,
             None => {
                 let kept = if self.has_called { self.kept_local_reg(local) } else { None };
                 kept.unwrap_or_else(|| {
                     let reg = self.alloc(kind.class());
+                    let home = self.local_home(local);
                     self.load_home(kind, home, reg);
                     self.regs.set(reg, Holds::Local(local));
                     self.locals[local as usize].reg = Some(reg);
@@ -368,8 +387,9 @@ impl Translator<'_> {
 
     /// A local that is at home in a register that calls leave alone, if that is any use and there is one.
     pub(super) fn kept_local_reg(&mut self, local: u32) -> Option<Reg> {
-        let Local { kind, home, .. } = self.locals[local as usize];
+        let kind = self.locals[local as usize].kind;
         let reg = self.regs.free.and(RegSet::CALLEE_SAVED).last().filter(|_| kind.survives_calls())?;
+        let home = self.local_home(local);
         self.load_home(kind, home, reg);
         self.regs.set(reg, Holds::Local(local));
         self.locals[local as usize].reg = Some(reg);
@@ -402,7 +422,8 @@ impl Translator<'_> {
         let context = match self.regs.known(Known::Context) {
             Some(context) if known != Known::Context => context,
             _ => {
-                self.asm.load(Width::W64, reg, mem(super::x64::RBP, super::frame::CONTEXT));
+                let home = self.context_home();
+                self.asm.load(Width::W64, reg, mem(super::x64::RBP, home));
                 reg
             }
         };
@@ -438,18 +459,21 @@ impl Translator<'_> {
             self.flush(self.flushed);
             self.flushed += 1;
         }
-        let below = self.stack.last().map_or(self.operands_start, |value| value.home);
-        let home = below - kind.home_size() as i32;
-        self.deepest = self.deepest.min(home);
         match place {
             Place::Reg(reg) => self.regs.set(reg, Holds::Operand(self.stack.len() as u32)),
             Place::Local(local) => self.locals[local as usize].pending += 1,
-            Place::Home | Place::Const(_) => {}
+            Place::Home(_) | Place::Const(_) => {}
         }
         if kind == Kind::Reference {
             self.reference_operands.push(self.stack.len() as u32);
         }
-        self.stack.push(Value { kind, place, home });
+        self.stack.push(Value { kind, place });
+    }
+
+    /// Pushes an operand that is at home.
+    pub(super) fn push_home(&mut self, kind: Kind) {
+        let home = self.homes.of_operand(self.stack.len(), kind);
+        self.push(kind, Place::Home(home));
     }
 
     pub(super) fn push_reg(&mut self, kind: Kind, reg: Reg) {
@@ -469,7 +493,7 @@ impl Translator<'_> {
                 self.regs.pin(reg);
             }
             Place::Local(local) => self.locals[local as usize].pending -= 1,
-            Place::Home | Place::Const(_) => {}
+            Place::Home(_) | Place::Const(_) => {}
         }
         value
     }
@@ -479,7 +503,7 @@ impl Translator<'_> {
         match value.place {
             Place::Reg(reg) => reg,
             Place::Local(local) => self.local_reg(local),
-            Place::Const(_) | Place::Home => self.own(value),
+            Place::Const(_) | Place::Home(_) => self.own(value),
         }
     }
 
@@ -498,9 +522,9 @@ impl Translator<'_> {
                 self.load_const(value.kind, bits, reg);
                 reg
             }
-            Place::Home => {
+            Place::Home(home) => {
                 let reg = self.alloc(value.kind.class());
-                self.load_home(value.kind, value.home, reg);
+                self.load_home(value.kind, home, reg);
                 reg
             }
         }
@@ -513,10 +537,13 @@ impl Translator<'_> {
             Place::Reg(from) => self.asm.mov_all(reg, from),
             Place::Local(local) => match self.locals[local as usize].reg {
                 Some(from) => self.asm.mov_all(reg, from),
-                None => self.load_home(value.kind, self.locals[local as usize].home, reg),
+                None => {
+                    let home = self.local_home(local);
+                    self.load_home(value.kind, home, reg);
+                }
             },
             Place::Const(bits) => self.load_const(value.kind, bits, reg),
-            Place::Home => self.load_home(value.kind, value.home, reg),
+            Place::Home(home) => self.load_home(value.kind, home, reg),
         }
     }
 
@@ -527,7 +554,7 @@ impl Translator<'_> {
                 Some(small) => Operand::Imm(small),
                 None => Operand::Reg(self.own(value)),
             },
-            Place::Home => Operand::Frame(value.home),
+            Place::Home(home) => Operand::Frame(home),
             Place::Reg(reg) => Operand::Reg(reg),
             Place::Local(local) => Operand::Reg(self.local_reg(local)),
         }
@@ -535,26 +562,16 @@ impl Translator<'_> {
 
     /// Brings the operand at a place home.
     fn flush(&mut self, index: usize) {
-        let Value { kind, place, home } = self.stack[index];
-        match place {
-            Place::Home => return,
+        let value = self.stack[index];
+        match value.place {
+            Place::Home(_) => return,
             Place::Reg(reg) => return self.vacate(reg),
-            Place::Const(bits) => match small(kind, bits) {
-                Some(value) => self.asm.store_imm(kind_width(kind), mem(super::x64::RBP, home), value),
-                None => {
-                    self.asm.mov_imm(SCRATCH, bits);
-                    self.asm.store(Width::W64, mem(super::x64::RBP, home), SCRATCH);
-                }
-            },
-            Place::Local(local) => {
-                self.locals[local as usize].pending -= 1;
-                match self.locals[local as usize].reg {
-                    Some(reg) => self.store_home(kind, home, reg),
-                    None => self.copy_home(kind, self.locals[local as usize].home, home),
-                }
-            }
+            Place::Local(local) => self.locals[local as usize].pending -= 1,
+            Place::Const(_) => {}
         }
-        self.stack[index].place = Place::Home;
+        let home = self.homes.of_operand(index, value.kind);
+        self.write_home(value, home);
+        self.stack[index].place = Place::Home(home);
     }
 
     /// Copies from one home to another.
@@ -596,7 +613,12 @@ impl Translator<'_> {
             if !survives {
                 self.vacate(reg);
             } else if !RegSet::CALLEE_SAVED.contains(reg) {
-                match kept.last() {
+                // What can be found again is not worth keeping another register for, unless it is asked for again and again.
+                let worth = match self.regs.holds[reg.index()] {
+                    Holds::Known(_) if !self.is_in_loop() => kept.and(self.regs.touched),
+                    _ => kept,
+                };
+                match worth.last() {
                     Some(to) => {
                         kept.remove(to);
                         self.relocate(reg, to);
@@ -638,7 +660,7 @@ impl Translator<'_> {
                 continue;
             }
             let Value { kind, .. } = self.stack[index];
-            let Local { home, reg, pending, .. } = self.locals[local as usize];
+            let Local { reg, pending, .. } = self.locals[local as usize];
             let own = match reg {
                 // The last one takes the local's register over.
                 Some(reg) if pending == 1 => {
@@ -656,6 +678,7 @@ impl Translator<'_> {
                 }
                 None => {
                     let own = self.alloc(kind.class());
+                    let home = self.local_home(local);
                     self.load_home(kind, home, own);
                     own
                 }
@@ -668,7 +691,7 @@ impl Translator<'_> {
 }
 
 /// The width that a constant in the frame is written with.
-fn kind_width(kind: Kind) -> Width {
+pub(super) fn kind_width(kind: Kind) -> Width {
     match kind {
         Kind::I32 | Kind::F32 | Kind::Reference => Width::W32,
         _ => Width::W64,

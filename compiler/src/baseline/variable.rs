@@ -134,8 +134,8 @@ impl Translator<'_> {
 
     /// Pushes what the flags tell: whether a condition holds.
     pub(super) fn push_flags(&mut self, condition: Condition) {
-        self.push(Kind::I32, Place::Home);
         // It is nowhere yet: the next operator branches by the flags, or has them brought to a register first.
+        self.push(Kind::I32, Place::Const(0));
         self.flags = Some(condition);
     }
 

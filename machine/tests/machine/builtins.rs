@@ -124,7 +124,7 @@ pub unsafe fn find_handler(store: *mut VmStoreContext, exit_fp: usize, mut kept:
             return Some(Landing { pc: handler, sp: frame.fp - 64, fp: frame.fp, payload: 42, kept });
         }
         // SAFETY: as said.
-        unsafe { kept.leave(frame, KeptRegisters(0b1001)) };
+        unsafe { kept.leave(frame, KeptRegisters::below_frame_pointer(0b1001)) };
     }
     None
 }

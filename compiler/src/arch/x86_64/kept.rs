@@ -28,20 +28,20 @@ fn read(info: &[u8]) -> Option<KeptRegisters> {
     const SAVE: u8 = 4;
     let (header, slots) = info.split_at_checked(4)?;
     let mut slots = slots.chunks_exact(2).take(header[2].into());
-    let mut kept = KeptRegisters::default();
+    let mut set = 0;
     while let Some(slot) = slots.next() {
         match (slot[1] & 0xf, slot[1] >> 4) {
             // The frame pointer.
             (PUSH, 5) | (SET_FRAME_POINTER, _) => {}
             (SAVE, register) => {
-                kept.0 |= 1 << KEPT.iter().position(|&kept| kept == register)?;
+                set |= 1 << KEPT.iter().position(|&kept| kept == register)?;
                 // Where it is.
                 slots.next()?;
             }
             _ => return None,
         }
     }
-    Some(kept)
+    Some(KeptRegisters::below_frame_pointer(set))
 }
 
 #[cfg(test)]
@@ -52,10 +52,10 @@ mod tests {
     fn stores_of_kept_registers_are_read_and_nothing_else_is_accepted() {
         let info = |slots: &[[u8; 2]]| [&[1, 9, slots.len() as u8, 5][..], &slots.concat(), &[0, 0]].concat();
         let (push, frame) = ([1, 0x50], [4, 0x03]);
-        assert_eq!(read(&info(&[frame, push])), Some(KeptRegisters(0)));
+        assert_eq!(read(&info(&[frame, push])), Some(KeptRegisters::default()));
         assert_eq!(
             read(&info(&[[16, 0xe4], [0, 0], [12, 0x34], [0, 0], frame, push])),
-            Some(KeptRegisters(0b1001)),
+            Some(KeptRegisters::below_frame_pointer(0b1001)),
             "r14 and rbx"
         );
         assert_eq!(read(&info(&[[12, 0x64], [0, 0], frame, push])), None, "rsi is not kept");

@@ -67,6 +67,8 @@ pub(crate) fn trapping(mut memory: Mem, code: TrapCode) -> Mem {
 pub(crate) struct Label(u32);
 
 const UNBOUND: u32 = u32::MAX;
+/// Bytes of a jump with a displacement of 32 bits.
+const JUMP_LEN: usize = 5;
 
 /// Width of an operation on integers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -235,6 +237,10 @@ impl x64::CodeSink for Code {
 pub(crate) struct Assembler {
     pub code: Code,
     labels: Vec<u32>,
+    /// Where a jump to a label that is not bound yet has just ended.
+    jump: Option<(u32, Label)>,
+    /// Where the last label was bound.
+    bound: u32,
     constants: Vec<[u8; 16]>,
     pub relocations: Vec<Relocation>,
     /// Tables of branches: where each begins in the table's own bytes is known when they are placed.
@@ -279,9 +285,24 @@ impl Assembler {
         Label(self.labels.len() as u32 - 1)
     }
 
+    /// Places a label here. A jump to it that has just been emitted is taken back, unless another label is behind it.
     pub fn bind(&mut self, label: Label) {
         debug_assert_eq!(self.labels[label.0 as usize], UNBOUND);
-        self.labels[label.0 as usize] = self.offset();
+        if self.jump == Some((self.offset(), label)) && self.bound != self.offset() {
+            self.code.fixups.pop();
+            self.code.bytes.truncate(self.code.bytes.len() - JUMP_LEN);
+        }
+        self.bound = self.offset();
+        self.labels[label.0 as usize] = self.bound;
+    }
+
+    /// Takes back the code from `start` on, which has neither labels nor displacements, if it ended at `end` and nothing has come since.
+    pub fn take_back(&mut self, start: u32, end: u32) -> bool {
+        let is_last = self.offset() == end && self.bound != end;
+        if is_last {
+            self.code.bytes.truncate(start as usize);
+        }
+        is_last
     }
 
     pub fn constant(&mut self, bytes: [u8; 16]) -> Mem {
@@ -302,6 +323,7 @@ impl Assembler {
         }
         emit!(self, [jmp_d32], 0);
         self.displaced_by(label);
+        self.jump = Some((self.offset(), label));
     }
 
     pub fn jump_if(&mut self, condition: Condition, label: Label) {
@@ -600,32 +622,18 @@ impl Assembler {
         by_width!(self, width, leal_rm, leaq_rm, to.number(), memory);
     }
 
-    /// Fills in what is at `at` since it was emitted: an `i32`.
-    pub fn patch(&mut self, at: u32, value: i32) {
-        self.code.bytes[at as usize..at as usize + 4].copy_from_slice(&value.to_le_bytes());
-    }
-
-    /// Makes the code this long with instructions that do nothing.
-    pub fn fill(&mut self, len: u32) {
-        while let rest @ 1.. = len - self.offset() {
-            match rest {
-                1 => emit!(self, [nop_1b]),
-                2 => emit!(self, [nop_2b]),
-                3 => emit!(self, [nop_3b]),
-                4 => emit!(self, [nop_4b]),
-                5 => emit!(self, [nop_5b]),
-                6 => emit!(self, [nop_6b]),
-                7 => emit!(self, [nop_7b]),
-                8 => emit!(self, [nop_8b]),
-                _ => emit!(self, [nop_9b]),
-            }
-        }
-    }
-
-    /// Puts code, without labels, in the place of as many bytes.
-    pub fn overwrite(&mut self, at: u32, code: &Assembler) {
-        let bytes = &code.code.bytes;
-        self.code.bytes[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
+    /// Puts code in front of all there is, which may lead to this code's labels. Gives its length.
+    pub fn prepend(&mut self, mut front: Code) -> u32 {
+        let len = front.bytes.len() as u32;
+        self.labels.iter_mut().filter(|at| **at != UNBOUND).for_each(|at| *at += len);
+        self.code.traps.iter_mut().for_each(|(at, _)| *at += len);
+        self.code.fixups.iter_mut().for_each(|fixup| fixup.at += len);
+        self.relocations.iter_mut().for_each(|relocation| relocation.offset += len);
+        front.bytes.append(&mut self.code.bytes);
+        front.traps.append(&mut self.code.traps);
+        front.fixups.append(&mut self.code.fixups);
+        self.code = front;
+        len
     }
 
     /// Lays tables and constants behind the code, and fills in where everything leads. Constants begin at a multiple of 16.

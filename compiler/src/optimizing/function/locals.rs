@@ -55,13 +55,13 @@ impl FuncTranslator<'_> {
         let types = self.local_types(body)?;
         if !self.shares_places(&types) {
             for (&ty, &home) in types.iter().zip(&entry.locals) {
-                let value = self.load_home(ty, frame, home);
+                let value = self.load_home_or_zero(ty, frame, home);
                 self.declare_local(ty, value);
             }
             return Ok(());
         }
         self.declare_sharing(&types, body, entry.place.operators_before + 1, |t, local, ty| {
-            t.load_home(ty, frame, entry.locals[local])
+            t.load_home_or_zero(ty, frame, entry.locals[local])
         })
     }
 

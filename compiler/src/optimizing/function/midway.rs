@@ -74,6 +74,14 @@ impl<'a> FuncTranslator<'a> {
         value
     }
 
+    /// The same for a local, which is zero where the frame has it nowhere.
+    pub(super) fn load_home_or_zero(&mut self, ty: ValType, frame: Value, home: Option<i32>) -> Value {
+        match home {
+            Some(home) => self.load_home(ty, frame, home),
+            None => self.zero(ty),
+        }
+    }
+
     /// A place of its own for what a frame has at this displacement.
     fn load_place(&mut self, ty: ValType, frame: Value, home: i32) -> LocalPlace {
         let value = self.load_home(ty, frame, home);
