@@ -378,6 +378,7 @@ fn keeps_debug_sections(tunables: &Tunables) -> bool {
 
 /// How long a module's bytes have to be for what is needed of them beside its description, bodies included. What is behind is DWARF, as a rule, and
 /// may be larger than all the rest.
+#[cfg(feature = "compiler")]
 pub(crate) fn needed_len(module: &ModuleDescription, tunables: &Tunables) -> usize {
     let kept = kept_ranges(module, keeps_debug_sections(tunables));
     kept.iter().map(|range| range.end).max().unwrap_or(0).max(module.code_section.end) as usize

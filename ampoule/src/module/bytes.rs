@@ -90,9 +90,10 @@ mod tests {
     fn what_others_have_as_well_is_not_copied() {
         let bytes = SharedBytes::from(&b"body"[..]);
         let others = bytes.clone();
-        for (bytes, bodies) in [(others, vec![0..4]), (bytes, vec![])] {
-            let kept = ModuleBytes::compiled(bytes, &module(bodies));
-            assert_eq!(kept.range(&(0..4)), b"body");
-        }
+        let of_others = ModuleBytes::compiled(others, &module(vec![0..2, 2..4]));
+        assert_eq!(of_others.range(&(0..4)), b"body");
+        drop(of_others);
+        let without_bodies = ModuleBytes::compiled(bytes, &module(vec![]));
+        assert_eq!(without_bodies.range(&(0..4)), b"body");
     }
 }
