@@ -372,15 +372,16 @@ impl Debug for KeptBytes {
     }
 }
 
-fn keeps_debug_sections(tunables: &Tunables) -> bool {
+/// Whether an artifact of this engine has the sections with debug information.
+pub(crate) fn keeps_debug_sections(tunables: &Tunables) -> bool {
     tunables.debug_info || tunables.backtrace_details
 }
 
 /// How long a module's bytes have to be for what is needed of them beside its description, bodies included. What is behind is DWARF, as a rule, and
 /// may be larger than all the rest.
 #[cfg(feature = "compiler")]
-pub(crate) fn needed_len(module: &ModuleDescription, tunables: &Tunables) -> usize {
-    let kept = kept_ranges(module, keeps_debug_sections(tunables));
+pub(crate) fn needed_len(module: &ModuleDescription, with_debug_sections: bool) -> usize {
+    let kept = kept_ranges(module, with_debug_sections);
     kept.iter().map(|range| range.end).max().unwrap_or(0).max(module.code_section.end) as usize
 }
 

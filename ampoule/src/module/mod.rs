@@ -185,7 +185,9 @@ impl Module {
             return Module::loaded(engine, loaded);
         }
         let description = Arc::new(validated(engine, bytes).map_err(|invalid| invalid.into_error(bytes))?);
-        let bytes = keep(artifact::needed_len(&description, &engine.config().tunables));
+        // Profilers are told of lines.
+        let with_debug = engine.profiler().is_some() || artifact::keeps_debug_sections(&engine.config().tunables);
+        let bytes = keep(artifact::needed_len(&description, with_debug));
         let layout = Arc::new(VmLayout::new(&description));
         if let Some(pool) = engine.pool() {
             pool.check_module(&description, &layout)?;
