@@ -156,8 +156,9 @@ fn no_more_than_so_many_are_answered_at_once_and_the_others_wait() {
     assert!(start.elapsed() >= Duration::from_millis(150), "{:?}", start.elapsed());
     // Whoever hangs up leaves its place to others, before its turn and in it.
     drop((0..20).map(|_| server.begin("/f")).collect::<Vec<_>>());
-    assert_eq!(server.get("/h"), hello());
-    server.end();
+    let got = server.get("/h");
+    let log = server.end().stderr;
+    assert_eq!(got, hello(), "{log:?}");
 }
 
 #[test]

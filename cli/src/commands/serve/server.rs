@@ -163,11 +163,12 @@ impl Server {
         // The permit is given back where the guest is over, which may be on after the response.
         permit.forget();
         let permit = Permit(self.clone());
-        self.drive(guest, (running, permit)).await
+        self.drive((running, permit), guest).await
     }
 
-    /// Runs a guest until it has a response; what it does afterwards goes on beside.
-    async fn drive(self: &Arc<Self>, mut guest: Guest, held: impl Sized + 'static) -> Response<Sent> {
+    /// Runs a guest until it has a response; what it does afterwards goes on beside. What it has `held` is given back after it is gone, with its stack:
+    /// parameters and variables are dropped in the reverse of their order.
+    async fn drive(self: &Arc<Self>, held: impl Sized + 'static, mut guest: Guest) -> Response<Sent> {
         let mut limit = Limit { deadline: Instant::now() + self.guests.timeout, sleep: None };
         enum Turn {
             Response(Result<Response<Frames>, ErrorCode>),
@@ -199,6 +200,7 @@ impl Server {
             let server = self.clone();
             spawn_local(async move {
                 let _held = held;
+                let mut guest = guest;
                 poll_fn(|cx| {
                     if limit.poll(cx).is_ready() {
                         server.note("its time is over");
