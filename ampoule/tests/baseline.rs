@@ -96,6 +96,24 @@ fn an_index_is_scaled_by_its_shift_wherever_its_base_is() {
 }
 
 #[test]
+fn a_shift_that_a_local_keeps_is_not_part_of_a_sum_alone() {
+    let text = r#"(module
+      (func (export "f") (param $x i32) (param $y i32) (result i32 i32 i32 i32) (local $z i32) (local $w i32)
+        (i32.add (i32.mul (local.get $y) (local.get $y)) (local.tee $z (i32.shl (local.get $x) (i32.const 2))))
+        (local.get $z)
+        (i32.sub (local.get $y) (local.get $x))
+        (local.set $w (i32.shl (local.get $y) (i32.const 3)))
+        (i32.add (local.get $w))
+        (local.get $w)))"#;
+    for [x, y] in [[5, 7], [-1, 3], [i32::MAX, i32::MIN]] {
+        let sum = y.wrapping_mul(y).wrapping_add(x << 2);
+        let other = y.wrapping_sub(x).wrapping_add(y << 3);
+        let expected = [sum, x << 2, other, y << 3].map(i64::from);
+        assert_eq!(both(text, |_| (), &[x, y]), Ok(expected.to_vec()), "{x} {y}");
+    }
+}
+
+#[test]
 fn a_jump_to_what_follows_may_be_left_out_but_not_what_leads_there() {
     let text = r#"(module
       (func (export "f") (param $x i32) (result i32 i32) (local $r i32)

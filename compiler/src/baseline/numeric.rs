@@ -1,7 +1,7 @@
 //! Operators on integers and floats.
 
 use super::translator::Translator;
-use super::values::{Kind, Place, Value};
+use super::values::{Holds, Kind, Place, Value};
 use super::x64::{
     Alu, Class, Condition, Extend, Float, Mem, Operand, RAX, RCX, RDX, Reg, SCRATCH, Shift, VECTOR_SCRATCH, Width,
     by_width, emit, mem, mem_indexed,
@@ -284,6 +284,10 @@ impl Translator<'_> {
             to if to == second => first,
             _ => return None,
         };
+        // A local that it was written to needs it as well.
+        if let Holds::Local(_) = self.regs.holds[to.index()] {
+            return None;
+        }
         // Nothing has been emitted since, so what was shifted is still in its register.
         self.asm.take_back(start, end).then(|| mem_indexed(other, from, by, 0))
     }

@@ -123,10 +123,10 @@ impl ModuleCode {
         &self,
         lazy: &Lazy,
         func: DefinedFuncIndex,
-        function: CompiledFunction,
+        mut function: CompiledFunction,
         use_: Use,
     ) -> io::Result<Placed> {
-        let info = Arc::new(function.info.clone());
+        let info = Arc::new(std::mem::take(&mut function.info));
         let (placed, bytes) = self.write(lazy, func, &function, &info, use_)?;
         self.memory.add(placed.len, use_ == Use::Kept);
         if let Some(watcher) = self.watcher.get() {
