@@ -41,9 +41,9 @@ use ampoule_machine::builtins::Builtins;
 use ampoule_machine::code::space;
 use ampoule_machine::code::thunks::ThunkCode;
 use ampoule_machine::fiber::with_stack;
-use ampoule_machine::os::fork;
 use ampoule_machine::os::sleeper::SleeperList;
 use ampoule_machine::os::sync::Mutex;
+use ampoule_machine::os::{barrier, fork};
 use ampoule_machine::profiling::{self, Reporter};
 use std::collections::HashMap;
 use std::fmt;
@@ -116,6 +116,9 @@ impl Engine {
         }
         // First: everything else relies on it.
         fork::watch().map_err(|error| Error::new(ErrorKind::System("watching for forks", error)))?;
+        if config.tunables.tiers == Tiers::Auto {
+            barrier::prepare_if_alone();
+        }
         let mut config = config.clone();
         let pool = config.pool.as_ref();
         let Tunables { memory_reservation, memory_guard_size, .. } = config.tunables;

@@ -177,9 +177,14 @@ impl Worker {
                     optimizer.state.lock().heats.remove(&task.key());
                 }
                 None => {
-                    optimizer.memory.free_unused();
                     sleeper.sleep(Some(LINGER));
-                    waits = if sleeper.take_wake() { 0 } else { waits + 1 };
+                    if sleeper.take_wake() {
+                        waits = 0;
+                    } else {
+                        // Only now: it may take a while.
+                        waits += 1;
+                        optimizer.memory.free_unused();
+                    }
                 }
             }
         }

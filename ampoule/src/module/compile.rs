@@ -83,7 +83,12 @@ impl ModuleCompiler {
                 Wanted::Better(profile) | Wanted::FromLoop(_, profile) => (None, Some(profile)),
             };
             let compiler = this.compiler(counters.is_some());
-            let profile = profile.map(|profile| -> &dyn ampoule_compiler::Profile { profile });
+            let shown_all = match wanted {
+                Wanted::Better(profile) => profile.has_shown_all(func),
+                _ => false,
+            };
+            let seen = profile.map(|profile| Seen { profile, shown_all });
+            let profile = seen.as_ref().map(|seen| -> &dyn ampoule_compiler::Profile { seen });
             let input =
                 ModuleInput { module: &description, layout: &layout, bytes: &bytes, tunables, counters, profile };
             let compiled = fork::hold_off_once(&WARM, || match wanted {
@@ -161,17 +166,24 @@ impl ModuleCompiler {
     }
 }
 
-impl ampoule_compiler::Profile for Profile {
+/// What was noted of a module, for a compilation.
+struct Seen<'a> {
+    profile: &'a Profile,
+    /// Whether what was never reached tells anything: see [`Profile::has_shown_all`].
+    shown_all: bool,
+}
+
+impl ampoule_compiler::Profile for Seen<'_> {
     fn call_site(&self, position: u32) -> usize {
-        self.call_site(position)
+        self.profile.call_site(position)
     }
 
     fn callees(&self, position: u32) -> Option<Callees> {
-        self.callees(position)
+        self.profile.callees(position).filter(|&callees| self.shown_all || callees != Callees::None)
     }
 
     fn was_called(&self, func: DefinedFuncIndex) -> bool {
-        self.was_called(func)
+        !self.shown_all || self.profile.was_called(func)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Store;
 use crate::module::Module;
 use ampoule_machine::arch::entry::{self, GuestFrames};
+use ampoule_machine::os::barrier;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -57,7 +58,10 @@ impl Store {
         // A call may be the last instruction of its function.
         walks.flatten().for_each(|frame| look.note(frame.pc - usize::from(frame.is_return_address)));
         self.code_use.looked_at = memory.note_look(key as usize, look);
-        memory.free_unused();
+        // The guest doesn't wait for what may take long, unless nobody else does it or there is no room.
+        if barrier::is_ready() || memory.is_full() || self.engine.config().tier_up.threads == 0 {
+            memory.free_unused();
+        }
     }
 
     /// Before the store is dropped.

@@ -19,6 +19,8 @@ pub struct Profile {
     counters: Box<[AtomicI32]>,
     /// By function, whether code was ever made of it.
     called: Box<[AtomicBool]>,
+    /// By function, whether it was found to be hot when it was called, and not in a loop: then it is called often.
+    called_often: Box<[AtomicBool]>,
     /// By the offset of their operator in the module: one for each indirect call of functions whose first code was made.
     call_sites: Mutex<BTreeMap<u32, Box<VmCallSite>>>,
 }
@@ -35,8 +37,8 @@ impl Profile {
     pub fn new(count: usize, after: u32) -> Self {
         let after = after.min(NEVER as u32) as i32;
         let counters = std::iter::repeat_with(|| AtomicI32::new(after)).take(count).collect();
-        let called = std::iter::repeat_with(AtomicBool::default).take(count).collect();
-        Self { after, counters, called, call_sites: Mutex::default() }
+        let flags = || std::iter::repeat_with(AtomicBool::default).take(count).collect();
+        Self { after, counters, called: flags(), called_often: flags(), call_sites: Mutex::default() }
     }
 
     /// Where machine code counts: the address of an `i32` for each function, which it counts down.
@@ -57,6 +59,17 @@ impl Profile {
     /// What is left of a function's counter. It changes while its first code runs.
     pub(super) fn count(&self, func: DefinedFuncIndex) -> i32 {
         self.counters[func.index()].load(Ordering::Relaxed)
+    }
+
+    /// Notes that a function is hot when it is called.
+    pub(super) fn note_called_often(&self, func: DefinedFuncIndex) {
+        self.called_often[func.index()].store(true, Ordering::Relaxed);
+    }
+
+    /// Whether what was never reached in a function is hardly reached in later calls. One that was called a few times, and is hot because of a loop, may
+    /// not have come to the rest of it yet.
+    pub fn has_shown_all(&self, func: DefinedFuncIndex) -> bool {
+        self.called_often[func.index()].load(Ordering::Relaxed)
     }
 
     /// Lets a function be hot after as many calls and turns once more.

@@ -74,6 +74,9 @@ impl ModuleCode {
             tiering.profile.stop_counting(func);
             return None;
         }
+        if number.is_none() {
+            tiering.profile.note_called_often(func);
+        }
         let is_optimized = kept != NOTHING_YET;
         tiering.profile.count_again(func);
         // A call that began before, if it is optimized.
