@@ -8,6 +8,8 @@
 //! Whether another store has a guest is read while it may be about to enter one. It says so before it jumps; whoever replaces code has all threads
 //! pass a barrier between the replacement and the look. So either the look sees the guest, or the guest sees the replacement.
 //!
+//! In the child of a fork, a store that another thread was in has a guest for ever: where there are such stores, nothing is given back any more.
+//!
 //! What is deliberately not here: modules and stores. Code implements [`Reclaim`]; how a store looks through its frames is `store::code_use`'s.
 
 use ampoule_machine::arch::entry::RESERVED;

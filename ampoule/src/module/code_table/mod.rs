@@ -4,7 +4,8 @@
 //!
 //! * **Lazily** ([`ModuleCode::lazy`]): each function begins as a stub that compiles it at its first call. The function's address
 //!   is then stored in one word, through which the stub jumps from then on; no code is changed once it may run. Better code may follow
-//!   ([`tiering`]), whose address replaces the first. Functions compiled later call code directly that won't be replaced.
+//!   ([`tiering`]), whose address replaces the first, which is given back when nobody runs it ([`reclaim`]). Functions compiled later call code
+//!   directly that won't be replaced.
 //! * **At once** ([`ModuleCode::linked`], and artifacts): everything is there, all calls are direct, and there are no stubs.
 
 mod claims;
