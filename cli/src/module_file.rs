@@ -1,9 +1,10 @@
 //! Module files: read, told apart, and loaded; errors name the file.
 
 use ampoule::module::artifact::is_artifact;
-use ampoule::{Config, Engine, Features, Module};
+use ampoule::{Config, Engine, Module};
 use ampoule_component::Component;
 use ampoule_core::tunables::Tiers;
+use ampoule_runner::base_config;
 use anyhow::{Context, Result, anyhow, ensure};
 use std::path::{Path, PathBuf};
 
@@ -92,19 +93,6 @@ impl ModuleFile {
     pub fn named<T>(&self, result: Result<T, impl Into<anyhow::Error>>) -> Result<T> {
         result.map_err(Into::into).with_context(|| format!("{}", self.path.display()))
     }
-}
-
-/// The configuration that commands start from: every proposal the engine runs, but for those that [`Proposals`] lists.
-pub fn base_config() -> Config {
-    let features = Features {
-        wide_arithmetic: true,
-        custom_page_sizes: true,
-        function_references: true,
-        exceptions: true,
-        gc: true,
-        ..Features::default()
-    };
-    Config { features, ..Config::default() }
 }
 
 /// Which compilers make a module's machine code.

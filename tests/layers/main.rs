@@ -9,7 +9,7 @@ mod unsafe_code;
 use sources::Crate;
 
 /// The crates, and which of the others each may name.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("core", &[]),
     ("compiler", &["core"]),
     ("machine", &["core"]),
@@ -17,7 +17,8 @@ const CRATES: [(&str, &[&str]); 8] = [
     ("component", &["core", "ampoule"]),
     ("wasi", &["core", "ampoule", "component"]),
     ("c-api", &["core", "ampoule", "component", "wasi"]),
-    ("cli", &["core", "ampoule", "component", "wasi"]),
+    ("runner", &["ampoule", "component", "wasi"]),
+    ("cli", &["core", "ampoule", "component", "wasi", "runner"]),
 ];
 
 /// The layers of the crate `ampoule` from the bottom up: files and folders, and what they know. The longest path that fits counts.

@@ -5,12 +5,13 @@ mod code;
 mod disassembly;
 mod operators;
 
-use crate::module_file::{ModuleFile, base_config};
+use crate::module_file::ModuleFile;
 use crate::terminal::{self, columns, escape, fit, print_lines, print_wrapped, written};
 use crate::units::show_bytes;
 use ampoule::{Config, Engine, Module};
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::Tiers;
+use ampoule_runner::base_config;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};

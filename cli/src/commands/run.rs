@@ -4,8 +4,9 @@ use crate::module_file::{Compilation, ModuleFile, Proposals};
 use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, parse_duration};
 use crate::wave;
-use ampoule::{Engine, Error, Func, Instance, Linker, Module, Store, Val, ValType};
-use ampoule_component::{Component, ValRef};
+use ampoule::{Engine, Func, Instance, Linker, Module, Store, Val, ValType};
+use ampoule_component::Component;
+use ampoule_runner::{command, component_linker};
 use ampoule_wasi::host::http::HttpConfig;
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -13,9 +14,6 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-
-/// What a shell reports of a program that aborted.
-const TRAP_STATUS: u8 = 134;
 
 /// Runs a module or component. It reaches standard input and output, and of the rest what is given to it here.
 ///
@@ -98,7 +96,8 @@ impl Args {
             (_, Some(module)) => self.run_module(&mut store, &module),
             _ => unreachable!("it is the one or the other"),
         };
-        result.or_else(|error| exit_code(self.file(), error))
+        let name = self.file().display().to_string();
+        result.or_else(|error| Ok(command::status_of(&name, error, report)?.into()))
     }
 
     fn run_module(&self, store: &mut Store, module: &Module) -> Result<ExitCode> {
@@ -107,17 +106,13 @@ impl Args {
         let instance = linker.instantiate(store, module)?;
         match &self.invoke {
             Some(name) => invoke(store, &instance, name, &self.args()?)?,
-            None => run_command(store, &instance)?,
+            None => command::run_module(store, &instance)?,
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn run_component(&self, store: &mut Store, component: &Component) -> Result<ExitCode> {
-        let mut linker = ampoule_component::Linker::new(store.engine());
-        ampoule_wasi::p2::add_to_linker(&mut linker)?;
-        ampoule_wasi::p2::add_http_to_linker(&mut linker)?;
-        ampoule_wasi::p3::add_to_linker(&mut linker)?;
-        ampoule_wasi::p3::add_http_to_linker(&mut linker)?;
+        let linker = component_linker(store.engine())?;
         let mut http = HttpConfig::new();
         http.allow_outgoing(self.http);
         store.slots_mut().insert(http.build());
@@ -125,16 +120,7 @@ impl Args {
             let instance = linker.instantiate(store, component)?;
             return invoke_of_component(store, component, &instance, call, &self.args()?);
         }
-        let run = RUN.iter().find_map(|name| component.get_export_index(None, name));
-        let run = run.and_then(|run| component.get_export_index(Some(&run), "run"));
-        let run = run.with_context(|| format!("the component exports no `{}`", RUN.join("` or `")))?;
-        let instance = linker.instantiate(store, component)?;
-        let run = instance.get_func_at(store, &run)?.context("`run` is no function")?;
-        let mut results = [ampoule_component::Val::default()];
-        run.call(store, &[], &mut results)?;
-        // What the guest has begun and not waited for.
-        ampoule_component::finish_tasks(store)?;
-        let succeeded = matches!(results[0].get(), ValRef::Ok(_));
+        let succeeded = command::run_component(store, &linker, component)?;
         Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -177,9 +163,6 @@ impl Args {
     }
 }
 
-/// What a command exports: of any version of 0.2, or of 0.3.
-const RUN: [&str; 2] = ["wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0"];
-
 pub(super) fn variable(text: &str) -> Result<(String, String)> {
     if let Some((name, value)) = text.split_once('=') {
         ensure!(!name.is_empty(), "--env {text}: expected NAME=VALUE");
@@ -187,15 +170,6 @@ pub(super) fn variable(text: &str) -> Result<(String, String)> {
     }
     let value = std::env::var(text).map_err(|error| anyhow!("--env {text}: {error}"))?;
     Ok((text.to_string(), value))
-}
-
-/// A command's `_start`; a reactor's `_initialize`; of other modules, nothing but their start function, which has run.
-fn run_command(store: &mut Store, instance: &Instance) -> Result<()> {
-    let entry = instance.get_func(store, "_start").or_else(|| instance.get_func(store, "_initialize"));
-    if let Some(entry) = entry {
-        entry.call(store, &[], &mut [])?;
-    }
-    Ok(())
 }
 
 fn invoke(store: &mut Store, instance: &Instance, name: &str, args: &[&str]) -> Result<()> {
@@ -292,20 +266,6 @@ fn show_value(value: &Val) -> String {
         },
         Val::ExnRef(Some(_)) => "<exnref>".to_string(),
     }
-}
-
-/// What the guest's end means for ours.
-fn exit_code(file: &Path, error: anyhow::Error) -> Result<ExitCode> {
-    let name = file.display();
-    let Some(of_engine) = error.downcast_ref::<Error>() else { return Err(error.context(format!("{name}"))) };
-    if let Some(status) = of_engine.exit_status() {
-        return Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)));
-    }
-    report(&format!("error: {name}: {of_engine}"));
-    if let Some(backtrace) = of_engine.backtrace() {
-        report(&backtrace.to_string());
-    }
-    Ok(if of_engine.trap_code().is_some() { ExitCode::from(TRAP_STATUS) } else { ExitCode::FAILURE })
 }
 
 #[cfg(test)]

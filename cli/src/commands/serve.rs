@@ -1,27 +1,15 @@
-//! `ampoule serve`: answers HTTP requests by a component.
-//!
-//! [`server`] accepts connections, on a thread for each processor; [`connection`] speaks HTTP on one, of which [`progress`] says what it is doing,
-//! and [`socket`] sends; [`guest`] answers one request in a store of its own; [`answer`] is what is sent to its client; [`log`] writes down what
-//! became of it, and counts. A guest that waits keeps no thread, and a connection that waits no buffer.
+//! `ampoule serve`: answers HTTP requests by a component, with the server of [`ampoule_runner::serve`].
 
-mod answer;
-mod connection;
-mod guest;
-mod log;
-mod progress;
-mod server;
-mod socket;
-
-use crate::module_file::{Compilation, ModuleFile, base_config};
+use crate::module_file::{Compilation, ModuleFile};
+use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, parse_duration};
-use ampoule::{Engine, PoolConfig};
-use ampoule_component::Linker;
+use ampoule::Engine;
+use ampoule_runner::serve::{Guests, Output, Server, pool_for};
+use ampoule_runner::{base_config, component_linker};
 use ampoule_wasi::Handler;
 use ampoule_wasi::host::http::{HttpConfig, HttpPool};
 use anyhow::{Context, Result, ensure};
-use guest::Guests;
-use server::Server;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -84,56 +72,34 @@ impl Args {
         ensure!(self.max_concurrent > 0, "--max-concurrent: one at least");
         ensure!(self.threads != Some(0), "--threads: one at least");
         let mut config = base_config();
-        // What lets others have their turn: see `guest`.
+        // What lets others have their turn.
         config.epoch_interruption(true);
         self.compilation.choose(&mut config);
         if !self.no_pool {
-            config.pool = Some(self.pool());
+            config.pool = Some(pool_for(self.max_concurrent));
         }
         let engine = Engine::new(&config)?;
         let component = ModuleFile::read(&self.file)?.component(&engine)?;
         let component = component.with_context(|| format!("{}: is a module, not a component", self.file.display()))?;
-        let mut linker = Linker::new(&engine);
-        ampoule_wasi::p2::add_to_linker(&mut linker)?;
-        ampoule_wasi::p2::add_http_to_linker(&mut linker)?;
-        ampoule_wasi::p3::add_to_linker(&mut linker)?;
-        ampoule_wasi::p3::add_http_to_linker(&mut linker)?;
-        let handler = Handler::new(linker, &component).with_context(|| self.file.display().to_string())?;
+        let handler =
+            Handler::new(component_linker(&engine)?, &component).with_context(|| self.file.display().to_string())?;
         let mut http = HttpConfig::new();
         http.allow_outgoing(self.http);
         if self.http_keep > 0 {
             http.pool(HttpPool::new(self.http_keep, KEEP_TIME));
         }
-        let guests = Guests {
-            engine,
-            handler,
-            http,
-            env: self.env.iter().map(|text| super::run::variable(text)).collect::<Result<_>>()?,
-            max_memory: self.max_memory,
-            timeout: self.timeout,
-        };
+        let mut guests = Guests::new(&engine, handler);
+        guests.http = http;
+        guests.env = self.env.iter().map(|text| super::run::variable(text)).collect::<Result<_>>()?;
+        guests.max_memory = self.max_memory;
+        guests.timeout = self.timeout;
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
-        let server = Server::new(guests, self.max_concurrent, self.access_log, self.metrics);
-        server.run(self.addr, threads)?;
+        // A line that can't be printed is none.
+        let print: fn(&str) = |line| _ = print_lines([line]);
+        let output = Output { message: report, access: self.access_log.then_some(print) };
+        let server = Server::new(guests, self.max_concurrent, output, self.metrics);
+        let listener = TcpListener::bind(self.addr).with_context(|| format!("--addr {}", self.addr))?;
+        server.run(listener, threads)?;
         Ok(ExitCode::SUCCESS)
-    }
-
-    /// A pool for as many requests as are answered at once, of components as most are: a few core instances each.
-    fn pool(&self) -> PoolConfig {
-        const CORE_INSTANCES: u32 = 16;
-        let all = self.max_concurrent.saturating_mul(CORE_INSTANCES);
-        PoolConfig {
-            total_component_instances: self.max_concurrent,
-            total_core_instances: all,
-            total_tables: all,
-            total_memories: self.max_concurrent.saturating_mul(2),
-            total_stacks: self.max_concurrent,
-            total_gc_heaps: self.max_concurrent,
-            max_tables_per_module: 8,
-            table_elements: 1 << 20,
-            linear_memory_keep_resident: 1 << 20,
-            async_stack_keep_resident: 1 << 16,
-            ..PoolConfig::default()
-        }
     }
 }

@@ -5,18 +5,17 @@
 
 use super::answer::{Answer, Sending, Sent};
 use super::connection::{self, HEAD_TIMEOUT};
-use super::guest::{Guest, Guests, TICK};
-use super::log::{Metrics, Record};
-use crate::terminal::report;
+use super::guest::{Guest, Guests};
+use super::log::{Metrics, Print, Record};
 use ampoule_wasi::handler::AnswerError;
 use ampoule_wasi::host::http::ErrorCode;
 use ampoule_wasi::host::http::outgoing::Frames;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,8 +28,16 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_local;
 use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
-/// How long requests that are being answered may still take when the server is to end.
+/// How long requests that are being answered may still take when the server is to end, where nothing else is said.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// Where a server says what there is to say.
+pub struct Output {
+    /// Messages: that it serves, and which guests were stopped.
+    pub message: Print,
+    /// A line for each request, where that is wanted.
+    pub access: Option<Print>,
+}
 
 /// A server, for any number of threads.
 pub struct Server {
@@ -38,41 +45,34 @@ pub struct Server {
     /// [`HEAD_TIMEOUT`].
     pub(super) head_timeout: Duration,
     permits: Semaphore,
-    access_log: bool,
+    output: Output,
     metrics_path: Option<String>,
+    grace: Duration,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Server {
-    /// One that answers so many requests at once.
-    pub fn new(guests: Guests, max_concurrent: u32, access_log: bool, metrics_path: Option<String>) -> Arc<Self> {
+    /// One that answers so many requests at once, and those for the path of metrics with counters, in the text format of Prometheus.
+    pub fn new(guests: Guests, max_concurrent: u32, output: Output, metrics_path: Option<String>) -> Arc<Self> {
         let permits = Semaphore::new(max_concurrent as usize);
         Arc::new(Self {
             guests,
             head_timeout: HEAD_TIMEOUT,
             permits,
-            access_log,
+            output,
             metrics_path,
+            grace: GRACE,
             metrics: Arc::default(),
         })
     }
 
-    /// Serves until the process is told to end, on so many threads.
+    /// Serves what comes to this listener, on so many threads, until the process is told to end by SIGTERM or SIGINT.
     ///
     /// # Errors
-    /// Where the address can't be had.
-    pub fn run(self: Arc<Self>, address: SocketAddr, threads: usize) -> Result<()> {
-        let listener = TcpListener::bind(address).with_context(|| format!("--addr {address}"))?;
+    /// Where the system lets the listener, a thread or the signals not be had.
+    pub fn run(self: Arc<Self>, listener: TcpListener, threads: usize) -> Result<()> {
         listener.set_nonblocking(true)?;
         raise_descriptor_limit();
-        let engine = self.guests.engine.clone();
-        // Not waited for: it ends with the process.
-        std::thread::spawn(move || {
-            loop {
-                std::thread::sleep(TICK);
-                engine.increment_epoch();
-            }
-        });
         let (end, ending) = watch::channel(false);
         let mut workers = Vec::new();
         for _ in 0..threads {
@@ -80,7 +80,7 @@ impl Server {
             workers.push(std::thread::spawn(move || server.work(listener, ending)));
         }
         let signals = Builder::new_current_thread().enable_io().build()?;
-        report(&format!("serving on http://{}", listener.local_addr()?));
+        (self.output.message)(&format!("serving on http://{}", listener.local_addr()?));
         drop(listener);
         signals.block_on(async {
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -90,7 +90,7 @@ impl Server {
             .await;
             anyhow::Ok(())
         })?;
-        report("ending when all requests are answered");
+        (self.output.message)("ending when all requests are answered");
         end.send_replace(true);
         for worker in workers {
             worker.join().map_err(|_| anyhow::anyhow!("a thread has panicked"))??;
@@ -131,14 +131,14 @@ impl Server {
                     sleep(Duration::from_millis(10)).await;
                 }
             };
-            let _ = timeout(GRACE, all_closed).await;
+            let _ = timeout(self.grace, all_closed).await;
             Ok(())
         })
     }
 
     /// Answers a request.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>, sending: Sending) -> Response<Answer> {
-        let line = self.access_log.then(|| format!("{} {}", request.method(), request.uri()));
+        let line = self.output.access.map(|print| (format!("{} {}", request.method(), request.uri()), print));
         let record = Record { line, start: Instant::now() };
         let response = self.response(request).await;
         let status = response.status().as_u16();
@@ -156,7 +156,7 @@ impl Server {
             Ok(guest) => guest,
             Err(AnswerError::Request(code)) => return refused(code),
             Err(AnswerError::Store(error)) => {
-                report(&format!("error: {error}"));
+                (self.output.message)(&format!("error: {error}"));
                 return failed();
             }
         };
@@ -225,7 +225,7 @@ impl Server {
     /// A guest was stopped.
     fn note(&self, why: &str) {
         self.metrics.failed.fetch_add(1, Relaxed);
-        report(&format!("a guest was stopped: {why}"));
+        (self.output.message)(&format!("a guest was stopped: {why}"));
     }
 }
 

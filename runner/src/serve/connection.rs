@@ -273,15 +273,14 @@ impl<F: Future<Output: 'static> + 'static> Executor<F> for Local {
 #[cfg(test)]
 mod tests {
     use super::super::guest::Guests;
+    use super::super::server::Output;
     use super::*;
-    use crate::module_file::{ModuleFile, base_config};
-    use ampoule::Engine;
-    use ampoule_component::Linker;
+    use crate::{base_config, component_linker};
+    use ampoule::{Engine, Module};
+    use ampoule_component::Component;
     use ampoule_wasi::Handler;
-    use ampoule_wasi::host::http::HttpConfig;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream as Client};
-    use std::path::Path;
     use tokio::runtime::{Builder, LocalOptions};
 
     const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
@@ -289,21 +288,11 @@ mod tests {
     /// Connections of a server whose heads have less time, one for each of these beginnings. What the server answers, and when it closes them.
     fn closed_after(beginnings: &[&[u8]]) -> Vec<(Vec<u8>, Duration)> {
         let engine = Engine::new(&base_config()).expect("an engine");
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/serve/silent.wat");
-        let component =
-            ModuleFile::read(&file).and_then(|file| file.component(&engine)).expect("read").expect("a component");
-        let mut linker = Linker::new(&engine);
-        ampoule_wasi::p2::add_to_linker(&mut linker).expect("added");
-        ampoule_wasi::p2::add_http_to_linker(&mut linker).expect("added");
-        let guests = Guests {
-            handler: Handler::new(linker, &component).expect("it answers"),
-            engine,
-            http: HttpConfig::new(),
-            env: Vec::new(),
-            max_memory: None,
-            timeout: Duration::from_secs(60),
-        };
-        let mut server = Server::new(guests, 10, false, None);
+        let silent = Module::binary_of_text(include_str!("../../../cli/tests/serve/silent.wat")).expect("text");
+        let component = Component::new(&engine, &silent).expect("a component");
+        let linker = component_linker(&engine).expect("a linker");
+        let guests = Guests::new(&engine, Handler::new(linker, &component).expect("it answers"));
+        let mut server = Server::new(guests, 10, Output { message: |_| {}, access: None }, None);
         Arc::get_mut(&mut server).expect("not shared yet").head_timeout = HEAD_TIMEOUT;
         let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
         let address = listener.local_addr().expect("an address");

@@ -4,6 +4,9 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+/// Prints a line.
+pub type Print = fn(&str);
+
 /// Counts requests.
 #[derive(Default)]
 pub struct Metrics {
@@ -43,8 +46,8 @@ impl Metrics {
 
 /// What is known of a request while it is answered.
 pub struct Record {
-    /// Method and path, where a line is to be printed.
-    pub line: Option<String>,
+    /// Method and path, where a line is to be printed, and what prints it.
+    pub line: Option<(String, Print)>,
     /// When it came.
     pub start: Instant,
 }
@@ -56,9 +59,8 @@ impl Record {
         metrics.by_class[usize::from(status / 100).min(5)].fetch_add(1, Relaxed);
         metrics.bytes.fetch_add(bytes, Relaxed);
         metrics.microseconds.fetch_add(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX), Relaxed);
-        if let Some(line) = self.line {
-            // A line that can't be printed is none.
-            let _ = crate::terminal::print_lines([log_line(&line, status, bytes, is_whole, elapsed)]);
+        if let Some((line, print)) = self.line {
+            print(&log_line(&line, status, bytes, is_whole, elapsed));
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A guest runs where it is polled, on the thread of its connection. It is interrupted every [`TICK`], so that the others of that thread
 //! have their turn; while it waits for something, it only waits for its next poll.
 
+use super::ticker::{Ticker, Ticking};
 use ampoule::{Engine, Error, Store};
 use ampoule_wasi::Handler;
 use ampoule_wasi::WasiConfig;
@@ -27,10 +28,10 @@ pub const TICK: Duration = Duration::from_millis(10);
 
 /// What all guests have.
 pub struct Guests {
-    /// The engine, whose epochs are ticks.
-    pub engine: Engine,
-    /// The component.
-    pub handler: Handler,
+    engine: Engine,
+    /// The engine's epochs.
+    ticker: Ticker,
+    handler: Handler,
     /// What they have of HTTP.
     pub http: HttpConfig,
     /// Their environment.
@@ -42,11 +43,25 @@ pub struct Guests {
 }
 
 impl Guests {
+    /// Guests of this engine, whose epochs interrupt, answering by this component; without an environment, limits of memory, and HTTP of their own,
+    /// and with a minute for each request.
+    pub fn new(engine: &Engine, handler: Handler) -> Self {
+        Self {
+            engine: engine.clone(),
+            ticker: Ticker::new(engine),
+            handler,
+            http: HttpConfig::new(),
+            env: Vec::new(),
+            max_memory: None,
+            timeout: Duration::from_mins(1),
+        }
+    }
+
     /// A guest for this request. It begins with the first poll.
     ///
     /// # Errors
     /// What the guest isn't given.
-    pub fn answer(&self, request: Request<Incoming>) -> Result<Guest, AnswerError> {
+    pub(super) fn answer(&self, request: Request<Incoming>) -> Result<Guest, AnswerError> {
         let mut store = Store::new(&self.engine);
         store.limits_mut().memory_size = self.max_memory;
         store.epoch_deadline_yield_and_update(1);
@@ -61,7 +76,7 @@ impl Guests {
         store.slots_mut().insert(self.http.build());
         let request = request.map(frames_of_request);
         let answering = self.handler.answer(store, request, Scheme::Http)?;
-        Ok(Guest { listener: None, answering })
+        Ok(Guest { listener: None, answering, _ticking: self.ticker.begin() })
     }
 }
 
@@ -70,6 +85,7 @@ pub struct Guest {
     /// Made when the guest first waits: the descriptor of its store's reactor.
     listener: Option<AsyncFd<OwnedFd>>,
     answering: Answering,
+    _ticking: Ticking,
 }
 
 impl Guest {
