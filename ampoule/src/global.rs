@@ -33,12 +33,18 @@ impl Global {
         store.keep_type(ty.content)?;
         value.check_type(store, ty.content).map_err(refused)?;
         let raw = value.to_raw(store).map_err(refused)?;
-        let mut global = Box::new(HostGlobal { vm: VmGlobal::default(), ty });
-        // SAFETY: the cell is ours alone, and the value was checked.
-        unsafe { (&raw mut global.vm).cast::<VmValRaw>().write(raw) };
-        store.instances.globals.push(global);
+        let (global, cell) = Global::of_host(store, ty);
+        // SAFETY: the cell is a new one, and the value was checked.
+        unsafe { cell.cast::<VmValRaw>().write(raw) };
+        Ok(global)
+    }
+
+    /// A global of the host whose value is zero or null, and its cell. What its type names lives as long as the store.
+    pub(crate) fn of_host(store: &mut Store, ty: GlobalType) -> (Global, *mut VmGlobal) {
+        store.instances.globals.push(Box::new(HostGlobal { vm: VmGlobal::default(), ty }));
         let index = store.instances.globals.len() as u32 - 1;
-        Ok(Global { store_id: store.id(), instance: HOST, index, unused: 0 })
+        let cell = &raw mut store.instances.globals[index as usize].vm;
+        (Global { store_id: store.id(), instance: HOST, index, unused: 0 }, cell)
     }
 
     pub(crate) fn of_instance(store: &Store, instance: u32, index: GlobalIndex) -> Global {

@@ -34,7 +34,15 @@ impl Table {
     pub fn new(store: &mut Store, ty: &TableType, init: &Val) -> Result<Table, Error> {
         store.keep_type(ValType::Ref(ty.element))?;
         let init = element_in(store, ty.element, init)?;
-        let position = allocate(store, ty, init, std::ptr::null_mut())?;
+        Table::of_host(store, ty, ty.min, init)
+    }
+
+    /// A table of the host with so many elements, each the guest value `init`. What its type names lives as long as the store.
+    ///
+    /// # Errors
+    /// Where a limit refuses.
+    pub(crate) fn of_host(store: &mut Store, ty: &TableType, len: u64, init: u64) -> Result<Table, Error> {
+        let position = allocate(store, ty, len, init, std::ptr::null_mut())?;
         store.instances.host_tables += 1;
         Ok(Table::at(store, position))
     }
@@ -130,21 +138,29 @@ fn raw_of(element: RefType, word: u64) -> VmValRaw {
     if element.is_func() { VmValRaw { funcref: word as *mut _ } } else { VmValRaw { externref: word as u32 } }
 }
 
-/// Makes a table and gives its position; every element starts as the guest value `init`. `definition` is its place in an
-/// instance's block, or null for the host's.
-pub(crate) fn allocate(store: &mut Store, ty: &TableType, init: u64, definition: *mut VmTable) -> Result<u32, Error> {
+/// Makes a table of so many elements, which may be more than the type's minimum, and gives its position; every element starts as the guest
+/// value `init`. `definition` is its place in an instance's block, or null for the host's.
+pub(crate) fn allocate(
+    store: &mut Store,
+    ty: &TableType,
+    len: u64,
+    init: u64,
+    definition: *mut VmTable,
+) -> Result<u32, Error> {
     let too_large =
-        || Error::new(ErrorKind::Limit(format!("table minimum size of {} elements exceeds table limits", ty.min)));
-    if !store.limits.allow_table(ty.min) || ty.min > MAX_ELEMENTS {
+        || Error::new(ErrorKind::Limit(format!("table minimum size of {len} elements exceeds table limits")));
+    // What the host makes for itself is not the pool's.
+    let pool = store.engine.pool().filter(|_| !definition.is_null());
+    let most = pool.map_or(MAX_ELEMENTS, |pool| pool.max_table_elements().min(MAX_ELEMENTS));
+    if !store.limits.allow_table(len) || len > most {
         return Err(too_large());
     }
-    store.ask_limiter_for(Resource::Table, ty.min, ty.max, too_large)?;
-    // What the host makes for itself is not the pool's.
+    store.ask_limiter_for(Resource::Table, len, ty.max, too_large)?;
     let pool = store.engine.pool().filter(|_| !definition.is_null());
     let claim = pool.map(|pool| pool.claim_table()).transpose()?;
     let mut elements = pool.map_or_else(Elements::new, |pool| pool.take_elements());
     let unmapped = || ErrorKind::System("mapping a table", io::Error::from_raw_os_error(libc::ENOMEM));
-    elements.extend_to(ty.min as usize).ok_or_else(|| Error::new(unmapped()))?;
+    elements.extend_to(len as usize).ok_or_else(|| Error::new(unmapped()))?;
     // A lazy element with nothing behind it is null.
     if init != 0 {
         elements.fill(init);
@@ -165,6 +181,20 @@ pub(crate) fn allocate(store: &mut Store, ty: &TableType, init: u64, definition:
 /// Says what the lazy elements of a new table stand for.
 pub(crate) fn set_lazy(store: &mut Store, position: u32, instance: u32, image: LazyImage) {
     store.instances.tables[position as usize].lazy = Some((instance, image));
+}
+
+/// Makes all elements lazy, as many as given, which are no more than there are. They stand for these functions of the instance at that position,
+/// or null.
+///
+/// # Errors
+/// What the system says. The table has no elements then.
+pub(crate) fn reset(store: &mut Store, position: u32, len: usize, lazy: Option<(u32, LazyImage)>) -> Result<(), Error> {
+    let table = &mut store.instances.tables[position as usize];
+    let cleared = table.elements.reset(len);
+    table.lazy = lazy;
+    // SAFETY: the definition lives as long as the store, and this thread is the only one in it.
+    unsafe { table.definition.write(VmTable { base: table.elements.as_mut_ptr(), len: table.elements.len() }) };
+    cleared.map_err(|error| Error::new(ErrorKind::System("clearing a table", error)))
 }
 
 /// An element as guest code holds it (null is zero), or `None` out of bounds.

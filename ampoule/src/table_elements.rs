@@ -6,7 +6,8 @@
 
 use ampoule_machine::os::mmap::{Access, Mapping, PAGE};
 use ampoule_machine::os::pagemap::{self, ScanBuffer};
-use std::ops::{Deref, DerefMut};
+use std::io;
+use std::ops::{Deref, DerefMut, Range};
 
 /// Tables of more bytes than this are mappings. Up to here, overwriting is cheaper than two system calls and a fault for each page.
 const HEAP_BYTES: usize = 128 << 10;
@@ -84,25 +85,68 @@ impl Elements {
     /// Visits the elements that are not zero.
     pub(crate) fn visit_nonzero(&mut self, mut visit: impl FnMut(&mut u64)) {
         let mut visit_all = |words: &mut [u64]| words.iter_mut().filter(|word| **word != 0).for_each(&mut visit);
-        let Storage::Mapped { mapping, len } = &self.0 else { return visit_all(self) };
-        let len = *len;
-        // Reading a page that was never written would be a fault for each, so the system is asked which were.
-        let start = mapping.base() as usize;
-        let (mut at, end) = (start, start + (len * WORD).next_multiple_of(PAGE));
-        let mut buffer = ScanBuffer::default();
-        while at < end {
-            let Some(written) = pagemap::written_pages(at, end, usize::MAX / PAGE, &mut buffer) else { break };
-            for range in written.ranges() {
-                visit_all(&mut self[(range.start - start) / WORD..((range.end - start) / WORD).min(len)]);
+        match &self.0 {
+            Storage::Heap(_) => visit_all(self),
+            Storage::Mapped { mapping, len } => {
+                written_words(mapping.base() as usize, *len, |words| visit_all(&mut self[words]));
             }
-            if written.scanned_end() <= at {
-                break;
-            }
-            at = written.scanned_end();
         }
-        // What the system doesn't tell of may hold anything.
-        visit_all(&mut self[((at - start) / WORD).min(len)..]);
     }
+
+    /// The elements that are not zero, with their places, ascending.
+    pub(crate) fn nonzero(&self) -> Vec<(usize, u64)> {
+        let mut found = Vec::new();
+        let mut find = |words: Range<usize>| {
+            let words = words.clone().zip(&self[words]);
+            found.extend(words.filter(|(_, word)| **word != 0).map(|(at, &word)| (at, word)));
+        };
+        match &self.0 {
+            Storage::Heap(words) => find(0..words.len()),
+            Storage::Mapped { mapping, len } => written_words(mapping.base() as usize, *len, find),
+        }
+        found
+    }
+
+    /// Has as many elements as given, all zero; no more than there is room for already.
+    ///
+    /// # Errors
+    /// What the system says. There are no elements then.
+    pub(crate) fn reset(&mut self, to_len: usize) -> io::Result<()> {
+        match &mut self.0 {
+            Storage::Heap(words) => {
+                assert!(to_len <= words.capacity(), "there is room for the elements");
+                words.clear();
+                words.resize(to_len, 0);
+            }
+            Storage::Mapped { mapping, len } => {
+                assert!(to_len * WORD <= mapping.len(), "there is room for the elements");
+                *len = 0;
+                // SAFETY: elements are only borrowed from `self`.
+                unsafe { mapping.reset(0..mapping.len())? };
+                *len = to_len;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells the ranges of words that may not be zero, of `len` from an address on that a page begins at.
+fn written_words(start: usize, len: usize, mut tell: impl FnMut(Range<usize>)) {
+    // Reading a page that was never written would be a fault for each, so the system is asked which were.
+    let (mut at, end) = (start, start + (len * WORD).next_multiple_of(PAGE));
+    let mut buffer = ScanBuffer::default();
+    while at < end {
+        let Some(written) = pagemap::written_pages(at, end, usize::MAX / PAGE, &mut buffer) else { break };
+        for range in written.ranges() {
+            tell((range.start - start) / WORD..((range.end - start) / WORD).min(len));
+        }
+        if written.scanned_end() <= at {
+            break;
+        }
+        at = written.scanned_end();
+    }
+    // What the system doesn't tell of may hold anything.
+    tell(((at - start) / WORD).min(len)..len);
 }
 
 impl Deref for Elements {

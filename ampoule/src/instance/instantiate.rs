@@ -8,8 +8,9 @@ use crate::instance::Instance;
 use crate::instance::const_expr::evaluate;
 use crate::instance::external::Extern;
 use crate::instance::segments::{write_data, write_elements};
+use crate::memory::image::MemoryImage;
 use crate::memory::shared::SharedMemory;
-use crate::module::Module;
+use crate::module::{InstantiationPlan, Module};
 use crate::store::Store;
 use crate::store::limiter::{LimitRequest, Resource};
 use crate::store::limits::Limits;
@@ -25,6 +26,7 @@ use ampoule_core::vm::{MemorySlot, VmFuncImport, VmFuncRef, VmGlobal, VmMemory, 
 use ampoule_machine::arch::trampolines::exit_thunk_on_call;
 use std::fmt;
 use std::ptr;
+use std::sync::Arc;
 
 /// Instantiates a module with imports in its order.
 pub(crate) fn instantiate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
@@ -38,15 +40,9 @@ pub(crate) fn instantiate(store: &mut Store, module: &Module, imports: &[Extern]
 /// Instantiates a module of the store's engine with imports that [`check_imports`] has seen for this store, or that were checked before they were
 /// placed in it.
 pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
-    store.check_unreserved()?;
-    check_limits(store, module)?;
-    if module.description().uses_heap {
-        store.reserve_heap()?;
-    } else if module.engine().pool().is_some() && holds_references(module) {
-        store.claim_gc_heap()?;
-    }
+    admit(store, module)?;
     module.prepare(&|| store.check_interrupted())?;
-    let position = allocate(store, module, imports)?;
+    let position = allocate(store, module, imports, module.plan())?;
     let instance: *mut InstanceData = &mut store.instances.list[position as usize];
     // SAFETY: the record stays where it is in the store (its invariant 3), linked by now.
     unsafe {
@@ -64,6 +60,40 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
         unsafe { start.call_start(store, (*instance).vmctx())? };
     }
     Ok(Instance::at(store, position))
+}
+
+/// Makes sure that the store may have another instance, of this module.
+///
+/// # Errors
+/// Where a limit refuses, or nothing can be made in the store now.
+pub(crate) fn admit(store: &mut Store, module: &Module) -> Result<(), Error> {
+    store.check_unreserved()?;
+    check_limits(store, module)?;
+    if module.description().uses_heap {
+        store.reserve_heap()?;
+    } else if module.engine().pool().is_some() && holds_references(module) {
+        store.claim_gc_heap()?;
+    }
+    Ok(())
+}
+
+/// How an instance's own memories and tables begin. They are counted without those that it imports.
+pub(crate) trait Beginning {
+    /// How many pages a memory has, and what is in it.
+    fn memory(&self, own: usize, ty: &MemoryType) -> (u64, Option<&Arc<MemoryImage>>);
+
+    /// How many elements a table has. They are null.
+    fn table_len(&self, own: usize, ty: &TableType) -> u64;
+}
+
+impl Beginning for InstantiationPlan {
+    fn memory(&self, own: usize, ty: &MemoryType) -> (u64, Option<&Arc<MemoryImage>>) {
+        (ty.min, self.images[own].as_ref())
+    }
+
+    fn table_len(&self, _: usize, ty: &TableType) -> u64 {
+        ty.min
+    }
 }
 
 /// Refuses imports that don't fit: their number, owner, kind and type.
@@ -315,22 +345,23 @@ fn holds_references(module: &Module) -> bool {
     tables.iter().any(|table| !table.element.is_func())
 }
 
-/// Makes the record with its memories, tables and globals. On failure nothing of it stays.
-fn allocate(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<u32, Error> {
+/// Makes the record with its memories, tables and globals, of imports that were checked. Globals are zero. On failure nothing of it stays.
+pub(crate) fn allocate(
+    store: &mut Store,
+    module: &Module,
+    imports: &[Extern],
+    beginning: &dyn Beginning,
+) -> Result<u32, Error> {
     let position = store.instances.list.len() as u32;
-    let (memories, tables) = (store.instances.memories.len(), store.instances.tables.len());
-    let tags = store.instances.tags.len();
+    let before = store.instances.lengths();
     let data = InstanceData::new(module, position)?;
     store.use_code(module);
     // First, so that what refers to the block never outlives it.
     let instance: *mut InstanceData = store.instances.list.push(data);
     // SAFETY: the record stays where it is, and nothing else refers to it yet.
-    let allocated = unsafe { fill_in(store, instance, module, imports) };
+    let allocated = unsafe { fill_in(store, instance, module, imports, beginning) };
     if allocated.is_err() {
-        store.instances.memories.truncate(memories);
-        store.instances.tables.truncate(tables);
-        store.instances.tags.truncate(tags);
-        store.instances.list.pop();
+        store.instances.truncate(before);
     }
     allocated.map(|()| position)
 }
@@ -342,6 +373,7 @@ unsafe fn fill_in(
     instance: *mut InstanceData,
     module: &Module,
     imports: &[Extern],
+    beginning: &dyn Beginning,
 ) -> Result<(), Error> {
     // SAFETY: the record is live, and only this function uses it until it returns.
     unsafe {
@@ -352,10 +384,10 @@ unsafe fn fill_in(
         (*record.vmctx()).instance = instance.cast();
         link_imported_functions_and_globals(store, record, module, imports)?;
         if !module.description().memories.is_empty() {
-            record.memories = make_memories(store, record, module, imports)?.into();
+            record.memories = make_memories(store, record, module, imports, beginning)?.into();
         }
         if !module.description().tables.is_empty() {
-            record.tables = make_tables(store, record, module, imports)?.into();
+            record.tables = make_tables(store, record, module, imports, beginning)?.into();
         }
         link_definitions(store, record, module);
         link_tags(store, record, module, imports)?;
@@ -407,6 +439,7 @@ unsafe fn make_memories(
     record: &InstanceData,
     module: &Module,
     imports: &[Extern],
+    beginning: &dyn Beginning,
 ) -> Result<Vec<MemoryLink>, Error> {
     let description = module.description();
     let mut memories = Vec::with_capacity(description.memories.len());
@@ -421,8 +454,8 @@ unsafe fn make_memories(
         let index = MemoryIndex((description.num_imported_memories + own) as u32);
         memories.push(match module.layout().memory(index) {
             MemorySlot::Own(slot) => {
-                let (image, place) = (module.plan().images[own].as_ref(), record.at::<VmMemory>(slot));
-                MemoryLink::Store(memory::allocate(store, ty, image, place)?)
+                let (pages, image) = beginning.memory(own, ty);
+                MemoryLink::Store(memory::allocate(store, ty, pages, image, record.at::<VmMemory>(slot))?)
             }
             MemorySlot::Pointer(_) => MemoryLink::Shared(new_shared(store, ty)?),
         });
@@ -439,6 +472,7 @@ unsafe fn make_tables(
     record: &InstanceData,
     module: &Module,
     imports: &[Extern],
+    beginning: &dyn Beginning,
 ) -> Result<Vec<u32>, Error> {
     let description = module.description();
     let mut tables = Vec::with_capacity(description.tables.len());
@@ -451,11 +485,8 @@ unsafe fn make_tables(
         let index = TableIndex((description.num_imported_tables + own) as u32);
         let MemorySlot::Own(slot) = module.layout().table(index) else { unreachable!("a table of the module's own") };
         let ty = &module.table_type(index);
-        let position = table::allocate(store, ty, 0, record.at::<VmTable>(slot))?;
-        if let Some(image) = &module.plan().tables[own] {
-            table::set_lazy(store, position, record.position(), image.clone());
-        }
-        tables.push(position);
+        let len = beginning.table_len(own, ty);
+        tables.push(table::allocate(store, ty, len, 0, record.at::<VmTable>(slot))?);
     }
     Ok(tables)
 }
@@ -602,6 +633,12 @@ unsafe fn initialize_tables(store: &mut Store, instance: *mut InstanceData) -> R
             let ty = &description.tables[index];
             let word = table::word_of(ty.element, &evaluate(store, record, expr)?);
             table::fill(store, record.tables[index], 0, word, ty.min)?;
+        }
+        for (own, image) in module.plan().tables.iter().enumerate() {
+            if let Some(image) = image {
+                let table = record.tables[description.num_imported_tables + own];
+                table::set_lazy(store, table, record.position(), image.clone());
+            }
         }
         let first = module.plan().first_elem;
         for (position, elem) in description.elems.iter().enumerate() {

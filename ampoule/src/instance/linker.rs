@@ -317,12 +317,8 @@ impl Linker {
     /// [`LinkError`] where a name is missing or of another type; otherwise as [`Instance::new`].
     pub fn instantiate(&self, store: &mut Store, module: &Module) -> Result<Instance, Error> {
         self.check_engine(store)?;
-        let imports = module
-            .description()
-            .imports
-            .iter()
-            .map(|import| Ok(self.find(import)?.place(store)))
-            .collect::<Result<Vec<_>, Error>>()?;
+        let imports = module.description().imports.iter();
+        let imports = imports.map(|import| self.find_for(store, import)).collect::<Result<Vec<_>, Error>>()?;
         instantiate::instantiate(store, module, &imports)
     }
 
@@ -351,6 +347,15 @@ impl Linker {
             })
             .collect::<Result<_, Error>>()?;
         Ok(InstancePre { module: module.clone(), imports })
+    }
+
+    /// What goes by an import's names, for this store.
+    ///
+    /// # Errors
+    /// Where nothing does, or the store is of another engine.
+    pub(crate) fn find_for(&self, store: &mut Store, import: &Import) -> Result<Extern, Error> {
+        self.check_engine(store)?;
+        Ok(self.find(import)?.place(store))
     }
 
     fn find(&self, import: &Import) -> Result<&Definition, Error> {

@@ -93,6 +93,14 @@ impl Instance {
         Instance { store_id: store.id(), position: position as usize }
     }
 
+    /// The position in the store's list.
+    ///
+    /// # Errors
+    /// Where the instance is of another store.
+    pub(crate) fn position(&self, store: &Store) -> Result<u32, Error> {
+        Ok(self.data(store)?.position())
+    }
+
     fn data<'a>(&self, store: &'a Store) -> Result<&'a InstanceData, Error> {
         store.check_owner(self.store_id)?;
         store.instances.list.get(self.position).ok_or_else(Error::wrong_store)

@@ -1,4 +1,5 @@
-//! The initial contents of a module's memory, as a file that instances map privately: copied on write, a page at a time.
+//! The contents that memories begin with, as a file that they map privately: copied on write, a page at a time. They are those of a module's
+//! data segments, or of a memory at the time of a snapshot.
 
 use crate::error::Error;
 use crate::memory::cache::{MemoryCache, WeakMemoryCache};
@@ -39,30 +40,32 @@ const PORTION: usize = 1 << 20;
 
 /// Why there is no image.
 enum NoImage {
-    System,
+    System(io::Error),
     Interrupted(Error),
 }
 
 impl From<Errno> for NoImage {
-    fn from(_: Errno) -> Self {
-        Self::System
+    fn from(error: Errno) -> Self {
+        Self::System(error.into())
     }
 }
 
 impl From<io::Error> for NoImage {
-    fn from(_: io::Error) -> Self {
-        Self::System
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
     }
 }
 
 /// Contents of one memory at the time when its instance starts, all zeros around them.
 ///
-/// 1. `file` is sealed: its length and its bytes never change.
-/// 2. `view` maps all of it, for reading.
+/// 1. The bytes of `file` from `file_offset` on, as many as the range has, never change. In a file of our own they are sealed; of a file of a
+///    snapshot whoever loads it vouches for that.
+/// 2. `view` maps all of them, for reading.
 #[derive(Debug)]
 pub struct MemoryImage {
     id: u64,
     file: OwnedFd,
+    file_offset: u64,
     view: Mapping,
     /// The bytes of the memory that are in the file; borders are multiples of [`PAGE`].
     range: Range<usize>,
@@ -88,7 +91,7 @@ impl MemoryImage {
         match Self::of_span(span, pieces, cache, check) {
             Ok(image) => Ok(Some(image)),
             Err(NoImage::Interrupted(error)) => Err(error),
-            Err(NoImage::System) => Ok(None),
+            Err(NoImage::System(_)) => Ok(None),
         }
     }
 
@@ -102,10 +105,41 @@ impl MemoryImage {
         rustix::fs::ftruncate(&file, span.len() as u64)?;
         write_pieces(&file, &span, pieces, check)?;
         rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
-        let view = Mapping::private_file(&file, span.len(), Access::Read)?;
+        Ok(Self::of_file(file, 0, span, cache)?)
+    }
+
+    /// The image of a memory that holds these pieces, which are in ascending order, and zeros beside them. `None` where there are none.
+    ///
+    /// # Errors
+    /// What the system says that has no memory for it.
+    pub(crate) fn of_contents(pieces: &[(u64, &[u8])], cache: &MemoryCache) -> io::Result<Option<Arc<Self>>> {
+        let Some(((first, _), (last, bytes))) = pieces.first().zip(pieces.last()) else { return Ok(None) };
+        let (start, end) = (*first as usize, *last as usize + bytes.len());
+        let span = start - start % PAGE..end.next_multiple_of(PAGE);
+        match Self::of_span(span, pieces, cache, &|| Ok(())) {
+            Ok(image) => Ok(Some(image)),
+            Err(NoImage::System(error)) => Err(error),
+            Err(NoImage::Interrupted(_)) => unreachable!("nobody interrupts it"),
+        }
+    }
+
+    /// The image of a memory that holds bytes of a file in this range, and zeros beside it. Offset and borders are multiples of [`PAGE`], and
+    /// the range is not empty.
+    ///
+    /// The bytes must not change, nor the file get shorter, as long as there is an image or a memory that was made of it.
+    ///
+    /// # Errors
+    /// What the system says that can't map it.
+    pub(crate) fn of_file(
+        file: OwnedFd,
+        file_offset: u64,
+        range: Range<usize>,
+        cache: &MemoryCache,
+    ) -> io::Result<Arc<Self>> {
+        let view = Mapping::private_part_of_file(&file, file_offset, range.len(), Access::Read)?;
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Self { id, file, view, range: span, cache: cache.downgrade() }))
+        Ok(Arc::new(Self { id, file, file_offset, view, range, cache: cache.downgrade() }))
     }
 
     /// Unlike that of any other image of the process, ever.
@@ -118,9 +152,9 @@ impl MemoryImage {
         self.range.clone()
     }
 
-    /// What [`MemoryImage::range`] holds, byte for byte.
-    pub(crate) fn file(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+    /// Where what [`MemoryImage::range`] holds is, byte for byte: from this offset of the file on.
+    pub(crate) fn file(&self) -> (BorrowedFd<'_>, u64) {
+        (self.file.as_fd(), self.file_offset)
     }
 
     /// Copies the image's bytes of `range`, which lies inside its own range, to `to`.
@@ -284,9 +318,9 @@ mod tests {
         let cache = MemoryCache::new();
         let many: Vec<(u64, &[u8])> = (0..100 << 10).map(|at| (at, &BIG[..1])).collect();
         let image = MemoryImage::new(1 << 20, &many, &cache, &|| Ok(())).unwrap().unwrap();
-        assert_eq!(rustix::io::pwrite(image.file(), b"x", 0), Err(rustix::io::Errno::PERM));
+        assert_eq!(rustix::io::pwrite(image.file().0, b"x", 0), Err(rustix::io::Errno::PERM));
         let image = MemoryImage::new(1 << 20, &[(0, BIG)], &cache, &|| Ok(())).unwrap().unwrap();
-        assert_eq!(rustix::io::pwrite(image.file(), b"x", 0), Err(rustix::io::Errno::PERM));
-        assert_eq!(rustix::fs::ftruncate(image.file(), 0), Err(rustix::io::Errno::PERM));
+        assert_eq!(rustix::io::pwrite(image.file().0, b"x", 0), Err(rustix::io::Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(image.file().0, 0), Err(rustix::io::Errno::PERM));
     }
 }

@@ -5,10 +5,11 @@
 
 use crate::memory::cache::MemoryCache;
 use crate::memory::image::MemoryImage;
-use crate::memory::space::{Space, SpaceRequest};
+use crate::memory::space::{ExtraResidence, Space, SpaceRequest};
 use ampoule_core::tunables::{Bounds, MemoryPlan};
 use ampoule_core::types::MemoryType;
 use ampoule_machine::os::reservation::round_up_to_pages;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Why a memory could not be made or grown. Nothing has changed then.
@@ -38,7 +39,7 @@ impl From<std::io::Error> for MemoryError {
 ///
 /// 1. The first `byte_len` bytes of `space` are accessible; whole pages of the host are, so a length that is no multiple of
 ///    them (custom page sizes) leaves up to one page accessible behind it, which explicit checks guard.
-/// 2. `byte_len` never shrinks. The base stays while `byte_len` is within the reservation.
+/// 2. `byte_len` never shrinks but in [`LinearMemory::reset`], while no guest runs. The base stays while `byte_len` is within the reservation.
 /// 3. `space` is `Some` until `drop`.
 #[derive(Debug)]
 pub struct LinearMemory {
@@ -129,6 +130,44 @@ impl LinearMemory {
         }
         self.byte_len = byte_len;
         Ok(old_pages)
+    }
+
+    /// Has it hold what a new memory of `byte_len` bytes with this image would, which is not longer than the reservation. Only pages that were
+    /// written since it had this image are touched: up to `kept_bytes` of them are overwritten, the others given back to the system.
+    ///
+    /// # Errors
+    /// What the system says. The memory has no bytes then.
+    pub(crate) fn reset(
+        &mut self,
+        byte_len: usize,
+        image: Option<&Arc<MemoryImage>>,
+        kept_bytes: usize,
+    ) -> Result<(), MemoryError> {
+        let before = self.image.clone();
+        let same_image = before.as_deref().map(MemoryImage::id) == image.map(|image| image.id());
+        let accessible = round_up_to_pages(byte_len).ok_or(MemoryError::TooLarge)?;
+        let space = self.space_mut();
+        let (reserved, guard) = (space.reservation.reserved(), space.reservation.guard());
+        if accessible > reserved {
+            return Err(MemoryError::CannotMove);
+        }
+        // Whatever happens below, nothing is behind the length that isn't accessible.
+        self.byte_len = 0;
+        // Pages of another image would be mapped over.
+        let kept_bytes = if same_image { kept_bytes } else { 0 };
+        let space = self.space_mut();
+        space.clean(before.as_deref(), kept_bytes, ExtraResidence::NONE)?;
+        space.prepare(&SpaceRequest { reserved, guard, accessible, image: image.map(|image| &**image) })?;
+        (self.image, self.byte_len) = (image.cloned(), byte_len);
+        Ok(())
+    }
+
+    /// The pages in which anything but zeros may be, as ranges of bytes, ascending.
+    pub(crate) fn used_ranges(&self) -> Vec<Range<usize>> {
+        let mut ranges = self.space().used_ranges();
+        ranges.iter_mut().for_each(|range| range.end = range.end.min(self.byte_len));
+        ranges.retain(|range| range.start < range.end);
+        ranges
     }
 
     /// Moves to a larger reservation, of which `accessible` bytes are accessible.

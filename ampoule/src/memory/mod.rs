@@ -10,6 +10,7 @@ pub(crate) mod waiters;
 
 use crate::error::{Error, ErrorKind};
 use crate::memory::host::HostLinearMemory;
+use crate::memory::image::MemoryImage;
 use crate::memory::linear::LinearMemory;
 use crate::store::Store;
 use crate::store::instances::ItemId;
@@ -18,6 +19,7 @@ use crate::store::records::memory::{Bytes, MemoryData};
 use ampoule_core::tunables::MemoryPlan;
 use ampoule_core::types::MemoryType;
 use ampoule_core::vm::VmMemory;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A memory of a store. The layout is `wasmtime_memory_t`'s.
@@ -39,7 +41,20 @@ impl Memory {
                 "shared memories must be created through `SharedMemory`".to_string(),
             )));
         }
-        let position = allocate(store, ty, None, std::ptr::null_mut())?;
+        Memory::of_host(store, ty, ty.min, None)
+    }
+
+    /// A memory of the host that has so many pages, and this image in them.
+    ///
+    /// # Errors
+    /// As [`Memory::new`].
+    pub(crate) fn of_host(
+        store: &mut Store,
+        ty: &MemoryType,
+        pages: u64,
+        image: Option<&Arc<MemoryImage>>,
+    ) -> Result<Memory, Error> {
+        let position = allocate(store, ty, pages, image, std::ptr::null_mut())?;
         store.instances.host_memories += 1;
         Ok(Memory::at(store, position))
     }
@@ -149,25 +164,28 @@ pub(crate) fn check_new(store: &mut Store, ty: &MemoryType) -> Result<(), Error>
     store.ask_limiter_for(Resource::Memory, min, ty.max.map(|_| ty.max_byte_len()), || minimum_too_large(ty))
 }
 
-/// Makes a memory and gives its position. `definition` is its place in an instance's block, or null for the host's.
+/// Makes a memory of so many pages, which may be more than the type's minimum, and gives its position. `definition` is its place in an
+/// instance's block, or null for the host's.
 pub(crate) fn allocate(
     store: &mut Store,
     ty: &MemoryType,
-    image: Option<&std::sync::Arc<crate::memory::image::MemoryImage>>,
+    pages: u64,
+    image: Option<&Arc<MemoryImage>>,
     definition: *mut VmMemory,
 ) -> Result<u32, Error> {
     let plan = MemoryPlan::new(ty, &store.engine.config().tunables);
-    check_new(store, ty)?;
+    let initial = &MemoryType { min: pages, ..*ty };
+    check_new(store, initial)?;
     let pooled = !definition.is_null() && store.engine.pool().is_some();
     let memory = match &store.engine.config().host_memories {
         Some(creator) if !pooled => {
             let creator = creator.clone();
-            Bytes::Host(store.calling_host(HOST_MEMORY, |_| HostLinearMemory::new(&creator, ty))?)
+            Bytes::Host(store.calling_host(HOST_MEMORY, |_| HostLinearMemory::new(&creator, initial))?)
         }
         _ => {
             // What the host makes for itself is not the pool's.
             let source = if pooled { store.engine.instance_memories() } else { store.engine.memories() };
-            LinearMemory::new(ty, plan, image, source)
+            LinearMemory::new(initial, plan, image, source)
                 .map(Bytes::Engine)
                 .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))?
         }

@@ -183,34 +183,71 @@ impl Space {
             return Ok(());
         }
         let base = self.reservation.base() as usize;
-        let max_pages = resident_bytes.max(extra.most) / PAGE;
-        // One page more than may stay shows whether there are more.
-        let mut buffer = ScanBuffer::default();
-        let scan = |buffer| pagemap::written_pages(base, base + accessible, max_pages.saturating_add(1), buffer);
-        let Some(written) = Some(&mut buffer).filter(|_| max_pages > 0).and_then(scan) else {
-            self.reservation.discard(0..accessible)?;
-            return Ok(());
-        };
-        let scanned = written.scanned_end() - base;
-        let written_bytes: usize = written.ranges().map(|range| range.len()).sum();
-        let all = scanned == accessible
-            && (written_bytes <= resident_bytes || written_bytes <= extra.most && (extra.claim)(written_bytes));
-        self.unwritten = if written_bytes == 0 { self.unwritten.wrapping_add(1) } else { 0 };
-        let mut rest = if all { written_bytes } else { resident_bytes - resident_bytes % PAGE };
-        let mut discarded = scanned..accessible;
-        for range in written.ranges() {
-            let (start, len) = (range.start - base, range.len().min(rest));
-            // SAFETY: accessible bytes, and the memory's owner is gone.
-            unsafe { self.restore(start, start + len, image) };
-            self.resident_bytes += len;
-            rest -= len;
-            if len < range.len() {
-                discarded.start = start + len;
+        let (mut rest, mut most) = (resident_bytes - resident_bytes % PAGE, resident_bytes.max(extra.most));
+        let (mut at, mut buffer) = (0, ScanBuffer::default());
+        while at < accessible && most >= PAGE {
+            // One page more than may stay shows whether there are more.
+            let max_pages = (most / PAGE).saturating_add(1);
+            let Some(written) = pagemap::written_pages(base + at, base + accessible, max_pages, &mut buffer) else {
+                break;
+            };
+            let scanned = written.scanned_end() - base;
+            let written_bytes: usize = written.ranges().map(|range| range.len()).sum();
+            if at == 0 {
+                self.unwritten = if written_bytes == 0 { self.unwritten.wrapping_add(1) } else { 0 };
+                if scanned == accessible
+                    && written_bytes > resident_bytes
+                    && written_bytes <= extra.most
+                    && (extra.claim)(written_bytes)
+                {
+                    rest = written_bytes;
+                }
+            }
+            for range in written.ranges() {
+                let (start, len) = (range.start - base, range.len().min(rest));
+                // SAFETY: accessible bytes, and nobody else uses them.
+                unsafe { self.restore(start, start + len, image) };
+                self.resident_bytes += len;
+                rest -= len;
+                if len < range.len() {
+                    self.reservation.discard(start + len..accessible)?;
+                    return Ok(());
+                }
+            }
+            // A scan that gets nowhere is not repeated.
+            if scanned == at {
                 break;
             }
+            (at, most) = (scanned, rest);
         }
-        self.reservation.discard(discarded)?;
+        self.reservation.discard(at..accessible)?;
         Ok(())
+    }
+
+    /// The ranges of accessible pages in which anything but zeros may be, ascending: of the image, and what was written.
+    pub(crate) fn used_ranges(&self) -> Vec<Range<usize>> {
+        let (base, accessible) = (self.reservation.base() as usize, self.reservation.accessible());
+        let image = self.image.as_ref().map_or(0..0, |image| image.range.clone());
+        let (mut ranges, mut buffer) = (vec![image], ScanBuffer::default());
+        let mut at = 0;
+        while at < accessible {
+            let scan = pagemap::written_pages(base + at, base + accessible, usize::MAX / PAGE, &mut buffer);
+            let Some(written) = scan.filter(|written| written.scanned_end() > base + at) else {
+                // What the system doesn't tell of may have been written.
+                ranges.push(at..accessible);
+                break;
+            };
+            ranges.extend(written.ranges().map(|range| range.start - base..range.end - base));
+            at = written.scanned_end() - base;
+        }
+        ranges.sort_by_key(|range| range.start);
+        let mut end = 0;
+        for range in &mut ranges {
+            range.start = range.start.max(end);
+            end = range.end.max(end);
+        }
+        ranges.retain(|range| range.start < range.end);
+        ranges
     }
 
     /// Overwrites `start..end` with zeros, or the image where it covers them.

@@ -9,6 +9,7 @@ use super::references::{self, Slots};
 use super::{FINALIZER, Store};
 use crate::engine::pool::{Claim, Pool};
 use crate::error::{Error, ErrorKind};
+use crate::gc::heap::graph::NewObject;
 use crate::gc::heap::region::RegionCache;
 use crate::gc::heap::{AllocationError, Bump, Heap, HeapStatistics, Interrupted, Kind, Owner, PAGE};
 use ampoule_core::object_layout::HOST_SIZE;
@@ -63,6 +64,11 @@ impl GcHeap {
     pub(crate) fn host(&self, raw: u32) -> Option<&(dyn Any + Send + Sync)> {
         let made = self.made.as_deref()?;
         made.hosts.get(made.heap.host_position(raw)?)
+    }
+
+    /// The objects, where there may be some.
+    pub(crate) fn heap(&self) -> Option<&Heap> {
+        self.made.as_deref().map(|made| &made.heap)
     }
 
     /// The numbers at this moment; zeros without a heap. `top` is where the next object begins.
@@ -209,6 +215,27 @@ impl Store {
             self.finalize(value);
         }
         raw
+    }
+
+    /// Makes objects that no collection moves: see [`Heap::allocate_all`], with which the caller goes on.
+    ///
+    /// # Errors
+    /// Where there is no room for all of them.
+    pub(crate) fn allocate_objects(&mut self, objects: &[NewObject]) -> Result<Vec<u32>, Error> {
+        let (result, error) = self.with_heap(|heap, bump, owner| heap.allocate_all(bump, objects, owner))?;
+        let bytes = || objects.iter().map(|object| u64::from(object.size)).sum();
+        result.map_err(|failure| allocation_error(failure, bytes(), error))
+    }
+
+    /// Makes an object that was just made, as one of the host's, stand for a value.
+    ///
+    /// # Errors
+    /// Where the store has as many values as can be.
+    pub(crate) fn initialize_host(&mut self, object: u32, value: HostValue) -> Result<(), Error> {
+        let made = self.made_heap()?;
+        let position = made.hosts.insert(value)?;
+        made.heap.initialize_host(object, position);
+        Ok(())
     }
 
     /// Collects everything that neither the host, nor a frame, nor anything reachable refers to, dropping values of the host's. A call that was

@@ -88,6 +88,44 @@ impl ItemId {
     }
 }
 
+/// How much of each there is, to go back to.
+#[derive(Clone, Copy)]
+pub(crate) struct Lengths {
+    instances: usize,
+    memories: usize,
+    host_memories: usize,
+    tables: usize,
+    host_tables: usize,
+    globals: usize,
+    tags: usize,
+}
+
+impl Instances {
+    pub(crate) fn lengths(&self) -> Lengths {
+        Lengths {
+            instances: self.list.len(),
+            memories: self.memories.len(),
+            host_memories: self.host_memories,
+            tables: self.tables.len(),
+            host_tables: self.host_tables,
+            globals: self.globals.len(),
+            tags: self.tags.len(),
+        }
+    }
+
+    /// Takes back what was made since. Nobody has a handle of it, or an address.
+    pub(crate) fn truncate(&mut self, to: Lengths) {
+        self.memories.truncate(to.memories);
+        self.tables.truncate(to.tables);
+        self.globals.truncate(to.globals);
+        self.tags.truncate(to.tags);
+        (self.host_memories, self.host_tables) = (to.host_memories, to.host_tables);
+        while self.list.len() > to.instances {
+            self.list.pop();
+        }
+    }
+}
+
 impl Store {
     /// Has a type that a value's type names live as long as the store.
     ///

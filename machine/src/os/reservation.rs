@@ -96,15 +96,15 @@ impl Reservation {
         result
     }
 
-    /// Maps the start of a file privately over an accessible range. What was there before is gone. The file must never be
-    /// truncated.
+    /// Maps a file from an offset on, a multiple of [`PAGE`], privately over an accessible range. What was there before is gone. The file must
+    /// never be truncated.
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn map_file(&mut self, range: Range<usize>, file: BorrowedFd<'_>) -> io::Result<()> {
+    pub fn map_file(&mut self, range: Range<usize>, (file, offset): (BorrowedFd<'_>, u64)) -> io::Result<()> {
         assert!(range.end <= self.accessible, "the border stays where it is");
         // SAFETY: nobody holds references into the range (3).
-        let result = unsafe { self.mapping.map_private(range, file, 0, Access::ReadWrite) };
+        let result = unsafe { self.mapping.map_private(range, file, offset, Access::ReadWrite) };
         self.intact &= result.is_ok();
         result
     }

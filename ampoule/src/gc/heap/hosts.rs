@@ -32,6 +32,11 @@ impl Hosts {
         self.young.push((at, position));
     }
 
+    /// The same of one in the old space.
+    pub(super) fn add_old(&mut self, at: u32, position: u32) {
+        self.old.push((at, position));
+    }
+
     /// Sorts out the values of the nursery, which has just been emptied.
     pub(super) fn after_minor(&mut self, region: &Region) {
         for (at, position) in self.young.drain(..) {

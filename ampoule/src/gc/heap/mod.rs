@@ -8,7 +8,7 @@
 //!
 //! Invariants, cited below:
 //!
-//! 1. A collection happens in [`Heap::allocate`] and [`Heap::collect`] only. What was allocated before is completely initialised then, and every
+//! 1. A collection happens in [`Heap::allocate`], [`Heap::allocate_all`] and [`Heap::collect`] only. What was allocated before is completely initialised then, and every
 //!    reference to a young object is where the owner, or a written card, tells.
 //! 2. The nursery is dense: from its start to `Bump::top` lies one object behind another.
 //! 3. As many blocks of the old space are free as all of the nursery can fill ([`reserve_blocks`]), so that a minor collection never fails.
@@ -19,6 +19,7 @@
 #![cfg_attr(not(test), allow(dead_code))] // For the instructions that make and use objects.
 
 mod access;
+pub(crate) mod graph;
 mod hosts;
 mod mark;
 mod minor;
