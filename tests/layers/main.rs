@@ -22,7 +22,7 @@ const CRATES: [(&str, &[&str]); 9] = [
 ];
 
 /// The layers of the crate `ampoule` from the bottom up: files and folders, and what they know. The longest path that fits counts.
-const ENGINE: [(&[&str], &str); 8] = [
+const ENGINE: [(&[&str], &str); 9] = [
     (&["error/"], "errors, traps, backtraces as addresses"),
     (
         &["memory/", "table_elements.rs", "gc/heap/"],
@@ -35,6 +35,7 @@ const ENGINE: [(&[&str], &str); 8] = [
         &["gc/", "global.rs", "table.rs", "tag.rs", "memory/mod.rs", "func/", "instance/"],
         "handles, and what is done through them",
     ),
+    (&["snapshot/"], "snapshots of instances"),
     (&["profiling.rs"], "profiles of guests"),
     (&["builtins/"], "what machine code calls"),
 ];
