@@ -142,6 +142,12 @@ impl MemoryImage {
         Ok(Arc::new(Self { id, file, file_offset, view, range, cache: cache.downgrade() }))
     }
 
+    /// What it holds.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: the view holds as many bytes, which nobody writes (1, 2).
+        unsafe { std::slice::from_raw_parts(self.view.base(), self.range.len()) }
+    }
+
     /// Unlike that of any other image of the process, ever.
     pub(crate) fn id(&self) -> u64 {
         self.id

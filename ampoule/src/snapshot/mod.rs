@@ -8,13 +8,15 @@
 //!
 //! What is not here: how an instance is made ([`crate::instance::instantiate`]), and how memories share their contents ([`crate::memory::image`]).
 
+mod check;
+mod file;
 mod objects;
 mod restore;
 mod state;
 mod take;
 
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::instance::Instance;
 use crate::instance::external::Extern;
 use crate::instance::linker::Linker;
@@ -28,6 +30,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+
+pub use file::is_snapshot;
 
 /// Instances as they were at one moment. Cheap to clone; threads and stores may share it.
 ///
@@ -239,6 +243,11 @@ fn check_idle(store: &Store) -> Result<(), Error> {
         return Err(Error::message("instances have to be between calls: a guest of their store runs, or waits"));
     }
     store.in_use().map_or(Ok(()), |what| Err(Error::message(format!("instances have to be between calls: {what}"))))
+}
+
+/// What is wrong with a snapshot out of a file.
+fn damaged(why: &str) -> Error {
+    Error::new(ErrorKind::Artifact(format!("the snapshot is damaged: {why}")))
 }
 
 /// Why no snapshot is taken.

@@ -7,14 +7,14 @@ use super::HostReferences;
 use super::restore::Target;
 use super::state::*;
 use super::take::Reader;
-use super::{Contents, refused};
+use super::{Contents, damaged, refused};
 use crate::engine::type_registry::TypeRecord;
 use crate::error::Error;
 use crate::gc::heap::graph::NewObject;
 use crate::store::Store;
 use crate::store::externrefs::HostValue;
 use ampoule_core::index::TypeIndex;
-use ampoule_core::object_layout::{ARRAY_ELEMENTS, ARRAY_LENGTH, EXCEPTION_TAG, HOST_SIZE, Storage};
+use ampoule_core::object_layout::{ARRAY_ELEMENTS, ARRAY_LENGTH, EXCEPTION_TAG, HOST_SIZE, Storage, array_size};
 use ampoule_core::types::{CompositeType, ValType};
 use ampoule_core::vm::VmFuncRef;
 use ampoule_core::vm::types::TypeWord;
@@ -121,6 +121,14 @@ impl FunctionSlots {
         match self {
             FunctionSlots::Fields(offsets) => offsets.clone(),
             FunctionSlots::Elements => elements(word_at(object, ARRAY_LENGTH as usize)).step_by(8).collect(),
+        }
+    }
+
+    /// Whether an object of so many elements, if it is an array, has one there.
+    fn has(&self, offset: u32, len: u32) -> bool {
+        match self {
+            FunctionSlots::Fields(offsets) => offsets.contains(&offset),
+            FunctionSlots::Elements => elements(len).contains(&offset) && (offset - ARRAY_ELEMENTS).is_multiple_of(8),
         }
     }
 }
@@ -248,6 +256,89 @@ fn word_of(
             (store.instances.tags[tag as usize].declared.word()?, Some(tag))
         }
     })
+}
+
+/// Refuses objects that can't be: out of a file, they may be anything.
+pub(super) fn check(contents: &Contents) -> Result<(), Error> {
+    let (objects, modules) = (&contents.state.objects, &contents.modules);
+    if objects.list.len() as u64 > u64::from(MOST_OBJECTS) {
+        return Err(damaged("there are too many objects"));
+    }
+    let mut kinds = Vec::with_capacity(objects.kinds.len());
+    for &kind in &objects.kinds {
+        let ty = match kind {
+            ObjectKind::Host => None,
+            ObjectKind::Declared(module, ty) => {
+                let module = modules.get(module as usize).ok_or_else(|| damaged("an object's module is missing"))?;
+                let types = &module.description().types;
+                let is_object = types.get(ty.index()).is_some_and(|ty| ty.as_func().is_none());
+                Some(is_object.then(|| module.declared(ty)).ok_or_else(|| damaged("an object's type is missing"))?)
+            }
+            ObjectKind::Exception(instance, tag) => {
+                let module = contents.state.instances.get(instance as usize).map(|instance| instance.module);
+                let module = module.map(|module| &modules[module as usize]);
+                let ty = module.and_then(|module| Some((module, *module.description().tags.get(tag.index())?)));
+                let (module, ty) = ty.ok_or_else(|| damaged("an exception's tag is missing"))?;
+                Some(module.declared(ty))
+            }
+        };
+        kinds.push(ty.map(|ty| Ok::<_, Error>((ty, FunctionSlots::of(ty)?))).transpose()?);
+    }
+    let (mut start, mut hosts) = (0usize, 0);
+    let mut lens = Vec::with_capacity(objects.list.len());
+    for &(kind, size) in &objects.list {
+        let kind = kinds.get(kind as usize).ok_or_else(|| damaged("an object's kind is missing"))?;
+        let end = start.checked_add(size as usize).filter(|_| size >= 8 && size.is_multiple_of(8));
+        let bytes = end.and_then(|end| objects.bytes.get(start..end)).ok_or_else(|| damaged("an object is missing"))?;
+        start += size as usize;
+        let (len, expected) = match kind {
+            None => {
+                hosts += 1;
+                (0, u64::from(HOST_SIZE))
+            }
+            Some((ty, _)) => match ty.layout()? {
+                Some(layout) => (0, u64::from(layout.size())),
+                None => {
+                    let len = word_at(bytes, ARRAY_LENGTH as usize);
+                    let element = ty.ty().as_array().map_or(Storage::Bits8, |array| array.element.storage.into());
+                    (len, array_size(len, element.size_log2()))
+                }
+            },
+        };
+        if u64::from(size) != expected {
+            return Err(damaged("an object is not as long as its type says"));
+        }
+        lens.push(len);
+        let check = |offset: u32| check_reference(word_at(bytes, offset as usize), objects);
+        if let Some((ty, _)) = kind {
+            reference_slots(ty, len)?.try_for_each(check)?;
+        }
+    }
+    if start != objects.bytes.len() || hosts != objects.hosts.len() {
+        return Err(damaged("its objects are not all there"));
+    }
+    for &(object, offset, _) in &objects.functions {
+        let kind = objects.list.get(object as usize).and_then(|(kind, _)| kinds[*kind as usize].as_ref());
+        if !kind.is_some_and(|(_, slots)| slots.has(offset, lens[object as usize])) {
+            return Err(damaged("a function is where no object has one"));
+        }
+    }
+    Ok(())
+}
+
+/// Where objects of a type have references that are collected.
+fn reference_slots(ty: &TypeRecord, len: u32) -> Result<Box<dyn Iterator<Item = u32> + '_>, Error> {
+    if let Some(layout) = ty.layout()? {
+        return Ok(Box::new(layout.ref_offsets().iter().copied()));
+    }
+    let collected = ty.ty().as_array().is_some_and(|array| Storage::from(array.element.storage) == Storage::Collected);
+    Ok(if collected { Box::new((0..len).map(|at| ARRAY_ELEMENTS + 4 * at)) } else { Box::new(std::iter::empty()) })
+}
+
+/// Refuses a reference to an object that there isn't.
+pub(super) fn check_reference(reference: Reference, objects: &Objects) -> Result<(), Error> {
+    let is_known = |number: usize| number < objects.list.len() && reference & 7 == 0;
+    if referred(reference).is_none_or(is_known) { Ok(()) } else { Err(damaged("a reference leads nowhere")) }
 }
 
 fn word_at(bytes: &[u8], at: usize) -> u32 {

@@ -108,6 +108,9 @@ pub(super) fn referred(reference: Reference) -> Option<usize> {
     (reference != 0 && reference & 1 == 0).then(|| ((reference >> 3) as usize).wrapping_sub(1))
 }
 
+/// Objects there can be: a heap has 4 GiB.
+pub(super) const MOST_OBJECTS: u32 = (1 << 29) - 1;
+
 /// The objects that instances can reach.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Objects {

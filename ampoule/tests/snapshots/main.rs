@@ -1,5 +1,6 @@
 //! Snapshots: what a guest can tell is as it was, in the same store, in another, and in another process.
 
+mod files;
 mod objects;
 
 use ampoule::{

@@ -160,6 +160,14 @@ fn objects_are_as_they_were() {
     }
 }
 
+/// A snapshot with objects as bytes, and what its guest tells.
+pub(super) fn saved() -> (Vec<u8>, i64) {
+    let mut guest = World::new(false, GUEST).guest();
+    guest.act("push", &[5]);
+    guest.act("build", &[]);
+    (guest.freeze().to_bytes().unwrap(), TOLD)
+}
+
 #[test]
 fn elements_of_segments_that_are_objects_are_as_they_were() {
     for stress in [false, true] {
