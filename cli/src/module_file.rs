@@ -6,6 +6,8 @@ use ampoule_component::Component;
 use ampoule_core::tunables::Tiers;
 use ampoule_runner::base_config;
 use anyhow::{Context, Result, anyhow, ensure};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// A file's content, by its form.
@@ -30,17 +32,28 @@ impl ModuleFile {
     /// # Errors
     /// Where the file can't be read, or holds text that is not a module, with line and column.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
-        let form = if is_artifact(&bytes) {
-            Form::Artifact
-        } else if ampoule_component::artifact::is_artifact(&bytes) {
-            Form::ComponentArtifact
-        } else if bytes.starts_with(b"\0asm") {
-            Form::Binary(bytes)
-        } else {
-            Form::Binary(encode_text(path, &bytes)?)
+        let form = Self::form(path).with_context(|| format!("{}", path.display()))?;
+        let form = match form {
+            Form::Binary(bytes) if !bytes.starts_with(b"\0asm") => Form::Binary(encode_text(path, &bytes)?),
+            form => form,
         };
         Ok(Self { path: path.to_path_buf(), form })
+    }
+
+    /// What a file is by its first bytes. What was compiled is mapped when it is loaded; only others are read to their end.
+    fn form(path: &Path) -> std::io::Result<Form> {
+        const MAGIC_LEN: u64 = 8;
+        let mut file = File::open(path)?;
+        let mut bytes = Vec::new();
+        (&mut file).take(MAGIC_LEN).read_to_end(&mut bytes)?;
+        if is_artifact(&bytes) {
+            return Ok(Form::Artifact);
+        }
+        if ampoule_component::artifact::is_artifact(&bytes) {
+            return Ok(Form::ComponentArtifact);
+        }
+        file.read_to_end(&mut bytes)?;
+        Ok(Form::Binary(bytes))
     }
 
     /// The module's bytes.

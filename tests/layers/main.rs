@@ -74,13 +74,14 @@ fn folders_of_the_engine_depend_downwards() {
 }
 
 /// The folders of WASI, and which of the others each may name: no version of an interface knows another one.
-const WASI: [(&str, &[&str]); 6] = [
+const WASI: [(&str, &[&str]); 7] = [
     ("host/", &[]),
     ("component/", &["host/"]),
     ("p1/", &["host/"]),
     ("p2/", &["host/", "component/"]),
     ("p3/", &["host/", "component/"]),
     ("handler.rs", &["host/", "component/", "p2/", "p3/"]),
+    ("snapshot.rs", &["host/", "component/", "p1/"]),
 ];
 
 #[test]

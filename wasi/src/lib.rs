@@ -4,7 +4,7 @@
 //! an empty input and outputs that go nowhere. Built, it is a [`WasiCtx`], which one store owns. [`host`] is what it
 //! stands for, whatever the interface; [`p1`] is the interface of WASI preview 1 over it, for modules: one table of functions on
 //! raw values and raw memory; [`p2`] is WASI 0.2, for components: one table of functions on values. The host knows no interface,
-//! and no interface knows another.
+//! and no interface knows another. [`snapshot`] is what of all this can be kept, and given to another guest.
 //!
 //! What is not here: threads.
 //!
@@ -18,6 +18,7 @@ pub mod host;
 pub mod p1;
 pub mod p2;
 pub mod p3;
+pub mod snapshot;
 
 pub use handler::Handler;
 pub use host::available::Availability;
@@ -29,3 +30,4 @@ pub use host::random::RandomSource;
 pub use host::stdio::{Input, OutputCallback};
 pub use host::volume::{FileSystem, Volume};
 pub use host::{ConfigError, WasiConfig, WasiCtx};
+pub use snapshot::{SnapshotError, WasiState};

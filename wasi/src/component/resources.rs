@@ -104,6 +104,7 @@ impl<T> Own<T> {
 
 struct Slot {
     entry: Box<dyn Any + Send + Sync>,
+    kind: &'static str,
     parent: Option<u32>,
     children: u32,
     token: Option<Token>,
@@ -136,12 +137,23 @@ impl Resources {
         }
     }
 
+    /// The first entry's number and what it is; none where the guest has nothing.
+    pub fn first(&self) -> Option<(u32, &'static str)> {
+        self.table.iter().next().map(|(rep, slot)| (rep, slot.kind))
+    }
+
+    /// Whether the host works for the guest: fills or empties a stream, waits for a descriptor, or looks a name up.
+    pub fn is_busy(&self) -> bool {
+        Arc::strong_count(&self.streams) > 1 || Arc::strong_count(&self.waiting) > 1 || self.lookups.are_running()
+    }
+
     /// Adds an entry, and gives its number.
     ///
     /// # Errors
     /// The table is full.
     pub fn insert<T: Entry>(&mut self, own: Own<T>) -> Result<u32, Error> {
-        let slot = Slot { entry: Box::new(own.entry), parent: own.parent, children: 0, token: own.token };
+        let slot =
+            Slot { entry: Box::new(own.entry), kind: T::NAME, parent: own.parent, children: 0, token: own.token };
         let rep = self.table.insert(slot).map_err(|_| Error::message("resource table has no free keys"))?;
         if let Some(parent) = own.parent {
             self.slot_mut(parent)?.children += 1;

@@ -44,6 +44,8 @@ impl Clock {
 pub struct Clocks {
     /// The host's monotonic time when the context was made, in nanoseconds: guests don't learn the host's uptime.
     origin: u64,
+    /// The guest's monotonic time at the origin: zero, or what it had seen before it was kept.
+    base: u64,
     /// The embedder's clocks.
     source: Option<Box<dyn ClockSource>>,
     /// The latest monotonic time that the embedder's clock has shown.
@@ -53,12 +55,18 @@ pub struct Clocks {
 impl Clocks {
     /// Clocks whose monotonic time starts now.
     pub fn new() -> Self {
-        Self { origin: host_time(ClockId::Monotonic), source: None, latest: AtomicU64::new(0) }
+        Self { origin: host_time(ClockId::Monotonic), base: 0, source: None, latest: AtomicU64::new(0) }
     }
 
     /// The embedder's.
     pub fn of(source: Option<Box<dyn ClockSource>>) -> Self {
         Self { source, ..Self::new() }
+    }
+
+    /// Lets monotonic time go on from `base`, in nanoseconds.
+    pub fn go_on_from(&mut self, base: u64) {
+        self.base = base;
+        self.latest = AtomicU64::new(base);
     }
 
     /// Whether time may pass otherwise than the system's.
@@ -85,7 +93,7 @@ impl Clocks {
         }
         match clock {
             Clock::Realtime => host_time(ClockId::Realtime),
-            Clock::Monotonic => host_time(ClockId::Monotonic).saturating_sub(self.origin),
+            Clock::Monotonic => host_time(ClockId::Monotonic).saturating_sub(self.origin).saturating_add(self.base),
         }
     }
 
@@ -168,6 +176,20 @@ mod tests {
 
         fn resolution(&self, _: Clock) -> Option<u64> {
             Some(0)
+        }
+    }
+
+    #[test]
+    fn monotonic_time_goes_on_from_where_it_was() {
+        let hour = 3_600_000_000_000;
+        for source in [None, Some(Box::new(Jumpy) as Box<dyn ClockSource>)] {
+            let is_virtual = source.is_some();
+            let mut clocks = Clocks::of(source);
+            clocks.go_on_from(hour);
+            let now = clocks.now(Clock::Monotonic);
+            assert!(if is_virtual { now == hour } else { (hour..2 * hour).contains(&now) }, "{now}");
+            clocks.go_on_from(u64::MAX);
+            assert_eq!(clocks.now(Clock::Monotonic), u64::MAX);
         }
     }
 

@@ -70,8 +70,8 @@ fn check_strings<'a>(what: &'static str, texts: impl IntoIterator<Item = &'a str
 /// [`WasiConfig::build`].
 #[derive(Default)]
 pub struct WasiConfig {
-    args: Vec<String>,
-    env: Vec<(String, String)>,
+    args: Option<Vec<String>>,
+    env: Option<Vec<(String, String)>>,
     stdin: Stdin,
     stdout: Output,
     stderr: Output,
@@ -96,7 +96,7 @@ impl WasiConfig {
     pub fn set_args(&mut self, args: impl IntoIterator<Item = String>) -> Result<(), ConfigError> {
         let args: Vec<String> = args.into_iter().collect();
         check_strings("arguments", args.iter().map(String::as_str))?;
-        self.args = args;
+        self.args = Some(args);
         Ok(())
     }
 
@@ -116,7 +116,7 @@ impl WasiConfig {
         let env: Vec<(String, String)> = variables.into_iter().collect();
         // Each with the name's "=" or the NUL after it.
         check_strings("environment variables", env.iter().flat_map(|(name, value)| [name.as_str(), value]))?;
-        self.env = env;
+        self.env = Some(env);
         Ok(())
     }
 
@@ -127,6 +127,20 @@ impl WasiConfig {
     pub fn inherit_env(&mut self) -> Result<(), ConfigError> {
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         self.set_env(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+    }
+
+    /// Takes arguments and environment from here, where none were set.
+    ///
+    /// # Errors
+    /// As [`WasiConfig::set_args`].
+    pub(super) fn or_strings(&mut self, args: &[String], env: &[(String, String)]) -> Result<(), ConfigError> {
+        if self.args.is_none() {
+            self.set_args(args.iter().cloned())?;
+        }
+        if self.env.is_none() {
+            self.set_env(env.iter().cloned())?;
+        }
+        Ok(())
     }
 
     /// Reads standard input from a file.
@@ -206,7 +220,7 @@ impl WasiConfig {
         if guest.contains('\0') {
             return Err(ConfigError::Nul { text: guest.to_owned() });
         }
-        let dir = OpenDir::preopen(host, guest.to_owned(), dir_perms, file_perms);
+        let dir = OpenDir::preopen(host, guest, dir_perms, file_perms);
         self.preopens.push(dir.map_err(|source| open_error(host, source))?);
         Ok(())
     }
@@ -227,7 +241,7 @@ impl WasiConfig {
         if guest.contains('\0') {
             return Err(ConfigError::Nul { text: guest.to_owned() });
         }
-        self.preopens.push(OpenDir::preopen_virtual(volume, node, guest.to_owned(), dir_perms, file_perms));
+        self.preopens.push(OpenDir::preopen_virtual(volume, node, guest, dir_perms, file_perms));
         Ok(())
     }
 
@@ -286,8 +300,8 @@ impl WasiConfig {
         let mut waiter = Waiter::default();
         waiter.set_check(self.interrupt);
         let host = Host {
-            args: self.args,
-            env: self.env,
+            args: self.args.unwrap_or_default(),
+            env: self.env.unwrap_or_default(),
             max_fds: self.max_fds.unwrap_or(DEFAULT_MAX_FDS),
             preopens: self.preopens,
             stdin: self.stdin,
@@ -321,6 +335,16 @@ pub struct WasiCtx {
 }
 
 impl WasiCtx {
+    /// The state that one interface keeps for the guest, where it has been used.
+    pub fn state<T: Any>(&self) -> Option<&T> {
+        self.states.get()
+    }
+
+    /// Sets that state.
+    pub(crate) fn set_state<T: Any + Send + Sync>(&mut self, state: T) {
+        self.states.insert(state);
+    }
+
     /// The host, and beside it the state that one interface keeps for the guest, which `new` makes at the first use.
     #[inline]
     pub fn with_state<T: Any + Send + Sync>(&mut self, new: impl FnOnce(&Host) -> T) -> (&mut Host, &mut T) {

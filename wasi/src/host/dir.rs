@@ -8,6 +8,7 @@
 use super::error::Error;
 use super::file::{FilePerms, Handle, OpenFile, SyncModes};
 use super::flags::flags;
+use super::place::Place;
 use super::stat::{FileStat, FileType, NewTimes};
 use super::volume::tree::{self, OpenPath};
 use super::volume::{Entry, Node, NodeId, OpenFor, Volume};
@@ -39,8 +40,8 @@ pub struct OpenDir {
     pub dir_perms: DirPerms,
     /// What the preopen above allows with files.
     pub file_perms: FilePerms,
-    /// The name that the guest knows a preopen by.
-    pub preopen: Option<String>,
+    /// Where it is beneath a preopen, unless that is too deep to say.
+    pub(super) place: Option<Place>,
     /// Where listing stopped.
     position: DirPosition,
 }
@@ -74,7 +75,7 @@ impl OpenDir {
     ///
     /// # Errors
     /// What the host says when it can't be opened as a directory.
-    pub fn preopen(path: &Path, name: String, dir_perms: DirPerms, file_perms: FilePerms) -> std::io::Result<Self> {
+    pub fn preopen(path: &Path, name: &str, dir_perms: DirPerms, file_perms: FilePerms) -> std::io::Result<Self> {
         let open =
             |flags| rustix::fs::open(path, flags | OFlags::DIRECTORY | OFlags::CLOEXEC, rustix::fs::Mode::empty());
         let fd = match open(OFlags::RDONLY) {
@@ -82,22 +83,22 @@ impl OpenDir {
             Err(Errno::ACCESS) => open(OFlags::PATH)?,
             result => result?,
         };
-        Ok(Self::new(Handle::Host(File::from(fd).into()), dir_perms, file_perms, Some(name)))
+        Ok(Self::new(Handle::Host(File::from(fd).into()), dir_perms, file_perms, Some(Place::preopen(name))))
     }
 
     /// The directory `node` of an embedder's file system.
     pub fn preopen_virtual(
         volume: Arc<Volume>,
         node: NodeId,
-        name: String,
+        name: &str,
         dir_perms: DirPerms,
         file_perms: FilePerms,
     ) -> Self {
-        Self::new(Handle::Virtual(Node::root(volume, node)), dir_perms, file_perms, Some(name))
+        Self::new(Handle::Virtual(Node::root(volume, node)), dir_perms, file_perms, Some(Place::preopen(name)))
     }
 
-    fn new(handle: Handle, dir_perms: DirPerms, file_perms: FilePerms, preopen: Option<String>) -> Self {
-        Self { handle, dir_perms, file_perms, preopen, position: DirPosition::default() }
+    fn new(handle: Handle, dir_perms: DirPerms, file_perms: FilePerms, place: Option<Place>) -> Self {
+        Self { handle, dir_perms, file_perms, place, position: DirPosition::default() }
     }
 
     /// Opens what `path` names. Never waits, not even for the other end of a pipe.
@@ -120,8 +121,9 @@ impl OpenDir {
                 (Handle::Virtual(node), filetype)
             }
         };
+        let place = self.place.as_ref().and_then(|place| place.join(path));
         if filetype == FileType::Directory {
-            return Ok(Opened::Dir(Self::new(handle, self.dir_perms, self.file_perms, None)));
+            return Ok(Opened::Dir(Self::new(handle, self.dir_perms, self.file_perms, place)));
         }
         // Only now is it known that this isn't a directory, which needs no permission to read files.
         permit(!how.read || self.file_perms.contains(FilePerms::READ))?;
@@ -134,6 +136,7 @@ impl OpenDir {
             nonblock: how.nonblock,
             sync: how.sync,
             perms: self.file_perms,
+            place,
             offset: (filetype == FileType::RegularFile).then_some(0),
         }))
     }
@@ -146,6 +149,11 @@ impl OpenDir {
         let may_read = self.file_perms.contains(FilePerms::READ);
         // What is only read may be a directory; whether files may be read is checked when that is known.
         self.dir_perms.contains(DirPerms::READ) && (!changes || may_change) && (!(changes && how.read) || may_read)
+    }
+
+    /// The name that the guest knows it by, where it is a preopen.
+    pub fn preopen_name(&self) -> Option<&str> {
+        self.place.as_ref().filter(|place| place.path().is_empty()).map(Place::name)
     }
 
     /// Its attributes.
@@ -530,7 +538,7 @@ mod tests {
 
     fn open_in(root: &tempfile::TempDir) -> OpenDir {
         let path = root.path().join("in");
-        OpenDir::preopen(&path, "in".to_owned(), DirPerms::ALL, FilePerms::ALL).expect("opened")
+        OpenDir::preopen(&path, "in", DirPerms::ALL, FilePerms::ALL).expect("opened")
     }
 
     #[test]
@@ -614,7 +622,7 @@ mod tests {
         let open = |dir, file, how: OpenHow, read, write| {
             let dir_perms = DirPerms::from_bits(dir).expect("bits");
             let file_perms = FilePerms::from_bits(file).expect("bits");
-            let dir = OpenDir::preopen(Path::new("/"), String::new(), dir_perms, file_perms).expect("opened");
+            let dir = OpenDir::preopen(Path::new("/"), "", dir_perms, file_perms).expect("opened");
             dir.permits_open(&OpenHow { read, write, ..how })
         };
         let none = OpenHow::default();

@@ -3,6 +3,7 @@
 use super::buffers::IoVecs;
 use super::error::Error;
 use super::flags::flags;
+use super::place::Place;
 use super::poll::Readiness;
 use super::stat::{FileStat, FileType, NewTimes};
 use super::stream::Stream;
@@ -95,6 +96,8 @@ pub struct OpenFile {
     pub sync: SyncModes,
     /// What the preopen above allows.
     pub perms: FilePerms,
+    /// Where it is beneath a preopen, unless that is too deep to say.
+    pub(super) place: Option<Place>,
     /// The guest's offset, where that isn't the host's: seeking is then no call to the system. `None` for what isn't a
     /// regular file, and after an append, which only the host knows the end of.
     pub(super) offset: Option<u64>,
@@ -348,11 +351,15 @@ impl OpenFile {
 
     /// How many bytes lie between the offset and the end of a regular file.
     fn bytes_left(&self) -> u64 {
-        let offset = match (&self.handle, self.offset) {
+        self.stat().map_or(0, |stat| stat.size.saturating_sub(self.offset()))
+    }
+
+    /// Where it is in a regular file.
+    pub(super) fn offset(&self) -> u64 {
+        match (&self.handle, self.offset) {
             (Handle::Host(file), None) => rustix::fs::tell(file).unwrap_or(0),
             (_, offset) => offset.unwrap_or(0),
-        };
-        self.stat().map_or(0, |stat| stat.size.saturating_sub(offset))
+        }
     }
 }
 
@@ -417,6 +424,7 @@ mod tests {
             nonblock: false,
             sync: SyncModes::default(),
             perms: FilePerms::ALL,
+            place: None,
             offset: Some(0),
         }
     }

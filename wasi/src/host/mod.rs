@@ -5,7 +5,7 @@
 //! [`stdio`] the standard streams, [`net`] sockets and names, [`http`] messages and
 //! connections for them, [`input`] and [`output`] all that bytes come from and go to,
 //! [`stream`] what may have to wait for the other side, [`poll`] waiting for the first of several things, [`wait`] the one
-//! place that sleeps, [`table`] numbers with a budget. Errors are [`Error`].
+//! place that sleeps, [`table`] numbers with a budget, [`snapshot`] what of all this can be kept. Errors are [`Error`].
 //!
 //! This folder knows the operating system, and of the engine what ends a sleep. It must not know any interface of WASI:
 //! no error number, flag, right, record layout or guest address. Those belong to the interfaces over it,
@@ -27,8 +27,10 @@ pub mod http;
 pub mod input;
 pub mod net;
 pub mod output;
+pub mod place;
 pub mod poll;
 pub mod random;
+pub mod snapshot;
 pub mod stat;
 pub mod stdio;
 pub mod stream;

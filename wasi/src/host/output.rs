@@ -46,7 +46,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.bytes.len() - self.written
     }
 

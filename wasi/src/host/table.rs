@@ -50,6 +50,28 @@ impl<T> Table<T> {
         Ok(number)
     }
 
+    /// Gives `entry` this number.
+    ///
+    /// # Errors
+    /// `MFILE` for a number beyond the budget, or when the budget is used up; `EXIST` when the number is taken.
+    pub fn put(&mut self, number: u32, entry: T) -> Result<(), Error> {
+        let index = number as usize;
+        self.check_budget()?;
+        if index >= self.limit {
+            return Err(Errno::MFILE.into());
+        }
+        if index >= self.slots.len() {
+            self.slots.resize_with(index + 1, || None);
+        }
+        let slot = &mut self.slots[index];
+        if slot.is_some() {
+            return Err(Errno::EXIST.into());
+        }
+        *slot = Some(entry);
+        self.open += 1;
+        Ok(())
+    }
+
     /// The entry with this number.
     ///
     /// # Errors
@@ -64,6 +86,13 @@ impl<T> Table<T> {
     /// `BADF` when there is none.
     pub fn get_mut(&mut self, number: u32) -> Result<&mut T, Error> {
         Ok(self.slots.get_mut(number as usize).and_then(Option::as_mut).ok_or(Errno::BADF)?)
+    }
+
+    /// All entries with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        // Each number was given as one of 32 bits.
+        let numbered = self.slots.iter().enumerate();
+        numbered.filter_map(|(index, slot)| slot.as_ref().map(|entry| (index as u32, entry)))
     }
 
     /// All entries, to change them.
@@ -112,6 +141,18 @@ mod tests {
             assert!(table.remove(number).is_ok());
         }
         assert_eq!([table.insert(()), table.insert(()), table.insert(())], [Ok(1), Ok(3), Ok(5)]);
+    }
+
+    #[test]
+    fn numbers_may_be_chosen_within_the_budget() {
+        let mut table = Table::new(3);
+        assert_eq!(table.put(2, "c"), Ok(()));
+        assert_eq!(table.put(2, "d"), Err(Errno::EXIST.into()));
+        assert_eq!(table.put(3, "d"), Err(Errno::MFILE.into()));
+        assert_eq!(table.put(u32::MAX, "d"), Err(Errno::MFILE.into()));
+        assert_eq!([table.insert("a"), table.insert("b")], [Ok(0), Ok(1)]);
+        assert_eq!(table.put(2, "d"), Err(Errno::MFILE.into()), "the budget is used up");
+        assert_eq!(table.iter().collect::<Vec<_>>(), [(0, &"a"), (1, &"b"), (2, &"c")]);
     }
 
     #[test]

@@ -34,6 +34,13 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// A preopened directory.
+    pub fn of_preopen(dir: &OpenDir) -> Self {
+        // Everything is inherited: what a preopen forbids is `perm`, by its permissions, so that a program which opens a file for
+        // writing in a read-only directory gets that error, instead of quietly getting a read-only file.
+        Self { kind: Kind::Dir(dir.clone()), rights: Rights::OF_DIRECTORIES, inheriting: Rights::ALL }
+    }
+
     /// Whether all of `needed` are held.
     ///
     /// # Errors
@@ -51,23 +58,26 @@ pub struct FdTable(Table<Descriptor>);
 impl FdTable {
     /// What a guest begins with: standard streams as 0, 1 and 2; then the preopens.
     pub fn of(host: &Host) -> Self {
-        let preopens = &host.preopens;
-        let mut table = Table::new(host.max_fds.max(3 + preopens.len()));
+        let mut table = Self::empty(host);
         let streams =
             [(Kind::Stdin, Rights::OF_STDIN), (Kind::Stdout, Rights::OF_OUTPUT), (Kind::Stderr, Rights::OF_OUTPUT)];
         let streams = streams.map(|(kind, rights)| Descriptor { kind, rights, inheriting: Rights::NONE });
-        let dirs = preopens.iter().map(|dir| Descriptor {
-            kind: Kind::Dir(dir.clone()),
-            rights: Rights::OF_DIRECTORIES,
-            // Everything: what a preopen forbids is `perm`, by its permissions, so that a program which opens a file for
-            // writing in a read-only directory gets that error, instead of quietly getting a read-only file.
-            inheriting: Rights::ALL,
-        });
+        let dirs = host.preopens.iter().map(Descriptor::of_preopen);
         for descriptor in streams.into_iter().chain(dirs) {
             let inserted = table.insert(descriptor);
             debug_assert!(inserted.is_ok(), "the limit counts these");
         }
-        Self(table)
+        table
+    }
+
+    /// Room for as many as the host allows, standard streams and preopens in any case.
+    pub fn empty(host: &Host) -> Self {
+        Self(Table::new(host.max_fds.max(3 + host.preopens.len())))
+    }
+
+    /// All descriptors with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Descriptor)> {
+        self.0.iter()
     }
 
     /// The descriptor numbered `fd`.
@@ -134,6 +144,14 @@ impl FdTable {
     /// `mfile` when the budget is used up.
     pub fn insert(&mut self, descriptor: Descriptor) -> Result<u32, Error> {
         Ok(self.0.insert(descriptor)?)
+    }
+
+    /// Opens the number `fd` for `descriptor`.
+    ///
+    /// # Errors
+    /// `mfile` beyond the budget, `exist` when it is open.
+    pub fn put(&mut self, fd: u32, descriptor: Descriptor) -> Result<(), Error> {
+        Ok(self.0.put(fd, descriptor)?)
     }
 
     /// Closes `fd`.

@@ -167,7 +167,7 @@ pub fn fd_pwrite(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> 
 /// `fd_prestat_get(fd) -> prestat`
 pub fn fd_prestat_get(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
     let Kind::Dir(dir) = &ctx.fds.get(args.u32(0))?.kind else { return Err(Errno::Badf.into()) };
-    let name = dir.preopen.as_ref().ok_or(Errno::Badf)?;
+    let name = dir.preopen_name().ok_or(Errno::Badf)?;
     let mut prestat = [0; size::PRESTAT];
     let len = u32::try_from(name.len()).map_err(|_| Errno::Overflow)?;
     prestat[4..].copy_from_slice(&len.to_le_bytes());
@@ -178,7 +178,7 @@ pub fn fd_prestat_get(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>
 /// `fd_prestat_dir_name(fd, path, path_len)`
 pub fn fd_prestat_dir_name(ctx: &mut Ctx<'_>, memory: GuestMemory<'_>, args: Args<'_>) -> Result<(), Error> {
     let Kind::Dir(dir) = &ctx.fds.get(args.u32(0))?.kind else { return Err(Errno::Notdir.into()) };
-    let name = dir.preopen.as_ref().ok_or(Errno::Notdir)?;
+    let name = dir.preopen_name().ok_or(Errno::Notdir)?;
     if name.len() > args.u32(2) as usize {
         return Err(Errno::Nametoolong.into());
     }

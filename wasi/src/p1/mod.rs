@@ -25,6 +25,7 @@ pub mod path;
 pub mod poll;
 pub mod proc;
 pub mod random;
+pub mod snapshot;
 pub mod sock;
 pub mod types;
 

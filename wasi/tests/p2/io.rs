@@ -246,7 +246,7 @@ fn whatever_waits_ends_at_the_deadline_and_by_cancellation() {
 }
 
 /// An input where nothing comes and an output that nobody reads: their other ends, and a configuration that has them.
-fn pipes() -> (PipeWriter, PipeReader, WasiConfig) {
+pub fn pipes() -> (PipeWriter, PipeReader, WasiConfig) {
     let ((stdin, silent), (full, stdout)) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
     let mut config = WasiConfig::new();
     config.stdin_file(Path::new(&format!("/proc/self/fd/{}", stdin.as_raw_fd()))).unwrap();
@@ -255,7 +255,7 @@ fn pipes() -> (PipeWriter, PipeReader, WasiConfig) {
 }
 
 /// Writes until nothing more is taken; how much that is.
-fn fill(guest: &mut Guest, stdout: &Val) -> usize {
+pub fn fill(guest: &mut Guest, stdout: &Val) -> usize {
     let mut written = 0;
     loop {
         let permitted = guest.ok("streams#output-stream.check-write", &[stdout.clone()]);

@@ -15,6 +15,7 @@ mod network;
 mod pass_through;
 #[path = "../support/servers.rs"]
 mod servers;
+mod snapshot;
 mod sockets;
 mod support;
 

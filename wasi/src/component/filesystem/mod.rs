@@ -114,7 +114,8 @@ fn with_dir<T, E: From<Errno>>(
 pub fn get_directories(cx: &mut Cx<'_>) -> Result<Vec<(Own<Descriptor>, String)>, Error> {
     let preopens = cx.host().preopens.iter();
     // Their descriptors of the host are open anyway.
-    let open = preopens.map(|dir| (Own::new(Descriptor::Dir(dir.clone())), dir.preopen.clone().unwrap_or_default()));
+    let open =
+        preopens.map(|dir| (Own::new(Descriptor::Dir(dir.clone())), dir.preopen_name().unwrap_or_default().to_owned()));
     Ok(open.collect())
 }
 

@@ -43,6 +43,13 @@ pub enum LookupError {
 #[derive(Clone, Debug, Default)]
 pub struct Lookups(Arc<()>);
 
+impl Lookups {
+    /// Whether any runs.
+    pub fn are_running(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
 type Answer = Result<Vec<IpAddr>, LookupError>;
 
 /// A lookup that runs, or its result.
