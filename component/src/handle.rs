@@ -135,6 +135,42 @@ impl HandleTable {
         Ok(handle)
     }
 
+    /// What is behind each number, from 1 on; `None` where it is free.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Option<&Handle>> {
+        self.entries.iter().map(|entry| match entry {
+            Entry::Free(_) => None,
+            Entry::Taken(handle) => Some(handle),
+        })
+    }
+
+    /// The numbers that are free, in the order in which they will be used.
+    pub(crate) fn free_numbers(&self) -> Vec<u32> {
+        let next = |&index: &u32| match self.entries[index as usize - 1] {
+            Entry::Free(next) => Some(next).filter(|&next| next != 0),
+            Entry::Taken(_) => unreachable!("a free entry is free"),
+        };
+        std::iter::successors(Some(self.free).filter(|&first| first != 0), next).collect()
+    }
+
+    /// The table that [`HandleTable::iter`] and [`HandleTable::free_numbers`] tell of. `None` where they contradict each other, or there are
+    /// too many handles.
+    pub(crate) fn from_parts(handles: Vec<Option<Handle>>, free: &[u32]) -> Option<HandleTable> {
+        let free_handles = handles.iter().filter(|handle| handle.is_none()).count();
+        if handles.len() > MAX_HANDLES || free_handles != free.len() {
+            return None;
+        }
+        let mut entries: Vec<_> = handles.into_iter().map(|handle| handle.map(Entry::Taken)).collect();
+        let mut next = 0;
+        for &index in free.iter().rev() {
+            let entry = entries.get_mut((index as usize).wrapping_sub(1))?;
+            if entry.replace(Entry::Free(next)).is_some() {
+                return None;
+            }
+            next = index;
+        }
+        Some(HandleTable { entries: entries.into_iter().collect::<Option<_>>()?, free: next })
+    }
+
     /// How many handles there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -210,6 +246,26 @@ mod tests {
         let index = table.insert(Handle::Own { resource: 0, rep: 1, lent: 1 }).unwrap();
         assert!(table.remove(index).is_err());
         assert_eq!(table.get(index).unwrap().rep(), 1);
+    }
+
+    #[test]
+    fn a_table_comes_out_of_its_parts_and_gives_the_same_numbers() {
+        let mut table = HandleTable::default();
+        (0..5).for_each(|at| assert_eq!(table.insert(OWN).unwrap(), at + 1));
+        for index in [2, 5, 3] {
+            table.remove(index).unwrap();
+        }
+        let parts = |table: &HandleTable| {
+            (table.iter().map(|handle| handle.copied()).collect::<Vec<_>>(), table.free_numbers())
+        };
+        let (handles, free) = parts(&table);
+        assert_eq!(free, [3, 5, 2]);
+        let mut copy = HandleTable::from_parts(handles.clone(), &free).unwrap();
+        assert_eq!(parts(&copy), parts(&table));
+        assert_eq!([0; 4].map(|_| copy.insert(OWN).unwrap()), [3, 5, 2, 6]);
+        for wrong in [&[3, 5][..], &[3, 5, 5], &[3, 5, 1], &[3, 5, 0], &[3, 5, 6], &[3, 5, 2, 2]] {
+            assert!(HandleTable::from_parts(handles.clone(), wrong).is_none(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// The instance as an item, and the state of its store.
-    fn item<'s>(&self, store: &'s mut Store) -> Result<(&'s mut ComponentState, Item), Error> {
+    /// The state of the store, which has the instance.
+    pub(crate) fn state<'s>(&self, store: &'s mut Store) -> Result<&'s mut ComponentState, Error> {
         let wrong_store = || Error::message("object used with the wrong store");
         if store.id() != self.store_id {
             return Err(wrong_store());
@@ -24,7 +24,12 @@ impl Instance {
         let state = ComponentState::of(store);
         let found = state.instances.get(self.index as usize);
         found.and_then(|instance| instance.exports.as_ref()).ok_or_else(wrong_store)?;
-        Ok((state, Item::Instance(InstanceItem::Component(self.index))))
+        Ok(state)
+    }
+
+    /// The instance as an item, and the state of its store.
+    fn item<'s>(&self, store: &'s mut Store) -> Result<(&'s mut ComponentState, Item), Error> {
+        Ok((self.state(store)?, Item::Instance(InstanceItem::Component(self.index))))
     }
 
     /// The exported function of this name, or of an exported instance: `["wasi:cli/run@0.2.6", "run"]`.

@@ -16,12 +16,21 @@ use crate::names::IndexMap;
 use crate::records::{BuiltinData, Callee, FuncData, HandleBuiltin, Lowered};
 use crate::state::{ComponentState, Root};
 use ampoule::func::host::HostFunc;
+use ampoule::snapshot::OneByOne;
 use ampoule::{Error, Extern, Module, Store};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Where a component's imports come from: an item by name, for the instance that imports it.
 type Imports<'i> = dyn FnMut(&mut Store, u32, &str) -> Result<Item, Error> + 'i;
+
+/// Where core instances come from.
+pub(crate) enum Source<'s> {
+    /// They are made of their modules, whose start functions run.
+    Modules,
+    /// They are a snapshot's, in its order.
+    Snapshot(&'s mut OneByOne),
+}
 
 /// Instances may be nested so deep; a component that is nested deeper doesn't pass the validator, but one may be given another.
 const MAX_DEPTH: usize = 100;
@@ -34,6 +43,7 @@ pub(crate) fn instantiate(
     store: &mut Store,
     component: &Component,
     found: Option<&Arc<FoundImports>>,
+    source: &mut Source<'_>,
 ) -> Result<Instance, Error> {
     let definition = &component.definition;
     let state = ComponentState::of(store);
@@ -47,8 +57,31 @@ pub(crate) fn instantiate(
     // SAFETY: the instance counts the definition from here on.
     let definition = unsafe { Kept::of(definition) };
     let index = ComponentState::of(store).add_instance(definition, None, Some(root))?;
-    run(store, index, definition, &[], &mut imports, 0)?;
+    run(store, index, definition, &[], &mut imports, source, 0)?;
     Ok(Instance { store_id: store.id(), index })
+}
+
+/// Makes a core instance of a component instance, with imports that fit, and runs its start function.
+fn start(store: &mut Store, instance: u32, module: &Module, given: &[Extern]) -> Result<ampoule::Instance, Error> {
+    let mut made = None;
+    let has_start = module.description().start.is_some();
+    let mut make = |store: &mut Store| {
+        // SAFETY: the validator has compared the types of core imports, and the linker has compared imported modules with theirs. All
+        // is of this store, and of its engine.
+        made = Some(unsafe { ampoule::Instance::new_unchecked(store, module, given) }?);
+        Ok(())
+    };
+    let ran = if has_start && ComponentState::of(store).is_concurrent {
+        concurrency::call::synchronous(store, instance, &mut make)
+    } else {
+        make(store)
+    };
+    let made = ran.map(|()| made.expect("made without an error"));
+    made.inspect_err(|error| {
+        // A start function that was stopped leaves the guest in the middle of something.
+        let ran = error.is_trap() || error.exit_status().is_some();
+        ComponentState::of(store).poisoned |= ran;
+    })
 }
 
 /// What a component has while it is being instantiated.
@@ -69,6 +102,7 @@ fn run(
     definition: Kept<Definition>,
     captured: &[Item],
     imports: &mut Imports<'_>,
+    source: &mut Source<'_>,
     depth: usize,
 ) -> Result<(), Error> {
     if depth >= MAX_DEPTH {
@@ -82,7 +116,7 @@ fn run(
         core_imports: Vec::new(),
     };
     for step in &definition.steps {
-        scope.step(store, step, imports, depth)?;
+        scope.step(store, step, imports, source, depth)?;
     }
     let mut exports = SmallVec::with_capacity(definition.exported.len());
     let state = ComponentState::of(store);
@@ -99,6 +133,7 @@ impl<'d> Scope<'d> {
         store: &mut Store,
         step: &'d Step,
         imports: &mut Imports<'_>,
+        source: &mut Source<'_>,
         depth: usize,
     ) -> Result<(), Error> {
         match step {
@@ -113,9 +148,9 @@ impl<'d> Scope<'d> {
                 let component = ComponentItem { definition: definition.clone(), captured };
                 self.items.push(Item::Component(Arc::new(component)));
             }
-            Step::CoreInstance { module, imports } => self.core_instance(store, module, imports)?,
+            Step::CoreInstance { module, imports } => self.core_instance(store, module, imports, source)?,
             Step::Instance { component, args, bindings } => {
-                let instance = self.nested(store, component, args, depth)?;
+                let instance = self.nested(store, component, args, source, depth)?;
                 self.bind(store, bindings, &instance)?;
                 self.items.push(instance);
             }
@@ -224,6 +259,7 @@ impl<'d> Scope<'d> {
         store: &mut Store,
         component: &ItemRef,
         args: &IndexMap<Box<str>, ItemRef>,
+        source: &mut Source<'_>,
         depth: usize,
     ) -> Result<Item, Error> {
         let component = match component {
@@ -240,11 +276,17 @@ impl<'d> Scope<'d> {
         // SAFETY: the store counts the definition around it, of whichever component that is.
         let definition = unsafe { Kept::of(&component.definition) };
         let index = ComponentState::of(store).add_instance(definition, Some(self.instance), None)?;
-        run(store, index, definition, &component.captured, &mut imports, depth + 1)?;
+        run(store, index, definition, &component.captured, &mut imports, source, depth + 1)?;
         Ok(Item::Instance(InstanceItem::Component(index)))
     }
 
-    fn core_instance(&mut self, store: &mut Store, module: &ItemRef, imports: &CoreImports) -> Result<(), Error> {
+    fn core_instance(
+        &mut self,
+        store: &mut Store,
+        module: &ItemRef,
+        imports: &CoreImports,
+        source: &mut Source<'_>,
+    ) -> Result<(), Error> {
         let mut given = std::mem::take(&mut self.core_imports);
         let module: &Module = match module {
             ItemRef::Module(module) => module,
@@ -254,28 +296,14 @@ impl<'d> Scope<'d> {
             },
         };
         self.core.imports(store, module, imports, &mut given)?;
-        let mut made = None;
         if !module.description().tags.is_empty() {
             ComponentState::of(store).instance(self.instance).may_throw = true;
         }
-        let has_start = module.description().start.is_some();
-        let mut make = |store: &mut Store| {
-            // SAFETY: the validator has compared the types of core imports, and the linker has compared imported modules with theirs. All
-            // is of this store, and of its engine.
-            made = Some(unsafe { ampoule::Instance::new_unchecked(store, module, &given) }?);
-            Ok(())
+        let made = match source {
+            Source::Modules => start(store, self.instance, module, &given)?,
+            Source::Snapshot(snapshot) => snapshot.next(store, module, &given)?,
         };
-        let ran = if has_start && ComponentState::of(store).is_concurrent {
-            concurrency::call::synchronous(store, self.instance, &mut make)
-        } else {
-            make(store)
-        };
-        let made = ran.map(|()| made.expect("made without an error"));
-        let made = made.inspect_err(|error| {
-            // A start function that was stopped leaves the guest in the middle of something.
-            let ran = error.is_trap() || error.exit_status().is_some();
-            ComponentState::of(store).poisoned |= ran;
-        })?;
+        ComponentState::of(store).instance(self.instance).core.push(made);
         self.core.push(CoreItem::Instance(made));
         given.clear();
         self.core_imports = given;

@@ -7,7 +7,7 @@ use crate::definition::Step;
 use crate::found::{Found, FoundFunc, FoundImports, FoundInstance};
 use crate::handle::HostDtor;
 use crate::instance::Instance;
-use crate::instantiate::instantiate;
+use crate::instantiate::{Source, instantiate};
 use crate::names::NameMap;
 use crate::records::{HostCallee, HostFn, HostFunc, HostFuture};
 use crate::typed::{LiftParams, LowerReturn};
@@ -147,7 +147,7 @@ impl Linker {
     /// # Errors
     /// Where an import is missing or doesn't fit, a limit refuses, or a start function is stopped.
     pub fn instantiate(&self, store: &mut Store, component: &Component) -> Result<Instance, Error> {
-        place(store, component, self.found_for(component)?.as_ref())
+        place(store, component, self.found_for(component)?.as_ref(), &mut Source::Modules)
     }
 
     /// Finds and checks what a component imports, for instantiating it many times. What the linker is given later has no effect on it.
@@ -221,7 +221,11 @@ impl InstancePre {
     /// # Errors
     /// Where a limit refuses, or a start function is stopped.
     pub fn instantiate(&self, store: &mut Store) -> Result<Instance, Error> {
-        place(store, &self.component, self.found.as_ref())
+        self.place(store, &mut Source::Modules)
+    }
+
+    pub(crate) fn place(&self, store: &mut Store, source: &mut Source<'_>) -> Result<Instance, Error> {
+        place(store, &self.component, self.found.as_ref(), source)
     }
 }
 
@@ -232,11 +236,16 @@ impl fmt::Debug for InstancePre {
 }
 
 /// Instantiates a component with what was found for its imports.
-fn place(store: &mut Store, component: &Component, found: Option<&Arc<FoundImports>>) -> Result<Instance, Error> {
+fn place(
+    store: &mut Store,
+    component: &Component,
+    found: Option<&Arc<FoundImports>>,
+    source: &mut Source<'_>,
+) -> Result<Instance, Error> {
     if !component.engine().same(store.engine()) {
         return Err(of_another_engine());
     }
-    instantiate(store, component, found)
+    instantiate(store, component, found, source)
 }
 
 #[cold]

@@ -67,6 +67,8 @@ pub(crate) struct InstanceData {
     pub(crate) parent: Option<u32>,
     /// What the store counts for it and those in it; of an instance that is in no other.
     _root: Option<Root>,
+    /// The core instances that it was made of, in their order; those of the instances in it are theirs.
+    pub(crate) core: SmallVec<[ampoule::Instance; 2]>,
     /// By slot of the definition, the place in the store's list of resource types; `u32::MAX` where it isn't known yet.
     pub(crate) resources: Box<[u32]>,
     pub(crate) handles: HandleTable,
@@ -146,6 +148,7 @@ impl ComponentState {
             definition,
             parent,
             _root: root,
+            core: SmallVec::new(),
             resources: vec![UNKNOWN; definition.slots as usize].into(),
             handles: HandleTable::default(),
             may_leave: true,
@@ -261,6 +264,11 @@ impl ComponentState {
     /// Where there are too many.
     pub(crate) fn new_scope(&mut self, outer: u32) -> Result<u32, Error> {
         self.scopes.insert(Scope { outer, lenders: Vec::new(), borrows: 0, host_borrows: Vec::new() })
+    }
+
+    /// Whether there are calls with handles that aren't over.
+    pub(crate) fn has_scopes(&self) -> bool {
+        !self.scopes.is_empty()
     }
 
     /// The innermost call ends: what it borrowed is its owners' again.

@@ -11,6 +11,7 @@
 mod check;
 mod file;
 mod objects;
+mod one_by_one;
 mod restore;
 mod state;
 mod take;
@@ -25,6 +26,7 @@ use crate::module::{LazyImage, Module};
 use crate::store::Store;
 use ampoule_core::module::Import;
 use ampoule_core::types::ExternType;
+pub use one_by_one::OneByOne;
 use state::{InstanceState, Source, State};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -215,6 +217,13 @@ impl Snapshot {
     /// made before don't get them.
     pub fn attach(&mut self, name: &str, bytes: impl Into<Arc<[u8]>>) {
         Arc::make_mut(&mut self.sections).insert(name.to_string(), bytes.into());
+    }
+
+    /// Takes the bytes under a name away.
+    pub fn detach(&mut self, name: &str) {
+        if self.sections.contains_key(name) {
+            Arc::make_mut(&mut self.sections).remove(name);
+        }
     }
 
     /// The bytes that were added under a name.

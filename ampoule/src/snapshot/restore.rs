@@ -38,6 +38,21 @@ pub(super) struct Target {
 }
 
 impl Target {
+    pub(super) fn of(positions: Vec<u32>) -> Self {
+        Self { positions }
+    }
+
+    /// Has instances that were just made be as they were.
+    pub(super) fn fill(
+        &self,
+        contents: &Contents,
+        store: &mut Store,
+        references: &mut dyn HostReferences,
+    ) -> Result<(), Error> {
+        let places = objects::make(contents, store, self, references)?;
+        fill_in(contents, store, self, &places)
+    }
+
     pub(super) fn record<'a>(&self, store: &'a Store, number: u32) -> &'a InstanceData {
         &store.instances.list[self.positions[number as usize] as usize]
     }
@@ -80,6 +95,20 @@ pub(super) fn instantiate(
     }
 }
 
+/// Makes an instance with imports in its module's order. Its globals are zero, and its tables null.
+pub(super) fn make_one(
+    contents: &Contents,
+    store: &mut Store,
+    instance: &InstanceState,
+    imports: &[Extern],
+) -> Result<u32, Error> {
+    let module = &contents.modules[instance.module as usize];
+    instantiate::check_imports(store, module, imports)?;
+    instantiate::admit(store, module)?;
+    let beginning = Contained { instance, images: &contents.images };
+    instantiate::allocate(store, module, imports, &beginning)
+}
+
 /// What was made so far.
 #[derive(Default)]
 struct Made {
@@ -117,14 +146,10 @@ impl Made {
                     Source::Host(number) => self.of_host(contents, store, import.item, number as usize)?,
                 });
             }
-            instantiate::check_imports(store, module, &imports)?;
-            instantiate::admit(store, module)?;
-            let beginning = Contained { instance, images: &contents.images };
-            self.positions.push(instantiate::allocate(store, module, &imports, &beginning)?);
+            self.positions.push(make_one(contents, store, instance, &imports)?);
         }
         let target = Target { positions: std::mem::take(&mut self.positions) };
-        let places = objects::make(contents, store, &target, references);
-        let result = places.and_then(|places| fill_in(contents, store, &target, &places));
+        let result = target.fill(contents, store, references);
         self.positions = target.positions;
         result
     }
