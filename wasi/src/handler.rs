@@ -6,7 +6,6 @@
 //!
 //! This is above the versions, and the one place where a server doesn't know which it has before it.
 
-use crate::WasiCtx;
 use crate::component::resources::Resources;
 use crate::component::{Cx, Entry, Fail, Own};
 use crate::host::ctx::MISSING_CONTEXT as NO_WASI;
@@ -24,10 +23,13 @@ use crate::p2::http::serving::{IncomingRequest, ResponseOutparam};
 use crate::p3::http::bodies::{Body, Received};
 use crate::p3::http::handling;
 use crate::p3::http::messages::Request as Request3;
+use crate::{WasiCtx, WasiResources};
 use ampoule::store::task::{Task, Work};
 use ampoule::sync::Mutex;
 use ampoule::{Error, Store};
-use ampoule_component::{Component, ExportIndex, Func, Instance, Linker, ResourceHost, Val, finish_tasks_and};
+use ampoule_component::{
+    Component, ComponentSnapshot, ExportIndex, Func, Instance, InstancePre, Linker, ResourceHost, Val, finish_tasks_and,
+};
 use hyper::header::{HOST, HeaderMap};
 use hyper::{Method, Request, Response};
 use std::fmt;
@@ -50,10 +52,24 @@ enum Version {
 pub struct Handler(Arc<Prepared>);
 
 struct Prepared {
-    linker: Linker,
-    component: Component,
+    instances: Instances,
     version: Version,
     handle: ExportIndex,
+}
+
+/// Where the instances come from that answer.
+enum Instances {
+    New(Linker, Component),
+    Snapshot(InstancePre, ComponentSnapshot),
+}
+
+impl Instances {
+    fn next(&self, store: &mut Store) -> Result<Instance, Error> {
+        match self {
+            Self::New(linker, component) => linker.instantiate(store, component),
+            Self::Snapshot(found, snapshot) => snapshot.instantiate(store, found, &mut WasiResources),
+        }
+    }
 }
 
 impl fmt::Debug for Handler {
@@ -68,6 +84,20 @@ impl Handler {
     /// # Errors
     /// It exports neither interface.
     pub fn new(linker: Linker, component: &Component) -> Result<Self, Error> {
+        Self::of(component, Instances::New(linker, component.clone()))
+    }
+
+    /// The component of a snapshot, with what the linker has for it: each instance goes on from there. The contexts in its stores are such as have what
+    /// the guest had when the snapshot was taken ([`crate::WasiConfig::build_from`]).
+    ///
+    /// # Errors
+    /// It exports neither interface, or something that it imports is missing.
+    pub fn of_snapshot(linker: &Linker, snapshot: &ComponentSnapshot) -> Result<Self, Error> {
+        let found = linker.instantiate_pre(snapshot.component())?;
+        Self::of(snapshot.component(), Instances::Snapshot(found, snapshot.clone()))
+    }
+
+    fn of(component: &Component, instances: Instances) -> Result<Self, Error> {
         let found = INTERFACES.into_iter().find_map(|(version, name)| {
             let interface = component.get_export_index(None, name)?;
             Some((version, component.get_export_index(Some(&interface), "handle")?))
@@ -76,7 +106,7 @@ impl Handler {
             let [(_, new), (_, old)] = INTERFACES;
             return Err(Error::message(format!("the component exports neither `{old}` nor `{new}`")));
         };
-        Ok(Self(Arc::new(Prepared { linker, component: component.clone(), version, handle })))
+        Ok(Self(Arc::new(Prepared { instances, version, handle })))
     }
 
     /// Will answer a request, which has come by this scheme, in this store. The store has a [`WasiCtx`] and an [`HttpCtx`] in its slots; whatever
@@ -211,7 +241,7 @@ impl Work for Job {
         let func = match self.func {
             Some(func) => func,
             None => {
-                let instance = prepared.linker.instantiate(store, &prepared.component)?;
+                let instance = prepared.instances.next(store)?;
                 let func = instance.get_func_at(store, &prepared.handle)?;
                 func.ok_or_else(|| Error::message("`handle` is no function"))?
             }

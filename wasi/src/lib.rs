@@ -30,4 +30,4 @@ pub use host::random::RandomSource;
 pub use host::stdio::{Input, OutputCallback};
 pub use host::volume::{FileSystem, Volume};
 pub use host::{ConfigError, WasiConfig, WasiCtx};
-pub use snapshot::{SnapshotError, WasiState};
+pub use snapshot::{SnapshotError, WasiResources, WasiState};

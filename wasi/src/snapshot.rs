@@ -1,19 +1,22 @@
 //! What a guest of WASI has, as plain data: taken with a snapshot of its store, and given to the guests that are thawed from it.
 //!
 //! Kept are arguments, environment, the monotonic clock, and the descriptors of preview 1 by their numbers: standard streams, preopens by
-//! the guest's names, files and directories beneath them by path, modes, rights and offset. What belongs to this process alone is refused, with its name:
-//! pipes and devices, files that were removed or renamed since they were opened, whatever a component has of 0.2 or 0.3 (streams,
-//! sockets, pollables, requests).
+//! the guest's names, files and directories beneath them by path, modes, rights and offset; and the same as resources of components. What belongs to
+//! this process alone is refused, with its name: pipes and devices, files that were removed or renamed since they were opened, and of
+//! components sockets, requests, streams of files, pollables of clocks.
 //!
 //! A snapshot grants nothing: [`WasiConfig::build_from`] takes directories and streams from the configuration, by the names that the guest
 //! knows. Arguments and environment are the snapshot's unless the configuration has its own; a guest that has read them, as most runtimes do when
 //! they start, goes on with those.
 
-use crate::component::resources::Resources;
+use crate::component::resources::{Resources, is_of_wasi};
 use crate::host::snapshot::HostState;
 use crate::p1::descriptor::FdTable;
 use crate::p1::snapshot::{self as descriptors, DescriptorState};
+use crate::p2::snapshot::{self as resources, ResourceState};
 use crate::{WasiConfig, WasiCtx};
+use ampoule::{Error, Store};
+use ampoule_component::{HostResources, ResourceHost};
 use serde::{Deserialize, Serialize};
 
 pub use crate::host::snapshot::SnapshotError;
@@ -27,6 +30,8 @@ pub struct WasiState {
     host: HostState,
     /// None where the guest has used none yet.
     descriptors: Option<Vec<DescriptorState>>,
+    /// Likewise, those of components.
+    resources: Option<Vec<ResourceState>>,
 }
 
 impl WasiState {
@@ -35,20 +40,12 @@ impl WasiState {
     /// # Errors
     /// What can't be kept, with its name.
     pub fn of(ctx: &WasiCtx) -> Result<Self, SnapshotError> {
+        // What isn't written yet is told of first.
         let host = HostState::of(&ctx.host)?;
-        if let Some(resources) = ctx.state::<Resources>() {
-            if let Some((rep, kind)) = resources.first() {
-                let name = format!("resource {rep}");
-                return Err(SnapshotError::NotKept { name, what: format!("`{kind}`") });
-            }
-            if resources.is_busy() {
-                let what = "what the host is doing for the guest".to_owned();
-                return Err(SnapshotError::NotKept { name: "a stream or look-up".to_owned(), what });
-            }
-        }
         let table = ctx.state::<FdTable>();
         let descriptors = table.map(|table| descriptors::descriptors(&ctx.host, table)).transpose()?;
-        Ok(Self { host, descriptors })
+        let resources = ctx.state::<Resources>().map(|found| resources::resources(&ctx.host, found)).transpose()?;
+        Ok(Self { host, descriptors, resources })
     }
 
     /// As bytes.
@@ -74,6 +71,38 @@ impl WasiState {
     }
 }
 
+/// The resources of WASI in a snapshot of a component's instance: they keep their numbers. What they are is in [`WasiState`], of which the store
+/// that the instance is made in has a context already.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WasiResources;
+
+impl HostResources for WasiResources {
+    fn save(&mut self, _: &mut Store, resources: &[ResourceHost]) -> Result<Vec<u8>, Error> {
+        if resources.iter().any(|resource| !is_of_wasi(resource.ty)) {
+            return Err(Error::message(
+                "no snapshot can be taken: the guest has resources of the host's that WASI doesn't know",
+            ));
+        }
+        let reps: Vec<u32> = resources.iter().map(|resource| resource.rep).collect();
+        Ok(postcard::to_stdvec(&reps).expect("it is plain data, and memory grows"))
+    }
+
+    fn restore(&mut self, store: &mut Store, types: &[u32], saved: &[u8]) -> Result<Vec<u32>, Error> {
+        let damaged = || Error::message("the snapshot's resources of WASI are damaged");
+        let reps: Vec<u32> = postcard::from_bytes(saved).map_err(|_| damaged())?;
+        if reps.len() != types.len() {
+            return Err(damaged());
+        }
+        let known = store.slots().get::<WasiCtx>().and_then(|ctx| ctx.state::<Resources>());
+        for (&rep, &ty) in reps.iter().zip(types) {
+            if known.and_then(|known| known.type_of(rep)) != Some(ty) {
+                return Err(Error::message("the store's WASI context doesn't have the resources of the snapshot"));
+            }
+        }
+        Ok(reps)
+    }
+}
+
 impl WasiConfig {
     /// The context for one store, whose guest goes on with what it had. Whatever it reaches is this configuration's.
     ///
@@ -85,6 +114,10 @@ impl WasiConfig {
         state.host.set_clocks(&mut ctx.host);
         if let Some(descriptors) = &state.descriptors {
             let table = descriptors::open(&ctx.host, &state.host, descriptors)?;
+            ctx.set_state(table);
+        }
+        if let Some(kept) = &state.resources {
+            let table = resources::open(&ctx.host, kept)?;
             ctx.set_state(table);
         }
         Ok(ctx)

@@ -18,6 +18,11 @@ pub const MAX_RESOURCES: usize = 1 << 16;
 /// The number of the first resource type of WASI; embedders count theirs from zero, mostly.
 const FIRST_TYPE: u32 = 0x5741_5300;
 
+/// Whether this is the number of one of WASI's resource types.
+pub fn is_of_wasi(ty: u32) -> bool {
+    (FIRST_TYPE..FIRST_TYPE + 0x100).contains(&ty)
+}
+
 /// A kind of entry: a resource type.
 pub trait Entry: Any + Send + Sync {
     /// Its number among those of WASI: no other has it.
@@ -105,9 +110,37 @@ impl<T> Own<T> {
 struct Slot {
     entry: Box<dyn Any + Send + Sync>,
     kind: &'static str,
+    ty: u32,
     parent: Option<u32>,
     children: u32,
     token: Option<Token>,
+}
+
+impl Slot {
+    fn of<T: Entry>(own: Own<T>) -> Self {
+        Self {
+            entry: Box::new(own.entry),
+            kind: T::NAME,
+            ty: T::TYPE,
+            parent: own.parent,
+            children: 0,
+            token: own.token,
+        }
+    }
+}
+
+/// An entry, to be looked at.
+pub struct Listed<'a> {
+    /// Its number.
+    pub rep: u32,
+    /// The name of its kind.
+    pub kind: &'static str,
+    /// What it is.
+    pub entry: &'a (dyn Any + Send + Sync),
+    /// The number of the entry before which it must go.
+    pub parent: Option<u32>,
+    /// Whether it counts against the budget of descriptors.
+    pub counts: bool,
 }
 
 /// What one guest has.
@@ -137,9 +170,17 @@ impl Resources {
         }
     }
 
-    /// The first entry's number and what it is; none where the guest has nothing.
-    pub fn first(&self) -> Option<(u32, &'static str)> {
-        self.table.iter().next().map(|(rep, slot)| (rep, slot.kind))
+    /// The resource type of an entry; `None` where there is none.
+    pub fn type_of(&self, rep: u32) -> Option<u32> {
+        self.table.get(rep).ok().map(|slot| slot.ty)
+    }
+
+    /// All entries.
+    pub fn list(&self) -> impl Iterator<Item = Listed<'_>> {
+        self.table.iter().map(|(rep, slot)| {
+            let Slot { kind, parent, .. } = *slot;
+            Listed { rep, kind, entry: &*slot.entry, parent, counts: slot.token.is_some() }
+        })
     }
 
     /// Whether the host works for the guest: fills or empties a stream, waits for a descriptor, or looks a name up.
@@ -152,13 +193,25 @@ impl Resources {
     /// # Errors
     /// The table is full.
     pub fn insert<T: Entry>(&mut self, own: Own<T>) -> Result<u32, Error> {
-        let slot =
-            Slot { entry: Box::new(own.entry), kind: T::NAME, parent: own.parent, children: 0, token: own.token };
-        let rep = self.table.insert(slot).map_err(|_| Error::message("resource table has no free keys"))?;
-        if let Some(parent) = own.parent {
+        let parent = own.parent;
+        let rep = self.table.insert(Slot::of(own)).map_err(|_| Error::message("resource table has no free keys"))?;
+        if let Some(parent) = parent {
             self.slot_mut(parent)?.children += 1;
         }
         Ok(rep)
+    }
+
+    /// Adds an entry under this number.
+    ///
+    /// # Errors
+    /// The number is taken or too high, or what the entry depends on is not there.
+    pub fn put<T: Entry>(&mut self, rep: u32, own: Own<T>) -> Result<(), Error> {
+        let parent = own.parent.map(|parent| self.slot_mut(parent).map(|_| parent)).transpose()?;
+        self.table.put(rep, Slot::of(own)).map_err(|_| unknown())?;
+        if let Some(parent) = parent {
+            self.slot_mut(parent)?.children += 1;
+        }
+        Ok(())
     }
 
     fn slot_mut(&mut self, rep: u32) -> Result<&mut Slot, Error> {
@@ -244,4 +297,32 @@ impl Resources {
 #[cold]
 fn unknown() -> Error {
     Error::message("the host doesn't have this resource")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WasiConfig;
+
+    struct Parent;
+    struct Child;
+
+    entries! {
+        Parent = 200 "parent",
+        Child = 201 "child",
+    }
+
+    #[test]
+    fn entries_under_chosen_numbers_are_as_others() {
+        let mut resources = Resources::new(&WasiConfig::new().build().host);
+        assert!(resources.put(4, Own::child_of(Child, 3)).is_err(), "it depends on what is not there");
+        resources.put(3, Own::new(Parent)).unwrap();
+        resources.put(4, Own::child_of(Child, 3)).unwrap();
+        assert!(resources.put(3, Own::new(Parent)).is_err() && resources.put(u32::MAX, Own::new(Parent)).is_err());
+        assert_eq!([3, 4, 5].map(|rep| resources.type_of(rep)), [Some(Parent::TYPE), Some(Child::TYPE), None]);
+        assert!(resources.remove(3).is_err(), "it has a child");
+        resources.remove(4).unwrap();
+        resources.remove(3).unwrap();
+        assert_eq!(resources.list().count(), 0);
+    }
 }

@@ -61,6 +61,11 @@ impl InputStream {
         &self.source
     }
 
+    /// Whether it has not ended.
+    pub fn is_open(&self) -> bool {
+        !self.closed
+    }
+
     /// Reads what there is, up to `len` bytes: none where there are none now.
     ///
     /// # Errors

@@ -91,6 +91,11 @@ impl OutputStream {
         &self.sink
     }
 
+    /// Whether it takes bytes, has none to write, and flushes nothing.
+    pub fn is_at_rest(&self) -> bool {
+        !self.closed && !self.flushing && self.pending.len() == 0
+    }
+
     /// How many bytes the next write may have, and that is remembered.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub mod functions;
 pub mod http;
 pub mod io;
 pub mod linker;
+pub mod snapshot;
 pub mod sockets;
 
 pub use functions::{FUNCTIONS, RESOURCES};
