@@ -5,21 +5,20 @@
 
 use super::ticker::{Ticker, Ticking};
 use ampoule::{Engine, Error, Store};
-use ampoule_wasi::Handler;
-use ampoule_wasi::WasiConfig;
 use ampoule_wasi::handler::{AnswerError, Answering};
 use ampoule_wasi::host::http::incoming::frames_of_request;
 use ampoule_wasi::host::http::message::Scheme;
 use ampoule_wasi::host::http::outgoing::Frames;
 use ampoule_wasi::host::http::{ErrorCode, HttpConfig};
+use ampoule_wasi::{Handler, WasiConfig, WasiState};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{fmt, io};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -32,6 +31,8 @@ pub struct Guests {
     /// The engine's epochs.
     ticker: Ticker,
     handler: Handler,
+    /// What they had of WASI when the snapshot was taken that they go on from; none where they begin anew.
+    pub state: Option<WasiState>,
     /// What they have of HTTP.
     pub http: HttpConfig,
     /// Their environment.
@@ -50,6 +51,7 @@ impl Guests {
             engine: engine.clone(),
             ticker: Ticker::new(engine),
             handler,
+            state: None,
             http: HttpConfig::new(),
             env: Vec::new(),
             max_memory: None,
@@ -70,9 +72,14 @@ impl Guests {
         let mut wasi = WasiConfig::new();
         wasi.inherit_stdout();
         wasi.inherit_stderr();
-        wasi.set_env(self.env.iter().cloned())
-            .map_err(|error| AnswerError::Store(Error::message(error.to_string())))?;
-        store.slots_mut().insert(wasi.build());
+        let refused = |error: &dyn fmt::Display| AnswerError::Store(Error::message(error.to_string()));
+        if !self.env.is_empty() || self.state.is_none() {
+            wasi.set_env(self.env.iter().cloned()).map_err(|error| refused(&error))?;
+        }
+        store.slots_mut().insert(match &self.state {
+            Some(state) => wasi.build_from(state).map_err(|error| refused(&error))?,
+            None => wasi.build(),
+        });
         store.slots_mut().insert(self.http.build());
         let request = request.map(frames_of_request);
         let answering = self.handler.answer(store, request, Scheme::Http)?;
