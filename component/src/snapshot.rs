@@ -46,6 +46,11 @@ pub trait HostResources {
     /// # Errors
     /// Where there is none for one of them: no instance is made then.
     fn restore(&mut self, store: &mut Store, types: &[u32], saved: &[u8]) -> Result<Vec<u32>, Error>;
+
+    /// The guest has lost these resources, because its instance was reset. Their destructors don't run.
+    fn discard(&mut self, store: &mut Store, resources: &[ResourceHost]) {
+        let _ = (store, resources);
+    }
 }
 
 impl HostResources for () {
@@ -120,15 +125,14 @@ impl ComponentSnapshot {
         instance: Instance,
         resources: &mut dyn HostResources,
     ) -> Result<ComponentSnapshot, Error> {
-        let state = instance.state(store)?;
-        if state.instance(instance.index).definition.scope != component.definition.scope {
-            return Err(refused("the instance is not of this component"));
-        }
+        let (state, members) = find(store, component, instance)?;
         state.check_idle()?;
-        let members = state.members(instance.index);
+        if state.poisoned {
+            return Err(refused("a guest of the store was stopped"));
+        }
         let (instances, owned) = state.handles_of(&members)?;
         state.check_closed()?;
-        let core: Vec<_> = members.iter().flat_map(|&at| state.instances[at as usize].core.iter().copied()).collect();
+        let core = state.core_of(&members);
         let core = Snapshot::take(store, &core, &mut ())?;
         let host_types = owned.iter().map(|resource| resource.ty).collect();
         let host = resources.save(store, &owned)?;
@@ -162,12 +166,50 @@ impl ComponentSnapshot {
         let mut core = self.core.one_by_one(store)?;
         let instance = found.place(store, &mut Source::Snapshot(&mut core))?;
         core.finish(store, &mut ())?;
+        let reps = self.restore(store, resources)?;
+        ComponentState::of(store).fill_tables(instance.index, &self.state, &reps)?;
+        Ok(instance)
+    }
+
+    /// Has an instance be as it was when the snapshot was taken: the one that it was taken of, one that was made of it, or another of the same component
+    /// whose imports are the same. Handles of functions and of the instance keep working. Where a guest of the store was stopped, its instances can
+    /// be called again; that needs that there is no other component instance in it.
+    ///
+    /// # Errors
+    /// Where the instance is of another store or component, or inside of another instance; where a guest of the store runs, or has left tasks, streams or
+    /// futures behind; where a guest was stopped, and the store has other instances; where a limit of the store refuses, or `resources`: the
+    /// instance can't be called then, unless it is reset.
+    pub fn reset(&self, store: &mut Store, instance: Instance, resources: &mut dyn HostResources) -> Result<(), Error> {
+        let (state, members) = find(store, &self.component, instance)?;
+        state.check_idle()?;
+        state.check_closed()?;
+        if state.poisoned && members.len() != state.instances.len() {
+            return Err(Error::message("a guest of the store was stopped, and may have been another instance's"));
+        }
+        let core = state.core_of(&members);
+        let lost = state.owned_of_host(&members);
+        state.poisoned = true;
+        self.core.reset(store, &core, &mut ())?;
+        resources.discard(store, &lost);
+        let reps = self.restore(store, resources)?;
+        let state = ComponentState::of(store);
+        state.fill_tables(instance.index, &self.state, &reps)?;
+        for at in members {
+            let instance = state.instance(at);
+            instance.may_leave = true;
+            instance.entered = 0;
+        }
+        state.poisoned = false;
+        Ok(())
+    }
+
+    /// The host's resources, anew.
+    fn restore(&self, store: &mut Store, resources: &mut dyn HostResources) -> Result<Vec<u32>, Error> {
         let reps = resources.restore(store, &self.state.host_types, &self.state.host)?;
         if reps.len() != self.state.host_types.len() {
             return Err(Error::message("the host has made another number of resources than the snapshot has"));
         }
-        ComponentState::of(store).fill_tables(instance.index, &self.state, &reps)?;
-        Ok(instance)
+        Ok(reps)
     }
 
     /// The snapshot with all that it takes to make its instances, for [`Snapshot::save`]; [`ComponentSnapshot::of`] is the way back.
@@ -204,6 +246,24 @@ impl fmt::Debug for ComponentSnapshot {
     }
 }
 
+/// The state of a store, and the places there of an instance of this component and of those in it.
+fn find<'s>(
+    store: &'s mut Store,
+    component: &Component,
+    instance: Instance,
+) -> Result<(&'s mut ComponentState, Vec<u32>), Error> {
+    let state = instance.state(store)?;
+    let found = state.instance(instance.index);
+    if found.definition.scope != component.definition.scope {
+        return Err(Error::message("the instance is of another component"));
+    }
+    if found.parent.is_some() {
+        return Err(Error::message("the instance is inside of another one, which there are snapshots of"));
+    }
+    let members = state.members(instance.index);
+    Ok((state, members))
+}
+
 impl ComponentState {
     /// An instance and those in it, which come behind it.
     fn members(&self, root: u32) -> Vec<u32> {
@@ -218,13 +278,28 @@ impl ComponentState {
         members
     }
 
+    /// The core instances of these instances.
+    fn core_of(&self, members: &[u32]) -> Vec<ampoule::Instance> {
+        members.iter().flat_map(|&at| self.instances[at as usize].core.iter().copied()).collect()
+    }
+
+    /// The host's resources that these instances own.
+    fn owned_of_host(&self, members: &[u32]) -> Vec<ResourceHost> {
+        let handles = members.iter().flat_map(|&at| self.instances[at as usize].handles.iter().flatten());
+        let owned = handles.filter_map(|handle| match *handle {
+            Handle::Own { resource, rep, .. } => match self.resources[resource as usize].ty {
+                ResourceType::Host(ty) => Some(ResourceHost { rep, ty, owned: true }),
+                _ => None,
+            },
+            _ => None,
+        });
+        owned.collect()
+    }
+
     /// Refuses a store in the middle of something.
     fn check_idle(&self) -> Result<(), Error> {
-        if self.poisoned {
-            return Err(refused("a guest of the store was stopped"));
-        }
         if self.has_scopes() || !self.concurrency.is_idle() {
-            return Err(refused("calls or tasks of the store's components are not over"));
+            return Err(Error::message("calls or tasks of the store's components are not over"));
         }
         Ok(())
     }
@@ -234,7 +309,7 @@ impl ComponentState {
         if self.concurrency.waitables.is_empty() && self.concurrency.streams.is_empty() {
             return Ok(());
         }
-        Err(refused("the host, or a component that is not in it, has a stream or a future of the store"))
+        Err(Error::message("streams or futures of the store's components are open"))
     }
 
     /// The handles of these instances, and the host's resources among them.
@@ -308,7 +383,7 @@ impl ComponentState {
             }
             let instance = &mut self.instances[at as usize];
             instance.handles = HandleTable::from_parts(handles, &kept.free).ok_or_else(damaged)?;
-            if kept.backpressure > 0 {
+            if kept.backpressure != instance.tasks.backpressure {
                 instance.tasks.backpressure = kept.backpressure;
             }
         }

@@ -238,7 +238,7 @@ fn what_is_not_between_calls_is_refused() {
     let refusal = |store: &mut Store, component: &Component| {
         ComponentSnapshot::take(store, component, instance, &mut ()).unwrap_err().to_string()
     };
-    assert_eq!(refusal(&mut store, &other), "no snapshot can be taken: the instance is not of this component");
+    assert_eq!(refusal(&mut store, &other), "the instance is of another component");
     assert_eq!(refusal(&mut Store::new(&engine), &component), "object used with the wrong store");
     let stop = instance.get_func(&mut store, &["stop"]).unwrap().unwrap();
     stop.call(&mut store, &[], &mut []).unwrap_err();
@@ -258,6 +258,69 @@ fn a_snapshot_of_another_component_is_refused() {
     assert!(snapshot.instantiate(&mut Store::new(&engine), &found, &mut ()).is_err());
     let found = linker.instantiate_pre(&component).unwrap();
     assert!(snapshot.instantiate(&mut Store::new(&Engine::default()), &found, &mut ()).is_err());
+}
+
+#[test]
+fn an_instance_is_reset_also_after_a_trap() {
+    let engine = Engine::default();
+    let component = Component::new(&engine, KEEPS_RESOURCES.as_bytes()).unwrap();
+    let linker = Linker::new(&engine);
+    let mut store = Store::new(&engine);
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let handle = number(&mut store, instance, "keep", &[10]).unwrap();
+    let snapshot = ComponentSnapshot::take(&mut store, &component, instance, &mut ()).unwrap();
+    let stop = instance.get_func(&mut store, &["stop"]).unwrap().unwrap();
+    for round in 0..3 {
+        assert_eq!(number(&mut store, instance, "kept", &[handle]).unwrap(), 10);
+        assert_eq!(number(&mut store, instance, "keep", &[20]).unwrap(), handle + 1, "the same number each time");
+        drop_handle(&mut store, instance, handle).unwrap();
+        assert_eq!(number(&mut store, instance, "dropped", &[]).unwrap(), 10);
+        assert_eq!(number(&mut store, instance, "made", &[]).unwrap(), 2);
+        if round > 0 {
+            stop.call(&mut store, &[], &mut []).unwrap_err();
+            assert!(number(&mut store, instance, "made", &[]).is_err(), "it was stopped");
+        }
+        snapshot.reset(&mut store, instance, &mut ()).unwrap();
+        assert_eq!(number(&mut store, instance, "made", &[]).unwrap(), 1);
+    }
+    // Nobody knows what a guest that was stopped has done to others.
+    let other = linker.instantiate(&mut store, &component).unwrap();
+    snapshot.reset(&mut store, other, &mut ()).unwrap();
+    assert_eq!(number(&mut store, other, "kept", &[handle]).unwrap(), 10, "another instance of the component");
+    stop.call(&mut store, &[], &mut []).unwrap_err();
+    assert!(snapshot.reset(&mut store, instance, &mut ()).is_err());
+}
+
+#[test]
+fn the_host_is_told_what_a_guest_has_lost() {
+    #[derive(Default)]
+    struct Lost(Vec<u32>);
+    impl HostResources for Lost {
+        fn save(&mut self, _: &mut Store, resources: &[ResourceHost]) -> Result<Vec<u8>, Error> {
+            Ok(vec![resources.len() as u8])
+        }
+
+        fn restore(&mut self, _: &mut Store, types: &[u32], _: &[u8]) -> Result<Vec<u32>, Error> {
+            Ok((100..).take(types.len()).collect())
+        }
+
+        fn discard(&mut self, _: &mut Store, resources: &[ResourceHost]) {
+            self.0.extend(resources.iter().map(|thing| thing.rep));
+        }
+    }
+    let engine = Engine::default();
+    let component = Component::new(&engine, KEEPS_THINGS.as_bytes()).unwrap();
+    let (linker, dropped) = things(&engine);
+    let mut store = Store::new(&engine);
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let handle = number(&mut store, instance, "keep", &[1]).unwrap();
+    let mut host = Lost::default();
+    let snapshot = ComponentSnapshot::take(&mut store, &component, instance, &mut host).unwrap();
+    number(&mut store, instance, "keep", &[2]).unwrap();
+    snapshot.reset(&mut store, instance, &mut host).unwrap();
+    assert_eq!(number(&mut store, instance, "kept", &[handle]).unwrap(), 100);
+    snapshot.reset(&mut store, instance, &mut host).unwrap();
+    assert_eq!((host.0, dropped.lock().unwrap().len()), (vec![1, 2, 100], 0));
 }
 
 #[test]
