@@ -1,7 +1,7 @@
 //! Module files: read, told apart, and loaded; errors name the file.
 
 use ampoule::module::artifact::is_artifact;
-use ampoule::{Config, Engine, Module};
+use ampoule::{Config, Engine, Module, Snapshot};
 use ampoule_component::Component;
 use ampoule_core::tunables::Tiers;
 use ampoule_runner::base_config;
@@ -18,6 +18,8 @@ enum Form {
     Artifact,
     /// What it wrote of a component.
     ComponentArtifact,
+    /// What `ampoule snapshot` wrote.
+    Snapshot,
 }
 
 /// A module file that was read.
@@ -52,6 +54,9 @@ impl ModuleFile {
         if ampoule_component::artifact::is_artifact(&bytes) {
             return Ok(Form::ComponentArtifact);
         }
+        if ampoule::snapshot::is_snapshot(&bytes) {
+            return Ok(Form::Snapshot);
+        }
         file.read_to_end(&mut bytes)?;
         Ok(Form::Binary(bytes))
     }
@@ -66,6 +71,7 @@ impl ModuleFile {
             Form::Artifact | Form::ComponentArtifact => {
                 Err(anyhow!("{}: is compiled already; a wasm or wat file is needed", self.path.display()))
             }
+            Form::Snapshot => Err(anyhow!("{}: is a snapshot; a wasm or wat file is needed", self.path.display())),
         }
     }
 
@@ -80,6 +86,7 @@ impl ModuleFile {
             // that it is what it claims to be, and stays as it is while it runs.
             Form::Artifact => unsafe { Module::deserialize_file(engine, &self.path) },
             Form::ComponentArtifact => return Err(anyhow!("{}: is a component, not a module", self.path.display())),
+            Form::Snapshot => return Err(anyhow!("{}: is a snapshot, not a module", self.path.display())),
         };
         self.named(module)
     }
@@ -95,6 +102,18 @@ impl ModuleFile {
             }
             // SAFETY: as for modules.
             Form::ComponentArtifact => self.named(unsafe { Component::deserialize_file(engine, &self.path) }).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The snapshot, where it is one.
+    ///
+    /// # Errors
+    /// Where it is damaged, or not for this engine; names the file.
+    pub fn snapshot(&self, engine: &Engine) -> Result<Option<Snapshot>> {
+        match &self.form {
+            // SAFETY: as for modules.
+            Form::Snapshot => self.named(unsafe { Snapshot::load_file(engine, &self.path) }).map(Some),
             _ => Ok(None),
         }
     }

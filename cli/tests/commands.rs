@@ -1,89 +1,14 @@
 //! The `ampoule` command as its users see it: output, errors, exit statuses.
 
+mod support;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::FromRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-/// A folder with files, in which commands run.
-struct Folder(TempDir);
-
-impl Folder {
-    fn with(files: &[(&str, &str)]) -> Self {
-        let folder = Folder(tempfile::tempdir().unwrap());
-        for (name, content) in files {
-            std::fs::write(folder.path(name), content).unwrap();
-        }
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn ampoule(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ampoule"));
-        command.current_dir(self.0.path()).args(args).env("FROM_HOST", "host value").output().unwrap()
-    }
-
-    /// Runs a command that succeeds; answers what it printed.
-    fn succeeds(&self, args: &[&str]) -> String {
-        let output = self.ampoule(args);
-        assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()), "{args:?}: {}", out(&output));
-        out(&output)
-    }
-
-    /// Runs a command that ends with this status; answers what it printed to standard error.
-    fn fails(&self, status: i32, args: &[&str]) -> String {
-        let output = self.ampoule(args);
-        assert_eq!(output.status.code(), Some(status), "{args:?}: {}{}", out(&output), err(&output));
-        err(&output)
-    }
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn assert_contains(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is not in:\n{text}");
-    }
-}
-
-/// Prints its arguments and environment, a line each.
-const ECHO: &str = r#"(module $echo
-    (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes_get (param i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes_get (param i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
-    (memory (export "memory") 1)
-    (func $print (local $at i32) (local $end i32)
-        (local.set $end (i32.add (i32.const 4096) (i32.load (i32.const 4))))
-        (local.set $at (i32.const 4096))
-        (loop $next
-            (if (i32.lt_u (local.get $at) (local.get $end)) (then
-                (if (i32.eqz (i32.load8_u (local.get $at))) (then (i32.store8 (local.get $at) (i32.const 10))))
-                (local.set $at (i32.add (local.get $at) (i32.const 1)))
-                (br $next))))
-        (i32.store (i32.const 8) (i32.const 4096))
-        (i32.store (i32.const 12) (i32.load (i32.const 4)))
-        (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16))))
-    (func (export "_start")
-        (drop (call $args_sizes_get (i32.const 0) (i32.const 4)))
-        (drop (call $args_get (i32.const 32) (i32.const 4096)))
-        (call $print)
-        (drop (call $environ_sizes_get (i32.const 0) (i32.const 4)))
-        (drop (call $environ_get (i32.const 32) (i32.const 4096)))
-        (call $print)))"#;
+use support::{ECHO, Folder, assert_contains, err, out};
 
 const MATH: &str = r#"(module $math
     (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
@@ -686,7 +611,7 @@ fn on_terminal(folder: &Folder, columns: u16, args: &[&str]) -> String {
     // SAFETY: `openpty` has just made them, and nobody else closes them.
     let (mut ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
     let mut command = Command::new(env!("CARGO_BIN_EXE_ampoule"));
-    command.current_dir(folder.0.path()).args(args).stdin(Stdio::null());
+    command.current_dir(folder.path("")).args(args).stdin(Stdio::null());
     command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
     let mut child = command.spawn().unwrap();
     // The last of ours that could be written to; after it, reading ends when the child does.
@@ -758,7 +683,7 @@ fn a_closed_output_is_no_error() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = Command::new(env!("CARGO_BIN_EXE_ampoule"));
-    let output = command.current_dir(folder.0.path()).args(["inspect", "mixed.wat"]).stdout(writer).output().unwrap();
+    let output = command.current_dir(folder.path("")).args(["inspect", "mixed.wat"]).stdout(writer).output().unwrap();
     assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()));
 }
 

@@ -33,9 +33,26 @@ pub fn run_of(component: &Component) -> Option<ExportIndex> {
 /// # Errors
 /// It is no command; or how it ended, where it didn't by returning.
 pub fn run_component(store: &mut Store, linker: &Linker, component: &Component) -> Result<bool> {
-    let run = run_of(component).with_context(|| format!("the component exports no `{}`", RUN.join("` or `")))?;
+    // Before anything is made.
+    let run = exported_run(component)?;
     let instance = linker.instantiate(store, component)?;
-    let run = instance.get_func_at(store, &run)?.context("`run` is no function")?;
+    call_run(store, &instance, &run)
+}
+
+/// The same of an instance that is there already.
+///
+/// # Errors
+/// See [`run_component`].
+pub fn run_instance(store: &mut Store, component: &Component, instance: &ampoule_component::Instance) -> Result<bool> {
+    call_run(store, instance, &exported_run(component)?)
+}
+
+fn exported_run(component: &Component) -> Result<ExportIndex> {
+    run_of(component).with_context(|| format!("the component exports no `{}`", RUN.join("` or `")))
+}
+
+fn call_run(store: &mut Store, instance: &ampoule_component::Instance, run: &ExportIndex) -> Result<bool> {
+    let run = instance.get_func_at(store, run)?.context("`run` is no function")?;
     let mut results = [Val::default()];
     run.call(store, &[], &mut results)?;
     // What the guest has begun and not waited for.

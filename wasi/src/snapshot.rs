@@ -15,11 +15,14 @@ use crate::p1::descriptor::FdTable;
 use crate::p1::snapshot::{self as descriptors, DescriptorState};
 use crate::p2::snapshot::{self as resources, ResourceState};
 use crate::{WasiConfig, WasiCtx};
-use ampoule::{Error, Store};
+use ampoule::{Error, Snapshot, Store};
 use ampoule_component::{HostResources, ResourceHost};
 use serde::{Deserialize, Serialize};
 
 pub use crate::host::snapshot::SnapshotError;
+
+/// What the state is called in a snapshot of a store.
+const SECTION: &str = "wasi";
 
 /// Of another version nothing is understood.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -46,6 +49,24 @@ impl WasiState {
         let descriptors = table.map(|table| descriptors::descriptors(&ctx.host, table)).transpose()?;
         let resources = ctx.state::<Resources>().map(|found| resources::resources(&ctx.host, found)).transpose()?;
         Ok(Self { host, descriptors, resources })
+    }
+
+    /// Adds it to a snapshot of the store, for [`WasiState::of_snapshot`].
+    pub fn attach_to(&self, snapshot: &mut Snapshot) {
+        snapshot.attach(SECTION, self.to_bytes());
+    }
+
+    /// What was added to a snapshot, if anything was.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Damaged`].
+    pub fn of_snapshot(snapshot: &Snapshot) -> Result<Option<Self>, SnapshotError> {
+        snapshot.section(SECTION).map(Self::from_bytes).transpose()
+    }
+
+    /// The arguments that the guest had.
+    pub fn args(&self) -> &[String] {
+        self.host.args()
     }
 
     /// As bytes.

@@ -5,6 +5,7 @@ mod completions;
 mod inspect;
 mod run;
 mod serve;
+mod snapshot;
 mod validate;
 mod wast;
 
@@ -25,6 +26,7 @@ enum Command {
     Run(run::Args),
     Serve(serve::Args),
     Compile(compile::Args),
+    Snapshot(snapshot::Args),
     Validate(validate::Args),
     Inspect(inspect::Args),
     Wast(wast::Args),
@@ -41,6 +43,7 @@ impl Cli {
             Command::Run(args) => args.run(),
             Command::Serve(args) => args.run(),
             Command::Compile(args) => args.run(),
+            Command::Snapshot(args) => args.run(),
             Command::Validate(args) => args.run(),
             Command::Inspect(args) => args.run(),
             Command::Wast(args) => args.run(),

@@ -1,39 +1,29 @@
 //! `ampoule run`: runs a module or a component, by default as a WASI command.
 
+use crate::grants::Grants;
 use crate::module_file::{Compilation, ModuleFile, Proposals};
 use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, parse_duration};
 use crate::wave;
-use ampoule::{Engine, Func, Instance, Linker, Module, Store, Val, ValType};
-use ampoule_component::Component;
+use ampoule::{Engine, ExternType, Func, Instance, Linker, Module, Snapshot, Store, Val, ValType};
+use ampoule_component::{Component, ComponentSnapshot};
 use ampoule_runner::{command, component_linker};
 use ampoule_wasi::host::http::HttpConfig;
-use ampoule_wasi::{DirPerms, FilePerms, WasiConfig};
+use ampoule_wasi::{WasiCtx, WasiResources, WasiState};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Runs a module or component. It reaches standard input and output, and of the rest what is given to it here.
+/// Runs a module or component, or goes on from a snapshot. It reaches standard input and output, and of the rest what is given to it here.
 ///
 /// What stands behind FILE belongs to the guest, options too.
 #[derive(clap::Args)]
 #[command(override_usage = "ampoule run [OPTIONS] <FILE> [ARGS]...")]
 pub struct Args {
-    /// Let the guest reach the directory HOST under the name GUEST (by default the same). May be repeated.
-    #[arg(long, value_name = "HOST::GUEST")]
-    dir: Vec<String>,
-    /// Set an environment variable of the guest's; `NAME` alone takes the host's value. May be repeated.
-    #[arg(long, value_name = "NAME=VALUE")]
-    env: Vec<String>,
-    /// Let the guest look up, connect to and send to HOST: a name (`*.` and a name for all below it), an address, or a network such as
-    /// `10.0.0.0/8`; at PORT, or from `FIRST-LAST`. IPv6 addresses in front of a port are in brackets. May be repeated.
-    #[arg(long, value_name = "HOST[:PORT]")]
-    allow_net: Vec<String>,
-    /// Let the guest use TCP and UDP sockets without restriction, listen for connections, and look up any name.
-    #[arg(long)]
-    tcp: bool,
+    #[command(flatten)]
+    grants: Grants,
     /// Stop the guest after so many instructions.
     #[arg(long, value_name = "UNITS")]
     fuel: Option<u64>,
@@ -50,11 +40,18 @@ pub struct Args {
     /// Let a component send HTTP requests, with `--allow-net` only to what that lists.
     #[arg(long)]
     http: bool,
-    /// Call this exported function with ARGS, and print its results. Of a component: a call such as `f(1, "x", {a: 2})`, or a
+    /// Let imports of a module that nobody provides trap when they are called.
+    #[arg(long)]
+    trap_unknown_imports: bool,
+    /// FILE must be a snapshot, made by `ampoule snapshot`: then the guest goes on from there. Without ARGS or `--env` it has those that it had.
+    #[arg(long)]
+    snapshot: bool,
+    /// Call this exported function with ARGS, and print its results; of a module, a function without parameters leaves them to the program.
+    /// Of a component: a call such as `f(1, "x", {a: 2})`, or a
     /// function and its ARGS in the same notation (WAVE); with `INSTANCE#` before it, a function of an exported instance.
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
-    /// A wasm or wat file, or one that `ampoule compile` made; and the guest's arguments.
+    /// A wasm or wat file, or one that `ampoule compile` or `ampoule snapshot` made; and the guest's arguments.
     // One list, since its first value ends the options of our own; with two, those before the second value would be ours.
     #[arg(value_names = ["FILE", "ARGS"], num_args = 1.., required = true, trailing_var_arg = true)]
     file_and_args: Vec<OsString>,
@@ -72,8 +69,7 @@ impl Args {
         self.compilation.choose(&mut config);
         let engine = Engine::new(&config)?;
         let file = ModuleFile::read(self.file())?;
-        let component = file.component(&engine)?;
-        let module = if component.is_none() { Some(file.load(&engine)?) } else { None };
+        let guest = self.guest(&file, &engine)?;
 
         let mut store = Store::new(&engine);
         store.limits_mut().memory_size = self.max_memory;
@@ -81,8 +77,8 @@ impl Args {
             store.set_fuel(fuel)?;
         }
         let deadline = self.timeout.map(|timeout| Instant::now().checked_add(timeout));
-        let wasi = self.wasi(deadline.flatten())?;
-        store.slots_mut().insert(wasi.build());
+        let wasi = self.wasi(&guest, deadline.flatten())?;
+        store.slots_mut().insert(wasi);
         if let Some(timeout) = self.timeout {
             store.set_epoch_deadline(1);
             // Not waited for: it ends with the process.
@@ -91,37 +87,100 @@ impl Args {
                 engine.increment_epoch();
             });
         }
-        let result = match (component, module) {
-            (Some(component), _) => self.run_component(&mut store, &component),
-            (_, Some(module)) => self.run_module(&mut store, &module),
-            _ => unreachable!("it is the one or the other"),
+        let result = match &guest {
+            Guest::Component(component) => self.run_component(&mut store, component),
+            Guest::Module(module) => self.run_module(&mut store, module),
+            Guest::Snapshot(snapshot, _) => self.run_snapshot(&mut store, snapshot),
+            Guest::ComponentSnapshot(snapshot, _) => self.run_component_snapshot(&mut store, snapshot),
         };
         let name = self.file().display().to_string();
         result.or_else(|error| Ok(command::status_of(&name, error, report)?.into()))
     }
 
+    fn guest(&self, file: &ModuleFile, engine: &Engine) -> Result<Guest> {
+        if let Some(snapshot) = file.snapshot(engine)? {
+            let wasi = file.named(WasiState::of_snapshot(&snapshot))?;
+            if let Some(snapshot) = file.named(ComponentSnapshot::of(snapshot.clone()))? {
+                return Ok(Guest::ComponentSnapshot(snapshot, wasi));
+            }
+            ensure!(snapshot.len() == 1, "{}: is a snapshot of {} instances", self.file().display(), snapshot.len());
+            return Ok(Guest::Snapshot(snapshot, wasi));
+        }
+        ensure!(!self.snapshot, "{}: is no snapshot", self.file().display());
+        Ok(match file.component(engine)? {
+            Some(component) => Guest::Component(component),
+            None => Guest::Module(file.load(engine)?),
+        })
+    }
+
     fn run_module(&self, store: &mut Store, module: &Module) -> Result<ExitCode> {
-        let mut linker = Linker::new(store.engine());
-        ampoule_wasi::p1::add_to_linker(&mut linker)?;
+        let linker = linker(store.engine(), [module].into_iter().filter(|_| self.trap_unknown_imports))?;
         let instance = linker.instantiate(store, module)?;
         match &self.invoke {
-            Some(name) => invoke(store, &instance, name, &self.args()?)?,
+            Some(name) => {
+                if let Some(initialize) = instance.get_func(store, "_initialize") {
+                    initialize.call(store, &[], &mut [])?;
+                }
+                invoke(store, &instance, name, &self.args()?)?;
+            }
             None => command::run_module(store, &instance)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What initializes the guest has been called before the snapshot was taken.
+    fn run_snapshot(&self, store: &mut Store, snapshot: &Snapshot) -> Result<ExitCode> {
+        let linker = linker(store.engine(), snapshot.modules().iter().filter(|_| self.trap_unknown_imports))?;
+        let instance = snapshot.instantiate(store, &linker, &mut ())?[0];
+        match &self.invoke {
+            Some(name) => invoke(store, &instance, name, &self.args()?)?,
+            None => {
+                let start = instance.get_func(store, "_start");
+                let start = start.context("exports no `_start`; `--invoke` says what is to be called")?;
+                start.call(store, &[], &mut [])?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn run_component(&self, store: &mut Store, component: &Component) -> Result<ExitCode> {
         let linker = component_linker(store.engine())?;
-        let mut http = HttpConfig::new();
-        http.allow_outgoing(self.http);
-        store.slots_mut().insert(http.build());
-        if let Some(call) = &self.invoke {
+        self.give_http(store);
+        if self.invoke.is_some() {
             let instance = linker.instantiate(store, component)?;
-            return invoke_of_component(store, component, &instance, call, &self.args()?);
+            return self.run_instance(store, component, &instance);
         }
         let succeeded = command::run_component(store, &linker, component)?;
         Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn run_component_snapshot(&self, store: &mut Store, snapshot: &ComponentSnapshot) -> Result<ExitCode> {
+        let component = snapshot.component();
+        let found = component_linker(store.engine())?.instantiate_pre(component)?;
+        self.give_http(store);
+        let instance = snapshot.instantiate(store, &found, &mut WasiResources)?;
+        self.run_instance(store, component, &instance)
+    }
+
+    fn run_instance(
+        &self,
+        store: &mut Store,
+        component: &Component,
+        instance: &ampoule_component::Instance,
+    ) -> Result<ExitCode> {
+        if let Some(call) = &self.invoke {
+            let results = call_of_component(store, component, instance, ("--invoke", call), &self.args()?)?;
+            print_lines(results.iter().map(wave::show))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let succeeded = command::run_instance(store, component, instance)?;
+        Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn give_http(&self, store: &mut Store) {
+        let mut http = HttpConfig::new();
+        http.allow_outgoing(self.http);
+        store.slots_mut().insert(http.build());
     }
 
     fn file(&self) -> &Path {
@@ -133,53 +192,67 @@ impl Args {
         args.map(|arg| arg.to_str().with_context(|| format!("argument {arg:?}: is not UTF-8"))).collect()
     }
 
-    fn wasi(&self, deadline: Option<Instant>) -> Result<WasiConfig> {
-        let mut wasi = WasiConfig::new();
-        wasi.inherit_stdin();
-        wasi.inherit_stdout();
-        wasi.inherit_stderr();
-        // The directory of the host is nothing that the guest should know.
-        let program = self.file().file_name().map_or_else(Default::default, OsStr::to_string_lossy);
-        let args = if self.invoke.is_some() { vec![] } else { self.args()? };
-        wasi.set_args(std::iter::once(&*program).chain(args).map(str::to_owned))?;
-        wasi.set_env(self.env.iter().map(|text| variable(text)).collect::<Result<Vec<_>>>()?)?;
-        for dir in &self.dir {
-            let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
-            ensure!(!host.is_empty() && !guest.is_empty(), "--dir {dir}: expected HOST::GUEST");
-            let preopened = wasi.preopen_dir(Path::new(host), guest, DirPerms::ALL, FilePerms::ALL);
-            preopened.with_context(|| format!("--dir {dir}"))?;
-        }
-        for rule in &self.allow_net {
-            wasi.allow_net(rule).with_context(|| format!("--allow-net {rule}"))?;
-        }
-        if self.tcp {
-            wasi.inherit_network();
-            wasi.allow_ip_name_lookup(true);
-        }
+    fn wasi(&self, guest: &Guest, deadline: Option<Instant>) -> Result<WasiCtx> {
+        let mut wasi = self.grants.config()?;
         if let Some(deadline) = deadline {
             wasi.interrupt_check(Box::new(move || Instant::now() >= deadline));
         }
-        Ok(wasi)
+        let args = if self.are_of_program(guest) { self.args()? } else { vec![] };
+        let kept = match guest {
+            Guest::Snapshot(_, kept) | Guest::ComponentSnapshot(_, kept) => kept.as_ref(),
+            Guest::Component(_) | Guest::Module(_) => None,
+        };
+        // The directory of the host is nothing that the guest should know.
+        let program = || self.file().file_name().map_or_else(Default::default, OsStr::to_string_lossy);
+        let program = kept.and_then(|kept| kept.args().first().cloned()).unwrap_or_else(|| program().into_owned());
+        if kept.is_none() || !args.is_empty() {
+            wasi.set_args(std::iter::once(program).chain(args.into_iter().map(str::to_owned)))?;
+        }
+        Ok(match kept {
+            Some(kept) => wasi.build_from(kept).with_context(|| self.file().display().to_string())?,
+            None => wasi.build(),
+        })
+    }
+
+    /// Whether what stands behind the file is for the program: it is unless a function is called that takes arguments.
+    fn are_of_program(&self, guest: &Guest) -> bool {
+        let Some(name) = &self.invoke else { return true };
+        let module = match guest {
+            Guest::Component(_) | Guest::ComponentSnapshot(..) => return false,
+            Guest::Module(module) => module,
+            Guest::Snapshot(snapshot, _) => &snapshot.modules()[0],
+        };
+        let ty = module.export_item(name).map(|item| module.item_type(item));
+        matches!(ty, Some(ExternType::Func(ty)) if ty.params().is_empty())
     }
 }
 
-pub(super) fn variable(text: &str) -> Result<(String, String)> {
-    if let Some((name, value)) = text.split_once('=') {
-        ensure!(!name.is_empty(), "--env {text}: expected NAME=VALUE");
-        return Ok((name.to_string(), value.to_string()));
+/// What a file is.
+enum Guest {
+    Component(Component),
+    Module(Module),
+    /// With what its guest had of WASI.
+    Snapshot(Snapshot, Option<WasiState>),
+    ComponentSnapshot(ComponentSnapshot, Option<WasiState>),
+}
+
+/// What modules are linked with. What these import and nobody provides traps when it is called.
+pub(super) fn linker<'a>(engine: &Engine, trapping: impl Iterator<Item = &'a Module>) -> Result<Linker> {
+    let mut linker = Linker::new(engine);
+    ampoule_wasi::p1::add_to_linker(&mut linker)?;
+    for module in trapping {
+        linker.define_unknown_imports_as_traps(module)?;
     }
-    let value = std::env::var(text).map_err(|error| anyhow!("--env {text}: {error}"))?;
-    Ok((text.to_string(), value))
+    Ok(linker)
 }
 
 fn invoke(store: &mut Store, instance: &Instance, name: &str, args: &[&str]) -> Result<()> {
-    if let Some(initialize) = instance.get_func(store, "_initialize") {
-        initialize.call(store, &[], &mut [])?;
-    }
     let func: Func =
         instance.get_func(store, name).with_context(|| format!("the module exports no function `{name}`"))?;
     let ty = func.ty(store)?;
     let expected = ty.params().len();
+    // Those of a program are not the function's.
+    let args = if expected == 0 { &[] } else { args };
     ensure!(args.len() == expected, "`{name}` takes {expected} arguments, {} given", args.len());
     let args = ty.params().iter().zip(args).map(|(&ty, text)| parse_value(ty, text)).collect::<Result<Vec<_>>>()?;
     let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
@@ -187,21 +260,22 @@ fn invoke(store: &mut Store, instance: &Instance, name: &str, args: &[&str]) -> 
     print_lines(results.iter().map(show_value))
 }
 
-/// Calls a function of a component: `call` is a call, or a function's name, whose arguments are `args`.
-fn invoke_of_component(
+/// Calls a function of a component, and gives its results: `call`, which `option` was given, is a call, or a function's name, whose arguments
+/// are `args`.
+pub(super) fn call_of_component(
     store: &mut Store,
     component: &Component,
     instance: &ampoule_component::Instance,
-    call: &str,
+    (option, call): (&str, &str),
     args: &[&str],
-) -> Result<ExitCode> {
+) -> Result<Vec<ampoule_component::Val>> {
     // The name of an instance is no part of the notation.
     let path = call[..call.find('(').unwrap_or(call.len())].trim_end();
     let (outer, inner) = path.rfind('#').map_or((None, call), |at| (Some(&call[..at]), &call[at + 1..]));
     let whole = inner.contains('(').then(|| wave::Call::parse(inner)).transpose();
-    let whole = whole.with_context(|| format!("--invoke {call}"))?;
+    let whole = whole.with_context(|| format!("{option} {call}"))?;
     // A call that is written out takes nothing else.
-    ensure!(whole.is_none() || args.is_empty(), "--invoke {call}: has its arguments; none may stand behind the file");
+    ensure!(whole.is_none() || args.is_empty(), "{option} {call}: has its arguments; none may stand behind the file");
     let name = whole.as_ref().map_or(inner, |call| call.name());
     let found = match outer {
         None => component.get_export_index(None, name),
@@ -214,7 +288,7 @@ fn invoke_of_component(
     let ty = func.ty(store)?;
     let types = ty.params().iter().map(|(_, ty)| ty);
     let args = match &whole {
-        Some(whole) => whole.args(types).with_context(|| format!("--invoke {call}"))?,
+        Some(whole) => whole.args(types).with_context(|| format!("{option} {call}"))?,
         None => {
             let expected = types.len();
             ensure!(args.len() == expected, "`{name}` takes {expected} arguments, {} given", args.len());
@@ -223,8 +297,7 @@ fn invoke_of_component(
     };
     let mut results = vec![ampoule_component::Val::default(); usize::from(ty.result().is_some())];
     func.call(store, &args, &mut results)?;
-    print_lines(results.iter().map(wave::show))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(results)
 }
 
 /// A number as wasm's text has it: decimal, or hexadecimal after `0x`; integers in the signed or unsigned range.

@@ -1,13 +1,15 @@
 //! `ampoule serve`: answers HTTP requests by a component, with the server of [`ampoule_runner::serve`].
 
+use crate::grants::variable;
 use crate::module_file::{Compilation, ModuleFile};
 use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, parse_duration};
 use ampoule::Engine;
+use ampoule_component::ComponentSnapshot;
 use ampoule_runner::serve::{Guests, Output, Server, pool_for};
 use ampoule_runner::{base_config, component_linker};
-use ampoule_wasi::Handler;
 use ampoule_wasi::host::http::{HttpConfig, HttpPool};
+use ampoule_wasi::{Handler, WasiState};
 use anyhow::{Context, Result, ensure};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -58,7 +60,7 @@ pub struct Args {
     /// Answer requests for this path with counters, in the text format of Prometheus.
     #[arg(long, value_name = "PATH")]
     metrics: Option<String>,
-    /// A component as wasm or wat, or one that `ampoule compile` made.
+    /// A component as wasm or wat, or one that `ampoule compile` or, with `--timeout`, `ampoule snapshot` made.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -79,18 +81,17 @@ impl Args {
             config.pool = Some(pool_for(self.max_concurrent));
         }
         let engine = Engine::new(&config)?;
-        let component = ModuleFile::read(&self.file)?.component(&engine)?;
-        let component = component.with_context(|| format!("{}: is a module, not a component", self.file.display()))?;
-        let handler =
-            Handler::new(component_linker(&engine)?, &component).with_context(|| self.file.display().to_string())?;
+        let file = ModuleFile::read(&self.file)?;
+        let (handler, state) = self.handler(&file, &engine)?;
         let mut http = HttpConfig::new();
         http.allow_outgoing(self.http);
         if self.http_keep > 0 {
             http.pool(HttpPool::new(self.http_keep, KEEP_TIME));
         }
         let mut guests = Guests::new(&engine, handler);
+        guests.state = state;
         guests.http = http;
-        guests.env = self.env.iter().map(|text| super::run::variable(text)).collect::<Result<_>>()?;
+        guests.env = self.env.iter().map(|text| variable(text)).collect::<Result<_>>()?;
         guests.max_memory = self.max_memory;
         guests.timeout = self.timeout;
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
@@ -101,5 +102,20 @@ impl Args {
         let listener = TcpListener::bind(self.addr).with_context(|| format!("--addr {}", self.addr))?;
         server.run(listener, threads)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What answers requests, and where it goes on from a snapshot, what its guest had of WASI.
+    fn handler(&self, file: &ModuleFile, engine: &Engine) -> Result<(Handler, Option<WasiState>)> {
+        let linker = component_linker(engine)?;
+        let Some(snapshot) = file.snapshot(engine)? else {
+            let component = file.component(engine)?;
+            let component =
+                component.with_context(|| format!("{}: is a module, not a component", self.file.display()))?;
+            return Ok((file.named(Handler::new(linker, &component))?, None));
+        };
+        let state = file.named(WasiState::of_snapshot(&snapshot))?;
+        let snapshot = file.named(ComponentSnapshot::of(snapshot))?;
+        let snapshot = snapshot.with_context(|| format!("{}: is of a module, not a component", self.file.display()))?;
+        Ok((file.named(Handler::of_snapshot(&linker, &snapshot))?, state))
     }
 }

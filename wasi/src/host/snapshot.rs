@@ -107,6 +107,11 @@ impl HostState {
         Ok(Self { args: host.args.clone(), env: host.env.clone(), monotonic, preopens })
     }
 
+    /// The arguments.
+    pub(crate) fn args(&self) -> &[String] {
+        &self.args
+    }
+
     /// Gives arguments and environment to a configuration that has none of its own.
     ///
     /// # Errors
