@@ -3,7 +3,9 @@
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
 use crate::store::Store;
+use crate::store::places::Born;
 use crate::store::records::global::HostGlobal;
+use crate::store::records::instance::InstanceData;
 use ampoule_core::index::GlobalIndex;
 use ampoule_core::types::GlobalType;
 use ampoule_core::vm::{VmGlobal, VmValRaw};
@@ -16,7 +18,8 @@ pub struct Global {
     /// The instance it was exported from, or [`HOST`].
     instance: u32,
     index: u32,
-    unused: u32,
+    /// How many instances the store had deleted when this one was made.
+    born: u32,
 }
 
 /// In place of an instance: the global was made by the host.
@@ -44,11 +47,11 @@ impl Global {
         store.instances.globals.push(Box::new(HostGlobal { vm: VmGlobal::default(), ty }));
         let index = store.instances.globals.len() as u32 - 1;
         let cell = &raw mut store.instances.globals[index as usize].vm;
-        (Global { store_id: store.id(), instance: HOST, index, unused: 0 }, cell)
+        (Global { store_id: store.id(), instance: HOST, index, born: 0 }, cell)
     }
 
-    pub(crate) fn of_instance(store: &Store, instance: u32, index: GlobalIndex) -> Global {
-        Global { store_id: store.id(), instance, index: index.0, unused: 0 }
+    pub(crate) fn of_instance(store: &Store, instance: &InstanceData, index: GlobalIndex) -> Global {
+        Global { store_id: store.id(), instance: instance.position(), index: index.0, born: instance.born() }
     }
 
     /// The type.
@@ -94,7 +97,7 @@ impl Global {
         Ok(())
     }
 
-    /// The cell, which lives as long as the store, and the type.
+    /// The cell, which lives as long as the store, or the instance, and the type.
     pub(crate) fn resolve(&self, store: &Store) -> Result<(*mut VmGlobal, GlobalType), Error> {
         store.check_owner(self.store_id)?;
         let unknown = || Error::wrong_store();
@@ -102,7 +105,8 @@ impl Global {
             let global = store.instances.globals.get(self.index as usize).ok_or_else(unknown)?;
             return Ok(((&raw const global.vm).cast_mut(), global.ty));
         }
-        let instance = store.instances.list.get(self.instance as usize).ok_or_else(unknown)?;
+        let instance = store.instances.instance(self.instance as usize);
+        let instance = instance.filter(|instance| instance.born() == self.born).ok_or_else(Error::deleted)?;
         if self.index as usize >= instance.module().description().globals.len() {
             return Err(unknown());
         }

@@ -59,6 +59,7 @@ pub use ampoule_machine::profiling::Profiler;
 #[doc(hidden)]
 pub use ampoule_machine::{fiber::with_stack, stack::left as stack_left};
 pub use engine::Engine;
+pub use engine::budget::{Budget, BudgetKind, Charge, OverBudget};
 #[cfg(feature = "compiler")]
 pub use engine::cache::config::CacheConfig;
 #[cfg(feature = "compiler")]
@@ -93,6 +94,7 @@ pub use memory::waiters::WaitOutcome;
 pub use module::{Module, SharedBytes};
 pub use snapshot::Snapshot;
 pub use store::Store;
+pub use store::budget::SoftLimitPassed;
 pub use table::Table;
 pub use tag::Tag;
 

@@ -1,11 +1,13 @@
 //! Tables.
 
+use crate::engine::budget::BudgetKind;
 use crate::error::{Error, ErrorKind};
 use crate::func::val::Val;
 use crate::module::LazyImage;
 use crate::store::Store;
+use crate::store::budget::table_bytes;
 use crate::store::instances::ItemId;
-use crate::store::limiter::{LimitRequest, Resource};
+use crate::store::limiter::{LimitRequest, Refused, Resource};
 use crate::store::records::instance::InstanceData;
 use crate::store::records::table::TableData;
 use crate::table_elements::Elements;
@@ -20,7 +22,8 @@ use std::io;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Table {
     id: ItemId,
-    unused: u32,
+    /// How many instances the store had deleted when it was made.
+    born: u32,
 }
 
 /// Elements a table may have at most, whatever its type says: a gigabyte of them.
@@ -48,24 +51,24 @@ impl Table {
     }
 
     pub(crate) fn at(store: &Store, position: u32) -> Table {
-        Table { id: ItemId::new(store, position), unused: 0 }
+        Table { id: ItemId::new(store, position), born: store.instances.tables[position as usize].born }
     }
 
     /// The position in the store's arena.
     #[inline]
     pub(crate) fn position(&self, store: &Store) -> Result<u32, Error> {
-        self.id.position_in(store, store.instances.tables.len())
+        self.id.position_in(store, &store.instances.tables, self.born)
     }
 
     #[inline]
     fn data<'a>(&self, store: &'a Store) -> Result<&'a TableData, Error> {
-        self.id.find(store, &store.instances.tables)
+        self.id.find(store, &store.instances.tables, self.born)
     }
 
     /// The type that the table was made with: growth doesn't change its minimum.
     ///
     /// # Errors
-    /// Where the table is of another store, as for all functions here.
+    /// Where the table is of another store, or its instance was deleted, as for all functions here.
     pub fn ty(&self, store: &Store) -> Result<TableType, Error> {
         Ok(self.data(store)?.ty)
     }
@@ -113,8 +116,8 @@ impl Table {
     pub fn grow(&self, store: &mut Store, delta: u64, init: &Val) -> Result<u64, Error> {
         let position = self.position(store)?;
         let word = element_in(store, store.instances.tables[position as usize].ty.element, init)?;
-        grow(store, position, delta, word)?
-            .ok_or_else(|| Error::new(ErrorKind::Limit(format!("failed to grow table by `{delta}`"))))
+        let grown = grow(store, position, delta, word)?;
+        grown.map_err(|refused| refused.into_error(|| format!("failed to grow table by `{delta}`")))
     }
 }
 
@@ -159,8 +162,11 @@ pub(crate) fn allocate(
     let pool = store.engine.pool().filter(|_| !definition.is_null());
     let claim = pool.map(|pool| pool.claim_table()).transpose()?;
     let mut elements = pool.map_or_else(Elements::new, |pool| pool.take_elements());
-    let unmapped = || ErrorKind::System("mapping a table", io::Error::from_raw_os_error(libc::ENOMEM));
-    elements.extend_to(len as usize).ok_or_else(|| Error::new(unmapped()))?;
+    store.charge(BudgetKind::Table, table_bytes(len))?;
+    if elements.extend_to(len as usize).is_none() {
+        store.release(BudgetKind::Table, table_bytes(len));
+        return Err(Error::new(ErrorKind::System("mapping a table", io::Error::from_raw_os_error(libc::ENOMEM))));
+    }
     // A lazy element with nothing behind it is null.
     if init != 0 {
         elements.fill(init);
@@ -174,8 +180,8 @@ pub(crate) fn allocate(
         unsafe { definition.write(vm) };
         (definition, None)
     };
-    store.instances.tables.push(TableData { elements, ty: *ty, definition, own, lazy: None, claim });
-    Ok(store.instances.tables.len() as u32 - 1)
+    let born = store.deletions();
+    Ok(store.instances.add_table(TableData { elements, ty: *ty, definition, own, lazy: None, claim, born }))
 }
 
 /// Says what the lazy elements of a new table stand for.
@@ -190,10 +196,13 @@ pub(crate) fn set_lazy(store: &mut Store, position: u32, instance: u32, image: L
 /// What the system says. The table has no elements then.
 pub(crate) fn reset(store: &mut Store, position: u32, len: usize, lazy: Option<(u32, LazyImage)>) -> Result<(), Error> {
     let table = &mut store.instances.tables[position as usize];
+    let before = table.elements.len();
     let cleared = table.elements.reset(len);
     table.lazy = lazy;
     // SAFETY: the definition lives as long as the store, and this thread is the only one in it.
     unsafe { table.definition.write(VmTable { base: table.elements.as_mut_ptr(), len: table.elements.len() }) };
+    let less = before - table.elements.len();
+    store.release(BudgetKind::Table, table_bytes(less as u64));
     cleared.map_err(|error| Error::new(ErrorKind::System("clearing a table", error)))
 }
 
@@ -208,7 +217,9 @@ pub(crate) fn read(store: &mut Store, position: u32, index: u64) -> Option<u64> 
         return Some(0);
     }
     let made = match lazy_func(store, position, index) {
-        Some((instance, func)) => func_word(&store.instances.list[instance as usize], func),
+        Some((instance, func)) => {
+            func_word(store.instances.instance(instance as usize).expect("it has the table"), func)
+        }
         None => 0,
     };
     let table = &mut store.instances.tables[position as usize];
@@ -236,23 +247,23 @@ pub(crate) fn fill(store: &mut Store, position: u32, index: u64, word: u64, len:
     Ok(())
 }
 
-/// Grows by `delta` elements, each the guest value `word`; `None` where it can't, and nothing changed.
+/// Grows by `delta` elements, each the guest value `word`. Where it can't, nothing changed.
 ///
 /// # Errors
-/// What the store's limiter says.
-pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> Result<Option<u64>, Error> {
+/// What the store's limiter says, or who is told of its budget.
+pub(crate) fn grow(store: &mut Store, position: u32, delta: u64, word: u64) -> Result<Result<u64, Refused>, Error> {
     let table = &store.instances.tables[position as usize];
     let current = table.elements.len() as u64;
     if delta == 0 {
         // Asks for the size, and is no growth that a limit could refuse.
-        return Ok(Some(current));
+        return Ok(Ok(current));
     }
     let (desired, maximum) = (current.saturating_add(delta), table.ty.max);
     let pooled = table.claim.as_ref().map_or(MAX_ELEMENTS, |claim| claim.pool().max_table_elements());
     let width = if table.ty.is_64 { u64::MAX } else { u64::from(u32::MAX) };
     let most = maximum.unwrap_or(width).min(width).min(MAX_ELEMENTS).min(pooled);
     let request = LimitRequest { resource: Resource::Table, grows: true, current, desired, maximum };
-    store.grow(&request, most, |store| enlarge(store, position, delta, word))
+    store.grow(&request, BudgetKind::Table, most, |store| enlarge(store, position, delta, word))
 }
 
 fn enlarge(store: &mut Store, position: u32, delta: u64, word: u64) -> Option<u64> {
@@ -290,8 +301,7 @@ pub(crate) fn copy(
     if to == from {
         store.instances.tables[to as usize].elements.copy_within(source, target.start);
     } else {
-        let [to, from] =
-            store.instances.tables.get_disjoint_mut([to as usize, from as usize]).expect("both exist, and they differ");
+        let [to, from] = store.instances.tables.pair_mut(to, from);
         to.elements[target.clone()].copy_from_slice(&from.elements[source]);
         // The other table may have had lazy elements that stand for null; in this one they could stand for a function.
         if to.lazy.is_some() {

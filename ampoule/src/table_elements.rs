@@ -93,6 +93,19 @@ impl Elements {
         }
     }
 
+    /// Whether one of the elements that are not zero is such.
+    pub(crate) fn any_nonzero(&self, is: impl Fn(u64) -> bool) -> bool {
+        let any = |words: &[u64]| words.iter().any(|&word| word != 0 && is(word));
+        match &self.0 {
+            Storage::Heap(words) => any(words),
+            Storage::Mapped { mapping, len } => {
+                let mut found = false;
+                written_words(mapping.base() as usize, *len, |words| found = found || any(&self[words]));
+                found
+            }
+        }
+    }
+
     /// The elements that are not zero, with their places, ascending.
     pub(crate) fn nonzero(&self) -> Vec<(usize, u64)> {
         let mut found = Vec::new();
@@ -234,6 +247,8 @@ mod tests {
             let mut found = Vec::new();
             elements.visit_nonzero(|word| found.push(*word));
             assert_eq!(found, expected, "{len} {step}");
+            assert!(elements.any_nonzero(|word| word == expected[expected.len() - 1]));
+            assert!(!elements.any_nonzero(|word| word == 0 || word > len as u64));
         }
     }
 }

@@ -12,7 +12,8 @@ use ampoule_core::types::TagType;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Tag {
     id: ItemId,
-    unused: u32,
+    /// How many instances the store had deleted when it was made.
+    born: u32,
 }
 
 impl Tag {
@@ -40,15 +41,14 @@ impl Tag {
 
     /// A new tag whose fields are the parameters of this type of functions, which have no results.
     pub(crate) fn of_type(store: &mut Store, declared: Type) -> Tag {
-        let position = store.instances.tags.len() as u32;
-        let ty = TagType { func: declared.func().clone() };
-        store.instances.tags.push(TagData { ty, declared });
+        let (ty, born) = (TagType { func: declared.func().clone() }, store.deletions());
+        let position = store.instances.add_tag(TagData { ty, declared, born });
         Self::at(store, position)
     }
 
     /// The tag with this number in its store.
     pub(crate) fn at(store: &Store, number: u32) -> Tag {
-        Tag { id: ItemId::new(store, number), unused: 0 }
+        Tag { id: ItemId::new(store, number), born: store.instances.tags[number as usize].born }
     }
 
     /// The tag's number in its store. Two tags of a store are the same if they have one number.
@@ -61,7 +61,7 @@ impl Tag {
     /// # Errors
     /// Where the tag is of another store.
     pub(crate) fn number_in(&self, store: &Store) -> Result<u32, Error> {
-        self.id.position_in(store, store.instances.tags.len())
+        self.id.position_in(store, &store.instances.tags, self.born)
     }
 
     /// The type.

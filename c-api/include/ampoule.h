@@ -26,11 +26,13 @@
  *
  * | name | header | what it is |
  * | --- | --- | --- |
+ * | `budget` | ampoule/budget.h | what a store's guests hold of the host, with limits of the sum |
  * | `cancel` | ampoule/cancel.h | cancelling calls, deadlines |
  * | `component` | ampoule/component.h | components that are asynchronous; calls without values in between |
  * | `config` | ampoule/config.h | the old encoding of exceptions; collections at every allocation, for tests |
  * | `error` | ampoule/error.h | what errors and traps are about, as numbers and names |
  * | `http` | ampoule/http.h | HTTP requests that components answer, and send |
+ * | `instance` | ampoule/instance.h | deleting an instance before its store goes |
  * | `limits` | ampoule/limits.h | limit callbacks, statistics |
  * | `native` | ampoule/native.h | guest functions as C function pointers, C functions as imports |
  * | `wait` | ampoule/wait.h | when asynchronous calls can go on: a descriptor, wakers |
@@ -42,11 +44,13 @@
 #ifndef AMPOULE_H
 #define AMPOULE_H
 
+#include <ampoule/budget.h>
 #include <ampoule/cancel.h>
 #include <ampoule/component.h>
 #include <ampoule/config.h>
 #include <ampoule/error.h>
 #include <ampoule/http.h>
+#include <ampoule/instance.h>
 #include <ampoule/limits.h>
 #include <ampoule/native.h>
 #include <ampoule/wait.h>

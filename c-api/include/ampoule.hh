@@ -12,11 +12,13 @@
 #define AMPOULE_HH
 
 #include <ampoule.h>
+#include <ampoule/budget.h>
 #include <ampoule/cancel.h>
 #include <ampoule/component.hh>
 #include <ampoule/config.h>
 #include <ampoule/error.h>
 #include <ampoule/http.hh>
+#include <ampoule/instance.h>
 #include <ampoule/limits.h>
 #include <ampoule/native.h>
 #include <ampoule/wait.h>
@@ -219,6 +221,76 @@ wasmtime::Result<std::monostate> limiter(wasmtime::Store &store, F f) {
   return wasmtime::detail::check(ampoule_store_set_limiter(
       store.capi(), detail::allow<F>, nullptr, new F(std::move(f)),
       wasmtime::detail::finalize<F>));
+}
+
+namespace detail {
+struct BudgetHandle {
+  using Raw = ampoule_budget_t;
+  static void destroy(Raw *raw) { ampoule_budget_delete(raw); }
+  static Raw *copy(const Raw *raw) { return ampoule_budget_clone(raw); }
+};
+
+template <typename F>
+wasmtime_error_t *at_soft_limit(void *env, ampoule_soft_limit_t *passed) {
+  return wasmtime::detail::shielded(
+      [&]() -> wasmtime_error_t * {
+        wasmtime::Result<std::monostate> answer =
+            (*static_cast<F *>(env))(*passed);
+        return answer ? nullptr : answer.err().capi_release();
+      },
+      [](const char *message) { return wasmtime_error_new(message); });
+}
+} // namespace detail
+
+/// \brief What one store's guests make the host hold, in bytes, and its limits;
+/// for any thread, also after the store is gone. Copies are of the same budget.
+class Budget : public wasmtime::detail::Shared<detail::BudgetHandle> {
+public:
+  /// Takes over a C handle.
+  explicit Budget(ampoule_budget_t *budget) : Shared(budget) {}
+  /// The budget of a store.
+  explicit Budget(wasmtime::Store::Context cx)
+      : Shared(ampoule_budget_new(cx.capi())) {}
+
+  /// Bytes of one kind, one of `ampoule_budget_kind_enum`.
+  uint64_t used(ampoule_budget_kind_t kind) const {
+    return ampoule_budget_used(capi(), kind);
+  }
+  /// Bytes of all kinds.
+  uint64_t total() const { return ampoule_budget_total(capi()); }
+  /// The most that the total has been.
+  uint64_t peak() const { return ampoule_budget_peak(capi()); }
+  /// The soft limit; `UINT64_MAX` for none.
+  uint64_t soft_limit() const { return ampoule_budget_soft_limit(capi()); }
+  /// The hard limit; `UINT64_MAX` for none.
+  uint64_t hard_limit() const { return ampoule_budget_hard_limit(capi()); }
+  /// Sets both; `UINT64_MAX` is none.
+  void set_limits(uint64_t soft, uint64_t hard) const {
+    ampoule_budget_set_limits(capi(), soft, hard);
+  }
+};
+
+/// \brief Calls `f(ampoule_soft_limit_t &)` when the store's total is about to
+/// pass the soft limit of its budget.
+///
+/// `f` may change the limits there, and returns `std::monostate()`, or an
+/// `Error`, which ends the guest. An error when the store refuses the callback.
+template <typename F>
+wasmtime::Result<std::monostate> at_soft_limit(wasmtime::Store &store, F f) {
+  return wasmtime::detail::check(ampoule_store_set_soft_limit_callback(
+      store.capi(), detail::at_soft_limit<F>, new F(std::move(f)),
+      wasmtime::detail::finalize<F>));
+}
+
+/// \brief Deletes an instance, with what it has made, before its store goes.
+///
+/// Handles of it are refused from then on. An error that names what is in the
+/// way, where something else in the store uses it.
+inline wasmtime::Result<std::monostate>
+delete_instance(wasmtime::Store::Context cx,
+                const wasmtime::Instance &instance) {
+  return wasmtime::detail::check(
+      ampoule_instance_delete(cx.capi(), &instance.capi()));
 }
 
 /// \brief A guest function as a plain C function of the type `Signature`, such

@@ -207,6 +207,18 @@ fn max_memory_refuses_growth_and_large_modules() {
     assert_contains(&folder.fails(2, &["run", "--max-memory", "lots", "large.wat"]), &["64KiB or 256MiB"]);
 }
 
+#[test]
+fn max_total_bounds_all_that_the_guest_has() {
+    let grow = r#"(module (memory 1) (table 1000 funcref)
+        (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"#;
+    let folder = Folder::with(&[("grow.wat", grow), ("large.wat", "(module (memory 8) (memory 8))")]);
+    let run = |pages| folder.succeeds(&["run", "--max-total", "256KiB", "--invoke", "grow", "grow.wat", pages]);
+    // Beside three pages there is the table.
+    assert_eq!((run("2").as_str(), run("3").as_str()), ("1\n", "-1\n"));
+    let refused = folder.fails(1, &["run", "--max-total", "1MiB", "large.wat"]);
+    assert_contains(&refused, &["524288 bytes asked for memories", "of 1048576 used"]);
+}
+
 /// Opens `note.txt` beneath the first preopened directory and prints what is in it; exits with the error number.
 const CAT: &str = r#"(module
     (import "wasi_snapshot_preview1" "path_open"

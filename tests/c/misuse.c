@@ -94,6 +94,30 @@ static void handles_of_another_store(void) {
   wasmtime_store_delete(second);
 }
 
+static void handles_of_a_deleted_instance(void) {
+  wasmtime_instance_t instance = instance_of(
+      "(module (func (export \"f\")) (global (export \"g\") i32 (i32.const 0)) (table (export \"t\") 1 funcref)"
+      " (memory (export \"m\") 1))");
+  func = export_of(&instance, "f"), global = export_of(&instance, "g");
+  table = export_of(&instance, "t"), memory = export_of(&instance, "m");
+  expect_ok(ampoule_instance_delete(ctx, &instance));
+  other = ctx;
+  ENDS(wasmtime_func_type);
+  ENDS(wasmtime_func_to_raw);
+  ENDS(wasmtime_global_type);
+  ENDS(wasmtime_global_get);
+  ENDS(wasmtime_table_type);
+  ENDS(wasmtime_table_size);
+  ENDS(wasmtime_table_get);
+  ENDS(wasmtime_memory_type);
+  ENDS(wasmtime_memory_data);
+  ENDS(wasmtime_memory_data_size);
+  ENDS(wasmtime_memory_size);
+  ENDS(wasmtime_memory_page_size);
+  ENDS(wasmtime_memory_page_size_log2);
+  ends_the_process("wasmtime_extern_type", death_by_another_extern);
+}
+
 static wasm_trap_t *nothing(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t nargs,
                             wasmtime_val_t *results, size_t nresults) {
   (void)env, (void)caller, (void)args, (void)nargs, (void)results, (void)nresults;
@@ -542,6 +566,7 @@ static void components_of_another_store(void) {
 
 int main(void) {
   RUN(handles_of_another_store);
+  RUN(handles_of_a_deleted_instance);
   RUN(a_store_of_another_engine_than_the_linkers);
   RUN(numbers_that_mean_nothing);
   RUN(types_without_a_portable_kind);

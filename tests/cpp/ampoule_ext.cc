@@ -63,6 +63,39 @@ static void the_host_decides_about_growth() {
   expect(ampoule::statistics(world.store).gc_host_values == 1);
 }
 
+static void a_budget_has_limits_and_is_told_of_after_its_store() {
+  auto world = std::make_unique<World>();
+  ampoule::Budget budget(world->store);
+  int told = 0;
+  ampoule::at_soft_limit(world->store, [&](ampoule_soft_limit_t &passed) -> Result<std::monostate> {
+    told++;
+    if (passed.asked > 1 << 16) return Error("too much");
+    passed.soft_limit = 5 << 16;
+    return std::monostate();
+  }).unwrap();
+  budget.set_limits(1 << 16, 6 << 16);
+  Memory memory = Memory::create(world->store, MemoryType(1)).unwrap();
+  expect(!memory.grow(world->store, 2) && told == 1);
+  expect(memory.grow(world->store, 1) && told == 2 && budget.soft_limit() == 5 << 16);
+  expect(!memory.grow(world->store, 5) && told == 3 && budget.hard_limit() == 6 << 16);
+  expect(budget.used(AMPOULE_BUDGET_MEMORY) == 2 << 16 && budget.total() == 2 << 16);
+  ampoule::Budget copy = budget;
+  world.reset();
+  expect(copy.total() == 0 && copy.peak() == 2 << 16);
+}
+
+static void an_instance_is_deleted() {
+  World world;
+  const char *text = "(module (memory (export \"m\") 1) (func (export \"f\") (result i32) i32.const 7))";
+  Module module = Module::compile(world.engine, text).unwrap();
+  Instance instance = Instance::create(world.store, module, {}).unwrap();
+  Memory memory = world.get<Memory>(instance, "m");
+  expect(world.get<Func>(instance, "f").call(world.store, {}).unwrap()[0].i32() == 7);
+  expect(ampoule::delete_instance(world.store, instance) && !ampoule::delete_instance(world.store, instance));
+  auto after = memory.grow(world.store, 1);
+  expect(!after && ampoule::info(after.err()).kind == AMPOULE_ERROR_WRONG_STORE);
+}
+
 static void settings_reach_the_engine() {
   const char *old = "(module (tag $t) (func (export \"f\") try (throw $t) catch_all end))";
   for (bool on : {false, true}) {
@@ -115,6 +148,8 @@ int main() {
   RUN(a_call_has_a_deadline);
   RUN(failures_have_a_kind);
   RUN(the_host_decides_about_growth);
+  RUN(a_budget_has_limits_and_is_told_of_after_its_store);
+  RUN(an_instance_is_deleted);
   RUN(settings_reach_the_engine);
   RUN(functions_are_native_both_ways);
   RUN(a_waker_makes_the_descriptor_readable);

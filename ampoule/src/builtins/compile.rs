@@ -70,7 +70,7 @@ pub(crate) unsafe extern "C" fn become_hot(vmctx: *mut VmContext, number: u32, f
 /// to its stub.
 pub(super) fn compile_ahead(store: &mut Store, instance: u32, func: FuncIndex) {
     make_room(store);
-    let module = store.instances.list[instance as usize].module();
+    let module = store.instances.instance(instance as usize).expect("it has a table").module();
     if let Some(own) = module.description().defined_func(func) {
         // Where it can't be compiled, or the guest is to be stopped, the stub says so when it is called.
         let _ = compile(store, module, own);

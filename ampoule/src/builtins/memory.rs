@@ -4,11 +4,13 @@
 
 use super::interrupt::look;
 use super::running;
+use crate::engine::budget::BudgetKind;
 use crate::error::Error;
 use crate::instance::segments::{place, write_data};
 use crate::memory::shared::SharedMemory;
 use crate::memory::waiters::WaitOutcome;
 use crate::store::Store;
+use crate::store::limiter::Refused;
 use crate::store::portions::{MEMORY_PORTION, in_copied_portions, in_portions};
 use crate::store::records::instance::{InstanceData, MemoryLink};
 use ampoule_core::index::DataIndex;
@@ -32,16 +34,20 @@ pub(crate) unsafe extern "C" fn memory_grow(vmctx: *mut VmContext, memory: u32, 
         MemoryLink::Shared(memory) => grow_shared(store, &memory.clone(), delta),
     };
     // A 32-bit memory's answer is truncated by the code that asked: -1 stays -1.
-    store.or_unwind(before).flatten().unwrap_or(u64::MAX)
+    store.or_unwind(before).and_then(Result::ok).unwrap_or(u64::MAX)
 }
 
 /// As `crate::memory::grow`. Other threads may grow the memory meanwhile; limits are asked by the length that this one has seen.
-fn grow_shared(store: &mut Store, memory: &SharedMemory, delta: u64) -> Result<Option<u64>, Error> {
+fn grow_shared(store: &mut Store, memory: &SharedMemory, delta: u64) -> Result<Result<u64, Refused>, Error> {
     if delta == 0 {
-        return Ok(Some(memory.pages()));
+        return Ok(Ok(memory.pages()));
     }
     let request = crate::memory::growth(memory.ty(), memory.byte_len() as u64, delta)?;
-    store.grow(&request, memory.ty().max_byte_len(), |_| memory.grow(delta).ok())
+    store.grow(&request, BudgetKind::Memory, memory.ty().max_byte_len(), |store| {
+        let before = memory.grow(delta).ok()?;
+        store.instances.rare.get_or_insert_default().shared_memory_bytes += delta << memory.ty().page_size_log2;
+        Some(before)
+    })
 }
 
 /// # Safety

@@ -35,7 +35,7 @@ pub(crate) unsafe extern "C" fn root_refs(store: *mut VmStoreContext, values: *m
 pub(crate) unsafe extern "C" fn raw_ref(store: *mut VmStoreContext, value: *const VmVal) -> i64 {
     // SAFETY: as above.
     let raw = unsafe {
-        let (value, id) = (&*value, (*store).id);
+        let (value, id) = (&*value, Store::from_vm(store).id());
         match value.kind {
             VmVal::KIND_EXNREF => ExnRef::raw_of_vm(&value.of.reference, id),
             VmVal::KIND_ANYREF => AnyRef::raw_of_vm(&value.of.reference, id),

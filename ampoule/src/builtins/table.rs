@@ -25,12 +25,12 @@ pub(crate) unsafe extern "C" fn table_grow(vmctx: *mut VmContext, table: u32, de
         // A long one in two steps, of which the second can be left: nulls cost nothing.
         let at_once = if delta > TABLE_PORTION { 0 } else { init };
         let grown = table::grow(store, position, delta, at_once).and_then(|before| {
-            if let (Some(before), true) = (before, at_once != init) {
+            if let (Ok(before), true) = (before, at_once != init) {
                 fill(store, position, before, init, delta)?;
             }
             Ok(before)
         });
-        store.or_unwind(grown).flatten().unwrap_or(u64::MAX)
+        store.or_unwind(grown).and_then(Result::ok).unwrap_or(u64::MAX)
     }
 }
 

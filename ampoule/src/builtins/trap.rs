@@ -74,7 +74,7 @@ unsafe fn faulting_memory(store: *mut VmStoreContext, pc: usize, address: usize)
     let Tunables { memory_reservation, memory_guard_size, .. } = store.engine.config().tunables;
     let reach = |byte_len: usize| byte_len.max(memory_reservation as usize).saturating_add(memory_guard_size as usize);
     let mut nearest: Option<(usize, MemoryFault)> = None;
-    for instance in store.instances.list.iter().filter(|instance| instance.module().same(&module)) {
+    for instance in store.instances.iter().filter(|instance| instance.module().same(&module)) {
         for memory in 0..instance.memories.len() as u32 {
             // SAFETY: an instance whose code runs is linked; a definition lives as long as its store.
             let definition = unsafe { &*definition(instance, memory) };

@@ -1,5 +1,6 @@
 //! An engine: what stores share. Cheap to clone; every clone is the same engine.
 
+pub mod budget;
 #[cfg(feature = "compiler")]
 pub mod cache;
 pub mod cancel;

@@ -124,6 +124,9 @@ pub enum ErrorKind {
     /// An artifact that is not ours, or not for this engine.
     #[error("{0}")]
     Artifact(String),
+    /// A handle was used whose instance was deleted.
+    #[error("the instance that this belongs to was deleted")]
+    Deleted,
     /// A handle was used with a store it doesn't belong to.
     #[error("object used with the wrong store")]
     WrongStore,
@@ -314,6 +317,12 @@ impl Error {
     #[cold]
     pub(crate) fn wrong_store() -> Self {
         Error::new(ErrorKind::WrongStore)
+    }
+
+    /// A handle was used whose instance was deleted.
+    #[cold]
+    pub(crate) fn deleted() -> Self {
+        Error::new(ErrorKind::Deleted)
     }
 
     /// Something needs a compiler, in a library built without.

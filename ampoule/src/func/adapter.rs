@@ -68,7 +68,7 @@ impl Func {
         vm.func_ref.vmctx = pointer.as_ptr().cast();
         let adapter = Adapter { vm: pointer, callee: callee.func_ref, may_leave: guards.may_leave };
         adapter.settle();
-        Some((Func { store_id: store.id(), func_ref: pointer.cast() }, adapter))
+        Some((Func { store_id: store.vm.id, func_ref: pointer.cast() }, adapter))
     }
 }
 

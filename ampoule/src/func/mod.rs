@@ -19,6 +19,7 @@ use ampoule_core::types::{FuncType, ValType};
 use ampoule_core::vm::{VmContext, VmFunc, VmFuncRef, VmStoreContext, VmVal, VmValRaw};
 use ampoule_machine::arch::{entry, raw_call};
 use std::ffi::c_void;
+use std::hash::{Hash, Hasher};
 use std::mem::{self, MaybeUninit};
 use std::ptr::{self, NonNull};
 use std::slice;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 
 /// A function of a store. The layout is that of [`VmFunc`].
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Func {
     store_id: u64,
     func_ref: NonNull<VmFuncRef>,
@@ -37,6 +38,21 @@ const _: () = {
     assert!(mem::offset_of!(Func, store_id) == mem::offset_of!(VmFunc, store_id));
     assert!(mem::offset_of!(Func, func_ref) == mem::offset_of!(VmFunc, func_ref));
 };
+
+impl PartialEq for Func {
+    /// Whether they are one function, whenever they were asked for.
+    fn eq(&self, other: &Self) -> bool {
+        self.func_ref == other.func_ref && self.store_number() == other.store_number()
+    }
+}
+
+impl Eq for Func {}
+
+impl Hash for Func {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.func_ref, self.store_number()).hash(state);
+    }
+}
 
 // SAFETY: the pointer is only followed with the owning store at hand, after the id was compared.
 unsafe impl Send for Func {}
@@ -67,7 +83,7 @@ impl Func {
     /// Where the function was made for another engine.
     pub fn from_host(store: &mut Store, host: &Arc<HostFunc>) -> Func {
         let func_ref = crate::func::host::place(store, host, host.env);
-        Func { store_id: store.id(), func_ref }
+        Func { store_id: store.vm.id, func_ref }
     }
 
     /// As [`Func::from_host`], for a function that was made without knowing what it would be called with.
@@ -82,7 +98,11 @@ impl Func {
         );
         // SAFETY: by the caller.
         let func_ref = unsafe { crate::func::host::place_kept(store, host, env) };
-        Func { store_id: store.id(), func_ref }
+        Func { store_id: store.vm.id, func_ref }
+    }
+
+    fn store_number(&self) -> u64 {
+        self.store_id & ((1 << VmStoreContext::ID_BITS) - 1)
     }
 
     /// The function a raw reference stands for, or `None` for null.
@@ -90,7 +110,7 @@ impl Func {
     /// # Safety
     /// `raw` is null or a `VmFuncRef` of this store.
     pub unsafe fn from_raw(store: &Store, raw: *mut VmFuncRef) -> Option<Func> {
-        Some(Func { store_id: store.id(), func_ref: NonNull::new(raw)? })
+        Some(Func { store_id: store.vm.id, func_ref: NonNull::new(raw)? })
     }
 
     /// The raw reference.
@@ -98,7 +118,7 @@ impl Func {
     /// # Errors
     /// Where the function is of another store.
     pub fn to_raw(&self, store: &Store) -> Result<*mut VmFuncRef, Error> {
-        store.check_owner(self.store_id)?;
+        store.check_func(self.store_id, self.func_ref)?;
         Ok(self.func_ref.as_ptr())
     }
 
@@ -136,8 +156,8 @@ impl Func {
 
     #[inline]
     pub(crate) fn signature<'a>(&self, store: &'a Store) -> Result<&'a TypeRecord, Error> {
-        store.check_owner(self.store_id)?;
-        // SAFETY: the reference is of this store (just compared), made (handles are only made of made references), and its
+        store.check_func(self.store_id, self.func_ref)?;
+        // SAFETY: the reference is of this store and alive (just compared), made (handles are only made of made references), and its
         // signature lives as long as the module or host function it came from, which the store keeps.
         Ok(unsafe { &*self.func_ref.as_ref().signature.cast::<TypeRecord>() })
     }

@@ -1,17 +1,20 @@
 //! Instantiation (core spec, section 4.5.4): check imports, allocate, initialize, start.
 
+use crate::engine::budget::BudgetKind;
 use crate::engine::type_registry::Type;
 use crate::error::{Error, ErrorKind, LinkError, extern_kind};
 use crate::func::Func;
 use crate::func::host;
 use crate::instance::Instance;
 use crate::instance::const_expr::evaluate;
+use crate::instance::delete::remove;
 use crate::instance::external::Extern;
 use crate::instance::segments::{write_data, write_elements};
 use crate::memory::image::MemoryImage;
 use crate::memory::shared::SharedMemory;
 use crate::module::{InstantiationPlan, Module};
 use crate::store::Store;
+use crate::store::budget::record_bytes;
 use crate::store::limiter::{LimitRequest, Resource};
 use crate::store::limits::Limits;
 use crate::store::records::instance::{InstanceData, MemoryLink};
@@ -43,7 +46,7 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
     admit(store, module)?;
     module.prepare(&|| store.check_interrupted())?;
     let position = allocate(store, module, imports, module.plan())?;
-    let instance: *mut InstanceData = &mut store.instances.list[position as usize];
+    let instance: *mut InstanceData = store.instances.list[position as usize].as_mut().expect("it was just made");
     // SAFETY: the record stays where it is in the store (its invariant 3), linked by now.
     unsafe {
         initialize_globals(store, instance, module)?;
@@ -322,12 +325,12 @@ fn check_limits(store: &mut Store, module: &Module) -> Result<(), Error> {
     let description = module.description();
     let own_memories = description.memories.len() - description.num_imported_memories;
     let own_tables = description.tables.len() - description.num_imported_tables;
-    Limits::check_count("instance", instances.list.len(), 1, limits.instances)?;
-    let (memories, tables) =
-        (instances.memories.len() - instances.host_memories, instances.tables.len() - instances.host_tables);
+    Limits::check_count("instance", instances.num_instances(), 1, limits.instances)?;
+    let memories = instances.num_memories() - instances.host_memories as usize;
+    let tables = instances.num_tables() - instances.host_tables as usize;
     Limits::check_count("memory", memories, own_memories, limits.memories)?;
     Limits::check_count("table", tables, own_tables, limits.tables)?;
-    let current = instances.list.len() as u64;
+    let current = instances.num_instances() as u64;
     let request =
         LimitRequest { resource: Resource::Instance, grows: false, current, desired: current + 1, maximum: None };
     if store.ask_limiter(&request)? {
@@ -352,16 +355,17 @@ pub(crate) fn allocate(
     imports: &[Extern],
     beginning: &dyn Beginning,
 ) -> Result<u32, Error> {
-    let position = store.instances.list.len() as u32;
-    let before = store.instances.lengths();
-    let data = InstanceData::new(module, position)?;
+    let position = store.instances.next_place();
+    let data = InstanceData::new(module, position, store.deletions())?;
+    store.charge(BudgetKind::Instance, record_bytes(&data))?;
     store.use_code(module);
     // First, so that what refers to the block never outlives it.
-    let instance: *mut InstanceData = store.instances.list.push(data);
+    let instance: *mut InstanceData = store.instances.add_instance(data);
     // SAFETY: the record stays where it is, and nothing else refers to it yet.
     let allocated = unsafe { fill_in(store, instance, module, imports, beginning) };
     if allocated.is_err() {
-        store.instances.truncate(before);
+        // Its tags are made last, when nothing can fail any more.
+        remove(store, position, &[]);
     }
     allocated.map(|()| position)
 }
@@ -560,8 +564,17 @@ unsafe fn initialize_globals(store: &mut Store, record: *const InstanceData, mod
 }
 
 fn new_shared(store: &mut Store, ty: &MemoryType) -> Result<SharedMemory, Error> {
-    memory::check_new(store, ty)?;
-    SharedMemory::new(&store.engine, ty)
+    let charged = memory::charge_new(store, ty)?;
+    match SharedMemory::new(&store.engine, ty) {
+        Ok(memory) => {
+            store.instances.rare.get_or_insert_default().shared_memory_bytes += charged;
+            Ok(memory)
+        }
+        Err(error) => {
+            store.release(BudgetKind::Memory, charged);
+            Err(error)
+        }
+    }
 }
 
 /// The value of an offset expression; 32-bit ones are addresses, so they are zero-extended.

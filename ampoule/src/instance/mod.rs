@@ -1,6 +1,7 @@
 //! Instances: modules instantiated in a store.
 
 pub(crate) mod const_expr;
+pub(crate) mod delete;
 pub(crate) mod external;
 pub(crate) mod instantiate;
 pub(crate) mod linker;
@@ -15,6 +16,7 @@ use crate::instance::external::Extern;
 use crate::memory::Memory;
 use crate::module::Module;
 use crate::store::Store;
+use crate::store::places::Born;
 use crate::store::records::instance::{InstanceData, MemoryLink};
 use crate::table::Table;
 use crate::tag::Tag;
@@ -26,7 +28,8 @@ use ampoule_core::module::Item;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Instance {
     store_id: u64,
-    position: usize,
+    /// In the low half the position, in the high one how many the store had deleted when it was made.
+    place: u64,
 }
 
 impl InstanceData {
@@ -43,7 +46,7 @@ impl InstanceData {
                 MemoryLink::Store(position) => Extern::Memory(Memory::at(store, *position)),
                 MemoryLink::Shared(memory) => Extern::SharedMemory(memory.clone()),
             },
-            Item::Global(index) => Extern::Global(Global::of_instance(store, self.position(), index)),
+            Item::Global(index) => Extern::Global(Global::of_instance(store, self, index)),
             Item::Tag(index) => {
                 let number = self.at::<u32>(self.module().layout().tag(index));
                 // SAFETY: the place is in the block, and was filled in at instantiation.
@@ -90,7 +93,8 @@ impl Instance {
     }
 
     pub(crate) fn at(store: &Store, position: u32) -> Instance {
-        Instance { store_id: store.id(), position: position as usize }
+        let born = store.instances.instance(position as usize).map_or(0, Born::born);
+        Instance { store_id: store.id(), place: u64::from(born) << 32 | u64::from(position) }
     }
 
     /// The position in the store's list.
@@ -103,13 +107,14 @@ impl Instance {
 
     fn data<'a>(&self, store: &'a Store) -> Result<&'a InstanceData, Error> {
         store.check_owner(self.store_id)?;
-        store.instances.list.get(self.position).ok_or_else(Error::wrong_store)
+        let instance = store.instances.instance(self.place as u32 as usize);
+        instance.filter(|instance| u64::from(instance.born()) == self.place >> 32).ok_or_else(Error::deleted)
     }
 
     /// The module.
     ///
     /// # Errors
-    /// Where the instance is of another store.
+    /// Where the instance is of another store, or was deleted.
     pub fn module<'a>(&self, store: &'a Store) -> Result<&'a Module, Error> {
         Ok(self.data(store)?.module())
     }

@@ -8,13 +8,14 @@ pub(crate) mod shared;
 pub(crate) mod space;
 pub(crate) mod waiters;
 
+use crate::engine::budget::BudgetKind;
 use crate::error::{Error, ErrorKind};
 use crate::memory::host::HostLinearMemory;
 use crate::memory::image::MemoryImage;
 use crate::memory::linear::LinearMemory;
 use crate::store::Store;
 use crate::store::instances::ItemId;
-use crate::store::limiter::{LimitRequest, Resource};
+use crate::store::limiter::{LimitRequest, Refused, Resource};
 use crate::store::records::memory::{Bytes, MemoryData};
 use ampoule_core::tunables::MemoryPlan;
 use ampoule_core::types::MemoryType;
@@ -27,7 +28,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Memory {
     id: ItemId,
-    unused: u32,
+    /// How many instances the store had deleted when it was made.
+    born: u32,
 }
 
 impl Memory {
@@ -60,24 +62,24 @@ impl Memory {
     }
 
     pub(crate) fn at(store: &Store, position: u32) -> Memory {
-        Memory { id: ItemId::new(store, position), unused: 0 }
+        Memory { id: ItemId::new(store, position), born: store.instances.memories[position as usize].born }
     }
 
     /// The position in the store's arena.
     #[inline]
     pub(crate) fn position(&self, store: &Store) -> Result<u32, Error> {
-        self.id.position_in(store, store.instances.memories.len())
+        self.id.position_in(store, &store.instances.memories, self.born)
     }
 
     #[inline]
     fn data_of<'a>(&self, store: &'a Store) -> Result<&'a MemoryData, Error> {
-        self.id.find(store, &store.instances.memories)
+        self.id.find(store, &store.instances.memories, self.born)
     }
 
     /// The type that the memory was made with: growth doesn't change its minimum.
     ///
     /// # Errors
-    /// Where the memory is of another store, as for all functions here.
+    /// Where the memory is of another store, or its instance was deleted, as for all functions here.
     pub fn ty(&self, store: &Store) -> Result<MemoryType, Error> {
         Ok(self.data_of(store)?.ty)
     }
@@ -134,8 +136,8 @@ impl Memory {
     /// Where the type's maximum, the store's limits or the system refuse; nothing changes.
     pub fn grow(&self, store: &mut Store, delta: u64) -> Result<u64, Error> {
         let position = self.position(store)?;
-        grow(store, position, delta)?
-            .ok_or_else(|| Error::new(ErrorKind::Limit(format!("failed to grow memory by `{delta}`"))))
+        let grown = grow(store, position, delta)?;
+        grown.map_err(|refused| refused.into_error(|| format!("failed to grow memory by `{delta}`")))
     }
 }
 
@@ -151,17 +153,19 @@ fn minimum_too_large(ty: &MemoryType) -> Error {
     Error::new(ErrorKind::Limit(format!("memory minimum size of {} pages exceeds memory limits", ty.min)))
 }
 
-/// Asks limits and limiter for a new memory.
+/// Asks limits and limiter for a new memory, and charges the budget for it: gives its bytes.
 ///
 /// # Errors
 /// Where one of them refuses.
-pub(crate) fn check_new(store: &mut Store, ty: &MemoryType) -> Result<(), Error> {
+pub(crate) fn charge_new(store: &mut Store, ty: &MemoryType) -> Result<u64, Error> {
     let min = initial_byte_len(ty)?;
     debug_assert!(min <= ty.max_byte_len());
     if !store.limits.allow_memory(min) {
         return Err(minimum_too_large(ty));
     }
-    store.ask_limiter_for(Resource::Memory, min, ty.max.map(|_| ty.max_byte_len()), || minimum_too_large(ty))
+    store.ask_limiter_for(Resource::Memory, min, ty.max.map(|_| ty.max_byte_len()), || minimum_too_large(ty))?;
+    store.charge(BudgetKind::Memory, min)?;
+    Ok(min)
 }
 
 /// Makes a memory of so many pages, which may be more than the type's minimum, and gives its position. `definition` is its place in an
@@ -173,23 +177,11 @@ pub(crate) fn allocate(
     image: Option<&Arc<MemoryImage>>,
     definition: *mut VmMemory,
 ) -> Result<u32, Error> {
-    let plan = MemoryPlan::new(ty, &store.engine.config().tunables);
     let initial = &MemoryType { min: pages, ..*ty };
-    check_new(store, initial)?;
+    let charged = charge_new(store, initial)?;
     let pooled = !definition.is_null() && store.engine.pool().is_some();
-    let memory = match &store.engine.config().host_memories {
-        Some(creator) if !pooled => {
-            let creator = creator.clone();
-            Bytes::Host(store.calling_host(HOST_MEMORY, |_| HostLinearMemory::new(&creator, initial))?)
-        }
-        _ => {
-            // What the host makes for itself is not the pool's.
-            let source = if pooled { store.engine.instance_memories() } else { store.engine.memories() };
-            LinearMemory::new(initial, plan, image, source)
-                .map(Bytes::Engine)
-                .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))?
-        }
-    };
+    let memory = make(store, ty, initial, image, pooled);
+    let memory = memory.inspect_err(|_| store.release(BudgetKind::Memory, charged))?;
     let vm = VmMemory { base: memory.base(), byte_len: AtomicUsize::new(memory.byte_len()) };
     let (definition, own) = if definition.is_null() {
         let mut own = Box::new(vm);
@@ -199,23 +191,47 @@ pub(crate) fn allocate(
         unsafe { definition.write(vm) };
         (definition, None)
     };
-    store.instances.memories.push(MemoryData { memory, ty: *ty, definition, own });
-    Ok(store.instances.memories.len() as u32 - 1)
+    let born = store.deletions();
+    Ok(store.instances.add_memory(MemoryData { memory, ty: *ty, definition, own, born }))
 }
 
-/// Grows a memory; `None` where it can't, and nothing changed.
+/// The bytes of a new memory that limits and budget allow: of this type, with as many pages as `initial` says.
+fn make(
+    store: &mut Store,
+    ty: &MemoryType,
+    initial: &MemoryType,
+    image: Option<&Arc<MemoryImage>>,
+    pooled: bool,
+) -> Result<Bytes, Error> {
+    match &store.engine.config().host_memories {
+        Some(creator) if !pooled => {
+            let creator = creator.clone();
+            Ok(Bytes::Host(store.calling_host(HOST_MEMORY, |_| HostLinearMemory::new(&creator, initial))?))
+        }
+        _ => {
+            let plan = MemoryPlan::new(ty, &store.engine.config().tunables);
+            // What the host makes for itself is not the pool's.
+            let source = if pooled { store.engine.instance_memories() } else { store.engine.memories() };
+            LinearMemory::new(initial, plan, image, source)
+                .map(Bytes::Engine)
+                .map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))
+        }
+    }
+}
+
+/// Grows a memory. Where it can't, nothing changed.
 ///
 /// # Errors
-/// What the store's limiter says, and as [`growth`].
-pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Result<Option<u64>, Error> {
+/// What the store's limiter says, or who is told of its budget, and as [`growth`].
+pub(crate) fn grow(store: &mut Store, position: u32, delta: u64) -> Result<Result<u64, Refused>, Error> {
     let data = &store.instances.memories[position as usize];
     let current = data.memory.byte_len() as u64;
     if delta == 0 {
         // Asks for the size, and is no growth that a limit could refuse.
-        return Ok(Some(current >> data.ty.page_size_log2));
+        return Ok(Ok(current >> data.ty.page_size_log2));
     }
     let (request, most) = (growth(&data.ty, current, delta)?, data.ty.max_byte_len());
-    store.grow(&request, most, |store| enlarge(store, position, delta))
+    store.grow(&request, BudgetKind::Memory, most, |store| enlarge(store, position, delta))
 }
 
 /// What a limiter is asked before a memory of this type grows.

@@ -481,6 +481,11 @@ impl Module {
         self.0.signature_words[ty.index()]
     }
 
+    /// The types of the type section, as the engine knows them.
+    pub(crate) fn types(&self) -> &[Type] {
+        &self.0.types
+    }
+
     /// A type of the type section, as the engine knows it.
     pub(crate) fn declared(&self, ty: TypeIndex) -> &Type {
         &self.0.types[ty.index()]

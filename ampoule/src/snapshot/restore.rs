@@ -5,9 +5,11 @@
 use super::objects;
 use super::state::*;
 use super::{Contents, HostReferences, check_idle};
+use crate::engine::budget::BudgetKind;
 use crate::error::{Error, ErrorKind, LinkError};
 use crate::global::Global;
 use crate::instance::Instance;
+use crate::instance::delete;
 use crate::instance::external::Extern;
 use crate::instance::instantiate::{self, Beginning};
 use crate::memory::image::MemoryImage;
@@ -30,6 +32,9 @@ use std::sync::atomic::Ordering;
 /// Of the pages of a memory that were written, so many bytes are overwritten when it is reset. More are given back to the system: to have them
 /// back costs a page fault each, but to overwrite them reads and writes them all.
 const OVERWRITTEN_BYTES: usize = 2 << 20;
+
+/// What is in a store whose place is known.
+const MADE: &str = "it was made, and is used";
 
 /// The instances of a snapshot, in one store.
 pub(super) struct Target {
@@ -54,11 +59,11 @@ impl Target {
     }
 
     pub(super) fn record<'a>(&self, store: &'a Store, number: u32) -> &'a InstanceData {
-        &store.instances.list[self.positions[number as usize] as usize]
+        store.instances.instance(self.positions[number as usize] as usize).expect(MADE)
     }
 
     fn record_mut<'a>(&self, store: &'a mut Store, number: u32) -> &'a mut InstanceData {
-        &mut store.instances.list[self.positions[number as usize] as usize]
+        store.instances.instance_mut(self.positions[number as usize] as usize).expect(MADE)
     }
 
     /// A function as guest code holds it.
@@ -82,14 +87,12 @@ pub(super) fn instantiate(
     if !contents.engine.same(&store.engine) {
         return Err(LinkError::WrongEngine { what: "snapshot" }.into());
     }
-    let before = store.instances.lengths();
+    let globals = store.instances.globals.len();
     let mut made = Made::default();
-    let result = made.all(contents, store, find, references);
-    let target = Target { positions: made.positions };
-    match result {
-        Ok(()) => Ok(target.handles(store, &contents.state.order)),
+    match made.all(contents, store, find, references) {
+        Ok(()) => Ok(Target { positions: made.positions }.handles(store, &contents.state.order)),
         Err(error) => {
-            store.instances.truncate(before);
+            made.take_back(store, globals);
             Err(error)
         }
     }
@@ -120,6 +123,30 @@ struct Made {
 }
 
 impl Made {
+    /// Takes out of the store what was made; `globals` of the host were there before. Nobody has a handle of it, or an address.
+    fn take_back(self, store: &mut Store, globals: usize) {
+        for &position in self.positions.iter().rev() {
+            let tags = delete::own_tags(store.instances.instance(position as usize).expect(MADE));
+            delete::remove(store, position, &tags);
+        }
+        for memory in self.memories.iter().rev().flatten() {
+            if let Ok(position) = memory.position(store) {
+                delete::remove_memory(store, position);
+                store.instances.host_memories -= 1;
+            }
+        }
+        for table in self.tables.iter().rev().flatten() {
+            if let Ok(position) = table.position(store) {
+                delete::remove_table(store, position);
+                store.instances.host_tables -= 1;
+            }
+        }
+        for tag in self.tags.iter().rev().flatten() {
+            store.instances.take_tag(tag.number());
+        }
+        store.instances.globals.truncate(globals);
+    }
+
     fn all(
         &mut self,
         contents: &Contents,
@@ -140,7 +167,7 @@ impl Made {
                 imports.push(match *source {
                     Source::Outside => find(store, import)?,
                     Source::Instance(from, index) => {
-                        let record = &store.instances.list[self.positions[from as usize] as usize];
+                        let record = store.instances.instance(self.positions[from as usize] as usize).expect(MADE);
                         record.item(store, with_index(import.item, index))
                     }
                     Source::Host(number) => self.of_host(contents, store, import.item, number as usize)?,
@@ -392,8 +419,7 @@ fn grow_table(store: &mut Store, position: u32, len: u64) -> Result<(), Error> {
     let current = store.instances.tables[position as usize].elements.len() as u64;
     let Some(delta) = len.checked_sub(current).filter(|&delta| delta > 0) else { return Ok(()) };
     let grown = table::grow(store, position, delta, 0)?;
-    let refused = || Error::new(ErrorKind::Limit(format!("failed to grow table by `{delta}`")));
-    grown.map(drop).ok_or_else(refused)
+    grown.map(drop).map_err(|refused| refused.into_error(|| format!("failed to grow table by `{delta}`")))
 }
 
 fn grow_memory(store: &mut Store, position: u32, pages: u64) -> Result<(), Error> {
@@ -404,14 +430,14 @@ fn grow_memory(store: &mut Store, position: u32, pages: u64) -> Result<(), Error
     }
     let Some(delta) = pages.checked_sub(current).filter(|&delta| delta > 0) else { return Ok(()) };
     let grown = memory::grow(store, position, delta)?;
-    let refused = || Error::new(ErrorKind::Limit(format!("failed to grow memory by `{delta}`")));
-    grown.map(drop).ok_or_else(refused)
+    grown.map(drop).map_err(|refused| refused.into_error(|| format!("failed to grow memory by `{delta}`")))
 }
 
 /// Has a memory that is long enough hold what it did.
 fn reset_memory(store: &mut Store, position: u32, pages: u64, image: Option<&Arc<MemoryImage>>) -> Result<(), Error> {
     let data = &mut store.instances.memories[position as usize];
     let byte_len = (pages << data.ty.page_size_log2) as usize;
+    let before = data.memory.byte_len();
     let result = match &mut data.memory {
         Bytes::Engine(memory) => memory.reset(byte_len, image, OVERWRITTEN_BYTES),
         Bytes::Host(memory) => {
@@ -432,6 +458,8 @@ fn reset_memory(store: &mut Store, position: u32, pages: u64, image: Option<&Arc
         (*data.definition).base = data.memory.base();
         (*data.definition).byte_len.store(data.memory.byte_len(), Ordering::Relaxed);
     }
+    let less = before - data.memory.byte_len();
+    store.release(BudgetKind::Memory, less as u64);
     result.map_err(|error| Error::new(ErrorKind::Limit(error.to_string())))
 }
 

@@ -59,7 +59,7 @@ pub(super) fn take(
     check_idle(store)?;
     let given = match instances {
         Some(instances) => instances.iter().map(|instance| instance.position(store)).collect::<Result<Vec<_>, _>>()?,
-        None => (0..store.instances.list.len() as u32).collect(),
+        None => store.instances.iter().map(InstanceData::position).collect(),
     };
     let mut positions = given.clone();
     positions.sort_unstable();
@@ -91,7 +91,7 @@ pub(super) fn take(
 impl<'a> Reader<'a> {
     fn new(store: &'a Store, positions: Vec<u32>, whole: bool) -> Self {
         let contexts = positions.iter().zip(0..).map(|(&position, number)| {
-            let context = store.instances.list[position as usize].vmctx();
+            let context = store.instances.instance(position as usize).expect("it was asked for its position").vmctx();
             (context as usize, number)
         });
         Self {
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
     }
 
     fn record(&self, number: u32) -> &'a InstanceData {
-        &self.store.instances.list[self.positions[number as usize] as usize]
+        self.store.instances.instance(self.positions[number as usize] as usize).expect("it was asked for its position")
     }
 
     /// Notes an instance: its module, where its imports come from, and what of the store is its own.

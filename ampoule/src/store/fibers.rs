@@ -11,6 +11,7 @@
 use super::Store;
 use super::task::Core;
 use super::task::sibling::Pause;
+use crate::engine::budget::BudgetKind;
 use crate::error::Error;
 use ampoule_machine::arch::entry::{GuestFrames, RESERVED};
 use ampoule_machine::arch::switch::{Left, Link, Wake};
@@ -232,6 +233,11 @@ impl Store {
         self.is_running() || !self.vm.entry.waiting_task.is_null()
     }
 
+    /// Whether a task or a sibling waits.
+    pub(crate) fn has_waiting_task(&self) -> bool {
+        !self.vm.entry.waiting_task.is_null() || !self.fibers.siblings.is_null()
+    }
+
     /// Makes the store take asynchronous calls only: something in it may have to wait.
     pub(crate) fn require_async(&mut self) {
         self.fibers.async_only = true;
@@ -324,12 +330,29 @@ impl Store {
         let fiber = match self.fibers.spare.take().or_else(|| self.fibers.second_spare.take()) {
             Some(fiber) => fiber,
             None if self.engine.config().host_stacks.is_some() => {
-                self.calling_host("a stack of the host's is being made", |store| store.engine.stacks().take())?
+                let made =
+                    self.calling_host("a stack of the host's is being made", |store| store.engine.stacks().take())?;
+                self.charge_fiber(made)?
             }
-            None => self.engine.stacks().take()?,
+            None => {
+                let fiber = self.engine.stacks().take()?;
+                self.charge_fiber(fiber)?
+            }
         };
         self.stack_is_taken();
         Ok(fiber)
+    }
+
+    /// Charges the budget for a stack that the store did not have before.
+    #[cold]
+    fn charge_fiber(&mut self, fiber: Box<Fiber>) -> Result<Box<Fiber>, Error> {
+        match self.charge(BudgetKind::Stack, fiber.stack().reserved_len() as u64) {
+            Ok(()) => Ok(fiber),
+            Err(error) => {
+                self.engine.stacks().give(fiber);
+                Err(error)
+            }
+        }
     }
 
     #[inline]
@@ -349,7 +372,9 @@ impl Store {
             self.fibers.joined = true;
             stacks.join();
         }
+        let bytes = fiber.stack().reserved_len() as u64;
         stacks.give(fiber);
+        self.release(BudgetKind::Stack, bytes);
     }
 
     /// Gives up every task, before the store is dropped.

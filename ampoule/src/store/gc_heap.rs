@@ -7,6 +7,7 @@ use super::externrefs::{ExternRefs, HostValue};
 use super::limiter::{LimitRequest, Resource};
 use super::references::{self, Slots};
 use super::{FINALIZER, Store};
+use crate::engine::budget::BudgetKind;
 use crate::engine::pool::{Claim, Pool};
 use crate::error::{Error, ErrorKind};
 use crate::gc::heap::graph::NewObject;
@@ -15,6 +16,7 @@ use crate::gc::heap::{AllocationError, Bump, Heap, HeapStatistics, Interrupted, 
 use ampoule_core::object_layout::HOST_SIZE;
 use ampoule_core::vm::types::{ObjectKind, TypeWord};
 use std::any::Any;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The heap, and what belongs to it.
@@ -160,6 +162,7 @@ impl Store {
             return Err(refused());
         }
         self.ask_limiter_for(Resource::Memory, PAGE, None, refused)?;
+        self.charge(BudgetKind::GcHeap, PAGE)?;
         self.gc.made.as_deref_mut().expect("it is reserved").is_counted = true;
         Ok(())
     }
@@ -242,6 +245,12 @@ impl Store {
     /// cancelled may end it early.
     pub fn gc(&mut self) {
         self.collect(Kind::Major);
+    }
+
+    /// Whether an object may have a reference to a function at one of these addresses, or is an exception with one of these tags.
+    pub(crate) fn has_object_with(&mut self, functions: &Range<usize>, tags: &[u32]) -> bool {
+        let top = self.vm.heap_top;
+        self.gc.made.as_deref_mut().is_some_and(|made| made.heap.has_object_with(top, functions, tags))
     }
 
     /// Sees to it that no object moves any more that there is now.
@@ -341,8 +350,8 @@ unsafe impl Owner for HeapOwner<'_> {
     fn allow_growth(&mut self, from: u64, to: u64) -> Result<bool, Interrupted> {
         let request =
             LimitRequest { resource: Resource::Memory, grows: true, current: from, desired: to, maximum: None };
-        let allowed = self.store.grow(&request, u64::MAX, |_| Some(()));
-        let allowed = allowed.map(|grown| grown.is_some());
+        let allowed = self.store.grow(&request, BudgetKind::GcHeap, u64::MAX, |_| Some(()));
+        let allowed = allowed.map(|grown| grown.is_ok());
         allowed.map_err(|error| {
             self.error = Some(error);
             Interrupted

@@ -2,10 +2,12 @@
 //!
 //! Both have to allow; the numbers are looked at first, and what they refuse the limiter is only told of. While the limiter runs the store
 //! is in the middle of something, so entering it, and making or growing things in it, is refused. Calls and growth outside of the
-//! limiter pay nothing for these checks: while it runs, [`LimiterSlot`] is empty, the stack's bounds are marked as unknown, and the
+//! limiter pay nothing for these checks: while it runs, [`LimiterSlot`] is busy, the stack's bounds are marked as unknown, and the
 //! limit for nested calls is above every stack pointer; each leads to a path that is rare anyway, where `busy` is looked at.
 
 use super::Store;
+use super::budget::table_bytes;
+use crate::engine::budget::{BudgetKind, OverBudget};
 use crate::error::{Error, ErrorKind};
 
 /// What is to be made or grown.
@@ -51,7 +53,7 @@ pub trait Limiter: Send + Sync {
 #[derive(Default)]
 pub(crate) struct LimiterSlot {
     limiter: Option<Box<dyn Limiter>>,
-    /// Whether it is running. It has been taken out of `limiter` then.
+    /// Whether it is running, or who is told of the budget's soft limit. It has been taken out of `limiter` then.
     busy: bool,
 }
 
@@ -59,6 +61,29 @@ impl LimiterSlot {
     /// Refuses what must not happen while the limiter runs.
     pub(crate) fn check_idle(&self) -> Result<(), Error> {
         if self.busy { Err(busy()) } else { Ok(()) }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        !self.busy
+    }
+}
+
+/// Why something did not grow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refused {
+    /// Its type, a limit, the limiter or the system.
+    Otherwise,
+    /// The store's budget.
+    OverBudget(OverBudget),
+}
+
+impl Refused {
+    /// The reason for the host, which asked for the growth that `failed` tells of.
+    pub(crate) fn into_error(self, failed: impl FnOnce() -> String) -> Error {
+        match self {
+            Refused::Otherwise => Error::new(ErrorKind::Limit(failed())),
+            Refused::OverBudget(refused) => refused.into(),
+        }
     }
 }
 
@@ -112,26 +137,38 @@ impl Store {
         let _ = self.with_limiter(|limiter| limiter.failed(request, reason));
     }
 
-    /// Grows a memory or a table, where its type (`most`), the limits and the limiter allow that and `enlarge` can; `None` where
-    /// nothing changed, of which the limiter was told.
+    /// Grows a memory or a table, which counts as `kind`, where its type (`most`), the limits, the limiter and the budget allow that
+    /// and `enlarge` can. Where nothing changed, the limiter was told.
     ///
     /// # Errors
-    /// What the limiter says.
+    /// What the limiter says, or who is told of the budget's soft limit.
     #[inline]
     pub(crate) fn grow<T>(
         &mut self,
         request: &LimitRequest,
+        kind: BudgetKind,
         most: u64,
         enlarge: impl FnOnce(&mut Store) -> Option<T>,
-    ) -> Result<Option<T>, Error> {
+    ) -> Result<Result<T, Refused>, Error> {
         let allowed = request.desired <= most
             && match request.resource {
                 Resource::Memory => self.limits.allow_memory(request.desired),
                 Resource::Table => self.limits.allow_table(request.desired),
                 Resource::Instance => unreachable!("instances are made, and do not grow"),
             };
-        let grown = if allowed && self.ask_limiter(request)? { enlarge(self) } else { None };
-        if grown.is_none() {
+        let mut grown = Err(Refused::Otherwise);
+        if allowed && self.ask_limiter(request)? {
+            let more = request.desired - request.current;
+            let bytes = if request.resource == Resource::Table { table_bytes(more) } else { more };
+            grown = match self.try_charge(kind, bytes)? {
+                Ok(()) => enlarge(self).ok_or_else(|| {
+                    self.release(kind, bytes);
+                    Refused::Otherwise
+                }),
+                Err(refused) => Err(Refused::OverBudget(refused)),
+            };
+        }
+        if grown.is_err() {
             self.growth_failed(request);
         }
         Ok(grown)
@@ -150,12 +187,19 @@ impl Store {
     fn with_limiter<R>(&mut self, run: impl FnOnce(&mut dyn Limiter) -> R) -> Result<Option<R>, Error> {
         self.limiter.check_idle()?;
         let Some(mut limiter) = self.limiter.limiter.take() else { return Ok(None) };
+        let answer = self.refusing_use("the store's limiter is running", |_| run(&mut *limiter));
+        self.limiter.limiter = Some(limiter);
+        Ok(Some(answer))
+    }
+
+    /// Calls something of the host's that must not use the store: what it tries is refused.
+    pub(super) fn refusing_use<R>(&mut self, what: &'static str, call: impl FnOnce(&mut Store) -> R) -> R {
         self.limiter.busy = true;
         self.vm.entry.stack.keep_asking();
         let stack_limit = std::mem::replace(&mut self.vm.stack_limit, usize::MAX);
-        let answer = self.calling_host("the store's limiter is running", |_| run(&mut *limiter));
+        let answer = self.calling_host(what, call);
         self.vm.stack_limit = stack_limit;
-        self.limiter = LimiterSlot { limiter: Some(limiter), busy: false };
-        Ok(Some(answer))
+        self.limiter.busy = false;
+        answer
     }
 }

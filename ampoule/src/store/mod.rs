@@ -10,9 +10,11 @@
 //! 3. At most one thread uses a store at a time (`&mut Store`), and while guest code runs, the `&mut Store` that entered
 //!    it is suspended: host functions and builtins use the store through the pointer in `vm`, one at a time.
 //! 4. Everything a store's guest code can point to (instances' blocks, memories, tables, function references) is owned by
-//!    the store and freed only when it is dropped.
+//!    the store and freed only when it is dropped, or with an instance that is deleted: then nothing in the store leads to it any more, and
+//!    handles of it are refused.
 
 mod backtrace;
+pub mod budget;
 pub(crate) mod calls;
 mod code_use;
 pub(crate) mod data;
@@ -29,6 +31,7 @@ pub mod interrupt_check;
 pub mod limiter;
 pub mod limits;
 pub mod native;
+pub(crate) mod places;
 pub(crate) mod portions;
 pub mod reactor;
 pub(crate) mod records;
@@ -44,7 +47,8 @@ mod wait;
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
-use ampoule_core::vm::VmStoreContext;
+use ampoule_core::vm::{VmFuncRef, VmStoreContext};
+use budget::StoreBudget;
 use calls::Calls;
 use code_use::CodeUse;
 use data::Data;
@@ -65,7 +69,7 @@ use slots::Slots;
 use statistics::Counters;
 use std::any::Any;
 use std::fmt;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 use wait::Listener;
 
@@ -107,6 +111,8 @@ pub struct Store<Tail: ?Sized = [()]> {
     interrupt_check: Option<Box<InterruptCheck>>,
     /// The embedder's limiter, asked beside `limits`.
     pub(crate) limiter: LimiterSlot,
+    /// What all of it takes together, once somebody has asked.
+    budget: StoreBudget,
     /// The heap of collected objects, once there are some.
     pub(crate) gc: GcHeap,
     /// The pending exception, and where it may be caught.
@@ -141,6 +147,9 @@ const FINALIZER: &str = "a finalizer of the store's is running";
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
+/// What of [`VmStoreContext::id`] tells the store.
+const NUMBER: u64 = (1 << VmStoreContext::ID_BITS) - 1;
+
 /// Up to this length, allocators keep blocks for the thread that has freed them (glibc's `tcache`): where a store is one for each request,
 /// that is much of what it costs.
 const CACHED_BLOCK: usize = 1032;
@@ -151,6 +160,8 @@ impl Store {
     /// An empty store. It starts with no fuel and with its epoch deadline at the engine's current epoch.
     pub fn new(engine: &Engine) -> Box<Store> {
         let epoch = Epoch::new(engine);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        assert!(id & NUMBER == id, "a process makes fewer stores");
         // Made where it stays: it is too large to be moved there.
         let place = Box::new_uninit();
         let store: Box<Store<[(); 0]>> = Box::write(
@@ -166,7 +177,7 @@ impl Store {
                     unwinding: 0,
                     _pad: 0,
                     caller: ptr::null_mut(),
-                    id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+                    id,
                     leaving: statistics::leaving as *const _,
                     returning: statistics::returning as *const _,
                     heap_base: ptr::null_mut(),
@@ -186,6 +197,7 @@ impl Store {
                 listener: Listener::default(),
                 interrupt_check: None,
                 limiter: LimiterSlot::default(),
+                budget: StoreBudget::default(),
                 calling_host: None,
                 instances: Instances::default(),
                 gc: GcHeap::default(),
@@ -211,7 +223,26 @@ impl Store {
 
     /// The store's id: unique in the process, never zero. Handles carry it.
     pub fn id(&self) -> u64 {
-        self.vm.id
+        self.vm.id & NUMBER
+    }
+
+    /// How many instances were deleted: whatever is made notes it.
+    #[inline]
+    pub(crate) fn deletions(&self) -> u32 {
+        deletions_of(self.vm.id)
+    }
+
+    /// Counts a deletion. Handles of functions are looked at closely from then on that were made before.
+    ///
+    /// # Errors
+    /// Where there were as many as there may be.
+    pub(crate) fn count_deletion(&mut self) -> Result<(), Error> {
+        let Some(id) = self.vm.id.checked_add(NUMBER + 1) else {
+            let most = u64::MAX >> VmStoreContext::ID_BITS;
+            return Err(Error::new(ErrorKind::Limit(format!("a store deletes no more than {most} instances"))));
+        };
+        self.vm.id = id;
+        Ok(())
     }
 
     /// The embedder's value.
@@ -400,7 +431,23 @@ impl Store {
     /// Refuses a handle of another store.
     #[inline]
     pub(crate) fn check_owner(&self, store_id: u64) -> Result<(), Error> {
-        if store_id == self.vm.id { Ok(()) } else { Err(Error::wrong_store()) }
+        if store_id & NUMBER == self.id() { Ok(()) } else { Err(Error::wrong_store()) }
+    }
+
+    /// Refuses a function of another store, and one whose instance was deleted.
+    #[inline]
+    pub(crate) fn check_func(&self, store_id: u64, func_ref: NonNull<VmFuncRef>) -> Result<(), Error> {
+        if store_id == self.vm.id { Ok(()) } else { self.check_older_func(store_id, func_ref) }
+    }
+
+    #[cold]
+    fn check_older_func(&self, store_id: u64, func_ref: NonNull<VmFuncRef>) -> Result<(), Error> {
+        self.check_owner(store_id)?;
+        if self.instances.has_func(func_ref.addr().get(), deletions_of(store_id)) {
+            Ok(())
+        } else {
+            Err(Error::deleted())
+        }
     }
 
     /// The end of a builtin that may have failed.
@@ -414,6 +461,11 @@ impl Store {
             }
         }
     }
+}
+
+/// How many instances were deleted, by [`VmStoreContext::id`], and when a handle of a function was made, by that.
+fn deletions_of(id: u64) -> u32 {
+    (id >> VmStoreContext::ID_BITS) as u32
 }
 
 impl<Tail: ?Sized> Drop for Store<Tail> {
@@ -431,6 +483,7 @@ impl Store {
         self.end_tasks();
         self.leave_code();
         self.set_host_waker(None);
+        self.end_budget();
         // The embedder's value outlives what may still refer to it through host functions' finalizers, as the C
         // interface's order of destruction is: first what the store holds, then the data. Field order does the rest.
         debug_assert!(!self.is_running(), "a store can't be dropped while its guest code runs");

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use ampoule_machine::arch::native_stubs::Stubs;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A store's native entry points; see [`crate::func::native`].
 #[derive(Default)]
@@ -38,6 +39,11 @@ impl Native {
     /// A word that is not zero while an error is kept. It stays where it is as long as the store.
     pub fn failed(&self) -> *const u32 {
         &raw const self.failed
+    }
+
+    /// Whether there is an entry point of a function whose reference is at one of these addresses.
+    pub(crate) fn has_entry(&self, func_refs: &Range<usize>) -> bool {
+        self.entries.as_deref().is_some_and(|entries| entries.by_func_ref.range(func_refs.clone()).next().is_some())
     }
 
     /// The entry point of a function, made by `make` when it is first asked for.

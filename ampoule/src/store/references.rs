@@ -104,7 +104,7 @@ pub(super) fn visit(store: &mut Store, visit: &mut dyn FnMut(*mut u32)) -> u64 {
         table.elements.visit_nonzero(|word| visit((word as *mut u64).cast()));
         unseen += table.elements.len() as u64 / 64;
     }
-    for instance in store.instances.list.iter_mut() {
+    for instance in store.instances.list.iter_mut().flatten() {
         if let Some(elems) = &mut instance.made_elems {
             elems.values_mut().flatten().for_each(|reference| visit(reference));
         }

@@ -90,6 +90,15 @@ impl<T> StableList<T> {
         self.others.get_mut(block)?.get_mut(at)
     }
 
+    /// Whether an element begins at this address.
+    pub(crate) fn has_address(&self, address: usize) -> bool {
+        let blocks = std::iter::once(&self.first).chain(&self.others);
+        blocks.map(|block| block.as_ptr_range()).any(|range| {
+            let start = range.start.addr();
+            (start..range.end.addr()).contains(&address) && (address - start).is_multiple_of(size_of::<T>())
+        })
+    }
+
     /// How many elements there are.
     #[inline]
     pub fn len(&self) -> usize {
@@ -165,6 +174,8 @@ mod tests {
             (0..len).rev().for_each(|number| assert_eq!((short.pop(), short.len()), (Some(number), number)));
             assert!(short.pop().is_none() && short.is_empty());
         }
+        assert!(addresses[..998].iter().all(|address| list.has_address(address.addr())));
+        assert!(!list.has_address(addresses[500].addr() + 1) && !list.has_address(0));
         list[0] = 7;
         assert_eq!((list[0], list.last_mut().copied(), list.get(1000)), (7, Some(1000), None));
         assert_eq!(list.others.len(), 7);

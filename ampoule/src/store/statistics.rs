@@ -118,8 +118,8 @@ impl Store {
     /// The numbers at this moment. Host functions may ask too.
     pub fn statistics(&self) -> Statistics {
         let mut sum = Statistics {
-            instances: self.instances.list.len() as u64,
-            tables: self.instances.tables.len() as u64,
+            instances: self.instances.num_instances() as u64,
+            tables: self.instances.num_tables() as u64,
             memory_resident_bytes: Some(0),
             stack_resident_bytes: Some(0),
             fuel_used: self.fuel.used(&self.vm),
@@ -130,11 +130,11 @@ impl Store {
         if self.counters.since != 0 {
             sum.guest_time_ns += now_ns() - self.counters.since;
         }
-        for memory in &self.instances.memories {
+        for memory in self.instances.memories.iter() {
             let (base, len) = memory.place();
             sum.add_memory(base, len, memory.reserved_len());
         }
-        let links = self.instances.list.iter().flat_map(|instance| &instance.memories);
+        let links = self.instances.iter().flat_map(|instance| &instance.memories);
         let mut shared = Vec::new();
         for link in links {
             if let MemoryLink::Shared(memory) = link
@@ -145,7 +145,7 @@ impl Store {
             }
         }
         sum.table_bytes = self.instances.tables.iter().map(|table| table.capacity_bytes() as u64).sum();
-        let records = self.instances.list.iter().map(|instance| description_len(instance.module().layout()) as u64);
+        let records = self.instances.iter().map(|instance| description_len(instance.module().layout()) as u64);
         sum.instance_bytes = records.sum();
         let heap = self.gc.statistics(self.vm.heap_top);
         sum.gc_heap_bytes = heap.size_bytes;

@@ -33,7 +33,7 @@ impl Store {
             && std::mem::take(&mut self.listener.is_watched)
             && let Some(descriptor) = self.reactor.as_ref().and_then(|reactor| reactor.descriptor().ok())
         {
-            self.engine.watcher().forget(self.vm.id, descriptor);
+            self.engine.watcher().forget(self.id(), descriptor);
         }
         self.listener.is_armed = false;
         let before = std::mem::replace(&mut self.listener.waker, waker);
@@ -52,7 +52,7 @@ impl Store {
     /// Where the operating system has no descriptor or thread left.
     pub fn arm_host_waker(&mut self) -> Result<(), Error> {
         let Some(waker) = self.listener.waker.clone() else { return Ok(()) };
-        let (engine, number) = (self.engine.clone(), self.vm.id);
+        let (engine, number) = (self.engine.clone(), self.id());
         let descriptor = self.reactor()?.descriptor().map_err(cannot_wait)?;
         engine.watcher().watch(number, descriptor, waker)?;
         (self.listener.is_armed, self.listener.is_watched) = (true, true);

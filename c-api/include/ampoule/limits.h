@@ -72,8 +72,8 @@ typedef void (*ampoule_limit_failed_t)(
 /// It is asked for all that is made and grown in the store from now on, beside
 /// #wasmtime_store_limiter's numbers: both have to allow, and what the type or
 /// the numbers refuse is only told to `failed`. What was allowed may come to
-/// nothing later in the same instantiation; nothing is given back before the
-/// store is deleted.
+/// nothing later in the same instantiation. Nothing is given back before the
+/// store is deleted, but by #ampoule_instance_delete.
 ///
 /// \param allow null for no limiter
 /// \param failed may be null

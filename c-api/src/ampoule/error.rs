@@ -178,7 +178,9 @@ fn kind_of(kind: &ErrorKind) -> ampoule_error_kind_t {
         ErrorKind::Decode(_) | ErrorKind::Invalid(_) | ErrorKind::Body { .. } => InvalidModule,
         ErrorKind::Text(_) => Text,
         ErrorKind::Compile(_) => Compile,
-        ErrorKind::WrongStore | ErrorKind::Link(LinkError::WrongStore | LinkError::WrongEngine { .. }) => WrongStore,
+        ErrorKind::WrongStore
+        | ErrorKind::Deleted
+        | ErrorKind::Link(LinkError::WrongStore | LinkError::WrongEngine { .. }) => WrongStore,
         ErrorKind::Link(_) => Link,
         ErrorKind::Type(_) => Type,
         ErrorKind::Limit(_) => Limit,

@@ -2,12 +2,14 @@
 //!
 //! [`EXTENSIONS`] is the one list of the names that `ampoule_has` knows; the header's table documents them.
 
+pub mod budget;
 pub mod cancel;
 pub mod component;
 pub mod config;
 pub mod error;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod instance;
 pub mod limits;
 pub mod native;
 pub mod wait;
@@ -17,12 +19,14 @@ use std::ffi::{CStr, c_char};
 
 /// The names of the extensions, one for each header in `include/ampoule/`. Programs rely on them: never take one away.
 const EXTENSIONS: &[&CStr] = &[
+    c"budget",
     c"cancel",
     c"component",
     c"config",
     c"error",
     #[cfg(feature = "http")]
     c"http",
+    c"instance",
     c"limits",
     c"native",
     c"wait",

@@ -33,6 +33,9 @@ pub struct Args {
     /// The most bytes that each memory may have, such as 256MiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     max_memory: Option<u64>,
+    /// The most bytes that the guest may make the host hold in all: memories, tables, objects, stacks, buffers, descriptors.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    max_total: Option<u64>,
     #[command(flatten)]
     compilation: Compilation,
     #[command(flatten)]
@@ -73,6 +76,9 @@ impl Args {
 
         let mut store = Store::new(&engine);
         store.limits_mut().memory_size = self.max_memory;
+        if self.max_total.is_some() {
+            store.budget().set_limits(None, self.max_total);
+        }
         if let Some(fuel) = self.fuel {
             store.set_fuel(fuel)?;
         }

@@ -37,6 +37,9 @@ pub struct Args {
     /// The most bytes that each memory of a guest may have, such as 256MiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     max_memory: Option<u64>,
+    /// The most bytes that a guest may make the host hold in all: memories, tables, objects, stacks, bodies, descriptors.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    max_total: Option<u64>,
     /// Let guests send HTTP requests of their own.
     #[arg(long)]
     http: bool,
@@ -93,6 +96,7 @@ impl Args {
         guests.http = http;
         guests.env = self.env.iter().map(|text| variable(text)).collect::<Result<_>>()?;
         guests.max_memory = self.max_memory;
+        guests.max_total = self.max_total;
         guests.timeout = self.timeout;
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
         // A line that can't be printed is none.

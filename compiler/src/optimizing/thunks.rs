@@ -146,29 +146,53 @@ fn take_value(
             // Null is no function, or of no store.
             let null = builder.ins().iconst(types::I64, 0);
             let func = builder.ins().select(owner, func, null);
-            let of_another = builder.ins().icmp(IntCC::NotEqual, owner, id);
-            let of_another = builder.ins().select(of_another, func, null);
-            refuse(builder, of_another, refused);
-            func
+            let is_other = builder.ins().icmp(IntCC::NotEqual, owner, id);
+            let is_other = builder.ins().select(is_other, func, null);
+            // Of another store, or made before something of this one was deleted: the runtime knows whether it is still there.
+            let (older, done) = (cold_block(builder), builder.create_block());
+            let known = builder.append_block_param(done, types::I64);
+            builder.ins().brif(is_other, older, &[], done, &[func.into()]);
+            builder.switch_to_block(older);
+            builder.seal_block(older);
+            let raw = checked_value(builder, isa, Builtin::RawFuncOf, store, (array, at), which);
+            refuse(builder, raw.1, refused);
+            builder.ins().jump(done, &[raw.0.into()]);
+            builder.switch_to_block(done);
+            builder.seal_block(done);
+            known
         }
         _ => {
             let of_all = reference_type == RefType::null_or(reference_type.top());
-            let raw = if of_all {
+            let (raw, is_none) = if of_all {
                 let value = builder.ins().iadd_imm_s(array, i64::from(Slots::of(shape).start(position)));
-                call_for_value(builder, isa, Builtin::RawRef, &[store, value])
+                let raw = call_for_value(builder, isa, Builtin::RawRef, &[store, value]);
+                (raw, builder.ins().icmp_imm_s(IntCC::SignedLessThan, raw, 0))
             } else {
-                let reference = builder.ins().iadd_imm_s(array, i64::from(at));
-                let (func_ref, position) = which;
-                let ty = builder.ins().load(types::I64, trusted, func_ref, offset_of!(VmFuncRef, signature) as i32);
-                let position = builder.ins().iconst(types::I32, position as i64);
                 let builtin = if reference_type.is_func() { Builtin::RawFuncOf } else { Builtin::RawRefOf };
-                call_for_value(builder, isa, builtin, &[store, reference, ty, position])
+                checked_value(builder, isa, builtin, store, (array, at), which)
             };
-            let none = builder.ins().icmp_imm_s(IntCC::SignedLessThan, raw, 0);
-            refuse(builder, none, refused);
+            refuse(builder, is_none, refused);
             if reference_type.is_func() { raw } else { builder.ins().ireduce(clif_type(ty), raw) }
         }
     }
+}
+
+/// Asks the runtime for the reference at an offset in an array, as guest code holds it, and whether there is none of this type: see
+/// [`take_value`].
+fn checked_value(
+    builder: &mut FunctionBuilder<'_>,
+    isa: &dyn TargetIsa,
+    builtin: Builtin,
+    store: Value,
+    (array, at): (Value, i32),
+    (func_ref, position): (Value, usize),
+) -> (Value, Value) {
+    let reference = builder.ins().iadd_imm_s(array, i64::from(at));
+    let signature = offset_of!(VmFuncRef, signature) as i32;
+    let ty = builder.ins().load(types::I64, MemFlagsData::trusted(), func_ref, signature);
+    let position = builder.ins().iconst(types::I32, position as i64);
+    let raw = call_for_value(builder, isa, builtin, &[store, reference, ty, position]);
+    (raw, builder.ins().icmp_imm_s(IntCC::SignedLessThan, raw, 0))
 }
 
 /// Calls a builtin that answers a word.

@@ -33,7 +33,8 @@ pub struct VmStoreContext {
     /// The instance that last called an import, or through a reference or table. Exit thunks read it: it is the
     /// caller whose exports the host may ask for.
     pub caller: *mut VmContext,
-    /// The store's id, unique in the process and never zero; handles given to C carry it.
+    /// What handles of functions carry: the store's id, unique in the process and never zero, in [`VmStoreContext::ID_BITS`], and above
+    /// them how many instances it has deleted. So none that was made before a deletion is taken unseen.
     pub id: u64,
     /// `extern "C" fn(*mut VmStoreContext)`, which exit thunks call before they call the host, where they are compiled with
     /// [`crate::tunables::Tunables::statistics`].
@@ -58,6 +59,8 @@ pub struct VmStoreContext {
 }
 
 impl VmStoreContext {
+    /// How many bits of `id` tell the store.
+    pub const ID_BITS: u32 = 44;
     /// In `unwinding`: unwind to `entry_fp` instead of returning.
     pub const STOPPING: u32 = 1;
     /// In `unwinding`: unwind to the innermost handler of the pending exception, or to `entry_fp` where there is none.

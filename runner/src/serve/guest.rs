@@ -39,6 +39,8 @@ pub struct Guests {
     pub env: Vec<(String, String)>,
     /// The most bytes of a memory.
     pub max_memory: Option<u64>,
+    /// The most bytes of all that one of them makes the host hold.
+    pub max_total: Option<u64>,
     /// How long each may take.
     pub timeout: Duration,
 }
@@ -55,6 +57,7 @@ impl Guests {
             http: HttpConfig::new(),
             env: Vec::new(),
             max_memory: None,
+            max_total: None,
             timeout: Duration::from_mins(1),
         }
     }
@@ -66,6 +69,9 @@ impl Guests {
     pub(super) fn answer(&self, request: Request<Incoming>) -> Result<Guest, AnswerError> {
         let mut store = Store::new(&self.engine);
         store.limits_mut().memory_size = self.max_memory;
+        if self.max_total.is_some() {
+            store.budget().set_limits(None, self.max_total);
+        }
         store.epoch_deadline_yield_and_update(1);
         // Of the tick that is now there may be almost nothing left.
         store.set_epoch_deadline(2);

@@ -26,6 +26,7 @@ mod minor;
 mod object;
 mod old;
 pub(crate) mod region;
+mod search;
 #[cfg(test)]
 mod tests;
 mod verify;

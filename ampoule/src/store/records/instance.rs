@@ -4,17 +4,19 @@ use crate::engine::pool::{Claim, INSTANCE_RECORD_LEN, Pool};
 use crate::error::Error;
 use crate::memory::shared::SharedMemory;
 use crate::module::Module;
+use crate::store::places::Born;
 use ampoule_core::index::*;
 use ampoule_core::vm::{MemorySlot, VmContext, VmFuncImport, VmFuncRef, VmGlobal};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::ptr::NonNull;
 
 /// The record of an instance.
 ///
 /// 1. `vmctx` is an allocation of the module's layout size, zeroed and then filled in by instantiation, owned by this value.
 /// 2. Pointers in it lead to what the same store owns.
-/// 3. The record stays where it is in its store's list until that is dropped, so its address is stable.
+/// 3. The record stays where it is in its store's list until it is dropped, so its address is stable.
 pub(crate) struct InstanceData {
     module: Module,
     vmctx: NonNull<VmContext>,
@@ -28,6 +30,8 @@ pub(crate) struct InstanceData {
     pub(crate) dropped_datas: Box<[bool]>,
     /// The instance's place in its store.
     position: u32,
+    /// How many the store had deleted when the instance was made.
+    born: u32,
     /// Held where the engine has a pool.
     _claim: Option<Claim>,
 }
@@ -53,7 +57,7 @@ impl InstanceData {
     ///
     /// # Errors
     /// Where the engine's pool has no instance left.
-    pub(crate) fn new(module: &Module, position: u32) -> Result<Self, Error> {
+    pub(crate) fn new(module: &Module, position: u32, born: u32) -> Result<Self, Error> {
         let claim = module.engine().pool().map(Pool::claim_instance).transpose()?;
         let layout = Self::block_layout(module);
         // SAFETY: the size is not zero: a block has its head.
@@ -68,6 +72,7 @@ impl InstanceData {
             dropped_elems: none_dropped(description.elems.len()),
             dropped_datas: none_dropped(description.datas.len()),
             position,
+            born,
             module: module.clone(),
             _claim: claim,
         })
@@ -83,6 +88,12 @@ impl InstanceData {
 
     pub(crate) fn vmctx(&self) -> *mut VmContext {
         self.vmctx.as_ptr()
+    }
+
+    /// The addresses of the block.
+    pub(crate) fn block(&self) -> Range<usize> {
+        let start = self.vmctx.addr().get();
+        start..start + self.module.layout().size()
     }
 
     /// A place in the block, by an offset of the module's `VmLayout`.
@@ -165,6 +176,12 @@ unsafe fn alloc_zeros(layout: Layout) -> *mut u8 {
             block.write_bytes(0, layout.size());
         }
         block
+    }
+}
+
+impl Born for InstanceData {
+    fn born(&self) -> u32 {
+        self.born
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::memory::host::HostLinearMemory;
 use crate::memory::linear::LinearMemory;
+use crate::store::places::Born;
 use ampoule_core::types::MemoryType;
 use ampoule_core::vm::VmMemory;
 
@@ -9,10 +10,12 @@ use ampoule_core::vm::VmMemory;
 pub(crate) struct MemoryData {
     pub(crate) memory: Bytes,
     pub(crate) ty: MemoryType,
-    /// In an instance's block, or in `own`. Lives as long as the store.
+    /// In an instance's block, or in `own`. Lives as long as this.
     pub(crate) definition: *mut VmMemory,
     /// The definition of a memory made by the host.
     pub(crate) own: Option<Box<VmMemory>>,
+    /// How many instances the store had deleted when the memory was made.
+    pub(crate) born: u32,
 }
 
 /// Where a memory's bytes are.
@@ -65,5 +68,11 @@ impl MemoryData {
     /// Bytes of address space, with guards.
     pub(crate) fn reserved_len(&self) -> usize {
         self.memory.reserved_len()
+    }
+}
+
+impl Born for MemoryData {
+    fn born(&self) -> u32 {
+        self.born
     }
 }

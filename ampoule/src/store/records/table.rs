@@ -2,6 +2,7 @@
 
 use crate::engine::pool::Claim;
 use crate::module::LazyImage;
+use crate::store::places::Born;
 use crate::table_elements::Elements;
 use ampoule_core::types::TableType;
 use ampoule_core::vm::VmTable;
@@ -11,13 +12,15 @@ pub(crate) struct TableData {
     /// `definition.base` and `len` always tell where these are.
     pub(crate) elements: Elements,
     pub(crate) ty: TableType,
-    /// In an instance's block, or in `own`. Lives as long as the store.
+    /// In an instance's block, or in `own`. Lives as long as this.
     pub(crate) definition: *mut VmTable,
     pub(crate) own: Option<Box<VmTable>>,
     /// What the lazy elements stand for: the instance whose functions they are, and which. Behind those they are null.
     pub(crate) lazy: Option<(u32, LazyImage)>,
     /// That of an instance's table, where the engine has a pool.
     pub(crate) claim: Option<Claim>,
+    /// How many instances the store had deleted when the table was made.
+    pub(crate) born: u32,
 }
 
 impl Drop for TableData {
@@ -39,5 +42,11 @@ impl TableData {
     /// Elements.
     pub(crate) fn len(&self) -> usize {
         self.elements.len()
+    }
+}
+
+impl Born for TableData {
+    fn born(&self) -> u32 {
+        self.born
     }
 }
