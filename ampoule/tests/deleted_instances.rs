@@ -2,8 +2,8 @@
 
 use ampoule::error::ErrorKind;
 use ampoule::{
-    BudgetKind, Caller, Config, Engine, Error, Extern, Func, FuncType, Global, GlobalType, HeapType, Instance, Module,
-    PoolConfig, RefType, Store, Table, TableType, Val, ValType,
+    BudgetKind, Caller, Config, Engine, Error, Extern, Func, FuncType, Global, GlobalType, HeapType, Instance, Linker,
+    Module, PoolConfig, RefType, Snapshot, Store, Table, TableType, Val, ValType,
 };
 use std::future::Future;
 use std::pin::pin;
@@ -418,4 +418,59 @@ fn a_pool_has_the_place_of_a_deleted_instance_for_another() {
         instance.delete(&mut store).unwrap();
         Instance::new(&mut other, &all, &[]).unwrap().delete(&mut other).unwrap();
     }
+}
+
+#[test]
+fn a_snapshot_is_of_what_is_there_in_the_order_in_which_it_was_made() {
+    let mut store = Store::new(&engine());
+    let first = instance(&mut store, ALL, &[]);
+    let second = instance(&mut store, ALL, &[]);
+    let exporter = instance(&mut store, ALL, &[]);
+    first.delete(&mut store).unwrap();
+    second.delete(&mut store).unwrap();
+    // These are in the places of those that are gone, before the one that they import from; and the second imports from the first.
+    let text = r#"(module (import "" "" (func (result i32))) (export "f" (func 0)) (memory (export "memory") 1))"#;
+    let f = export(&store, exporter, "f");
+    let middle = instance(&mut store, text, &[f]);
+    let f = export(&store, middle, "f");
+    let last = instance(&mut store, text, &[f]);
+    let snapshot = Snapshot::take_all(&store, &mut ()).unwrap();
+    assert_eq!(snapshot.len(), 3);
+    last.get_memory(&store, "memory").unwrap().grow(&mut store, 3).unwrap();
+    let budget = store.budget();
+    let before = budget.total();
+    snapshot.reset(&mut store, &[exporter, middle, last], &mut ()).unwrap();
+    assert_eq!(budget.total(), before - 3 * 65536);
+    let mut other = Store::new(store.engine());
+    let others = other.budget();
+    others.set_limits(None, Some(3 * 65536));
+    let linker = Linker::new(store.engine());
+    assert!(snapshot.instantiate(&mut other, &linker, &mut ()).is_err());
+    assert_eq!((others.total(), other.statistics().instances, other.statistics().memories), (0, 0, 0));
+    others.set_limits(None, None);
+    let made = snapshot.instantiate(&mut other, &linker, &mut ()).unwrap();
+    assert_eq!(others.total(), budget.total());
+    for instance in made {
+        let f = instance.get_func(&other, "f").unwrap();
+        assert_eq!(call(&mut other, &f, &[]).unwrap(), 7);
+    }
+    // What was reset before it was deleted is gone all the same.
+    last.delete(&mut store).unwrap();
+    assert!(snapshot.reset(&mut store, &[exporter, middle, last], &mut ()).is_err());
+}
+
+#[test]
+fn a_table_that_was_restored_holds_what_its_elements_stand_for() {
+    let mut store = Store::new(&engine());
+    let used = instance(&mut store, ALL, &[]);
+    let holder = instance(&mut store, r#"(module (table (export "table") 4 funcref))"#, &[]);
+    let Extern::Table(table) = export(&store, holder, "table") else { panic!("no table") };
+    let f = Val::FuncRef(used.get_func(&store, "f"));
+    table.set(&mut store, 1, &f).unwrap();
+    let snapshot = Snapshot::take_all(&store, &mut ()).unwrap();
+    table.set(&mut store, 1, &Val::FuncRef(None)).unwrap();
+    snapshot.reset(&mut store, &[used, holder], &mut ()).unwrap();
+    in_the_way(&mut store, used, "a table has a function", |store| {
+        table.set(store, 1, &Val::FuncRef(None)).unwrap();
+    });
 }

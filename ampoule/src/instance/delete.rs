@@ -15,6 +15,7 @@ use crate::store::budget::{record_bytes, table_bytes};
 use crate::store::handler_cache::HandlerCache;
 use crate::store::records::instance::{InstanceData, MemoryLink};
 use crate::store::records::table::TableData;
+use crate::table;
 use ampoule_core::index::{FuncIndex, GlobalIndex, TagIndex};
 use ampoule_core::types::ValType;
 use ampoule_core::vm::{VmGlobal, VmValRaw};
@@ -73,11 +74,7 @@ impl Instance {
         if let Some(user) = importer(store, data, &tags) {
             return Ok(Some(user));
         }
-        let foreign = |table: &&TableData| !block.contains(&table.definition.addr());
-        let mut tables = store.instances.tables.iter().filter(foreign).filter(|table| table.ty.element.is_func());
-        let in_table = tables.any(|table| table.elements.any_nonzero(|word| block.contains(&(word as usize))));
-        drop(tables);
-        if in_table {
+        if other_tables(store, data).any(|(at, table)| holds_function(store, at, table, data)) {
             return Ok(Some(User::Table));
         }
         if global_values(store, data.position()).any(|value| block.contains(&value)) {
@@ -172,6 +169,21 @@ fn imported_of(store: &Store, other: &InstanceData, block: &Range<usize>, tags: 
         (0..module.num_imported_tags).map(|index| other.module().layout().tag(TagIndex(index as u32)));
     // SAFETY: the place is in the block, and was filled in at instantiation.
     imported_tags.any(|at| tags.contains(&unsafe { other.at::<u32>(at).read() })).then_some("tag")
+}
+
+/// The tables of functions that are not the instance's own, with their places.
+fn other_tables<'a>(store: &'a Store, data: &InstanceData) -> impl Iterator<Item = (u32, &'a TableData)> {
+    let block = data.block();
+    let tables = store.instances.tables.enumerate().filter(|(_, table)| table.ty.element.is_func());
+    tables.filter(move |(_, table)| !block.contains(&table.definition.addr()))
+}
+
+/// Whether an element refers to a function of the instance, or, as is so after a snapshot was restored, stands for one.
+fn holds_function(store: &Store, at: u32, table: &TableData, data: &InstanceData) -> bool {
+    let block = data.block();
+    let stands_for = |index| table::lazy_func(store, at, index).is_some_and(|(of, _)| of == data.position());
+    table.elements.any_nonzero(|word| block.contains(&(word as usize)))
+        || table.lazy.as_ref().is_some_and(|(_, image)| (0..image.len() as u64).any(stands_for))
 }
 
 /// What the globals hold that may refer to functions: the host's, and those of all instances but one.

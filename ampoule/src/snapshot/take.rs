@@ -57,16 +57,22 @@ pub(super) fn take(
     references: &mut dyn HostReferences,
 ) -> Result<Contents, Error> {
     check_idle(store)?;
+    let made_at = |position: &u32| store.instances.made_at(*position);
     let given = match instances {
         Some(instances) => instances.iter().map(|instance| instance.position(store)).collect::<Result<Vec<_>, _>>()?,
-        None => store.instances.iter().map(InstanceData::position).collect(),
+        None => {
+            let mut all: Vec<u32> = store.instances.iter().map(InstanceData::position).collect();
+            all.sort_unstable_by_key(made_at);
+            all
+        }
     };
     let mut positions = given.clone();
-    positions.sort_unstable();
+    positions.sort_unstable_by_key(made_at);
     if positions.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(Error::message("a snapshot has each instance once"));
     }
-    let place = |position: &u32| positions.binary_search(position).expect("it is one of them") as u32;
+    let place =
+        |position: &u32| positions.binary_search_by_key(&made_at(position), made_at).expect("it is one of them") as u32;
     let order = given.iter().map(place).collect();
     let mut reader = Reader::new(store, positions, instances.is_none());
     let mut state = State { order, ..State::default() };
@@ -339,7 +345,9 @@ impl<'a> Reader<'a> {
         if functions.peek().is_none() {
             return Ok(Vec::new());
         }
-        let instance = self.positions.binary_search(of).map_err(|_| foreign_function(what))? as u32;
+        let owner = self.store.instances.instance(*of as usize);
+        let instance = owner.and_then(|owner| self.contexts.get(&(owner.vmctx() as usize)).copied());
+        let instance = instance.ok_or_else(|| foreign_function(what))?;
         Ok(functions.map(|(at, func)| (at, Function { instance, func })).collect())
     }
 

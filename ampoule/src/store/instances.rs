@@ -13,8 +13,8 @@ use crate::store::records::tag::TagData;
 use crate::store::stable_list::StableList;
 use ampoule_core::types::{TypeId, ValType};
 use ampoule_core::vm::VmAdapter;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The arenas of a store. What machine code points to is boxed, or in a list that doesn't move it: its address must not change.
@@ -54,8 +54,8 @@ pub(crate) struct Rare {
 /// What a store notes from its first deletion on: no more than there were things at a time.
 #[derive(Default)]
 pub(crate) struct Freed {
-    /// Places that are free.
-    pub(crate) instances: Vec<u32>,
+    /// Places that are free. Of those for instances the lowest is used first, so that [`Instances::made_at`] tells in which order they were made.
+    pub(crate) instances: BTreeSet<u32>,
     pub(crate) memories: Vec<u32>,
     pub(crate) tables: Vec<u32>,
     pub(crate) tags: Vec<u32>,
@@ -68,6 +68,11 @@ impl Instances {
     #[inline]
     pub(crate) fn instance(&self, place: usize) -> Option<&InstanceData> {
         self.list.get(place)?.as_ref()
+    }
+
+    /// What orders instances by when they were made: as long as none is deleted, each is in a higher place than those before.
+    pub(crate) fn made_at(&self, place: u32) -> (u32, u32) {
+        (self.instance(place as usize).map_or(0, Born::born), place)
     }
 
     /// The same, to change it.
@@ -114,7 +119,7 @@ impl Instances {
     /// Where a new instance will be.
     #[inline]
     pub(crate) fn next_place(&mut self) -> u32 {
-        let place = self.freed().and_then(|freed| freed.instances.last().copied());
+        let place = self.freed().and_then(|freed| freed.instances.first().copied());
         place.unwrap_or(self.list.len() as u32)
     }
 
@@ -123,7 +128,7 @@ impl Instances {
         let (place, end) = (instance.position(), instance.block().end);
         if let Some(freed) = self.freed() {
             freed.blocks.insert(end, place);
-            freed.instances.pop_if(|&mut free| free == place);
+            freed.instances.remove(&place);
         }
         if place as usize == self.list.len() {
             self.list.push(None);
@@ -155,7 +160,7 @@ impl Instances {
         if place as usize + 1 == self.list.len() {
             self.list.pop();
         } else {
-            self.freed_mut().instances.push(place);
+            self.freed_mut().instances.insert(place);
         }
         if let Some(freed) = self.freed() {
             freed.blocks.remove(&instance.block().end);
