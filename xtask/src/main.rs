@@ -1,11 +1,11 @@
 //! The project's own commands, reached as `cargo xtask COMMAND`.
 //!
-//! One file per command (`demo`, `guests`, `install`, `bench`, and the folders `docs` and
+//! One file per command (`demo`, `guests`, `install`, `shim`, `bench`, and the folders `docs` and
 //! `test`); what they share is in `project`
 //! (where things are), `process` (running programs), `library` (the C library, and C programs that use it), `python` (the
 //! local virtual environment, packages from PyPI), `node` (Node.js, packages from npm), `parallel` (work on all cores) and `tools` (programs that a bare machine lacks). Whatever is
 //! downloaded or built goes to `target/` and `.cache/`; nothing outside of the clone changes, except that the system's
-//! package manager is asked for valgrind and for Python's venv module, where we may do so.
+//! package manager is asked for valgrind, for Python's venv module, and for what the shim needs, where we may do so.
 
 mod artifacts;
 mod bench;
@@ -19,6 +19,7 @@ mod parallel;
 mod process;
 mod project;
 mod python;
+mod shim;
 mod test;
 mod tools;
 
@@ -36,6 +37,8 @@ enum Command {
     Test(test::Options),
     /// Install the library, its headers, its pkg-config files and the `ampoule` command.
     Install(install::Options),
+    /// Build the shim for containerd, and what it needs of the system.
+    Shim(shim::Options),
     /// Measure the library against the one named by AMPOULE_PEER_LIB.
     Bench(bench::Options),
     /// Fetch and compile the guest programs of tests, demo and benchmarks into `.cache/guests`.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Install(options) => install::run(&options),
+        Command::Shim(options) => shim::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Guests => guests::run().and_then(|folder| {
             guests::exceptions::run(&folder)?;

@@ -6,7 +6,7 @@ use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, parse_duration};
 use ampoule::Engine;
 use ampoule_component::ComponentSnapshot;
-use ampoule_runner::serve::{Guests, Output, Server, pool_for};
+use ampoule_runner::serve::{Guests, Options, Output, Server, pool_for};
 use ampoule_runner::{base_config, component_linker};
 use ampoule_wasi::host::http::{HttpConfig, HttpPool};
 use ampoule_wasi::{Handler, WasiState};
@@ -102,7 +102,8 @@ impl Args {
         // A line that can't be printed is none.
         let print: fn(&str) = |line| _ = print_lines([line]);
         let output = Output { message: report, access: self.access_log.then_some(print) };
-        let server = Server::new(guests, self.max_concurrent, output, self.metrics);
+        let options = Options { max_concurrent: self.max_concurrent, metrics_path: self.metrics, ..Options::default() };
+        let server = Server::new(guests, output, options);
         let listener = TcpListener::bind(self.addr).with_context(|| format!("--addr {}", self.addr))?;
         server.run(listener, threads)?;
         Ok(ExitCode::SUCCESS)

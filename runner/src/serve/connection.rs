@@ -273,7 +273,7 @@ impl<F: Future<Output: 'static> + 'static> Executor<F> for Local {
 #[cfg(test)]
 mod tests {
     use super::super::guest::Guests;
-    use super::super::server::Output;
+    use super::super::server::{Options, Output};
     use super::*;
     use crate::{base_config, component_linker};
     use ampoule::{Engine, Module};
@@ -292,7 +292,7 @@ mod tests {
         let component = Component::new(&engine, &silent).expect("a component");
         let linker = component_linker(&engine).expect("a linker");
         let guests = Guests::new(&engine, Handler::new(linker, &component).expect("it answers"));
-        let mut server = Server::new(guests, 10, Output { message: |_| {}, access: None }, None);
+        let mut server = Server::new(guests, Output { message: |_| {}, access: None }, Options::default());
         Arc::get_mut(&mut server).expect("not shared yet").head_timeout = HEAD_TIMEOUT;
         let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
         let address = listener.local_addr().expect("an address");

@@ -25,6 +25,8 @@ use tokio::io::unix::AsyncFd;
 /// How long a guest runs before others get their turn; the first time, up to twice as long.
 pub const TICK: Duration = Duration::from_millis(10);
 
+type SetUp = Box<dyn Fn(&mut Store) -> Result<(), Error> + Send + Sync>;
+
 /// What all guests have.
 pub struct Guests {
     engine: Engine,
@@ -41,6 +43,8 @@ pub struct Guests {
     pub max_memory: Option<u64>,
     /// The most bytes of all that one of them makes the host hold.
     pub max_total: Option<u64>,
+    /// Gives a store more than these say, or something in its place.
+    pub set_up: Option<SetUp>,
     /// How long each may take.
     pub timeout: Duration,
 }
@@ -58,6 +62,7 @@ impl Guests {
             env: Vec::new(),
             max_memory: None,
             max_total: None,
+            set_up: None,
             timeout: Duration::from_mins(1),
         }
     }
@@ -87,6 +92,9 @@ impl Guests {
             None => wasi.build(),
         });
         store.slots_mut().insert(self.http.build());
+        if let Some(set_up) = &self.set_up {
+            set_up(&mut store).map_err(AnswerError::Store)?;
+        }
         let request = request.map(frames_of_request);
         let answering = self.handler.answer(store, request, Scheme::Http)?;
         Ok(Guest { listener: None, answering, _ticking: self.ticker.begin() })

@@ -15,7 +15,7 @@ mod socket;
 mod ticker;
 
 pub use guest::Guests;
-pub use server::{Output, Server};
+pub use server::{Options, Output, Server};
 
 use ampoule::PoolConfig;
 

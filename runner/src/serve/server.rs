@@ -28,15 +28,28 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_local;
 use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
-/// How long requests that are being answered may still take when the server is to end, where nothing else is said.
-const GRACE: Duration = Duration::from_secs(30);
-
 /// Where a server says what there is to say.
 pub struct Output {
     /// Messages: that it serves, and which guests were stopped.
     pub message: Print,
     /// A line for each request, where that is wanted.
     pub access: Option<Print>,
+}
+
+/// What can be chosen of a server.
+pub struct Options {
+    /// How many requests are answered at once; further ones wait.
+    pub max_concurrent: u32,
+    /// Requests for this path are answered with counters, in the text format of Prometheus.
+    pub metrics_path: Option<String>,
+    /// How long requests that are being answered may still take when the server is to end.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { max_concurrent: 1000, metrics_path: None, grace: Duration::from_secs(30) }
+    }
 }
 
 /// A server, for any number of threads.
@@ -46,24 +59,15 @@ pub struct Server {
     pub(super) head_timeout: Duration,
     permits: Semaphore,
     output: Output,
-    metrics_path: Option<String>,
-    grace: Duration,
+    options: Options,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Server {
-    /// One that answers so many requests at once, and those for the path of metrics with counters, in the text format of Prometheus.
-    pub fn new(guests: Guests, max_concurrent: u32, output: Output, metrics_path: Option<String>) -> Arc<Self> {
-        let permits = Semaphore::new(max_concurrent as usize);
-        Arc::new(Self {
-            guests,
-            head_timeout: HEAD_TIMEOUT,
-            permits,
-            output,
-            metrics_path,
-            grace: GRACE,
-            metrics: Arc::default(),
-        })
+    /// One with these guests.
+    pub fn new(guests: Guests, output: Output, options: Options) -> Arc<Self> {
+        let permits = Semaphore::new(options.max_concurrent as usize);
+        Arc::new(Self { guests, head_timeout: HEAD_TIMEOUT, permits, output, options, metrics: Arc::default() })
     }
 
     /// Serves what comes to this listener, on so many threads, until the process is told to end by SIGTERM or SIGINT.
@@ -131,7 +135,7 @@ impl Server {
                     sleep(Duration::from_millis(10)).await;
                 }
             };
-            let _ = timeout(self.grace, all_closed).await;
+            let _ = timeout(self.options.grace, all_closed).await;
             Ok(())
         })
     }
@@ -146,7 +150,7 @@ impl Server {
     }
 
     async fn response(self: &Arc<Self>, request: Request<Incoming>) -> Response<Sent> {
-        if self.metrics_path.as_deref() == Some(request.uri().path()) {
+        if self.options.metrics_path.as_deref() == Some(request.uri().path()) {
             return text(StatusCode::OK, self.metrics.text());
         }
         self.metrics.running.fetch_add(1, Relaxed);

@@ -30,9 +30,9 @@ pub fn get_arguments(cx: &mut Cx<'_>) -> Result<Vec<String>, Error> {
     Ok(cx.host().args.clone())
 }
 
-/// `environment.initial-cwd`, `get-initial-cwd`: there is none.
-pub fn initial_cwd(_: &mut Cx<'_>) -> Result<Option<String>, Error> {
-    Ok(None)
+/// `environment.initial-cwd`, `get-initial-cwd`
+pub fn initial_cwd(cx: &mut Cx<'_>) -> Result<Option<String>, Error> {
+    Ok(cx.host().initial_cwd.clone())
 }
 
 /// `exit.exit`

@@ -72,6 +72,7 @@ fn check_strings<'a>(what: &'static str, texts: impl IntoIterator<Item = &'a str
 pub struct WasiConfig {
     args: Option<Vec<String>>,
     env: Option<Vec<(String, String)>>,
+    initial_cwd: Option<String>,
     stdin: Stdin,
     stdout: Output,
     stderr: Output,
@@ -140,6 +141,16 @@ impl WasiConfig {
         if self.env.is_none() {
             self.set_env(env.iter().cloned())?;
         }
+        Ok(())
+    }
+
+    /// Tells a component which of its directories it begins in; what that means is up to the component. Otherwise there is none.
+    ///
+    /// # Errors
+    /// [`ConfigError::Nul`].
+    pub fn set_initial_cwd(&mut self, path: String) -> Result<(), ConfigError> {
+        check_strings("working directory", [path.as_str()])?;
+        self.initial_cwd = Some(path);
         Ok(())
     }
 
@@ -302,6 +313,7 @@ impl WasiConfig {
         let host = Host {
             args: self.args.unwrap_or_default(),
             env: self.env.unwrap_or_default(),
+            initial_cwd: self.initial_cwd,
             max_fds: self.max_fds.unwrap_or(DEFAULT_MAX_FDS),
             preopens: self.preopens,
             stdin: self.stdin,
@@ -361,6 +373,8 @@ pub struct Host {
     pub args: Vec<String>,
     /// Its environment: names and values.
     pub env: Vec<(String, String)>,
+    /// The directory that it begins in, where it is to know one.
+    pub initial_cwd: Option<String>,
     /// How many descriptors each of its interfaces may have open.
     pub max_fds: usize,
     /// The directories it begins with.

@@ -4,6 +4,9 @@
 //! else component by component. A path that leads outside is [`Error::NotPermitted`], whether by `..`, by a link or by
 //! being absolute. So is what the embedder's permissions forbid: each function checks them first. A directory may also be one of
 //! an embedder's file system, where [`volume`](super::volume) does the same.
+//!
+//! Beneath a preopen such as `/` there may be `/proc`, and in it files that are this process: who writes to `/proc/self/mem` is no guest any more.
+//! So what is on procfs can't be opened from outside of it.
 
 use super::error::Error;
 use super::file::{FilePerms, Handle, OpenFile, SyncModes};
@@ -42,6 +45,8 @@ pub struct OpenDir {
     pub file_perms: FilePerms,
     /// Where it is beneath a preopen, unless that is too deep to say.
     pub(super) place: Option<Place>,
+    /// The host's number of the file system that it is on; of an embedder's, none.
+    device: u64,
     /// Where listing stopped.
     position: DirPosition,
 }
@@ -83,7 +88,8 @@ impl OpenDir {
             Err(Errno::ACCESS) => open(OFlags::PATH)?,
             result => result?,
         };
-        Ok(Self::new(Handle::Host(File::from(fd).into()), dir_perms, file_perms, Some(Place::preopen(name))))
+        let device = rustix::fs::fstat(&fd)?.st_dev;
+        Ok(Self::new(Handle::Host(File::from(fd).into()), device, dir_perms, file_perms, Some(Place::preopen(name))))
     }
 
     /// The directory `node` of an embedder's file system.
@@ -94,11 +100,11 @@ impl OpenDir {
         dir_perms: DirPerms,
         file_perms: FilePerms,
     ) -> Self {
-        Self::new(Handle::Virtual(Node::root(volume, node)), dir_perms, file_perms, Some(Place::preopen(name)))
+        Self::new(Handle::Virtual(Node::root(volume, node)), 0, dir_perms, file_perms, Some(Place::preopen(name)))
     }
 
-    fn new(handle: Handle, dir_perms: DirPerms, file_perms: FilePerms, place: Option<Place>) -> Self {
-        Self { handle, dir_perms, file_perms, place, position: DirPosition::default() }
+    fn new(handle: Handle, device: u64, dir_perms: DirPerms, file_perms: FilePerms, place: Option<Place>) -> Self {
+        Self { handle, dir_perms, file_perms, place, device, position: DirPosition::default() }
     }
 
     /// Opens what `path` names. Never waits, not even for the other end of a pipe.
@@ -110,20 +116,21 @@ impl OpenDir {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             return Err(Errno::INVAL.into());
         }
-        let (handle, filetype) = match &self.handle {
+        let (handle, device, filetype) = match &self.handle {
             Handle::Host(dir) => {
                 let file = open_beneath(dir, path, how).map_err(|error| link_or(dir, path, how, error))?;
-                let filetype = FileStat::of(file.as_fd())?.filetype;
-                (Handle::Host(file.into()), filetype)
+                let FileStat { filetype, device, .. } = FileStat::of(file.as_fd())?;
+                permit(device == self.device || !is_on_procfs(&file)?)?;
+                (Handle::Host(file.into()), device, filetype)
             }
             Handle::Virtual(dir) => {
                 let (node, filetype) = tree::open(dir, path, open_path(how))?;
-                (Handle::Virtual(node), filetype)
+                (Handle::Virtual(node), 0, filetype)
             }
         };
         let place = self.place.as_ref().and_then(|place| place.join(path));
         if filetype == FileType::Directory {
-            return Ok(Opened::Dir(Self::new(handle, self.dir_perms, self.file_perms, place)));
+            return Ok(Opened::Dir(Self::new(handle, device, self.dir_perms, self.file_perms, place)));
         }
         // Only now is it known that this isn't a directory, which needs no permission to read files.
         permit(!how.read || self.file_perms.contains(FilePerms::READ))?;
@@ -345,6 +352,11 @@ fn open_beneath(dir: &File, path: &str, how: &OpenHow) -> Result<File, Error> {
     Ok(sandboxed::open(dir, path.as_ref(), &options)?)
 }
 
+/// Whether a file is one of the kernel's about processes.
+fn is_on_procfs(file: &File) -> Result<bool, Error> {
+    Ok(rustix::fs::fstatfs(file)?.f_type == rustix::fs::PROC_SUPER_MAGIC)
+}
+
 /// The `error` of opening `path`; `LOOP` where that is a link that isn't followed and was to be opened as a directory,
 /// for which Linux reports `NOTDIR`.
 fn link_or(dir: &File, path: &str, how: &OpenHow, error: Error) -> Error {
@@ -554,6 +566,24 @@ mod tests {
         assert!(dir.open("link", &how).is_ok());
         assert_eq!(dir.stat_at("..", false).err(), Some(Error::NotPermitted));
         assert_eq!(dir.stat_at("up", false).map(|stat| stat.filetype), Ok(FileType::Symlink));
+    }
+
+    #[test]
+    fn nothing_about_processes_is_opened_from_outside_of_procfs() {
+        let open_from = |root: &str, path: &str, write: bool| {
+            let dir = OpenDir::preopen(Path::new(root), "root".to_owned(), DirPerms::ALL, FilePerms::ALL);
+            let how = OpenHow { follow: true, read: true, write, ..OpenHow::default() };
+            dir.expect("opened").open(path, &how).map(drop)
+        };
+        for (path, write) in
+            [("proc/self/mem", true), ("proc/self/mem", false), ("proc", false), ("./proc/self", false)]
+        {
+            assert_eq!(open_from("/", path, write), Err(Error::NotPermitted), "{path}");
+        }
+        // An embedder who gives it away does so on purpose; and other file systems are passed into.
+        assert_eq!(open_from("/proc", "self/mem", true), Ok(()));
+        assert_eq!(open_from("/proc/self", "status", false), Ok(()));
+        assert_eq!(open_from("/", "dev/null", true), Ok(()));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod min;
 mod options;
 mod output;
 mod rust;
+mod shim;
 mod tally;
 
 use std::path::{Path, PathBuf};
@@ -93,6 +94,8 @@ fn everything(options: &Options, tally: &mut Tally) {
     guests::run(&library, options, tally);
     components::run(&library, options, tally);
     handlers::run(&library, options, tally);
+    tally.part("the shim for containerd");
+    shim::run(options, tally);
 }
 
 /// Makes the guests that take long, where tests are wanted that run them.

@@ -38,9 +38,7 @@ fn with_nextest(folder: &std::path::Path, options: &Options, tally: &mut Tally) 
     std::fs::write(&skipped, "")?;
     nextest.env("AMPOULE_SKIPPED", &skipped);
     let (status, lines) = process::run_and_keep(nextest.args(&options.filters))?;
-    for (name, reason) in std::fs::read_to_string(&skipped)?.lines().filter_map(|line| line.split_once(": ")) {
-        tally.skip(name, reason);
-    }
+    tally.skip_those_in(&skipped)?;
     let counted = lines.iter().rev().find_map(|line| nextest_totals(line));
     add(counted, status.success(), "Rust tests", tally);
     Ok(())
@@ -49,7 +47,12 @@ fn with_nextest(folder: &std::path::Path, options: &Options, tally: &mut Tally) 
 fn with_cargo_test(options: &Options, kinds: &[&str], name: &str, tally: &mut Tally) -> Result<()> {
     let mut command: Command = process::cargo();
     command.args(["test", "--workspace", "--no-fail-fast", "--color=never"]).args(kinds).arg("--");
-    let (status, lines) = process::run_and_keep(command.args(&options.filters))?;
+    cargo_test(command.args(&options.filters), name, tally)
+}
+
+/// Runs a `cargo test`, and counts what it says.
+pub fn cargo_test(command: &mut Command, name: &str, tally: &mut Tally) -> Result<()> {
+    let (status, lines) = process::run_and_keep(command)?;
     let counted =
         lines.iter().filter_map(|line| cargo_test_totals(line)).reduce(|sum, more| (sum.0 + more.0, sum.1 + more.1));
     add(counted, status.success(), name, tally);

@@ -95,6 +95,14 @@ impl Tally {
         self.skipped.push(format!("{name}: {reason}"));
     }
 
+    /// Records what tests have noted in a file: a name and a reason a line.
+    pub fn skip_those_in(&mut self, file: &Path) -> anyhow::Result<()> {
+        for (name, reason) in std::fs::read_to_string(file)?.lines().filter_map(|line| line.split_once(": ")) {
+            self.skip(name, reason);
+        }
+        Ok(())
+    }
+
     /// The summary; its last line is the totals.
     pub fn print(&self) {
         println!("\n== summary");
