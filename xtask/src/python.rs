@@ -28,12 +28,22 @@ pub fn venv() -> Result<PathBuf> {
 
 /// Installs `package` into the environment, and returns its Python.
 pub fn venv_with(package: &str, version: &str) -> Result<PathBuf> {
+    install(package, version, &["--no-deps"])
+}
+
+/// The same for a package that is run, with what it needs.
+pub fn venv_with_dependencies(package: &str, version: &str) -> Result<PathBuf> {
+    install(package, version, &[])
+}
+
+fn install(package: &str, version: &str, options: &[&str]) -> Result<PathBuf> {
     let python = venv()?;
     let marker = project::cache().join("venv").join(format!(".{package}-{version}"));
     if !marker.exists() {
         println!("installing {package} {version}");
         let requirement = format!("{package}=={version}");
-        process::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--no-deps"]).arg(requirement))?;
+        let mut install = Command::new(&python);
+        process::run(install.args(["-m", "pip", "install", "--quiet"]).args(options).arg(requirement))?;
         fs::write(marker, "")?;
     }
     Ok(python)

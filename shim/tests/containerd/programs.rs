@@ -27,11 +27,7 @@ pub const CLAIMS: &[Claim] = &[
     ("a_hundred_containers_run_at_once", a_hundred_containers_run_at_once),
 ];
 
-const HELLO: &str = r#"(module
-  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 1)
-  (data (i32.const 0) "\08\00\00\00\06\00\00\00hello\n")
-  (func (export "_start") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))"#;
+const HELLO: &str = include_str!("hello.wat");
 
 pub fn binary(text: &str) -> Vec<u8> {
     Module::binary_of_text(text).expect("text of a module or component")

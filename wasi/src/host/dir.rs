@@ -571,7 +571,7 @@ mod tests {
     #[test]
     fn nothing_about_processes_is_opened_from_outside_of_procfs() {
         let open_from = |root: &str, path: &str, write: bool| {
-            let dir = OpenDir::preopen(Path::new(root), "root".to_owned(), DirPerms::ALL, FilePerms::ALL);
+            let dir = OpenDir::preopen(Path::new(root), "root", DirPerms::ALL, FilePerms::ALL);
             let how = OpenHow { follow: true, read: true, write, ..OpenHow::default() };
             dir.expect("opened").open(path, &how).map(drop)
         };

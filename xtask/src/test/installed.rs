@@ -50,6 +50,7 @@ pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
     }
     check("install: other names stay inside of the archive", &|| names_in(library));
     check("install: the archive and another Rust library in one program", &|| beside_rust(&prefix, &hello));
+    check("install: what crun's handler calls runs a module", &|| as_crun(&prefix));
     if library.command.is_some() {
         check("install: the command runs", &|| {
             process::capture(Command::new(prefix.join("bin/ampoule")).arg("--version")).map(drop)
@@ -198,6 +199,27 @@ fn beside_rust(prefix: &Path, hello: &Path) -> Result<()> {
     let program: PathBuf = prefix.join("beside");
     compile(prefix, &program, &caller, &both)?;
     expect_hello(&program)
+}
+
+/// The program finds the library by its other name when it runs, and all functions by theirs.
+fn as_crun(prefix: &Path) -> Result<()> {
+    let (source, program) = (project::root().join("tests/downstream/crun.c"), prefix.join("crun"));
+    let mut compile = compiler_of(&source);
+    compile.args(["-Wall", "-Wextra", "-Werror", "-D_DEFAULT_SOURCE"]).arg(&source).arg("-o").arg(&program).arg("-ldl");
+    process::capture(&mut compile)?;
+    let probe = project::root().join("shim/tests/containerd/probe.wat");
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&program);
+        command.env("LD_LIBRARY_PATH", prefix.join("lib")).env("A", "b").current_dir(prefix);
+        process::capture(command.arg(&probe).args(args))
+    };
+    let said = run(&["args", "two words"])?;
+    ensure!(said == format!("{}\nargs\ntwo words\n", probe.display()), "it printed {said:?}");
+    ensure!(run(&["env"])?.lines().any(|line| line == "A=b"), "it has no environment");
+    fs::write(prefix.join("file"), "a line\n")?;
+    ensure!(run(&["read", ".", "file"])? == "a line\n", "it has no directory");
+    ensure!(run(&["trap"]).is_err(), "a trap is no failure");
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod abi;
 mod bindings;
 mod c;
 mod components;
+mod configurations;
 mod coverage;
 mod downstream;
 mod examples;
@@ -96,6 +97,7 @@ fn everything(options: &Options, tally: &mut Tally) {
     handlers::run(&library, options, tally);
     tally.part("the shim for containerd");
     shim::run(options, tally);
+    configurations::run(options, tally);
 }
 
 /// Makes the guests that take long, where tests are wanted that run them.
