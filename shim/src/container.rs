@@ -11,6 +11,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// Where no guest has business: what is about the machine, and about the process that runs the guest.
 const OF_THE_SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
@@ -30,6 +31,30 @@ static HOST: OnceLock<Host> = OnceLock::new();
 pub fn keep_host() {
     let directory = |path| open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok();
     HOST.get_or_init(|| Host { proc: directory("/proc"), cgroup: directory("/sys/fs/cgroup") });
+}
+
+/// How many numbers of processes before our own are looked at for the one that has made us, and how long it is waited for.
+const NUMBERS: i32 = 512;
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Waits until the process is over that has made this one and tells the shim so. Where this one is faster, and says first that it is ready, the
+/// shim takes the container for failed: libcontainer has two processes write to one pipe, and expects them in their order.
+pub fn wait_for_parent() -> Option<()> {
+    let proc = HOST.get()?.proc.as_ref()?;
+    let (ours, cgroup) = (of_process("stat")?, of_process("cgroup")?);
+    let number: i32 = ours.split(' ').next()?.parse().ok()?;
+    // It is in our cgroup, where nobody else is yet. When it is over, it is a zombie: who waits for it does so later.
+    let is_there = |other: &i32| {
+        let read = |file: &str| read_below(proc, &format!("{other}/{file}"));
+        read("cgroup").is_some_and(|of_other| of_other == cgroup)
+            && read("stat").is_some_and(|stat| !stat.rsplit(") ").next().is_some_and(|state| state.starts_with('Z')))
+    };
+    let maker = (number - NUMBERS..number).rev().find(is_there)?;
+    let start = Instant::now();
+    while is_there(&maker) && start.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    Some(())
 }
 
 /// Lets the guest see the end of its standard input.

@@ -67,6 +67,7 @@ pub fn engine() -> Result<Engine, Error> {
 impl Sandbox for Guest {
     async fn can_handle(&self, context: &impl RuntimeContext) -> Result<()> {
         let loaded = Loaded::new(context).inspect_err(report)?;
+        container::wait_for_parent();
         *self.loaded.lock().expect("nothing panics with it") = Some(loaded);
         Ok(())
     }
