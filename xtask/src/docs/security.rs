@@ -11,7 +11,8 @@ use crate::project;
 const PAGE: &str = "docs/security.md";
 
 /// Where tests are.
-const FOLDERS: [&str; 9] = ["core", "compiler", "machine", "ampoule", "component", "wasi", "c-api/src", "cli", "tests"];
+const FOLDERS: [&str; 11] =
+    ["core", "compiler", "machine", "ampoule", "component", "wasi", "runner", "shim", "c-api/src", "cli", "tests"];
 
 /// What is wrong with the page.
 pub fn problems() -> Result<Vec<String>> {
