@@ -2,7 +2,7 @@
 //! [`crate::concurrency`].
 
 use crate::types::ResourceType;
-use ampoule::{Error, Func, Store};
+use ampoule::{Budget, BudgetKind, Charge, Error, Func, Store};
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,6 +77,8 @@ impl Handle {
 pub(crate) struct HandleTable {
     entries: Vec<Entry>,
     free: u32,
+    /// What it counts in its store's budget.
+    charge: Option<Charge>,
 }
 
 #[derive(Clone, Copy)]
@@ -89,11 +91,53 @@ enum Entry {
 /// Handles that one table may have: what a guest can make the host keep.
 const MAX_HANDLES: usize = 1 << 20;
 
+/// What a handle counts in the store's budget, in bytes, with what stands behind it in the store.
+const HANDLE_BYTES: usize = 128;
+
+/// Handles that a table has room for at first.
+const FIRST: usize = 4;
+
 impl HandleTable {
+    /// An empty one, whose handles count in a budget.
+    pub(crate) fn counted_in(budget: &Budget) -> Self {
+        let mut table = Self::default();
+        table.count_in(budget);
+        table
+    }
+
+    /// Has the handles count in a budget. Those that are there stay, also where it has no room for them.
+    pub(crate) fn count_in(&mut self, budget: &Budget) {
+        self.charge = budget.charge(BudgetKind::Component, 0).ok();
+        if let Some(charge) = &mut self.charge {
+            let _ = charge.resize((self.entries.capacity() * HANDLE_BYTES) as u64);
+        }
+    }
+
+    /// Puts other handles in place of these, which count where these did.
+    pub(crate) fn replace(&mut self, mut other: HandleTable) {
+        if let Some(charge) = self.charge.take() {
+            let budget = charge.budget().clone();
+            drop(charge);
+            other.count_in(&budget);
+        }
+        *self = other;
+    }
+
+    /// Makes room for more handles.
+    #[cold]
+    fn make_room(&mut self) -> Result<(), Error> {
+        let room = (2 * self.entries.len()).max(FIRST);
+        if let Some(charge) = &mut self.charge {
+            charge.resize((room * HANDLE_BYTES) as u64)?;
+        }
+        self.entries.reserve_exact(room - self.entries.len());
+        Ok(())
+    }
+
     /// Adds a handle.
     ///
     /// # Errors
-    /// Where the table is full.
+    /// Where the table is full, or the store's budget.
     pub(crate) fn insert(&mut self, handle: Handle) -> Result<u32, Error> {
         if self.free != 0 {
             let index = self.free;
@@ -105,6 +149,9 @@ impl HandleTable {
         }
         if self.entries.len() >= MAX_HANDLES {
             return Err(Error::message("cannot allocate another handle: index overflow"));
+        }
+        if self.entries.len() == self.entries.capacity() {
+            self.make_room()?;
         }
         self.entries.push(Entry::Taken(handle));
         Ok(self.entries.len() as u32)
@@ -168,7 +215,7 @@ impl HandleTable {
             }
             next = index;
         }
-        Some(HandleTable { entries: entries.into_iter().collect::<Option<_>>()?, free: next })
+        Some(HandleTable { entries: entries.into_iter().collect::<Option<_>>()?, free: next, charge: None })
     }
 
     /// How many handles there are.
@@ -266,6 +313,23 @@ mod tests {
         for wrong in [&[3, 5][..], &[3, 5, 5], &[3, 5, 1], &[3, 5, 0], &[3, 5, 6], &[3, 5, 2, 2]] {
             assert!(HandleTable::from_parts(handles.clone(), wrong).is_none(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn handles_count_in_the_budget_of_the_store() {
+        let budget = Budget::default();
+        budget.set_limits(None, Some(1024));
+        let mut table = HandleTable::counted_in(&budget);
+        assert_eq!(budget.total(), 0);
+        for _ in 0..8 {
+            table.insert(OWN).unwrap();
+        }
+        let error = table.insert(OWN).unwrap_err().to_string();
+        assert!(error.contains("1024 bytes asked for components, 1024 of 1024 used"), "{error}");
+        table.remove(3).unwrap();
+        assert_eq!(table.insert(OWN).unwrap(), 3);
+        drop(table);
+        assert_eq!(budget.total(), 0);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(crate) fn instantiate(
     let root = Root { _definition: definition.clone(), _found: found.cloned() };
     // SAFETY: the instance counts the definition from here on.
     let definition = unsafe { Kept::of(definition) };
-    let index = ComponentState::of(store).add_instance(definition, None, Some(root))?;
+    let index = ComponentState::counted(store).add_instance(definition, None, Some(root))?;
     run(store, index, definition, &[], &mut imports, source, 0)?;
     Ok(Instance { store_id: store.id(), index })
 }

@@ -382,7 +382,7 @@ impl ComponentState {
                 });
             }
             let instance = &mut self.instances[at as usize];
-            instance.handles = HandleTable::from_parts(handles, &kept.free).ok_or_else(damaged)?;
+            instance.handles.replace(HandleTable::from_parts(handles, &kept.free).ok_or_else(damaged)?);
             if kept.backpressure != instance.tasks.backpressure {
                 instance.tasks.backpressure = kept.backpressure;
             }

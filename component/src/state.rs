@@ -12,7 +12,7 @@ use crate::on_demand::OnDemand;
 use crate::records::{BuiltinData, FuncData, HandleBuiltin, Lowered};
 use crate::types::ResourceType;
 use ampoule::store::stable_list::StableList;
-use ampoule::{Error, Store, TrapCode};
+use ampoule::{Budget, Error, Store, TrapCode};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ pub(crate) struct ComponentState {
     pub(crate) concurrency: OnDemand<Concurrency>,
     /// A guest was stopped: no instance may be entered any more.
     pub(crate) poisoned: bool,
+    /// Where handles count, once there is an instance.
+    budget: Option<Budget>,
 }
 
 impl Default for ComponentState {
@@ -56,6 +58,7 @@ impl Default for ComponentState {
             is_concurrent: false,
             concurrency: OnDemand::default(),
             poisoned: false,
+            budget: None,
         }
     }
 }
@@ -128,6 +131,17 @@ impl ComponentState {
         store.slots_mut().get_or_default()
     }
 
+    /// As [`ComponentState::of`], where handles count in the store's budget from now on.
+    pub(crate) fn counted(store: &mut Store) -> &mut ComponentState {
+        if ComponentState::of(store).budget.is_none() {
+            let budget = store.budget();
+            let state = ComponentState::of(store);
+            state.host.count_in(&budget);
+            state.budget = Some(budget);
+        }
+        ComponentState::of(store)
+    }
+
     /// Adds an instance that has nothing yet.
     ///
     /// # Errors
@@ -150,7 +164,7 @@ impl ComponentState {
             _root: root,
             core: SmallVec::new(),
             resources: vec![UNKNOWN; definition.slots as usize].into(),
-            handles: HandleTable::default(),
+            handles: self.budget.as_ref().map_or_else(HandleTable::default, HandleTable::counted_in),
             may_leave: true,
             may_throw: false,
             entered: 0,

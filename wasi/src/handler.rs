@@ -200,10 +200,11 @@ fn incoming(
     head: RequestHead,
     frames: BoxFrames,
 ) -> Result<Incoming, AnswerError> {
+    let http = HttpCtx::of(store);
     let slots = store.slots_mut();
     let missing = |text| move || AnswerError::Store(Error::message(text));
     let of_store = slots.get_mut::<WasiCtx>().ok_or_else(missing(NO_WASI))?.host.signal.clone();
-    let budget = slots.get_mut::<HttpCtx>().ok_or_else(missing(NO_HTTP))?.budget.clone();
+    let budget = http.ok_or_else(missing(NO_HTTP))?.budget;
     let too_large = |_| AnswerError::Request(Message::Request.header_section_size());
     let headers = Fields::received(&head.headers, &budget).map_err(too_large)?;
     let charge = budget.charge(BODY_BYTES).map_err(|_| too_large(crate::host::http::fields::FieldsError::Full))?;

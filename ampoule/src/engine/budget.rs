@@ -24,13 +24,13 @@ pub enum BudgetKind {
     Stack,
     /// Records of instances.
     Instance,
-    /// Machine code of modules that belong to the store alone.
+    /// Machine code. Nobody counts it yet: modules are shared by the stores of an engine, whose [`Config::code_memory`](crate::Config) bounds it.
     Code,
-    /// Of components: handles, tasks, and the ends of streams and futures.
+    /// Of components: room for handles, 128 bytes each, for what stands behind them in the store, too.
     Component,
-    /// Of WASI: what is written and not taken yet, and headers and bodies of HTTP.
+    /// Of WASI's HTTP: headers, bodies and connections.
     Buffer,
-    /// Of WASI: descriptors and resources, 1 KiB each.
+    /// Of WASI: descriptors and resources, 1 KiB each, 16 at a time.
     Descriptor,
 }
 

@@ -29,6 +29,7 @@
 #ifndef AMPOULE_BUDGET_H
 #define AMPOULE_BUDGET_H
 
+#include <ampoule/config.h>
 #include <wasmtime/conf.h>
 #include <wasmtime/error.h>
 #include <wasmtime/store.h>
@@ -57,16 +58,19 @@ enum ampoule_budget_kind_enum {
   AMPOULE_BUDGET_STACK,
   /// Records of instances: globals, imports, references to functions.
   AMPOULE_BUDGET_INSTANCE,
-  /// Machine code of modules that belong to the store alone.
+  /// Machine code. Not counted yet, and 0: modules are shared by the stores of an
+  /// engine, and #ampoule_config_code_memory_set bounds what all of them have.
   AMPOULE_BUDGET_CODE,
-  /// What components have: handles, tasks, ends of streams and futures, buffers
-  /// between ends of the host.
+  /// What components have: room for handles, 128 bytes each, for them and what
+  /// stands behind one in the store, such as the end of a stream. A table of
+  /// handles grows to twice its size, and does not shrink.
   AMPOULE_BUDGET_COMPONENT,
-  /// What WASI keeps for guests: output that is not taken yet, and headers and
-  /// bodies of HTTP.
+  /// What WASI's HTTP keeps for guests: headers, bodies and connections. Other
+  /// output that is not taken yet has small bounds of its own, and is not
+  /// counted.
   AMPOULE_BUDGET_BUFFER,
-  /// Descriptors and resources of WASI: 1 KiB each, whatever the system takes
-  /// for them.
+  /// Descriptors and resources of WASI: 1 KiB each, 16 at a time, whatever the
+  /// system takes for them.
   AMPOULE_BUDGET_DESCRIPTOR,
 };
 
@@ -128,8 +132,8 @@ typedef struct ampoule_soft_limit {
   /// What is asked for.
   ampoule_budget_kind_t kind;
   /// How many bytes of it. 0 where they are counted already: of what WASI and
-  /// components hold, the callback is told when the function that the guest
-  /// called returns.
+  /// components hold, the callback is told a moment later, when a function of
+  /// WASI returns, or something else is asked for.
   uint64_t asked;
   /// Bytes that are held, of all kinds.
   uint64_t used;

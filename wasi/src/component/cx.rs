@@ -44,8 +44,9 @@ impl<'a> Cx<'a> {
 
     fn begin(&mut self) -> Result<(), Error> {
         let call = if self.is_polled { Call::polled(self.store) } else { Call::of(self.store) };
+        WasiCtx::of(self.store).ok_or_else(|| Error::message(MISSING_CONTEXT))?;
         let (engine, slots) = self.store.engine_and_slots_mut();
-        let ctx = slots.get_mut::<WasiCtx>().ok_or_else(|| Error::message(MISSING_CONTEXT))?;
+        let ctx = slots.get_mut::<WasiCtx>().expect("it was just there");
         ctx.host.waiter.begin_call(engine, call);
         Ok(())
     }
@@ -103,8 +104,7 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// Nothing was given.
     pub fn http(&mut self) -> Result<HttpCtx, Error> {
-        let ctx = self.store().slots_mut().get_mut::<HttpCtx>();
-        ctx.cloned().ok_or_else(|| Error::message(http::ctx::MISSING_CONTEXT))
+        HttpCtx::of(self.store()).ok_or_else(|| Error::message(http::ctx::MISSING_CONTEXT))
     }
 
     /// The host, and one thing that the guest has.

@@ -36,7 +36,11 @@ impl Call {
     /// # Errors
     /// Its own.
     pub fn with<T, E: From<Error>>(&self, run: impl FnOnce(&mut Cx<'_>) -> Result<T, E>) -> Result<T, E> {
-        let lent = self.accessor.with(|store| run(&mut Cx::in_poll(store, Some(&self.ty))?));
+        let lent = self.accessor.with(|store| {
+            let done = run(&mut Cx::in_poll(store, Some(&self.ty))?);
+            store.check_budget().map_err(Error::from)?;
+            done
+        });
         lent.map_err(Error::from)?
     }
 

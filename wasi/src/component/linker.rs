@@ -29,6 +29,7 @@ pub fn add(
         match function.code {
             Code::Now(code) => instance.func_of_bytes(function.name, move |store, ty, args, results| {
                 let answer = Cx::new(store, Some(ty)).and_then(|mut cx| code(&mut cx, args));
+                store.check_budget()?;
                 match (answer.map_err(|error| error.ending(store))?, results) {
                     (Some(answer), [result]) => *result = answer,
                     (None, []) => {}

@@ -4,9 +4,10 @@
 //! a descriptor of the host by the budget of descriptors besides. What an entry is, is the interface's that has it.
 
 use super::error::Error;
-use crate::host::Host;
 use crate::host::net::lookup::Lookups;
 use crate::host::table::Table;
+use crate::host::{self, Host};
+use rustix::io::Errno;
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
@@ -160,8 +161,12 @@ pub struct Resources {
 impl Resources {
     /// Nothing yet.
     pub fn new(host: &Host) -> Self {
+        let mut table = Table::new(MAX_RESOURCES);
+        if let Some(budget) = &host.budget {
+            table.count_in(budget);
+        }
         Self {
-            table: Table::new(MAX_RESOURCES),
+            table,
             descriptors: Arc::new(()),
             max_descriptors: host.max_fds,
             waiting: Arc::new(()),
@@ -191,10 +196,13 @@ impl Resources {
     /// Adds an entry, and gives its number.
     ///
     /// # Errors
-    /// The table is full.
+    /// The table is full, or the store's budget used up.
     pub fn insert<T: Entry>(&mut self, own: Own<T>) -> Result<u32, Error> {
         let parent = own.parent;
-        let rep = self.table.insert(Slot::of(own)).map_err(|_| Error::message("resource table has no free keys"))?;
+        let rep = self.table.insert(Slot::of(own)).map_err(|error| match error {
+            host::Error::Os(Errno::NOMEM) => Error::message("the store's budget is used up by resources of WASI"),
+            _ => Error::message("resource table has no free keys"),
+        })?;
         if let Some(parent) = parent {
             self.slot_mut(parent)?.children += 1;
         }

@@ -12,6 +12,7 @@ use super::stdio::{HostStream, Input, Output, OutputCallback, Stdin};
 use super::volume::{NodeId, Volume};
 use super::wait::{InterruptCheck, Waiter};
 use ampoule::store::slots::Slots;
+use ampoule::{Budget, Store};
 use std::any::Any;
 use std::fs::File;
 use std::path::Path;
@@ -325,6 +326,7 @@ impl WasiConfig {
             waiter,
             network: self.network,
             signal: Arc::default(),
+            budget: None,
         };
         WasiCtx { host, states: Slots::default() }
     }
@@ -347,6 +349,16 @@ pub struct WasiCtx {
 }
 
 impl WasiCtx {
+    /// The context of a store. What it holds for the guest counts in the store's budget from the first call on.
+    #[inline]
+    pub fn of(store: &mut Store) -> Option<&mut WasiCtx> {
+        if store.slots().get::<WasiCtx>()?.host.budget.is_none() {
+            let budget = store.budget();
+            store.slots_mut().get_mut::<WasiCtx>()?.host.budget = Some(budget);
+        }
+        store.slots_mut().get_mut()
+    }
+
     /// The state that one interface keeps for the guest, where it has been used.
     pub fn state<T: Any>(&self) -> Option<&T> {
         self.states.get()
@@ -397,6 +409,8 @@ pub struct Host {
     pub network: Network,
     /// Tells it what other threads have done for it.
     pub signal: Arc<Signal>,
+    /// What it holds counts here, from its first call on.
+    pub budget: Option<Budget>,
 }
 
 impl Host {

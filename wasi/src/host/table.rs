@@ -1,9 +1,10 @@
 //! Numbers for what a guest has open: the lowest free one first, and only so many at once.
 //!
-//! The number of entries is a budget, because host descriptors are shared by every store of the process. What an entry
-//! holds is up to the interface whose table it is.
+//! The number of entries is a budget, because host descriptors are shared by every store of the process; and they count in the budget of
+//! their store. What an entry holds is up to the interface whose table it is.
 
 use super::error::Error;
+use ampoule::{Budget, BudgetKind, Charge};
 use rustix::io::Errno;
 
 /// What one guest has open, by number.
@@ -15,12 +16,35 @@ pub struct Table<T> {
     lowest_free: usize,
     open: usize,
     limit: usize,
+    /// What the entries count in the store's budget, if they do.
+    charge: Option<Charge>,
 }
+
+/// What an entry counts in the store's budget, in bytes: whatever it is, and the system has for it.
+const ENTRY_BYTES: usize = 1 << 10;
+
+/// Entries are counted so many at a time: most come and go without a look at the budget.
+const STEP: usize = 16;
 
 impl<T> Table<T> {
     /// An empty table of at most `limit` entries.
     pub fn new(limit: usize) -> Self {
-        Self { slots: Vec::new(), lowest_free: 0, open: 0, limit }
+        Self { slots: Vec::new(), lowest_free: 0, open: 0, limit, charge: None }
+    }
+
+    /// Has the entries count in a store's budget. Those that are there stay, also where it has no room for them.
+    pub fn count_in(&mut self, budget: &Budget) {
+        self.charge = budget.charge(BudgetKind::Descriptor, 0).ok();
+        let _ = self.count(self.open);
+    }
+
+    /// Counts so many entries, if they are counted.
+    fn count(&mut self, open: usize) -> Result<(), Error> {
+        let Some(charge) = &mut self.charge else { return Ok(()) };
+        let bytes = (open.next_multiple_of(STEP) * ENTRY_BYTES) as u64;
+        // Not each time that one is closed and another opened.
+        let fits = (bytes..=bytes + (STEP * ENTRY_BYTES) as u64).contains(&charge.bytes());
+        if fits { Ok(()) } else { charge.resize(bytes).map_err(|_| Errno::NOMEM.into()) }
     }
 
     /// Whether another entry can be made.
@@ -34,9 +58,10 @@ impl<T> Table<T> {
     /// Gives `entry` the lowest free number.
     ///
     /// # Errors
-    /// `MFILE` when the budget is used up.
+    /// `MFILE` when the budget is used up; `NOMEM` when the store's is.
     pub fn insert(&mut self, entry: T) -> Result<u32, Error> {
         self.check_budget()?;
+        self.count(self.open + 1)?;
         let taken = self.slots[self.lowest_free..].iter().take_while(|slot| slot.is_some()).count();
         let index = self.lowest_free + taken;
         let number = u32::try_from(index).map_err(|_| Errno::MFILE)?;
@@ -109,6 +134,7 @@ impl<T> Table<T> {
         let entry = self.slots.get_mut(index).and_then(Option::take).ok_or(Errno::BADF)?;
         self.open -= 1;
         self.lowest_free = self.lowest_free.min(index);
+        self.count(self.open)?;
         Ok(entry)
     }
 
@@ -163,6 +189,24 @@ mod tests {
         assert_eq!(table.insert(()), Err(Error::Os(Errno::MFILE)));
         assert!(table.remove(0).is_ok());
         assert_eq!(table.insert(()), Ok(0));
+    }
+
+    #[test]
+    fn entries_count_in_the_budget_of_the_store() {
+        let budget = Budget::default();
+        let mut table = Table::new(1000);
+        assert!((0..3).all(|_| table.insert(()).is_ok()));
+        table.count_in(&budget);
+        assert_eq!(budget.used(BudgetKind::Descriptor), 16 << 10);
+        budget.set_limits(None, Some(32 << 10));
+        assert!((3..32).all(|number| table.insert(()) == Ok(number)));
+        assert_eq!(table.insert(()), Err(Error::Os(Errno::NOMEM)));
+        assert_eq!(budget.total(), 32 << 10);
+        assert!((0..32).all(|number| table.remove(number).is_ok()));
+        assert!(budget.total() <= 16 << 10);
+        assert_eq!(table.insert(()), Ok(0));
+        drop(table);
+        assert_eq!(budget.total(), 0);
     }
 
     #[test]

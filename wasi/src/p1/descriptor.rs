@@ -51,6 +51,11 @@ impl Descriptor {
     }
 }
 
+/// How many descriptors there may be.
+fn most(host: &Host) -> usize {
+    host.max_fds.max(3 + host.preopens.len())
+}
+
 /// The descriptors of one guest.
 #[derive(Debug)]
 pub struct FdTable(Table<Descriptor>);
@@ -58,7 +63,7 @@ pub struct FdTable(Table<Descriptor>);
 impl FdTable {
     /// What a guest begins with: standard streams as 0, 1 and 2; then the preopens.
     pub fn of(host: &Host) -> Self {
-        let mut table = Self::empty(host);
+        let mut table = Self(Table::new(most(host)));
         let streams =
             [(Kind::Stdin, Rights::OF_STDIN), (Kind::Stdout, Rights::OF_OUTPUT), (Kind::Stderr, Rights::OF_OUTPUT)];
         let streams = streams.map(|(kind, rights)| Descriptor { kind, rights, inheriting: Rights::NONE });
@@ -67,12 +72,21 @@ impl FdTable {
             let inserted = table.insert(descriptor);
             debug_assert!(inserted.is_ok(), "the limit counts these");
         }
+        table.count_in(host);
         table
     }
 
     /// Room for as many as the host allows, standard streams and preopens in any case.
     pub fn empty(host: &Host) -> Self {
-        Self(Table::new(host.max_fds.max(3 + host.preopens.len())))
+        let mut table = Self(Table::new(most(host)));
+        table.count_in(host);
+        table
+    }
+
+    fn count_in(&mut self, host: &Host) {
+        if let Some(budget) = &host.budget {
+            self.0.count_in(budget);
+        }
     }
 
     /// All descriptors with their numbers.
@@ -141,7 +155,7 @@ impl FdTable {
     /// Opens the lowest free number for `descriptor`.
     ///
     /// # Errors
-    /// `mfile` when the budget is used up.
+    /// `mfile` when the budget is used up; `nomem` when the store's is.
     pub fn insert(&mut self, descriptor: Descriptor) -> Result<u32, Error> {
         Ok(self.0.insert(descriptor)?)
     }

@@ -76,6 +76,7 @@ unsafe fn run(function: &Function, mut caller: Caller<'_>, values: *mut VmValRaw
         Err(Error::Interrupted) => return Err(caller.store().interruption()),
         Err(Error::MustWait) => unreachable!("it was waited for"),
     };
+    caller.store().check_budget()?;
     if !function.results.is_empty() {
         // SAFETY: there is a slot for the result, by our own contract.
         unsafe { (*values).i32 = errno };
@@ -97,8 +98,9 @@ unsafe fn attempt(
     let (base, len) = caller.memory(MEMORY_EXPORT).ok_or_else(|| ampoule::Error::message(MISSING_MEMORY))?;
     let store = caller.store();
     let call = Call::of(store);
+    WasiCtx::of(store).ok_or_else(|| ampoule::Error::message(MISSING_CONTEXT))?;
     let (engine, slots) = store.engine_and_slots_mut();
-    let ctx = slots.get_mut::<WasiCtx>().ok_or_else(|| ampoule::Error::message(MISSING_CONTEXT))?;
+    let ctx = slots.get_mut::<WasiCtx>().expect("it was just there");
     ctx.host.waiter.begin_call(engine, call);
     if let Some(progress) = progress {
         ctx.host.waiter.set_progress(progress);

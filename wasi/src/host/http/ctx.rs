@@ -4,6 +4,7 @@ use super::budget::{Budget, DEFAULT_MAX_BYTES};
 use super::pool::HttpPool;
 use super::provided::HttpProvider;
 use super::tls;
+use ampoule::Store;
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
@@ -91,6 +92,13 @@ pub struct HttpCtx {
 }
 
 impl HttpCtx {
+    /// That of a store, in whose budget counts what is held; `None` where it was given none.
+    pub fn of(store: &mut Store) -> Option<HttpCtx> {
+        let ctx = store.slots().get::<HttpCtx>()?.clone();
+        let budget = ctx.budget.within(store.budget());
+        Some(HttpCtx { budget, ..ctx })
+    }
+
     /// Whom it trusts.
     pub fn tls(&self) -> Arc<ClientConfig> {
         self.tls.clone().unwrap_or_else(tls::default_config)
