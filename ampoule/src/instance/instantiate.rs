@@ -43,6 +43,7 @@ pub(crate) fn instantiate(store: &mut Store, module: &Module, imports: &[Extern]
 /// Instantiates a module of the store's engine with imports that [`check_imports`] has seen for this store, or that were checked before they were
 /// placed in it.
 pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
+    store.check_unreserved()?;
     admit(store, module)?;
     module.prepare(&|| store.check_interrupted())?;
     let position = allocate(store, module, imports, module.plan())?;
@@ -68,9 +69,8 @@ pub(crate) fn instantiate_checked(store: &mut Store, module: &Module, imports: &
 /// Makes sure that the store may have another instance, of this module.
 ///
 /// # Errors
-/// Where a limit refuses, or nothing can be made in the store now.
+/// Where a limit refuses.
 pub(crate) fn admit(store: &mut Store, module: &Module) -> Result<(), Error> {
-    store.check_unreserved()?;
     check_limits(store, module)?;
     if module.description().uses_heap {
         store.reserve_heap()?;

@@ -5,15 +5,12 @@
 //!
 //! An engine with a pool has one more of these, behind which is [`crate::engine::pool::memories`].
 
-use crate::memory::image::{ImagePolicy, MemoryImage};
+use crate::memory::image::{ImagePolicy, KEPT_BYTES, MemoryImage};
 use crate::memory::linear::MemoryError;
 use crate::memory::space::{ExtraResidence, Space, SpaceRequest, SpaceSource};
 use ampoule_machine::os::reservation::Reservation;
 use ampoule_machine::os::sync::{Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
-
-/// Of one space, so many bytes stay resident at most.
-const RESIDENT_BYTES_PER_SPACE: usize = 256 << 10;
 
 /// What a [`MemoryCache`] keeps at most.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +129,8 @@ impl SpaceSource for Shared {
 
     /// Cleans the space and keeps it if there is room.
     fn give_back(&self, mut space: Space, image: Option<Arc<MemoryImage>>) {
-        let Some(resident_bytes) = self.resident_bytes_allowed(&space) else { return };
+        let most = image.as_deref().map_or(KEPT_BYTES, MemoryImage::kept_bytes);
+        let Some(resident_bytes) = self.resident_bytes_allowed(&space, most) else { return };
         match space.clean(image.as_deref(), resident_bytes, ExtraResidence::NONE) {
             Ok(()) => self.keep(space),
             // Dropping unmaps it, contents and all.
@@ -182,8 +180,8 @@ impl Shared {
         self.kept.lock()
     }
 
-    /// Whether a space would be kept, and how many bytes of it may stay resident.
-    fn resident_bytes_allowed(&self, space: &Space) -> Option<usize> {
+    /// Whether a space would be kept, and how many bytes of it may stay resident: `most` where there is room.
+    fn resident_bytes_allowed(&self, space: &Space, most: usize) -> Option<usize> {
         if !space.reservation.is_intact() || space.total_bytes() > self.limits.reserved_bytes {
             return None;
         }
@@ -193,7 +191,7 @@ impl Shared {
             return None;
         }
         let rest = self.limits.resident_bytes.saturating_sub(kept.resident_bytes);
-        Some(rest.min(RESIDENT_BYTES_PER_SPACE))
+        Some(rest.min(most))
     }
 
     fn is_full(&self, kept: &Kept, space: &Space) -> bool {

@@ -16,6 +16,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// An image spans at most this many times its data: a guest that reads the gaps makes the system fill them.
 const MAX_SPAN_PER_DATA: usize = 4;
 
+/// Of one space, so many bytes stay resident at most.
+pub(crate) const KEPT_BYTES: usize = 256 << 10;
+
+/// The same where a snapshot is mapped in it: the next guest will write what this one has, for it goes on from where this one did.
+const KEPT_OF_SNAPSHOTS: usize = 2 << 20;
+
 /// When an image pays.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ImagePolicy {
@@ -69,6 +75,8 @@ pub struct MemoryImage {
     view: Mapping,
     /// The bytes of the memory that are in the file; borders are multiples of [`PAGE`].
     range: Range<usize>,
+    /// Of a space that maps the image, so many bytes may stay resident for the next owner.
+    kept_bytes: usize,
     /// Where spaces may be left that map this image.
     cache: WeakMemoryCache,
 }
@@ -88,7 +96,7 @@ impl MemoryImage {
         check: Check<'_>,
     ) -> Result<Option<Arc<Self>>, Error> {
         let Some(span) = worthwhile_span(byte_len, pieces, cache.image_policy()) else { return Ok(None) };
-        match Self::of_span(span, pieces, cache, check) {
+        match Self::of_span(span, pieces, KEPT_BYTES, cache, check) {
             Ok(image) => Ok(Some(image)),
             Err(NoImage::Interrupted(error)) => Err(error),
             Err(NoImage::System(_)) => Ok(None),
@@ -98,6 +106,7 @@ impl MemoryImage {
     fn of_span(
         span: Range<usize>,
         pieces: &[(u64, &[u8])],
+        kept_bytes: usize,
         cache: &MemoryCache,
         check: Check<'_>,
     ) -> Result<Arc<Self>, NoImage> {
@@ -105,7 +114,7 @@ impl MemoryImage {
         rustix::fs::ftruncate(&file, span.len() as u64)?;
         write_pieces(&file, &span, pieces, check)?;
         rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
-        Ok(Self::of_file(file, 0, span, cache)?)
+        Ok(Self::mapped(file, 0, span, kept_bytes, cache)?)
     }
 
     /// The image of a memory that holds these pieces, which are in ascending order, and zeros beside them. `None` where there are none.
@@ -116,11 +125,11 @@ impl MemoryImage {
         let Some(((first, _), (last, bytes))) = pieces.first().zip(pieces.last()) else { return Ok(None) };
         let (start, end) = (*first as usize, *last as usize + bytes.len());
         let span = start - start % PAGE..end.next_multiple_of(PAGE);
-        match Self::of_span(span, pieces, cache, &|| Ok(())) {
-            Ok(image) => Ok(Some(image)),
-            Err(NoImage::System(error)) => Err(error),
-            Err(NoImage::Interrupted(_)) => unreachable!("nobody interrupts it"),
-        }
+        let image = Self::of_span(span, pieces, KEPT_OF_SNAPSHOTS, cache, &|| Ok(()));
+        image.map(Some).map_err(|none| match none {
+            NoImage::System(error) => error,
+            NoImage::Interrupted(_) => unreachable!("nobody interrupts it"),
+        })
     }
 
     /// The image of a memory that holds bytes of a file in this range, and zeros beside it. Offset and borders are multiples of [`PAGE`], and
@@ -136,10 +145,20 @@ impl MemoryImage {
         range: Range<usize>,
         cache: &MemoryCache,
     ) -> io::Result<Arc<Self>> {
+        Self::mapped(file, file_offset, range, KEPT_OF_SNAPSHOTS, cache)
+    }
+
+    fn mapped(
+        file: OwnedFd,
+        file_offset: u64,
+        range: Range<usize>,
+        kept_bytes: usize,
+        cache: &MemoryCache,
+    ) -> io::Result<Arc<Self>> {
         let view = Mapping::private_part_of_file(&file, file_offset, range.len(), Access::Read)?;
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Self { id, file, file_offset, view, range, cache: cache.downgrade() }))
+        Ok(Arc::new(Self { id, file, file_offset, view, range, kept_bytes, cache: cache.downgrade() }))
     }
 
     /// What it holds.
@@ -151,6 +170,11 @@ impl MemoryImage {
     /// Unlike that of any other image of the process, ever.
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Of a space that maps the image, so many bytes may stay resident for the next owner.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 
     /// The bytes of a memory that the image covers.

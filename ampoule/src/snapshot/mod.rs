@@ -17,6 +17,7 @@ mod state;
 mod take;
 
 use crate::engine::Engine;
+use crate::engine::type_registry::Type;
 use crate::error::{Error, ErrorKind};
 use crate::instance::Instance;
 use crate::instance::external::Extern;
@@ -179,11 +180,12 @@ impl Snapshot {
     }
 
     /// What the instances import from outside of the snapshot: one instance after another in the order in which they are made, each in its module's
-    /// order. The same may come several times.
-    pub fn imports(&self) -> impl Iterator<Item = (&Import, ExternType)> {
+    /// order: names, type, and of functions and tags what they are declared as. The same may come several times.
+    pub fn imports(&self) -> impl Iterator<Item = (&Import, ExternType, Option<Type>)> {
         self.contents.instances().flat_map(|(_, module, instance)| {
             let imports = module.imports().zip(&instance.imports);
-            imports.filter(|(_, source)| **source == Source::Outside).map(|(import, _)| import)
+            let outside = imports.filter(|(_, source)| **source == Source::Outside);
+            outside.map(|((import, ty), _)| (import, ty, module.declared_type(import.item)))
         })
     }
 

@@ -87,6 +87,10 @@ pub(super) fn instantiate(
     if !contents.engine.same(&store.engine) {
         return Err(LinkError::WrongEngine { what: "snapshot" }.into());
     }
+    // Nothing runs, so the store may be one that takes asynchronous calls only.
+    if store.has_call() {
+        store.check_nested()?;
+    }
     let globals = store.instances.globals.len();
     let mut made = Made::default();
     match made.all(contents, store, find, references) {

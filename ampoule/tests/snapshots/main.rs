@@ -8,6 +8,9 @@ use ampoule::{
     PoolConfig, RefType, SharedMemory, Snapshot, Store, Table, TableType, TrapCode, Val, ValType,
 };
 
+use std::future::{Future, poll_fn};
+use std::task::{Context, Poll, Waker};
+
 /// A guest with something of each kind that it can change.
 const GUEST: &str = r#"(module
     (import "host" "seven" (func $seven (result i32)))
@@ -302,7 +305,7 @@ fn imports_from_outside_are_given_again() {
     let mut guest = world.guest();
     guest.act("host to global", &[]);
     let snapshot = guest.freeze();
-    let names: Vec<_> = snapshot.imports().map(|(import, _)| import.name.clone()).collect();
+    let names: Vec<_> = snapshot.imports().map(|(import, ..)| import.name.clone()).collect();
     assert_eq!((names, snapshot.len(), snapshot.modules().len()), (vec!["seven".to_string()], 1, 1));
     let mut store = Store::new(&world.engine);
     let none = snapshot.instantiate(&mut store, &Linker::new(&world.engine), &mut ()).unwrap_err();
@@ -402,7 +405,7 @@ fn instances_stay_linked_with_each_other_and_with_what_the_host_made() {
     let told = |guest: &mut Guest| ["byte", "global", "call", "nine", "hosts"].map(|name| guest.get(name));
     assert_eq!(told(&mut guest), expected);
     let snapshot = Snapshot::take_all(&guest.store, &mut ()).unwrap();
-    let names: Vec<_> = snapshot.imports().map(|(import, _)| import.name.clone()).collect();
+    let names: Vec<_> = snapshot.imports().map(|(import, ..)| import.name.clone()).collect();
     assert_eq!((names, snapshot.len()), (vec!["seven".to_string()], 2));
 
     let mut linker = Linker::new(&engine);
@@ -608,4 +611,146 @@ fn instances_of_no_snapshot_are_none() {
     let mut store = Store::new(&engine);
     assert!(snapshot.instantiate(&mut store, &Linker::new(&engine), &mut ()).unwrap().is_empty());
     snapshot.reset(&mut store, &[], &mut ()).unwrap();
+}
+
+#[test]
+fn many_written_pages_are_as_clean_as_few() {
+    let wat = r#"(module (memory (export "memory") 100 200)
+        (func (export "fill") (param i32 i32 i32) (memory.fill (local.get 0) (local.get 2) (local.get 1)))
+        (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"#;
+    for (name, config) in configs() {
+        let world = World::new(&config, wat);
+        let mut guest = world.guest();
+        guest.act("fill", &[300_000, 200_000, 1]);
+        let snapshot = guest.freeze();
+        let bytes = |guest: &Guest| {
+            guest.instance.get_memory(&guest.store, "memory").unwrap().bytes(&guest.store).unwrap().to_vec()
+        };
+        let expected = bytes(&guest);
+        for round in 0..4 {
+            // Everything; every second page, which are more ranges than one look finds; one range around the border of what is overwritten.
+            for (from, len, step) in [(0, 100 << 16, 100 << 16), (0, 1, 8192), ((2 << 20) - 5000, 10_000, 100 << 16)] {
+                (from..100 << 16).step_by(step).for_each(|at| guest.act("fill", &[at, len, 0xee]));
+                guest.act("grow", &[50]);
+                guest.act("fill", &[149 << 16, 1 << 16, 0xee]);
+                guest.reset(&snapshot);
+                assert!(bytes(&guest) == expected, "{name}, {round}, {len}");
+            }
+            // The next one in the same space.
+            guest = world.thaw(&snapshot);
+            assert!(bytes(&guest) == expected, "{name}, {round}");
+        }
+        guest.act("grow", &[60]);
+        assert!(bytes(&guest)[100 << 16..].iter().all(|&byte| byte == 0), "{name}");
+    }
+}
+
+#[test]
+fn of_a_large_memory_only_what_was_written_is_read() {
+    let wat = r#"(module (memory (export "memory") 65536) (table 1000000 funcref)
+        (func (export "store") (param i32 i32) (i32.store8 (local.get 0) (local.get 1)))
+        (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0))))"#;
+    let world = World::new(&Config::new(), wat);
+    let mut guest = world.guest();
+    guest.act("store", &[5, 1]);
+    guest.act("store", &[-5, 2]);
+    let begun = std::time::Instant::now();
+    let snapshot = guest.freeze();
+    for _ in 0..20 {
+        let mut other = world.thaw(&snapshot);
+        assert_eq!([5, 6, 1 << 30, -5].map(|at| other.get_at("load", at)), [Some(1), Some(0), Some(0), Some(2)]);
+        other.act("store", &[1 << 30, 3]);
+        other.reset(&snapshot);
+        assert_eq!(other.get_at("load", 1 << 30), Some(0));
+    }
+    // To look at 4 GiB takes seconds each time, and their memory.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn functions_of_a_table_may_be_anywhere() {
+    let wat = r#"(module (import "host" "seven" (func $seven (result i32)))
+        (table $table (export "table") 5000000 funcref) (elem declare func $one $seven)
+        (func $one (result i32) i32.const 1)
+        (func (export "set") (param i32) (table.set (local.get 0) (ref.func $one)))
+        (func (export "set host") (param i32) (table.set (local.get 0) (ref.func $seven)))
+        (func (export "null") (param i32) (table.set (local.get 0) (ref.null func)))
+        (func (export "call") (param i32) (result i32) (call_indirect (result i32) (local.get 0))))"#;
+    let world = World::new(&Config::new(), wat);
+    let mut guest = world.guest();
+    let places = [0, 1, 1023, 1024, 5000, 4_999_999];
+    places.iter().for_each(|at| guest.act("set", &[*at]));
+    guest.act("set host", &[7]);
+    guest.act("set host", &[70_000]);
+    let snapshot = guest.freeze();
+    let mut other = world.thaw(&snapshot);
+    for _ in 0..2 {
+        assert_eq!(places.map(|at| other.get_at("call", at)), [Some(1); 6]);
+        assert_eq!([2, 7, 70_000, 4_999_998].map(|at| other.get_at("call", at)), [None, Some(7), Some(7), None]);
+        places.iter().for_each(|at| other.act("null", &[*at]));
+        other.act("set", &[3_000_000]);
+        assert_eq!(places.map(|at| other.get_at("call", at)), [None; 6]);
+        other.reset(&snapshot);
+        assert_eq!(other.get_at("call", 3_000_000), None);
+    }
+}
+
+#[test]
+fn stores_that_take_asynchronous_calls_have_snapshots_between_them() {
+    let engine = Engine::default();
+    let wat = r#"(module (import "host" "wait" (func $wait (param i32) (result i32))) (global $n (mut i32) (i32.const 1))
+        (func (export "f") (result i32) (global.set $n (i32.add (global.get $n) (call $wait (global.get $n)))) (global.get $n)))"#;
+    let module = Module::new(&engine, wat.as_bytes()).unwrap();
+    let mut linker = Linker::new(&engine);
+    linker
+        .func_wrap_async("host", "wait", |n: i32| async move {
+            let mut waited = false;
+            poll_fn(|context| {
+                context.waker().wake_by_ref();
+                if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            n * 10
+        })
+        .unwrap();
+    let call = |store: &mut Store, instance: Instance| {
+        let f = instance.get_typed_func::<(), i32>(store, "f").unwrap();
+        let mut call = std::pin::pin!(f.call_async(store, ()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut context).is_pending());
+        let Poll::Ready(result) = call.poll(&mut context) else { panic!("it waits once") };
+        result.unwrap()
+    };
+    let mut store = Store::new(&engine);
+    let instance = {
+        let making = std::pin::pin!(linker.instantiate_pre(&module).unwrap().instantiate_async(&mut store));
+        let Poll::Ready(instance) = making.poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("nothing waits")
+        };
+        instance.unwrap()
+    };
+    assert_eq!(call(&mut store, instance), 11);
+    let snapshot = Snapshot::take(&store, &[instance], &mut ()).unwrap();
+    assert_eq!(call(&mut store, instance), 121);
+    snapshot.reset(&mut store, &[instance], &mut ()).unwrap();
+    assert_eq!(call(&mut store, instance), 121);
+    let mut other = Store::new(&engine);
+    for _ in 0..2 {
+        let instance = snapshot.instantiate(&mut other, &linker, &mut ()).unwrap()[0];
+        assert_eq!(call(&mut other, instance), 121);
+    }
+    // Not while one waits.
+    let f = instance.get_typed_func::<(), i32>(&store, "f").unwrap();
+    let lent: *mut Store = &mut *store;
+    {
+        let mut waiting = std::pin::pin!(f.call_async(&mut store, ()));
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        // SAFETY: nobody polls the call meanwhile, and what is asked for is refused.
+        let store = unsafe { &mut *lent };
+        assert!(Snapshot::take(store, &[instance], &mut ()).unwrap_err().to_string().contains("between calls"));
+        assert!(snapshot.reset(store, &[instance], &mut ()).unwrap_err().to_string().contains("between calls"));
+        assert!(snapshot.instantiate(store, &linker, &mut ()).is_err());
+    }
+    snapshot.reset(&mut store, &[instance], &mut ()).unwrap();
+    assert_eq!(call(&mut store, instance), 121);
 }
