@@ -35,6 +35,7 @@
  * | `instance` | ampoule/instance.h | deleting an instance before its store goes |
  * | `limits` | ampoule/limits.h | limit callbacks, statistics |
  * | `native` | ampoule/native.h | guest functions as C function pointers, C functions as imports |
+ * | `snapshot` | ampoule/snapshot.h | instances as they are at one moment: reset, made again, written to files |
  * | `wait` | ampoule/wait.h | when asynchronous calls can go on: a descriptor, wakers |
  * | `wasi` | ampoule/wasi.h | file systems, clocks, randomness, standard input and sockets of WASI as C functions |
  *
@@ -53,6 +54,7 @@
 #include <ampoule/instance.h>
 #include <ampoule/limits.h>
 #include <ampoule/native.h>
+#include <ampoule/snapshot.h>
 #include <ampoule/wait.h>
 #include <ampoule/wasi.h>
 #include <wasmtime.h>

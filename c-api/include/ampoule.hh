@@ -21,12 +21,14 @@
 #include <ampoule/instance.h>
 #include <ampoule/limits.h>
 #include <ampoule/native.h>
+#include <ampoule/snapshot.h>
 #include <ampoule/wait.h>
 #include <ampoule/wasi.hh>
 #include <chrono>
 #include <optional>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 #include <wasmtime.hh>
 
 namespace ampoule {
@@ -336,6 +338,141 @@ define_native(wasmtime::Linker &linker, std::string_view module,
       type.capi(), reinterpret_cast<ampoule_native_t>(import), 0, nullptr,
       nullptr));
 }
+
+namespace detail {
+struct SnapshotHandle {
+  using Raw = ampoule_snapshot_t;
+  static void destroy(Raw *raw) { ampoule_snapshot_delete(raw); }
+  static Raw *copy(const Raw *raw) { return ampoule_snapshot_clone(raw); }
+};
+} // namespace detail
+
+/// \brief Instances as they were at one moment; see `ampoule/snapshot.h`.
+///
+/// `references` may be null where guests have no `externref`s of the host's.
+/// Copies are the same snapshot.
+class Snapshot : public wasmtime::detail::Shared<detail::SnapshotHandle> {
+  static wasmtime::Result<Snapshot> result(wasmtime_error_t *error,
+                                           ampoule_snapshot_t *raw) {
+    if (error != nullptr) {
+      return wasmtime::Error(error);
+    }
+    return Snapshot(raw);
+  }
+
+  static std::vector<wasmtime_instance_t>
+  raw_instances(const std::vector<wasmtime::Instance> &instances) {
+    std::vector<wasmtime_instance_t> raw;
+    raw.reserve(instances.size());
+    for (const wasmtime::Instance &instance : instances) {
+      raw.push_back(instance.capi());
+    }
+    return raw;
+  }
+
+public:
+  /// Takes over a C snapshot.
+  explicit Snapshot(ampoule_snapshot_t *snapshot) : Shared(snapshot) {}
+
+  /// A snapshot of these instances of a store, none of them twice.
+  static wasmtime::Result<Snapshot>
+  take(wasmtime::Store::Context cx,
+       const std::vector<wasmtime::Instance> &instances,
+       const ampoule_host_references_t *references = nullptr) {
+    auto raw = raw_instances(instances);
+    ampoule_snapshot_t *snapshot = nullptr;
+    auto *error = ampoule_snapshot_take(cx.capi(), raw.data(), raw.size(),
+                                        references, &snapshot);
+    return result(error, snapshot);
+  }
+
+  /// A snapshot of all instances of a store, and of what the host made for them.
+  static wasmtime::Result<Snapshot>
+  take_all(wasmtime::Store::Context cx,
+           const ampoule_host_references_t *references = nullptr) {
+    ampoule_snapshot_t *snapshot = nullptr;
+    auto *error = ampoule_snapshot_take_all(cx.capi(), references, &snapshot);
+    return result(error, snapshot);
+  }
+
+#ifdef WASMTIME_FEATURE_COMPILER
+  /// The snapshot as bytes, with its modules.
+  wasmtime::Result<std::vector<uint8_t>> serialize() const {
+    wasm_byte_vec_t bytes;
+    auto *error = ampoule_snapshot_serialize(capi(), &bytes);
+    if (error != nullptr) {
+      return wasmtime::Error(error);
+    }
+    std::vector<uint8_t> copy(bytes.data, bytes.data + bytes.size);
+    wasm_byte_vec_delete(&bytes);
+    return copy;
+  }
+#endif // WASMTIME_FEATURE_COMPILER
+
+  /// The snapshot that `serialize` wrote. The bytes are code.
+  static wasmtime::Result<Snapshot>
+  deserialize(wasmtime::Engine &engine, wasmtime::Span<const uint8_t> bytes) {
+    ampoule_snapshot_t *snapshot = nullptr;
+    auto *error = ampoule_snapshot_deserialize(engine.capi(), bytes.data(),
+                                               bytes.size(), &snapshot);
+    return result(error, snapshot);
+  }
+
+  /// The same from a file, which is mapped and must not change.
+  static wasmtime::Result<Snapshot> deserialize_file(wasmtime::Engine &engine,
+                                                     const char *path) {
+    ampoule_snapshot_t *snapshot = nullptr;
+    auto *error =
+        ampoule_snapshot_deserialize_file(engine.capi(), path, &snapshot);
+    return result(error, snapshot);
+  }
+
+  /// Has instances be as they were.
+  wasmtime::Result<std::monostate>
+  reset(wasmtime::Store::Context cx,
+        const std::vector<wasmtime::Instance> &instances,
+        const ampoule_host_references_t *references = nullptr) const {
+    auto raw = raw_instances(instances);
+    return wasmtime::detail::check(ampoule_snapshot_reset(
+        capi(), cx.capi(), raw.data(), raw.size(), references));
+  }
+
+  /// Makes the instances in a store of the same engine, with imports from a
+  /// linker.
+  wasmtime::Result<std::vector<wasmtime::Instance>>
+  instantiate(wasmtime::Store::Context cx, const wasmtime::Linker &linker,
+              const ampoule_host_references_t *references = nullptr) const {
+    std::vector<wasmtime_instance_t> raw(len());
+    auto *error = ampoule_snapshot_instantiate(
+        capi(), cx.capi(), linker.capi(), references, raw.data(), raw.size());
+    if (error != nullptr) {
+      return wasmtime::Error(error);
+    }
+    return std::vector<wasmtime::Instance>(raw.begin(), raw.end());
+  }
+
+  /// How many instances it has.
+  size_t len() const { return ampoule_snapshot_len(capi()); }
+
+  /// Adds bytes under a name; copies don't get them.
+  wasmtime::Result<std::monostate>
+  attach(std::string_view name, wasmtime::Span<const uint8_t> bytes) {
+    return wasmtime::detail::check(ampoule_snapshot_attach(
+        capi(), name.data(), name.size(), bytes.data(), bytes.size()));
+  }
+
+  /// The bytes that were added under a name; the snapshot's own.
+  std::optional<wasmtime::Span<const uint8_t>>
+  section(std::string_view name) const {
+    const uint8_t *bytes = nullptr;
+    size_t len = 0;
+    if (!ampoule_snapshot_section(capi(), name.data(), name.size(), &bytes,
+                                  &len)) {
+      return std::nullopt;
+    }
+    return wasmtime::Span<const uint8_t>(bytes, len);
+  }
+};
 
 } // namespace ampoule
 

@@ -143,6 +143,34 @@ static void a_waker_makes_the_descriptor_readable() {
   expect(readable());
 }
 
+static void snapshots_make_and_reset_instances() {
+  World world;
+  Module module = world.module(R"((module (global $n (mut i32) (i32.const 0))
+    (func (export "next") (result i32) (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n))))");
+  Linker linker(world.engine);
+  Instance instance = linker.instantiate(world.store, module).unwrap();
+  auto next = [](Store::Context cx, const Instance &in) {
+    return std::get<Func>(*in.get(cx, "next")).call(cx, {}).unwrap()[0].i32();
+  };
+  expect(next(world.store, instance) == 1);
+  ampoule::Snapshot snapshot = ampoule::Snapshot::take(world.store, {instance}).unwrap(), copy(snapshot);
+  uint8_t bytes[] = {1, 2};
+  snapshot.attach("mine", Span<const uint8_t>(bytes, 2)).unwrap();
+  expect(snapshot.section("mine")->size() == 2 && !copy.section("mine") && copy.len() == 1);
+  expect(next(world.store, instance) == 2 && next(world.store, instance) == 3);
+  copy.reset(world.store, {instance}).unwrap();
+  expect(next(world.store, instance) == 2 && !copy.reset(world.store, {}));
+  Store other(world.engine);
+  auto made = copy.instantiate(other, linker).unwrap();
+  expect(made.size() == 1 && next(other, made[0]) == 2);
+  auto serialized = snapshot.serialize().unwrap();
+  auto loaded = ampoule::Snapshot::deserialize(world.engine, Span<const uint8_t>(serialized)).unwrap();
+  expect(loaded.section("mine")->data()[1] == 2);
+  expect(next(other, loaded.instantiate(other, linker).unwrap()[0]) == 2);
+  expect(!ampoule::Snapshot::deserialize_file(world.engine, "/nonexistent"));
+  expect(ampoule::Snapshot::take_all(other).unwrap().len() == 2);
+}
+
 int main() {
   RUN(a_token_cancels_one_call);
   RUN(a_call_has_a_deadline);
@@ -153,5 +181,6 @@ int main() {
   RUN(settings_reach_the_engine);
   RUN(functions_are_native_both_ways);
   RUN(a_waker_makes_the_descriptor_readable);
+  RUN(snapshots_make_and_reset_instances);
   return test_summary();
 }

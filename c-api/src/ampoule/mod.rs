@@ -12,6 +12,7 @@ pub mod http;
 pub mod instance;
 pub mod limits;
 pub mod native;
+pub mod snapshot;
 pub mod wait;
 pub mod wasi;
 
@@ -29,6 +30,7 @@ const EXTENSIONS: &[&CStr] = &[
     c"instance",
     c"limits",
     c"native",
+    c"snapshot",
     c"wait",
     c"wasi",
 ];
