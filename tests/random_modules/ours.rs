@@ -2,7 +2,9 @@
 
 use crate::outcome::{Call, End, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS, Outcome, end_with, show, show_memory};
 use ampoule::store::epoch::UpdateDeadline;
-use ampoule::{Backtrace, Config, Engine, Error, Extern, Features, Linker, Module, PoolConfig, Store, Strategy, Val};
+use ampoule::{
+    Backtrace, Config, Engine, Error, Extern, Features, Instance, Linker, Module, PoolConfig, Store, Strategy, Val,
+};
 use ampoule_core::tunables::{OptLevel, Tiers};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -143,15 +145,21 @@ impl Mode {
         unsafe { Module::deserialize(&self.engine, &module.serialize()?) }
     }
 
-    /// Makes one call in an instance of its own.
-    ///
-    /// `fuel` is what it may use where this mode counts.
-    pub fn run(&self, module: &Module, call: &Call, fuel: u64) -> Outcome {
+    /// A store with the limits of all stores, and as much fuel where this mode counts.
+    pub fn store(&self, fuel: u64) -> Box<Store> {
         let mut store = Store::new(&self.engine);
         store.limits_mut().memory_size = Some(MAX_MEMORY_BYTES);
         store.limits_mut().table_elements = Some(MAX_TABLE_ELEMENTS);
         let _ = store.set_fuel(fuel);
         store.set_epoch_deadline(u64::MAX / 2);
+        store
+    }
+
+    /// Makes one call in an instance of its own.
+    ///
+    /// `fuel` is what it may use where this mode counts.
+    pub fn run(&self, module: &Module, call: &Call, fuel: u64) -> Outcome {
+        let mut store = self.store(fuel);
         let interruptions = Arc::new(AtomicUsize::new(0));
         if self.interrupted {
             store.set_epoch_deadline(0);
@@ -171,9 +179,20 @@ impl Mode {
 
 /// Makes the call. An error is one before it.
 fn run_in(store: &mut Store, module: &Module, call: &Call) -> Result<Outcome, Error> {
+    let instance = default_imports(store, module)?.instantiate(store, module)?;
+    call_in(store, instance, call)
+}
+
+/// What the module imports, as small as can be.
+pub fn default_imports(store: &mut Store, module: &Module) -> Result<Linker, Error> {
     let mut linker = Linker::new(module.engine());
     linker.define_unknown_imports_as_default_values(store, module)?;
-    let instance = linker.instantiate(store, module)?;
+    Ok(linker)
+}
+
+/// Makes the call in this instance. An error is one after it.
+pub fn call_in(store: &mut Store, instance: Instance, call: &Call) -> Result<Outcome, Error> {
+    let exports = instance.module(store)?.description().exports.len();
     let (_, item) = instance.export_at(store, call.export).expect("the module exports it");
     let Extern::Func(func) = item else { panic!("its type is a function's") };
     let mut results: Vec<Val> = call.ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
@@ -181,8 +200,7 @@ fn run_in(store: &mut Store, module: &Module, call: &Call) -> Result<Outcome, Er
         Ok(()) => Outcome { end: End::Results(results.iter().map(show).collect()), ..Outcome::default() },
         Err(error) => stopped(&error),
     };
-    let items: Vec<Extern> =
-        (0..module.exports().count()).filter_map(|at| Some(instance.export_at(store, at)?.1)).collect();
+    let items: Vec<Extern> = (0..exports).filter_map(|at| Some(instance.export_at(store, at)?.1)).collect();
     outcome.state = items.iter().map(|item| show_item(store, item)).collect::<Result<_, Error>>()?;
     Ok(outcome)
 }
