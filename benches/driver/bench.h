@@ -29,7 +29,7 @@ typedef struct {
 } case_t;
 
 extern const case_t call_cases[], native_cases[], accessor_cases[], trap_cases[], instance_cases[], module_cases[],
-    wasi_cases[], kernel_cases[], async_cases[], component_cases[], collected_cases[], start_cases[];
+    wasi_cases[], kernel_cases[], async_cases[], component_cases[], collected_cases[], start_cases[], snapshot_cases[];
 
 /* --- Time --- */
 

@@ -12,7 +12,7 @@ options_t options = {.milliseconds = 40, .guests = "benches/guests", .scratch = 
 
 static const case_t *const all_cases[] = {call_cases,     native_cases, accessor_cases, trap_cases,
                                           instance_cases, module_cases, wasi_cases,     kernel_cases, async_cases,
-                                          component_cases, collected_cases, start_cases};
+                                          component_cases, collected_cases, start_cases, snapshot_cases};
 enum { CASE_LISTS = sizeof all_cases / sizeof all_cases[0] };
 
 static const case_t *find_case(const char *name) {
