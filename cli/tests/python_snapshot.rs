@@ -1,6 +1,9 @@
 //! CPython, started once: `ampoule snapshot` calls what its builders have for pre-initialization, and each `ampoule run` goes on from there, with
 //! the interpreter and its modules as they were. `tests/guests` has it.
 
+use ampoule::{Engine, Linker, Snapshot, Store};
+use ampoule_core::tunables::Tiers;
+use ampoule_wasi::{DirPerms, FilePerms, WasiConfig, WasiState};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -53,10 +56,51 @@ fn python_goes_on_with_the_modules_that_it_has_imported() {
     }
     let output = run(&granted, "import json; print(json.dumps({'a': [1, 2]}))");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"a\": [1, 2]}\n0\n", "{output:?}");
+    check_memory_at_rest(Path::new(&snapshot), &guests);
     // A snapshot grants nothing.
     let output = run(&[], "print(1)");
     assert!(
         String::from_utf8_lossy(&output.stderr).contains("no directory is given as `/usr/local/lib`"),
         "{output:?}"
     );
+}
+
+/// Thawed and at rest, a guest takes little memory of its own: it shares what it hasn't written with all others of its snapshot.
+fn check_memory_at_rest(snapshot: &Path, library: &Path) {
+    const GUESTS: u64 = 50;
+    const MOST: u64 = 512 << 10;
+    let mut config = ampoule_runner::base_config();
+    config.tiers(Tiers::Baseline);
+    let engine = Engine::new(&config).expect("an engine");
+    // SAFETY: it was made above by this very version, and stays as it is.
+    let snapshot = unsafe { Snapshot::load_file(&engine, snapshot) }.expect("a snapshot");
+    let state = WasiState::of_snapshot(&snapshot).expect("whole").expect("attached");
+    let mut linker = Linker::new(&engine);
+    let module = &snapshot.modules()[0];
+    ampoule_wasi::p1::add_imported_to_linker(&mut linker, module).expect("defined once");
+    linker.define_unknown_imports_as_traps(module).expect("defined");
+    let thaw = || {
+        let mut wasi = WasiConfig::new();
+        wasi.preopen_dir(library, "/usr/local/lib", DirPerms::READ, FilePerms::READ).expect("opened");
+        let mut store = Store::new(&engine);
+        store.slots_mut().insert(wasi.build_from(&state).expect("everything is granted"));
+        snapshot.instantiate(&mut store, &linker, &mut ()).expect("made");
+        store
+    };
+    // What the first one makes for all.
+    let first = thaw();
+    let before = anonymous_bytes();
+    let guests: Vec<_> = (0..GUESTS).map(|_| thaw()).collect();
+    let each = anonymous_bytes().saturating_sub(before) / GUESTS;
+    println!("{} KiB for each guest at rest", each >> 10);
+    assert!(each <= MOST, "{each} bytes for each guest at rest");
+    drop((first, guests));
+}
+
+/// How much memory of its own this process has.
+fn anonymous_bytes() -> u64 {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux tells");
+    let line = rollup.lines().find(|line| line.starts_with("Anonymous:")).expect("it is told");
+    let kib: u64 = line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).expect("a number");
+    kib << 10
 }

@@ -4,7 +4,7 @@
 mod in_task;
 
 use ampoule::{Config, Engine, Error, Instance, Linker, Module, Store, TrapCode};
-use ampoule_wasi::p1::{FUNCTIONS, ValType, add_to_linker, linker::MISSING_CONTEXT};
+use ampoule_wasi::p1::{FUNCTIONS, ValType, add_imported_to_linker, add_to_linker, linker::MISSING_CONTEXT};
 use ampoule_wasi::{DirPerms, FilePerms, WasiConfig, WasiCtx};
 use in_task::in_task;
 use std::io::Read;
@@ -54,6 +54,24 @@ fn a_guest_reads_its_input_and_writes_its_output() {
     }));
     run(echo, Some(config)).expect("ran");
     assert_eq!(*output.lock().expect("not poisoned"), b"through the guest");
+}
+
+#[test]
+fn a_linker_for_one_module_has_what_that_imports_and_nothing_else() {
+    let engine = Engine::default();
+    let importing = |name: &str| {
+        let text = format!(
+            r#"(module (import "wasi_snapshot_preview1" "{name}" (func (param i32))) (import "x" "random_get" (func)))"#
+        );
+        Module::new(&engine, text.as_bytes()).expect("valid")
+    };
+    let (exits, closes) = (importing("proc_exit"), importing("fd_close"));
+    let mut linker = Linker::new(&engine);
+    add_imported_to_linker(&mut linker, &exits).expect("nothing is defined yet");
+    let mut store = Store::new(&engine);
+    let missing = |store: &mut Store, module| linker.instantiate(store, module).expect_err("refused").to_string();
+    assert!(missing(&mut store, &exits).contains("`x::random_get`"), "what isn't WASI's is missing");
+    assert!(missing(&mut store, &closes).contains("`wasi_snapshot_preview1::fd_close`"));
 }
 
 #[test]

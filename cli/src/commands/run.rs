@@ -120,7 +120,7 @@ impl Args {
     }
 
     fn run_module(&self, store: &mut Store, module: &Module) -> Result<ExitCode> {
-        let linker = linker(store.engine(), [module].into_iter().filter(|_| self.trap_unknown_imports))?;
+        let linker = linker(module, self.trap_unknown_imports)?;
         let instance = linker.instantiate(store, module)?;
         match &self.invoke {
             Some(name) => {
@@ -136,7 +136,7 @@ impl Args {
 
     /// What initializes the guest has been called before the snapshot was taken.
     fn run_snapshot(&self, store: &mut Store, snapshot: &Snapshot) -> Result<ExitCode> {
-        let linker = linker(store.engine(), snapshot.modules().iter().filter(|_| self.trap_unknown_imports))?;
+        let linker = linker(&snapshot.modules()[0], self.trap_unknown_imports)?;
         let instance = snapshot.instantiate(store, &linker, &mut ())?[0];
         match &self.invoke {
             Some(name) => invoke(store, &instance, name, &self.args()?)?,
@@ -242,11 +242,11 @@ enum Guest {
     ComponentSnapshot(ComponentSnapshot, Option<WasiState>),
 }
 
-/// What modules are linked with. What these import and nobody provides traps when it is called.
-pub(super) fn linker<'a>(engine: &Engine, trapping: impl Iterator<Item = &'a Module>) -> Result<Linker> {
-    let mut linker = Linker::new(engine);
-    ampoule_wasi::p1::add_to_linker(&mut linker)?;
-    for module in trapping {
+/// What a module is linked with; what it imports and nobody provides may trap when it is called.
+pub(super) fn linker(module: &Module, trap_unknown_imports: bool) -> Result<Linker> {
+    let mut linker = Linker::new(module.engine());
+    ampoule_wasi::p1::add_imported_to_linker(&mut linker, module)?;
+    if trap_unknown_imports {
         linker.define_unknown_imports_as_traps(module)?;
     }
     Ok(linker)

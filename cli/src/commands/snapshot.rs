@@ -118,7 +118,7 @@ impl Args {
     }
 
     fn take_module(&self, store: &mut Store, module: &Module) -> Result<Snapshot> {
-        let linker = linker(store.engine(), [module].into_iter().filter(|_| self.trap_unknown_imports))?;
+        let linker = linker(module, self.trap_unknown_imports)?;
         let instance = linker.instantiate(store, module)?;
         for name in self.calls(module) {
             let func = instance.get_func(store, name).with_context(|| format!("exports no function `{name}`"))?;

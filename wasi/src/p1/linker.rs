@@ -7,8 +7,9 @@ use super::memory::GuestMemory;
 use crate::host::WasiCtx;
 use crate::host::wait::{Call, Progress};
 use ampoule::func::host::{HostFunc, error_out};
-use ampoule::{Caller, FuncType, Linker, VmValRaw};
+use ampoule::{Caller, FuncType, Linker, Module, VmValRaw};
 use ampoule_core::vm::VmCaller;
+use std::collections::HashSet;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -19,7 +20,21 @@ pub use crate::host::ctx::MISSING_CONTEXT;
 /// # Errors
 /// A name that is taken, when the linker doesn't allow shadowing; or a thunk that can't be compiled.
 pub fn add_to_linker(linker: &mut Linker) -> Result<(), ampoule::Error> {
-    for function in &FUNCTIONS {
+    add(linker, |_| true)
+}
+
+/// Defines what of preview 1 a module imports. A module that was compiled before has the thunks for that with it, so that nothing need be compiled.
+///
+/// # Errors
+/// As [`add_to_linker`].
+pub fn add_imported_to_linker(linker: &mut Linker, module: &Module) -> Result<(), ampoule::Error> {
+    let imports = module.imports().filter(|(import, _)| import.module == MODULE);
+    let imported: HashSet<&str> = imports.map(|(import, _)| &*import.name).collect();
+    add(linker, |name| imported.contains(name))
+}
+
+fn add(linker: &mut Linker, is_wanted: impl Fn(&str) -> bool) -> Result<(), ampoule::Error> {
+    for function in FUNCTIONS.iter().filter(|function| is_wanted(function.name)) {
         let ty = FuncType::new(core_types(function.params), core_types(function.results));
         let env: *const Function = function;
         // SAFETY: `call` keeps to the callback's contract, from any thread: it reads `env`, which is a static's row of

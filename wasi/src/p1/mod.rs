@@ -32,5 +32,5 @@ pub mod types;
 pub use call::{Args, Ctx, Function, ValType};
 pub use errno::{Errno, Error};
 pub use functions::FUNCTIONS;
-pub use linker::add_to_linker;
+pub use linker::{add_imported_to_linker, add_to_linker};
 pub use memory::GuestMemory;
