@@ -45,11 +45,19 @@ impl wasi_config_t {
     ///
     /// # Errors
     /// Where the arguments of this process are too long for a guest.
-    pub(crate) fn build(mut self) -> Result<WasiCtx, Error> {
+    pub(crate) fn build(self) -> Result<WasiCtx, Error> {
+        Ok(self.into_config()?.build())
+    }
+
+    /// The configuration as the store takes it.
+    ///
+    /// # Errors
+    /// As for [`wasi_config_t::build`].
+    pub(crate) fn into_config(mut self) -> Result<WasiConfig, Error> {
         if self.inherits_args {
             self.config.inherit_args().map_err(|error| Error::message(error.to_string()))?;
         }
-        Ok(self.config.build())
+        Ok(self.config)
     }
 }
 

@@ -20,8 +20,8 @@
  *
  * What instances import from outside of the snapshot, such as host functions, is
  * not part of it, and given again when they are made. Fuel, deadlines, limits, a
- * pending exception and the host's own data, WASI's included, are the store's,
- * and stay as they are. What is behind an `externref` is named by the host
+ * pending exception and the host's own data are the store's, and stay as they
+ * are; of WASI it may be told (#ampoule_snapshot_attach_wasi). What is behind an `externref` is named by the host
  * (#ampoule_host_references_t).
  *
  * A snapshot keeps what it needs, its modules and their engine. It may be used
@@ -33,6 +33,10 @@
 #define AMPOULE_SNAPSHOT_H
 
 #include <wasm.h>
+#include <wasi.h>
+#include <wasmtime/component/component.h>
+#include <wasmtime/component/instance.h>
+#include <wasmtime/component/linker.h>
 #include <wasmtime/conf.h>
 #include <wasmtime/error.h>
 #include <wasmtime/extern.h>
@@ -209,6 +213,121 @@ WASM_API_EXTERN wasmtime_error_t *ampoule_snapshot_deserialize(
 /// memories is not noticed.
 WASM_API_EXTERN wasmtime_error_t *ampoule_snapshot_deserialize_file(
     wasm_engine_t *engine, const char *path, ampoule_snapshot_t **snapshot);
+
+/// \name What guests have of WASI
+/// @{
+
+/// \brief Adds what the guest of a store has of WASI.
+///
+/// Arguments and environment, the monotonic clock, and what is open, by the
+/// names and numbers that the guest knows: standard streams, directories, files
+/// below them with their offsets; of components those that they have handles
+/// of. An error, by name, where that cannot be kept: pipes, devices, sockets,
+/// requests, output that is not written yet, files that were removed or renamed.
+///
+/// To be called at the moment at which the snapshot is taken. Other handles
+/// don't get it. An error also where the store has no WASI. Nobody else may be
+/// using this handle.
+WASM_API_EXTERN wasmtime_error_t *ampoule_snapshot_attach_wasi(
+    ampoule_snapshot_t *snapshot, wasmtime_context_t *context);
+
+/// \brief As #wasmtime_context_set_wasi, for a guest that goes on with what was
+/// added by #ampoule_snapshot_attach_wasi.
+///
+/// The snapshot grants nothing: directories come from `wasi`, by the names that
+/// they had, and so do the standard streams. What the guest had open is opened
+/// again below them, never made and never emptied. Arguments and environment
+/// are those of `wasi`, where it has any, and the guest's otherwise; it
+/// may have read them before.
+///
+/// To be called before the instances are made, or reset. `wasi` is taken over in
+/// any case. An error where a directory is not given, or what was open is gone:
+/// the store keeps what it had.
+WASM_API_EXTERN wasmtime_error_t *ampoule_context_set_wasi_of_snapshot(
+    wasmtime_context_t *context, wasi_config_t *wasi,
+    const ampoule_snapshot_t *snapshot);
+
+/// @}
+/// \name Components
+/// @{
+
+/// \brief A component instance as it was at one moment, with all instances in it.
+///
+/// It may be used by several threads at once.
+typedef struct ampoule_component_snapshot ampoule_component_snapshot_t;
+
+/// \brief Takes a snapshot of an instance of this component, and sets
+/// `*snapshot` to it, owned by the caller.
+///
+/// It has what its core instances have, and its handles, by the numbers that the
+/// guest knows. Of the host's resources it has WASI's only, which need
+/// #ampoule_snapshot_attach_wasi; the guest may have no others.
+///
+/// An error where the instance is of another store or component, or inside of
+/// another instance; where a guest of the store runs, was stopped, or has left
+/// tasks behind; where it has a stream, a future, an error context or a resource
+/// that no snapshot can have, or what #ampoule_snapshot_take refuses.
+WASM_API_EXTERN wasmtime_error_t *ampoule_component_snapshot_take(
+    wasmtime_context_t *context, const wasmtime_component_t *component,
+    const wasmtime_component_instance_t *instance,
+    ampoule_component_snapshot_t **snapshot);
+
+/// Another handle to the same snapshot, owned by the caller.
+WASM_API_EXTERN ampoule_component_snapshot_t *ampoule_component_snapshot_clone(
+    const ampoule_component_snapshot_t *snapshot);
+
+/// Frees a handle to a snapshot. What was made of it stays.
+WASM_API_EXTERN void ampoule_component_snapshot_delete(
+    ampoule_component_snapshot_t *snapshot);
+
+/// The component, owned by the caller.
+WASM_API_EXTERN wasmtime_component_t *ampoule_component_snapshot_component(
+    const ampoule_component_snapshot_t *snapshot);
+
+/// \brief Has an instance be as it was: the one that the snapshot was taken of, one
+/// that was made of it, or another of the component whose imports are the same.
+///
+/// Its handle and those of its functions keep working. Where a guest of the store
+/// was stopped, it can be called again; then there must be no other component
+/// instance in the store. What it has of WASI is set before, by
+/// #ampoule_context_set_wasi_of_snapshot.
+///
+/// An error where the instance is another store's or component's; where a guest
+/// runs, or tasks, streams or futures were left behind; where a limit refuses:
+/// then the instance cannot be called, unless it is reset.
+WASM_API_EXTERN wasmtime_error_t *ampoule_component_snapshot_reset(
+    const ampoule_component_snapshot_t *snapshot, wasmtime_context_t *context,
+    const wasmtime_component_instance_t *instance);
+
+/// \brief Makes the instance in a store of the same engine, as it was: no start
+/// function runs.
+///
+/// The linker has what #ampoule_component_snapshot_component imports. What the
+/// guest had of WASI is set before, by #ampoule_context_set_wasi_of_snapshot.
+///
+/// An error where the store is of another engine, an import is missing, or a
+/// limit refuses; or where the store does not have the resources of WASI that the
+/// guest had.
+WASM_API_EXTERN wasmtime_error_t *ampoule_component_snapshot_instantiate(
+    const ampoule_component_snapshot_t *snapshot, wasmtime_context_t *context,
+    const wasmtime_component_linker_t *linker,
+    wasmtime_component_instance_t *instance);
+
+/// \brief The snapshot with the component in it, to attach things and to write it
+/// as bytes; owned by the caller.
+WASM_API_EXTERN ampoule_snapshot_t *ampoule_component_snapshot_to_snapshot(
+    const ampoule_component_snapshot_t *snapshot);
+
+/// \brief Sets `*component_snapshot` to what
+/// #ampoule_component_snapshot_to_snapshot gave, also after it was written and
+/// read; owned by the caller.
+///
+/// An error where it is a snapshot of core instances, or damaged.
+WASM_API_EXTERN wasmtime_error_t *ampoule_component_snapshot_of_snapshot(
+    const ampoule_snapshot_t *snapshot,
+    ampoule_component_snapshot_t **component_snapshot);
+
+/// @}
 
 #ifdef __cplusplus
 } // extern "C"

@@ -1,6 +1,9 @@
-//! `ampoule/snapshot.h`: instances as they are at one moment.
+//! `ampoule/snapshot.h`: instances as they are at one moment, those of components too, and what their guests have of WASI.
 
 use crate::boundary::{bytes, give, give_unit, guarded, path, text};
+use crate::component::component::wasmtime_component_t;
+use crate::component::instance::wasmtime_component_instance_t;
+use crate::component::linker::wasmtime_component_linker_t;
 use crate::error::wasmtime_error_t;
 use crate::external::wasmtime_extern_t;
 use crate::foreign::{Finalizer, Foreign};
@@ -9,6 +12,7 @@ use crate::linker::wasmtime_linker_t;
 use crate::module::wasmtime_module_t;
 use crate::own::Own;
 use crate::store::wasmtime_context_t;
+use crate::wasi::wasi_config_t;
 #[cfg(feature = "compiler")]
 use crate::wasm::bytes::wasm_byte_vec_t;
 use crate::wasm::engine::wasm_engine_t;
@@ -16,6 +20,8 @@ use crate::wasm::importtype::{wasm_importtype_t, wasm_importtype_vec_t};
 use crate::wasm::parts::wasm_externtype_t;
 use ampoule::snapshot::HostReferences;
 use ampoule::{Error, Instance, Snapshot};
+use ampoule_component::ComponentSnapshot;
+use ampoule_wasi::{SnapshotError, WasiCtx, WasiResources, WasiState};
 use std::any::Any;
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
@@ -262,6 +268,116 @@ pub unsafe extern "C" fn ampoule_snapshot_deserialize_file(
 ) -> Option<Box<wasmtime_error_t>> {
     // SAFETY: the path ends in a NUL, and the header makes the caller answer for the file.
     give(guarded(|| Ok(boxed(unsafe { Snapshot::load_file(&engine.engine, path(file)) }?))), snapshot)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_snapshot_attach_wasi(
+    snapshot: &mut ampoule_snapshot_t,
+    context: &mut wasmtime_context_t,
+) -> Option<Box<wasmtime_error_t>> {
+    let attach = || {
+        let wasi = context.slots().get::<WasiCtx>().ok_or_else(|| Error::message("the store has no WASI"))?;
+        WasiState::of(wasi).map_err(of_wasi)?.attach_to(&mut snapshot.0);
+        Ok(())
+    };
+    give_unit(guarded(attach))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_context_set_wasi_of_snapshot(
+    context: &mut wasmtime_context_t,
+    wasi: Box<wasi_config_t>,
+    snapshot: &ampoule_snapshot_t,
+) -> Option<Box<wasmtime_error_t>> {
+    let set = || {
+        let state = WasiState::of_snapshot(&snapshot.0).map_err(of_wasi)?;
+        let state = state.ok_or_else(|| Error::message("the snapshot does not tell what its guest had of WASI"))?;
+        let wasi = wasi.into_config()?.build_from(&state).map_err(of_wasi)?;
+        context.replace_slot(wasi);
+        Ok(())
+    };
+    give_unit(guarded(set))
+}
+
+fn of_wasi(error: SnapshotError) -> Error {
+    Error::message(error.to_string())
+}
+
+/// A handle to a component instance as it was.
+pub struct ampoule_component_snapshot_t(ComponentSnapshot);
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_component_snapshot_take(
+    context: &mut wasmtime_context_t,
+    component: &wasmtime_component_t,
+    instance: &wasmtime_component_instance_t,
+    snapshot: &mut MaybeUninit<Box<ampoule_component_snapshot_t>>,
+) -> Option<Box<wasmtime_error_t>> {
+    let take = || ComponentSnapshot::take(context, &component.component, *instance, &mut WasiResources);
+    give(guarded(take).map(of_component), snapshot)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_component_snapshot_clone(
+    snapshot: &ampoule_component_snapshot_t,
+) -> Box<ampoule_component_snapshot_t> {
+    of_component(snapshot.0.clone())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_component_snapshot_delete(_snapshot: Option<Box<ampoule_component_snapshot_t>>) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_component_snapshot_component(
+    snapshot: &ampoule_component_snapshot_t,
+) -> Box<wasmtime_component_t> {
+    Box::new(wasmtime_component_t { component: snapshot.0.component().clone() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_component_snapshot_reset(
+    snapshot: &ampoule_component_snapshot_t,
+    context: &mut wasmtime_context_t,
+    instance: &wasmtime_component_instance_t,
+) -> Option<Box<wasmtime_error_t>> {
+    give_unit(guarded(|| snapshot.0.reset(context, *instance, &mut WasiResources)))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_component_snapshot_instantiate(
+    snapshot: &ampoule_component_snapshot_t,
+    context: &mut wasmtime_context_t,
+    linker: &wasmtime_component_linker_t,
+    instance: &mut MaybeUninit<wasmtime_component_instance_t>,
+) -> Option<Box<wasmtime_error_t>> {
+    let make = || {
+        let found = linker.linker.instantiate_pre(snapshot.0.component())?;
+        snapshot.0.instantiate(context, &found, &mut WasiResources)
+    };
+    give(guarded(make), instance)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_component_snapshot_to_snapshot(
+    snapshot: &ampoule_component_snapshot_t,
+) -> Box<ampoule_snapshot_t> {
+    boxed(snapshot.0.to_core())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn ampoule_component_snapshot_of_snapshot(
+    snapshot: &ampoule_snapshot_t,
+    component_snapshot: &mut MaybeUninit<Box<ampoule_component_snapshot_t>>,
+) -> Option<Box<wasmtime_error_t>> {
+    let read = || {
+        let found = ComponentSnapshot::of(snapshot.0.clone())?;
+        found.ok_or_else(|| Error::message("the snapshot is not one of a component")).map(of_component)
+    };
+    give(guarded(read), component_snapshot)
+}
+
+fn of_component(snapshot: ComponentSnapshot) -> Box<ampoule_component_snapshot_t> {
+    Box::new(ampoule_component_snapshot_t(snapshot))
 }
 
 fn boxed(snapshot: Snapshot) -> Box<ampoule_snapshot_t> {
