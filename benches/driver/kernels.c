@@ -1,4 +1,4 @@
-/* Compute kernels: one module under four meterings, side by side, and the same source compiled natively. */
+/* Compute kernels: one module under four meterings and by the baseline compiler, side by side, and the same source compiled natively. */
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,17 +6,20 @@
 
 #include "bench.h"
 
-enum { PLAIN, FUEL, EPOCH, BOTH, METERINGS, MIN_ROUNDS = 3 };
-static const char *const metering_names[METERINGS] = {"plain", "fuel", "epoch", "both"};
+enum { PLAIN, FUEL, EPOCH, BOTH, BASELINE, WAYS, MIN_ROUNDS = 3 };
+static const char *const way_names[WAYS] = {"plain", "fuel", "epoch", "both", "baseline"};
+/* The number of the strategy that means the baseline compiler; 44.0.0 has none. */
+static const wasmtime_strategy_t baseline_strategy = 2;
 
 typedef struct {
   wasmtime_context_t *context;
   wasmtime_func_t run;
 } kernel_t;
 
-static kernel_t kernel_new(const char *path, int metering) {
-  bool fuel = metering == FUEL || metering == BOTH, epoch = metering == EPOCH || metering == BOTH;
+static kernel_t kernel_new(const char *path, int way) {
+  bool fuel = way == FUEL || way == BOTH, epoch = way == EPOCH || way == BOTH;
   wasm_config_t *config = wasm_config_new();
+  if (way == BASELINE) wasmtime_config_strategy_set(config, baseline_strategy);
   if (fuel) wasmtime_config_consume_fuel_set(config, true);
   if (epoch) wasmtime_config_epoch_interruption_set(config, true);
   world_t world = world_new(config);
@@ -34,31 +37,31 @@ static uint64_t kernel_run(kernel_t *kernel, uint32_t n) {
   return (uint64_t)result.of.i64;
 }
 
-/* MODULE N CHECKSUM METERINGS: the least time of each metering, in turn until the time is up. METERINGS is how many of
- * plain, fuel, epoch and both are run. Every run's checksum must be CHECKSUM. */
+/* MODULE N CHECKSUM WAYS: the least time of each way, in turn until the time is up. WAYS is how many of plain, fuel, epoch,
+ * both and baseline are run. Every run's checksum must be CHECKSUM. */
 static void case_kernel(char **arguments) {
   uint32_t n = (uint32_t)strtoul(arguments[1], NULL, 10);
   uint64_t expected = strtoull(arguments[2], NULL, 16);
-  int meterings = atoi(arguments[3]);
-  if (meterings < 1 || meterings > METERINGS) fail("not a number of meterings: %s", arguments[3]);
-  kernel_t kernels[METERINGS];
-  double best[METERINGS];
-  for (int m = 0; m < meterings; m++) {
-    kernels[m] = kernel_new(arguments[0], m);
-    kernel_run(&kernels[m], n);
-    best[m] = 1e30;
+  int ways = atoi(arguments[3]);
+  if (ways < 1 || ways > WAYS) fail("not a number of ways: %s", arguments[3]);
+  kernel_t kernels[WAYS];
+  double best[WAYS];
+  for (int w = 0; w < ways; w++) {
+    kernels[w] = kernel_new(arguments[0], w);
+    kernel_run(&kernels[w], n);
+    best[w] = 1e30;
   }
   double started = now_ns();
-  for (int round = 0; round < MIN_ROUNDS || now_ns() - started < options.milliseconds * 1e6 * meterings; round++)
-    for (int m = 0; m < meterings; m++) {
+  for (int round = 0; round < MIN_ROUNDS || now_ns() - started < options.milliseconds * 1e6 * ways; round++)
+    for (int w = 0; w < ways; w++) {
       double start = now_ns();
-      uint64_t checksum = kernel_run(&kernels[m], n);
+      uint64_t checksum = kernel_run(&kernels[w], n);
       double spent = now_ns() - start;
       if (checksum != expected)
-        fail("wrong checksum under %s metering: %016" PRIx64 ", natively %016" PRIx64, metering_names[m], checksum, expected);
-      if (spent < best[m]) best[m] = spent;
+        fail("wrong checksum in the way \"%s\": %016" PRIx64 ", natively %016" PRIx64, way_names[w], checksum, expected);
+      if (spent < best[w]) best[w] = spent;
     }
-  for (int m = 0; m < meterings; m++) printf("%s\"%s\": %.0f", m ? ", " : "{", metering_names[m], best[m]);
+  for (int w = 0; w < ways; w++) printf("%s\"%s\": %.0f", w ? ", " : "{", way_names[w], best[w]);
   printf("}\n");
 }
 
