@@ -166,14 +166,49 @@ impl Writer {
 
     /// An address in the first two thousand bytes, so that loads see what was stored.
     fn address(&mut self, operators: usize) -> String {
+        if self.once_in(3) {
+            return self.element_address(operators);
+        }
         format!("(i32.and {} (i32.const 0x7f8))", self.expression(Type::I32, operators))
+    }
+
+    /// As of an array's element, which machines add up as they access it: base and shifted index, either of which a variable may keep.
+    fn element_address(&mut self, operators: usize) -> String {
+        let base = format!("(i32.and {} (i32.const 0x3f8))", self.expression(Type::I32, operators / 2));
+        let base = self.maybe_kept(Type::I32, base);
+        let index = format!("(i32.and {} (i32.const 0x7f))", self.expression(Type::I32, operators / 2));
+        let index = self.scaled(Type::I32, index, 4);
+        let sum = self.sum(Type::I32, base, index);
+        self.maybe_kept(Type::I32, sum)
+    }
+
+    /// A variable takes it as well, one time in three.
+    fn maybe_kept(&mut self, ty: Type, value: String) -> String {
+        if self.once_in(3) { format!("(local.tee {} {value})", self.variable(ty)) } else { value }
+    }
+
+    /// Times a power of two: one of the first `powers`. All things in it may be kept.
+    fn scaled(&mut self, ty: Type, value: String, powers: usize) -> String {
+        let value = self.maybe_kept(ty, value);
+        let shifted = format!("({0}.shl {value} ({0}.const {1}))", ty.name(), self.random.below(powers));
+        self.maybe_kept(ty, shifted)
+    }
+
+    fn sum(&mut self, ty: Type, left: String, right: String) -> String {
+        let (left, right) = if self.once_in(2) { (left, right) } else { (right, left) };
+        format!("({}.add {left} {right})", ty.name())
+    }
+
+    /// Where an access is from its address on.
+    fn offset(&mut self) -> String {
+        if self.once_in(2) { String::new() } else { format!("offset={} ", self.random.below(2000)) }
     }
 
     fn store(&mut self, depth: usize) {
         let (operator, ty) =
             [("i32.store8", Type::I32), ("i32.store", Type::I32), ("i64.store", Type::I64)][self.random.below(3)];
-        let (address, value) = (self.address(2), self.expression(ty, OPERATORS));
-        self.line(depth, &format!("({operator} {address} {value})"));
+        let (offset, address, value) = (self.offset(), self.address(2), self.expression(ty, OPERATORS));
+        self.line(depth, &format!("({operator} {offset}{address} {value})"));
     }
 
     fn call(&mut self, depth: usize) {
@@ -387,10 +422,17 @@ impl Writer {
             };
         }
         let left = operators - 1;
-        match self.random.below(10) {
+        match self.random.below(12) {
             0 if ty == Type::I32 => format!("(i32.wrap_i64 {})", self.expression(Type::I64, left)),
-            0 => format!("(i64.extend_i32_s {})", self.expression(Type::I32, left)),
-            1 => format!("({name}.load {})", self.address(left / 2)),
+            0 => {
+                let sign = ["s", "u"][self.random.below(2)];
+                format!("(i64.extend_i32_{sign} {})", self.expression(Type::I32, left))
+            }
+            1 => {
+                const WIDTHS: [&str; 4] = ["", "", "8_s", "16_u"];
+                let (width, offset) = (WIDTHS[self.random.below(WIDTHS.len())], self.offset());
+                format!("({name}.load{width} {offset}{})", self.address(left / 2))
+            }
             2 if ty == Type::I32 => {
                 const COMPARISONS: [&str; 5] = ["eq", "ne", "lt_s", "gt_u", "le_u"];
                 let (of, comparison) = (self.some_type(), COMPARISONS[self.random.below(COMPARISONS.len())]);
@@ -402,8 +444,18 @@ impl Writer {
                 format!("(select {operands} {condition})")
             }
             4 => format!("(local.tee {} {})", self.variable(ty), self.expression(ty, left)),
+            5 => {
+                let (base, index) = (self.expression(ty, left / 2), self.expression(ty, left / 2));
+                let (base, index) = (self.maybe_kept(ty, base), self.scaled(ty, index, 5));
+                self.sum(ty, base, index)
+            }
+            6 => {
+                const UNARY: [&str; 5] = ["clz", "ctz", "popcnt", "extend8_s", "extend16_s"];
+                format!("({name}.{} {})", UNARY[self.random.below(UNARY.len())], self.expression(ty, left))
+            }
             _ => {
-                const OPERATORS: [&str; 9] = ["add", "sub", "mul", "and", "or", "xor", "shl", "shr_u", "rotl"];
+                const OPERATORS: [&str; 11] =
+                    ["add", "sub", "mul", "and", "or", "xor", "shl", "shr_u", "shr_s", "rotl", "rotr"];
                 let operator = OPERATORS[self.random.below(OPERATORS.len())];
                 let operands = self.values_of(ty, left / 2);
                 format!("({name}.{operator} {operands})")
