@@ -412,20 +412,24 @@ fn thunks_of_many_signatures() {
     for ty in &signatures {
         for shape in [ValueShape::Raw, ValueShape::Checked] {
             let checked = shape == ValueShape::Checked;
-            let externrefs =
-                |types: &[ValType]| types.iter().filter(|&&ty| checked && ty == ValType::EXTERNREF).count();
+            let count = |types: &[ValType], of| types.iter().filter(|&&ty| checked && ty == of).count();
+            let externrefs = |types: &[ValType]| count(types, ValType::EXTERNREF);
+            // The runtime is asked of functions that are older than a deletion.
+            let funcrefs = |types: &[ValType]| count(types, ValType::FUNCREF);
             let (params, results) = (externrefs(ty.params()), externrefs(ty.results()));
             let (lends, gets) = (usize::from(params != 0), usize::from(results != 0));
 
             let entry = compiler.entry_thunk(ty, shape).expect("an entry thunk");
             assert_eq!((calls(&entry, Builtin::RawRef), calls(&entry, Builtin::RootRefs)), (params, gets));
-            assert_eq!(entry.relocations.len(), params + gets);
+            assert_eq!(calls(&entry, Builtin::RawFuncOf), funcrefs(ty.params()));
+            assert_eq!(entry.relocations.len(), params + gets + funcrefs(ty.params()));
 
             let exit = compiler.exit_thunk(ty, shape).expect("an exit thunk");
             assert_eq!(calls(&exit, Builtin::HostError), 1);
             let refuses = usize::from(checked && !ty.results().is_empty());
             assert_eq!(calls(&exit, Builtin::HostResultMismatch), refuses);
             assert_eq!((calls(&exit, Builtin::RootRefs), calls(&exit, Builtin::RawRef)), (lends, results));
+            assert_eq!(calls(&exit, Builtin::RawFuncOf), funcrefs(ty.results()));
             // Arguments once, whatever came of the call; results after an error, and after they were read.
             assert_eq!(calls(&exit, Builtin::UnrootRefs), lends + 2 * gets);
         }

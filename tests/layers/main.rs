@@ -81,7 +81,7 @@ const WASI: [(&str, &[&str]); 7] = [
     ("p2/", &["host/", "component/"]),
     ("p3/", &["host/", "component/"]),
     ("handler.rs", &["host/", "component/", "p2/", "p3/"]),
-    ("snapshot.rs", &["host/", "component/", "p1/"]),
+    ("snapshot.rs", &["host/", "component/", "p1/", "p2/"]),
 ];
 
 #[test]

@@ -24,8 +24,6 @@ pub enum BudgetKind {
     Stack,
     /// Records of instances.
     Instance,
-    /// Machine code. Nobody counts it yet: modules are shared by the stores of an engine, whose [`Config::code_memory`](crate::Config) bounds it.
-    Code,
     /// Of components: room for handles, 128 bytes each, for what stands behind them in the store, too.
     Component,
     /// Of WASI's HTTP: headers, bodies and connections.
@@ -36,13 +34,12 @@ pub enum BudgetKind {
 
 impl BudgetKind {
     /// All of them.
-    pub const ALL: [BudgetKind; 9] = [
+    pub const ALL: [BudgetKind; 8] = [
         BudgetKind::Memory,
         BudgetKind::Table,
         BudgetKind::GcHeap,
         BudgetKind::Stack,
         BudgetKind::Instance,
-        BudgetKind::Code,
         BudgetKind::Component,
         BudgetKind::Buffer,
         BudgetKind::Descriptor,
@@ -60,7 +57,6 @@ impl BudgetKind {
             BudgetKind::GcHeap => "the GC heap",
             BudgetKind::Stack => "stacks",
             BudgetKind::Instance => "instances",
-            BudgetKind::Code => "code",
             BudgetKind::Component => "components",
             BudgetKind::Buffer => "buffers",
             BudgetKind::Descriptor => "descriptors",
@@ -299,7 +295,7 @@ mod tests {
         assert_eq!((budget.used(BudgetKind::Buffer), budget.used(BudgetKind::Descriptor)), (2, 8));
         drop((charge, other));
         assert_eq!((budget.total(), budget.peak()), (0, 10));
-        assert!(budget.charge(BudgetKind::Code, 10).is_ok());
+        assert!(budget.charge(BudgetKind::Component, 10).is_ok());
     }
 
     #[test]

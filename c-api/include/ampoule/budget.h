@@ -22,6 +22,9 @@
  * case by case, and those of WASI; each has to allow. They are asked first, so
  * that a limiter is told (`failed`) of what the budget has refused.
  *
+ * Machine code is not among it: the stores of an engine share modules, and
+ * #ampoule_config_code_memory_set bounds what all of them have.
+ *
  * A store that nobody asks for its budget counts nothing, and takes no time for
  * it. Whoever asks late is told of all that is there.
  */
@@ -58,9 +61,6 @@ enum ampoule_budget_kind_enum {
   AMPOULE_BUDGET_STACK,
   /// Records of instances: globals, imports, references to functions.
   AMPOULE_BUDGET_INSTANCE,
-  /// Machine code. Not counted yet, and 0: modules are shared by the stores of an
-  /// engine, and #ampoule_config_code_memory_set bounds what all of them have.
-  AMPOULE_BUDGET_CODE,
   /// What components have: room for handles, 128 bytes each, for them and what
   /// stands behind one in the store, such as the end of a stream. A table of
   /// handles grows to twice its size, and does not shrink.

@@ -196,6 +196,9 @@
         (br_if $more (i32.eqz (i32.load8_u (i32.const 0)))))
       (call $end))
 
+    ;; What is answered afterwards is `jello`: what a snapshot is taken after.
+    (func (export "prepare") (i32.store8 (i32.const 256) (i32.const 0x6a)))
+
     (func (export "handle") (param $request i32) (param $outparam i32)
       (local $what i32)
       (call $path (local.get $request) (i32.const 0))
@@ -238,5 +241,6 @@
     (export "body-stream" (func $body-stream)) (export "finish" (func $finish)) (export "set" (func $set))))))
   (func $handle (param "request" (own $request)) (param "response-out" (own $outparam))
     (canon lift (core func $guest "handle")))
+  (func (export "prepare") (canon lift (core func $guest "prepare")))
   (instance $handler (export "handle" (func $handle)))
   (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))

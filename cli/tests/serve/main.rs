@@ -46,6 +46,19 @@ fn a_guest_that_fails_hurts_nobody_else_on_its_connection() {
 }
 
 #[test]
+fn guests_of_a_snapshot_are_each_as_it_was() {
+    let server = Server::of_snapshot(&["--threads", "1"]);
+    let prepared = || Response { body: b"jello".to_vec(), ..hello() };
+    let mut stream = server.connect();
+    for path in ["/h", "/t", "/z", "/s", "/h"] {
+        let expected = if path == "/t" { failed() } else { prepared() };
+        assert_eq!(send(&mut stream, path, b""), expected, "{path}");
+    }
+    assert_eq!(send(&mut stream, "/e", b"a body").body, b"a body");
+    server.end();
+}
+
+#[test]
 fn a_body_that_is_left_is_whole_and_one_that_is_dropped_is_not() {
     let server = Server::start(&["--threads", "1"]);
     for _ in 0..3 {

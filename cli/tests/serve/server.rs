@@ -62,6 +62,21 @@ impl Server {
         Self { child, address, is_told: AtomicBool::new(false), output: Some(output) }
     }
 
+    /// One whose guests go on from a snapshot of `guest.wat`, taken after `prepare`.
+    pub fn of_snapshot(options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [file, snapshot] = ["guest.wat", "guest.snap"].map(|name| folder.path().join(name));
+        std::fs::write(&file, include_str!("guest.wat")).expect("written");
+        let taken = Command::new(env!("CARGO_BIN_EXE_ampoule"))
+            .args(["snapshot", "--timeout", "--after", "prepare()", "--output"])
+            .args([&snapshot, &file])
+            .output()
+            .expect("started");
+        assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+        // What was mapped stays when the folder goes.
+        Self::of_file(&snapshot, options)
+    }
+
     /// One of a component that `cargo xtask guests` makes.
     pub fn of_guest(guest: &str, options: &[&str]) -> Self {
         let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/guests").join(guest);

@@ -165,12 +165,14 @@ mod tests {
         assert!(clocks.resolution(Clock::Monotonic) >= 1);
     }
 
-    struct Jumpy;
+    #[derive(Default)]
+    struct Jumpy {
+        calls: AtomicU64,
+    }
 
     impl ClockSource for Jumpy {
         fn now(&self, clock: Clock) -> Option<u64> {
-            static CALLS: AtomicU64 = AtomicU64::new(0);
-            let call = CALLS.fetch_add(1, Ordering::Relaxed);
+            let call = self.calls.fetch_add(1, Ordering::Relaxed);
             (clock == Clock::Monotonic).then(|| [7, 3, 9, 0][call as usize % 4])
         }
 
@@ -182,7 +184,7 @@ mod tests {
     #[test]
     fn monotonic_time_goes_on_from_where_it_was() {
         let hour = 3_600_000_000_000;
-        for source in [None, Some(Box::new(Jumpy) as Box<dyn ClockSource>)] {
+        for source in [None, Some(Box::<Jumpy>::default() as Box<dyn ClockSource>)] {
             let is_virtual = source.is_some();
             let mut clocks = Clocks::of(source);
             clocks.go_on_from(hour);
@@ -195,7 +197,7 @@ mod tests {
 
     #[test]
     fn monotonic_time_of_an_embedder_never_goes_back() {
-        let clocks = Clocks::of(Some(Box::new(Jumpy)));
+        let clocks = Clocks::of(Some(Box::new(Jumpy::default())));
         let shown: Vec<u64> = (0..4).map(|_| clocks.now(Clock::Monotonic)).collect();
         assert_eq!(shown, [7, 7, 9, 9]);
         assert!(clocks.now(Clock::Realtime) > 1_600_000_000_000_000_000, "what isn't provided is the system's");
