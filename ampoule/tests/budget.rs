@@ -65,7 +65,7 @@ fn memory_type() -> MemoryType {
 fn whoever_asks_late_is_told_the_same() {
     let World { mut store, module } = world(GROWING);
     let budget = store.budget();
-    assert_eq!((budget.total(), figures(&budget)), (0, vec![0; 9]));
+    assert_eq!((budget.total(), figures(&budget)), (0, vec![0; BudgetKind::ALL.len()]));
     use_of_everything(&mut store, &module);
     let mut other = Store::new(store.engine());
     use_of_everything(&mut other, &module);
@@ -114,7 +114,7 @@ fn an_instance_beyond_the_hard_limit_leaves_nothing() {
         budget.set_limits(None, Some(limit));
         let error = Instance::new(&mut world.store, &world.module, &[]).unwrap_err().to_string();
         assert!(error.contains("the store's budget is used up") && error.contains(kind), "{error}");
-        assert_eq!((budget.total(), figures(&budget)), (0, vec![0; 9]));
+        assert_eq!((budget.total(), figures(&budget)), (0, vec![0; BudgetKind::ALL.len()]));
     }
     budget.set_limits(None, Some(record + 2 * PAGE + 80));
     world.instance();
