@@ -83,7 +83,9 @@ static void expect_spoiled(wasmtime_context_t *in, const wasmtime_instance_t *in
 
 static void expect_first(wasmtime_context_t *in, const wasmtime_instance_t *instance) {
   expect(call_in(in, instance, "byte", 8) == 'f' && call_in(in, instance, "pages", 0) == 1);
-  expect(call_in(in, instance, "byte", 131072) == -1 && call_in(in, instance, "byte", 100) == 0);
+  expect(call_in(in, instance, "byte", 100) == 0);
+  // Valgrind takes hardware faults for errors.
+  if (!getenv("AMPOULE_VALGRIND")) expect(call_in(in, instance, "byte", 131072) == -1);
 }
 
 static void a_reset_instance_is_as_it_was(void) {
