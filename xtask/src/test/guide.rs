@@ -33,14 +33,16 @@ enum Source {
     File(PathBuf),
 }
 
+/// The index, and a page about configurations, which [`super::configurations`] checks.
+const WITHOUT_PROGRAM: [&str; 2] = ["README", "fleet"];
+
 pub fn run(library: &Library, options: &Options, tally: &mut Tally) {
     let folder = project::root().join("docs/guide");
     let pages = match project::files(&folder, "md") {
         Ok(pages) => pages,
         Err(error) => return tally.check("guide", Err(format!("{error:#}"))),
     };
-    // The index has no program.
-    for page in pages.into_iter().filter(|page| project::stem(page) != "README") {
+    for page in pages.into_iter().filter(|page| !WITHOUT_PROGRAM.contains(&&*project::stem(page))) {
         let name = format!("guide/{}", project::stem(&page));
         if !options.wants(&name) {
             continue;
