@@ -345,6 +345,14 @@ impl From<FuncType> for ParamsAndResults {
     }
 }
 
+/// See [`FuncType::as_crossed`].
+fn crossed(ty: ValType) -> ValType {
+    match ty {
+        ValType::Ref(ty) if ty != RefType::null_or(ty.top()) => ValType::Ref(RefType::non_null(ty.top())),
+        other => other,
+    }
+}
+
 impl FuncType {
     /// A function type with these parameters and results.
     pub fn new(params: impl IntoIterator<Item = ValType>, results: impl IntoIterator<Item = ValType>) -> Self {
@@ -369,11 +377,12 @@ impl FuncType {
     /// The type of functions that the code between host and guest is the same for: it makes a difference between numbers, references that may
     /// be any of a hierarchy, and others, which the runtime looks at.
     pub fn as_crossed(&self) -> FuncType {
-        let types = self.types.iter().map(|&ty| match ty {
-            ValType::Ref(ty) if ty != RefType::null_or(ty.top()) => ValType::Ref(RefType::non_null(ty.top())),
-            other => other,
-        });
-        FuncType { types: types.collect(), params: self.params }
+        FuncType { types: self.types.iter().copied().map(crossed).collect(), params: self.params }
+    }
+
+    /// Whether that is this type.
+    pub fn crosses_as(&self, other: &FuncType) -> bool {
+        self.params == other.params && self.types.iter().copied().map(crossed).eq(other.types.iter().copied())
     }
 
     /// Parameters, then results.

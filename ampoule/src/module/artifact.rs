@@ -42,7 +42,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// The first bytes of every artifact. The last one counts layouts of the file.
-const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x04";
+const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x05";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -67,7 +67,19 @@ pub struct Loaded {
     /// Its code.
     pub code: Arc<ModuleCode>,
     /// What [`serialize`] was given as thunks.
-    pub thunks: Box<[u8]>,
+    pub thunks: StoredPart,
+}
+
+/// A part of an artifact, which keeps the whole.
+pub struct StoredPart {
+    storage: Arc<Storage>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for StoredPart {
+    fn as_ref(&self) -> &[u8] {
+        &self.storage.bytes()[self.range.clone()]
+    }
 }
 
 /// Whether bytes claim to be an artifact, of whatever version.
@@ -219,7 +231,8 @@ fn load(
     let (datas, rest) = take_late(&storage, rest)?;
     let (bodies, thunks) = take_late(&storage, rest)?;
     (module.datas, module.bodies) = (datas, bodies);
-    let thunks = thunks.into();
+    let end = header.description_end as usize;
+    let thunks = StoredPart { storage: storage.clone(), range: end - thunks.len()..end };
     let module = Arc::new(module);
     if header.functions != module.bodies.len() as u64 {
         return Err(damaged("its functions don't fit its description"));

@@ -133,7 +133,7 @@ impl ModuleCompiler {
             wanted.iter().flat_map(|(number, ty)| Thunk::KEPT.into_iter().map(move |which| (*number, ty, which)));
         let compile = |(number, ty, which): (usize, &FuncType, Thunk)| {
             let compiled = compile_thunk(&*self.compilers.optimizing, ty, which)?;
-            Ok(StoredThunk::new(number as u32, which, compiled))
+            Ok(StoredThunk::new(number as u32, which, compiled)?)
         };
         let wanted: Vec<_> = wanted.collect();
         let stored: Result<Vec<_>, Error> = if self.parallel {

@@ -351,7 +351,7 @@ impl Module {
             pool.check_module(&loaded.module, &layout)?;
         }
         let description = loaded.module;
-        let thunks = Arc::new(ArtifactThunks::new(loaded.thunks, description.clone()));
+        let thunks = Arc::new(ArtifactThunks::new(Box::new(loaded.thunks), description.clone()));
         engine.add_thunks(&thunks);
         let kept = ModuleBytes::Kept(Arc::new(loaded.bytes), thunks);
         Module::assemble(engine, description, layout, kept, loaded.code)

@@ -61,7 +61,7 @@ fn check(loaded: &Loaded) {
     assert_eq!(world.call(loaded.code.entry(DefinedFuncIndex(2)), 10), Some(32));
     assert_eq!(info(&loaded.code, 1).unwrap().positions_at(3).next(), Some(101));
     assert_eq!(loaded.module.name.as_deref(), Some("three"));
-    assert_eq!(*loaded.thunks, *b"thunks");
+    assert_eq!(loaded.thunks.as_ref(), b"thunks");
     assert_eq!(loaded.bytes.range(&(12..15)), [12, 13, 14]);
     assert_eq!(loaded.bytes.range(&(25..30)), [25, 26, 27, 28, 29]);
     assert_eq!(loaded.bytes.range(&(40..44)), [40, 41, 42, 43]);
@@ -83,7 +83,8 @@ fn an_artifact_runs_as_what_it_was_made_from() {
     // A loaded module is written as it was.
     let again = load(&bytes).unwrap();
     let text = again.code.text(false).unwrap();
-    let written = serialize(expected, &again.module, |range| again.bytes.range(range), &text, &again.thunks).unwrap();
+    let written =
+        serialize(expected, &again.module, |range| again.bytes.range(range), &text, again.thunks.as_ref()).unwrap();
     check(&load(&written).unwrap());
 }
 
