@@ -53,6 +53,23 @@ DEATH(wasmtime_linker_get, wasmtime_linker_get(linker, other, "env", 3, "f", 1, 
 
 #define ENDS(function) ends_the_process(#function, death_by_##function)
 
+// All that is asked of a handle, where it is no good.
+static void items_end_the_process(void) {
+  ENDS(wasmtime_func_type);
+  ENDS(wasmtime_func_to_raw);
+  ENDS(wasmtime_global_type);
+  ENDS(wasmtime_global_get);
+  ENDS(wasmtime_table_type);
+  ENDS(wasmtime_table_size);
+  ENDS(wasmtime_table_get);
+  ENDS(wasmtime_memory_type);
+  ENDS(wasmtime_memory_data);
+  ENDS(wasmtime_memory_data_size);
+  ENDS(wasmtime_memory_size);
+  ENDS(wasmtime_memory_page_size);
+  ENDS(wasmtime_memory_page_size_log2);
+}
+
 static void handles_of_another_store(void) {
   wasmtime_instance_t instance = instance_of(
       "(module (func (export \"f\")) (global (export \"g\") i32 (i32.const 0)) (table (export \"t\") 1 funcref)"
@@ -67,19 +84,7 @@ static void handles_of_another_store(void) {
   expect_ok(wasmtime_exnref_new(ctx, &tag, NULL, 0, &exnref));
   wasmtime_store_t *second = wasmtime_store_new(engine, NULL, NULL);
   other = wasmtime_store_context(second);
-  ENDS(wasmtime_func_type);
-  ENDS(wasmtime_func_to_raw);
-  ENDS(wasmtime_global_type);
-  ENDS(wasmtime_global_get);
-  ENDS(wasmtime_table_type);
-  ENDS(wasmtime_table_size);
-  ENDS(wasmtime_table_get);
-  ENDS(wasmtime_memory_type);
-  ENDS(wasmtime_memory_data);
-  ENDS(wasmtime_memory_data_size);
-  ENDS(wasmtime_memory_size);
-  ENDS(wasmtime_memory_page_size);
-  ENDS(wasmtime_memory_page_size_log2);
+  items_end_the_process();
   ends_the_process("wasmtime_extern_type", death_by_another_extern);
   ENDS(wasmtime_externref_data);
   ENDS(wasmtime_externref_to_raw);
@@ -102,19 +107,7 @@ static void handles_of_a_deleted_instance(void) {
   table = export_of(&instance, "t"), memory = export_of(&instance, "m");
   expect_ok(ampoule_instance_delete(ctx, &instance));
   other = ctx;
-  ENDS(wasmtime_func_type);
-  ENDS(wasmtime_func_to_raw);
-  ENDS(wasmtime_global_type);
-  ENDS(wasmtime_global_get);
-  ENDS(wasmtime_table_type);
-  ENDS(wasmtime_table_size);
-  ENDS(wasmtime_table_get);
-  ENDS(wasmtime_memory_type);
-  ENDS(wasmtime_memory_data);
-  ENDS(wasmtime_memory_data_size);
-  ENDS(wasmtime_memory_size);
-  ENDS(wasmtime_memory_page_size);
-  ENDS(wasmtime_memory_page_size_log2);
+  items_end_the_process();
   ends_the_process("wasmtime_extern_type", death_by_another_extern);
 }
 
