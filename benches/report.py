@@ -94,7 +94,7 @@ def print_compiled(compiled):
 
 
 def print_kernels(kernels):
-    head = ("", "native", "peer", "ours", "ours/peer", "ours/native", "fuel: peer", "ours", "epoch: peer", "ours", "")
+    head = ("", "native", "peer", "V8", "ours", "ours/peer", "ours/V8", "ours/native", "fuel: peer", "ours", "epoch: peer", "ours", "")
     lines = []
     for row in kernels:
         peer, ours = row["peer"] or {}, row["ours"] or {}
@@ -102,10 +102,11 @@ def print_kernels(kernels):
         def over(side, metering):
             return f"{side[metering] / side['plain']:.2f}×" if metering in side else "—"
 
-        lines.append((row["name"], quantity(row["native"], "ns"), quantity(peer.get("plain"), "ns"),
-                      quantity(ours.get("plain"), "ns"), ratio_text(row["ratio"]), ratio_text(row["to_native"]),
-                      over(peer, "fuel"), over(ours, "fuel"), over(peer, "epoch"), over(ours, "epoch"),
-                      row["failure"] or spread_text(row)))
+        v8_failure = f"V8: {row['v8_failure']}" if row["v8_failure"] else ""
+        lines.append((row["name"], quantity(row["native"], "ns"), quantity(peer.get("plain"), "ns"), quantity(row["v8"], "ns"),
+                      quantity(ours.get("plain"), "ns"), ratio_text(row["ratio"]), ratio_text(row["to_v8"]),
+                      ratio_text(row["to_native"]), over(peer, "fuel"), over(ours, "fuel"), over(peer, "epoch"), over(ours, "epoch"),
+                      row["failure"] or ", ".join(filter(None, [v8_failure, spread_text(row)]))))
     print_table("kernels one by one", head, lines)
 
 

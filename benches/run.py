@@ -25,7 +25,10 @@ import report
 
 SIDES = ("ours", "peer")
 V8 = "v8"
-"""Programs' cold starts are compared with V8, too, where there is a `node`."""
+"""Programs' cold starts and the kernels are compared with V8, too, where there is a `node`."""
+V8_FLAGS = ("--no-liftoff", "--experimental-wasm-inlining", "--experimental-wasm-memory64")
+"""For the kernels: V8's optimizing tier at once, and what its later versions do without being asked. A version that knows
+a flag no longer does it always."""
 
 
 class Failure(Exception):
@@ -41,6 +44,7 @@ class Bench:
         self.timeout = options.timeout
         self.scratch = scratch
         self.node = shutil.which("node")
+        self.v8_flags = known_v8_flags(self.node) if self.node else []
         self.guests = {name: Path(options.guests) / f"{name}.wasm" for name in cases.GUESTS}
 
     def command(self, side, arguments):
@@ -48,10 +52,11 @@ class Bench:
                 "--scratch", str(self.scratch), *arguments]
 
     def drive(self, side, arguments):
-        """One process of the driver; its answer."""
+        """One process of the driver, or of what does the same in V8; its answer."""
+        command = self.command(side, arguments) if side != V8 else [
+            self.node, "--no-warnings", *self.v8_flags, str(build.BENCHES / "kernel.mjs"), *arguments, str(self.milliseconds)]
         try:
-            done = subprocess.run(self.command(side, arguments), capture_output=True, text=True, timeout=self.timeout,
-                                  stdin=subprocess.DEVNULL)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=self.timeout, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
             raise Failure(f"{side}: no answer in {self.timeout} s")
         if done.returncode != 0:
@@ -131,6 +136,7 @@ class KernelJob:
         self.native = []
         self.times = {side: [] for side in SIDES}
         self.cold = {side: [] for side in SIDES}
+        self.v8, self.v8_failure = [], None if bench.node else "skipped, no node"
 
     def round(self, number):
         kernel = self.kernel
@@ -142,13 +148,21 @@ class KernelJob:
             self.times[side].append(answer)
             cold = self.bench.drive(side, ["cold", str(kernel.wasm), str(kernel.n), native["checksum"]])
             self.cold[side].append(cold["ns"])
+        if not self.v8_failure:
+            try:
+                self.v8.append(self.bench.drive(V8, [str(kernel.wasm), str(kernel.n), native["checksum"]])["ns"])
+            except Failure as failure:
+                self.v8_failure = str(failure)
 
     def row(self):
         if self.failure:
             return {"name": self.name, "cold": None, "native": None, "ours": None, "peer": None, "ratio": None, "to_native": None,
-                    "spread": {}, "failure": self.failure}
-        return kernel_row(self.name, min(self.native), self.times) | {
-            "cold": {side: min(times) for side, times in self.cold.items()}}
+                    "v8": None, "to_v8": None, "v8_failure": None, "spread": {}, "failure": self.failure}
+        row = kernel_row(self.name, min(self.native), self.times)
+        v8 = min(self.v8) if not self.v8_failure else None
+        return row | {
+            "cold": {side: min(times) for side, times in self.cold.items()},
+            "v8": v8, "to_v8": row["ours"]["plain"] / v8 if v8 else None, "v8_failure": self.v8_failure}
 
 
 class CompileJob:
@@ -177,6 +191,12 @@ class CompileJob:
             return row
         baseline, optimizing, peer = (min(self.times[way]) for way in self.WAYS)
         return row | {"baseline": baseline, "optimizing": optimizing, "peer": peer, "ratio": baseline / optimizing}
+
+
+def known_v8_flags(node):
+    """Those of V8_FLAGS that this version has."""
+    options = subprocess.run([node, "--v8-options"], capture_output=True, text=True).stdout
+    return [flag for flag in V8_FLAGS if re.search(rf"--{flag.removeprefix('--no-').removeprefix('--')} ", options)]
 
 
 def alternate(number):
@@ -222,9 +242,10 @@ def geometric_mean(values):
 
 
 def kernel_summary(kernels, expected):
-    """The rows that sum up the kernels: speed against the peer and natively, and what metering costs.
+    """The rows that sum up the kernels: speed against the peer, V8 and natively, and what metering costs.
 
-    A kernel that failed on a side is in no mean, and no bound is met while one is missing."""
+    A kernel that failed on a side is in no mean, and no bound is met while one is missing. V8's mean is that of the kernels
+    that it ran."""
     good = [row for row in kernels if not row["failure"]]
     if not good:
         return []
@@ -237,6 +258,7 @@ def kernel_summary(kernels, expected):
     rows = [
         row_of(group, "kernels", f"time, mean of {count}", "ns", sides(lambda side, row: side["plain"]),
                cases.KERNELS_OWED, cases.KERNELS_BUDGET),
+        *v8_summary(good),
         row_of("cold starts", "start_kernels", f"{count} from bytes to result, mean", "ns",
                {side: [geometric_mean([row["cold"][side] for row in good])] for side in SIDES}, None, cases.COLD_KERNELS_BUDGET),
         row_of(group, "kernels_native", "time over native", "x", sides(lambda side, row: side["plain"] / row["native"]),
@@ -252,6 +274,17 @@ def kernel_summary(kernels, expected):
         for row in rows:
             row["met"] = False if row["owed"] else None
     return rows
+
+
+def v8_summary(kernels):
+    """The row that has V8 as the peer."""
+    kernels = [row for row in kernels if row["v8"]]
+    if not kernels:
+        return []
+    means = {"ours": [geometric_mean([row["ours"]["plain"] for row in kernels])],
+             "peer": [geometric_mean([row["v8"] for row in kernels])]}
+    return [row_of("kernels", "kernels_v8", f"time with V8 as the peer, mean of {len(kernels)} kernels", "ns", means, None,
+                   cases.KERNELS_V8_BUDGET)]
 
 
 def mentions(path, name):
