@@ -71,7 +71,7 @@ fn a_guest_that_fails_leaves_no_snapshot() {
     let args = |after| ["snapshot", "-o", "r.snap", "--after", after, "reactor.wat"];
     assert_contains(&folder.fails(134, &args("fail")), &["reactor.wat: ", "unreachable"]);
     assert_contains(&folder.fails(1, &args("nothing")), &["reactor.wat: exports no function `nothing`"]);
-    assert_contains(&folder.fails(1, &args("add")), &["--after add: takes arguments"]);
+    assert_contains(&folder.fails(1, &args("add")), &["`add` takes arguments"]);
     // EBADF: there is no descriptor 3.
     folder.fails(8, &["snapshot", "-o", "r.snap", "--after", "open", "reader.wat"]);
     assert_contains(&folder.fails(1, &["snapshot", "-o", "no/r.snap", "reactor.wat"]), &["no/r.snap: "]);

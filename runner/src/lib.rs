@@ -1,10 +1,12 @@
-//! Guests as programs: a command that runs to its end ([`command`]), and a component that answers HTTP requests ([`serve`]).
+//! Guests as programs: a command that runs to its end ([`command`]), a component that answers HTTP requests ([`serve`]), and either
+//! started once ([`snapshot`]).
 //!
 //! What the `ampoule` command and the shim for containerd share. Neither files nor arguments are read here, and nothing is printed: what a guest
 //! gets comes in as values, and what is to be said of it goes out through functions.
 
 pub mod command;
 pub mod serve;
+pub mod snapshot;
 
 use ampoule::{Config, Engine, Error, Features};
 use ampoule_component::Linker;

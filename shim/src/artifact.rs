@@ -5,24 +5,29 @@
 //!
 //! ```text
 //! magic      8 bytes
-//! length     of the program, 8 bytes, little-endian
+//! lengths    of the program and of the calls, 8 bytes each, little-endian; of the calls all ones where there are none
 //! program    a module or component in binary form
-//! compiled   what the engine has serialized; has a checksum of its own
+//! calls      how it is started once, by [`start_once`]
+//! compiled   what the engine has serialized: the program, or its snapshot; has a checksum of its own
 //! ```
 
 use crate::guest::{Program, engine};
-use ampoule::{Engine, Module};
+use crate::start_once;
+use ampoule::{Engine, Module, Snapshot};
 use ampoule_component::Component;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use containerd_shim_wasm::sandbox::context::WasmLayer;
 use containerd_shim_wasm::shim::Compiler;
 use sha2::{Digest, Sha256};
 use std::hash::Hash;
 
 /// The last byte counts layouts.
-const MAGIC: [u8; 8] = *b"\x7fAMPOCI\x01";
+const MAGIC: [u8; 8] = *b"\x7fAMPOCI\x02";
 
-const HEADER: usize = 16;
+const HEADER: usize = 24;
+
+/// In place of the calls' length.
+const NO_CALLS: u64 = u64::MAX;
 
 /// Compiles layers of images.
 pub struct Precompiler {
@@ -46,7 +51,7 @@ impl Compiler for Precompiler {
 
     async fn compile(&self, layers: &[WasmLayer]) -> Result<Vec<Option<Vec<u8>>>> {
         let engine = engine()?;
-        let compiled = layers.iter().map(|layer| compile(&engine, &layer.layer));
+        let compiled = layers.iter().map(|layer| compile_layer(&engine, layer));
         // One that can't be compiled is an error where it is to run.
         Ok(compiled
             .map(|compiled| compiled.inspect_err(|error| log::warn!("a layer is not compiled: {error:#}")).ok())
@@ -54,42 +59,95 @@ impl Compiler for Precompiler {
     }
 }
 
+fn compile_layer(engine: &Engine, layer: &WasmLayer) -> Result<Vec<u8>> {
+    let calls = start_once::wanted(layer);
+    if !layer.precompiled {
+        return compile(engine, &layer.layer, calls);
+    }
+    // Another image has it, too.
+    let kept = Kept::of(&layer.layer, layer.config.digest().as_ref())?;
+    ensure!(kept.calls != calls, "it is compiled already");
+    compile(engine, kept.program, calls)
+}
+
 /// What is kept of a program.
-fn compile(engine: &Engine, program: &[u8]) -> Result<Vec<u8>> {
-    ensure!(!program.starts_with(&MAGIC), "it is compiled already");
-    let compiled = match Program::new(engine, program)? {
-        Program::Module(module) => module.serialize(),
-        Program::Command(component) | Program::Server(component) => component.serialize(),
+fn compile(engine: &Engine, program: &[u8], calls: Option<&str>) -> Result<Vec<u8>> {
+    let make =
+        |calls| start_once::make(program, calls).inspect_err(|error| log::warn!("nothing is started once: {error:#}"));
+    let compiled = match calls.and_then(|calls| make(calls).ok()) {
+        Some(snapshot) => snapshot,
+        None => match Program::new(engine, program)? {
+            Program::Module(module) => module.serialize()?,
+            Program::Command(component) | Program::Server(component) => component.serialize()?,
+            Program::Started(_) => unreachable!("a program is no snapshot"),
+        },
     };
+    let calls_len = calls.map_or(NO_CALLS, |calls| calls.len() as u64);
     let mut kept = MAGIC.to_vec();
     kept.extend((program.len() as u64).to_le_bytes());
+    kept.extend(calls_len.to_le_bytes());
     kept.extend(program);
-    kept.extend(compiled?);
+    kept.extend(calls.unwrap_or_default().bytes());
+    kept.extend(compiled);
     Ok(kept)
 }
 
-/// The program that was kept, of the layer with this digest. Where the compiled code is of no use, the program is compiled anew.
+/// The program of a layer, as it was kept. Where the compiled code is of no use, the program is compiled anew.
 ///
 /// # Errors
 /// Where neither is whole.
-pub fn load(engine: &Engine, kept: &[u8], digest: &str) -> Result<Program> {
-    let whole = parts(kept).filter(|(program, _)| is_layer(digest, program));
-    let (program, compiled) = whole.with_context(|| {
-        format!("what containerd keeps of the layer {digest} is damaged; remove the image, and pull it again")
-    })?;
-    // SAFETY: containerd's content is written by whoever may run anything on this machine; what the machine did to it since, the checksums tell.
-    let loaded = unsafe { deserialize(engine, compiled) };
+pub fn load(engine: &Engine, layer: &WasmLayer) -> Result<Program> {
+    if layer.precompiled {
+        load_kept(engine, &layer.layer, layer.config.digest().as_ref(), start_once::wanted(layer))
+    } else {
+        Program::new(engine, &layer.layer)
+    }
+}
+
+fn load_kept(engine: &Engine, kept: &[u8], digest: &str, calls: Option<&str>) -> Result<Program> {
+    let Kept { program, calls: of_kept, compiled } = Kept::of(kept, digest)?;
+    let loaded = if calls == of_kept {
+        // SAFETY: containerd's content is written by whoever may run anything on this machine; what the machine did to it since, the checksums tell.
+        unsafe { deserialize(engine, compiled) }
+    } else {
+        Err(anyhow!("another image wants it to be started otherwise"))
+    };
     loaded.or_else(|error| {
         log::warn!("the compiled program is not used: {error:#}");
         Program::new(engine, program)
     })
 }
 
-fn parts(kept: &[u8]) -> Option<(&[u8], &[u8])> {
-    let rest = kept.strip_prefix(&MAGIC)?;
-    let (len, _) = rest.split_first_chunk()?;
-    let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
-    kept[HEADER..].split_at_checked(len)
+/// The parts of what is kept.
+struct Kept<'a> {
+    program: &'a [u8],
+    calls: Option<&'a str>,
+    compiled: &'a [u8],
+}
+
+impl<'a> Kept<'a> {
+    /// Of the layer with this digest.
+    fn of(bytes: &'a [u8], digest: &str) -> Result<Self> {
+        let whole = Self::parts(bytes).filter(|kept| is_layer(digest, kept.program));
+        whole.with_context(|| {
+            format!("what containerd keeps of the layer {digest} is damaged; remove the image, and pull it again")
+        })
+    }
+
+    fn parts(bytes: &'a [u8]) -> Option<Self> {
+        let (lengths, rest) = bytes.strip_prefix(&MAGIC)?.split_at_checked(HEADER - MAGIC.len())?;
+        let (program_len, calls_len) = lengths.split_first_chunk()?;
+        let (program_len, calls_len) =
+            (u64::from_le_bytes(*program_len), u64::from_le_bytes(calls_len.try_into().ok()?));
+        let (program, rest) = rest.split_at_checked(usize::try_from(program_len).ok()?)?;
+        if calls_len == NO_CALLS {
+            return Some(Self { program, calls: None, compiled: rest });
+        }
+        // Damage of these is one of what is compiled: the program is there.
+        let whole = usize::try_from(calls_len).ok().and_then(|len| rest.split_at_checked(len));
+        let (calls, compiled) = whole.unwrap_or_default();
+        Some(Self { program, calls: std::str::from_utf8(calls).ok(), compiled })
+    }
 }
 
 fn is_layer(digest: &str, program: &[u8]) -> bool {
@@ -98,8 +156,12 @@ fn is_layer(digest: &str, program: &[u8]) -> bool {
 }
 
 /// # Safety
-/// The bytes come from `serialize`, or from somebody who may do anything.
+/// The bytes come from `serialize` or of a snapshot, or from somebody who may do anything.
 unsafe fn deserialize(engine: &Engine, compiled: &[u8]) -> Result<Program> {
+    if ampoule::snapshot::is_snapshot(compiled) {
+        // SAFETY: by the caller.
+        return Program::of_snapshot(unsafe { Snapshot::load(engine, compiled)? });
+    }
     if ampoule_component::artifact::is_artifact(compiled) {
         // SAFETY: by the caller.
         return Program::of_component(unsafe { Component::deserialize(engine, compiled)? });
@@ -112,38 +174,43 @@ unsafe fn deserialize(engine: &Engine, compiled: &[u8]) -> Result<Program> {
 mod tests {
     use super::*;
 
-    /// A module, and what is kept of it.
-    fn kept() -> (Engine, String, Vec<u8>) {
+    /// What is kept of a module, and its digest and length.
+    fn kept() -> (Engine, String, usize, Vec<u8>) {
         let engine = engine().expect("an engine");
         let module = Module::binary_of_text("(module (func (export \"_start\")))").expect("text");
         let digest = Sha256::digest(&module).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let kept = compile(&engine, &module).expect("it compiles");
-        (engine, format!("sha256:{digest}"), kept)
+        let kept = compile(&engine, &module, None).expect("it compiles");
+        (engine, format!("sha256:{digest}"), module.len(), kept)
     }
 
     #[test]
     fn damage_anywhere_is_a_miss_or_an_error() {
-        let (engine, digest, kept) = kept();
-        assert!(matches!(load(&engine, &kept, &digest), Ok(Program::Module(_))));
-        let (program, _) = parts(&kept).expect("both");
-        let compiled_at = HEADER + program.len();
+        let (engine, digest, len, kept) = kept();
+        let load = |kept: &[u8]| load_kept(&engine, kept, &digest, None);
+        assert!(matches!(load(&kept), Ok(Program::Module(_))));
+        // Of the calls' length nothing is lost, nor behind the program, where all is compiled code.
+        let is_a_miss = |at: usize| (16..HEADER).contains(&at) || at >= HEADER + len;
         for at in (0..kept.len()).step_by(7) {
             let mut damaged = kept.clone();
             damaged[at] ^= 0x10;
-            // Behind the program all is compiled code.
-            assert_eq!(load(&engine, &damaged, &digest).is_ok(), at >= compiled_at, "{at}");
+            assert_eq!(load(&damaged).is_ok(), is_a_miss(at), "{at}");
         }
-        for len in 0..kept.len() {
-            assert_eq!(load(&engine, &kept[..len], &digest).is_ok(), len >= compiled_at, "{len}");
+        for cut in 0..kept.len() {
+            assert_eq!(load(&kept[..cut]).is_ok(), cut >= HEADER + len, "{cut}");
         }
     }
 
     #[test]
     fn what_another_made_is_an_error() {
-        let (engine, digest, kept) = kept();
+        let (engine, digest, _, kept) = kept();
         let other = format!("sha256:{}", "0".repeat(64));
-        assert!(load(&engine, &kept, &other).is_err());
-        assert!(load(&engine, b"\x7fELF", &digest).is_err());
-        assert!(compile(&engine, &kept).is_err());
+        assert!(load_kept(&engine, &kept, &other, None).is_err());
+        assert!(load_kept(&engine, b"\x7fELF", &digest, None).is_err());
+    }
+
+    #[test]
+    fn what_was_made_for_another_start_is_a_miss() {
+        let (engine, digest, _, kept) = kept();
+        assert!(matches!(load_kept(&engine, &kept, &digest, Some("")), Ok(Program::Module(_))));
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::container::{self, Mount};
 use crate::memory::Budget;
-use crate::{artifact, signals};
-use ampoule::{Engine, Error, Instance, Module, Store};
-use ampoule_component::Component;
+use crate::{artifact, signals, start_once};
+use ampoule::{Engine, Error, Instance, Module, Snapshot, Store};
+use ampoule_component::{Component, ComponentSnapshot};
 use ampoule_runner::serve::{Guests, Options, Output, Server};
 use ampoule_runner::{base_config, command, component_linker};
 use ampoule_wasi::host::http::HttpConfig;
-use ampoule_wasi::{DirPerms, FilePerms, Handler, WasiConfig};
+use ampoule_wasi::{DirPerms, FilePerms, Handler, WasiConfig, WasiResources, WasiState};
 use anyhow::{Context, Result, bail, ensure};
 use containerd_shim_wasm::sandbox::Sandbox;
 use containerd_shim_wasm::sandbox::context::{RuntimeContext, Source};
@@ -29,6 +29,9 @@ const PORT_VARIABLE: &str = "PORT";
 /// Where a server listens otherwise.
 const PORT: u16 = 8080;
 
+/// What a module's entry point is called, unless the container names another function.
+const START: &str = "_start";
+
 /// The stack of the thread that a command runs on.
 const STACK_BYTES: usize = 8 << 20;
 
@@ -41,6 +44,8 @@ pub struct Guest {
 struct Loaded {
     engine: Engine,
     program: Program,
+    /// How it is to be started before it is run, where that has not been done.
+    calls: Option<String>,
 }
 
 /// What an image's entry point is.
@@ -51,6 +56,19 @@ pub enum Program {
     Command(Component),
     /// A component that answers HTTP requests.
     Server(Component),
+    /// One of these that was started before.
+    Started(Started),
+}
+
+/// What a guest goes on from.
+pub struct Started {
+    guest: Kind,
+    wasi: Option<WasiState>,
+}
+
+enum Kind {
+    Module(Snapshot),
+    Component(ComponentSnapshot),
 }
 
 /// The engine of each container; and of what is compiled for them.
@@ -95,7 +113,7 @@ fn report(error: &anyhow::Error) {
     say(&format!("error: {error:#}"));
 }
 
-fn say(text: &str) {
+pub fn say(text: &str) {
     // Names of a guest's choice may be meant for terminals. Its own output goes there, too, but not as ours.
     let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
     eprintln!("{text}");
@@ -105,46 +123,82 @@ impl Loaded {
     fn new(context: &impl RuntimeContext) -> Result<Self> {
         let engine = engine()?;
         let source = context.entrypoint().source;
-        let program = match &source {
-            Source::Oci([layer]) if layer.precompiled => {
-                artifact::load(&engine, &layer.layer, layer.config.digest().as_ref())
-            }
-            Source::Oci([layer]) => Program::new(&engine, &layer.layer),
+        let (program, calls) = match &source {
+            Source::Oci([layer]) => (artifact::load(&engine, layer)?, start_once::wanted(layer)),
             Source::Oci(layers) => bail!("the image has {} layers of WebAssembly; one is run", layers.len()),
             Source::File(path) => {
                 let bytes = source.as_bytes().with_context(|| path.display().to_string())?;
-                Program::new(&engine, &bytes).with_context(|| path.display().to_string())
+                (Program::new(&engine, &bytes).with_context(|| path.display().to_string())?, None)
             }
         };
-        Ok(Self { engine, program: program? })
+        let calls = calls.filter(|_| !matches!(program, Program::Started(_))).map(str::to_owned);
+        Ok(Self { engine, program, calls })
     }
 
     /// Runs it to its end, and gives the status to exit with.
-    fn run(self, surroundings: Surroundings) -> Result<i32> {
-        let Self { engine, program } = self;
+    fn run(self, mut surroundings: Surroundings) -> Result<i32> {
+        let Self { engine, mut program, calls } = self;
+        if let Some(calls) = calls {
+            let limit = |store: &mut Store| surroundings.limit(store);
+            program = Program::of_snapshot(start_once::start(&engine, &program, &calls, start_once::PATIENCE, limit)?)?;
+        }
         match program {
             Program::Module(module) => surroundings.run(&engine, |store, name| {
-                let mut linker = ampoule::Linker::new(store.engine());
-                ampoule_wasi::p1::add_to_linker(&mut linker)?;
-                let instance = linker.instantiate(store, &module)?;
-                call(store, &instance, name)?;
+                let instance = linker(&engine)?.instantiate(store, &module)?;
+                if name == START { command::run_module(store, &instance) } else { call(store, &instance, name) }?;
                 Ok(true)
             }),
             Program::Command(component) => surroundings
-                .run(&engine, |store, _| command::run_component(store, &component_linker(store.engine())?, &component)),
+                .run(&engine, |store, _| command::run_component(store, &component_linker(&engine)?, &component)),
             Program::Server(component) => {
                 let handler = Handler::new(component_linker(&engine)?, &component)?;
                 surroundings.serve(&engine, handler)
+            }
+            Program::Started(Started { guest, wasi }) => {
+                surroundings.wasi = wasi;
+                guest.run(&engine, surroundings)
             }
         }
     }
 }
 
-/// What a command does; or the function that the entry point names behind a `#`.
-fn call(store: &mut Store, instance: &Instance, name: &str) -> Result<()> {
-    if name == "_start" {
-        return command::run_module(store, instance);
+impl Kind {
+    /// Goes on from a snapshot.
+    fn run(self, engine: &Engine, surroundings: Surroundings) -> Result<i32> {
+        let snapshot = match self {
+            Self::Module(snapshot) => {
+                return surroundings.run(engine, |store, name| {
+                    let instance = snapshot.instantiate(store, &linker(engine)?, &mut ())?[0];
+                    call(store, &instance, name)?;
+                    Ok(true)
+                });
+            }
+            Self::Component(snapshot) => snapshot,
+        };
+        let component = snapshot.component();
+        if command::run_of(component).is_none() {
+            return surroundings.serve(engine, Handler::of_snapshot(&component_linker(engine)?, &snapshot)?);
+        }
+        surroundings.run(engine, |store, _| {
+            let found = component_linker(engine)?.instantiate_pre(component)?;
+            let instance = snapshot.instantiate(store, &found, &mut WasiResources)?;
+            command::run_instance(store, component, &instance)
+        })
     }
+}
+
+/// What modules import.
+///
+/// # Errors
+/// Where a definition is refused.
+pub fn linker(engine: &Engine) -> Result<ampoule::Linker> {
+    let mut linker = ampoule::Linker::new(engine);
+    ampoule_wasi::p1::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+/// Calls the function that the entry point names behind a `#`, or [`START`].
+fn call(store: &mut Store, instance: &Instance, name: &str) -> Result<()> {
     let func = instance.get_func(store, name).with_context(|| format!("the module exports no function `{name}`"))?;
     let ty = func.ty(store)?;
     ensure!(ty.params().is_empty() && ty.results().is_empty(), "`{name}` has parameters or results");
@@ -162,6 +216,7 @@ impl Program {
         let is_compiled =
             ampoule::module::artifact::is_artifact(bytes) || ampoule_component::artifact::is_artifact(bytes);
         ensure!(!is_compiled, "images hold WebAssembly; it is compiled where it runs");
+        ensure!(!ampoule::snapshot::is_snapshot(bytes), "images hold no snapshots; a layer's annotation has them made");
         let binary = if bytes.starts_with(b"\0asm") {
             Cow::Borrowed(bytes)
         } else {
@@ -173,6 +228,19 @@ impl Program {
             return Self::of_component(Component::new(engine, &binary)?);
         }
         Ok(Self::Module(Module::from_binary(engine, &binary)?))
+    }
+
+    /// Of a program that was started.
+    ///
+    /// # Errors
+    /// Where the snapshot is no program's.
+    pub fn of_snapshot(snapshot: Snapshot) -> Result<Self> {
+        let wasi = WasiState::of_snapshot(&snapshot)?;
+        let guest = match ComponentSnapshot::of(snapshot.clone())? {
+            Some(snapshot) => Kind::Component(snapshot),
+            None => Kind::Module(snapshot),
+        };
+        Ok(Self::Started(Started { guest, wasi }))
     }
 
     /// By what it exports.
@@ -200,6 +268,8 @@ struct Surroundings {
     mounts: Vec<Mount>,
     directory: Option<String>,
     budget: Option<Budget>,
+    /// What the guest has of WASI already, where it goes on from a snapshot.
+    wasi: Option<WasiState>,
 }
 
 impl Surroundings {
@@ -221,6 +291,7 @@ impl Surroundings {
             mounts: container::mounts()?,
             directory,
             budget: container::memory().map(|memory| Budget::new(memory.limit, memory.used)),
+            wasi: None,
         })
     }
 
@@ -260,11 +331,17 @@ impl Surroundings {
         Ok(0)
     }
 
+    /// Keeps a store's guests within the container's memory.
+    fn limit(&self, store: &mut Store) -> Result<(), Error> {
+        match &self.budget {
+            Some(budget) => store.set_limiter(Some(budget.limiter())).map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Gives a store what its guest has, and its limit.
     fn set_up(&self, store: &mut Store) -> Result<()> {
-        if let Some(budget) = &self.budget {
-            store.set_limiter(Some(budget.limiter()))?;
-        }
+        self.limit(store)?;
         let mut wasi = WasiConfig::new();
         wasi.inherit_stdin();
         wasi.inherit_stdout();
@@ -285,7 +362,10 @@ impl Surroundings {
         // What the container may reach its network says.
         wasi.inherit_network();
         wasi.allow_ip_name_lookup(true);
-        store.slots_mut().insert(wasi.build());
+        store.slots_mut().insert(match &self.wasi {
+            Some(state) => wasi.build_from(state)?,
+            None => wasi.build(),
+        });
         let mut http = HttpConfig::new();
         http.allow_outgoing(true);
         store.slots_mut().insert(http.build());

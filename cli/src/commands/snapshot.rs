@@ -5,19 +5,16 @@ use crate::grants::Grants;
 use crate::module_file::{Compilation, ModuleFile, Proposals};
 use crate::terminal::{print_lines, report};
 use crate::units::{parse_bytes, show_bytes};
-use ampoule::{Engine, Module, Snapshot, Store, Val};
-use ampoule_component::{Component, ComponentSnapshot};
-use ampoule_runner::{command, component_linker};
+use ampoule::{Engine, Module, Snapshot, Store};
+use ampoule_component::Component;
+use ampoule_runner::{command, snapshot};
+use ampoule_wasi::WasiCtx;
 use ampoule_wasi::host::http::HttpConfig;
-use ampoule_wasi::{WasiCtx, WasiResources, WasiState};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// What is called before a snapshot is taken, unless something else is named: what tools for pre-initialization call.
-const INITIALIZERS: [&str; 2] = ["wizer.initialize", "wizer-initialize"];
 
 /// Starts a module or component once, and keeps it as it is then: `ampoule run` and `ampoule serve` go on from there, again and again.
 ///
@@ -82,12 +79,10 @@ impl Args {
             Some(component) => self.take_component(&mut store, &component),
             None => self.take_module(&mut store, &file.load(&engine)?),
         };
-        let mut snapshot = match taken {
+        let snapshot = match taken {
             Ok(snapshot) => snapshot,
             Err(error) => return Ok(command::status_of(&self.file().display().to_string(), error, report)?.into()),
         };
-        let wasi = store.slots().get::<WasiCtx>().expect("it was given above");
-        file.named(WasiState::of(wasi))?.attach_to(&mut snapshot);
         let len = write(&self.output, &snapshot).with_context(|| self.output.display().to_string())?;
         print_lines([format!("{}: {}", self.output.display(), show_bytes(len))])?;
         Ok(ExitCode::SUCCESS)
@@ -108,39 +103,16 @@ impl Args {
     }
 
     fn take_component(&self, store: &mut Store, component: &Component) -> Result<Snapshot> {
-        let linker = component_linker(store.engine())?;
         store.slots_mut().insert(HttpConfig::new().build());
-        let instance = linker.instantiate(store, component)?;
-        for call in &self.after {
-            call_of_component(store, component, &instance, ("--after", call), &[])?;
-        }
-        Ok(ComponentSnapshot::take(store, component, instance, &mut WasiResources)?.to_core())
+        snapshot::take_component(store, component, |store, instance| {
+            let mut calls = self.after.iter();
+            calls.try_for_each(|call| call_of_component(store, component, instance, ("--after", call), &[]).map(drop))
+        })
     }
 
     fn take_module(&self, store: &mut Store, module: &Module) -> Result<Snapshot> {
-        let linker = linker(module, self.trap_unknown_imports)?;
-        let instance = linker.instantiate(store, module)?;
-        for name in self.calls(module) {
-            let func = instance.get_func(store, name).with_context(|| format!("exports no function `{name}`"))?;
-            let ty = func.ty(store)?;
-            ensure!(ty.params().is_empty(), "--after {name}: takes arguments");
-            let mut results: Vec<_> = ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
-            match func.call(store, &[], &mut results) {
-                // A guest that has ended itself successfully is as good as one that has returned.
-                Err(error) if error.exit_status() == Some(0) => (),
-                result => result?,
-            }
-        }
-        Ok(Snapshot::take(store, &[instance], &mut ())?)
-    }
-
-    /// What is called, in this order.
-    fn calls<'a>(&'a self, module: &Module) -> Vec<&'a str> {
-        let exports = |name: &&str| module.export_item(name).is_some();
-        let initialize =
-            Some("_initialize").filter(exports).filter(|name| self.after.iter().all(|other| other != name));
-        let by_default = INITIALIZERS.into_iter().filter(exports).filter(|_| self.after.is_empty()).take(1);
-        initialize.into_iter().chain(self.after.iter().map(String::as_str)).chain(by_default).collect()
+        let after: Vec<_> = self.after.iter().map(String::as_str).collect();
+        snapshot::take_module(store, &linker(module, self.trap_unknown_imports)?, module, &after)
     }
 }
 

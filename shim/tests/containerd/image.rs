@@ -21,7 +21,16 @@ impl Machine {
     /// Versions of containerd from before 1.7 take each layer for an archive of files. What they can't unpack is prepared by hand, as later
     /// versions do it: the layer adds no files.
     pub fn import_wasm(&self, name: &str, media_type: &str, program: &[u8]) -> (String, String) {
-        let image = Image::new(self, name);
+        self.import_layer(Image::new(self, name), media_type, program)
+    }
+
+    /// The same of a program that is to be started once, with these calls.
+    pub fn import_started(&self, name: &str, program: &[u8], calls: &str) -> (String, String) {
+        let annotations = format!(r#"{{"io.ampoule.start-once":{calls:?}}}"#);
+        self.import_layer(Image { annotations, ..Image::new(self, name) }, WASM, program)
+    }
+
+    fn import_layer(&self, image: Image, media_type: &str, program: &[u8]) -> (String, String) {
         let digest = image.blob(program);
         let name = image.import(self, ("wasm", "wasip1"), media_type, &digest, program.len(), "[\"/program.wasm\"]");
         self.ask(&["snapshots", "prepare", "empty"]);
@@ -56,13 +65,15 @@ impl Machine {
 struct Image {
     name: String,
     folder: std::path::PathBuf,
+    /// Of its layer, as JSON.
+    annotations: String,
 }
 
 impl Image {
     fn new(machine: &Machine, name: &str) -> Self {
         let folder = machine.folder.path().join("images").join(name);
         fs::create_dir_all(folder.join("blobs/sha256")).expect("made");
-        Self { name: format!("localhost/{name}:latest"), folder }
+        Self { name: format!("localhost/{name}:latest"), folder, annotations: "{}".to_owned() }
     }
 
     fn blob(&self, bytes: &[u8]) -> String {
@@ -84,9 +95,10 @@ impl Image {
             r#"{{"architecture":"{architecture}","os":"{os}","config":{{"Entrypoint":{entry}}},"rootfs":{{"type":"layers","diff_ids":["{layer}"]}}}}"#
         );
         let manifest = format!(
-            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"{CONFIG}","digest":"{}","size":{}}},"layers":[{{"mediaType":"{media_type}","digest":"{layer}","size":{len}}}]}}"#,
+            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"{CONFIG}","digest":"{}","size":{}}},"layers":[{{"mediaType":"{media_type}","digest":"{layer}","size":{len},"annotations":{}}}]}}"#,
             self.blob(config.as_bytes()),
-            config.len()
+            config.len(),
+            self.annotations
         );
         let index = format!(
             r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{MANIFEST}","digest":"{}","size":{},"platform":{{"architecture":"{architecture}","os":"{os}"}},"annotations":{{"io.containerd.image.name":"{}"}}}}]}}"#,

@@ -7,6 +7,7 @@ mod image;
 mod machine;
 mod programs;
 mod server;
+mod start_once;
 mod store;
 
 use machine::Machine;
@@ -21,7 +22,7 @@ type Claim = (&'static str, fn(&Machine));
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
-    let claims = [programs::CLAIMS, server::CLAIMS, store::CLAIMS].concat();
+    let claims = [programs::CLAIMS, server::CLAIMS, store::CLAIMS, start_once::CLAIMS].concat();
     let claims: Vec<Claim> = claims.into_iter().filter(|(name, _)| wanted(name)).collect();
     if let Some(reason) = machine::obstacle().filter(|_| !claims.is_empty()) {
         note_skipped(&claims, &reason);

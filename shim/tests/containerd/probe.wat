@@ -10,9 +10,10 @@
   (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 4)
-  ;; 0: results; 64: iovec; 128: a subscription, 192: an event; 1024: numbers; 4096: pointers to arguments; 8192: arguments; 65536: bytes.
+  ;; 0: results; 64: iovec; 128: a subscription, 192: an event; 256: how often it was started, and a number of that start; 1024: numbers; 4096: pointers to arguments; 8192: arguments; 65536: bytes.
 
   (func $print (param $at i32) (param $len i32)
     (i32.store (i32.const 64) (local.get $at))
@@ -89,6 +90,11 @@
     (i64.store (i32.const 152) (i64.mul (i64.extend_i32_u (local.get $seconds)) (i64.const 1000000000)))
     (drop (call $poll (i32.const 128) (i32.const 192) (i32.const 1) (i32.const 0))))
 
+  (func (export "wizer.initialize")
+    (i32.store (i32.const 256) (i32.add (i32.load (i32.const 256)) (i32.const 1)))
+    (drop (call $random (i32.const 260) (i32.const 4))))
+  (func (export "fail") unreachable)
+
   (func (export "_start") (local $what i32) (local $fd i32)
     (drop (call $args_sizes (i32.const 0) (i32.const 4)))
     (drop (call $args (i32.const 4096) (i32.const 8192)))
@@ -102,6 +108,11 @@
       (drop (call $env_sizes (i32.const 0) (i32.const 4)))
       (drop (call $env (i32.const 65536) (i32.const 131072)))
       (call $print_strings (i32.const 131072) (i32.load (i32.const 4)))
+      (return)))
+    ;; once: how often it was started
+    (if (i32.eq (local.get $what) (i32.const 111)) (then
+      (call $print_number (i32.load (i32.const 256)))
+      (call $print_number (i32.load (i32.const 260)))
       (return)))
     ;; x: exit
     (if (i32.eq (local.get $what) (i32.const 120)) (then (call $exit (call $number (call $argument (i32.const 2))))))

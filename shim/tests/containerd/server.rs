@@ -15,6 +15,7 @@ pub const CLAIMS: &[Claim] = &[
         a_server_that_is_killed_breaks_off_and_another_takes_its_port,
     ),
     ("an_idle_server_doesn_t_run", an_idle_server_doesn_t_run),
+    ("a_server_that_is_started_once_answers_from_there", a_server_that_is_started_once_answers_from_there),
 ];
 
 /// A server's container on a port that was free, and the port.
@@ -25,8 +26,12 @@ fn serve(machine: &Machine, kind: &str) -> (String, u16) {
     } else {
         (machine.import_files("server", &[("/server.wasm", &component)]), [].as_slice())
     };
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let port = free_port();
     (start(machine, &image, platform, port), port)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 fn start(machine: &Machine, image: &str, platform: &[&str], port: u16) -> String {
@@ -124,6 +129,20 @@ fn an_idle_server_doesn_t_run(machine: &Machine) {
     std::thread::sleep(Duration::from_secs(2));
     let woken = switches() - before;
     assert!(woken < 20, "its threads have woken {woken} times in two seconds");
+    machine.ask(&["tasks", "kill", "--signal", "SIGTERM", &name]);
+    assert_eq!(machine.wait(&name), 0);
+}
+
+fn a_server_that_is_started_once_answers_from_there(machine: &Machine) {
+    let component = binary(include_str!("../../../cli/tests/serve/guest.wat"));
+    let (image, _) = machine.import_started("prepared-server", &component, "prepare");
+    let port = free_port();
+    let name = start(machine, &image, &["--platform", "wasip1/wasm"], port);
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    for _ in 0..3 {
+        assert!(get(&mut stream, "/h").is_some_and(|body| body.contains("jello")));
+    }
+    drop(stream);
     machine.ask(&["tasks", "kill", "--signal", "SIGTERM", &name]);
     assert_eq!(machine.wait(&name), 0);
 }

@@ -5,13 +5,17 @@ use crate::image::WASM;
 use crate::machine::Machine;
 use crate::programs::binary;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 pub const CLAIMS: &[Claim] = &[
     ("a_layer_is_compiled_once", a_layer_is_compiled_once),
     ("a_damaged_artifact_is_a_miss", a_damaged_artifact_is_a_miss),
 ];
 
-const OPTIONS: [&str; 2] = ["--platform", "wasip1/wasm"];
+/// What precedes the program in what is kept.
+const HEADER: usize = 24;
+
+pub const OPTIONS: [&str; 2] = ["--platform", "wasip1/wasm"];
 
 /// A module that says something, so that each test has a layer of its own.
 fn module(says: &str) -> Vec<u8> {
@@ -26,13 +30,23 @@ fn module(says: &str) -> Vec<u8> {
 }
 
 /// The digest of what is kept of a layer.
-fn kept(machine: &Machine, layer: &str) -> Option<String> {
+pub fn kept(machine: &Machine, layer: &str) -> Option<String> {
     let list = machine.ask(&["content", "list"]);
     let line = list.lines().find(|line| line.starts_with(layer)).expect("the layer is there");
     let labels = line.split_whitespace().last().expect("labels").split(',');
     labels
         .filter_map(|label| label.split_once('='))
         .find_map(|(name, digest)| name.starts_with("runwasi.io/precompiled/ampoule/").then(|| digest.to_owned()))
+}
+
+/// The file of something in containerd's store.
+pub fn file_of(machine: &Machine, digest: &str) -> PathBuf {
+    machine.folder.path().join("root/io.containerd.content.v1.content/blobs").join(digest.replace(':', "/"))
+}
+
+pub fn replace(file: &Path, bytes: &[u8]) {
+    let _ = fs::remove_file(file);
+    fs::write(file, bytes).expect("written");
 }
 
 fn a_layer_is_compiled_once(machine: &Machine) {
@@ -51,21 +65,17 @@ fn a_damaged_artifact_is_a_miss(machine: &Machine) {
     let (image, layer) = machine.import_wasm("damaged", WASM, &module("damaged"));
     assert_eq!(machine.run(&OPTIONS, &image, &[]).stdout, "damaged");
     let artifact = kept(machine, &layer).expect("it was compiled");
-    let blob = artifact.replace(':', "/");
-    let file = machine.folder.path().join("root/io.containerd.content.v1.content/blobs").join(blob);
+    let file = file_of(machine, &artifact);
     let whole = fs::read(&file).expect("a file of the store");
-    let write = |bytes: &[u8]| {
-        let _ = fs::remove_file(&file);
-        fs::write(&file, bytes).expect("written");
-    };
+    let write = |bytes: &[u8]| replace(&file, bytes);
     // Its code, all of what was compiled, and the engine that it was compiled for.
     let program = module("damaged").len();
     let mut cases = vec![whole.clone(); 3];
     *cases[0].last_mut().expect("bytes") ^= 1;
     let code = cases[0].len() - 64;
     cases[0][code] ^= 0xff;
-    cases[1].truncate(16 + program);
-    cases[2][16 + program + 80..][..16].fill(0xee);
+    cases[1].truncate(HEADER + program);
+    cases[2][HEADER + program + 80..][..16].fill(0xee);
     for (index, damaged) in cases.iter().enumerate() {
         write(damaged);
         assert_eq!(machine.run(&OPTIONS, &image, &[]).stdout, "damaged", "{index}");
@@ -81,7 +91,7 @@ fn a_damaged_artifact_is_a_miss(machine: &Machine) {
 }
 
 /// Removes an image, with all that only it has.
-fn forget(machine: &Machine, image: &str, layer: &str) {
+pub fn forget(machine: &Machine, image: &str, layer: &str) {
     machine.ask(&["snapshots", "rm", layer]);
     machine.ask(&["images", "rm", "--sync", image]);
 }
