@@ -4,8 +4,8 @@
 //! were opened before: the container need not have `/proc`, nor see its cgroup.
 
 use anyhow::{Context, Result};
-use rustix::fs::{FileType, Mode, OFlags, fcntl_setfl, fstat, open, openat};
-use rustix::stdio::{dup2_stdin, stdin};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_setfl, fstat, open, openat};
+use rustix::stdio::{dup2_stdin, stdin, stdout};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -69,6 +69,15 @@ pub fn separate_stdin() -> Option<()> {
     let reader = openat(proc, "self/fd/0", flags, Mode::empty()).ok()?;
     fcntl_setfl(&reader, OFlags::empty()).ok()?;
     dup2_stdin(&reader).ok()
+}
+
+/// Whether what the guest writes to standard output goes anywhere. The crate that makes the container opens named pipes, and where it is told of
+/// something else, it takes what the shim has, which is nothing.
+pub fn has_output() -> bool {
+    let null = rustix::fs::makedev(1, 3);
+    let is_null =
+        |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == null;
+    !fstat(stdout()).is_ok_and(is_null)
 }
 
 /// A directory that was mounted into the container.

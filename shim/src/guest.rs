@@ -85,6 +85,9 @@ pub fn engine() -> Result<Engine, Error> {
 impl Sandbox for Guest {
     async fn can_handle(&self, context: &impl RuntimeContext) -> Result<()> {
         let loaded = Loaded::new(context).inspect_err(report)?;
+        if !container::has_output() {
+            log::warn!("what the container writes is lost: it has no named pipes, and log URIs are not supported");
+        }
         container::wait_for_parent();
         *self.loaded.lock().expect("nothing panics with it") = Some(loaded);
         Ok(())

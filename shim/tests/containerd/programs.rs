@@ -2,7 +2,7 @@
 
 use crate::Claim;
 use crate::image::{COMPONENT, WASM};
-use crate::machine::{Ended, Machine, wait_for};
+use crate::machine::{Ended, Machine, RUNTIME, end, wait_for};
 use ampoule::Module;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -23,6 +23,7 @@ pub const CLAIMS: &[Claim] = &[
     ("growth_beyond_the_container_s_memory_is_refused", growth_beyond_the_container_s_memory_is_refused),
     ("processor_time_is_bounded_and_what_is_used_is_told", processor_time_is_bounded_and_what_is_used_is_told),
     ("a_pod_has_one_shim_and_containers_of_both_kinds", a_pod_has_one_shim_and_containers_of_both_kinds),
+    ("what_the_shim_can_t_do_is_told", what_the_shim_can_t_do_is_told),
     ("what_is_killed_in_the_middle_leaves_nothing", what_is_killed_in_the_middle_leaves_nothing),
     ("a_hundred_containers_run_at_once", a_hundred_containers_run_at_once),
 ];
@@ -201,7 +202,7 @@ fn a_pod_has_one_shim_and_containers_of_both_kinds(machine: &Machine) {
         .expect("written");
     let native = source.with_extension("");
     let mut cc = std::process::Command::new("cc");
-    assert_eq!(crate::machine::end(cc.arg("-static").arg(&source).arg("-o").arg(&native), b"").status, 0);
+    assert_eq!(end(cc.arg("-static").arg(&source).arg("-o").arg(&native), b"").status, 0);
     let native = machine.import_files("native", &[("/native", &fs::read(&native).expect("compiled"))]);
     let (before, probe) = (machine.shims().len(), probe(machine));
     // As Kubernetes marks the containers of a pod, of which the first is one of the machine's own kind.
@@ -224,6 +225,33 @@ fn a_pod_has_one_shim_and_containers_of_both_kinds(machine: &Machine) {
         assert_eq!(machine.wait(name), 137);
     }
     wait_for("the shim to end", || machine.shims().len() == before);
+}
+
+fn what_the_shim_can_t_do_is_told(machine: &Machine) {
+    let image = probe(machine);
+    let name = machine.start_container(&[], &image, &["/probe.wasm", "loop"]);
+    for (args, why) in [
+        (&["exec", "--exec-id", "x", &name, "/probe.wasm"][..], "Exec is not supported"),
+        (&["pause", &name], "Pause is not supported"),
+        (&["ps", &name], "Pids is not supported"),
+    ] {
+        let refused = end(&mut machine.ctr(&[&["tasks"], args].concat()), b"");
+        assert!(refused.status != 0 && refused.stderr.contains(why), "{args:?}: {refused:?}");
+    }
+    assert_eq!(machine.task(&name).map(|(_, state)| state).as_deref(), Some("RUNNING"));
+    machine.ask(&["tasks", "kill", "--signal", "SIGKILL", &name]);
+    assert_eq!(machine.wait(&name), 137);
+    // Where `ctr` has a terminal.
+    let run = machine.ctr(&["run", "--rm", "--tty", "--runtime", RUNTIME, &image, "terminal", "/probe.wasm", "args"]);
+    let words = std::iter::once(run.get_program()).chain(run.get_args()).map(|word| word.to_str().expect("text"));
+    let line = words.collect::<Vec<_>>().join(" ");
+    let refused = end(std::process::Command::new("script").args(["-qec", &line, "/dev/null"]), b"");
+    assert!(refused.status != 0 && refused.stdout.contains("terminal is not supported"), "{refused:?}");
+    let log = machine.folder.path().join("output");
+    let ended = machine.run(&["--log-uri", &format!("file://{}", log.display())], &image, &["/probe.wasm", "args"]);
+    assert_eq!((ended.status, log.exists()), (0, false), "{ended:?}");
+    let told = fs::read_to_string(machine.folder.path().join("log")).expect("containerd's log");
+    assert!(told.contains("log URIs are not supported"), "{told}");
 }
 
 fn what_is_killed_in_the_middle_leaves_nothing(machine: &Machine) {
