@@ -22,8 +22,26 @@ pub fn run(options: &Options, tally: &mut Tally) {
             let _ = tools::apt_install(package);
         }
     }
+    if filters.is_empty() {
+        lints(tally);
+    }
     if let Err(error) = with_cargo_test(&filters, tally) {
         tally.check("shim", Err(format!("{error:#}")));
+    }
+}
+
+/// Clippy in the compiler's place, for our own crate alone: `cargo clippy` would check the 300 crates below it once more, which takes minutes, while
+/// these are built for the tests anyway.
+fn lints(tally: &mut Tally) {
+    const CLIPPY: &str = "clippy-driver";
+    if process::find(CLIPPY).is_none() {
+        return tally.skip("shim: lints", "there is no clippy");
+    }
+    for target in [["--bin", shim::NAME], ["--test", "containerd"]] {
+        let mut rustc = shim::cargo("rustc");
+        rustc.env("RUSTC_WORKSPACE_WRAPPER", CLIPPY).args(["--quiet", "--profile", "test"]).args(target);
+        let result = process::run(rustc.args(["--", "-D", "warnings"]));
+        tally.check(&format!("shim: lints of {}", target[1]), result.map_err(|error| format!("{error:#}")));
     }
 }
 
