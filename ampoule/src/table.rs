@@ -235,7 +235,10 @@ pub(crate) fn lazy_func(store: &Store, position: u32, index: u64) -> Option<(u32
         return None;
     }
     let (instance, image) = table.lazy.as_ref()?;
-    Some((*instance, (*image.get(index)?)?))
+    let func = image.get(index)??;
+    // What the file of a snapshot names is compared only here.
+    let module = store.instances.instance(*instance as usize)?.module().description();
+    (func.index() < module.num_imported_functions || module.func_ref(func).is_some()).then_some((*instance, func))
 }
 
 /// Writes `len` elements, each the guest value `word`.

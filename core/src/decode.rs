@@ -102,6 +102,7 @@ pub fn decode<'a>(bytes: &'a [u8], features: &Features) -> Result<Decoded<'a>, D
         module: ModuleDescription { byte_len: bytes.len() as u64, ..Default::default() },
         kinds: Vec::new(),
         bodies: Vec::new(),
+        func_refs: Vec::new(),
         has_heap: features.gc_types || !features.exceptions,
         takes_hints: features.branch_hinting,
         hints: Vec::new(),
@@ -120,6 +121,7 @@ struct Decoder<'a> {
     /// What the types declared so far are of.
     kinds: Vec<TypeKind>,
     bodies: Vec<Body<'a>>,
+    func_refs: Vec<FuncIndex>,
     has_heap: bool,
     takes_hints: bool,
     /// Function, offset in its body, and whether the branch there is likely.
@@ -143,7 +145,7 @@ impl<'a> Decoder<'a> {
             Payload::StartSection { func, range } => {
                 self.validator.start_section(func, &range)?;
                 self.module.start = Some(FuncIndex(func));
-                self.module.may_refer_to(FuncIndex(func));
+                self.may_refer_to(FuncIndex(func));
             }
             Payload::ElementSection(section) => self.elems(section)?,
             Payload::DataCountSection { count, range } => self.validator.data_count_section(count, &range)?,
@@ -266,9 +268,8 @@ impl<'a> Decoder<'a> {
 
     fn elems(&mut self, section: ElementSectionReader<'a>) -> Result<(), DecodeError> {
         self.validator.element_section(&section)?;
-        for elem in section {
-            self.elem(elem?)?;
-        }
+        let elems: Vec<_> = section.into_iter().map(|elem| self.elem(elem?)).collect::<Result<_, DecodeError>>()?;
+        self.module.elems = elems.into();
         Ok(())
     }
 
@@ -315,6 +316,7 @@ impl<'a> Decoder<'a> {
 
     fn finish(mut self) -> Result<Decoded<'a>, DecodeError> {
         self.module.bodies = self.bodies.iter().map(|body| body.body.range()).collect::<Vec<_>>().into();
+        self.module.func_refs = self.func_refs.into();
         let imported = self.module.num_imported_functions;
         let placed = self.hints.iter().filter_map(|&(func, offset, likely)| {
             let body = self.module.bodies.get((func as usize).checked_sub(imported)?)?;
@@ -328,8 +330,17 @@ impl<'a> Decoder<'a> {
     fn push_function(&mut self, ty: TypeIndex) -> FuncIndex {
         let index = FuncIndex(self.module.functions.len() as u32);
         self.module.functions.push(ty);
-        self.module.func_ref_positions.push(u32::MAX);
+        self.module.func_ref_positions.push(None);
         index
+    }
+
+    /// Notes that references to this function may be made.
+    fn may_refer_to(&mut self, func: FuncIndex) {
+        let positions = &mut self.module.func_ref_positions;
+        if positions.at(func.index()).is_none() {
+            positions.set(func.index(), Some(FuncRefIndex(self.func_refs.len() as u32)));
+            self.func_refs.push(func);
+        }
     }
 
     fn import(&mut self, import: wasmparser::Import<'a>) -> Result<(), DecodeError> {
@@ -369,7 +380,7 @@ impl<'a> Decoder<'a> {
     fn export(&mut self, export: wasmparser::Export<'a>) -> Result<(), DecodeError> {
         let item = match export.kind {
             ExternalKind::Func => {
-                self.module.may_refer_to(FuncIndex(export.index));
+                self.may_refer_to(FuncIndex(export.index));
                 Item::Func(FuncIndex(export.index))
             }
             ExternalKind::Table => Item::Table(TableIndex(export.index)),
@@ -384,7 +395,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn elem(&mut self, elem: wasmparser::Element<'a>) -> Result<(), DecodeError> {
+    fn elem(&mut self, elem: wasmparser::Element<'a>) -> Result<ElemSegment, DecodeError> {
         let mode = match elem.kind {
             ElementKind::Passive => ElemMode::Passive,
             ElementKind::Declared => ElemMode::Declared,
@@ -398,7 +409,7 @@ impl<'a> Decoder<'a> {
                     .into_iter()
                     .map(|index| Ok(FuncIndex(index?)))
                     .collect::<Result<Box<[_]>, DecodeError>>()?;
-                items.iter().for_each(|&index| self.module.may_refer_to(index));
+                items.iter().for_each(|&index| self.may_refer_to(index));
                 (RefType::non_null(HeapType::Func), ElemItems::Funcs(items))
             }
             ElementItems::Expressions(ty, exprs) => {
@@ -406,8 +417,7 @@ impl<'a> Decoder<'a> {
                 (ref_type(ty, &self.kinds)?, ElemItems::Exprs(items.into()))
             }
         };
-        self.module.elems.push(ElemSegment { mode, element, items });
-        Ok(())
+        Ok(ElemSegment { mode, element, items })
     }
 
     fn const_expr(&mut self, expr: &wasmparser::ConstExpr<'a>) -> Result<ConstExpr, DecodeError> {
@@ -423,7 +433,7 @@ impl<'a> Decoder<'a> {
                 Operator::GlobalGet { global_index } => ConstOp::GlobalGet(GlobalIndex(global_index)),
                 Operator::RefNull { hty } => ConstOp::RefNull(heap_type(hty, &self.kinds)?),
                 Operator::RefFunc { function_index } => {
-                    self.module.may_refer_to(FuncIndex(function_index));
+                    self.may_refer_to(FuncIndex(function_index));
                     ConstOp::RefFunc(FuncIndex(function_index))
                 }
                 Operator::I32Add => ConstOp::I32Add,

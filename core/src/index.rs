@@ -3,12 +3,13 @@
 //! Every index counts within one module, imports first, as the WebAssembly spec numbers them. "Defined" indices count
 //! the module's own items only.
 
+use crate::words::Word;
 use serde::{Deserialize, Serialize};
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
         pub struct $name(pub u32);
 
         impl $name {
@@ -16,6 +17,16 @@ macro_rules! index {
             #[inline]
             pub fn index(self) -> usize {
                 self.0 as usize
+            }
+        }
+
+        impl Word for $name {
+            fn from_word(word: u32) -> Self {
+                Self(word)
+            }
+
+            fn word(self) -> u32 {
+                self.0
             }
         }
     };

@@ -9,8 +9,14 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone)]
 pub struct Late<T> {
     len: usize,
-    list: OnceLock<Vec<T>>,
+    list: OnceLock<Decoded<T>>,
     decode: Option<Arc<Decode<T>>>,
+}
+
+#[derive(Clone)]
+struct Decoded<T> {
+    list: Vec<T>,
+    is_whole: bool,
 }
 
 type Decode<T> = dyn Fn() -> Option<Vec<T>> + Send + Sync;
@@ -31,14 +37,22 @@ impl<T: Clone + Default> Late<T> {
         self.len == 0
     }
 
-    fn list(&self) -> &Vec<T> {
-        if let Some(list) = self.list.get() {
-            return list;
+    /// Whether it could be decoded.
+    pub fn is_whole(&self) -> bool {
+        self.decoded().is_whole
+    }
+
+    fn decoded(&self) -> &Decoded<T> {
+        if let Some(decoded) = self.list.get() {
+            return decoded;
         }
         // Not while the cell is being filled: a child of a fork would find it so for ever. Threads that come at once each decode.
         let decoded = self.decode.as_ref().and_then(|decode| decode());
-        let list = decoded.filter(|list| list.len() == self.len).unwrap_or_else(|| vec![T::default(); self.len]);
-        self.list.get_or_init(|| list)
+        let decoded = match decoded.filter(|list| list.len() == self.len) {
+            Some(list) => Decoded { list, is_whole: true },
+            None => Decoded { list: vec![T::default(); self.len], is_whole: false },
+        };
+        self.list.get_or_init(|| decoded)
     }
 }
 
@@ -46,7 +60,7 @@ impl<T: Clone + Default> Deref for Late<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        self.list()
+        &self.decoded().list
     }
 }
 
@@ -67,13 +81,13 @@ impl<T> Default for Late<T> {
 
 impl<T> From<Vec<T>> for Late<T> {
     fn from(list: Vec<T>) -> Self {
-        Self { len: list.len(), list: list.into(), decode: None }
+        Self { len: list.len(), list: Decoded { list, is_whole: true }.into(), decode: None }
     }
 }
 
 impl<T: Clone + Default + fmt::Debug> fmt::Debug for Late<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.list().fmt(f)
+        self.decoded().list.fmt(f)
     }
 }
 
@@ -94,7 +108,7 @@ mod tests {
             Some(vec![3, 4])
         });
         assert_eq!((list.len(), list.is_empty(), times.load(Ordering::Relaxed)), (2, false, 0));
-        assert_eq!((&*list, list[1], times.load(Ordering::Relaxed)), (&[3, 4][..], 4, 1));
+        assert_eq!((&*list, list[1], list.is_whole(), times.load(Ordering::Relaxed)), (&[3, 4][..], 4, true, 1));
     }
 
     #[test]
@@ -122,7 +136,8 @@ mod tests {
     #[test]
     fn what_cannot_be_decoded_has_its_length_all_the_same() {
         for decoded in [None, Some(vec![1]), Some(vec![1, 2, 3])] {
-            assert_eq!(*Late::new(2, move || decoded.clone()), [0, 0]);
+            let list = Late::new(2, move || decoded.clone());
+            assert_eq!((&*list, list.is_whole()), (&[0, 0][..], false));
         }
     }
 }

@@ -5,14 +5,14 @@ use crate::const_expr::ConstExpr;
 use crate::index::*;
 use crate::late::Late;
 use crate::types::*;
+use crate::words::Words;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
 
 /// A decoded, validated module. Index spaces list imports first. Ranges are byte offsets into the module's bytes.
 ///
-/// What is skipped in serialization, an artifact keeps in a way of its own, or it is told by the rest
-/// ([`ModuleDescription::number_func_refs`]).
+/// What is skipped in serialization, an artifact keeps in a way of its own, in which it is read only where it is asked for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ModuleDescription {
     /// The name section's module name.
@@ -31,7 +31,8 @@ pub struct ModuleDescription {
     /// Where each exported name is in `exports`.
     pub export_names: HashMap<String, u32>,
     /// The type of each function.
-    pub functions: Vec<TypeIndex>,
+    #[serde(skip)]
+    pub functions: Words<TypeIndex>,
     /// How many of the functions are imported.
     pub num_imported_functions: usize,
     /// The body of each defined function: its locals and operators, without the size before them.
@@ -60,15 +61,17 @@ pub struct ModuleDescription {
     /// The start function.
     pub start: Option<FuncIndex>,
     /// Element segments.
-    pub elems: Vec<ElemSegment>,
+    #[serde(skip)]
+    pub elems: Late<ElemSegment>,
     /// Data segments.
     #[serde(skip)]
     pub datas: Late<DataSegment>,
     /// The functions that a reference may be made to, in the order of their [`FuncRefIndex`].
-    pub func_refs: Vec<FuncIndex>,
-    /// For each function its position in `func_refs`, or `u32::MAX`.
     #[serde(skip)]
-    pub func_ref_positions: Vec<u32>,
+    pub func_refs: Late<FuncIndex>,
+    /// For each function its position in `func_refs`.
+    #[serde(skip)]
+    pub func_ref_positions: Words<Option<FuncRefIndex>>,
     /// The content of the name section, to be read when a name is asked for.
     pub name_section: Option<Range<u64>>,
     /// DWARF sections (`.debug_…`): name and content.
@@ -137,6 +140,13 @@ pub struct ElemSegment {
     pub items: ElemItems,
 }
 
+/// No elements, which only declares them.
+impl Default for ElemSegment {
+    fn default() -> Self {
+        ElemSegment { mode: ElemMode::Declared, element: RefType::FUNC, items: ElemItems::Funcs(Box::default()) }
+    }
+}
+
 /// What instantiation does with an element segment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ElemMode {
@@ -184,7 +194,7 @@ pub struct DataSegment {
 impl ModuleDescription {
     /// The type of a function.
     pub fn func_type(&self, index: FuncIndex) -> &FuncType {
-        self.declared_func(self.functions[index.index()])
+        self.declared_func(self.functions.at(index.index()))
     }
 
     /// The function type with this place in the type section, as validation has seen.
@@ -217,10 +227,9 @@ impl ModuleDescription {
         (u64::from(position) < self.bodies[own].end).then(|| self.func_index(DefinedFuncIndex(own as u32)))
     }
 
-    /// The function's place among those that can be referred to.
+    /// The function's place among those that can be referred to; `None` also where there is no such function.
     pub fn func_ref(&self, index: FuncIndex) -> Option<FuncRefIndex> {
-        let position = self.func_ref_positions[index.index()];
-        (position != u32::MAX).then_some(FuncRefIndex(position))
+        self.func_ref_positions.get(index.index()).flatten()
     }
 
     /// The export of this name.
@@ -251,25 +260,6 @@ impl ModuleDescription {
             next = group.end;
             Some(group)
         })
-    }
-
-    /// Fills in `func_ref_positions`, from `func_refs`.
-    pub fn number_func_refs(&mut self) {
-        self.func_ref_positions = vec![u32::MAX; self.functions.len()];
-        for (position, func) in self.func_refs.iter().enumerate() {
-            if let Some(slot) = self.func_ref_positions.get_mut(func.index()) {
-                *slot = position as u32;
-            }
-        }
-    }
-
-    /// Notes that references to this function may be made.
-    pub(crate) fn may_refer_to(&mut self, index: FuncIndex) {
-        let position = &mut self.func_ref_positions[index.index()];
-        if *position == u32::MAX {
-            *position = self.func_refs.len() as u32;
-            self.func_refs.push(index);
-        }
     }
 }
 

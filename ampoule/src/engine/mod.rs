@@ -400,7 +400,7 @@ impl Engine {
             thunks.loaded.iter().rev().filter_map(Weak::upgrade).collect()
         };
         // Without the lock, for which forks wait.
-        let compiled = match loaded.into_iter().find_map(|module| module.find(ty, which).cloned()) {
+        let compiled = match loaded.into_iter().find_map(|module| module.find(ty, which)) {
             Some(compiled) => compiled,
             None => self.compile_thunk(ty, which)?,
         };

@@ -22,6 +22,12 @@ pub(crate) const KEPT_BYTES: usize = 256 << 10;
 /// The same where a snapshot is mapped in it: the next guest will write what this one has, for it goes on from where this one did.
 const KEPT_OF_SNAPSHOTS: usize = 2 << 20;
 
+/// Zeros of which a file has none, between what an image has, where they are this long: to map each part costs a system call for each memory.
+const MIN_GAP: usize = 1 << 20;
+
+/// Parts that an image has at most.
+pub(crate) const MAX_RUNS: usize = 64;
+
 /// When an image pays.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ImagePolicy {
@@ -62,19 +68,25 @@ impl From<io::Error> for NoImage {
     }
 }
 
+/// A part of a memory, and where a file has its bytes, one for one. Offset and borders are multiples of [`PAGE`], and it is not empty.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Run {
+    pub(crate) range: Range<usize>,
+    pub(crate) file_offset: u64,
+}
+
 /// Contents of one memory at the time when its instance starts, all zeros around them.
 ///
-/// 1. The bytes of `file` from `file_offset` on, as many as the range has, never change. In a file of our own they are sealed; of a file of a
-///    snapshot whoever loads it vouches for that.
-/// 2. `view` maps all of them, for reading.
+/// 1. The bytes of `file` that runs have never change. In a file of our own they are sealed; of a file of a snapshot whoever loads it vouches for
+///    that.
+/// 2. `view` maps all of them, and zeros between them, for reading.
 #[derive(Debug)]
 pub struct MemoryImage {
     id: u64,
     file: OwnedFd,
-    file_offset: u64,
     view: Mapping,
-    /// The bytes of the memory that are in the file; borders are multiples of [`PAGE`].
-    range: Range<usize>,
+    /// What of the memory is in the file, ascending, at least one.
+    runs: Arc<[Run]>,
     /// Of a space that maps the image, so many bytes may stay resident for the next owner.
     kept_bytes: usize,
     /// Where spaces may be left that map this image.
@@ -114,7 +126,11 @@ impl MemoryImage {
         rustix::fs::ftruncate(&file, span.len() as u64)?;
         write_pieces(&file, &span, pieces, check)?;
         rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
-        Ok(Self::mapped(file, 0, span, kept_bytes, cache)?)
+        let runs = runs_of(&span, pieces).into_iter().map(|range| {
+            let file_offset = (range.start - span.start) as u64;
+            Run { range, file_offset }
+        });
+        Ok(Self::mapped(file, runs.collect(), kept_bytes, cache)?)
     }
 
     /// The image of a memory that holds these pieces, which are in ascending order, and zeros beside them. `None` where there are none.
@@ -132,39 +148,41 @@ impl MemoryImage {
         })
     }
 
-    /// The image of a memory that holds bytes of a file in this range, and zeros beside it. Offset and borders are multiples of [`PAGE`], and
-    /// the range is not empty.
+    /// The image of a memory that holds bytes of a file in these runs, which ascend, and zeros beside them. There is at least one.
     ///
     /// The bytes must not change, nor the file get shorter, as long as there is an image or a memory that was made of it.
     ///
     /// # Errors
     /// What the system says that can't map it.
-    pub(crate) fn of_file(
-        file: OwnedFd,
-        file_offset: u64,
-        range: Range<usize>,
-        cache: &MemoryCache,
-    ) -> io::Result<Arc<Self>> {
-        Self::mapped(file, file_offset, range, KEPT_OF_SNAPSHOTS, cache)
+    pub(crate) fn of_file(file: OwnedFd, runs: Arc<[Run]>, cache: &MemoryCache) -> io::Result<Arc<Self>> {
+        Self::mapped(file, runs, KEPT_OF_SNAPSHOTS, cache)
     }
 
-    fn mapped(
-        file: OwnedFd,
-        file_offset: u64,
-        range: Range<usize>,
-        kept_bytes: usize,
-        cache: &MemoryCache,
-    ) -> io::Result<Arc<Self>> {
-        let view = Mapping::private_part_of_file(&file, file_offset, range.len(), Access::Read)?;
+    fn mapped(file: OwnedFd, runs: Arc<[Run]>, kept_bytes: usize, cache: &MemoryCache) -> io::Result<Arc<Self>> {
+        let span = span_of(&runs);
+        let view = match &*runs {
+            [run] => Mapping::private_part_of_file(&file, run.file_offset, span.len(), Access::Read)?,
+            runs => {
+                let view = Mapping::anonymous(span.len(), Access::Read)?;
+                for Run { range, file_offset } in runs {
+                    let place = range.start - span.start..range.end - span.start;
+                    // SAFETY: the mapping is new, and nobody has a reference into it.
+                    unsafe { view.map_private(place, file.as_fd(), *file_offset, Access::Read)? };
+                }
+                view
+            }
+        };
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Self { id, file, file_offset, view, range, kept_bytes, cache: cache.downgrade() }))
+        Ok(Arc::new(Self { id, file, view, runs, kept_bytes, cache: cache.downgrade() }))
     }
 
-    /// What it holds.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// What it holds in one of its runs.
+    pub(crate) fn bytes(&self, run: &Run) -> &[u8] {
+        let range = self.range();
+        assert!(range.start <= run.range.start && run.range.end <= range.end, "inside the image");
         // SAFETY: the view holds as many bytes, which nobody writes (1, 2).
-        unsafe { std::slice::from_raw_parts(self.view.base(), self.range.len()) }
+        unsafe { std::slice::from_raw_parts(self.view.base().add(run.range.start - range.start), run.range.len()) }
     }
 
     /// Unlike that of any other image of the process, ever.
@@ -179,12 +197,17 @@ impl MemoryImage {
 
     /// The bytes of a memory that the image covers.
     pub fn range(&self) -> Range<usize> {
-        self.range.clone()
+        span_of(&self.runs)
     }
 
-    /// Where what [`MemoryImage::range`] holds is, byte for byte: from this offset of the file on.
-    pub(crate) fn file(&self) -> (BorrowedFd<'_>, u64) {
-        (self.file.as_fd(), self.file_offset)
+    /// What of that is in the file. All between is zero.
+    pub(crate) fn runs(&self) -> &Arc<[Run]> {
+        &self.runs
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     /// Copies the image's bytes of `range`, which lies inside its own range, to `to`.
@@ -192,9 +215,10 @@ impl MemoryImage {
     /// # Safety
     /// `to` is writable for as many bytes, and no Rust reference covers them.
     pub(crate) unsafe fn copy(&self, range: Range<usize>, to: *mut u8) {
-        assert!(self.range.start <= range.start && range.end <= self.range.end, "inside the image");
+        let own = self.range();
+        assert!(own.start <= range.start && range.end <= own.end, "inside the image");
         // SAFETY: the view holds the range (2); the caller vouches for `to`, which as memory of a guest is not our view.
-        unsafe { ptr::copy_nonoverlapping(self.view.base().add(range.start - self.range.start), to, range.len()) }
+        unsafe { ptr::copy_nonoverlapping(self.view.base().add(range.start - own.start), to, range.len()) }
     }
 }
 
@@ -202,6 +226,35 @@ impl Drop for MemoryImage {
     fn drop(&mut self) {
         self.cache.forget_image(self.id);
     }
+}
+
+/// From the first to the last.
+pub(crate) fn span_of(runs: &[Run]) -> Range<usize> {
+    runs[0].range.start..runs[runs.len() - 1].range.end
+}
+
+/// The parts of the span in which the pieces are: all of it, but for the longest gaps. The pieces may be in any order, some empty.
+fn runs_of(span: &Range<usize>, pieces: &[(u64, &[u8])]) -> Vec<Range<usize>> {
+    let pages = pieces.iter().filter(|(_, bytes)| !bytes.is_empty()).map(|&(offset, bytes)| {
+        let start = offset as usize;
+        start - start % PAGE..(start + bytes.len()).next_multiple_of(PAGE)
+    });
+    let mut pages: Vec<_> = pages.collect();
+    pages.sort_by_key(|range| range.start);
+    let mut end = span.start;
+    let mut gaps = Vec::new();
+    for range in pages {
+        if range.start.saturating_sub(end) >= MIN_GAP {
+            gaps.push(end..range.start);
+        }
+        end = end.max(range.end);
+    }
+    gaps.sort_by_key(|gap| std::cmp::Reverse(gap.len()));
+    gaps.truncate(MAX_RUNS - 1);
+    gaps.sort_by_key(|gap| gap.start);
+    let starts = std::iter::once(span.start).chain(gaps.iter().map(|gap| gap.end));
+    let ends = gaps.iter().map(|gap| gap.start).chain([span.end]);
+    starts.zip(ends).map(|(start, end)| start..end).collect()
 }
 
 /// Writes the pieces, which lie in `span` where they aren't empty, to a file that holds it. Takes no more system calls and page
@@ -323,6 +376,30 @@ mod tests {
     }
 
     #[test]
+    fn long_gaps_are_in_no_file() {
+        let run = |start: usize, end: usize| start * PAGE..end * PAGE;
+        let one = &BIG[..1];
+        let span = run(1, 2000);
+        let at = |page: usize| ((page * PAGE + 9) as u64, one);
+        assert_eq!(runs_of(&span, &[at(1), at(1999)]), [run(1, 2), run(1999, 2000)]);
+        assert_eq!(runs_of(&span, &[at(1999), (0, &[]), at(300), at(1)]), [run(1, 2), run(300, 301), run(1999, 2000)]);
+        assert_eq!(runs_of(&run(1, 200), &[at(1), at(199)]), [run(1, 200)], "to map it twice costs more");
+        // As many as may be, without the longest gaps.
+        let many: Vec<_> = (0..200).map(|number| at(1 + number * 300 + number)).collect();
+        let runs = runs_of(&run(1, 60_000), &many);
+        assert_eq!((runs.len(), runs[0].start, runs[MAX_RUNS - 1].end), (MAX_RUNS, PAGE, 60_000 * PAGE));
+        assert!(runs.windows(2).all(|pair| pair[1].start - pair[0].end >= 300 * PAGE));
+        // What is between reads as zeros.
+        let image = MemoryImage::of_contents(&[at(1), at(1999)], &MemoryCache::new()).unwrap().unwrap();
+        assert_eq!((image.range(), image.runs().len()), (span, 2));
+        let mut bytes = vec![1; 1999 * PAGE];
+        // SAFETY: `bytes` is ours and writable.
+        unsafe { image.copy(image.range(), bytes.as_mut_ptr()) };
+        let nonzero: Vec<_> = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0).map(|(at, _)| at).collect();
+        assert_eq!(nonzero, [9, 1998 * PAGE + 9]);
+    }
+
+    #[test]
     fn an_image_is_given_up_between_portions() {
         let (cache, asked) = (MemoryCache::new(), std::cell::Cell::new(0));
         let check = |most: u32| {
@@ -348,9 +425,9 @@ mod tests {
         let cache = MemoryCache::new();
         let many: Vec<(u64, &[u8])> = (0..100 << 10).map(|at| (at, &BIG[..1])).collect();
         let image = MemoryImage::new(1 << 20, &many, &cache, &|| Ok(())).unwrap().unwrap();
-        assert_eq!(rustix::io::pwrite(image.file().0, b"x", 0), Err(rustix::io::Errno::PERM));
+        assert_eq!(rustix::io::pwrite(image.file(), b"x", 0), Err(rustix::io::Errno::PERM));
         let image = MemoryImage::new(1 << 20, &[(0, BIG)], &cache, &|| Ok(())).unwrap().unwrap();
-        assert_eq!(rustix::io::pwrite(image.file().0, b"x", 0), Err(rustix::io::Errno::PERM));
-        assert_eq!(rustix::fs::ftruncate(image.file().0, 0), Err(rustix::io::Errno::PERM));
+        assert_eq!(rustix::io::pwrite(image.file(), b"x", 0), Err(rustix::io::Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(image.file(), 0), Err(rustix::io::Errno::PERM));
     }
 }

@@ -6,7 +6,7 @@
 //! Cleaning prefers to keep pages: on a virtual machine a page fault costs some 2 µs, overwriting a page 0.04 µs. So the
 //! pages that were written are overwritten, up to a bound, and only the others are given back to the system.
 
-use crate::memory::image::{ImagePolicy, MemoryImage};
+use crate::memory::image::{ImagePolicy, MemoryImage, Run, span_of};
 use crate::memory::linear::MemoryError;
 use ampoule_machine::os::mmap::PAGE;
 use ampoule_machine::os::pagemap::{self, ScanBuffer};
@@ -40,7 +40,7 @@ pub(crate) struct Space {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct MappedImage {
     id: u64,
-    range: Range<usize>,
+    runs: Arc<[Run]>,
 }
 
 /// What a memory asks of its space.
@@ -143,7 +143,7 @@ impl Space {
         if self.image != wanted_image
             && let Some(mapped) = self.image.take()
         {
-            self.reservation.map_zeros(mapped.range)?;
+            self.reservation.map_zeros(span_of(&mapped.runs))?;
         }
         let accessible = self.reservation.accessible();
         if accessible > request.accessible.saturating_add(CLEAN_BYTES_BEHIND) {
@@ -154,7 +154,9 @@ impl Space {
         if self.image != wanted_image
             && let Some(image) = request.image
         {
-            self.reservation.map_file(image.range(), image.file())?;
+            for Run { range, file_offset } in &**image.runs() {
+                self.reservation.map_file(range.clone(), (image.file(), *file_offset))?;
+            }
             self.image = wanted_image;
         }
         Ok(())
@@ -227,8 +229,9 @@ impl Space {
     /// The ranges of accessible pages in which anything but zeros may be, ascending: of the image, and what was written.
     pub(crate) fn used_ranges(&self) -> Vec<Range<usize>> {
         let (base, accessible) = (self.reservation.base() as usize, self.reservation.accessible());
-        let image = self.image.as_ref().map_or(0..0, |image| image.range.clone());
-        let (mut ranges, mut buffer) = (vec![image], ScanBuffer::default());
+        let runs = self.image.iter().flat_map(|image| &*image.runs);
+        let mut ranges: Vec<_> = runs.map(|run| run.range.clone()).collect();
+        let mut buffer = ScanBuffer::default();
         let mut at = 0;
         while at < accessible {
             let scan = pagemap::written_pages(base + at, base + accessible, usize::MAX / PAGE, &mut buffer);
@@ -272,7 +275,7 @@ impl Space {
 
 impl MappedImage {
     fn of(image: &MemoryImage) -> Self {
-        Self { id: image.id(), range: image.range() }
+        Self { id: image.id(), runs: image.runs().clone() }
     }
 }
 

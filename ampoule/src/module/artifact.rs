@@ -1,48 +1,54 @@
 //! Artifacts: compiled modules as bytes.
 //!
 //! ```text
-//! header        see `Header`: ten 64-bit words, little-endian             \
-//! identity      version and target, then features, tunables, builtins      | covered by the first checksum,
-//! description   the `ModuleDescription`, and thunks for its types;          | checked at every load
-//!               its data segments and bodies, decoded when asked for       |
-//! index         for each function five 32-bit words, see `IndexEntry`      /
-//! infos         what is known of each function, decoded when asked for     \
-//! kept bytes    the parts of the module that are still needed: data         | covered by the second checksum, checked
-//!               segments, names, debug sections                             | where the bytes are read anyway
-//! text          machine code, at a page boundary, to the end of the file   /
+//! header        see `FileHeader`, with the ends of the parts from here to the kept bytes     \
+//! identity      version and target, then features, tunables, builtins                        | covered by the first checksum,
+//! description   the `ModuleDescription` without its lists, and how long these are            | checked at every load
+//! words         of each function the type, and the place among those that can be             |
+//!               referred to; of each own one where its code begins: read where they lie     /
+//! lists         segments, and bodies: decoded when asked for, each with a checksum          \
+//! thunks        for the module's types, see `engine::thunks`                                  | covered by the second checksum,
+//! places        for each function a word: where what is known of it ends                     | checked where the bytes are read
+//! infos         what is known of each function, with a checksum: decoded when asked for      | anyway
+//! kept bytes    the parts of the module that are still needed: data segments, names,         |
+//!               debug sections                                                               |
+//! text          machine code, at a page boundary, to the end of the file                    /
 //! ```
 //!
 //! An artifact is code: whoever can write one can do anything in the process that loads it. What is checked here is that it is whole,
 //! and made for an engine like this. Damage is reported, and parsing is safe for any bytes.
 //!
-//! Loading a file maps it and reads the first part only. The file must not change while the module is in use; replacing it by
+//! Loading a file maps it and reads the first part only, of which most is read as words, at memory speed. The file must not change while the module is in use; replacing it by
 //! another of the same name is fine.
 
 use crate::engine::code_memory::CodeMemory;
 use crate::module::code_table::ModuleCode;
+use crate::module::storage::Storage;
 use ampoule_core::artifact::{FunctionInfo, checksum};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::features::Features;
-use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::file_header::{self, FileHeader, Unfit};
+use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::late::Late;
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::Tunables;
+use ampoule_core::words::{Word, WordBytes, Words};
 use ampoule_machine::arch::cpu;
 use ampoule_machine::arch::jumps::HEAD_LEN;
 use ampoule_machine::code::CodeError;
 use ampoule_machine::code::link::Text;
 use ampoule_machine::code::space::REGION_MAX;
-use ampoule_machine::os::mmap::{Access, Mapping, PAGE};
+use ampoule_machine::os::mmap::PAGE;
 use ampoule_machine::os::sync::OnceLock;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// The first bytes of every artifact. The last one counts layouts of the file.
-const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x05";
+const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x06";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -84,7 +90,7 @@ impl AsRef<[u8]> for StoredPart {
 
 /// Whether bytes claim to be an artifact, of whatever version.
 pub fn is_artifact(bytes: &[u8]) -> bool {
-    bytes.starts_with(&MAGIC[..7])
+    file_header::has_magic(bytes, MAGIC)
 }
 
 /// Makes an artifact. `bytes` answers any range of the module's bytes that its description tells; `thunks` are kept as they are.
@@ -99,57 +105,47 @@ pub fn serialize<'a>(
     thunks: &[u8],
 ) -> Result<Vec<u8>, CodeError> {
     assert!(
-        text.bytes.len().is_multiple_of(PAGE) && text.spans.len() == module.bodies.len(),
+        text.bytes.len().is_multiple_of(PAGE) && text.starts.len() == module.bodies.len(),
         "the text is this module's"
     );
+    let too_large = |_| CodeError::Artifact("the module is too large to be serialized".to_string());
     let mut file = vec![0; Header::LEN];
     file.extend_from_slice(&identity(made_for)?);
-    let identity_end = file.len();
-    append(&mut file, module)?;
+    append(&mut file, &(module, Counts::of(module)))?;
+    file.extend_from_slice(&module.functions.to_bytes());
+    file.extend_from_slice(&module.func_ref_positions.to_bytes());
+    file.extend_from_slice(&text.starts.to_bytes());
+    let mut ends = [file.len() as u64; PARTS];
+    append_late(&mut file, &module.elems)?;
+    ends[Part::Elems as usize] = file.len() as u64;
     append_late(&mut file, &module.datas)?;
+    ends[Part::Datas as usize] = file.len() as u64;
     append_late(&mut file, &module.bodies)?;
+    ends[Part::Bodies as usize] = file.len() as u64;
     file.extend_from_slice(thunks);
-    let description_end = file.len();
+    ends[Part::Thunks as usize] = file.len() as u64;
     let mut infos = Vec::new();
-    for (&(start, len), info) in text.spans.iter().zip(&text.infos) {
-        let info_start = infos.len();
+    for (func, info) in (0..).map(DefinedFuncIndex).zip(&text.infos) {
+        let start = infos.len();
         append(&mut infos, info)?;
-        let info_len = infos.len() - info_start;
-        let too_large = |_| CodeError::Artifact("the module is too large to be serialized".to_string());
-        IndexEntry {
-            start,
-            len,
-            info_start: u32::try_from(info_start).map_err(too_large)?,
-            info_len: info_len as u32,
-            info_checksum: checksum(&infos[info_start..]) as u32,
-        }
-        .write(&mut file);
+        let sum = info_checksum(&infos[start..], func);
+        infos.extend_from_slice(&sum.to_le_bytes());
+        let end = u32::try_from(infos.len()).map_err(too_large)?;
+        file.extend_from_slice(&end.to_le_bytes());
     }
-    let checked_end = file.len();
+    ends[Part::Places as usize] = file.len() as u64;
     file.extend_from_slice(&infos);
-    let infos_end = file.len();
+    ends[Part::Infos as usize] = file.len() as u64;
     for range in kept_ranges(module, keeps_debug_sections(made_for.tunables)) {
         let kept = bytes(&range);
         assert_eq!(kept.len() as u64, range.end - range.start, "the bytes are the module's");
         file.extend_from_slice(kept);
     }
-    let kept_end = file.len();
-    file.resize(kept_end.next_multiple_of(PAGE), 0);
+    ends[Part::Kept as usize] = file.len() as u64;
+    file.resize(file.len().next_multiple_of(PAGE), 0);
     file.extend_from_slice(&text.bytes);
-    let mut header = Header {
-        checked_checksum: 0,
-        rest_checksum: checksum(&file[checked_end..]),
-        file_len: file.len() as u64,
-        identity_end: identity_end as u64,
-        description_end: description_end as u64,
-        checked_end: checked_end as u64,
-        infos_end: infos_end as u64,
-        kept_end: kept_end as u64,
-        functions: text.spans.len() as u64,
-    };
-    header.write(&mut file);
-    header.checked_checksum = checksum(&file[Header::CHECKED_FROM..checked_end]);
-    header.write(&mut file);
+    let (head, rest) = file.split_at_mut(ends[Part::Checked as usize] as usize);
+    Header::seal(MAGIC, head, rest, ends);
     Ok(file)
 }
 
@@ -169,11 +165,9 @@ pub fn identity(made_for: Expected<'_>) -> Result<Vec<u8>, CodeError> {
 /// # Errors
 /// [`CodeError::Artifact`] says what doesn't fit or is damaged; [`CodeError::System`] where code memory has run out.
 pub fn load_bytes(memory: &Arc<CodeMemory>, bytes: &[u8], expected: Expected<'_>) -> Result<Loaded, CodeError> {
-    let header = Header::check(bytes)?;
-    if checksum(&bytes[header.checked_end as usize..]) != header.rest_checksum {
-        return Err(damaged("its checksum is wrong"));
-    }
-    let text = header.text();
+    let header = read_header(bytes)?;
+    header.check_rest(bytes).map_err(unfit)?;
+    let text = text_of(&header);
     let storage = Storage::Owned(bytes[..text.start].to_vec());
     load(memory, header, storage, expected, |region| region.write(HEAD_LEN, &bytes[text.clone()]))
 }
@@ -205,10 +199,9 @@ pub fn load_part_of_file(
         return Err(damaged("it is too short"));
     }
     let unreadable = |error| CodeError::System("mapping a compiled module", error);
-    let mapping = Mapping::private_part_of_file(file, part.start, len, Access::Read).map_err(unreadable)?;
-    let storage = Storage::Mapped(mapping, len);
-    let header = Header::check(storage.bytes())?;
-    let text = header.text();
+    let storage = Storage::map(file, part.start, len).map_err(unreadable)?;
+    let header = read_header(storage.bytes())?;
+    let text = text_of(&header);
     load(memory, header, storage, expected, |region| {
         region.map_file(HEAD_LEN..HEAD_LEN + text.len(), file, part.start + text.start as u64)
     })
@@ -224,45 +217,61 @@ fn load(
 ) -> Result<Loaded, CodeError> {
     let storage = Arc::new(storage);
     let bytes = storage.bytes();
-    let made_with = check_identity(&bytes[Header::LEN..header.identity_end as usize], expected)?;
-    let description = &bytes[header.identity_end as usize..header.description_end as usize];
-    let (mut module, rest): (ModuleDescription, _) = postcard::take_from_bytes(description).map_err(unreadable)?;
-    module.number_func_refs();
-    let (datas, rest) = take_late(&storage, rest)?;
-    let (bodies, thunks) = take_late(&storage, rest)?;
-    (module.datas, module.bodies) = (datas, bodies);
-    let end = header.description_end as usize;
-    let thunks = StoredPart { storage: storage.clone(), range: end - thunks.len()..end };
-    let module = Arc::new(module);
-    if header.functions != module.bodies.len() as u64 {
+    let checked = Header::LEN..header.end(Part::Checked as usize);
+    let (made_with, rest) = check_identity(&bytes[checked.clone()], expected)?;
+    let (description, words) = postcard::take_from_bytes(rest).map_err(unreadable)?;
+    let (mut module, counts): (ModuleDescription, Counts) = description;
+    let mut at = checked.end - words.len();
+    let functions = usize::try_from(counts.functions).map_err(|_| damaged("it has too many functions"))?;
+    let own = functions.checked_sub(module.num_imported_functions).filter(|&own| own as u64 == counts.bodies);
+    let own = own.ok_or_else(|| damaged("its functions don't fit its description"))?;
+    module.functions = take_words(&storage, &mut at, checked.end, functions)?;
+    module.func_ref_positions = take_words(&storage, &mut at, checked.end, functions)?;
+    let starts = take_words(&storage, &mut at, checked.end, own)?;
+    if at != checked.end || counts.func_refs > counts.functions {
         return Err(damaged("its functions don't fit its description"));
     }
-    let spans = read_spans(&header, bytes)?;
+    let positions = module.func_ref_positions.clone();
+    let func_refs = counts.func_refs as usize;
+    module.func_refs = Late::new(func_refs, move || {
+        let mut refs = vec![FuncIndex(0); func_refs];
+        for (func, position) in (0..).map(FuncIndex).zip(positions.iter()) {
+            let Some(position) = position else { continue };
+            *refs.get_mut(position.index())? = func;
+        }
+        Some(refs)
+    });
+    let part = |part: Part| header.end(part as usize - 1)..header.end(part as usize);
+    module.elems = late(&storage, part(Part::Elems), counts.elems)?;
+    module.datas = late(&storage, part(Part::Datas), counts.datas)?;
+    module.bodies = late(&storage, part(Part::Bodies), counts.bodies)?;
+    let thunks = StoredPart { storage: storage.clone(), range: part(Part::Thunks) };
+    let module = Arc::new(module);
     let kept = KeptBytes {
         storage: storage.clone(),
-        at: header.infos_end..header.kept_end,
+        at: part(Part::Kept),
         module: module.clone(),
         with_debug_sections: keeps_debug_sections(&made_with),
         ranges: OnceLock::new(),
     };
-    let read_info = {
-        let storage = storage.clone();
-        move |func| read_info(&header, storage.bytes(), func)
-    };
+    let places = Words::kept(storage.clone(), part(Part::Places)).filter(|places| places.len() == own);
+    let places = places.ok_or_else(|| damaged("its functions don't fit its description"))?;
+    let (infos, of_infos) = (part(Part::Infos), storage.clone());
+    let read_info = move |func| read_info(&places, &of_infos.bytes()[infos.clone()], func);
     let imported = module.num_imported_functions;
-    let code = ModuleCode::linked_by(memory, header.text().len(), spans, imported, Box::new(read_info), place)?;
+    let code = ModuleCode::linked_by(memory, text_of(&header).len(), starts, imported, Box::new(read_info), place)?;
     Ok(Loaded { module, bytes: kept, code, thunks })
 }
 
-/// Answers what it was made with.
-fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<Tunables, CodeError> {
+/// Answers what it was made with, and what follows.
+fn check_identity<'a>(identity: &'a [u8], expected: Expected<'_>) -> Result<(Tunables, &'a [u8]), CodeError> {
     let ((version, target), rest): ((&str, &str), _) = postcard::take_from_bytes(identity).map_err(unreadable)?;
     expect("version", version, VERSION, version == VERSION)?;
     if target != expected.target {
         cpu::check(target).map_err(CodeError::Artifact)?;
     }
     // Only now: another version may write other things.
-    let ((features, tunables, builtins), _): ((Features, Tunables, u64), _) =
+    let ((features, tunables, builtins), rest): ((Features, Tunables, u64), _) =
         postcard::take_from_bytes(rest).map_err(unreadable)?;
     expect("set of builtins", builtins, builtins_checksum(), builtins == builtins_checksum())?;
     /// Goes through all fields of a struct; one that is left out doesn't compile.
@@ -292,7 +301,7 @@ fn check_identity(identity: &[u8], expected: Expected<'_>) -> Result<Tunables, C
         signals_based_traps spectre_mitigation debug_info memory_reservation memory_guard_size memory_may_move,
         opt_level debug_verifier debug_least_effort debug_positions tiers backtrace_details
     );
-    Ok(tunables)
+    Ok((tunables, rest))
 }
 
 fn same<T: PartialEq>(found: T, expected: T) -> bool {
@@ -306,41 +315,27 @@ fn expect<T: Debug>(what: &str, found: T, expected: T, fits: bool) -> Result<(),
     Err(CodeError::Artifact(format!("module was compiled with {what} {found:?}, but this engine has {expected:?}")))
 }
 
-/// The start and length of each function, checked.
-fn read_spans(header: &Header, file: &[u8]) -> Result<Box<[(u32, u32)]>, CodeError> {
-    let index = &file[header.description_end as usize..header.checked_end as usize];
-    let (text_len, infos_len) = (header.text().len() as u64, header.infos_end - header.checked_end);
-    let mut free_from = 0;
-    let mut spans = Vec::with_capacity(index.len() / IndexEntry::LEN);
-    for entry in index.chunks_exact(IndexEntry::LEN).map(IndexEntry::read) {
-        let end = u64::from(entry.start) + u64::from(entry.len);
-        let info_end = u64::from(entry.info_start) + u64::from(entry.info_len);
-        if u64::from(entry.start) < free_from || end > text_len || info_end > infos_len {
-            return Err(damaged("a function lies outside of its code"));
-        }
-        free_from = end;
-        spans.push((entry.start, entry.len));
-    }
-    Ok(spans.into())
-}
-
 /// What is known of a function; `None` where the artifact is damaged there.
-fn read_info(header: &Header, file: &[u8], func: DefinedFuncIndex) -> Option<FunctionInfo> {
-    let at = header.description_end as usize + func.index() * IndexEntry::LEN;
-    let entry = IndexEntry::read(&file[at..at + IndexEntry::LEN]);
-    let start = header.checked_end as usize + entry.info_start as usize;
-    let info = &file[start..start + entry.info_len as usize];
-    if checksum(info) as u32 != entry.info_checksum {
+fn read_info(places: &Words<u32>, infos: &[u8], func: DefinedFuncIndex) -> Option<FunctionInfo> {
+    let end = places.get(func.index())? as usize;
+    let start = func.index().checked_sub(1).map_or(Some(0), |before| places.get(before))? as usize;
+    let (info, sum) = infos.get(start..end)?.split_last_chunk()?;
+    if info_checksum(info, func) != u32::from_le_bytes(*sum) {
         return None;
     }
     postcard::from_bytes(info).ok()
+}
+
+/// Each function has a number of its own in it, so that none is taken for another.
+fn info_checksum(info: &[u8], func: DefinedFuncIndex) -> u32 {
+    (checksum(info) as u32).wrapping_add(func.0)
 }
 
 /// The parts of a module's bytes that an artifact keeps.
 pub struct KeptBytes {
     storage: Arc<Storage>,
     /// Where they lie in the artifact, one after another.
-    at: Range<u64>,
+    at: Range<usize>,
     module: Arc<ModuleDescription>,
     with_debug_sections: bool,
     /// Ascending in the module; worked out when first needed.
@@ -357,8 +352,9 @@ impl KeptBytes {
             let mut at = self.at.start;
             let mut place = |range: Range<u64>| {
                 let start = at;
-                at = at.checked_add(range.end.checked_sub(range.start)?)?;
-                Some((range, start as usize))
+                let len = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
+                at = at.checked_add(len)?;
+                Some((range, start))
             };
             let ranges: Option<Box<[_]>> =
                 kept_ranges(&self.module, self.with_debug_sections).into_iter().map(&mut place).collect();
@@ -408,166 +404,110 @@ fn kept_ranges(module: &ModuleDescription, with_debug_sections: bool) -> Vec<Ran
     ranges
 }
 
-/// An artifact's bytes, or at least those before its text.
-enum Storage {
-    Owned(Vec<u8>),
-    /// With the file's length, which may end within the last page.
-    Mapped(Mapping, usize),
+/// The parts before the text, in order. Each ends where the next starts; the text ends with the file.
+#[derive(Clone, Copy)]
+enum Part {
+    /// Header, identity, description, words.
+    Checked,
+    Elems,
+    Datas,
+    Bodies,
+    Thunks,
+    Places,
+    Infos,
+    Kept,
 }
 
-impl Storage {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Storage::Owned(bytes) => bytes,
-            // SAFETY: that many bytes of the file are mapped, and nobody writes to the mapping.
-            Storage::Mapped(mapping, len) => unsafe { std::slice::from_raw_parts(mapping.base(), *len) },
-        }
+const PARTS: usize = Part::Kept as usize + 1;
+
+type Header = FileHeader<PARTS>;
+
+/// Reads the header of a whole artifact, and makes sure that all parts lie in the file, one after another, and that the first are
+/// undamaged.
+fn read_header(file: &[u8]) -> Result<Header, CodeError> {
+    let header = Header::read(MAGIC, file, file.len() as u64).map_err(unfit)?;
+    let text_len = header.file_len().checked_sub(text_of(&header).start);
+    if !text_len.is_some_and(|len| len.is_multiple_of(PAGE) && len <= REGION_MAX - HEAD_LEN) {
+        return Err(damaged("its parts are not in order"));
+    }
+    header.check(file).map_err(unfit)?;
+    Ok(header)
+}
+
+/// Where the text is.
+fn text_of(header: &Header) -> Range<usize> {
+    header.end(Part::Kept as usize).next_multiple_of(PAGE)..header.file_len()
+}
+
+fn unfit(unfit: Unfit) -> CodeError {
+    match unfit {
+        Unfit::Other => CodeError::Artifact("these bytes are not a compiled module".to_string()),
+        Unfit::OtherVersion => CodeError::Artifact("module was compiled by another version of this engine".to_string()),
+        Unfit::Damaged(how) => damaged(how),
     }
 }
 
-/// The start of an artifact. Each part ends where the next starts; the text ends with the file.
-#[derive(Clone, Copy, Debug)]
-struct Header {
-    /// Over everything from the next field to `checked_end`.
-    checked_checksum: u64,
-    /// Over everything from `checked_end` on.
-    rest_checksum: u64,
-    file_len: u64,
-    identity_end: u64,
-    description_end: u64,
-    checked_end: u64,
-    infos_end: u64,
-    kept_end: u64,
+/// How long the lists are that a description is kept without.
+#[derive(Serialize, Deserialize)]
+struct Counts {
     functions: u64,
+    func_refs: u64,
+    elems: u64,
+    datas: u64,
+    bodies: u64,
 }
 
-impl Header {
-    const LEN: usize = 80;
-    const CHECKED_FROM: usize = 16;
-
-    fn write(&self, file: &mut [u8]) {
-        let Header { checked_checksum, rest_checksum, file_len, identity_end, .. } = *self;
-        let Header { description_end, checked_end, infos_end, kept_end, functions, .. } = *self;
-        let words = [
-            u64::from_le_bytes(MAGIC),
-            checked_checksum,
-            rest_checksum,
-            file_len,
-            identity_end,
-            description_end,
-            checked_end,
-            infos_end,
-            kept_end,
-            functions,
-        ];
-        for (bytes, word) in file[..Self::LEN].chunks_exact_mut(8).zip(words) {
-            bytes.copy_from_slice(&word.to_le_bytes());
+impl Counts {
+    fn of(module: &ModuleDescription) -> Self {
+        Counts {
+            functions: module.functions.len() as u64,
+            func_refs: module.func_refs.len() as u64,
+            elems: module.elems.len() as u64,
+            datas: module.datas.len() as u64,
+            bodies: module.bodies.len() as u64,
         }
-    }
-
-    /// Reads the header of a whole artifact, and makes sure that all parts lie in the file, one after another, and that the first are
-    /// undamaged.
-    fn check(file: &[u8]) -> Result<Self, CodeError> {
-        if !is_artifact(file) {
-            return Err(CodeError::Artifact("these bytes are not a compiled module".to_string()));
-        }
-        if !file.starts_with(&MAGIC) {
-            return Err(CodeError::Artifact("module was compiled by another version of this engine".to_string()));
-        }
-        if file.len() < Self::LEN {
-            return Err(damaged("it is too short"));
-        }
-        let word = |number: usize| u64::from_le_bytes(file[number * 8..][..8].try_into().expect("eight bytes"));
-        let header = Header {
-            checked_checksum: word(1),
-            rest_checksum: word(2),
-            file_len: word(3),
-            identity_end: word(4),
-            description_end: word(5),
-            checked_end: word(6),
-            infos_end: word(7),
-            kept_end: word(8),
-            functions: word(9),
-        };
-        if header.file_len != file.len() as u64 {
-            return Err(damaged("its length is wrong"));
-        }
-        let ends = [
-            Self::LEN as u64,
-            header.identity_end,
-            header.description_end,
-            header.checked_end,
-            header.infos_end,
-            header.kept_end,
-            header.kept_end.checked_next_multiple_of(PAGE as u64).unwrap_or(u64::MAX),
-            header.file_len,
-        ];
-        let index_len = header.functions.checked_mul(IndexEntry::LEN as u64);
-        let text_len = header.file_len.wrapping_sub(ends[6]);
-        if !ends.is_sorted()
-            || Some(header.checked_end - header.description_end) != index_len
-            || !text_len.is_multiple_of(PAGE as u64)
-            || text_len > (REGION_MAX - HEAD_LEN) as u64
-        {
-            return Err(damaged("its parts are not in order"));
-        }
-        if checksum(&file[Self::CHECKED_FROM..header.checked_end as usize]) != header.checked_checksum {
-            return Err(damaged("its checksum is wrong"));
-        }
-        Ok(header)
-    }
-
-    /// Where the text is.
-    fn text(&self) -> Range<usize> {
-        (self.kept_end as usize).next_multiple_of(PAGE)..self.file_len as usize
     }
 }
 
-/// What the index has of a function.
-struct IndexEntry {
-    /// In the text.
-    start: u32,
-    len: u32,
-    /// Among the infos.
-    info_start: u32,
-    info_len: u32,
-    info_checksum: u32,
+/// The next words of the storage, `count` of them, which end no later than `end`.
+fn take_words<T: Word>(
+    storage: &Arc<Storage>,
+    at: &mut usize,
+    end: usize,
+    count: usize,
+) -> Result<Words<T>, CodeError> {
+    let part_end = count.checked_mul(4).and_then(|len| at.checked_add(len)).filter(|&part_end| part_end <= end);
+    let part = *at..part_end.ok_or_else(|| damaged("its functions are not all there"))?;
+    *at = part.end;
+    let storage: WordBytes = storage.clone();
+    Ok(Words::kept(storage, part).expect("it is there, and of words"))
 }
 
-impl IndexEntry {
-    const LEN: usize = 20;
-
-    fn write(&self, file: &mut Vec<u8>) {
-        for word in [self.start, self.len, self.info_start, self.info_len, self.info_checksum] {
-            file.extend_from_slice(&word.to_le_bytes());
-        }
-    }
-
-    fn read(bytes: &[u8]) -> Self {
-        let word = |number: usize| u32::from_le_bytes(bytes[number * 4..][..4].try_into().expect("four bytes"));
-        IndexEntry { start: word(0), len: word(1), info_start: word(2), info_len: word(3), info_checksum: word(4) }
-    }
-}
-
-/// Appends a list so that it can be taken without being decoded: the number of its elements, then its bytes.
+/// Appends a list with its checksum.
 fn append_late<T: Serialize + Clone + Default>(file: &mut Vec<u8>, list: &Late<T>) -> Result<(), CodeError> {
     let mut encoded = Vec::new();
     append(&mut encoded, &**list)?;
-    append(file, &(list.len(), encoded))
+    file.extend_from_slice(&checksum(&encoded).to_le_bytes());
+    file.extend_from_slice(&encoded);
+    Ok(())
 }
 
-/// The list at the start of `bytes`, which are a part of the storage, and what follows it.
-fn take_late<'a, T>(storage: &Arc<Storage>, bytes: &'a [u8]) -> Result<(Late<T>, &'a [u8]), CodeError>
+/// The list of `len` elements in this part of the storage.
+fn late<T>(storage: &Arc<Storage>, part: Range<usize>, len: u64) -> Result<Late<T>, CodeError>
 where
     T: DeserializeOwned + Clone + Default + 'static,
 {
-    let ((len, encoded), rest): ((usize, &[u8]), _) = postcard::take_from_bytes(bytes).map_err(unreadable)?;
-    if len > encoded.len() {
-        return Err(damaged("a list is shorter than it says"));
-    }
-    let start = encoded.as_ptr().addr() - storage.bytes().as_ptr().addr();
-    let (storage, range) = (storage.clone(), start..start + encoded.len());
-    Ok((Late::new(len, move || postcard::from_bytes(&storage.bytes()[range.clone()]).ok()), rest))
+    let len = usize::try_from(len).ok().filter(|&len| len <= part.len());
+    let len = len.ok_or_else(|| damaged("a list is shorter than it says"))?;
+    let storage = storage.clone();
+    let decode = move || {
+        let (sum, encoded) = storage.bytes()[part.clone()].split_first_chunk()?;
+        if checksum(encoded) != u64::from_le_bytes(*sum) {
+            return None;
+        }
+        postcard::from_bytes(encoded).ok()
+    };
+    Ok(Late::new(len, decode))
 }
 
 fn append(file: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<(), CodeError> {

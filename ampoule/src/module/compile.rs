@@ -133,7 +133,7 @@ impl ModuleCompiler {
             wanted.iter().flat_map(|(number, ty)| Thunk::KEPT.into_iter().map(move |which| (*number, ty, which)));
         let compile = |(number, ty, which): (usize, &FuncType, Thunk)| {
             let compiled = compile_thunk(&*self.compilers.optimizing, ty, which)?;
-            Ok(StoredThunk::new(number as u32, which, compiled)?)
+            Ok(StoredThunk::new(number as u32, ty, which, compiled)?)
         };
         let wanted: Vec<_> = wanted.collect();
         let stored: Result<Vec<_>, Error> = if self.parallel {
@@ -141,7 +141,7 @@ impl ModuleCompiler {
         } else {
             wanted.into_iter().map(compile).collect()
         };
-        Ok(ArtifactThunks::encode(&stored?)?)
+        Ok(ArtifactThunks::encode(stored?)?)
     }
 
     /// Has a module compiled as a whole for a cache, beside everything else, with what there is already.

@@ -12,6 +12,7 @@ pub(crate) mod compile;
 mod progress;
 mod reporter;
 mod shared_bytes;
+pub(crate) mod storage;
 pub(crate) mod symbols;
 #[cfg(feature = "compiler")]
 mod text;
@@ -47,6 +48,7 @@ use ampoule_core::index::*;
 use ampoule_core::module::{ElemItems, ElemMode, Export, Import, Item, ModuleDescription, TableInit};
 use ampoule_core::types::{ExternType, GlobalType, HeapType, TableType, TypeId};
 use ampoule_core::vm::VmLayout;
+use ampoule_core::words::Words;
 #[cfg(feature = "compiler")]
 use ampoule_machine::code::link::Text;
 use ampoule_machine::code::registry;
@@ -62,7 +64,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 /// The functions that active segments put into a table, where they are known before instantiation.
-pub(crate) type LazyImage = Arc<[Option<FuncIndex>]>;
+pub(crate) type LazyImage = Arc<Words<Option<FuncIndex>>>;
 
 /// Stack for what reads modules, and writes them.
 const STACK: usize = 512 << 10;
@@ -351,7 +353,7 @@ impl Module {
             pool.check_module(&loaded.module, &layout)?;
         }
         let description = loaded.module;
-        let thunks = Arc::new(ArtifactThunks::new(Box::new(loaded.thunks), description.clone()));
+        let thunks = Arc::new(ArtifactThunks::new(Arc::new(loaded.thunks), description.clone()));
         engine.add_thunks(&thunks);
         let kept = ModuleBytes::Kept(Arc::new(loaded.bytes), thunks);
         Module::assemble(engine, description, layout, kept, loaded.code)
@@ -492,7 +494,7 @@ impl Module {
     }
 
     pub(crate) fn signature(&self, func: FuncIndex) -> &Type {
-        self.declared(self.0.description.functions[func.index()])
+        self.declared(self.0.description.functions.at(func.index()))
     }
 
     /// What is exported under a name.
@@ -550,6 +552,9 @@ impl Module {
     #[cold]
     fn make_plan(&self, check: Check<'_>) -> Result<InstantiationPlan, Error> {
         let module = &*self.0.description;
+        if !module.datas.is_whole() || !module.elems.is_whole() {
+            return Err(Error::new(ErrorKind::Artifact("the compiled module is damaged: its segments".to_string())));
+        }
         let (images, first_data) = if self.0.engine.config().memory_init_cow {
             memory_images(module, &self.0.bytes, self.0.engine.instance_memories(), check)?
         } else {
@@ -795,7 +800,8 @@ fn table_images(module: &ModuleDescription, check: Check<'_>) -> Result<(Images<
         }
         image.items += items.len();
     }
-    let shared = |image: Option<Image>| check().map(|()| image.map(|image| image.elements.into()));
+    let shared =
+        |image: Option<Image>| check().map(|()| image.map(|image| Arc::new(image.elements.into_iter().collect())));
     Ok((images.into_iter().map(shared).collect::<Result<_, _>>()?, first_elem))
 }
 

@@ -194,7 +194,7 @@ impl Snapshot {
         &self.contents.engine
     }
 
-    /// The modules of the instances, each once. The snapshot keeps them.
+    /// The modules of the instances, each once, and those that were added. The snapshot keeps them.
     pub fn modules(&self) -> &[Module] {
         &self.contents.modules
     }
@@ -213,6 +213,20 @@ impl Snapshot {
     pub fn module(&self, instance: usize) -> Option<&Module> {
         let &number = self.contents.state.order.get(instance)?;
         Some(&self.contents.modules[self.contents.state.instances[number as usize].module as usize])
+    }
+
+    /// Adds modules of the engine that are to be in its files as well.
+    ///
+    /// # Panics
+    /// Where the snapshot is shared: it was not just taken.
+    #[doc(hidden)] // For snapshots of components, which have modules that no instance is of.
+    pub fn keep_modules(&mut self, modules: &[Module]) {
+        let contents = Arc::get_mut(&mut self.contents).expect("it was just taken");
+        for module in modules {
+            if !contents.modules.iter().any(|kept| kept.same(module)) {
+                contents.modules.push(module.clone());
+            }
+        }
     }
 
     /// Adds bytes under a name, in place of those that were there: for libraries that have a state of their own beside the guests'. Clones that were

@@ -325,7 +325,7 @@ impl<'a> Reader<'a> {
         });
         let elements = functions.into_iter().map(|(at, function)| (at, Value::Func(Some(function)))).collect();
         let lazy = (lazy_len > 0).then(|| {
-            self.lazy.push(lazy.into());
+            self.lazy.push(Arc::new(lazy.into_iter().collect()));
             (base, self.lazy.len() as u32 - 1)
         });
         Ok(TableState { len, lazy, elements })

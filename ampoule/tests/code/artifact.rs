@@ -7,7 +7,7 @@ use ampoule::module::artifact::{Expected, Loaded, is_artifact, load_bytes, load_
 use ampoule::module::code_table::{ModuleCode, compile_all};
 use ampoule_core::artifact::FunctionInfo;
 use ampoule_core::features::Features;
-use ampoule_core::index::{DefinedFuncIndex, TypeIndex};
+use ampoule_core::index::{DefinedFuncIndex, FuncIndex, FuncRefIndex, TypeIndex};
 use ampoule_core::module::{DataSegment, ModuleDescription};
 use ampoule_core::tunables::{OptLevel, Tunables};
 use ampoule_core::types::FuncType;
@@ -23,7 +23,9 @@ fn module() -> ModuleDescription {
     ModuleDescription {
         name: Some("three".to_string()),
         types: vec![FuncType::new([], []).into()],
-        functions: vec![TypeIndex(0); 3],
+        functions: [TypeIndex(0); 3].into_iter().collect(),
+        func_ref_positions: [None, Some(FuncRefIndex(0)), None].into_iter().collect(),
+        func_refs: vec![FuncIndex(1)].into(),
         bodies: vec![0..1, 1..2, 2..3].into(),
         datas: vec![DataSegment { active: None, bytes: 10..20 }, DataSegment { active: None, bytes: 25..30 }].into(),
         name_section: Some(40..44),
@@ -61,6 +63,12 @@ fn check(loaded: &Loaded) {
     assert_eq!(world.call(loaded.code.entry(DefinedFuncIndex(2)), 10), Some(32));
     assert_eq!(info(&loaded.code, 1).unwrap().positions_at(3).next(), Some(101));
     assert_eq!(loaded.module.name.as_deref(), Some("three"));
+    assert!(loaded.module.functions.iter().eq([TypeIndex(0); 3]));
+    assert_eq!(
+        (loaded.module.func_ref(FuncIndex(1)), loaded.module.func_ref(FuncIndex(2))),
+        (Some(FuncRefIndex(0)), None)
+    );
+    assert_eq!(*loaded.module.func_refs, [FuncIndex(1)]);
     assert_eq!(loaded.thunks.as_ref(), b"thunks");
     assert_eq!(loaded.bytes.range(&(12..15)), [12, 13, 14]);
     assert_eq!(loaded.bytes.range(&(25..30)), [25, 26, 27, 28, 29]);
@@ -134,17 +142,28 @@ fn every_damaged_artifact_is_refused() {
 fn damage_that_is_found_late_is_told() {
     let bytes = artifact();
     let word = |number: usize| u64::from_le_bytes(bytes[number * 8..][..8].try_into().unwrap());
-    let expected = Expected { target: TARGET, features: &Features::default(), tunables: &Tunables::default() };
-    let infos = word(6)..word(7);
-    assert!(!infos.is_empty());
-    for at in infos {
+    // Where each part ends is in the header.
+    let [checked, elems, datas, bodies, thunks, places, infos, kept] = std::array::from_fn(|part| word(4 + part));
+    assert!(thunks < places && places < infos && infos < kept);
+    for at in checked..kept {
         let file = File::from(memory_file("artifact", bytes.len()).unwrap());
         write_at(&file, &bytes, 0).unwrap();
         write_at(&file, &[bytes[at as usize] ^ 0x80], at).unwrap();
+        let expected = Expected { target: TARGET, features: &Features::default(), tunables: &Tunables::default() };
         let loaded = load_file(&memory(), &file, expected).unwrap();
         let told = (0..loaded.code.len() as u32).map(|func| info(&loaded.code, func).is_some());
-        assert_eq!(told.filter(|told| !told).count(), 1, "byte {at} is one function's");
-        assert!(matches!(loaded.code.text(false), Err(CodeError::Artifact(_))));
+        let untold = told.filter(|told| !told).count();
+        let module = &loaded.module;
+        let whole = [module.elems.is_whole(), module.datas.is_whole(), module.bodies.is_whole()];
+        let expected = [!(checked..elems).contains(&at), !(elems..datas).contains(&at), !(datas..bodies).contains(&at)];
+        assert_eq!(whole, expected, "byte {at}");
+        match at {
+            _ if at < thunks => assert_eq!(untold, 0, "byte {at} is of a list or a thunk"),
+            _ if at < places => assert!(untold > 0, "byte {at} is where one or two functions are described"),
+            _ if at < infos => assert_eq!(untold, 1, "byte {at} is one function's"),
+            _ => assert_eq!(untold, 0, "byte {at} is of the module's own"),
+        }
+        assert_eq!(matches!(loaded.code.text(false), Err(CodeError::Artifact(_))), untold > 0);
     }
 }
 
@@ -153,7 +172,7 @@ fn damage_that_is_found_late_is_told() {
 #[test]
 fn parts_out_of_order_are_refused() {
     let bytes = artifact();
-    for field in 3..10 {
+    for field in 3..12 {
         for value in [0, 1, 79, 81, bytes.len() as u64 + 1, u64::MAX / 2, u64::MAX - 4095, u64::MAX] {
             let mut forged = bytes.clone();
             forged[field * 8..][..8].copy_from_slice(&value.to_le_bytes());

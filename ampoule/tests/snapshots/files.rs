@@ -3,7 +3,7 @@
 use super::{GUEST, Guest, World, config_with_tags, two_instances};
 use ampoule::error::ErrorKind;
 use ampoule::snapshot::is_snapshot;
-use ampoule::{Config, Engine, Error, Linker, Snapshot, Store};
+use ampoule::{Config, Engine, Error, Extern, Linker, Snapshot, Store};
 use ampoule_core::artifact::checksum;
 use ampoule_core::tunables::Tiers;
 use std::path::PathBuf;
@@ -151,8 +151,8 @@ fn every_damaged_snapshot_is_refused() {
     let bytes = snapshot.to_bytes().unwrap();
     let engine = Engine::default();
     // Every byte of what is checked always, and some of the rest.
-    let checked_end = 40 + u64::from_le_bytes(bytes[24..32].try_into().unwrap()) as usize;
-    for at in (0..checked_end).chain((checked_end.next_multiple_of(4096)..bytes.len()).step_by(997)) {
+    let checked_end = checked_end(&bytes);
+    for at in (0..checked_end).chain((checked_end..bytes.len()).step_by(997)) {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (at % 8);
         kind_of(&load(&engine, &damaged).expect_err("it is damaged"));
@@ -171,10 +171,14 @@ fn every_damaged_snapshot_is_refused() {
     }
 }
 
+/// Where the part ends that is checked always.
+fn checked_end(bytes: &[u8]) -> usize {
+    u64::from_le_bytes(bytes[32..40].try_into().unwrap()) as usize
+}
+
 /// Has checksums fit, as an attacker would.
 fn seal(bytes: &mut [u8]) {
-    let checked_len = u64::from_le_bytes(bytes[24..32].try_into().unwrap()) as usize;
-    let sum = checksum(&bytes[16..40 + checked_len]);
+    let sum = checksum(&bytes[16..checked_end(bytes)]);
     bytes[8..16].copy_from_slice(&sum.to_le_bytes());
 }
 
@@ -195,7 +199,8 @@ fn whatever_is_in_a_snapshot_it_is_one_or_an_error() {
     let (mut loaded, mut refused) = (0, 0);
     for round in 0..6000 {
         let bytes = [&first, &second, &third][round % 3];
-        let checked_end = 40 + u64::from_le_bytes(bytes[24..32].try_into().unwrap()) as usize;
+        // Zeros fill the page.
+        let checked_end = bytes[..checked_end(bytes)].iter().rposition(|&byte| byte != 0).unwrap() + 1;
         let mut changed = bytes.clone();
         for _ in 0..1 + next(3) {
             let at = 40 + next(checked_end - 40);
@@ -218,6 +223,13 @@ fn whatever_is_in_a_snapshot_it_is_one_or_an_error() {
                 let mut store = Store::new(&engine);
                 store.limits_mut().memory_size = Some(1 << 30);
                 if let Ok(instances) = snapshot.instantiate(&mut store, &linker(&engine), &mut ()) {
+                    // What functions tables have, the file says as well.
+                    let tables = instances.iter().filter_map(|instance| instance.get_export(&store, "table"));
+                    for table in tables.filter_map(Extern::into_table).collect::<Vec<_>>() {
+                        for index in 0..table.size(&store).unwrap().min(1 << 16) {
+                            let _ = table.get(&mut store, index);
+                        }
+                    }
                     snapshot.reset(&mut store, &instances, &mut ()).unwrap();
                     store.gc();
                 }

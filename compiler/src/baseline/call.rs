@@ -68,7 +68,7 @@ impl Translator<'_> {
     }
 
     fn call_function(&mut self, function: FuncIndex, tail: bool) -> Result<(), CompileError> {
-        let ty = self.input.module.functions[function.index()];
+        let ty = self.input.module.functions.at(function.index());
         if self.input.module.defined_func(function).is_some() {
             return self.call(Callee::Direct(function), ty, tail);
         }

@@ -4,6 +4,7 @@ use crate::arch::jumps::{HEAD_LEN, append_far_jump, builtin_jump};
 use crate::os::mmap::PAGE;
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Relocation, RelocationTarget};
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
+use ampoule_core::words::Words;
 
 /// The alignment every function gets at least.
 const FUNCTION_ALIGNMENT: usize = 16;
@@ -45,8 +46,8 @@ pub fn align(offset: usize, function: &CompiledFunction) -> usize {
 pub struct Text {
     /// Machine code; a multiple of the page size.
     pub bytes: Vec<u8>,
-    /// Start and length of each function in `bytes`, in the order of their numbers and of their starts.
-    pub spans: Vec<(u32, u32)>,
+    /// Where each function starts in `bytes`, in the order of their numbers: ascending.
+    pub starts: Words<u32>,
     /// What is known of each function.
     pub infos: Vec<FunctionInfo>,
 }
@@ -58,7 +59,7 @@ impl Text {
     /// # Errors
     /// A module whose code is larger than a region.
     pub fn link(functions: Vec<CompiledFunction>, imported: usize) -> Result<Self, super::CodeError> {
-        let mut spans = Vec::with_capacity(functions.len());
+        let mut starts = Vec::with_capacity(functions.len());
         let mut end = 0;
         for function in &functions {
             let start = align(end, function);
@@ -66,21 +67,21 @@ impl Text {
             if end > super::space::REGION_MAX - HEAD_LEN - PAGE {
                 return Err(super::CodeError::Compile("the module's machine code is larger than 2 GiB".to_string()));
             }
-            spans.push((start as u32, function.code.len() as u32));
+            starts.push(start as u32);
         }
         let mut bytes = vec![0xcc; end.next_multiple_of(PAGE)];
         let mut infos = Vec::with_capacity(functions.len());
-        for (function, &(start, len)) in functions.into_iter().zip(&spans) {
+        for (function, &start) in functions.into_iter().zip(&starts) {
             let start = start as usize;
             // Addresses count from the region's start here.
             let code = resolve(&function.code, &function.relocations, HEAD_LEN + start, |target| match target {
                 RelocationTarget::Builtin(builtin) => builtin_jump(builtin),
-                RelocationTarget::Func(index) => HEAD_LEN + spans[defined(index, imported).index()].0 as usize,
+                RelocationTarget::Func(index) => HEAD_LEN + starts[defined(index, imported).index()] as usize,
             });
-            bytes[start..start + len as usize].copy_from_slice(&code);
+            bytes[start..start + code.len()].copy_from_slice(&code);
             infos.push(function.info);
         }
-        Ok(Text { bytes, spans, infos })
+        Ok(Text { bytes, starts: starts.into_iter().collect(), infos })
     }
 }
 
@@ -134,7 +135,7 @@ mod tests {
         let functions =
             vec![call(RelocationTarget::Func(FuncIndex(4))), call(RelocationTarget::Builtin(Builtin::MemoryGrow))];
         let text = Text::link(functions, 3).unwrap();
-        assert_eq!(text.spans, [(0, 5), (16, 5)]);
+        assert!(text.starts.iter().eq([0, 16]));
         assert_eq!(text.bytes.len(), PAGE);
         let displacement = |at: usize| i32::from_le_bytes(text.bytes[at..at + 4].try_into().unwrap());
         assert_eq!(5 + displacement(1), 16);

@@ -9,6 +9,7 @@
 //! * **At once** ([`ModuleCode::linked`], and artifacts): everything is there, all calls are direct, and there are no stubs.
 
 mod claims;
+mod infos;
 mod place;
 mod profile;
 mod reclaim;
@@ -20,6 +21,7 @@ use crate::engine::optimizer::TierUp;
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo};
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::tunables::Tier;
+use ampoule_core::words::Words;
 use ampoule_machine::arch::jumps::{self, HEAD_LEN, JUMPS_LEN, MODULE_SLOT, STUB_JUMP_LEN, STUB_LEN};
 use ampoule_machine::code::link::Text;
 use ampoule_machine::code::space::{REGION_MAX, Region};
@@ -30,6 +32,7 @@ use ampoule_machine::os::signals;
 use ampoule_machine::os::sleeper::{Sleep, Sleeper};
 use ampoule_machine::os::sync::{Mutex, OnceLock};
 use claims::{Claim, Compilation, Compiling, Role, Waiting};
+use infos::Infos;
 use place::{Place, Use};
 pub use profile::Profile;
 use std::any::Any;
@@ -142,10 +145,9 @@ const NOTHING_BETTER: usize = 1;
 
 struct Linked {
     text_len: usize,
-    /// Start and length of each function behind the head, ascending.
-    spans: Box<[(u32, u32)]>,
-    infos: Box<[OnceLock<Option<Arc<FunctionInfo>>>]>,
-    read_info: Option<Box<ReadInfoFn>>,
+    /// Where each function starts behind the head, ascending.
+    starts: Words<u32>,
+    infos: Infos,
 }
 
 impl ModuleCode {
@@ -203,21 +205,16 @@ impl ModuleCode {
         region.write(HEAD_LEN, &text.bytes).map_err(CodeError::no_memory)?;
         region.seal(0..JUMPS_LEN).map_err(CodeError::no_memory)?;
         region.seal(HEAD_LEN..HEAD_LEN + text.bytes.len()).map_err(CodeError::no_memory)?;
-        let linked = Linked {
-            text_len: text.bytes.len(),
-            spans: text.spans.into(),
-            infos: text.infos.into_iter().map(|info| OnceLock::from(Some(Arc::new(info)))).collect(),
-            read_info: None,
-        };
+        let linked = Linked { text_len: text.bytes.len(), starts: text.starts, infos: Infos::known(text.infos) };
         Ok(Self::registered(memory, imported, region, Functions::Linked(linked)))
     }
 
     /// As [`ModuleCode::linked`], with the code put behind the region's head by `place`, and the rest read when asked for.
-    /// `spans` ascend and lie within `text_len`.
+    /// `starts` ascend and lie within `text_len`.
     pub(crate) fn linked_by(
         memory: &Arc<CodeMemory>,
         text_len: usize,
-        spans: Box<[(u32, u32)]>,
+        starts: Words<u32>,
         imported: usize,
         read_info: Box<ReadInfoFn>,
         place: impl FnOnce(&Region) -> io::Result<()>,
@@ -227,8 +224,8 @@ impl ModuleCode {
         place(&region).map_err(CodeError::no_memory)?;
         region.seal(0..JUMPS_LEN).map_err(CodeError::no_memory)?;
         region.seal(HEAD_LEN..HEAD_LEN + text_len).map_err(CodeError::no_memory)?;
-        let infos = std::iter::repeat_with(OnceLock::new).take(spans.len()).collect();
-        let linked = Linked { text_len, spans, infos, read_info: Some(read_info) };
+        let infos = Infos::read_by(read_info, starts.len());
+        let linked = Linked { text_len, starts, infos };
         Ok(Self::registered(memory, imported, region, Functions::Linked(linked)))
     }
 
@@ -271,11 +268,15 @@ impl ModuleCode {
                 watcher.placed(Piece::Stubs, base + stubs.start, bytes(stubs), &no_info);
             }
             Functions::Linked(linked) => {
-                for (number, &(start, len)) in linked.spans.iter().enumerate() {
-                    let func = DefinedFuncIndex(number as u32);
-                    let (start, len) = (HEAD_LEN + start as usize, len as usize);
-                    let info = || linked.info(func).cloned().unwrap_or_default();
-                    watcher.placed(Piece::Func(func), base + start, bytes(start..start + len), &info);
+                for func in (0..self.len() as u32).map(DefinedFuncIndex) {
+                    let Range { start, end } = linked.span(func);
+                    let info = || linked.infos.get(func).cloned().unwrap_or_default();
+                    watcher.placed(
+                        Piece::Func(func),
+                        base + HEAD_LEN + start,
+                        bytes(HEAD_LEN + start..HEAD_LEN + end),
+                        &info,
+                    );
                 }
             }
         }
@@ -292,7 +293,7 @@ impl ModuleCode {
     pub fn entry(&self, func: DefinedFuncIndex) -> *const u8 {
         let address = match &self.functions {
             Functions::Lazy(lazy) => lazy.kept(func).unwrap_or_else(|| self.stub(func)),
-            Functions::Linked(linked) => self.region.exec_base() + HEAD_LEN + linked.spans[func.index()].0 as usize,
+            Functions::Linked(linked) => self.region.exec_base() + HEAD_LEN + linked.span(func).start,
         };
         address as *const u8
     }
@@ -316,12 +317,11 @@ impl ModuleCode {
             }
             Functions::Linked(linked) => {
                 let offset = pc.checked_sub(self.region.exec_base() + HEAD_LEN)?;
-                let after = linked.spans.partition_point(|&(start, _)| start as usize <= offset);
-                let func = after.checked_sub(1)?;
-                let (start, len) = linked.spans[func];
-                let offset = offset - start as usize;
-                let func = DefinedFuncIndex(func as u32);
-                (offset < len as usize).then(|| Found { func, offset: offset as u32, info: linked.info(func).cloned() })
+                let after = linked.starts.partition_point(|start| start as usize <= offset);
+                let func = DefinedFuncIndex(after.checked_sub(1)? as u32);
+                let span = linked.span(func);
+                let info = || linked.infos.get(func).cloned();
+                span.contains(&offset).then(|| Found { func, offset: (offset - span.start) as u32, info: info() })
             }
         }
     }
@@ -345,7 +345,7 @@ impl ModuleCode {
     pub fn len(&self) -> usize {
         match &self.functions {
             Functions::Lazy(lazy) => lazy.kept.len(),
-            Functions::Linked(linked) => linked.spans.len(),
+            Functions::Linked(linked) => linked.starts.len(),
         }
     }
 
@@ -366,9 +366,9 @@ impl ModuleCode {
                 // SAFETY: linked code is never written again.
                 let bytes = unsafe { self.region.bytes(HEAD_LEN..HEAD_LEN + linked.text_len) }.to_vec();
                 let all = (0..self.len() as u32).map(DefinedFuncIndex);
-                let infos = all.map(|func| linked.info(func).map(|info| FunctionInfo::clone(info)));
+                let infos = all.map(|func| linked.infos.get(func).map(|info| FunctionInfo::clone(info)));
                 let infos = infos.collect::<Option<_>>().ok_or_else(damaged)?;
-                Ok(Text { bytes, spans: linked.spans.to_vec(), infos })
+                Ok(Text { bytes, starts: linked.starts.clone(), infos })
             }
         }
     }
@@ -551,13 +551,11 @@ impl Lazy {
 }
 
 impl Linked {
-    /// `None` where the artifact it came from was damaged.
-    fn info(&self, func: DefinedFuncIndex) -> Option<&Arc<FunctionInfo>> {
-        let read = || {
-            let read = self.read_info.as_ref().expect("code without a reader came with everything known");
-            read(func).map(Arc::new)
-        };
-        self.infos[func.index()].get_or_init(read).as_ref()
+    /// Where a function lies behind the head, with what fills the space up to the next. In the text, whatever an artifact says.
+    fn span(&self, func: DefinedFuncIndex) -> Range<usize> {
+        let start = |index: usize| self.starts.get(index).map_or(self.text_len, |start| start as usize);
+        let end = start(func.index() + 1).min(self.text_len);
+        start(func.index()).min(end)..end
     }
 }
 

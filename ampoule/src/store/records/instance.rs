@@ -144,7 +144,7 @@ impl InstanceData {
             func_ref.write(VmFuncRef {
                 code: self.module.code().entry(own),
                 vmctx: self.vmctx(),
-                signature: self.module.signature_word(module.functions[index.index()]),
+                signature: self.module.signature_word(module.functions.at(index.index())),
             });
             NonNull::new_unchecked(func_ref)
         }

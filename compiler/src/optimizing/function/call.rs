@@ -83,7 +83,7 @@ impl FuncTranslator<'_> {
     }
 
     pub(super) fn call_function(&mut self, function: FuncIndex, tail: bool) {
-        let ty = self.input.module.functions[function.index()];
+        let ty = self.input.module.functions.at(function.index());
         if self.input.module.defined_func(function).is_some() {
             if self.is_never_called(function) {
                 self.is_cold_here();

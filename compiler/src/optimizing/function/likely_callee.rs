@@ -28,7 +28,7 @@ impl FuncTranslator<'_> {
         let position = self.input.layout.func_ref_at(callee)?;
         let &function = module.func_refs.get(position.index())?;
         // What was noted is what guests made of it: nothing is taken on trust. A function of another type is one that stops them here.
-        let found = HeapType::ConcreteFunc(TypeId(module.functions[function.index()].0));
+        let found = HeapType::ConcreteFunc(TypeId(module.functions.at(function.index()).0));
         let fits = found.matches(HeapType::ConcreteFunc(TypeId(call.ty.0)), module);
         (fits && module.defined_func(function).is_some()).then_some((call, function))
     }
