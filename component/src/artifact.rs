@@ -3,7 +3,7 @@
 //! ```text
 //! header      see `Header`: words of 64 bits, little-endian
 //! table       where each module's artifact is: two words each            \ covered by the checksum
-//! component   its bytes, whose types are read again                      /
+//! component   its skeleton, whose types are read again                   /
 //! modules     artifacts of modules, each at a page boundary, for mapping
 //! ```
 //!
@@ -11,6 +11,7 @@
 
 use crate::component::Component;
 use crate::decode::decode;
+use crate::skeleton::skeleton;
 use ampoule::error::ErrorKind;
 use ampoule::{Engine, Error, Module, SharedBytes};
 use ampoule_core::artifact::checksum;
@@ -20,7 +21,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// The last byte counts layouts of the file.
-const MAGIC: [u8; 8] = *b"\x7fAMPCMP\x01";
+const MAGIC: [u8; 8] = *b"\x7fAMPCMP\x02";
 
 /// Artifacts of modules begin at multiples of this.
 const PAGE: usize = 4096;
@@ -50,7 +51,8 @@ impl Component {
     /// [`ErrorKind::Compile`] where the back end refuses a function.
     pub fn serialize(&self) -> Result<Vec<u8>, Error> {
         let modules = self.definition.modules.iter().map(|module| module.serialize()).collect::<Result<Vec<_>, _>>()?;
-        let checked_len = modules.len() * 2 * WORD + self.bytes().len();
+        let skeleton = skeleton(self.bytes());
+        let checked_len = modules.len() * 2 * WORD + skeleton.len();
         let mut at = HEADER + checked_len;
         let mut checked = Vec::with_capacity(checked_len);
         for module in &modules {
@@ -59,7 +61,7 @@ impl Component {
             at += module.len();
             checked.extend((at as u64).to_le_bytes());
         }
-        checked.extend(self.bytes());
+        checked.extend(skeleton);
         let mut artifact = MAGIC.to_vec();
         for word in [modules.len() as u64, checked_len as u64, checksum(&checked)] {
             artifact.extend(word.to_le_bytes());

@@ -53,6 +53,7 @@ pub mod plan;
 mod records;
 mod resource;
 mod shared_names;
+mod skeleton;
 mod snapshot;
 mod state;
 pub mod streams;

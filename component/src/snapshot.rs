@@ -12,6 +12,7 @@ use crate::handle::{Handle, HandleTable, ResourceHost};
 use crate::instance::Instance;
 use crate::instantiate::Source;
 use crate::linker::InstancePre;
+use crate::skeleton::skeleton;
 use crate::state::ComponentState;
 use crate::types::ResourceType;
 use ampoule::error::ErrorKind;
@@ -21,7 +22,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// The sections of a snapshot's file: the state, and the component's bytes.
+/// The sections of a snapshot's file: the state, and the component's skeleton.
 const STATE: &str = "component";
 const BYTES: &str = "component.wasm";
 
@@ -79,8 +80,8 @@ struct State {
     host_types: Vec<u32>,
     /// What the host keeps of them.
     host: Vec<u8>,
-    /// By the component's modules, in the order of its bytes: the snapshot's of the same code. Those that no instance is of have none.
-    modules: Vec<Option<u32>>,
+    /// By the component's modules, in the order of its bytes: the snapshot's of the same code.
+    modules: Vec<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -133,12 +134,13 @@ impl ComponentSnapshot {
         let (instances, owned) = state.handles_of(&members)?;
         state.check_closed()?;
         let core = state.core_of(&members);
-        let core = Snapshot::take(store, &core, &mut ())?;
+        let mut core = Snapshot::take(store, &core, &mut ())?;
+        core.keep_modules(&component.definition.modules);
         let host_types = owned.iter().map(|resource| resource.ty).collect();
         let host = resources.save(store, &owned)?;
         let of =
-            |module: &ampoule::Module| core.modules().iter().position(|kept| kept.same(module)).map(|at| at as u32);
-        let modules = component.definition.modules.iter().map(of).collect();
+            |module: &ampoule::Module| core.modules().iter().position(|kept| kept.same(module)).expect("it was kept");
+        let modules = component.definition.modules.iter().map(|module| of(module) as u32).collect();
         let state = Arc::new(State { instances, host_types, host, modules });
         Ok(ComponentSnapshot { component: component.clone(), core, state })
     }
@@ -216,7 +218,7 @@ impl ComponentSnapshot {
     pub fn to_core(&self) -> Snapshot {
         let mut core = self.core.clone();
         core.attach(STATE, postcard::to_allocvec(&*self.state).expect("plain data can be written"));
-        core.attach(BYTES, self.component.bytes());
+        core.attach(BYTES, skeleton(self.component.bytes()));
         core
     }
 
@@ -229,9 +231,9 @@ impl ComponentSnapshot {
         let state: State = postcard::from_bytes(state).map_err(|_| damaged())?;
         let bytes = SharedBytes::from(bytes);
         let mut modules = state.modules.iter();
-        let definition = decode(core.engine(), &bytes, &mut |part| match modules.next().ok_or_else(damaged)? {
-            Some(at) => core.modules().get(*at as usize).cloned().ok_or_else(damaged),
-            None => ampoule::Module::from_shared(core.engine(), part),
+        let definition = decode(core.engine(), &bytes, &mut |_| {
+            let module = modules.next().and_then(|&at| core.modules().get(at as usize));
+            module.cloned().ok_or_else(damaged)
         })?;
         let component = Component::of(core.engine(), definition, bytes);
         core.detach(STATE);
