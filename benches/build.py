@@ -109,6 +109,27 @@ def leb128(value):
     return out + bytes([value])
 
 
+def build_inputs():
+    """What programs work on, by the name that cases call it by: large enough that their work is what is measured."""
+
+    def text(name, lines):
+        path = CACHE / name
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    CACHE.mkdir(parents=True, exist_ok=True)
+    edges = [f"  n{node} -> n{(node * step + 7) % 80};" for node in range(80) for step in (3, 11)]
+    shapes = []
+    for i in range(150):
+        x, y, hue = i * 37 % 400, i * 91 % 400, i * 53 % 360
+        shapes.append(f'<path d="M{x} {y} C{x + 60} {y - 40} {x + 90} {y + 70} {x + 20} {y + 80} Z" fill="hsl({hue},60%,50%)" opacity="0.7"/>')
+        shapes.append(f'<circle cx="{y}" cy="{x}" r="{5 + i % 30}" fill="none" stroke="hsl({hue},40%,30%)" stroke-width="2"/>')
+    return {
+        "graph": text("graph.dot", ["digraph {", *edges, "}"]),
+        "picture": text("picture.svg", ['<svg xmlns="http://www.w3.org/2000/svg" width="400" height="400">', *shapes, "</svg>"]),
+    }
+
+
 def build_modules():
     """Modules that are easier counted than written, by the name that cases call them by."""
 

@@ -6,9 +6,32 @@ of our figure to the peer's, except for the cost of metering, where they bound o
 
 from dataclasses import dataclass
 
-MICRO, MODULE, STARTUP, ONCE = "micro", "module", "startup", "once"
+MICRO, MODULE, STARTUP, PROGRAM, ONCE = "micro", "module", "startup", "program", "once"
 
 GUESTS = ("python", "graphviz", "resvg", "qjs", "python_command")
+
+
+PYTHON_WORDS = """
+words, seed = {}, 1
+for turn in range(60000):
+    seed = (seed * 1103515245 + 12345) & 0x7fffffff
+    word = "word" + str(seed >> 16 & 1023)
+    words[word] = words.get(word, 0) + len(word)
+longest = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:10]
+print(", ".join(f"{word}={count}" for word, count in longest))
+"""
+
+JAVASCRIPT_WORDS = """
+const words = new Map();
+let seed = 1;
+for (let turn = 0; turn < 100000; turn++) {
+  seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
+  const word = "word" + (seed >> 16 & 1023);
+  words.set(word, (words.get(word) || 0) + word.length);
+}
+const longest = [...words].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, 10);
+console.log(longest.map(([word, count]) => word + "=" + count).join(", "));
+"""
 
 
 @dataclass(frozen=True)
@@ -21,6 +44,7 @@ class Case:
     budget: float | None = None
     kind: str = MICRO
     """MICRO: many iterations in a process. MODULE: seconds an iteration, so fewer rounds. STARTUP: timed from outside.
+    PROGRAM: a whole program again and again, compiled ahead by each side's best compiler. V8 runs both of these, too.
     ONCE: so many seconds that one round has to do."""
     figure: str = "ns"
     """The key of the driver's answer that is compared."""
@@ -67,6 +91,12 @@ def start(name, title, *command, guest, peak_budget=0.6, **bounds):
     peak = Case("cold starts", f"start_{name}_peak", f"peak memory of {title}", command, kind=STARTUP, figure="bytes",
                 guest=guest, budget=peak_budget)
     return [Case("cold starts", f"start_{name}", f"process start to {title}", command, kind=STARTUP, guest=guest, **bounds), peak]
+
+
+def program(name, title, module, argument, **bounds):
+    """A whole program again and again, in code that was compiled ahead."""
+    guest = module.strip("{}")
+    return Case("programs", f"program_{name}", title, ("again", name, module, argument), kind=PROGRAM, guest=guest, **bounds)
 
 
 def wasi(name, title, **bounds):
@@ -193,6 +223,10 @@ CASES = [
     *start("resvg", "resvg's first picture", "resvg", "{resvg}", "{svg}", guest="resvg", budget=0.25),
     Case("cold starts", "start_loop", "one loop of a second, over code compiled ahead (bound on ours)",
          ("loop_over", "500000000"), kind=MODULE, figure="over", budget=1.03, owed_of="ours"),
+    program("python", "CPython counts words", "{python}", PYTHON_WORDS),
+    program("quickjs", "QuickJS counts words", "{qjs}", JAVASCRIPT_WORDS),
+    program("graphviz", "Graphviz draws a graph of 80 nodes", "{graphviz}", "{graph}"),
+    program("resvg", "resvg renders 300 shapes", "{resvg}", "{picture}"),
     footprint("trivial", "trivial instance", "instance_trivial.wat", "PLAIN", budget=0.33),
     footprint("memory", "instance with a memory", "instance_memory.wat", "PLAIN"),
     footprint("touch", "instance that touched 16 pages", "instance_memory.wat", "TOUCH"),

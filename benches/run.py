@@ -27,7 +27,7 @@ SIDES = ("ours", "peer")
 V8 = "v8"
 """Programs' cold starts and the kernels are compared with V8, too, where there is a `node`."""
 V8_FLAGS = ("--no-liftoff", "--experimental-wasm-inlining", "--experimental-wasm-memory64")
-"""For the kernels: V8's optimizing tier at once, and what its later versions do without being asked. A version that knows
+"""For kernels and programs: V8's optimizing tier at once, and what its later versions do without being asked. A version that knows
 a flag no longer does it always."""
 
 
@@ -51,10 +51,17 @@ class Bench:
         return [str(self.drivers[side]), "--ms", str(self.milliseconds), "--guests", str(build.BENCHES / "guests"),
                 "--scratch", str(self.scratch), *arguments]
 
+    def v8_command(self, arguments):
+        """What does in V8's optimizing tier what the driver does with these arguments."""
+        if arguments[0] == "again":
+            script, arguments = "start.mjs", [str(self.scratch), *arguments[1:]]
+        else:
+            script, arguments = "kernel.mjs", arguments[1:]
+        return [self.node, "--no-warnings", *self.v8_flags, str(build.BENCHES / script), *arguments, str(self.milliseconds)]
+
     def drive(self, side, arguments):
         """One process of the driver, or of what does the same in V8; its answer."""
-        command = self.command(side, arguments) if side != V8 else [
-            self.node, "--no-warnings", *self.v8_flags, str(build.BENCHES / "kernel.mjs"), *arguments, str(self.milliseconds)]
+        command = self.command(side, arguments) if side != V8 else self.v8_command(arguments)
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=self.timeout, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
@@ -96,6 +103,7 @@ class CaseJob:
         self.bench, self.case, self.name, self.failure = bench, case, case.name, None
         self.rounds = {cases.MICRO: bench.rounds, cases.ONCE: 1}.get(case.kind, bench.slow_rounds)
         self.figures = {side: [] for side in SIDES}
+        self.is_for_v8 = case.kind in (cases.STARTUP, cases.PROGRAM)
         self.v8, self.v8_failure = [], None if bench.node else "skipped, no node"
         if case.guest and not bench.guests[case.guest].is_file():
             self.failure = f"{bench.guests[case.guest]} is missing: run `cargo xtask guests`"
@@ -103,11 +111,10 @@ class CaseJob:
         self.arguments = [re.sub(r"^\{(\w+)\}$", lambda found: paths[found.group(1)], part) for part in case.command]
 
     def round(self, number):
-        is_start = self.case.kind == cases.STARTUP
-        drive = self.bench.drive_startup if is_start else self.bench.drive
+        drive = self.bench.drive_startup if self.case.kind == cases.STARTUP else self.bench.drive
         for side in alternate(number):
             self.figures[side].append(drive(side, self.arguments)[self.case.figure])
-        if is_start and not self.v8_failure:
+        if self.is_for_v8 and not self.v8_failure:
             try:
                 self.v8.append(drive(V8, self.arguments)[self.case.figure])
             except Failure as failure:
@@ -119,7 +126,7 @@ class CaseJob:
             return failed_row(case.group, case.name, case.title, case.unit, case.owed, case.budget, self.failure)
         choose = statistics.median if case.typical else min
         row = row_of(case.group, case.name, case.title, case.unit, self.figures, case.owed, case.budget, case.owed_of, choose)
-        if case.kind == cases.STARTUP:
+        if self.is_for_v8:
             row |= {"v8": choose(self.v8) if self.v8 else None, "v8_failure": self.v8_failure}
         return row
 
@@ -150,7 +157,7 @@ class KernelJob:
             self.cold[side].append(cold["ns"])
         if not self.v8_failure:
             try:
-                self.v8.append(self.bench.drive(V8, [str(kernel.wasm), str(kernel.n), native["checksum"]])["ns"])
+                self.v8.append(self.bench.drive(V8, ["kernel", str(kernel.wasm), str(kernel.n), native["checksum"]])["ns"])
             except Failure as failure:
                 self.v8_failure = str(failure)
 
@@ -315,7 +322,7 @@ def run_all(options, bench):
     if not chosen and not kernels and not compiled:
         raise SystemExit(f"no case matches {options.only!r}")
     inputs = build.ROOT / "tests" / "guests" / "inputs"
-    modules = build.build_modules() | {"dot": inputs / "layers.dot", "svg": inputs / "ampoule.svg"}
+    modules = build.build_modules() | build.build_inputs() | {"dot": inputs / "layers.dot", "svg": inputs / "ampoule.svg"}
     if kernels:
         zig = build.find_zig(options.zig)
         for kernel in kernels:

@@ -1,12 +1,15 @@
-// What the driver's cases of cold starts do, in V8: `node start.mjs SCRATCH CASE MODULE ARGUMENT`. Prints `1` when the first result is there.
-import { copyFileSync, readFileSync, statSync } from "node:fs";
+// What the driver's cases of programs do, in V8: `node start.mjs SCRATCH CASE MODULE ARGUMENT` prints `1` when the first result is there.
+// With MILLISECONDS at the end, the program runs again and again from a module that was compiled before, and the least time is printed.
+import { copyFileSync, openSync, readFileSync, statSync } from "node:fs";
 import { WASI } from "node:wasi";
 
-const [scratch, name, path, argument] = process.argv.slice(2);
+const [scratch, name, path, argument, milliseconds] = process.argv.slice(2);
+const stdout = milliseconds ? openSync("/dev/null", "w") : 1;
+let compiled;
 
 function instantiate(args, preopens) {
-  const wasi = new WASI({ version: "preview1", args, preopens, returnOnExit: true });
-  const module = new WebAssembly.Module(readFileSync(path));
+  const wasi = new WASI({ version: "preview1", args, preopens, returnOnExit: true, stdout });
+  const module = (compiled ??= new WebAssembly.Module(readFileSync(path)));
   const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport });
   return { wasi, exports: instance.exports };
 }
@@ -44,13 +47,26 @@ const cases = {
       if (svg === 0) throw new Error("nothing was rendered");
       const length = new DataView(exports.memory.buffer).getUint32(size, true);
       if (!Buffer.from(exports.memory.buffer, svg, length).includes("</svg>")) throw new Error("no drawing came out");
-      console.log("1");
+      if (!milliseconds) console.log("1");
     }),
   resvg: () => {
     copyFileSync(argument, `${scratch}/in.svg`);
     command(["resvg", "/files/in.svg", "/files/out.png"], { "/files": scratch });
     if (statSync(`${scratch}/out.png`).size < 100) throw new Error("no picture came out");
-    console.log("1");
+    if (!milliseconds) console.log("1");
   },
 };
-cases[name]();
+
+if (milliseconds) {
+  let least = Infinity;
+  const started = process.hrtime.bigint();
+  for (let round = 0; round < 4 || process.hrtime.bigint() - started < milliseconds * 8e6; round++) {
+    const start = process.hrtime.bigint();
+    cases[name]();
+    // The first one compiles.
+    if (round > 0) least = Math.min(least, Number(process.hrtime.bigint() - start));
+  }
+  console.log(JSON.stringify({ ns: least }));
+} else {
+  cases[name]();
+}

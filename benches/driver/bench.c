@@ -94,9 +94,13 @@ void check(wasmtime_error_t *error, wasm_trap_t *trap, const char *what) {
 /* --- A world --- */
 
 world_t world_new(wasm_config_t *config) {
-  world_t world;
-  world.engine = config ? wasm_engine_new_with_config(config) : wasm_engine_new();
-  if (!world.engine) fail("no engine for this configuration");
+  wasm_engine_t *engine = config ? wasm_engine_new_with_config(config) : wasm_engine_new();
+  if (!engine) fail("no engine for this configuration");
+  return world_in(engine);
+}
+
+world_t world_in(wasm_engine_t *engine) {
+  world_t world = {.engine = engine};
   world.store = wasmtime_store_new(world.engine, NULL, NULL);
   world.context = wasmtime_store_context(world.store);
   return world;

@@ -69,6 +69,9 @@ typedef struct {
 /* Takes ownership of `config`; null means the default. */
 world_t world_new(wasm_config_t *config);
 
+/* Another one in the same engine. */
+world_t world_in(wasm_engine_t *engine);
+
 typedef struct {
   uint8_t *data;
   size_t size;
