@@ -134,7 +134,7 @@ def exception(name, title, export, **bounds):
     return Case("exceptions", f"exn_{name}", title, ("collected", "exceptions.wat", export, "1000", "7476"), **bounds)
 
 
-# `{dot}` and `{svg}` are inputs of the tests. `{data}`, `{segments}` and `{tables}` are modules that build.py writes; `{python}` and the like are the real programs.
+# `{dot}` and `{svg}` are inputs of the tests. build.py writes `{graph}` and `{picture}`, and `{data}`, `{segments}` and `{tables}`, which are modules; `{python}` and the like are the real programs.
 CASES = [
     Case("calls", "call_checked", "host→guest (i32,i32)→i32, checked", ("call_checked",), owed=0.15, budget=0.07),
     Case("calls", "call_unchecked", "host→guest (i32,i32)→i32, unchecked", ("call_unchecked",), owed=0.5, budget=0.28),
