@@ -190,3 +190,18 @@ fn writes_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let result = work();
     (result, writes() - before)
 }
+
+#[test]
+fn a_module_of_one_function_is_compiled_without_threads() {
+    let threads = || {
+        let names = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path().join("comm"));
+        names.filter_map(|name| std::fs::read_to_string(name).ok()).filter(|name| name.starts_with("ampoule")).count()
+    };
+    let engine = Engine::new(&Config::new()).unwrap();
+    let threads_after = |wat: &str| {
+        assert!(!Module::new(&engine, wat.as_bytes()).unwrap().serialize().unwrap().is_empty());
+        threads()
+    };
+    assert_eq!([threads_after("(module)"), threads_after("(module (func))")], [0; 2]);
+    assert!(threads_after("(module (func) (func))") > 0, "more are compiled by several");
+}

@@ -136,7 +136,8 @@ impl ModuleCompiler {
             Ok(StoredThunk::new(number as u32, ty, which, compiled)?)
         };
         let wanted: Vec<_> = wanted.collect();
-        let stored: Result<Vec<_>, Error> = if self.parallel {
+        // Those of one type take less than threads do.
+        let stored: Result<Vec<_>, Error> = if self.parallel && wanted.len() > Thunk::KEPT.len() {
             crate::engine::parallel::on_all_cores(|| wanted.into_par_iter().map(compile).collect())
         } else {
             wanted.into_iter().map(compile).collect()

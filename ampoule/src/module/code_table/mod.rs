@@ -565,8 +565,9 @@ impl Linked {
 /// What the compiler says of a function that it refuses.
 pub fn compile_all(count: usize, parallel: bool, compile: &CompileFn) -> Result<Vec<CompiledFunction>, CodeError> {
     let compile = |func: usize| compile_one(DefinedFuncIndex(func as u32), Wanted::ForGood, compile);
+    // The threads are made with the first who needs them.
     #[cfg(feature = "compiler")]
-    if parallel {
+    if parallel && count > 1 {
         use rayon::prelude::*;
         return crate::engine::parallel::on_all_cores(|| (0..count).into_par_iter().map(compile).collect());
     }
