@@ -319,7 +319,7 @@ impl fmt::Display for RefType {
 
 /// The type of a function. A clone shares its lists with the original: a module may have a million equal types.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(from = "ParamsAndResults", into = "ParamsAndResults")]
+#[serde(try_from = "ParamsThenResults", into = "ParamsThenResults")]
 pub struct FuncType {
     /// Parameters, then results.
     types: Arc<[ValType]>,
@@ -328,20 +328,23 @@ pub struct FuncType {
 
 /// A function type as artifacts have it.
 #[derive(Serialize, Deserialize)]
-struct ParamsAndResults {
-    params: Vec<ValType>,
-    results: Vec<ValType>,
+struct ParamsThenResults {
+    types: Vec<ValType>,
+    params: u32,
 }
 
-impl From<ParamsAndResults> for FuncType {
-    fn from(lists: ParamsAndResults) -> Self {
-        Self::new(lists.params, lists.results)
+impl TryFrom<ParamsThenResults> for FuncType {
+    type Error = &'static str;
+
+    fn try_from(ParamsThenResults { types, params }: ParamsThenResults) -> Result<Self, Self::Error> {
+        let fits = params as usize <= types.len();
+        if fits { Ok(Self { types: types.into(), params }) } else { Err("a function has more parameters than types") }
     }
 }
 
-impl From<FuncType> for ParamsAndResults {
+impl From<FuncType> for ParamsThenResults {
     fn from(ty: FuncType) -> Self {
-        Self { params: ty.params().to_vec(), results: ty.results().to_vec() }
+        Self { types: ty.types.to_vec(), params: ty.params }
     }
 }
 

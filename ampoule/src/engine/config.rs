@@ -72,11 +72,16 @@ pub struct TierUpConfig {
     pub threads: usize,
 }
 
+impl TierUpConfig {
+    /// As many threads as suit most guests: one fewer than there are cores, but one at least and not more than four. To ask for the cores takes a
+    /// while, so it is not done before there is something to optimize.
+    pub const BY_CORES: usize = usize::MAX;
+}
+
 impl Default for TierUpConfig {
-    /// As it suits most guests. One thread fewer than there are cores, but one at least and not more than four.
+    /// As it suits most guests.
     fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { after: 2000, threads: (cores - 1).clamp(1, 4) }
+        Self { after: 2000, threads: Self::BY_CORES }
     }
 }
 

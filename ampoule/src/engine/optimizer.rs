@@ -5,12 +5,14 @@
 //! they were doing, which the code then asks for again.
 
 use crate::engine::code_memory::CodeMemory;
+use crate::engine::config::TierUpConfig;
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_machine::os::sleeper::Sleeper;
 use ampoule_machine::os::sync::Mutex;
 use ampoule_machine::os::{fork, signals};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::atomic::{self, AtomicUsize};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -52,8 +54,10 @@ const STACK: usize = 256 << 10;
 
 /// The functions that an engine is to optimize.
 pub struct Optimizer {
-    /// At most so many at a time. None: whoever asks does it.
-    threads: usize,
+    /// At most so many threads at a time. None: whoever asks does it.
+    threads: AtomicUsize,
+    /// Whether that goes by the cores: the first thread, of which nobody waits, finds out.
+    by_cores: bool,
     /// Where the code is that they make, and that which it replaces.
     memory: Arc<CodeMemory>,
     state: Mutex<State>,
@@ -86,12 +90,14 @@ struct Waiting {
 impl Optimizer {
     /// One that uses this many threads at most; with none, a function is optimized by the thread that asks for it.
     pub fn new(threads: usize, memory: &Arc<CodeMemory>) -> Arc<Self> {
-        Arc::new(Self { threads, memory: memory.clone(), state: Mutex::default() })
+        let by_cores = threads == TierUpConfig::BY_CORES;
+        let threads = AtomicUsize::new(if by_cores { 1 } else { threads });
+        Arc::new(Self { threads, by_cores, memory: memory.clone(), state: Mutex::default() })
     }
 
     /// Has a function optimized, sooner the more often it is asked for.
     pub fn request(self: &Arc<Self>, task: Task) {
-        if self.threads == 0 {
+        if self.threads.load(atomic::Ordering::Relaxed) == 0 {
             // Others who ask for it meanwhile go on as they are.
             if self.state.lock().take(&task) {
                 task.run();
@@ -109,7 +115,7 @@ impl Optimizer {
             if let Some(sleeper) = &idle {
                 sleeper.wake();
             }
-            let starts = idle.is_none() && state.threads < self.threads;
+            let starts = idle.is_none() && state.threads < self.threads.load(atomic::Ordering::Relaxed);
             state.threads += usize::from(starts);
             starts
         };
@@ -152,6 +158,10 @@ struct Worker {
 impl Worker {
     fn work(&mut self) {
         let optimizer = self.optimizer.clone();
+        if optimizer.by_cores {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            optimizer.threads.store((cores - 1).clamp(1, 4), atomic::Ordering::Relaxed);
+        }
         let sleeper = Arc::new(Sleeper::new());
         let mut waits = 0;
         loop {
@@ -277,7 +287,6 @@ impl Ord for Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{self, AtomicUsize};
 
     /// Notes what is optimized, each time when it may.
     #[derive(Default)]

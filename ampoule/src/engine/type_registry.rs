@@ -9,14 +9,15 @@ use crate::engine::type_table::{NewType, TypeTable};
 use crate::error::{Error, ErrorKind};
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::object_layout::{FieldsLayout, Storage};
-use ampoule_core::types::{CompositeType, FuncType, HeapType, SubType, Subtyping, TypeId};
+use ampoule_core::types::{CompositeType, FuncType, HeapType, SubType, Subtyping, TypeId, ValType};
 use ampoule_core::vm::types::{ObjectKind, TypeWord};
 use ampoule_core::vm::{VmSignature, VmType};
 use ampoule_machine::os::sync::{Mutex, OnceLock};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::ffi::c_void;
 use std::ops::Deref;
 use std::ptr;
+use std::slice;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -404,11 +405,27 @@ impl TypeRegistry {
     pub fn intern_module(self: &Arc<Self>, module: &ModuleDescription) -> Result<Box<[Type]>, Error> {
         let mut known: Vec<Type> = Vec::with_capacity(module.types.len());
         for group in module.type_groups() {
-            let declared = &module.types[group.start as usize..group.end as usize];
-            let types = self.intern_group(declared, group.start, &known)?;
-            known.extend(types);
+            match &module.types[group.start as usize..group.end as usize] {
+                [ty] if names_nothing(ty) => known.push(self.intern_alone(ty)?),
+                declared => known.extend(self.intern_group(declared, group.start, &known)?),
+            }
         }
         Ok(known.into())
+    }
+
+    /// As [`TypeRegistry::intern_group`], of one type that names none: as good as all that a module has, and it may have thousands.
+    fn intern_alone(self: &Arc<Self>, ty: &SubType) -> Result<Type, Error> {
+        let mut types = self.types.lock();
+        let known = types.groups.get(slice::from_ref(ty)).and_then(Weak::upgrade);
+        let group = match known {
+            Some(group) => group,
+            None => {
+                let id = types.number()?;
+                self.make_group(&mut types, [ty.clone()].into(), &[id], Vec::new())
+            }
+        };
+        let record = &raw const group.records[0];
+        Ok(Type { group, record })
     }
 
     /// The canonical records of a recursion group. What is named by numbers from `start` on is of the group itself; what is below, where
@@ -451,8 +468,22 @@ impl TypeRegistry {
                 }
             }
         }
+        let named = named.into_values().collect();
+        let group = self.make_group(&mut types, key.into(), &ids, named);
+        drop(types);
+        Ok(group.types())
+    }
+
+    /// Makes the group with this key, which is not there, whose types get these numbers, one each.
+    fn make_group(
+        self: &Arc<Self>,
+        types: &mut Types,
+        key: Arc<[SubType]>,
+        ids: &[TypeId],
+        named: Vec<Arc<Group>>,
+    ) -> Arc<Group> {
         let mut records: Vec<TypeRecord> = Vec::with_capacity(key.len());
-        for (ty, &id) in key.iter().zip(&ids) {
+        for (ty, &id) in key.iter().zip(ids) {
             let absolute = |id: TypeId| Ok::<_, Error>(if id.0 & OWN == 0 { id } else { ids[(id.0 & !OWN) as usize] });
             let mut ancestors = match ty.supertype {
                 None => Vec::with_capacity(1),
@@ -473,16 +504,13 @@ impl TypeRegistry {
                 thunks: Default::default(),
             });
         }
-        let key: Arc<[SubType]> = key.into();
-        let named = named.into_values().collect();
         let group =
             Arc::new(Group { key: key.clone(), records: records.into(), named, registry: Arc::downgrade(self) });
-        for (place, id) in ids.into_iter().enumerate() {
-            types.by_id[id.0 as usize] = Some((Arc::downgrade(&group), place as u32));
+        for (place, id) in (0..).zip(ids) {
+            types.by_id[id.0 as usize] = Some((Arc::downgrade(&group), place));
         }
         types.groups.insert(key, Arc::downgrade(&group));
-        drop(types);
-        Ok(group.types())
+        group
     }
 
     /// The table of types that machine code and the collector read: where the record of number zero is, for as long as the engine lives.
@@ -516,6 +544,12 @@ impl Subtyping for TypeRegistry {
     }
 }
 
+/// Whether it is a type of functions that names no other.
+fn names_nothing(ty: &SubType) -> bool {
+    let concrete = |ty: &ValType| ty.concrete().is_some();
+    ty.supertype.is_none() && ty.as_func().is_some_and(|ty| !ty.values().iter().any(concrete))
+}
+
 /// Refuses a struct with more fields than validation allows.
 ///
 /// # Errors
@@ -542,7 +576,7 @@ pub(crate) fn gone() -> Error {
 mod tests {
     use super::*;
     use crate::{Engine, Module};
-    use ampoule_core::types::{FieldType, RefType, StorageType, StructType, ValType};
+    use ampoule_core::types::{FieldType, RefType, StorageType, StructType};
 
     fn registry() -> Arc<TypeRegistry> {
         Arc::new(TypeRegistry::default())
