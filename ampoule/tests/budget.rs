@@ -1,5 +1,6 @@
 //! One budget for each store: what counts, the limits, and who looks at it.
 
+use ampoule::Strategy;
 use ampoule::store::limiter::{LimitRequest, Limiter};
 use ampoule::{
     Budget, BudgetKind, Config, Engine, Error, Extern, Func, HeapType, Instance, Memory, MemoryType, Module, RefType,
@@ -23,10 +24,21 @@ struct World {
     module: Module,
 }
 
+/// The code is there before anybody runs it, and counts nowhere.
 fn world(text: &str) -> World {
+    made(text, Strategy::Eager)
+}
+
+/// The code is made when it is called.
+fn lazy_world(text: &str) -> World {
+    made(text, Strategy::Auto)
+}
+
+fn made(text: &str, strategy: Strategy) -> World {
     let mut config = Config::new();
     (config.features.function_references, config.features.gc, config.features.threads) = (true, true, true);
     config.shared_memory = true;
+    config.strategy = strategy;
     let engine = Engine::new(&config).unwrap();
     World { module: Module::new(&engine, text.as_bytes()).unwrap(), store: Store::new(&engine) }
 }
@@ -306,4 +318,112 @@ fn stacks_count_while_the_store_has_them() {
     }
     drop(world);
     assert_eq!(budget.total(), 0);
+}
+
+/// Functions that are compiled when they are called.
+const SEVERAL_FUNCTIONS: &str = r#"(module
+    (func (export "one") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+    (func (export "two") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+    (func (export "often") (param $n i32) (result i32) (local $sum i32)
+      (loop $again
+        (local.set $sum (i32.add (local.get $sum) (local.get $n)))
+        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.get $sum)))"#;
+
+#[test]
+fn code_that_is_compiled_counts_until_another_store_has_the_module() {
+    let mut world = lazy_world(SEVERAL_FUNCTIONS);
+    let budget = world.store.budget();
+    let instance = world.instance();
+    assert_eq!(budget.used(BudgetKind::Code), 0);
+    assert_eq!(world.call(instance, "one", 1).unwrap(), 2);
+    let first = budget.used(BudgetKind::Code);
+    assert!(first > 0);
+    world.call(instance, "one", 1).unwrap();
+    assert_eq!(budget.used(BudgetKind::Code), first, "it is compiled once");
+    world.call(instance, "two", 1).unwrap();
+    assert!(budget.used(BudgetKind::Code) > first);
+    world.instance();
+    assert!(budget.used(BudgetKind::Code) > first, "the same store's");
+
+    let mut other = Store::new(world.store.engine());
+    let of_other = other.budget();
+    Instance::new(&mut other, &world.module, &[]).unwrap();
+    assert_eq!((budget.used(BudgetKind::Code), of_other.used(BudgetKind::Code)), (0, 0));
+    drop(other);
+    world.call(instance, "often", 10).unwrap();
+    assert_eq!(budget.used(BudgetKind::Code), 0, "it stays the engine's");
+    assert_eq!(budget.total(), figures(&budget).iter().sum::<u64>());
+}
+
+#[test]
+fn whoever_asks_late_is_told_of_code_too() {
+    let mut world = lazy_world(SEVERAL_FUNCTIONS);
+    let instance = world.instance();
+    world.call(instance, "one", 1).unwrap();
+    let budget = world.store.budget();
+    let first = budget.used(BudgetKind::Code);
+    assert!(first > 0);
+    world.call(instance, "two", 1).unwrap();
+    assert!(budget.used(BudgetKind::Code) > first);
+    let World { store, module } = world;
+    drop(store);
+    assert_eq!((budget.total(), figures(&budget)), (0, vec![0; BudgetKind::ALL.len()]), "the module is still there");
+    drop(module);
+    assert_eq!(budget.total(), 0);
+}
+
+#[test]
+fn code_of_a_module_without_instances_counts_no_more() {
+    let mut world = lazy_world(SEVERAL_FUNCTIONS);
+    let budget = world.store.budget();
+    let (one, other) = (world.instance(), world.instance());
+    world.call(one, "one", 1).unwrap();
+    let code = budget.used(BudgetKind::Code);
+    one.delete(&mut world.store).unwrap();
+    assert_eq!(budget.used(BudgetKind::Code), code);
+    other.delete(&mut world.store).unwrap();
+    assert_eq!(budget.total(), 0);
+    world.instance();
+    assert_eq!(budget.used(BudgetKind::Code), code);
+}
+
+#[test]
+fn a_function_whose_code_is_beyond_the_hard_limit_is_an_error_and_can_be_called_later() {
+    let mut world = lazy_world(SEVERAL_FUNCTIONS);
+    let budget = world.store.budget();
+    let instance = world.instance();
+    world.call(instance, "one", 1).unwrap();
+    let held = budget.total();
+    budget.set_limits(None, Some(held + 1));
+    for _ in 0..3 {
+        let error = world.call(instance, "two", 1).unwrap_err().to_string();
+        assert!(error.contains("the store's budget is used up") && error.contains("for machine code"), "{error}");
+        assert_eq!(budget.total(), held);
+    }
+    assert_eq!(world.call(instance, "one", 1).unwrap(), 2);
+    budget.set_limits(None, None);
+    assert_eq!(world.call(instance, "two", 4).unwrap(), 8);
+    assert!(budget.total() > held);
+}
+
+#[test]
+fn better_code_beyond_the_hard_limit_is_not_made() {
+    let mut config = Config::new();
+    (config.tier_up.after, config.tier_up.threads) = (10, 0);
+    let engine = Engine::new(&config).unwrap();
+    for has_room in [true, false] {
+        let module = Module::new(&engine, SEVERAL_FUNCTIONS.as_bytes()).unwrap();
+        let mut world = World { module, store: Store::new(&engine) };
+        let budget = world.store.budget();
+        let instance = world.instance();
+        assert_eq!(world.call(instance, "often", 1).unwrap(), 1);
+        let first = budget.used(BudgetKind::Code);
+        budget.set_limits(None, if has_room { None } else { Some(budget.total()) });
+        for _ in 0..100 {
+            assert_eq!(world.call(instance, "often", 100).unwrap(), 5050);
+        }
+        let more = budget.used(BudgetKind::Code) != first;
+        assert_eq!(more, has_room);
+    }
 }

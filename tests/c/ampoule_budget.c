@@ -38,11 +38,32 @@ static void the_numbers_are_what_there_is(void) {
   ampoule_budget_delete(NULL);
 }
 
+static void code_counts_until_another_store_has_the_module(void) {
+  ampoule_budget_t *budget = ampoule_budget_new(ctx);
+  wasmtime_module_t *module = module_of(GROWING);
+  wasmtime_instance_t instance;
+  wasm_trap_t *trap = NULL;
+  expect_ok(wasmtime_instance_new(ctx, module, NULL, 0, &instance, &trap));
+  wasmtime_func_t grow = func_of(&instance, "grow"), grow_table = func_of(&instance, "grow_table");
+  expect(ampoule_budget_used(budget, AMPOULE_BUDGET_CODE) == 0);
+  expect(call1(&grow, 0) == 1);
+  uint64_t one = ampoule_budget_used(budget, AMPOULE_BUDGET_CODE);
+  expect(one > 0 && call1(&grow_table, 0) == 2 && ampoule_budget_used(budget, AMPOULE_BUDGET_CODE) > one);
+  wasmtime_store_t *other = wasmtime_store_new(engine, NULL, NULL);
+  expect_ok(wasmtime_instance_new(wasmtime_store_context(other), module, NULL, 0, &instance, &trap));
+  expect(ampoule_budget_used(budget, AMPOULE_BUDGET_CODE) == 0);
+  wasmtime_store_delete(other);
+  wasmtime_module_delete(module);
+  ampoule_budget_delete(budget);
+}
+
 static void the_hard_limit_refuses_and_names_what_it_refused(void) {
   ampoule_budget_t *budget = ampoule_budget_new(ctx);
   wasmtime_instance_t instance = instance_of(GROWING);
   wasmtime_func_t grow = func_of(&instance, "grow"), grow_table = func_of(&instance, "grow_table");
   wasmtime_memory_t memory = export_of(&instance, "memory").of.memory;
+  // What is compiled when it is called first counts, too.
+  expect(call1(&grow, 0) == 1 && call1(&grow_table, 0) == 2);
   uint64_t held = ampoule_budget_total(budget), before = 77;
   ampoule_budget_set_limits(budget, UINT64_MAX, held + PAGE);
   expect(ampoule_budget_hard_limit(budget) == held + PAGE);
@@ -97,6 +118,7 @@ static void the_soft_limit_calls_once_and_may_raise_both(void) {
   expect_ok(ampoule_store_set_soft_limit_callback(store, at_soft_limit, &first, finalize));
   wasmtime_instance_t instance = instance_of(GROWING);
   first.grow = func_of(&instance, "grow");
+  expect(call1(&first.grow, 0) == 1);
   first.uses_store = true;
   uint64_t held = ampoule_budget_total(budget);
   ampoule_budget_set_limits(budget, held + PAGE, UINT64_MAX);
@@ -178,6 +200,7 @@ static void a_handle_outlives_its_store(void) {
 
 int main(void) {
   RUN(the_numbers_are_what_there_is);
+  RUN(code_counts_until_another_store_has_the_module);
   RUN(the_hard_limit_refuses_and_names_what_it_refused);
   RUN(the_soft_limit_calls_once_and_may_raise_both);
   RUN(another_thread_reads_while_the_guest_grows);

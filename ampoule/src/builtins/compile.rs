@@ -40,7 +40,10 @@ pub(crate) unsafe extern "C" fn compile_function(vmctx: *mut VmContext, code: *c
                 }
             }
             Err(error) => {
-                store.unwind_with(Error::new(ErrorKind::Compile(error.to_string())));
+                store.unwind_with(match error {
+                    CodeError::Limit(_) => error.into(),
+                    error => Error::new(ErrorKind::Compile(error.to_string())),
+                });
                 return 0;
             }
         }

@@ -24,17 +24,19 @@ pub enum BudgetKind {
     Stack,
     /// Records of instances.
     Instance,
-    /// Of components: room for handles, 128 bytes each, for what stands behind them in the store, too.
+    /// Of components: room for records of handles, calls, tasks, ends of streams and the like, with what they keep besides.
     Component,
     /// Of WASI's HTTP: headers, bodies and connections.
     Buffer,
     /// Of WASI: descriptors and resources, 1 KiB each, 16 at a time.
     Descriptor,
+    /// Machine code that was compiled while the store's guests ran, of modules that no other store has had instances of.
+    Code,
 }
 
 impl BudgetKind {
     /// All of them.
-    pub const ALL: [BudgetKind; 8] = [
+    pub const ALL: [BudgetKind; 9] = [
         BudgetKind::Memory,
         BudgetKind::Table,
         BudgetKind::GcHeap,
@@ -43,6 +45,7 @@ impl BudgetKind {
         BudgetKind::Component,
         BudgetKind::Buffer,
         BudgetKind::Descriptor,
+        BudgetKind::Code,
     ];
 
     /// What the store counts itself: gone with it.
@@ -60,6 +63,7 @@ impl BudgetKind {
             BudgetKind::Component => "components",
             BudgetKind::Buffer => "buffers",
             BudgetKind::Descriptor => "descriptors",
+            BudgetKind::Code => "machine code",
         }
     }
 }
@@ -166,6 +170,12 @@ impl Budget {
         Ok(charge)
     }
 
+    /// The same for what is there already, whatever the limits say.
+    pub fn charge_held(&self, kind: BudgetKind, bytes: u64) -> Charge {
+        self.add_held(kind, bytes);
+        Charge { budget: self.clone(), kind, bytes }
+    }
+
     /// Whether the embedder is to be told before so many bytes more are counted.
     #[inline]
     pub(crate) fn passes_soft_limit(&self, bytes: u64) -> bool {
@@ -251,6 +261,13 @@ impl Charge {
         &self.budget
     }
 
+    /// Whether so many bytes would be counted instead now.
+    pub fn may_resize(&self, bytes: u64) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        let sum = self.budget.total().checked_add(more);
+        more == 0 || sum.is_some_and(|sum| sum <= self.budget.0.hard.load(Ordering::Relaxed))
+    }
+
     /// So many bytes instead.
     ///
     /// # Errors
@@ -266,6 +283,12 @@ impl Charge {
         }
         self.bytes = bytes;
         Ok(())
+    }
+
+    /// So many bytes more, which are there already, whatever the limits say.
+    pub(crate) fn add_held(&mut self, bytes: u64) {
+        self.budget.add_held(self.kind, bytes);
+        self.bytes += bytes;
     }
 }
 
@@ -288,7 +311,8 @@ mod tests {
         let mut charge = budget.charge(BudgetKind::Buffer, 6).unwrap();
         let refused = budget.charge(BudgetKind::Descriptor, 5).unwrap_err();
         assert_eq!(refused, OverBudget { kind: BudgetKind::Descriptor, asked: 5, used: 6, limit: 10 });
-        assert!(charge.resize(11).is_err() && charge.bytes() == 6);
+        assert!(!charge.may_resize(11) && charge.resize(11).is_err() && charge.bytes() == 6);
+        assert!(charge.may_resize(10) && charge.may_resize(0) && budget.total() == 6, "a look counts nothing");
         charge.resize(2).unwrap();
         let other = budget.charge(BudgetKind::Descriptor, 8).unwrap();
         assert!(budget.charge(BudgetKind::Buffer, 1).is_err());

@@ -364,6 +364,7 @@ impl From<CodeError> for Error {
             CodeError::Compile(message) => ErrorKind::Compile(message),
             CodeError::System(what, error) => ErrorKind::System(what, error),
             CodeError::Artifact(message) => ErrorKind::Artifact(message),
+            CodeError::Limit(message) => ErrorKind::Limit(message),
         })
     }
 }

@@ -218,6 +218,7 @@ pub(crate) fn remove(store: &mut Store, place: u32, tags: &[u32]) {
     for &tag in tags.iter().rev() {
         store.instances.take_tag(tag);
     }
+    store.count_code_no_more(instance.module());
     drop(instance);
     store.release(BudgetKind::Instance, bytes);
 }

@@ -8,6 +8,8 @@ use super::records::instance::InstanceData;
 use crate::engine::budget::{Budget, BudgetKind, OverBudget};
 use crate::engine::pool::description_len;
 use crate::error::{Error, ErrorKind};
+use crate::module::Module;
+use std::sync::Arc;
 
 /// What the embedder is told when a store's total is about to pass its soft limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,6 +95,7 @@ impl Store {
         budget.add_held(BudgetKind::GcHeap, self.gc.statistics(self.vm.heap_top).size_bytes);
         budget.add_held(BudgetKind::Stack, stacks as u64);
         budget.add_held(BudgetKind::Instance, self.instances.iter().map(record_bytes).sum());
+        self.instances.iter().for_each(|instance| instance.module().code().note_instance(self.id(), Some(budget)));
     }
 
     /// Counts what the engine is about to hold.
@@ -120,6 +123,20 @@ impl Store {
             self.tell_of_soft_limit(kind, bytes)?;
         }
         Ok(self.budget.0.as_deref().map_or(Ok(()), |made| made.budget.add(kind, bytes)))
+    }
+
+    /// Counts the code of a module for the store, which is to have an instance of it, if no other has had one.
+    #[inline]
+    pub(crate) fn count_code(&self, module: &Module) {
+        module.code().note_instance(self.id(), self.budget.0.as_deref().map(|made| &made.budget));
+    }
+
+    /// Counts it no more, if this was the store's last instance of the module.
+    pub(crate) fn count_code_no_more(&self, module: &Module) {
+        let code = module.code();
+        if self.budget.0.is_some() && !self.instances.iter().any(|other| Arc::ptr_eq(other.module().code(), code)) {
+            code.note_no_instance(self.id());
+        }
     }
 
     /// What was counted is held no more.
@@ -169,6 +186,7 @@ impl Store {
     /// The store is being dropped.
     pub(super) fn end_budget(&mut self) {
         if let Some(made) = self.budget.0.as_deref() {
+            self.instances.iter().for_each(|instance| instance.module().code().note_no_instance(self.id()));
             made.budget.end();
         }
     }

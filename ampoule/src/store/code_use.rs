@@ -21,6 +21,7 @@ pub(crate) struct CodeUse {
 impl Store {
     /// Lets the engine know of the store, which is to have an instance of this module.
     pub(crate) fn use_code(&mut self, module: &Module) {
+        self.count_code(module);
         if self.code_use.key.is_none() && module.code().is_replaced() {
             let memory = self.engine.code_memory();
             let (entry_fp, stacks) = (NonNull::from(&self.vm.entry_fp), NonNull::from(&self.code_use.stacks));

@@ -22,8 +22,10 @@
  * case by case, and those of WASI; each has to allow. They are asked first, so
  * that a limiter is told (`failed`) of what the budget has refused.
  *
- * Machine code is not among it: the stores of an engine share modules, and
- * #ampoule_config_code_memory_set bounds what all of them have.
+ * Of machine code, that is among it which is compiled while guests run, for the
+ * only store that has ever had instances of the module. Code that stores share
+ * is the engine's, as is what was compiled ahead:
+ * #ampoule_config_code_memory_set bounds all of it.
  *
  * A store that nobody asks for its budget counts nothing, and takes no time for
  * it. Whoever asks late is told of all that is there.
@@ -61,9 +63,10 @@ enum ampoule_budget_kind_enum {
   AMPOULE_BUDGET_STACK,
   /// Records of instances: globals, imports, references to functions.
   AMPOULE_BUDGET_INSTANCE,
-  /// What components have: room for handles, 128 bytes each, for them and what
-  /// stands behind one in the store, such as the end of a stream. A table of
-  /// handles grows to twice its size, and does not shrink.
+  /// What components have: room for records of handles, calls, tasks, threads,
+  /// subtasks, ends of streams and futures, waitable sets and error contexts, with
+  /// what they keep besides. Each list of them grows to twice its size, and does
+  /// not shrink.
   AMPOULE_BUDGET_COMPONENT,
   /// What WASI's HTTP keeps for guests: headers, bodies and connections. Other
   /// output that is not taken yet has small bounds of its own, and is not
@@ -72,6 +75,12 @@ enum ampoule_budget_kind_enum {
   /// Descriptors and resources of WASI: 1 KiB each, 16 at a time, whatever the
   /// system takes for them.
   AMPOULE_BUDGET_DESCRIPTOR,
+  /// Machine code that was compiled while the store's guests ran, of modules that
+  /// no other store has had instances of. As soon as another has, it counts for
+  /// neither, and never again. At the hard limit, a function that is called for
+  /// the first time is an error, which ends the call; one that would get better
+  /// code keeps what it has.
+  AMPOULE_BUDGET_CODE,
 };
 
 /// \brief The budget of one store.

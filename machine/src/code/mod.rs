@@ -28,6 +28,9 @@ pub enum CodeError {
     /// Not an artifact, a damaged one, or one for another engine.
     #[error("{0}")]
     Artifact(String),
+    /// There is no room for more in what counts it.
+    #[error("{0}")]
+    Limit(String),
 }
 
 impl CodeError {

@@ -14,8 +14,10 @@ mod place;
 mod profile;
 mod reclaim;
 mod tiering;
+mod used_by;
 
 use crate::engine::COMPILER_STACK;
+use crate::engine::budget::Budget;
 use crate::engine::code_memory::CodeMemory;
 use crate::engine::optimizer::TierUp;
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo};
@@ -42,6 +44,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use tiering::Tiering;
+use used_by::UsedBy;
 
 /// Compiles one function; an error is in words.
 pub type CompileFn = dyn Fn(DefinedFuncIndex, Wanted<'_>) -> Result<CompiledFunction, String> + Send + Sync;
@@ -117,6 +120,8 @@ pub struct ModuleCode {
     functions: Functions,
     /// Where its bytes are counted.
     memory: Arc<CodeMemory>,
+    /// In whose budget those count that are compiled while it runs.
+    used_by: UsedBy,
     owner: OnceLock<Weak<dyn Any + Send + Sync>>,
     this: Weak<ModuleCode>,
 }
@@ -240,6 +245,7 @@ impl ModuleCode {
             region,
             functions,
             memory: memory.clone(),
+            used_by: UsedBy::default(),
             owner: OnceLock::new(),
             this: this.clone(),
         });
@@ -253,6 +259,16 @@ impl ModuleCode {
     pub fn set_owner(&self, owner: Weak<dyn Any + Send + Sync>) {
         // A second owner would be a mistake of ours that costs a backtrace its names, nothing more.
         let _ = self.owner.set(owner);
+    }
+
+    /// A store is to have an instance, and has this budget: what is compiled counts there, unless another store has had one.
+    pub fn note_instance(&self, store: u64, budget: Option<&Budget>) {
+        self.used_by.note_instance(store, budget);
+    }
+
+    /// A store that has a budget has no instance any more.
+    pub fn note_no_instance(&self, store: u64) {
+        self.used_by.note_none(store);
     }
 
     /// Lets someone be told of all code there is, and of what will come. To be called once, before the code is used.
@@ -427,7 +443,7 @@ impl ModuleCode {
                     let _claim = Claim { lazy, func, compilation };
                     match self.compile_claimed(lazy, func, by == By::ThisThreadAtOnce) {
                         // The other thread says what is wrong, if it can't do it either.
-                        Err(_) if by == By::ThisThreadAtOnce => by = By::Another,
+                        Err(CodeError::Compile(_)) if by == By::ThisThreadAtOnce => by = By::Another,
                         result => return result.map(Some),
                     }
                 }
@@ -473,9 +489,7 @@ impl ModuleCode {
         let function = compile_one(func, wanted, &*lazy.compile)?;
         // The baseline tier leaves functions to the other.
         let is_kept = lazy.tiering.is_none() || function.tier == Tier::Optimizing;
-        let placed = self
-            .place(lazy, func, function, if is_kept { Use::Kept } else { Use::First })
-            .map_err(CodeError::no_memory)?;
+        let placed = self.place(lazy, func, function, if is_kept { Use::Kept } else { Use::First })?;
         if is_kept {
             lazy.kept[func.index()].store(placed.address, Ordering::Release);
         }

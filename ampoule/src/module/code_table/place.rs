@@ -4,6 +4,7 @@ use super::{Lazy, ModuleCode, Piece};
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo, RelocationTarget};
 use ampoule_core::index::DefinedFuncIndex;
 use ampoule_machine::arch::jumps::{self, HEAD_LEN, JUMPS_LEN};
+use ampoule_machine::code::CodeError;
 use ampoule_machine::code::free_ranges::FreeRanges;
 use ampoule_machine::code::link;
 use ampoule_machine::code::registry;
@@ -119,15 +120,25 @@ impl Stream {
 
 impl ModuleCode {
     /// Writes a function's code to where there is room, and tells the watcher.
+    ///
+    /// # Errors
+    /// Where code memory has run out, or the budget of the store that owns the module.
     pub(super) fn place(
         &self,
         lazy: &Lazy,
         func: DefinedFuncIndex,
         mut function: CompiledFunction,
         use_: Use,
-    ) -> io::Result<Placed> {
+    ) -> Result<Placed, CodeError> {
         let info = Arc::new(std::mem::take(&mut function.info));
-        let (placed, bytes) = self.write(lazy, func, &function, &info, use_)?;
+        let asked = function.code.len();
+        self.used_by.add(asked).map_err(|refused| CodeError::Limit(refused.to_string()))?;
+        let (placed, bytes) = self.write(lazy, func, &function, &info, use_).map_err(|error| {
+            self.used_by.subtract(asked);
+            CodeError::no_memory(error)
+        })?;
+        // Jumps to what is far away.
+        self.used_by.add_held(placed.len - asked);
         self.memory.add(placed.len, use_ == Use::Kept);
         if let Some(watcher) = self.watcher.get() {
             watcher.placed(Piece::Func(func), placed.address, &bytes, &|| info.clone());
@@ -209,6 +220,7 @@ impl ModuleCode {
         let mut place = lazy.place.lock();
         let placed = place.placed.remove(&start)?;
         self.memory.remove(placed.len, placed.use_ == Use::Kept);
+        self.used_by.subtract(placed.len);
         let stream = &mut place.replaceable;
         let mut regions = std::iter::once(&self.region).chain(&stream.more);
         let number = regions.position(|region| region.exec_range().contains(&start)).expect("pieces are in regions");
