@@ -1,8 +1,9 @@
 //! Handles: what tables of them hold, and what they stand for. What is done with them is in [`crate::resource`] and
 //! [`crate::concurrency`].
 
+use crate::room::Room;
 use crate::types::ResourceType;
-use ampoule::{Budget, BudgetKind, Charge, Error, Func, Store};
+use ampoule::{Budget, Error, Func, Store};
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,8 +78,7 @@ impl Handle {
 pub(crate) struct HandleTable {
     entries: Vec<Entry>,
     free: u32,
-    /// What it counts in its store's budget.
-    charge: Option<Charge>,
+    room: Room,
 }
 
 #[derive(Clone, Copy)]
@@ -91,11 +91,8 @@ enum Entry {
 /// Handles that one table may have: what a guest can make the host keep.
 const MAX_HANDLES: usize = 1 << 20;
 
-/// What a handle counts in the store's budget, in bytes, with what stands behind it in the store.
-const HANDLE_BYTES: usize = 128;
-
-/// Handles that a table has room for at first.
-const FIRST: usize = 4;
+/// What a handle counts in the store's budget. What stands behind it counts by itself.
+const HANDLE_BYTES: usize = size_of::<Entry>();
 
 impl HandleTable {
     /// An empty one, whose handles count in a budget.
@@ -107,31 +104,15 @@ impl HandleTable {
 
     /// Has the handles count in a budget. Those that are there stay, also where it has no room for them.
     pub(crate) fn count_in(&mut self, budget: &Budget) {
-        self.charge = budget.charge(BudgetKind::Component, 0).ok();
-        if let Some(charge) = &mut self.charge {
-            let _ = charge.resize((self.entries.capacity() * HANDLE_BYTES) as u64);
-        }
+        self.room.count_in(budget, &self.entries, HANDLE_BYTES);
     }
 
     /// Puts other handles in place of these, which count where these did.
     pub(crate) fn replace(&mut self, mut other: HandleTable) {
-        if let Some(charge) = self.charge.take() {
-            let budget = charge.budget().clone();
-            drop(charge);
-            other.count_in(&budget);
+        if let Some(budget) = std::mem::take(&mut self.room).budget() {
+            other.count_in(budget);
         }
         *self = other;
-    }
-
-    /// Makes room for more handles.
-    #[cold]
-    fn make_room(&mut self) -> Result<(), Error> {
-        let room = (2 * self.entries.len()).max(FIRST);
-        if let Some(charge) = &mut self.charge {
-            charge.resize((room * HANDLE_BYTES) as u64)?;
-        }
-        self.entries.reserve_exact(room - self.entries.len());
-        Ok(())
     }
 
     /// Adds a handle.
@@ -150,9 +131,7 @@ impl HandleTable {
         if self.entries.len() >= MAX_HANDLES {
             return Err(Error::message("cannot allocate another handle: index overflow"));
         }
-        if self.entries.len() == self.entries.capacity() {
-            self.make_room()?;
-        }
+        self.room.make(&mut self.entries, HANDLE_BYTES)?;
         self.entries.push(Entry::Taken(handle));
         Ok(self.entries.len() as u32)
     }
@@ -215,7 +194,7 @@ impl HandleTable {
             }
             next = index;
         }
-        Some(HandleTable { entries: entries.into_iter().collect::<Option<_>>()?, free: next, charge: None })
+        Some(HandleTable { entries: entries.into_iter().collect::<Option<_>>()?, free: next, room: Room::default() })
     }
 
     /// How many handles there are.
@@ -318,14 +297,15 @@ mod tests {
     #[test]
     fn handles_count_in_the_budget_of_the_store() {
         let budget = Budget::default();
-        budget.set_limits(None, Some(1024));
+        let limit = 8 * HANDLE_BYTES;
+        budget.set_limits(None, Some(limit as u64));
         let mut table = HandleTable::counted_in(&budget);
         assert_eq!(budget.total(), 0);
         for _ in 0..8 {
             table.insert(OWN).unwrap();
         }
         let error = table.insert(OWN).unwrap_err().to_string();
-        assert!(error.contains("1024 bytes asked for components, 1024 of 1024 used"), "{error}");
+        assert!(error.contains(&format!("{limit} bytes asked for components, {limit} of {limit} used")), "{error}");
         table.remove(3).unwrap();
         assert_eq!(table.insert(OWN).unwrap(), 3);
         drop(table);

@@ -46,8 +46,10 @@ pub(crate) fn instantiate(
     source: &mut Source<'_>,
 ) -> Result<Instance, Error> {
     let definition = &component.definition;
-    let state = ComponentState::of(store);
-    state.is_concurrent |= definition.is_concurrent || found.is_some_and(|found| found.is_concurrent);
+    let state = ComponentState::counted(store);
+    if definition.is_concurrent || found.is_some_and(|found| found.is_concurrent) {
+        state.become_concurrent();
+    }
     let mut next = found.map_or(&[][..], |found| &found.items).iter();
     let mut imports = |store: &mut Store, instance: u32, _: &str| {
         let found: &Found = next.next().expect("as many as there are steps that import");
@@ -56,7 +58,7 @@ pub(crate) fn instantiate(
     let root = Root { _definition: definition.clone(), _found: found.cloned() };
     // SAFETY: the instance counts the definition from here on.
     let definition = unsafe { Kept::of(definition) };
-    let index = ComponentState::counted(store).add_instance(definition, None, Some(root))?;
+    let index = ComponentState::of(store).add_instance(definition, None, Some(root))?;
     run(store, index, definition, &[], &mut imports, source, 0)?;
     Ok(Instance { store_id: store.id(), index })
 }

@@ -52,6 +52,7 @@ mod on_demand;
 pub mod plan;
 mod records;
 mod resource;
+mod room;
 mod shared_names;
 mod skeleton;
 mod snapshot;

@@ -10,6 +10,7 @@ use crate::items::Item;
 use crate::kept::Kept;
 use crate::on_demand::OnDemand;
 use crate::records::{BuiltinData, FuncData, HandleBuiltin, Lowered};
+use crate::room::Room;
 use crate::types::ResourceType;
 use ampoule::store::stable_list::StableList;
 use ampoule::{Budget, Error, Store, TrapCode};
@@ -53,7 +54,7 @@ impl Default for ComponentState {
             builtins: StableList::default(),
             task_builtins: StableList::default(),
             host: HandleTable::default(),
-            scopes: Arena::new("calls", MAX_SCOPES),
+            scopes: Arena::with_more("calls", MAX_SCOPES, UNCOUNTED_LENDERS * size_of::<(Owner, u32)>()),
             scope: NONE,
             is_concurrent: false,
             concurrency: OnDemand::default(),
@@ -99,10 +100,32 @@ struct Scope {
     outer: u32,
     /// Owned handles that the call has borrowed: whose, and which.
     lenders: Vec<(Owner, u32)>,
+    lenders_room: Room,
     /// Borrowed handles that it has given out and that weren't dropped yet.
     borrows: u32,
     /// Borrowed handles in the host's table, which end with the call.
     host_borrows: Vec<u32>,
+}
+
+impl Scope {
+    /// Notes whose handle is lent to the call.
+    ///
+    /// # Errors
+    /// Where too many are, or the store's budget is used up.
+    #[inline]
+    fn note_lender(&mut self, owner: Owner, index: u32, budget: Option<&Budget>) -> Result<(), Error> {
+        let Scope { lenders, lenders_room, .. } = self;
+        if lenders.len() >= MAX_LENT {
+            return Err(Error::message("too many handles are lent to one call"));
+        }
+        // Few are, mostly.
+        if let Some(budget) = budget.filter(|_| lenders.len() == UNCOUNTED_LENDERS) {
+            lenders_room.count_in(budget, lenders, size_of::<(Owner, u32)>());
+        }
+        lenders_room.make(lenders, size_of::<(Owner, u32)>())?;
+        lenders.push((owner, index));
+        Ok(())
+    }
 }
 
 /// Whose handle table.
@@ -121,6 +144,9 @@ const MAX_SCOPES: usize = 1 << 19;
 /// Handles that one call may borrow: a list may have the same one any number of times.
 const MAX_LENT: usize = 1 << 20;
 
+/// Of them, those that don't count in the store's budget but for its record.
+const UNCOUNTED_LENDERS: usize = 4;
+
 /// Component instances that one store may have.
 const MAX_INSTANCES: usize = 10_000;
 
@@ -137,9 +163,20 @@ impl ComponentState {
             let budget = store.budget();
             let state = ComponentState::of(store);
             state.host.count_in(&budget);
+            state.scopes.count_in(&budget);
             state.budget = Some(budget);
         }
         ComponentState::of(store)
+    }
+
+    /// Calls may be beside one another from now on.
+    pub(crate) fn become_concurrent(&mut self) {
+        if !self.is_concurrent {
+            self.is_concurrent = true;
+            if let Some(budget) = &self.budget {
+                self.concurrency.count_in(budget);
+            }
+        }
     }
 
     /// Adds an instance that has nothing yet.
@@ -277,7 +314,8 @@ impl ComponentState {
     /// # Errors
     /// Where there are too many.
     pub(crate) fn new_scope(&mut self, outer: u32) -> Result<u32, Error> {
-        self.scopes.insert(Scope { outer, lenders: Vec::new(), borrows: 0, host_borrows: Vec::new() })
+        let (lenders, lenders_room) = (Vec::new(), Room::default());
+        self.scopes.insert(Scope { outer, lenders, lenders_room, borrows: 0, host_borrows: Vec::new() })
     }
 
     /// Whether there are calls with handles that aren't over.
@@ -358,13 +396,11 @@ impl ComponentState {
     pub(crate) fn lend(&mut self, owner: Owner, index: u32, resource: u32) -> Result<u32, Error> {
         self.check_type(owner, index, resource)?;
         let handle = self.handles(owner).get(index)?;
-        let rep = handle.rep();
-        if let Handle::Own { lent, .. } = handle {
-            *lent += 1;
-            let lenders = &mut self.scopes[self.scope].lenders;
-            lenders.push((owner, index));
-            if lenders.len() > MAX_LENT {
-                return Err(Error::message("too many handles are lent to one call"));
+        let (rep, is_owned) = (handle.rep(), matches!(handle, Handle::Own { .. }));
+        if is_owned {
+            self.scopes[self.scope].note_lender(owner, index, self.budget.as_ref())?;
+            if let Handle::Own { lent, .. } = self.handles(owner).get(index)? {
+                *lent += 1;
             }
         }
         Ok(rep)

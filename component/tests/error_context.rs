@@ -1,6 +1,6 @@
 //! Error contexts, and how many things a guest can make the store keep.
 
-use ampoule::{Config, Engine, Error, Features, Store};
+use ampoule::{BudgetKind, Config, Engine, Error, Features, Store};
 use ampoule_component::streams::{Consumer, Destination, Flow, Producer, Source, StreamReader};
 use ampoule_component::types::ValType;
 use ampoule_component::{Component, Instance, Linker, Val};
@@ -134,6 +134,80 @@ fn a_guest_makes_no_more_streams_and_sets_than_a_store_has_room_for() {
         let error = format!("{:#}", call(&mut store, &instance, name, &[]).unwrap_err());
         assert!(error.contains("too many"), "{error}");
     }
+}
+
+#[test]
+fn what_a_guest_makes_without_end_meets_the_hard_limit_of_the_store() {
+    let text = component(
+        r#"(type $s (stream u8))
+           (type $f (future u8))
+           (core func $stream (canon stream.new $s))
+           (core func $future (canon future.new $f))
+           (core func $set (canon waitable-set.new))
+           (core func $context (canon error-context.new (memory $memory)))"#,
+        "",
+        r#"(import "" "stream" (func $stream (result i64)))
+           (import "" "future" (func $future (result i64)))
+           (import "" "set" (func $set (result i32)))
+           (import "" "context" (func $context (param i32 i32) (result i32)))
+           (func (export "streams") (loop (drop (call $stream)) (br 0)))
+           (func (export "futures") (loop (drop (call $future)) (br 0)))
+           (func (export "sets") (loop (drop (call $set)) (br 0)))
+           (func (export "contexts") (loop (drop (call $context (i32.const 0) (i32.const 1000))) (br 0)))
+           (func (export "none"))"#,
+        r#"(export "stream" (func $stream)) (export "future" (func $future)) (export "set" (func $set))
+           (export "context" (func $context))"#,
+        r#"(func (export "streams") (canon lift (core func $i "streams")))
+           (func (export "futures") (canon lift (core func $i "futures")))
+           (func (export "sets") (canon lift (core func $i "sets")))
+           (func (export "contexts") (canon lift (core func $i "contexts")))
+           (func (export "none") (canon lift (core func $i "none")))"#,
+    );
+    for name in ["streams", "futures", "sets", "contexts"] {
+        let (mut store, instance) = instantiate(&text, |_| {});
+        let budget = store.budget();
+        call(&mut store, &instance, "none", &[]).unwrap();
+        let before = budget.used(BudgetKind::Component);
+        budget.set_limits(None, Some(budget.total() + (1 << 20)));
+        let error = format!("{:#}", call(&mut store, &instance, name, &[]).unwrap_err());
+        let expected = "the store's budget is used up: ";
+        assert!(error.contains(expected) && error.contains("asked for components"), "{name}: {error}");
+        // Lists grow to twice their size.
+        let held = budget.used(BudgetKind::Component) - before;
+        assert!(held > 1 << 18 && budget.total() <= budget.hard_limit().unwrap(), "{name}: {held}");
+        // The guest is over; the store is not.
+        budget.set_limits(None, None);
+        let module = ampoule::Module::new(store.engine(), b"(module (memory (export \"m\") 1))").unwrap();
+        ampoule::Instance::new(&mut store, &module, &[]).unwrap();
+        drop((instance, store));
+        assert_eq!(budget.total(), 0);
+    }
+}
+
+#[test]
+fn a_call_beyond_the_hard_limit_is_an_error_and_can_be_made_later() {
+    let text = component(
+        "(core func $set (canon waitable-set.new))",
+        "",
+        r#"(func (export "none"))"#,
+        r#"(export "set" (func $set))"#,
+        r#"(func (export "none") (canon lift (core func $i "none")))"#,
+    );
+    let (mut store, instance) = instantiate(&text, |_| {});
+    let budget = store.budget();
+    for _ in 0..3 {
+        budget.set_limits(None, Some(0));
+        let error = call(&mut store, &instance, "none", &[]).unwrap_err().to_string();
+        assert!(error.contains("the store's budget is used up"), "{error}");
+    }
+    budget.set_limits(None, None);
+    call(&mut store, &instance, "none", &[]).unwrap();
+    let held = budget.total();
+    budget.set_limits(None, Some(held));
+    for _ in 0..100 {
+        call(&mut store, &instance, "none", &[]).unwrap();
+    }
+    assert_eq!(budget.total(), held, "what is over makes room");
 }
 
 /// Elements that the guest allocates memory for, while it waits for them; and such that it gives.

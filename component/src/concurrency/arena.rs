@@ -1,6 +1,7 @@
 //! Records with numbers.
 
-use ampoule::Error;
+use crate::room::Room;
+use ampoule::{Budget, Error};
 use std::ops::{Index, IndexMut};
 
 /// No record.
@@ -20,6 +21,9 @@ pub(crate) struct Arena<T> {
     most: usize,
     /// What the records are called in messages.
     what: &'static str,
+    /// Bytes that a record keeps beside itself, at most or about.
+    beside: usize,
+    room: Room,
 }
 
 struct Entry<T> {
@@ -38,13 +42,30 @@ impl<T> Arena<T> {
     /// One without records, for at most so many.
     pub(crate) const fn new(what: &'static str, most: usize) -> Self {
         assert!(most < PLACES as usize, "there are places for all");
-        Self { entries: Vec::new(), free: NONE, len: 0, most, what }
+        Self { entries: Vec::new(), free: NONE, len: 0, most, what, beside: 0, room: Room::UNCOUNTED }
+    }
+
+    /// The same, where each record counts so many bytes for what it keeps beside itself.
+    pub(crate) const fn with_more(what: &'static str, most: usize, beside: usize) -> Self {
+        let mut arena = Self::new(what, most);
+        arena.beside = beside;
+        arena
+    }
+
+    /// Has the records count in a budget. Those that are there stay, also where it has no room for them.
+    pub(crate) fn count_in(&mut self, budget: &Budget) {
+        let each = self.each();
+        self.room.count_in(budget, &self.entries, each);
+    }
+
+    fn each(&self) -> usize {
+        size_of::<Entry<T>>() + self.beside
     }
 
     /// Adds a record.
     ///
     /// # Errors
-    /// Where there are too many.
+    /// Where there are too many, or the store's budget is used up.
     #[inline]
     pub(crate) fn insert(&mut self, record: T) -> Result<u32, Error> {
         if self.free != NONE {
@@ -59,6 +80,8 @@ impl<T> Arena<T> {
         if self.len >= self.most {
             return Err(full(self.what, self.most));
         }
+        let each = self.each();
+        self.room.make(&mut self.entries, each)?;
         self.entries.push(Entry { uses: 0, state: State::Taken(record) });
         self.len += 1;
         Ok(self.entries.len() as u32 - 1)

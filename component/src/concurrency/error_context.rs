@@ -16,7 +16,7 @@ pub(crate) struct ErrorContext {
 }
 
 /// The bytes that are kept of a message: what a guest makes the host keep is bounded by that and by the number of contexts.
-const MAX_MESSAGE: usize = 1 << 10;
+pub(super) const MAX_MESSAGE: usize = 1 << 10;
 
 /// The beginning of a text that is kept.
 fn kept(text: &str) -> &str {

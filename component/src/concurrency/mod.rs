@@ -45,12 +45,13 @@ pub(crate) mod waitable;
 
 use crate::end::Mailbox;
 use crate::on_demand::Empty;
+use crate::types::layout::MAX_FLAT;
 use crate::val::Val;
 use accessor::{HostTask, Woken};
-use ampoule::Error;
 use ampoule::store::task::sibling::Sibling;
+use ampoule::{Budget, Error, VmValRaw};
 use arena::{Arena, NONE};
-use error_context::ErrorContext;
+use error_context::{ErrorContext, MAX_MESSAGE};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use stream::Stream;
@@ -79,6 +80,13 @@ pub(crate) const MAX_STREAMS: usize = 1 << 19;
 pub(crate) const MAX_ERROR_CONTEXTS: usize = 1 << 16;
 /// Calls of host functions that take a while, in one store at a time.
 pub(crate) const MAX_FUTURES: usize = 1 << 16;
+
+/// What records count besides themselves in the store's budget: the arguments that a task was called with, ...
+const ARGS: usize = MAX_FLAT * size_of::<VmValRaw>();
+/// ... the numbers of a thread or waitable in queues and lists, ...
+const QUEUES: usize = 32;
+/// ... and, about, what a host function keeps that takes a while.
+const FUTURE: usize = 512;
 
 /// Idle fibers that are kept with their records.
 const MAX_IDLE: usize = 16;
@@ -169,23 +177,37 @@ pub(crate) struct HostCall {
     pub(crate) started: Option<Started>,
 }
 
+impl Concurrency {
+    /// Has all records count in the store's budget.
+    pub(crate) fn count_in(&mut self, budget: &Budget) {
+        self.tasks.count_in(budget);
+        self.threads.count_in(budget);
+        self.waitables.count_in(budget);
+        self.sets.count_in(budget);
+        self.streams.count_in(budget);
+        self.error_contexts.count_in(budget);
+        self.calls.count_in(budget);
+        self.futures.count_in(budget);
+    }
+}
+
 impl Empty for Concurrency {
     const EMPTY: Self = Self {
-        tasks: Arena::new("tasks", MAX_HOST_TASKS + MAX_GUEST_TASKS),
+        tasks: Arena::with_more("tasks", MAX_HOST_TASKS + MAX_GUEST_TASKS, ARGS),
         host_tasks: 0,
-        threads: Arena::new("threads", MAX_HOST_TASKS + MAX_GUEST_TASKS + MAX_NEW_THREADS),
+        threads: Arena::with_more("threads", MAX_HOST_TASKS + MAX_GUEST_TASKS + MAX_NEW_THREADS, QUEUES),
         new_threads: 0,
-        waitables: Arena::new("subtasks, streams and futures", MAX_WAITABLES),
+        waitables: Arena::with_more("subtasks, streams and futures", MAX_WAITABLES, QUEUES),
         sets: Arena::new("waitable sets", MAX_SETS),
         mailbox: Mailbox::NEW,
-        error_contexts: Arena::new("error contexts", MAX_ERROR_CONTEXTS),
+        error_contexts: Arena::with_more("error contexts", MAX_ERROR_CONTEXTS, MAX_MESSAGE),
         streams: Arena::new("streams and futures", MAX_STREAMS),
         waits_for_host: NONE,
         calls: Arena::new("calls", MAX_HOST_TASKS),
         current: NONE,
         ready: VecDeque::new(),
         for_host: VecDeque::new(),
-        futures: Arena::new("host calls", MAX_FUTURES),
+        futures: Arena::with_more("host calls", MAX_FUTURES, FUTURE),
         asks_futures: false,
         woken: None,
         resumed: 0,

@@ -63,7 +63,7 @@ impl Func {
         if state.poisoned {
             return Err(cannot_enter());
         }
-        state.is_concurrent = true;
+        state.become_concurrent();
         let call = state.concurrency.calls.insert(HostCall::default())?;
         match state.begin_started(call, lifted) {
             Ok(task) => {

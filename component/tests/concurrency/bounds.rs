@@ -83,6 +83,28 @@ fn stopped(text: &str, expected: &str) {
 }
 
 #[test]
+fn what_runs_without_end_meets_the_hard_limit_of_the_store() {
+    for (stackful, body, kind) in [
+        (false, "(drop (call $callee))", "components"),
+        (true, "(drop (call $callee))", "stacks"),
+        (false, "(drop (call $later (i32.const 0) (i32.const 0)))", "components"),
+    ] {
+        let mut config = Config::default();
+        config.features.component_model_async_stackful = true;
+        let (mut store, instance, later) = instantiate(&engine(&config), &repeating(&callee(stackful), body));
+        let budget = store.budget();
+        budget.set_limits(None, Some(budget.total() + (8 << 20)));
+        let error = format!("{:#}", call(&mut store, &instance, "run", &[]).unwrap_err());
+        let expected = format!("bytes asked for {kind}");
+        assert!(error.contains("the store's budget is used up: ") && error.contains(&expected), "{error}");
+        assert!(budget.peak() > 4 << 20 && budget.peak() <= budget.hard_limit().unwrap(), "{}", budget.peak());
+        assert_eq!(later.alive(), 0);
+        drop((instance, store));
+        assert_eq!(budget.total(), 0);
+    }
+}
+
+#[test]
 fn tasks_are_bounded() {
     let text = repeating(&callee(false), "(drop (call $callee))");
     stopped(&text, "too many tasks of components in one store: at most 65536 are allowed");
