@@ -419,3 +419,53 @@ fn a_suspended_sleep_is_interrupted_by_the_embedder_s_check() {
     let error = suspended(&sleep, config).0.expect_err("interrupted");
     assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
 }
+
+#[test]
+fn a_guest_that_opens_without_end_meets_the_hard_limit_of_its_store() {
+    // Opens `file` until that is refused: how often it was opened, and the error.
+    let opens = r#"(module
+        (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 100) "file")
+        (func (export "run") (result i32 i32) (local $count i32) (local $errno i32)
+            (loop $more
+                (local.set $errno (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 4)
+                    (i32.const 1) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0)))
+                (if (i32.eqz (local.get $errno)) (then
+                    (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                    (br $more))))
+            (local.get $count) (local.get $errno))
+        (func (export "close") (param $count i32)
+            (loop $more
+                (if (call $close (i32.add (i32.const 3) (local.get $count))) (then unreachable))
+                (br_if $more (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))))"#;
+    const NOMEM: i32 = 48;
+    let dir = tempfile::tempdir().expect("made");
+    let mut config = WasiConfig::new();
+    config.preopen_dir(dir.path(), "/", DirPerms::ALL, FilePerms::ALL).expect("opened");
+    config.max_fds(100_000);
+    let engine = Engine::default();
+    let module = Module::new(&engine, opens.as_bytes()).expect("valid");
+    let mut linker = Linker::new(&engine);
+    add_to_linker(&mut linker).expect("nothing is defined yet");
+    let mut store = Store::new(&engine);
+    store.slots_mut().insert::<WasiCtx>(config.build());
+    let instance = linker.instantiate(&mut store, &module).expect("all imports are there");
+    let run = instance.get_typed_func::<(), (i32, i32)>(&store, "run").expect("exported");
+    let close = instance.get_typed_func::<i32, ()>(&store, "close").expect("exported");
+    let budget = store.budget();
+    // Room for the code that is compiled meanwhile, too.
+    budget.set_limits(None, Some(budget.total() + (64 << 10)));
+    for _ in 0..3 {
+        let (count, errno) = run.call(&mut store, ()).expect("it is told");
+        assert_eq!(errno, NOMEM);
+        assert!((30..=64).contains(&count), "{count}");
+        assert!(budget.total() <= budget.hard_limit().expect("it was set"));
+        close.call(&mut store, count).expect("what is open can be closed");
+    }
+    std::fs::remove_file(dir.path().join("file")).expect("it was made");
+    budget.set_limits(None, Some(budget.total()));
+    drop(store);
+    assert_eq!(budget.total(), 0);
+}

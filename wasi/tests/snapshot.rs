@@ -328,6 +328,24 @@ fn more_descriptors_than_the_guest_may_have_are_refused() {
 }
 
 #[test]
+fn what_is_thawed_counts_in_the_budget_of_the_store() {
+    let (mut guest, dir) = Guest::with_dir();
+    for number in 0..40 {
+        guest.create(format!("f{number}")).expect("created");
+    }
+    let state = keep(&guest);
+    let mut store = ampoule::Store::new(&ampoule::Engine::default());
+    let ctx = granting(dir.path(), 3).build_from(&state).unwrap_or_else(|error| panic!("{error}"));
+    store.slots_mut().insert(ctx);
+    let budget = store.budget();
+    budget.set_limits(None, Some(1));
+    ampoule_wasi::WasiCtx::of(&mut store).expect("it was given");
+    assert_eq!(budget.used(ampoule::BudgetKind::Descriptor), 48 << 10, "44, sixteen at a time, whatever the limit");
+    drop(store);
+    assert_eq!(budget.total(), 0);
+}
+
+#[test]
 fn damaged_bytes_are_an_error_or_another_state_of_the_same_sandbox() {
     let (mut guest, dir) = Guest::with_dir();
     fs::create_dir(dir.path().join("sub")).expect("created");

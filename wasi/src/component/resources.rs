@@ -4,9 +4,11 @@
 //! a descriptor of the host by the budget of descriptors besides. What an entry is, is the interface's that has it.
 
 use super::error::Error;
+use crate::host::ctx::Counted;
 use crate::host::net::lookup::Lookups;
 use crate::host::table::Table;
 use crate::host::{self, Host};
+use ampoule::Budget;
 use rustix::io::Errno;
 use std::any::Any;
 use std::fmt;
@@ -158,6 +160,12 @@ pub struct Resources {
     pub lookups: Lookups,
 }
 
+impl Counted for Resources {
+    fn count_in(&mut self, budget: &Budget) {
+        self.table.count_in(budget);
+    }
+}
+
 impl Resources {
     /// Nothing yet.
     pub fn new(host: &Host) -> Self {
@@ -272,12 +280,12 @@ impl Resources {
         self.remove(handle.rep)?.downcast().map(|entry| Taken(*entry)).map_err(|_| unknown())
     }
 
-    /// The right to one descriptor more; `None` where the budget is used up.
+    /// The right to one descriptor more, for an entry; `None` where the budget is used up, or the store's.
     pub fn descriptor(&self) -> Option<Token> {
         if Arc::strong_count(&self.descriptors) > self.max_descriptors {
             return None;
         }
-        Some(self.descriptors.clone())
+        self.table.check_budget().ok().map(|()| self.descriptors.clone())
     }
 
     /// The right to wait for descriptors in one place more; `None` where it waits in as many as it may have descriptors.

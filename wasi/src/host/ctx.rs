@@ -328,7 +328,7 @@ impl WasiConfig {
             signal: Arc::default(),
             budget: None,
         };
-        WasiCtx { host, states: Slots::default() }
+        WasiCtx { host, states: Slots::default(), uncounted: Vec::new() }
     }
 }
 
@@ -346,6 +346,14 @@ pub struct WasiCtx {
     /// The host's part, which all interfaces share.
     pub host: Host,
     states: Slots,
+    /// What has states that were there before the store's budget was known count in it.
+    uncounted: Vec<fn(&mut Slots, &Budget)>,
+}
+
+/// The state of an interface, which counts in the store's budget.
+pub(crate) trait Counted: Any + Send + Sync {
+    /// Has what is there count, whatever the limits say, and what is made.
+    fn count_in(&mut self, budget: &Budget);
 }
 
 impl WasiCtx {
@@ -354,7 +362,9 @@ impl WasiCtx {
     pub fn of(store: &mut Store) -> Option<&mut WasiCtx> {
         if store.slots().get::<WasiCtx>()?.host.budget.is_none() {
             let budget = store.budget();
-            store.slots_mut().get_mut::<WasiCtx>()?.host.budget = Some(budget);
+            let ctx = store.slots_mut().get_mut::<WasiCtx>()?;
+            ctx.uncounted.drain(..).for_each(|count| count(&mut ctx.states, &budget));
+            ctx.host.budget = Some(budget);
         }
         store.slots_mut().get_mut()
     }
@@ -364,9 +374,14 @@ impl WasiCtx {
         self.states.get()
     }
 
-    /// Sets that state.
-    pub(crate) fn set_state<T: Any + Send + Sync>(&mut self, state: T) {
+    /// Sets that state, of a context that no store has yet.
+    pub(crate) fn set_state<T: Counted>(&mut self, state: T) {
         self.states.insert(state);
+        self.uncounted.push(|states, budget| {
+            if let Some(state) = states.get_mut::<T>() {
+                state.count_in(budget);
+            }
+        });
     }
 
     /// The host, and beside it the state that one interface keeps for the guest, which `new` makes at the first use.

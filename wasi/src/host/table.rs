@@ -26,22 +26,26 @@ const ENTRY_BYTES: usize = 1 << 10;
 /// Entries are counted so many at a time: most come and go without a look at the budget.
 const STEP: usize = 16;
 
+/// What so many entries count.
+fn bytes_of(open: usize) -> u64 {
+    (open.next_multiple_of(STEP) * ENTRY_BYTES) as u64
+}
+
 impl<T> Table<T> {
     /// An empty table of at most `limit` entries.
     pub fn new(limit: usize) -> Self {
         Self { slots: Vec::new(), lowest_free: 0, open: 0, limit, charge: None }
     }
 
-    /// Has the entries count in a store's budget. Those that are there stay, also where it has no room for them.
+    /// Has the entries count in a store's budget: those that are there, whatever its limits say, and those that are made.
     pub fn count_in(&mut self, budget: &Budget) {
-        self.charge = budget.charge(BudgetKind::Descriptor, 0).ok();
-        let _ = self.count(self.open);
+        self.charge = Some(budget.charge_held(BudgetKind::Descriptor, bytes_of(self.open)));
     }
 
     /// Counts so many entries, if they are counted.
     fn count(&mut self, open: usize) -> Result<(), Error> {
         let Some(charge) = &mut self.charge else { return Ok(()) };
-        let bytes = (open.next_multiple_of(STEP) * ENTRY_BYTES) as u64;
+        let bytes = bytes_of(open);
         // Not each time that one is closed and another opened.
         let fits = (bytes..=bytes + (STEP * ENTRY_BYTES) as u64).contains(&charge.bytes());
         if fits { Ok(()) } else { charge.resize(bytes).map_err(|_| Errno::NOMEM.into()) }
@@ -50,9 +54,13 @@ impl<T> Table<T> {
     /// Whether another entry can be made.
     ///
     /// # Errors
-    /// `MFILE` when the budget is used up.
+    /// `MFILE` when the budget is used up; `NOMEM` when the store's is.
     pub fn check_budget(&self) -> Result<(), Error> {
-        if self.open < self.limit { Ok(()) } else { Err(Errno::MFILE.into()) }
+        if self.open >= self.limit {
+            return Err(Errno::MFILE.into());
+        }
+        let is_counted = |charge: &Charge| charge.may_resize(bytes_of(self.open + 1));
+        if self.charge.as_ref().is_none_or(is_counted) { Ok(()) } else { Err(Errno::NOMEM.into()) }
     }
 
     /// Gives `entry` the lowest free number.

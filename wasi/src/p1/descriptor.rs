@@ -3,9 +3,11 @@
 use super::errno::{Errno, Error};
 use super::types::Rights;
 use crate::host::Host;
+use crate::host::ctx::Counted;
 use crate::host::dir::OpenDir;
 use crate::host::file::OpenFile;
 use crate::host::table::Table;
+use ampoule::Budget;
 
 /// What one descriptor stands for.
 #[derive(Debug)]
@@ -60,6 +62,12 @@ fn most(host: &Host) -> usize {
 #[derive(Debug)]
 pub struct FdTable(Table<Descriptor>);
 
+impl Counted for FdTable {
+    fn count_in(&mut self, budget: &Budget) {
+        self.0.count_in(budget);
+    }
+}
+
 impl FdTable {
     /// What a guest begins with: standard streams as 0, 1 and 2; then the preopens.
     pub fn of(host: &Host) -> Self {
@@ -72,20 +80,20 @@ impl FdTable {
             let inserted = table.insert(descriptor);
             debug_assert!(inserted.is_ok(), "the limit counts these");
         }
-        table.count_in(host);
+        table.count_in_budget_of(host);
         table
     }
 
     /// Room for as many as the host allows, standard streams and preopens in any case.
     pub fn empty(host: &Host) -> Self {
         let mut table = Self(Table::new(most(host)));
-        table.count_in(host);
+        table.count_in_budget_of(host);
         table
     }
 
-    fn count_in(&mut self, host: &Host) {
+    fn count_in_budget_of(&mut self, host: &Host) {
         if let Some(budget) = &host.budget {
-            self.0.count_in(budget);
+            self.count_in(budget);
         }
     }
 
@@ -147,7 +155,7 @@ impl FdTable {
     /// Whether another descriptor can be opened.
     ///
     /// # Errors
-    /// `mfile` when the budget is used up.
+    /// `mfile` when the budget is used up; `nomem` when the store's is.
     pub fn check_budget(&self) -> Result<(), Error> {
         Ok(self.0.check_budget()?)
     }

@@ -3,6 +3,7 @@
 // Arguments are written as lists of values everywhere, also where there is one.
 #![allow(clippy::cloned_ref_to_slice_refs)]
 
+mod budget;
 mod filesystem;
 mod http;
 #[path = "../support/in_task.rs"]

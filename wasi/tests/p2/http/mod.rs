@@ -4,7 +4,7 @@ mod fields;
 mod messages;
 mod outgoing;
 mod pool;
-mod requests;
+pub mod requests;
 mod servers;
 
 use super::support::{Guest, bytes_of, list_of};
@@ -12,7 +12,7 @@ use ampoule_component::{Val, ValRef};
 use ampoule_wasi::host::http::HttpConfig;
 
 /// A guest that may send requests.
-fn guest() -> Guest {
+pub fn guest() -> Guest {
     let mut config = HttpConfig::new();
     config.allow_outgoing(true);
     Guest::with_http(&config)
