@@ -1,12 +1,13 @@
 //! The `ampoule` command: runs, compiles and inspects WebAssembly modules.
 //!
-//! Each command is a file of [`commands`]. What they share: [`module_file`] reads and loads modules, [`grants`] are what guests reach, [`terminal`] prints,
+//! Each command is a file of [`commands`]. What they share: [`module_file`] reads and loads modules, [`grants`] are what guests reach, [`limits`] what they may have, [`terminal`] prints,
 //! [`units`] reads sizes and durations.
 //!
 //! Exit statuses: 0 success, 1 an error, 2 wrong arguments, 134 a trap; `run` passes the guest's own on.
 
 mod commands;
 mod grants;
+mod limits;
 mod module_file;
 mod terminal;
 mod units;

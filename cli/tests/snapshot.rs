@@ -80,6 +80,22 @@ fn a_guest_that_fails_leaves_no_snapshot() {
 }
 
 #[test]
+fn a_guest_has_no_more_than_it_is_allowed_before_the_snapshot_and_after() {
+    let folder = Folder::with(&[("reactor.wat", REACTOR)]);
+    let refused = folder.fails(1, &["snapshot", "--max-total", "64KiB", "-o", "r.snap", "reactor.wat"]);
+    assert_contains(&refused, &["the store's budget is used up"]);
+    // `wizer.initialize` grows, and writes there.
+    for limit in ["--max-total", "--max-memory"] {
+        let refused = folder.fails(134, &["snapshot", limit, "96KiB", "-o", "r.snap", "reactor.wat"]);
+        assert_contains(&refused, &["out of bounds"]);
+    }
+    folder.succeeds(&["snapshot", "--max-total", "1MiB", "-o", "r.snap", "reactor.wat"]);
+    assert_eq!(folder.succeeds(&["run", "--max-total", "1MiB", "--invoke", "grow", "r.snap"]), "2\n");
+    assert_eq!(folder.succeeds(&["run", "--max-total", "160KiB", "--invoke", "grow", "r.snap"]), "-1\n");
+    assert_contains(&folder.fails(1, &["run", "--max-total", "96KiB", "--invoke", "grow", "r.snap"]), &["budget"]);
+}
+
+#[test]
 fn a_command_that_exits_with_success_has_returned() {
     let text = r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
         (memory (export "memory") 1) (global $n (mut i32) (i32.const 0))

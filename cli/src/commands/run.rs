@@ -1,9 +1,10 @@
 //! `ampoule run`: runs a module or a component, by default as a WASI command.
 
 use crate::grants::Grants;
+use crate::limits::Limits;
 use crate::module_file::{Compilation, ModuleFile, Proposals};
 use crate::terminal::{print_lines, report};
-use crate::units::{parse_bytes, parse_duration};
+use crate::units::parse_duration;
 use crate::wave;
 use ampoule::{Engine, ExternType, Func, Instance, Linker, Module, Snapshot, Store, Val, ValType};
 use ampoule_component::{Component, ComponentSnapshot};
@@ -30,12 +31,8 @@ pub struct Args {
     /// Stop the guest after this time, such as 500ms, 2s or 1m.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
-    /// The most bytes that each memory may have, such as 256MiB.
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
-    max_memory: Option<u64>,
-    /// The most bytes that the guest may make the host hold in all: memories, tables, objects, stacks, buffers, descriptors.
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
-    max_total: Option<u64>,
+    #[command(flatten)]
+    limits: Limits,
     #[command(flatten)]
     compilation: Compilation,
     #[command(flatten)]
@@ -75,10 +72,7 @@ impl Args {
         let guest = self.guest(&file, &engine)?;
 
         let mut store = Store::new(&engine);
-        store.limits_mut().memory_size = self.max_memory;
-        if self.max_total.is_some() {
-            store.budget().set_limits(None, self.max_total);
-        }
+        self.limits.set(&mut store);
         if let Some(fuel) = self.fuel {
             store.set_fuel(fuel)?;
         }

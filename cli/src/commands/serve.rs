@@ -1,9 +1,10 @@
 //! `ampoule serve`: answers HTTP requests by a component, with the server of [`ampoule_runner::serve`].
 
 use crate::grants::variable;
+use crate::limits::Limits;
 use crate::module_file::{Compilation, ModuleFile};
 use crate::terminal::{print_lines, report};
-use crate::units::{parse_bytes, parse_duration};
+use crate::units::parse_duration;
 use ampoule::Engine;
 use ampoule_component::ComponentSnapshot;
 use ampoule_runner::serve::{Guests, Options, Output, Server, pool_for};
@@ -34,12 +35,8 @@ pub struct Args {
     /// How long a guest may take for a request, such as 500ms, 2s or 1m; a client that takes nothing of its response for as long is cut off.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "1m")]
     timeout: Duration,
-    /// The most bytes that each memory of a guest may have, such as 256MiB.
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
-    max_memory: Option<u64>,
-    /// The most bytes that a guest may make the host hold in all: memories, tables, objects, stacks, bodies, descriptors.
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
-    max_total: Option<u64>,
+    #[command(flatten)]
+    limits: Limits,
     /// Let guests send HTTP requests of their own.
     #[arg(long)]
     http: bool,
@@ -95,8 +92,8 @@ impl Args {
         guests.state = state;
         guests.http = http;
         guests.env = self.env.iter().map(|text| variable(text)).collect::<Result<_>>()?;
-        guests.max_memory = self.max_memory;
-        guests.max_total = self.max_total;
+        guests.max_memory = self.limits.max_memory;
+        guests.max_total = self.limits.max_total;
         guests.timeout = self.timeout;
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
         // A line that can't be printed is none.

@@ -2,9 +2,10 @@
 
 use super::run::{call_of_component, linker};
 use crate::grants::Grants;
+use crate::limits::Limits;
 use crate::module_file::{Compilation, ModuleFile, Proposals};
 use crate::terminal::{print_lines, report};
-use crate::units::{parse_bytes, show_bytes};
+use crate::units::show_bytes;
 use ampoule::{Engine, Module, Snapshot, Store};
 use ampoule_component::Component;
 use ampoule_runner::{command, snapshot};
@@ -33,9 +34,8 @@ pub struct Args {
     after: Vec<String>,
     #[command(flatten)]
     grants: Grants,
-    /// The most bytes that each memory may have, such as 256MiB.
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
-    max_memory: Option<u64>,
+    #[command(flatten)]
+    limits: Limits,
     /// Let imports that nobody provides trap when they are called.
     #[arg(long)]
     trap_unknown_imports: bool,
@@ -68,7 +68,7 @@ impl Args {
         let file = ModuleFile::read(self.file())?;
         let component = file.component(&engine)?;
         let mut store = Store::new(&engine);
-        store.limits_mut().memory_size = self.max_memory;
+        self.limits.set(&mut store);
         // Nothing is to stop it now.
         store.set_epoch_deadline(1);
         if self.fuel {
