@@ -3,7 +3,7 @@
 //! Kept are arguments, environment, the monotonic clock, and the descriptors of preview 1 by their numbers: standard streams, preopens by
 //! the guest's names, files and directories beneath them by path, modes, rights and offset; and the same as resources of components. What belongs to
 //! this process alone is refused, with its name: pipes and devices, files that were removed or renamed since they were opened, and of
-//! components sockets, requests, streams of files, pollables of clocks.
+//! components sockets, requests, pollables of clocks.
 //!
 //! A snapshot grants nothing: [`WasiConfig::build_from`] takes directories and streams from the configuration, by the names that the guest
 //! knows. Arguments and environment are the snapshot's unless the configuration has its own; a guest that has read them, as most runtimes do when

@@ -56,6 +56,11 @@ impl InputStream {
         Self { source, closed: false }
     }
 
+    /// One that has read all there is.
+    pub fn ended(source: Source) -> Self {
+        Self { source, closed: true }
+    }
+
     /// Where its bytes come from.
     pub fn source(&self) -> &Source {
         &self.source

@@ -1,10 +1,10 @@
-//! Resources of components as plain data, and a table of them again: what a guest keeps between calls of the standard streams and of files.
+//! Resources of components as plain data, and a table of them again: what a guest keeps between calls of the standard streams, of files and of streams of those.
 //! Directories and files are also those of guests of 0.3.
 
 use super::io::Pollable;
 use crate::component::cli::{TerminalInput, TerminalOutput};
 use crate::component::filesystem::Descriptor;
-use crate::component::resources::{Listed, Resources};
+use crate::component::resources::{Entry, Listed, Resources};
 use crate::component::{Handle, Own};
 use crate::host::Host;
 use crate::host::input::{InputStream, Source};
@@ -34,6 +34,10 @@ enum KindState {
     TerminalOutput,
     File(FileState),
     Dir(DirState),
+    /// A stream that reads a file, which has an offset of its own; and whether it has ended.
+    Reader(FileState, bool),
+    /// One that writes.
+    Writer(FileState),
 }
 
 impl ResourceState {
@@ -49,7 +53,7 @@ impl ResourceState {
             match stream.source() {
                 Source::Stdin if stream.is_open() => KindState::Stdin,
                 Source::Stdin => return Err(refused("a stream that has ended")),
-                Source::File(_) => return Err(refused("a stream of a file")),
+                Source::File(file) => KindState::Reader(FileState::of(host, file, &name(rep))?, !stream.is_open()),
                 Source::Connection(_) => return Err(refused("a stream of a connection")),
                 Source::Http(_) => return Err(refused("the body of a request or response")),
             }
@@ -57,8 +61,10 @@ impl ResourceState {
             match stream.sink() {
                 Sink::Stdout if stream.is_at_rest() => KindState::Stdout,
                 Sink::Stderr if stream.is_at_rest() => KindState::Stderr,
-                Sink::Stdout | Sink::Stderr => return Err(refused("a stream that has ended, or is being flushed")),
-                Sink::File(_) => return Err(refused("a stream of a file")),
+                Sink::File(file) if stream.is_at_rest() => KindState::Writer(FileState::of(host, file, &name(rep))?),
+                Sink::Stdout | Sink::Stderr | Sink::File(_) => {
+                    return Err(refused("a stream that has ended, or is being flushed"));
+                }
                 Sink::Connection(_) => return Err(refused("a stream of a connection")),
                 Sink::Http(_) => return Err(refused("the body of a request or response")),
             }
@@ -100,20 +106,28 @@ impl ResourceState {
             KindState::TerminalOutput => resources.put(self.rep, Own::new(TerminalOutput)),
             KindState::File(file) => self.put(resources, Descriptor::File(file.open(host, &name)?), host)?,
             KindState::Dir(dir) => self.put(resources, Descriptor::Dir(dir.open(host, &name)?), host)?,
+            KindState::Reader(file, has_ended) => {
+                let source = Source::File(file.open(host, &name)?);
+                let stream = if *has_ended { InputStream::ended(source) } else { InputStream::new(source) };
+                self.put(resources, stream, host)?
+            }
+            KindState::Writer(file) => {
+                self.put(resources, OutputStream::new(Sink::File(file.open(host, &name)?)), host)?
+            }
         };
         put.map_err(|_| SnapshotError::Damaged("the number of a resource is taken, or what it depends on is not there"))
     }
 
-    /// Puts a file or directory, within the budget.
-    fn put(
+    /// Puts what has a descriptor of the host, within the budget.
+    fn put<T: Entry>(
         &self,
         resources: &mut Resources,
-        descriptor: Descriptor,
+        entry: T,
         host: &Host,
     ) -> Result<Result<(), crate::component::Error>, SnapshotError> {
         let over = || SnapshotError::Budget { name: name(self.rep), limit: host.max_fds };
         let token = if self.counts { Some(resources.descriptor().ok_or_else(over)?) } else { None };
-        Ok(resources.put(self.rep, Own::holding(descriptor, token)))
+        Ok(resources.put(self.rep, Own::holding(entry, token)))
     }
 
     /// Whether it depends on another.
