@@ -472,7 +472,110 @@ public:
     }
     return wasmtime::Span<const uint8_t>(bytes, len);
   }
+
+#ifdef WASMTIME_FEATURE_WASI
+  /// Adds what the guest of a store has of WASI; copies don't get it.
+  wasmtime::Result<std::monostate> attach_wasi(wasmtime::Store::Context cx) {
+    return wasmtime::detail::check(
+        ampoule_snapshot_attach_wasi(capi(), cx.capi()));
+  }
+
+  /// As `Store::Context::set_wasi`, for a guest that goes on with what
+  /// `attach_wasi` has added. Directories and streams are those of `config`.
+  wasmtime::Result<std::monostate> set_wasi(wasmtime::Store::Context cx,
+                                            wasmtime::WasiConfig config) const {
+    return wasmtime::detail::check(ampoule_context_set_wasi_of_snapshot(
+        cx.capi(), config.capi_release(), capi()));
+  }
+#endif // WASMTIME_FEATURE_WASI
 };
+
+#ifdef WASMTIME_FEATURE_COMPONENT_MODEL
+namespace detail {
+struct ComponentSnapshotHandle {
+  using Raw = ampoule_component_snapshot_t;
+  static void destroy(Raw *raw) { ampoule_component_snapshot_delete(raw); }
+  static Raw *copy(const Raw *raw) {
+    return ampoule_component_snapshot_clone(raw);
+  }
+};
+} // namespace detail
+
+/// \brief An instance of a component as it was at one moment; see
+/// `ampoule/snapshot.h`.
+///
+/// What its guest has of WASI goes with `to_snapshot`. Copies are the same
+/// snapshot.
+class ComponentSnapshot
+    : public wasmtime::detail::Shared<detail::ComponentSnapshotHandle> {
+  static wasmtime::Result<ComponentSnapshot>
+  result(wasmtime_error_t *error, ampoule_component_snapshot_t *raw) {
+    if (error != nullptr) {
+      return wasmtime::Error(error);
+    }
+    return ComponentSnapshot(raw);
+  }
+
+public:
+  /// Takes over a C snapshot.
+  explicit ComponentSnapshot(ampoule_component_snapshot_t *snapshot)
+      : Shared(snapshot) {}
+
+  /// A snapshot of an instance of this component.
+  static wasmtime::Result<ComponentSnapshot>
+  take(wasmtime::Store::Context cx,
+       const wasmtime::component::Component &component,
+       const wasmtime::component::Instance &instance) {
+    ampoule_component_snapshot_t *snapshot = nullptr;
+    auto *error = ampoule_component_snapshot_take(cx.capi(), component.capi(),
+                                                  instance.capi(), &snapshot);
+    return result(error, snapshot);
+  }
+
+  /// What `to_snapshot` gave, also after it was written and read. An error where
+  /// it is of core instances.
+  static wasmtime::Result<ComponentSnapshot>
+  of_snapshot(const Snapshot &snapshot) {
+    ampoule_component_snapshot_t *raw = nullptr;
+    auto *error = ampoule_component_snapshot_of_snapshot(snapshot.capi(), &raw);
+    return result(error, raw);
+  }
+
+  /// The snapshot with the component in it, to attach things and to write it as
+  /// bytes.
+  Snapshot to_snapshot() const {
+    return Snapshot(ampoule_component_snapshot_to_snapshot(capi()));
+  }
+
+  /// The component.
+  wasmtime::component::Component component() const {
+    return wasmtime::component::Component(
+        ampoule_component_snapshot_component(capi()));
+  }
+
+  /// Has an instance be as it was, also after a trap.
+  wasmtime::Result<std::monostate>
+  reset(wasmtime::Store::Context cx,
+        const wasmtime::component::Instance &instance) const {
+    return wasmtime::detail::check(ampoule_component_snapshot_reset(
+        capi(), cx.capi(), instance.capi()));
+  }
+
+  /// Makes the instance in a store of the same engine, with imports from a
+  /// linker. What the guest had of WASI is set before, by `Snapshot::set_wasi`.
+  wasmtime::Result<wasmtime::component::Instance>
+  instantiate(wasmtime::Store::Context cx,
+              const wasmtime::component::Linker &linker) const {
+    wasmtime_component_instance_t instance;
+    auto *error = ampoule_component_snapshot_instantiate(
+        capi(), cx.capi(), linker.capi(), &instance);
+    if (error != nullptr) {
+      return wasmtime::Error(error);
+    }
+    return wasmtime::component::Instance(instance);
+  }
+};
+#endif // WASMTIME_FEATURE_COMPONENT_MODEL
 
 } // namespace ampoule
 

@@ -194,10 +194,71 @@ static void plans_know_the_types() {
   expect_error_says(plan.call(host.store, Text{"\xff", 1}), "utf-8");
 }
 
+// Counts; stops when it is told; and has standard output open.
+static const char *const counter = R"((component
+  (import "wasi:io/streams@0.2.0" (instance $streams (export "output-stream" (type $o (sub resource)))))
+  (alias export $streams "output-stream" (type $output))
+  (import "wasi:cli/stdout@0.2.0" (instance $stdout
+    (alias outer 1 $output (type $of)) (export "output-stream" (type $o (eq $of)))
+    (export "get-stdout" (func (result (own $o))))))
+  (core func $get (canon lower (func $stdout "get-stdout")))
+  (core module $m (import "" "get" (func $get (result i32))) (global $n (mut i32) (i32.const 0))
+    (func (export "open") (result i32) (call $get))
+    (func (export "next") (result i32) (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n))
+    (func (export "stop") (result i32) unreachable))
+  (core instance $i (instantiate $m (with "" (instance (export "get" (func $get))))))
+  (func (export "open") (result u32) (canon lift (core func $i "open")))
+  (func (export "next") (result u32) (canon lift (core func $i "next")))
+  (func (export "stop") (result u32) (canon lift (core func $i "stop")))))";
+
+// What a function answers; -1 where it is stopped.
+static int64_t ask(Store::Context cx, const Instance &instance, const char *name) {
+  Func func = instance.get_func(cx, instance.get_export_index(cx, nullptr, name).value()).value();
+  wasmtime::component::Val result(false);
+  Span<wasmtime::component::Val> results(&result, 1);
+  return func.call(cx, Span<const wasmtime::component::Val>(nullptr, 0), results) ? int64_t(result.get_u32()) : -1;
+}
+
+static void instances_of_components_are_as_they_were() {
+  Engine engine;
+  Linker linker(engine);
+  linker.add_wasip2().unwrap();
+  Store store(engine);
+  store.context().set_wasi(wasmtime::WasiConfig()).unwrap();
+  Component component = Component::compile(engine, counter).unwrap();
+  Instance instance = linker.instantiate(store, component).unwrap();
+  expect(ask(store, instance, "open") > 0 && ask(store, instance, "next") == 1);
+  ampoule::ComponentSnapshot snapshot = ampoule::ComponentSnapshot::take(store, component, instance).unwrap();
+  ampoule::ComponentSnapshot copy(snapshot);
+  ampoule::Snapshot whole = snapshot.to_snapshot();
+  whole.attach_wasi(store).unwrap();
+  expect(ask(store, instance, "next") == 2 && ask(store, instance, "stop") == -1 && ask(store, instance, "next") == -1);
+  whole.set_wasi(store, wasmtime::WasiConfig()).unwrap();
+  copy.reset(store, instance).unwrap();
+  expect(ask(store, instance, "next") == 2);
+
+  Store other(engine);
+  expect(!copy.instantiate(other, linker));
+  whole.set_wasi(other, wasmtime::WasiConfig()).unwrap();
+  expect(ask(other, copy.instantiate(other, linker).unwrap(), "next") == 2);
+
+  auto bytes = whole.serialize().unwrap();
+  auto loaded = ampoule::Snapshot::deserialize(engine, Span<const uint8_t>(bytes)).unwrap();
+  auto again = ampoule::ComponentSnapshot::of_snapshot(loaded).unwrap();
+  Store third(engine);
+  loaded.set_wasi(third, wasmtime::WasiConfig()).unwrap();
+  expect(ask(third, again.instantiate(third, linker).unwrap(), "next") == 2);
+  expect(bool(linker.instantiate(third, again.component())));
+  expect(!ampoule::ComponentSnapshot::take(store, Component::compile(engine, "(component)").unwrap(), instance));
+  Store empty(engine);
+  expect(!ampoule::ComponentSnapshot::of_snapshot(ampoule::Snapshot::take_all(empty).unwrap()));
+}
+
 int main() {
   RUN(plans_know_the_types);
   RUN(streams_futures_and_answers_of_another_thread);
   RUN(values_and_futures);
   RUN(a_call_is_cancelled_and_the_host_learns_it);
+  RUN(instances_of_components_are_as_they_were);
   return test_summary();
 }
