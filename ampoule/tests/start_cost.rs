@@ -2,6 +2,7 @@
 //! them.
 
 use ampoule::{Config, Engine, ExternRef, Func, Instance, Module, PoolConfig, Store, Val};
+use ampoule_core::tunables::Tiers;
 
 /// Page faults of a piece of work.
 fn faults_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
@@ -178,6 +179,32 @@ fn loading_an_artifact_decodes_no_data_segments() {
     let instance = Instance::new(&mut store, &module, &[]).unwrap();
     let memory = instance.get_memory(&store, "m").unwrap();
     assert_eq!(&memory.bytes(&store).unwrap()[49_999 * 16..50_000 * 16], b"abcd\0\0\0\0\0\0\0\0\0\0\0\0");
+}
+
+#[test]
+fn loading_an_artifact_makes_nothing_for_each_function() {
+    const FUNCTIONS: usize = 20_000;
+    let funcs: String = (0..FUNCTIONS).map(|at| format!("(func $f{at} (result i32) (i32.const {at}))")).collect();
+    let all: String = (0..FUNCTIONS).map(|at| format!(" $f{at}")).collect();
+    let engine = Engine::new(Config::new().tiers(Tiers::Baseline)).unwrap();
+    let wat = format!("(module (table (export \"t\") {FUNCTIONS} funcref) (elem (i32.const 0) func{all}) {funcs})");
+    let artifact = Module::new(&engine, wat.as_bytes()).unwrap().serialize().unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &artifact).unwrap();
+    // SAFETY: `serialize` wrote it.
+    let load = || unsafe { Module::deserialize_file(&engine, file.path()).unwrap() };
+    drop(load());
+    let (module, faults) = faults_of(load);
+    assert!(faults < 60, "a word written for each is 20 pages more; {faults} faults");
+    let mut store = Store::new(&engine);
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let table = instance.get_export(&store, "t").unwrap().into_table().unwrap();
+    let Some(Val::FuncRef(Some(last))) = table.get(&mut store, FUNCTIONS as u64 - 1).unwrap() else {
+        panic!("it is there")
+    };
+    let mut results = [Val::I32(0)];
+    last.call(&mut store, &[], &mut results).unwrap();
+    assert!(matches!(results, [Val::I32(number)] if number as usize == FUNCTIONS - 1));
 }
 
 /// System calls by which this thread wrote something.
