@@ -3,6 +3,7 @@
 mod files;
 mod objects;
 
+use ampoule::snapshot::HostReferences;
 use ampoule::{
     Config, Engine, Error, Extern, Func, FuncType, Global, GlobalType, Instance, Linker, Memory, MemoryType, Module,
     PoolConfig, RefType, SharedMemory, Snapshot, Store, Table, TableType, TrapCode, Val, ValType,
@@ -72,8 +73,12 @@ impl World {
     }
 
     fn thaw(&self, snapshot: &Snapshot) -> Guest {
+        self.thaw_with(snapshot, &mut ())
+    }
+
+    fn thaw_with(&self, snapshot: &Snapshot, references: &mut dyn HostReferences) -> Guest {
         let mut store = Store::new(&self.engine);
-        let instances = snapshot.instantiate(&mut store, &self.linker, &mut ()).unwrap();
+        let instances = snapshot.instantiate(&mut store, &self.linker, references).unwrap();
         let [instance] = instances[..] else { panic!("the snapshot is of one instance") };
         Guest { store, instance }
     }

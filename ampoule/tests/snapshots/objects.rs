@@ -1,7 +1,7 @@
 //! Objects of the heap in snapshots: structs, arrays, exceptions, and values of the host. Each test runs plainly, and where every allocation
 //! collects and looks through the heap for damage.
 
-use super::{Guest, config_with_tags};
+use super::{Guest, World, config_with_tags};
 use ampoule::snapshot::HostReferences;
 use ampoule::{Engine, Error, ExternRef, Instance, Linker, Module, Snapshot, Store, Val};
 use std::any::Any;
@@ -102,40 +102,17 @@ const GUEST: &str = r#"(module
 /// The sum that `tell` gives.
 const TOLD: i64 = 200 + 1_234_567_890_123 + 1 - 5 + 9 + 7 + 6 + 31;
 
-struct World {
-    engine: Engine,
-    module: Module,
-    linker: Linker,
-}
-
-impl World {
-    fn new(stress: bool, wat: &str) -> World {
-        let mut config = config_with_tags();
-        config.gc_stress = stress;
-        let engine = Engine::new(&config).unwrap();
-        let module = Module::new(&engine, wat.as_bytes()).unwrap();
-        let mut linker = Linker::new(&engine);
-        linker.func_wrap("host", "seven", || 7).unwrap();
-        World { engine, module, linker }
-    }
-
-    fn guest(&self) -> Guest {
-        let mut store = Store::new(&self.engine);
-        let instance = self.linker.instantiate(&mut store, &self.module).unwrap();
-        Guest { store, instance }
-    }
-
-    fn thaw(&self, snapshot: &Snapshot, references: &mut dyn HostReferences) -> Guest {
-        let mut store = Store::new(&self.engine);
-        let instance = snapshot.instantiate(&mut store, &self.linker, references).unwrap()[0];
-        Guest { store, instance }
-    }
+/// With everything on, plainly or under stress.
+fn world(stress: bool) -> World {
+    let mut config = config_with_tags();
+    config.gc_stress = stress;
+    World::new(&config, GUEST)
 }
 
 #[test]
 fn objects_are_as_they_were() {
     for stress in [false, true] {
-        let world = World::new(stress, GUEST);
+        let world = world(stress);
         let mut guest = world.guest();
         (0..if stress { 20 } else { 1000 }).for_each(|value| guest.act("push", &[value]));
         guest.act("build", &[]);
@@ -149,12 +126,12 @@ fn objects_are_as_they_were() {
             guest.reset(&snapshot);
             guest.act("litter", &[if stress { 10 } else { 10_000 }]);
             assert_eq!((guest.get("tell"), guest.get("sum")), (TOLD, sum));
-            let mut other = world.thaw(&snapshot, &mut ());
+            let mut other = world.thaw(&snapshot);
             assert_eq!((other.get("tell"), other.get("sum")), (TOLD, sum));
             other.act("litter", &[if stress { 10 } else { 10_000 }]);
             other.store.gc();
             assert_eq!((other.get("tell"), other.get("sum")), (TOLD, sum));
-            let told = world.thaw(&other.freeze(), &mut ()).get("tell");
+            let told = world.thaw(&other.freeze()).get("tell");
             assert_eq!(told, TOLD);
         }
     }
@@ -162,7 +139,7 @@ fn objects_are_as_they_were() {
 
 /// A snapshot with objects as bytes, and what its guest tells.
 pub(super) fn saved() -> (Vec<u8>, i64) {
-    let mut guest = World::new(false, GUEST).guest();
+    let mut guest = world(false).guest();
     guest.act("push", &[5]);
     guest.act("build", &[]);
     (guest.freeze().to_bytes().unwrap(), TOLD)
@@ -171,13 +148,13 @@ pub(super) fn saved() -> (Vec<u8>, i64) {
 #[test]
 fn elements_of_segments_that_are_objects_are_as_they_were() {
     for stress in [false, true] {
-        let world = World::new(stress, GUEST);
+        let world = world(stress);
         let mut guest = world.guest();
         let snapshot = guest.freeze();
         assert_eq!(guest.get("made"), 77);
         guest.act("make bigger", &[]);
         assert_eq!(guest.get("made"), 78);
-        assert_eq!(world.thaw(&snapshot, &mut ()).get("made"), 77);
+        assert_eq!(world.thaw(&snapshot).get("made"), 77);
         guest.reset(&snapshot);
         assert_eq!(guest.get("made"), 77);
     }
@@ -234,7 +211,7 @@ fn put_extern(guest: &mut Guest, number: u64) {
 #[test]
 fn values_of_the_host_are_named_by_the_embedder() {
     for stress in [false, true] {
-        let world = World::new(stress, GUEST);
+        let world = world(stress);
         let mut guest = world.guest();
         put_extern(&mut guest, 5);
         let error = Snapshot::take(&guest.store, &[guest.instance], &mut ()).unwrap_err();
@@ -246,7 +223,7 @@ fn values_of_the_host_are_named_by_the_embedder() {
         let snapshot = Snapshot::take(&guest.store, &[guest.instance], &mut numbers).unwrap();
         // Each once, however often it is referred to.
         assert_eq!(numbers.saved, [5]);
-        let mut other = world.thaw(&snapshot, &mut numbers);
+        let mut other = world.thaw_with(&snapshot, &mut numbers);
         assert_eq!(extern_at(&mut other, "externs", 0), Some(105));
         assert_eq!((same_externs(&mut other), &numbers.restored[..]), (true, &[5][..]));
         assert_eq!(Arc::strong_count(&numbers.alive), 2);
@@ -268,7 +245,7 @@ fn values_of_the_host_are_named_by_the_embedder() {
 
 #[test]
 fn a_refused_value_leaves_everything_as_it_was() {
-    let world = World::new(true, GUEST);
+    let world = world(true);
     let mut guest = world.guest();
     put_extern(&mut guest, 13);
     guest.act("push", &[4]);
@@ -289,7 +266,7 @@ fn a_refused_value_leaves_everything_as_it_was() {
 
 #[test]
 fn the_heap_of_the_new_store_is_limited() {
-    let world = World::new(false, GUEST);
+    let world = world(false);
     let mut guest = world.guest();
     (0..100_000).for_each(|value| guest.act("push", &[value]));
     let snapshot = guest.freeze();
