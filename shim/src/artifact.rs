@@ -18,8 +18,11 @@ use ampoule_component::Component;
 use anyhow::{Context, Result, anyhow, ensure};
 use containerd_shim_wasm::sandbox::context::WasmLayer;
 use containerd_shim_wasm::shim::Compiler;
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
+use std::fs::File;
 use std::hash::Hash;
+use std::time::Duration;
 
 /// The last byte counts layouts.
 const MAGIC: [u8; 8] = *b"\x7fAMPOCI\x02";
@@ -50,12 +53,50 @@ impl Compiler for Precompiler {
     }
 
     async fn compile(&self, layers: &[WasmLayer]) -> Result<Vec<Option<Vec<u8>>>> {
+        let Some(turn) = Turn::take() else { return Ok(vec![None; layers.len()]) };
         let engine = engine()?;
         let compiled = layers.iter().map(|layer| compile_layer(&engine, layer));
         // One that can't be compiled is an error where it is to run.
-        Ok(compiled
+        let compiled = compiled
             .map(|compiled| compiled.inspect_err(|error| log::warn!("a layer is not compiled: {error:#}")).ok())
-            .collect())
+            .collect();
+        turn.end_later();
+        Ok(compiled)
+    }
+}
+
+/// Has one shim after another compile. The crate that writes what comes of it takes a lease of containerd's, of one name for all layers, and
+/// where another has that, the container isn't made. Whoever has no turn runs the layer as it is.
+struct Turn {
+    /// Locked for as long as it is open.
+    _file: Option<File>,
+}
+
+impl Turn {
+    /// Where all shims of the machine find it.
+    const PLACE: &str = "/run/containerd/ampoule-compiles";
+
+    /// How long the crate may take to write. Where it takes longer, and another compiles, that one fails.
+    const WRITING: Duration = Duration::from_secs(5);
+
+    fn take() -> Option<Self> {
+        match File::create(Self::PLACE) {
+            Ok(file) => {
+                flock(&file, FlockOperation::NonBlockingLockExclusive).ok().map(|()| Self { _file: Some(file) })
+            }
+            // Then as if it were alone.
+            Err(_) => Some(Self { _file: None }),
+        }
+    }
+
+    /// Ends it when what was compiled is written, or with the process.
+    fn end_later(self) {
+        let later = move || {
+            std::thread::sleep(Self::WRITING);
+            drop(self);
+        };
+        // Without a thread it has ended already.
+        let _ = std::thread::Builder::new().name("turn".to_owned()).spawn(later);
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub const CLAIMS: &[Claim] = &[
     ("a_layer_is_compiled_once", a_layer_is_compiled_once),
     ("a_damaged_artifact_is_a_miss", a_damaged_artifact_is_a_miss),
+    ("containers_of_a_layer_that_isn_t_kept_start_at_once", containers_of_a_layer_that_isn_t_kept_start_at_once),
 ];
 
 /// What precedes the program in what is kept.
@@ -88,6 +89,16 @@ fn a_damaged_artifact_is_a_miss(machine: &Machine) {
     let (image, _) = machine.import_wasm("damaged", WASM, &module("damaged"));
     assert_eq!(machine.run(&OPTIONS, &image, &[]).stdout, "damaged");
     assert_eq!(fs::read(&file).ok(), Some(whole));
+}
+
+fn containers_of_a_layer_that_isn_t_kept_start_at_once(machine: &Machine) {
+    let (image, layer) = machine.import_wasm("at-once", WASM, &module("at-once"));
+    let ended: Vec<_> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..20).map(|_| scope.spawn(|| machine.run(&OPTIONS, &image, &[]))).collect();
+        started.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert!(ended.iter().all(|ended| ended.stdout == "at-once"), "{ended:?}");
+    assert!(kept(machine, &layer).is_some());
 }
 
 /// Removes an image, with all that only it has.
