@@ -43,6 +43,8 @@ pub(crate) mod table;
 mod table_elements;
 pub(crate) mod tag;
 
+#[cfg(feature = "compiler")]
+pub use ampoule_compiler::optimizing::Pass;
 pub use ampoule_core::features::Features;
 pub use ampoule_core::trap::TrapCode;
 pub use ampoule_core::tunables::Tiers;

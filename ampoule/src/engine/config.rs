@@ -187,6 +187,13 @@ impl Config {
         self
     }
 
+    /// Leaves out a pass of the optimizing compiler: to find the one by which code is slow, or wrong.
+    #[cfg(feature = "compiler")]
+    pub fn without_pass(&mut self, pass: crate::Pass) -> &mut Self {
+        self.cranelift_flags.push((pass.name().to_string(), Some("false".to_string())));
+        self
+    }
+
     /// Chooses when functions are compiled.
     pub fn strategy(&mut self, strategy: Strategy) -> &mut Self {
         self.strategy = strategy;

@@ -20,12 +20,14 @@ pub(super) struct Emitted {
     pub frame_size: u32,
     /// Where jumps to the body are, in code that is the entry to one.
     pub body_jumps: Vec<u32>,
+    /// The code as text, if it was asked for.
+    pub text: Option<String>,
 }
 
 /// Converts the code of `func`, made for `isa`; `inlined` is what its positions refer to.
 pub(super) fn emit(
     isa: &dyn TargetIsa,
-    code: &CompiledCode,
+    code: CompiledCode,
     func: &ir::Function,
     inlined: InlinedPositions,
 ) -> Result<Emitted, CompileError> {
@@ -56,16 +58,16 @@ pub(super) fn emit(
         phase,
         relocations,
         info: FunctionInfo {
-            traps: traps(code),
-            positions: positions(code),
+            traps: traps(&code),
+            positions: positions(&code),
             inlined,
-            stack_maps: stack_maps(code),
-            handlers: handlers(code)?,
-            kept: arch::kept_registers(isa, code)?,
+            stack_maps: stack_maps(&code),
+            handlers: handlers(&code)?,
+            kept: arch::kept_registers(isa, &code)?,
         },
         replaces: None,
     };
-    Ok(Emitted { function, frame_size, body_jumps })
+    Ok(Emitted { function, frame_size, body_jumps, text: code.vcode })
 }
 
 /// Puts a function's entry before its body and links the two.

@@ -2,7 +2,7 @@
 //!
 //! [`function`] translates a function's body. [`thunks`] makes the code between host and guest. [`emit`] turns what Cranelift leaves
 //! into a `CompiledFunction`. Below them: [`signature`] says how values travel, [`linkage`] how code names what is outside of it,
-//! [`flags`] what Cranelift may assume of memory. [`effort`] bounds what a function may cost to compile, [`settings`] are the code
+//! [`flags`] what Cranelift may assume of memory. [`passes`] are over Cranelift's IR, before and behind its optimizer. [`effort`] bounds what a function may cost to compile, [`settings`] are the code
 //! generator's.
 //!
 //! What is deliberately not here: validation (bodies have been validated), placing code, knowledge of stores.
@@ -15,10 +15,12 @@ mod emit;
 mod flags;
 mod function;
 mod linkage;
+mod passes;
 mod settings;
 mod signature;
 mod thunks;
 
+pub use passes::Pass;
 pub(crate) use signature::{RETURN_SLOT, return_area_size};
 
 use crate::loop_entry::LoopEntry;
@@ -29,7 +31,7 @@ use ampoule_core::index::DefinedFuncIndex;
 use ampoule_core::tunables::Tunables;
 use ampoule_core::types::FuncType;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{Function, Signature, SourceLoc, UserFuncName};
+use cranelift_codegen::ir::{Function, Signature, SourceLoc};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{CodegenError, Context as CraneliftContext};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -37,7 +39,8 @@ use effort::Effort;
 use emit::Emitted;
 use function::{Entry, StackCheck};
 use linkage::InlinedPositions;
-use settings::CodeGenerators;
+use passes::Passes;
+use settings::{CodeGenerators, switch};
 use signature::guest_signature;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -52,6 +55,7 @@ pub const FRAME_MAX: u32 = 8 << 10;
 /// The optimizing tier.
 pub struct OptimizingCompiler {
     generators: CodeGenerators,
+    passes: Passes,
     target: String,
     /// Exit thunks tell the runtime of host calls.
     statistics: bool,
@@ -60,9 +64,22 @@ pub struct OptimizingCompiler {
 }
 
 /// What one compilation needs for itself.
+#[derive(Default)]
 struct Scratch {
-    context: CraneliftContext,
     builder: FunctionBuilderContext,
+    code: CodeScratch,
+}
+
+/// What it needs once a function has been translated.
+struct CodeScratch {
+    context: CraneliftContext,
+    registers: regalloc2::Ctx,
+}
+
+impl Default for CodeScratch {
+    fn default() -> Self {
+        Self { context: CraneliftContext::new(), registers: regalloc2::Ctx::default() }
+    }
 }
 
 impl Scratch {
@@ -74,7 +91,7 @@ impl OptimizingCompiler {
     /// A compiler for a target triple, or for this machine and all that its CPU can do if `target` is `None`.
     ///
     /// `flags` are settings of Cranelift, shared or of the target, in order; one without value is switched on. They don't
-    /// reach what the contract with the runtime fixes.
+    /// reach what the contract with the runtime fixes. The names of [`Pass`]es are flags, too.
     ///
     /// # Errors
     /// [`CompileError`] for a target that isn't supported, and for unknown flags or values.
@@ -83,12 +100,20 @@ impl OptimizingCompiler {
         flags: &[(String, Option<String>)],
         target: Option<&str>,
     ) -> Result<Self, CompileError> {
-        let generators = CodeGenerators::new(tunables, flags, target)?;
+        let mut passes = Passes::all();
+        let mut generator_flags = Vec::with_capacity(flags.len());
+        for (name, value) in flags {
+            match Pass::ALL.into_iter().find(|pass| pass.name() == name) {
+                Some(pass) => passes.set(pass, switch(name, value.as_deref())?),
+                None => generator_flags.push((name.clone(), value.clone())),
+            }
+        }
+        let generators = CodeGenerators::new(tunables, &generator_flags, target)?;
         let isa = generators.of(Effort::Full);
         let features = isa.isa_flags().into_iter().filter(|flag| flag.as_bool() == Some(true)).map(|flag| flag.name);
         let target = format!("{} {}", isa.triple(), features.collect::<Vec<_>>().join(","));
         let statistics = tunables.statistics;
-        Ok(Self { generators, target, statistics, pool: Mutex::new(Vec::new()) })
+        Ok(Self { generators, passes, target, statistics, pool: Mutex::new(Vec::new()) })
     }
 
     /// Whether results that are no numbers get the canonical bits: the tunables ask for that, or a flag does.
@@ -109,13 +134,13 @@ impl OptimizingCompiler {
     ) -> Result<Emitted, CompileError> {
         let mut scratch = self.take_scratch();
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let Scratch { context, builder } = &mut *scratch;
+            let Scratch { builder, code } = &mut *scratch;
             // What the last function's parts were in is used again.
-            context.clear();
-            context.func.signature = signature;
-            let builder = FunctionBuilder::new(&mut context.func, builder);
+            code.context.clear();
+            code.context.func.signature = signature;
+            let builder = FunctionBuilder::new(&mut code.context.func, builder);
             let inlined = build(builder, self.generators.of(effort))?;
-            self.finish(context, effort, inlined)
+            self.finish(code, effort, inlined, false)
         }));
         match result {
             Ok(Ok(emitted)) => {
@@ -140,17 +165,14 @@ impl OptimizingCompiler {
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
         let is_leaf = function::is_leaf(&body)?;
         with_what_effort_is_needed(input.tunables, |effort| {
-            let function = Function::with_name_signature(UserFuncName::default(), signature.clone());
-            let mut context = CraneliftContext::for_function(function);
-            let mut scratch = FunctionBuilderContext::new();
-            let builder = FunctionBuilder::new(&mut context.func, &mut scratch);
+            let Scratch { builder, code } = &mut Scratch::default();
+            code.context.func.signature = signature.clone();
+            let builder = FunctionBuilder::new(&mut code.context.func, builder);
             let isa = self.generators.of(effort);
             let entry = Entry::Call(if is_leaf { StackCheck::No } else { StackCheck::Yes });
-            let inlined = function::translate_function(builder, isa, input, func, &body, entry, effort)?;
-            context.set_disasm(true);
-            self.finish(&mut context, effort, inlined)?;
-            let code = context.compiled_code().expect("it was just compiled");
-            let lines = code.vcode.as_deref().unwrap_or_default().split_inclusive('\n');
+            let inlined = function::translate_function(builder, isa, input, func, &body, entry, effort, self.passes)?;
+            let text = self.finish(code, effort, inlined, true)?.text;
+            let lines = text.as_deref().unwrap_or_default().split_inclusive('\n');
             // What unwinders are told is no code.
             Ok(lines.filter(|line| !line.trim_start().starts_with("unwind ")).collect())
         })
@@ -169,7 +191,7 @@ impl OptimizingCompiler {
         let compile = |stack_check| {
             self.compile(signature.clone(), effort, |builder, isa| {
                 let entry = Entry::Call(stack_check);
-                function::translate_function(builder, isa, input, func, &body, entry, effort)
+                function::translate_function(builder, isa, input, func, &body, entry, effort, self.passes)
             })
         };
         // What needs the least effort is not compiled twice: its frame is large.
@@ -200,7 +222,7 @@ impl OptimizingCompiler {
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
         let effort = better_effort(input.tunables);
         let Emitted { mut function, frame_size, .. } = self.compile(signature, effort, |builder, isa| {
-            function::translate_function(builder, isa, input, func, &body, Entry::Loop(entry), effort)
+            function::translate_function(builder, isa, input, func, &body, Entry::Loop(entry), effort, self.passes)
         })?;
         function.replaces = Some(ReplacedFrame { len: entry.len(), own_len: frame_size });
         Ok(function)
@@ -209,35 +231,49 @@ impl OptimizingCompiler {
     /// From a translated function to its code.
     fn finish(
         &self,
-        context: &mut CraneliftContext,
+        scratch: &mut CodeScratch,
         effort: Effort,
         inlined: InlinedPositions,
+        with_text: bool,
     ) -> Result<Emitted, CompileError> {
+        let CodeScratch { context, registers } = scratch;
         let mut isa = self.generators.of(effort);
         let mut control = ControlPlane::default();
-        if effort.is_full() && effort::is_large(&context.func) {
+        let is_large = effort.is_full() && effort::is_large(&context.func);
+        if is_large {
             let is_too_branchy = effort == Effort::Better && effort::is_branchy(&context.func);
             if is_too_branchy || effort::is_deep(context) {
                 return Err(CompileError::over_budget());
             }
-            context.optimize(isa, &mut control).map_err(|error| failed(&context.func, error))?;
-            if effort::is_crowded(context, effort) {
-                return Err(CompileError::over_budget());
-            }
-            isa = self.generators.of_optimized(!effort::is_branchy(&context.func));
+        }
+        let optimizes = effort.is_full() && isa.flags().opt_level() != cranelift_codegen::settings::OptLevel::None;
+        if optimizes {
+            self.passes.before_optimizer(&mut context.func);
+        }
+        context.optimize(isa, &mut control).map_err(|error| failed(&context.func, error))?;
+        let is_crowded = (is_large || effort == Effort::Least) && effort::is_crowded(context, effort);
+        if is_crowded && is_large {
+            return Err(CompileError::over_budget());
+        }
+        if optimizes {
+            self.passes.after_optimizer(context);
+            context.verify_if(isa).map_err(|error| failed(&context.func, error))?;
+        }
+        if is_crowded {
+            isa = self.generators.of_single_pass();
+        } else if effort == Effort::Least || is_large && effort::is_branchy(&context.func) {
+            isa = self.generators.of_branchy();
         } else if effort.is_full()
+            && !is_large
             && let Some(quick) = self.generators.of_quick()
             && effort::is_small(&context.func)
         {
             isa = quick;
         }
-        if effort == Effort::Least {
-            context.optimize(isa, &mut control).map_err(|error| failed(&context.func, error))?;
-            let crowded = effort::is_crowded(context, effort);
-            isa = if crowded { self.generators.of_single_pass() } else { self.generators.of_optimized(false) };
-        }
-        context.compile(isa, &mut control).map_err(|error| failed(error.func, error.inner))?;
-        let code = context.compiled_code().expect("it was just compiled");
+        let code = isa
+            .compile_function(&context.func, &context.domtree, registers, with_text, &mut control)
+            .map_err(|error| failed(&context.func, error))?
+            .apply_params(&context.func.params);
         emit::emit(isa, code, &context.func, inlined)
     }
 
@@ -276,7 +312,7 @@ impl OptimizingCompiler {
 
     /// Keeps allocations for the next compilation, unless they are so large that few will need them.
     fn return_scratch(&self, scratch: Box<Scratch>) {
-        if scratch.context.func.dfg.num_values() <= Scratch::VALUES_MAX
+        if scratch.code.context.func.dfg.num_values() <= Scratch::VALUES_MAX
             && let Ok(mut pool) = self.pool.try_lock()
         {
             pool.push(scratch);
@@ -285,9 +321,7 @@ impl OptimizingCompiler {
 
     fn take_scratch(&self) -> Box<Scratch> {
         let pooled = self.pool.try_lock().ok().and_then(|mut pool| pool.pop());
-        pooled.unwrap_or_else(|| {
-            Box::new(Scratch { context: CraneliftContext::new(), builder: FunctionBuilderContext::new() })
-        })
+        pooled.unwrap_or_default()
     }
 }
 

@@ -16,8 +16,8 @@ pub(super) struct CodeGenerators {
     shared: settings::Builder,
     full: OwnedTargetIsa,
     least: OnceLock<OwnedTargetIsa>,
-    /// For functions that have been optimized: without and with notes of where blocks start.
-    optimized: [OnceLock<OwnedTargetIsa>; 2],
+    /// For functions that have been optimized: without notes of where blocks start.
+    branchy: OnceLock<OwnedTargetIsa>,
     /// For functions that have been optimized, and that would take too long otherwise.
     single_pass: OnceLock<OwnedTargetIsa>,
     /// For small functions, where compilation is to be quick.
@@ -47,7 +47,7 @@ impl CodeGenerators {
             shared,
             full,
             least: OnceLock::new(),
-            optimized: Default::default(),
+            branchy: OnceLock::new(),
             single_pass: OnceLock::new(),
             quick: None,
         };
@@ -68,28 +68,15 @@ impl CodeGenerators {
         }
     }
 
-    /// The one for a function that has been optimized, and is not to be optimized again.
-    pub(super) fn of_optimized(&self, note_blocks: bool) -> &dyn TargetIsa {
-        &**self.optimized[usize::from(note_blocks)].get_or_init(|| {
-            self.with(&[
-                ("opt_level", "none"),
-                ("enable_nan_canonicalization", "false"),
-                ("machine_code_cfg_info", if note_blocks { "true" } else { "false" }),
-            ])
-        })
+    /// The one for a function that has been optimized, without notes of where blocks start.
+    pub(super) fn of_branchy(&self) -> &dyn TargetIsa {
+        &**self.branchy.get_or_init(|| self.with(&[("machine_code_cfg_info", "false")]))
     }
 
     /// The same for one that registers are to be allocated to in a single pass, each value that is not in one at a place of its own in
     /// the frame.
     pub(super) fn of_single_pass(&self) -> &dyn TargetIsa {
-        &**self.single_pass.get_or_init(|| {
-            self.with(&[
-                ("opt_level", "none"),
-                ("enable_nan_canonicalization", "false"),
-                (REGALLOC, "single_pass"),
-                ("machine_code_cfg_info", "false"),
-            ])
-        })
+        &**self.single_pass.get_or_init(|| self.with(&[(REGALLOC, "single_pass"), ("machine_code_cfg_info", "false")]))
     }
 
     /// The one for a small function, where compilation is to be quick and nobody has chosen how registers are allocated.
@@ -175,5 +162,14 @@ fn set_flag(
     match set(shared) {
         Err(SetError::BadName(_)) => set(isa),
         result => result,
+    }
+}
+
+/// What a flag says that is a switch; one without value is switched on.
+pub(super) fn switch(name: &str, value: Option<&str>) -> Result<bool, CompileError> {
+    match value {
+        None | Some("true" | "on" | "yes" | "1") => Ok(true),
+        Some("false" | "off" | "no" | "0") => Ok(false),
+        Some(other) => Err(CompileError::new(format!("flag `{name}`: `{other}` is neither true nor false"))),
     }
 }

@@ -7,6 +7,7 @@ use ampoule_core::decode::val_type;
 use ampoule_core::index::{TagIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{FuncType, ValType};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, MemFlagsData, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -213,6 +214,12 @@ impl FuncTranslator<'_> {
         block
     }
 
+    /// A block with the parameters of a block of this type.
+    pub(super) fn header_of(&mut self, ty: &BlockType) -> Result<Block, CompileError> {
+        let (params, _) = self.block_type(ty)?;
+        Ok(self.block_with(&params))
+    }
+
     fn append_params(&mut self, block: Block, tys: &[ValType]) {
         for &ty in tys {
             let param = self.builder.append_block_param(block, clif_type(ty));
@@ -220,7 +227,7 @@ impl FuncTranslator<'_> {
         }
     }
 
-    fn enter_loop(&mut self, ty: &BlockType) -> Result<(), CompileError> {
+    pub(super) fn enter_loop(&mut self, ty: &BlockType) -> Result<(), CompileError> {
         let (params, results) = self.block_type(ty)?;
         self.settle_metering();
         self.keep_operands(params.len());
@@ -391,15 +398,22 @@ impl FuncTranslator<'_> {
     fn branch_table(&mut self, targets: &wasmparser::BrTable<'_>) -> Result<(), CompileError> {
         let index = self.pop();
         self.settle_metering();
-        let mut calls = Vec::with_capacity(targets.len() as usize);
+        let depths = targets.targets().collect::<Result<Vec<u32>, _>>()?;
         // Branches that take values along do so in a block for each target, not in every entry of the table.
         let mut steps = HashMap::new();
-        for depth in targets.targets() {
-            calls.push(self.table_entry(depth?, &mut steps));
+        match segments(&depths, targets.default()) {
+            Some(segments) => self.branch_to_segment(index, &segments, &mut steps),
+            None => {
+                let mut call = |depth| {
+                    let target = self.table_entry(depth, &mut steps);
+                    self.builder.func.dfg.block_call(target, &[])
+                };
+                let calls: Vec<BlockCall> = depths.into_iter().map(&mut call).collect();
+                let default = call(targets.default());
+                let table = self.builder.create_jump_table(JumpTableData::new(default, &calls));
+                self.builder.ins().br_table(index, table);
+            }
         }
-        let default = self.table_entry(targets.default(), &mut steps);
-        let table = self.builder.create_jump_table(JumpTableData::new(default, &calls));
-        self.builder.ins().br_table(index, table);
         let mut steps: Vec<_> = steps.into_iter().collect();
         steps.sort_unstable_by_key(|&(_, step)| step);
         for (depth, step) in steps {
@@ -412,12 +426,58 @@ impl FuncTranslator<'_> {
         Ok(())
     }
 
-    /// An entry of a branch table. `steps` has the blocks made for targets that take values, by depth.
-    fn table_entry(&mut self, depth: u32, steps: &mut HashMap<u32, Block>) -> BlockCall {
-        let (mut target, count) = self.branch_target_block(depth);
-        if count > 0 {
-            target = *steps.entry(depth).or_insert_with(|| self.builder.create_block());
+    /// Branches to where the segment leads that an index is in, by halving.
+    fn branch_to_segment(&mut self, index: Value, segments: &[Segment], steps: &mut HashMap<u32, Block>) {
+        if let [segment] = segments {
+            let target = self.table_entry(segment.depth, steps);
+            self.builder.ins().jump(target, &[]);
+            return;
         }
-        self.builder.func.dfg.block_call(target, &[])
+        let (lower, upper) = segments.split_at(segments.len() / 2);
+        let below = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, index, upper[0].first as i64);
+        let mut way = |t: &mut Self, half: &[Segment]| match half {
+            [segment] => (t.table_entry(segment.depth, steps), true),
+            _ => (t.builder.create_block(), false),
+        };
+        let (lower_way, upper_way) = (way(self, lower), way(self, upper));
+        self.builder.ins().brif(below, lower_way.0, &[], upper_way.0, &[]);
+        for ((block, is_target), half) in [(lower_way, lower), (upper_way, upper)] {
+            if !is_target {
+                self.builder.seal_block(block);
+                self.builder.switch_to_block(block);
+                self.branch_to_segment(index, half, steps);
+            }
+        }
     }
+
+    /// Where an entry of a branch table leads. `steps` has the blocks made for targets that take values, by depth.
+    fn table_entry(&mut self, depth: u32, steps: &mut HashMap<u32, Block>) -> Block {
+        match self.branch_target_block(depth) {
+            (target, 0) => target,
+            _ => *steps.entry(depth).or_insert_with(|| self.builder.create_block()),
+        }
+    }
+}
+
+/// Segments of a branch table that are told apart by comparisons, at most. A table takes a jump whose target is loaded, and which is harder to predict.
+const SEGMENTS: usize = 8;
+
+/// Entries of a branch table that lead to the same place, up to the next segment.
+struct Segment {
+    first: usize,
+    depth: u32,
+}
+
+/// The segments of a branch table, with what is behind its entries, if they are few.
+fn segments(depths: &[u32], default: u32) -> Option<SmallVec<[Segment; SEGMENTS]>> {
+    let mut segments: SmallVec<[Segment; SEGMENTS]> = SmallVec::new();
+    for (first, &depth) in depths.iter().chain([&default]).enumerate() {
+        if segments.last().is_none_or(|before| before.depth != depth) {
+            if segments.len() == SEGMENTS {
+                return None;
+            }
+            segments.push(Segment { first, depth });
+        }
+    }
+    Some(segments)
 }

@@ -1,8 +1,8 @@
 //! Small functions are translated in the place of their calls.
 //!
 //! The callee's body becomes a block of the caller: its locals are variables beside the caller's, `return` is a branch to the block's
-//! end. Fuel is counted as for a call. What is left out is the callee's look at stack, fuel and deadline: the body is small and has no
-//! loops, so the caller's own do.
+//! end. Fuel is counted as for a call. What is left out is the callee's look at stack, fuel and deadline: the body is small, and has no
+//! loops, or looks in them as ever; so the caller's own do.
 //!
 //! A recursive function is inlined into itself in the same way, once; in the innermost copies, calls are inlined where they return at
 //! once (`partial_inlining`). The calls that remain look at stack, fuel and deadline.
@@ -14,11 +14,12 @@ use super::partial_inlining::may_return_at_once;
 use super::translator::{CallSite, FuncTranslator};
 use crate::CompileError;
 use crate::operators::{self, Properties};
+use crate::optimizing::passes::Pass;
 use crate::optimizing::signature::return_area_size;
 use ampoule_core::decode::body_reader;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::types::FuncType;
-use wasmparser::FunctionBody;
+use wasmparser::{FunctionBody, Operator};
 
 /// Bytes of a body that calls nothing, at most.
 const LEAF_LEN: u64 = 160;
@@ -69,7 +70,7 @@ impl<'a> FuncTranslator<'a> {
         let ty = self.input.module.func_type(callee);
         let around = &self.inlining.functions;
         let copies = around.iter().filter(|&&around| around == function).count();
-        let refused = !self.copies_code()
+        let refused = !self.does(Pass::Inlining)
             || self.is_never_called(callee)
             || body_len(&body) > LEAF_LEN
             || return_area_size(ty) != 0
@@ -78,7 +79,8 @@ impl<'a> FuncTranslator<'a> {
             return Ok(None);
         }
         let whole = around.len() <= DEPTH && copies <= RECURSION;
-        let (cost, whole) = match if whole { cost(&body, ty)? } else { None } {
+        let is_recursive = around[0] == function;
+        let (cost, whole) = match if whole { cost(&body, ty, is_recursive)? } else { None } {
             Some(cost) => (Some(cost), true),
             None if copies > 0 && may_return_at_once(&body)? => (size(&body, ty)?, false),
             None => (None, false),
@@ -120,15 +122,17 @@ fn size(body: &FunctionBody<'_>, ty: &FuncType) -> Result<Option<u64>, CompileEr
     Ok((locals <= LOCALS).then(|| body_len(body) + locals))
 }
 
-/// What a copy of a body takes of the budget, if the body is worth copies: it has few locals, no loops, no tail calls, and hardly calls.
-fn cost(body: &FunctionBody<'_>, ty: &FuncType) -> Result<Option<u64>, CompileError> {
+/// What a copy of a body takes of the budget, if the body is worth copies: it has few locals, no tail calls, and hardly calls; loops only
+/// where the copy is in the function itself.
+fn cost(body: &FunctionBody<'_>, ty: &FuncType, is_recursive: bool) -> Result<Option<u64>, CompileError> {
     let len = body_len(body);
     let Some(size) = size(body, ty)? else { return Ok(None) };
     for op in body.get_operators_reader()? {
-        let inlines = match Properties::of(&op?).inlining {
+        let op = op?;
+        let inlines = match Properties::of(&op).inlining {
             operators::Inlining::Yes => true,
-            operators::Inlining::OnlyInShortBodies => len <= CALLER_LEN,
-            operators::Inlining::Never => false,
+            operators::Inlining::OnlyInShortBodies => len <= CALLER_LEN || is_recursive,
+            operators::Inlining::Never => is_recursive && matches!(op, Operator::Loop { .. }),
         };
         if !inlines {
             return Ok(None);

@@ -1,18 +1,27 @@
-//! Indirect calls that nearly always call one function of the module, as code that ran before has noted (`Profile`).
+//! Indirect calls that nearly always call one function of the module, as code that ran before has noted (`Profile`), or that can hardly call others
+//! than a few: the module makes references to no more of their type.
 //!
 //! The callee is found as ever, with all that may stop the guest meanwhile: in a table behind the check of its bounds, lazy elements made. If it is
-//! the reference to that function in this very instance, it is neither null nor of another type, and the function is called directly, or translated in the place
-//! of the call. Otherwise, in a cold block, it is called like any other.
+//! the reference to one of those functions in this very instance, it is neither null nor of another type, and the function is called directly, or translated in the place
+//! of the call. Otherwise, in a cold block, it is called like any other: nothing is taken on trust.
 
-use super::call::IndirectCall;
-use super::translator::{FrameKind, FuncTranslator};
-use ampoule_core::index::FuncIndex;
+use super::call::{FoundCallee, IndirectCall};
+use super::translator::FuncTranslator;
+use crate::optimizing::passes::Pass;
+use ampoule_core::index::{FuncIndex, TypeIndex};
 use ampoule_core::types::{HeapType, TypeId};
 use ampoule_core::vm::Callees;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{Block, InstBuilder};
 use smallvec::SmallVec;
 use wasmparser::Operator;
+
+/// Functions that a callee is compared with, at most.
+pub(super) const FEW: usize = 8;
+/// References that a module makes to functions, at most, for those of a type to be looked for among them at each call.
+const LOOKED_AT: usize = 64;
+/// What a comparison and a call take of the bytes that may be inlined.
+const COMPARISON: u64 = 8;
 
 impl FuncTranslator<'_> {
     /// What the indirect call being translated has called, as far as is known.
@@ -20,44 +29,59 @@ impl FuncTranslator<'_> {
         self.input.profile?.callees(u32::try_from(self.operator_at).ok()?)
     }
 
-    /// Whether an operator is an indirect call that nearly always calls one function of the module, and which.
-    pub(super) fn likely_call(&self, op: &Operator<'_>) -> Option<(IndirectCall, FuncIndex)> {
-        let call = IndirectCall::of(op).filter(|_| self.reachable && self.copies_code())?;
-        let Some(Callees::Mostly(callee)) = self.callees_here() else { return None };
-        let module = self.input.module;
-        let position = self.input.layout.func_ref_at(callee)?;
-        let &function = module.func_refs.get(position.index())?;
-        // What was noted is what guests made of it: nothing is taken on trust. A function of another type is one that stops them here.
-        let found = HeapType::ConcreteFunc(TypeId(module.functions.at(function.index()).0));
-        let fits = found.matches(HeapType::ConcreteFunc(TypeId(call.ty.0)), module);
-        (fits && module.defined_func(function).is_some()).then_some((call, function))
+    /// Whether an operator is an indirect call of which the callees are likely to be known, and which functions they are.
+    pub(super) fn likely_call(&mut self, op: &Operator<'_>) -> Option<(IndirectCall, SmallVec<[FuncIndex; FEW]>)> {
+        let call = IndirectCall::of(op).filter(|_| self.reachable && self.does(Pass::LikelyCallees))?;
+        let likely = match self.callees_here() {
+            Some(Callees::Mostly(callee)) => {
+                let position = self.input.layout.func_ref_at(callee)?;
+                let &function = self.input.module.func_refs.get(position.index())?;
+                SmallVec::from_slice(&[function])
+            }
+            Some(Callees::None) => return None,
+            _ => self.few_of_type(call.ty)?,
+        };
+        let fits = likely.iter().all(|&function| self.may_be_called_by(call, function));
+        (fits && !likely.is_empty()).then_some((call, likely))
     }
 
-    /// Compares the callee with the likely one, and translates the call of any other. Goes on where it is that one, with its arguments; unless it is a
-    /// tail call, in a block at whose end both ways meet.
-    pub(super) fn call_unless_likely(&mut self, call: IndirectCall, function: FuncIndex) {
-        let callee = self.find_callee(call);
-        let position = self.input.module.func_ref(function).expect("it was found by its reference");
+    /// Whether a function is the module's own, and of the type that a call wants. Of another one it would stop the guest there.
+    fn may_be_called_by(&self, call: IndirectCall, function: FuncIndex) -> bool {
+        let module = self.input.module;
+        let found = HeapType::ConcreteFunc(TypeId(module.functions.at(function.index()).0));
+        let fits = found.matches(HeapType::ConcreteFunc(TypeId(call.ty.0)), module);
+        fits && module.defined_func(function).is_some()
+    }
+
+    /// The functions of a type that the module makes references to, if they are few. Each is paid for like what is inlined.
+    fn few_of_type(&mut self, ty: TypeIndex) -> Option<SmallVec<[FuncIndex; FEW]>> {
+        let module = self.input.module;
+        if module.func_refs.len() > LOOKED_AT {
+            return None;
+        }
+        let mut few = SmallVec::new();
+        for &function in module.func_refs.iter() {
+            if module.functions.at(function.index()) == ty && module.defined_func(function).is_some() {
+                if few.len() == FEW {
+                    return None;
+                }
+                few.push(function);
+            }
+        }
+        self.inlining.budget = self.inlining.budget.checked_sub(few.len() as u64 * COMPARISON)?;
+        Some(few)
+    }
+
+    /// Compares the callee of a call with a function, and goes on where it is that one. Gives the block for the others, which is cold where they are
+    /// unlikely.
+    pub(super) fn unless_callee(&mut self, callee: FoundCallee, function: FuncIndex, is_last: bool) -> Block {
+        let position = self.input.module.func_ref(function).expect("it was found among the references");
         let offset = i64::from(self.input.layout.func_ref(position));
         let vmctx = self.vmctx;
         let expected = self.builder.ins().iadd_imm_s(vmctx, offset);
         let differs = self.builder.ins().icmp(IntCC::NotEqual, callee.reference, expected);
-        let (cold, likely) = self.branch_cold(differs);
-        let ty = self.input.module.declared_func(call.ty);
-        let params = ty.params().len();
-        let height = self.stack.len() - params;
-        let args: SmallVec<[Value; 8]> = self.stack[height..].into();
-        if !call.tail {
-            self.push_frame(FrameKind::Block, ty.results().iter().copied().collect(), params);
-        }
-        self.builder.switch_to_block(cold);
-        self.call_found(call, callee);
-        if !call.tail {
-            self.fall_through();
-        }
-        self.stack.truncate(height);
-        self.stack.extend(args);
-        self.reachable = true;
-        self.builder.switch_to_block(likely);
+        let (other, here) = if is_last { self.branch_cold(differs) } else { self.branch_aside(differs) };
+        self.builder.switch_to_block(here);
+        other
     }
 }

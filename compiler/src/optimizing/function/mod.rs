@@ -27,11 +27,13 @@ mod table;
 mod tail_duplication;
 mod translator;
 mod traps;
+mod unrolling;
 mod variable;
 
 use super::effort::{Budget, Effort};
 use super::flags::Region;
 use super::linkage::InlinedPositions;
+use super::passes::{Pass, Passes};
 use super::signature::return_area_size;
 use crate::loop_entry::LoopEntry;
 use crate::operators::Properties;
@@ -41,14 +43,15 @@ use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::vm::VmStoreContext;
 use call::IndirectCall;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, types};
+use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::FunctionBuilder;
 use inlining::Callee;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::mem::offset_of;
 use tail_duplication::Latch;
-use translator::{FuncTranslator, Inlining, Locals, Metering, TailDuplication};
+use translator::{FrameKind, FuncTranslator, Inlining, Locals, Metering, TailDuplication};
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
 
 /// How a function is entered.
@@ -77,6 +80,7 @@ pub(super) fn translate_function(
     body: &FunctionBody<'_>,
     how: Entry<'_>,
     effort: Effort,
+    passes: Passes,
 ) -> Result<InlinedPositions, CompileError> {
     let func_type = input.module.func_type(input.module.func_index(func));
     let entry = builder.create_block();
@@ -94,6 +98,7 @@ pub(super) fn translate_function(
         call_area: None,
         args_passed: 0,
         effort,
+        passes,
         budget: effort.budget(inlining::body_len(body)),
         stack: Vec::new(),
         control: Vec::new(),
@@ -104,6 +109,7 @@ pub(super) fn translate_function(
         func_type,
         inlining: Inlining::new(func, inlining::budget(body)),
         tail_duplication: TailDuplication::default(),
+        unrolling_left: unrolling::BUDGET,
         midway: None,
         operator_at: 0,
         builtins: HashMap::new(),
@@ -132,8 +138,10 @@ pub(super) fn translate_function(
     t.push_body_frame(func_type);
     t.operators(reader)?;
     t.check_midway()?;
-    t.replace_objects();
-    if input.profile.is_some() {
+    if passes.has(Pass::ScalarReplacement) {
+        t.replace_objects();
+    }
+    if input.profile.is_some() && passes.has(Pass::ColdCode) {
         cold::spread(t.builder.func);
     }
     t.builder.finalize(isa.frontend_config());
@@ -169,31 +177,51 @@ impl<'a> FuncTranslator<'a> {
     /// Translates the operators of a body.
     fn operators(&mut self, mut reader: OperatorsReader<'a>) -> Result<(), CompileError> {
         while !reader.eof() {
-            let (op, position) = reader.read_with_offset()?;
-            self.set_position(position)?;
-            self.operator_at = position;
-            match op {
-                Operator::Br { relative_depth } if self.reachable => {
-                    match self.latch_to_copy(relative_depth, &reader)? {
-                        Some(latch) => self.copy_latch(&op, relative_depth, latch)?,
-                        None => self.translate_operator(&op)?,
-                    }
-                }
-                Operator::Call { function_index } if self.reachable => {
-                    self.count(&op);
-                    self.call_or_inline(FuncIndex(function_index))?;
-                }
-                _ => match self.likely_call(&op) {
-                    Some((call, function)) => {
-                        self.count(&op);
-                        self.call_likely(call, function)?;
-                    }
-                    None => self.translate_operator(&op)?,
-                },
-            }
-            self.check_size()?;
+            self.operator(&mut reader)?;
         }
         Ok(())
+    }
+
+    /// Translates what is left of the operators in the frame at this place, up to its `end`.
+    fn operators_of_frame(&mut self, reader: &mut OperatorsReader<'a>, frame: usize) -> Result<(), CompileError> {
+        loop {
+            if self.control.len() - 1 == frame && matches!(reader.clone().read()?, Operator::End) {
+                return Ok(());
+            }
+            self.operator(reader)?;
+        }
+    }
+
+    /// Translates the next operator.
+    fn operator(&mut self, reader: &mut OperatorsReader<'a>) -> Result<(), CompileError> {
+        let (op, position) = reader.read_with_offset()?;
+        self.set_position(position)?;
+        self.operator_at = position;
+        match op {
+            Operator::Br { relative_depth } if self.reachable => match self.latch_to_copy(relative_depth, reader)? {
+                Some(latch) => self.copy_latch(&op, relative_depth, latch)?,
+                None => self.translate_operator(&op)?,
+            },
+            Operator::Loop { ref blockty } if self.reachable => match self.copies_of_loop(reader)? {
+                1 => self.translate_operator(&op)?,
+                copies => {
+                    self.count(&op);
+                    self.unroll(blockty, reader, copies)?;
+                }
+            },
+            Operator::Call { function_index } if self.reachable => {
+                self.count(&op);
+                self.call_or_inline(FuncIndex(function_index))?;
+            }
+            _ => match self.likely_call(&op) {
+                Some((call, functions)) => {
+                    self.count(&op);
+                    self.call_likely(call, &functions)?;
+                }
+                None => self.translate_operator(&op)?,
+            },
+        }
+        self.check_size()
     }
 
     /// Translates a call of a function, by what it does or by a call.
@@ -210,13 +238,30 @@ impl<'a> FuncTranslator<'a> {
         Ok(())
     }
 
-    /// Translates an indirect call that nearly always calls this function: as a call of it, behind a comparison.
-    fn call_likely(&mut self, call: IndirectCall, function: FuncIndex) -> Result<(), CompileError> {
-        self.call_unless_likely(call, function);
-        if call.tail {
-            self.call_function(function, true);
-        } else {
-            self.call_or_inline(function)?;
+    /// Translates an indirect call that nearly always calls one of these functions: as calls of them, behind comparisons.
+    fn call_likely(&mut self, call: IndirectCall, functions: &[FuncIndex]) -> Result<(), CompileError> {
+        let callee = self.find_callee(call);
+        let ty = self.input.module.declared_func(call.ty);
+        let height = self.stack.len() - ty.params().len();
+        let args: SmallVec<[Value; 8]> = self.stack[height..].into();
+        if !call.tail {
+            self.push_frame(FrameKind::Block, ty.results().iter().copied().collect(), args.len());
+        }
+        for (position, &function) in functions.iter().enumerate() {
+            let other = self.unless_callee(callee, function, position + 1 == functions.len());
+            if call.tail {
+                self.call_function(function, true);
+            } else {
+                self.call_or_inline(function)?;
+                self.fall_through();
+            }
+            self.stack.truncate(height);
+            self.stack.extend_from_slice(&args);
+            self.reachable = true;
+            self.builder.switch_to_block(other);
+        }
+        self.call_found(call, callee);
+        if !call.tail {
             self.end();
         }
         Ok(())

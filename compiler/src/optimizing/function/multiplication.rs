@@ -12,6 +12,7 @@
 //! is left to the code generator, which drops what nobody else uses.
 
 use super::translator::FuncTranslator;
+use crate::optimizing::passes::Pass;
 use cranelift_codegen::ir::{InstBuilder, InstructionData, Opcode, Value};
 use smallvec::SmallVec;
 
@@ -31,6 +32,9 @@ struct Mixed {
 impl FuncTranslator<'_> {
     /// The sum of `x` and `y`, both 64 bits wide, if it has the upper half of a product among its terms.
     pub(super) fn sum_with_upper_half(&mut self, x: Value, y: Value) -> Option<Value> {
+        if !self.passes.has(Pass::WideProducts) {
+            return None;
+        }
         // Compilers add what comes of `second` last.
         self.shifted_down(y).or_else(|| self.shifted_down(x))?;
         let mut terms = SmallVec::<[Value; TERMS]>::new();
@@ -55,6 +59,9 @@ impl FuncTranslator<'_> {
 
     /// The disjunction of `x` and `y`, both 64 bits wide, if it is the lower half of a product.
     pub(super) fn lower_half(&mut self, x: Value, y: Value) -> Option<Value> {
+        if !self.passes.has(Pass::WideProducts) {
+            return None;
+        }
         let (a, b) = [(x, y), (y, x)].into_iter().find_map(|(upper, lower)| {
             let second = self.by_constant(upper, Opcode::Ishl, 32)?;
             let lower = self.by_constant(lower, Opcode::Band, LOW)?;

@@ -8,6 +8,7 @@
 use super::translator::FuncTranslator;
 use crate::CompileError;
 use crate::operators::Properties;
+use crate::optimizing::passes::Pass;
 use cranelift_codegen::ir::{Block, InstBuilder};
 use wasmparser::{Operator, OperatorsReader};
 
@@ -40,7 +41,7 @@ impl<'a> FuncTranslator<'a> {
         reader: &OperatorsReader<'a>,
     ) -> Result<Option<Latch<'a>>, CompileError> {
         let Some((end, height, header, exit)) = self.block_in_loop(depth) else { return Ok(None) };
-        let copies_code = self.copies_code();
+        let copies_code = self.does(Pass::TailDuplication);
         // A reader knows the blocks around it, which to copy takes time as well.
         let around = 1 + self.control.len() / BLOCKS_LIKE_AN_OPERATOR;
         let state = &mut self.tail_duplication;

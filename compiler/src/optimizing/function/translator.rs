@@ -6,6 +6,7 @@ use crate::catch_clause::Clause;
 use crate::optimizing::effort::{Budget, Effort};
 use crate::optimizing::flags::{Region, constant_flags};
 use crate::optimizing::linkage::{InlinedPositions, import_builtin};
+use crate::optimizing::passes::{Pass, Passes};
 use crate::optimizing::signature::V128;
 use crate::{CompileError, ModuleInput};
 use ampoule_core::artifact::INLINED;
@@ -40,6 +41,7 @@ pub(super) struct FuncTranslator<'a> {
     /// How many values calls and branches take along.
     pub(super) args_passed: usize,
     pub(super) effort: Effort,
+    pub(super) passes: Passes,
     pub(super) budget: Budget,
     /// The operand stack. `v128` is always [`V128`], a reference to a function an `i64`, any other an `i32`.
     pub(super) stack: Vec<Value>,
@@ -55,6 +57,8 @@ pub(super) struct FuncTranslator<'a> {
     /// What has been inlined so far, and where we are in it.
     pub(super) inlining: Inlining,
     pub(super) tail_duplication: TailDuplication<'a>,
+    /// Operators that may still be translated again; see `unrolling`.
+    pub(super) unrolling_left: usize,
     /// Of a function that is entered at a loop.
     pub(super) midway: Option<Midway<'a>>,
     /// Where the operator that is being translated is in the module.
@@ -239,9 +243,9 @@ impl<'a> FuncTranslator<'a> {
         self.input.tunables
     }
 
-    /// Whether code is copied where that makes it faster: not where compiling fast is what counts.
-    pub(super) fn copies_code(&self) -> bool {
-        self.effort.is_full() && self.tunables().opt_level != OptLevel::None
+    /// Whether a pass works on this function: not where compiling fast is what counts.
+    pub(super) fn does(&self, pass: Pass) -> bool {
+        self.effort.is_full() && self.tunables().opt_level != OptLevel::None && self.passes.has(pass)
     }
 
     /// The integer that a value is, where the translator can see that it is a constant. `i32`s are zero-extended.
@@ -376,9 +380,15 @@ impl<'a> FuncTranslator<'a> {
     /// The code generator visits blocks in an order in which the target named first comes last. That matters within loops: once it
     /// has seen a way out of one, it takes the loop for over, and moves nothing out of it any more.
     pub(super) fn branch_cold(&mut self, condition: Value) -> (ir::Block, ir::Block) {
+        let (cold, next) = self.branch_aside(condition);
+        self.builder.set_cold_block(cold);
+        (cold, next)
+    }
+
+    /// The same, to a block that isn't cold.
+    pub(super) fn branch_aside(&mut self, condition: Value) -> (ir::Block, ir::Block) {
         let cold = self.builder.create_block();
         let next = self.builder.create_block();
-        self.builder.set_cold_block(cold);
         self.builder.ins().brif(condition, cold, &[], next, &[]);
         self.builder.seal_block(cold);
         self.builder.seal_block(next);

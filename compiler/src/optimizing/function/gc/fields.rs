@@ -2,6 +2,7 @@
 
 use super::super::translator::FuncTranslator;
 use super::scalar_replacement::{FIELDS_MAX, NewObject};
+use crate::optimizing::passes::Pass;
 use ampoule_core::index::TypeIndex;
 use ampoule_core::types::{FieldType, HeapType, RefType, StorageType, TypeId, ValType};
 use cranelift_codegen::ir::Value;
@@ -71,7 +72,7 @@ impl FuncTranslator<'_> {
             last_store = Some(self.store_storage(field.storage, value, address, offset, flags));
         }
         if let Some(check) = check
-            && self.copies_code()
+            && self.does(Pass::ScalarReplacement)
             && values.len() <= FIELDS_MAX
         {
             self.new_objects.push(NewObject { ty, reference, content: values.into(), check, last_store });

@@ -1,0 +1,98 @@
+//! Unrolling: the body of a small innermost loop is translated several times in a row.
+//!
+//! What goes round comes to the next copy, and from the last one to the loop's header; the ways out of the loop are those of each copy. Nothing is
+//! known of how often the loop goes round, and nothing has to be: each copy looks for itself. What is saved are the jump back, and the moves that
+//! bring what an iteration leaves to where the next one looks for it; a branch that is predicted by its address gets several; and what
+//! an iteration leaves in memory or registers is known in the next.
+//!
+//! Fuel runs out where it would, so each copy looks at it as the loop's head does. A deadline is looked at once in all copies, which take no time to
+//! speak of.
+
+use super::translator::{FrameKind, FuncTranslator};
+use crate::CompileError;
+use crate::operators::{Calls, Properties};
+use crate::optimizing::passes::Pass;
+use wasmparser::{BlockType, Operator, OperatorsReader};
+
+/// Operators of a loop that is unrolled, at most.
+const OPERATORS: usize = 96;
+/// Copies of its body.
+const COPIES: usize = 2;
+/// Operators of a loop of which there are more copies.
+const SMALL: usize = 48;
+const COPIES_OF_SMALL: usize = 4;
+/// Operators translated again in one function, at most.
+pub(super) const BUDGET: usize = 4096;
+
+impl<'a> FuncTranslator<'a> {
+    /// How many copies there are to be of the body of the loop that begins at `reader`.
+    pub(super) fn copies_of_loop(&mut self, reader: &OperatorsReader<'a>) -> Result<usize, CompileError> {
+        if !self.does(Pass::Unrolling) {
+            return Ok(1);
+        }
+        let Some(operators) = operators_of_loop(reader.clone())? else { return Ok(1) };
+        let copies = if operators <= SMALL { COPIES_OF_SMALL } else { COPIES };
+        let cost = operators * (copies - 1);
+        if cost > self.unrolling_left {
+            return Ok(1);
+        }
+        self.unrolling_left -= cost;
+        Ok(copies)
+    }
+
+    /// Begins a loop whose body is translated so many times. The last copy is left to the caller.
+    pub(super) fn unroll(
+        &mut self,
+        ty: &BlockType,
+        reader: &mut OperatorsReader<'a>,
+        copies: usize,
+    ) -> Result<(), CompileError> {
+        self.enter_loop(ty)?;
+        let body = reader.clone();
+        let frame = self.control.len() - 1;
+        let FrameKind::Loop { header, params } = self.control[frame].kind else {
+            unreachable!("a loop has been entered")
+        };
+        for _ in 1..copies {
+            let next = self.header_of(ty)?;
+            self.control[frame].kind = FrameKind::Loop { header: next, params };
+            self.operators_of_frame(reader, frame)?;
+            *reader = body.clone();
+            self.fall_through();
+            self.builder.seal_block(next);
+            self.builder.switch_to_block(next);
+            self.reachable = true;
+            let height = self.control[frame].height;
+            self.stack.truncate(height);
+            self.stack.extend_from_slice(self.builder.block_params(next));
+            self.check_fuel();
+        }
+        self.control[frame].kind = FrameKind::Loop { header, params };
+        Ok(())
+    }
+}
+
+/// How many operators the loop has that begins at the reader; `None` where it isn't to be unrolled: it is large, has loops within, or calls.
+fn operators_of_loop(mut reader: OperatorsReader<'_>) -> Result<Option<usize>, CompileError> {
+    let mut open = 1;
+    let mut back = false;
+    for count in 0..OPERATORS {
+        let op = reader.read()?;
+        match op {
+            Operator::Block { .. } | Operator::If { .. } => open += 1,
+            Operator::End => open -= 1,
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } if relative_depth == open - 1 => {
+                back = true
+            }
+            Operator::Loop { .. } | Operator::Try { .. } | Operator::TryTable { .. } | Operator::BrTable { .. } => {
+                return Ok(None);
+            }
+            _ if Properties::of(&op).calls != Calls::Nothing => return Ok(None),
+            _ => {}
+        }
+        if open == 0 {
+            return Ok(back.then_some(count + 1));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,167 @@
+//! What both ways on from a branch compute is computed before it.
+//!
+//! Cranelift's optimizer places a value where it is first needed. Where that is behind a branch, on either way, there are two copies of what makes it,
+//! and all that they are made of stays alive until then. In a loop with more than one way out, as unrolling makes them, that may be
+//! all that it has loaded.
+//!
+//! What is right about it: nothing is computed on a way that would not have computed it, and what is moved neither traps nor has effects, so
+//! that it has the same result before the branch.
+//!
+//! Bounds: each instruction behind a branch is compared with [`CANDIDATES`] others at most, once.
+
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::flowgraph::ControlFlowGraph;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, MemFlags, Opcode, Type, Value, ValueDef};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+
+/// Instructions of one kind that an instruction is compared with, at most.
+const CANDIDATES: usize = 16;
+
+/// What an instruction does with its operands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind {
+    opcode: Opcode,
+    ty: Type,
+    int_condition: Option<IntCC>,
+    float_condition: Option<FloatCC>,
+    /// Of a `bitcast`.
+    flags: Option<MemFlags>,
+    lane: u8,
+}
+
+/// An operand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operand {
+    Constant(Type, i64),
+    Value(Value),
+}
+
+/// Moves what both ways compute to before their branch. The graph is the function's, and stays as it is.
+pub(super) fn run(func: &mut Function, cfg: &ControlFlowGraph) {
+    let blocks: Vec<Block> = func.layout.blocks().collect();
+    let mut moved = false;
+    for block in blocks {
+        if let Some(ways) = ways_on(func, cfg, block) {
+            moved |= hoist(func, block, ways);
+        }
+    }
+    if moved {
+        func.dfg.resolve_all_aliases();
+    }
+}
+
+/// The two ways on from a block, if nothing else leads to either.
+fn ways_on(func: &Function, cfg: &ControlFlowGraph, block: Block) -> Option<[Block; 2]> {
+    let branch = func.layout.last_inst(block)?;
+    let InstructionData::Brif { blocks, .. } = func.dfg.insts[branch] else { return None };
+    let ways = blocks.map(|way| way.block(&func.dfg.value_lists));
+    let alone = |way| cfg.pred_iter(way).count() == 1;
+    (ways[0] != ways[1] && ways.into_iter().all(alone)).then_some(ways)
+}
+
+fn hoist(func: &mut Function, before: Block, [first, second]: [Block; 2]) -> bool {
+    let mut others: HashMap<Kind, SmallVec<[Inst; 4]>> = HashMap::new();
+    for inst in func.layout.block_insts(second) {
+        if let Some(kind) = kind(func, inst) {
+            others.entry(kind).or_default().push(inst);
+        }
+    }
+    if others.is_empty() {
+        return false;
+    }
+    let mut moved = false;
+    let mut next = func.layout.first_inst(first);
+    while let Some(inst) = next {
+        next = func.layout.next_inst(inst);
+        let Some(kind) = kind(func, inst) else { continue };
+        let Some(candidates) = others.get_mut(&kind) else { continue };
+        let operands = operands(func, inst);
+        if !all_from_before(func, &operands, first) {
+            continue;
+        }
+        let same = |&other: &Inst| func.layout.inst_block(other).is_some() && self::operands(func, other) == operands;
+        let Some(place) = candidates.iter().take(CANDIDATES).position(same) else { continue };
+        let other = candidates.swap_remove(place);
+        move_up(func, before, inst, other);
+        moved = true;
+    }
+    moved
+}
+
+/// Moves an instruction to the end of the block before, with the constants that it is made of, and takes its result for that of another one.
+fn move_up(func: &mut Function, before: Block, inst: Inst, other: Inst) {
+    let branch = func.layout.last_inst(before).expect("it ends in a branch");
+    for position in 0..func.dfg.inst_args(inst).len() {
+        let value = func.dfg.inst_args(inst)[position];
+        if let Some((ty, number)) = constant(func, value) {
+            let mut cursor = FuncCursor::new(func).at_inst(branch);
+            cursor.use_srcloc(inst);
+            let constant = cranelift_codegen::ir::InstBuilder::iconst(cursor.ins(), ty, number);
+            func.dfg.inst_args_mut(inst)[position] = constant;
+        }
+    }
+    func.layout.remove_inst(inst);
+    func.layout.insert_inst(inst, branch);
+    let (result, twin) = (func.dfg.first_result(inst), func.dfg.first_result(other));
+    func.dfg.clear_results(other);
+    func.dfg.change_to_alias(twin, result);
+    func.layout.remove_inst(other);
+}
+
+/// What an instruction does, if it is one that may be moved.
+fn kind(func: &Function, inst: Inst) -> Option<Kind> {
+    let data = func.dfg.insts[inst];
+    let &[result] = func.dfg.inst_results(inst) else { return None };
+    let opcode = data.opcode();
+    let mut kind = Kind {
+        opcode,
+        ty: func.dfg.value_type(result),
+        int_condition: None,
+        float_condition: None,
+        flags: None,
+        lane: 0,
+    };
+    match data {
+        InstructionData::Unary { .. } | InstructionData::Binary { .. } | InstructionData::Ternary { .. } => {}
+        InstructionData::IntCompare { cond, .. } => kind.int_condition = Some(cond),
+        InstructionData::FloatCompare { cond, .. } => kind.float_condition = Some(cond),
+        InstructionData::BinaryImm8 { imm, .. } | InstructionData::TernaryImm8 { imm, .. } => kind.lane = imm,
+        InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, flags, .. } => kind.flags = Some(flags),
+        _ => return None,
+    }
+    let stays = opcode.can_trap() || opcode.can_load() || opcode.can_store() || opcode.other_side_effects();
+    (!stays).then_some(kind)
+}
+
+fn operands(func: &Function, inst: Inst) -> SmallVec<[Operand; 3]> {
+    let operand = |&value: &Value| match constant(func, value) {
+        Some((ty, number)) => Operand::Constant(ty, number),
+        None => Operand::Value(func.dfg.resolve_aliases(value)),
+    };
+    func.dfg.inst_args(inst).iter().map(operand).collect()
+}
+
+/// Whether all operands are known before a block begins.
+fn all_from_before(func: &Function, operands: &[Operand], block: Block) -> bool {
+    operands.iter().all(|operand| match operand {
+        Operand::Constant(..) => true,
+        Operand::Value(value) => {
+            let home = match func.dfg.value_def(*value) {
+                ValueDef::Result(inst, _) => func.layout.inst_block(inst),
+                ValueDef::Param(home, _) => Some(home),
+                ValueDef::Union(..) => None,
+            };
+            home.is_some_and(|home| home != block)
+        }
+    })
+}
+
+fn constant(func: &Function, value: Value) -> Option<(Type, i64)> {
+    let value = func.dfg.resolve_aliases(value);
+    match func.dfg.insts[func.dfg.value_def(value).inst()?] {
+        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some((func.dfg.value_type(value), imm.bits())),
+        _ => None,
+    }
+}

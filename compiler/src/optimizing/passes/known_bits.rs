@@ -1,0 +1,347 @@
+//! What is known of the bits of integers, without running the code, and what can be left out for it.
+//!
+//! Masks and extensions that change nothing go away. An address of 32 bits that a constant is added to without wrapping takes the constant along
+//! in 64 bits, where the machine adds it for nothing. Signed operators on numbers that aren't negative become unsigned ones, or the other way
+//! round, whichever is cheaper.
+//!
+//! Of each value there are two facts: the bits that may be set, and the greatest number that it may be, both unsigned. They are found in one
+//! walk, each value after those that it is made of. What goes round in a loop may be anything.
+//!
+//! What is right about it: a fact holds in every run that reaches the value's definition, and what takes its place has the same bits in every such
+//! run. Nothing that may trap is added or left out.
+
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::{
+    Block, BlockCall, Function, Inst, InstBuilder, InstructionData, Opcode, Type, Value, types,
+};
+use cranelift_codegen::traversals::Dfs;
+
+/// What is known of a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Bits {
+    /// Those that may be set.
+    may: u64,
+    /// The greatest number.
+    max: u64,
+}
+
+impl Bits {
+    /// At most this number.
+    fn at_most(max: u64) -> Self {
+        Self { may: u64::MAX.checked_shr(max.leading_zeros()).unwrap_or(0), max }
+    }
+
+    /// Some of these bits.
+    fn of_mask(may: u64) -> Self {
+        Self { may, max: may }
+    }
+
+    /// Of a type of so many bits, and no more.
+    fn any(ty: Type) -> Self {
+        Self::of_mask(mask(ty))
+    }
+
+    fn constant(number: u64) -> Self {
+        Self { may: number, max: number }
+    }
+
+    /// Either of two values.
+    fn or(self, other: Self) -> Self {
+        Self { may: self.may | other.may, max: self.max.max(other.max) }
+    }
+
+    /// What both say.
+    fn and(self, other: Self) -> Self {
+        let may = self.may & other.may;
+        let max = self.max.min(other.max).min(may);
+        Self { may: may & Self::at_most(max).may, max }
+    }
+}
+
+/// The bits of a type.
+fn mask(ty: Type) -> u64 {
+    match ty.bits() {
+        64.. => u64::MAX,
+        bits => (1 << bits) - 1,
+    }
+}
+
+/// Finds out what is known, and changes the function. Takes time in proportion to it.
+pub(super) fn run(func: &mut Function) {
+    let mut order: Vec<Block> = Dfs::new().post_order_iter(func).collect();
+    order.reverse();
+    let mut pass = Pass { known: vec![None; func.dfg.num_values()], ways_left: vec![0; func.dfg.num_blocks()] };
+    for &block in &order {
+        for (to, _) in ways_on(func, block) {
+            pass.ways_left[to.as_u32() as usize] += 1;
+        }
+    }
+    for block in order {
+        // What goes round has not been seen.
+        if pass.ways_left[block.as_u32() as usize] > 0 {
+            pass.forget_params(func, block);
+        }
+        let mut next = func.layout.first_inst(block);
+        while let Some(inst) = next {
+            next = func.layout.next_inst(inst);
+            pass.visit(func, inst);
+        }
+        pass.hand_on(func, block);
+    }
+}
+
+/// Where a block leads, and what it hands on to there.
+fn ways_on(func: &Function, block: Block) -> impl Iterator<Item = (Block, &BlockCall)> {
+    let dfg = &func.dfg;
+    let branch = func.layout.last_inst(block);
+    let calls = branch.map(|branch| dfg.insts[branch].branch_destination(&dfg.jump_tables, &dfg.exception_tables));
+    calls.into_iter().flatten().map(|call| (call.block(&dfg.value_lists), call))
+}
+
+struct Pass {
+    /// By value. Nothing is known of those that have not been seen.
+    known: Vec<Option<Bits>>,
+    /// By block, how many ways lead to it that have not been seen.
+    ways_left: Vec<u32>,
+}
+
+impl Pass {
+    fn of(&self, func: &Function, value: Value) -> Bits {
+        let value = func.dfg.resolve_aliases(value);
+        let known = self.known.get(value.as_u32() as usize).copied().flatten();
+        known.unwrap_or_else(|| Bits::any(func.dfg.value_type(value)))
+    }
+
+    fn note(&mut self, value: Value, bits: Bits) {
+        let index = value.as_u32() as usize;
+        if self.known.len() <= index {
+            self.known.resize(index + 1, None);
+        }
+        self.known[index] = Some(bits);
+    }
+
+    /// Notes that a block's parameters may be anything.
+    fn forget_params(&mut self, func: &Function, block: Block) {
+        for &param in func.dfg.block_params(block) {
+            let ty = func.dfg.value_type(param);
+            if ty.is_int() && ty.bits() <= 64 {
+                self.note(param, Bits::any(ty));
+            }
+        }
+    }
+
+    /// Notes what a block hands on to the parameters of others.
+    fn hand_on(&mut self, func: &Function, block: Block) {
+        for (to, call) in ways_on(func, block) {
+            self.ways_left[to.as_u32() as usize] -= 1;
+            for (&param, arg) in func.dfg.block_params(to).iter().zip(call.args(&func.dfg.value_lists)) {
+                let ty = func.dfg.value_type(param);
+                if !ty.is_int() || ty.bits() > 64 {
+                    continue;
+                }
+                let bits = arg.as_value().map_or(Bits::any(ty), |value| self.of(func, value));
+                let before = self.known[param.as_u32() as usize];
+                self.note(param, before.map_or(bits, |before| before.or(bits)));
+            }
+        }
+    }
+
+    /// Looks at an instruction whose operands have been looked at.
+    fn visit(&mut self, func: &mut Function, inst: Inst) {
+        self.simplify(func, inst);
+        let Some(&result) = func.dfg.inst_results(inst).first() else { return };
+        let ty = func.dfg.value_type(result);
+        if ty.is_int() && ty.bits() <= 64 {
+            let bits = self.result(func, inst, ty).and(Bits::any(ty));
+            self.note(result, bits);
+        }
+    }
+
+    /// What is known of an instruction's result, from what is known of its operands.
+    fn result(&self, func: &Function, inst: Inst, ty: Type) -> Bits {
+        let data = &func.dfg.insts[inst];
+        let args = func.dfg.inst_args(inst);
+        let arg = |index: usize| self.of(func, args[index]);
+        let constant = |index: usize| constant(func, args[index]);
+        let sum = |exact: Option<u64>| exact.filter(|&sum| sum <= mask(ty)).map(Bits::at_most);
+        let known = match data.opcode() {
+            Opcode::Iconst => constant_of(func, inst).map(Bits::constant),
+            Opcode::Band => Some(arg(0).and(arg(1))),
+            Opcode::Bor | Opcode::Bxor => Some(Bits::of_mask(arg(0).may | arg(1).may)),
+            Opcode::Iadd => sum(arg(0).max.checked_add(arg(1).max)),
+            Opcode::Imul => sum(arg(0).max.checked_mul(arg(1).max)),
+            Opcode::Ishl => constant(1).map(|by| {
+                let by = by & u64::from(ty.bits() - 1);
+                let Bits { may, max } = arg(0);
+                let shifted = Bits::of_mask(may << by & mask(ty));
+                if max.leading_zeros() as u64 >= by && max << by <= mask(ty) {
+                    Bits { may: shifted.may, max: max << by }
+                } else {
+                    shifted
+                }
+            }),
+            Opcode::Ushr => constant(1).map(|by| {
+                let by = by & u64::from(ty.bits() - 1);
+                let Bits { may, max } = arg(0);
+                Bits { may: may >> by, max: max >> by }
+            }),
+            Opcode::Uextend => Some(arg(0)),
+            Opcode::Ireduce => {
+                let Bits { may, max } = arg(0);
+                Some(if max <= mask(ty) { Bits { may, max } } else { Bits::of_mask(may & mask(ty)) })
+            }
+            Opcode::Uload8 => Some(Bits::at_most(0xff)),
+            Opcode::Uload16 => Some(Bits::at_most(0xffff)),
+            Opcode::Uload32 => Some(Bits::at_most(u64::from(u32::MAX))),
+            Opcode::Icmp | Opcode::Fcmp if ty.is_int() => Some(Bits::at_most(1)),
+            Opcode::Popcnt | Opcode::Clz | Opcode::Ctz => Some(Bits::at_most(u64::from(ty.bits()))),
+            Opcode::Select => Some(arg(1).or(arg(2))),
+            Opcode::Udiv => constant(1).filter(|&by| by != 0).map(|by| Bits::at_most(arg(0).max / by)),
+            Opcode::Urem => constant(1).filter(|&by| by != 0).map(|by| Bits::at_most((by - 1).min(arg(0).max))),
+            _ => None,
+        };
+        known.unwrap_or_else(|| Bits::any(ty))
+    }
+
+    /// Takes something cheaper for an instruction, where what is known allows it.
+    fn simplify(&mut self, func: &mut Function, inst: Inst) {
+        let opcode = func.dfg.insts[inst].opcode();
+        match opcode {
+            Opcode::Band => self.drop_mask(func, inst),
+            Opcode::Uextend => self.extend(func, inst),
+            Opcode::Sextend | Opcode::Sshr | Opcode::Sdiv | Opcode::Srem => self.take_unsigned(func, inst, opcode),
+            Opcode::FcvtFromUint => {
+                let operand = func.dfg.inst_args(inst)[0];
+                let from = func.dfg.value_type(operand);
+                if from.is_int() && self.of(func, operand).max <= mask(from) >> 1 {
+                    let to = func.dfg.ctrl_typevar(inst);
+                    func.replace(inst).fcvt_from_sint(to, operand);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A mask of bits that are not set anyway.
+    fn drop_mask(&self, func: &mut Function, inst: Inst) {
+        let [x, y] = [func.dfg.inst_args(inst)[0], func.dfg.inst_args(inst)[1]];
+        for (value, other) in [(x, y), (y, x)] {
+            if let Some(mask) = constant(func, other)
+                && func.dfg.value_type(value).is_int()
+                && self.of(func, value).may & !mask == 0
+            {
+                return alias(func, inst, value);
+            }
+        }
+    }
+
+    /// An extension to 64 bits: of what was made from 64 bits that are the same already, of a byte or word that was loaded, of a sum.
+    fn extend(&mut self, func: &mut Function, inst: Inst) {
+        let operand = func.dfg.resolve_aliases(func.dfg.inst_args(inst)[0]);
+        let result = func.dfg.first_result(inst);
+        if func.dfg.value_type(result) != types::I64 || func.dfg.value_type(operand) != types::I32 {
+            return;
+        }
+        let Some(def) = func.dfg.value_def(operand).inst() else { return };
+        let args = func.dfg.inst_args(def);
+        match func.dfg.insts[def].opcode() {
+            Opcode::Ireduce if self.of(func, args[0]).max <= u64::from(u32::MAX) => {
+                if func.dfg.value_type(args[0]) == types::I64 {
+                    alias(func, inst, args[0]);
+                }
+            }
+            Opcode::Uload8 | Opcode::Uload16 => {
+                let wide = widen_load(func, def);
+                self.note(wide, self.of(func, operand));
+                alias(func, inst, wide);
+            }
+            Opcode::Iadd => {
+                let (x, y) = (args[0], args[1]);
+                let Some((x, by)) = constant(func, y).map(|by| (x, by)).or_else(|| Some((y, constant(func, x)?)))
+                else {
+                    return;
+                };
+                let fits = self.of(func, x).max.checked_add(by).is_some_and(|sum| sum <= u64::from(u32::MAX));
+                if fits && by <= i32::MAX as u64 {
+                    let mut cursor = FuncCursor::new(func).at_inst(inst);
+                    cursor.use_srcloc(inst);
+                    let wide = cursor.ins().uextend(types::I64, x);
+                    let by = cursor.ins().iconst(types::I64, by as i64);
+                    let extension = func.dfg.value_def(wide).unwrap_inst();
+                    self.visit(func, extension);
+                    self.note(by, Bits::constant(constant(func, by).unwrap_or_default()));
+                    func.replace(inst).iadd(wide, by);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A signed operator on a number that isn't negative.
+    fn take_unsigned(&self, func: &mut Function, inst: Inst, opcode: Opcode) {
+        let result = func.dfg.first_result(inst);
+        let ty = func.dfg.value_type(result);
+        let args = func.dfg.inst_args(inst);
+        let x = args[0];
+        let from = func.dfg.value_type(x);
+        if !from.is_int() || self.of(func, x).max > mask(from) >> 1 {
+            return;
+        }
+        match (opcode, args.get(1).copied()) {
+            (Opcode::Sextend, _) => {
+                func.replace(inst).uextend(ty, x);
+            }
+            (Opcode::Sshr, Some(y)) => {
+                func.replace(inst).ushr(x, y);
+            }
+            // Of constants that aren't zero, or less.
+            (Opcode::Sdiv | Opcode::Srem, Some(y)) => {
+                if constant(func, y).is_some_and(|by| by != 0 && by <= mask(ty) >> 1) {
+                    match opcode {
+                        Opcode::Sdiv => func.replace(inst).udiv(x, y),
+                        _ => func.replace(inst).urem(x, y),
+                    };
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Loads the same byte or word into 64 bits, and takes the 32 that were loaded from those.
+fn widen_load(func: &mut Function, load: Inst) -> Value {
+    let InstructionData::Load { opcode, arg, flags, offset } = func.dfg.insts[load] else {
+        unreachable!("it is a load");
+    };
+    let mut cursor = FuncCursor::new(func).at_inst(load);
+    cursor.use_srcloc(load);
+    let flags = cursor.func.dfg.mem_flags[flags];
+    let wide = match opcode {
+        Opcode::Uload8 => cursor.ins().uload8(types::I64, flags, arg, offset),
+        _ => cursor.ins().uload16(types::I64, flags, arg, offset),
+    };
+    func.replace(load).ireduce(types::I32, wide);
+    wide
+}
+
+/// Takes a value for an instruction's result.
+fn alias(func: &mut Function, inst: Inst, value: Value) {
+    let result = func.dfg.first_result(inst);
+    func.dfg.clear_results(inst);
+    func.dfg.change_to_alias(result, value);
+    func.layout.remove_inst(inst);
+}
+
+/// The number that a value is, if that is a constant.
+fn constant(func: &Function, value: Value) -> Option<u64> {
+    constant_of(func, func.dfg.value_def(func.dfg.resolve_aliases(value)).inst()?)
+}
+
+fn constant_of(func: &Function, inst: Inst) -> Option<u64> {
+    match func.dfg.insts[inst] {
+        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => {
+            Some(imm.bits() as u64 & mask(func.dfg.ctrl_typevar(inst)))
+        }
+        _ => None,
+    }
+}

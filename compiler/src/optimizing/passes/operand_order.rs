@@ -1,0 +1,88 @@
+//! Of two operands that may change places, the one that is needed no longer comes first.
+//!
+//! Most instructions of the machine put their result where the first operand was. Where that operand is needed again it has to be moved out of the
+//! way first. Where the other one isn't, the two change places, and nothing has to be moved. Cranelift takes them as they come.
+//!
+//! The code is as it will be emitted: optimized, in order.
+//!
+//! What is right about it: the operators are commutative, also in what they do with every bit.
+
+use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value, ValueDef};
+use cranelift_codegen::packed_option::PackedOption;
+
+/// Changes the order of operands. Takes time in proportion to the function.
+pub(super) fn run(func: &mut Function) {
+    let uses = LastUses::of(func);
+    let blocks: Vec<Block> = func.layout.blocks().collect();
+    for block in blocks {
+        let mut next = func.layout.first_inst(block);
+        while let Some(inst) = next {
+            next = func.layout.next_inst(inst);
+            if let InstructionData::Binary { opcode, args: [first, second] } = func.dfg.insts[inst]
+                && matches!(opcode, Opcode::Band | Opcode::Bor | Opcode::Bxor | Opcode::Imul)
+                && uses.is_later(first, inst)
+                && uses.is_last(second, inst)
+                && !is_part_of_instruction(func, second)
+            {
+                func.dfg.insts[inst] = InstructionData::Binary { opcode, args: [second, first] };
+            }
+        }
+    }
+}
+
+/// Constants and complements are part of the instruction, where they come last.
+fn is_part_of_instruction(func: &Function, value: Value) -> bool {
+    let def = func.dfg.value_def(value).inst();
+    def.is_some_and(|inst| matches!(func.dfg.insts[inst].opcode(), Opcode::Iconst | Opcode::Bnot))
+}
+
+/// Where the values of a function are used.
+struct LastUses {
+    /// The last instruction in the block that the value is defined in.
+    here: Vec<PackedOption<Inst>>,
+    /// Whether others use it.
+    elsewhere: Vec<bool>,
+    count: Vec<u32>,
+}
+
+impl LastUses {
+    fn of(func: &Function) -> Self {
+        let values = func.dfg.num_values();
+        let mut uses = Self { here: vec![None.into(); values], elsewhere: vec![false; values], count: vec![0; values] };
+        for block in func.layout.blocks() {
+            for inst in func.layout.block_insts(block) {
+                for value in func.dfg.inst_values(inst) {
+                    uses.count[index(value)] += 1;
+                    let home = match func.dfg.value_def(value) {
+                        ValueDef::Result(inst, _) => func.layout.inst_block(inst),
+                        ValueDef::Param(block, _) => Some(block),
+                        ValueDef::Union(..) => None,
+                    };
+                    if home == Some(block) {
+                        uses.here[index(value)] = inst.into();
+                    } else {
+                        uses.elsewhere[index(value)] = true;
+                    }
+                }
+            }
+        }
+        uses
+    }
+
+    /// Whether an instruction, which uses a value, is followed by one in the same block that does.
+    fn is_later(&self, value: Value, inst: Inst) -> bool {
+        match self.here[index(value)].expand() {
+            Some(last) => last != inst,
+            None => self.count[index(value)] > 1,
+        }
+    }
+
+    /// Whether an instruction is the last that uses a value.
+    fn is_last(&self, value: Value, inst: Inst) -> bool {
+        self.here[index(value)] == inst.into() && !self.elsewhere[index(value)]
+    }
+}
+
+fn index(value: Value) -> usize {
+    value.as_u32() as usize
+}

@@ -1,0 +1,230 @@
+//! What each pass of the optimizing tier makes of code that it is meant for, told from the listing without it, and what it leaves alone.
+
+use ampoule_compiler::ModuleInput;
+use ampoule_compiler::optimizing::{OptimizingCompiler, Pass};
+use ampoule_core::decode::decode;
+use ampoule_core::features::Features;
+use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::tunables::Tunables;
+use ampoule_core::vm::VmLayout;
+
+fn compiler(flags: &[(String, Option<String>)]) -> Result<OptimizingCompiler, ampoule_compiler::CompileError> {
+    OptimizingCompiler::new(&Tunables::default(), flags, Some("x86_64-unknown-linux-gnu"))
+}
+
+/// The first function's code, with these passes off.
+fn listing(wat: &str, off: &[Pass]) -> String {
+    let bytes = wat::parse_str(wat).expect("a well-formed module");
+    let module = decode(&bytes, &Features::default()).expect("a valid module").module;
+    let layout = VmLayout::new(&module);
+    let tunables = Tunables { debug_verifier: true, ..Tunables::default() };
+    let flags: Vec<_> = off.iter().map(|pass| (pass.name().to_string(), Some("false".to_string()))).collect();
+    let compiler =
+        OptimizingCompiler::new(&tunables, &flags, Some("x86_64-unknown-linux-gnu")).expect("a supported target");
+    let input = ModuleInput {
+        module: &module,
+        layout: &layout,
+        bytes: &bytes,
+        tunables: &tunables,
+        counters: None,
+        profile: None,
+    };
+    compiler.listing(&input, DefinedFuncIndex(0)).expect("it compiles")
+}
+
+/// How often a text is in a function's code, with a pass and without it.
+fn counts(wat: &str, pass: Pass, wanted: &str) -> (usize, usize) {
+    (listing(wat, &[]).matches(wanted).count(), listing(wat, &[pass]).matches(wanted).count())
+}
+
+/// A function of these parameters and this body, in a module with a memory.
+fn function(signature: &str, body: &str) -> String {
+    format!("(module (memory 1) (func {signature} {body}))")
+}
+
+#[test]
+fn passes_are_switched_by_flags_of_their_names() {
+    for pass in Pass::ALL {
+        for value in [None, Some("true"), Some("false"), Some("off")] {
+            assert!(compiler(&[(pass.name().to_string(), value.map(str::to_string))]).is_ok(), "{}", pass.name());
+        }
+        let error = compiler(&[(pass.name().to_string(), Some("perhaps".to_string()))]).err().expect("it is refused");
+        assert!(error.message().contains(pass.name()), "{}", error.message());
+    }
+    assert!(compiler(&[("inlning".to_string(), None)]).is_err());
+}
+
+#[test]
+fn a_small_loop_has_several_copies_of_its_body() {
+    let copies = |body: &str| {
+        let wat = function(
+            "(param i32 i32)",
+            &format!("(loop $l {body} (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))"),
+        );
+        counts(&wat, Pass::Unrolling, "$0x1234")
+    };
+    const STORE: &str = "(i32.store (local.get 0) (i32.const 0x1234))";
+    assert_eq!(copies(STORE), (4, 1));
+    let larger = STORE.to_string() + &"(i32.store offset=4 (local.get 0) (local.get 1))".repeat(15);
+    assert_eq!(copies(&larger), (2, 1));
+    let large = STORE.to_string() + &"(i32.store offset=4 (local.get 0) (local.get 1))".repeat(40);
+    assert_eq!(copies(&large), (1, 1));
+    assert_eq!(copies(&format!("{STORE} (drop (memory.grow (i32.const 1)))")), (1, 1), "it calls");
+    assert_eq!(
+        copies(&format!("{STORE} (block (block (br_table 0 1 0 (local.get 1))))")),
+        (1, 1),
+        "it has a branch table"
+    );
+    let outer = format!("{STORE} (loop $inner (br_if $inner (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))");
+    assert_eq!(copies(&outer), (1, 1), "it is not the innermost");
+    let once = function("(param i32)", &format!("(loop {STORE})"));
+    assert_eq!(counts(&once, Pass::Unrolling, "$0x1234"), (1, 1), "it doesn't go round");
+}
+
+#[test]
+fn loops_are_unrolled_as_far_as_a_functions_budget_goes() {
+    let one = "(local.set 1 (i32.const 9)) (loop $l (i32.store (local.get 1) (i32.const 0x1234))
+               (br_if $l (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))";
+    let (unrolled, plain) = counts(&function("(param i32) (local i32)", &one.repeat(300)), Pass::Unrolling, "$0x1234");
+    assert_eq!(plain, 300);
+    assert!(unrolled > 600 && unrolled < 900, "{unrolled}");
+}
+
+#[test]
+fn what_changes_no_bits_is_left_out() {
+    let masked = function("(param i32) (result i32)", "(i32.and (i32.load8_u (local.get 0)) (i32.const 0x1ff))");
+    assert_eq!(counts(&masked, Pass::KnownBits, "$0x1ff"), (0, 1));
+    let other = function("(param i32) (result i32)", "(i32.and (i32.load16_u (local.get 0)) (i32.const 0x1ff))");
+    assert_eq!(counts(&other, Pass::KnownBits, "$0x1ff"), (1, 1));
+    // The byte that a table is read at has been extended to 64 bits.
+    let table = function("(param i32) (result i32)", "(i32.load8_u offset=99 (i32.load8_u (local.get 0)))");
+    let moves = counts(&table, Pass::KnownBits, "movl ");
+    assert_eq!(moves.0 + 1, moves.1);
+    let float = function("(param i64) (result f64)", "(f64.convert_i64_u (i64.shr_u (local.get 0) (i64.const 1)))");
+    let (with, without) = counts(&float, Pass::KnownBits, "cvtsi2sd");
+    assert!(with == 1 && without == 0, "{with} {without}");
+    let merged = |other: &str| {
+        function(
+            "(param i32) (result i32)",
+            &format!("(i32.and (i32.const 0xff) (if (result i32) (local.get 0) (then (i32.const 7)) (else {other})))"),
+        )
+    };
+    assert_eq!(counts(&merged("(i32.load8_u (local.get 0))"), Pass::KnownBits, "$0xff").0, 0);
+    assert_eq!(counts(&merged("(local.get 0)"), Pass::KnownBits, "$0xff").0, 1);
+}
+
+#[test]
+fn what_goes_round_in_a_loop_may_be_anything() {
+    let body = "(local.set 1 (i32.const 7))
+        (loop $l (i32.store (local.get 0) (i32.and (local.get 1) (i32.const 0xff)))
+          (br_if $l (local.tee 1 (i32.mul (local.get 1) (local.get 0)))))";
+    let wat = function("(param i32) (local i32)", body);
+    let (with, without) = (listing(&wat, &[Pass::Unrolling]), listing(&wat, &[Pass::Unrolling, Pass::KnownBits]));
+    assert_eq!(with.matches("$0xff").count(), 1);
+    assert_eq!(without.matches("$0xff").count(), 1);
+}
+
+#[test]
+fn a_constant_goes_into_the_address_where_the_sum_cannot_wrap() {
+    let load = |address: &str| {
+        function("(param i32) (result i32)", &format!("(i32.load (i32.add {address} (i32.const 0x1234)))"))
+    };
+    let in_address =
+        |wat: &str, off: &[Pass]| listing(wat, off).lines().any(|line| line.contains("0x1234(") && line.contains(','));
+    let masked = load("(i32.and (local.get 0) (i32.const 0xfff0))");
+    let sums =
+        |wat: &str, off: &[Pass]| listing(wat, off).matches("lea").count() + listing(wat, off).matches("addl").count();
+    assert!(in_address(&masked, &[]));
+    assert_eq!(sums(&masked, &[]) + 1, sums(&masked, &[Pass::KnownBits]));
+    let any = load("(local.get 0)");
+    assert_eq!(sums(&any, &[]), sums(&any, &[Pass::KnownBits]), "it may wrap");
+}
+
+#[test]
+fn signed_division_of_what_is_not_negative_is_unsigned() {
+    let half = |operand: &str| {
+        let wat = function("(param i32) (result i32)", &format!("(i32.div_s {operand} (i32.const 8))"));
+        listing(&wat, &[]).matches("sarl").count()
+    };
+    assert_eq!(half("(i32.load16_u (local.get 0))"), 0);
+    assert!(half("(i32.load16_s (local.get 0))") > 0);
+}
+
+#[test]
+fn what_both_ways_compute_is_computed_once() {
+    // The optimizer places the product where it is needed: on both ways.
+    let wat = function(
+        "(param i32 i32) (result i32) (local i32)",
+        "(local.set 2 (i32.mul (local.get 0) (local.get 1)))
+         (if (local.get 0)
+           (then (i32.store (local.get 2) (i32.const 1)))
+           (else (i32.store8 (local.get 2) (i32.const 2))))
+         (i32.const 0)",
+    );
+    assert_eq!(counts(&wat, Pass::CodeHoisting, "imull"), (1, 2));
+    let one_way = wat.replace("(i32.store8 (local.get 2)", "(i32.store8 (local.get 0)");
+    assert_eq!(counts(&one_way, Pass::CodeHoisting, "imull"), (1, 1));
+}
+
+#[test]
+fn a_sum_that_stays_the_same_is_made_before_the_loop() {
+    // The optimizer makes it anew in each block that needs it.
+    let wat = function(
+        "(param i32 i32) (local i32)",
+        "(local.set 2 (i32.add (local.get 1) (i32.const 0x1234)))
+         (i32.store (local.get 2) (i32.const 1))
+         (loop $l
+           (i32.store (i32.xor (local.get 2) (local.get 0)) (local.get 0))
+           (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))",
+    );
+    let in_loop = |off: &[Pass]| {
+        let listing = listing(&wat, off);
+        let (start, end) = (listing.find("block1:"), listing.find("block2:"));
+        listing[start.expect("there is a loop")..end.expect("there is more")].contains("0x1234")
+    };
+    assert!(in_loop(&[Pass::Unrolling, Pass::LoopInvariants]));
+    assert!(!in_loop(&[Pass::Unrolling]));
+}
+
+#[test]
+fn neighbours_of_powers_of_two_are_no_factors() {
+    let products = |factor: &str| {
+        let wat = function("(param i32) (result i32)", &format!("(i32.mul (local.get 0) (i32.const {factor}))"));
+        counts(&wat, Pass::SmallFactors, "imull")
+    };
+    for factor in ["3", "5", "9", "7", "31", "65537"] {
+        assert_eq!(products(factor), (0, 1), "{factor}");
+    }
+    for factor in ["11", "-3", "-7", "100"] {
+        assert_eq!(products(factor), (1, 1), "{factor}");
+    }
+}
+
+#[test]
+fn an_operand_that_is_needed_again_is_not_moved_out_of_the_way() {
+    let wat = function(
+        "(param i64 i64) (result i64)",
+        "(i64.mul (local.get 0) (i64.xor (local.get 0) (i64.rotl (local.get 1) (i64.const 13))))",
+    );
+    let (with, without) = counts(&wat, Pass::OperandOrder, "movq ");
+    assert!(with < without, "{with} moves, {without} without the pass");
+}
+
+#[test]
+fn few_targets_of_a_branch_table_are_compared() {
+    let jumps = |targets: &str| {
+        let wat = function(
+            "(param i32) (result i32)",
+            &format!(
+                "(block (block (block (block (block (br_table {targets} (local.get 0)))
+                   (return (i32.const 10))) (return (i32.const 11))) (return (i32.const 12))) (return (i32.const 13))) (i32.const 14)"
+            ),
+        );
+        listing(&wat, &[]).matches("jmp_table").count() + listing(&wat, &[]).matches("br_table").count()
+    };
+    assert_eq!(jumps("0 1 2"), 0);
+    assert_eq!(jumps("0 1 1 1 2 2 3"), 0);
+    assert_eq!(jumps("4 4 4 4 0 4 4 4"), 0);
+    assert_eq!(jumps("0 1 0 1 0 1 2"), 0);
+    assert_ne!(jumps("0 1 0 1 0 1 0 1 2"), 0);
+}
