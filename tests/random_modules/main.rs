@@ -114,8 +114,9 @@ fn every_mode_says_the_same() {
             for (call, outcome) in &calls {
                 let found = mode.run(&module, call, PLENTY);
                 if found != *outcome && !found.is_arbitrary() {
+                    let blamed = ours::blamed(&binary, call, outcome);
                     let what = format!("export {} says in {}\n{found:?}, not\n{outcome:?}", call.export, mode.name);
-                    differs(seed, &binary, what);
+                    differs(seed, &binary, format!("{what}\n{blamed}"));
                 }
             }
         }
@@ -141,7 +142,7 @@ fn another_engine_says_the_same() {
             let found = module.run(call);
             if found != *outcome && !found.is_arbitrary() {
                 let what = format!("export {} gives\n{outcome:?}, in the other engine\n{found:?}", call.export);
-                differs(seed, &binary, what);
+                differs(seed, &binary, format!("{what}\n{}", ours::blamed(&binary, call, outcome)));
             }
             compared += 1;
         }

@@ -5,6 +5,7 @@ use ampoule::store::epoch::UpdateDeadline;
 use ampoule::{
     Backtrace, Config, Engine, Error, Extern, Features, Instance, Linker, Module, PoolConfig, Store, Strategy, Val,
 };
+use ampoule_compiler::optimizing::Pass;
 use ampoule_core::tunables::{OptLevel, Tiers};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,6 +48,10 @@ pub fn mode(name: &'static str, change: &dyn Fn(&mut Config)) -> Mode {
 pub fn modes() -> Vec<Mode> {
     vec![
         mode("default", &|_| {}),
+        mode("no_passes", &|config| {
+            config.cranelift_flags = Pass::ALL.map(off).into();
+        }),
+        mode("verified", &|config| config.tunables.debug_verifier = true),
         mode("eager", &|config| config.strategy = Strategy::Eager),
         mode("round_trip", &|config| config.strategy = Strategy::Eager),
         mode("opt_none", &|config| {
@@ -107,6 +112,11 @@ pub fn modes() -> Vec<Mode> {
     ]
 }
 
+/// The flag that switches a pass off.
+pub fn off(pass: Pass) -> (String, Option<String>) {
+    (pass.name().to_string(), Some("false".to_string()))
+}
+
 /// A mode where functions are optimized as soon as they run again, by this many threads; with none, at that moment.
 pub fn tier_up(name: &'static str, threads: usize, change: &dyn Fn(&mut Config)) -> Mode {
     mode(name, &|config| {
@@ -122,6 +132,18 @@ pub fn baseline(name: &'static str, change: &dyn Fn(&mut Config)) -> Mode {
         config.tunables.tiers = Tiers::Baseline;
         change(config);
     })
+}
+
+/// Which passes of the optimizing tier make a call end as it does by default: without any of them it ends otherwise.
+pub fn blamed(binary: &[u8], call: &Call, outcome: &Outcome) -> String {
+    let ends_otherwise = |pass: &Pass| {
+        let mode = mode("without_a_pass", &|config| config.cranelift_flags = vec![off(*pass)]);
+        mode.module(binary).is_ok_and(|module| mode.run(&module, call, crate::PLENTY) != *outcome)
+    };
+    match Pass::ALL.into_iter().filter(ends_otherwise).map(Pass::name).collect::<Vec<_>>() {
+        blamed if blamed.is_empty() => "no pass of the optimizing tier alone makes the difference".to_string(),
+        blamed => format!("with one of these passes off it ends otherwise by default: {}", blamed.join(", ")),
+    }
 }
 
 impl Mode {
