@@ -1,11 +1,12 @@
 //! Module files: read, told apart, and loaded; errors name the file.
 
 use ampoule::module::artifact::is_artifact;
-use ampoule::{Config, Engine, Module, Snapshot};
+use ampoule::{Config, Engine, Module, Pass, Snapshot};
 use ampoule_component::Component;
 use ampoule_core::tunables::Tiers;
 use ampoule_runner::base_config;
 use anyhow::{Context, Result, anyhow, ensure};
+use clap::builder::PossibleValuesParser;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -133,6 +134,10 @@ pub struct Compilation {
     /// Which compilers make machine code. What `ampoule compile` made runs as it is.
     #[arg(long, value_enum, default_value_t = Tier::Auto)]
     tier: Tier,
+
+    /// Leave out a pass of the optimizing compiler, to find the one by which code is slow, or wrong. May be repeated
+    #[arg(long, value_name = "PASS", value_parser = PossibleValuesParser::new(Pass::ALL.map(Pass::name)))]
+    without: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -153,6 +158,9 @@ impl Compilation {
             Tier::Baseline => Tiers::Baseline,
             Tier::Optimizing => Tiers::Optimizing,
         });
+        for pass in Pass::ALL.into_iter().filter(|pass| self.without.iter().any(|name| name == pass.name())) {
+            config.without_pass(pass);
+        }
     }
 }
 

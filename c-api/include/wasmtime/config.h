@@ -316,7 +316,8 @@ WASM_API_EXTERN void wasmtime_config_cranelift_flag_enable(
     wasm_config_t *config, const char *flag);
 
 /// Sets the optimizing compiler's setting `key` to `value`. What is unknown
-/// shows when the engine is made.
+/// shows when the engine is made. Passes of the compiler are settings, too:
+/// where the value is `false`, the pass of that name is left out.
 WASM_API_EXTERN void wasmtime_config_cranelift_flag_set(
     wasm_config_t *config, const char *key, const char *value);
 #endif // WASMTIME_FEATURE_COMPILER
