@@ -37,7 +37,7 @@ use cranelift_codegen::{CodegenError, Context as CraneliftContext};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use effort::Effort;
 use emit::Emitted;
-use function::{Entry, StackCheck};
+use function::{Entry, Optimizing, StackCheck};
 use linkage::InlinedPositions;
 use passes::Passes;
 use settings::{CodeGenerators, switch};
@@ -170,7 +170,15 @@ impl OptimizingCompiler {
             let builder = FunctionBuilder::new(&mut code.context.func, builder);
             let isa = self.generators.of(effort);
             let entry = Entry::Call(if is_leaf { StackCheck::No } else { StackCheck::Yes });
-            let inlined = function::translate_function(builder, isa, input, func, &body, entry, effort, self.passes)?;
+            let inlined = function::translate_function(
+                builder,
+                isa,
+                input,
+                func,
+                &body,
+                entry,
+                Optimizing { effort, passes: self.passes },
+            )?;
             let text = self.finish(code, effort, inlined, true)?.text;
             let lines = text.as_deref().unwrap_or_default().split_inclusive('\n');
             // What unwinders are told is no code.
@@ -191,7 +199,15 @@ impl OptimizingCompiler {
         let compile = |stack_check| {
             self.compile(signature.clone(), effort, |builder, isa| {
                 let entry = Entry::Call(stack_check);
-                function::translate_function(builder, isa, input, func, &body, entry, effort, self.passes)
+                function::translate_function(
+                    builder,
+                    isa,
+                    input,
+                    func,
+                    &body,
+                    entry,
+                    Optimizing { effort, passes: self.passes },
+                )
             })
         };
         // What needs the least effort is not compiled twice: its frame is large.
@@ -222,7 +238,15 @@ impl OptimizingCompiler {
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
         let effort = better_effort(input.tunables);
         let Emitted { mut function, frame_size, .. } = self.compile(signature, effort, |builder, isa| {
-            function::translate_function(builder, isa, input, func, &body, Entry::Loop(entry), effort, self.passes)
+            function::translate_function(
+                builder,
+                isa,
+                input,
+                func,
+                &body,
+                Entry::Loop(entry),
+                Optimizing { effort, passes: self.passes },
+            )
         })?;
         function.replaces = Some(ReplacedFrame { len: entry.len(), own_len: frame_size });
         Ok(function)

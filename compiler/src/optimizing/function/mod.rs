@@ -54,6 +54,13 @@ use tail_duplication::Latch;
 use translator::{FrameKind, FuncTranslator, Inlining, Locals, Metering, TailDuplication};
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
 
+/// What is done to make a function's code fast.
+#[derive(Clone, Copy)]
+pub(super) struct Optimizing {
+    pub effort: Effort,
+    pub passes: Passes,
+}
+
 /// How a function is entered.
 pub(super) enum Entry<'a> {
     /// It is called.
@@ -79,8 +86,7 @@ pub(super) fn translate_function(
     func: DefinedFuncIndex,
     body: &FunctionBody<'_>,
     how: Entry<'_>,
-    effort: Effort,
-    passes: Passes,
+    Optimizing { effort, passes }: Optimizing,
 ) -> Result<InlinedPositions, CompileError> {
     let func_type = input.module.func_type(input.module.func_index(func));
     let entry = builder.create_block();

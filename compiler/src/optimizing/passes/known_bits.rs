@@ -245,10 +245,10 @@ impl Pass {
         let Some(def) = func.dfg.value_def(operand).inst() else { return };
         let args = func.dfg.inst_args(def);
         match func.dfg.insts[def].opcode() {
-            Opcode::Ireduce if self.of(func, args[0]).max <= u64::from(u32::MAX) => {
-                if func.dfg.value_type(args[0]) == types::I64 {
-                    alias(func, inst, args[0]);
-                }
+            Opcode::Ireduce
+                if func.dfg.value_type(args[0]) == types::I64 && self.of(func, args[0]).max <= u64::from(u32::MAX) =>
+            {
+                alias(func, inst, args[0]);
             }
             Opcode::Uload8 | Opcode::Uload16 => {
                 let wide = widen_load(func, def);
@@ -294,14 +294,12 @@ impl Pass {
             (Opcode::Sshr, Some(y)) => {
                 func.replace(inst).ushr(x, y);
             }
-            // Of constants that aren't zero, or less.
-            (Opcode::Sdiv | Opcode::Srem, Some(y)) => {
-                if constant(func, y).is_some_and(|by| by != 0 && by <= mask(ty) >> 1) {
-                    match opcode {
-                        Opcode::Sdiv => func.replace(inst).udiv(x, y),
-                        _ => func.replace(inst).urem(x, y),
-                    };
-                }
+            // By constants that aren't zero, or less.
+            (Opcode::Sdiv, Some(y)) if is_positive(func, y) => {
+                func.replace(inst).udiv(x, y);
+            }
+            (Opcode::Srem, Some(y)) if is_positive(func, y) => {
+                func.replace(inst).urem(x, y);
             }
             _ => {}
         }
@@ -322,6 +320,11 @@ fn widen_load(func: &mut Function, load: Inst) -> Value {
     };
     func.replace(load).ireduce(types::I32, wide);
     wide
+}
+
+/// Whether a value is a constant above zero.
+fn is_positive(func: &Function, value: Value) -> bool {
+    constant(func, value).is_some_and(|number| number != 0 && number <= mask(func.dfg.value_type(value)) >> 1)
 }
 
 /// Takes a value for an instruction's result.
