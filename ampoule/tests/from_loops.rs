@@ -157,7 +157,8 @@ fn locals_operands_and_parameters_of_all_kinds_are_handed_over() {
             (local.get $f) (local.get $d) (local.get $i)))"#,
         &[3, 40],
         1,
-        4,
+        // `$one` is part of the code from the loop.
+        2,
     );
 }
 

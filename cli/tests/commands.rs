@@ -394,7 +394,7 @@ const CALLS: &str = r#"(module
         (if (i32.lt_s (local.get $n) (i32.const 2)) (then (return (local.get $n))))
         (i32.add (call $fib (i32.sub (local.get $n) (i32.const 1))) (call $fib (i32.sub (local.get $n) (i32.const 2)))))
     (func $choose (param i32) (result i32)
-        (block (block (block (br_table 0 1 2 (local.get 0))) (return (call $share (local.get 0)))) (call $log (local.get 0)))
+        (block (block (block (br_table 0 1 2 0 1 2 0 1 2 (local.get 0))) (return (call $share (local.get 0)))) (call $log (local.get 0)))
         (i32.const 7)))"#;
 
 #[test]

@@ -253,6 +253,7 @@ impl<'a> FuncTranslator<'a> {
         if !call.tail {
             self.push_frame(FrameKind::Block, ty.results().iter().copied().collect(), args.len());
         }
+        let here = (self.builder.srcloc(), self.operator_at);
         for (position, &function) in functions.iter().enumerate() {
             let other = self.unless_callee(callee, function, position + 1 == functions.len());
             if call.tail {
@@ -265,6 +266,9 @@ impl<'a> FuncTranslator<'a> {
             self.stack.extend_from_slice(&args);
             self.reachable = true;
             self.builder.switch_to_block(other);
+            // What was inlined has positions of its own.
+            self.builder.set_srcloc(here.0);
+            self.operator_at = here.1;
         }
         self.call_found(call, callee);
         if !call.tail {

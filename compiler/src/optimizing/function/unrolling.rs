@@ -47,6 +47,7 @@ impl<'a> FuncTranslator<'a> {
         reader: &mut OperatorsReader<'a>,
         copies: usize,
     ) -> Result<(), CompileError> {
+        let start = self.builder.srcloc();
         self.enter_loop(ty)?;
         let body = reader.clone();
         let frame = self.control.len() - 1;
@@ -65,6 +66,7 @@ impl<'a> FuncTranslator<'a> {
             let height = self.control[frame].height;
             self.stack.truncate(height);
             self.stack.extend_from_slice(self.builder.block_params(next));
+            self.builder.set_srcloc(start);
             self.check_fuel();
         }
         self.control[frame].kind = FrameKind::Loop { header, params };
