@@ -9,10 +9,11 @@
 //!
 //! Bounds: each instruction behind a branch is compared with [`CANDIDATES`] others at most, once.
 
+use super::values::{constant, home, take_for};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, MemFlags, Opcode, Type, Value, ValueDef};
+use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, InstructionData, MemFlags, Opcode, Type, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -95,19 +96,17 @@ fn move_up(func: &mut Function, before: Block, inst: Inst, other: Inst) {
     let branch = func.layout.last_inst(before).expect("it ends in a branch");
     for position in 0..func.dfg.inst_args(inst).len() {
         let value = func.dfg.inst_args(inst)[position];
-        if let Some((ty, number)) = constant(func, value) {
+        if let Some(number) = constant(func, value) {
+            let ty = func.dfg.value_type(value);
             let mut cursor = FuncCursor::new(func).at_inst(branch);
             cursor.use_srcloc(inst);
-            let constant = cranelift_codegen::ir::InstBuilder::iconst(cursor.ins(), ty, number);
-            func.dfg.inst_args_mut(inst)[position] = constant;
+            func.dfg.inst_args_mut(inst)[position] = cursor.ins().iconst(ty, number);
         }
     }
     func.layout.remove_inst(inst);
     func.layout.insert_inst(inst, branch);
-    let (result, twin) = (func.dfg.first_result(inst), func.dfg.first_result(other));
-    func.dfg.clear_results(other);
-    func.dfg.change_to_alias(twin, result);
-    func.layout.remove_inst(other);
+    let result = func.dfg.first_result(inst);
+    take_for(func, other, result);
 }
 
 /// What an instruction does, if it is one that may be moved.
@@ -137,7 +136,7 @@ fn kind(func: &Function, inst: Inst) -> Option<Kind> {
 
 fn operands(func: &Function, inst: Inst) -> SmallVec<[Operand; 3]> {
     let operand = |&value: &Value| match constant(func, value) {
-        Some((ty, number)) => Operand::Constant(ty, number),
+        Some(number) => Operand::Constant(func.dfg.value_type(value), number),
         None => Operand::Value(func.dfg.resolve_aliases(value)),
     };
     func.dfg.inst_args(inst).iter().map(operand).collect()
@@ -147,21 +146,6 @@ fn operands(func: &Function, inst: Inst) -> SmallVec<[Operand; 3]> {
 fn all_from_before(func: &Function, operands: &[Operand], block: Block) -> bool {
     operands.iter().all(|operand| match operand {
         Operand::Constant(..) => true,
-        Operand::Value(value) => {
-            let home = match func.dfg.value_def(*value) {
-                ValueDef::Result(inst, _) => func.layout.inst_block(inst),
-                ValueDef::Param(home, _) => Some(home),
-                ValueDef::Union(..) => None,
-            };
-            home.is_some_and(|home| home != block)
-        }
+        Operand::Value(value) => home(func, *value).is_some_and(|home| home != block),
     })
-}
-
-fn constant(func: &Function, value: Value) -> Option<(Type, i64)> {
-    let value = func.dfg.resolve_aliases(value);
-    match func.dfg.insts[func.dfg.value_def(value).inst()?] {
-        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some((func.dfg.value_type(value), imm.bits())),
-        _ => None,
-    }
 }

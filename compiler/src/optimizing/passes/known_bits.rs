@@ -10,6 +10,7 @@
 //! What is right about it: a fact holds in every run that reaches the value's definition, and what takes its place has the same bits in every such
 //! run. Nothing that may trap is added or left out.
 
+use super::values::{self, constant_of, index, take_for};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{
     Block, BlockCall, Function, Inst, InstBuilder, InstructionData, Opcode, Type, Value, types,
@@ -108,12 +109,12 @@ struct Pass {
 impl Pass {
     fn of(&self, func: &Function, value: Value) -> Bits {
         let value = func.dfg.resolve_aliases(value);
-        let known = self.known.get(value.as_u32() as usize).copied().flatten();
+        let known = self.known.get(index(value)).copied().flatten();
         known.unwrap_or_else(|| Bits::any(func.dfg.value_type(value)))
     }
 
     fn note(&mut self, value: Value, bits: Bits) {
-        let index = value.as_u32() as usize;
+        let index = index(value);
         if self.known.len() <= index {
             self.known.resize(index + 1, None);
         }
@@ -140,7 +141,7 @@ impl Pass {
                     continue;
                 }
                 let bits = arg.as_value().map_or(Bits::any(ty), |value| self.of(func, value));
-                let before = self.known[param.as_u32() as usize];
+                let before = self.known[index(param)];
                 self.note(param, before.map_or(bits, |before| before.or(bits)));
             }
         }
@@ -165,7 +166,7 @@ impl Pass {
         let constant = |index: usize| constant(func, args[index]);
         let sum = |exact: Option<u64>| exact.filter(|&sum| sum <= mask(ty)).map(Bits::at_most);
         let known = match data.opcode() {
-            Opcode::Iconst => constant_of(func, inst).map(Bits::constant),
+            Opcode::Iconst => constant_of(func, inst).map(|number| Bits::constant(number as u64 & mask(ty))),
             Opcode::Band => Some(arg(0).and(arg(1))),
             Opcode::Bor | Opcode::Bxor => Some(Bits::of_mask(arg(0).may | arg(1).may)),
             Opcode::Iadd => sum(arg(0).max.checked_add(arg(1).max)),
@@ -230,7 +231,7 @@ impl Pass {
                 && func.dfg.value_type(value).is_int()
                 && self.of(func, value).may & !mask == 0
             {
-                return alias(func, inst, value);
+                return take_for(func, inst, value);
             }
         }
     }
@@ -248,12 +249,12 @@ impl Pass {
             Opcode::Ireduce
                 if func.dfg.value_type(args[0]) == types::I64 && self.of(func, args[0]).max <= u64::from(u32::MAX) =>
             {
-                alias(func, inst, args[0]);
+                take_for(func, inst, args[0]);
             }
             Opcode::Uload8 | Opcode::Uload16 => {
                 let wide = widen_load(func, def);
                 self.note(wide, self.of(func, operand));
-                alias(func, inst, wide);
+                take_for(func, inst, wide);
             }
             Opcode::Iadd => {
                 let (x, y) = (args[0], args[1]);
@@ -327,24 +328,7 @@ fn is_positive(func: &Function, value: Value) -> bool {
     constant(func, value).is_some_and(|number| number != 0 && number <= mask(func.dfg.value_type(value)) >> 1)
 }
 
-/// Takes a value for an instruction's result.
-fn alias(func: &mut Function, inst: Inst, value: Value) {
-    let result = func.dfg.first_result(inst);
-    func.dfg.clear_results(inst);
-    func.dfg.change_to_alias(result, value);
-    func.layout.remove_inst(inst);
-}
-
-/// The number that a value is, if that is a constant.
+/// The number that a value is, if that is a constant, as unsigned.
 fn constant(func: &Function, value: Value) -> Option<u64> {
-    constant_of(func, func.dfg.value_def(func.dfg.resolve_aliases(value)).inst()?)
-}
-
-fn constant_of(func: &Function, inst: Inst) -> Option<u64> {
-    match func.dfg.insts[inst] {
-        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => {
-            Some(imm.bits() as u64 & mask(func.dfg.ctrl_typevar(inst)))
-        }
-        _ => None,
-    }
+    values::constant(func, value).map(|number| number as u64 & mask(func.dfg.value_type(value)))
 }

@@ -5,9 +5,10 @@
 //!
 //! What is right about it: a sum neither traps nor has effects, and its operand is known before the loop.
 
+use super::values::{constant, home, take_for};
 use cranelift_codegen::Context;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
-use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, InstructionData, Opcode, Value, ValueDef, types};
+use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, InstructionData, Opcode, Value, types};
 use cranelift_codegen::loop_analysis::{Loop, LoopAnalysis};
 use std::collections::HashMap;
 
@@ -38,10 +39,7 @@ pub(super) fn run(context: &mut Context) {
                 let by = cursor.ins().iconst(types::I32, by);
                 cursor.ins().iadd(operand, by)
             });
-            let result = func.dfg.first_result(inst);
-            func.dfg.clear_results(inst);
-            func.dfg.change_to_alias(result, known);
-            func.layout.remove_inst(inst);
+            take_for(func, inst, known);
         }
     }
     if !made.is_empty() {
@@ -59,18 +57,5 @@ fn sum(func: &Function, inst: Inst) -> Option<(Value, i64)> {
 }
 
 fn is_from_outside(func: &Function, loops: &LoopAnalysis, around: Loop, value: Value) -> bool {
-    let home = match func.dfg.value_def(value) {
-        ValueDef::Result(inst, _) => func.layout.inst_block(inst),
-        ValueDef::Param(block, _) => Some(block),
-        ValueDef::Union(..) => None,
-    };
-    home.is_some_and(|home| !loops.is_in_loop(home, around))
-}
-
-fn constant(func: &Function, value: Value) -> Option<i64> {
-    let value = func.dfg.resolve_aliases(value);
-    match func.dfg.insts[func.dfg.value_def(value).inst()?] {
-        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits()),
-        _ => None,
-    }
+    home(func, value).is_some_and(|home| !loops.is_in_loop(home, around))
 }

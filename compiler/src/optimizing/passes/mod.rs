@@ -13,6 +13,7 @@ mod known_bits;
 mod loop_invariants;
 mod operand_order;
 mod small_factors;
+mod values;
 
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::Function;

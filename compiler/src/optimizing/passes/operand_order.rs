@@ -7,7 +7,8 @@
 //!
 //! What is right about it: the operators are commutative, also in what they do with every bit.
 
-use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value, ValueDef};
+use super::values::{home, index};
+use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value};
 use cranelift_codegen::packed_option::PackedOption;
 
 /// Changes the order of operands. Takes time in proportion to the function.
@@ -53,12 +54,7 @@ impl LastUses {
             for inst in func.layout.block_insts(block) {
                 for value in func.dfg.inst_values(inst) {
                     uses.count[index(value)] += 1;
-                    let home = match func.dfg.value_def(value) {
-                        ValueDef::Result(inst, _) => func.layout.inst_block(inst),
-                        ValueDef::Param(block, _) => Some(block),
-                        ValueDef::Union(..) => None,
-                    };
-                    if home == Some(block) {
+                    if home(func, value) == Some(block) {
                         uses.here[index(value)] = inst.into();
                     } else {
                         uses.elsewhere[index(value)] = true;
@@ -81,8 +77,4 @@ impl LastUses {
     fn is_last(&self, value: Value, inst: Inst) -> bool {
         self.here[index(value)] == inst.into() && !self.elsewhere[index(value)]
     }
-}
-
-fn index(value: Value) -> usize {
-    value.as_u32() as usize
 }

@@ -5,6 +5,7 @@
 //!
 //! What is right about it: `x·(2ᵏ ± 1) = (x << k) ± x`, also where that wraps.
 
+use super::values::constant;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, InstructionData, Opcode, Value, types};
 
@@ -25,12 +26,8 @@ pub(super) fn run(func: &mut Function) {
 /// The operand and the constant of a product of 32 or 64 bits.
 fn product(func: &Function, inst: Inst) -> Option<(Value, i64)> {
     let InstructionData::Binary { opcode: Opcode::Imul, args: [x, y] } = func.dfg.insts[inst] else { return None };
-    let constant = |value| match func.dfg.insts[func.dfg.value_def(value).inst()?] {
-        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits()),
-        _ => None,
-    };
     let is_word = matches!(func.dfg.value_type(x), types::I32 | types::I64);
-    (is_word && constant(x).is_none()).then(|| constant(y)).flatten().map(|factor| (x, factor))
+    (is_word && constant(func, x).is_none()).then(|| constant(func, y)).flatten().map(|factor| (x, factor))
 }
 
 fn replace(func: &mut Function, inst: Inst, value: Value, factor: i64) {
