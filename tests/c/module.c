@@ -317,14 +317,14 @@ static void expect_frames_in_their_ranges(wasmtime_module_t *inner, wasmtime_mod
   expect((host < inner_start || host >= inner_end) && (host < outer_start || host >= outer_end));
 }
 
-// Calls through a table are not inlined, and what follows them keeps them from being tail calls.
+// Functions with loops are not inlined, and what follows their calls keeps those from being tail calls.
 static const char *const INNER = "(module (import \"\" \"\" (func $h)) (global $g (mut i32) (i32.const 0)) (type $t (func))"
-                                 "  (table funcref (elem $a)) (func $a call $h (global.set $g (i32.const 1)))"
+                                 "  (table funcref (elem $a)) (func $a (loop) call $h (global.set $g (i32.const 1)))"
                                  "  (func (export \"f\") (call_indirect (type $t) (i32.const 0)) (global.set $g (i32.const 2))))";
 static const char *const OUTER = "(module (import \"\" \"\" (func $f)) (global $g (mut i32) (i32.const 0)) (type $t (func))"
                                  "  (table funcref (elem $a $b))"
-                                 "  (func $a call $f (global.set $g (i32.const 1)))"
-                                 "  (func $b (call_indirect (type $t) (i32.const 0)) (global.set $g (i32.const 2)))"
+                                 "  (func $a (loop) call $f (global.set $g (i32.const 1)))"
+                                 "  (func $b (loop) (call_indirect (type $t) (i32.const 0)) (global.set $g (i32.const 2)))"
                                  "  (func (export \"run\") (call_indirect (type $t) (i32.const 1)) (global.set $g (i32.const 3))))";
 
 static void a_module_knows_where_its_code_is(void) {

@@ -216,7 +216,7 @@ static int64_t ask(Store::Context cx, const Instance &instance, const char *name
   Func func = instance.get_func(cx, instance.get_export_index(cx, nullptr, name).value()).value();
   wasmtime::component::Val result(false);
   Span<wasmtime::component::Val> results(&result, 1);
-  return func.call(cx, Span<const wasmtime::component::Val>(nullptr, 0), results) ? int64_t(result.get_u32()) : -1;
+  return func.call(cx, Span<const wasmtime::component::Val>(), results) ? int64_t(result.get_u32()) : -1;
 }
 
 static void instances_of_components_are_as_they_were() {

@@ -1,9 +1,9 @@
 //! Compiling modules: what that takes of an engine, so that it can go on beside the engine, and after its end.
 
-use crate::engine::Engine;
 use crate::engine::cache::{Cache, Key};
 use crate::engine::thunks::{ArtifactThunks, StoredThunk, compile_thunk};
 use crate::engine::type_registry::Thunk;
+use crate::engine::{COMPILER_STACK, Engine};
 use crate::error::Error;
 use crate::module::artifact::{self, Expected};
 use crate::module::code_table::{CompileFn, Profile, Wanted};
@@ -17,6 +17,7 @@ use ampoule_core::tunables::{Tiers, Tunables};
 use ampoule_core::types::FuncType;
 use ampoule_core::vm::{Callees, VmLayout};
 use ampoule_machine::code::link::Text;
+use ampoule_machine::fiber::with_stack;
 use ampoule_machine::os::fork;
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -140,7 +141,7 @@ impl ModuleCompiler {
         let stored: Result<Vec<_>, Error> = if self.parallel && wanted.len() > Thunk::KEPT.len() {
             crate::engine::parallel::on_all_cores(|| wanted.into_par_iter().map(compile).collect())
         } else {
-            wanted.into_iter().map(compile).collect()
+            with_stack(COMPILER_STACK, || wanted.into_iter().map(compile).collect())
         };
         Ok(ArtifactThunks::encode(stored?)?)
     }

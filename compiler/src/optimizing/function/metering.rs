@@ -134,12 +134,6 @@ impl FuncTranslator<'_> {
 
     /// At function entries and loop heads, where nothing is pending.
     pub(super) fn check_metering(&mut self) {
-        self.check_fuel();
-        self.check_deadline();
-    }
-
-    /// Where nothing is pending.
-    pub(super) fn check_fuel(&mut self) {
         debug_assert_eq!(self.metering.pending, 0);
         if let Some(fuel) = self.metering.fuel {
             let value = self.read_local(fuel, ValType::I64);
@@ -150,9 +144,6 @@ impl FuncTranslator<'_> {
             self.write_metering();
             self.interrupt(Builtin::FuelExhausted, next);
         }
-    }
-
-    fn check_deadline(&mut self) {
         if self.tunables().interruptible() {
             let store = self.store_context();
             // Other threads write the epoch and the deadline. The loads are made in every iteration of a loop nevertheless, because

@@ -5,8 +5,7 @@
 //! bring what an iteration leaves to where the next one looks for it; a branch that is predicted by its address gets several; and what
 //! an iteration leaves in memory or registers is known in the next.
 //!
-//! Fuel runs out where it would, so each copy looks at it as the loop's head does. A deadline is looked at once in all copies, which take no time to
-//! speak of.
+//! Fuel and deadlines are looked at in each copy, as at the loop's head: a guest yields as often as it would.
 
 use super::translator::{FrameKind, FuncTranslator};
 use crate::CompileError;
@@ -67,7 +66,7 @@ impl<'a> FuncTranslator<'a> {
             self.stack.truncate(height);
             self.stack.extend_from_slice(self.builder.block_params(next));
             self.builder.set_srcloc(start);
-            self.check_fuel();
+            self.check_metering();
         }
         self.control[frame].kind = FrameKind::Loop { header, params };
         Ok(())
