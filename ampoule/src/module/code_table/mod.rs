@@ -441,7 +441,9 @@ impl ModuleCode {
                 }
                 Role::Compiles(compilation) => {
                     let _claim = Claim { lazy, func, compilation };
-                    match self.compile_claimed(lazy, func, by == By::ThisThreadAtOnce) {
+                    let at_once = by == By::ThisThreadAtOnce;
+                    // Also for what is noted of the code.
+                    match with_stack(COMPILER_STACK, || self.compile_claimed(lazy, func, at_once)) {
                         // The other thread says what is wrong, if it can't do it either.
                         Err(CodeError::Compile(_)) if by == By::ThisThreadAtOnce => by = By::Another,
                         result => return result.map(Some),
