@@ -51,6 +51,8 @@ const ROWS: &[Row] = &[
     row("blocks", shapes::blocks, 2000, ALL),
     row("nested", shapes::nested, 4000, ALL),
     row("nested_loops", shapes::nested_loops, 500, COMPILE),
+    row("loops", shapes::loops, 1000, COMPILE),
+    row("deep_loops", shapes::deep_loops, 1000, COMPILE),
     row("loads", shapes::loads, 2000, COMPILE),
     row("stores", shapes::stores, 2000, COMPILE),
     row("adds", shapes::adds, 4000, COMPILE),

@@ -42,6 +42,22 @@ pub fn nested_loops(n: usize) -> Vec<u8> {
     function(&[&LOOP.repeat(n), &GET, &constant(1), &[ADD], &SET, &ends, &GET])
 }
 
+/// `n` small loops in a row, inside of `depth` blocks.
+fn small_loops(n: usize, depth: usize) -> Vec<u8> {
+    let one = [&LOOP[..], &GET, &constant(1), &[0x6b], &[0x22, 0], &[0x0d, 0, END]].concat();
+    function(&[&BLOCK.repeat(depth), &one.repeat(n), &vec![END; depth], &GET])
+}
+
+/// `n` small loops in a row.
+pub fn loops(n: usize) -> Vec<u8> {
+    small_loops(n, 0)
+}
+
+/// `n` small loops in a row, inside of as many blocks.
+pub fn deep_loops(n: usize) -> Vec<u8> {
+    small_loops(n, n)
+}
+
 /// A sum of `n` loads.
 pub fn loads(n: usize) -> Vec<u8> {
     let load = |k: usize| [&GET[..], &[0x28, 2], &leb(k % 60000), &[ADD]].concat();

@@ -115,7 +115,7 @@ pub(super) fn translate_function(
         func_type,
         inlining: Inlining::new(func, inlining::budget(body)),
         tail_duplication: TailDuplication::default(),
-        unrolling_left: unrolling::BUDGET,
+        unrolling_left: unrolling::Left::default(),
         midway: None,
         operator_at: 0,
         builtins: HashMap::new(),
@@ -188,16 +188,6 @@ impl<'a> FuncTranslator<'a> {
         Ok(())
     }
 
-    /// Translates what is left of the operators in the frame at this place, up to its `end`.
-    fn operators_of_frame(&mut self, reader: &mut OperatorsReader<'a>, frame: usize) -> Result<(), CompileError> {
-        loop {
-            if self.control.len() - 1 == frame && matches!(reader.clone().read()?, Operator::End) {
-                return Ok(());
-            }
-            self.operator(reader)?;
-        }
-    }
-
     /// Translates the next operator.
     fn operator(&mut self, reader: &mut OperatorsReader<'a>) -> Result<(), CompileError> {
         let (op, position) = reader.read_with_offset()?;
@@ -208,11 +198,11 @@ impl<'a> FuncTranslator<'a> {
                 Some(latch) => self.copy_latch(&op, relative_depth, latch)?,
                 None => self.translate_operator(&op)?,
             },
-            Operator::Loop { ref blockty } if self.reachable => match self.copies_of_loop(reader)? {
-                1 => self.translate_operator(&op)?,
-                copies => {
+            Operator::Loop { ref blockty } if self.reachable => match self.unrolling(reader)? {
+                None => self.translate_operator(&op)?,
+                Some(unrolling) => {
                     self.count(&op);
-                    self.unroll(blockty, reader, copies)?;
+                    self.unroll(blockty, reader, unrolling)?;
                 }
             },
             Operator::Call { function_index } if self.reachable => {

@@ -2,6 +2,7 @@
 
 use super::gc::NewObject;
 use super::midway::Midway;
+use super::unrolling::Left;
 use crate::catch_clause::Clause;
 use crate::optimizing::effort::{Budget, Effort};
 use crate::optimizing::flags::{Region, constant_flags};
@@ -57,8 +58,8 @@ pub(super) struct FuncTranslator<'a> {
     /// What has been inlined so far, and where we are in it.
     pub(super) inlining: Inlining,
     pub(super) tail_duplication: TailDuplication<'a>,
-    /// Operators that may still be translated again; see `unrolling`.
-    pub(super) unrolling_left: usize,
+    /// What may still be unrolled.
+    pub(super) unrolling_left: Left,
     /// Of a function that is entered at a loop.
     pub(super) midway: Option<Midway<'a>>,
     /// Where the operator that is being translated is in the module.

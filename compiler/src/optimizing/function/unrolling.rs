@@ -21,30 +21,56 @@ const COPIES: usize = 2;
 const SMALL: usize = 48;
 const COPIES_OF_SMALL: usize = 4;
 /// Operators translated again in one function, at most.
-pub(super) const BUDGET: usize = 4096;
+const TRANSLATED: usize = 4096;
+/// Operators read to find out about loops, at most, in one function.
+const READ: usize = 1 << 16;
+/// To copy what a reader knows of so many blocks takes as long as to read an operator.
+const BLOCKS_LIKE_AN_OPERATOR: usize = 128;
+
+/// What may still be done in a function.
+pub(super) struct Left {
+    translated: usize,
+    read: usize,
+}
+
+impl Default for Left {
+    fn default() -> Self {
+        Self { translated: TRANSLATED, read: READ }
+    }
+}
+
+/// A loop that is to be unrolled.
+pub(super) struct Unrolling {
+    /// Its operators, with its `end`.
+    operators: usize,
+    /// Copies of its body.
+    copies: usize,
+}
 
 impl<'a> FuncTranslator<'a> {
-    /// How many copies there are to be of the body of the loop that begins at `reader`.
-    pub(super) fn copies_of_loop(&mut self, reader: &OperatorsReader<'a>) -> Result<usize, CompileError> {
-        if !self.does(Pass::Unrolling) {
-            return Ok(1);
+    /// How the loop that begins at `reader` is to be unrolled, if it is.
+    pub(super) fn unrolling(&mut self, reader: &OperatorsReader<'a>) -> Result<Option<Unrolling>, CompileError> {
+        // A reader knows the blocks around it, which to copy takes time as well.
+        let around = 1 + self.control.len() / BLOCKS_LIKE_AN_OPERATOR;
+        let does = self.does(Pass::Unrolling);
+        let left = &mut self.unrolling_left;
+        if !does || left.read < around + OPERATORS {
+            return Ok(None);
         }
-        let Some(operators) = operators_of_loop(reader.clone())? else { return Ok(1) };
+        left.read -= around;
+        let Some(operators) = operators_of_loop(reader.clone(), &mut left.read)? else { return Ok(None) };
         let copies = if operators <= SMALL { COPIES_OF_SMALL } else { COPIES };
-        let cost = operators * (copies - 1);
-        if cost > self.unrolling_left {
-            return Ok(1);
-        }
-        self.unrolling_left -= cost;
-        Ok(copies)
+        let Some(translated) = left.translated.checked_sub(operators * (copies - 1)) else { return Ok(None) };
+        left.translated = translated;
+        Ok(Some(Unrolling { operators, copies }))
     }
 
-    /// Begins a loop whose body is translated so many times. The last copy is left to the caller.
+    /// Begins a loop that is unrolled. The last copy of its body is left to the caller.
     pub(super) fn unroll(
         &mut self,
         ty: &BlockType,
         reader: &mut OperatorsReader<'a>,
-        copies: usize,
+        Unrolling { operators, copies }: Unrolling,
     ) -> Result<(), CompileError> {
         let start = self.builder.srcloc();
         self.enter_loop(ty)?;
@@ -56,7 +82,10 @@ impl<'a> FuncTranslator<'a> {
         for _ in 1..copies {
             let next = self.header_of(ty)?;
             self.control[frame].kind = FrameKind::Loop { header: next, params };
-            self.operators_of_frame(reader, frame)?;
+            // All but the loop's `end`.
+            for _ in 1..operators {
+                self.operator(reader)?;
+            }
             *reader = body.clone();
             self.fall_through();
             self.builder.seal_block(next);
@@ -74,11 +103,12 @@ impl<'a> FuncTranslator<'a> {
 }
 
 /// How many operators the loop has that begins at the reader; `None` where it isn't to be unrolled: it is large, has loops within, or calls.
-fn operators_of_loop(mut reader: OperatorsReader<'_>) -> Result<Option<usize>, CompileError> {
+fn operators_of_loop(mut reader: OperatorsReader<'_>, left: &mut usize) -> Result<Option<usize>, CompileError> {
     let mut open = 1;
     let mut back = false;
     for count in 0..OPERATORS {
         let op = reader.read()?;
+        *left -= 1;
         match op {
             Operator::Block { .. } | Operator::If { .. } => open += 1,
             Operator::End => open -= 1,
