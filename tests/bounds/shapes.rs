@@ -42,9 +42,9 @@ pub fn nested_loops(n: usize) -> Vec<u8> {
     function(&[&LOOP.repeat(n), &GET, &constant(1), &[ADD], &SET, &ends, &GET])
 }
 
-/// `n` small loops in a row, inside of `depth` blocks.
+/// `n` small loops in a row, each left by a branch, inside of `depth` blocks.
 fn small_loops(n: usize, depth: usize) -> Vec<u8> {
-    let one = [&LOOP[..], &GET, &constant(1), &[0x6b], &[0x22, 0], &[0x0d, 0, END]].concat();
+    let one = [&LOOP[..], &GET, &constant(1), &[ADD], &SET, &GET, &[0x45, 0x0d, 0, END]].concat();
     function(&[&BLOCK.repeat(depth), &one.repeat(n), &vec![END; depth], &GET])
 }
 
