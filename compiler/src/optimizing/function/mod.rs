@@ -51,7 +51,7 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::mem::offset_of;
 use tail_duplication::Latch;
-use translator::{FrameKind, FuncTranslator, Inlining, Locals, Metering, TailDuplication};
+use translator::{FrameKind, FuncTranslator, Inlining, Locals, Metering, TailDuplication, Unrolled};
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
 
 /// What is done to make a function's code fast.
@@ -115,7 +115,7 @@ pub(super) fn translate_function(
         func_type,
         inlining: Inlining::new(func, inlining::budget(body)),
         tail_duplication: TailDuplication::default(),
-        unrolling_left: unrolling::Left::default(),
+        unrolled: Unrolled::default(),
         midway: None,
         operator_at: 0,
         builtins: HashMap::new(),

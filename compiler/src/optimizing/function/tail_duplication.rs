@@ -18,8 +18,6 @@ const LATCH_OPERATORS: usize = 8;
 const COPIES: usize = 64;
 /// Operators that are read in search of latches, at most, in one function.
 const READ: usize = 1 << 16;
-/// To copy what is known of so many blocks takes as long as to read an operator.
-const BLOCKS_LIKE_AN_OPERATOR: usize = 128;
 
 /// A latch that is to be copied.
 pub(super) struct Latch<'a> {
@@ -42,8 +40,7 @@ impl<'a> FuncTranslator<'a> {
     ) -> Result<Option<Latch<'a>>, CompileError> {
         let Some((end, height, header, exit)) = self.block_in_loop(depth) else { return Ok(None) };
         let copies_code = self.does(Pass::TailDuplication);
-        // A reader knows the blocks around it, which to copy takes time as well.
-        let around = 1 + self.control.len() / BLOCKS_LIKE_AN_OPERATOR;
+        let around = self.cost_of_reader();
         let state = &mut self.tail_duplication;
         if state.copies == COPIES || !copies_code {
             return Ok(None);

@@ -2,7 +2,6 @@
 
 use super::gc::NewObject;
 use super::midway::Midway;
-use super::unrolling::Left;
 use crate::catch_clause::Clause;
 use crate::optimizing::effort::{Budget, Effort};
 use crate::optimizing::flags::{Region, constant_flags};
@@ -58,8 +57,7 @@ pub(super) struct FuncTranslator<'a> {
     /// What has been inlined so far, and where we are in it.
     pub(super) inlining: Inlining,
     pub(super) tail_duplication: TailDuplication<'a>,
-    /// What may still be unrolled.
-    pub(super) unrolling_left: Left,
+    pub(super) unrolled: Unrolled,
     /// Of a function that is entered at a loop.
     pub(super) midway: Option<Midway<'a>>,
     /// Where the operator that is being translated is in the module.
@@ -215,6 +213,18 @@ pub(super) struct TailDuplication<'a> {
     pub read: usize,
 }
 
+/// What has been unrolled in a function; see `unrolling`.
+#[derive(Default)]
+pub(super) struct Unrolled {
+    /// Operators translated again.
+    pub translated: usize,
+    /// Operators read to find out about loops.
+    pub read: usize,
+}
+
+/// To copy what is known of so many blocks takes as long as to read an operator.
+const BLOCKS_LIKE_AN_OPERATOR: usize = 128;
+
 impl<'a> FuncTranslator<'a> {
     /// Pushes a result.
     pub fn push(&mut self, value: Value) {
@@ -242,6 +252,11 @@ impl<'a> FuncTranslator<'a> {
     /// The choices shared with the runtime.
     pub fn tunables(&self) -> &'a Tunables {
         self.input.tunables
+    }
+
+    /// What it takes to copy a reader, in operators read: it knows the blocks around it.
+    pub(super) fn cost_of_reader(&self) -> usize {
+        1 + self.control.len() / BLOCKS_LIKE_AN_OPERATOR
     }
 
     /// Whether a pass works on this function: not where compiling fast is what counts.

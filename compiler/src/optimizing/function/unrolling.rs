@@ -7,7 +7,7 @@
 //!
 //! Fuel and deadlines are looked at in each copy, as at the loop's head: a guest yields as often as it would.
 
-use super::translator::{FrameKind, FuncTranslator};
+use super::translator::{FrameKind, FuncTranslator, Unrolled};
 use crate::CompileError;
 use crate::operators::{Calls, Properties};
 use crate::optimizing::passes::Pass;
@@ -24,20 +24,6 @@ const COPIES_OF_SMALL: usize = 4;
 const TRANSLATED: usize = 4096;
 /// Operators read to find out about loops, at most, in one function.
 const READ: usize = 1 << 16;
-/// To copy what a reader knows of so many blocks takes as long as to read an operator.
-const BLOCKS_LIKE_AN_OPERATOR: usize = 128;
-
-/// What may still be done in a function.
-pub(super) struct Left {
-    translated: usize,
-    read: usize,
-}
-
-impl Default for Left {
-    fn default() -> Self {
-        Self { translated: TRANSLATED, read: READ }
-    }
-}
 
 /// A loop that is to be unrolled.
 pub(super) struct Unrolling {
@@ -50,18 +36,20 @@ pub(super) struct Unrolling {
 impl<'a> FuncTranslator<'a> {
     /// How the loop that begins at `reader` is to be unrolled, if it is.
     pub(super) fn unrolling(&mut self, reader: &OperatorsReader<'a>) -> Result<Option<Unrolling>, CompileError> {
-        // A reader knows the blocks around it, which to copy takes time as well.
-        let around = 1 + self.control.len() / BLOCKS_LIKE_AN_OPERATOR;
+        let around = self.cost_of_reader();
         let does = self.does(Pass::Unrolling);
-        let left = &mut self.unrolling_left;
-        if !does || left.read < around + OPERATORS {
+        let Unrolled { translated, read } = &mut self.unrolled;
+        if !does || *read + around + OPERATORS > READ {
             return Ok(None);
         }
-        left.read -= around;
-        let Some(operators) = operators_of_loop(reader.clone(), &mut left.read)? else { return Ok(None) };
+        *read += around;
+        let Some(operators) = operators_of_loop(reader.clone(), read)? else { return Ok(None) };
         let copies = if operators <= SMALL { COPIES_OF_SMALL } else { COPIES };
-        let Some(translated) = left.translated.checked_sub(operators * (copies - 1)) else { return Ok(None) };
-        left.translated = translated;
+        let more = operators * (copies - 1);
+        if *translated + more > TRANSLATED {
+            return Ok(None);
+        }
+        *translated += more;
         Ok(Some(Unrolling { operators, copies }))
     }
 
@@ -103,12 +91,12 @@ impl<'a> FuncTranslator<'a> {
 }
 
 /// How many operators the loop has that begins at the reader; `None` where it isn't to be unrolled: it is large, has loops within, or calls.
-fn operators_of_loop(mut reader: OperatorsReader<'_>, left: &mut usize) -> Result<Option<usize>, CompileError> {
+fn operators_of_loop(mut reader: OperatorsReader<'_>, read: &mut usize) -> Result<Option<usize>, CompileError> {
     let mut open = 1;
     let mut back = false;
     for count in 0..OPERATORS {
         let op = reader.read()?;
-        *left -= 1;
+        *read += 1;
         match op {
             Operator::Block { .. } | Operator::If { .. } => open += 1,
             Operator::End => open -= 1,
