@@ -4,10 +4,11 @@
 //! loops, and `objects` of its own that make structs; `tiers` compares the compilers to the last bit; in `graphs` a guest changes long-lived graphs of objects; in `snapshots` instances are reset and made again. Not random: accesses
 //! around the edges of memories, in `edges`.
 //!
-//! Each test of random modules runs for ten seconds; `AMPOULE_FUZZ_SECONDS` says otherwise. A failure names the seed that shows it again,
+//! Each test of random modules runs for ten seconds; `AMPOULE_FUZZ_SECONDS` says otherwise, or `AMPOULE_FUZZ_PROGRAMS`, a number to reach. A failure names the seed that shows it again,
 //! as `AMPOULE_FUZZ_SEED`, and leaves the module in the system's folder for temporary files. Where the process ended with
 //! it, `AMPOULE_FUZZ_FROM` runs the same seeds again.
 
+mod count;
 mod edges;
 mod generate;
 mod graphs;
@@ -16,51 +17,23 @@ mod objects;
 mod ours;
 mod outcome;
 mod peer;
+mod program;
 mod snapshots;
 mod tiers;
 
 use ampoule::Module;
+use count::{Compared, for_seeds};
 use generate::Random;
 use ours::Mode;
 use outcome::{End, Outcome};
 use peer::Peer;
 use std::io::Write;
-use std::time::{Duration, Instant, SystemTime};
 
 /// More than any generated module uses: it ends by itself.
 const PLENTY: u64 = 1 << 40;
 
-/// Runs `test` with one seed after the other until the time is over; or once, where the environment names a seed.
-fn for_seeds(mut test: impl FnMut(u64)) {
-    let number = |name| std::env::var(name).ok().map(|text: String| text.parse::<u64>().expect("a number"));
-    if let Some(seed) = number("AMPOULE_FUZZ_SEED") {
-        return test(seed);
-    }
-    let end = Instant::now() + Duration::from_secs(number("AMPOULE_FUZZ_SECONDS").unwrap_or(10));
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
-    let first = number("AMPOULE_FUZZ_FROM").unwrap_or(now.as_micros() as u64);
-    // Before anything can end the process.
-    println!("seeds from AMPOULE_FUZZ_FROM={first}");
-    let mut seed = first;
-    while Instant::now() < end {
-        let shown = ShowSeed(seed);
-        test(seed);
-        drop(shown);
-        seed += 1;
-    }
-    println!("{} seeds", seed - first);
-}
-
-/// Tells of a panic with which seed it came, also of one in the engine.
-struct ShowSeed(u64);
-
-impl Drop for ShowSeed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            println!("failed with AMPOULE_FUZZ_SEED={}", self.0);
-        }
-    }
-}
+/// In how many modes each module runs besides the first: they take turns, so that more modules are tried.
+const OTHERS: usize = 8;
 
 /// Notes that a test had no other library to compare with, in the file whose tests `cargo xtask test` lists as skipped.
 fn skipped(test: &str) {
@@ -100,11 +73,12 @@ fn expected(mode: &Mode, binary: &[u8], seed: u64) -> Option<(Module, Vec<(outco
 #[test]
 fn every_mode_says_the_same() {
     let modes = ours::modes();
-    let (mut made, mut returned, mut trapped) = (0, 0, 0);
+    let (mut compared, mut returned, mut trapped) = (Compared::default(), 0, 0);
     for_seeds(|seed| {
-        let Some(binary) = generate::module(seed) else { return };
-        let Some((_, calls)) = expected(&modes[0], &binary, seed) else { return };
-        for mode in &modes[1..] {
+        let binary = generate::module(seed)?;
+        let (_, calls) = expected(&modes[0], &binary, seed)?;
+        let others = &modes[1..];
+        for mode in others.iter().cycle().skip(seed as usize % others.len() * OTHERS).take(OTHERS) {
             let module = match mode.module(&binary) {
                 Ok(module) => module,
                 // A pool's slots are smaller than what a module may ask for.
@@ -119,12 +93,14 @@ fn every_mode_says_the_same() {
                     differs(seed, &binary, format!("{what}\n{blamed}"));
                 }
             }
+            compared.add(mode.name, calls.len());
         }
-        made += calls.len();
         returned += calls.iter().filter(|(_, outcome)| matches!(outcome.end, End::Results(_))).count();
         trapped += calls.iter().filter(|(_, outcome)| matches!(outcome.end, End::Trap(_))).count();
+        Some(())
     });
-    println!("{made} calls in {} modes: {returned} returned, {trapped} trapped", modes.len());
+    compared.print();
+    println!("{returned} calls returned, {trapped} trapped");
     assert!(std::env::var_os("AMPOULE_FUZZ_SEED").is_some() || (returned > 0 && trapped > 0), "calls do something");
 }
 
@@ -133,10 +109,10 @@ fn another_engine_says_the_same() {
     let Some(path) = std::env::var_os("AMPOULE_PEER_LIB") else { return skipped("another_engine_says_the_same") };
     let peer = Peer::load(&path);
     let mode = ours::modes().remove(0);
-    let mut compared = 0;
+    let mut compared = Compared::default();
     for_seeds(|seed| {
-        let Some(binary) = generate::module(seed) else { return };
-        let Some((_, calls)) = expected(&mode, &binary, seed) else { return };
+        let binary = generate::module(seed)?;
+        let (_, calls) = expected(&mode, &binary, seed)?;
         let Some(module) = peer.module(&binary) else { differs(seed, &binary, "the other engine refuses it".into()) };
         for (call, outcome) in &calls {
             let found = module.run(call);
@@ -144,11 +120,12 @@ fn another_engine_says_the_same() {
                 let what = format!("export {} gives\n{outcome:?}, in the other engine\n{found:?}", call.export);
                 differs(seed, &binary, format!("{what}\n{}", ours::blamed(&binary, call, outcome)));
             }
-            compared += 1;
         }
+        compared.add("another engine", calls.len());
+        Some(())
     });
-    println!("{compared} calls compared");
-    assert!(std::env::var_os("AMPOULE_FUZZ_SEED").is_some() || compared > 0, "something is compared");
+    compared.print();
+    assert!(std::env::var_os("AMPOULE_FUZZ_SEED").is_some() || compared.calls() > 0, "something is compared");
 }
 
 #[test]
@@ -157,7 +134,7 @@ fn damaged_modules_harm_nobody() {
     let mode = modes.iter().find(|mode| mode.name == "fuel").expect("a mode that ends what has no end");
     let (mut refused, mut ran) = (0, 0);
     for_seeds(|seed| {
-        let Some(binary) = generate::module(seed) else { return };
+        let binary = generate::module(seed)?;
         let mut random = Random::new(seed ^ 0xdada);
         for _ in 0..20 {
             let binary = generate::damaged(&mut random, &binary);
@@ -180,6 +157,7 @@ fn damaged_modules_harm_nobody() {
                 ran += 1;
             }
         }
+        Some(())
     });
     println!("{refused} modules refused, {ran} calls made of others");
     assert!(std::env::var_os("AMPOULE_FUZZ_SEED").is_some() || (refused > 0 && ran > 0), "both happen");
@@ -190,8 +168,8 @@ fn damaged_artifacts_are_refused() {
     let modes = ours::modes();
     let mut tried = 0;
     for_seeds(|seed| {
-        let Some(binary) = generate::module(seed) else { return };
-        let Ok(module) = modes[0].module(&binary) else { return };
+        let binary = generate::module(seed)?;
+        let module = modes[0].module(&binary).ok()?;
         let artifact = module.serialize().expect("every module has an artifact");
         let mut random = Random::new(seed ^ 0xface);
         for _ in 0..50 {
@@ -206,6 +184,7 @@ fn damaged_artifacts_are_refused() {
             }
             tried += 1;
         }
+        Some(())
     });
     assert!(tried > 0, "some are tried");
 }

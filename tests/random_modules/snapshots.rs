@@ -1,8 +1,9 @@
 //! Whatever a guest has done before, after it is frozen each call does the same: in the instance that was frozen, in the same one after resets,
 //! in one that was made of the snapshot in another store, and of its bytes.
 
+use crate::count::for_seeds;
 use crate::outcome::{self, Call, Outcome};
-use crate::{PLENTY, differs, for_seeds, generate, ours};
+use crate::{PLENTY, differs, generate, ours};
 use ampoule::{Error, Instance, Module, Snapshot, Store};
 
 /// Calls before the snapshot is taken, and after it.
@@ -15,18 +16,18 @@ fn what_a_snapshot_makes_or_resets_does_the_same() {
     assert_eq!(modes.len(), MODES.len());
     let (mut compared, mut refused) = (0, 0);
     for_seeds(|seed| {
-        let Some(binary) = generate::module(seed) else { return };
+        let binary = generate::module(seed)?;
         let mode = &modes[seed as usize % modes.len()];
-        let Ok(module) = mode.module(&binary) else { return };
+        let module = mode.module(&binary).ok()?;
         if module.description().memories.iter().any(|memory| memory.shared) {
-            return;
+            return None;
         }
         let mut calls = outcome::calls(&module, seed);
         let mut store = mode.store(PLENTY);
         let Ok(instance) =
             ours::default_imports(&mut store, &module).and_then(|linker| linker.instantiate(&mut store, &module))
         else {
-            return;
+            return None;
         };
         for call in calls.drain(..BEFORE.min(calls.len())) {
             // It may trap; the snapshot is of what is left then.
@@ -67,6 +68,7 @@ fn what_a_snapshot_makes_or_resets_does_the_same() {
             }
             snapshot.reset(&mut store, &[instance], &mut ()).expect("it was as large before");
         }
+        Some(())
     });
     println!("{compared} calls compared, {refused} could not be");
     assert!(std::env::var_os("AMPOULE_FUZZ_SEED").is_some() || compared > 0, "something is compared");

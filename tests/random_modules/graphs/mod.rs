@@ -8,7 +8,7 @@ mod guest;
 mod model;
 mod walk;
 
-use crate::for_seeds;
+use crate::count::{for_seeds, is_longer};
 use crate::generate::Random;
 use ampoule::func::host::HostFunc;
 use ampoule::store::epoch::UpdateDeadline;
@@ -599,8 +599,11 @@ fn check(modes: &[Mode], seeds: u64) -> Counts {
     if std::env::var_os("AMPOULE_FUZZ_SEED").is_none() {
         (0..seeds).for_each(&mut test);
     }
-    if ["AMPOULE_FUZZ_SEED", "AMPOULE_FUZZ_SECONDS"].iter().any(|name| std::env::var_os(name).is_some()) {
-        for_seeds(test);
+    if is_longer() {
+        for_seeds(|seed| {
+            test(seed);
+            Some(())
+        });
     }
     let Counts { operations, objects, suspended, full, checked, collections, .. } = counts;
     println!(
