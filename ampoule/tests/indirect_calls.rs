@@ -330,3 +330,71 @@ fn recursion_through_a_table_ends_where_the_stack_does() {
         }
     }
 }
+
+/// `run` calls what is in a table, many functions of one type, so often; the exported one is among them. `imported` calls an import as often.
+const MANY: &str = r#"(module
+  (type $t (func (param i32) (result i32)))
+  (import "" "f" (func $import (type $t)))
+  (table funcref (elem $f0 $f1 $f2 $f3 $f4 $f5 $f6 $f7 $f8 $f9))
+  (func $f0 (export "f") (type $t) (i32.mul (local.get 0) (i32.const 3)))
+  (func $f1 (type $t) (i32.mul (local.get 0) (i32.const 5)))
+  (func $f2 (type $t) (i32.mul (local.get 0) (i32.const 7)))
+  (func $f3 (type $t) (i32.mul (local.get 0) (i32.const 9)))
+  (func $f4 (type $t) (i32.mul (local.get 0) (i32.const 11)))
+  (func $f5 (type $t) (i32.mul (local.get 0) (i32.const 13)))
+  (func $f6 (type $t) (i32.mul (local.get 0) (i32.const 15)))
+  (func $f7 (type $t) (i32.mul (local.get 0) (i32.const 17)))
+  (func $f8 (type $t) (i32.mul (local.get 0) (i32.const 19)))
+  (func $f9 (type $t) (i32.mul (local.get 0) (i32.const 21)))
+  (func (export "run") (param $n i32) (result i32) (local $sum i32)
+    (loop $again
+      (local.set $sum (i32.add (local.get $sum)
+        (call_indirect (type $t) (local.get $n) (i32.rem_u (local.get $n) (i32.const 10)))))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum))
+  (func (export "imported") (param $n i32) (result i32) (local $sum i32)
+    (loop $again
+      (local.set $sum (i32.add (local.get $sum) (call $import (local.get $n))))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))"#;
+
+#[test]
+fn references_lead_to_what_was_optimized_once_it_is_called() {
+    let run = |store: &mut Store, instance: &Instance, name: &str, times: i32| {
+        let func = instance.get_typed_func::<i32, i32>(store, name).expect("it is exported");
+        func.call(store, times).expect("it returns")
+    };
+    let mut expected = None;
+    for after in [1 << 30, 10] {
+        let engine = engine(Tiers::Auto, after, |_| {});
+        let module = Module::new(&engine, MANY.as_bytes()).expect("it is valid");
+        let mut store = Store::new(&engine);
+        let host = Func::wrap(&mut store, |value: i32| value).expect("it has a type");
+        let callee = Instance::new(&mut store, &module, &[Extern::Func(host)]).expect("the import fits");
+        let func = callee.get_func(&store, "f").expect("it is exported");
+        let caller = Instance::new(&mut store, &module, &[Extern::Func(func)]).expect("the import fits");
+        let other = caller.get_func(&store, "f").expect("it is exported");
+        let leads_to = |store: &Store| {
+            [func, other].map(|func| {
+                let reference = func.to_raw(store).expect("it is of this store");
+                // SAFETY: the store is alive, and no guest runs.
+                unsafe { (*reference).code }
+            })
+        };
+        let stub = leads_to(&store);
+        assert_eq!(stub[0], stub[1]);
+        let mut results = Vec::new();
+        for (number, instance) in [callee, caller].iter().enumerate() {
+            results.push(run(&mut store, instance, "run", 1000));
+            if after == 10 {
+                let leads = leads_to(&store).map(|code| code != stub[0]);
+                assert_eq!(leads, [true, number == 1], "those of the instance that was called");
+            } else {
+                assert_eq!(leads_to(&store), stub, "its code may be replaced");
+            }
+        }
+        // The import has a copy of what the reference said.
+        results.push(run(&mut store, &caller, "imported", 1000));
+        assert_eq!(*expected.get_or_insert(results.clone()), results);
+    }
+}

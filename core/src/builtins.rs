@@ -108,8 +108,8 @@ builtins! {
     /// `(vmctx)`: the fuel counter, just written to `VmStoreContext::fuel`, is not negative. Traps, or refills it and
     /// returns.
     FuelExhausted("fuel_exhausted"): PreserveAll(Pointer);
-    /// Not called by name: the target of a function's stub until it is compiled. `(function number)` is pushed on the
-    /// stack by the stub; all argument registers survive.
+    /// Not called by name: where a function's stub leads until it is compiled, and the stub of references to it once it has code that it keeps. `eax`
+    /// is the number of the function, `r11` its `ModuleCode`; all argument registers survive.
     CompileFunction("compile_function"): PreserveAll(Pointer);
     /// Called by baseline code alone, whose counter of calls and turns is below zero: `rdi` is the `VmContext`, `eax` the number of the function
     /// and `r11d` that of the loop, or `u32::MAX` at the function's entry. Every register is kept but `rax`, which is zero where the code is to go

@@ -17,22 +17,26 @@ use ampoule_machine::os::sleeper::Sleeper;
 const LONG_BODY: u64 = 2 << 10;
 const LONG_BODY_AT_ONCE: u64 = 32 << 10;
 
-/// What a stub's call comes to: compiles the function and answers where to jump. On failure the error is noted in the store,
+/// What a stub's call comes to: compiles the function, if it has no code, and answers where to jump. On failure the error is noted in the store,
 /// and the answer is not used.
 ///
 /// # Safety
 /// See the module above. `code` is the code of the running instance's module.
 pub(crate) unsafe extern "C" fn compile_function(vmctx: *mut VmContext, code: *const ModuleCode, func: u32) -> usize {
     // SAFETY: as above; the running instance keeps its module alive.
-    let (store, module) = unsafe {
+    let (store, instance) = unsafe {
         let (store, instance) = running(vmctx);
-        (store, (*instance).module())
+        (store, &*instance)
     };
+    let module = instance.module();
     debug_assert!(std::ptr::eq(code, &**module.code()));
     make_room(store);
     loop {
         match compile(store, module, DefinedFuncIndex(func)) {
-            Ok(Some(address)) => return address,
+            Ok(Some(address)) => {
+                instance.lead_reference(DefinedFuncIndex(func));
+                return address;
+            }
             Ok(None) => {
                 let looked = look(store);
                 if store.or_unwind(looked).is_none() {

@@ -51,7 +51,7 @@ impl Func {
                 && let Some(func) = module.code().func_of_stub(code)
             {
                 module.code().compile(func)?;
-                (*func_ref).code = module.code().entry(func);
+                (*func_ref).code = module.code().referred(func);
             }
         }
         let vm: *mut VmStoreContext = &mut store.vm;

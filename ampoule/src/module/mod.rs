@@ -211,6 +211,7 @@ impl Module {
                 count,
                 imported,
                 code_capacity(&description),
+                description.func_refs.iter().filter_map(|&func| description.defined_func(func)).collect(),
                 engine.tier_up().as_ref(),
                 compile,
             )?

@@ -105,6 +105,7 @@ fn a_first_call_keeps_every_argument() {
         2,
         0,
         1 << 16,
+        Vec::new(),
         None,
         Box::new(|index: DefinedFuncIndex, _: Wanted<'_>| {
             Ok(match index.0 {
@@ -130,6 +131,7 @@ fn functions_are_compiled_when_called_and_found_from_then_on() {
         3,
         2,
         1 << 16,
+        Vec::new(),
         None,
         Box::new(move |index: DefinedFuncIndex, _: Wanted<'_>| {
             counter.fetch_add(1, Ordering::Relaxed);
@@ -167,6 +169,7 @@ fn a_function_that_cannot_be_compiled_stops_the_guest() {
         2,
         0,
         1 << 16,
+        Vec::new(),
         None,
         Box::new(move |index: DefinedFuncIndex, _: Wanted<'_>| {
             match (index.0, tries.fetch_add(1, Ordering::Relaxed)) {
@@ -203,7 +206,7 @@ fn compilers_have_room_where_guests_have_little() {
             assert_eq!(deep(255), 255);
             Ok(function(identity(), &[]))
         };
-        let code = ModuleCode::lazy(&memory(), 1, 0, 1 << 16, None, Box::new(compile)).unwrap();
+        let code = ModuleCode::lazy(&memory(), 1, 0, 1 << 16, Vec::new(), None, Box::new(compile)).unwrap();
         assert_eq!(world.call(code.entry(DefinedFuncIndex(0)), 3), Some(3));
     };
     std::thread::Builder::new().stack_size(64 << 10).spawn(run).unwrap().join().unwrap();
@@ -220,6 +223,7 @@ fn threads_that_call_one_function_compile_it_once() {
         FUNCTIONS as usize,
         0,
         1 << 16,
+        Vec::new(),
         None,
         Box::new(move |index: DefinedFuncIndex, _: Wanted<'_>| {
             counters[index.index()].fetch_add(1, Ordering::Relaxed);
@@ -260,7 +264,7 @@ fn a_full_region_gets_another() {
         compiled.code.resize(3000, 0);
         Ok(compiled)
     };
-    let code = ModuleCode::lazy(&memory(), 100, 0, 4096, None, Box::new(compile)).unwrap();
+    let code = ModuleCode::lazy(&memory(), 100, 0, 4096, Vec::new(), None, Box::new(compile)).unwrap();
     let last = code.entry(DefinedFuncIndex(99));
     assert_eq!(world.call(last, 0), Some(99));
     assert_eq!(world.call(last, 1), Some(100));
@@ -315,7 +319,7 @@ fn at_most_two_compilations_go_on_that_nobody_waits_for() {
         drop(entrance.read().unwrap());
         Ok(function(identity(), &[]))
     };
-    let code = ModuleCode::lazy(&memory(), 5, 0, 1 << 16, None, Box::new(compile)).unwrap();
+    let code = ModuleCode::lazy(&memory(), 5, 0, 1 << 16, Vec::new(), None, Box::new(compile)).unwrap();
     for index in 0..5 {
         let left = code.compile_or_leave(DefinedFuncIndex(index), By::Another, &mut |_: &Sleeper, _| false);
         assert_eq!(left.unwrap(), None);
@@ -362,7 +366,7 @@ fn better_code_replaces_the_first_for_those_who_call_it() {
         Ok(CompiledFunction { tier, ..compiled })
     };
     let up = TierUp { after: 1000, optimizer: Optimizer::new(0, &memory()) };
-    let code = ModuleCode::lazy(&memory(), 3, 0, 1 << 16, Some(&up), Box::new(compile)).unwrap();
+    let code = ModuleCode::lazy(&memory(), 3, 0, 1 << 16, Vec::new(), Some(&up), Box::new(compile)).unwrap();
     let [caller, callee, other] = [0, 1, 2].map(DefinedFuncIndex);
     let stubs = [0, 1, 2].map(|func| code.entry(DefinedFuncIndex(func)));
     assert_eq!(
@@ -399,11 +403,38 @@ fn what_can_not_be_optimized_stays_as_it_is() {
         Ok(CompiledFunction { tier: Tier::Baseline, ..function(identity(), &[]) })
     };
     let up = TierUp { after: 1000, optimizer: Optimizer::new(0, &memory()) };
-    let code = ModuleCode::lazy(&memory(), 1, 0, 1 << 16, Some(&up), Box::new(compile)).unwrap();
+    let code = ModuleCode::lazy(&memory(), 1, 0, 1 << 16, Vec::new(), Some(&up), Box::new(compile)).unwrap();
     let func = DefinedFuncIndex(0);
     for _ in 0..3 {
         assert_eq!(world.call(code.entry(func), 5), Some(5));
         code.become_hot(func, None);
     }
     assert_eq!(tried.load(Ordering::SeqCst), 1);
+}
+
+/// The second function is referred to.
+#[test]
+fn references_lead_to_the_code_that_a_function_keeps_and_never_to_what_is_replaced() {
+    let mut world = World::new();
+    let compile = |_: DefinedFuncIndex, wanted: Wanted<'_>| {
+        let is_first = matches!(wanted, Wanted::AtFirst(Some(_)));
+        let (code, tier) = if is_first { (identity(), Tier::Baseline) } else { (successor(), Tier::Optimizing) };
+        Ok(CompiledFunction { tier, ..function(code, &[]) })
+    };
+    let up = TierUp { after: 1000, optimizer: Optimizer::new(0, &memory()) };
+    let [other, func] = [0, 1].map(DefinedFuncIndex);
+    let code = ModuleCode::lazy(&memory(), 2, 0, 1 << 16, vec![func], Some(&up), Box::new(compile)).unwrap();
+    let stub = code.referred(func);
+    assert_eq!((code.func_of_stub(stub.addr()), code.func_of_stub(code.entry(func).addr())), (Some(func), Some(func)));
+    assert_ne!(stub, code.entry(func));
+    assert_eq!((code.func_of_stub(stub.addr() + 8), code.referred(other)), (None, code.entry(other)));
+    assert_eq!(world.call(stub, 5), Some(5));
+    assert_eq!((code.referred(func), code.kept(func)), (stub, None));
+    code.become_hot(func, None);
+    let kept = code.kept(func).unwrap();
+    assert_eq!((code.referred(func), code.entry(func)), (kept, kept));
+    // By the builtin, which here writes no reference, and without it.
+    assert_eq!(world.call(stub, 5), Some(6));
+    code.pass_on(func);
+    assert_eq!(world.call(stub, 5), Some(6));
 }

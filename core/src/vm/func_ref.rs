@@ -7,7 +7,8 @@ use std::ffi::c_void;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct VmFuncRef {
-    /// Machine code in the guest convention: `code(vmctx, args…)`.
+    /// Machine code in the guest convention: `code(vmctx, args…)`. The runtime writes another address, while the guest waits in a call of it, where the
+    /// function has better code; both are good.
     pub code: *const u8,
     /// The callee's context: an instance's [`VmContext`], or a [`super::VmHostFunc`] for a function of the host.
     pub vmctx: *mut VmContext,

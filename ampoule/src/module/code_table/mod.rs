@@ -5,7 +5,7 @@
 //! * **Lazily** ([`ModuleCode::lazy`]): each function begins as a stub that compiles it at its first call. The function's address
 //!   is then stored in one word, through which the stub jumps from then on; no code is changed once it may run. Better code may follow
 //!   ([`tiering`]), whose address replaces the first, which is given back when nobody runs it ([`reclaim`]). Functions compiled later call code
-//!   directly that won't be replaced.
+//!   directly that won't be replaced, and references come to lead there ([`references`]).
 //! * **At once** ([`ModuleCode::linked`], and artifacts): everything is there, all calls are direct, and there are no stubs.
 
 mod claims;
@@ -13,6 +13,7 @@ mod infos;
 mod place;
 mod profile;
 mod reclaim;
+mod references;
 mod tiering;
 mod used_by;
 
@@ -37,6 +38,7 @@ use claims::{Claim, Compilation, Compiling, Role, Waiting};
 use infos::Infos;
 use place::{Place, Use};
 pub use profile::Profile;
+use references::References;
 use std::any::Any;
 use std::io;
 use std::ops::Range;
@@ -127,7 +129,7 @@ pub struct ModuleCode {
 }
 
 enum Functions {
-    Lazy(Lazy),
+    Lazy(Box<Lazy>),
     Linked(Linked),
 }
 
@@ -135,6 +137,7 @@ struct Lazy {
     compile: Box<CompileFn>,
     /// Where the words with the functions' addresses start in the region. A function without code has the address of what compiles it there.
     slots: usize,
+    references: References,
     /// The addresses of what functions keep for good, and what else is known of that: [`NOTHING_YET`], [`NOTHING_BETTER`].
     kept: Box<[AtomicUsize]>,
     /// Where better code may follow.
@@ -158,7 +161,7 @@ struct Linked {
 impl ModuleCode {
     /// Code of `count` functions that compiles each at its first call. `imported` functions come before them in the module's
     /// index space. `capacity` is a guess, in bytes, of the room all code together needs: that many addresses are reserved, which
-    /// cost nothing, and more when they are used up. With `up`, the first code is replaced where it runs often.
+    /// cost nothing, and more when they are used up. With `up`, the first code is replaced where it runs often. References are made to `referred`.
     ///
     /// `compile` may be called from any thread that runs the module, several at a time, but for one function by one at a time. Where there is more
     /// code in `memory` than there should be, first code that is to be replaced is taken out of use, and made again when it is called.
@@ -170,28 +173,34 @@ impl ModuleCode {
         count: usize,
         imported: usize,
         capacity: usize,
+        referred: Vec<DefinedFuncIndex>,
         up: Option<&TierUp>,
         compile: Box<CompileFn>,
     ) -> Result<Arc<Self>, CodeError> {
         let stubs = HEAD_LEN;
-        let slots = stubs + (count * STUB_LEN).next_multiple_of(PAGE);
-        let code = slots + (count * 8).next_multiple_of(PAGE);
+        let stubs_end = stubs + count * STUB_LEN;
+        let slots = (stubs_end + References::stubs_len(&referred)).next_multiple_of(PAGE);
+        let references = References::new(referred, stubs_end, slots + count * 8);
+        let code = references.slots().end.next_multiple_of(PAGE);
         let region = Region::new(code.saturating_add(capacity).min(REGION_MAX)).map_err(CodeError::no_memory)?;
+        let functions = (0..count).map(|number| DefinedFuncIndex(number as u32));
         let lazy_halves =
-            (0..count).flat_map(|number| (compiles_at(&region, DefinedFuncIndex(number as u32)) as u64).to_le_bytes());
+            functions.chain(references.functions()).flat_map(|func| (compiles_at(&region, func) as u64).to_le_bytes());
         region.write(0, &jumps::head()).map_err(CodeError::no_memory)?;
         region.write(stubs, &jumps::stubs(count, stubs, slots)).map_err(CodeError::no_memory)?;
+        region.write(stubs_end, &references.stubs()).map_err(CodeError::no_memory)?;
         region.write(slots, &lazy_halves.collect::<Vec<u8>>()).map_err(CodeError::no_memory)?;
         region.seal(0..JUMPS_LEN).map_err(CodeError::no_memory)?;
         region.seal(stubs..slots).map_err(CodeError::no_memory)?;
-        let functions = Functions::Lazy(Lazy {
+        let functions = Functions::Lazy(Box::new(Lazy {
             compile,
             slots,
+            references,
             kept: std::iter::repeat_with(|| AtomicUsize::new(NOTHING_YET)).take(count).collect(),
             tiering: up.map(|up| Box::new(Tiering::new(count, up))),
             compiling: Mutex::default(),
             place: Mutex::new(Place::new(code)),
-        });
+        }));
         let code = Self::registered(memory, imported, region, functions);
         if up.is_some() {
             let reclaimed: Weak<ModuleCode> = Arc::downgrade(&code);
@@ -279,8 +288,8 @@ impl ModuleCode {
         let bytes = |range: Range<usize>| unsafe { self.region.bytes(range) };
         watcher.placed(Piece::Jumps, base, bytes(0..JUMPS_LEN), &no_info);
         match &self.functions {
-            Functions::Lazy(_) => {
-                let stubs = HEAD_LEN..HEAD_LEN + self.len() * STUB_LEN;
+            Functions::Lazy(lazy) => {
+                let stubs = HEAD_LEN..lazy.references.stubs_end();
                 watcher.placed(Piece::Stubs, base + stubs.start, bytes(stubs), &no_info);
             }
             Functions::Linked(linked) => {
@@ -305,7 +314,7 @@ impl ModuleCode {
         self.owner.get()?.upgrade()
     }
 
-    /// Where a function is called: its code, or its stub while it has none that it keeps. Good for the life of the module's code.
+    /// Where a function is called directly: its code, or its stub while it has none that it keeps. Good for the life of the module's code.
     pub fn entry(&self, func: DefinedFuncIndex) -> *const u8 {
         let address = match &self.functions {
             Functions::Lazy(lazy) => lazy.kept(func).unwrap_or_else(|| self.stub(func)),
@@ -506,6 +515,7 @@ impl ModuleCode {
         let before = slot.load(Ordering::Acquire) as usize;
         let newest = lazy.kept(func).or(first).unwrap_or(before);
         slot.store(newest as u64, Ordering::Release);
+        self.lead_references(lazy, func, newest);
         for replaced in [Some(before), first].into_iter().flatten().filter(|&code| code != newest) {
             self.replaced(&mut place, replaced);
         }
@@ -523,11 +533,13 @@ impl ModuleCode {
         (address != compiles_at(&self.region, func)).then_some(address)
     }
 
-    /// The function whose stub is at this address; `None` where none is.
+    /// The function whose stub is at this address, or that of references to it; `None` where none is.
     pub fn func_of_stub(&self, address: usize) -> Option<DefinedFuncIndex> {
         let Functions::Lazy(lazy) = &self.functions else { return None };
-        let number = address.checked_sub(self.region.exec_base() + HEAD_LEN)? / STUB_LEN;
-        (number < lazy.kept.len()).then_some(DefinedFuncIndex(number as u32))
+        let offset = address.checked_sub(self.region.exec_base())?;
+        let number = offset.checked_sub(HEAD_LEN)? / STUB_LEN;
+        let func = (number < lazy.kept.len()).then_some(DefinedFuncIndex(number as u32));
+        func.or_else(|| lazy.references.func_of_stub(offset))
     }
 
     fn stub(&self, func: DefinedFuncIndex) -> usize {

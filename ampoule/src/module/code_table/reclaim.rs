@@ -52,6 +52,7 @@ impl Reclaim for ModuleCode {
             let (slot, len) = (self.slot(lazy, func), placed.len);
             let out_of_use = compiles_at(&self.region, func) as u64;
             if slot.compare_exchange(first as u64, out_of_use, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                self.lead_references(lazy, func, out_of_use as usize);
                 self.replaced(&mut place, first);
                 (evicted, functions) = (evicted + len, functions + 1);
             }

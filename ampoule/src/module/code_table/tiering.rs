@@ -68,7 +68,8 @@ impl ModuleCode {
     /// What a function's code does whose counter is below zero, at a loop or its entry: asks for better code, first for that of the function, then
     /// for code from the loop. Answers such code if there is some. What is up to this thread is made now.
     pub fn become_hot(&self, func: DefinedFuncIndex, number: Option<u32>) -> Option<FromLoop> {
-        let Functions::Lazy(Lazy { tiering: Some(tiering), kept, .. }) = &self.functions else { return None };
+        let Functions::Lazy(lazy) = &self.functions else { return None };
+        let Lazy { tiering: Some(tiering), kept, .. } = &**lazy else { return None };
         let kept = kept[func.index()].load(Ordering::Acquire);
         if kept == NOTHING_BETTER {
             tiering.profile.stop_counting(func);

@@ -142,11 +142,28 @@ impl InstanceData {
         unsafe {
             // Also where it is made already: the function may have been compiled since, and its code is nearer than its stub.
             func_ref.write(VmFuncRef {
-                code: self.module.code().entry(own),
+                code: self.module.code().referred(own),
                 vmctx: self.vmctx(),
                 signature: self.module.signature_word(module.functions.at(index.index())),
             });
             NonNull::new_unchecked(func_ref)
+        }
+    }
+
+    /// A function that is about to be called came here by its stub, or by that of references to it. Where it has code that it keeps, the reference
+    /// leads there from now on.
+    pub(crate) fn lead_reference(&self, own: DefinedFuncIndex) {
+        let code = self.module.code();
+        let Some(kept) = code.kept(own) else { return };
+        let description = self.module.description();
+        let index = description.func_index(own);
+        let Some(position) = description.func_ref(index) else { return };
+        // SAFETY: the place is in the block, and one thread at a time is in the store.
+        let leads = unsafe { (*self.at::<VmFuncRef>(self.module.layout().func_ref(position))).code };
+        if leads == kept {
+            code.pass_on(own);
+        } else {
+            self.func_ref(index);
         }
     }
 }

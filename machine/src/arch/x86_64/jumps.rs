@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! region:  jumps to builtins, page 0 | addresses for them, page 1 | code …
-//! lazy:    jumps to builtins, page 0 | addresses for them, page 1 | stubs | addresses of functions | code …
+//! lazy:    jumps to builtins, page 0 | addresses for them, page 1 | stubs | stubs of references
+//!          | addresses of functions | addresses for references | code …
 //! ```
 //!
 //! Code and addresses lie on pages of their own: a write next to running code would stall it.
@@ -14,6 +15,8 @@
 //! +6   mov eax, number of the function      eax carries no argument in the guest's convention
 //! +11  jmp to the shared half, at the head's end: mov r11, [rip + module]; jmp [rip + compile_function]
 //! ```
+//!
+//! The stub of a reference is `jmp [rip + the address for it]`, in 8 bytes.
 
 use super::trampolines::trampoline;
 use crate::os::mmap::PAGE;
@@ -27,6 +30,9 @@ pub const STUB_LEN: usize = 16;
 
 /// Bytes of a stub before its lazy half.
 pub const STUB_JUMP_LEN: usize = 6;
+
+/// Bytes of the stub of a reference.
+pub const REFERENCE_STUB_LEN: usize = JUMP_LEN;
 
 const JUMP_LEN: usize = 8;
 const COMPILE_ON_CALL: usize = (Builtin::COUNT * JUMP_LEN).next_multiple_of(16);
@@ -75,6 +81,15 @@ pub fn stubs(count: usize, stubs: usize, slots: usize) -> Vec<u8> {
         bytes.extend_from_slice(&(number as u32).to_le_bytes());
         bytes.push(0xe9);
         bytes.extend_from_slice(&displacement(COMPILE_ON_CALL, STUB_LEN));
+    }
+    bytes
+}
+
+/// The stubs of `count` references, for a region where they start at `stubs` and the addresses for them at `slots`.
+pub fn reference_stubs(count: usize, stubs: usize, slots: usize) -> Vec<u8> {
+    let mut bytes = vec![0xcc; count * REFERENCE_STUB_LEN];
+    for number in 0..count {
+        jump_through(&mut bytes, number * REFERENCE_STUB_LEN, (slots + number * 8).wrapping_sub(stubs));
     }
     bytes
 }
