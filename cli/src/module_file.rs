@@ -6,10 +6,11 @@ use ampoule_component::Component;
 use ampoule_core::tunables::Tiers;
 use ampoule_runner::base_config;
 use anyhow::{Context, Result, anyhow, ensure};
-use clap::builder::PossibleValuesParser;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// A file's content, by its form.
 enum Form {
@@ -135,9 +136,10 @@ pub struct Compilation {
     #[arg(long, value_enum, default_value_t = Tier::Auto)]
     tier: Tier,
 
-    /// Leave out a pass of the optimizing compiler, to find the one by which code is slow, or wrong. May be repeated
-    #[arg(long, value_name = "PASS", value_parser = PossibleValuesParser::new(Pass::ALL.map(Pass::name)))]
-    without: Vec<String>,
+    /// Leave out a pass of the optimizing compiler, to find the one by which code is slow, or wrong; after an `@`, for
+    /// some functions of a module only. May be repeated
+    #[arg(long, value_name = "PASS[@FIRST..END]")]
+    without: Vec<WithoutPass>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -158,9 +160,36 @@ impl Compilation {
             Tier::Baseline => Tiers::Baseline,
             Tier::Optimizing => Tiers::Optimizing,
         });
-        for pass in Pass::ALL.into_iter().filter(|pass| self.without.iter().any(|name| name == pass.name())) {
-            config.without_pass(pass);
+        for WithoutPass { pass, functions } in &self.without {
+            config.without_pass_for(*pass, functions.clone());
         }
+    }
+}
+
+/// A pass that is left out, and for which functions.
+#[derive(Clone)]
+struct WithoutPass {
+    pass: Pass,
+    functions: Range<u32>,
+}
+
+impl FromStr for WithoutPass {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, range) = text.split_once('@').map_or((text, None), |(name, range)| (name, Some(range)));
+        let pass = Pass::ALL
+            .into_iter()
+            .find(|pass| pass.name() == name)
+            .ok_or_else(|| format!("no pass has that name; they are: {}", Pass::ALL.map(Pass::name).join(", ")))?;
+        let functions = match range {
+            None => 0..u32::MAX,
+            Some(range) => {
+                let ends = range.split_once("..").and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
+                ends.ok_or_else(|| format!("`{range}` is not a range of functions, such as 3..7"))?
+            }
+        };
+        Ok(Self { pass, functions })
     }
 }
 
@@ -200,4 +229,19 @@ fn encode_text(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
         return Err(neither(offset));
     }
     Module::binary_of_text_file(path, text).map_err(|error| anyhow!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_is_left_out_for_all_functions_or_some() {
+        let parsed = |text: &str| text.parse::<WithoutPass>().map(|without| (without.pass, without.functions));
+        assert_eq!(parsed("unrolling"), Ok((Pass::Unrolling, 0..u32::MAX)));
+        assert_eq!(parsed("unrolling@3..7"), Ok((Pass::Unrolling, 3..7)));
+        for text in ["unroling", "", "unrolling@", "unrolling@3", "unrolling@3..", "@3..7"] {
+            assert!(parsed(text).is_err(), "{text}");
+        }
+    }
 }

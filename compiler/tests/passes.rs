@@ -14,13 +14,18 @@ fn compiler(flags: &[(String, Option<String>)]) -> Result<OptimizingCompiler, am
 
 /// The first function's code, with these passes off.
 fn listing(wat: &str, off: &[Pass]) -> String {
+    let flags: Vec<_> = off.iter().map(|pass| (pass.name().to_string(), Some("false".to_string()))).collect();
+    listing_with(wat, &flags)
+}
+
+/// The first function's code, with these flags.
+fn listing_with(wat: &str, flags: &[(String, Option<String>)]) -> String {
     let bytes = wat::parse_str(wat).expect("a well-formed module");
     let module = decode(&bytes, &Features::default()).expect("a valid module").module;
     let layout = VmLayout::new(&module);
     let tunables = Tunables { debug_verifier: true, ..Tunables::default() };
-    let flags: Vec<_> = off.iter().map(|pass| (pass.name().to_string(), Some("false".to_string()))).collect();
     let compiler =
-        OptimizingCompiler::new(&tunables, &flags, Some("x86_64-unknown-linux-gnu")).expect("a supported target");
+        OptimizingCompiler::new(&tunables, flags, Some("x86_64-unknown-linux-gnu")).expect("a supported target");
     let input = ModuleInput {
         module: &module,
         layout: &layout,
@@ -52,6 +57,21 @@ fn passes_are_switched_by_flags_of_their_names() {
         assert!(error.message().contains(pass.name()), "{}", error.message());
     }
     assert!(compiler(&[("inlning".to_string(), None)]).is_err());
+}
+
+#[test]
+fn passes_are_off_for_some_functions() {
+    let wat =
+        "(module (import \"\" \"\" (func)) (func (param i32) (result i32) (i32.mul (local.get 0) (i32.const 5))))";
+    let products = |value: &str| {
+        listing_with(wat, &[("small_factors".to_string(), Some(value.to_string()))]).matches("imull").count()
+    };
+    for (value, left) in [("1..2", 1), ("0..9", 1), ("0..1", 0), ("2..9", 0), ("1..1", 0)] {
+        assert_eq!(products(value), left, "{value}");
+    }
+    for value in ["..", "1..", "..2", "1..x", "-1..2", "1...2"] {
+        assert!(compiler(&[("small_factors".to_string(), Some(value.to_string()))]).is_err(), "{value}");
+    }
 }
 
 #[test]
@@ -198,6 +218,15 @@ fn neighbours_of_powers_of_two_are_no_factors() {
     for factor in ["11", "-3", "-7", "100"] {
         assert_eq!(products(factor), (1, 1), "{factor}");
     }
+    let largest = function("(param i64) (result i64)", "(i64.mul (local.get 0) (i64.const 0x7fffffffffffffff))");
+    assert_eq!(counts(&largest, Pass::SmallFactors, "imulq"), (0, 1));
+}
+
+#[test]
+fn minus_one_is_no_neighbour_of_a_power_of_two() {
+    // The optimizer makes negations of such products, but not of this one.
+    let wat = function("(param i32) (result i32)", "(i32.mul (i32.sub (local.get 0) (i32.const 1)) (i32.const -1))");
+    assert_eq!(counts(&wat, Pass::SmallFactors, "imull"), (1, 1));
 }
 
 #[test]

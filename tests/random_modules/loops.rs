@@ -6,7 +6,7 @@ use crate::ours::{self, Mode};
 use crate::outcome::{End, Outcome};
 use crate::peer::Peer;
 use crate::program::{may_trap, program};
-use crate::{PLENTY, differs, expected, skipped};
+use crate::{PLENTY, blame, differs, expected, skipped};
 
 /// Programs of each run.
 const PROGRAMS: u64 = 240;
@@ -81,7 +81,8 @@ fn loops_do_the_same_in_every_mode() {
             for (call, outcome) in &calls {
                 let found = mode.run(&module, call, PLENTY);
                 if !same(outcome, &found) {
-                    differs(seed, &binary, format!("in {}\n{found:?}, not\n{outcome:?}", mode.name));
+                    let blamed = blame::either(first[0], outcome, mode, &found, &binary, call);
+                    differs(seed, &binary, format!("in {}\n{found:?}, not\n{outcome:?}\n{blamed}", mode.name));
                 }
             }
             compared.add(mode.name, calls.len());
@@ -109,7 +110,8 @@ fn loops_do_the_same_in_another_engine() {
         for (call, outcome) in &calls {
             let found = module.run(call);
             if !same(outcome, &found) {
-                differs(seed, &binary, format!("gives\n{outcome:?}, in the other engine\n{found:?}"));
+                let blamed = blame::blamed(mode, &binary, call, &found);
+                differs(seed, &binary, format!("gives\n{outcome:?}, in the other engine\n{found:?}\n{blamed}"));
             }
             counts.add(seed, &binary, outcome);
         }

@@ -8,6 +8,7 @@
 //! as `AMPOULE_FUZZ_SEED`, and leaves the module in the system's folder for temporary files. Where the process ended with
 //! it, `AMPOULE_FUZZ_FROM` runs the same seeds again.
 
+mod blame;
 mod count;
 mod edges;
 mod generate;
@@ -88,7 +89,7 @@ fn every_mode_says_the_same() {
             for (call, outcome) in &calls {
                 let found = mode.run(&module, call, PLENTY);
                 if found != *outcome && !found.is_arbitrary() {
-                    let blamed = ours::blamed(&binary, call, outcome);
+                    let blamed = blame::either(&modes[0], outcome, mode, &found, &binary, call);
                     let what = format!("export {} says in {}\n{found:?}, not\n{outcome:?}", call.export, mode.name);
                     differs(seed, &binary, format!("{what}\n{blamed}"));
                 }
@@ -118,7 +119,7 @@ fn another_engine_says_the_same() {
             let found = module.run(call);
             if found != *outcome && !found.is_arbitrary() {
                 let what = format!("export {} gives\n{outcome:?}, in the other engine\n{found:?}", call.export);
-                differs(seed, &binary, format!("{what}\n{}", ours::blamed(&binary, call, outcome)));
+                differs(seed, &binary, format!("{what}\n{}", blame::blamed(&mode, &binary, call, &found)));
             }
         }
         compared.add("another engine", calls.len());

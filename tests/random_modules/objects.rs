@@ -12,7 +12,7 @@ use crate::count::{Compared, for_seeds, is_longer};
 use crate::generate::Random;
 use crate::ours::{self, Mode};
 use crate::outcome::End;
-use crate::{PLENTY, differs, expected};
+use crate::{PLENTY, blame, differs, expected};
 use std::fmt::Write;
 
 /// Programs of each run.
@@ -350,7 +350,8 @@ fn objects_are_the_same_in_every_mode() {
             for (call, outcome) in &calls {
                 let found = mode.run(&module, call, PLENTY);
                 if found != *outcome {
-                    differs(seed, &binary, format!("in {}\n{found:?}, not\n{outcome:?}", mode.name));
+                    let blamed = blame::either(&plain, outcome, mode, &found, &binary, call);
+                    differs(seed, &binary, format!("in {}\n{found:?}, not\n{outcome:?}\n{blamed}", mode.name));
                 }
             }
             compared.add(mode.name, calls.len());

@@ -134,22 +134,18 @@ pub fn baseline(name: &'static str, change: &dyn Fn(&mut Config)) -> Mode {
     })
 }
 
-/// Which passes of the optimizing tier make a call end as it does by default: without any of them it ends otherwise.
-pub fn blamed(binary: &[u8], call: &Call, outcome: &Outcome) -> String {
-    let ends_otherwise = |pass: &Pass| {
-        let mode = mode("without_a_pass", &|config| config.cranelift_flags = vec![off(*pass)]);
-        mode.module(binary).is_ok_and(|module| mode.run(&module, call, crate::PLENTY) != *outcome)
-    };
-    match Pass::ALL.into_iter().filter(ends_otherwise).map(Pass::name).collect::<Vec<_>>() {
-        blamed if blamed.is_empty() => "no pass of the optimizing tier alone makes the difference".to_string(),
-        blamed => format!("with one of these passes off it ends otherwise by default: {}", blamed.join(", ")),
-    }
-}
-
 impl Mode {
     /// The same, where guests are interrupted at each function entry and loop head. The engine has epochs.
     pub fn interrupted(self) -> Mode {
         Mode { interrupted: true, ..self }
+    }
+
+    /// The same, with this change more.
+    pub fn changed(&self, change: impl FnOnce(&mut Config)) -> Mode {
+        let mut config = self.engine.config().clone();
+        change(&mut config);
+        let engine = Engine::new(&config).expect("the change is one that can be had");
+        Mode { engine, ..*self }
     }
 
     /// The engine, for what is not a run.

@@ -194,6 +194,13 @@ impl Config {
         self
     }
 
+    /// Leaves out a pass for these functions of each module, counted with imported ones: to find the function that it makes slow, or wrong.
+    #[cfg(feature = "compiler")]
+    pub fn without_pass_for(&mut self, pass: crate::Pass, functions: std::ops::Range<u32>) -> &mut Self {
+        self.cranelift_flags.push((pass.name().to_string(), Some(format!("{}..{}", functions.start, functions.end))));
+        self
+    }
+
     /// Chooses when functions are compiled.
     pub fn strategy(&mut self, strategy: Strategy) -> &mut Self {
         self.strategy = strategy;

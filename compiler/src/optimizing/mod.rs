@@ -39,8 +39,8 @@ use effort::Effort;
 use emit::Emitted;
 use function::{Entry, Optimizing, StackCheck};
 use linkage::InlinedPositions;
-use passes::Passes;
-use settings::{CodeGenerators, switch};
+use passes::{PassFlags, Passes};
+use settings::CodeGenerators;
 use signature::guest_signature;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -55,7 +55,7 @@ pub const FRAME_MAX: u32 = 8 << 10;
 /// The optimizing tier.
 pub struct OptimizingCompiler {
     generators: CodeGenerators,
-    passes: Passes,
+    passes: PassFlags,
     target: String,
     /// Exit thunks tell the runtime of host calls.
     statistics: bool,
@@ -91,7 +91,7 @@ impl OptimizingCompiler {
     /// A compiler for a target triple, or for this machine and all that its CPU can do if `target` is `None`.
     ///
     /// `flags` are settings of Cranelift, shared or of the target, in order; one without value is switched on. They don't
-    /// reach what the contract with the runtime fixes. The names of [`Pass`]es are flags, too.
+    /// reach what the contract with the runtime fixes. The names of [`Pass`]es are flags, too, which may be off for some functions: `3..7`.
     ///
     /// # Errors
     /// [`CompileError`] for a target that isn't supported, and for unknown flags or values.
@@ -100,11 +100,11 @@ impl OptimizingCompiler {
         flags: &[(String, Option<String>)],
         target: Option<&str>,
     ) -> Result<Self, CompileError> {
-        let mut passes = Passes::all();
+        let mut passes = PassFlags::all();
         let mut generator_flags = Vec::with_capacity(flags.len());
         for (name, value) in flags {
             match Pass::ALL.into_iter().find(|pass| pass.name() == name) {
-                Some(pass) => passes.set(pass, switch(name, value.as_deref())?),
+                Some(pass) => passes.set(pass, value.as_deref())?,
                 None => generator_flags.push((name.clone(), value.clone())),
             }
         }
@@ -130,6 +130,7 @@ impl OptimizingCompiler {
         &self,
         signature: Signature,
         effort: Effort,
+        passes: Passes,
         build: impl FnOnce(FunctionBuilder<'_>, &dyn TargetIsa) -> Result<InlinedPositions, CompileError>,
     ) -> Result<Emitted, CompileError> {
         let mut scratch = self.take_scratch();
@@ -140,7 +141,7 @@ impl OptimizingCompiler {
             code.context.func.signature = signature;
             let builder = FunctionBuilder::new(&mut code.context.func, builder);
             let inlined = build(builder, self.generators.of(effort))?;
-            self.finish(code, effort, inlined, false)
+            self.finish(code, effort, passes, inlined, false)
         }));
         match result {
             Ok(Ok(emitted)) => {
@@ -163,6 +164,7 @@ impl OptimizingCompiler {
     pub fn listing(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<String, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
+        let passes = self.passes.of(input.module.func_index(func));
         let is_leaf = function::is_leaf(&body)?;
         with_what_effort_is_needed(input.tunables, |effort| {
             let Scratch { builder, code } = &mut Scratch::default();
@@ -170,16 +172,9 @@ impl OptimizingCompiler {
             let builder = FunctionBuilder::new(&mut code.context.func, builder);
             let isa = self.generators.of(effort);
             let entry = Entry::Call(if is_leaf { StackCheck::No } else { StackCheck::Yes });
-            let inlined = function::translate_function(
-                builder,
-                isa,
-                input,
-                func,
-                &body,
-                entry,
-                Optimizing { effort, passes: self.passes },
-            )?;
-            let text = self.finish(code, effort, inlined, true)?.text;
+            let inlined =
+                function::translate_function(builder, isa, input, func, &body, entry, Optimizing { effort, passes })?;
+            let text = self.finish(code, effort, passes, inlined, true)?.text;
             let lines = text.as_deref().unwrap_or_default().split_inclusive('\n');
             // What unwinders are told is no code.
             Ok(lines.filter(|line| !line.trim_start().starts_with("unwind ")).collect())
@@ -195,19 +190,12 @@ impl OptimizingCompiler {
     ) -> Result<CompiledFunction, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
+        let passes = self.passes.of(input.module.func_index(func));
         let is_leaf = function::is_leaf(&body)?;
         let compile = |stack_check| {
-            self.compile(signature.clone(), effort, |builder, isa| {
+            self.compile(signature.clone(), effort, passes, |builder, isa| {
                 let entry = Entry::Call(stack_check);
-                function::translate_function(
-                    builder,
-                    isa,
-                    input,
-                    func,
-                    &body,
-                    entry,
-                    Optimizing { effort, passes: self.passes },
-                )
+                function::translate_function(builder, isa, input, func, &body, entry, Optimizing { effort, passes })
             })
         };
         // What needs the least effort is not compiled twice: its frame is large.
@@ -236,8 +224,9 @@ impl OptimizingCompiler {
     ) -> Result<CompiledFunction, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
+        let passes = self.passes.of(input.module.func_index(func));
         let effort = better_effort(input.tunables);
-        let Emitted { mut function, frame_size, .. } = self.compile(signature, effort, |builder, isa| {
+        let Emitted { mut function, frame_size, .. } = self.compile(signature, effort, passes, |builder, isa| {
             function::translate_function(
                 builder,
                 isa,
@@ -245,7 +234,7 @@ impl OptimizingCompiler {
                 func,
                 &body,
                 Entry::Loop(entry),
-                Optimizing { effort, passes: self.passes },
+                Optimizing { effort, passes },
             )
         })?;
         function.replaces = Some(ReplacedFrame { len: entry.len(), own_len: frame_size });
@@ -257,6 +246,7 @@ impl OptimizingCompiler {
         &self,
         scratch: &mut CodeScratch,
         effort: Effort,
+        passes: Passes,
         inlined: InlinedPositions,
         with_text: bool,
     ) -> Result<Emitted, CompileError> {
@@ -272,7 +262,7 @@ impl OptimizingCompiler {
         }
         let optimizes = effort.is_full() && isa.flags().opt_level() != cranelift_codegen::settings::OptLevel::None;
         if optimizes {
-            self.passes.before_optimizer(&mut context.func);
+            passes.before_optimizer(&mut context.func);
         }
         context.optimize(isa, &mut control).map_err(|error| failed(&context.func, error))?;
         let is_crowded = (is_large || effort == Effort::Least) && effort::is_crowded(context, effort);
@@ -280,7 +270,7 @@ impl OptimizingCompiler {
             return Err(CompileError::over_budget());
         }
         if optimizes {
-            self.passes.after_optimizer(context);
+            passes.after_optimizer(context);
             context.verify_if(isa).map_err(|error| failed(&context.func, error))?;
         }
         if is_crowded {
@@ -308,7 +298,7 @@ impl OptimizingCompiler {
         build: impl FnOnce(FunctionBuilder<'_>, &dyn TargetIsa),
     ) -> Result<CompiledFunction, CompileError> {
         let signature = guest_signature(ty);
-        let emitted = self.compile(signature.clone(), Effort::Thunk, |builder, isa| {
+        let emitted = self.compile(signature.clone(), Effort::Thunk, Passes::NONE, |builder, isa| {
             build(builder, isa);
             Ok(InlinedPositions::new())
         })?;
@@ -327,7 +317,7 @@ impl OptimizingCompiler {
         body: Emitted,
     ) -> Result<CompiledFunction, CompileError> {
         let frame_size = body.frame_size;
-        let entry = self.compile(signature.clone(), Effort::Thunk, |builder, isa| {
+        let entry = self.compile(signature.clone(), Effort::Thunk, Passes::NONE, |builder, isa| {
             thunks::build_guard(builder, isa, context, frame_size, position);
             Ok(InlinedPositions::new())
         })?;
@@ -383,7 +373,7 @@ impl Compiler for OptimizingCompiler {
     }
 
     fn entry_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {
-        let emitted = self.compile(thunks::entry_signature(), Effort::Thunk, |builder, isa| {
+        let emitted = self.compile(thunks::entry_signature(), Effort::Thunk, Passes::NONE, |builder, isa| {
             thunks::build_entry_thunk(builder, isa, ty, shape);
             Ok(InlinedPositions::new())
         })?;

@@ -4,7 +4,7 @@
 //! (`function::multiplication`, `function::gc::scalar_replacement`). The others, here, are walks over the IR: before Cranelift's optimizer those that give it
 //! more to work with, behind it those that know what will be emitted, in which order.
 //!
-//! Each can be switched off by its name, with a flag like those of Cranelift: so a wrong result is followed to its pass.
+//! Each can be switched off by its name, with a flag like those of Cranelift, for all functions or some: so a wrong result is followed to its pass and the function.
 //!
 //! Bounds: each takes time in proportion to the function.
 
@@ -15,8 +15,12 @@ mod operand_order;
 mod small_factors;
 mod values;
 
+use super::settings::switch;
+use crate::CompileError;
+use ampoule_core::index::FuncIndex;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::Function;
+use std::ops::Range;
 
 /// A pass of the optimizing tier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,25 +88,52 @@ impl Pass {
     }
 }
 
-/// Those that are on.
+/// Which passes are on, for which functions of a module.
+pub(super) struct PassFlags {
+    /// Functions that each is off for.
+    off: [Range<u32>; Pass::ALL.len()],
+}
+
+impl PassFlags {
+    /// All passes, for all functions.
+    pub fn all() -> Self {
+        Self { off: [const { 0..0 }; Pass::ALL.len()] }
+    }
+
+    /// Switches a pass on or off, as the value of its flag says. `3..7` is off for functions 3 to 6 of the module, counted with imported ones, and
+    /// on for others: a wrong result is followed to a function with that.
+    ///
+    /// # Errors
+    /// [`CompileError`] where the value is neither.
+    pub fn set(&mut self, pass: Pass, value: Option<&str>) -> Result<(), CompileError> {
+        let range = value.and_then(|value| value.split_once(".."));
+        let range = range.and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
+        self.off[pass as usize] = match range {
+            Some(range) => range,
+            None if switch(pass.name(), value)? => 0..0,
+            None => 0..u32::MAX,
+        };
+        Ok(())
+    }
+
+    /// The passes that are on for a function.
+    pub fn of(&self, func: FuncIndex) -> Passes {
+        let is_on = |pass: &Pass| !self.off[*pass as usize].contains(&func.0);
+        Passes(Pass::ALL.into_iter().filter(is_on).fold(0, |set, pass| set | 1 << pass as u32))
+    }
+}
+
+/// Those that are on for a function.
 #[derive(Clone, Copy)]
 pub(super) struct Passes(u32);
 
 impl Passes {
-    /// All of them.
-    pub fn all() -> Self {
-        Self(u32::MAX)
-    }
+    /// None of them.
+    pub const NONE: Self = Self(0);
 
     /// Whether a pass is on.
     pub fn has(self, pass: Pass) -> bool {
         self.0 & 1 << pass as u32 != 0
-    }
-
-    /// Switches a pass on or off.
-    pub fn set(&mut self, pass: Pass, on: bool) {
-        let bit = 1 << pass as u32;
-        self.0 = if on { self.0 | bit } else { self.0 & !bit };
     }
 
     /// What is done to code before it is optimized.

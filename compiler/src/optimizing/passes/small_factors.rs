@@ -35,7 +35,7 @@ fn replace(func: &mut Function, inst: Inst, value: Value, factor: i64) {
         return;
     }
     let shift = |power: i64| (power.count_ones() == 1).then(|| i64::from(power.trailing_zeros()));
-    let (by, adds) = match (shift(factor - 1), shift(factor + 1)) {
+    let (by, adds) = match (shift(factor - 1), shift(factor.wrapping_add(1))) {
         (Some(by), _) => (by, true),
         (None, Some(by)) => (by, false),
         (None, None) => return,

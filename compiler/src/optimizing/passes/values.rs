@@ -2,15 +2,18 @@
 
 use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value, ValueDef};
 
-/// The number that a value is, if that is a constant: as it stands in the instruction, sign-extended.
+/// The number that a value is, if that is a constant, sign-extended from its type.
 pub(super) fn constant(func: &Function, value: Value) -> Option<i64> {
     constant_of(func, func.dfg.value_def(func.dfg.resolve_aliases(value)).inst()?)
 }
 
-/// The number that an instruction is.
+/// The number that an instruction is, sign-extended from its type: the instruction has it extended with zeros.
 pub(super) fn constant_of(func: &Function, inst: Inst) -> Option<i64> {
     match func.dfg.insts[inst] {
-        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits()),
+        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => {
+            let bits = func.dfg.value_type(func.dfg.first_result(inst)).bits();
+            Some(imm.sign_extend_from_width(bits).bits())
+        }
         _ => None,
     }
 }
