@@ -162,23 +162,49 @@ impl OptimizingCompiler {
     /// # Errors
     /// See [`Compiler::compile_function`].
     pub fn listing(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<String, CompileError> {
-        let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
-        let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
-        let passes = self.passes.of(input.module.func_index(func));
-        let is_leaf = function::is_leaf(&body)?;
         with_what_effort_is_needed(input.tunables, |effort| {
-            let Scratch { builder, code } = &mut Scratch::default();
-            code.context.func.signature = signature.clone();
-            let builder = FunctionBuilder::new(&mut code.context.func, builder);
-            let isa = self.generators.of(effort);
-            let entry = Entry::Call(if is_leaf { StackCheck::No } else { StackCheck::Yes });
-            let inlined =
-                function::translate_function(builder, isa, input, func, &body, entry, Optimizing { effort, passes })?;
-            let text = self.finish(code, effort, passes, inlined, true)?.text;
+            let mut code = CodeScratch::default();
+            let inlined = self.translate(&mut code.context.func, input, func, effort)?;
+            let text = self.finish(&mut code, effort, self.passes_of(input, func), inlined, true)?.text;
             let lines = text.as_deref().unwrap_or_default().split_inclusive('\n');
             // What unwinders are told is no code.
             Ok(lines.filter(|line| !line.trim_start().starts_with("unwind ")).collect())
         })
+    }
+
+    /// What machine code is made of for one function, behind all passes: for tests, which interpret it.
+    ///
+    /// # Errors
+    /// See [`Compiler::compile_function`].
+    pub fn intermediate(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<Function, CompileError> {
+        with_what_effort_is_needed(input.tunables, |effort| {
+            let mut context = CraneliftContext::new();
+            self.translate(&mut context.func, input, func, effort)?;
+            self.optimize(&mut context, effort, self.passes_of(input, func))?;
+            Ok(context.func)
+        })
+    }
+
+    /// Translates a function that is called.
+    fn translate(
+        &self,
+        translated: &mut Function,
+        input: &ModuleInput<'_>,
+        func: DefinedFuncIndex,
+        effort: Effort,
+    ) -> Result<InlinedPositions, CompileError> {
+        let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
+        translated.signature = guest_signature(input.module.func_type(input.module.func_index(func)));
+        let mut scratch = FunctionBuilderContext::default();
+        let builder = FunctionBuilder::new(translated, &mut scratch);
+        let isa = self.generators.of(effort);
+        let entry = Entry::Call(if function::is_leaf(&body)? { StackCheck::No } else { StackCheck::Yes });
+        let optimizing = Optimizing { effort, passes: self.passes_of(input, func) };
+        function::translate_function(builder, isa, input, func, &body, entry, optimizing)
+    }
+
+    fn passes_of(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Passes {
+        self.passes.of(input.module.func_index(func))
     }
 
     /// Compiles a function with this effort.
@@ -190,7 +216,7 @@ impl OptimizingCompiler {
     ) -> Result<CompiledFunction, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
-        let passes = self.passes.of(input.module.func_index(func));
+        let passes = self.passes_of(input, func);
         let is_leaf = function::is_leaf(&body)?;
         let compile = |stack_check| {
             self.compile(signature.clone(), effort, passes, |builder, isa| {
@@ -224,7 +250,7 @@ impl OptimizingCompiler {
     ) -> Result<CompiledFunction, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
-        let passes = self.passes.of(input.module.func_index(func));
+        let passes = self.passes_of(input, func);
         let effort = better_effort(input.tunables);
         let Emitted { mut function, frame_size, .. } = self.compile(signature, effort, passes, |builder, isa| {
             function::translate_function(
@@ -251,8 +277,22 @@ impl OptimizingCompiler {
         with_text: bool,
     ) -> Result<Emitted, CompileError> {
         let CodeScratch { context, registers } = scratch;
-        let mut isa = self.generators.of(effort);
-        let mut control = ControlPlane::default();
+        let isa = self.optimize(context, effort, passes)?;
+        let code = isa
+            .compile_function(&context.func, &context.domtree, registers, with_text, &mut ControlPlane::default())
+            .map_err(|error| failed(&context.func, error))?
+            .apply_params(&context.func.params);
+        emit::emit(isa, code, &context.func, inlined)
+    }
+
+    /// From a translated function to what code is made of. Answers what is to make the code.
+    fn optimize(
+        &self,
+        context: &mut CraneliftContext,
+        effort: Effort,
+        passes: Passes,
+    ) -> Result<&dyn TargetIsa, CompileError> {
+        let isa = self.generators.of(effort);
         let is_large = effort.is_full() && effort::is_large(&context.func);
         if is_large {
             let is_too_branchy = effort == Effort::Better && effort::is_branchy(&context.func);
@@ -264,7 +304,7 @@ impl OptimizingCompiler {
         if optimizes {
             passes.before_optimizer(&mut context.func);
         }
-        context.optimize(isa, &mut control).map_err(|error| failed(&context.func, error))?;
+        context.optimize(isa, &mut ControlPlane::default()).map_err(|error| failed(&context.func, error))?;
         let is_crowded = (is_large || effort == Effort::Least) && effort::is_crowded(context, effort);
         if is_crowded && is_large {
             return Err(CompileError::over_budget());
@@ -274,21 +314,13 @@ impl OptimizingCompiler {
             context.verify_if(isa).map_err(|error| failed(&context.func, error))?;
         }
         if is_crowded {
-            isa = self.generators.of_single_pass();
-        } else if effort == Effort::Least || is_large && effort::is_branchy(&context.func) {
-            isa = self.generators.of_branchy();
-        } else if effort.is_full()
-            && !is_large
-            && let Some(quick) = self.generators.of_quick()
-            && effort::is_small(&context.func)
-        {
-            isa = quick;
+            return Ok(self.generators.of_single_pass());
         }
-        let code = isa
-            .compile_function(&context.func, &context.domtree, registers, with_text, &mut control)
-            .map_err(|error| failed(&context.func, error))?
-            .apply_params(&context.func.params);
-        emit::emit(isa, code, &context.func, inlined)
+        if effort == Effort::Least || is_large && effort::is_branchy(&context.func) {
+            return Ok(self.generators.of_branchy());
+        }
+        let quick = self.generators.of_quick().filter(|_| effort.is_full() && !is_large);
+        Ok(quick.filter(|_| effort::is_small(&context.func)).unwrap_or(isa))
     }
 
     /// Compiles an exit thunk.

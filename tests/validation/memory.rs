@@ -1,0 +1,133 @@
+//! Memory that nobody has to make: what was never written is what a hash makes of its address.
+//!
+//! Parts of memory that never overlap (`flags::Region` of the compiler) are apart here whatever their addresses are. Slots of a frame are at
+//! addresses of their own, and nobody outside of the function sees them.
+
+use cranelift_codegen::ir::{Function, MemFlagsData};
+use std::collections::HashMap;
+
+/// The upper bits of addresses of frames.
+const FRAMES: u64 = 0x6a7b << 48;
+
+/// Whether an address is one in a frame.
+pub fn is_in_frame(address: u64) -> bool {
+    address >> 48 == FRAMES >> 48
+}
+
+/// The linear memories' part.
+const HEAP: u32 = 0;
+/// The parts with numbers of guests: objects, and globals from here on.
+const OBJECTS: u32 = 5;
+const GLOBALS: u32 = 7;
+/// Elements of tables, which are null where they weren't called before.
+const ELEMENTS: u32 = 2;
+/// What belongs to no part: contexts, return areas.
+const NO_REGION: u32 = u32::MAX;
+
+/// How an access of an instruction sees memory.
+#[derive(Clone, Copy)]
+pub struct Access {
+    region: u32,
+    is_constant: bool,
+    /// The trap that a fault is.
+    pub trap: Option<u8>,
+}
+
+impl Access {
+    pub fn new(func: &Function, flags: MemFlagsData) -> Self {
+        let region = flags.alias_region().map_or(NO_REGION, |region| func.dfg.alias_regions[region].user_id);
+        Self { region, is_constant: flags.readonly(), trap: flags.trap_code().map(|code| code.as_raw().get()) }
+    }
+}
+
+/// The memory of a run.
+pub struct Memory {
+    seed: u64,
+    /// How often all may have changed.
+    epoch: u64,
+    written: HashMap<(u32, u64), u8>,
+    frames: HashMap<u64, u8>,
+    frames_made: u64,
+    /// Of what was written, without regard to the order.
+    digest: u64,
+}
+
+impl Memory {
+    pub fn new(seed: u64) -> Self {
+        Self { seed, epoch: 0, written: HashMap::new(), frames: HashMap::new(), frames_made: 0, digest: 0 }
+    }
+
+    /// The address of a new frame: 16 MiB that nothing else has.
+    pub fn new_frame(&mut self) -> u64 {
+        self.frames_made += 1;
+        FRAMES | self.frames_made << 24
+    }
+
+    /// What was written since all may have changed the last time.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// All may have changed, but what never does, and frames.
+    pub fn change(&mut self) {
+        self.epoch += 1;
+        self.written.clear();
+        self.digest = 0;
+    }
+
+    /// Whether an access faults: one page in a hundred can't be accessed.
+    pub fn faults(&self, address: u64, len: usize) -> bool {
+        let page_faults = |page: u64| hash(&[self.seed, 1, page]).is_multiple_of(100);
+        let (first, last) = (address >> 12, address.wrapping_add(len as u64 - 1) >> 12);
+        !is_in_frame(address) && (page_faults(first) || page_faults(last))
+    }
+
+    pub fn read(&self, access: Access, address: u64, bytes: &mut [u8]) {
+        for (offset, byte) in bytes.iter_mut().enumerate() {
+            let at = address.wrapping_add(offset as u64);
+            *byte = match is_in_frame(at) {
+                true => self.frames.get(&at).copied().unwrap_or_default(),
+                false => self.written.get(&(access.region, at)).copied().unwrap_or_else(|| self.unwritten(access, at)),
+            };
+        }
+    }
+
+    pub fn write(&mut self, access: Access, address: u64, bytes: &[u8]) {
+        for (offset, &byte) in bytes.iter().enumerate() {
+            let at = address.wrapping_add(offset as u64);
+            if is_in_frame(at) {
+                self.frames.insert(at, byte);
+                continue;
+            }
+            // What is as it was isn't noted, so that it doesn't matter whether it was written.
+            let unwritten = self.unwritten(access, at);
+            let of = |byte: u8| if byte == unwritten { 0 } else { hash(&[u64::from(access.region), at, byte.into()]) };
+            let before = self.written.insert((access.region, at), byte).unwrap_or(unwritten);
+            self.digest ^= of(before) ^ of(byte);
+        }
+    }
+
+    /// What a byte is that has not been written. Guests' memory has small numbers and zeros as well as others, so that loops end.
+    fn unwritten(&self, access: Access, address: u64) -> u8 {
+        let epoch = if access.is_constant { 0 } else { self.epoch };
+        let word = hash(&[self.seed, epoch, access.region.into(), address >> 3]);
+        let kind = word >> 60;
+        let is_guests = matches!(access.region, HEAP | OBJECTS) || (GLOBALS..NO_REGION).contains(&access.region);
+        let word = match access.region {
+            ELEMENTS if kind == 0 => 0,
+            _ if is_guests && kind < 4 => 0,
+            _ if is_guests && kind < 10 => word & 0xf | (word & 0xf0) << 28,
+            _ => word,
+        };
+        word.to_le_bytes()[address as usize & 7]
+    }
+}
+
+/// A number that looks random and is the same for the same words.
+pub fn hash(words: &[u64]) -> u64 {
+    words.iter().fold(0x9e37_79b9_7f4a_7c15, |state, &word| {
+        let mixed = (state ^ word).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 29).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 32
+    })
+}
