@@ -5,7 +5,15 @@
 //! There is no instance: `memory` says what memory holds, `run` what a call answers. So any function of any module can be looked at, whether or
 //! not anything calls it.
 
+#[path = "../random_modules/count.rs"]
+#[expect(dead_code, reason = "nothing is compared by mode here")]
+mod count;
+#[path = "../random_modules/generate.rs"]
+#[expect(dead_code, reason = "these have no arguments, and none is damaged")]
+mod generate;
 mod memory;
+#[path = "../random_modules/program.rs"]
+mod program;
 mod run;
 mod validate;
 
@@ -126,6 +134,31 @@ fn functions_of_guests_do_the_same_behind_all_passes() {
             }
             Err(_) => skipped(&format!("{} is missing; `cargo xtask guests` makes it", path.display())),
         }
+    }
+    counts.print();
+}
+
+/// Random programs of loops, and random modules in turn, of each run.
+const PROGRAMS: u64 = 120;
+
+#[test]
+fn functions_of_random_programs_do_the_same_behind_all_passes() {
+    let (compilers, mut counts) = (Compilers::new(|_| ()), Counts::default());
+    let mut test = |seed: u64| {
+        let bytes = match seed % 3 {
+            0 => generate::module(seed)?,
+            _ => wat::parse_str(program::program(seed)).expect("it is a program"),
+        };
+        validate(&compilers, &format!("AMPOULE_FUZZ_SEED={seed}"), &bytes, 1, &mut counts);
+        Some(())
+    };
+    if std::env::var_os("AMPOULE_FUZZ_SEED").is_none() {
+        (0..PROGRAMS).for_each(|seed| {
+            test(seed);
+        });
+    }
+    if count::is_longer() {
+        count::for_seeds(test);
     }
     counts.print();
 }
