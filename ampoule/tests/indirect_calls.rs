@@ -26,7 +26,8 @@ fn engines(change: impl Fn(&mut Config)) -> Vec<(String, Engine)> {
     tiering.into_iter().chain(alone).collect()
 }
 
-/// `indirect`, `reference` and `tail` call, so many turns, what is at an index of a table, and add up what they get. In the table are `$one`, which
+/// `indirect`, `reference` and `tail` call, so many turns, what is at an index of a table, and add up what they get; `mixed` calls what is there or at the
+/// next, in turns. In the table are `$one`, which
 /// adds the instance's number, `$two`, a function of the host, one of another module, one of another type, and null.
 const GUEST: &str = r#"(module
   (type $t (func (param i32) (result i32)))
@@ -66,6 +67,13 @@ const GUEST: &str = r#"(module
     (loop $again
       (local.set $sum (i32.add (call $tail_of_table (local.get $n) (local.get $index))
         (i32.mul (i32.add (local.get $sum) (call $tail_of_reference (local.get $n) (local.get $index))) (i32.const 3))))
+      (br_if $again (i32.rem_u (local.tee $n (i32.sub (local.get $n) (i32.const 1))) (i32.const 40))))
+    (local.get $sum))
+  (func (export "mixed") (param $n i32) (param $index i32) (result i32) (local $sum i32)
+    (loop $again
+      (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 3))
+        (call_indirect $table (type $t) (local.get $n)
+          (i32.add (local.get $index) (i32.and (i32.shr_u (i32.popcnt (local.get $n)) (i32.const 1)) (i32.const 1))))))
       (br_if $again (i32.rem_u (local.tee $n (i32.sub (local.get $n) (i32.const 1))) (i32.const 40))))
     (local.get $sum))
   (func (export "catching") (param $n i32) (param $index i32) (result i32) (local $sum i32)
@@ -137,7 +145,7 @@ impl World {
     }
 }
 
-const WAYS: [&str; 4] = ["indirect", "reference", "tail", "catching"];
+const WAYS: [&str; 5] = ["indirect", "reference", "tail", "catching", "mixed"];
 
 #[test]
 fn whatever_is_called_after_the_usual_a_guest_does_the_same() {

@@ -9,7 +9,7 @@ use ampoule_core::decode::{body_reader, decode};
 use ampoule_core::features::Features;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::tunables::Tunables;
-use ampoule_core::vm::{Callees, VmLayout};
+use ampoule_core::vm::{Callees, OftenCalled, VmLayout};
 use std::path::Path;
 
 fn features() -> Features {
@@ -167,8 +167,11 @@ impl Profile for Noted {
     }
 }
 
-/// The first function's code, where indirect calls have called the functions of these numbers, or nothing; of others nothing is known.
-fn listing_where_called(wat: &str, called: &[Option<u32>]) -> String {
+/// What an indirect call has called: functions, and whether others hardly; or nothing.
+type Called<'a> = Option<(&'a [u32], bool)>;
+
+/// The first function's code, where that is known of indirect calls; of those behind them it is not.
+fn listing_where_called(wat: &str, called: &[Called<'_>]) -> String {
     let bytes = wat::parse_str(wat).expect("a well-formed module");
     let module = decode(&bytes, &features()).expect("a valid module").module;
     let layout = VmLayout::new(&module);
@@ -186,10 +189,13 @@ fn listing_where_called(wat: &str, called: &[Option<u32>]) -> String {
             }
         }
     }
-    let callees = |func: &Option<u32>| match *func {
-        Some(func) => {
-            let position = module.func_ref(FuncIndex(func)).expect("there may be references to it");
-            Callees::Mostly(layout.func_ref(position).into())
+    let callees = |called: &Called<'_>| match *called {
+        Some((functions, are_nearly_all)) => {
+            let noted = functions.iter().map(|&func| {
+                let position = module.func_ref(FuncIndex(func)).expect("there may be references to it");
+                layout.func_ref(position).into()
+            });
+            Callees::Often(OftenCalled::new(&noted.collect::<Vec<u64>>(), are_nearly_all))
         }
         None => Callees::None,
     };
@@ -217,7 +223,7 @@ const INDIRECT: &str = r#"(module
   (func $other (type $binary) (i32.add (local.get 0) (i32.const 0x1234))))"#;
 
 /// How often the small function's constant is there, and calls of a function of the module and of a register, tail calls included.
-fn indirect(call: &str, called: &[Option<u32>]) -> (usize, usize, usize) {
+fn indirect(call: &str, called: &[Called<'_>]) -> (usize, usize, usize) {
     let listing = listing_where_called(&INDIRECT.replace("CALL", call), called);
     let inlined = listing.matches("0x1234").count();
     let direct = listing.matches("User(userextname").count();
@@ -241,10 +247,14 @@ fn an_indirect_call_of_nearly_always_one_function_is_a_comparison_and_that_funct
         let of_any = if call.contains("return") { (0, before + 2, 1) } else { (1, before + 1, 1) };
         assert_eq!(indirect(call, &[]), of_any, "{call}: nothing is known but that there are two of the type");
         let of_small = if call.contains("return") { (0, before + 1, 1) } else { (1, before, 1) };
-        assert_eq!(indirect(call, &[Some(SMALL)]), of_small, "{call}");
-        assert_eq!(indirect(call, &[Some(LARGE)]), (0, before + 1, 1), "{call}");
-        assert_eq!(indirect(call, &[Some(OTHER)]), (0, before, 1), "{call}: of another type");
-        assert_eq!(indirect(call, &[Some(0)]), (0, before, 1), "{call}: of another instance");
+        assert_eq!(indirect(call, &[Some((&[SMALL], true))]), of_small, "{call}");
+        assert_eq!(indirect(call, &[Some((&[LARGE], true))]), (0, before + 1, 1), "{call}");
+        assert_eq!(indirect(call, &[Some((&[OTHER], true))]), (0, before, 1), "{call}: of another type");
+        assert_eq!(indirect(call, &[Some((&[0], true))]), (0, before, 1), "{call}: of another instance");
+        let called = |called: &[u32], are_nearly_all| indirect(call, &[Some((called, are_nearly_all))]);
+        assert_eq!(called(&[LARGE, SMALL], true), of_any, "{call}: of two functions");
+        assert_eq!(called(&[LARGE, 0, SMALL], true), (0, before + 1, 1), "{call}: up to one of another instance");
+        assert_eq!(called(&[LARGE], false), of_any, "{call}: the other is the only one left");
     }
 }
 
@@ -252,7 +262,7 @@ fn an_indirect_call_of_nearly_always_one_function_is_a_comparison_and_that_funct
 #[test]
 fn what_is_called_in_its_place_is_placed_behind() {
     let call = "(call_indirect (type $unary) (local.get 0) (local.get 0))";
-    let listing = listing_where_called(&INDIRECT.replace("CALL", call), &[Some(2)]);
+    let listing = listing_where_called(&INDIRECT.replace("CALL", call), &[Some((&[2], true))]);
     assert!(listing.find("retq") < listing.find("call "), "{listing}");
 }
 

@@ -5,7 +5,7 @@ use super::frame::{Passed, kinds, passed, result_registers, stack_arguments};
 use super::translator::{RareCall, Stub, Translator};
 use super::values::{Kind, Known, Value};
 use super::x64::{
-    ARGUMENTS, Alu, Class, Condition, Float, Label, Operand, RAX, RBP, RSP, Reg, RegSet, SCRATCH, VECTOR_SCRATCH,
+    ARGUMENTS, Alu, Class, Condition, Float, Label, Mem, Operand, RAX, RBP, RSP, Reg, RegSet, SCRATCH, VECTOR_SCRATCH,
     Width, XMM0, mem,
 };
 use crate::CompileError;
@@ -15,7 +15,7 @@ use ampoule_core::builtins::{Builtin, BuiltinType};
 use ampoule_core::index::{FuncIndex, TableIndex, TypeIndex};
 use ampoule_core::trap::TrapCode;
 use ampoule_core::types::{HeapType, TypeId};
-use ampoule_core::vm::{VmCallSite, VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
+use ampoule_core::vm::{SITE_CALLEES, VmCallSite, VmCallee, VmFuncImport, VmFuncRef, VmLayout, VmStoreContext};
 use smallvec::SmallVec;
 use std::mem::offset_of;
 use wasmparser::Operator;
@@ -32,12 +32,16 @@ pub(super) enum Argument {
     Reg(Reg),
 }
 
-/// Where things are when a call site has another callee than before.
+/// Where things are when a call site has another callee than the first that is noted.
 pub(super) struct OtherCallee {
-    reference: Reg,
-    context: Reg,
-    temporary: Reg,
+    /// The register with what would be noted.
+    callee: Reg,
     back: Label,
+}
+
+/// A place in the part of a call site that the scratch register points to.
+fn noted(offset: usize) -> Mem {
+    mem(SCRATCH, offset as i32)
 }
 
 /// What a call goes to.
@@ -149,43 +153,48 @@ impl Translator<'_> {
     }
 
     /// Notes what the operator calls, for the other tier: see [`VmCallSite`].
-    fn note_callee(&mut self, reference: Reg, context: Reg, temporary: Reg) {
+    fn note_callee(&mut self, reference: Reg, context: Reg, callee: Reg) {
         let Some(profile) = self.input.profile else { return };
         let site = profile.call_site(self.position);
         self.asm.mov_imm(SCRATCH, site as u64);
-        self.asm.compare_with(Width::W64, reference, mem(SCRATCH, offset_of!(VmCallSite, reference) as i32));
-        let (other, back) = (self.asm.label(), self.asm.label());
-        self.asm.jump_if(Condition::NotEqual, other);
-        self.asm.bind(back);
-        self.asm.add_to(mem(SCRATCH, offset_of!(VmCallSite, lead) as i32), 1);
-        let rare = OtherCallee { reference, context, temporary, back };
-        self.stubs.push(Stub::other_callee(other, self.position, rare));
-    }
-
-    /// The call site at the scratch register has another callee than that which is noted, or that of another instance. Goes back to where one is
-    /// added to the lead.
-    pub(super) fn note_other_callee(&mut self, rare: OtherCallee) {
-        let OtherCallee { reference, context, temporary: callee, back } = rare;
-        let noted = mem(SCRATCH, offset_of!(VmCallSite, callee) as i32);
-        let noted_reference = mem(SCRATCH, offset_of!(VmCallSite, reference) as i32);
-        let lead = mem(SCRATCH, offset_of!(VmCallSite, lead) as i32);
-        let others = mem(SCRATCH, offset_of!(VmCallSite, others) as i32);
-        let (replaces, is_same) = (self.asm.label(), self.asm.label());
         self.asm.mov(Width::W64, callee, reference);
         self.asm.alu(Alu::Sub, Width::W64, callee, Operand::Reg(context));
-        self.asm.compare_with(Width::W64, callee, noted);
-        self.asm.jump_if(Condition::Equal, is_same);
-        self.asm.compare_memory(Width::W32, lead, 0);
-        self.asm.jump_if(Condition::LessOrEqualSigned, replaces);
-        self.asm.add_to(lead, -2);
-        self.asm.add_to(others, 1);
-        self.asm.jump(back);
+        self.asm.compare_with(Width::W64, callee, noted(offset_of!(VmCallee, callee)));
+        let (other, back) = (self.asm.label(), self.asm.label());
+        self.asm.jump_if(Condition::NotEqual, other);
+        self.asm.add_to(noted(offset_of!(VmCallee, calls)), 1);
+        self.asm.bind(back);
+        self.stubs.push(Stub::other_callee(other, self.position, OtherCallee { callee, back }));
+    }
+
+    /// The callee is not the first that is noted of the call site at the scratch register.
+    pub(super) fn note_other_callee(&mut self, rare: OtherCallee) {
+        let OtherCallee { callee, back } = rare;
+        let (size, callee_at) = (size_of::<VmCallee>() as i32, noted(offset_of!(VmCallee, callee)));
+        let (calls, is_last) = (noted(offset_of!(VmCallee, calls)), noted(offset_of!(VmCallee, is_last)));
+        let [look, found, take, replaces] = [(); 4].map(|()| self.asm.label());
+        self.asm.bind(look);
+        self.asm.alu(Alu::Add, Width::W64, SCRATCH, Operand::Imm(size));
+        self.asm.compare_with(Width::W64, callee, callee_at);
+        self.asm.jump_if(Condition::Equal, found);
+        self.asm.compare_memory(Width::W32, is_last, 0);
+        self.asm.jump_if(Condition::Equal, look);
+        // It is none of them.
+        let to_first = -(size * (SITE_CALLEES as i32 - 1));
+        self.asm.alu(Alu::Add, Width::W64, SCRATCH, Operand::Imm(to_first));
+        self.asm.add_to(noted(offset_of!(VmCallSite, others)), 1);
+        self.asm.bind(take);
+        self.asm.count_down(calls);
+        self.asm.jump_if(Condition::LessSigned, replaces);
+        self.asm.compare_memory(Width::W32, is_last, 0);
+        self.asm.jump_if(Condition::NotEqual, back);
+        self.asm.alu(Alu::Add, Width::W64, SCRATCH, Operand::Imm(size));
+        self.asm.jump(take);
         self.asm.bind(replaces);
-        self.asm.store(Width::W64, noted, callee);
-        self.asm.store_imm(Width::W32, lead, 0);
-        self.asm.store_imm(Width::W32, others, 0);
-        self.asm.bind(is_same);
-        self.asm.store(Width::W64, noted_reference, reference);
+        self.asm.store(Width::W64, callee_at, callee);
+        self.asm.store_imm(Width::W32, calls, 0);
+        self.asm.bind(found);
+        self.asm.add_to(calls, 1);
         self.asm.jump(back);
     }
 

@@ -1,24 +1,46 @@
 //! What an indirect call calls, as code that counts has noted it.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::array;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
-/// What baseline code notes of a `call_indirect` or `call_ref`: a vote, in which the callee that has more calls than all others together is
-/// always the one that is noted in the end. Several threads may write at once, and lose a count.
+/// Callees that are noted of a call site, at most.
+pub const SITE_CALLEES: usize = 4;
+
+/// What baseline code notes of a `call_indirect` or `call_ref`: the callees that are called more often than what is not among them. Several threads
+/// may write at once, and lose a count.
 ///
-/// A call of the callee adds one to `lead`. A call of another takes one from it and adds one to `others`; where there is no lead any more, that
-/// other is noted instead, with a lead of one.
+/// A call of a callee that is noted adds one to its count. A call of another adds one to `others`, and takes one from each count from the first on, up
+/// to one that was zero: there the other is noted instead, with one call. So a count is short by no more than `others`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct VmCallSite {
+    /// The first is what code looks at in line.
+    pub callees: [VmCallee; SITE_CALLEES],
+    /// How often something else was called than what was noted then.
+    pub others: AtomicI32,
+}
+
+/// A callee of a call site.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub struct VmCallSite {
-    /// The reference that was called last by the callee that is noted, whichever instance called: whoever calls it again need not look further.
-    pub reference: AtomicU64,
+pub struct VmCallee {
     /// The address of the callee's reference, less that of the caller's context: a function of the instance that calls is the same number in
-    /// all instances of a module. Zero where nothing was called yet.
+    /// all instances of a module. Zero where nothing was noted yet.
     pub callee: AtomicU64,
-    /// How many more calls it had than others, since it was noted.
-    pub lead: AtomicI32,
-    /// How many calls others had since then.
-    pub others: AtomicI32,
+    /// See [`VmCallSite`].
+    pub calls: AtomicI32,
+    /// One for the last of a site, zero for the others. Constant.
+    pub is_last: AtomicU32,
+}
+
+impl Default for VmCallSite {
+    fn default() -> Self {
+        let callees = array::from_fn(|number| VmCallee {
+            is_last: u32::from(number + 1 == SITE_CALLEES).into(),
+            ..VmCallee::default()
+        });
+        Self { callees, others: 0.into() }
+    }
 }
 
 /// What an indirect call has called.
@@ -26,22 +48,59 @@ pub struct VmCallSite {
 pub enum Callees {
     /// Nothing yet.
     None,
-    /// Nearly always the one that is noted like this: see [`VmCallSite::callee`].
-    Mostly(u64),
-    /// Several, or too little to say.
+    /// Some more often than others.
+    Often(OftenCalled),
+    /// Many, or too little to say.
     Various,
 }
 
+/// Callees, the most frequent first, as [`VmCallee::callee`] tells them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OftenCalled {
+    /// Behind the last, zeros.
+    callees: [u64; SITE_CALLEES],
+    /// Whether others are hardly called.
+    pub are_nearly_all: bool,
+}
+
+impl OftenCalled {
+    /// These callees, as many as there is room for.
+    pub fn new(callees: &[u64], are_nearly_all: bool) -> Self {
+        let callees = array::from_fn(|number| callees.get(number).copied().unwrap_or(0));
+        Self { callees, are_nearly_all }
+    }
+
+    /// The callees.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.callees.into_iter().take_while(|&callee| callee != 0)
+    }
+}
+
 impl VmCallSite {
-    /// What has been called. A callee is the one that is nearly always called if it has at least nine calls in ten, and this lead.
-    pub fn callees(&self, lead_min: i32) -> Callees {
-        let callee = self.callee.load(Ordering::Relaxed);
-        let (lead, others) = (self.lead.load(Ordering::Relaxed), self.others.load(Ordering::Relaxed));
-        if callee == 0 {
+    /// What has been called, if that was at least so often. A callee is called often that has a tenth of the calls; all of them together, half.
+    pub fn callees(&self, calls_min: i32) -> Callees {
+        let mut noted: Vec<(i64, u64)> = self
+            .callees
+            .iter()
+            .map(|noted| (noted.calls.load(Ordering::Relaxed).max(0).into(), noted.callee.load(Ordering::Relaxed)))
+            .filter(|&(_, callee)| callee != 0)
+            .collect();
+        if noted.is_empty() {
             return Callees::None;
         }
-        // It had `lead + others` calls of `lead + 2 * others`.
-        if lead >= lead_min.max(1) && lead / 8 >= others { Callees::Mostly(callee) } else { Callees::Various }
+        noted.sort_by_key(|&(calls, _)| -calls);
+        // The first call of each that is noted was one of another.
+        let others = (i64::from(self.others.load(Ordering::Relaxed)) - noted.len() as i64).max(0);
+        let counted: i64 = noted.iter().map(|&(calls, _)| calls).sum();
+        // As many as there may have been: each of the others has taken one from each count.
+        let all = counted + others * (1 + SITE_CALLEES as i64);
+        let often: Vec<(i64, u64)> = noted.into_iter().filter(|&(calls, _)| calls > 0 && calls >= all / 10).collect();
+        let rest = others + counted - often.iter().map(|&(calls, _)| calls).sum::<i64>();
+        if often.is_empty() || counted < calls_min.into() || rest > all / 2 {
+            return Callees::Various;
+        }
+        let callees: Vec<u64> = often.into_iter().map(|(_, callee)| callee).collect();
+        Callees::Often(OftenCalled::new(&callees, rest <= all / 10))
     }
 }
 
@@ -49,19 +108,33 @@ impl VmCallSite {
 mod tests {
     use super::*;
 
-    fn callees(callee: u64, lead: i32, others: i32) -> Callees {
-        VmCallSite { reference: 0.into(), callee: callee.into(), lead: lead.into(), others: others.into() }.callees(32)
+    fn site(noted: &[(u64, i32)], others: i32) -> VmCallSite {
+        let site = VmCallSite { others: (others + noted.len() as i32).into(), ..VmCallSite::default() };
+        for (place, &(callee, calls)) in site.callees.iter().zip(noted) {
+            place.callee.store(callee, Ordering::Relaxed);
+            place.calls.store(calls, Ordering::Relaxed);
+        }
+        site
+    }
+
+    fn often(callees: &[u64], are_nearly_all: bool) -> Callees {
+        Callees::Often(OftenCalled::new(callees, are_nearly_all))
     }
 
     #[test]
-    fn a_callee_needs_nine_calls_in_ten_and_enough_of_them() {
-        assert_eq!(callees(0, 0, 0), Callees::None);
-        assert_eq!(callees(48, 32, 0), Callees::Mostly(48));
-        assert_eq!(callees(48, 31, 0), Callees::Various);
-        assert_eq!(callees(48, 80, 10), Callees::Mostly(48));
-        assert_eq!(callees(48, 79, 10), Callees::Various);
+    fn callees_that_are_called_often_are_told_most_frequent_first() {
+        let callees = |noted: &[(u64, i32)], others| site(noted, others).callees(32);
+        assert_eq!(callees(&[], 0), Callees::None);
+        assert_eq!(callees(&[(48, 32)], 0), often(&[48], true));
+        assert_eq!(callees(&[(48, 31)], 0), Callees::Various);
+        assert_eq!(callees(&[(48, 30), (72, 50), (96, 20)], 0), often(&[72, 48, 96], true));
+        assert_eq!(callees(&[(48, 9), (72, 91)], 0), often(&[72], true));
+        assert_eq!(callees(&[(48, 9), (72, 80), (96, 9), (24, 2)], 0), often(&[72], false));
+        assert_eq!(callees(&[(48, 30), (72, 20)], 10), often(&[48, 72], true));
+        assert_eq!(callees(&[(48, 30), (72, 20)], 20), often(&[48, 72], false));
+        assert_eq!(callees(&[(48, 3), (72, 1), (96, 0), (24, 0)], 500), Callees::Various);
         // What threads that count at once may leave behind.
-        assert_eq!(callees(48, -1, 0), Callees::Various);
-        assert_eq!(VmCallSite { callee: 48.into(), ..VmCallSite::default() }.callees(0), Callees::Various);
+        assert_eq!(callees(&[(48, -1), (72, 100)], -8), often(&[72], true));
+        assert_eq!(site(&[(48, 0)], 0).callees(0), Callees::Various);
     }
 }

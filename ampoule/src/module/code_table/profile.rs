@@ -100,6 +100,7 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ampoule_core::vm::OftenCalled;
 
     #[test]
     fn a_call_has_one_place_for_what_it_calls_however_often_its_code_is_made() {
@@ -118,12 +119,14 @@ mod tests {
         let noted = |after: u32| {
             let profile = Profile::new(1, after);
             profile.call_site(0);
-            let site = VmCallSite { callee: 48.into(), lead: 4.into(), ..VmCallSite::default() };
+            let site = VmCallSite::default();
+            site.callees[0].callee.store(48, Ordering::Relaxed);
+            site.callees[0].calls.store(4, Ordering::Relaxed);
             profile.call_sites.lock().insert(0, Box::new(site));
             profile.callees(0)
         };
-        assert_eq!(noted(0), Some(Callees::Mostly(48)));
-        assert_eq!(noted(4), Some(Callees::Mostly(48)));
+        let known = Some(Callees::Often(OftenCalled::new(&[48], true)));
+        assert_eq!((noted(0), noted(4)), (known, known));
         assert_eq!(noted(2000), Some(Callees::Various));
     }
 
@@ -176,21 +179,30 @@ mod tests {
         let text = r#"(module
           (import "" "f" (func $imported (param i32) (result i32)))
           (type $t (func (param i32) (result i32)))
-          (table funcref (elem $one $two $imported))
+          (table funcref (elem $one $two $imported
+            $two $two $one $two $three $three $one $three $two $four $two $four $three $one $two $two
+            $one $two $imported $three $four $five $six $seven $eight $tail $one $two $three $four $five $six))
           (elem declare func $one $two)
           (func $one (type $t) (local.get 0))
           (func $two (type $t) (i32.const 2))
+          (func $three (type $t) (i32.const 3))
+          (func $four (type $t) (i32.const 4))
+          (func $five (type $t) (i32.const 5))
+          (func $six (type $t) (i32.const 6))
+          (func $seven (type $t) (i32.const 7))
+          (func $eight (type $t) (i32.const 8))
           (func $tail (type $t) (return_call_ref $t (local.get 0) (ref.func $two)))
           (func (export "run") (local $n i32)
             (local.set $n (i32.const 160))
             (loop $again
               (drop (call_indirect (type $t) (i32.const 5) (i32.const 0)))
-              (drop (call_indirect (type $t) (i32.const 5) (i32.and (local.get $n) (i32.const 1))))
+              (drop (call_indirect (type $t) (i32.const 5) (i32.add (i32.const 3) (i32.and (local.get $n) (i32.const 15)))))
               (drop (call_ref $t (i32.const 5)
                 (select (result (ref $t)) (ref.func $one) (ref.func $two) (i32.and (local.get $n) (i32.const 15)))))
               (if (i32.eqz (local.get $n)) (then (drop (call_indirect (type $t) (i32.const 5) (i32.const 0)))))
               (drop (call_indirect (type $t) (i32.const 5) (i32.const 2)))
               (drop (call $tail (local.get $n)))
+              (drop (call_indirect (type $t) (i32.const 5) (i32.add (i32.const 19) (i32.and (local.get $n) (i32.const 7)))))
               (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
         let imported = r#"(module (func (export "f") (param i32) (result i32) (local.get 0)))"#;
         for instances in [1, 5] {
@@ -198,12 +210,16 @@ mod tests {
             let reference = |func: u32| {
                 let description = guest.description();
                 let position = description.func_ref(ampoule_core::index::FuncIndex(func));
-                Callees::Mostly(guest.layout().func_ref(position.expect("there is a reference to it")).into())
+                guest.layout().func_ref(position.expect("there is a reference to it")).into()
             };
-            let [tail, one, various, mostly_one, none, of_another] = found[..] else { panic!("{found:?}") };
-            assert_eq!((tail, one, mostly_one), (reference(2), reference(1), reference(1)));
-            assert_eq!((various, none), (Callees::Various, Callees::None));
-            assert!(![reference(1), reference(2)].contains(&of_another) && of_another != Callees::None);
+            let often = |funcs: &[u32]| {
+                let callees: Vec<u64> = funcs.iter().map(|&func| reference(func)).collect();
+                Callees::Often(OftenCalled::new(&callees, true))
+            };
+            let [tail, one, several, mostly_one, none, of_another, various] = found[..] else { panic!("{found:?}") };
+            assert_eq!((tail, one, mostly_one), (often(&[2]), often(&[1]), often(&[1])));
+            assert_eq!((several, none, various), (often(&[2, 3, 1, 4]), Callees::None, Callees::Various));
+            assert!(![often(&[1]), often(&[2])].contains(&of_another) && of_another != Callees::None);
         }
     }
 }

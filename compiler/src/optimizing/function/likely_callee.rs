@@ -1,27 +1,35 @@
-//! Indirect calls that nearly always call one function of the module, as code that ran before has noted (`Profile`), or that can hardly call others
-//! than a few: the module makes references to no more of their type.
+//! Indirect calls that call some functions of the module more often than others, as code that ran before has noted (`Profile`), or that can hardly
+//! call others than a few: the module makes references to no more of their type.
 //!
 //! The callee is found as ever, with all that may stop the guest meanwhile: in a table behind the check of its bounds, lazy elements made. If it is
 //! the reference to one of those functions in this very instance, it is neither null nor of another type, and the function is called directly, or translated in the place
-//! of the call. Otherwise, in a cold block, it is called like any other: nothing is taken on trust.
+//! of the call. Otherwise it is called like any other: nothing is taken on trust.
 
 use super::call::{FoundCallee, IndirectCall};
 use super::translator::FuncTranslator;
 use crate::optimizing::passes::Pass;
 use ampoule_core::index::{FuncIndex, TypeIndex};
 use ampoule_core::types::{HeapType, TypeId};
-use ampoule_core::vm::Callees;
+use ampoule_core::vm::{Callees, OftenCalled};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder};
 use smallvec::SmallVec;
 use wasmparser::Operator;
 
 /// Functions that a callee is compared with, at most.
-pub(super) const FEW: usize = 8;
+const FEW: usize = 8;
 /// References that a module makes to functions, at most, for those of a type to be looked for among them at each call.
 const LOOKED_AT: usize = 64;
 /// What a comparison and a call take of the bytes that may be inlined.
 const COMPARISON: u64 = 8;
+
+/// What an indirect call is likely to call.
+pub(super) struct LikelyCallees {
+    /// In the order in which they are compared.
+    pub functions: SmallVec<[FuncIndex; FEW]>,
+    /// Whether others are hardly called.
+    pub are_nearly_all: bool,
+}
 
 impl FuncTranslator<'_> {
     /// What the indirect call being translated has called, as far as is known.
@@ -30,19 +38,38 @@ impl FuncTranslator<'_> {
     }
 
     /// Whether an operator is an indirect call of which the callees are likely to be known, and which functions they are.
-    pub(super) fn likely_call(&mut self, op: &Operator<'_>) -> Option<(IndirectCall, SmallVec<[FuncIndex; FEW]>)> {
+    pub(super) fn likely_call(&mut self, op: &Operator<'_>) -> Option<(IndirectCall, LikelyCallees)> {
         let call = IndirectCall::of(op).filter(|_| self.reachable && self.does(Pass::LikelyCallees))?;
         let likely = match self.callees_here() {
-            Some(Callees::Mostly(callee)) => {
-                let position = self.input.layout.func_ref_at(callee)?;
-                let &function = self.input.module.func_refs.get(position.index())?;
-                SmallVec::from_slice(&[function])
-            }
             Some(Callees::None) => return None,
-            _ => self.few_of_type(call.ty)?,
+            Some(Callees::Often(often)) => self.often_called(call, often)?,
+            _ => LikelyCallees { functions: self.few_of_type(call.ty)?, are_nearly_all: true },
         };
-        let fits = likely.iter().all(|&function| self.may_be_called_by(call, function));
-        (fits && !likely.is_empty()).then_some((call, likely))
+        let fits = likely.functions.iter().all(|&function| self.may_be_called_by(call, function));
+        (fits && !likely.functions.is_empty()).then_some((call, likely))
+    }
+
+    /// The functions that a call has often called, up to one that is not the module's own; where it called others, too, behind them those which those
+    /// are likely to be. Each but the first is paid for like what is inlined.
+    fn often_called(&mut self, call: IndirectCall, often: OftenCalled) -> Option<LikelyCallees> {
+        let function = |callee| {
+            let position = self.input.layout.func_ref_at(callee)?;
+            let &function = self.input.module.func_refs.get(position.index())?;
+            self.may_be_called_by(call, function).then_some(function)
+        };
+        let mut functions: SmallVec<[FuncIndex; FEW]> = often.iter().map_while(function).collect();
+        functions.truncate(1 + (self.inlining.budget / COMPARISON) as usize);
+        let known = functions.len();
+        self.inlining.budget -= known.checked_sub(1)? as u64 * COMPARISON;
+        let mut are_nearly_all = often.are_nearly_all && known == often.iter().count();
+        if !often.are_nearly_all
+            && let Some(mut few) = self.few_of_type(call.ty)
+        {
+            few.retain(|function| !functions.contains(function));
+            functions.extend(few);
+            are_nearly_all = true;
+        }
+        Some(LikelyCallees { functions, are_nearly_all })
     }
 
     /// Whether a function is the module's own, and of the type that a call wants. Of another one it would stop the guest there.
@@ -72,15 +99,15 @@ impl FuncTranslator<'_> {
         Some(few)
     }
 
-    /// Compares the callee of a call with a function, and goes on where it is that one. Gives the block for the others, which is cold where they are
-    /// unlikely.
-    pub(super) fn unless_callee(&mut self, callee: FoundCallee, function: FuncIndex, is_last: bool) -> Block {
+    /// Compares the callee of a call with a function, and goes on where it is that one. Gives the block for the others, which is cold where they
+    /// are unlikely.
+    pub(super) fn unless_callee(&mut self, callee: FoundCallee, function: FuncIndex, are_unlikely: bool) -> Block {
         let position = self.input.module.func_ref(function).expect("it was found among the references");
         let offset = i64::from(self.input.layout.func_ref(position));
         let vmctx = self.vmctx;
         let expected = self.builder.ins().iadd_imm_s(vmctx, offset);
         let differs = self.builder.ins().icmp(IntCC::NotEqual, callee.reference, expected);
-        let (other, here) = if is_last { self.branch_cold(differs) } else { self.branch_aside(differs) };
+        let (other, here) = if are_unlikely { self.branch_cold(differs) } else { self.branch_aside(differs) };
         self.builder.switch_to_block(here);
         other
     }

@@ -47,6 +47,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::FunctionBuilder;
 use inlining::Callee;
+use likely_callee::LikelyCallees;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -210,9 +211,9 @@ impl<'a> FuncTranslator<'a> {
                 self.call_or_inline(FuncIndex(function_index))?;
             }
             _ => match self.likely_call(&op) {
-                Some((call, functions)) => {
+                Some((call, likely)) => {
                     self.count(&op);
-                    self.call_likely(call, &functions)?;
+                    self.call_likely(call, &likely)?;
                 }
                 None => self.translate_operator(&op)?,
             },
@@ -234,8 +235,8 @@ impl<'a> FuncTranslator<'a> {
         Ok(())
     }
 
-    /// Translates an indirect call that nearly always calls one of these functions: as calls of them, behind comparisons.
-    fn call_likely(&mut self, call: IndirectCall, functions: &[FuncIndex]) -> Result<(), CompileError> {
+    /// Translates an indirect call that is likely to call one of these functions: as calls of them, behind comparisons.
+    fn call_likely(&mut self, call: IndirectCall, likely: &LikelyCallees) -> Result<(), CompileError> {
         let callee = self.find_callee(call);
         let ty = self.input.module.declared_func(call.ty);
         let height = self.stack.len() - ty.params().len();
@@ -244,8 +245,9 @@ impl<'a> FuncTranslator<'a> {
             self.push_frame(FrameKind::Block, ty.results().iter().copied().collect(), args.len());
         }
         let here = (self.builder.srcloc(), self.operator_at);
-        for (position, &function) in functions.iter().enumerate() {
-            let other = self.unless_callee(callee, function, position + 1 == functions.len());
+        for (position, &function) in likely.functions.iter().enumerate() {
+            let is_last = position + 1 == likely.functions.len();
+            let other = self.unless_callee(callee, function, is_last && likely.are_nearly_all);
             if call.tail {
                 self.call_function(function, true);
             } else {
