@@ -110,6 +110,81 @@ fn loops_are_unrolled_as_far_as_a_functions_budget_goes() {
     assert!(unrolled > 600 && unrolled < 900, "{unrolled}");
 }
 
+/// A loop with pointers 0 and 1 and a counter 2, by which an iteration goes on so many bytes.
+fn over_elements(bytes: i32, body: &str) -> String {
+    let step = |local: usize| format!("(local.set {local} (i32.add (local.get {local}) (i32.const {bytes})))");
+    let count = "(br_if $l (local.tee 2 (i32.sub (local.get 2) (i32.const 1))))";
+    function(
+        "(param i32 i32 i32 i32 f32) (result i32) (local i32)",
+        &format!("(block $out (loop $l {body} {}{}{count})) (local.get 3)", step(0), step(1)),
+    )
+}
+
+fn is_vectorized(wat: &str) -> bool {
+    let (with, without) = counts(wat, Pass::Vectorization, "%xmm");
+    let moves =
+        |off: &[Pass]| listing(wat, off).matches("movdqu ").count() + listing(wat, off).matches("movups ").count();
+    assert_eq!(moves(&[Pass::Vectorization]), 0);
+    let is = moves(&[]) > 0;
+    assert!(is || with == without, "it is vectorized or left alone");
+    is
+}
+
+#[test]
+fn loops_over_elements_are_vectorized() {
+    const COPY: &str = "(i32.store8 (local.get 0) (i32.load8_u (local.get 1)))";
+    const NEXT: &str = "(i32.store8 offset=1 (local.get 0) (i32.load8_u offset=1 (local.get 1)))";
+    const SUM: &str = "(local.set 3 (i32.add (local.get 3) (i32.load (local.get 0))))";
+    for (bytes, body) in [
+        (1, COPY),
+        (-1, COPY),
+        (2, &(COPY.to_string() + NEXT)),
+        (2, &(NEXT.to_string() + COPY)),
+        (4, "(f32.store (local.get 0) (f32.mul (f32.load (local.get 1)) (local.get 4)))"),
+        (8, "(f64.store (local.get 0) (f64.sqrt (f64.load (local.get 0))))"),
+        (2, "(i32.store16 (local.get 0) (i32.add (i32.load16_s (local.get 1)) (i32.const 5)))"),
+        (1, "(br_if $out (i32.eq (i32.load8_u (local.get 0)) (local.get 3)))"),
+        (4, SUM),
+        (1, "(local.set 3 (i32.add (local.get 3) (i32.load8_u (local.get 0))))"),
+        (1, "(local.set 3 (i32.add (local.get 3) (i32.eq (i32.load8_u (local.get 0)) (i32.const 10))))"),
+        (
+            4,
+            "(local.set 5 (i32.load (local.get 0))) (local.set 3 (select (local.get 5) (local.get 3) (i32.gt_s (local.get 5) (local.get 3))))",
+        ),
+    ] {
+        assert!(is_vectorized(&over_elements(bytes, body)), "{bytes} {body}");
+    }
+    let in_shared = over_elements(4, SUM).replace("(memory 1)", "(memory 1 1 shared)");
+    assert!(!is_vectorized(&in_shared), "another thread could see in what order it is done");
+    for (bytes, body) in [
+        (2, COPY),
+        (3, &(COPY.to_string() + NEXT)),
+        (0, SUM),
+        (4, "(i32.store (local.get 0) (i32.load (i32.load (local.get 1))))"),
+        (4, "(local.set 4 (f32.add (local.get 4) (f32.load (local.get 0))))"),
+        (4, "(local.set 3 (i32.add (local.get 3) (i32.load (local.get 0)))) (i32.store (local.get 1) (local.get 3))"),
+        (4, "(i32.store (local.get 0) (i32.div_u (local.get 3) (i32.load (local.get 1))))"),
+        (1, "(i32.store8 (local.get 0) (i32.shr_u (i32.add (i32.load8_u (local.get 1)) (i32.const 1)) (i32.const 1)))"),
+        (4, "(i32.store (local.get 0) (i32.load (local.get 1))) (drop (memory.grow (i32.const 0)))"),
+    ] {
+        assert!(!is_vectorized(&over_elements(bytes, body)), "{bytes} {body}");
+    }
+}
+
+#[test]
+fn a_function_has_so_many_vector_loops_and_no_more() {
+    let body = "(local.set 0 (i32.const 9)) (loop $l (i64.store (local.get 0) (i64.const 7))
+        (br_if $l (i32.ne (local.tee 0 (i32.add (local.get 0) (i32.const 8))) (i32.const 909))))";
+    let vectors = |loops: usize| {
+        let wat = function("(param i32)", &body.repeat(loops));
+        let is_store =
+            |line: &&str| line.contains("movdqu ") && line.split_once(", ").is_some_and(|to| to.1.contains('('));
+        listing(&wat, &[]).lines().filter(is_store).count()
+    };
+    assert_eq!(vectors(1), 1);
+    assert_eq!(vectors(40), 32);
+}
+
 #[test]
 fn what_changes_no_bits_is_left_out() {
     let masked = function("(param i32) (result i32)", "(i32.and (i32.load8_u (local.get 0)) (i32.const 0x1ff))");

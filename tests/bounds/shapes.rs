@@ -58,6 +58,37 @@ pub fn deep_loops(n: usize) -> Vec<u8> {
     small_loops(n, n)
 }
 
+/// `n` loops in a row over elements: some are vectorized, and all have much to be compared before it is known.
+pub fn element_loops(n: usize) -> Vec<u8> {
+    let copies: String = (0..8)
+        .map(|k| {
+            format!(
+                "(i32.store8 offset={k} (local.get $i) (i32.xor (i32.load8_u offset={k} (local.get $i)) (local.get $j)))
+                 (local.set $sum (i32.xor (i32.load8_u offset={k} (local.get $j)) (local.get $sum)))\n"
+            )
+        })
+        .collect();
+    let body: String = (0..n)
+        .map(|k| {
+            // Every other has an element that is unlike the others.
+            let last = if k % 2 == 0 {
+                String::new()
+            } else {
+                "(i32.store8 offset=7 (local.get $i) (local.get $sum))".to_string()
+            };
+            format!(
+                "(loop $l{k} {copies} {last}
+                   (local.set $j (i32.add (local.get $j) (i32.const 8)))
+                   (br_if $l{k} (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 800))))"
+            )
+        })
+        .collect();
+    let text = format!(
+        "(module (memory 1) (func (export \"f\") (param $i i32) (result i32) (local $j i32) (local $sum i32) {body} (local.get $sum)))"
+    );
+    ampoule::Module::binary_of_text(&text).unwrap()
+}
+
 /// A sum of `n` loads.
 pub fn loads(n: usize) -> Vec<u8> {
     let load = |k: usize| [&GET[..], &[0x28, 2], &leb(k % 60000), &[ADD]].concat();

@@ -1,7 +1,7 @@
 //! Random modules (crate `wasm-smith`), run in every mode that changes machine code or memories: whatever the mode, results, traps,
 //! memories and globals are the same. With `AMPOULE_PEER_LIB`, the path of another library with the C interface of 44.0.0, they
 //! are also what that library says. Damaged modules are refused or run, and harm nobody. `loops` makes programs of its own, full of
-//! loops, and `objects` of its own that make structs; `tiers` compares the compilers to the last bit; in `graphs` a guest changes long-lived graphs of objects; in `snapshots` instances are reset and made again. Not random: accesses
+//! loops, `elements` such over arrays, and `objects` of its own that make structs; `tiers` compares the compilers to the last bit; in `graphs` a guest changes long-lived graphs of objects; in `snapshots` instances are reset and made again. Not random: accesses
 //! around the edges of memories, in `edges`.
 //!
 //! Each test of random modules runs for ten seconds; `AMPOULE_FUZZ_SECONDS` says otherwise, or `AMPOULE_FUZZ_PROGRAMS`, a number to reach. A failure names the seed that shows it again,
@@ -11,6 +11,7 @@
 mod blame;
 mod count;
 mod edges;
+mod elements;
 mod generate;
 mod graphs;
 mod loops;

@@ -167,14 +167,14 @@ impl FuncTranslator<'_> {
     }
 
     /// The memory's first byte.
-    fn memory_base(&mut self, memory: MemoryIndex, plan: &MemoryPlan) -> Value {
+    pub(super) fn memory_base(&mut self, memory: MemoryIndex, plan: &MemoryPlan) -> Value {
         let (definition, offset) = self.definition(self.input.layout.memory(memory));
         let flags = if plan.may_move { self.trusted(Region::Definitions) } else { constant_flags() };
         self.builder.ins().load(types::I64, flags, definition, offset + offset_of!(VmMemory, base) as i32)
     }
 
     /// The memory's length in bytes.
-    fn memory_len(&mut self, memory: MemoryIndex) -> Value {
+    pub(super) fn memory_len(&mut self, memory: MemoryIndex) -> Value {
         let ty = self.memory_type(memory);
         if let Some(min) = ty.min_byte_len()
             && min == ty.max_byte_len()

@@ -4,7 +4,7 @@
 //! blocks that stop a guest, [`locals`] says where locals are. Above them is a file for each family of operators; [`multiplication`] finds products of 128 bits among
 //! those on numbers. [`inlining`] puts small functions in the place of their calls, [`likely_callee`] those that an
 //! indirect call nearly always calls, [`partial_inlining`] the quick ways through recursive ones, [`tail_duplication`] loop latches in the place of
-//! branches to them, [`cold`] what is never reached behind all else. [`midway`] enters a function at a loop. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
+//! branches to them, [`cold`] what is never reached behind all else. [`vectorization`] puts loops over vectors in front of such over elements. [`midway`] enters a function at a loop. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
 
 mod atomics;
 mod call;
@@ -29,6 +29,7 @@ mod translator;
 mod traps;
 mod unrolling;
 mod variable;
+mod vectorization;
 
 use super::effort::{Budget, Effort};
 use super::flags::Region;
@@ -52,7 +53,7 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::mem::offset_of;
 use tail_duplication::Latch;
-use translator::{FrameKind, FuncTranslator, Inlining, Locals, Metering, TailDuplication, Unrolled};
+use translator::{FrameKind, FuncTranslator, Inlining, Locals, Metering, TailDuplication, Unrolled, Vectorized};
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
 
 /// What is done to make a function's code fast.
@@ -117,6 +118,7 @@ pub(super) fn translate_function(
         inlining: Inlining::new(func, inlining::budget(body)),
         tail_duplication: TailDuplication::default(),
         unrolled: Unrolled::default(),
+        vectorized: Vectorized::default(),
         midway: None,
         operator_at: 0,
         builtins: HashMap::new(),
@@ -199,13 +201,17 @@ impl<'a> FuncTranslator<'a> {
                 Some(latch) => self.copy_latch(&op, relative_depth, latch)?,
                 None => self.translate_operator(&op)?,
             },
-            Operator::Loop { ref blockty } if self.reachable => match self.unrolling(reader)? {
-                None => self.translate_operator(&op)?,
-                Some(unrolling) => {
-                    self.count(&op);
-                    self.unroll(blockty, reader, unrolling)?;
+            Operator::Loop { ref blockty } if self.reachable => {
+                let vector_loop = self.vectorize(blockty, reader)?;
+                let is_unrolled = vector_loop.is_some_and(|vector_loop| vector_loop.is_unrolled);
+                match if is_unrolled { None } else { self.unrolling(reader)? } {
+                    None => self.translate_operator(&op)?,
+                    Some(unrolling) => {
+                        self.count(&op);
+                        self.unroll(blockty, reader, unrolling)?;
+                    }
                 }
-            },
+            }
             Operator::Call { function_index } if self.reachable => {
                 self.count(&op);
                 self.call_or_inline(FuncIndex(function_index))?;

@@ -58,6 +58,7 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) inlining: Inlining,
     pub(super) tail_duplication: TailDuplication<'a>,
     pub(super) unrolled: Unrolled,
+    pub(super) vectorized: Vectorized,
     /// Of a function that is entered at a loop.
     pub(super) midway: Option<Midway<'a>>,
     /// Where the operator that is being translated is in the module.
@@ -218,6 +219,15 @@ pub(super) struct TailDuplication<'a> {
 pub(super) struct Unrolled {
     /// Operators translated again.
     pub translated: usize,
+    /// Operators read to find out about loops.
+    pub read: usize,
+}
+
+/// What has been vectorized in a function; see `vectorization`.
+#[derive(Default)]
+pub(super) struct Vectorized {
+    /// Loops that a vector loop was put in front of.
+    pub loops: usize,
     /// Operators read to find out about loops.
     pub read: usize,
 }

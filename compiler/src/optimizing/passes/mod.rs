@@ -1,6 +1,6 @@
 //! What the optimizing tier does to code beside what Cranelift does: which passes there are, and those over Cranelift's IR.
 //!
-//! Some copy operators while a function is translated (`function::{inlining, likely_callee, tail_duplication, unrolling}`), or look for what they mean
+//! Some copy operators while a function is translated (`function::{inlining, likely_callee, tail_duplication, unrolling, vectorization}`), or look for what they mean
 //! (`function::multiplication`, `function::gc::scalar_replacement`). The others, here, are walks over the IR: before Cranelift's optimizer those that give it
 //! more to work with, behind it those that know what will be emitted, in which order.
 //!
@@ -32,6 +32,8 @@ pub enum Pass {
     LikelyCallees,
     /// Loop latches in the place of branches to them.
     TailDuplication,
+    /// Vectors in the place of elements of memory, in loops.
+    Vectorization,
     /// Loop bodies several times in a row.
     Unrolling,
     /// Products of 128 bits that are made of four smaller ones.
@@ -54,10 +56,11 @@ pub enum Pass {
 
 impl Pass {
     /// All of them.
-    pub const ALL: [Pass; 12] = [
+    pub const ALL: [Pass; 13] = [
         Self::Inlining,
         Self::LikelyCallees,
         Self::TailDuplication,
+        Self::Vectorization,
         Self::Unrolling,
         Self::WideProducts,
         Self::ScalarReplacement,
@@ -75,6 +78,7 @@ impl Pass {
             Self::Inlining => "inlining",
             Self::LikelyCallees => "likely_callees",
             Self::TailDuplication => "tail_duplication",
+            Self::Vectorization => "vectorization",
             Self::Unrolling => "unrolling",
             Self::WideProducts => "wide_products",
             Self::ScalarReplacement => "scalar_replacement",
