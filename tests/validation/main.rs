@@ -18,6 +18,7 @@ mod run;
 mod validate;
 
 use ampoule_compiler::ModuleInput;
+use ampoule_compiler::optimizing::Pass;
 use ampoule_core::decode::decode;
 use ampoule_core::features::Features;
 use ampoule_core::tunables::Tunables;
@@ -69,9 +70,9 @@ fn modules(text: &str) -> Vec<Vec<u8>> {
 }
 
 /// Compares all functions of the official suites.
-fn validate_suites(change: impl Fn(&mut Tunables)) {
+fn validate_suites(change: impl Fn(&mut Tunables), never: &[Pass]) {
     let files = spec(SpecVersion::V3).chain(Proposal::all().iter().flat_map(|&name| proposal(name)));
-    let (compilers, mut counts, mut seen) = (Compilers::new(change), Counts::default(), HashSet::new());
+    let (compilers, mut counts, mut seen) = (Compilers::new(change, never), Counts::default(), HashSet::new());
     for file in files {
         for bytes in modules(file.raw()) {
             if seen.insert(bytes.clone()) {
@@ -86,15 +87,25 @@ fn validate_suites(change: impl Fn(&mut Tunables)) {
 
 #[test]
 fn functions_of_the_suites_do_the_same_behind_all_passes() {
-    validate_suites(|_| ());
+    validate_suites(|_| (), &[]);
 }
 
 #[test]
 fn functions_of_the_suites_do_the_same_where_bounds_are_checked() {
-    validate_suites(|tunables| {
+    let change = |tunables: &mut Tunables| {
         tunables.signals_based_traps = false;
         (tunables.memory_reservation, tunables.memory_guard_size) = (0, 0);
-    });
+    };
+    validate_suites(change, &[]);
+}
+
+#[test]
+fn functions_of_the_suites_spend_the_same_fuel_behind_all_passes() {
+    let change = |tunables: &mut Tunables| {
+        (tunables.consume_fuel, tunables.epoch_interruption) = (true, true);
+    };
+    // What is inlined doesn't look at the fuel.
+    validate_suites(change, &[Pass::Inlining]);
 }
 
 /// Guests, and every how manyeth of their functions is looked at: a few hundred of each. `AMPOULE_VALIDATE_ALL` has all looked at,
@@ -113,7 +124,7 @@ const GUESTS: [(&str, usize); 8] = [
 #[test]
 fn functions_of_guests_do_the_same_behind_all_passes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
-    let (compilers, mut counts) = (Compilers::new(|_| ()), Counts::default());
+    let (compilers, mut counts) = (Compilers::new(|_| (), &[]), Counts::default());
     let all = std::env::var_os("AMPOULE_VALIDATE_ALL").is_some();
     if let Some(path) = std::env::var_os("AMPOULE_VALIDATE") {
         let bytes = std::fs::read(&path).expect("AMPOULE_VALIDATE names a module");
@@ -143,7 +154,7 @@ const PROGRAMS: u64 = 120;
 
 #[test]
 fn functions_of_random_programs_do_the_same_behind_all_passes() {
-    let (compilers, mut counts) = (Compilers::new(|_| ()), Counts::default());
+    let (compilers, mut counts) = (Compilers::new(|_| (), &[]), Counts::default());
     let mut test = |seed: u64| {
         let bytes = match seed % 3 {
             0 => generate::module(seed)?,
@@ -209,7 +220,7 @@ fn change(func: &mut Function, place: usize) -> bool {
 #[test]
 fn a_change_of_any_kind_is_seen() {
     let bytes = wat::parse_str(SUBJECT).expect("a well-formed module");
-    let compilers = Compilers::new(|_| ());
+    let compilers = Compilers::new(|_| (), &[]);
     let (mut changes, mut missed) = (0, Vec::new());
     with_module(&bytes, |input| {
         compilers.validate(input, |_| true, &mut Counts::default()).expect("what the passes make is right");

@@ -17,7 +17,7 @@ const RUNS: u64 = 3;
 pub struct Compilers {
     /// Translates, and does no more.
     plain: (OptimizingCompiler, Tunables),
-    /// With all passes but one that can't be compared, for what it does is seen: it leaves out allocations.
+    /// With all passes but those that can't be compared, for what they do is seen. Scalar replacement leaves out allocations.
     full: (OptimizingCompiler, Tunables),
     /// Each without one more.
     without: Vec<(Pass, OptimizingCompiler)>,
@@ -63,7 +63,9 @@ impl Functions for Plain<'_> {
 }
 
 impl Compilers {
-    pub fn new(change: impl Fn(&mut Tunables)) -> Self {
+    /// For these choices, without passes that can't be compared under them.
+    pub fn new(change: impl Fn(&mut Tunables), never: &[Pass]) -> Self {
+        let never = [never, &[Pass::ScalarReplacement]].concat();
         let compiler = |opt_level, off: &[Pass]| {
             let mut tunables = Tunables { opt_level, ..Tunables::default() };
             change(&mut tunables);
@@ -71,10 +73,10 @@ impl Compilers {
             let compiler = OptimizingCompiler::new(&tunables, &flags, Some("x86_64-unknown-linux-gnu"));
             (compiler.expect("a supported target"), tunables)
         };
-        let without = |pass| (pass, compiler(OptLevel::Speed, &[Pass::ScalarReplacement, pass]).0);
+        let without = |pass| (pass, compiler(OptLevel::Speed, &[&never[..], &[pass]].concat()).0);
         Self {
             plain: compiler(OptLevel::None, &[]),
-            full: compiler(OptLevel::Speed, &[Pass::ScalarReplacement]),
+            full: compiler(OptLevel::Speed, &never),
             without: Pass::ALL.map(without).into(),
         }
     }
