@@ -3,8 +3,10 @@
 //! Parts of memory that never overlap (`flags::Region` of the compiler) are apart here whatever their addresses are. Slots of a frame are at
 //! addresses of their own, and nobody outside of the function sees them.
 
+use ampoule_core::vm::{VmFuncRef, VmLayout, VmStoreContext};
 use cranelift_codegen::ir::{Function, MemFlagsData};
 use std::collections::HashMap;
+use std::mem::offset_of;
 
 /// The upper bits of addresses of frames.
 const FRAMES: u64 = 0x6a7b << 48;
@@ -24,6 +26,44 @@ const ELEMENTS: u32 = 2;
 /// What belongs to no part: contexts, return areas.
 const NO_REGION: u32 = u32::MAX;
 
+/// The store's own part.
+const STORE: u32 = 4;
+/// References to functions.
+const FUNC_REFS: u32 = 3;
+
+/// The references that an instance makes to functions of its own: what tables often have, and what code compares callees with.
+#[derive(Default)]
+pub struct References {
+    /// Functions, with the distances of their references from the context, and where their types' records are in the list of those.
+    pub list: Vec<Reference>,
+    /// The context.
+    pub vmctx: u64,
+}
+
+pub struct Reference {
+    pub func: u32,
+    pub offset: u64,
+    pub signature: u64,
+}
+
+impl References {
+    /// The code of a function of the module.
+    pub fn code(func: u32) -> u64 {
+        hash(&[0, func.into()])
+    }
+
+    /// The function whose code is at an address.
+    pub fn func_at(&self, code: u64) -> Option<u32> {
+        self.list.iter().map(|reference| reference.func).find(|&func| Self::code(func) == code)
+    }
+
+    /// The address of one of them.
+    pub fn any(&self, random: u64) -> Option<u64> {
+        let at = (random % self.list.len().max(1) as u64) as usize;
+        self.list.get(at).map(|reference| self.vmctx.wrapping_add(reference.offset))
+    }
+}
+
 /// How an access of an instruction sees memory.
 #[derive(Clone, Copy)]
 pub struct Access {
@@ -41,8 +81,11 @@ impl Access {
 }
 
 /// The memory of a run.
-pub struct Memory {
+pub struct Memory<'a> {
     seed: u64,
+    references: &'a References,
+    /// Where the store says which instance calls: a word that only callees outside of the instance ask for.
+    caller: u64,
     /// How often all may have changed.
     epoch: u64,
     written: HashMap<(u32, u64), u8>,
@@ -52,9 +95,13 @@ pub struct Memory {
     digest: u64,
 }
 
-impl Memory {
-    pub fn new(seed: u64) -> Self {
-        Self { seed, epoch: 0, written: HashMap::new(), frames: HashMap::new(), frames_made: 0, digest: 0 }
+impl<'a> Memory<'a> {
+    pub fn new(seed: u64, references: &'a References) -> Self {
+        let (written, frames) = (HashMap::new(), HashMap::new());
+        let mut memory = Self { seed, references, caller: 0, epoch: 0, written, frames, frames_made: 0, digest: 0 };
+        let store = memory.constant(references.vmctx.wrapping_add_signed(VmLayout::STORE.into()));
+        memory.caller = store.wrapping_add(offset_of!(VmStoreContext, caller) as u64);
+        memory
     }
 
     /// The address of a new frame: 16 MiB that nothing else has.
@@ -101,9 +148,11 @@ impl Memory {
             }
             // What is as it was isn't noted, so that it doesn't matter whether it was written.
             let unwritten = self.unwritten(access, at);
-            let of = |byte: u8| if byte == unwritten { 0 } else { hash(&[u64::from(access.region), at, byte.into()]) };
-            let before = self.written.insert((access.region, at), byte).unwrap_or(unwritten);
+            let is_seen = |byte: u8| byte != unwritten && !self.is_caller(at);
+            let of = |byte: u8| if is_seen(byte) { hash(&[u64::from(access.region), at, byte.into()]) } else { 0 };
+            let before = self.written.get(&(access.region, at)).copied().unwrap_or(unwritten);
             self.digest ^= of(before) ^ of(byte);
+            self.written.insert((access.region, at), byte);
         }
     }
 
@@ -115,11 +164,50 @@ impl Memory {
         let is_guests = matches!(access.region, HEAP | OBJECTS) || (GLOBALS..NO_REGION).contains(&access.region);
         let word = match access.region {
             ELEMENTS if kind == 0 => 0,
+            ELEMENTS if kind < 12 => self.references.any(word).unwrap_or(word),
+            FUNC_REFS => self.reference_word(address & !7).unwrap_or(word),
             _ if is_guests && kind < 4 => 0,
             _ if is_guests && kind < 10 => word & 0xf | (word & 0xf0) << 28,
             _ => word,
         };
         word.to_le_bytes()[address as usize & 7]
+    }
+}
+
+impl Memory<'_> {
+    /// A word of one of the instance's references.
+    fn reference_word(&self, address: u64) -> Option<u64> {
+        let References { list, vmctx } = self.references;
+        let distance = address.wrapping_sub(*vmctx);
+        let size = size_of::<VmFuncRef>() as u64;
+        let of = list.iter().find(|reference| (reference.offset..reference.offset + size).contains(&distance))?;
+        Some(match (distance - of.offset) as usize {
+            at if at == offset_of!(VmFuncRef, code) => References::code(of.func),
+            at if at == offset_of!(VmFuncRef, vmctx) => *vmctx,
+            _ => {
+                let records = self.constant(vmctx.wrapping_add_signed(VmLayout::SIGNATURES.into()));
+                self.constant(records.wrapping_add(of.signature))
+            }
+        })
+    }
+
+    fn is_caller(&self, address: u64) -> bool {
+        address.wrapping_sub(self.caller) < 8
+    }
+
+    /// What a callee outside of the instance sees.
+    pub fn seen_from_outside(&self) -> u64 {
+        let mut caller = [0; 8];
+        self.read(Access { region: STORE, is_constant: false, trap: None }, self.caller, &mut caller);
+        hash(&[self.digest, u64::from_le_bytes(caller)])
+    }
+
+    /// A word that never changes.
+    fn constant(&self, address: u64) -> u64 {
+        let access = Access { region: NO_REGION, is_constant: true, trap: None };
+        let mut bytes = [0; 8];
+        self.read(access, address, &mut bytes);
+        u64::from_le_bytes(bytes)
     }
 }
 

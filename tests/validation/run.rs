@@ -4,7 +4,7 @@
 //! module that are called are run as they are without any pass, so that it doesn't matter whether they were inlined. Others are not known: they
 //! are seen to be called, with what, and what they answer is what a hash makes of how many calls there were.
 
-use crate::memory::{Access, Memory, hash, is_in_frame};
+use crate::memory::{Access, Memory, References, hash, is_in_frame};
 use cranelift_codegen::data_value::DataValue;
 use cranelift_codegen::ir::{
     Block, BlockArg, BlockCall, ExceptionTable, ExceptionTableItem, ExternalName, FuncRef, Function, Inst,
@@ -75,20 +75,37 @@ struct Activation<'a> {
 struct Machine<'a> {
     seed: u64,
     functions: &'a dyn Functions,
-    memory: Memory,
+    references: &'a References,
+    memory: Memory<'a>,
     activations: Vec<Activation<'a>>,
     calls: Vec<Call>,
 }
 
 /// Runs a function; the seed says with what.
-pub fn run<'a>(func: &'a Function, functions: &'a dyn Functions, seed: u64, has_return_area: bool) -> Run {
-    let mut machine =
-        Machine { seed, functions, memory: Memory::new(seed), activations: Vec::new(), calls: Vec::new() };
+pub fn run<'a>(
+    func: &'a Function,
+    functions: &'a dyn Functions,
+    references: &'a References,
+    seed: u64,
+    has_return_area: bool,
+) -> Run {
+    let memory = Memory::new(seed, references);
+    let mut machine = Machine { seed, functions, references, memory, activations: Vec::new(), calls: Vec::new() };
     let params = func.signature.params.iter().enumerate();
     let args = params.map(|(at, param)| {
-        // Contexts and return areas are where nothing else is.
-        let is_address = at == 0 || at == 1 && has_return_area;
-        argument(hash(&[seed, 2, at as u64]), param.value_type, is_address)
+        // Return areas, as contexts, are where nothing else is.
+        let is_address = at == 1 && has_return_area;
+        let random = hash(&[seed, 2, at as u64]);
+        match at {
+            0 => DataValue::I64(references.vmctx as i64),
+            _ if param.value_type == types::I64
+                && random.is_multiple_of(8)
+                && references.any(random >> 8).is_some() =>
+            {
+                DataValue::I64(references.any(random >> 8).unwrap_or_default() as i64)
+            }
+            _ => argument(random, param.value_type, is_address),
+        }
     });
     let args = args.collect();
     machine.enter(func, args);
@@ -193,7 +210,7 @@ impl<'a> Machine<'a> {
             _ if opcode == Opcode::GetStackPointer => self.answer(inst, [DataValue::I64(-1)]),
             InstructionData::FuncAddr { func_ref, .. } => {
                 let address = match named(func, func_ref) {
-                    Callee::Named(namespace, index) => hash(&[namespace.into(), index.into()]),
+                    Callee::Named(0, func) => References::code(func),
                     _ => return Some(End::Unknown(opcode)),
                 };
                 self.answer(inst, [DataValue::I64(address as i64)]);
@@ -315,7 +332,11 @@ impl<'a> Machine<'a> {
 
     fn call(&mut self, inst: Inst, callee: Callee, signature: &Signature, args: Vec<DataValue>) -> Option<End> {
         let is_tail = self.top().frame.function().dfg.insts[inst].opcode().is_return();
-        let functions = self.functions;
+        let (functions, references) = (self.functions, self.references);
+        let callee = match callee {
+            Callee::At(code) => references.func_at(code).map_or(callee, |func| Callee::Named(0, func)),
+            _ => callee,
+        };
         let known = match callee {
             Callee::Named(namespace, index) => functions.named(namespace, index),
             _ => None,
@@ -343,7 +364,11 @@ impl<'a> Machine<'a> {
             bits => bits,
         };
         let args = args.iter().map(seen).collect();
-        self.calls.push(Call { callee, args, memory: self.memory.digest() });
+        let memory = match callee {
+            Callee::At(_) => self.memory.seen_from_outside(),
+            _ => self.memory.digest(),
+        };
+        self.calls.push(Call { callee, args, memory });
         self.memory.change();
         let seed = self.seed;
         let random = |at: usize| hash(&[seed, 3, number, at as u64]);

@@ -1,9 +1,10 @@
 //! Whether a function does the same behind all passes as without any.
 
+use crate::memory::{Reference, References, hash};
 use crate::run::{End, Functions, Run, run};
 use ampoule_compiler::ModuleInput;
 use ampoule_compiler::optimizing::{OptimizingCompiler, Pass};
-use ampoule_core::index::DefinedFuncIndex;
+use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::tunables::{OptLevel, Tunables};
 use cranelift_codegen::ir::Function;
 use std::cell::OnceCell;
@@ -50,6 +51,7 @@ impl Counts {
 /// A module's functions without any pass, made when they are called.
 struct Plain<'a> {
     compilers: &'a Compilers,
+    references: References,
     input: ModuleInput<'a>,
     made: Vec<OnceCell<Option<Box<Function>>>>,
 }
@@ -107,7 +109,12 @@ impl Compilers {
     ) -> Result<(), String> {
         let own = module.module.bodies.iter().count();
         let input = ModuleInput { tunables: &self.plain.1, ..module };
-        let plain = Plain { compilers: self, input, made: std::iter::repeat_with(OnceCell::new).take(own).collect() };
+        let plain = Plain {
+            compilers: self,
+            references: references(&input),
+            input,
+            made: std::iter::repeat_with(OnceCell::new).take(own).collect(),
+        };
         for func in (0..own).filter(|&func| chosen(func)) {
             let index = DefinedFuncIndex(func as u32);
             let name = module.module.func_index(index).0;
@@ -143,6 +150,17 @@ impl Compilers {
     }
 }
 
+/// The references that instances of a module make.
+fn references(input: &ModuleInput<'_>) -> References {
+    let ModuleInput { module, layout, .. } = input;
+    let reference = |&func: &FuncIndex| {
+        let offset = layout.func_ref(module.func_ref(func)?).into();
+        Some(Reference { func: func.0, offset, signature: u64::from(module.functions.at(func.index()).0) * 8 })
+    };
+    // Where nothing else is.
+    References { list: module.func_refs.iter().filter_map(reference).collect(), vmctx: hash(&[]) & !7 }
+}
+
 enum Compared {
     Same,
     Unfinished,
@@ -150,12 +168,12 @@ enum Compared {
     Different(String),
 }
 
-fn compare(before: &Function, after: &Function, functions: &dyn Functions, has_return_area: bool) -> Compared {
+fn compare(before: &Function, after: &Function, functions: &Plain<'_>, has_return_area: bool) -> Compared {
     let mut finished = false;
     for seed in 0..RUNS {
         let run = |func| {
             // The interpreter panics where it has no code for an instruction of these types.
-            catch_unwind(AssertUnwindSafe(|| run(func, functions, seed, has_return_area)))
+            catch_unwind(AssertUnwindSafe(|| run(func, functions, &functions.references, seed, has_return_area)))
         };
         let (Ok(one), Ok(other)) = (run(before), run(after)) else { return Compared::Unknown("panic".to_string()) };
         for end in [&one.end, &other.end] {
