@@ -26,6 +26,9 @@ struct Name {
 /// `wasmtime_instance_t`.
 type CInstance = [u64; 2];
 
+/// `WASMTIME_OPT_LEVEL_NONE`.
+const OPT_LEVEL_NONE: u8 = 0;
+
 const FUNC: u8 = 0;
 const GLOBAL: u8 = 1;
 const TABLE: u8 = 2;
@@ -62,6 +65,8 @@ macro_rules! functions {
 functions! {
     wasm_config_new() -> Ptr;
     wasmtime_config_consume_fuel_set(Ptr, bool);
+    wasmtime_config_cranelift_opt_level_set(Ptr, u8);
+    wasmtime_config_parallel_compilation_set(Ptr, bool);
     wasmtime_config_wasm_wide_arithmetic_set(Ptr, bool);
     wasmtime_config_wasm_custom_page_sizes_set(Ptr, bool);
     wasmtime_config_wasm_threads_set(Ptr, bool);
@@ -134,6 +139,9 @@ impl Peer {
             let functions = Functions::find(handle);
             let config = (functions.wasm_config_new)();
             (functions.wasmtime_config_consume_fuel_set)(config, counts_fuel);
+            // Compiled as plainly as can be: that takes least time, and has least in common with what it is compared with.
+            (functions.wasmtime_config_cranelift_opt_level_set)(config, OPT_LEVEL_NONE);
+            (functions.wasmtime_config_parallel_compilation_set)(config, false);
             (functions.wasmtime_config_wasm_wide_arithmetic_set)(config, true);
             (functions.wasmtime_config_wasm_custom_page_sizes_set)(config, true);
             (functions.wasmtime_config_wasm_threads_set)(config, true);

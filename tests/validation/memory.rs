@@ -21,6 +21,8 @@ const HEAP: u32 = 0;
 /// The parts with numbers of guests: objects, and globals from here on.
 const OBJECTS: u32 = 5;
 const GLOBALS: u32 = 7;
+/// Bases and lengths of memories and tables.
+const DEFINITIONS: u32 = 1;
 /// Elements of tables, which are null where they weren't called before.
 const ELEMENTS: u32 = 2;
 /// What belongs to no part: contexts, return areas.
@@ -165,6 +167,8 @@ impl<'a> Memory<'a> {
         let word = match access.region {
             ELEMENTS if kind == 0 => 0,
             ELEMENTS if kind < 12 => self.references.any(word).unwrap_or(word),
+            // No memory is longer than all of its addresses, which compiled code may count on.
+            DEFINITIONS => (word % 0x1_0001) << 16,
             FUNC_REFS => self.reference_word(address & !7).unwrap_or(word),
             _ if is_guests && kind < 4 => 0,
             _ if is_guests && kind < 10 => word & 0xf | (word & 0xf0) << 28,

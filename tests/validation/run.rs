@@ -118,7 +118,8 @@ fn argument(random: u64, ty: Type, is_address: bool) -> DataValue {
     let (word, kind) = (hash(&[random]), random >> 60);
     let word = match kind {
         _ if is_address => word,
-        0..=7 => word % 20,
+        0..=4 => word % 20,
+        5..=7 => word % 200,
         8 => 0,
         9 => word | u64::MAX << 8,
         _ => word,
@@ -254,10 +255,13 @@ impl<'a> Machine<'a> {
     /// Lets the interpreter do an instruction on values.
     fn compute(&mut self, inst: Inst, opcode: Opcode) -> Option<End> {
         let top = self.top();
-        let context = DfgInstructionContext::new(inst, &top.frame.function().dfg);
+        let dfg = &top.frame.function().dfg;
+        let context = DfgInstructionContext::new(inst, dfg);
         match step(top, context) {
             Ok(ControlFlow::Assign(values)) => {
-                let values = values.into_iter().map(|value| canonical(opcode, value));
+                let types = dfg.inst_results(inst).iter().map(|&result| dfg.value_type(result));
+                let canonical = |(value, ty)| if MAKING_NANS.contains(&opcode) { canonical(value, ty) } else { value };
+                let values = values.into_iter().zip(types).map(canonical);
                 self.answer(inst, values);
                 None
             }
@@ -478,17 +482,39 @@ const LACKING: [Opcode; 11] = [
     Opcode::AtomicCas,
 ];
 
-/// Which NaN an operator makes is left open.
-fn canonical(opcode: Opcode, value: DataValue) -> DataValue {
-    let keeps_bits = matches!(
-        opcode,
-        Opcode::Select | Opcode::Fneg | Opcode::Fabs | Opcode::Fcopysign | Opcode::F32const | Opcode::F64const
-    );
-    match value {
-        DataValue::F32(number) if !keeps_bits && number.is_nan() => self::value(0x7fc0_0000, types::F32),
-        DataValue::F64(number) if !keeps_bits && number.is_nan() => self::value(0x7ff8_0000_0000_0000, types::F64),
-        other => other,
-    }
+/// Instructions that make NaNs: which, is left open, and differs where constants are computed.
+const MAKING_NANS: [Opcode; 16] = [
+    Opcode::Fadd,
+    Opcode::Fsub,
+    Opcode::Fmul,
+    Opcode::Fdiv,
+    Opcode::Sqrt,
+    Opcode::Fma,
+    Opcode::Fmin,
+    Opcode::Fmax,
+    Opcode::Ceil,
+    Opcode::Floor,
+    Opcode::Trunc,
+    Opcode::Nearest,
+    Opcode::Fpromote,
+    Opcode::Fdemote,
+    Opcode::FvpromoteLow,
+    Opcode::Fvdemote,
+];
+
+/// A value with the one NaN in the place of any.
+fn canonical(made: DataValue, ty: Type) -> DataValue {
+    let (lane_bits, infinity, nan) = match ty.lane_type() {
+        types::F32 => (32, 0x7f80_0000, 0x7fc0_0000),
+        types::F64 => (64, 0x7ff0_0000_0000_0000, 0x7ff8_0000_0000_0000),
+        _ => return made,
+    };
+    let lane = |at: u32| {
+        let lane = bits(&made) >> (at * lane_bits) & (u128::MAX >> (128 - lane_bits));
+        let is_nan = lane & (u128::MAX >> (129 - lane_bits)) > infinity;
+        (if is_nan { nan } else { lane }) << (at * lane_bits)
+    };
+    value((0..ty.lane_count()).map(lane).fold(0, |vector, lane| vector | lane), ty)
 }
 
 fn named(func: &Function, func_ref: FuncRef) -> Callee {
