@@ -11,7 +11,7 @@ use ampoule_core::features::Features;
 use ampoule_core::index::{DefinedFuncIndex, FuncRefIndex};
 use ampoule_core::module::ModuleDescription;
 use ampoule_core::tunables::{Tiers, Tunables};
-use ampoule_core::vm::{Callees, OftenCalled, VmLayout};
+use ampoule_core::vm::{Callees, KnownCallees, VmLayout};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,7 +145,7 @@ impl Profile for Likely<'_> {
     }
 
     fn callees(&self, _: u32) -> Option<Callees> {
-        Some(Callees::Often(OftenCalled::new(&[self.0.func_ref(FuncRefIndex(0)).into()], true)))
+        Some(Callees::Known(KnownCallees::new(&[self.0.func_ref(FuncRefIndex(0)).into()], true)))
     }
 
     fn was_called(&self, _: DefinedFuncIndex) -> bool {

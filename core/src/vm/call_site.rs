@@ -48,22 +48,22 @@ impl Default for VmCallSite {
 pub enum Callees {
     /// Nothing yet.
     None,
-    /// Some more often than others.
-    Often(OftenCalled),
-    /// Many, or too little to say.
-    Various,
+    /// These, and perhaps others.
+    Known(KnownCallees),
+    /// Too little to say.
+    TooFew,
 }
 
 /// Callees, the most frequent first, as [`VmCallee::callee`] tells them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OftenCalled {
+pub struct KnownCallees {
     /// Behind the last, zeros.
     callees: [u64; SITE_CALLEES],
     /// Whether others are hardly called.
     pub are_nearly_all: bool,
 }
 
-impl OftenCalled {
+impl KnownCallees {
     /// These callees, as many as there is room for.
     pub fn new(callees: &[u64], are_nearly_all: bool) -> Self {
         let callees = array::from_fn(|number| callees.get(number).copied().unwrap_or(0));
@@ -77,7 +77,8 @@ impl OftenCalled {
 }
 
 impl VmCallSite {
-    /// What has been called, if that was at least so often. A callee is called often that has a tenth of the calls; all of them together, half.
+    /// What has been called, if there were at least so many calls: the callees that have a tenth of them each, if others are hardly called; otherwise
+    /// all that are noted.
     pub fn callees(&self, calls_min: i32) -> Callees {
         let mut noted: Vec<(i64, u64)> = self
             .callees
@@ -94,13 +95,15 @@ impl VmCallSite {
         let counted: i64 = noted.iter().map(|&(calls, _)| calls).sum();
         // As many as there may have been: each of the others has taken one from each count.
         let all = counted + others * (1 + SITE_CALLEES as i64);
-        let often: Vec<(i64, u64)> = noted.into_iter().filter(|&(calls, _)| calls > 0 && calls >= all / 10).collect();
-        let rest = others + counted - often.iter().map(|&(calls, _)| calls).sum::<i64>();
-        if often.is_empty() || counted < calls_min.into() || rest > all / 2 {
-            return Callees::Various;
+        if counted + others < i64::from(calls_min.max(1)) {
+            return Callees::TooFew;
         }
-        let callees: Vec<u64> = often.into_iter().map(|(_, callee)| callee).collect();
-        Callees::Often(OftenCalled::new(&callees, rest <= all / 10))
+        let often = noted.partition_point(|&(calls, _)| calls >= all / 10);
+        let rest = others + noted[often..].iter().map(|&(calls, _)| calls).sum::<i64>();
+        let are_nearly_all = rest <= all / 10;
+        noted.truncate(if are_nearly_all { often } else { SITE_CALLEES });
+        let callees: Vec<u64> = noted.into_iter().map(|(_, callee)| callee).collect();
+        Callees::Known(KnownCallees::new(&callees, are_nearly_all))
     }
 }
 
@@ -117,24 +120,25 @@ mod tests {
         site
     }
 
-    fn often(callees: &[u64], are_nearly_all: bool) -> Callees {
-        Callees::Often(OftenCalled::new(callees, are_nearly_all))
+    fn known(callees: &[u64], are_nearly_all: bool) -> Callees {
+        Callees::Known(KnownCallees::new(callees, are_nearly_all))
     }
 
     #[test]
     fn callees_that_are_called_often_are_told_most_frequent_first() {
         let callees = |noted: &[(u64, i32)], others| site(noted, others).callees(32);
         assert_eq!(callees(&[], 0), Callees::None);
-        assert_eq!(callees(&[(48, 32)], 0), often(&[48], true));
-        assert_eq!(callees(&[(48, 31)], 0), Callees::Various);
-        assert_eq!(callees(&[(48, 30), (72, 50), (96, 20)], 0), often(&[72, 48, 96], true));
-        assert_eq!(callees(&[(48, 9), (72, 91)], 0), often(&[72], true));
-        assert_eq!(callees(&[(48, 9), (72, 80), (96, 9), (24, 2)], 0), often(&[72], false));
-        assert_eq!(callees(&[(48, 30), (72, 20)], 10), often(&[48, 72], true));
-        assert_eq!(callees(&[(48, 30), (72, 20)], 20), often(&[48, 72], false));
-        assert_eq!(callees(&[(48, 3), (72, 1), (96, 0), (24, 0)], 500), Callees::Various);
+        assert_eq!(callees(&[(48, 32)], 0), known(&[48], true));
+        assert_eq!(callees(&[(48, 31)], 0), Callees::TooFew);
+        assert_eq!(callees(&[(48, 30), (72, 50), (96, 20)], 0), known(&[72, 48, 96], true));
+        assert_eq!(callees(&[(48, 9), (72, 91)], 0), known(&[72], true));
+        assert_eq!(callees(&[(48, 30), (72, 20)], 10), known(&[48, 72], true));
+        // What a few others are called besides.
+        assert_eq!(callees(&[(48, 30), (72, 20)], 20), known(&[48, 72], false));
+        assert_eq!(callees(&[(48, 9), (72, 80), (96, 9), (24, 2)], 0), known(&[72, 48, 96, 24], false));
+        assert_eq!(callees(&[(48, 3), (72, 1), (96, 0), (24, 2)], 500), known(&[48, 24, 72, 96], false));
         // What threads that count at once may leave behind.
-        assert_eq!(callees(&[(48, -1), (72, 100)], -8), often(&[72], true));
-        assert_eq!(site(&[(48, 0)], 0).callees(0), Callees::Various);
+        assert_eq!(callees(&[(48, -1), (72, 100)], -8), known(&[72], true));
+        assert_eq!(site(&[(48, 0)], 0).callees(0), Callees::TooFew);
     }
 }

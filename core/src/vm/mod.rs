@@ -22,7 +22,7 @@ pub mod types;
 pub mod val;
 
 pub use adapter::VmAdapter;
-pub use call_site::{Callees, OftenCalled, SITE_CALLEES, VmCallSite, VmCallee};
+pub use call_site::{Callees, KnownCallees, SITE_CALLEES, VmCallSite, VmCallee};
 pub use context::{MemorySlot, VmContext, VmLayout};
 pub use entry::{VmEntryChecks, VmFunc, VmSignature, VmStackBounds};
 pub use func_ref::{VmFuncImport, VmFuncRef};

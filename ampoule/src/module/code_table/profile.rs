@@ -100,7 +100,7 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ampoule_core::vm::OftenCalled;
+    use ampoule_core::vm::KnownCallees;
 
     #[test]
     fn a_call_has_one_place_for_what_it_calls_however_often_its_code_is_made() {
@@ -125,9 +125,9 @@ mod tests {
             profile.call_sites.lock().insert(0, Box::new(site));
             profile.callees(0)
         };
-        let known = Some(Callees::Often(OftenCalled::new(&[48], true)));
+        let known = Some(Callees::Known(KnownCallees::new(&[48], true)));
         assert_eq!((noted(0), noted(4)), (known, known));
-        assert_eq!(noted(2000), Some(Callees::Various));
+        assert_eq!(noted(2000), Some(Callees::TooFew));
     }
 
     #[test]
@@ -214,11 +214,12 @@ mod tests {
             };
             let often = |funcs: &[u32]| {
                 let callees: Vec<u64> = funcs.iter().map(|&func| reference(func)).collect();
-                Callees::Often(OftenCalled::new(&callees, true))
+                Callees::Known(KnownCallees::new(&callees, true))
             };
             let [tail, one, several, mostly_one, none, of_another, various] = found[..] else { panic!("{found:?}") };
             assert_eq!((tail, one, mostly_one), (often(&[2]), often(&[1]), often(&[1])));
-            assert_eq!((several, none, various), (often(&[2, 3, 1, 4]), Callees::None, Callees::Various));
+            assert_eq!((several, none), (often(&[2, 3, 1, 4]), Callees::None));
+            assert!(matches!(various, Callees::Known(known) if !known.are_nearly_all && known.iter().count() == 4));
             assert!(![often(&[1]), often(&[2])].contains(&of_another) && of_another != Callees::None);
         }
     }
