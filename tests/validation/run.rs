@@ -7,7 +7,7 @@
 use crate::memory::{Access, Memory, References, hash, is_in_frame};
 use cranelift_codegen::data_value::DataValue;
 use cranelift_codegen::ir::{
-    Block, BlockArg, BlockCall, ExceptionTable, ExceptionTableItem, ExternalName, FuncRef, Function, Inst,
+    AtomicRmwOp, Block, BlockArg, BlockCall, ExceptionTable, ExceptionTableItem, ExternalName, FuncRef, Function, Inst,
     InstructionData, MemFlagsData, Opcode, Signature, Type, Value, types,
 };
 use cranelift_interpreter::address::{Address, AddressSize};
@@ -203,6 +203,18 @@ impl<'a> Machine<'a> {
                 let stored = get(stored);
                 return self.store(opcode, stored, address, access);
             }
+            InstructionData::AtomicRmw { args: [base, by], flags, op, .. } => {
+                let (address, access) = (address(base, 0), Access::new(func, dfg.mem_flags[flags]));
+                let by = get(by);
+                return self
+                    .exchange(inst, address, access, by.ty(), |old| Some(modified(op, old, bits(&by), by.ty())));
+            }
+            InstructionData::AtomicCas { args: [base, expected, by], flags, .. } => {
+                let (address, access) = (address(base, 0), Access::new(func, dfg.mem_flags[flags]));
+                let (expected, by) = (get(expected), get(by));
+                let new = |old| (old == bits(&expected)).then(|| bits(&by));
+                return self.exchange(inst, address, access, by.ty(), new);
+            }
             InstructionData::StackAddr { stack_slot, offset, .. } => {
                 let address = top.slots[stack_slot.as_u32() as usize].wrapping_add_signed(i32::from(offset).into());
                 self.answer(inst, [DataValue::I64(address as i64)]);
@@ -334,6 +346,29 @@ impl<'a> Machine<'a> {
         None
     }
 
+    /// Reads a value and writes what is made of it.
+    fn exchange(
+        &mut self,
+        inst: Inst,
+        address: u64,
+        access: Access,
+        ty: Type,
+        new: impl FnOnce(u128) -> Option<u128>,
+    ) -> Option<End> {
+        let len = ty.bytes() as usize;
+        if let Some(code) = access.trap.filter(|_| self.memory.faults(address, len)) {
+            return Some(End::Trapped(code));
+        }
+        let mut bytes = [0; 16];
+        self.memory.read(access, address, &mut bytes[..len]);
+        let old = u128::from_le_bytes(bytes);
+        if let Some(new) = new(old) {
+            self.memory.write(access, address, &new.to_le_bytes()[..len]);
+        }
+        self.answer(inst, [value(old, ty)]);
+        None
+    }
+
     fn call(&mut self, inst: Inst, callee: Callee, signature: &Signature, args: Vec<DataValue>) -> Option<End> {
         let is_tail = self.top().frame.function().dfg.insts[inst].opcode().is_return();
         let (functions, references) = (self.functions, self.references);
@@ -455,6 +490,25 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// What an atomic operator makes of two values of a type, in its lower bits.
+fn modified(op: AtomicRmwOp, old: u128, by: u128, ty: Type) -> u128 {
+    let signed = |bits: u128| (bits << (128 - ty.bits())) as i128;
+    match op {
+        AtomicRmwOp::Xchg => by,
+        AtomicRmwOp::Add => old.wrapping_add(by),
+        AtomicRmwOp::Sub => old.wrapping_sub(by),
+        AtomicRmwOp::And => old & by,
+        AtomicRmwOp::Nand => !(old & by),
+        AtomicRmwOp::Or => old | by,
+        AtomicRmwOp::Xor => old ^ by,
+        AtomicRmwOp::Umin => old.min(by),
+        AtomicRmwOp::Umax => old.max(by),
+        AtomicRmwOp::Smin if signed(old) < signed(by) => old,
+        AtomicRmwOp::Smax if signed(old) > signed(by) => old,
+        AtomicRmwOp::Smin | AtomicRmwOp::Smax => by,
+    }
+}
+
 /// The lower lanes of a vector, extended to lanes of so many bits.
 fn widened(vector: u128, lane_bits: u32, is_signed: bool) -> u128 {
     let half = lane_bits / 2;
@@ -468,7 +522,7 @@ fn widened(vector: u128, lane_bits: u32, is_signed: bool) -> u128 {
 }
 
 /// What the interpreter has no code for, or not for vectors.
-const LACKING: [Opcode; 11] = [
+const LACKING: [Opcode; 9] = [
     Opcode::AvgRound,
     Opcode::ExtractVector,
     Opcode::GetFramePointer,
@@ -478,8 +532,6 @@ const LACKING: [Opcode; 11] = [
     Opcode::X86Pmulhrsw,
     Opcode::X86Pmaddubsw,
     Opcode::X86Cvtt2dq,
-    Opcode::AtomicRmw,
-    Opcode::AtomicCas,
 ];
 
 /// Instructions that make NaNs: which, is left open, and differs where constants are computed.
