@@ -54,6 +54,7 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 use tail_duplication::Latch;
 use translator::{FrameKind, FuncTranslator, Inlining, Locals, Metering, TailDuplication, Unrolled, Vectorized};
+use vectorization::VectorLoop;
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
 
 /// What is done to make a function's code fast.
@@ -203,13 +204,21 @@ impl<'a> FuncTranslator<'a> {
             },
             Operator::Loop { ref blockty } if self.reachable => {
                 let vector_loop = self.vectorize(blockty, reader)?;
-                let is_unrolled = vector_loop.is_some_and(|vector_loop| vector_loop.is_unrolled);
-                match if is_unrolled { None } else { self.unrolling(reader)? } {
-                    None => self.translate_operator(&op)?,
-                    Some(unrolling) => {
+                match vector_loop {
+                    Some(VectorLoop::Between(planned, copies)) => {
                         self.count(&op);
-                        self.unroll(blockty, reader, unrolling)?;
+                        let turns = self.count_turns();
+                        let header = self.unroll(blockty, reader, copies, true)?;
+                        self.vector_loop_between(planned, turns, header);
                     }
+                    Some(VectorLoop::Before { is_unrolled: true }) => self.translate_operator(&op)?,
+                    _ => match self.unrolling(reader)? {
+                        None => self.translate_operator(&op)?,
+                        Some(unrolling) => {
+                            self.count(&op);
+                            self.unroll(blockty, reader, unrolling, false)?;
+                        }
+                    },
                 }
             }
             Operator::Call { function_index } if self.reachable => {

@@ -11,6 +11,7 @@ use super::translator::{FrameKind, FuncTranslator, Unrolled};
 use crate::CompileError;
 use crate::operators::{Calls, Properties};
 use crate::optimizing::passes::Pass;
+use cranelift_codegen::ir::Block;
 use wasmparser::{BlockType, Operator, OperatorsReader};
 
 /// Operators of a loop that is unrolled, at most.
@@ -19,7 +20,7 @@ const OPERATORS: usize = 96;
 const COPIES: usize = 2;
 /// Operators of a loop of which there are more copies.
 const SMALL: usize = 48;
-const COPIES_OF_SMALL: usize = 4;
+pub(super) const COPIES_OF_SMALL: usize = 4;
 /// Operators translated again in one function, at most.
 const TRANSLATED: usize = 4096;
 /// Operators read to find out about loops, at most, in one function.
@@ -28,23 +29,32 @@ const READ: usize = 1 << 16;
 /// A loop that is to be unrolled.
 pub(super) struct Unrolling {
     /// Its operators, with its `end`.
-    operators: usize,
+    pub operators: usize,
     /// Copies of its body.
-    copies: usize,
+    pub copies: usize,
 }
 
 impl<'a> FuncTranslator<'a> {
     /// How the loop that begins at `reader` is to be unrolled, if it is.
     pub(super) fn unrolling(&mut self, reader: &OperatorsReader<'a>) -> Result<Option<Unrolling>, CompileError> {
+        if self.does(Pass::Unrolling) { self.copies_of_loop(reader, COPIES_OF_SMALL) } else { Ok(None) }
+    }
+
+    /// As many copies of the loop as it may have, and at most so many.
+    pub(super) fn copies_of_loop(
+        &mut self,
+        reader: &OperatorsReader<'a>,
+        at_most: usize,
+    ) -> Result<Option<Unrolling>, CompileError> {
         let around = self.cost_of_reader();
-        let does = self.does(Pass::Unrolling);
         let Unrolled { translated, read } = &mut self.unrolled;
-        if !does || *read + around + OPERATORS > READ {
+        if *read + around + OPERATORS > READ {
             return Ok(None);
         }
         *read += around;
         let Some(operators) = operators_of_loop(reader.clone(), read)? else { return Ok(None) };
         let copies = if operators <= SMALL { COPIES_OF_SMALL } else { COPIES };
+        let copies = copies.min(at_most);
         let more = operators * (copies - 1);
         if *translated + more > TRANSLATED {
             return Ok(None);
@@ -53,13 +63,14 @@ impl<'a> FuncTranslator<'a> {
         Ok(Some(Unrolling { operators, copies }))
     }
 
-    /// Begins a loop that is unrolled. The last copy of its body is left to the caller.
+    /// Begins a loop that is unrolled. The last copy of its body is left to the caller; or one more. Gives the loop's header.
     pub(super) fn unroll(
         &mut self,
         ty: &BlockType,
         reader: &mut OperatorsReader<'a>,
         Unrolling { operators, copies }: Unrolling,
-    ) -> Result<(), CompileError> {
+        one_more: bool,
+    ) -> Result<Block, CompileError> {
         let start = self.builder.srcloc();
         self.enter_loop(ty)?;
         let body = reader.clone();
@@ -67,7 +78,7 @@ impl<'a> FuncTranslator<'a> {
         let FrameKind::Loop { header, params } = self.control[frame].kind else {
             unreachable!("a loop has been entered")
         };
-        for _ in 1..copies {
+        for _ in 1..copies + usize::from(one_more) {
             let next = self.header_of(ty)?;
             self.control[frame].kind = FrameKind::Loop { header: next, params };
             // All but the loop's `end`.
@@ -86,7 +97,7 @@ impl<'a> FuncTranslator<'a> {
             self.check_metering();
         }
         self.control[frame].kind = FrameKind::Loop { header, params };
-        Ok(())
+        Ok(header)
     }
 }
 

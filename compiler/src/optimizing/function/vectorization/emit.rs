@@ -4,33 +4,35 @@
 //! bounds, so that nothing can trap. Whole vectors are taken, and whole iterations. Where a vector has what is searched for, or none are left,
 //! the loop itself goes on from the state that the iterations left.
 
-use super::body::{Binary, Exit, Id, Node, Unary, signed};
-use super::lanes::Lane;
-use super::plan::{Counted, Pair, Plan, Reduction, Stream, VECTOR};
+use super::body::{Exit, Id, Node};
+use super::plan::{Counted, Pair, Plan, Stream, VECTOR};
 use crate::optimizing::flags::Region;
 use crate::optimizing::function::translator::FuncTranslator;
 use ampoule_core::tunables::MemoryPlan;
 use ampoule_core::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{BlockArg, Endianness, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{Block, BlockArg, Endianness, InstBuilder, MemFlagsData, Type, Value, types};
 use std::collections::HashMap;
 
+/// Elements that a loop has at least, where it is known how many, for a vector loop to be tried.
+const ENOUGH: u64 = 16;
+
 /// The state of a vector loop's translation.
-struct Emitter<'t, 'a> {
-    t: &'t mut FuncTranslator<'a>,
-    plan: &'t mut Plan,
+pub(super) struct Emitter<'t, 'a> {
+    pub t: &'t mut FuncTranslator<'a>,
+    pub plan: &'t mut Plan,
     /// What locals have before the loop, by node.
-    starts: HashMap<Id, Value>,
-    vectors: HashMap<Id, Value>,
+    pub starts: HashMap<Id, Value>,
+    pub vectors: HashMap<Id, Value>,
 }
 
 /// What a reduction keeps in a vector: which one, the element that it takes up, and how often.
-struct Accumulator {
-    reduction: usize,
+pub(super) struct Accumulator {
+    pub reduction: usize,
     /// All elements of a reduction that isn't a sum are in one.
-    elements: Vec<Id>,
-    times: u64,
-    ty: Type,
+    pub elements: Vec<Id>,
+    pub times: u64,
+    pub ty: Type,
 }
 
 impl FuncTranslator<'_> {
@@ -44,7 +46,23 @@ impl FuncTranslator<'_> {
 impl Emitter<'_, '_> {
     fn run(&mut self) {
         self.read_locals();
-        let iterations = self.iterations();
+        let vector = self.block();
+        let scalar = self.block();
+        let mut counts = Vec::new();
+        for at in 0..self.plan.counted.len() {
+            counts.push(self.counted(at));
+        }
+        let count = self.least(counts);
+        if let Some(count) = count {
+            // A short loop is to cost no more than this.
+            let enough = ENOUGH.max(self.plan.per_vector()).div_ceil(self.plan.copies);
+            let is_long = self.t.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, count, enough as i64);
+            let long = self.block();
+            self.t.builder.ins().brif(is_long, long, &[], scalar, &[]);
+            self.t.builder.seal_block(long);
+            self.t.builder.switch_to_block(long);
+        }
+        let iterations = self.iterations(count);
         let mut enters = self.t.builder.ins().icmp_imm_u(IntCC::NotEqual, iterations, 0);
         for (id, is_signed) in self.plan.fits.clone() {
             let fits = self.fits(id, is_signed);
@@ -55,8 +73,6 @@ impl Emitter<'_, '_> {
             let apart = self.apart(at, &hosts);
             enters = self.t.builder.ins().band(enters, apart);
         }
-        let vector = self.t.builder.create_block();
-        let scalar = self.t.builder.create_block();
         self.t.builder.ins().brif(enters, vector, &[], scalar, &[]);
         self.t.builder.seal_block(vector);
         self.t.builder.switch_to_block(vector);
@@ -64,6 +80,15 @@ impl Emitter<'_, '_> {
         self.t.builder.ins().jump(scalar, &[]);
         self.t.builder.seal_block(scalar);
         self.t.builder.switch_to_block(scalar);
+    }
+
+    /// A new block. Searches go aside for theirs: most don't come there.
+    fn block(&mut self) -> Block {
+        let block = self.t.builder.create_block();
+        if !self.plan.searches.is_empty() {
+            self.t.builder.set_cold_block(block);
+        }
+        block
     }
 
     fn read_locals(&mut self) {
@@ -76,12 +101,12 @@ impl Emitter<'_, '_> {
         }
     }
 
-    fn int(&mut self, ty: Type, number: i64) -> Value {
+    pub(super) fn int(&mut self, ty: Type, number: i64) -> Value {
         let number = if ty == types::I32 { i64::from(number as u32) } else { number };
         self.t.builder.ins().iconst(ty, number)
     }
 
-    fn scalar_type(&self, id: Id) -> Type {
+    pub(super) fn scalar_type(&self, id: Id) -> Type {
         match self.plan.body.ty(id) {
             ValType::I64 => types::I64,
             ValType::F32 => types::F32,
@@ -91,7 +116,7 @@ impl Emitter<'_, '_> {
     }
 
     /// What a node is in the first iteration: a sum of locals, or a float.
-    fn scalar(&mut self, id: Id) -> Value {
+    pub(super) fn scalar(&mut self, id: Id) -> Value {
         let ty = self.scalar_type(id);
         match self.plan.body.node(id).clone() {
             Node::Start(_) => self.starts[&id],
@@ -134,26 +159,20 @@ impl Emitter<'_, '_> {
         self.t.builder.ins().select(is_less, zero, difference)
     }
 
-    /// How many iterations the vector loop is to take.
-    fn iterations(&mut self) -> Value {
-        let mut least = None;
-        let mut counts = Vec::new();
-        for at in 0..self.plan.counted.len() {
-            counts.push(self.counted(at));
-        }
+    fn least(&mut self, counts: Vec<Value>) -> Option<Value> {
+        counts.into_iter().reduce(|least, count| {
+            let is_less = self.t.builder.ins().icmp(IntCC::UnsignedLessThan, count, least);
+            self.t.builder.ins().select(is_less, count, least)
+        })
+    }
+
+    /// How many iterations the vector loop is to take: at most as many as it is counted.
+    fn iterations(&mut self, counted: Option<Value>) -> Value {
+        let mut counts: Vec<Value> = counted.into_iter().collect();
         for at in 0..self.plan.streams.len() {
             counts.push(self.in_bounds(at));
         }
-        for count in counts {
-            least = Some(match least {
-                None => count,
-                Some(least) => {
-                    let is_less = self.t.builder.ins().icmp(IntCC::UnsignedLessThan, count, least);
-                    self.t.builder.ins().select(is_less, count, least)
-                }
-            });
-        }
-        let mut iterations = least.expect("a loop has a stream");
+        let mut iterations = self.least(counts).expect("a loop has a stream");
         if self.plan.keeps_last {
             let one = self.int(types::I64, 1);
             iterations = self.less(iterations, one);
@@ -264,7 +283,7 @@ impl Emitter<'_, '_> {
         for accumulator in &accumulators {
             args.push(self.identity(accumulator).into());
         }
-        let (head, done) = (self.t.builder.create_block(), self.t.builder.create_block());
+        let (head, done) = (self.block(), self.block());
         for block in [head, done] {
             self.t.builder.append_block_param(block, types::I64);
             for accumulator in &accumulators {
@@ -305,19 +324,6 @@ impl Emitter<'_, '_> {
         MemFlagsData::new().with_endianness(Endianness::Little).with_alias_region(Some(region)).with_notrap()
     }
 
-    fn int_vector(&self) -> Type {
-        match self.plan.size {
-            1 => types::I8X16,
-            2 => types::I16X8,
-            4 => types::I32X4,
-            _ => types::I64X2,
-        }
-    }
-
-    fn float_vector(&self) -> Type {
-        if self.plan.size == 4 { types::F32X4 } else { types::F64X2 }
-    }
-
     fn load_all(&mut self, at: Value, hosts: &[Value]) {
         let flags = self.flags();
         for (stream, &host) in hosts.iter().enumerate() {
@@ -347,7 +353,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Leaves the loop where a vector has an element that is searched for.
-    fn search(&mut self, done: cranelift_codegen::ir::Block, params: &[Value]) {
+    fn search(&mut self, done: Block, params: &[Value]) {
         let mut found = None;
         for Exit { condition, goes_on_if } in self.plan.searches.clone() {
             let mask = self.mask(condition, !goes_on_if);
@@ -358,254 +364,11 @@ impl Emitter<'_, '_> {
         }
         let Some(found) = found else { return };
         let any = self.t.builder.ins().vany_true(found);
-        let next = self.t.builder.create_block();
+        let next = self.block();
         let args: Vec<BlockArg> = params.iter().map(|&value| value.into()).collect();
         self.t.builder.ins().brif(any, done, &args, next, &[]);
         self.t.builder.seal_block(next);
         self.t.builder.switch_to_block(next);
-    }
-
-    /// Where a condition isn't zero, or where it is.
-    fn mask(&mut self, condition: Id, wanted: bool) -> Value {
-        let vector = self.vector(condition);
-        if self.plan.lane(condition) == Some(Lane::Mask) {
-            return if wanted { vector } else { self.t.builder.ins().bnot(vector) };
-        }
-        let zero = self.splat_int(0);
-        let cond = if wanted { IntCC::NotEqual } else { IntCC::Equal };
-        self.t.builder.ins().icmp(cond, vector, zero)
-    }
-
-    fn splat_int(&mut self, number: u64) -> Value {
-        let ty = self.int_vector();
-        let lane = ty.lane_type();
-        let number = if lane == types::I64 { number } else { number & ((1 << lane.bits()) - 1) };
-        let number = self.t.builder.ins().iconst(lane, number as i64);
-        self.t.builder.ins().splat(ty, number)
-    }
-
-    /// A condition as zeros and ones; anything else as it is.
-    fn as_number(&mut self, id: Id, vector: Value) -> Value {
-        if self.plan.lane(id) != Some(Lane::Mask) {
-            return vector;
-        }
-        let one = self.splat_int(1);
-        self.t.builder.ins().band(vector, one)
-    }
-
-    /// The lanes of an integer.
-    fn number(&mut self, id: Id) -> Value {
-        let vector = self.vector(id);
-        self.as_number(id, vector)
-    }
-
-    /// The lanes of a node.
-    fn vector(&mut self, id: Id) -> Value {
-        if let Some(&known) = self.vectors.get(&id) {
-            return known;
-        }
-        let vector = if self.plan.varies(id) { self.compute(id) } else { self.splat(id) };
-        self.vectors.insert(id, vector);
-        vector
-    }
-
-    /// What is the same in each iteration.
-    fn splat(&mut self, id: Id) -> Value {
-        let scalar = self.scalar(id);
-        if matches!(self.plan.body.ty(id), ValType::F32 | ValType::F64) {
-            let ty = self.float_vector();
-            return self.t.builder.ins().splat(ty, scalar);
-        }
-        let ty = self.int_vector();
-        let is_whole = self.t.builder.func.dfg.value_type(scalar) == ty.lane_type();
-        let low = if is_whole { scalar } else { self.t.builder.ins().ireduce(ty.lane_type(), scalar) };
-        self.t.builder.ins().splat(ty, low)
-    }
-
-    fn compute(&mut self, id: Id) -> Value {
-        match self.plan.body.node(id).clone() {
-            Node::Sum(terms, constant) => self.sum(id, &terms, constant),
-            Node::Unary(op, x) => {
-                let x = self.number(x);
-                let floats = (self.plan.size == 4).then_some(types::F32X4);
-                let ins = self.t.builder.ins();
-                match op {
-                    Unary::Wrap | Unary::ExtendUnsigned | Unary::ExtendSigned(_) => x,
-                    Unary::Abs => ins.fabs(x),
-                    Unary::Neg => ins.fneg(x),
-                    Unary::Sqrt => ins.sqrt(x),
-                    Unary::Convert => ins.fcvt_from_sint(floats.expect("it has 32 bits"), x),
-                }
-            }
-            Node::Binary(op, x, y) => self.binary(op, x, y),
-            Node::IntCompare(cond, x, y) => {
-                let cond = self.plan.compared(cond, x, y).expect("it has been looked at");
-                let (x, y) = (self.number(x), self.number(y));
-                self.t.builder.ins().icmp(cond, x, y)
-            }
-            Node::FloatCompare(cond, x, y) => {
-                let (x, y) = (self.vector(x), self.vector(y));
-                self.t.builder.ins().fcmp(cond, x, y)
-            }
-            Node::Select(x, y, condition) => {
-                let mask = self.mask(condition, true);
-                let (x, y) = (self.number(x), self.number(y));
-                let ty = self.t.builder.func.dfg.value_type(x);
-                let mask = self.t.builder.ins().bitcast(ty, lanes_flags(), mask);
-                self.t.builder.ins().bitselect(mask, x, y)
-            }
-            Node::Start(_) | Node::Float(_) | Node::Load(..) => unreachable!("it is known before"),
-        }
-    }
-
-    fn sum(&mut self, id: Id, terms: &[(Id, u64)], constant: u64) -> Value {
-        let ty = self.plan.body.ty(id);
-        let mut sum = (constant != 0).then(|| self.splat_int(constant));
-        // What is subtracted comes last: then there is something to subtract it from.
-        let mut terms: Vec<_> = terms.iter().map(|&(term, times)| (term, signed(ty, times))).collect();
-        terms.sort_by_key(|term| term.1 == -1);
-        for (term, times) in terms {
-            let vector = self.number(term);
-            let part = if matches!(times, 1 | -1) { vector } else { self.product(vector, times) };
-            sum = Some(match (sum, times) {
-                (Some(sum), -1) => self.t.builder.ins().isub(sum, part),
-                (Some(sum), _) => self.t.builder.ins().iadd(sum, part),
-                (None, -1) => self.t.builder.ins().ineg(part),
-                (None, _) => part,
-            });
-        }
-        sum.unwrap_or_else(|| self.splat_int(0))
-    }
-
-    fn product(&mut self, vector: Value, times: i64) -> Value {
-        if times.count_ones() == 1 {
-            let by = times.trailing_zeros();
-            if by >= self.plan.bits() {
-                return self.splat_int(0);
-            }
-            let by = self.int(types::I32, by.into());
-            return self.t.builder.ins().ishl(vector, by);
-        }
-        let times = self.splat_int(times as u64);
-        self.t.builder.ins().imul(vector, times)
-    }
-
-    fn binary(&mut self, op: Binary, x: Id, y: Id) -> Value {
-        if let Binary::ShiftRightUnsigned | Binary::ShiftRightSigned = op {
-            let bits = if self.plan.body.ty(x) == ValType::I64 { 64 } else { 32 };
-            let by = self.plan.body.constant(y).expect("it has been looked at") % bits;
-            let by = self.int(types::I32, by as i64);
-            let vector = self.number(x);
-            let ins = self.t.builder.ins();
-            return if op == Binary::ShiftRightSigned { ins.sshr(vector, by) } else { ins.ushr(vector, by) };
-        }
-        // Lanes that are extended with zeros are not negative.
-        let is_signed = |plan: &mut Plan| {
-            let is_exact = |lane| matches!(lane, Some(Lane::Int { sign: true, .. } | Lane::Mask));
-            is_exact(plan.lane(x)) && is_exact(plan.lane(y))
-        };
-        let op = match op {
-            Binary::MinSigned if !is_signed(self.plan) => Binary::MinUnsigned,
-            Binary::MaxSigned if !is_signed(self.plan) => Binary::MaxUnsigned,
-            op => op,
-        };
-        let (x, y) = (self.number(x), self.number(y));
-        self.apply(op, x, y)
-    }
-
-    fn apply(&mut self, op: Binary, x: Value, y: Value) -> Value {
-        let ins = self.t.builder.ins();
-        match op {
-            Binary::Mul => ins.imul(x, y),
-            Binary::And => ins.band(x, y),
-            Binary::Or => ins.bor(x, y),
-            Binary::Xor => ins.bxor(x, y),
-            Binary::MinSigned => ins.smin(x, y),
-            Binary::MaxSigned => ins.smax(x, y),
-            Binary::MinUnsigned => ins.umin(x, y),
-            Binary::MaxUnsigned => ins.umax(x, y),
-            Binary::FloatAdd => ins.fadd(x, y),
-            Binary::FloatSub => ins.fsub(x, y),
-            Binary::FloatMul => ins.fmul(x, y),
-            Binary::FloatDiv => ins.fdiv(x, y),
-            Binary::ShiftLeft | Binary::ShiftRightUnsigned | Binary::ShiftRightSigned => {
-                unreachable!("shifts are made apart")
-            }
-        }
-    }
-
-    fn accumulators(&mut self) -> Vec<Accumulator> {
-        let mut all = Vec::new();
-        for (reduction, Reduction { ty, op, elements, .. }) in self.plan.reductions.iter().enumerate() {
-            let is_narrow = self.plan.size < 4;
-            let vector = self.int_vector();
-            match op {
-                Some(_) => {
-                    let elements = elements.iter().map(|element| element.0).collect();
-                    all.push(Accumulator { reduction, elements, times: 1, ty: vector });
-                }
-                None => {
-                    let ty = match ty {
-                        ValType::I64 => types::I64X2,
-                        _ if is_narrow => types::I32X4,
-                        _ => vector,
-                    };
-                    for &(element, times) in elements {
-                        all.push(Accumulator { reduction, elements: vec![element], times, ty });
-                    }
-                }
-            }
-        }
-        all
-    }
-
-    /// What an accumulator begins with.
-    fn identity(&mut self, accumulator: &Accumulator) -> Value {
-        let Reduction { local, ty, op, .. } = self.plan.reductions[accumulator.reduction];
-        let lane = accumulator.ty.lane_type();
-        let first = match op {
-            None | Some(Binary::Or | Binary::Xor) => self.t.builder.ins().iconst(lane, 0),
-            Some(_) => {
-                // Once more is as often.
-                let start = self.plan.body.start(local, ty).expect("it takes up elements");
-                self.starts[&start]
-            }
-        };
-        self.t.builder.ins().splat(accumulator.ty, first)
-    }
-
-    /// An accumulator with a vector more.
-    fn accumulate(&mut self, accumulator: &Accumulator, before: Value) -> Value {
-        let Reduction { op, .. } = self.plan.reductions[accumulator.reduction];
-        let mut sum = before;
-        for &element in &accumulator.elements {
-            let vector = self.number(element);
-            match op {
-                Some(op) => sum = self.apply(op, sum, vector),
-                None => {
-                    let vector = self.widened(element, vector, accumulator.ty);
-                    sum = self.t.builder.ins().iadd(sum, vector);
-                }
-            }
-        }
-        sum
-    }
-
-    /// Sums of neighbouring lanes, as wide as that.
-    fn widened(&mut self, element: Id, mut vector: Value, to: Type) -> Value {
-        let zero = !matches!(self.plan.lane(element), Some(Lane::Int { zero: false, .. }));
-        loop {
-            let ty = self.t.builder.func.dfg.value_type(vector);
-            if ty.lane_bits() >= to.lane_bits() {
-                return vector;
-            }
-            let ins = self.t.builder.ins();
-            let low = if zero { ins.uwiden_low(vector) } else { ins.swiden_low(vector) };
-            let ins = self.t.builder.ins();
-            let high = if zero { ins.uwiden_high(vector) } else { ins.swiden_high(vector) };
-            let ins = self.t.builder.ins();
-            vector = if ty == types::I32X4 { ins.iadd(low, high) } else { ins.iadd_pairwise(low, high) };
-        }
     }
 
     /// Brings the locals to where so many iterations have brought them.
@@ -620,48 +383,6 @@ impl Emitter<'_, '_> {
             let after = self.t.builder.ins().iadd(before, added);
             self.t.write_local(place, after);
         }
-        for (accumulator, &vector) in accumulators.iter().zip(vectors) {
-            let Reduction { local, ty, op, .. } = self.plan.reductions[accumulator.reduction];
-            let wanted = if ty == ValType::I64 { types::I64 } else { types::I32 };
-            let mut result = None;
-            for lane in 0..accumulator.ty.lane_count() as u8 {
-                let part = self.t.builder.ins().extractlane(vector, lane);
-                result = Some(match result {
-                    None => part,
-                    Some(result) => self.fold(op, result, part),
-                });
-            }
-            let mut result = result.expect("a vector has lanes");
-            if accumulator.ty.lane_type() != wanted {
-                result = self.t.builder.ins().ireduce(wanted, result);
-            }
-            if accumulator.times != 1 {
-                let times = self.int(wanted, accumulator.times as i64);
-                result = self.t.builder.ins().imul(result, times);
-            }
-            let (place, ty) = self.t.locals.places[local as usize];
-            let before = self.t.read_local(place, ty);
-            let after = self.fold(op, before, result);
-            self.t.write_local(place, after);
-        }
+        self.take_up(accumulators, vectors);
     }
-
-    /// What a reduction makes of two numbers.
-    fn fold(&mut self, op: Option<Binary>, x: Value, y: Value) -> Value {
-        let cond = match op {
-            None => return self.t.builder.ins().iadd(x, y),
-            Some(Binary::MinSigned) => IntCC::SignedLessThan,
-            Some(Binary::MaxSigned) => IntCC::SignedGreaterThan,
-            Some(Binary::MinUnsigned) => IntCC::UnsignedLessThan,
-            Some(Binary::MaxUnsigned) => IntCC::UnsignedGreaterThan,
-            Some(op) => return self.apply(op, x, y),
-        };
-        let is_x = self.t.builder.ins().icmp(cond, x, y);
-        self.t.builder.ins().select(is_x, x, y)
-    }
-}
-
-/// How vectors of one type are taken for such of another.
-fn lanes_flags() -> MemFlagsData {
-    MemFlagsData::new().with_endianness(Endianness::Little)
 }

@@ -4,24 +4,9 @@
 //! the value are zeros or copies of the lane's sign is known of some. Operators that ask for more than low bits are done where that is known.
 
 use super::body::{Binary, Id, Node, Unary, signed};
-use super::plan::Plan;
+use super::plan::{Lane, Plan};
 use ampoule_core::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Lane {
-    /// The low bits of an integer.
-    Int {
-        /// It is the lane, extended with zeros.
-        zero: bool,
-        /// It is the lane, extended with its sign.
-        sign: bool,
-    },
-    /// A float.
-    Float,
-    /// All bits where a condition holds, and none where it doesn't.
-    Mask,
-}
 
 impl Lane {
     fn int(exact: bool) -> Self {

@@ -9,7 +9,6 @@
 //! needed, it depends on how far they are apart, which is seen at run time.
 
 use super::body::{Binary, Body, Exit, Id, Node, Place, signed};
-use super::lanes::Lane;
 use ampoule_core::types::ValType;
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use std::collections::HashMap;
@@ -52,6 +51,22 @@ pub(super) struct Plan {
     /// By node: what an iteration adds to it.
     node_steps: Vec<Option<u64>>,
     comparisons: usize,
+}
+
+/// What a lane holds of a value; see `lanes`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lane {
+    /// The low bits of an integer.
+    Int {
+        /// It is the lane, extended with zeros.
+        zero: bool,
+        /// It is the lane, extended with its sign.
+        sign: bool,
+    },
+    /// A float.
+    Float,
+    /// All bits where a condition holds, and none where it doesn't.
+    Mask,
 }
 
 /// The addresses that one access of the first copy has.
