@@ -122,11 +122,13 @@ fn over_elements(bytes: i32, body: &str) -> String {
 
 fn is_vectorized(wat: &str) -> bool {
     let (with, without) = counts(wat, Pass::Vectorization, "%xmm");
-    let moves =
-        |off: &[Pass]| listing(wat, off).matches("movdqu ").count() + listing(wat, off).matches("movups ").count();
+    let moves = |off: &[Pass]| {
+        let listing = listing(wat, off);
+        ["movdqu ", "movups ", "movupd "].into_iter().map(|name| listing.matches(name).count()).sum::<usize>()
+    };
     assert_eq!(moves(&[Pass::Vectorization]), 0);
     let is = moves(&[]) > 0;
-    assert!(is || with == without, "it is vectorized or left alone");
+    assert!(is || with == without, "it is vectorized or left alone: {wat}");
     is
 }
 
@@ -169,6 +171,68 @@ fn loops_over_elements_are_vectorized() {
     ] {
         assert!(!is_vectorized(&over_elements(bytes, body)), "{bytes} {body}");
     }
+}
+
+#[test]
+fn whatever_is_vectorized_is_compiled_for_the_simplest_processor() {
+    let mut vectorized = 0;
+    for (ty, load, store, size) in [
+        ("i32", "load8_u", "store8", 1),
+        ("i32", "load8_s", "store8", 1),
+        ("i64", "load8_u", "store8", 1),
+        ("i32", "load16_u", "store16", 2),
+        ("i32", "load16_s", "store16", 2),
+        ("i64", "load32_u", "store32", 4),
+        ("i64", "load32_s", "store32", 4),
+        ("i32", "load", "store", 4),
+        ("i64", "load", "store", 8),
+        ("f32", "load", "store", 4),
+        ("f64", "load", "store", 8),
+    ] {
+        let x = format!("({ty}.{load} (local.get 0))");
+        let y = format!("({ty}.{load} (local.get 1))");
+        let (unary, binary, comparisons): (&[&str], &[&str], &[&str]) = if ty.starts_with('f') {
+            (&["abs", "neg", "sqrt"], &["add", "sub", "mul", "div"], &["eq", "ne", "lt", "gt", "le", "ge"])
+        } else {
+            let comparisons = &["eq", "ne", "lt_s", "lt_u", "gt_s", "gt_u", "le_s", "le_u", "ge_s", "ge_u"];
+            (&[], &["add", "sub", "mul", "and", "or", "xor"], comparisons)
+        };
+        let mut values: Vec<String> = unary.iter().map(|op| format!("({ty}.{op} {x})")).collect();
+        values.extend(binary.iter().map(|op| format!("({ty}.{op} {x} {y})")));
+        let conditions: Vec<String> = comparisons.iter().map(|op| format!("({ty}.{op} {x} {y})")).collect();
+        for condition in &conditions {
+            values.push(format!("(select {x} {y} {condition})"));
+            values.push(format!("(select {y} ({ty}.const 3) {condition})"));
+        }
+        if !ty.starts_with('f') {
+            for op in ["shl", "shr_u", "shr_s", "mul"] {
+                values.push(format!("({ty}.{op} {x} ({ty}.const 3))"));
+            }
+            values.push(format!("({ty}.sub ({ty}.const 3) {x})"));
+        }
+        let mut bodies: Vec<String> =
+            values.iter().map(|value| format!("({ty}.{store} (local.get 1) {value})")).collect();
+        for condition in &conditions {
+            bodies.push(format!("(br_if $out {condition})"));
+            bodies.push(format!("(local.set 3 (i32.add (local.get 3) {condition}))"));
+        }
+        if !ty.starts_with('f') {
+            let sum = if ty == "i32" { 3 } else { 6 };
+            for op in ["add", "sub", "and", "or", "xor"] {
+                bodies.push(format!("(local.set {sum} ({ty}.{op} (local.get {sum}) {x}))"));
+            }
+            for op in ["lt_s", "lt_u", "gt_s", "gt_u"] {
+                bodies.push(format!(
+                    "(local.set {sum} (select {x} (local.get {sum}) ({ty}.{op} {x} (local.get {sum}))))"
+                ));
+            }
+        }
+        for body in bodies {
+            let wat = over_elements(size, &body).replace("(local i32)", "(local i32 i64)");
+            vectorized += usize::from(is_vectorized(&wat));
+        }
+    }
+    assert!(vectorized > 250, "{vectorized}");
 }
 
 #[test]
