@@ -8,6 +8,7 @@
 //! as `AMPOULE_FUZZ_SEED`, and leaves the module in the system's folder for temporary files. Where the process ended with
 //! it, `AMPOULE_FUZZ_FROM` runs the same seeds again.
 
+mod array_program;
 mod blame;
 mod count;
 mod edges;

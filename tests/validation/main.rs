@@ -5,6 +5,8 @@
 //! There is no instance: `memory` says what memory holds, `run` what a call answers. So any function of any module can be looked at, whether or
 //! not anything calls it.
 
+#[path = "../random_modules/array_program.rs"]
+mod array_program;
 #[path = "../random_modules/count.rs"]
 #[expect(dead_code, reason = "nothing is compared by mode here")]
 mod count;
@@ -149,16 +151,21 @@ fn functions_of_guests_do_the_same_behind_all_passes() {
     counts.print();
 }
 
-/// Random programs of loops, and random modules in turn, of each run.
-const PROGRAMS: u64 = 120;
+/// Random programs of each run: modules, loops, and loops over arrays in turn.
+const PROGRAMS: u64 = 150;
 
 #[test]
 fn functions_of_random_programs_do_the_same_behind_all_passes() {
     let (compilers, mut counts) = (Compilers::new(|_| (), &[]), Counts::default());
     let mut test = |seed: u64| {
-        let bytes = match seed % 3 {
-            0 => generate::module(seed)?,
-            _ => wat::parse_str(program::program(seed)).expect("it is a program"),
+        let text = match seed % 3 {
+            0 => None,
+            1 => Some(program::program(seed)),
+            _ => Some(array_program::program(seed, seed % 4 == 3, 64)),
+        };
+        let bytes = match text {
+            Some(text) => wat::parse_str(text).expect("it is a program"),
+            None => generate::module(seed)?,
         };
         validate(&compilers, &format!("AMPOULE_FUZZ_SEED={seed}"), &bytes, 1, &mut counts);
         Some(())

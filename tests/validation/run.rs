@@ -18,7 +18,7 @@ use cranelift_interpreter::state::{InterpreterFunctionRef, MemoryError, State};
 use cranelift_interpreter::step::{ControlFlow, CraneliftTrap, step};
 
 /// Instructions that a run has at most.
-const STEPS: usize = 4000;
+const STEPS: usize = 6000;
 /// Calls that are in each other, at most.
 const DEPTH: usize = 200;
 
