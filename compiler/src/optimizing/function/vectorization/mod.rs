@@ -1,16 +1,16 @@
 //! Vectorization: in front of a loop that goes through memory element by element, one that takes whole vectors of 16 bytes.
 //!
 //! [`body`] reads what an iteration does, [`plan`] finds out whether and how it is done to vectors, [`lanes`] what their lanes hold, [`emit`] makes
-//! the code, with [`operators`] and [`reductions`].
-//! A search goes through some elements one by one before: most end soon. The loop itself stays behind the vector loop: for what is left over, for what wasn't vectorized at run time, and for whatever traps.
+//! the code, with [`operators`] and [`reductions`]. The loop itself stays behind the vector loop: for what is left over, for what wasn't vectorized at
+//! run time, and for whatever traps. A search goes through some elements one by one before: most end soon.
 //!
-//! What is right about it: the vector loop takes only iterations that go back to the loop's head, all of whose accesses are in bounds, so that it neither traps nor leaves
-//! anything half done. It stores what those iterations store, where no store could be seen by a load that it is moved behind, and leaves
-//! the locals as those iterations do. All operators have equivalents on lanes, to the last bit; floats are never added up in another order. Where a vector has what
-//! a search ends at, nothing of that vector is stored, and the loop itself finds it.
+//! What is right about it: the vector loop takes only iterations that go back to the loop's head, and all of whose accesses are in bounds, so that it
+//! neither traps nor leaves anything half done. It stores what those iterations store, where no store could be seen by a load that it is moved
+//! behind, and leaves the locals as those iterations do. All operators have equivalents on lanes, to the last bit; floats are never added up in
+//! another order. Where a vector has what a search ends at, nothing of that vector is stored, and the loop itself finds it.
 //!
-//! Not done: with fuel, deadlines or cancellation, which are looked at in each iteration; to memories that are shared, or whose bounds are checked by code that must
-//! also hold where the processor guesses.
+//! Not done: with fuel, deadlines or cancellation, which are looked at in each iteration; to memories that are shared, or whose bounds are checked by
+//! code that must also hold where the processor guesses; where lanes would have to be wider than elements in memory, but for sums.
 
 mod body;
 mod emit;
