@@ -117,7 +117,7 @@ fn thread_stack() -> Option<Range<usize>> {
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     // SAFETY: writes the attributes of this thread, on success.
     if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
-        return None;
+        return main_stack();
     }
     let (mut base, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
     // SAFETY: the attributes were written above; they are given back here and not used again.
@@ -132,6 +132,26 @@ fn thread_stack() -> Option<Range<usize>> {
     let start = base.addr().checked_add(guard)?;
     let end = base.addr().checked_add(size)?;
     (found == 0 && start < end).then_some(start..end)
+}
+
+/// The stack that the process began on, as far as that can be told without `/proc`, which may not be in reach: the C library asks there for it. The
+/// kernel leaves room below it for what the limit says, and never for less than 128 MiB.
+fn main_stack() -> Option<Range<usize>> {
+    const LARGEST: usize = 8 << 20;
+    // SAFETY: reads what the kernel has told the process.
+    let random = unsafe { libc::getauxval(libc::AT_RANDOM) } as usize;
+    // Those 16 bytes lie above all frames.
+    let end = (random != 0).then_some(random + 16)?;
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: writes the limit, on success.
+    if unsafe { libc::getrlimit(libc::RLIMIT_STACK, limit.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: it was written.
+    let limit = unsafe { limit.assume_init() }.rlim_cur;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(LARGEST);
+    // What lies above counts, too: arguments and environment, which may be a quarter.
+    Some(end.saturating_sub(limit - limit / 4)..end)
 }
 
 /// The readable and writable mapping around an address.
@@ -201,6 +221,19 @@ mod tests {
         let again = limit_for(&mut stack, stack_pointer() - 4096, 1 << 30);
         // Where tests share a process, another's thread may have ended meanwhile.
         assert_eq!(again, if ENDED.load(Ordering::Relaxed) == ended { limit + 4096 } else { limit });
+    }
+
+    #[test]
+    fn the_first_stack_is_found_without_asking_for_mappings() {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let line = maps.lines().find(|line| line.ends_with("[stack]")).unwrap();
+        let (start, rest) = line.split_once('-').unwrap();
+        let address = |text| usize::from_str_radix(text, 16).unwrap();
+        let mapping = address(start)..address(rest.split_once(' ').unwrap().0);
+        let found = main_stack().unwrap();
+        assert!(mapping.contains(&(found.end - 1)), "{found:x?} {mapping:x?}");
+        // All that the kernel has made of it so far is in it, but for what lies above the frames.
+        assert!(found.start <= mapping.start, "{found:x?} {mapping:x?}");
     }
 
     #[test]
