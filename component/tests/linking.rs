@@ -294,6 +294,28 @@ fn a_serialized_component_is_the_same_and_damage_is_reported() {
     }
 }
 
+/// Whoever keeps artifacts by what is in them finds them again. Each of the modules has several of all that has a name.
+#[test]
+fn what_is_compiled_again_gives_the_same_bytes() {
+    let several = |what: &dyn Fn(usize) -> String| (0..12).map(what).collect::<String>();
+    let module = format!(
+        r#"(core module $m {} {} (memory (export "memory") 1) {} {})"#,
+        several(&|k| format!("(type $t{k} (func (param {}) (result i32)))", "i32 ".repeat(k))),
+        several(&|k| format!(r#"(import "host" "i{k}" (func $i{k} (type $t{k})))"#)),
+        several(&|k| format!(r#"(global (export "g{k}") (mut i32) (i32.const {k}))"#)),
+        several(&|k| format!(r#"(func (export "f{k}") (type $t{k}) (i32.load offset={k} (global.get {k})))"#)),
+    );
+    let lifted = several(&|k| format!(r#"(export "name{k}" (type $r{k})) "#));
+    let text = format!("(component {module} {} {lifted})", several(&|k| format!("(type $r{k} (resource (rep i32)))")));
+    let serialized = || {
+        let mut config = ampoule::Config::new();
+        config.strategy(ampoule::Strategy::Eager);
+        Component::new(&Engine::new(&config).unwrap(), text.as_bytes()).unwrap().serialize().unwrap()
+    };
+    let first = serialized();
+    assert!((0..8).all(|_| serialized() == first));
+}
+
 #[test]
 fn exports_are_found_by_path_by_place_and_by_version() {
     let engine = Engine::default();

@@ -389,8 +389,6 @@ impl<'a> Decoder<'a> {
             ExternalKind::Tag => Item::Tag(TagIndex(export.index)),
             other => return Err(DecodeError::Unsupported(format!("an export of kind {other:?}"))),
         };
-        let position = self.module.exports.len() as u32;
-        self.module.export_names.insert(export.name.to_string(), position);
         self.module.exports.push(Export { name: export.name.to_string(), item });
         Ok(())
     }

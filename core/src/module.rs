@@ -7,7 +7,6 @@ use crate::late::Late;
 use crate::types::*;
 use crate::words::Words;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::ops::Range;
 
 /// A decoded, validated module. Index spaces list imports first. Ranges are byte offsets into the module's bytes.
@@ -28,8 +27,6 @@ pub struct ModuleDescription {
     pub imports: Vec<Import>,
     /// Exports, in order.
     pub exports: Vec<Export>,
-    /// Where each exported name is in `exports`.
-    pub export_names: HashMap<String, u32>,
     /// The type of each function.
     #[serde(skip)]
     pub functions: Words<TypeIndex>,
@@ -230,11 +227,6 @@ impl ModuleDescription {
     /// The function's place among those that can be referred to; `None` also where there is no such function.
     pub fn func_ref(&self, index: FuncIndex) -> Option<FuncRefIndex> {
         self.func_ref_positions.get(index.index()).flatten()
-    }
-
-    /// The export of this name.
-    pub fn export(&self, name: &str) -> Option<&Export> {
-        self.export_names.get(name).map(|&position| &self.exports[position as usize])
     }
 
     /// The type of an item.

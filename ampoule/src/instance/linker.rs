@@ -162,7 +162,7 @@ impl Linker {
     /// # Errors
     /// Where the module is neither, by what it exports; and as [`Linker::instantiate`], and as [`Linker::define`].
     pub fn module(&mut self, store: &mut Store, name: &str, module: &Module) -> Result<(), Error> {
-        let is_func = |name: &str| module.description().export(name).map(|export| matches!(export.item, Item::Func(_)));
+        let is_func = |name: &str| module.export_item(name).map(|item| matches!(item, Item::Func(_)));
         let not_func = |name: &str| Error::new(ErrorKind::Type(format!("`{name}` must be a function")));
         match (is_func(COMMAND_START), is_func(REACTOR_START)) {
             (Some(_), Some(_)) => {

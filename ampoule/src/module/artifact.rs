@@ -48,7 +48,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// The first bytes of every artifact. The last one counts layouts of the file.
-const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x06";
+const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x07";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
