@@ -31,6 +31,7 @@ impl Machine {
     }
 
     fn import_layer(&self, image: Image, media_type: &str, program: &[u8]) -> (String, String) {
+        self.await_compilers();
         let digest = image.blob(program);
         let name = image.import(self, ("wasm", "wasip1"), media_type, &digest, program.len(), "[\"/program.wasm\"]");
         self.ask(&["snapshots", "prepare", "empty"]);

@@ -1,5 +1,6 @@
 //! A containerd of the tests' own, with all that it has in one folder, and what they ask of it.
 
+use rustix::fs::{FlockOperation, flock};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -157,6 +158,14 @@ impl Machine {
             status.is_some()
         });
         status.and_then(|status| status.code()).expect("ctr tells the status")
+    }
+
+    /// Waits until no shim compiles: a container that starts while another's does runs its layer as it is, and nothing of it is kept. The shim
+    /// of a container that has ended may go on for some seconds.
+    pub fn await_compilers(&self) {
+        // Where they can't have it either, they don't wait for each other.
+        let Ok(turn) = fs::File::create("/run/containerd/ampoule-compiles") else { return };
+        wait_for("shims to compile", || flock(&turn, FlockOperation::NonBlockingLockExclusive).is_ok());
     }
 
     /// The shims that run for this containerd.
