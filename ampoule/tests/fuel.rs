@@ -3,7 +3,8 @@
 //! The counter is brought up to date at branches, ends of blocks and calls. What comes after the last of them in a straight line isn't
 //! charged to a guest that traps in it, in no mode.
 
-use ampoule::{Config, Engine, Instance, Module, Store, TrapCode, Val};
+use ampoule::{Config, Engine, Instance, Module, Pass, Store, TrapCode, TypedFunc, Val};
+use ampoule::store::epoch::UpdateDeadline;
 use ampoule_core::tunables::{OptLevel, Tiers};
 
 /// Iterations of the loop before what stops the guest.
@@ -146,4 +147,104 @@ fn a_stack_overflow_charges_every_call_that_led_to_it() {
         assert_eq!(all % (LOOP + 1), 0, "{all}");
         assert!(all / (LOOP + 1) > 100, "{all}");
     }
+}
+
+/// Loops that are unrolled: with two ways round and one out in the middle, and one that has parameters.
+const UNROLLED: &str = r#"(module
+  (memory 1)
+  (func (export "counted") (result i64)
+    (i64.load (i32.const 8))
+    (i64.store (i32.const 8) (i64.const 0)))
+  (func (export "odd") (param $n i32) (result i32) (local $i i32)
+    (block $out
+      (loop $l
+        (br_if $out (i32.eq (i32.load (i32.const 8)) (local.get $n)))
+        (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (i32.const 1)))
+        (br_if $l (i32.and (local.tee $i (i32.add (local.get $i) (i32.const 3))) (i32.const 1)))
+        (i32.store (i32.const 12) (local.get $i))
+        (br $l)))
+    (local.get $i))
+  (func (export "param") (param $n i32) (result i32)
+    (i32.const 0)
+    (loop $l (param i32) (result i32)
+      (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (i32.const 1)))
+      (i32.add (local.get $n))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
+
+/// A store in which the functions may be called over and over.
+fn unrolled(config: &Config) -> (Box<Store>, Instance) {
+    let mut store = Store::new(&Engine::new(config).unwrap());
+    let module = Module::new(store.engine(), UNROLLED.as_bytes()).unwrap();
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    (store, instance)
+}
+
+/// What a call of a function of [`UNROLLED`] leaves behind: its result, fuel, what it has counted in memory.
+fn left_by(store: &mut Store, instance: Instance, name: &str, n: i32) -> (Option<i32>, Option<u64>, i64) {
+    let func: TypedFunc<i32, i32> = instance.get_typed_func(store, name).unwrap();
+    let (result, fuel) = (func.call(store, n).ok(), store.fuel().ok());
+    if fuel.is_some() {
+        store.set_fuel(GIVEN).unwrap();
+    }
+    let counted: TypedFunc<(), i64> = instance.get_typed_func(store, "counted").unwrap();
+    (result, fuel, counted.call(store, ()).unwrap())
+}
+
+/// Copies of a loop's body don't look, but go where each iteration does when the end is near.
+#[test]
+fn a_guest_runs_out_of_fuel_where_it_would_in_a_loop_that_is_not_unrolled() {
+    let mut worlds = [false, true].map(|unrolls| {
+        let mut config = Config::new();
+        config.consume_fuel(true).tiers(Tiers::Optimizing);
+        if !unrolls {
+            config.without_pass(Pass::Unrolling);
+        }
+        unrolled(&config)
+    });
+    for name in ["odd", "param"] {
+        for n in [1, 2, 3, 4, 5, 9] {
+            let mut ended = 0;
+            for fuel in 0..260 {
+                let [plain, unrolled] = &mut worlds.each_mut().map(|(store, instance)| {
+                    store.set_fuel(fuel).unwrap();
+                    left_by(store, *instance, name, n)
+                });
+                assert_eq!(plain, unrolled, "{name}({n}) with {fuel}");
+                ended += usize::from(plain.0.is_some());
+            }
+            assert!((1..260).contains(&ended), "{name}({n}): {ended}");
+        }
+    }
+}
+
+/// A deadline that is reached again at once.
+#[test]
+fn a_guest_looks_at_its_deadline_as_often_as_in_a_loop_that_is_not_unrolled() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let looks = [false, true].map(|unrolls| {
+        let mut config = Config::new();
+        config.epoch_interruption(true).tiers(Tiers::Optimizing);
+        if !unrolls {
+            config.without_pass(Pass::Unrolling);
+        }
+        let (mut store, instance) = unrolled(&config);
+        let count = Arc::new(AtomicU32::new(0));
+        let counted = count.clone();
+        store.epoch_deadline_callback(Some(Box::new(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok(UpdateDeadline::Continue(0))
+        })));
+        ["odd", "param"].map(|name| {
+            [1, 2, 3, 4, 5, 9, 100].map(|n| {
+                store.set_epoch_deadline(0);
+                let left = left_by(&mut store, instance, name, n);
+                // But for the one at the entry of `counted`.
+                (left, count.swap(0, Ordering::Relaxed) - 1)
+            })
+        })
+    });
+    assert_eq!(looks[0], looks[1]);
+    // At the entry, and at each beginning of the loop.
+    assert_eq!(looks[1][1][4].1, 6);
 }

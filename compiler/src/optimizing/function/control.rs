@@ -227,7 +227,14 @@ impl FuncTranslator<'_> {
         }
     }
 
-    pub(super) fn enter_loop(&mut self, ty: &BlockType) -> Result<(), CompileError> {
+    fn enter_loop(&mut self, ty: &BlockType) -> Result<(), CompileError> {
+        self.open_loop(ty)?;
+        self.check_metering();
+        Ok(())
+    }
+
+    /// Enters a loop up to where it looks at fuel and deadline. Returns its header.
+    pub(super) fn open_loop(&mut self, ty: &BlockType) -> Result<Block, CompileError> {
         let (params, results) = self.block_type(ty)?;
         self.settle_metering();
         self.keep_operands(params.len());
@@ -242,11 +249,17 @@ impl FuncTranslator<'_> {
         self.builder.ins().jump(header, &args);
         self.push_frame(FrameKind::Loop { header, params: params.len() }, results, params.len());
         self.builder.switch_to_block(header);
-        let height = self.stack.len() - params.len();
-        self.stack.truncate(height);
-        self.stack.extend_from_slice(self.builder.block_params(header));
-        self.check_metering();
-        Ok(())
+        self.restore_params(header);
+        Ok(header)
+    }
+
+    /// Puts what a header of the innermost loop was given where the loop's parameters are.
+    pub(super) fn restore_params(&mut self, header: Block) {
+        let frame = self.control.last().expect("it has been entered");
+        let FrameKind::Loop { params, .. } = frame.kind else { unreachable!("it is a loop") };
+        self.stack.truncate(frame.height);
+        // Behind them come those for variables that have been read.
+        self.stack.extend_from_slice(&self.builder.block_params(header)[..params]);
     }
 
     fn enter_if(&mut self, ty: &BlockType) -> Result<(), CompileError> {

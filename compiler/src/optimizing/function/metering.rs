@@ -7,7 +7,7 @@
 
 use super::translator::FuncTranslator;
 use crate::operators::Properties;
-use crate::optimizing::flags::Region;
+use crate::optimizing::flags::{Region, constant_flags};
 use ampoule_core::builtins::Builtin;
 use ampoule_core::types::ValType;
 use ampoule_core::vm::VmStoreContext;
@@ -132,39 +132,74 @@ impl FuncTranslator<'_> {
         result
     }
 
+    /// Whether the guest looks at fuel or a deadline at all.
+    pub(super) fn is_metered(&self) -> bool {
+        self.metering.fuel.is_some() || self.tunables().interruptible()
+    }
+
     /// At function entries and loop heads, where nothing is pending.
     pub(super) fn check_metering(&mut self) {
         debug_assert_eq!(self.metering.pending, 0);
-        if let Some(fuel) = self.metering.fuel {
-            let value = self.read_local(fuel, ValType::I64);
-            let zero = self.builder.ins().iconst(types::I64, 0);
-            let exhausted = self.builder.ins().icmp(IntCC::SignedGreaterThanOrEqual, value, zero);
+        if let Some(exhausted) = self.fuel_is_within(0) {
             let (cold, next) = self.branch_cold_and_back(exhausted);
             self.builder.switch_to_block(cold);
             self.write_metering();
             self.interrupt(Builtin::FuelExhausted, next);
         }
-        if self.tunables().interruptible() {
-            let store = self.store_context();
-            // Other threads write the epoch and the deadline. The loads are made in every iteration of a loop nevertheless, because
-            // the cold block's call, which may have written anything, leads back into the loop.
-            let trusted = MemFlagsData::trusted();
-            let deadline = offset_of!(VmStoreContext, epoch_deadline) as i32;
-            let reached = if self.tunables().epoch_interruption {
-                let epoch = self.load_constant(store, offset_of!(VmStoreContext, epoch) as i32);
-                let now = self.builder.ins().load(types::I64, trusted, epoch, 0);
-                let deadline = self.builder.ins().load(types::I64, trusted, store, deadline);
-                self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, now, deadline)
-            } else {
-                let deadline = self.builder.ins().load(types::I64, trusted, store, deadline);
-                let zero = self.builder.ins().iconst(types::I64, 0);
-                self.builder.ins().icmp(IntCC::Equal, deadline, zero)
-            };
+        if let Some(reached) = self.deadline_is_reached(MemFlagsData::trusted()) {
             let (cold, next) = self.branch_cold_and_back(reached);
             self.builder.switch_to_block(cold);
             self.write_metering();
             self.interrupt(Builtin::EpochReached, next);
         }
+    }
+
+    /// Branches to the first block where fuel would run out within so many units, or the deadline has been reached, and to the second otherwise. The
+    /// caller fills both.
+    pub(super) fn branch_if_metering_is_near(&mut self, units: i64) -> (Block, Block) {
+        debug_assert_eq!(self.metering.pending, 0);
+        let near = self.builder.create_block();
+        if let Some(within) = self.fuel_is_within(units) {
+            self.branch_to_cold(within, near);
+        }
+        // A small loop has a register for where the epoch is; elsewhere that would be one less for everything else.
+        if let Some(reached) = self.deadline_is_reached(constant_flags()) {
+            self.branch_to_cold(reached, near);
+        }
+        self.builder.seal_block(near);
+        self.builder.set_cold_block(near);
+        let next = self.builder.create_block();
+        self.builder.ins().jump(next, &[]);
+        self.builder.seal_block(next);
+        (near, next)
+    }
+
+    /// Whether the counter is at its end, or that near to it.
+    fn fuel_is_within(&mut self, units: i64) -> Option<Value> {
+        let value = self.read_local(self.metering.fuel?, ValType::I64);
+        Some(self.builder.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, value, -units))
+    }
+
+    /// Whether the deadline has been reached. The flags are those of the load of the epoch's address.
+    fn deadline_is_reached(&mut self, address: MemFlagsData) -> Option<Value> {
+        if !self.tunables().interruptible() {
+            return None;
+        }
+        let store = self.store_context();
+        // Other threads write the epoch and the deadline. The loads are made in every iteration of a loop nevertheless, because
+        // the cold block's call, which may have written anything, leads back into the loop.
+        let trusted = MemFlagsData::trusted();
+        let deadline = offset_of!(VmStoreContext, epoch_deadline) as i32;
+        Some(if self.tunables().epoch_interruption {
+            let epoch = offset_of!(VmStoreContext, epoch) as i32;
+            let epoch = self.builder.ins().load(types::I64, address, store, epoch);
+            let now = self.builder.ins().load(types::I64, trusted, epoch, 0);
+            let deadline = self.builder.ins().load(types::I64, trusted, store, deadline);
+            self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, now, deadline)
+        } else {
+            let deadline = self.builder.ins().load(types::I64, trusted, store, deadline);
+            self.builder.ins().icmp_imm_s(IntCC::Equal, deadline, 0)
+        })
     }
 
     /// Calls a builtin that keeps all registers, reads metering again, and goes on in `next`.
@@ -178,6 +213,14 @@ impl FuncTranslator<'_> {
         self.builder.ins().jump(next, &[]);
         self.builder.switch_to_block(next);
         self.builder.seal_block(next);
+    }
+
+    /// Branches to a block where a condition hardly ever holds, and goes on in a new one.
+    fn branch_to_cold(&mut self, condition: Value, cold: Block) {
+        let next = self.builder.create_block();
+        self.builder.ins().brif(condition, cold, &[], next, &[]);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
     }
 
     /// As `branch_cold`, with the second block left open for the cold one to lead to.

@@ -20,7 +20,7 @@ mod plan;
 mod reductions;
 
 use super::translator::{FrameKind, FuncTranslator, LocalPlace, Vectorized};
-use super::unrolling::{COPIES_OF_SMALL, Unrolling};
+use super::unrolling::Unrolling;
 use crate::CompileError;
 use crate::optimizing::passes::Pass;
 use ampoule_core::tunables::{IndexCheck, MemoryPlan};
@@ -90,7 +90,7 @@ impl<'a> FuncTranslator<'a> {
             // In the inner loops of parsers and compressors searches end at once, and every register counts.
             return Ok(None);
         } else {
-            let Some(copies) = self.copies_of_loop(reader, COPIES_OF_SMALL)? else { return Ok(None) };
+            let Some(copies) = self.copies_of_loop(reader)? else { return Ok(None) };
             self.unrolled.translated += copies.operators;
             let after = SEARCHED_FIRST.div_ceil(copies.copies * plan.copies as usize);
             VectorLoop::Between(Planned { plan: Box::new(plan), after }, copies)
