@@ -13,6 +13,8 @@ pub struct Tally {
     pub failed: u64,
     failures: Vec<String>,
     skipped: Vec<String>,
+    /// When the current part began.
+    begun: Option<Instant>,
 }
 
 /// A test program that has been run.
@@ -37,8 +39,11 @@ impl Ended {
 }
 
 impl Tally {
-    /// Begins a part of the run.
+    /// Begins a part of the run, and tells how long the one before has taken.
     pub fn part(&mut self, title: &str) {
+        if let Some(begun) = self.begun.replace(Instant::now()) {
+            println!("   ({} s)", begun.elapsed().as_secs());
+        }
         println!("\n== {title}");
     }
 
