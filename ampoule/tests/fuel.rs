@@ -3,8 +3,8 @@
 //! The counter is brought up to date at branches, ends of blocks and calls. What comes after the last of them in a straight line isn't
 //! charged to a guest that traps in it, in no mode.
 
-use ampoule::{Config, Engine, Instance, Module, Pass, Store, TrapCode, TypedFunc, Val};
 use ampoule::store::epoch::UpdateDeadline;
+use ampoule::{Config, Engine, Instance, Module, Pass, Store, TrapCode, TypedFunc, Val};
 use ampoule_core::tunables::{OptLevel, Tiers};
 
 /// Iterations of the loop before what stops the guest.
