@@ -149,7 +149,7 @@ fn a_stack_overflow_charges_every_call_that_led_to_it() {
     }
 }
 
-/// Loops that are unrolled: with two ways round and one out in the middle, and one that has parameters.
+/// Loops that are unrolled: with two ways round and one out in the middle, and one that has parameters; and such that vectors are used for.
 const UNROLLED: &str = r#"(module
   (memory 1)
   (func (export "counted") (result i64)
@@ -169,7 +169,27 @@ const UNROLLED: &str = r#"(module
     (loop $l (param i32) (result i32)
       (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (i32.const 1)))
       (i32.add (local.get $n))
-      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+  (func (export "fill") (param $n i32) (result i32) (local $i i32)
+    (loop $l
+      (i32.store offset=64 (local.get $i) (i32.const 0x01010101))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 4))) (local.get $n))))
+    (local.get $i))
+  (func (export "sum") (param $n i32) (result i32) (local $i i32) (local $sum i32)
+    (loop $l
+      (local.set $sum (i32.add (local.get $sum) (i32.load8_u offset=64 (local.get $i))))
+      (local.set $sum (i32.add (local.get $sum) (i32.load8_u offset=65 (local.get $i))))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 2))) (local.get $n))))
+    (local.get $sum))
+  (func (export "find") (param $n i32) (result i32) (local $i i32)
+    (i32.store8 offset=64 (local.get $n) (i32.const 2))
+    (block $out
+      (loop $l
+        (br_if $out (i32.eq (i32.load8_u offset=64 (local.get $i)) (i32.const 2)))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br $l)))
+    (i32.store8 offset=64 (local.get $n) (i32.const 1))
+    (local.get $i)))"#;
 
 /// A store in which the functions may be called over and over.
 fn unrolled(config: &Config) -> (Box<Store>, Instance) {
@@ -190,29 +210,43 @@ fn left_by(store: &mut Store, instance: Instance, name: &str, n: i32) -> (Option
     (result, fuel, counted.call(store, ()).unwrap())
 }
 
+/// An engine's settings with what changes loops, and without it.
+fn with_and_without_copies(set: impl Fn(&mut Config)) -> [Config; 2] {
+    [true, false].map(|copies| {
+        let mut config = Config::new();
+        set(config.tiers(Tiers::Optimizing));
+        if !copies {
+            config.without_pass(Pass::Unrolling).without_pass(Pass::Vectorization);
+        }
+        config
+    })
+}
+
+/// Functions of [`UNROLLED`], and what they are called with.
+const LOOPS: [(&str, &[i32]); 5] = [
+    ("odd", &[1, 2, 3, 4, 5, 9]),
+    ("param", &[1, 2, 3, 4, 5, 9, 100]),
+    ("fill", &[60, 64, 320, 1000]),
+    ("sum", &[14, 63, 64, 500]),
+    ("find", &[15, 100, 500]),
+];
+
 /// Copies of a loop's body don't look, but go where each iteration does when the end is near.
 #[test]
 fn a_guest_runs_out_of_fuel_where_it_would_in_a_loop_that_is_not_unrolled() {
-    let mut worlds = [false, true].map(|unrolls| {
-        let mut config = Config::new();
-        config.consume_fuel(true).tiers(Tiers::Optimizing);
-        if !unrolls {
-            config.without_pass(Pass::Unrolling);
-        }
-        unrolled(&config)
-    });
-    for name in ["odd", "param"] {
-        for n in [1, 2, 3, 4, 5, 9] {
+    let mut worlds = with_and_without_copies(|config| _ = config.consume_fuel(true)).map(|config| unrolled(&config));
+    for (name, counts) in LOOPS {
+        for &n in counts {
             let mut ended = 0;
-            for fuel in 0..260 {
-                let [plain, unrolled] = &mut worlds.each_mut().map(|(store, instance)| {
+            for fuel in (0..260).chain((260..8000).step_by(61)) {
+                let [copies, plain] = &mut worlds.each_mut().map(|(store, instance)| {
                     store.set_fuel(fuel).unwrap();
                     left_by(store, *instance, name, n)
                 });
-                assert_eq!(plain, unrolled, "{name}({n}) with {fuel}");
+                assert_eq!(plain, copies, "{name}({n}) with {fuel}");
                 ended += usize::from(plain.0.is_some());
             }
-            assert!((1..260).contains(&ended), "{name}({n}): {ended}");
+            assert!((1..387).contains(&ended), "{name}({n}): {ended}");
         }
     }
 }
@@ -222,12 +256,7 @@ fn a_guest_runs_out_of_fuel_where_it_would_in_a_loop_that_is_not_unrolled() {
 fn a_guest_looks_at_its_deadline_as_often_as_in_a_loop_that_is_not_unrolled() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
-    let looks = [false, true].map(|unrolls| {
-        let mut config = Config::new();
-        config.epoch_interruption(true).tiers(Tiers::Optimizing);
-        if !unrolls {
-            config.without_pass(Pass::Unrolling);
-        }
+    let looks = with_and_without_copies(|config| _ = config.epoch_interruption(true)).map(|config| {
         let (mut store, instance) = unrolled(&config);
         let count = Arc::new(AtomicU32::new(0));
         let counted = count.clone();
@@ -235,13 +264,14 @@ fn a_guest_looks_at_its_deadline_as_often_as_in_a_loop_that_is_not_unrolled() {
             counted.fetch_add(1, Ordering::Relaxed);
             Ok(UpdateDeadline::Continue(0))
         })));
-        ["odd", "param"].map(|name| {
-            [1, 2, 3, 4, 5, 9, 100].map(|n| {
+        LOOPS.map(|(name, counts)| {
+            let mut look = |n: &i32| {
                 store.set_epoch_deadline(0);
-                let left = left_by(&mut store, instance, name, n);
+                let left = left_by(&mut store, instance, name, *n);
                 // But for the one at the entry of `counted`.
                 (left, count.swap(0, Ordering::Relaxed) - 1)
-            })
+            };
+            counts.iter().map(&mut look).collect::<Vec<_>>()
         })
     });
     assert_eq!(looks[0], looks[1]);

@@ -1,6 +1,6 @@
 //! Loops that are vectorized leave what they leave without: whatever they are over, however often they go round, and where they trap.
 
-use ampoule::{Config, Engine, Extern, Instance, Module, Store, Val, ValType};
+use ampoule::{Config, Engine, Extern, Instance, Module, Store, TrapCode, TypedFunc, Val, ValType};
 use ampoule_core::tunables::Tiers;
 
 fn engine(vectorizes: bool, is_64: bool) -> Engine {
@@ -350,4 +350,34 @@ fn what_isnt_a_number_is_the_same_one() {
             both.check(&[50000, 0, 1000]).unwrap();
         }
     }
+}
+
+/// To fill so large a memory takes far longer than until the epoch.
+#[test]
+fn a_vector_loop_ends_at_its_deadline() {
+    let text = r#"(module (memory 32768)
+      (func (export "fill") (param $n i32) (local $i i32)
+        (loop $l
+          (i32.store (local.get $i) (i32.const -1))
+          (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 4))) (local.get $n)))))
+      (func (export "last") (result i32) (i32.load (i32.const 0x7fff0000))))"#;
+    let mut config = Config::new();
+    config.tiers(Tiers::Optimizing).epoch_interruption(true);
+    let engine = Engine::new(&config).unwrap();
+    let module = Module::new(&engine, text.as_bytes()).unwrap();
+    let mut store = Store::new(&engine);
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let fill: TypedFunc<i32, ()> = instance.get_typed_func(&store, "fill").unwrap();
+    let last: TypedFunc<(), i32> = instance.get_typed_func(&store, "last").unwrap();
+    store.set_epoch_deadline(1);
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            engine.increment_epoch();
+        });
+        fill.call(&mut store, 0x7fff_fff0).unwrap_err()
+    });
+    assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
+    store.set_epoch_deadline(1);
+    assert_eq!(last.call(&mut store, ()).unwrap(), 0, "it went on to the end");
 }

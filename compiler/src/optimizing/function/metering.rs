@@ -182,24 +182,60 @@ impl FuncTranslator<'_> {
 
     /// Whether the deadline has been reached. The flags are those of the load of the epoch's address.
     fn deadline_is_reached(&mut self, address: MemFlagsData) -> Option<Value> {
-        if !self.tunables().interruptible() {
-            return None;
-        }
-        let store = self.store_context();
         // Other threads write the epoch and the deadline. The loads are made in every iteration of a loop nevertheless, because
         // the cold block's call, which may have written anything, leads back into the loop.
         let trusted = MemFlagsData::trusted();
+        let load = |t: &mut Self, base, offset| t.builder.ins().load(types::I64, trusted, base, offset);
+        self.tunables().interruptible().then(|| self.compare_deadline(address, load))
+    }
+
+    /// The same in a loop that leads back without such a call: each time, what other threads have written is found. Guests must have deadlines.
+    pub(super) fn deadline_is_reached_by_now(&mut self) -> Value {
+        let load = |t: &mut Self, base, offset: i32| {
+            let address = t.builder.ins().iadd_imm_s(base, i64::from(offset));
+            t.builder.ins().atomic_load(types::I64, MemFlagsData::trusted(), address)
+        };
+        self.compare_deadline(constant_flags(), load)
+    }
+
+    /// Compares epoch and deadline, which are loaded at a base and an offset.
+    fn compare_deadline(
+        &mut self,
+        address: MemFlagsData,
+        mut load: impl FnMut(&mut Self, Value, i32) -> Value,
+    ) -> Value {
+        let store = self.store_context();
         let deadline = offset_of!(VmStoreContext, epoch_deadline) as i32;
-        Some(if self.tunables().epoch_interruption {
+        if self.tunables().epoch_interruption {
             let epoch = offset_of!(VmStoreContext, epoch) as i32;
             let epoch = self.builder.ins().load(types::I64, address, store, epoch);
-            let now = self.builder.ins().load(types::I64, trusted, epoch, 0);
-            let deadline = self.builder.ins().load(types::I64, trusted, store, deadline);
+            let now = load(self, epoch, 0);
+            let deadline = load(self, store, deadline);
             self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, now, deadline)
         } else {
-            let deadline = self.builder.ins().load(types::I64, trusted, store, deadline);
+            let deadline = load(self, store, deadline);
             self.builder.ins().icmp_imm_s(IntCC::Equal, deadline, 0)
-        })
+        }
+    }
+
+    /// How many units of fuel are left, none of which is pending.
+    pub(super) fn fuel_left(&mut self) -> Option<Value> {
+        debug_assert_eq!(self.metering.pending, 0);
+        let counter = self.read_local(self.metering.fuel?, ValType::I64);
+        let left = self.builder.ins().ineg(counter);
+        let zero = self.builder.ins().iconst(types::I64, 0);
+        Some(self.builder.ins().smax(left, zero))
+    }
+
+    /// Spends so many units so many times.
+    pub(super) fn spend_fuel(&mut self, times: Value, units: u64) {
+        if let Some(fuel) = self.metering.fuel {
+            let units = self.builder.ins().iconst(types::I64, units as i64);
+            let spent = self.builder.ins().imul(times, units);
+            let before = self.read_local(fuel, ValType::I64);
+            let after = self.builder.ins().iadd(before, spent);
+            self.write_local(fuel, after);
+        }
     }
 
     /// Calls a builtin that keeps all registers, reads metering again, and goes on in `next`.

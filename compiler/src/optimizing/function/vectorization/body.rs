@@ -5,6 +5,7 @@
 //! they are made of.
 
 use crate::CompileError;
+use crate::operators::Properties;
 use crate::optimizing::function::memory::memory_index;
 use crate::optimizing::function::translator::LocalPlace;
 use ampoule_core::index::MemoryIndex;
@@ -116,6 +117,8 @@ pub(super) struct Body {
     pub ends: Vec<(u32, Id)>,
     /// How many of them were written before the first exit.
     pub early: usize,
+    /// Units of fuel that it takes.
+    pub fuel: u64,
     stack: Vec<Id>,
     stores: usize,
 }
@@ -142,6 +145,7 @@ pub(super) fn read(
     for _ in 0..max {
         let op = reader.read()?;
         *read += 1;
+        body.fuel += u64::from(Properties::of(&op).fuel);
         match op {
             Operator::Br { relative_depth: 0 } if body.exits.is_empty() => return Ok(None),
             Operator::Br { relative_depth: 0 } => return Ok(Some(body)),

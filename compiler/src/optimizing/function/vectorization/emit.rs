@@ -45,6 +45,7 @@ impl FuncTranslator<'_> {
 
 impl Emitter<'_, '_> {
     fn run(&mut self) {
+        self.t.settle_metering();
         self.read_locals();
         let vector = self.block();
         let scalar = self.block();
@@ -72,6 +73,11 @@ impl Emitter<'_, '_> {
         for at in 0..self.plan.pairs.len() {
             let apart = self.apart(at, &hosts);
             enters = self.t.builder.ins().band(enters, apart);
+        }
+        if self.t.tunables().interruptible() {
+            let reached = self.t.deadline_is_reached_by_now();
+            let is_ahead = self.t.inverse(reached);
+            enters = self.t.builder.ins().band(enters, is_ahead);
         }
         self.t.builder.ins().brif(enters, vector, &[], scalar, &[]);
         self.t.builder.seal_block(vector);
@@ -172,6 +178,7 @@ impl Emitter<'_, '_> {
         for at in 0..self.plan.streams.len() {
             counts.push(self.in_bounds(at));
         }
+        counts.extend(self.t.fuel_left().map(|left| self.divided(left, self.plan.body.fuel)));
         let mut iterations = self.least(counts).expect("a loop has a stream");
         if self.plan.keeps_last {
             let one = self.int(types::I64, 1);
@@ -304,16 +311,35 @@ impl Emitter<'_, '_> {
             next.push(self.accumulate(accumulator, before).into());
         }
         let goes_on = self.t.builder.ins().icmp(IntCC::NotEqual, next_at, end);
-        self.t.builder.ins().brif(goes_on, head, &next, done, &next);
+        if self.t.tunables().interruptible() {
+            let look = self.block();
+            self.t.builder.ins().brif(goes_on, look, &[], done, &next);
+            self.t.builder.seal_block(look);
+            self.t.builder.switch_to_block(look);
+            let reached = self.t.deadline_is_reached_by_now();
+            let (cold, on) = self.t.branch_cold(reached);
+            self.t.builder.switch_to_block(cold);
+            // An iteration may take several vectors, and is left behind the last.
+            let whole = self.int(types::I64, (u64::from(self.plan.size) * self.plan.copies) as i64);
+            let rest = self.t.builder.ins().urem(next_at, whole);
+            let is_within = self.t.builder.ins().icmp_imm_u(IntCC::NotEqual, rest, 0);
+            self.t.builder.ins().brif(is_within, head, &next, done, &next);
+            self.t.builder.switch_to_block(on);
+            self.t.builder.ins().jump(head, &next);
+        } else {
+            self.t.builder.ins().brif(goes_on, head, &next, done, &next);
+        }
         self.t.builder.seal_block(head);
         self.t.builder.seal_block(done);
         self.t.builder.switch_to_block(done);
         let params = self.t.builder.block_params(done).to_vec();
-        let taken = if self.plan.searches.is_empty() { iterations } else { self.iterations_until(params[0]) };
+        let takes_all = self.plan.searches.is_empty() && !self.t.tunables().interruptible();
+        let taken = if takes_all { iterations } else { self.iterations_until(params[0]) };
+        self.t.spend_fuel(taken, self.plan.body.fuel);
         self.leave(taken, &accumulators, &params[1..]);
     }
 
-    /// How many iterations have been taken at this place of the first stream. There are as many in each vector, a power of two.
+    /// How many iterations have been taken at this place of the first stream, which is behind whole ones.
     fn iterations_until(&mut self, at: Value) -> Value {
         let bytes = if self.plan.backwards { self.t.builder.ins().ineg(at) } else { at };
         self.divided(bytes, u64::from(self.plan.size) * self.plan.copies)

@@ -9,8 +9,10 @@
 //! behind, and leaves the locals as those iterations do. All operators have equivalents on lanes, to the last bit; floats are never added up in
 //! another order. Where a vector has what a search ends at, nothing of that vector is stored, and the loop itself finds it.
 //!
-//! Not done: with fuel, deadlines or cancellation, which are looked at in each iteration; to memories that are shared, or whose bounds are checked by
-//! code that must also hold where the processor guesses; where lanes would have to be wider than elements in memory, but for sums.
+//! No more iterations are taken than there is fuel for, and the deadline is looked at before each vector: once it has been reached, the loop itself goes
+//! on, and looks where it would.
+//!
+//! Not done: to memories that are shared, or whose bounds are checked by code that must also hold where the processor guesses; where lanes would have to be wider than elements in memory, but for sums.
 
 mod body;
 mod emit;
@@ -67,7 +69,7 @@ impl<'a> FuncTranslator<'a> {
         let tunables = self.tunables();
         let around = self.cost_of_reader();
         let has_room = self.builder.func.dfg.num_values() + self.args_passed < self.budget.values / 2;
-        let may = has_room && self.does(Pass::Vectorization) && !tunables.consume_fuel && !tunables.interruptible();
+        let may = has_room && self.does(Pass::Vectorization);
         let Vectorized { loops, read } = &mut self.vectorized;
         let takes_nothing = matches!(ty, BlockType::Empty | BlockType::Type(_));
         if !may || !takes_nothing || *loops == LOOPS || *read + around + OPERATORS > READ {
@@ -129,5 +131,6 @@ impl<'a> FuncTranslator<'a> {
         let frame = self.control.last_mut().expect("a loop has been entered");
         frame.kind = FrameKind::Loop { header: rest, params: 0 };
         self.builder.switch_to_block(rest);
+        self.check_metering();
     }
 }
