@@ -272,6 +272,18 @@ impl Destination {
     }
 }
 
+/// The same request once more, where it may be sent twice (RFC 9110, section 9.2.2): it does no more than once, and has no body.
+fn repeated(request: &Request<Frames>) -> Option<Request<Frames>> {
+    let may = request.method().is_idempotent() && request.body().is_end_stream();
+    may.then(|| {
+        let mut again = Request::new(request.body().again());
+        *again.method_mut() = request.method().clone();
+        *again.uri_mut() = request.uri().clone();
+        *again.headers_mut() = request.headers().clone();
+        again
+    })
+}
+
 /// Connects, sends, and waits for the head of the response.
 async fn exchange(
     to: Destination,
@@ -284,7 +296,7 @@ async fn exchange(
     let mut held = Some(held);
     let (connection, response) = loop {
         let kept = pool.as_ref().and_then(|pool| pool.take(&origin, to.filter.as_ref()));
-        let was_kept = kept.is_some();
+        let again = kept.is_some().then(|| repeated(&request));
         let hold = held.take().expect("it comes back with what was not sent");
         let mut connection = match kept {
             Some(kept) => Connection::again(kept, hold),
@@ -297,15 +309,18 @@ async fn exchange(
             }
         };
         let sent = timeout(timeouts.first_byte, connection.send(request));
-        match sent.await.map_err(|_| ErrorCode::ConnectionReadTimeout)? {
+        let failed = match sent.await.map_err(|_| ErrorCode::ConnectionReadTimeout)? {
             Ok(response) => break (connection, response),
+            Err(failed) => failed,
+        };
+        request = match (again, failed) {
             // The other side has just closed what was kept, and knows nothing of the request.
-            Err(Failed { unsent: Some(unsent), .. }) if was_kept => {
-                request = unsent;
-                held = connection.release();
-            }
-            Err(failed) => return Err(failed.code),
-        }
+            (Some(_), Failed { unsent: Some(unsent), .. }) => unsent,
+            // It may know of it.
+            (Some(Some(again)), Failed { code: ErrorCode::ConnectionTerminated, .. }) => again,
+            (_, failed) => return Err(failed.code),
+        };
+        held = connection.release();
     };
     let (head, body) = response.into_parts();
     let mut frames = ResponseFrames {

@@ -181,6 +181,12 @@ impl Frames {
     pub fn is_over(&self) -> bool {
         self.shared.state.lock().end.is_some()
     }
+
+    /// The same body, of which nothing has been taken, for another connection: it has ended, so that neither has anything to wait for.
+    pub fn again(&self) -> Self {
+        debug_assert!(self.is_end_stream());
+        Self { shared: self.shared.clone() }
+    }
 }
 
 impl Body for Frames {

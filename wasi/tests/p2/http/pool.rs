@@ -3,8 +3,9 @@
 use super::requests::{
     awaited, body_of, error_of, read_all, request_to, response_to, send, status, text_of, trailers_of, trusting_config,
 };
-use super::servers::{answering_all, answering_all_by_http2};
+use super::servers::{answering_all, answering_all_by_http2, answering_one_and_ending_at_the_next};
 use crate::support::Guest;
+use ampoule_component::Val;
 use ampoule_wasi::WasiConfig;
 use ampoule_wasi::host::http::{HttpConfig, HttpPool};
 use std::sync::Arc;
@@ -80,6 +81,23 @@ fn a_connection_that_the_server_has_closed_is_replaced() {
     }
     let connections = server.connections();
     assert!((4..8).contains(&connections), "{connections}");
+}
+
+/// The server may have closed a connection when the request was on its way; whether it has done what was asked for is not known.
+#[test]
+fn what_may_be_asked_twice_is_asked_again_where_a_kept_connection_ends() {
+    let server = answering_one_and_ending_at_the_next();
+    let pool = HttpPool::new(4, LONG);
+    let mut guest = guest_of(Some(&pool), &[]);
+    for connections in 1..4 {
+        assert_eq!(text_from(&mut guest, &server.address), "hello");
+        assert_eq!(server.connections(), connections);
+        wait_for(&pool, 1);
+    }
+    let request = request_to(&mut guest, "HTTP", &server.address, &[]);
+    guest.ok("http/types#outgoing-request.set-method", &[request.clone(), Val::variant("post", None)]);
+    assert_eq!(error_of(&mut guest, request), "connection-terminated");
+    assert_eq!(server.connections(), 3, "it is not sent twice");
 }
 
 #[test]

@@ -87,6 +87,16 @@ pub fn answering_all(requests: usize) -> Counted {
     })
 }
 
+/// Answers one request of a connection with `hello`, and ends it at the next, which it has received.
+pub fn answering_one_and_ending_at_the_next() -> Counted {
+    Counted::new(|mut stream| {
+        read_head(&mut stream);
+        if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").is_ok() {
+            read_head(&mut stream);
+        }
+    })
+}
+
 /// Answers all requests over TLS and HTTP/2 with `hello`.
 pub fn answering_all_by_http2() -> Counted {
     Counted::new(|stream| {
