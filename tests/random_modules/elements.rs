@@ -5,7 +5,7 @@ use crate::count::{Compared, for_seeds, is_longer};
 use crate::ours::{self, Mode};
 use crate::outcome::{End, Outcome};
 use crate::peer::Peer;
-use crate::{PLENTY, blame, differs, expected, skipped};
+use crate::{blame, compare, differs, expected, skipped};
 use ampoule::Config;
 use ampoule_compiler::optimizing::Pass;
 use ampoule_core::tunables::Tiers;
@@ -88,18 +88,7 @@ fn loops_over_elements_do_the_same_in_every_mode() {
         let binary = binary(seed, is_64(seed));
         let (_, calls) = expected(&baseline, &binary, seed)?;
         for mode in &modes {
-            let module = match mode.module(&binary) {
-                Ok(module) => module,
-                Err(error) => differs(seed, &binary, format!("{} refuses the module: {error}", mode.name)),
-            };
-            for (call, outcome) in &calls {
-                let found = mode.run(&module, call, PLENTY);
-                if found != *outcome {
-                    let blamed = blame::blamed(mode, &binary, call, outcome);
-                    differs(seed, &binary, format!("in {}\n{found:?}, not\n{outcome:?}\n{blamed}", mode.name));
-                }
-            }
-            compared.add(mode.name, calls.len());
+            compare((seed, &binary), (&baseline, &calls), mode, PartialEq::eq, &mut compared);
         }
         calls.iter().for_each(|(_, outcome)| counts.add(outcome));
         Some(())

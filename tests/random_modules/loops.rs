@@ -6,7 +6,7 @@ use crate::ours::{self, Mode};
 use crate::outcome::{End, Outcome};
 use crate::peer::Peer;
 use crate::program::{may_trap, program};
-use crate::{PLENTY, blame, differs, expected, skipped};
+use crate::{blame, compare, differs, expected, skipped};
 
 /// Programs of each run.
 const PROGRAMS: u64 = 240;
@@ -74,18 +74,7 @@ fn loops_do_the_same_in_every_mode() {
         let always = others.iter().filter(|mode| ["default", "baseline_fuel", "tier_up_fuel"].contains(&mode.name));
         let in_turn = others.iter().cycle().skip(seed as usize % others.len() * OTHERS).take(OTHERS);
         for mode in always.chain(in_turn) {
-            let module = match mode.module(&binary) {
-                Ok(module) => module,
-                Err(error) => differs(seed, &binary, format!("{} refuses the module: {error}", mode.name)),
-            };
-            for (call, outcome) in &calls {
-                let found = mode.run(&module, call, PLENTY);
-                if !same(outcome, &found) {
-                    let blamed = blame::either(first[0], outcome, mode, &found, &binary, call);
-                    differs(seed, &binary, format!("in {}\n{found:?}, not\n{outcome:?}\n{blamed}", mode.name));
-                }
-            }
-            compared.add(mode.name, calls.len());
+            compare((seed, &binary), (first[0], &calls), mode, same, &mut compared);
         }
         calls.iter().for_each(|(_, outcome)| counts.add(seed, &binary, outcome));
         Some(())

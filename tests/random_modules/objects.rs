@@ -12,7 +12,7 @@ use crate::count::{Compared, for_seeds, is_longer};
 use crate::generate::Random;
 use crate::ours::{self, Mode};
 use crate::outcome::End;
-use crate::{PLENTY, blame, differs, expected};
+use crate::{compare, differs, expected};
 use std::fmt::Write;
 
 /// Programs of each run.
@@ -343,18 +343,7 @@ fn objects_are_the_same_in_every_mode() {
         let binary = binary(seed);
         let (_, calls) = expected(&plain, &binary, seed)?;
         for mode in &modes {
-            let module = match mode.module(&binary) {
-                Ok(module) => module,
-                Err(error) => differs(seed, &binary, format!("{} refuses the module: {error}", mode.name)),
-            };
-            for (call, outcome) in &calls {
-                let found = mode.run(&module, call, PLENTY);
-                if found != *outcome {
-                    let blamed = blame::either(&plain, outcome, mode, &found, &binary, call);
-                    differs(seed, &binary, format!("in {}\n{found:?}, not\n{outcome:?}\n{blamed}", mode.name));
-                }
-            }
-            compared.add(mode.name, calls.len());
+            compare((seed, &binary), (&plain, &calls), mode, PartialEq::eq, &mut compared);
         }
         for (_, outcome) in &calls {
             match outcome.end {
