@@ -5,7 +5,7 @@ use crate::count::{Compared, for_seeds, is_longer};
 use crate::ours::{self, Mode};
 use crate::outcome::{End, Outcome};
 use crate::peer::Peer;
-use crate::{blame, compare, differs, expected, skipped};
+use crate::{compare, compare_with, expected, skipped};
 use ampoule::Config;
 use ampoule_compiler::optimizing::Pass;
 use ampoule_core::tunables::Tiers;
@@ -108,15 +108,7 @@ fn loops_over_elements_do_the_same_in_another_engine() {
     for_programs(|seed| {
         let binary = binary(seed, is_64(seed));
         let (_, calls) = expected(&mode, &binary, seed)?;
-        let Some(module) = peer.module(&binary) else { differs(seed, &binary, "the other engine refuses it".into()) };
-        for (call, outcome) in &calls {
-            let found = module.run(call);
-            if found != *outcome {
-                let blamed = blame::blamed(&mode, &binary, call, &found);
-                differs(seed, &binary, format!("gives\n{outcome:?}, in the other engine\n{found:?}\n{blamed}"));
-            }
-        }
-        compared.add("another engine", calls.len());
+        compare_with(&peer, (seed, &binary), (&mode, &calls), PartialEq::eq, &mut compared);
         Some(())
     });
     compared.print();

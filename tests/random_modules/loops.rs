@@ -6,7 +6,7 @@ use crate::ours::{self, Mode};
 use crate::outcome::{End, Outcome};
 use crate::peer::Peer;
 use crate::program::{may_trap, program};
-use crate::{blame, compare, differs, expected, skipped};
+use crate::{compare, compare_with, differs, expected, skipped};
 
 /// Programs of each run.
 const PROGRAMS: u64 = 240;
@@ -95,16 +95,8 @@ fn loops_do_the_same_in_another_engine() {
     for_programs(|seed| {
         let binary = binary(seed);
         let (_, calls) = expected(mode, &binary, seed)?;
-        let Some(module) = peer.module(&binary) else { differs(seed, &binary, "the other engine refuses it".into()) };
-        for (call, outcome) in &calls {
-            let found = module.run(call);
-            if !same(outcome, &found) {
-                let blamed = blame::blamed(mode, &binary, call, &found);
-                differs(seed, &binary, format!("gives\n{outcome:?}, in the other engine\n{found:?}\n{blamed}"));
-            }
-            counts.add(seed, &binary, outcome);
-        }
-        compared.add("another engine", calls.len());
+        compare_with(&peer, (seed, &binary), (mode, &calls), same, &mut compared);
+        calls.iter().for_each(|(_, outcome)| counts.add(seed, &binary, outcome));
         Some(())
     });
     compared.print();

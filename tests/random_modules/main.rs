@@ -98,6 +98,30 @@ fn compare(
     compared.add(mode.name, calls.len());
 }
 
+/// Makes calls of a module in another engine: they end as ours in a mode.
+fn compare_with(
+    peer: &Peer,
+    (seed, binary): (u64, &[u8]),
+    (mode, calls): (&Mode, &[(outcome::Call, Outcome)]),
+    is_same: impl Fn(&Outcome, &Outcome) -> bool,
+    compared: &mut Compared,
+) {
+    let Some(module) = peer.module(binary) else { differs(seed, binary, "the other engine refuses it".into()) };
+    for (call, outcome) in calls {
+        let found = module.run(call);
+        if !is_same(outcome, &found) {
+            let what = format!("export {} gives\n{outcome:?}, in the other engine\n{found:?}", call.export);
+            differs(seed, binary, format!("{what}\n{}", blame::blamed(mode, binary, call, &found)));
+        }
+    }
+    compared.add("another engine", calls.len());
+}
+
+/// Whether an outcome is as it is to be, or such that any is right.
+fn same_or_arbitrary(outcome: &Outcome, found: &Outcome) -> bool {
+    found == outcome || found.is_arbitrary()
+}
+
 #[test]
 fn every_mode_says_the_same() {
     let modes = ours::modes();
@@ -107,13 +131,7 @@ fn every_mode_says_the_same() {
         let (_, calls) = expected(&modes[0], &binary, seed)?;
         let others = &modes[1..];
         for mode in others.iter().cycle().skip(seed as usize % others.len() * OTHERS).take(OTHERS) {
-            compare(
-                (seed, &binary),
-                (&modes[0], &calls),
-                mode,
-                |outcome, found| found == outcome || found.is_arbitrary(),
-                &mut compared,
-            );
+            compare((seed, &binary), (&modes[0], &calls), mode, same_or_arbitrary, &mut compared);
         }
         returned += calls.iter().filter(|(_, outcome)| matches!(outcome.end, End::Results(_))).count();
         trapped += calls.iter().filter(|(_, outcome)| matches!(outcome.end, End::Trap(_))).count();
@@ -133,15 +151,7 @@ fn another_engine_says_the_same() {
     for_seeds(|seed| {
         let binary = generate::module(seed)?;
         let (_, calls) = expected(&mode, &binary, seed)?;
-        let Some(module) = peer.module(&binary) else { differs(seed, &binary, "the other engine refuses it".into()) };
-        for (call, outcome) in &calls {
-            let found = module.run(call);
-            if found != *outcome && !found.is_arbitrary() {
-                let what = format!("export {} gives\n{outcome:?}, in the other engine\n{found:?}", call.export);
-                differs(seed, &binary, format!("{what}\n{}", blame::blamed(&mode, &binary, call, &found)));
-            }
-        }
-        compared.add("another engine", calls.len());
+        compare_with(&peer, (seed, &binary), (&mode, &calls), same_or_arbitrary, &mut compared);
         Some(())
     });
     compared.print();

@@ -189,7 +189,7 @@ impl FuncTranslator<'_> {
         self.tunables().interruptible().then(|| self.compare_deadline(address, load))
     }
 
-    /// The same in a loop that leads back without such a call: each time, what other threads have written is found. Guests must have deadlines.
+    /// The same in a loop that leads back without such a call: no load before is taken for these.
     pub(super) fn deadline_is_reached_by_now(&mut self) -> Value {
         let load = |t: &mut Self, base, offset: i32| {
             let address = t.builder.ins().iadd_imm_s(base, i64::from(offset));
