@@ -1,7 +1,11 @@
 //! Loops that are vectorized leave what they leave without: whatever they are over, however often they go round, and where they trap.
 
+use ampoule::store::epoch::UpdateDeadline;
 use ampoule::{Config, Engine, Extern, Instance, Module, Store, TrapCode, TypedFunc, Val, ValType};
 use ampoule_core::tunables::Tiers;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 fn engine(vectorizes: bool, is_64: bool) -> Engine {
     let mut config = Config::new();
@@ -372,7 +376,7 @@ fn a_vector_loop_ends_at_its_deadline() {
     store.set_epoch_deadline(1);
     let error = std::thread::scope(|scope| {
         scope.spawn(|| {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
             engine.increment_epoch();
         });
         fill.call(&mut store, 0x7fff_fff0).unwrap_err()
@@ -380,4 +384,77 @@ fn a_vector_loop_ends_at_its_deadline() {
     assert_eq!(error.trap_code(), Some(TrapCode::Interrupt));
     store.set_epoch_deadline(1);
     assert_eq!(last.call(&mut store, ()).unwrap(), 0, "it went on to the end");
+}
+
+/// Wherever a vector loop is when its deadline is reached, it leaves whole iterations, and the loop itself goes on from there.
+#[test]
+fn a_vector_loop_that_is_interrupted_leaves_what_one_leaves_that_is_not() {
+    const TEXT: &str = r#"(module (memory (export "memory") 64)
+      (func (export "one") (param $n i32) (result i32) (local $i i32) (local $s i32)
+        (loop $l
+          (local.set $s (i32.add (local.get $s) (i32.load (local.get $i))))
+          (i32.store (local.get $i) (i32.add (i32.load (local.get $i)) (i32.const 1)))
+          (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 4))) (local.get $n))))
+        (local.get $s))
+      ;; Three elements in an iteration: a chunk is between iterations as well.
+      (func (export "three") (param $n i32) (result i32) (local $i i32) (local $s i32)
+        (loop $l
+          (local.set $s (i32.add (local.get $s) (i32.load (local.get $i))))
+          (local.set $s (i32.add (local.get $s) (i32.load offset=4 (local.get $i))))
+          (local.set $s (i32.add (local.get $s) (i32.load offset=8 (local.get $i))))
+          (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 12))) (local.get $n))))
+        (local.get $s))
+      (func (export "backwards") (param $n i32) (result i32) (local $s i32)
+        (loop $l
+          (local.set $n (i32.sub (local.get $n) (i32.const 4)))
+          (local.set $s (i32.add (local.get $s) (i32.load (local.get $n))))
+          (i32.store (local.get $n) (i32.xor (i32.load (local.get $n)) (i32.const 0x55)))
+          (br_if $l (local.get $n)))
+        (local.get $s)))"#;
+    let world = |vectorizes: bool| {
+        let mut config = Config::new();
+        config.tiers(Tiers::Optimizing).epoch_interruption(true);
+        if !vectorizes {
+            config.cranelift_flags = vec![("vectorization".to_string(), Some("false".to_string()))];
+        }
+        let engine = Engine::new(&config).unwrap();
+        let module = Module::new(&engine, TEXT.as_bytes()).unwrap();
+        let mut store = Store::new(&engine);
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        (store, instance)
+    };
+    let (mut worlds, stop) = ([world(true), world(false)], AtomicBool::new(false));
+    let interruptions = Arc::new(AtomicUsize::new(0));
+    let engine = worlds[0].0.engine().clone();
+    let counted = interruptions.clone();
+    worlds[0].0.epoch_deadline_callback(Some(Box::new(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok(UpdateDeadline::Continue(1))
+    })));
+    worlds.iter_mut().for_each(|(store, _)| store.set_epoch_deadline(1));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // A failure below is not to wait for this.
+            for _ in 0..100_000 {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                engine.increment_epoch();
+                std::thread::sleep(Duration::from_micros(20));
+            }
+        });
+        for turn in 0..60 {
+            for name in ["one", "three", "backwards"] {
+                let n = 48 * (87_000 - 7 * turn);
+                let [found, expected] = worlds.each_mut().map(|(store, instance)| {
+                    let func: TypedFunc<i32, i32> = instance.get_typed_func(store, name).unwrap();
+                    func.call(store, n).unwrap()
+                });
+                assert_eq!(found, expected, "{name}({n})");
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let seen = interruptions.load(Ordering::Relaxed);
+    assert!(seen > 60, "only {seen} interruptions");
 }

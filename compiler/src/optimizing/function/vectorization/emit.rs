@@ -16,6 +16,8 @@ use std::collections::HashMap;
 
 /// Elements that a loop has at least, where it is known how many, for a vector loop to be tried.
 const ENOUGH: u64 = 16;
+/// Bytes of a stream between looks at the deadline; not more than twice as many.
+const CHUNK: u64 = 4096;
 
 /// The state of a vector loop's translation.
 pub(super) struct Emitter<'t, 'a> {
@@ -291,11 +293,22 @@ impl Emitter<'_, '_> {
             args.push(self.identity(accumulator).into());
         }
         let (head, done) = (self.block(), self.block());
-        for block in [head, done] {
+        let interruptible = self.t.tunables().interruptible();
+        // Where a deadline is looked at, the loop is one of two: vectors within chunks.
+        let chunk = interruptible.then(|| self.block());
+        for block in [Some(head), Some(done), chunk].into_iter().flatten() {
             self.t.builder.append_block_param(block, types::I64);
             for accumulator in &accumulators {
                 self.t.builder.append_block_param(block, accumulator.ty);
             }
+        }
+        let mut stop = end;
+        if let Some(chunk) = chunk {
+            self.t.builder.ins().jump(chunk, &args);
+            self.t.builder.switch_to_block(chunk);
+            let params = self.t.builder.block_params(chunk).to_vec();
+            stop = self.end_of_chunk(params[0], end);
+            args = params.into_iter().map(BlockArg::from).collect();
         }
         self.t.builder.ins().jump(head, &args);
         self.t.builder.switch_to_block(head);
@@ -310,22 +323,19 @@ impl Emitter<'_, '_> {
         for (accumulator, &before) in accumulators.iter().zip(kept) {
             next.push(self.accumulate(accumulator, before).into());
         }
-        let goes_on = self.t.builder.ins().icmp(IntCC::NotEqual, next_at, end);
-        if self.t.tunables().interruptible() {
-            let look = self.block();
+        let goes_on = self.t.builder.ins().icmp(IntCC::NotEqual, next_at, stop);
+        if let Some(chunk) = chunk {
+            let (between, look) = (self.block(), self.block());
+            self.t.builder.ins().brif(goes_on, head, &next, between, &[]);
+            self.t.builder.seal_block(between);
+            self.t.builder.switch_to_block(between);
+            let goes_on = self.t.builder.ins().icmp(IntCC::NotEqual, next_at, end);
             self.t.builder.ins().brif(goes_on, look, &[], done, &next);
             self.t.builder.seal_block(look);
             self.t.builder.switch_to_block(look);
             let reached = self.t.deadline_is_reached_by_now();
-            let (cold, on) = self.t.branch_cold(reached);
-            self.t.builder.switch_to_block(cold);
-            // An iteration may take several vectors, and is left behind the last.
-            let whole = self.int(types::I64, (u64::from(self.plan.size) * self.plan.copies) as i64);
-            let rest = self.t.builder.ins().urem(next_at, whole);
-            let is_within = self.t.builder.ins().icmp_imm_u(IntCC::NotEqual, rest, 0);
-            self.t.builder.ins().brif(is_within, head, &next, done, &next);
-            self.t.builder.switch_to_block(on);
-            self.t.builder.ins().jump(head, &next);
+            self.t.builder.ins().brif(reached, done, &next, chunk, &next);
+            self.t.builder.seal_block(chunk);
         } else {
             self.t.builder.ins().brif(goes_on, head, &next, done, &next);
         }
@@ -333,10 +343,23 @@ impl Emitter<'_, '_> {
         self.t.builder.seal_block(done);
         self.t.builder.switch_to_block(done);
         let params = self.t.builder.block_params(done).to_vec();
-        let takes_all = self.plan.searches.is_empty() && !self.t.tunables().interruptible();
+        let takes_all = self.plan.searches.is_empty() && !interruptible;
         let taken = if takes_all { iterations } else { self.iterations_until(params[0]) };
         self.t.spend_fuel(taken, self.plan.body.fuel);
         self.leave(taken, &accumulators, &params[1..]);
+    }
+
+    /// Where the chunk ends that begins at this place of the first stream, or the loop. Both are between iterations and between vectors.
+    fn end_of_chunk(&mut self, at: Value, end: Value) -> Value {
+        let iteration = u64::from(self.plan.size) * self.plan.copies;
+        // At least 32 iterations: an iteration has at most 128 bytes.
+        let bytes = iteration * (CHUNK / iteration).next_power_of_two();
+        let (sign, is_before) =
+            if self.plan.backwards { (-1, IntCC::SignedGreaterThan) } else { (1, IntCC::SignedLessThan) };
+        let bytes = self.int(types::I64, sign * bytes as i64);
+        let next = self.t.builder.ins().iadd(at, bytes);
+        let is_before = self.t.builder.ins().icmp(is_before, next, end);
+        self.t.builder.ins().select(is_before, next, end)
     }
 
     /// How many iterations have been taken at this place of the first stream, which is behind whole ones.

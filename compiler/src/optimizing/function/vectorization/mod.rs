@@ -9,8 +9,8 @@
 //! behind, and leaves the locals as those iterations do. All operators have equivalents on lanes, to the last bit; floats are never added up in
 //! another order. Where a vector has what a search ends at, nothing of that vector is stored, and the loop itself finds it.
 //!
-//! No more iterations are taken than there is fuel for, and the deadline is looked at before each vector: once it has been reached, the loop itself goes
-//! on, and looks where it would.
+//! No more iterations are taken than there is fuel for. The deadline is looked at before the first vector and then every few thousand bytes, which take
+//! less than a microsecond or two: once it has been reached, the loop itself goes on, and looks where it would.
 //!
 //! Not done: to memories that are shared, or whose bounds are checked by code that must also hold where the processor guesses; where lanes would have to be wider than elements in memory, but for sums.
 
