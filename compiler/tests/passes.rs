@@ -326,6 +326,24 @@ fn what_both_ways_compute_is_computed_once() {
 }
 
 #[test]
+fn what_all_ways_out_compute_is_computed_once() {
+    // As in a loop that is unrolled: the optimizer places the product on each way out, and behind all of them.
+    let out = |at: u32| {
+        format!(
+            "(if (i32.load8_u offset={at} (local.get 0)) (then (i32.store (local.get 2) (i32.const {at})) (return (i32.const {at}))))"
+        )
+    };
+    let body = format!(
+        "(local.set 2 (i32.mul (local.get 0) (local.get 1))) {} (i32.store (local.get 2) (i32.const 9)) (i32.const 9)",
+        [1, 2, 3].map(out).concat()
+    );
+    assert_eq!(
+        counts(&function("(param i32 i32) (result i32) (local i32)", &body), Pass::CodeHoisting, "imull"),
+        (1, 4)
+    );
+}
+
+#[test]
 fn a_sum_that_stays_the_same_is_made_before_the_loop() {
     // The optimizer makes it anew in each block that needs it.
     let wat = function(

@@ -53,6 +53,7 @@ const ROWS: &[Row] = &[
     row("nested_loops", shapes::nested_loops, 500, COMPILE),
     row("loops", shapes::loops, 1000, COMPILE),
     row("deep_loops", shapes::deep_loops, 1000, COMPILE),
+    row("ways_out", shapes::ways_out, 1000, COMPILE),
     row("element_loops", shapes::element_loops, 50, COMPILE),
     row("loads", shapes::loads, 2000, COMPILE),
     row("stores", shapes::stores, 2000, COMPILE),

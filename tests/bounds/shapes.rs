@@ -42,6 +42,15 @@ pub fn nested_loops(n: usize) -> Vec<u8> {
     function(&[&LOOP.repeat(n), &GET, &constant(1), &[ADD], &SET, &ends, &GET])
 }
 
+/// `n` ways out of a function in a row, and what is left then: each needs the same product.
+pub fn ways_out(n: usize) -> Vec<u8> {
+    let product = [&get(1)[..], &get(1), &[0x6c]].concat();
+    let store = |k: usize| [&get(2)[..], &constant(k as i64), &[0x36, 2, 0]].concat();
+    let way = |k: usize| [&[0x20, 0, 0x2d, 0][..], &leb(k), &[0x04, 0x40], &store(k), &GET, &[RETURN, END]].concat();
+    let code = [&product[..], &set(2), &each(n, way), &store(0), &GET].concat();
+    functions(&[one()], &[(0, [vec![1, 2, I32], code, vec![END]].concat())], &section(5, &[1, 0, 16]))
+}
+
 /// `n` small loops in a row, each left by a branch, inside of `depth` blocks.
 fn small_loops(n: usize, depth: usize) -> Vec<u8> {
     let one = [&LOOP[..], &GET, &constant(1), &[ADD], &SET, &GET, &[0x45, 0x0d, 0, END]].concat();

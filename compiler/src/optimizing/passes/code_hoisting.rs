@@ -2,15 +2,19 @@
 //!
 //! Cranelift's optimizer places a value where it is first needed. Where that is behind a branch, on either way, there are two copies of what makes it,
 //! and all that they are made of stays alive until then. In a loop with more than one way out, as unrolling makes them, that may be
-//! all that it has loaded.
+//! all that it has loaded; and what the machine would have computed beside the branch begins only when it knows where that goes.
+//!
+//! Later branches come first: what was moved before one of them may be what the other way on from an earlier one computes, too.
 //!
 //! What is right about it: nothing is computed on a way that would not have computed it, and what is moved neither traps nor has effects, so
 //! that it has the same result before the branch.
 //!
-//! Bounds: each instruction behind a branch is compared with [`CANDIDATES`] others at most, once.
+//! Bounds: a block is looked at once, as a way on from a branch, and each of its instructions compared with [`CANDIDATES`] others at most. Each move makes
+//! one instruction of two, so those that have been moved make that no more than twice the function.
 
 use super::values::{constant, home, take_for};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, InstructionData, MemFlags, Opcode, Type, Value};
@@ -40,10 +44,9 @@ enum Operand {
 }
 
 /// Moves what both ways compute to before their branch. The graph is the function's, and stays as it is.
-pub(super) fn run(func: &mut Function, cfg: &ControlFlowGraph) {
-    let blocks: Vec<Block> = func.layout.blocks().collect();
+pub(super) fn run(func: &mut Function, cfg: &ControlFlowGraph, dominators: &DominatorTree) {
     let mut moved = false;
-    for block in blocks {
+    for &block in dominators.cfg_postorder() {
         if let Some(ways) = ways_on(func, cfg, block) {
             moved |= hoist(func, block, ways);
         }
@@ -57,9 +60,28 @@ pub(super) fn run(func: &mut Function, cfg: &ControlFlowGraph) {
 fn ways_on(func: &Function, cfg: &ControlFlowGraph, block: Block) -> Option<[Block; 2]> {
     let branch = func.layout.last_inst(block)?;
     let InstructionData::Brif { blocks, .. } = func.dfg.insts[branch] else { return None };
-    let ways = blocks.map(|way| way.block(&func.dfg.value_lists));
-    let alone = |way| cfg.pred_iter(way).count() == 1;
-    (ways[0] != ways[1] && ways.into_iter().all(alone)).then_some(ways)
+    let [first, second] = blocks.map(|way| way.block(&func.dfg.value_lists));
+    if first == second {
+        return None;
+    }
+    Some([behind_jumps(func, cfg, first)?, behind_jumps(func, cfg, second)?])
+}
+
+/// The first block on a way that does more than to jump to the next one, if nothing else leads there.
+fn behind_jumps(func: &Function, cfg: &ControlFlowGraph, mut block: Block) -> Option<Block> {
+    let alone = |block| cfg.pred_iter(block).take(2).count() == 1;
+    if !alone(block) {
+        return None;
+    }
+    while func.dfg.num_block_params(block) == 0
+        && let Some(jump) = func.layout.first_inst(block)
+        && let InstructionData::Jump { destination, .. } = func.dfg.insts[jump]
+        && let next = destination.block(&func.dfg.value_lists)
+        && alone(next)
+    {
+        block = next;
+    }
+    Some(block)
 }
 
 fn hoist(func: &mut Function, before: Block, [first, second]: [Block; 2]) -> bool {

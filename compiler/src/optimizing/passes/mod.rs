@@ -153,7 +153,7 @@ impl Passes {
             loop_invariants::run(context);
         }
         if self.has(Pass::CodeHoisting) {
-            code_hoisting::run(&mut context.func, &context.cfg);
+            code_hoisting::run(&mut context.func, &context.cfg, &context.domtree);
         }
         if self.has(Pass::SmallFactors) {
             small_factors::run(&mut context.func);
