@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::module::Module;
 use crate::module::code_table::{By, ModuleCode};
 use crate::store::Store;
+use crate::store::records::instance::InstanceData;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::tunables::Tiers;
 use ampoule_core::vm::VmContext;
@@ -34,7 +35,9 @@ pub(crate) unsafe extern "C" fn compile_function(vmctx: *mut VmContext, code: *c
     loop {
         match compile(store, module, DefinedFuncIndex(func)) {
             Ok(Some(address)) => {
-                instance.lead_reference(DefinedFuncIndex(func));
+                // SAFETY: who called last is none, or an instance of this store, whose record's address is stable (invariant 3 of `InstanceData`).
+                let caller = unsafe { store.vm.caller.as_ref().map(|caller| &*caller.instance.cast::<InstanceData>()) };
+                instance.lead_reference(DefinedFuncIndex(func), caller);
                 return address;
             }
             Ok(None) => {
@@ -106,4 +109,54 @@ fn compile(store: &Store, module: &Module, func: DefinedFuncIndex) -> Result<Opt
     };
     let mut sleep = |sleeper: &Sleeper, timeout| interrupts.sleep_on(sleeper, || sleeper.sleep(timeout)).is_some();
     module.code().compile_or_leave(func, by, &mut sleep)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, Engine, Extern, Func, Instance, Module, Store};
+    use ampoule_core::index::FuncIndex;
+    use ampoule_core::tunables::Tiers;
+
+    /// What an instance's only import calls.
+    fn imported(store: &Store, instance: &Instance) -> *const u8 {
+        let record = store.instances.instance(instance.position(store).unwrap() as usize).expect("it is of this store");
+        // SAFETY: instantiation filled it in, and no guest runs.
+        unsafe { (*record.imported_function(FuncIndex(0))).code }
+    }
+
+    #[test]
+    fn imports_lead_to_what_was_optimized_once_it_is_called() {
+        let mut config = Config::new();
+        config.tiers(Tiers::Auto);
+        (config.tier_up.after, config.tier_up.threads) = (10, 0);
+        let engine = Engine::new(&config).unwrap();
+        let callee = br#"(module (func (export "f") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3))))"#;
+        let caller = br#"(module
+          (import "" "f" (func $f (param i32) (result i32)))
+          (func (export "run") (param $n i32) (result i32) (local $sum i32)
+            (loop $again
+              (local.set $sum (i32.add (local.get $sum) (call $f (local.get $n))))
+              (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            (local.get $sum)))"#;
+        let mut store = Store::new(&engine);
+        let callee = Module::new(&engine, callee).unwrap();
+        let callee = Instance::new(&mut store, &callee, &[]).unwrap();
+        let f: Func = callee.get_func(&store, "f").unwrap();
+        let caller = Module::new(&engine, caller).unwrap();
+        let callers = [(); 2].map(|()| Instance::new(&mut store, &caller, &[Extern::Func(f)]).unwrap());
+        let stub = imported(&store, &callers[0]);
+        let mut results = Vec::new();
+        // The first iterations call the first code, and few know already where the other one is.
+        for times in [1, 1, 1, 20, 1, 1] {
+            for caller in &callers {
+                let run = caller.get_typed_func::<i32, i32>(&store, "run").unwrap();
+                results.push(run.call(&mut store, times).unwrap());
+            }
+        }
+        assert_eq!(results, [3, 3, 3, 3, 3, 3, 630, 630, 3, 3, 3, 3]);
+        // SAFETY: the store is alive, and no guest runs.
+        let reference = unsafe { (*f.to_raw(&store).unwrap()).code };
+        assert_ne!(reference, stub);
+        assert_eq!(imported(&store, &callers[0]), reference);
+    }
 }

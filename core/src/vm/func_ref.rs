@@ -21,7 +21,7 @@ pub struct VmFuncRef {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct VmFuncImport {
-    /// See [`VmFuncRef::code`].
+    /// See [`VmFuncRef::code`], which the runtime writes here, too, when the instance has called the function.
     pub code: *const u8,
     /// See [`VmFuncRef::vmctx`].
     pub vmctx: *mut VmContext,

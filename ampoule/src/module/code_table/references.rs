@@ -5,8 +5,9 @@
 //! keeps, to the builtin that compiles, which has nothing to compile then, writes the code's address to the reference of the instance that is
 //! called, and goes on there. Calls through the reference don't come to the stub any more.
 //!
-//! What a reference said may have been copied before: to an import, or to a register of machine code in a loop. Where the builtin finds the reference
-//! as it is to be, it was such a copy that led there, and from then on the stub jumps to the code ([`ModuleCode::pass_on`]).
+//! What a reference said may have been copied before. The copy in an import is written as well, of the instance that is known to call. Another copy is in
+//! a register of machine code in a loop. Where the builtin finds reference and import as they are to be, it was such a copy that led there, and from
+//! then on the stub jumps to the code ([`ModuleCode::pass_on`]).
 //!
 //! References never hold the address of code that may be given back, and the addresses for stubs change with those of functions, under the
 //! same lock.

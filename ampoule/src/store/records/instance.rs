@@ -151,22 +151,42 @@ impl InstanceData {
     }
 
     /// A function that is about to be called came here by its stub, or by that of references to it. Where it has code that it keeps, the reference
-    /// leads there from now on.
-    pub(crate) fn lead_reference(&self, own: DefinedFuncIndex) {
+    /// leads there from now on, and the import of the instance that calls it, which may be known.
+    pub(crate) fn lead_reference(&self, own: DefinedFuncIndex, caller: Option<&InstanceData>) {
         let code = self.module.code();
         let Some(kept) = code.kept(own) else { return };
         let description = self.module.description();
         let index = description.func_index(own);
         let Some(position) = description.func_ref(index) else { return };
-        // SAFETY: the place is in the block, and one thread at a time is in the store.
-        let leads = unsafe { (*self.at::<VmFuncRef>(self.module.layout().func_ref(position))).code };
-        if leads == kept {
-            code.pass_on(own);
-        } else {
+        let func_ref = self.at::<VmFuncRef>(self.module.layout().func_ref(position));
+        let import = caller.and_then(|caller| caller.import_of(func_ref));
+        // SAFETY: the places are in the blocks, and one thread at a time is in the store.
+        let (reference_leads, import_leads) =
+            unsafe { ((*func_ref).code == kept, import.is_none_or(|import| (*import).code == kept)) };
+        if !reference_leads {
             self.func_ref(index);
         }
+        if let Some(import) = import.filter(|_| !import_leads) {
+            // SAFETY: as above.
+            unsafe { (*import).code = kept };
+        }
+        if reference_leads && import_leads {
+            code.pass_on(own);
+        }
+    }
+
+    /// The import that was made from a reference, if it is one of the first.
+    fn import_of(&self, func_ref: *mut VmFuncRef) -> Option<*mut VmFuncImport> {
+        let imports = self.module.description().num_imported_functions.min(IMPORTS_SEARCHED);
+        (0..imports).map(|index| self.imported_function(FuncIndex(index as u32))).find(|&import| {
+            // SAFETY: the slot was filled in at instantiation, before the instance could call.
+            unsafe { (*import).func_ref == func_ref }
+        })
     }
 }
+
+/// Imports among which one is looked for that a call came by. Whoever calls by a later one goes on through the stub.
+const IMPORTS_SEARCHED: usize = 256;
 
 /// Whether segments were dropped, of so many.
 #[inline]
