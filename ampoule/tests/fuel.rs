@@ -138,6 +138,80 @@ fn what_a_guest_has_spent_is_charged_whatever_stops_it() {
     }
 }
 
+/// Not every access is behind a store of the counter: what is missing there is charged when it faults. In copies of a loop's body, in arms that cost the
+/// same or not, in functions that are inlined.
+#[test]
+fn a_guest_is_charged_the_same_wherever_an_access_is_the_one_that_faults() {
+    const FUNCTIONS: &str = r#"(memory 1)
+      (func $load (param i32) (result i32)
+        (if (i32.eqz (local.get 0)) (then (return (i32.const 3))))
+        (i32.load (local.get 0)))"#;
+    let bodies = [
+        "(local.set $i (i32.add (local.get $i) (i32.load (local.get $at))))",
+        "(if (i32.and (local.get $at) (i32.const 8))
+           (then (drop (i32.load (local.get $at))) (i32.store offset=16 (local.get $at) (local.get $i)))
+           (else (nop) (drop (i32.load offset=4 (local.get $at)))))
+         (local.set $i (i32.load offset=8 (local.get $at)))",
+        "(if (i32.and (local.get $at) (i32.const 4))
+           (then (local.set $i (i32.load offset=12 (local.get $at))))
+           (else (local.set $i (i32.load offset=20 (local.get $at)))))
+         (i32.store (local.get $at) (i32.add (local.get $i) (i32.load offset=24 (local.get $at))))",
+        "(block $b
+           (br_if $b (i32.and (local.get $at) (i32.const 12)))
+           (br_if $l (i32.load offset=16 (local.get $at)))
+           (local.set $i (i32.div_u (i32.const 9) (i32.eqz (i32.load offset=8 (local.get $at))))))
+         (local.set $i (i32.load (local.get $at)))",
+        "(local.set $i (i32.add (call $load (local.get $at)) (call $load (i32.add (local.get $at) (i32.const 8)))))",
+    ];
+    let modes = modes();
+    let without = [Pass::Unrolling, Pass::Inlining].map(|pass| {
+        let mut config = Config::new();
+        config.consume_fuel(true).tiers(Tiers::Optimizing).without_pass(pass);
+        config
+    });
+    for body in bodies {
+        let mut most = 0;
+        for iterations in 0..12 {
+            let text = format!(
+                r#"(module {FUNCTIONS}
+                  (func (export "f") (local $i i32) (local $at i32)
+                    (local.set $at (i32.const {}))
+                    (loop $l
+                      (local.set $at (i32.add (local.get $at) (i32.const 4)))
+                      {body}
+                      (br_if $l (i32.lt_u (local.get $at) (i32.const 100000))))))"#,
+                65536 - 4 * iterations
+            );
+            let found: Vec<_> = modes.iter().chain(&without).map(|config| spent(config, &text)).collect();
+            assert!(found.iter().all(|other| *other == found[0]), "{iterations}: {found:?}\n{body}");
+            assert_eq!(found[0].1, Some(TrapCode::MemoryOutOfBounds));
+            most = most.max(found[0].0);
+        }
+        assert!(most > 30, "{most}");
+    }
+}
+
+/// More different amounts are owed in a function than there are numbers for: the others are written.
+#[test]
+fn a_guest_is_charged_the_same_in_a_function_of_many_accesses() {
+    use std::fmt::Write;
+    let text = |faulting: u32| {
+        let mut body = String::new();
+        for access in 0..400 {
+            let address = if access == faulting { -8 } else { 16 };
+            write!(body, "(block (br_if 0 (i32.const 0)) (drop (i32.load (i32.const {address}))))").unwrap();
+        }
+        module("(memory 1)", &body)
+    };
+    let mut config = Config::new();
+    config.consume_fuel(true).tiers(Tiers::Optimizing);
+    for faulting in [0, 1, 60, 179, 180, 181, 182, 250, 399] {
+        // Of each access before: its address, the access, `drop` and, with the block's branch, two more.
+        let expected = LOOP + 2 + 4 * u64::from(faulting);
+        assert_eq!(spent(&config, &text(faulting)), (expected, Some(TrapCode::MemoryOutOfBounds)), "{faulting}");
+    }
+}
+
 #[test]
 fn a_stack_overflow_charges_every_call_that_led_to_it() {
     for config in modes() {

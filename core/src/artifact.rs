@@ -70,6 +70,9 @@ pub struct FunctionInfo {
     /// Operators of functions that were inlined: the offset of each in the module's bytes, and the position of the call
     /// that it was inlined for.
     pub inlined: Vec<(u32, u32)>,
+    /// Of the instructions that may fault, those where the store has less fuel spent than the guest has: offset, and how many units a fault there
+    /// charges.
+    pub owed: Vec<(u32, u32)>,
     /// For each return address with live references: the return address' offset, and the offsets from the stack pointer
     /// (at the call) of the 32-bit slots that hold them.
     pub stack_maps: Vec<(u32, StackMap)>,
@@ -156,6 +159,12 @@ impl FunctionInfo {
         })
     }
 
+    /// What a fault at this offset charges beyond what the store has.
+    pub fn owed_at(&self, offset: u32) -> u32 {
+        let found = self.owed.binary_search_by_key(&offset, |&(at, _)| at);
+        found.map_or(0, |at| self.owed[at].1)
+    }
+
     /// The live references at the call that returns to this offset.
     pub fn stack_map_at(&self, return_offset: u32) -> Option<&StackMap> {
         let at = self.stack_maps.binary_search_by_key(&return_offset, |&(at, _)| at).ok()?;
@@ -212,6 +221,12 @@ mod tests {
         assert_eq!(places(0b11111), [(0, 48), (1, 40), (2, 32), (3, 24), (4, 16)]);
         let elsewhere = KeptRegisters { set: 0b10010, below: 88 };
         assert_eq!(elsewhere.places().collect::<Vec<_>>(), [(1, 88), (4, 80)]);
+    }
+
+    #[test]
+    fn a_fault_charges_what_is_owed_at_its_instruction() {
+        let info = FunctionInfo { traps: vec![(4, 1), (9, 1)], owed: vec![(9, 12)], ..Default::default() };
+        assert_eq!([4, 9, 10].map(|offset| info.owed_at(offset)), [0, 12, 0]);
     }
 
     #[test]

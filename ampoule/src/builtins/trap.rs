@@ -49,13 +49,15 @@ pub(crate) unsafe fn fault(store: *mut VmStoreContext, pc: usize, fp: usize, add
             // An artifact that was damaged since it was loaded: what was announced can't be told. The guest is over in any case.
             return stop_at(store, Error::from(damaged()), frame);
         }
-        let code = found.and_then(|found| found.info?.trap_at(found.offset));
+        let info = found.as_ref().and_then(|found| Some((found.info.as_ref()?, found.offset)));
+        let code = info.and_then(|(info, offset)| info.trap_at(offset));
         let Some(code) = code else {
             eprintln!(
                 "ampoule: signal {signal} at an unexpected place in guest code: pc {pc:#x}, address {address:#x}"
             );
             std::process::abort();
         };
+        (*store).fuel += info.map_or(0, |(info, offset)| i64::from(info.owed_at(offset)));
         let memory = if code == TrapCode::MemoryOutOfBounds { faulting_memory(store, pc, address) } else { None };
         let error = memory.map_or_else(|| Error::trap(code), Error::from);
         stop_at(store, error, frame);

@@ -1,7 +1,7 @@
 //! From what Cranelift leaves of a function to what the runtime takes.
 
-use super::flags::trap_code;
-use super::linkage::{InlinedPositions, NAMESPACE_BODY, NAMESPACE_BUILTIN, NAMESPACE_FUNC};
+use super::flags::{FIRST_OWING, trap_code};
+use super::linkage::{NAMESPACE_BODY, NAMESPACE_BUILTIN, NAMESPACE_FUNC, Numbers};
 use crate::CompileError;
 use crate::arch::{self, Placement};
 use ampoule_core::artifact::{CompiledFunction, FunctionInfo, Handler, Relocation, RelocationTarget, StackMap};
@@ -24,12 +24,12 @@ pub(super) struct Emitted {
     pub text: Option<String>,
 }
 
-/// Converts the code of `func`, made for `isa`; `inlined` is what its positions refer to.
+/// Converts the code of `func`, made for `isa`; `numbers` are what is meant by those in it.
 pub(super) fn emit(
     isa: &dyn TargetIsa,
     code: CompiledCode,
     func: &ir::Function,
-    inlined: InlinedPositions,
+    Numbers { inlined, owing }: Numbers,
 ) -> Result<Emitted, CompileError> {
     let buffer = &code.buffer;
     let mut body_jumps = Vec::new();
@@ -51,6 +51,8 @@ pub(super) fn emit(
     relocations.sort_by_key(|relocation| relocation.offset);
     let frame_size = buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
     let Placement { alignment, phase } = arch::best_placement(buffer.data(), &code.bb_starts, buffer.alignment);
+    let faults = faults(&code, &owing);
+    let owed = faults.iter().filter(|fault| fault.2 != 0).map(|&(at, _, units)| (at, units)).collect();
     let function = CompiledFunction {
         tier: Tier::Optimizing,
         code: bytes,
@@ -58,9 +60,10 @@ pub(super) fn emit(
         phase,
         relocations,
         info: FunctionInfo {
-            traps: traps(&code),
+            traps: faults.into_iter().map(|(at, code, _)| (at, code as u8)).collect(),
             positions: positions(&code),
             inlined,
+            owed,
             stack_maps: stack_maps(&code),
             handlers: handlers(&code)?,
             kept: arch::kept_registers(isa, &code)?,
@@ -92,6 +95,7 @@ pub(super) fn join(entry: Emitted, body: Emitted) -> Result<CompiledFunction, Co
     info.inlined = body.inlined;
     info.kept = body.kept;
     info.traps.extend(body.traps.into_iter().map(|(at, code)| (moved(at), code)));
+    info.owed.extend(body.owed.into_iter().map(|(at, units)| (moved(at), units)));
     info.positions.extend(body.positions.into_iter().map(|(at, position)| (moved(at), position)));
     info.stack_maps.extend(body.stack_maps.into_iter().map(|(at, map)| (moved(at), map)));
     info.handlers
@@ -134,19 +138,24 @@ fn libcall(call: LibCall) -> Result<Builtin, CompileError> {
 }
 
 /// Instructions that may fault. The trap instructions behind calls that don't return are not among them: were one
-/// reached, that would be no trap of the guest's.
-fn traps(code: &CompiledCode) -> Vec<(u32, u8)> {
-    let mut traps: Vec<_> = code
+/// reached, that would be no trap of the guest's. With what their faults mean, and charge.
+fn faults(code: &CompiledCode, owing: &[(TrapCode, u32)]) -> Vec<(u32, TrapCode, u32)> {
+    let mut faults: Vec<_> = code
         .buffer
         .traps()
         .iter()
-        .filter_map(|trap| Some((trap.offset, trap_code(trap.code)?)))
-        .filter(|&(_, code)| code != TrapCode::Unreachable)
-        .map(|(offset, code)| (offset, code as u8))
+        .filter_map(|trap| {
+            let (code, units) = match trap.code.as_raw().get().checked_sub(FIRST_OWING) {
+                Some(place) if usize::from(place) < owing.len() => owing[usize::from(place)],
+                _ => (trap_code(trap.code)?, 0),
+            };
+            Some((trap.offset, code, units))
+        })
+        .filter(|&(_, code, _)| code != TrapCode::Unreachable)
         .collect();
-    traps.sort_unstable();
-    traps.dedup_by_key(|trap| trap.0);
-    traps
+    faults.sort_unstable_by_key(|&(offset, code, units)| (offset, code as u8, units));
+    faults.dedup_by_key(|fault| fault.0);
+    faults
 }
 
 fn positions(code: &CompiledCode) -> Vec<(u32, u32)> {

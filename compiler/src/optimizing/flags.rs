@@ -55,6 +55,16 @@ pub(super) fn clif_trap(code: TrapCode) -> ir::TrapCode {
     ir::TrapCode::unwrap_user(code as u8 + 1)
 }
 
+/// The first of the numbers of which each function says for itself what they mean; and how many there are.
+pub(super) const FIRST_OWING: u8 = 64;
+pub(super) const OWING: usize = 180;
+const _: () = assert!(TrapCode::ALL.len() < FIRST_OWING as usize - 1);
+
+/// A number of which the function says what it means, at this place.
+pub(super) fn owing_trap(place: usize) -> ir::TrapCode {
+    ir::TrapCode::unwrap_user(FIRST_OWING + place as u8)
+}
+
 /// What a number in Cranelift's terms means: ours, or that of an instruction which Cranelift knows to trap.
 pub(super) fn trap_code(code: ir::TrapCode) -> Option<TrapCode> {
     match code {

@@ -2,12 +2,19 @@
 
 use super::signature::builtin_signature;
 use ampoule_core::builtins::Builtin;
+use ampoule_core::trap::TrapCode;
 use cranelift_codegen::ir;
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::FunctionBuilder;
 
-/// Operators of inlined functions, as `FunctionInfo::inlined` has them.
-pub(super) type InlinedPositions = Vec<(u32, u32)>;
+/// What numbers in a function's code mean.
+#[derive(Default)]
+pub(super) struct Numbers {
+    /// Operators of inlined functions, as `FunctionInfo::inlined` has them.
+    pub inlined: Vec<(u32, u32)>,
+    /// What faults mean, and units of fuel that they charge: of Cranelift's codes from `flags::FIRST_OWING` on.
+    pub owing: Vec<(TrapCode, u32)>,
+}
 
 /// Namespace of the module's functions in Cranelift's external names.
 pub(super) const NAMESPACE_FUNC: u32 = 0;

@@ -38,7 +38,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use effort::Effort;
 use emit::Emitted;
 use function::{Entry, Optimizing, StackCheck};
-use linkage::InlinedPositions;
+use linkage::Numbers;
 use passes::{PassFlags, Passes};
 use settings::CodeGenerators;
 use signature::guest_signature;
@@ -131,7 +131,7 @@ impl OptimizingCompiler {
         signature: Signature,
         effort: Effort,
         passes: Passes,
-        build: impl FnOnce(FunctionBuilder<'_>, &dyn TargetIsa) -> Result<InlinedPositions, CompileError>,
+        build: impl FnOnce(FunctionBuilder<'_>, &dyn TargetIsa) -> Result<Numbers, CompileError>,
     ) -> Result<Emitted, CompileError> {
         let mut scratch = self.take_scratch();
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -140,8 +140,8 @@ impl OptimizingCompiler {
             code.context.clear();
             code.context.func.signature = signature;
             let builder = FunctionBuilder::new(&mut code.context.func, builder);
-            let inlined = build(builder, self.generators.of(effort))?;
-            self.finish(code, effort, passes, inlined, false)
+            let numbers = build(builder, self.generators.of(effort))?;
+            self.finish(code, effort, passes, numbers, false)
         }));
         match result {
             Ok(Ok(emitted)) => {
@@ -164,8 +164,8 @@ impl OptimizingCompiler {
     pub fn listing(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<String, CompileError> {
         with_what_effort_is_needed(input.tunables, |effort| {
             let mut code = CodeScratch::default();
-            let inlined = self.translate(&mut code.context.func, input, func, effort)?;
-            let text = self.finish(&mut code, effort, self.passes_of(input, func), inlined, true)?.text;
+            let numbers = self.translate(&mut code.context.func, input, func, effort)?;
+            let text = self.finish(&mut code, effort, self.passes_of(input, func), numbers, true)?.text;
             let lines = text.as_deref().unwrap_or_default().split_inclusive('\n');
             // What unwinders are told is no code.
             Ok(lines.filter(|line| !line.trim_start().starts_with("unwind ")).collect())
@@ -192,7 +192,7 @@ impl OptimizingCompiler {
         input: &ModuleInput<'_>,
         func: DefinedFuncIndex,
         effort: Effort,
-    ) -> Result<InlinedPositions, CompileError> {
+    ) -> Result<Numbers, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         translated.signature = guest_signature(input.module.func_type(input.module.func_index(func)));
         let mut scratch = FunctionBuilderContext::default();
@@ -273,7 +273,7 @@ impl OptimizingCompiler {
         scratch: &mut CodeScratch,
         effort: Effort,
         passes: Passes,
-        inlined: InlinedPositions,
+        numbers: Numbers,
         with_text: bool,
     ) -> Result<Emitted, CompileError> {
         let CodeScratch { context, registers } = scratch;
@@ -282,7 +282,7 @@ impl OptimizingCompiler {
             .compile_function(&context.func, &context.domtree, registers, with_text, &mut ControlPlane::default())
             .map_err(|error| failed(&context.func, error))?
             .apply_params(&context.func.params);
-        emit::emit(isa, code, &context.func, inlined)
+        emit::emit(isa, code, &context.func, numbers)
     }
 
     /// From a translated function to what code is made of. Answers what is to make the code.
@@ -332,7 +332,7 @@ impl OptimizingCompiler {
         let signature = guest_signature(ty);
         let emitted = self.compile(signature.clone(), Effort::Thunk, Passes::NONE, |builder, isa| {
             build(builder, isa);
-            Ok(InlinedPositions::new())
+            Ok(Numbers::default())
         })?;
         if emitted.frame_size > FRAME_MAX {
             return self.compile_guarded(&signature, Context::HostFunc, SourceLoc::default(), emitted);
@@ -351,7 +351,7 @@ impl OptimizingCompiler {
         let frame_size = body.frame_size;
         let entry = self.compile(signature.clone(), Effort::Thunk, Passes::NONE, |builder, isa| {
             thunks::build_guard(builder, isa, context, frame_size, position);
-            Ok(InlinedPositions::new())
+            Ok(Numbers::default())
         })?;
         emit::join(entry, body)
     }
@@ -407,7 +407,7 @@ impl Compiler for OptimizingCompiler {
     fn entry_thunk(&self, ty: &FuncType, shape: ValueShape) -> Result<CompiledFunction, CompileError> {
         let emitted = self.compile(thunks::entry_signature(), Effort::Thunk, Passes::NONE, |builder, isa| {
             thunks::build_entry_thunk(builder, isa, ty, shape);
-            Ok(InlinedPositions::new())
+            Ok(Numbers::default())
         })?;
         Ok(emitted.function)
     }

@@ -141,6 +141,8 @@ impl FuncTranslator<'_> {
                     results: SmallVec::new(),
                     entered: false,
                     end_used: false,
+                    end_owed: None,
+                    back_owed: None,
                     arm: None,
                     around_entry: false,
                 });
@@ -203,8 +205,10 @@ impl FuncTranslator<'_> {
         let end = self.block_with(&results);
         let height = self.stack.len() - params;
         let around_entry = self.is_around_entry();
-        let (entered, end_used, arm) = (true, false, None);
-        self.control.push(ControlFrame { kind, end, height, results, entered, end_used, arm, around_entry });
+        let (entered, end_used, end_owed, back_owed, arm) = (true, false, None, None, None);
+        let frame =
+            ControlFrame { kind, end, height, results, entered, end_used, end_owed, back_owed, arm, around_entry };
+        self.control.push(frame);
     }
 
     /// A block with parameters of these types.
@@ -250,6 +254,7 @@ impl FuncTranslator<'_> {
         self.push_frame(FrameKind::Loop { header, params: params.len() }, results, params.len());
         self.builder.switch_to_block(header);
         self.restore_params(header);
+        self.metering.owed = None;
         Ok(header)
     }
 
@@ -280,7 +285,8 @@ impl FuncTranslator<'_> {
         self.builder.seal_block(otherwise);
         self.args_passed += params.len();
         let saved = self.stack[self.stack.len() - params.len()..].iter().copied().collect();
-        self.push_frame(FrameKind::If { otherwise, params: saved }, results, params.len());
+        let owed = self.metering.owed;
+        self.push_frame(FrameKind::If { otherwise, params: saved, owed }, results, params.len());
         self.control.last_mut().expect("it was just entered").arm = hint.is_none().then_some(then);
         self.builder.switch_to_block(then);
         Ok(())
@@ -289,10 +295,11 @@ impl FuncTranslator<'_> {
     fn enter_else(&mut self) {
         self.fall_through();
         let frame = self.control.last_mut().expect("validation matched the blocks");
-        if let FrameKind::If { otherwise, params } = std::mem::replace(&mut frame.kind, FrameKind::Block) {
+        if let FrameKind::If { otherwise, params, owed } = std::mem::replace(&mut frame.kind, FrameKind::Block) {
             frame.arm = frame.arm.map(|_| otherwise);
             self.stack.truncate(frame.height);
             self.stack.extend(params);
+            self.metering.owed = owed;
             self.reachable = true;
             self.builder.switch_to_block(otherwise);
         }
@@ -321,6 +328,7 @@ impl FuncTranslator<'_> {
         if let FrameKind::Loop { header, .. } = frame.kind {
             self.builder.seal_block(header);
         }
+        self.metering.owed = frame.end_owed;
         self.reachable = frame.end_used;
         if !frame.end_used {
             return;
@@ -347,7 +355,7 @@ impl FuncTranslator<'_> {
         self.settle_metering();
         let frame = self.control.last_mut().expect("validation matched the blocks");
         debug_assert!(frame.entered);
-        frame.end_used = true;
+        frame.use_end(self.metering.owed);
         let (end, count) = (frame.end, frame.results.len());
         let args = self.args(count);
         self.builder.ins().jump(end, &args);
@@ -385,10 +393,11 @@ impl FuncTranslator<'_> {
         }
     }
 
-    /// Notes that something leads to the end of the loop around the block that many blocks out.
-    pub(super) fn use_loop_exit(&mut self, depth: u32) {
+    /// Notes that something leads to the header and the end of the loop around the block that many blocks out.
+    pub(super) fn use_loop(&mut self, depth: u32) {
         let around = self.control.len() - 2 - depth as usize;
-        self.control[around].end_used = true;
+        self.control[around].use_back(self.metering.owed);
+        self.control[around].use_end(self.metering.owed);
     }
 
     /// Where a branch out of that many blocks leads, and how many values it takes along.
@@ -400,9 +409,12 @@ impl FuncTranslator<'_> {
     pub(super) fn target_of(&mut self, frame: usize) -> (Block, usize) {
         let frame = &mut self.control[frame];
         match frame.kind {
-            FrameKind::Loop { header, params } => (header, params),
+            FrameKind::Loop { header, params } => {
+                frame.use_back(self.metering.owed);
+                (header, params)
+            }
             _ => {
-                frame.end_used = true;
+                frame.use_end(self.metering.owed);
                 (frame.end, frame.results.len())
             }
         }

@@ -287,7 +287,7 @@ impl FuncTranslator<'_> {
             self.stack.extend(fields);
         }
         self.control[frame].kind = FrameKind::Catch { exception: Some(place), otherwise };
-        self.metering.written = false;
+        self.metering.owed = None;
         self.reachable = true;
     }
 

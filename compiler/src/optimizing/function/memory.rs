@@ -383,14 +383,17 @@ impl FuncTranslator<'_> {
         let (cold, next) = self.branch_cold(condition);
         let done = self.builder.create_block();
         self.builder.switch_to_block(cold);
+        let owed = self.metering.owed;
         builtin(self);
         self.builder.ins().jump(done, &[]);
         self.builder.switch_to_block(next);
+        self.metering.owed = owed;
         inline(self);
         self.settle_metering();
         self.builder.ins().jump(done, &[]);
         self.builder.seal_block(done);
         self.builder.switch_to_block(done);
+        self.metering.owed = None;
     }
 
     fn memory_init(&mut self, segment: u32, memory: MemoryIndex) {

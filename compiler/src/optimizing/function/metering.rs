@@ -2,17 +2,19 @@
 //!
 //! The fuel counter is kept like a local. It is brought up to date where a block of code ends, before what may call functions or the runtime,
 //! and before `unreachable`. What stops the guest charges what the counter has there, by whatever instruction and in every mode.
-//! So the store has the counter's value before each call, in the cold block of each explicit trap, and before each instruction
-//! that may fault, unless it has it already: a store in each block with such an instruction.
+//! So the store has the counter's value before each call, and in the cold block of each explicit trap. Before an instruction that may fault, the
+//! store has it, or what is missing there is known and part of what the fault means (`FunctionInfo::owed`), for whoever handles it to
+//! charge. That is so as long as it is the same on all ways: up to the next loop's head, or where arms meet that cost different amounts.
 
 use super::translator::FuncTranslator;
 use crate::operators::Properties;
-use crate::optimizing::flags::{Region, constant_flags};
+use crate::optimizing::flags::{OWING, Region, clif_trap, constant_flags, owing_trap};
 use ampoule_core::builtins::Builtin;
+use ampoule_core::trap::TrapCode;
 use ampoule_core::types::ValType;
 use ampoule_core::vm::VmStoreContext;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{self, Block, InstBuilder, MemFlagsData, Value, types};
 use std::mem::offset_of;
 use wasmparser::Operator;
 
@@ -45,7 +47,7 @@ impl FuncTranslator<'_> {
     /// Forgets what is pending, where control has left.
     pub(super) fn stop_metering(&mut self) {
         self.metering.pending = 0;
-        self.metering.written = false;
+        self.metering.owed = None;
     }
 
     /// Counts an operator that is about to be translated.
@@ -68,13 +70,12 @@ impl FuncTranslator<'_> {
             let units = self.builder.ins().uextend(types::I64, units);
             let after = self.builder.ins().iadd(before, units);
             self.write_local(fuel, after);
+            self.metering.owed = None;
         }
     }
 
     /// Brings the counter up to date, before the block ends.
     pub(super) fn settle_metering(&mut self) {
-        // What follows may be reached in other ways, on which the store has another value.
-        self.metering.written = false;
         let Some(fuel) = self.metering.fuel else { return };
         let pending = std::mem::take(&mut self.metering.pending);
         if pending != 0 {
@@ -82,6 +83,7 @@ impl FuncTranslator<'_> {
             let spent = self.builder.ins().iconst(types::I64, pending);
             let after = self.builder.ins().iadd(before, spent);
             self.write_local(fuel, after);
+            self.metering.owed = self.metering.owed.map(|owed| owed + pending);
         }
     }
 
@@ -96,10 +98,36 @@ impl FuncTranslator<'_> {
 
     /// Before an instruction that may fault.
     pub(super) fn write_metering_before_fault(&mut self) {
-        if !self.metering.written {
+        if self.metering.owed != Some(0) {
             self.write_metering();
-            self.metering.written = true;
+            self.metering.owed = Some(0);
         }
+    }
+
+    /// The same, where the fault can charge what is owed. Gives what it means in Cranelift's terms.
+    pub(super) fn fault(&mut self, code: TrapCode) -> ir::TrapCode {
+        if self.metering.fuel.is_some()
+            && let Some(units) = self.metering.owed.and_then(|units| u32::try_from(units).ok())
+            && units != 0
+        {
+            let owing = &mut self.inlining.numbers.owing;
+            let place = owing.iter().position(|&known| known == (code, units)).unwrap_or(owing.len());
+            if place < OWING {
+                if place == owing.len() {
+                    owing.push((code, units));
+                }
+                return owing_trap(place);
+            }
+        }
+        self.write_metering_before_fault();
+        clif_trap(code)
+    }
+
+    /// Writes the counter to the store on a way aside that leads back.
+    pub(super) fn write_metering_aside(&mut self) {
+        self.write_metering();
+        // What follows is reached without it, too.
+        self.metering.owed = self.metering.owed.filter(|&owed| owed == 0);
     }
 
     /// Before a call or return: brings the counter up to date and writes it to the store.
@@ -115,7 +143,7 @@ impl FuncTranslator<'_> {
             let flags = self.trusted(Region::Store);
             let value = self.builder.ins().load(types::I64, flags, store, offset_of!(VmStoreContext, fuel) as i32);
             self.write_local(fuel, value);
-            self.metering.written = true;
+            self.metering.owed = Some(0);
         }
     }
 
@@ -143,13 +171,13 @@ impl FuncTranslator<'_> {
         if let Some(exhausted) = self.fuel_is_within(0) {
             let (cold, next) = self.branch_cold_and_back(exhausted);
             self.builder.switch_to_block(cold);
-            self.write_metering();
+            self.write_metering_aside();
             self.interrupt(Builtin::FuelExhausted, next);
         }
         if let Some(reached) = self.deadline_is_reached(MemFlagsData::trusted()) {
             let (cold, next) = self.branch_cold_and_back(reached);
             self.builder.switch_to_block(cold);
-            self.write_metering();
+            self.write_metering_aside();
             self.interrupt(Builtin::EpochReached, next);
         }
     }
@@ -241,11 +269,11 @@ impl FuncTranslator<'_> {
     /// Calls a builtin that keeps all registers, reads metering again, and goes on in `next`.
     fn interrupt(&mut self, builtin: Builtin, next: Block) {
         let vmctx = self.vmctx;
-        let written = self.metering.written;
+        let owed = self.metering.owed;
         self.call_builtin_unmetered(builtin, &[vmctx]);
         self.return_metering();
         // `next` is reached without the call, too.
-        self.metering.written = written;
+        self.metering.owed = owed;
         self.builder.ins().jump(next, &[]);
         self.builder.switch_to_block(next);
         self.builder.seal_block(next);

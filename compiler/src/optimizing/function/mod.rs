@@ -33,7 +33,7 @@ mod vectorization;
 
 use super::effort::{Budget, Effort};
 use super::flags::Region;
-use super::linkage::InlinedPositions;
+use super::linkage::Numbers;
 use super::passes::{Pass, Passes};
 use super::signature::return_area_size;
 use crate::loop_entry::LoopEntry;
@@ -90,7 +90,7 @@ pub(super) fn translate_function(
     body: &FunctionBody<'_>,
     how: Entry<'_>,
     Optimizing { effort, passes }: Optimizing,
-) -> Result<InlinedPositions, CompileError> {
+) -> Result<Numbers, CompileError> {
     let func_type = input.module.func_type(input.module.func_index(func));
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
@@ -155,7 +155,7 @@ pub(super) fn translate_function(
         cold::spread(t.builder.func);
     }
     t.builder.finalize(isa.frontend_config());
-    Ok(t.inlining.positions)
+    Ok(t.inlining.numbers)
 }
 
 /// Whether a body calls nothing for which the stack must be checked: no functions, and the runtime only to stop.
@@ -260,6 +260,7 @@ impl<'a> FuncTranslator<'a> {
             self.push_frame(FrameKind::Block, ty.results().iter().copied().collect(), args.len());
         }
         let here = (self.builder.srcloc(), self.operator_at);
+        let owed = self.metering.owed;
         for (position, &function) in likely.functions.iter().enumerate() {
             let is_last = position + 1 == likely.functions.len();
             let other = self.unless_callee(callee, function, is_last && likely.are_nearly_all);
@@ -276,6 +277,7 @@ impl<'a> FuncTranslator<'a> {
             // What was inlined has positions of its own.
             self.builder.set_srcloc(here.0);
             self.operator_at = here.1;
+            self.metering.owed = owed;
         }
         self.call_found(call, callee);
         if !call.tail {

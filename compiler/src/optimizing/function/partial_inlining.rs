@@ -49,6 +49,7 @@ impl<'a> FuncTranslator<'a> {
         self.builder.seal_block(call);
         self.builder.switch_to_block(call);
         self.builder.set_srcloc(returns.position);
+        self.metering.owed = None;
         if let Some((place, value)) = returns.fuel {
             self.write_local(place, value);
         }

@@ -185,7 +185,7 @@ impl FuncTranslator<'_> {
         // in a block that goes on, the code generator moves nothing out of loops any more.
         let builtin = if callable { Builtin::TableGetCallee } else { Builtin::TableGetFuncRef };
         if callable {
-            self.write_metering();
+            self.write_metering_aside();
         }
         let made = self.call_builtin(builtin, &[self.vmctx, number, index]).expect("it answers");
         self.builder.ins().jump(next, &[made.into()]);

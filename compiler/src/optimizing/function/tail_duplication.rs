@@ -66,7 +66,7 @@ impl<'a> FuncTranslator<'a> {
         let condition = self.pop();
         self.settle_metering();
         self.builder.ins().brif(condition, latch.header, &[], latch.exit, &[]);
-        self.use_loop_exit(depth);
+        self.use_loop(depth);
     }
 }
 

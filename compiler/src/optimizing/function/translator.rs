@@ -5,7 +5,7 @@ use super::midway::Midway;
 use crate::catch_clause::Clause;
 use crate::optimizing::effort::{Budget, Effort};
 use crate::optimizing::flags::{Region, constant_flags};
-use crate::optimizing::linkage::{InlinedPositions, import_builtin};
+use crate::optimizing::linkage::{Numbers, import_builtin};
 use crate::optimizing::passes::{Pass, Passes};
 use crate::optimizing::signature::V128;
 use crate::{CompileError, ModuleInput};
@@ -89,6 +89,10 @@ pub(super) struct ControlFrame {
     pub entered: bool,
     /// Whether anything leads to `end`.
     pub end_used: bool,
+    /// What is owed there, if it is the same on all ways; see `metering`.
+    pub end_owed: Option<i64>,
+    /// The same where the copy of a loop's body ends that is being translated, once something leads there.
+    pub back_owed: Option<Option<i64>>,
     /// Where the current arm of an `if` begins, if there is no hint for it.
     pub arm: Option<Block>,
     /// Whether the loop is inside at which the function is entered, or is this; see `midway`.
@@ -96,6 +100,18 @@ pub(super) struct ControlFrame {
 }
 
 impl ControlFrame {
+    /// Notes that something leads to `end`, and what is owed there.
+    pub fn use_end(&mut self, owed: Option<i64>) {
+        self.end_owed = if self.end_used { self.end_owed.filter(|&other| Some(other) == owed) } else { owed };
+        self.end_used = true;
+    }
+
+    /// The same for what leads back to the loop.
+    pub fn use_back(&mut self, owed: Option<i64>) {
+        let other = self.back_owed.unwrap_or(owed);
+        self.back_owed = Some(other.filter(|&other| Some(other) == owed));
+    }
+
     /// Whether it is a clause of an old `try`.
     pub fn is_clause(&self) -> bool {
         matches!(self.kind, FrameKind::Catch { .. })
@@ -107,8 +123,8 @@ pub(super) enum FrameKind {
     Block,
     /// A `loop`: branches lead to the header, which has this many parameters.
     Loop { header: Block, params: usize },
-    /// An `if` up to its `else`: the block of the other arm, and the parameters it begins with.
-    If { otherwise: Block, params: SmallVec<[Value; 2]> },
+    /// An `if` up to its `else`: the block of the other arm, the parameters it begins with, and what is owed there.
+    If { otherwise: Block, params: SmallVec<[Value; 2]>, owed: Option<i64> },
     /// A clause of an old `try`: where the exception is, if anything leads here, and how those go on that the clause doesn't take.
     Catch { exception: Option<LocalPlace>, otherwise: Option<Caught> },
 }
@@ -140,13 +156,13 @@ pub(super) struct Metering {
     pub fuel: Option<LocalPlace>,
     /// Units spent since the counter was last brought up to date: known to the translator, added at the block's end.
     pub pending: i64,
-    /// Whether the store has the counter's value at this point of the code.
-    pub written: bool,
+    /// How much less than the counter the store has at this point of the code, where that is known.
+    pub owed: Option<i64>,
 }
 
 /// What has been inlined into a function; see `inlining`.
 pub(super) struct Inlining {
-    pub positions: InlinedPositions,
+    pub numbers: Numbers,
     /// Where we are: the functions being translated, outermost first.
     pub functions: Vec<DefinedFuncIndex>,
     /// For all but the first of them, the call that it is inlined for.
@@ -166,14 +182,14 @@ pub(super) struct CallSite {
 impl Inlining {
     /// In the function itself, with so many bytes to inline.
     pub fn new(func: DefinedFuncIndex, budget: u64) -> Self {
-        Self { positions: Vec::new(), functions: vec![func], sites: Vec::new(), budget }
+        Self { numbers: Numbers::default(), functions: vec![func], sites: Vec::new(), budget }
     }
 
     /// The position of an operator of the function being translated.
     fn position(&mut self, offset: u32) -> u32 {
         let Some(site) = self.sites.last() else { return offset };
-        self.positions.push((offset, site.call));
-        INLINED + self.positions.len() as u32 - 1
+        self.numbers.inlined.push((offset, site.call));
+        INLINED + self.numbers.inlined.len() as u32 - 1
     }
 
     /// The place of the frame that `return` leaves, in a function that is inlined.

@@ -40,8 +40,7 @@ impl FuncTranslator<'_> {
     /// Flags of an access that may fault, which means this.
     pub(super) fn faulting(&mut self, flags: MemFlagsData, code: TrapCode) -> MemFlagsData {
         // Whatever stops the guest charges what it has spent.
-        self.write_metering_before_fault();
-        flags.with_trap_code(Some(clif_trap(code)))
+        flags.with_trap_code(Some(self.fault(code)))
     }
 
     /// The call that stops the guest, and the block's end.

@@ -84,6 +84,7 @@ impl<'a> FuncTranslator<'a> {
                 self.builder.set_cold_block(Block::from_u32(block as u32));
             }
             self.begin_copy(next, header);
+            self.metering.owed = None;
         }
         for _ in 1..copies + usize::from(one_more) {
             let next = self.header_of(ty)?;
@@ -118,6 +119,8 @@ impl<'a> FuncTranslator<'a> {
         self.builder.switch_to_block(block);
         self.reachable = true;
         self.restore_params(header);
+        let owed = self.control.last_mut().and_then(|frame| frame.back_owed.take());
+        self.metering.owed = owed.flatten();
     }
 
     /// Where branches to the innermost loop lead.

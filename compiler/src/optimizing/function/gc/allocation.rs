@@ -127,7 +127,7 @@ impl FuncTranslator<'_> {
 
         self.builder.seal_block(cold);
         self.builder.switch_to_block(cold);
-        self.write_metering();
+        self.write_metering_aside();
         let slow = slow(self);
         self.builder.ins().jump(made, &[slow.into()]);
 
@@ -138,7 +138,7 @@ impl FuncTranslator<'_> {
 
     fn allocate_slowly(&mut self, word: Value, size: u32) -> Value {
         let size = self.builder.ins().iconst(types::I32, i64::from(size));
-        self.write_metering();
+        self.write_metering_aside();
         self.call_builtin_unmetered(Builtin::Allocate, &[self.vmctx, word, size]).expect("it answers")
     }
 }

@@ -42,6 +42,7 @@ impl FuncTranslator<'_> {
     pub(super) fn vector_loop(&mut self, plan: &mut Plan) {
         let mut emitter = Emitter { t: self, plan, starts: HashMap::new(), vectors: HashMap::new() };
         emitter.run();
+        self.metering.owed = None;
     }
 }
 
