@@ -90,7 +90,7 @@ impl FuncTranslator<'_> {
                 self.builder.set_cold_block(next);
                 self.builder.ins().brif(condition, target, args, next, &[]);
             }
-            None if self.leads_back(depth) => {
+            None if self.leads_back(depth) && !self.leads_to_copy(target) => {
                 self.builder.ins().brif(condition, target, args, next, &[]);
             }
             // What follows is named first. The other way round, values that are taken along would be moved in a block right
@@ -110,6 +110,12 @@ impl FuncTranslator<'_> {
         let hints = &self.input.module.branch_hints;
         let found = hints.binary_search_by_key(&self.operator_at, |&(offset, _)| offset).ok()?;
         Some(hints[found].1)
+    }
+
+    /// Whether a branch leads to the next copy of a loop's body, and what the copies before it have spent is added up where it isn't taken. There
+    /// the loop is left, and the copies are to follow each other without that in between.
+    fn leads_to_copy(&self, target: Block) -> bool {
+        self.metering.fuel.is_some() && !self.builder.func.layout.is_block_inserted(target)
     }
 
     fn jump_out_of(&mut self, depth: u32) {
