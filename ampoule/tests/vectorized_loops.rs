@@ -7,13 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-fn engine(vectorizes: bool, is_64: bool) -> Engine {
+fn engine(vectorizes: bool) -> Engine {
     let mut config = Config::new();
     config.tunables.tiers = Tiers::Optimizing;
-    if is_64 {
-        // Addresses of 64 bits are always checked by code, which vector loops would go past where the processor guesses.
-        config.tunables.spectre_mitigation = false;
-    }
     if !vectorizes {
         config.cranelift_flags = vec![("vectorization".to_string(), Some("false".to_string()))];
     }
@@ -35,7 +31,7 @@ impl Both {
             if is_64 { "i64" } else { "" },
             func.replace("$a.", if is_64 { "i64." } else { "i32." }).replace("$a", if is_64 { "i64" } else { "i32" })
         );
-        Both([true, false].map(|vectorizes| Module::new(&engine(vectorizes, is_64), text.as_bytes()).unwrap()))
+        Both([true, false].map(|vectorizes| Module::new(&engine(vectorizes), text.as_bytes()).unwrap()))
     }
 
     /// Calls the function with the same memory in both: results or the trap, and the memory, are the same.

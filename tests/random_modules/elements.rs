@@ -44,8 +44,8 @@ fn modes() -> Vec<Mode> {
             unchecked(config);
             config.tunables.signals_based_traps = false;
         }),
+        ours::mode("checked", &|config| config.tunables.signals_based_traps = false),
         ours::mode("moving", &|config| {
-            unchecked(config);
             (config.tunables.memory_reservation, config.tunables.memory_guard_size) = (0, 0);
         }),
         ours::tier_up("tier_up", 0, &|_| {}),

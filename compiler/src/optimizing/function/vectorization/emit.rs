@@ -8,7 +8,7 @@ use super::body::{Exit, Id, Node};
 use super::plan::{Counted, Pair, Plan, Stream, VECTOR};
 use crate::optimizing::flags::Region;
 use crate::optimizing::function::translator::FuncTranslator;
-use ampoule_core::tunables::MemoryPlan;
+use ampoule_core::tunables::{IndexCheck, MemoryPlan};
 use ampoule_core::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, Endianness, InstBuilder, MemFlagsData, Type, Value, types};
@@ -72,7 +72,7 @@ impl Emitter<'_, '_> {
             let fits = self.fits(id, is_signed);
             enters = self.t.builder.ins().band(enters, fits);
         }
-        let hosts: Vec<Value> = (0..self.plan.streams.len()).map(|stream| self.host_address(stream)).collect();
+        let mut hosts: Vec<Value> = (0..self.plan.streams.len()).map(|stream| self.host_address(stream)).collect();
         for at in 0..self.plan.pairs.len() {
             let apart = self.apart(at, &hosts);
             enters = self.t.builder.ins().band(enters, apart);
@@ -85,10 +85,31 @@ impl Emitter<'_, '_> {
         self.t.builder.ins().brif(enters, vector, &[], scalar, &[]);
         self.t.builder.seal_block(vector);
         self.t.builder.switch_to_block(vector);
+        if self.is_clamped() {
+            let none = self.t.builder.ins().icmp_imm_u(IntCC::Equal, iterations, 0);
+            let null = self.int(types::I64, 0);
+            for host in &mut hosts {
+                *host = self.t.builder.ins().select_spectre_guard(none, null, *host);
+            }
+        }
         self.loop_from(iterations, &hosts);
         self.t.builder.ins().jump(scalar, &[]);
         self.t.builder.seal_block(scalar);
         self.t.builder.switch_to_block(scalar);
+    }
+
+    /// Whether accesses have to stay in bounds where the processor guesses wrong.
+    ///
+    /// Then those of the vector loop do by two conditions, neither of which is guessed: without iterations to take, all streams begin at
+    /// address zero; and what would be behind the last vector is that one, which is at address zero or in bounds.
+    fn is_clamped(&self) -> bool {
+        let tunables = self.t.tunables();
+        let is_checked = |stream: &Stream| {
+            let ty = self.t.memory_type(stream.place.memory);
+            let reach = stream.place.offset.saturating_add(VECTOR.into());
+            MemoryPlan::new(&ty, tunables).index_check(&ty, reach) != IndexCheck::Nothing
+        };
+        tunables.spectre_mitigation && self.plan.streams.iter().any(is_checked)
     }
 
     /// A new block. Searches go aside for theirs: most don't come there.
@@ -303,6 +324,7 @@ impl Emitter<'_, '_> {
                 self.t.builder.append_block_param(block, accumulator.ty);
             }
         }
+        let last = self.is_clamped().then(|| self.last_place(end, step));
         let mut stop = end;
         if let Some(chunk) = chunk {
             self.t.builder.ins().jump(chunk, &args);
@@ -315,9 +337,10 @@ impl Emitter<'_, '_> {
         self.t.builder.switch_to_block(head);
         let params = self.t.builder.block_params(head).to_vec();
         let (at, kept) = (params[0], &params[1..]);
-        self.load_all(at, hosts);
+        let place = last.map_or(at, |last| self.clamped(at, last));
+        self.load_all(place, hosts);
         self.search(done, &params);
-        self.store_all(at, hosts);
+        self.store_all(place, hosts);
         let next_at = self.int(types::I64, step);
         let next_at = self.t.builder.ins().iadd(at, next_at);
         let mut next = vec![BlockArg::from(next_at)];
@@ -361,6 +384,22 @@ impl Emitter<'_, '_> {
         let next = self.t.builder.ins().iadd(at, bytes);
         let is_before = self.t.builder.ins().icmp(is_before, next, end);
         self.t.builder.ins().select(is_before, next, end)
+    }
+
+    /// The place of the last vector in each stream; zero if there is none.
+    fn last_place(&mut self, end: Value, step: i64) -> Value {
+        let step = self.int(types::I64, step);
+        let last = self.t.builder.ins().isub(end, step);
+        let none = self.t.builder.ins().icmp_imm_u(IntCC::Equal, end, 0);
+        let first = self.int(types::I64, 0);
+        self.t.builder.ins().select_spectre_guard(none, first, last)
+    }
+
+    /// The place of a vector in each stream, which is that of the last where it would be behind that.
+    fn clamped(&mut self, at: Value, last: Value) -> Value {
+        let cond = if self.plan.backwards { IntCC::SignedLessThan } else { IntCC::SignedGreaterThan };
+        let is_behind = self.t.builder.ins().icmp(cond, at, last);
+        self.t.builder.ins().select_spectre_guard(is_behind, last, at)
     }
 
     /// How many iterations have been taken at this place of the first stream, which is behind whole ones.

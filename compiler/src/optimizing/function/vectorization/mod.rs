@@ -12,7 +12,10 @@
 //! No more iterations are taken than there is fuel for. The deadline is looked at before the first vector and then every few thousand bytes, which take
 //! less than a microsecond or two: once it has been reached, the loop itself goes on, and looks where it would.
 //!
-//! Not done: to memories that are shared, or whose bounds are checked by code that must also hold where the processor guesses; where lanes would have to be wider than elements in memory, but for sums.
+//! Where the processor guesses how a branch goes, it may be in the vector loop without any iterations to take, or beyond the last of them. Where no
+//! guard would stop it there, streams begin at address zero if there are none to take, and what would be behind the last vector is taken for that.
+//!
+//! Not done: to memories that are shared; where lanes would have to be wider than elements in memory, but for sums.
 
 mod body;
 mod emit;
@@ -25,11 +28,10 @@ use super::translator::{FrameKind, FuncTranslator, LocalPlace, Vectorized};
 use super::unrolling::Unrolling;
 use crate::CompileError;
 use crate::optimizing::passes::Pass;
-use ampoule_core::tunables::{IndexCheck, MemoryPlan};
 use ampoule_core::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, types};
-use plan::{Plan, VECTOR};
+use plan::Plan;
 use wasmparser::{BlockType, OperatorsReader};
 
 /// Operators of a loop that is vectorized, at most.
@@ -66,7 +68,6 @@ impl<'a> FuncTranslator<'a> {
         ty: &BlockType,
         reader: &OperatorsReader<'a>,
     ) -> Result<Option<VectorLoop>, CompileError> {
-        let tunables = self.tunables();
         let around = self.cost_of_reader();
         let has_room = self.builder.func.dfg.num_values() + self.args_passed < self.budget.values / 2;
         let may = has_room && self.does(Pass::Vectorization);
@@ -78,12 +79,7 @@ impl<'a> FuncTranslator<'a> {
         *read += around;
         let Some(body) = body::read(reader.clone(), &self.locals.places, OPERATORS, read)? else { return Ok(None) };
         let floats = !self.isa.flags().enable_nan_canonicalization();
-        let may_access = |place: body::Place| {
-            let ty = self.memory_type(place.memory);
-            let reach = place.offset.saturating_add(VECTOR.into());
-            let check = MemoryPlan::new(&ty, tunables).index_check(&ty, reach);
-            !ty.shared && (check == IndexCheck::Nothing || !tunables.spectre_mitigation)
-        };
+        let may_access = |place: body::Place| !self.memory_type(place.memory).shared;
         let Some(mut plan) = plan::plan(body, floats, may_access) else { return Ok(None) };
         let vector_loop = if plan.searches.is_empty() {
             self.vector_loop(&mut plan);
