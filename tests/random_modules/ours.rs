@@ -75,6 +75,7 @@ pub fn modes() -> Vec<Mode> {
             config.memory_reservation_for_growth = 0;
         }),
         mode("small_guard", &|config| config.tunables.memory_guard_size = 64 << 10),
+        mode("no_guard", &|config| config.tunables.memory_guard_size = 0),
         mode("no_spectre", &|config| config.tunables.spectre_mitigation = false),
         mode("copied_images", &|config| config.memory_init_cow = false),
         mode("gc_stress", &|config| config.gc_stress = true),

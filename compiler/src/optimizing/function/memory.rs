@@ -33,6 +33,12 @@ struct Range {
     beyond: Option<Value>,
 }
 
+/// The bytes from address zero on that no process has: a fault there is what a clamped address leads to.
+const NULL_PAGE: u64 = 4096;
+
+/// Operators between an address and what it is made of, at most, that are looked at for what it is at most.
+const INDEX_OPERATORS: u32 = 5;
+
 /// The longest `memory.copy` and `memory.fill` of constant length that is made of loads and stores.
 const INLINE_BULK_MAX: u64 = 128;
 
@@ -76,15 +82,14 @@ impl FuncTranslator<'_> {
         let region = self.region(Region::Heap);
         let flags = MemFlagsData::new().with_endianness(Endianness::Little).with_alias_region(Some(region));
         let base = self.memory_base(memory, &plan);
-        let constant = self.constant(index);
-        let index = self.widen(index, ty.is_64);
+        let operand = index;
+        let index = self.widen(operand, ty.is_64);
+        let reach = offset.saturating_add(size);
 
-        // A constant address within the initial length always stays accessible: memories only grow.
-        let last = constant.and_then(|index| index.checked_add(offset)?.checked_add(size));
-        if last.is_some_and(|last| last <= min) {
+        // An address that is always within the initial length always stays accessible: memories only grow.
+        if self.greatest(operand).checked_add(reach).is_some_and(|end| end <= min) {
             return self.displaced(base, index, offset, flags.with_notrap());
         }
-        let reach = offset.saturating_add(size);
         let check = plan.index_check(&ty, reach);
         let out_of_bounds = match check {
             IndexCheck::Nothing => {
@@ -92,7 +97,13 @@ impl FuncTranslator<'_> {
                 return self.displaced(base, index, offset, flags);
             }
             IndexCheck::AtMost(last) => {
-                let last = self.builder.ins().iconst(types::I64, last as i64);
+                // In 32 bits the last addresses are small constants, less than zero.
+                let narrow = (!ty.is_64).then(|| u32::try_from(last).ok()).flatten();
+                let (index, ty, last) = match narrow {
+                    Some(last) => (operand, types::I32, last.into()),
+                    None => (index, types::I64, last as i64),
+                };
+                let last = self.builder.ins().iconst(ty, last);
                 self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, last)
             }
             IndexCheck::AtMostLength => {
@@ -113,11 +124,47 @@ impl FuncTranslator<'_> {
         if !clamp {
             return self.displaced(base, index, offset, flags);
         }
+        // What is added to null by the instruction leads to the null page as well, and addresses with other offsets share the clamp.
+        let is_near = reach <= NULL_PAGE;
         let sum = self.builder.ins().iadd(base, index);
-        let sum = self.add_constant(sum, offset);
+        let sum = if is_near { sum } else { self.add_constant(sum, offset) };
         let null = self.builder.ins().iconst(types::I64, 0);
         let base = self.builder.ins().select_spectre_guard(out_of_bounds, null, sum);
-        Address { base, flags, offset: 0 }
+        Address { base, flags, offset: if is_near { offset as i32 } else { 0 } }
+    }
+
+    /// What an integer is at most, as far as that is seen at the operators that it is made by, whatever the processor guesses.
+    fn greatest(&self, value: Value) -> u64 {
+        self.greatest_of(value, INDEX_OPERATORS)
+    }
+
+    fn greatest_of(&self, value: Value, depth: u32) -> u64 {
+        let dfg = &self.builder.func.dfg;
+        let value = dfg.resolve_aliases(value);
+        let any = u64::MAX >> (64 - dfg.value_type(value).bits().min(64));
+        let Some(inst) = dfg.value_def(value).inst().filter(|_| depth > 0) else { return any };
+        let args = dfg.inst_args(inst);
+        let of = |at: usize| self.greatest_of(args[at], depth - 1);
+        let by = |at: usize| self.constant(args[at]);
+        let fits = |number: Option<u64>| number.filter(|&number| number <= any);
+        let known = match dfg.insts[inst].opcode() {
+            Opcode::Iconst => self.constant(value),
+            Opcode::Uload8 => Some(0xff),
+            Opcode::Uload16 => Some(0xffff),
+            Opcode::Uload32 => Some(u32::MAX.into()),
+            Opcode::Uextend => Some(of(0)),
+            Opcode::Ireduce => fits(Some(of(0))),
+            // All bits of the smaller one may be set.
+            Opcode::Band => Some(of(0).min(of(1))),
+            Opcode::Bor => Some(of(0) | of(1)).map(|bits| u64::MAX >> bits.leading_zeros().min(63)),
+            Opcode::Iadd => fits(of(0).checked_add(of(1))),
+            Opcode::Imul => fits(of(0).checked_mul(of(1))),
+            Opcode::Ishl => by(1).filter(|&by| by < 32).and_then(|by| fits(of(0).checked_mul(1 << by))),
+            Opcode::Ushr => by(1).filter(|&by| by < 32).map(|by| of(0) >> by),
+            Opcode::Select => Some(of(1).max(of(2))),
+            _ => None,
+        };
+        known.unwrap_or(any)
     }
 
     /// Flags of an access that faults where it is out of bounds.
@@ -142,16 +189,18 @@ impl FuncTranslator<'_> {
         self.builder.ins().iadd(value, constant)
     }
 
-    /// Whether `index + reach` (a 64-bit index, and a constant) is behind the memory's end.
+    /// Whether `index + reach` (a 64-bit index, and a constant that isn't zero) is behind the memory's end.
     fn out_of_bounds(&mut self, index: Value, memory: MemoryIndex, ty: &MemoryType, reach: u64) -> Value {
         let len = self.memory_len(memory);
-        if reach <= ty.min_byte_len().unwrap_or(u64::MAX) {
-            // The length is at least `reach`, so this can't wrap; and it can be computed outside of loops.
-            let reach = self.builder.ins().iconst(types::I64, reach as i64);
-            let last = self.builder.ins().isub(len, reach);
-            return self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, last);
+        if reach == 1 {
+            return self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
         }
         let reach_value = self.builder.ins().iconst(types::I64, reach as i64);
+        if reach <= ty.min_byte_len().unwrap_or(u64::MAX) {
+            // The length is at least `reach`, so this can't wrap; and it can be computed outside of loops.
+            let last = self.builder.ins().isub(len, reach_value);
+            return self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, last);
+        }
         let end = self.builder.ins().iadd(index, reach_value);
         let beyond = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, len);
         if !ty.is_64 && reach <= u64::MAX - u64::from(u32::MAX) {
