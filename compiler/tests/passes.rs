@@ -20,10 +20,20 @@ fn listing(wat: &str, off: &[Pass]) -> String {
 
 /// The first function's code, with these flags.
 fn listing_with(wat: &str, flags: &[(String, Option<String>)]) -> String {
+    listing_under(wat, flags, Tunables::default())
+}
+
+/// The first function's code where no guard stops what is out of bounds, with these passes off.
+fn checked_listing(wat: &str, off: &[Pass]) -> String {
+    let flags: Vec<_> = off.iter().map(|pass| (pass.name().to_string(), Some("false".to_string()))).collect();
+    listing_under(wat, &flags, Tunables { memory_reservation: 0, memory_guard_size: 0, ..Tunables::default() })
+}
+
+fn listing_under(wat: &str, flags: &[(String, Option<String>)], tunables: Tunables) -> String {
     let bytes = wat::parse_str(wat).expect("a well-formed module");
     let module = decode(&bytes, &Features::default()).expect("a valid module").module;
     let layout = VmLayout::new(&module);
-    let tunables = Tunables { debug_verifier: true, ..Tunables::default() };
+    let tunables = Tunables { debug_verifier: true, ..tunables };
     let compiler =
         OptimizingCompiler::new(&tunables, flags, Some("x86_64-unknown-linux-gnu")).expect("a supported target");
     let input = ModuleInput {
@@ -247,6 +257,63 @@ fn a_function_has_so_many_vector_loops_and_no_more() {
     };
     assert_eq!(vectors(1), 1);
     assert_eq!(vectors(40), 32);
+}
+
+/// The instructions of a listing's blocks.
+fn blocks(listing: &str) -> impl Iterator<Item = Vec<&str>> {
+    listing.split("block").map(|block| block.lines().collect())
+}
+
+#[test]
+fn vector_loops_clamp_their_place_where_no_guard_stops_them() {
+    let wat = over_elements(4, "(i32.store (local.get 0) (i32.add (i32.load (local.get 1)) (local.get 3)))");
+    let is_vector = |line: &&str| line.contains("movdqu ") && line.contains('(');
+    let clamped = |listing: &str| -> Vec<bool> {
+        let loops = blocks(listing).filter(|block| block.iter().any(is_vector));
+        // The loop, in one block: what is compared before anything is accessed.
+        loops.map(|block| block.iter().take_while(|line| !is_vector(line)).any(|line| line.contains("cmov"))).collect()
+    };
+    assert_eq!(clamped(&listing(&wat, &[])), [false]);
+    assert_eq!(clamped(&checked_listing(&wat, &[])), [true]);
+    // And the streams themselves where there is nothing to take: in front of the loop, once for each.
+    let zeroed = |wat: &str| checked_listing(wat, &[]).lines().filter(|line| line.contains("cmove")).count();
+    let one = over_elements(4, "(i32.store (local.get 0) (local.get 3))");
+    assert_eq!(zeroed(&wat) - zeroed(&one), 1);
+}
+
+#[test]
+fn an_address_that_is_always_in_bounds_is_not_checked() {
+    let load = |address: &str, offset: u32| {
+        let wat = function("(param i32) (result i32)", &format!("(i32.load offset={offset} {address})"));
+        checked_listing(&wat, &[]).matches("cmov").count()
+    };
+    let table = "(i32.shl (i32.load8_u (i32.const 0)) (i32.const 2))";
+    assert_eq!(load(table, 65536 - 256 * 4), 0);
+    assert_eq!(load(table, 65536 - 256 * 4 + 1), 1);
+    assert_eq!(load("(i32.and (local.get 0) (i32.const 0xff))", 1024), 0);
+    assert_eq!(load("(i32.shl (i32.and (local.get 0) (i32.const 0xffff)) (i32.const 31))", 0), 1, "it may wrap");
+    assert_eq!(load("(local.get 0)", 0), 1);
+}
+
+#[test]
+fn an_address_that_was_checked_is_not_checked_again() {
+    let clamps = |body: &str| {
+        let wat = function("(param i32 i64) (result i32)", body);
+        let count = |off: &[Pass]| checked_listing(&wat, off).matches("cmov").count();
+        (count(&[]), count(&[Pass::RepeatedChecks]))
+    };
+    let load = |offset: u32| format!("(i32.load offset={offset} (local.get 0))");
+    let (first, second, third) = (load(12), load(4), load(0));
+    assert_eq!(clamps(&format!("(i32.add {first} (i32.add {second} {third}))")), (1, 3));
+    // What needs more than what came before is checked.
+    assert_eq!(clamps(&format!("(i32.add {third} (i32.add {second} {first}))")), (3, 3));
+    let wide = "(i64.store offset=9 (local.get 0) (local.get 1))";
+    assert_eq!(clamps(&format!("{wide} (i32.add {first} {second})")), (1, 3));
+    // On one way only.
+    assert_eq!(clamps(&format!("(if (local.get 0) (then {wide})) {second}")), (2, 2));
+    assert_eq!(clamps(&format!("(if (local.get 0) (then {wide} (drop {first}))) {second}")), (2, 3));
+    // The memory may have been moved.
+    assert_eq!(clamps(&format!("{wide} (drop (memory.grow (i32.const 0))) {second}")), (2, 2));
 }
 
 #[test]

@@ -28,8 +28,8 @@ use crate::{CompileError, Compiler, ModuleInput, NativeShape, ValueShape};
 use ampoule_core::artifact::{CompiledFunction, ReplacedFrame};
 use ampoule_core::decode::body_reader;
 use ampoule_core::index::DefinedFuncIndex;
-use ampoule_core::tunables::Tunables;
-use ampoule_core::types::FuncType;
+use ampoule_core::tunables::{IndexCheck, MemoryPlan, Tunables};
+use ampoule_core::types::{FuncType, MemoryType};
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{Function, Signature, SourceLoc};
 use cranelift_codegen::isa::TargetIsa;
@@ -204,7 +204,8 @@ impl OptimizingCompiler {
     }
 
     fn passes_of(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Passes {
-        self.passes.of(input.module.func_index(func))
+        let passes = self.passes.of(input.module.func_index(func));
+        if clamps_addresses(input) { passes } else { passes.without(Pass::RepeatedChecks) }
     }
 
     /// Compiles a function with this effort.
@@ -423,6 +424,14 @@ impl Compiler for OptimizingCompiler {
     fn target(&self) -> &str {
         &self.target
     }
+}
+
+/// Whether accesses to any memory of a module clamp the address that they have compared.
+fn clamps_addresses(input: &ModuleInput<'_>) -> bool {
+    let tunables = input.tunables;
+    let is_checked =
+        |ty: &MemoryType| MemoryPlan::new(ty, tunables).index_check(ty, size_of::<u64>() as u64) != IndexCheck::Nothing;
+    tunables.spectre_mitigation && input.module.memories.iter().any(is_checked)
 }
 
 /// The effort for a function that has code already.

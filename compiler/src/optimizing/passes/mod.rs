@@ -12,6 +12,7 @@ mod code_hoisting;
 mod known_bits;
 mod loop_invariants;
 mod operand_order;
+mod repeated_checks;
 mod small_factors;
 mod values;
 
@@ -48,6 +49,8 @@ pub enum Pass {
     CodeHoisting,
     /// Sums that are the same in each iteration of a loop, before it.
     LoopInvariants,
+    /// One check for accesses at one address.
+    RepeatedChecks,
     /// Products with neighbours of powers of two as shifts and sums.
     SmallFactors,
     /// Operands in the order that takes no moves.
@@ -56,7 +59,7 @@ pub enum Pass {
 
 impl Pass {
     /// All of them.
-    pub const ALL: [Pass; 13] = [
+    pub const ALL: [Pass; 14] = [
         Self::Inlining,
         Self::LikelyCallees,
         Self::TailDuplication,
@@ -68,6 +71,7 @@ impl Pass {
         Self::KnownBits,
         Self::CodeHoisting,
         Self::LoopInvariants,
+        Self::RepeatedChecks,
         Self::SmallFactors,
         Self::OperandOrder,
     ];
@@ -86,6 +90,7 @@ impl Pass {
             Self::KnownBits => "known_bits",
             Self::CodeHoisting => "code_hoisting",
             Self::LoopInvariants => "loop_invariants",
+            Self::RepeatedChecks => "repeated_checks",
             Self::SmallFactors => "small_factors",
             Self::OperandOrder => "operand_order",
         }
@@ -135,6 +140,11 @@ impl Passes {
     /// None of them.
     pub const NONE: Self = Self(0);
 
+    /// The others.
+    pub fn without(self, pass: Pass) -> Self {
+        Self(self.0 & !(1 << pass as u32))
+    }
+
     /// Whether a pass is on.
     pub fn has(self, pass: Pass) -> bool {
         self.0 & 1 << pass as u32 != 0
@@ -149,6 +159,9 @@ impl Passes {
 
     /// What is done to code that has been optimized. The context's graph and dominators stay right.
     pub fn after_optimizer(self, context: &mut Context) {
+        if self.has(Pass::RepeatedChecks) {
+            repeated_checks::run(context);
+        }
         if self.has(Pass::LoopInvariants) {
             loop_invariants::run(context);
         }
