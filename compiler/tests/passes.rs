@@ -296,6 +296,36 @@ fn an_address_that_is_always_in_bounds_is_not_checked() {
 }
 
 #[test]
+fn an_address_made_of_a_counter_is_checked_once_for_all() {
+    let clamps = |step: &str, test: &str, more: &str| {
+        let store = |constant: u32| format!("(i32.store (i32.add (local.get 0) (i32.const {constant})) (local.get 1))");
+        let body = format!(
+            "(local.set 0 (i32.const -0x8000))
+             (loop $l {} {} {more} (local.set 0 (i32.add (local.get 0) {step})) (br_if $l {test}))",
+            store(0x9000),
+            store(0xa000)
+        );
+        let wat = function("(param i32 i32)", &body);
+        let others = [Pass::Vectorization, Pass::Unrolling];
+        let count = |off: &[Pass]| checked_listing(&wat, off).matches("cmov").count();
+        assert_eq!(count(&[others[0], others[1], Pass::CounterRanges]), 2);
+        count(&others)
+    };
+    let (step, test) = ("(i32.const 4)", "(local.get 0)");
+    assert_eq!(clamps(step, test, ""), 1);
+    assert_eq!(clamps(step, "(i32.lt_s (local.get 0) (i32.const 0x1000))", ""), 1);
+    // Beyond the end.
+    assert_eq!(clamps(step, "(i32.lt_s (local.get 0) (i32.const 0x8000))", ""), 2);
+    // It goes past what it is compared with.
+    assert_eq!(clamps("(i32.const 12)", test, ""), 2);
+    // It may be anything.
+    assert_eq!(clamps("(local.get 1)", test, ""), 2);
+    assert_eq!(clamps(step, "(local.get 1)", ""), 2);
+    assert_eq!(clamps(step, test, "(if (local.get 1) (then (local.set 0 (i32.const 5))))"), 2);
+    assert_eq!(clamps(step, test, "(br_if $l (local.get 1))"), 2);
+}
+
+#[test]
 fn an_address_that_was_checked_is_not_checked_again() {
     let clamps = |body: &str| {
         let wat = function("(param i32 i64) (result i32)", body);

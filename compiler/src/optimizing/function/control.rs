@@ -248,6 +248,7 @@ impl FuncTranslator<'_> {
         let (params, results) = self.block_type(ty)?;
         self.settle_metering();
         self.keep_operands(params.len());
+        let counters = std::mem::take(&mut self.entered);
         let header = match self.header_of_entry() {
             Some(header) => {
                 self.append_params(header, &params);
@@ -261,6 +262,10 @@ impl FuncTranslator<'_> {
         self.builder.switch_to_block(header);
         self.restore_params(header);
         self.metering.owed = None;
+        // A loop in which the function is entered has been counted already, from who knows where.
+        if !self.is_around_entry() {
+            self.note_counters(counters);
+        }
         Ok(header)
     }
 

@@ -91,6 +91,12 @@ impl FuncTranslator<'_> {
             return self.displaced(base, index, offset, flags.with_notrap());
         }
         let check = plan.index_check(&ty, reach);
+        if check != IndexCheck::Nothing
+            && !ty.is_64
+            && let Some((index, counted)) = self.counted_index(operand, reach, min)
+        {
+            return self.displaced(base, index, offset + counted, flags.with_notrap());
+        }
         let out_of_bounds = match check {
             IndexCheck::Nothing => {
                 let flags = self.may_fault(flags);
@@ -124,17 +130,17 @@ impl FuncTranslator<'_> {
         if !clamp {
             return self.displaced(base, index, offset, flags);
         }
-        // What is added to null by the instruction leads to the null page as well, and addresses with other offsets share the clamp.
-        let is_near = reach <= NULL_PAGE;
+        // What the instruction adds to null leads to the null page as well: so accesses that are near to each other share the clamp.
+        let near = Some(offset % NULL_PAGE).filter(|near| near + size <= NULL_PAGE).unwrap_or(0);
         let sum = self.builder.ins().iadd(base, index);
-        let sum = if is_near { sum } else { self.add_constant(sum, offset) };
+        let sum = self.add_constant(sum, offset - near);
         let null = self.builder.ins().iconst(types::I64, 0);
         let base = self.builder.ins().select_spectre_guard(out_of_bounds, null, sum);
-        Address { base, flags, offset: if is_near { offset as i32 } else { 0 } }
+        Address { base, flags, offset: near as i32 }
     }
 
     /// What an integer is at most, as far as that is seen at the operators that it is made by, whatever the processor guesses.
-    fn greatest(&self, value: Value) -> u64 {
+    pub(super) fn greatest(&self, value: Value) -> u64 {
         self.greatest_of(value, INDEX_OPERATORS)
     }
 

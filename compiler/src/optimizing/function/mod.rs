@@ -4,12 +4,13 @@
 //! blocks that stop a guest, [`locals`] says where locals are. Above them is a file for each family of operators; [`multiplication`] finds products of 128 bits among
 //! those on numbers. [`inlining`] puts small functions in the place of their calls, [`likely_callee`] those that an
 //! indirect call nearly always calls, [`partial_inlining`] the quick ways through recursive ones, [`tail_duplication`] loop latches in the place of
-//! branches to them, [`cold`] what is never reached behind all else. [`vectorization`] puts loops over vectors in front of such over elements. [`midway`] enters a function at a loop. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
+//! branches to them, [`cold`] what is never reached behind all else. [`vectorization`] puts loops over vectors in front of such over elements. [`counters`] knows what counters of loops may be. [`midway`] enters a function at a loop. [`gc`] has what is about objects. This file is above all of those: they never come back to the dispatch.
 
 mod atomics;
 mod call;
 mod cold;
 mod control;
+mod counters;
 mod exception;
 mod gc;
 mod inlining;
@@ -43,6 +44,7 @@ use ampoule_core::builtins::Builtin;
 use ampoule_core::index::{DefinedFuncIndex, FuncIndex};
 use ampoule_core::vm::VmStoreContext;
 use call::IndirectCall;
+use counters::{Counters, LoopCounters};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_codegen::isa::TargetIsa;
@@ -120,6 +122,8 @@ pub(super) fn translate_function(
         tail_duplication: TailDuplication::default(),
         unrolled: Unrolled::default(),
         vectorized: Vectorized::default(),
+        counters: Counters::default(),
+        entered: LoopCounters::new(),
         midway: None,
         operator_at: 0,
         builtins: HashMap::new(),
@@ -203,7 +207,9 @@ impl<'a> FuncTranslator<'a> {
                 None => self.translate_operator(&op)?,
             },
             Operator::Loop { ref blockty } if self.reachable => {
+                let counters = self.counters_of_loop(reader)?;
                 let vector_loop = self.vectorize(blockty, reader)?;
+                self.entered = counters;
                 match vector_loop {
                     Some(VectorLoop::Between(planned, copies)) => {
                         self.count(&op);

@@ -1,5 +1,6 @@
 //! The state of a function's translation, and what all operators need: the operand stack, variables, blocks.
 
+use super::counters::{Counters, LoopCounters};
 use super::gc::NewObject;
 use super::midway::Midway;
 use crate::catch_clause::Clause;
@@ -59,6 +60,9 @@ pub(super) struct FuncTranslator<'a> {
     pub(super) tail_duplication: TailDuplication<'a>,
     pub(super) unrolled: Unrolled,
     pub(super) vectorized: Vectorized,
+    pub(super) counters: Counters,
+    /// Those of the loop that is about to be entered.
+    pub(super) entered: LoopCounters,
     /// Of a function that is entered at a loop.
     pub(super) midway: Option<Midway<'a>>,
     /// Where the operator that is being translated is in the module.

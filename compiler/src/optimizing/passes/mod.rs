@@ -1,7 +1,7 @@
 //! What the optimizing tier does to code beside what Cranelift does: which passes there are, and those over Cranelift's IR.
 //!
 //! Some copy operators while a function is translated (`function::{inlining, likely_callee, tail_duplication, unrolling, vectorization}`), or look for what they mean
-//! (`function::multiplication`, `function::gc::scalar_replacement`). The others, here, are walks over the IR: before Cranelift's optimizer those that give it
+//! (`function::multiplication`, `function::counters`, `function::gc::scalar_replacement`). The others, here, are walks over the IR: before Cranelift's optimizer those that give it
 //! more to work with, behind it those that know what will be emitted, in which order.
 //!
 //! Each can be switched off by its name, with a flag like those of Cranelift, for all functions or some: so a wrong result is followed to its pass and the function.
@@ -37,6 +37,8 @@ pub enum Pass {
     Vectorization,
     /// Loop bodies several times in a row.
     Unrolling,
+    /// Addresses made of counters that start and end at constants.
+    CounterRanges,
     /// Products of 128 bits that are made of four smaller ones.
     WideProducts,
     /// Objects that are not made.
@@ -59,12 +61,13 @@ pub enum Pass {
 
 impl Pass {
     /// All of them.
-    pub const ALL: [Pass; 14] = [
+    pub const ALL: [Pass; 15] = [
         Self::Inlining,
         Self::LikelyCallees,
         Self::TailDuplication,
         Self::Vectorization,
         Self::Unrolling,
+        Self::CounterRanges,
         Self::WideProducts,
         Self::ScalarReplacement,
         Self::ColdCode,
@@ -84,6 +87,7 @@ impl Pass {
             Self::TailDuplication => "tail_duplication",
             Self::Vectorization => "vectorization",
             Self::Unrolling => "unrolling",
+            Self::CounterRanges => "counter_ranges",
             Self::WideProducts => "wide_products",
             Self::ScalarReplacement => "scalar_replacement",
             Self::ColdCode => "cold_code",
