@@ -1,7 +1,7 @@
 //! What each pass of the optimizing tier makes of code that it is meant for, told from the listing without it, and what it leaves alone.
 
-use ampoule_compiler::ModuleInput;
 use ampoule_compiler::optimizing::{OptimizingCompiler, Pass};
+use ampoule_compiler::{Compiler, ModuleInput};
 use ampoule_core::decode::decode;
 use ampoule_core::features::Features;
 use ampoule_core::index::DefinedFuncIndex;
@@ -45,6 +45,28 @@ fn listing_under(wat: &str, flags: &[(String, Option<String>)], tunables: Tunabl
         profile: None,
     };
     compiler.listing(&input, DefinedFuncIndex(0)).expect("it compiles")
+}
+
+/// How many bytes the first function's code has as it is compiled ahead, and as one that runs often.
+fn lengths(wat: &str) -> [usize; 2] {
+    let bytes = wat::parse_str(wat).expect("a well-formed module");
+    let module = decode(&bytes, &Features::default()).expect("a valid module").module;
+    let (layout, tunables) = (VmLayout::new(&module), Tunables::default());
+    let compiler = compiler(&[]).expect("a supported target");
+    let input = ModuleInput {
+        module: &module,
+        layout: &layout,
+        bytes: &bytes,
+        tunables: &tunables,
+        counters: None,
+        profile: None,
+    };
+    let ahead = compiler.compile_function(&input, DefinedFuncIndex(0)).expect("it compiles");
+    let hot = compiler
+        .compile_better(&input, DefinedFuncIndex(0))
+        .expect("it compiles")
+        .expect("it is no more than it may be");
+    [ahead.code.len(), hot.code.len()]
 }
 
 /// How often a text is in a function's code, with a pass and without it.
@@ -109,6 +131,24 @@ fn a_small_loop_has_several_copies_of_its_body() {
     assert_eq!(copies(&outer), (1, 1), "it is not the innermost");
     let once = function("(param i32)", &format!("(loop {STORE})"));
     assert_eq!(counts(&once, Pass::Unrolling, "$0x1234"), (1, 1), "it doesn't go round");
+}
+
+#[test]
+fn code_grows_less_where_nobody_knows_that_it_runs_often() {
+    let loops = |stores: usize| {
+        let body = "(i32.store offset=4 (local.get 0) (local.get 1))".repeat(stores);
+        let round = "(br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))";
+        function("(param i32 i32)", &format!("(loop $l {body} {round})"))
+    };
+    for (stores, grows) in [(1, false), (5, true), (20, true)] {
+        let [ahead, hot] = lengths(&loops(stores));
+        assert_eq!(hot > ahead * 3 / 2, grows, "{stores} stores: {ahead} and {hot} bytes");
+    }
+    let calls = "(module (func (param i32) (call 1 (local.get 0)) (call 1 (local.get 0)))
+         (func (param i32) (call 2 (i32.add (local.get 0) (i32.const 1)) (i32.const 1000) (i32.const 2000) (i32.const 3000)))
+         (func (param i32 i32 i32 i32) (loop (br_if 0 (local.get 0)))))";
+    let [ahead, hot] = lengths(calls);
+    assert!(hot > ahead, "{ahead} and {hot} bytes");
 }
 
 #[test]

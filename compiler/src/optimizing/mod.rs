@@ -157,12 +157,12 @@ impl OptimizingCompiler {
         }
     }
 
-    /// The machine code of one function as text, for people to read: Cranelift's listing, with virtual offsets and block labels.
+    /// The machine code of one function that is known to run often as text, for people to read: Cranelift's listing, with virtual offsets and block labels.
     ///
     /// # Errors
     /// See [`Compiler::compile_function`].
     pub fn listing(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<String, CompileError> {
-        with_what_effort_is_needed(input.tunables, |effort| {
+        with_what_effort_is_needed(input.tunables, Effort::Better, |effort| {
             let mut code = CodeScratch::default();
             let numbers = self.translate(&mut code.context.func, input, func, effort)?;
             let text = self.finish(&mut code, effort, self.passes_of(input, func), numbers, true)?.text;
@@ -172,12 +172,12 @@ impl OptimizingCompiler {
         })
     }
 
-    /// What machine code is made of for one function, behind all passes: for tests, which interpret it.
+    /// What machine code is made of for one function that is known to run often, behind all passes: for tests, which interpret it.
     ///
     /// # Errors
     /// See [`Compiler::compile_function`].
     pub fn intermediate(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Result<Function, CompileError> {
-        with_what_effort_is_needed(input.tunables, |effort| {
+        with_what_effort_is_needed(input.tunables, Effort::Better, |effort| {
             let mut context = CraneliftContext::new();
             self.translate(&mut context.func, input, func, effort)?;
             self.optimize(&mut context, effort, self.passes_of(input, func))?;
@@ -378,7 +378,7 @@ impl Compiler for OptimizingCompiler {
         input: &ModuleInput<'_>,
         func: DefinedFuncIndex,
     ) -> Result<CompiledFunction, CompileError> {
-        with_what_effort_is_needed(input.tunables, |effort| self.compile_with(input, func, effort))
+        with_what_effort_is_needed(input.tunables, Effort::Full, |effort| self.compile_with(input, func, effort))
     }
 
     fn compile_at_once(&self, _: &ModuleInput<'_>, _: DefinedFuncIndex) -> Option<CompiledFunction> {
@@ -442,10 +442,11 @@ fn better_effort(tunables: &Tunables) -> Effort {
 /// Compiles as well as the configuration asks for, or, where that is too much for the function, with the least effort.
 fn with_what_effort_is_needed<T>(
     tunables: &Tunables,
+    wanted: Effort,
     compile: impl Fn(Effort) -> Result<T, CompileError>,
 ) -> Result<T, CompileError> {
     if !tunables.debug_least_effort {
-        match compile(Effort::Full) {
+        match compile(wanted) {
             Err(error) if error.is_over_budget() => {}
             result => return result,
         }

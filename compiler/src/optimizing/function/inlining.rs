@@ -23,8 +23,10 @@ use wasmparser::{FunctionBody, Operator};
 
 /// Bytes of a body that calls nothing, at most.
 const LEAF_LEN: u64 = 160;
-/// Bytes of a body that calls something, at most.
+/// Bytes of a body that calls something, at most, in functions that are known to run often.
 const CALLER_LEN: u64 = 40;
+/// The same in others: what is saved is one call of two.
+const CALLER_LEN_UNKNOWN: u64 = 20;
 /// Parameters and locals of a body, at most: a few bytes can declare thousands.
 const LOCALS: u64 = 40;
 /// Bodies within bodies, at most.
@@ -80,7 +82,8 @@ impl<'a> FuncTranslator<'a> {
         }
         let whole = around.len() <= DEPTH && copies <= RECURSION;
         let is_recursive = around[0] == function;
-        let (cost, whole) = match if whole { cost(&body, ty, is_recursive)? } else { None } {
+        let caller_len = if self.is_hot() { CALLER_LEN } else { CALLER_LEN_UNKNOWN };
+        let (cost, whole) = match if whole { cost(&body, ty, is_recursive, caller_len)? } else { None } {
             Some(cost) => (Some(cost), true),
             None if copies > 0 && may_return_at_once(&body)? => (size(&body, ty)?, false),
             None => (None, false),
@@ -124,14 +127,19 @@ fn size(body: &FunctionBody<'_>, ty: &FuncType) -> Result<Option<u64>, CompileEr
 
 /// What a copy of a body takes of the budget, if the body is worth copies: it has few locals, no tail calls, and hardly calls; loops only
 /// where the copy is in the function itself.
-fn cost(body: &FunctionBody<'_>, ty: &FuncType, is_recursive: bool) -> Result<Option<u64>, CompileError> {
+fn cost(
+    body: &FunctionBody<'_>,
+    ty: &FuncType,
+    is_recursive: bool,
+    caller_len: u64,
+) -> Result<Option<u64>, CompileError> {
     let len = body_len(body);
     let Some(size) = size(body, ty)? else { return Ok(None) };
     for op in body.get_operators_reader()? {
         let op = op?;
         let inlines = match Properties::of(&op).inlining {
             operators::Inlining::Yes => true,
-            operators::Inlining::OnlyInShortBodies => len <= CALLER_LEN || is_recursive,
+            operators::Inlining::OnlyInShortBodies => len <= caller_len || is_recursive,
             operators::Inlining::Never => is_recursive && matches!(op, Operator::Loop { .. }),
         };
         if !inlines {

@@ -294,6 +294,11 @@ impl<'a> FuncTranslator<'a> {
         self.effort.is_full() && self.tunables().opt_level != OptLevel::None && self.passes.has(pass)
     }
 
+    /// Whether the function is one that runs often, as far as that is known: only then code may grow by much.
+    pub(super) fn is_hot(&self) -> bool {
+        self.effort == Effort::Better
+    }
+
     /// The integer that a value is, where the translator can see that it is a constant. `i32`s are zero-extended.
     pub fn constant(&self, value: Value) -> Option<u64> {
         let dfg = &self.builder.func.dfg;

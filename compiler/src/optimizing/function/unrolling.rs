@@ -16,17 +16,27 @@ use crate::optimizing::passes::Pass;
 use cranelift_codegen::ir::Block;
 use wasmparser::{BlockType, Operator, OperatorsReader};
 
-/// Operators of a loop that is unrolled, at most.
-const OPERATORS: usize = 96;
-/// Copies of its body.
+/// Copies of a loop's body.
 const COPIES: usize = 2;
-/// Operators of a loop of which there are more copies.
-const SMALL: usize = 48;
+/// The same for a small loop.
 const COPIES_OF_SMALL: usize = 4;
 /// Operators translated again in one function, at most.
 const TRANSLATED: usize = 4096;
 /// Operators read to find out about loops, at most, in one function.
 const READ: usize = 1 << 16;
+
+/// Which loops are unrolled.
+struct Limits {
+    /// Operators, at most.
+    operators: usize,
+    /// Operators of a loop that is small, at most.
+    small: usize,
+}
+
+/// In functions that are known to run often.
+const HOT: Limits = Limits { operators: 96, small: 48 };
+/// In others: most of what is compiled ahead never runs long, and time is in proportion to what is made.
+const UNKNOWN: Limits = Limits { operators: 32, small: 16 };
 
 /// A loop that is to be unrolled.
 pub(super) struct Unrolling {
@@ -48,13 +58,16 @@ impl<'a> FuncTranslator<'a> {
     pub(super) fn copies_of_loop(&mut self, reader: &OperatorsReader<'a>) -> Result<Option<Unrolling>, CompileError> {
         let around = self.cost_of_reader();
         let metered = self.is_metered();
+        let limits = if self.is_hot() { HOT } else { UNKNOWN };
         let Unrolled { translated, read } = &mut self.unrolled;
-        if *read + around + OPERATORS > READ {
+        if *read + around + limits.operators > READ {
             return Ok(None);
         }
         *read += around;
-        let Some((operators, fuel)) = operators_of_loop(reader.clone(), read)? else { return Ok(None) };
-        let copies = if operators <= SMALL { COPIES_OF_SMALL } else { COPIES };
+        let Some((operators, fuel)) = operators_of_loop(reader.clone(), limits.operators, read)? else {
+            return Ok(None);
+        };
+        let copies = if operators <= limits.small { COPIES_OF_SMALL } else { COPIES };
         let more = operators * (copies - 1 + usize::from(metered));
         if *translated + more > TRANSLATED {
             return Ok(None);
@@ -132,10 +145,14 @@ impl<'a> FuncTranslator<'a> {
 }
 
 /// How many operators the loop has that begins at the reader, and how much fuel they take; `None` where it isn't to be unrolled: it is large, has loops within, or calls.
-fn operators_of_loop(mut reader: OperatorsReader<'_>, read: &mut usize) -> Result<Option<(usize, i64)>, CompileError> {
+fn operators_of_loop(
+    mut reader: OperatorsReader<'_>,
+    max: usize,
+    read: &mut usize,
+) -> Result<Option<(usize, i64)>, CompileError> {
     let (mut open, mut fuel) = (1, 0);
     let mut back = false;
-    for count in 0..OPERATORS {
+    for count in 0..max {
         let op = reader.read()?;
         *read += 1;
         let properties = Properties::of(&op);

@@ -9,8 +9,8 @@
 //! What is right about it: nothing is computed on a way that would not have computed it, and what is moved neither traps nor has effects, so
 //! that it has the same result before the branch.
 //!
-//! Bounds: a block is looked at once, as a way on from a branch, and each of its instructions compared with [`CANDIDATES`] others at most. Each move makes
-//! one instruction of two, so those that have been moved make that no more than twice the function.
+//! Bounds: a block is looked at once, as a way on from a branch, and each of its instructions compared with [`CANDIDATES`] others at most, of the first
+//! [`OTHERS`] on the other way. Each move makes one instruction of two, so those that have been moved make that no more than twice the function.
 
 use super::values::{constant, home, take_for};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
@@ -19,13 +19,14 @@ use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, InstructionData, MemFlags, Opcode, Type, Value};
 use smallvec::SmallVec;
-use std::collections::HashMap;
 
 /// Instructions of one kind that an instruction is compared with, at most.
 const CANDIDATES: usize = 16;
+/// Instructions of one way that those of the other are compared with, at most.
+const OTHERS: usize = 64;
 
 /// What an instruction does with its operands.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Kind {
     opcode: Opcode,
     ty: Type,
@@ -43,17 +44,15 @@ enum Operand {
     Value(Value),
 }
 
-/// Moves what both ways compute to before their branch. The graph is the function's, and stays as it is.
-pub(super) fn run(func: &mut Function, cfg: &ControlFlowGraph, dominators: &DominatorTree) {
+/// Moves what both ways compute to before their branch. Answers whether anything was moved. The graph is the function's, and stays as it is.
+pub(super) fn run(func: &mut Function, cfg: &ControlFlowGraph, dominators: &DominatorTree) -> bool {
     let mut moved = false;
     for &block in dominators.cfg_postorder() {
         if let Some(ways) = ways_on(func, cfg, block) {
             moved |= hoist(func, block, ways);
         }
     }
-    if moved {
-        func.dfg.resolve_all_aliases();
-    }
+    moved
 }
 
 /// The two ways on from a block, if nothing else leads to either.
@@ -85,28 +84,29 @@ fn behind_jumps(func: &Function, cfg: &ControlFlowGraph, mut block: Block) -> Op
 }
 
 fn hoist(func: &mut Function, before: Block, [first, second]: [Block; 2]) -> bool {
-    let mut others: HashMap<Kind, SmallVec<[Inst; 4]>> = HashMap::new();
-    for inst in func.layout.block_insts(second) {
-        if let Some(kind) = kind(func, inst) {
-            others.entry(kind).or_default().push(inst);
-        }
-    }
-    if others.is_empty() {
-        return false;
-    }
+    let mut others: SmallVec<[(Kind, Inst); OTHERS]> = SmallVec::new();
+    let second = func.layout.block_insts(second);
+    others.extend(second.filter_map(|inst| Some((kind(func, inst)?, inst))).take(OTHERS));
     let mut moved = false;
     let mut next = func.layout.first_inst(first);
-    while let Some(inst) = next {
+    while let Some(inst) = next
+        && !others.is_empty()
+    {
         next = func.layout.next_inst(inst);
         let Some(kind) = kind(func, inst) else { continue };
-        let Some(candidates) = others.get_mut(&kind) else { continue };
+        let same = others.iter().enumerate().filter(|(_, (other, _))| *other == kind);
+        let mut same = same.take(CANDIDATES).peekable();
+        if same.peek().is_none() {
+            continue;
+        }
         let operands = operands(func, inst);
         if !all_from_before(func, &operands, first) {
             continue;
         }
-        let same = |&other: &Inst| func.layout.inst_block(other).is_some() && self::operands(func, other) == operands;
-        let Some(place) = candidates.iter().take(CANDIDATES).position(same) else { continue };
-        let other = candidates.swap_remove(place);
+        let Some((place, &(_, other))) = same.find(|&(_, &(_, other))| self::operands(func, other) == operands) else {
+            continue;
+        };
+        others.swap_remove(place);
         move_up(func, before, inst, other);
         moved = true;
     }

@@ -15,7 +15,6 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{
     Block, BlockCall, Function, Inst, InstBuilder, InstructionData, Opcode, Type, Value, types,
 };
-use cranelift_codegen::traversals::Dfs;
 
 /// What is known of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,8 +68,8 @@ fn mask(ty: Type) -> u64 {
 
 /// Finds out what is known, and changes the function. Takes time in proportion to it.
 pub(super) fn run(func: &mut Function) {
-    let mut order: Vec<Block> = Dfs::new().post_order_iter(func).collect();
-    order.reverse();
+    // As they were translated: nearly always before those they lead to.
+    let order: Vec<Block> = func.layout.blocks().collect();
     let mut pass = Pass { known: vec![None; func.dfg.num_values()], ways_left: vec![0; func.dfg.num_blocks()] };
     for &block in &order {
         for (to, _) in ways_on(func, block) {
@@ -100,7 +99,7 @@ fn ways_on(func: &Function, block: Block) -> impl Iterator<Item = (Block, &Block
 }
 
 struct Pass {
-    /// By value. Nothing is known of those that have not been seen.
+    /// By value; `None` where nothing is known.
     known: Vec<Option<Bits>>,
     /// By block, how many ways lead to it that have not been seen.
     ways_left: Vec<u32>,
@@ -124,10 +123,7 @@ impl Pass {
     /// Notes that a block's parameters may be anything.
     fn forget_params(&mut self, func: &Function, block: Block) {
         for &param in func.dfg.block_params(block) {
-            let ty = func.dfg.value_type(param);
-            if ty.is_int() && ty.bits() <= 64 {
-                self.note(param, Bits::any(ty));
-            }
+            self.known[index(param)] = None;
         }
     }
 
@@ -150,22 +146,27 @@ impl Pass {
     /// Looks at an instruction whose operands have been looked at.
     fn visit(&mut self, func: &mut Function, inst: Inst) {
         self.simplify(func, inst);
-        let Some(&result) = func.dfg.inst_results(inst).first() else { return };
-        let ty = func.dfg.value_type(result);
-        if ty.is_int() && ty.bits() <= 64 {
-            let bits = self.result(func, inst, ty).and(Bits::any(ty));
-            self.note(result, bits);
+        if tells_something(func.dfg.insts[inst].opcode())
+            && let Some(&result) = func.dfg.inst_results(inst).first()
+        {
+            let ty = func.dfg.value_type(result);
+            if ty.is_int()
+                && ty.bits() <= 64
+                && let Some(bits) = self.result(func, inst, ty)
+            {
+                self.note(result, bits.and(Bits::any(ty)));
+            }
         }
     }
 
-    /// What is known of an instruction's result, from what is known of its operands.
-    fn result(&self, func: &Function, inst: Inst, ty: Type) -> Bits {
+    /// What is known of the result of an instruction that [`tells_something`], from what is known of its operands.
+    fn result(&self, func: &Function, inst: Inst, ty: Type) -> Option<Bits> {
         let data = &func.dfg.insts[inst];
         let args = func.dfg.inst_args(inst);
         let arg = |index: usize| self.of(func, args[index]);
         let constant = |index: usize| constant(func, args[index]);
         let sum = |exact: Option<u64>| exact.filter(|&sum| sum <= mask(ty)).map(Bits::at_most);
-        let known = match data.opcode() {
+        match data.opcode() {
             Opcode::Iconst => constant_of(func, inst).map(|number| Bits::constant(number as u64 & mask(ty))),
             Opcode::Band => Some(arg(0).and(arg(1))),
             Opcode::Bor | Opcode::Bxor => Some(Bits::of_mask(arg(0).may | arg(1).may)),
@@ -194,14 +195,13 @@ impl Pass {
             Opcode::Uload8 => Some(Bits::at_most(0xff)),
             Opcode::Uload16 => Some(Bits::at_most(0xffff)),
             Opcode::Uload32 => Some(Bits::at_most(u64::from(u32::MAX))),
-            Opcode::Icmp | Opcode::Fcmp if ty.is_int() => Some(Bits::at_most(1)),
+            Opcode::Icmp | Opcode::Fcmp => Some(Bits::at_most(1)),
             Opcode::Popcnt | Opcode::Clz | Opcode::Ctz => Some(Bits::at_most(u64::from(ty.bits()))),
             Opcode::Select => Some(arg(1).or(arg(2))),
             Opcode::Udiv => constant(1).filter(|&by| by != 0).map(|by| Bits::at_most(arg(0).max / by)),
             Opcode::Urem => constant(1).filter(|&by| by != 0).map(|by| Bits::at_most((by - 1).min(arg(0).max))),
             _ => None,
-        };
-        known.unwrap_or_else(|| Bits::any(ty))
+        }
     }
 
     /// Takes something cheaper for an instruction, where what is known allows it.
@@ -305,6 +305,34 @@ impl Pass {
             _ => {}
         }
     }
+}
+
+/// Whether an operator's result may be known in part. Most instructions are others: for them, nothing is done.
+fn tells_something(opcode: Opcode) -> bool {
+    matches!(
+        opcode,
+        Opcode::Iconst
+            | Opcode::Band
+            | Opcode::Bor
+            | Opcode::Bxor
+            | Opcode::Iadd
+            | Opcode::Imul
+            | Opcode::Ishl
+            | Opcode::Ushr
+            | Opcode::Uextend
+            | Opcode::Ireduce
+            | Opcode::Uload8
+            | Opcode::Uload16
+            | Opcode::Uload32
+            | Opcode::Icmp
+            | Opcode::Fcmp
+            | Opcode::Popcnt
+            | Opcode::Clz
+            | Opcode::Ctz
+            | Opcode::Select
+            | Opcode::Udiv
+            | Opcode::Urem
+    )
 }
 
 /// Loads the same byte or word into 64 bits, and takes the 32 that were loaded from those.

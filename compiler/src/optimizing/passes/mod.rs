@@ -8,6 +8,7 @@
 //!
 //! Bounds: each takes time in proportion to the function.
 
+mod candidates;
 mod code_hoisting;
 mod known_bits;
 mod loop_invariants;
@@ -19,6 +20,7 @@ mod values;
 use super::settings::switch;
 use crate::CompileError;
 use ampoule_core::index::FuncIndex;
+use candidates::Candidates;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::Function;
 use std::ops::Range;
@@ -166,17 +168,20 @@ impl Passes {
         if self.has(Pass::RepeatedChecks) {
             repeated_checks::run(context);
         }
-        if self.has(Pass::LoopInvariants) {
-            loop_invariants::run(context);
-        }
+        let Candidates { sums, products, commutative } = Candidates::of(&context.func);
+        let mut moved = self.has(Pass::LoopInvariants) && loop_invariants::run(context, &sums);
+        let func = &mut context.func;
         if self.has(Pass::CodeHoisting) {
-            code_hoisting::run(&mut context.func, &context.cfg, &context.domtree);
+            moved |= code_hoisting::run(func, &context.cfg, &context.domtree);
+        }
+        if moved {
+            func.dfg.resolve_all_aliases();
         }
         if self.has(Pass::SmallFactors) {
-            small_factors::run(&mut context.func);
+            small_factors::run(func, &products);
         }
-        if self.has(Pass::OperandOrder) {
-            operand_order::run(&mut context.func);
+        if self.has(Pass::OperandOrder) && commutative {
+            operand_order::run(func);
         }
     }
 }

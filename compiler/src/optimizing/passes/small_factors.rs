@@ -7,27 +7,19 @@
 
 use super::values::constant;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
-use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, InstructionData, Opcode, Value, types};
+use cranelift_codegen::ir::{Function, Inst, InstBuilder, InstructionData, Opcode, Value, types};
 
-/// Replaces such products. Takes time in proportion to the function.
-pub(super) fn run(func: &mut Function) {
-    let blocks: Vec<Block> = func.layout.blocks().collect();
-    for block in blocks {
-        let mut next = func.layout.first_inst(block);
-        while let Some(inst) = next {
-            next = func.layout.next_inst(inst);
-            if let Some((value, factor)) = product(func, inst) {
-                replace(func, inst, value, factor);
-            }
+/// Replaces those of these products with a constant that are such.
+pub(super) fn run(func: &mut Function, products: &[Inst]) {
+    for &inst in products {
+        if func.layout.inst_block(inst).is_some()
+            && let InstructionData::Binary { opcode: Opcode::Imul, args: [value, factor] } = func.dfg.insts[inst]
+            && constant(func, value).is_none()
+            && let Some(factor) = constant(func, factor)
+        {
+            replace(func, inst, value, factor);
         }
     }
-}
-
-/// The operand and the constant of a product of 32 or 64 bits.
-fn product(func: &Function, inst: Inst) -> Option<(Value, i64)> {
-    let InstructionData::Binary { opcode: Opcode::Imul, args: [x, y] } = func.dfg.insts[inst] else { return None };
-    let is_word = matches!(func.dfg.value_type(x), types::I32 | types::I64);
-    (is_word && constant(func, x).is_none()).then(|| constant(func, y)).flatten().map(|factor| (x, factor))
 }
 
 fn replace(func: &mut Function, inst: Inst, value: Value, factor: i64) {
