@@ -145,7 +145,7 @@ fn code_grows_less_where_nobody_knows_that_it_runs_often() {
         assert_eq!(hot > ahead * 3 / 2, grows, "{stores} stores: {ahead} and {hot} bytes");
     }
     let calls = "(module (func (param i32) (call 1 (local.get 0)) (call 1 (local.get 0)))
-         (func (param i32) (call 2 (i32.add (local.get 0) (i32.const 1)) (i32.const 1000) (i32.const 2000) (i32.const 3000)))
+         (func (param i32) (call 2 (i32.add (local.get 0) (i32.const 1)) (i32.const 100000001) (i32.const 100000002) (i32.const 100000003)))
          (func (param i32 i32 i32 i32) (loop (br_if 0 (local.get 0)))))";
     let [ahead, hot] = lengths(calls);
     assert!(hot > ahead, "{ahead} and {hot} bytes");
