@@ -481,6 +481,42 @@ fn what_all_ways_out_compute_is_computed_once() {
 }
 
 #[test]
+fn what_was_stored_beside_another_place_is_not_loaded_again() {
+    let gone = |between: &str| {
+        let body = format!(
+            "(i32.store offset=8 (local.get 0) (local.get 1))
+             {between}
+             (i32.add (local.get 1) (i32.load offset=8 (local.get 0)))"
+        );
+        let wat = function("(param i32 i32) (result i32)", &body);
+        let (with, without) = counts(&wat, Pass::StoreForwarding, " 8(%");
+        without - with
+    };
+    // Stores to other places at the same address, whatever their width, and on the way behind a branch.
+    assert_eq!(gone("(i32.store offset=12 (local.get 0) (i32.const 1))"), 1);
+    assert_eq!(gone("(i64.store (local.get 0) (i64.const 1))"), 1);
+    assert_eq!(gone("(i32.store8 offset=7 (local.get 0) (i32.const 1))"), 1);
+    assert_eq!(gone("(i32.store (local.get 0) (i32.const 1)) (if (local.get 1) (then (return (i32.const 1))))"), 1);
+    // To others, and to a part of the place itself, at another address, and calls.
+    assert_eq!(gone("(i32.store offset=12 (local.get 1) (i32.const 1))"), 0);
+    assert_eq!(gone("(i32.store8 offset=11 (local.get 0) (i32.const 1))"), 0);
+    assert_eq!(gone("(i64.store offset=1 (local.get 0) (i64.const 1))"), 0);
+    assert_eq!(gone("(i32.store offset=12 (local.get 0) (i32.const 1)) (drop (memory.grow (i32.const 1)))"), 0);
+    assert_eq!(gone("(i32.store offset=12 (local.get 0) (i32.const 1)) (atomic.fence)"), 0);
+}
+
+#[test]
+fn what_was_loaded_is_not_loaded_again_behind_a_store_to_another_place() {
+    let wat = function(
+        "(param i32 i32) (result i32)",
+        "(local.set 1 (i32.load offset=8 (local.get 0)))
+         (i32.store offset=12 (local.get 0) (i32.const 1))
+         (i32.add (local.get 1) (i32.load offset=8 (local.get 0)))",
+    );
+    assert_eq!(counts(&wat, Pass::StoreForwarding, " 8(%"), (1, 2));
+}
+
+#[test]
 fn a_sum_that_stays_the_same_is_made_before_the_loop() {
     // The optimizer makes it anew in each block that needs it.
     let wat = function(

@@ -15,6 +15,7 @@ mod loop_invariants;
 mod operand_order;
 mod repeated_checks;
 mod small_factors;
+mod store_forwarding;
 mod values;
 
 use super::settings::switch;
@@ -49,6 +50,8 @@ pub enum Pass {
     ColdCode,
     /// What is known of the bits of integers.
     KnownBits,
+    /// Loads of what was just stored, or loaded.
+    StoreForwarding,
     /// What both ways on from a branch compute, before it.
     CodeHoisting,
     /// Sums that are the same in each iteration of a loop, before it.
@@ -63,7 +66,7 @@ pub enum Pass {
 
 impl Pass {
     /// All of them.
-    pub const ALL: [Pass; 15] = [
+    pub const ALL: [Pass; 16] = [
         Self::Inlining,
         Self::LikelyCallees,
         Self::TailDuplication,
@@ -74,6 +77,7 @@ impl Pass {
         Self::ScalarReplacement,
         Self::ColdCode,
         Self::KnownBits,
+        Self::StoreForwarding,
         Self::CodeHoisting,
         Self::LoopInvariants,
         Self::RepeatedChecks,
@@ -94,6 +98,7 @@ impl Pass {
             Self::ScalarReplacement => "scalar_replacement",
             Self::ColdCode => "cold_code",
             Self::KnownBits => "known_bits",
+            Self::StoreForwarding => "store_forwarding",
             Self::CodeHoisting => "code_hoisting",
             Self::LoopInvariants => "loop_invariants",
             Self::RepeatedChecks => "repeated_checks",
@@ -165,6 +170,9 @@ impl Passes {
 
     /// What is done to code that has been optimized. The context's graph and dominators stay right.
     pub fn after_optimizer(self, context: &mut Context) {
+        if self.has(Pass::StoreForwarding) {
+            store_forwarding::run(context);
+        }
         if self.has(Pass::RepeatedChecks) {
             repeated_checks::run(context);
         }
