@@ -8,14 +8,13 @@
 //! need not be seen before one of these. A load that goes has bytes that were just accessed, so it could not have trapped. Stores stay, for whoever
 //! looks at the memory after a trap.
 //!
-//! Bounds: [`FACTS`] are known at a time, and looked through at each access.
+//! Bounds: [`FACTS`] are known at a time, and looked through at each access. They go on to a block that only the last one leads to.
 
 use super::values::{constant, take_for};
 use crate::optimizing::flags::Region;
 use cranelift_codegen::Context;
-use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value};
-use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use cranelift_codegen::ir::{Function, Inst, InstructionData, Opcode, Value};
+use smallvec::SmallVec;
 
 /// Places of which it is known at a time what they hold.
 const FACTS: usize = 16;
@@ -39,29 +38,25 @@ impl Place {
 }
 
 /// What places hold, the newest last.
-type Facts = VecDeque<(Place, Value)>;
+type Facts = SmallVec<[(Place, Value); FACTS]>;
 
 /// Replaces loads. Takes time in proportion to the function; the context's graph and dominators stay as they are.
 pub(super) fn run(context: &mut Context) {
     let Context { func, cfg, domtree, .. } = context;
-    // What is known at the ends of blocks, for those that follow no other.
-    let mut at_start: HashMap<Block, Rc<Facts>> = HashMap::new();
+    let mut facts = Facts::new();
+    let mut last = None;
     let mut replaced = false;
     for &block in domtree.cfg_postorder().iter().rev() {
-        let mut facts = at_start.remove(&block).map(Rc::unwrap_or_clone).unwrap_or_default();
+        // What was known at the end of the last block, where nothing but that leads here.
+        let mut ways = cfg.pred_iter(block).map(|way| Some(way.block));
+        if facts.is_empty() || ways.next() != Some(last) || ways.next().is_some() {
+            facts.clear();
+        }
+        last = Some(block);
         let mut next = func.layout.first_inst(block);
         while let Some(inst) = next {
             next = func.layout.next_inst(inst);
             replaced |= step(func, inst, &mut facts);
-        }
-        if facts.is_empty() {
-            continue;
-        }
-        let facts = Rc::new(facts);
-        for successor in cfg.succ_iter(block) {
-            if cfg.pred_iter(successor).take(2).count() == 1 {
-                at_start.insert(successor, facts.clone());
-            }
         }
     }
     if replaced {
@@ -116,9 +111,9 @@ fn step(func: &mut Function, inst: Inst, facts: &mut Facts) -> bool {
 
 fn note(facts: &mut Facts, place: Place, value: Value) {
     if facts.len() == FACTS {
-        facts.pop_front();
+        facts.remove(0);
     }
-    facts.push_back((place, value));
+    facts.push((place, value));
 }
 
 /// The part of memory that an access is to, if that is known.
