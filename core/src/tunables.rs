@@ -29,6 +29,8 @@ pub struct Tunables {
     pub debug_verifier: bool,
     /// Compile every function as those are that are too large to be optimized.
     pub debug_least_effort: bool,
+    /// Compile every function as those are that are known to run often.
+    pub debug_hot: bool,
     /// Note which code every operator has become, and not only those that backtraces tell of: for listings. Code is the same.
     pub debug_positions: bool,
     /// Which compilers functions are compiled with.
@@ -99,6 +101,7 @@ impl Default for Tunables {
             spectre_mitigation: true,
             debug_verifier: false,
             debug_least_effort: false,
+            debug_hot: false,
             debug_positions: false,
             tiers: Tiers::Auto,
             debug_info: false,

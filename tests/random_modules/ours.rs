@@ -37,6 +37,8 @@ pub fn mode(name: &'static str, change: &dyn Fn(&mut Config)) -> Mode {
     };
     // The modes of other tiers say so. By default, what runs but once would be the baseline tier's.
     config.tunables.tiers = Tiers::Optimizing;
+    // All that is done to functions which run often; code that is compiled ahead has less of the same.
+    config.tunables.debug_hot = true;
     change(&mut config);
     let engine = Engine::new(&config).expect("every mode is a configuration that can be had");
     Mode { name, engine, round_trip: name == "round_trip", interrupted: false }
@@ -53,6 +55,7 @@ pub fn modes() -> Vec<Mode> {
         }),
         mode("verified", &|config| config.tunables.debug_verifier = true),
         mode("eager", &|config| config.strategy = Strategy::Eager),
+        mode("ahead", &|config| config.tunables.debug_hot = false),
         mode("round_trip", &|config| config.strategy = Strategy::Eager),
         mode("opt_none", &|config| {
             (config.tunables.opt_level, config.tunables.debug_verifier) = (OptLevel::None, true);

@@ -48,7 +48,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// The first bytes of every artifact. The last one counts layouts of the file.
-const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x07";
+const MAGIC: [u8; 8] = *b"\x7fAMPOUL\x08";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -299,7 +299,7 @@ fn check_identity<'a>(identity: &'a [u8], expected: Expected<'_>) -> Result<(Tun
         Tunables, tunables, expected.tunables, same,
         consume_fuel epoch_interruption cancellation statistics nan_canonicalization relaxed_simd_deterministic
         signals_based_traps spectre_mitigation debug_info memory_reservation memory_guard_size memory_may_move,
-        opt_level debug_verifier debug_least_effort debug_positions tiers backtrace_details
+        opt_level debug_verifier debug_least_effort debug_hot debug_positions tiers backtrace_details
     );
     Ok((tunables, rest))
 }

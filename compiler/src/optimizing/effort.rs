@@ -17,6 +17,7 @@
 //! inlined, nothing optimized. Registers are still allocated with care, so that values which are not alive at once share places in the frame.
 //! Only where that is too much, too, they are allocated in one pass, and each value has a place of its own.
 
+use ampoule_core::tunables::Tunables;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{Function, Value};
 use cranelift_codegen::loop_analysis::Loop;
@@ -49,6 +50,11 @@ impl Effort {
     /// Whether all is done that the configuration asks for, within a budget.
     pub(super) fn is_full(self) -> bool {
         matches!(self, Effort::Full | Effort::Better)
+    }
+
+    /// Whether the function is one that runs often, as far as that is known: only then its code may grow by much, and take long.
+    pub(super) fn is_hot(self, tunables: &Tunables) -> bool {
+        self == Effort::Better || tunables.debug_hot && self.is_full()
     }
 
     /// What a function with a body of that many bytes may be made of. A function that needs more is tried again with less effort, and

@@ -165,7 +165,7 @@ impl OptimizingCompiler {
         with_what_effort_is_needed(input.tunables, Effort::Better, |effort| {
             let mut code = CodeScratch::default();
             let numbers = self.translate(&mut code.context.func, input, func, effort)?;
-            let text = self.finish(&mut code, effort, self.passes_of(input, func), numbers, true)?.text;
+            let text = self.finish(&mut code, effort, self.passes_of(input, func, effort), numbers, true)?.text;
             let lines = text.as_deref().unwrap_or_default().split_inclusive('\n');
             // What unwinders are told is no code.
             Ok(lines.filter(|line| !line.trim_start().starts_with("unwind ")).collect())
@@ -180,7 +180,7 @@ impl OptimizingCompiler {
         with_what_effort_is_needed(input.tunables, Effort::Better, |effort| {
             let mut context = CraneliftContext::new();
             self.translate(&mut context.func, input, func, effort)?;
-            self.optimize(&mut context, effort, self.passes_of(input, func))?;
+            self.optimize(&mut context, effort, self.passes_of(input, func, effort))?;
             Ok(context.func)
         })
     }
@@ -199,13 +199,21 @@ impl OptimizingCompiler {
         let builder = FunctionBuilder::new(translated, &mut scratch);
         let isa = self.generators.of(effort);
         let entry = Entry::Call(if function::is_leaf(&body)? { StackCheck::No } else { StackCheck::Yes });
-        let optimizing = Optimizing { effort, passes: self.passes_of(input, func) };
+        let optimizing = Optimizing { effort, passes: self.passes_of(input, func, effort) };
         function::translate_function(builder, isa, input, func, &body, entry, optimizing)
     }
 
-    fn passes_of(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex) -> Passes {
-        let passes = self.passes.of(input.module.func_index(func));
-        if clamps_addresses(input) { passes } else { passes.without(Pass::RepeatedChecks) }
+    /// The passes that are worth their time for a function.
+    fn passes_of(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex, effort: Effort) -> Passes {
+        let mut passes = self.passes.of(input.module.func_index(func));
+        if !clamps_addresses(input) {
+            passes = passes.without(Pass::RepeatedChecks);
+        }
+        // Few programs have much for it, and for all it takes time.
+        if !effort.is_hot(input.tunables) {
+            passes = passes.without(Pass::StoreForwarding);
+        }
+        passes
     }
 
     /// Compiles a function with this effort.
@@ -217,7 +225,7 @@ impl OptimizingCompiler {
     ) -> Result<CompiledFunction, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
-        let passes = self.passes_of(input, func);
+        let passes = self.passes_of(input, func, effort);
         let is_leaf = function::is_leaf(&body)?;
         let compile = |stack_check| {
             self.compile(signature.clone(), effort, passes, |builder, isa| {
@@ -251,8 +259,8 @@ impl OptimizingCompiler {
     ) -> Result<CompiledFunction, CompileError> {
         let body = body_reader(input.bytes, &input.module.bodies[func.index()]);
         let signature = guest_signature(input.module.func_type(input.module.func_index(func)));
-        let passes = self.passes_of(input, func);
         let effort = better_effort(input.tunables);
+        let passes = self.passes_of(input, func, effort);
         let Emitted { mut function, frame_size, .. } = self.compile(signature, effort, passes, |builder, isa| {
             function::translate_function(
                 builder,

@@ -294,9 +294,9 @@ impl<'a> FuncTranslator<'a> {
         self.effort.is_full() && self.tunables().opt_level != OptLevel::None && self.passes.has(pass)
     }
 
-    /// Whether the function is one that runs often, as far as that is known: only then code may grow by much.
+    /// Whether the function is one that runs often.
     pub(super) fn is_hot(&self) -> bool {
-        self.effort == Effort::Better
+        self.effort.is_hot(self.tunables())
     }
 
     /// The integer that a value is, where the translator can see that it is a constant. `i32`s are zero-extended.
