@@ -305,7 +305,7 @@ BASELINE_CODE_OWED = 2.2
 
 # Metered over unmetered time, likewise.
 METERINGS = {
-    "fuel": ("fuel", 1.12, 1.06),
-    "epoch": ("epochs", 1.12, 1.05),
+    "fuel": ("fuel", 1.10, 1.06),
+    "epoch": ("epochs", 1.09, 1.05),
     "both": ("fuel and epochs", None, 1.10),
 }
