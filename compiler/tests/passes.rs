@@ -410,6 +410,17 @@ fn what_changes_no_bits_is_left_out() {
 }
 
 #[test]
+fn what_goes_round_a_loop_may_be_anything_behind_it_too() {
+    let wat = function(
+        "(param i32 i32) (result i32)",
+        "(block $out (loop $l (br_if $out (i32.eqz (local.get 1))) (local.set 0 (i32.load8_u (memory.grow (i32.const 0))))
+           (local.set 1 (i32.shr_u (local.get 1) (i32.const 1))) (br $l)))
+         (i32.and (local.get 0) (i32.const 0x1ff))",
+    );
+    assert_eq!(counts(&wat, Pass::KnownBits, "$0x1ff"), (1, 1));
+}
+
+#[test]
 fn what_goes_round_in_a_loop_may_be_anything() {
     let body = "(local.set 1 (i32.const 7))
         (loop $l (i32.store (local.get 0) (i32.and (local.get 1) (i32.const 0xff)))

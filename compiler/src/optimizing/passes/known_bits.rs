@@ -120,10 +120,10 @@ impl Pass {
         self.known[index] = Some(bits);
     }
 
-    /// Notes that a block's parameters may be anything.
+    /// Notes that a block's parameters may be anything: also behind what is handed on to them later.
     fn forget_params(&mut self, func: &Function, block: Block) {
         for &param in func.dfg.block_params(block) {
-            self.known[index(param)] = None;
+            self.note(param, Bits::any(func.dfg.value_type(param)));
         }
     }
 
