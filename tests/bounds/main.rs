@@ -36,7 +36,10 @@ const FIRST_CALL: (&str, Pass) = ("first_call", first_call);
 const EAGER: (&str, Pass) = ("eager", eager);
 const FUEL: (&str, Pass) = ("fuel", fuel);
 const UNOPTIMIZED: (&str, Pass) = ("unoptimized", unoptimized);
+const CHECKED: (&str, Pass) = ("checked", checked);
 const COMPILE: &[(&str, Pass)] = &[FIRST_CALL, EAGER, FUEL, UNOPTIMIZED];
+/// For shapes of many accesses.
+const COMPILE_ACCESSES: &[(&str, Pass)] = &[FIRST_CALL, EAGER, FUEL, UNOPTIMIZED, CHECKED];
 const ALL: &[(&str, Pass)] = &[DECODE, FIRST_CALL, EAGER, FUEL, UNOPTIMIZED];
 
 const fn row(name: &'static str, shape: Shape, n: usize, passes: &'static [(&'static str, Pass)]) -> Row {
@@ -51,12 +54,12 @@ const ROWS: &[Row] = &[
     row("blocks", shapes::blocks, 2000, ALL),
     row("nested", shapes::nested, 4000, ALL),
     row("nested_loops", shapes::nested_loops, 500, COMPILE),
-    row("loops", shapes::loops, 1000, COMPILE),
-    row("deep_loops", shapes::deep_loops, 1000, COMPILE),
-    row("ways_out", shapes::ways_out, 1000, COMPILE),
-    row("element_loops", shapes::element_loops, 50, COMPILE),
-    row("loads", shapes::loads, 2000, COMPILE),
-    row("stores", shapes::stores, 2000, COMPILE),
+    row("loops", shapes::loops, 1000, COMPILE_ACCESSES),
+    row("deep_loops", shapes::deep_loops, 1000, COMPILE_ACCESSES),
+    row("ways_out", shapes::ways_out, 1000, COMPILE_ACCESSES),
+    row("element_loops", shapes::element_loops, 50, COMPILE_ACCESSES),
+    row("loads", shapes::loads, 2000, COMPILE_ACCESSES),
+    row("stores", shapes::stores, 2000, COMPILE_ACCESSES),
     row("adds", shapes::adds, 4000, COMPILE),
     row("stack", shapes::stack, 2000, COMPILE),
     row("constants", shapes::constants, 2000, COMPILE),
@@ -90,6 +93,15 @@ fn first_call(binary: &[u8]) -> Cost {
 fn fuel(binary: &[u8]) -> Cost {
     let engine = engine(|config| {
         config.consume_fuel(true).epoch_interruption(true);
+    });
+    call(&engine, binary)
+}
+
+/// Where every address is compared, and passes over those comparisons have work.
+fn checked(binary: &[u8]) -> Cost {
+    let engine = engine(|config| {
+        (config.tunables.memory_reservation, config.tunables.memory_guard_size) = (0, 0);
+        config.tunables.debug_hot = true;
     });
     call(&engine, binary)
 }
