@@ -30,43 +30,28 @@ fn checked_listing(wat: &str, off: &[Pass]) -> String {
 }
 
 fn listing_under(wat: &str, flags: &[(String, Option<String>)], tunables: Tunables) -> String {
-    let bytes = wat::parse_str(wat).expect("a well-formed module");
-    let module = decode(&bytes, &Features::default()).expect("a valid module").module;
-    let layout = VmLayout::new(&module);
     let tunables = Tunables { debug_verifier: true, ..tunables };
     let compiler =
         OptimizingCompiler::new(&tunables, flags, Some("x86_64-unknown-linux-gnu")).expect("a supported target");
-    let input = ModuleInput {
-        module: &module,
-        layout: &layout,
-        bytes: &bytes,
-        tunables: &tunables,
-        counters: None,
-        profile: None,
-    };
-    compiler.listing(&input, DefinedFuncIndex(0)).expect("it compiles")
+    with_module(wat, &tunables, |input| compiler.listing(input, DefinedFuncIndex(0)).expect("it compiles"))
 }
 
 /// How many bytes the first function's code has as it is compiled ahead, and as one that runs often.
 fn lengths(wat: &str) -> [usize; 2] {
+    let compiler = compiler(&[]).expect("a supported target");
+    with_module(wat, &Tunables::default(), |input| {
+        let ahead = compiler.compile_function(input, DefinedFuncIndex(0)).expect("it compiles");
+        let hot = compiler.compile_better(input, DefinedFuncIndex(0)).expect("it compiles");
+        [ahead.code.len(), hot.expect("it is no more than it may be").code.len()]
+    })
+}
+
+/// What is answered about a module, as compilers take it.
+fn with_module<T>(wat: &str, tunables: &Tunables, ask: impl FnOnce(&ModuleInput<'_>) -> T) -> T {
     let bytes = wat::parse_str(wat).expect("a well-formed module");
     let module = decode(&bytes, &Features::default()).expect("a valid module").module;
-    let (layout, tunables) = (VmLayout::new(&module), Tunables::default());
-    let compiler = compiler(&[]).expect("a supported target");
-    let input = ModuleInput {
-        module: &module,
-        layout: &layout,
-        bytes: &bytes,
-        tunables: &tunables,
-        counters: None,
-        profile: None,
-    };
-    let ahead = compiler.compile_function(&input, DefinedFuncIndex(0)).expect("it compiles");
-    let hot = compiler
-        .compile_better(&input, DefinedFuncIndex(0))
-        .expect("it compiles")
-        .expect("it is no more than it may be");
-    [ahead.code.len(), hot.code.len()]
+    let layout = VmLayout::new(&module);
+    ask(&ModuleInput { module: &module, layout: &layout, bytes: &bytes, tunables, counters: None, profile: None })
 }
 
 /// How often a text is in a function's code, with a pass and without it.
