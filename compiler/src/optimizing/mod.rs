@@ -206,7 +206,11 @@ impl OptimizingCompiler {
     /// The passes that are worth their time for a function.
     fn passes_of(&self, input: &ModuleInput<'_>, func: DefinedFuncIndex, effort: Effort) -> Passes {
         let mut passes = self.passes.of(input.module.func_index(func));
-        if !clamps_addresses(input) {
+        if !compares_addresses(input) {
+            passes = passes.without(Pass::CounterRanges).without(Pass::RepeatedChecks);
+        }
+        // It goes by the addresses that are clamped.
+        if !input.tunables.spectre_mitigation {
             passes = passes.without(Pass::RepeatedChecks);
         }
         // Few programs have much for it, and for all it takes time.
@@ -434,12 +438,11 @@ impl Compiler for OptimizingCompiler {
     }
 }
 
-/// Whether accesses to any memory of a module clamp the address that they have compared.
-fn clamps_addresses(input: &ModuleInput<'_>) -> bool {
-    let tunables = input.tunables;
-    let is_checked =
-        |ty: &MemoryType| MemoryPlan::new(ty, tunables).index_check(ty, size_of::<u64>() as u64) != IndexCheck::Nothing;
-    tunables.spectre_mitigation && input.module.memories.iter().any(is_checked)
+/// Whether accesses to any memory of a module compare their address.
+fn compares_addresses(input: &ModuleInput<'_>) -> bool {
+    input.module.memories.iter().any(|ty: &MemoryType| {
+        MemoryPlan::new(ty, input.tunables).index_check(ty, size_of::<u64>() as u64) != IndexCheck::Nothing
+    })
 }
 
 /// The effort for a function that has code already.

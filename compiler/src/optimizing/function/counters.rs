@@ -13,7 +13,6 @@
 use super::translator::{FuncTranslator, LocalPlace};
 use crate::CompileError;
 use crate::optimizing::passes::Pass;
-use ampoule_core::tunables::{IndexCheck, MemoryPlan};
 use ampoule_core::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Opcode, Value, types};
@@ -81,8 +80,7 @@ impl<'a> FuncTranslator<'a> {
     /// The counters of the loop that begins at `reader`.
     pub(super) fn counters_of_loop(&mut self, reader: &OperatorsReader<'a>) -> Result<LoopCounters, CompileError> {
         let around = self.cost_of_reader();
-        if !self.does(Pass::CounterRanges) || self.counters.read + around + OPERATORS > READ || !self.checks_addresses()
-        {
+        if !self.does(Pass::CounterRanges) || self.counters.read + around + OPERATORS > READ {
             return Ok(LoopCounters::new());
         }
         self.counters.read += around;
@@ -186,15 +184,6 @@ impl<'a> FuncTranslator<'a> {
             }
         }
         terms.iter().any(|term| term.is_counter).then_some((terms, constant))
-    }
-
-    /// Whether accesses to any memory compare their address.
-    fn checks_addresses(&self) -> bool {
-        let is_checked = |ty| {
-            let plan = MemoryPlan::new(ty, self.tunables());
-            !ty.is_64 && plan.index_check(ty, size_of::<u64>() as u64) != IndexCheck::Nothing
-        };
-        self.input.module.memories.iter().any(is_checked)
     }
 
     /// The constant that a local of 32 bits is.

@@ -146,20 +146,17 @@ impl Pass {
     /// Looks at an instruction whose operands have been looked at.
     fn visit(&mut self, func: &mut Function, inst: Inst) {
         self.simplify(func, inst);
-        if tells_something(func.dfg.insts[inst].opcode())
-            && let Some(&result) = func.dfg.inst_results(inst).first()
+        let Some(&result) = func.dfg.inst_results(inst).first() else { return };
+        let ty = func.dfg.value_type(result);
+        if ty.is_int()
+            && ty.bits() <= 64
+            && let Some(bits) = self.result(func, inst, ty)
         {
-            let ty = func.dfg.value_type(result);
-            if ty.is_int()
-                && ty.bits() <= 64
-                && let Some(bits) = self.result(func, inst, ty)
-            {
-                self.note(result, bits.and(Bits::any(ty)));
-            }
+            self.note(result, bits.and(Bits::any(ty)));
         }
     }
 
-    /// What is known of the result of an instruction that [`tells_something`], from what is known of its operands.
+    /// What is known of an instruction's result, from what is known of its operands.
     fn result(&self, func: &Function, inst: Inst, ty: Type) -> Option<Bits> {
         let data = &func.dfg.insts[inst];
         let args = func.dfg.inst_args(inst);
@@ -305,34 +302,6 @@ impl Pass {
             _ => {}
         }
     }
-}
-
-/// Whether an operator's result may be known in part. Most instructions are others: for them, nothing is done.
-fn tells_something(opcode: Opcode) -> bool {
-    matches!(
-        opcode,
-        Opcode::Iconst
-            | Opcode::Band
-            | Opcode::Bor
-            | Opcode::Bxor
-            | Opcode::Iadd
-            | Opcode::Imul
-            | Opcode::Ishl
-            | Opcode::Ushr
-            | Opcode::Uextend
-            | Opcode::Ireduce
-            | Opcode::Uload8
-            | Opcode::Uload16
-            | Opcode::Uload32
-            | Opcode::Icmp
-            | Opcode::Fcmp
-            | Opcode::Popcnt
-            | Opcode::Clz
-            | Opcode::Ctz
-            | Opcode::Select
-            | Opcode::Udiv
-            | Opcode::Urem
-    )
 }
 
 /// Loads the same byte or word into 64 bits, and takes the 32 that were loaded from those.
